@@ -1,0 +1,70 @@
+"""The fixed-point model as data: integer tensors, integer constants, operators in execution order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.integer]
+Parameter = int | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class QuantizedTensor:
+    """real = scale * (integer - zero_point); NCHW unless the source's layout said otherwise."""
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool
+    scale: float
+    zero_point: int
+
+    @property
+    def low(self) -> int:
+        """The smallest integer that this tensor can hold."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """The largest integer that this tensor can hold."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def dtype(self) -> np.dtype[np.integer]:
+        """The smallest numpy integer type that holds the tensor."""
+        return np.dtype(f"{'int' if self.signed else 'uint'}{8 if self.bits <= 8 else 16}")
+
+
+@dataclass(frozen=True)
+class FixedOperator:
+    """One operator of `docs/arithmetic.md`. `constants` maps a role (weight, bias, multiplier, shift,
+    table ...) to a name in `FixedModel.constants`; `inputs` name tensors, which may be constant too."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    origin: tuple[str, ...] = ()  # names of the lowered graph's nodes that it stands for
+    unit: str = "npu"  # npu | cpu
+
+
+@dataclass(frozen=True)
+class FixedModel:
+    """What `apply` makes, `arithmetic` runs, and the compilers translate. A constant that is an operator's
+    input also has an entry in `tensors`."""
+
+    name: str
+    arithmetic: str  # "multiplier_shift@1"
+    chip: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tensors: Mapping[str, QuantizedTensor]
+    constants: Mapping[str, Integers]
+    operators: tuple[FixedOperator, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)  # "preprocess": JSON, "labels": JSON

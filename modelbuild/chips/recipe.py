@@ -1,0 +1,93 @@
+"""The schema of a recipe: one chip as data, each fact with its source and how sure it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sureness = Literal["vendor", "measured", "fitted", "inferred", "guess"]
+
+
+class Strict(BaseModel):
+    """Unknown keys and wrong types are errors; values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Fact(Strict):
+    """A number about the chip, where it comes from, and how sure it is."""
+
+    value: float
+    source: str
+    sure: Sureness
+
+
+class NumberFormat(Strict):
+    """How tensors become integers on this chip."""
+
+    arithmetic: str  # "multiplier_shift@1"
+    activations: tuple[Literal["int8", "uint8", "int16"], ...]  # what the chip has; the first is the default
+    weights: tuple[Literal["int8", "int4", "int16"], ...]
+    symmetric_activations: bool
+    scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
+    per_channel_weights: bool
+    accumulator_bits: int
+    sure: Sureness
+    source: str
+
+
+class Hardware(Strict):
+    """The array, clocks and memories that the chip model computes with."""
+
+    clock_hz: Fact
+    macs_per_cycle: Fact  # 3x3 and larger convolutions
+    macs_per_cycle_pointwise: Fact  # 1x1 convolutions and fully connected layers
+    macs_per_cycle_depthwise: Fact
+    elementwise_per_cycle: Fact  # outputs a cycle of pooling, addition, tables
+    sram_bytes: Fact
+    dram_bytes: Fact
+    dram_read_bytes_per_second: Fact
+    dram_write_bytes_per_second: Fact
+    weight_bytes_per_second: Fact
+    layer_overhead_cycles: Fact
+    cpu_hz: Fact
+    cpu_operations_per_cycle: Fact
+
+
+class Container(Strict):
+    """What the package of this chip looks like on disk."""
+
+    format: Literal["nef", "mpk", "kmodel"]
+    platform: str  # "720", "modalix"
+    setup: Literal["legacy520", "legacy720", "flatbuffer", "kne", "mpk"]
+    dram_base: int = 0
+    program_suffix: str = ""  # ".lm" | ".elf" for mpk
+    max_package_bytes: int | None = None
+
+
+class OperatorRule(Strict):
+    """One operator on one unit. It holds where every condition holds; the first rule that holds wins."""
+
+    op: str
+    unit: Literal["npu", "fused", "cpu"]
+    when: tuple[dict[str, Any], ...] = ()
+    source: str = ""
+
+
+class Recipe(Strict):
+    """A chip."""
+
+    recipe: Literal[1]
+    chip: str
+    vendor: str
+    description: str = ""
+    toolchain: str = "builtin"
+    edition: str = ""
+    number_format: NumberFormat
+    hardware: Hardware
+    container: Container
+    passes: tuple[str, ...]  # what `lower` runs, in order
+    operators: tuple[OperatorRule, ...]
+    defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
+    aliases: Annotated[tuple[str, ...], Field(default=())] = ()

@@ -1,0 +1,74 @@
+"""The one exception type: what went wrong, where, why, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+EXIT_FAILED = 1
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. `where` is `file:line:col`, a node, a field or an offset in a file."""
+
+    what: str
+    where: str = ""
+    why: str = ""
+    advice: str = ""
+    code: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        if self.code:
+            head += f" [{self.code}]"
+        lines = [head]
+        if self.why:
+            lines.append(f"  why: {self.why}")
+        if self.advice:
+            lines.append(f"  do:  {self.advice}")
+        return "\n".join(lines)
+
+
+class ModelbuildError(Exception):
+    """Carries one or more problems; `exit_code` is 2 for what the user supplied, 1 for what failed."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        why: str = "",
+        advice: str = "",
+        code: str = "",
+        exit_code: int = EXIT_USER,
+    ) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(what, where, why, advice, code),)
+        self.exit_code = exit_code
+        super().__init__(what)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem], exit_code: int = EXIT_USER) -> Self:
+        """An error of several problems, reported in one run."""
+        listed = tuple(problems)
+        error = cls(listed[0].what, exit_code=exit_code)
+        error.problems = listed
+        return error
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+    def to_json(self) -> dict[str, object]:
+        """The form that crosses a process boundary or is stored."""
+        return {"exit_code": self.exit_code, "problems": [asdict(problem) for problem in self.problems]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """The inverse of `to_json`."""
+        problems = data["problems"]
+        exit_code = data["exit_code"]
+        assert isinstance(problems, list) and isinstance(exit_code, int)
+        return cls.of((Problem(**problem) for problem in problems), exit_code)
