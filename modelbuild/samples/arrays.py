@@ -1,0 +1,124 @@
+"""`.npy` and `.npz` files -> tensors: headers are checked before data is read; nothing is unpickled."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.samples.lfs import is_pointer, pointer_error
+
+Array = NDArray[np.generic]
+Shape = tuple[int, ...]
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_KINDS = {"f": "floating-point", "i": "integer", "u": "integer", "b": "boolean"}
+
+
+def read_npy(path: Path, shape: Shape, dtype: np.dtype[np.generic]) -> Array:
+    """The array of an .npy file as `shape` and `dtype`; see `_read` for what is accepted."""
+    if is_pointer(path):
+        raise pointer_error(path)
+    try:
+        with path.open("rb") as stream:
+            return _read(stream, str(path), shape, dtype)
+    except OSError as error:
+        raise ModelbuildError("cannot read the sample", where=str(path), why=error.strerror or "") from error
+
+
+def read_npz(path: Path, input_name: str, shape: Shape, dtype: np.dtype[np.generic]) -> Array:
+    """The array called `input_name` of an .npz file as `shape` and `dtype`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            if input_name not in names:
+                raise _no_such_array(path, input_name, names)
+            with archive.open(f"{input_name}.npy") as stream:
+                return _read(stream, f"{path}[{input_name}]", shape, dtype)
+    except OSError as error:
+        raise ModelbuildError("cannot read the sample", where=str(path), why=error.strerror or "") from error
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        if is_pointer(path):
+            raise pointer_error(path) from error
+        raise ModelbuildError("not a readable .npz file", where=str(path), why=str(error)) from error
+
+
+def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generic]) -> Array:
+    """The array must have `shape`, or `shape` without a leading batch of 1, and a dtype of the same kind as
+    `dtype` whose values fit; it must be finite."""
+    stored_shape, fortran, stored = _header(stream, where)
+    if stored_shape != shape and not (shape[:1] == (1,) and stored_shape == shape[1:]):
+        without = f" or {list(shape[1:])}" if shape[:1] == (1,) else ""
+        raise ModelbuildError(
+            f"the array has shape {list(stored_shape)}",
+            where=where,
+            why=f"the input has shape {list(shape)}",
+            advice=f"save it as {list(shape)}{without}",
+        )
+    if _KINDS.get(stored.kind) is None or _KINDS.get(stored.kind) != _KINDS.get(dtype.kind):
+        raise ModelbuildError(
+            f"the array holds {stored.name}",
+            where=where,
+            why=f"the input holds {dtype.name}; an array is fed as it is, without preprocessing",
+            advice=f"save it as {dtype.name}, already preprocessed",
+        )
+    size = math.prod(shape) * stored.itemsize
+    data = stream.read(size)
+    if len(data) != size:
+        raise ModelbuildError(
+            "the array is truncated", where=where, why=f"{len(data)} of {size} bytes of data are there"
+        )
+    values = np.frombuffer(data, stored).reshape(stored_shape, order="F" if fortran else "C")
+    return _convert(np.ascontiguousarray(values).reshape(shape), dtype, where)
+
+
+def _header(stream: IO[bytes], where: str) -> tuple[Shape, bool, np.dtype[np.generic]]:
+    try:
+        version = npy.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"version {version[0]}.{version[1]} of the .npy format")
+        shape, fortran, dtype = _HEADERS[version](stream)
+    except (ValueError, SyntaxError, TypeError, struct.error, EOFError) as error:
+        raise ModelbuildError(
+            "not a readable .npy array",
+            where=where,
+            why=str(error).splitlines()[0],
+            advice="write it with numpy.save",
+        ) from error
+    if dtype.hasobject:
+        raise ModelbuildError(
+            "the array holds Python objects",
+            where=where,
+            why="reading them would run code from the file",
+            advice="save a plain array of numbers",
+        )
+    return shape, fortran, dtype
+
+
+def _convert(values: Array, dtype: np.dtype[np.generic], where: str) -> Array:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ModelbuildError("the array holds NaN or infinity", where=where)
+    with np.errstate(over="ignore"):
+        converted = values.astype(dtype)
+    fits = np.isfinite(converted).all() if dtype.kind == "f" else np.array_equal(converted, values)
+    if not fits:
+        raise ModelbuildError(f"the array holds values beyond {dtype.name}", where=where)
+    return converted
+
+
+def _no_such_array(path: Path, input_name: str, names: list[str]) -> ModelbuildError:
+    near = difflib.get_close_matches(input_name, names, 1)
+    return ModelbuildError(
+        f"no array called {input_name}",
+        where=str(path),
+        why=f"it holds {', '.join(sorted(names)) or 'nothing'}",
+        advice=f"rename {near[0]}: keys are the model's input names" if near else "keys are the input names",
+    )

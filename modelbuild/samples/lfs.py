@@ -1,0 +1,25 @@
+"""Git LFS pointers: the small text files that stand where the real file was not fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+
+POINTER_START = b"version https://git-lfs"
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether the file is a pointer; an unreadable file is not."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(POINTER_START)) == POINTER_START
+    except OSError:
+        return False
+
+
+def pointer_error(path: Path) -> ModelbuildError:
+    """What to tell a user who has the pointer instead of the file."""
+    return ModelbuildError(
+        "a Git LFS pointer, not the file itself", where=str(path), advice="run `git lfs pull`"
+    )
