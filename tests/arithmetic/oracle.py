@@ -1,4 +1,4 @@
-"""A scalar oracle of `multiplier_shift@1`: plain Python integers and loops, written from docs/arithmetic.md alone.
+"""A scalar oracle of `multiplier_shift@1`: Python ints and loops, from docs/arithmetic.md alone.
 
 Shared by the tests of the kernels and of the hardware simulator; slow on purpose and free of shortcuts.
 """
