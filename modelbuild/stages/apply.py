@@ -1,0 +1,46 @@
+"""Stage `apply`: lowered graph and quantization record -> the fixed-point model, same bytes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The lowered model, where its nodes run, and the record."""
+    return {
+        "model": request.output("lower", "model.onnx"),
+        "check": request.output("check", "check.json"),
+        "record": request.output("quantize", "quant.txt"),
+    }
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """The recipe, and what travels with the model to those who run it."""
+    return {"recipe": request.recipe, "preprocess": request.preprocess, "model": request.model}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `model.fixed.onnx`."""
+    import json
+    from dataclasses import replace
+
+    from modelbuild.chips.recipe import Recipe
+    from modelbuild.graph import onnx_io
+    from modelbuild.quantize import fixed_onnx
+    from modelbuild.quantize import record as records
+    from modelbuild.quantize.apply import apply
+    from modelbuild.stages.check import require
+    from modelbuild.stages.files import validated
+
+    graph = onnx_io.read(inputs["model"])
+    units = require(inputs["check"])
+    fixed = apply(graph, units, records.read(inputs["record"]), validated(Recipe, parameters["recipe"]))
+    metadata = {**fixed.metadata, "preprocess": json.dumps(parameters["preprocess"], sort_keys=True)}
+    fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

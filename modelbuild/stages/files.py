@@ -1,0 +1,64 @@
+"""The files that stages leave and take: JSON in one canonical form, samples read by role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.graph.model import Graph
+from modelbuild.samples.loader import load
+from modelbuild.samples.preprocess import from_settings
+from modelbuild.stages.request import sample_role
+
+Schema = TypeVar("Schema", bound=BaseModel)
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Sorted keys, two spaces, a newline at the end."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_bytes(text.encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """The inverse of `write_json`."""
+    return json.loads(path.read_bytes())
+
+
+def validated(schema: type[Schema], data: Any) -> Schema:
+    """JSON data, as it came through an action's parameters, as the typed object it was."""
+    return schema.model_validate_json(json.dumps(data))
+
+
+def read_samples(
+    inputs: Mapping[str, Path], count: int, graph: Graph, preprocess: Mapping[str, Any]
+) -> Iterator[Arrays]:
+    """The samples one after another, each input loaded and preprocessed as the manifest declares."""
+    ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
+    return _samples(inputs, count, ports, preprocess)
+
+
+def fixed_samples(
+    inputs: Mapping[str, Path], count: int, model: FixedModel, preprocess: Mapping[str, Any]
+) -> Iterator[Arrays]:
+    """As `read_samples`, in float, for the inputs of a fixed-point model."""
+    ports = {name: (model.tensors[name].shape, np.dtype(np.float32)) for name in model.inputs}
+    return _samples(inputs, count, ports, preprocess)
+
+
+def _samples(
+    inputs: Mapping[str, Path], count: int, ports: Mapping[str, Any], preprocess: Mapping[str, Any]
+) -> Iterator[Arrays]:
+    settings = {name: from_settings(given) for name, given in preprocess.items()}
+    for index in range(count):
+        yield {
+            name: load(inputs[sample_role(index, name)], name, shape, dtype, settings.get(name))
+            for name, (shape, dtype) in ports.items()
+        }

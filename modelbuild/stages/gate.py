@@ -1,0 +1,85 @@
+"""Stage `gate`: judges a package's measurements by the manifest's bounds. Measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import PackageRequest, Source
+
+VERSION = "1"
+LIBRARIES = ()
+
+
+def measurement_sources(request: PackageRequest) -> dict[str, Source]:
+    """The files that hold what was measured of each model: role `measured/<model>/<what>`."""
+    found: dict[str, Source] = {}
+    for packaged in request.models:
+        model = packaged.request
+        names = {"hardware": request.output("verify_hardware", "hardware.json", model.model)}
+        if not model.is_fixed:
+            names["check"] = model.output("check", "check.json")
+            names["evaluate"] = model.output("evaluate", "evaluate.json")
+            names["fixed"] = model.output("verify_fixed", "fixed.json")
+        found.update({f"measured/{model.model}/{name}": source for name, source in names.items()})
+    return found
+
+
+def inputs(request: PackageRequest) -> dict[str, Source]:
+    """The package, so that nothing passes that was not built, and the measurements."""
+    return {"package": request.output("package", "package.json"), **measurement_sources(request)}
+
+
+def parameters(request: PackageRequest) -> dict[str, Any]:
+    """The bounds of each model."""
+    return {"accept": accept_of(request)}
+
+
+def accept_of(request: PackageRequest) -> dict[str, Any]:
+    """The effective `accept:` of each model."""
+    return {packaged.request.model: packaged.request.settings.get("accept") or {} for packaged in request.models}
+
+
+def read_measurements(inputs: Mapping[str, Path], model: str) -> dict[str, Any]:
+    """Those measurements of a model that exist."""
+    from modelbuild.stages.files import read_json
+
+    prefix = f"measured/{model}/"
+    return {
+        role.removeprefix(prefix): read_json(path)
+        for role, path in inputs.items()
+        if role.startswith(prefix) and not role.endswith(".failure")
+    }
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `gate.json`, or fails naming every bound that does not hold."""
+    from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
+    from modelbuild.report.verdict import judge
+    from modelbuild.stages.files import write_json
+
+    checks = [
+        check
+        for model, accept in sorted(parameters["accept"].items())
+        for check in judge(model, accept, read_measurements(inputs, model))
+    ]
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        raise ModelbuildError.of(
+            [
+                Problem(
+                    f"gate: {check.check} is {'not available' if check.measured is None else shown(check.measured)}"
+                    f", the bound is {shown(check.bound)}",
+                    where=f"model {check.model}",
+                )
+                for check in failed
+            ],
+            EXIT_FAILED,
+        )
+    write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks]})
+
+
+def shown(value: float | bool) -> str:
+    """A bound or measurement for people: four significant digits."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"

@@ -1,0 +1,41 @@
+"""Stage `import_fixed`: a fixed-point model of ours as a source; nothing is imported or quantized again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.action import FileInput
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The fixed-point model."""
+    return {"source": FileInput(request.source)}
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """The chip it must have been made for."""
+    return {"chip": request.recipe["chip"], "model": request.model}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `model.fixed.onnx`, as it came but for the model's name."""
+    from dataclasses import replace
+
+    from modelbuild.errors import ModelbuildError
+    from modelbuild.quantize import fixed_onnx
+
+    model = fixed_onnx.read(inputs["source"])
+    if model.chip != parameters["chip"]:
+        raise ModelbuildError(
+            f"the fixed-point model was quantized for {model.chip}, not for {parameters['chip']}",
+            where=f"model {parameters['model']}",
+            why="each chip has its own number format and units",
+            advice="name the float model as `source:` and let modelbuild quantize it for this chip",
+        )
+    fixed_onnx.write(replace(model, name=parameters["model"]), out / "model.fixed.onnx")

@@ -1,0 +1,45 @@
+"""Stage `lower`: the recipe's passes for this chip, held against the normalised model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx", "onnxruntime")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The normalised model."""
+    return {"model": request.output("normalise", "model.onnx")}
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """The passes to run: the recipe's, less `optimize.skip` or only `optimize.only`."""
+    optimize = request.settings.get("optimize") or {}
+    skip, only = set(optimize.get("skip") or ()), optimize.get("only")
+    chosen = [name for name in request.recipe["passes"] if name not in skip and (only is None or name in only)]
+    return {"passes": chosen}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `model.onnx` and `lower.json`; a difference from the normalised model fails the build."""
+    from modelbuild.graph import guard, onnx_io
+    from modelbuild.graph.passes import run_passes
+    from modelbuild.stages.files import write_json
+
+    source = onnx_io.read(inputs["model"])
+    graph, results = run_passes(source, parameters["passes"])
+    difference = guard.check(source, graph, what="lower")
+    onnx_io.write(graph, out / "model.onnx")
+    write_json(
+        out / "lower.json",
+        {
+            "passes": [result.to_json() for result in results],
+            "difference": difference.to_json(),
+            "nodes": [{"name": n.name, "op": n.op, "origin": list(n.origin)} for n in graph.nodes],
+        },
+    )

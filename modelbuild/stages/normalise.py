@@ -1,0 +1,52 @@
+"""Stage `normalise`: the chip-neutral clean-up, held against the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx", "onnxruntime")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The imported model, edited where edits were asked for."""
+    return {
+        "model": request.output("edit" if request.edit else "import_source", "model.onnx"),
+        "source": request.output("import_source", "source.json"),
+    }
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """None: this stage is the same for every chip."""
+    return {}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `model.onnx` and `import.json`; a difference from the source fails the build."""
+    from modelbuild.graph import guard, onnx_io
+    from modelbuild.graph.normalise import normalise
+    from modelbuild.stages.files import read_json, write_json
+
+    source = onnx_io.read(inputs["model"])
+    graph, report = normalise(source)
+    difference = guard.check(source, graph, what="normalise")
+    onnx_io.write(graph, out / "model.onnx")
+    write_json(
+        out / "import.json",
+        {
+            "source": read_json(inputs["source"]),
+            "inputs": [port(graph, name) for name in graph.inputs],
+            "outputs": [port(graph, name) for name in graph.outputs],
+            "passes": [result.to_json() for result in report],
+            "difference": difference.to_json(),
+        },
+    )
+
+
+def port(graph: Any, name: str) -> dict[str, Any]:
+    """An input or output as reports show it."""
+    return {"name": name, "shape": list(graph.shapes[name]), "dtype": str(graph.dtypes[name])}

@@ -1,0 +1,44 @@
+"""Stage `observe`: run the float model over the calibration samples and keep what its tensors held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The lowered model and the calibration files. `check` is taken so that hopeless models cost nothing."""
+    assert request.calibration is not None
+    return {
+        "model": request.output("lower", "model.onnx"),
+        "check": request.output("check", "check.json"),
+        **request.calibration.roles(),
+    }
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """Preprocessing and the number of samples; neither number format nor range method."""
+    assert request.calibration is not None
+    return {"preprocess": request.preprocess, "samples": len(request.calibration.files)}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `observations.npz`."""
+    from modelbuild.graph import onnx_io
+    from modelbuild.quantize.observe import observe
+    from modelbuild.stages.check import require
+    from modelbuild.stages.files import read_samples
+
+    require(inputs["check"])
+    graph = onnx_io.read(inputs["model"])
+
+    def samples() -> Any:
+        return read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
+
+    observe(graph, samples).save(out / "observations.npz")

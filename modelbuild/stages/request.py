@@ -1,0 +1,108 @@
+"""What planning tells the stages about one model on one target, or about one package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelbuild.build.action import FileInput, OutputOf
+
+Json = Any
+Source = FileInput | OutputOf
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A sample set as chosen: for each sample the file of each input, relative to the project."""
+
+    name: str
+    files: tuple[Mapping[str, str], ...]
+    labels: tuple[int, ...] | None = None
+    optimistic: bool = False  # the calibration set doubles as the evaluation set
+
+    def roles(self) -> dict[str, Source]:
+        """The builder's roles for these files, in sample order: `sample/000012/input`."""
+        return {
+            sample_role(index, name): FileInput(path)
+            for index, files in enumerate(self.files)
+            for name, path in sorted(files.items())
+        }
+
+
+def sample_role(index: int, name: str) -> str:
+    """The role under which a stage finds the file of one input of one sample."""
+    return f"sample/{index:06d}/{name}"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One model, and, from `lower` on, one target. `settings` are the effective ones, merged."""
+
+    model: str
+    source: str
+    source_position: str
+    inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}}
+    edit: tuple[Json, ...]
+    target: str
+    recipe: Json
+    settings: Mapping[str, Json]
+    calibration: Samples | None
+    evaluation: Samples | None
+    record: str | None = None  # a quantization record of the user's to start from
+    is_fixed: bool = False  # the source is a .fixed.onnx: nothing to import or quantize
+    fingerprint: str = ""
+
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        """Declared input shapes."""
+        return {name: list(given["shape"]) for name, given in self.inputs.items() if "shape" in given}
+
+    @property
+    def preprocess(self) -> dict[str, Json]:
+        """Declared preprocessing of each input that has any."""
+        return {name: given["preprocess"] for name, given in self.inputs.items() if "preprocess" in given}
+
+    def action(self, stage: str) -> str:
+        """The name of this request's action of a stage."""
+        return f"{self.model}:{stage}" if stage in SHARED else f"{self.model}@{self.target}:{stage}"
+
+    def output(self, stage: str, name: str) -> OutputOf:
+        """A file that another stage of this request leaves."""
+        return OutputOf(self.action(stage), name)
+
+    def fixed(self) -> OutputOf:
+        """The fixed-point model, made here or brought by the user."""
+        return self.output("import_fixed" if self.is_fixed else "apply", "model.fixed.onnx")
+
+
+SHARED = frozenset({"import_source", "edit", "normalise"})
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model's place in a package."""
+
+    request: ModelRequest
+    id: int | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class PackageRequest:
+    """One package for one target."""
+
+    package: str
+    target: str
+    recipe: Json
+    models: tuple[PackagedModel, ...]
+    project: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    def action(self, stage: str, model: str = "") -> str:
+        """The name of this package's action of a stage, of one model where the stage works on each."""
+        return f"{self.package}/{model}:{stage}" if model else f"{self.package}:{stage}"
+
+    def output(self, stage: str, name: str, model: str = "") -> OutputOf:
+        """A file that a stage of this package leaves."""
+        return OutputOf(self.action(stage, model), name)

@@ -1,0 +1,78 @@
+"""Stage `verify_hardware`: run the packaged bytes in the simulator beside the fixed-point model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx", "pillow")
+SECTIONS = ("command", "weights", "host")
+COUNTS = {"none": 0, "first": 1}
+
+
+def samples_of(model: PackagedModel) -> Samples | None:
+    """The evaluation samples that the setting `verify.hardware` (none, first, all) takes."""
+    evaluation = model.request.evaluation
+    if evaluation is None:
+        return None
+    wanted = model.request.settings["verify"]["hardware"]
+    count = COUNTS.get(wanted, len(evaluation.files))
+    return Samples(evaluation.name, evaluation.files[:count])
+
+
+def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
+    """The program as read back from the package, the fixed-point model, and samples."""
+    samples = samples_of(model)
+    name = model.request.model
+    return {
+        **{part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS},
+        "fixed": model.request.fixed(),
+        **(samples.roles() if samples else {}),
+    }
+
+
+def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
+    """Preprocessing and the number of samples."""
+    samples = samples_of(model)
+    return {"preprocess": model.request.preprocess, "samples": len(samples.files) if samples else 0}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed."""
+    import numpy as np
+
+    from modelbuild.arithmetic import multiplier_shift
+    from modelbuild.arithmetic.number import quantize_array
+    from modelbuild.npu.simulator import simulate
+    from modelbuild.quantize import fixed_onnx
+    from modelbuild.stages.files import fixed_samples, write_json
+
+    fixed = fixed_onnx.read(inputs["fixed"])
+    program = [inputs[part].read_bytes() for part in SECTIONS]
+    differing: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    cycles = 0
+    for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"]):
+        integers = {name: quantize_array(value, fixed.tensors[name]) for name, value in sample.items()}
+        expected = multiplier_shift.run(fixed, integers, "all")
+        found = simulate(*program, integers, keep_layers=True)
+        cycles = found.cycles
+        for counted, values in ((differing, found.outputs), (layers, found.layers)):
+            for name, value in values.items():
+                wrong = int(np.count_nonzero(value != expected[name]))
+                counted[name] = counted.get(name, 0) + wrong
+    measured = parameters["samples"] > 0
+    write_json(
+        out / "hardware.json",
+        {
+            "samples": parameters["samples"],
+            "equal": not any(differing.values()) and not any(layers.values()) if measured else None,
+            "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in differing.items()],
+            "layers": [{"name": n, "equal": not c, "differing": c} for n, c in layers.items()],
+            "cycles": cycles if measured else None,
+        },
+    )
