@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.graph.model import Graph
 from modelbuild.samples.loader import load
-from modelbuild.samples.preprocess import from_settings
+from modelbuild.samples.preprocess import Preprocess, from_settings
 from modelbuild.stages.request import sample_role
 
 Schema = TypeVar("Schema", bound=BaseModel)
+PLAIN = Preprocess()
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -59,6 +61,22 @@ def _samples(
     settings = {name: from_settings(given) for name, given in preprocess.items()}
     for index in range(count):
         yield {
-            name: load(inputs[sample_role(index, name)], name, shape, dtype, settings.get(name))
+            name: load(_file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN))
             for name, (shape, dtype) in ports.items()
         }
+
+
+def _file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path:
+    """The file of one input of one sample; a file that stands for no input by name serves the only one, and
+    an .npz serves all."""
+    named = inputs.get(sample_role(index, name))
+    if named is not None:
+        return named
+    shared = inputs.get(sample_role(index, ""))
+    if shared is not None and (ports == 1 or shared.suffix.lower() == ".npz"):
+        return shared
+    raise ModelbuildError(
+        f"the input `{name}` has no samples",
+        why=f"the model has {ports} inputs, and the sample set names no files for this one",
+        advice=f"write the set as `inputs: {{{name}: {{files: …}}, …}}`, or use .npz files with the inputs' names as keys",
+    )
