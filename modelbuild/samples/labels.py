@@ -22,9 +22,9 @@ def read_labels(labels: Path | str, files: Sequence[Path], base: Path | None = N
     """The label of each of `files`, in their order.
 
     `labels` is `"folders"` (the folders that hold the files, sorted by name, are the classes 0, 1 ...), or a
-    file: lines `path label` (`#` starts a comment), `.csv` with or without the header `path,label`, or `.json`
-    as {path: label} or a list of labels in the order of `files`. Paths are relative to the labels file, or to
-    `base`. A file without a label, a label without a file, and a path named twice are errors with the line."""
+    file: lines `path label` (`#` starts a comment), `.csv` with or without the header `path,label`, `.json`
+    as {path: label} or a list of labels in the order of `files`. Paths are relative to the labels file or to
+    `base`. A file without a label, a label without a file and a path named twice are errors with the line."""
     if str(labels) == FOLDERS:
         return _from_folders(files)
     path = Path(labels)

@@ -53,8 +53,8 @@ class Preprocess:
 
 
 def from_settings(settings: Mapping[str, Any]) -> Preprocess:
-    """The declaration as it stands in a manifest: the keys of `Preprocess`, `color`, and `preset`, whose values
-    give way to a key beside it. Raises one error that lists every unknown key and wrong value."""
+    """The declaration as it stands in a manifest: the keys of `Preprocess`, `color`, and `preset`, whose
+    values give way to a key beside it. Raises one error that lists every unknown key and wrong value."""
     keys = [field.name for field in fields(Preprocess)]
     chosen = dict(settings)
     if "color" in chosen and "colour" not in chosen:
@@ -87,7 +87,7 @@ def from_json(data: Mapping[str, Any]) -> Preprocess:
 
 
 def resulting_range(p: Preprocess) -> tuple[tuple[float, float], ...]:
-    """(low, high) of the tensor for pictures of 0..255: one pair, or one a channel where a parameter has so."""
+    """(low, high) of the tensor for pictures of 0..255: one pair, or one a channel if a parameter has so."""
     channels = _parameter_length(p)
     pairs = []
     for scale, mean, std in zip(
@@ -113,11 +113,11 @@ def _check_lengths(values: Mapping[str, Any], problems: list[Problem]) -> None:
 
 
 def apply(image: Image.Image, p: Preprocess, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The picture as a tensor of `shape`: [1, C, H, W] or [C, H, W] (NHWC: [1, H, W, C] or [H, W, C]), C 1 or 3.
+    """The picture as a tensor of `shape`: [1, C, H, W] or [C, H, W], for NHWC likewise; C is 1 or 3.
 
-    `letterbox` fits the picture inside, keeping its aspect, in the middle of a border of `fill`; `crop` covers
-    the tensor with it and keeps the middle; `stretch` ignores the aspect. Without `resize`, a picture of
-    another size is an error."""
+    `letterbox` fits the picture inside, keeping its aspect, amid a border of `fill`; `crop` covers the tensor
+    with it and keeps the middle; `stretch` ignores the aspect. Without `resize`, a picture of another size
+    is an error."""
     channels, height, width = _geometry(shape, p)
     colour = _colour(p, channels)
     source = images.to_8_bit(image).convert("L" if colour == "gray" else "RGB")

@@ -1,0 +1,66 @@
+"""Globs, lists and folders of samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.samples.files import gather_files
+
+
+def touch(base: Path, *names: str) -> None:
+    for name in names:
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_bytes(b"")
+
+
+def names(files: tuple[Path, ...], base: Path) -> list[str]:
+    return [path.relative_to(base).as_posix() for path in files]
+
+
+def test_order_is_that_of_bytes_and_of_no_locale(tmp_path: Path) -> None:
+    touch(tmp_path, "b.png", "B.png", "a.png", "_.png", "ä.png", "10.png", "9.png", "a/z.png", "a-/z.png")
+    expected = ["10.png", "9.png", "B.png", "_.png", "a-/z.png", "a.png", "a/z.png", "b.png", "ä.png"]
+    assert names(gather_files("**/*.png", tmp_path), tmp_path) == expected
+    assert names(gather_files(list(reversed(expected)), tmp_path), tmp_path) == expected
+
+
+def test_lists_mix_globs_and_paths(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.png", "x/2.png", "y.npy", "odd[1].png")
+    assert names(gather_files(["y.npy", "x/*.png"], tmp_path), tmp_path) == ["x/1.png", "x/2.png", "y.npy"]
+    assert names(gather_files("odd[1].png", tmp_path), tmp_path) == ["odd[1].png"]
+    assert names(gather_files("x/../x/1.png", tmp_path), tmp_path) == ["x/1.png"]
+    assert gather_files(tmp_path / "y.npy", Path("elsewhere")) == (tmp_path / "y.npy",)
+
+
+def test_a_folder_gives_the_samples_in_it(tmp_path: Path) -> None:
+    touch(tmp_path, "s/2.JPG", "s/1.png", "s/3.npz", "s/labels.txt", "s/deeper/4.png")
+    assert names(gather_files("s", tmp_path), tmp_path) == ["s/1.png", "s/2.JPG", "s/3.npz"]
+
+
+def test_globs_skip_folders_and_hidden_files(tmp_path: Path) -> None:
+    touch(tmp_path, "s/1.png", "s/.hidden.png", "s/folder.png/2.png")
+    assert names(gather_files("s/*", tmp_path), tmp_path) == ["s/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("*.bmp", "no sample file matches"),
+        ("missing/*.png", "no sample file matches"),
+        ("missing.png", "no sample file matches"),
+        ("empty", "the folder holds no picture"),
+        ([], "the list of sample files is empty"),
+        (["a.png", "*.png"], "a.png is named twice"),
+    ],
+)
+def test_what_matches_nothing_or_twice_is_an_error(
+    tmp_path: Path, pattern: str | list[str], message: str
+) -> None:
+    touch(tmp_path, "a.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelbuildError) as caught:
+        gather_files(pattern, tmp_path)
+    assert message in str(caught.value) and caught.value.exit_code == 2
