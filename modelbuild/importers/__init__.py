@@ -1,0 +1,55 @@
+"""Source formats -> Graph: one module a format, chosen by the file's suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph, Shape
+from modelbuild.importers import onnx
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One source format. `discover` lists further files that a model is made of."""
+
+    format: str
+    load: Callable[[Path, Mapping[str, Shape] | None], Graph]
+    discover: Callable[[Path], list[Path]]
+
+
+IMPORTERS: Mapping[str, Importer] = {".onnx": Importer("onnx", onnx.load, onnx.discover)}
+
+_TORCH = "export it: `torch.onnx.export(model.eval(), example_input, 'model.onnx', opset_version=17)`"
+_TENSORFLOW = "export it: `python -m tf2onnx.convert --saved-model FOLDER --opset 17 --output model.onnx`"
+_EXPORT: Mapping[str, str] = {
+    ".pt": _TORCH,
+    ".pth": _TORCH,
+    ".pb": _TENSORFLOW,
+}
+
+
+def importer_for(path: Path) -> Importer:
+    """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export."""
+    suffix = path.suffix.lower()
+    found = IMPORTERS.get(suffix)
+    if found is not None:
+        return found
+    raise ModelbuildError(
+        f"models in {suffix or 'files without a suffix'} cannot be imported",
+        where=str(path),
+        why=f"the formats read are {', '.join(IMPORTERS)}",
+        advice=_EXPORT.get(suffix, "convert the model to ONNX"),
+    )
+
+
+def load(path: Path, input_shapes: Mapping[str, Shape] | None = None) -> Graph:
+    """The graph of any supported model file."""
+    return importer_for(path).load(path, input_shapes)
+
+
+def discover(path: Path) -> list[Path]:
+    """The further files that the model file `path` names."""
+    return importer_for(path).discover(path)

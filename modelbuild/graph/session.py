@@ -1,0 +1,140 @@
+"""Running float graphs with onnxruntime: one thread, one sample at a time, any tensor on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+from google.protobuf.message import DecodeError
+
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.model import Array, Graph, Shape
+from modelbuild.graph.onnx_io import to_bytes
+
+_ELEMENT_TYPES = {
+    "float": np.float32,
+    "float16": np.float16,
+    "double": np.float64,
+    "bool": np.bool_,
+    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+class FloatSession:
+    """A float model ready to run.
+
+    `outputs` names the tensors to return: None for the model's own, "all" for every float tensor that a
+    node makes, besides the model's own outputs.
+    """
+
+    def __init__(self, model: Graph | Path, outputs: Sequence[str] | Literal["all"] | None = None) -> None:
+        self._label = model.name if isinstance(model, Graph) else str(model)
+        if isinstance(model, Graph):
+            source: str | bytes = to_bytes(model if outputs is None else _with_outputs(model, outputs))
+        else:
+            source = str(model) if outputs is None else _file_with_outputs(model, outputs)
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                source, sess_options=_options(outputs is None), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions share no base class but this
+            raise self._failure("cannot load", error) from error
+        self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {
+            item.name: (_static(item.shape), _dtype(item.name, item.type))
+            for item in self._session.get_inputs()
+        }
+        self.outputs: tuple[str, ...] = tuple(item.name for item in self._session.get_outputs())
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Output name -> array. Raises naming an input that is missing or has another shape or type."""
+        for name, (shape, dtype) in self.inputs.items():
+            given = inputs.get(name)
+            if given is None:
+                raise ModelbuildError(f"the input `{name}` of `{self._label}` is missing")
+            if given.dtype != dtype or (shape is not None and given.shape != shape):
+                raise ModelbuildError(
+                    f"the input `{name}` of `{self._label}` is {given.dtype} {list(given.shape)}",
+                    why=f"it must be {dtype} {list(shape or ())}",
+                )
+        for name in inputs:
+            if name not in self.inputs:
+                raise ModelbuildError(
+                    f"`{self._label}` has no input `{name}`", advice=f"its inputs: {', '.join(self.inputs)}"
+                )
+        try:
+            found = self._session.run(list(self.outputs), dict(inputs))
+        except Exception as error:  # as above
+            raise self._failure("cannot run", error) from error
+        return dict(zip(self.outputs, found, strict=True))
+
+    def _failure(self, what: str, error: Exception) -> ModelbuildError:
+        reason = " ".join(str(error).split())[:500]
+        return ModelbuildError(f"onnxruntime {what} `{self._label}`", why=reason, exit_code=EXIT_FAILED)
+
+
+def _options(only_outputs: bool) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    level = onnxruntime.GraphOptimizationLevel
+    # Fusing and re-laying out pays only where no tensor in between is asked for.
+    options.graph_optimization_level = level.ORT_ENABLE_EXTENDED if only_outputs else level.ORT_ENABLE_BASIC
+    options.use_deterministic_compute = True
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    return options
+
+
+def _with_outputs(graph: Graph, outputs: Sequence[str] | Literal["all"]) -> Graph:
+    made = [name for node in graph.nodes for name in node.outputs if name]
+    if outputs == "all":
+        floats = [name for name in made if np.issubdtype(graph.dtypes[name], np.floating)]
+        wanted = list(dict.fromkeys([*graph.outputs, *floats]))
+    else:
+        _all_known(graph.name, outputs, {*made, *graph.outputs})
+        wanted = list(outputs)
+    changed = Graph(graph.name, graph.nodes, graph.inputs, wanted, graph.constants)
+    changed.shapes, changed.dtypes, changed.opset = graph.shapes, graph.dtypes, graph.opset
+    return changed
+
+
+def _file_with_outputs(path: Path, outputs: Sequence[str] | Literal["all"]) -> bytes:
+    try:
+        model = onnx.load(str(path))
+    except (OSError, DecodeError) as error:
+        raise ModelbuildError("this is not a readable ONNX file", where=str(path), why=str(error)) from error
+    own = {value.name: value for value in model.graph.output}
+    made = dict.fromkeys(name for node in model.graph.node for name in node.output if name)
+    if outputs == "all":
+        inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+        floats = [v.name for v in inferred if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+        wanted = list(dict.fromkeys([*own, *floats]))
+    else:
+        _all_known(str(path), outputs, {*made, *own})
+        wanted = list(outputs)
+    del model.graph.output[:]
+    model.graph.output.extend(own.get(name) or onnx.ValueInfoProto(name=name) for name in wanted)
+    return bytes(model.SerializeToString())
+
+
+def _all_known(label: str, outputs: Sequence[str], known: set[str]) -> None:
+    for name in outputs:
+        if name not in known:
+            raise ModelbuildError(f"`{label}` makes no tensor `{name}`")
+
+
+def _static(shape: Sequence[object]) -> Shape | None:
+    sizes = [size for size in shape if isinstance(size, int)]
+    return tuple(sizes) if len(sizes) == len(shape) else None
+
+
+def _dtype(name: str, described: str) -> np.dtype[Any]:
+    element = described.removeprefix("tensor(").removesuffix(")")
+    if element not in _ELEMENT_TYPES:
+        raise ModelbuildError(f"the input `{name}` is a {described}, which is not supported")
+    return np.dtype(_ELEMENT_TYPES[element])

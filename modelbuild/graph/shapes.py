@@ -1,0 +1,153 @@
+"""Static shapes and types of every tensor, node by node, with shape arithmetic computed on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.constant_operators import evaluate
+from modelbuild.graph.model import Array, Graph, Node, Shape
+from modelbuild.graph.onnx_io import IR_VERSION, node_to_proto
+from modelbuild.graph.tensors import MAX_TENSOR_BYTES, dtype_of, element_type_of
+
+_MAX_HINT = 4096  # constants of at most this many values are shown to ONNX's own inference
+Type = tuple[Shape, "np.dtype[np.generic]"]
+
+
+def infer(graph: Graph) -> None:
+    """Fills `graph.shapes` and `graph.dtypes`.
+
+    Raises naming the first tensor whose shape depends on data or is not static, and the first node whose
+    inputs do not fit it.
+    """
+    known_values(graph)
+
+
+def known_values(graph: Graph) -> dict[str, Array]:
+    """As `infer`, and returns every tensor that is the same for all inputs, constants included."""
+    values = dict(graph.constants)
+    known = {*graph.inputs, *values}
+    for name in list(graph.shapes):
+        if name not in known:
+            del graph.shapes[name]
+    for name, constant in values.items():
+        graph.shapes[name], graph.dtypes[name] = constant.shape, constant.dtype
+    for name in graph.inputs:
+        if name not in graph.shapes or name not in graph.dtypes:
+            raise ModelbuildError(f"the shape of the input `{name}` is not known")
+    for node in graph.nodes:
+        _visit(graph, node, values)
+    return values
+
+
+def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[str, Type]:
+    """The shape and type of each output of `node`, by ONNX's own inference of this one node."""
+    inputs = {name: _type_proto(graph, name) for name in node.inputs if name}
+    hints = {
+        name: numpy_helper.from_array(np.ascontiguousarray(values[name]), name)
+        for name in inputs
+        if name in values and values[name].size <= _MAX_HINT
+    }
+    try:
+        schema = defs.get_schema(node.op, graph.opset, node.domain)
+        proto = node_to_proto(node)
+        onnx.checker.check_node(proto, _checker_context(graph.opset))
+        found = shape_inference.infer_node_outputs(
+            schema, proto, inputs, hints, opset_imports=[helper.make_opsetid("", graph.opset)]
+        )
+    except (
+        shape_inference.InferenceError,
+        defs.SchemaError,
+        onnx.checker.ValidationError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise ModelbuildError(f"{node.op} `{node.name}` is not valid", why=_first_line(error)) from error
+    return {name: _type_of(name, found.get(name), node) for name in node.outputs if name}
+
+
+def _visit(graph: Graph, node: Node, values: dict[str, Array]) -> None:
+    for name, (shape, dtype) in node_types(graph, node, values).items():
+        graph.shapes[name], graph.dtypes[name] = shape, dtype
+    for name, value in zip(node.outputs, _values(graph, node, values) or (), strict=False):
+        if name and value.shape != graph.shapes[name]:
+            raise ModelbuildError(f"{node.op} `{node.name}` gives {value.shape}, not {graph.shapes[name]}")
+        if name:
+            values[name] = value.astype(graph.dtypes[name], copy=False)
+
+
+def _values(graph: Graph, node: Node, values: Mapping[str, Array]) -> Sequence[Array] | None:
+    if node.domain:
+        return None
+    if node.op in ("Shape", "Size"):
+        shape = graph.shapes[node.inputs[0]]
+        if node.op == "Size":
+            return [np.array(math.prod(shape), np.int64)]
+        return [np.array(shape[node.int("start", 0) : _end(node)], np.int64)]
+    if not node.inputs or any(name and name not in values for name in node.inputs):
+        return None
+    try:
+        return evaluate(node, [values[name] if name else None for name in node.inputs])
+    except (ValueError, IndexError, TypeError, OverflowError) as error:
+        raise ModelbuildError(
+            f"{node.op} `{node.name}` cannot be computed", why=_first_line(error)
+        ) from error
+
+
+def _end(node: Node) -> int | None:
+    return node.int("end", 0) if "end" in node.attributes else None
+
+
+def _type_proto(graph: Graph, name: str) -> TypeProto:
+    return helper.make_tensor_type_proto(element_type_of(graph.dtypes[name]), graph.shapes[name])
+
+
+def _type_of(name: str, found: TypeProto | None, node: Node) -> Type:
+    if found is None or not found.HasField("tensor_type") or not found.tensor_type.HasField("shape"):
+        kind = (
+            "a sequence or optional"
+            if found is not None and found.WhichOneof("value") != "tensor_type"
+            else ""
+        )
+        raise _not_static(name, node, kind)
+    dims = found.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims):
+        raise _not_static(name, node, "")
+    shape = tuple(int(dim.dim_value) for dim in dims)
+    dtype = dtype_of(found.tensor_type.elem_type or TensorProto.FLOAT, name)
+    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize > MAX_TENSOR_BYTES:
+        raise ModelbuildError(
+            f"the tensor `{name}` of {node.op} `{node.name}` would have the shape {list(shape)}",
+            why=f"a tensor may hold at most {MAX_TENSOR_BYTES >> 30} GiB",
+        )
+    return shape, dtype
+
+
+def _not_static(name: str, node: Node, kind: str) -> ModelbuildError:
+    return ModelbuildError(
+        f"the tensor `{name}`, made by {node.op} `{node.name}`, has no static shape",
+        why=f"it is {kind}" if kind else "its shape depends on the data",
+        advice="cut the model before it: `edit: [{cut: {outputs: [...]}}]`",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+_contexts: dict[int, onnx.checker.C.CheckerContext] = {}
+
+
+def _checker_context(opset: int) -> onnx.checker.C.CheckerContext:
+    if opset not in _contexts:
+        context = onnx.checker.C.CheckerContext()
+        context.ir_version = IR_VERSION
+        context.opset_imports = {"": opset}
+        _contexts[opset] = context
+    return _contexts[opset]

@@ -1,0 +1,82 @@
+"""The shapes of a model's inputs: its own where they are fixed, the manifest's where not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from onnx import ModelProto, ValueInfoProto
+
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.graph.model import Graph, Shape
+
+
+def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape], notes: list[str]) -> None:
+    """Sets the shape of every input of `graph`. Raises naming all open dimensions and what to write."""
+    for name in given:
+        if name not in graph.inputs:
+            raise _unknown(name, graph.inputs)
+    problems = []
+    for value in model.graph.input:
+        if value.name not in graph.inputs:
+            continue
+        if not value.type.HasField("tensor_type"):
+            raise ModelbuildError(f"the input `{value.name}` is not a tensor")
+        if value.name not in graph.dtypes:
+            raise ModelbuildError(f"the input `{value.name}` has no element type")
+        dims = _dims(value)
+        shape = given.get(value.name)
+        if shape is None:
+            problems += _open(value.name, dims)
+            continue
+        _check(value.name, dims, shape)
+        if graph.shapes.get(value.name, shape) != shape:
+            notes.append(f"input `{value.name}`: shape {list(dims or ())} replaced by {list(shape)}")
+        graph.shapes[value.name] = tuple(shape)
+    if problems:
+        raise ModelbuildError.of(problems)
+
+
+def _dims(value: ValueInfoProto) -> list[int | str] | None:
+    """Each dimension: its size, or the name of a symbolic one; None where not even the rank is known."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
+
+
+def _open(name: str, dims: Sequence[int | str] | None) -> list[Problem]:
+    if dims is None:
+        what = f"the model's input `{name}` has no shape"
+        return [Problem(what, advice=_advice(name, ["..."]))]
+    symbolic = [axis for axis, dim in enumerate(dims) if not isinstance(dim, int) or dim <= 0]
+    if not symbolic:
+        return []
+    listed = ", ".join(f"{axis} (`{dims[axis] or '?'}`)" for axis in symbolic)
+    plural = "s" if len(symbolic) > 1 else ""
+    what = f"the model's input `{name}` has no fixed size in dimension{plural} {listed}"
+    wanted = ["1" if axis == 0 else f"<{dim or '?'}>" for axis, dim in enumerate(dims)]
+    shown = [wanted[axis] if axis in symbolic else str(dim) for axis, dim in enumerate(dims)]
+    return [Problem(what, why="an NPU program is made for one shape", advice=_advice(name, shown))]
+
+
+def _advice(name: str, dims: Sequence[str]) -> str:
+    return f"write into models.yaml: `inputs: {{{name}: {{shape: [{', '.join(dims)}]}}}}`"
+
+
+def _check(name: str, dims: Sequence[int | str] | None, shape: Shape) -> None:
+    if any(size <= 0 for size in shape):
+        raise ModelbuildError(f"the shape {list(shape)} given for the input `{name}` must be positive")
+    if dims is not None and len(dims) != len(shape):
+        raise ModelbuildError(
+            f"the shape {list(shape)} given for the input `{name}` has {len(shape)} dimensions",
+            why=f"the model's own has {len(dims)}: [{', '.join(str(dim or '?') for dim in dims)}]",
+        )
+
+
+def _unknown(name: str, inputs: Sequence[str]) -> ModelbuildError:
+    near = difflib.get_close_matches(name, inputs, 1)
+    return ModelbuildError(
+        f"the model has no input `{name}`",
+        advice=f"did you mean `{near[0]}`?" if near else f"its inputs: {', '.join(inputs)}",
+    )

@@ -1,0 +1,127 @@
+"""ONNX files of opset 7 to the newest -> Graph at the working opset, static, float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import onnx.inliner
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import onnx_io, shapes
+from modelbuild.graph.model import Graph, Shape
+from modelbuild.importers import external_data, input_shapes, opset, precision, sniff
+from modelbuild.importers.source import Source
+
+_CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
+_SEQUENCE = "sequences, optionals and maps have no fixed size"
+_STRINGS = "no NPU handles text"
+_RANDOM = "its result changes from run to run"
+_QUANTIZED = "models that are quantized already are not supported yet: their scales would be lost"
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
+    **dict.fromkeys(("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"), _SEQUENCE),
+    **dict.fromkeys(("SequenceErase", "SequenceInsert", "SequenceLength", "SplitToSequence"), _SEQUENCE),
+    **dict.fromkeys(("Optional", "OptionalGetElement", "OptionalHasElement"), _SEQUENCE),
+    **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"), _STRINGS),
+    **dict.fromkeys(("TfIdfVectorizer", "ImageDecoder"), _STRINGS),
+    **dict.fromkeys(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"), _RANDOM),
+    **dict.fromkeys(("RandomUniform", "RandomUniformLike"), _RANDOM),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _QUANTIZED),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _QUANTIZED),
+}
+_ADVICE: Mapping[str, str] = {
+    _CONTROL_FLOW: "export one branch alone, or cut it off before the import",
+    _QUANTIZED: "export the float model and give that as `source:`; modelbuild quantizes it for each chip",
+    _RANDOM: "export the model in inference mode: `model.eval()`",
+}
+
+
+def load(path: Path, shapes_given: Mapping[str, Shape] | None = None) -> Graph:
+    """The graph of the ONNX file `path`, with `shapes_given` for its inputs where the file leaves them open.
+
+    Opset 17, static shapes, float32; what was changed is noted (`importers.source.source_of`). Raises for
+    everything that is not a complete, supported model, naming file, node and reason.
+    """
+    try:
+        return _load(path, shapes_given or {})
+    except ModelbuildError as error:
+        raise located(error, path) from error
+
+
+def discover(path: Path) -> list[Path]:
+    """The external data files that the model `path` names, in order; existing or not."""
+    try:
+        return external_data.files(_parse(path), path)
+    except ModelbuildError as error:
+        raise located(error, path) from error
+
+
+def located(error: ModelbuildError, path: Path) -> ModelbuildError:
+    """`error` with the file as its place where it has none."""
+    return ModelbuildError.of(
+        (p if p.where else replace(p, where=str(path)) for p in error.problems), error.exit_code
+    )
+
+
+def _load(path: Path, shapes_given: Mapping[str, Shape]) -> Graph:
+    model = _parse(path)
+    source = Source(
+        "onnx",
+        f"{model.producer_name} {model.producer_version}".strip(),
+        onnx_io.opset_of(model),
+        int(model.ir_version),
+        len(model.graph.node),
+    )
+    opset.check_version(source.opset)
+    model = _inlined(model)
+    _refuse_unsupported(model)
+    graph = onnx_io.from_model(model, external_data.read(model, path))
+    input_shapes.fix(graph, model, shapes_given, source.notes)
+    precision.to_float32(graph, source.notes)
+    shapes.infer(graph)
+    opset.convert(graph, source.notes)
+    shapes.infer(graph)
+    if not graph.outputs:
+        raise ModelbuildError("the model has no outputs")
+    source.attach(graph)
+    return graph
+
+
+def _parse(path: Path) -> ModelProto:
+    data = sniff.read(path)
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise sniff.damaged(data, str(error)) from error
+    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
+        raise sniff.damaged(data, "it holds no graph")
+    return model
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """`model` with its own functions replaced by their bodies."""
+    if not model.functions:
+        return model
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise ModelbuildError("the functions defined in the model are not valid", why=str(error)) from error
+
+
+def _refuse_unsupported(model: ModelProto) -> None:
+    for index, node in enumerate(model.graph.node):
+        label = f"{node.op_type} `{node.name or f'number {index}'}`"
+        if node.domain not in ("", "ai.onnx"):
+            raise ModelbuildError(
+                f"{label} belongs to the operator domain `{node.domain}`",
+                why="only the standard ONNX operators are supported",
+                advice="export the model without operators of its own, and without a runtime's optimizations",
+            )
+        reason = REFUSED.get(node.op_type)
+        if reason is not None:
+            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, ""))

@@ -1,0 +1,57 @@
+"""Any operator set from 7 to the newest -> 17, by rules of our own, one operator at a time.
+
+onnx.version_converter is not used: it loses node names, aborts on models of IR 3 and on operators that it
+lacks an adapter for, and does not say which node stopped it. A node that no rule covers and that operator
+set 17 does not accept is refused by name when its shape is inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.rewrite import Editor
+from modelbuild.importers import opset_newer, opset_older
+
+WORKING = 17
+OLDEST = 7
+Rule = Callable[[Editor, Node], None]
+
+
+def check_version(version: int) -> None:
+    """Raises where a model's operator set is out of reach."""
+    newest = int(onnx.defs.onnx_opset_version())
+    if not OLDEST <= version <= newest:
+        raise ModelbuildError(
+            f"the model uses ONNX operator set {version}",
+            why=f"modelbuild reads {OLDEST} to {newest}",
+            advice=f"export the model again with `opset_version={WORKING}`",
+        )
+
+
+def convert(graph: Graph, notes: list[str]) -> None:
+    """Rewrites the nodes of `graph`, whose shapes are known, to the working operator set."""
+    before = graph.opset
+    editor = Editor(graph)
+    for node in editor.nodes():
+        for rule in _rules(node.op, before):
+            rule(editor, node)
+    editor.close()
+    graph.opset = WORKING
+    for node in graph.nodes:
+        if not onnx.defs.has(node.op, WORKING, node.domain):
+            raise ModelbuildError(
+                f"{node.op} `{node.name}` of operator set {before} is not supported",
+                advice=f"export the model with `opset_version={WORKING}`",
+            )
+    if before != WORKING:
+        notes.append(f"operator set {before} converted to {WORKING}")
+
+
+def _rules(op: str, version: int) -> list[Rule]:
+    older = [rule for since, rule in opset_older.RULES.get(op, ()) if version < since]
+    newer = [rule for since, rule in opset_newer.RULES.get(op, ()) if version >= since]
+    return older or newer

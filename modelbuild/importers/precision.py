@@ -1,0 +1,49 @@
+"""Half, bfloat16 and double precision -> float32, the one float type of the rooms below."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Array, Graph, Node
+from modelbuild.graph.tensors import dtype_of, element_type_of
+
+_FLOAT = element_type_of(np.dtype(np.float32))
+
+
+def to_float32(graph: Graph, notes: list[str]) -> None:
+    """Converts constants, inputs and the types that nodes name. Raises where a double is too large."""
+    changed = {name: value for name, value in graph.constants.items() if _other_float(value.dtype)}
+    for name, value in changed.items():
+        graph.constants[name] = _converted(name, value)
+    for name in [*graph.inputs, *graph.outputs]:
+        if name in graph.dtypes and _other_float(graph.dtypes[name]):
+            notes.append(f"`{name}` is float32 here; it is {graph.dtypes[name]} in the source")
+    graph.dtypes.update({n: np.dtype(np.float32) for n, kind in graph.dtypes.items() if _other_float(kind)})
+    for node in graph.nodes:
+        _convert_attributes(node)
+    for kind in sorted({str(value.dtype) for value in changed.values()}):
+        count = sum(str(value.dtype) == kind for value in changed.values())
+        notes.append(f"{count} {kind} constants converted to float32")
+
+
+def _other_float(dtype: np.dtype[np.generic]) -> bool:
+    return dtype != np.float32 and (np.issubdtype(dtype, np.floating) or str(dtype) == "bfloat16")
+
+
+def _converted(name: str, value: Array) -> Array:
+    with np.errstate(over="ignore"):
+        result = value.astype(np.float32)
+    if not np.array_equal(np.isfinite(result), np.isfinite(value.astype(np.float64))):
+        raise ModelbuildError(f"the constant `{name}` has values too large for float32")
+    return result
+
+
+def _convert_attributes(node: Node) -> None:
+    for key, value in node.attributes.items():
+        if isinstance(value, np.ndarray) and _other_float(value.dtype):
+            node.attributes[key] = _converted(node.name, value)
+    key = "to" if node.op == "Cast" else "dtype"
+    code = node.attributes.get(key)
+    if isinstance(code, int) and _other_float(dtype_of(code, node.name)):
+        node.attributes[key] = _FLOAT
