@@ -1,0 +1,1 @@
+"""The incremental builder: files, digests, actions. It knows nothing of machine learning."""

@@ -1,0 +1,54 @@
+"""What the builder runs: a function's name, its parameters, and where its input files come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DISCOVERED = "discovered/"  # role prefix of files that an action's `discover` function found
+FAILURE = ".failure"  # role suffix under which the failure of a soft input arrives
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """A file of the user's; `path`, relative to the project root, enters no key: the digest does."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class OutputOf:
+    """One output file of another action; `name` is its relative POSIX path among that action's outputs."""
+
+    action: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """One unit of work.
+
+    `function` is `"module:function"`, called in a worker as
+    `function(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None`; every file it
+    leaves in `out` is an output. `version` changes when the function's results do. `inputs` must have been
+    built; a soft input may have failed, and then its role is absent and `<role>.failure` is a JSON file that
+    says why. `discover` is `"module:function"`, called as `(inputs, parameters) -> list of paths`; the files
+    it names become inputs of the roles `discovered/<path relative to the root>`. `toolchain` is the
+    fingerprint of an external tool and `libraries` the versions of the libraries the function relies on.
+    """
+
+    name: str
+    function: str
+    version: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, FileInput | OutputOf] = field(default_factory=dict)
+    soft_inputs: Mapping[str, OutputOf] = field(default_factory=dict)
+    discover: str | None = None
+    toolchain: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def dependencies(self) -> set[str]:
+        """Names of the actions whose end this one waits for, hard and soft."""
+        hard = {source.action for source in self.inputs.values() if isinstance(source, OutputOf)}
+        return hard | {source.action for source in self.soft_inputs.values()}

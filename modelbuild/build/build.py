@@ -1,0 +1,155 @@
+"""The builder's front door: build, look, explain, publish, clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from modelbuild.build import disk, lock
+from modelbuild.build.action import Action
+from modelbuild.build.history import Entry
+from modelbuild.build.plan import plan
+from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
+from modelbuild.build.scheduler import Runner, Scheduler
+from modelbuild.build.state import LOCK, State, open_state
+from modelbuild.build.store import blob_path
+from modelbuild.build.verdict import Settled, Verdict, judge
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+if TYPE_CHECKING:
+    from modelbuild.build.survey import ActionStatus, Survey
+    from modelbuild.build.why import Explanation
+
+
+class Builder:
+    """Builds actions in the checkout `root`, remembering in `state` (default `root/.modelbuild`).
+
+    `environment` is added to that of the worker processes; it enters no key, so it must not decide what comes
+    out.
+    """
+
+    def __init__(
+        self, root: Path, state: Path | None = None, *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._root = root.absolute()
+        self._folder = state.absolute() if state else self._root / ".modelbuild"
+        self._environment = dict(environment or {})
+
+    def build(
+        self,
+        actions: Sequence[Action],
+        goals: Sequence[str],
+        *,
+        jobs: int,
+        keep_going: bool = False,
+        dry_run: bool = False,
+        retry: bool = False,
+        observer: Observer | None = None,
+    ) -> BuildResult:
+        """Brings the goals, names of actions, up to date with at most `jobs` workers.
+
+        What fails is told in the result. Raises ModelbuildError for a goal that does not exist (exit 2), a
+        graph that cannot be built or a state folder that cannot be used (exit 1). After a failure nothing new
+        starts, save what takes that failure as a soft input, unless `keep_going`. `retry` runs again what
+        failed with these very inputs. `dry_run` runs and writes nothing.
+        """
+        if jobs < 1:
+            raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")
+        planned = plan(actions, goals)
+        if dry_run:
+            state = open_state(self._root, self._folder, writable=False)
+            look = partial(judge, state=state, retry=retry)
+            return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
+        with self._locked(observer) as state, ExitStack() as stack:
+
+            def open_runner() -> Runner:
+                from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
+
+                return stack.enter_context(Execution(state, jobs, self._environment))
+
+            look = partial(_judge_and_note, state=state, retry=retry)
+            return summarise(Scheduler(planned, look, observer, keep_going).walk(open_runner))
+
+    def output(self, result: BuildResult, action: str, name: str) -> Path:
+        """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""
+        outputs = result.outputs.get(action, {})
+        if name not in outputs:
+            raise ModelbuildError(
+                f"{action} has no output {name}",
+                why=f"it has {', '.join(sorted(outputs)) or 'none'}",
+                exit_code=EXIT_FAILED,
+            )
+        return blob_path(self._folder, outputs[name])
+
+    def status(self, actions: Sequence[Action], goals: Sequence[str]) -> dict[str, ActionStatus]:
+        """What a build would find for every action that the goals need. Runs and writes nothing."""
+        return self._survey(actions, goals).status()
+
+    def why(self, actions: Sequence[Action], name: str) -> Explanation:
+        """Why the action ran the last time, and whether and why it would run the next. Runs nothing."""
+        return self._survey(actions, [name]).explain(name)
+
+    def log(self, action: str) -> Path:
+        """Where the output and the traceback of an action's last run are kept, if it left any."""
+        from modelbuild.build.execution import log_path
+
+        return log_path(self._folder, action)
+
+    def publish(self, files: Mapping[str, str], destination: Path) -> bool:
+        """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once.
+
+        Returns False, and touches nothing, if it already does. Raises ModelbuildError (exit 1) if a stored
+        file is damaged or the disk refuses; `destination` is then as it was.
+        """
+        from modelbuild.build.publish import publish
+
+        with self._locked(None) as state:
+            return publish(state, files, self._root / destination)
+
+    def withdraw(self, destination: Path, stale: Path) -> bool:
+        """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
+        from modelbuild.build.publish import withdraw
+
+        with self._locked(None):
+            return withdraw(self._root / destination, self._root / stale)
+
+    def clean(self) -> None:
+        """Forgets everything: store, records, history, logs. Waits for a build that is running."""
+        if self._folder.is_dir():
+            with self._locked(None):
+                for path in sorted(self._folder.iterdir()):
+                    if path.name != LOCK:
+                        disk.remove(path)
+
+    def _survey(self, actions: Sequence[Action], goals: Sequence[str]) -> Survey:
+        from modelbuild.build.survey import Survey
+
+        return Survey(plan(actions, goals), open_state(self._root, self._folder, writable=False))
+
+    @contextmanager
+    def _locked(self, observer: Observer | None) -> Iterator[State]:
+        def waiting() -> None:
+            if observer is not None:
+                observer(Event("waiting"))
+
+        with lock.held(self._folder / LOCK, waiting):
+            state = open_state(self._root, self._folder, writable=True)
+            try:
+                yield state
+            finally:
+                state.save()
+
+
+def _judge_and_note(action: Action, outcomes: Mapping[str, Outcome], *, state: State, retry: bool) -> Verdict:
+    """The verdict; a result found under another key than the last is noted, so that `why` can tell of it."""
+    verdict = judge(action, outcomes, state, retry)
+    if isinstance(verdict, Settled) and verdict.key is not None:
+        last = state.history.get(action.name)
+        if last is None or last.key != verdict.key:
+            outcome: Literal["cached", "failed"] = "failed" if verdict.outcome.broken else "cached"
+            reason: Literal["changed", "new"] = "changed" if last else "new"
+            state.history.add(Entry(action.name, verdict.key, last.key if last else None, outcome, reason))
+    return verdict

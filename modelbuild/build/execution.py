@@ -1,0 +1,163 @@
+"""Runs what must run: private folder, worker, check of the inputs, store, record, history, in this order."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import quote
+
+from modelbuild.build import canonical, disk
+from modelbuild.build.action import DISCOVERED, Action
+from modelbuild.build.history import Entry
+from modelbuild.build.pool import Pool, Reply, Task
+from modelbuild.build.records import Record
+from modelbuild.build.result import Outcome
+from modelbuild.build.state import State
+from modelbuild.build.store import Blob
+from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+_NAME_LIMIT = 200  # most file systems allow 255 bytes
+
+
+def log_path(state_folder: Path, name: str) -> Path:
+    """Where the output of an action's last run is kept."""
+    quoted = quote(name, safe="@:")
+    if len(quoted) > _NAME_LIMIT:
+        quoted = f"{quoted[:_NAME_LIMIT]}-{canonical.sha256(name.encode('utf-8'))[:16]}"
+    return state_folder / "logs" / f"{quoted}.log"
+
+
+class Execution:
+    """The runner of a build that holds the lock. Use it as a context: leaving it kills what still runs."""
+
+    def __init__(self, state: State, jobs: int, environment: Mapping[str, str]) -> None:
+        self._state = state
+        self._folder = state.scratch / f"build-{os.getpid()}"
+        self._pool = Pool(jobs, environment, self._folder)
+        self._serial = itertools.count()
+        self._running: dict[str, tuple[Action, MustRun | MustDiscover]] = {}
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+        disk.remove_tree(self._folder)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another action can start now."""
+        return self._pool.has_room
+
+    def start(self, action: Action, todo: MustRun | MustDiscover) -> None:
+        """Begins to run an action or its discovery. Raises ModelbuildError (exit 1) if the disk refuses."""
+        folder = self._folder / str(next(self._serial))
+        for found in todo.inputs.values():
+            if found.data is not None:
+                self._state.store.put(found.data)
+        try:
+            disk.make_folder(folder)
+        except OSError as error:
+            raise disk.failure("make the folder", folder, error) from error
+        discovers = isinstance(todo, MustDiscover)
+        task = Task(
+            name=action.name,
+            kind="discover" if discovers else "run",
+            function=(action.discover or "") if discovers else action.function,
+            parameters=action.parameters,
+            inputs={role: found.path for role, found in todo.inputs.items()},
+            folder=folder,
+        )
+        self._running[action.name] = (action, todo)
+        self._pool.start(task)
+
+    def wait(self) -> list[tuple[str, Outcome | None]]:
+        """Blocks until something ended: names and outcomes; None where only a discovery ended."""
+        return [self._ended(reply) for reply in self._pool.wait()]
+
+    def _ended(self, reply: Reply) -> tuple[str, Outcome | None]:
+        action, todo = self._running.pop(reply.task.name)
+        try:
+            self._keep_log(reply.task)
+            self._check_inputs(action, todo.inputs)
+            if isinstance(todo, MustDiscover):
+                return action.name, self._found(todo, reply)
+            return action.name, self._done(action, todo, reply)
+        except ModelbuildError as error:
+            return action.name, Outcome("failed", error=error)
+        finally:
+            disk.remove_tree(reply.task.folder)
+
+    def _found(self, todo: MustDiscover, reply: Reply) -> Outcome | None:
+        """Records what a discovery found, or its failure; None: the action can be judged again."""
+        if reply.error:
+            if reply.remember:
+                self._state.records.put(todo.key, Record(todo.fields, failure=reply.error))
+            return Outcome("failed", error=reply.error)
+        paths = {self._relative(path) for path in reply.found}
+        try:
+            found = {path: file_input(path, self._state).digest for path in sorted(paths)}
+        except ModelbuildError as error:
+            raise _named_by(error, reply.task) from error
+        self._state.records.put(todo.key, Record(todo.fields, discovered=found))
+        return None
+
+    def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
+        if reply.error:
+            if reply.remember:
+                self._state.records.put(todo.key, Record(todo.fields, failure=reply.error))
+                self._note(action, todo, "failed")
+            return Outcome("failed", error=reply.error)
+        outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
+        for name, blob in outputs.items():
+            self._state.store.adopt(reply.task.folder / "out" / name, blob)
+        self._state.records.put(todo.key, Record(todo.fields, outputs=outputs))
+        self._note(action, todo, "run")
+        return Outcome("run", outputs=outputs)
+
+    def _note(self, action: Action, todo: MustRun, outcome: Literal["run", "failed"]) -> None:
+        last = self._state.history.get(action.name)
+        entry = Entry(action.name, todo.key, last.key if last else None, outcome, todo.reason)
+        self._state.history.add(entry)
+
+    def _check_inputs(self, action: Action, inputs: Inputs) -> None:
+        for role in sorted(inputs):
+            label = inputs[role].label
+            if label is not None:
+                now = self._state.stat_cache.digest_now(label, inputs[role].path)
+                if now != inputs[role].digest:
+                    raise ModelbuildError(
+                        f"{label} changed while {action.name} was reading it",
+                        why="what came out belongs to neither content, so it was not kept",
+                        advice="build again when nothing writes to the file any more",
+                        exit_code=EXIT_FAILED,
+                    )
+
+    def _keep_log(self, task: Task) -> None:
+        kept = log_path(self._state.folder, task.name)
+        with suppress(OSError):  # a log is a comfort, not a result
+            if task.log.stat().st_size:
+                disk.move(task.log, kept)
+            else:
+                kept.unlink(missing_ok=True)
+
+    def _relative(self, path: str) -> str:
+        """A found path as it enters keys: relative to the root, wherever the checkout lies."""
+        root = self._state.root
+        return os.path.relpath(root / path, root).replace(os.sep, "/")
+
+
+def _named_by(error: ModelbuildError, task: Task) -> ModelbuildError:
+    names = ", ".join(sorted(role for role in task.inputs if not role.startswith(DISCOVERED)))
+    return ModelbuildError(
+        f"{error}", why=f"{task.name} needs it: it is named by its input {names}", exit_code=error.exit_code
+    )

@@ -1,0 +1,105 @@
+"""The graph of actions: checked once, in an order in which every action follows what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from modelbuild.build.action import DISCOVERED, FAILURE, Action
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The actions that some goals need, in topological order; the order given decides between equals."""
+
+    actions: Mapping[str, Action]
+    dependencies: Mapping[str, frozenset[str]]
+    dependents: Mapping[str, tuple[str, ...]]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names, dependencies first."""
+        return tuple(self.actions)
+
+
+def plan(actions: Iterable[Action], goals: Sequence[str]) -> Plan:
+    """The part of the graph that `goals` need.
+
+    Raises ModelbuildError: exit 2 for a goal that does not exist (with the nearest name), exit 1 for a graph
+    that cannot be built (two actions of one name, an unknown dependency, a cycle, a malformed action).
+    """
+    named: dict[str, Action] = {}
+    for action in actions:
+        if action.name in named:
+            raise _malformed(f"two actions are named {action.name}")
+        named[action.name] = action
+    for goal in goals:
+        if goal not in named:
+            raise ModelbuildError(f"there is no action {goal}", advice=_nearest(goal, named))
+    order = _visit(named, goals)
+    position = {name: index for index, name in enumerate(named)}
+    dependents: dict[str, list[str]] = {name: [] for name in order}
+    for name in sorted(order, key=position.__getitem__):
+        for dependency in order[name]:
+            dependents[dependency].append(name)
+    return Plan(
+        actions={name: named[name] for name in order},
+        dependencies=order,
+        dependents={name: tuple(readers) for name, readers in dependents.items()},
+    )
+
+
+def _visit(named: Mapping[str, Action], goals: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Depth first without recursion: name -> dependencies, in topological order."""
+    position = {name: index for index, name in enumerate(named)}
+    done: dict[str, frozenset[str]] = {}
+    path: dict[str, Iterator[str]] = {}  # the names being visited, in order, with what they have yet to visit
+
+    def enter(name: str) -> None:
+        path[name] = iter(sorted(_checked(named[name], named), key=position.__getitem__))
+
+    for goal in goals:
+        if goal not in done:
+            enter(goal)
+        while path:
+            name = next(reversed(path))
+            found = next((found for found in path[name] if found not in done), None)
+            if found is None:
+                del path[name]
+                done[name] = frozenset(named[name].dependencies())
+            elif found in path:
+                names = list(path)
+                circle = [*names[names.index(found) :], found]
+                raise _malformed(f"actions depend on themselves: {' -> '.join(circle)}")
+            else:
+                enter(found)
+    return done
+
+
+def _checked(action: Action, named: Mapping[str, Action]) -> set[str]:
+    functions = [action.function, *([action.discover] if action.discover else [])]
+    if not action.name or any(len([part for part in text.split(":") if part]) != 2 for text in functions):
+        raise _malformed(f"action {action.name!r} has no name or no function of the form module:function")
+    roles = [*action.inputs, *action.soft_inputs]
+    if len(set(roles)) != len(roles):
+        raise _malformed(f"action {action.name} has one role both as an input and as a soft input")
+    for role in roles:
+        if role.startswith(DISCOVERED) or role.endswith(FAILURE):
+            raise _malformed(f"action {action.name} uses the reserved role {role}")
+    dependencies = action.dependencies()
+    for dependency in sorted(dependencies):
+        if dependency not in named:
+            raise _malformed(f"action {action.name} reads from {dependency}, which does not exist")
+    return dependencies
+
+
+def _malformed(what: str) -> ModelbuildError:
+    return ModelbuildError(what, exit_code=EXIT_FAILED)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,77 @@
+"""What is known under a key: outputs, found files or a failure. One sealed file a record, written last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build import disk
+from modelbuild.build.key import Fields
+from modelbuild.build.store import Blob
+from modelbuild.errors import ModelbuildError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of one action, or of one `discover` call (`discovered`: root-relative path -> digest)."""
+
+    fields: Fields
+    outputs: Mapping[str, Blob] = field(default_factory=dict)
+    discovered: Mapping[str, str] = field(default_factory=dict)
+    failure: ModelbuildError | None = None
+
+
+class Records:
+    """Key -> record. An unknown schema or a damaged file is a miss."""
+
+    def __init__(self, folder: Path, scratch: Path, writable: bool) -> None:
+        self._folder = folder
+        self._scratch = scratch
+        self._writable = writable
+
+    def get(self, key: str) -> Record | None:
+        """The record, or None; a damaged one is set aside as `*.bad`. Raises ModelbuildError (exit 1)."""
+        path = self._path(key)
+        data = disk.read(path)
+        if data is None:
+            return None
+        try:
+            content = disk.unseal(data)
+        except disk.Damaged:
+            content = {"schema": SCHEMA, "key": ""}
+        if content["schema"] != SCHEMA:
+            return None
+        if content["key"] != key:
+            if self._writable:
+                disk.set_aside(path)
+            return None
+        return _from_json(content)
+
+    def put(self, key: str, record: Record) -> None:
+        """Writes the record whole. Raises ModelbuildError (exit 1)."""
+        content = {
+            "schema": SCHEMA,
+            "key": key,
+            "fields": record.fields,
+            "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
+            "discovered": dict(record.discovered),
+            "failure": record.failure.to_json() if record.failure else None,
+        }
+        disk.write(self._path(key), disk.seal(content), self._scratch)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key[2:]}.json"
+
+
+def _from_json(content: Mapping[str, Any]) -> Record:
+    failure = content["failure"]
+    return Record(
+        fields=[(tuple(path), value) for path, value in content["fields"]],
+        outputs={name: Blob(*pair) for name, pair in content["outputs"].items()},
+        discovered=content["discovered"],
+        failure=ModelbuildError.from_json(failure) if failure else None,
+    )

@@ -1,0 +1,88 @@
+"""What became of the actions of one build, and the events told while it ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from modelbuild.build.store import Blob
+from modelbuild.errors import ModelbuildError
+
+ActionState = Literal["run", "cached", "failed", "skipped", "would_run"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one action ended. `cause` is the action that made it `skipped`, or the one it must wait for."""
+
+    state: ActionState
+    outputs: Mapping[str, Blob] = field(default_factory=dict)
+    error: ModelbuildError | None = None
+    cause: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether readers of its outputs find none."""
+        return self.state in ("failed", "skipped")
+
+
+@dataclass(frozen=True)
+class Event:
+    """`waiting` is for another build's lock, `started` and `finished` are an action's.
+
+    `done` of `total` actions are settled.
+    """
+
+    kind: Literal["waiting", "started", "finished"]
+    action: str = ""
+    state: ActionState | None = None
+    error: ModelbuildError | None = None
+    done: int = 0
+    total: int = 0
+
+
+Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """Every action that the goals needed, in topological order.
+
+    `outputs` is action -> output name -> SHA-256, for actions that ran or were cached. `failures` holds those
+    that failed, not those skipped because of them.
+    """
+
+    states: Mapping[str, ActionState]
+    outputs: Mapping[str, Mapping[str, str]]
+    failures: tuple[tuple[str, ModelbuildError], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and nothing was skipped."""
+        return not any(state in ("failed", "skipped") for state in self.states.values())
+
+    @property
+    def counts(self) -> dict[ActionState, int]:
+        """How many actions ended in each state; every state is present."""
+        found = Counter(self.states.values())
+        every: tuple[ActionState, ...] = ("run", "cached", "failed", "skipped", "would_run")
+        return {state: found[state] for state in every}
+
+
+def summarise(outcomes: Mapping[str, Outcome]) -> BuildResult:
+    """The result of a build from the outcomes in topological order."""
+    return BuildResult(
+        states={name: outcome.state for name, outcome in outcomes.items()},
+        outputs={
+            name: {output: blob.digest for output, blob in outcome.outputs.items()}
+            for name, outcome in outcomes.items()
+            if outcome.state in ("run", "cached")
+        },
+        failures=tuple(
+            (name, outcome.error)
+            for name, outcome in outcomes.items()
+            if outcome.state == "failed" and outcome.error is not None
+        ),
+    )

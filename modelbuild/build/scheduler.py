@@ -1,0 +1,129 @@
+"""Walks a plan: settles what is known, runs what is not, as many at a time as there are workers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from modelbuild.build.action import Action
+from modelbuild.build.plan import Plan
+from modelbuild.build.result import Event, Observer, Outcome
+from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, not_built
+from modelbuild.errors import ModelbuildError
+
+Judge = Callable[[Action, Mapping[str, Outcome]], Verdict]
+
+
+class Runner(Protocol):
+    """Runs what must be run. `start` is called only while there is room."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another action can start now."""
+
+    def start(self, action: Action, todo: MustRun | MustDiscover) -> None:
+        """Begins to run an action or its discovery."""
+
+    def wait(self) -> list[tuple[str, Outcome | None]]:
+        """Blocks until something ended: names and outcomes; None where only a discovery ended."""
+
+
+class Scheduler:
+    """One walk over a plan."""
+
+    def __init__(self, plan: Plan, judge: Judge, observer: Observer | None, keep_going: bool) -> None:
+        self._plan = plan
+        self._judge = judge
+        self._observer = observer
+        self._keep_going = keep_going
+        self._position = {name: index for index, name in enumerate(plan.order)}
+        self._waiting = {name: len(plan.dependencies[name]) for name in plan.order}
+        self._ready = [index for name, index in self._position.items() if not self._waiting[name]]
+        self._todo: list[tuple[int, MustRun | MustDiscover]] = []
+        self._outcomes: dict[str, Outcome] = {}
+        self._failed = ""  # the first that failed, where the rest must not start any more
+        self._excepted: set[str] = set()  # those that start nevertheless: what reports on a failure
+
+    def walk(self, open_runner: Callable[[], Runner] | None) -> dict[str, Outcome]:
+        """The outcome of every action, in topological order.
+
+        The runner is opened when the first action must run; with None such actions end as `would_run`.
+        """
+        runner: Runner | None = None
+        running = 0
+        while self._ready or self._todo or running:
+            while self._ready:
+                self._examine(self._plan.order[heapq.heappop(self._ready)], open_runner is None)
+            if self._todo and runner is None and open_runner is not None:
+                runner = open_runner()
+            if runner is None:
+                continue
+            while self._todo and runner.has_room:
+                running += self._start(runner)
+            if running and not self._ready:
+                for name, outcome in runner.wait():
+                    running -= 1
+                    self._ended(name, outcome)
+        return {name: self._outcomes[name] for name in self._plan.order}
+
+    def _examine(self, name: str, dry: bool) -> None:
+        verdict = self._judge(self._plan.actions[name], self._outcomes)
+        if isinstance(verdict, Settled):
+            self._settle(name, verdict.outcome)
+        elif dry:
+            self._settle(name, Outcome("would_run"))
+        else:
+            heapq.heappush(self._todo, (self._position[name], verdict))
+
+    def _start(self, runner: Runner) -> int:
+        position, todo = heapq.heappop(self._todo)
+        name = self._plan.order[position]
+        if self._failed and name not in self._excepted:
+            error = not_built(name, f"the build stopped when {self._failed} failed")
+            self._settle(name, Outcome("skipped", error=error, cause=self._failed))
+            return 0
+        try:
+            runner.start(self._plan.actions[name], todo)
+        except ModelbuildError as error:
+            self._settle(name, Outcome("failed", error=error))
+            return 0
+        self._tell("started", name)
+        return 1
+
+    def _ended(self, name: str, outcome: Outcome | None) -> None:
+        if outcome is None:
+            heapq.heappush(self._ready, self._position[name])
+        else:
+            self._settle(name, outcome)
+
+    def _settle(self, name: str, outcome: Outcome) -> None:
+        self._outcomes[name] = outcome
+        if outcome.state == "failed" and not self._keep_going and not self._failed:
+            self._failed = name
+        if outcome.broken:
+            self._except_readers(name)
+        for reader in self._plan.dependents[name]:
+            self._waiting[reader] -= 1
+            if not self._waiting[reader]:
+                heapq.heappush(self._ready, self._position[reader])
+        self._tell("finished", name, outcome)
+
+    def _except_readers(self, name: str) -> None:
+        """Whatever takes the failure of `name` as an input still runs, and so does what reads that."""
+        actions = self._plan.actions
+        reached = [
+            reader
+            for reader in self._plan.dependents[name]
+            if any(source.action == name for source in actions[reader].soft_inputs.values())
+        ]
+        while reached:
+            reader = reached.pop()
+            if reader not in self._excepted:
+                self._excepted.add(reader)
+                reached += self._plan.dependents[reader]
+
+    def _tell(self, kind: Literal["started", "finished"], name: str, outcome: Outcome | None = None) -> None:
+        if self._observer is not None:
+            state, error = (outcome.state, outcome.error) if outcome else (None, None)
+            self._observer(Event(kind, name, state, error, len(self._outcomes), len(self._position)))

@@ -1,0 +1,56 @@
+"""The builder's folder `.modelbuild/`: its parts, opened together."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild.build import disk
+from modelbuild.build.history import History
+from modelbuild.build.records import Records
+from modelbuild.build.stat_cache import StatCache
+from modelbuild.build.store import Store
+from modelbuild.errors import ModelbuildError
+
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything the builder remembers. Only who holds the lock opens it writable."""
+
+    root: Path
+    folder: Path
+    stat_cache: StatCache
+    store: Store
+    records: Records
+    history: History
+
+    @property
+    def scratch(self) -> Path:
+        """Where private files and folders are made; emptied when a build begins."""
+        return self.folder / "work"
+
+    def save(self) -> None:
+        """Keeps what only saves work; a disk that refuses costs reading files again, never truth."""
+        with contextlib.suppress(ModelbuildError):
+            self.stat_cache.save()
+        with contextlib.suppress(ModelbuildError):
+            self.history.compact()
+
+
+def open_state(root: Path, folder: Path, writable: bool) -> State:
+    """Reads the state. Raises ModelbuildError (exit 1) if the disk cannot be read."""
+    scratch = folder / "work"
+    if writable and scratch.is_dir():
+        disk.remove_tree(scratch)  # left by a build that was killed
+    stat_cache = StatCache(folder / "stat_cache.json", scratch)
+    return State(
+        root=root,
+        folder=folder,
+        stat_cache=stat_cache,
+        store=Store(folder, scratch, stat_cache, writable),
+        records=Records(folder / "records", scratch, writable),
+        history=History(folder / "history.jsonl", scratch),
+    )

@@ -1,0 +1,77 @@
+"""Output files by their content: blobs/ab/cdef..., whole, read-only, and checked before they are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild.build import canonical, disk
+from modelbuild.build.stat_cache import StatCache
+
+READ_ONLY = 0o444
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A stored file: its SHA-256 and its size in bytes."""
+
+    digest: str
+    size: int
+
+
+def blob_path(state_folder: Path, digest: str) -> Path:
+    """Where a blob lies in the builder's folder, whether or not it is there."""
+    return state_folder / "store" / "blobs" / digest[:2] / digest[2:]
+
+
+class Store:
+    """The content-addressed store. Who holds the build lock may write and set aside; others only look."""
+
+    def __init__(self, state_folder: Path, scratch: Path, stat_cache: StatCache, writable: bool) -> None:
+        self._state_folder = state_folder
+        self._scratch = scratch
+        self._stat_cache = stat_cache
+        self._writable = writable
+
+    def path(self, digest: str) -> Path:
+        """Where the blob lies, whether or not it is there."""
+        return blob_path(self._state_folder, digest)
+
+    def has(self, blob: Blob) -> bool:
+        """Whether the blob is there and right. A damaged one is set aside as `*.bad`."""
+        path = self.path(blob.digest)
+        if self._stat_cache.has(f"blob:{blob.digest}", path, blob.size, blob.digest):
+            return True
+        self.set_aside(blob.digest)
+        return False
+
+    def missing(self, blobs: Mapping[str, Blob]) -> list[str]:
+        """The names whose blobs are absent or damaged."""
+        return [name for name in sorted(blobs) if not self.has(blobs[name])]
+
+    def set_aside(self, digest: str) -> None:
+        """Puts a blob out of use that was found damaged."""
+        if self._writable:
+            disk.set_aside(self.path(digest))
+
+    def adopt(self, source: Path, blob: Blob) -> None:
+        """Renames a flushed file of the store's file system into the store. Raises ModelbuildError (exit 1).
+
+        An older blob of that digest is replaced: whatever befell it, this one is right.
+        """
+        path = self.path(blob.digest)
+        try:
+            source.chmod(READ_ONLY)
+            disk.move(source, path)
+        except OSError as error:
+            raise disk.failure("store", path, error) from error
+
+    def put(self, data: bytes) -> Blob:
+        """Stores bytes. Raises ModelbuildError (exit 1)."""
+        blob = Blob(canonical.sha256(data), len(data))
+        if not self.has(blob):
+            private = self._scratch / f"{blob.digest}.tmp"
+            disk.write(private, data, self._scratch)
+            self.adopt(private, blob)
+        return blob

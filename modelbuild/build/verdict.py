@@ -1,0 +1,173 @@
+"""What is to be done for one action, once everything that it reads has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild.build import canonical
+from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, OutputOf
+from modelbuild.build.history import Reason
+from modelbuild.build.key import Fields, discovery_fields, fields, key_of
+from modelbuild.build.result import Outcome
+from modelbuild.build.state import State
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input file. `label` names a file of the user's; `data` is the failure of a soft input."""
+
+    digest: str
+    path: Path
+    label: str | None = None
+    data: bytes | None = None
+
+
+Inputs = Mapping[str, Input]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Nothing needs to run. `key` is absent where the inputs did not allow one."""
+
+    outcome: Outcome
+    key: str | None = None
+    fields: Fields | None = None
+
+
+@dataclass(frozen=True)
+class MustRun:
+    """No usable record lies under the key."""
+
+    key: str
+    fields: Fields
+    inputs: Inputs
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class MustDiscover:
+    """The key is not known before the action's `discover` function has run."""
+
+    key: str
+    fields: Fields
+    inputs: Inputs
+
+
+Verdict = Settled | MustRun | MustDiscover
+
+
+def judge(action: Action, outcomes: Mapping[str, Outcome], state: State, retry: bool) -> Verdict:
+    """The verdict on `action`, whose dependencies all have an outcome. Runs nothing."""
+    dependencies = sorted(action.dependencies())
+    hard = {source.action for source in action.inputs.values() if isinstance(source, OutputOf)}
+    for dependency in dependencies:
+        if dependency in hard and outcomes[dependency].broken:
+            return Settled(_skipped(action, dependency, outcomes[dependency]))
+    for dependency in dependencies:
+        if outcomes[dependency].state == "would_run":
+            return Settled(Outcome("would_run", cause=dependency))
+    try:
+        inputs = _declared(action, outcomes, state)
+        if action.discover is not None:
+            found = _discovered(action, inputs, state, retry)
+            if isinstance(found, (Settled, MustDiscover)):
+                return found
+            inputs |= found
+        return _look_up(action, inputs, state, retry)
+    except ModelbuildError as error:
+        return Settled(Outcome("failed", error=error))
+
+
+def digests_of(inputs: Inputs) -> dict[str, str]:
+    """Role -> digest."""
+    return {role: found.digest for role, found in inputs.items()}
+
+
+def file_input(path: str, state: State) -> Input:
+    """A file of the user's. Raises ModelbuildError (exit 2) if it is missing or unreadable."""
+    return Input(state.stat_cache.digest(path, state.root / path), state.root / path, label=path)
+
+
+def _declared(action: Action, outcomes: Mapping[str, Outcome], state: State) -> dict[str, Input]:
+    inputs = {}
+    for role, source in action.inputs.items():
+        if isinstance(source, FileInput):
+            inputs[role] = file_input(source.path, state)
+        else:
+            inputs[role] = _output(action, source, outcomes, state)
+    for role, source in action.soft_inputs.items():
+        outcome = outcomes[source.action]
+        if outcome.broken:
+            data = _failure_data(source.action, outcome)
+            digest = canonical.sha256(data)
+            inputs[role + FAILURE] = Input(digest, state.store.path(digest), data=data)
+        else:
+            inputs[role] = _output(action, source, outcomes, state)
+    return inputs
+
+
+def _output(action: Action, source: OutputOf, outcomes: Mapping[str, Outcome], state: State) -> Input:
+    outputs = outcomes[source.action].outputs
+    if source.name not in outputs:
+        raise ModelbuildError(
+            f"{action.name} reads {source.name} of {source.action}, which has no such output",
+            why=f"its outputs are {', '.join(sorted(outputs)) or 'none'}",
+            exit_code=EXIT_FAILED,
+        )
+    digest = outputs[source.name].digest
+    return Input(digest, state.store.path(digest))
+
+
+def _failure_data(name: str, outcome: Outcome) -> bytes:
+    assert outcome.error is not None
+    return canonical.encode({"action": name, "state": outcome.state, **outcome.error.to_json()}) + b"\n"
+
+
+def _discovered(
+    action: Action, inputs: Inputs, state: State, retry: bool
+) -> dict[str, Input] | Settled | MustDiscover:
+    rows = discovery_fields(action, digests_of(inputs))
+    key = key_of(rows)
+    record = state.records.get(key)
+    if record is None or (retry and record.failure):
+        return MustDiscover(key, rows, inputs)
+    if record.failure:
+        return Settled(Outcome("failed", error=record.failure))
+    try:
+        found = {DISCOVERED + path: file_input(path, state) for path in record.discovered}
+    except ModelbuildError:
+        return MustDiscover(key, rows, inputs)  # it may name others now; if not, it is missed by name then
+    # A found file may itself name files, as a Python module does: any change among them asks again.
+    if digests_of(found) != {DISCOVERED + path: digest for path, digest in record.discovered.items()}:
+        return MustDiscover(key, rows, inputs)
+    return found
+
+
+def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:
+    rows = fields(action, digests_of(inputs))
+    key = key_of(rows)
+    record = state.records.get(key)
+    if record is None:
+        last = state.history.get(action.name)
+        reason: Reason = "new" if last is None else "damaged" if last.key == key else "changed"
+        return MustRun(key, rows, inputs, reason)
+    if record.failure:
+        if retry:
+            return MustRun(key, rows, inputs, "retry")
+        return Settled(Outcome("failed", error=record.failure), key, rows)
+    if state.store.missing(record.outputs):
+        return MustRun(key, rows, inputs, "damaged")
+    return Settled(Outcome("cached", outputs=record.outputs), key, rows)
+
+
+def _skipped(action: Action, dependency: str, outcome: Outcome) -> Outcome:
+    cause = outcome.cause or dependency
+    return Outcome("skipped", error=not_built(action.name, f"{cause} failed"), cause=cause)
+
+
+def not_built(name: str, why: str) -> ModelbuildError:
+    """The error that stands for an action that did not run."""
+    return ModelbuildError(f"{name} was not built", why=why, exit_code=EXIT_FAILED)

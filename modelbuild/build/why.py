@@ -1,0 +1,146 @@
+"""Why an action ran the last time, and why it would run the next: the field that changed, old and new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from modelbuild.build import canonical
+from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput
+from modelbuild.build.history import Entry
+from modelbuild.build.key import Change, Fields, explain
+from modelbuild.build.state import State
+
+_DIGITS = 12  # of a digest, where people read it; JSON has them all
+
+Verdict = Literal["up to date", "never built", "changed", "retry", "damaged", "failed", "waits", "unknown"]
+
+_SENTENCES: dict[Verdict, str] = {
+    "up to date": "inputs unchanged: up to date",
+    "never built": "never built",
+    "changed": "changed",
+    "retry": "it had failed, and a retry was asked for",
+    "damaged": "its stored result was missing or damaged",
+    "failed": "it failed, and no input has changed since",
+    "waits": "depends on",
+    "unknown": "the record of the run before is gone",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why one run happened or would happen. `waits_for` is the action that must run first."""
+
+    verdict: Verdict
+    changes: tuple[Change, ...] = ()
+    sources: tuple[str, ...] = ()  # for each change, what people call that field
+    waits_for: str = ""
+    waits_because: Reason | None = None
+    message: str = ""
+
+    def __str__(self) -> str:
+        if self.verdict == "waits":
+            return f"depends on {self.waits_for}, which must run first: {self.waits_because}"
+        if self.verdict == "changed":
+            lines = [_line(change, source) for change, source in zip(self.changes, self.sources, strict=True)]
+            return lines[0] if len(lines) == 1 else "\n".join(["changed:", *(f"  {line}" for line in lines)])
+        return _SENTENCES[self.verdict] + (f": {self.message}" if self.message else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """`{verdict, changes: [{field, source, ...}], waits_for, waits_because, message, text}`."""
+        return {
+            "verdict": self.verdict,
+            "changes": [
+                {**change.to_json(), "source": source}
+                for change, source in zip(self.changes, self.sources, strict=True)
+            ],
+            "waits_for": self.waits_for,
+            "waits_because": self.waits_because.to_json() if self.waits_because else None,
+            "message": self.message,
+            "text": str(self),
+        }
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of one action: the run before (None if there was none) and the next build."""
+
+    action: str
+    last: Reason | None
+    last_outcome: Literal["run", "failed", "cached"] | None
+    next: Reason
+
+    def to_json(self) -> dict[str, Any]:
+        """`{action, last, last_outcome, next}`."""
+        return {
+            "action": self.action,
+            "last": self.last.to_json() if self.last else None,
+            "last_outcome": self.last_outcome,
+            "next": self.next.to_json(),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.action}"]
+        if self.last is not None:
+            verb = {"run": "it ran", "failed": "it ran and failed", "cached": "it was found in the store"}
+            lines.append(f"last time {verb[self.last_outcome or 'run']}: {self.last}")
+        lines.append(f"next time: {self.next}")
+        return "\n".join(lines)
+
+
+def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | None]:
+    """Why the newest entry of that name came about, and the entry."""
+    entry = state.history.get(action.name)
+    if entry is None:
+        return None, None
+    if entry.reason == "retry":
+        return Reason("retry"), entry
+    if entry.reason == "damaged":
+        return Reason("damaged"), entry
+    if entry.previous is None:
+        return Reason("never built"), entry
+    old, new = state.records.get(entry.previous), state.records.get(entry.key)
+    if old is None or new is None:
+        return Reason("unknown"), entry
+    return changed(action, old.fields, new.fields), entry
+
+
+def changed(action: Action, old: Fields, new: Fields) -> Reason:
+    """The reason that two lists of fields give, in the user's words."""
+    changes = explain(old, new)
+    return Reason("changed", changes, tuple(_source(action, change) for change in changes))
+
+
+def _source(action: Action, change: Change) -> str:
+    """What people call the field: a file, an output of another action, or the field itself."""
+    if change.path[0] != "inputs":
+        return change.field
+    role = str(change.path[1])
+    if role.startswith(DISCOVERED):
+        return f"file {role.removeprefix(DISCOVERED)}"
+    if role.endswith(FAILURE):
+        failed = action.soft_inputs.get(role.removesuffix(FAILURE))
+        return f"failure of {failed.action}" if failed else role
+    source = {**action.inputs, **action.soft_inputs}.get(role)
+    if source is None:
+        return f"input {role}"
+    if isinstance(source, FileInput):
+        return f"file {source.path}"
+    return f"output {source.name} of {source.action}"
+
+
+def _line(change: Change, source: str) -> str:
+    old, new = _show(change, change.old), _show(change, change.new)
+    kinds: Mapping[str, str] = {
+        "changed": f"{source} changed from {old} to {new}",
+        "added": f"{source} was added: {new}",
+        "removed": f"{source} was removed: it was {old}",
+    }
+    return kinds[change.kind]
+
+
+def _show(change: Change, value: Any) -> str:
+    if change.path[0] == "inputs" and value is not None:
+        return f"{str(value)[:_DIGITS]}…"
+    return canonical.encode(value).decode("ascii")
