@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Sureness = Literal["vendor", "measured", "fitted", "inferred", "guess"]
+Sureness = Literal["vendor", "measured", "fitted", "inferred", "guess"]  # from most to least sure
+Unit = Literal["npu", "fused", "cpu"]
 
 
 class Strict(BaseModel):
@@ -18,9 +19,15 @@ class Strict(BaseModel):
 class Fact(Strict):
     """A number about the chip, where it comes from, and how sure it is."""
 
-    value: float
-    source: str
+    value: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    source: Annotated[str, Field(min_length=1)]
     sure: Sureness
+
+
+class PositiveFact(Fact):
+    """A fact that something is divided by."""
+
+    value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class NumberFormat(Strict):
@@ -40,19 +47,22 @@ class NumberFormat(Strict):
 class Hardware(Strict):
     """The array, clocks and memories that the chip model computes with."""
 
-    clock_hz: Fact
-    macs_per_cycle: Fact  # 3x3 and larger convolutions
-    macs_per_cycle_pointwise: Fact  # 1x1 convolutions and fully connected layers
-    macs_per_cycle_depthwise: Fact
-    elementwise_per_cycle: Fact  # outputs a cycle of pooling, addition, tables
-    sram_bytes: Fact
-    dram_bytes: Fact
-    dram_read_bytes_per_second: Fact
-    dram_write_bytes_per_second: Fact
-    weight_bytes_per_second: Fact
+    clock_hz: PositiveFact
+    macs_per_cycle: PositiveFact  # convolutions and matrix products with a window wider than one cell
+    macs_per_cycle_pointwise: PositiveFact  # 1x1 convolutions and fully connected layers
+    macs_per_cycle_depthwise: PositiveFact
+    input_channels_at_once: PositiveFact  # the array works in whole groups: counts are rounded up to these
+    output_channels_at_once: PositiveFact
+    columns_at_once: PositiveFact
+    elementwise_per_cycle: PositiveFact  # outputs a cycle of pooling, addition, tables
+    sram_bytes: PositiveFact
+    dram_bytes: PositiveFact
+    dram_read_bytes_per_second: PositiveFact
+    dram_write_bytes_per_second: PositiveFact
+    weight_bytes_per_second: PositiveFact
     layer_overhead_cycles: Fact
-    cpu_hz: Fact
-    cpu_operations_per_cycle: Fact
+    cpu_hz: PositiveFact
+    cpu_operations_per_cycle: PositiveFact
 
 
 class Container(Strict):
@@ -64,14 +74,17 @@ class Container(Strict):
     dram_base: int = 0
     program_suffix: str = ""  # ".lm" | ".elf" for mpk
     max_package_bytes: int | None = None
+    max_model_bytes: int | None = None  # one model as it lies in DRAM
+    max_inputs: int | None = None
 
 
 class OperatorRule(Strict):
-    """One operator on one unit. It holds where every condition holds; the first rule that holds wins."""
+    """One operator on one unit. It holds where every condition holds; the first rule that holds wins.
+    The conditions and their arguments are those of `chips/conditions.py`."""
 
     op: str
-    unit: Literal["npu", "fused", "cpu"]
-    when: tuple[dict[str, Any], ...] = ()
+    unit: Unit
+    when: dict[str, Any] = Field(default_factory=dict)
     source: str = ""
 
 
@@ -88,6 +101,6 @@ class Recipe(Strict):
     hardware: Hardware
     container: Container
     passes: tuple[str, ...]  # what `lower` runs, in order
-    operators: tuple[OperatorRule, ...]
+    operators: tuple[OperatorRule, ...]  # in the file a table: unit -> operator -> forms; see docs/chips.md
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()

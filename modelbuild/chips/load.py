@@ -1,0 +1,160 @@
+"""Finds a recipe by chip name, alias or path, lays it on the recipes that it extends, and checks it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelbuild import resources
+from modelbuild.chips import operators
+from modelbuild.chips.located import Located, merge, parse, place, plain
+from modelbuild.chips.recipe import Container, Fact, Hardware, NumberFormat, OperatorRule, Recipe
+from modelbuild.errors import ModelbuildError, Problem
+
+_SUFFIXES = (".yaml", ".yml")
+_OWN = ("chip", "aliases", "extends")  # what a recipe does not inherit
+_SCHEMA = (Recipe, Container, Fact, Hardware, NumberFormat, OperatorRule)
+_MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class _File:
+    """A recipe file: where it is, and the name that messages show."""
+
+    path: Path
+    shown: str
+
+
+def chip_names() -> list[str]:
+    """The chips that recipes are there for, sorted."""
+    return sorted(path.stem for path in resources.folder("recipes").glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str, base: Path | None = None) -> Recipe:
+    """The recipe of a chip (`kl720`, or an alias such as `720`), or of a recipe file given as a path from
+    `base`. Raises a `ModelbuildError` that lists every problem with `file:line:column`."""
+    merged, _ = _read_chain(_find(name_or_path, base))
+    found = _operator_problems(merged)
+    if found:
+        raise ModelbuildError.of(found)
+    located = _flatten(merged)
+    try:
+        return Recipe.model_validate_json(json.dumps(plain(located)))
+    except ValidationError as error:
+        raise ModelbuildError.of(_problem(located, dict(item)) for item in error.errors()) from None
+
+
+def recipe_files(name_or_path: str, base: Path | None = None) -> list[Path]:
+    """Every file that `load_recipe` reads for this chip, the recipe itself first."""
+    return _read_chain(_find(name_or_path, base))[1]
+
+
+def _find(name: str, base: Path | None) -> _File:
+    if name.endswith(_SUFFIXES) or "/" in name:
+        return _File((base or Path()) / name, name)
+    folder = resources.folder("recipes")
+    wanted = name.lower()
+    names = chip_names()
+    aliases = _aliases(folder)
+    chip = wanted if wanted in names else aliases.get(wanted)
+    if chip is None:
+        near = difflib.get_close_matches(wanted, [*names, *aliases], n=1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise ModelbuildError(f"unknown chip `{name}`", advice=f"{hint}chips are {', '.join(names)}")
+    return _File(folder / f"{chip}.yaml", f"recipes/{chip}.yaml")
+
+
+@functools.cache
+def _aliases(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        entries = _read(_File(path, f"recipes/{path.name}")).entries
+        listed = plain(entries["aliases"]) if "aliases" in entries else []
+        assert isinstance(listed, list)
+        found.update({str(alias): path.stem for alias in listed})
+    return found
+
+
+def _read_chain(first: _File) -> tuple[Located, list[Path]]:
+    """The file laid on what it extends, and all files read."""
+    layers: list[Located] = []
+    files: list[_File] = []
+    current: _File | None = first
+    while current is not None:
+        if any(current.path.resolve() == file.path.resolve() for file in files):
+            circle = " -> ".join([*(file.shown for file in files), current.shown])
+            raise ModelbuildError("recipes extend each other in a circle", where=files[-1].shown, why=circle)
+        layer = _read(current)
+        layers.append(layer)
+        files.append(current)
+        current = _extended(current, layer)
+    merged = Located({}, layers[-1].where)
+    for depth, layer in reversed(list(enumerate(layers))):
+        dropped = ("extends",) if depth == 0 else _OWN
+        kept = {key: value for key, value in layer.entries.items() if key not in dropped}
+        merged = merge(merged, Located(kept, layer.where))
+    return merged, [file.path for file in files]
+
+
+def _extended(file: _File, layer: Located) -> _File | None:
+    extends = layer.entries.get("extends")
+    if extends is None:
+        return None
+    if not isinstance(extends.value, str):
+        raise ModelbuildError("`extends` must be a chip or the path of a recipe", where=extends.where)
+    if not extends.value.endswith(_SUFFIXES):
+        try:
+            return _find(extends.value, None)
+        except ModelbuildError as error:
+            problem = error.problems[0]
+            raise ModelbuildError(problem.what, where=extends.where, advice=problem.advice) from None
+    parent = Path(file.shown).parent / extends.value
+    return _File(file.path.parent / extends.value, parent.as_posix())
+
+
+def _read(file: _File) -> Located:
+    try:
+        with file.path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise ModelbuildError(f"a recipe has at most {_MAX_BYTES} bytes", where=file.shown)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ModelbuildError("cannot read the recipe", where=file.shown, why=str(error.strerror)) from None
+    except UnicodeDecodeError:
+        raise ModelbuildError("the recipe is not UTF-8 text", where=file.shown) from None
+    root = parse(text, file.shown)
+    if not isinstance(root.value, dict):
+        raise ModelbuildError("a recipe must be a mapping", where=root.where, advice="see docs/chips.md")
+    return root
+
+
+def _operator_problems(merged: Located) -> list[Problem]:
+    table = merged.entries.get("operators")
+    return list(operators.problems(table)) if table is not None else []
+
+
+def _flatten(merged: Located) -> Located:
+    entries = dict(merged.entries)
+    if "operators" in entries:
+        entries["operators"] = operators.rules(entries["operators"])
+    return Located(entries, merged.where)
+
+
+def _problem(located: Located, error: dict[str, Any]) -> Problem:
+    path = error["loc"]
+    where = place(located, path)
+    shown = ".".join(str(step) for step in path)
+    if error["type"] == "extra_forbidden":
+        names = sorted({field for model in _SCHEMA for field in model.model_fields})
+        near = difflib.get_close_matches(str(path[-1]), names, n=1)
+        return Problem(f"unknown key `{shown}`", where, advice=f"did you mean `{near[0]}`?" if near else "")
+    if error["type"] == "missing":
+        return Problem(f"`{shown}` is missing", where)
+    return Problem(f"`{shown}`: {error['msg']}", where)

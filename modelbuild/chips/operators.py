@@ -1,0 +1,65 @@
+"""The operator table of a recipe file (unit -> operator -> forms) -> a list of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from modelbuild.chips import conditions
+from modelbuild.chips.located import Located
+from modelbuild.chips.recipe import Unit
+from modelbuild.errors import Problem
+
+UNITS: tuple[str, ...] = get_args(Unit)
+_ORDER = ("fused", "npu", "cpu")  # the first rule that holds wins
+
+
+def problems(table: Located) -> Iterator[Problem]:
+    """What is wrong with the form of an operator table."""
+    if not isinstance(table.value, dict):
+        yield Problem("`operators` must be a mapping", table.where, advice="see docs/chips.md")
+        return
+    for unit, operators in table.value.items():
+        if unit == "source" and isinstance(operators.value, str):
+            continue
+        if unit not in UNITS:
+            yield Problem(f"unknown unit `{unit}`", operators.where, advice=f"units are {', '.join(UNITS)}")
+        elif not isinstance(operators.value, dict):
+            yield Problem(f"`{unit}` must map operators to forms", operators.where)
+        else:
+            for name, forms in operators.value.items():
+                yield from _form_problems(name, forms)
+
+
+def _form_problems(name: str, forms: Located) -> Iterator[Problem]:
+    for form in _forms(forms):
+        if isinstance(form.value, dict):
+            yield from conditions.problems(form)
+        else:
+            yield Problem(
+                f"the rule of `{name}` must be a mapping of conditions, or a list of them",
+                form.where,
+                advice="{} is the rule without conditions",
+            )
+
+
+def rules(table: Located) -> Located:
+    """The table as a list of `OperatorRule` mappings: fused before npu before cpu, operators by name."""
+    source = table.entries.get("source", Located("", table.where))
+    listed: list[Located] = []
+    for unit in _ORDER:
+        operators = table.entries.get(unit, Located({}, table.where)).entries
+        for name in sorted(operators):
+            for form in _forms(operators[name]):
+                rule = {
+                    "op": Located(name, form.where),
+                    "unit": Located(unit, form.where),
+                    "when": form,
+                    "source": source,
+                }
+                listed.append(Located(rule, form.where))
+    return Located(tuple(listed), table.where)
+
+
+def _forms(value: Located) -> tuple[Located, ...]:
+    return value.value if isinstance(value.value, tuple) else (value,)
