@@ -77,7 +77,7 @@ def build(
 
     `setup` is a key of `GENERATIONS`; `toolchain_version` must start with `modelbuild/`, which is what tells
     readers that the program inside is not for silicon. Errors: ModelbuildError for no models, ids that
-    clash or are not positive, a generation the platform does not have, and sizes that do not fit 32-bit addresses.
+    clash or are not positive, a generation the platform does not have, and addresses beyond 32 bits.
     """
     _check(platform, setup, dram_base, models, toolchain_version)
     buffers, start = _buffers(dram_base, models)

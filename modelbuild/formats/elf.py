@@ -1,0 +1,119 @@
+"""ELF, 64 bits little endian, as far as the program member of an MPK needs it: named sections."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats.flatbuffer import damaged
+
+MAGIC = b"\x7fELF"
+PROGBITS, STRTAB, NOBITS = 1, 3, 8
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1
+_ALIGNMENT = 16
+_MAX_NAME = 4096
+_NAME = "ELF"
+
+
+@dataclass(frozen=True)
+class NewSection:
+    """A section to write: bytes, or only a size in memory where `data` is None."""
+
+    name: str
+    data: bytes | None
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section as found; `size` is its size in memory, `offset` where its bytes are if it has any."""
+
+    name: str
+    kind: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Elf:
+    """A file as read. `machine` and `type` are the header's numbers."""
+
+    data: bytes
+    machine: int
+    type: int
+    sections: tuple[Section, ...]
+
+    def content(self, section: Section) -> bytes:
+        """The bytes of a section; empty for one without any (NOBITS)."""
+        if section.kind == NOBITS:
+            return b""
+        return self.data[section.offset : section.offset + section.size]
+
+    def find(self, name: str) -> Section | None:
+        """The first section of that name."""
+        return next((section for section in self.sections if section.name == name), None)
+
+
+def write(sections: Sequence[NewSection]) -> bytes:
+    """An ELF of these sections and their names' table; machine and type are 0 (none)."""
+    names = b"\0"
+    rows: list[bytes] = [bytes(_SECTION.size)]
+    parts: list[bytes] = []
+    place = _HEADER.size
+    table = [*sections, NewSection(".shstrtab", None)]
+    for index, section in enumerate(table):
+        name_place = len(names)
+        names += section.name.encode("utf-8") + b"\0"
+        last = index == len(table) - 1
+        data = names if last else section.data
+        kind = STRTAB if last else NOBITS if data is None else PROGBITS
+        size = section.size if data is None else len(data)
+        rows.append(_SECTION.pack(name_place, kind, 0, 0, place, size, 0, 0, _ALIGNMENT, 0))
+        if data is not None:
+            padding = -len(data) % _ALIGNMENT
+            parts += [data, bytes(padding)]
+            place += len(data) + padding
+    header = _HEADER.pack(
+        _IDENT, 0, 0, 1, 0, 0, place, 0, _HEADER.size, 0, 0, _SECTION.size, len(rows), len(rows) - 1
+    )
+    return b"".join([header, *parts, *rows])
+
+
+def read(data: bytes) -> Elf:
+    """Read the table of sections. Errors: ModelbuildError with the offset, also for 32 bits or big endian."""
+    if len(data) < _HEADER.size or data[:4] != MAGIC:
+        raise damaged("it does not start with a complete ELF header", _NAME, 0)
+    if data[4:6] != _IDENT[4:6]:
+        raise ModelbuildError("the ELF is not a 64-bit little-endian one", where=_NAME)
+    fields = _HEADER.unpack_from(data)
+    table, row_size, count, names_index = fields[6], fields[11], fields[12], fields[13]
+    if not count:
+        return Elf(data, fields[2], fields[1], ())
+    if row_size != _SECTION.size or table + count * row_size > len(data):
+        raise damaged(f"its table of {count} sections lies outside its {len(data)} bytes", _NAME, 40)
+    rows = [_SECTION.unpack_from(data, table + index * row_size) for index in range(count)]
+    if names_index >= count:
+        raise damaged("the table of names is not one of its sections", _NAME, 62)
+    names = _section(rows[names_index], "", data)
+    sections = tuple(_section(row, _name(row[0], names, data), data) for row in rows[1:])
+    return Elf(data, fields[2], fields[1], sections)
+
+
+def _section(row: tuple[int, ...], name: str, data: bytes) -> Section:
+    kind, offset, size = row[1], row[4], row[5]
+    if kind not in (0, NOBITS) and offset + size > len(data):
+        raise damaged(f"section {name!r} of {size} bytes lies outside its {len(data)} bytes", _NAME, offset)
+    return Section(name, kind, offset, size)
+
+
+def _name(place: int, names: Section, data: bytes) -> str:
+    start = names.offset + place
+    limit = min(names.offset + names.size, start + _MAX_NAME)
+    end = data.find(b"\0", start, limit)
+    if names.kind == NOBITS or end < 0:
+        raise damaged("a section's name does not end", _NAME, start)
+    return data[start:end].decode("utf-8", "backslashreplace")

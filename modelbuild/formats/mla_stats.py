@@ -1,0 +1,121 @@
+"""`*_mla_stats.yaml` of an MPK: from which cycle to which each layer keeps the accelerator busy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from modelbuild.errors import ModelbuildError
+
+MAX_BYTES = 2 << 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_KEYS = ("name", "start_cycle", "end_cycle")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A layer's cycles, both ends included."""
+
+    name: str
+    start_cycle: int
+    end_cycle: int
+
+    @property
+    def cycles(self) -> int:
+        """How many cycles the layer takes."""
+        return self.end_cycle - self.start_cycle + 1
+
+
+def spans(layers: Sequence[tuple[str, int]]) -> tuple[Span, ...]:
+    """Layers and their cycles, one after the other from cycle 0. A layer of no cycles has no span."""
+    found: list[Span] = []
+    start = 0
+    for name, cycles in layers:
+        if cycles > 0:
+            found.append(Span(name, start, start + cycles - 1))
+            start += cycles
+    return tuple(found)
+
+
+def dump(found: Sequence[Span]) -> bytes:
+    """The YAML document."""
+    lines = []
+    for index, span in enumerate(found):
+        lines += [
+            f"{index}:",
+            f"  name: {_scalar(span.name)}",
+            f"  start_cycle: {span.start_cycle}",
+            f"  end_cycle: {span.end_cycle}",
+        ]
+    return ("\n".join(lines) + "\n" if lines else "{}\n").encode()
+
+
+def load(data: bytes, name: str) -> tuple[Span, ...]:
+    """Parse a document: a mapping from integers to mappings of scalars, in document order.
+
+    Errors: ModelbuildError naming `name` for anything else, for aliases, and for more than 2 MiB.
+    """
+    if len(data) > MAX_BYTES:
+        raise _bad(name, f"it has {len(data)} bytes, more than {MAX_BYTES}")
+    try:
+        return tuple(_entries(yaml.parse(data.decode("utf-8"), Loader=_LOADER), name))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _bad(name, str(error)[:200]) from None
+
+
+def _entries(events: Iterator[yaml.Event], name: str) -> Iterator[Span]:
+    expected = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.MappingStartEvent)
+    for kind in expected:
+        if not isinstance(next(events, None), kind):
+            raise _bad(name, "it is not one mapping")
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent):
+            return
+        _integer(event, name)
+        if not isinstance(next(events, None), yaml.MappingStartEvent):
+            raise _bad(name, "an entry is not a mapping")
+        yield _span(events, name)
+
+
+def _span(events: Iterator[yaml.Event], name: str) -> Span:
+    found: dict[str, str] = {}
+    for key in events:
+        if isinstance(key, yaml.MappingEndEvent):
+            break
+        value = next(events, None)
+        if not isinstance(key, yaml.ScalarEvent) or not isinstance(value, yaml.ScalarEvent):
+            raise _bad(name, "an entry holds something other than plain values")
+        found[key.value] = value.value
+    missing = [key for key in _KEYS if key not in found]
+    if missing:
+        raise _bad(name, f"an entry has no {' or '.join(missing)}")
+    start, end = _number(found["start_cycle"], name), _number(found["end_cycle"], name)
+    return Span(found["name"], start, end)
+
+
+def _integer(event: yaml.Event, name: str) -> int:
+    if not isinstance(event, yaml.ScalarEvent):
+        raise _bad(name, "its keys are not integers")
+    return _number(event.value, name)
+
+
+def _number(text: str, name: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise _bad(name, f"{text[:40]!r} is not an integer")
+    return int(text)
+
+
+def _scalar(text: str) -> str:
+    """A YAML scalar in ASCII, quoted where it has to be."""
+    if _PLAIN.fullmatch(text):
+        return text
+    escaped = (char if " " <= char <= "~" and char not in '"\\' else f"\\U{ord(char):08x}" for char in text)
+    return f'"{"".join(escaped)}"'
+
+
+def _bad(name: str, why: str) -> ModelbuildError:
+    return ModelbuildError(f"{name} is not a table of layers and cycles", where=name, why=why)

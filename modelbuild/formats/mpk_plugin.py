@@ -1,0 +1,149 @@
+"""The plugins of an MPK's `*_mpk.json`: steps of a pipeline, tied together by the names of their tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelbuild.formats.json_text import Json, integer, integers, items, mapping, real, text
+
+
+@dataclass(frozen=True)
+class MpkTensor:
+    """real = scale * (integer - zero_point). NCHW; `size` in bytes of one frame's integers."""
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool
+    scale: float
+    zero_point: int
+
+    @property
+    def elements(self) -> int:
+        """How many values one frame has."""
+        return math.prod(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one frame's integers."""
+        return self.elements * (1 if self.bits <= 8 else 2)
+
+    @property
+    def scalar(self) -> str:
+        """The type of one value, "int8" for instance."""
+        return f"{'' if self.signed else 'u'}int{8 if self.bits <= 8 else 16}"
+
+
+@dataclass(frozen=True)
+class MpkNode:
+    """One tensor at a plugin's border. `size` is in bytes; `dtype` and `shape` are empty where not given."""
+
+    name: str
+    size: int
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """The node as an entry of `output_nodes` or of the top-level `input_nodes`."""
+        typed: dict[str, Json] = {"dtype": self.dtype, "shape": list(self.shape)} if self.dtype else {}
+        return {"name": self.name, "type": "buffer", "size": self.size, **typed}
+
+
+@dataclass(frozen=True)
+class MpkPlugin:
+    """One step. `kernel` is empty for the accelerator; `executable` is a member of the archive."""
+
+    name: str
+    sequence: int
+    processor: str  # EV74 | MLA | A65
+    kernel: str
+    inputs: tuple[MpkNode, ...]
+    outputs: tuple[MpkNode, ...]
+    desired_batch: int
+    actual_batch: int
+    executable: str = ""
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The plugin as an entry of `plugins`."""
+        config: dict[str, Json] = {
+            "desired_batch_size": self.desired_batch,
+            "actual_batch_size": self.actual_batch,
+        }
+        if self.kernel:
+            config |= {"kernel": self.kernel, "params": dict(self.parameters)}
+        else:
+            config |= self.parameters
+        return {
+            "name": self.name,
+            "sequence": self.sequence,
+            "processor": self.processor,
+            "type": "sgpProcess",
+            "config_params": config,
+            "input_nodes": [{"name": node.name, "size": node.size} for node in self.inputs],
+            "output_nodes": [node.to_json() for node in self.outputs],
+            "resources": {"executable": self.executable} if self.executable else None,
+        }
+
+    @property
+    def channels(self) -> tuple[tuple[float, int], ...]:
+        """(1 / scale, zero point) of each channel that a quantization step names."""
+        pairs = self.parameters.get("channel_params")
+        found = (
+            [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2]
+            if isinstance(pairs, list)
+            else []
+        )
+        return tuple((real(pair[0]), integer(pair[1])) for pair in found)
+
+    def shape(self, of_outputs: bool) -> tuple[int, ...]:
+        """The first of the step's own `output_shapes` or `input_shapes`; empty where it has none."""
+        shapes = self.parameters.get("output_shapes" if of_outputs else "input_shapes")
+        return integers(shapes[0]) if isinstance(shapes, list) and shapes else ()
+
+
+def decode_node(value: Json, name: str) -> MpkNode:
+    """An entry of `input_nodes` or `output_nodes`. Errors: ModelbuildError naming `name`."""
+    node = mapping(value, name)
+    dtype = text(node.get("dtype")) or text(node.get("logical_dtype"))
+    shape = integers(node.get("shape")) or integers(node.get("logical_shape"))
+    return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape)
+
+
+def decode_plugin(value: Json, name: str) -> MpkPlugin:
+    """An entry of `plugins`. Errors: ModelbuildError naming `name`."""
+    plugin = mapping(value, name)
+    config = mapping(plugin.get("config_params") or {}, name)
+    parameters = mapping(config.get("params") or {}, name)
+    resources = mapping(plugin.get("resources") or {}, name)
+    desired = ("desired_batch_size", "batch_size")
+    actual = ("actual_batch_size", "batch_sz_model", "batch_size_model")
+    return MpkPlugin(
+        name=text(plugin.get("name")),
+        sequence=integer(plugin.get("sequence")),
+        processor=text(plugin.get("processor")),
+        kernel=text(config.get("kernel")),
+        inputs=tuple(decode_node(node, name) for node in items(plugin.get("input_nodes"), name)),
+        outputs=tuple(decode_node(node, name) for node in items(plugin.get("output_nodes"), name)),
+        desired_batch=_first(desired, config, parameters),
+        actual_batch=_first(actual, config, parameters),
+        executable=text(resources.get("executable")),
+        parameters=parameters or config,
+    )
+
+
+def broken_edges(inputs: Sequence[MpkNode], plugins: Sequence[MpkPlugin]) -> list[str]:
+    """The edges that lead nowhere: inputs of a plugin that neither an earlier plugin nor the top makes."""
+    known = {node.name for node in inputs}
+    broken = []
+    for plugin in sorted(plugins, key=lambda item: item.sequence):
+        broken += [f"{plugin.name} reads {node.name}" for node in plugin.inputs if node.name not in known]
+        known |= {node.name for node in plugin.outputs}
+    return broken
+
+
+def _first(names: Sequence[str], *places: Mapping[str, Json]) -> int:
+    """The first of several names that any of the places holds; 0 if none."""
+    return next((integer(place[name]) for place in places for name in names if name in place), 0)
