@@ -96,7 +96,8 @@ def read(data: bytes) -> Mpk:
     """Read an archive.
 
     Errors: ModelbuildError (exit code 2) for what `tar.members` refuses, for an archive without one
-    `*mpk.json`, and for members that are not what their name says. What is merely inconsistent is in `checks`.
+    `*mpk.json`, and for members that are not what their name says. What is merely inconsistent goes into
+    `checks`.
     """
     files = {member.name: member.data for member in tar.members(data)}
     described = [name for name in files if name == "mpk.json" or name.endswith("_mpk.json")]

@@ -61,8 +61,8 @@ def build(source: MpkSource, mtime: int = 0) -> bytes:
     """The bytes of `<name>_mpk.sim.tar.gz`; equal arguments give equal bytes.
 
     Errors: ModelbuildError for a name that is not a plain one, an unknown suffix, a toolchain version that
-    does not start with `modelbuild/`, no inputs or outputs, scales that are not positive, and an achieved batch
-    that is not in 1 to the desired.
+    does not start with `modelbuild/`, no inputs or outputs, scales that are not positive, and an achieved
+    batch that is not in 1 to the desired.
     """
     _check(source)
     plugins = _plugins(source)
@@ -132,7 +132,7 @@ def _program(source: MpkSource) -> bytes:
 
 
 def _plugins(source: MpkSource) -> list[MpkPlugin]:
-    """The chain: quantize the inputs, MLA, the CPU where it has work, dequantize the outputs, pass through."""
+    """The chain: quantize the inputs, MLA, the CPU if it has work, dequantize the outputs, pass through."""
     batch = source.actual_batch
     quantize = [_quantize(index, tensor, batch) for index, tensor in enumerate(source.inputs)]
     fixed = [_fixed_node(f"MLA_0/{tensor.name}", tensor, batch) for tensor in source.outputs]
