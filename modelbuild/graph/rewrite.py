@@ -24,7 +24,7 @@ class Editor:
         self._tensors = {*graph.inputs, *graph.constants, *graph.shapes, *self._producers}
 
     def nodes(self, *ops: str) -> Iterator[Node]:
-        """The standard nodes whose operator is among `ops` (all: no `ops`), skipping those removed meanwhile."""
+        """The standard nodes whose operator is among `ops` (none: all), skipping removed ones."""
         for node in list(self.graph.nodes):
             if id(node) not in self._removed and node.domain == "" and (not ops or node.op in ops):
                 yield node
@@ -186,3 +186,15 @@ def _fresh(base: str, taken: set[str]) -> str:
         name = f"{base}_{count}"
     taken.add(name)
     return name
+
+
+def copied(graph: Graph) -> Graph:
+    """A copy whose nodes and tables may change; the constants' arrays are shared."""
+    nodes = [
+        Node(n.op, n.name, list(n.inputs), list(n.outputs), dict(n.attributes), n.domain, n.origin)
+        for n in graph.nodes
+    ]
+    result = Graph(graph.name, nodes, list(graph.inputs), list(graph.outputs), dict(graph.constants))
+    result.shapes, result.dtypes = dict(graph.shapes), dict(graph.dtypes)
+    result.opset, result.metadata = graph.opset, dict(graph.metadata)
+    return result

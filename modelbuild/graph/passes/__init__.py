@@ -2,35 +2,117 @@
 
 from __future__ import annotations
 
-# What `normalise` runs, in this order and again until nothing changes. Chip-neutral.
-NORMALISE: tuple[str, ...] = (
-    "fold_constants",  # nodes of constants only, and shape arithmetic of static shapes -> constants
-    "remove_no_ops",  # Identity, Dropout, Cast to the same type, Pad by 0, Concat of one, x + 0, x * 1 ...
-    "explicit_windows",  # auto_pad, ceil_mode and defaults of Conv/Pool -> explicit kernel_shape, strides, pads
-    "explicit_clip",  # Clip with both bounds constant; Clip(0, inf) -> Relu
-    "explicit_axes",  # negative axes -> positive; Slice with starts, ends, axes, steps in full
-    "flatten_to_reshape",  # Flatten, Squeeze, Unsqueeze, Reshape -> Reshape with a constant target
-    "merge_reshapes",  # Reshape after Reshape
-    "merge_transposes",  # Transpose after Transpose; Transpose that moves only dimensions of 1 -> Reshape
-    "matmul_to_gemm",  # MatMul(x, constant) of rank 2 (+ Add) -> Gemm(transB=1)
-    "subtract_to_add",  # x - c -> x + (-c); x / c -> x * (1 / c)
-    "fold_batch_normalization",  # BatchNormalization into the Conv/ConvTranspose/Gemm before or after it
-    "fold_scale_and_shift",  # Mul and Add of per-channel constants into the Conv/ConvTranspose/Gemm before
-    "batch_normalization_to_conv",  # what is left: 1x1 depthwise Conv (rank 4) or Mul and Add
-    "fold_pad",  # Pad into Conv, AveragePool, MaxPool
-    "reduce_mean_to_pool",  # ReduceMean over the spatial axes, AveragePool of the whole -> GlobalAveragePool
-    "merge_duplicates",  # equal nodes on equal inputs -> one; equal constants -> one
-    "remove_dead_nodes",  # nodes and constants that reach no output
-)
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
 
-# What a recipe's `passes:` may name for `lower` (besides all of the above).
-LOWERING: tuple[str, ...] = (
-    "split_to_slice",  # Split -> one Slice an output
-    "gemm_to_conv",  # Gemm on [N, K] -> Reshape, 1x1 Conv, Reshape
-    "depth_to_space_to_transpose",  # DepthToSpace -> Reshape, Transpose, Reshape
-    "space_to_depth_to_transpose",  # SpaceToDepth -> Reshape, Transpose, Reshape
-    "hard_swish_to_mul",  # HardSwish(x) -> x * HardSigmoid(x)
-    "flat_to_spatial",  # Conv, pools of rank 3 [N, C, L] -> rank 4 [N, C, 1, L] between Reshapes
-    "layer_normalization_to_primitives",  # LayerNormalization -> ReduceMean, Sub, Mul, Sqrt, Div ...
-    "global_pool_to_pool",  # GlobalAveragePool / GlobalMaxPool -> AveragePool / MaxPool of the whole
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard
+from modelbuild.graph.model import Graph
+from modelbuild.graph.passes import (
+    batch_normalization_to_conv,
+    depth_to_space_to_transpose,
+    explicit_axes,
+    explicit_clip,
+    explicit_windows,
+    flat_to_spatial,
+    flatten_to_reshape,
+    fold_batch_normalization,
+    fold_constants,
+    fold_pad,
+    fold_scale_and_shift,
+    gemm_to_conv,
+    global_pool_to_pool,
+    hard_swish_to_mul,
+    layer_normalization_to_primitives,
+    matmul_to_gemm,
+    merge_duplicates,
+    merge_reshapes,
+    merge_transposes,
+    reduce_mean_to_pool,
+    remove_dead_nodes,
+    remove_no_ops,
+    space_to_depth_to_transpose,
+    split_to_slice,
+    subtract_to_add,
 )
+from modelbuild.graph.rewrite import copied
+
+# Chip-neutral: what `normalise` runs, in this order and again until nothing changes.
+NORMALISE: Mapping[str, ModuleType] = {
+    "fold_constants": fold_constants,  # nodes of constants only, and shape arithmetic -> constants
+    "remove_no_ops": remove_no_ops,  # Identity, Dropout, Cast to the same type, Pad by 0, x + 0, x * 1 ...
+    "explicit_windows": explicit_windows,  # auto_pad, ceil_mode, defaults of Conv and pools -> explicit
+    "explicit_clip": explicit_clip,  # Clip with both bounds constant; Clip(0, inf) -> Relu
+    "explicit_axes": explicit_axes,  # negative axes -> positive; Slice with starts, ends, axes, steps
+    "flatten_to_reshape": flatten_to_reshape,  # Flatten, Squeeze, Unsqueeze -> Reshape to a constant
+    "merge_reshapes": merge_reshapes,  # Reshape after Reshape
+    "merge_transposes": merge_transposes,  # Transpose after Transpose; of dimensions of 1 -> Reshape
+    "matmul_to_gemm": matmul_to_gemm,  # MatMul(x, constant) (+ Add) -> Gemm(transB=1)
+    "subtract_to_add": subtract_to_add,  # x - c -> x + (-c); x / c -> x * (1 / c)
+    "fold_batch_normalization": fold_batch_normalization,  # into the Conv or Gemm before or after
+    "fold_scale_and_shift": fold_scale_and_shift,  # Mul and Add a channel into Conv or Gemm
+    "batch_normalization_to_conv": batch_normalization_to_conv,  # the rest: 1x1 depthwise Conv, Mul and Add
+    "fold_pad": fold_pad,  # Pad into Conv, AveragePool, MaxPool
+    "reduce_mean_to_pool": reduce_mean_to_pool,  # ReduceMean, AveragePool of all -> GlobalAveragePool
+    "merge_duplicates": merge_duplicates,  # equal nodes on equal inputs -> one
+    "remove_dead_nodes": remove_dead_nodes,  # nodes and constants that reach no output
+}
+
+# What a recipe's `passes:` may name for `lower`, besides all of the above.
+LOWERING: Mapping[str, ModuleType] = {
+    "split_to_slice": split_to_slice,  # Split -> one Slice an output
+    "gemm_to_conv": gemm_to_conv,  # Gemm -> Reshape, 1x1 Conv, Reshape
+    "depth_to_space_to_transpose": depth_to_space_to_transpose,  # -> Reshape, Transpose, Reshape
+    "space_to_depth_to_transpose": space_to_depth_to_transpose,  # -> Reshape, Transpose, Reshape
+    "hard_swish_to_mul": hard_swish_to_mul,  # HardSwish(x) -> x * HardSigmoid(x)
+    "flat_to_spatial": flat_to_spatial,  # Conv and pools on [N, C, L] -> on [N, C, 1, L]
+    "layer_normalization_to_primitives": layer_normalization_to_primitives,  # -> ReduceMean, Sub, Mul ...
+    "global_pool_to_pool": global_pool_to_pool,  # GlobalAveragePool -> AveragePool of the whole picture
+}
+
+PASSES: Mapping[str, ModuleType] = {**NORMALISE, **LOWERING}
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What one run of one pass did."""
+
+    name: str
+    nodes_before: int
+    nodes_after: int
+    changes: int
+
+    def to_json(self) -> dict[str, object]:
+        """A row of `passes` in import.json and lower.json."""
+        return {
+            "name": self.name,
+            "nodes_before": self.nodes_before,
+            "nodes_after": self.nodes_after,
+            "changes": self.changes,
+        }
+
+
+def run_passes(graph: Graph, names: Sequence[str], paranoid: bool = False) -> tuple[Graph, list[PassResult]]:
+    """Runs the passes `names` in order on a copy of `graph`.
+
+    With `paranoid`, the guard compares the graph before and after each pass that changed something, and the
+    error names the pass. Raises for an unknown name.
+    """
+    for name in names:
+        if name not in PASSES:
+            near = difflib.get_close_matches(name, PASSES, 1)
+            raise ModelbuildError(
+                f"there is no pass `{name}`",
+                advice=f"did you mean `{near[0]}`?" if near else f"the passes: {', '.join(sorted(PASSES))}",
+            )
+    result, rows = copied(graph), []
+    for name in names:
+        before = copied(result) if paranoid else None
+        count = len(result.nodes)
+        changes = PASSES[name].run(result)
+        rows.append(PassResult(name, count, len(result.nodes), changes))
+        if before is not None and changes:
+            guard.check(before, result, step=f"the pass {name}")
+    return result, rows

@@ -1,0 +1,82 @@
+"""Per-channel scale and shift of convolutions and fully connected layers: shared by the folding passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.graph.constant_operators import ordered_sum
+from modelbuild.graph.model import Node
+from modelbuild.graph.rewrite import Editor
+
+Vector = NDArray[np.float64]
+LINEAR = ("Conv", "ConvTranspose", "Gemm")
+
+
+def foldable(editor: Editor, node: Node) -> bool:
+    """Whether weights and bias of `node` are float32 constants (of a Gemm: in the one form)."""
+    weights, bias = editor.constant(node, 1), editor.constant(node, 2)
+    absent = len(node.inputs) < 3 or not node.inputs[2]
+    if weights is None or weights.dtype != np.float32 or not (absent or bias is not None):
+        return False
+    if node.op != "Gemm":
+        return True
+    plain = node.attributes.get("alpha", 1.0) == 1.0 == node.attributes.get("beta", 1.0)
+    one_row = bias is None or bias.shape == (weights.shape[0],)
+    return plain and one_row and not node.int("transA", 0) and node.int("transB", 0) == 1
+
+
+def channels(editor: Editor, node: Node) -> int:
+    """The number of output channels of `node`."""
+    return editor.shape(node.outputs[0])[1]
+
+
+def per_channel(value: Any, rank: int, count: int) -> Vector | None:
+    """A constant that broadcasts against [N, C, ...] of `rank` as one number a channel, as [C]; else None."""
+    if value is None or value.dtype != np.float32 or value.ndim > rank:
+        return None
+    shape = (1,) * (rank - value.ndim) + value.shape
+    if any(size != 1 for axis, size in enumerate(shape) if axis != 1) or shape[1] not in (1, count):
+        return None
+    return np.broadcast_to(value.astype(np.float64).reshape(-1), (count,))
+
+
+def scale_output(editor: Editor, node: Node, scale: Vector, shift: Vector) -> None:
+    """Makes `node` give y · scale + shift, one of each a channel, computed in float64."""
+    weights = editor.graph.constants[node.inputs[1]].astype(np.float64)
+    bias = _bias(editor, node, len(scale))
+    if node.op == "ConvTranspose":  # weights [inputs, outputs / group, ...]
+        groups = node.int("group", 1)
+        by_group = weights.reshape(groups, -1, *weights.shape[1:])
+        by_output = scale.reshape(groups, 1, -1, *(1,) * (weights.ndim - 2))
+        weights = (by_group * by_output).reshape(weights.shape)
+    else:
+        weights = weights * scale.reshape(-1, *(1,) * (weights.ndim - 1))
+    _set(editor, node, weights, bias * scale + shift)
+
+
+def scale_input(editor: Editor, node: Node, scale: Vector, shift: Vector) -> None:
+    """Makes a Conv or Gemm `node` read x where it read x · scale + shift. Pads must be 0 unless shift is."""
+    weights = editor.graph.constants[node.inputs[1]].astype(np.float64)
+    groups = node.int("group", 1)
+    inputs = scale.reshape(groups, 1, -1, *(1,) * (weights.ndim - 2))
+    shifts = shift.reshape(inputs.shape)
+    by_group = weights.reshape(groups, -1, *weights.shape[1:])
+    added = ordered_sum(by_group * shifts, tuple(range(2, by_group.ndim))).reshape(-1)
+    bias = _bias(editor, node, weights.shape[0]) + added
+    _set(editor, node, (by_group * inputs).reshape(weights.shape), bias)
+
+
+def _bias(editor: Editor, node: Node, count: int) -> Vector:
+    value = editor.constant(node, 2)
+    return np.zeros(count) if value is None else value.astype(np.float64)
+
+
+def _set(editor: Editor, node: Node, weights: Vector, bias: Vector) -> None:
+    names = [
+        editor.add_constant(f"{node.name}_{which}", value.astype(np.float32))
+        for which, value in (("weight", weights), ("bias", bias))
+    ]
+    editor.set_inputs(node, [node.inputs[0], *names])

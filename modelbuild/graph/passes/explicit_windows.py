@@ -1,0 +1,100 @@
+"""Writes out the window of every Conv, ConvTranspose and pool: kernel, strides, pads, dilations.
+
+Why: chips and the rooms below know explicit pads only, no auto_pad, output_shape or ceil_mode.
+Legal: always for auto_pad (ONNX operator text of Conv). ceil_mode becomes padding at the end where cells
+outside do not count: MaxPool, and AveragePool unless it counts pads of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.graph.rewrite import Editor
+
+
+def run(graph: Graph) -> int:
+    """Number of nodes whose attributes changed."""
+    editor = Editor(graph)
+    for node in editor.nodes("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"):
+        before = dict(node.attributes)
+        _explicit(editor, node)
+        editor.changes += before != node.attributes
+    return editor.close()
+
+
+def _explicit(editor: Editor, node: Node) -> None:
+    given, made = editor.shape(node.inputs[0])[2:], editor.shape(node.outputs[0])[2:]
+    rank = len(given)
+    convolution = node.op in ("Conv", "ConvTranspose")
+    kernel = list(editor.shape(node.inputs[1])[2:]) if convolution else node.ints("kernel_shape", [])
+    strides, dilations = node.ints("strides", [1] * rank), node.ints("dilations", [1] * rank)
+    spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
+    node.attributes["kernel_shape"], node.attributes["strides"] = kernel, strides
+    if node.op != "AveragePool":
+        node.attributes["dilations"] = dilations
+    if convolution:
+        node.attributes["group"] = node.int("group", 1)
+    if node.op == "ConvTranspose":
+        _resolve_transposed(node, given, made, strides, spans)
+    else:
+        _resolve_auto_pad(node, given, made, strides, spans)
+        _resolve_ceil_mode(node, given, made, strides, spans)
+
+
+def _resolve_auto_pad(
+    node: Node, given: Shape, made: Shape, strides: Sequence[int], spans: Sequence[int]
+) -> None:
+    mode = node.attributes.pop("auto_pad", "NOTSET")
+    pads = node.ints("pads", [0] * 2 * len(given))
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [
+            max((after - 1) * stride + span - before, 0)
+            for before, after, stride, span in zip(given, made, strides, spans, strict=True)
+        ]
+        pads = _shared(totals, more_at_end=mode == "SAME_UPPER")
+    node.attributes["pads"] = pads
+
+
+def _resolve_transposed(
+    node: Node, given: Shape, made: Shape, strides: Sequence[int], spans: Sequence[int]
+) -> None:
+    mode = node.attributes.pop("auto_pad", "NOTSET")
+    extra = node.ints("output_padding", [0] * len(given))
+    pads = node.ints("pads", [0] * 2 * len(given))
+    if node.attributes.pop("output_shape", None) is not None or mode in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [
+            stride * (before - 1) + more + span - after
+            for before, after, stride, span, more in zip(given, made, strides, spans, extra, strict=True)
+        ]
+        extra = [more + max(-total, 0) for more, total in zip(extra, totals, strict=True)]
+        pads = _shared([max(total, 0) for total in totals], more_at_end=mode == "SAME_UPPER")
+    node.attributes["pads"], node.attributes["output_padding"] = pads, extra
+
+
+def _shared(totals: Sequence[int], more_at_end: bool) -> list[int]:
+    begins = [total // 2 if more_at_end else total - total // 2 for total in totals]
+    return begins + [total - begin for total, begin in zip(totals, begins, strict=True)]
+
+
+def _resolve_ceil_mode(
+    node: Node, given: Shape, made: Shape, strides: Sequence[int], spans: Sequence[int]
+) -> None:
+    if not node.attributes.get("ceil_mode", 0):
+        node.attributes.pop("ceil_mode", None)
+        return
+    pads, rank = node.ints("pads", []), len(given)
+    ends = [
+        max((made[i] - 1) * strides[i] + spans[i] - given[i] - pads[i], pads[rank + i]) for i in range(rank)
+    ]
+    counted = node.op == "AveragePool" and node.int("count_include_pad", 0)
+    if ends != pads[rank:]:
+        if (
+            node.op == "LpPool"
+            or (counted and any(pads))
+            or any(e >= s for e, s in zip(ends, spans, strict=True))
+        ):
+            return
+        node.attributes.pop("count_include_pad", None)
+    del node.attributes["ceil_mode"]
+    node.attributes["pads"] = pads[:rank] + ends

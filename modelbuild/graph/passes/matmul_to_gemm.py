@@ -1,0 +1,113 @@
+"""MatMul with constant weights -> Gemm; every Gemm with constant weights as x · Wᵀ + bias.
+
+Why: fully connected layers then have one form: weights [outputs, inputs], bias [outputs].
+Legal: the weights are a constant of rank 2, and x has rank 2 or all its leading dimensions are 1. alpha and
+beta are multiplied into weights and bias.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelbuild.graph.model import Array, Graph, Node
+from modelbuild.graph.rewrite import Editor, merged
+
+_FORM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
+
+
+def run(graph: Graph) -> int:
+    """Number of nodes changed."""
+    editor = Editor(graph)
+    for node in editor.nodes("MatMul"):
+        editor.changes += _matmul(editor, node)
+    for node in editor.nodes("Gemm"):
+        editor.changes += _gemm(editor, node)
+    for node in editor.nodes("Gemm"):
+        editor.changes += _take_bias(editor, node)
+    return editor.close()
+
+
+def _is_float(value: Array | None) -> bool:
+    return value is not None and value.dtype == np.float32
+
+
+def _matmul(editor: Editor, node: Node) -> bool:
+    weights, shape = editor.constant(node, 1), editor.shape(node.inputs[0])
+    if weights is None or weights.ndim != 2 or not _is_float(weights) or len(shape) < 2:
+        return False
+    if any(size != 1 for size in shape[:-2]):
+        return False
+    name = editor.add_constant(f"{node.name}_weight", weights.T)
+    if len(shape) == 2:
+        editor.replace(node, "Gemm", [node.inputs[0], name], {**_FORM})
+        return True
+    made = editor.shape(node.outputs[0])
+    flat, result = (
+        editor.tensor(f"{node.outputs[0]}_{which}", size)
+        for which, size in (("flat", shape[-2:]), ("gemm", made[-2:]))
+    )
+    to_flat = editor.add_constant(f"{node.name}_flat", np.array(shape[-2:], np.int64))
+    back = editor.add_constant(f"{node.name}_shape", np.array(made, np.int64))
+    editor.insert(node, "Reshape", [node.inputs[0], to_flat], [flat])
+    editor.insert(node, "Gemm", [flat, name], [result], {**_FORM})
+    editor.replace(node, "Reshape", [result, back])
+    return True
+
+
+def _gemm(editor: Editor, node: Node) -> bool:
+    """Brings a Gemm into the one form."""
+    weights, bias = editor.constant(node, 1), editor.constant(node, 2)
+    if not _is_float(weights) or weights is None or node.int("transA", 0):
+        return False
+    alpha, beta = (np.float32(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    wide: Any = weights if node.int("transB", 0) else weights.T
+    inputs = list(node.inputs)
+    if len(inputs) > 2 and inputs[2]:
+        full = _bias(bias, wide.shape[0])
+        if full is None:
+            return False
+        if bias is None or bias.shape != full.shape or beta != 1:
+            inputs[2] = editor.add_constant(f"{node.name}_bias", full * beta)
+    if wide is not weights or alpha != 1:
+        inputs[1] = editor.add_constant(f"{node.name}_weight", wide * alpha)
+    if inputs == node.inputs and node.attributes == _FORM:
+        return False
+    editor.replace(node, "Gemm", [name for name in inputs if name], {**_FORM})
+    return True
+
+
+def _bias(value: Array | None, outputs: int) -> Any:
+    """`value` as [outputs], if it is the same for every row."""
+    if value is None or value.dtype != np.float32 or any(size != 1 for size in value.shape[:-1]):
+        return None
+    row = value.reshape(-1)
+    return np.broadcast_to(row, (outputs,)) if row.size in (1, outputs) else None
+
+
+def _take_bias(editor: Editor, node: Node) -> bool:
+    """Adds the constant of a following Add, also one behind the Reshape back to leading 1s."""
+    after = editor.consumers(node.outputs[0])
+    if len(node.inputs) > 2 or not after or not editor.private(node.outputs[0]):
+        return False
+    reshape = after[0] if after[0].op == "Reshape" else None
+    if reshape is not None:
+        shape = editor.shape(reshape.outputs[0])
+        leading = shape[-2:] == editor.shape(node.outputs[0]) and all(size == 1 for size in shape[:-2])
+        after = editor.consumers(reshape.outputs[0])
+        if not leading or not after or not editor.private(reshape.outputs[0]):
+            return False
+    add = after[0]
+    if add.op != "Add":
+        return False
+    source = (reshape or node).outputs[0]
+    index = 1 - add.inputs.index(source)
+    outputs = editor.shape(node.inputs[1])[0]
+    bias = _bias(editor.constant(add, index), outputs)
+    if bias is None or editor.shape(add.outputs[0]) != editor.shape(source):
+        return False
+    editor.set_inputs(node, [*node.inputs, editor.add_constant(f"{node.name}_bias", bias)])
+    node.origin = merged(node.origin, add.origin)
+    editor.absorb(reshape or node, add)
+    return True
