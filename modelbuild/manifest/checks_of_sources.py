@@ -1,0 +1,140 @@
+"""Checks of model files: there, fetched, of a kind that is read, and what their digest says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.importers import IMPORTERS, importer_for
+from modelbuild.manifest import tree
+from modelbuild.manifest.checks import complete
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.model import Model
+from modelbuild.manifest.problems import Problems, nearest
+from modelbuild.samples.lfs import is_pointer
+
+FIXED_SUFFIX = ".fixed.onnx"
+VENDOR_SUFFIXES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms and the toolchains that read them
+PLANNED_SUFFIXES = (".tflite", ".h5", ".hdf5", ".keras", ".prototxt")
+
+
+def check_sources(manifest: Manifest, problems: Problems) -> None:
+    """Model files that are missing, not fetched, of a kind not read, or not what their digest says."""
+    for name, model in manifest.spec.models.items():
+        if not complete(manifest, "models", name, "source"):
+            continue
+        base: tree.Path = ("models", name)
+        inner = ("source",) if isinstance(model.source, str) else ("source", "path")
+        at = tree.place(manifest.tree, (*base, *inner))
+        path = model.source_path
+        if path is None or re.match(r"[a-z]+://", path):
+            _address(model, at, problems)
+            continue
+        _suffix(path, at, problems)
+        present = check_file(manifest, path, at, "model", problems)
+        if present and model.source_digest:
+            _digest(
+                manifest.root / path,
+                model.source_digest,
+                tree.place(manifest.tree, (*base, "source", "sha256")),
+                problems,
+            )
+        if model.weights is not None:
+            weights_at = tree.place(manifest.tree, (*base, "weights"))
+            problems.error(
+                "`weights`: this model keeps its weights in the source file",
+                weights_at,
+                "weights stand apart in Caffe models only, which are not built yet",
+                "remove it; files of external data are found by themselves",
+            )
+
+
+def _address(model: Model, at: tree.Position, problems: Problems) -> None:
+    if model.source_digest is None:
+        problems.error(
+            "a source on the network needs its `sha256`",
+            at,
+            "so that every build gets the same file",
+            "write `source: {url: https://..., sha256: ...}`",
+        )
+    problems.error("sources on the network are not built yet", at, advice="fetch the file and give its path")
+
+
+def _suffix(path: str, at: tree.Position, problems: Problems) -> None:
+    suffix = Path(path).suffix.lower()
+    if suffix in IMPORTERS:
+        return
+    if suffix in VENDOR_SUFFIXES:
+        problems.error(
+            f"the builtin toolchain cannot read `{suffix}` files",
+            at,
+            f"they are a vendor's own form, for the toolchain {VENDOR_SUFFIXES[suffix]} only",
+            "use the ONNX model that it was made from",
+        )
+    elif suffix in PLANNED_SUFFIXES:
+        problems.error(f"reading `{suffix}` models is not built yet", at, advice="convert the model to ONNX")
+    else:
+        try:
+            importer_for(Path(path))
+        except ModelbuildError as error:
+            first = error.problems[0]
+            problems.error(first.what, at, first.why, first.advice)
+
+
+def check_file(manifest: Manifest, path: str, at: tree.Position | str, what: str, problems: Problems) -> bool:
+    """Whether the file is there and is itself; if not, says so at `at`."""
+    full = manifest.root / path
+    try:
+        if full.is_file():
+            if not is_pointer(full):
+                return os.access(full, os.R_OK) or _unreadable(path, at, what, problems)
+            problems.error(
+                f"the {what} {path} is a Git LFS pointer, not the file itself",
+                at,
+                advice="run `git lfs pull`",
+            )
+            return False
+        found = "is a folder" if full.is_dir() else "does not exist"
+    except (OSError, ValueError) as error:
+        found = f"cannot be read: {error}"
+    problems.error(
+        f"the {what} {path} {found}",
+        at,
+        f"looked for {full}" if found == "does not exist" else "",
+        _similar(full, at, manifest, path),
+    )
+    return False
+
+
+def _unreadable(path: str, at: tree.Position | str, what: str, problems: Problems) -> bool:
+    problems.error(f"the {what} {path} may not be read", at, advice="change its permissions")
+    return False
+
+
+def _similar(full: Path, at: tree.Position | str, manifest: Manifest, path: str) -> str:
+    """The nearest file of the folder; or where a path that is meant relative to an included file would be."""
+    beside = Path(str(at).partition(":")[0]).parent / path
+    try:
+        if beside.as_posix() != path and (manifest.root / beside).is_file():
+            return f"paths are relative to {manifest.path.name}: write {beside.as_posix()}"
+        there = (
+            [entry.name for entry in full.parent.iterdir() if entry.is_file()] if full.parent.is_dir() else []
+        )
+    except (OSError, ValueError):
+        there = []
+    advice = nearest(full.name, there, "files")
+    return advice.partition("? ")[0] + "?" if advice.startswith("did you mean") else "correct the path"
+
+
+def _digest(path: Path, expected: str, at: tree.Position, problems: Problems) -> None:
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        problems.error("cannot read the model", at, error.strerror or "")
+        return
+    if found != expected:
+        problems.error("the model is another file than its `sha256` says", at, f"its digest is {found}")

@@ -1,0 +1,102 @@
+"""models.yaml -> Manifest: read, validate, check. Everything that is wrong is one error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelbuild.chips.load import load_recipe
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.manifest import (
+    checks,
+    checks_of_packages,
+    checks_of_samples,
+    checks_of_sources,
+    include,
+    overrides,
+    tree,
+)
+from modelbuild.manifest.explain import validate
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.model import Root
+from modelbuild.manifest.packages import expand
+from modelbuild.manifest.problems import Problems
+from modelbuild.manifest.samples import Sets
+from modelbuild.manifest.settings import examine, recipe_defaults
+
+FILE_NAME = "models.yaml"
+
+
+def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
+    """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.
+    Raises one `ModelbuildError` of everything that is wrong, in the order of the file."""
+    problems = Problems()
+    sources = include.read(path, problems)
+    checked = validate(Root, sources.tree, problems)
+    set_values = overrides.read(set_options, problems)
+    if checked.value is None:
+        problems.raise_any()
+        raise AssertionError("a manifest that cannot be read has a problem")
+    spec = checked.value
+    manifest = Manifest(path, sources.files, sources.tree, spec, {}, {}, set_values, checked.left_out)
+    manifest = replace(manifest, recipes=_recipes(manifest, problems))
+    packages = expand(spec.packages, spec.models)
+    checks_of_packages.check_packages(manifest, packages, problems)
+    manifest = replace(manifest, packages={package.name: package for package in packages})
+    _check(manifest, problems)
+    problems.raise_any()
+    return replace(manifest, warnings=problems.warnings)
+
+
+def _recipes(manifest: Manifest, problems: Problems) -> Mapping[str, Recipe]:
+    found: dict[str, Recipe] = {}
+    for name, target in manifest.spec.targets.items():
+        at = tree.place(manifest.tree, ("targets", name, "chip"))
+        try:
+            recipe = load_recipe(target.chip, manifest.root)
+        except ModelbuildError as error:
+            if _knows_place(error):
+                problems.keep_all(error.problems)
+            else:
+                problems.adopt(error, at)
+            continue
+        try:
+            recipe_defaults(recipe)
+        except ModelbuildError as error:
+            problems.adopt(error, at)
+            continue
+        found[name] = recipe
+    return found
+
+
+def _knows_place(error: ModelbuildError) -> bool:
+    return all(":" in problem.where for problem in error.problems)
+
+
+def _check(manifest: Manifest, problems: Problems) -> None:
+    checks.check_references(manifest, problems)
+    checks.check_environment_values(manifest, problems)
+    checks.check_toolchains(manifest, problems)
+    checks_of_sources.check_sources(manifest, problems)
+    checks_of_samples.check_preprocessing(manifest, problems)
+    sets = Sets(manifest)
+    checks_of_samples.check_sets(manifest, sets, problems)
+    for target in manifest.recipes:
+        problems.keep_all(examine(manifest, None, target).problems)
+    for model, target in _used(manifest):
+        settings = examine(manifest, model, target)
+        problems.keep_all(settings.problems)
+        checks_of_samples.check_use(manifest, settings, sets, problems)
+    checks_of_packages.warn_unused(manifest, manifest.packages, problems)
+
+
+def _used(manifest: Manifest) -> list[tuple[str, str]]:
+    """The pairs that packages need or models have settings for, whose model and target could be read."""
+    own = [(name, target) for name, model in manifest.spec.models.items() for target in model.targets]
+    return [
+        (model, target)
+        for model, target in dict.fromkeys((*manifest.pairs(), *own))
+        if model in manifest.spec.models and target in manifest.recipes
+    ]

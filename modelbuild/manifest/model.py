@@ -1,0 +1,263 @@
+"""The entries of models.yaml: samples, models, targets, packages, and the file as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from modelbuild.manifest.options import Settings, Strict, refuse
+from modelbuild.manifest.scalars import (
+    AS_LIST,
+    AS_MAPPING,
+    AS_SCALAR,
+    BY_KIND,
+    AsOneOrMany,
+    AsText,
+    AsTuple,
+    Integer,
+    Name,
+    NameText,
+    Numbers,
+    Section,
+    Text,
+    Version1,
+)
+from modelbuild.samples.preprocess import from_settings, to_json
+
+Layout = Annotated[Literal["NCHW", "NHWC"], AsText]
+Files = Annotated[tuple[Text, ...], AsOneOrMany]
+
+
+class Project(Strict):
+    """The project's name and version, for reports."""
+
+    name: Text = Field(description="name of the project")
+    version: Text = Field("0", description="version of the project, read as text")
+
+
+class InputFiles(Strict):
+    """The files of one input."""
+
+    files: Files = Field(description="a glob, a path, or a list of those")
+
+
+class SampleSet(Strict):
+    """A named set of samples."""
+
+    files: Files | None = Field(None, description="a glob, a path, or a list of those: images, .npy, .npz")
+    inputs: dict[str, InputFiles] | None = Field(
+        None, description="for models of several inputs: files of each input, paired by stem"
+    )
+    labels: Text | None = Field(
+        None, description="file of labels (lines `path label`, csv or json), or `folders`: a folder a class"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.files is None) == (not self.inputs):
+            raise refuse("a sample set has exactly one of `files` and `inputs`", "write `files: data/*.jpg`")
+        return self
+
+
+class Source(Strict):
+    """A source file, with its digest."""
+
+    path: Text | None = Field(None, description="path of the model file")
+    url: Text | None = Field(None, description="https address of the model file; needs sha256")
+    sha256: Annotated[Text, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(
+        None, description="SHA-256 of the file, 64 hex digits; another file is an error"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise refuse("a source has exactly one of `path` and `url`", "write `source: models/name.onnx`")
+        if self.url is not None and self.sha256 is None:
+            raise refuse(
+                "a source with a `url` needs its `sha256`", "add `sha256:` with the file's 64 hex digits"
+            )
+        return self
+
+
+class Preprocess(Strict):
+    """Picture to tensor: y = (x * scale - mean) / std a channel, after resizing."""
+
+    planned: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("in_model", "input_range", "input_layout", "input_type"), "remove it: preprocessing runs on the host"
+    )
+    preset: Annotated[Literal["imagenet", "unit", "kneron"], AsText] | None = Field(
+        None, description="scale, mean and std of a known family; keys beside it win"
+    )
+    resize: Annotated[Literal["stretch", "letterbox", "crop"], AsText] | None = Field(
+        None, description="how a picture of another size becomes the input's size"
+    )
+    fill: Numbers | None = Field(
+        None, description="border value of letterbox, 0..255: a number or one a channel"
+    )
+    filter: Annotated[Literal["bilinear", "nearest", "bicubic", "area"], AsText] | None = Field(
+        None, description="how pixels are interpolated"
+    )
+    colour: Annotated[Literal["rgb", "bgr", "gray"], AsText] | None = Field(None, description="channel order")
+    color: Annotated[Literal["rgb", "bgr", "gray"], AsText] | None = Field(
+        None, description="another spelling of colour"
+    )
+    scale: Numbers | None = Field(None, description="factor on 0..255: a number or one a channel")
+    mean: Numbers | None = Field(None, description="subtracted after scaling: a number or one a channel")
+    std: Numbers | None = Field(
+        None, description="divides after the mean is subtracted: a number or one a channel"
+    )
+    layout: Layout | None = Field(None, description="the same as `layout` of the input")
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> Self:
+        if self.colour is not None and self.color is not None:
+            raise refuse("`colour` and `color` are the same key", "keep one of the two")
+        return self
+
+
+class Input(Strict):
+    """One input of the model."""
+
+    shape: Annotated[tuple[Annotated[Integer, Field(ge=1)], ...], AsTuple, Field(min_length=1)] | None = (
+        Field(None, description="fixes a dynamic shape")
+    )
+    preprocess: Preprocess | None = Field(None, description="how pictures become this input")
+    layout: Layout | None = Field(None, description="order of the input tensor's dimensions")
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Self:
+        inner = self.preprocess.layout if self.preprocess else None
+        if inner is not None and self.layout is not None and inner != self.layout:
+            raise refuse(
+                f"`layout: {self.layout}` here and `layout: {inner}` under preprocess", "keep one of the two"
+            )
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The preprocessing in full, as `samples.preprocess.to_json` has it, however it was written."""
+        return to_json(from_settings(self.written()))
+
+    def written(self) -> dict[str, Any]:
+        """What was written, as `samples.preprocess.from_settings` takes it."""
+        chosen: dict[str, Any] = self.preprocess.model_dump(exclude_none=True) if self.preprocess else {}
+        if "color" in chosen:
+            chosen["colour"] = chosen.pop("color")
+        if self.layout is not None:
+            chosen["layout"] = self.layout
+        return chosen
+
+
+class Model(Settings):
+    """A model."""
+
+    planned: ClassVar[dict[str, str]] = {
+        "postprocess": "remove it: gates and reports use the model's own outputs",
+        "labels": "remove it: labels of samples stand in the sample set",
+    }
+    source: Annotated[Annotated[Text, AS_SCALAR] | Annotated[Source, AS_MAPPING], BY_KIND] = Field(
+        description="the model file: .onnx, or a .fixed.onnx of modelbuild's"
+    )
+    weights: Text | None = Field(None, description="the weights file, where the format keeps them apart")
+    inputs: dict[str, Input] = Field(
+        default_factory=dict, description="shape and preprocessing of inputs, by name"
+    )
+    targets: dict[Name, Settings] = Field(
+        default_factory=dict, description="settings of this model on one target"
+    )
+
+    @property
+    def source_path(self) -> str | None:
+        """The source's path, or None where it is an address."""
+        return self.source if isinstance(self.source, str) else self.source.path
+
+    @property
+    def source_digest(self) -> str | None:
+        """The SHA-256 that the source must have, in lower case, if one was given."""
+        digest = None if isinstance(self.source, str) else self.source.sha256
+        return digest.lower() if digest else None
+
+
+class Target(Settings):
+    """A named use of a chip."""
+
+    chip: Text = Field(
+        description="name of a chip (`modelbuild chips` lists them), or the path of a recipe file"
+    )
+    toolchain: Text | None = Field(None, description="what compiles: builtin (the recipe's, if left out)")
+
+
+class PackagedModel(Strict):
+    """A model's number and version in the package."""
+
+    id: Integer | None = Field(
+        None, description="the number by which firmware picks the model; from 32768 for users"
+    )
+    version: Text | None = Field(None, description="four hex digits")
+
+
+def _single_target(value: object) -> object:
+    if isinstance(value, list):
+        raise refuse(
+            "a package holds programs of one chip: `target` takes one name",
+            "write `targets: [a, b]` for one package each",
+        )
+    return value
+
+
+class Package(Strict):
+    """What is shipped."""
+
+    planned: ClassVar[dict[str, str]] = {
+        "encrypt": "remove it: packages are written in the clear",
+        "include": "remove it: a package is made of models of this manifest",
+    }
+    target: Annotated[NameText | None, BeforeValidator(_single_target)] = Field(
+        None, description="the target that the models are built for"
+    )
+    targets: Annotated[tuple[NameText, ...], AsTuple, Field(min_length=1)] | None = Field(
+        None, description="several targets: one package each, called PACKAGE-TARGET"
+    )
+    models: (
+        Annotated[
+            Annotated[dict[str, PackagedModel | None], AS_MAPPING]
+            | Annotated[tuple[NameText, ...], AsTuple, AS_LIST],
+            BY_KIND,
+        ]
+        | None
+    ) = Field(
+        None, description="names, with id and version where the format has them; every model if left out"
+    )
+    format: Annotated[Literal["nef", "mpk", "kmodel"], AsText] | None = Field(
+        None, description="the container; the recipe's, if left out"
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.target is None) == (self.targets is None):
+            raise refuse("a package has exactly one of `target` and `targets`", "write `target: NAME`")
+        return self
+
+
+class Root(Strict):
+    """models.yaml."""
+
+    modelbuild: Version1 = Field(description="version of this format: 1")
+    project: Project | None = Field(None, description="name and version")
+    include: Annotated[tuple[Text, ...], AsOneOrMany] | None = Field(
+        None, description="further files of models, samples, targets and packages; a glob, a path or a list"
+    )
+    defaults: Annotated[Settings, Section] = Field(
+        default_factory=Settings,
+        description="settings of every model, unless something nearer to it says otherwise",
+    )
+    samples: Annotated[dict[Name, SampleSet], Section] = Field(
+        default_factory=dict, description="named sample sets"
+    )
+    models: Annotated[dict[Name, Model], Section] = Field(default_factory=dict, description="named models")
+    targets: Annotated[dict[Name, Target], Section] = Field(
+        default_factory=dict, description="named uses of chips"
+    )
+    packages: Annotated[dict[Name, Package], Section] = Field(
+        default_factory=dict, description="what is shipped"
+    )

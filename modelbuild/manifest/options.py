@@ -1,0 +1,226 @@
+"""Settings: what may stand in `defaults`, targets, models and recipes (docs/models-yaml.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from modelbuild.manifest.scalars import (
+    AS_MAPPING,
+    AS_SCALAR,
+    BY_KIND,
+    AsOneOrMany,
+    AsText,
+    AsTuple,
+    Fraction,
+    Integer,
+    NameText,
+    Number,
+    Plain,
+    Text,
+)
+
+Activations = Literal["int8", "uint8", "int16", "mixed"]
+Weights = Literal["int8", "int4", "int16", "mixed"]
+Texts = Annotated[tuple[Text, ...], AsTuple]
+
+
+class Strict(BaseModel):
+    """Unknown keys and wrong types are errors. `planned` names keys that are known but not built yet."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    planned: ClassVar[dict[str, str]] = {}
+
+
+def refuse(what: str, advice: str = "") -> PydanticCustomError:
+    """An error about a mapping as a whole."""
+    return PydanticCustomError("manifest", "{what}", {"what": what, "advice": advice})
+
+
+class Cut(Strict):
+    """Where the graph begins and ends: names of tensors or nodes."""
+
+    inputs: Texts = Field((), description="tensors (or nodes) that become the model's inputs")
+    outputs: Texts = Field((), description="tensors (or nodes) that become the model's outputs")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.inputs and not self.outputs:
+            raise refuse("`cut` without `inputs` and `outputs`", "name the tensors to cut at")
+        return self
+
+
+class Edit(Strict):
+    """One change of the graph: exactly one of the keys."""
+
+    planned: ClassVar[dict[str, str]] = {
+        "remove": "cut at its neighbours with `cut`",
+        "tail": "cut the tail off with `cut: {outputs: [...]}`",
+        "shape": "give the input a `shape:` under `inputs:`",
+        "normalize": "declare it under `preprocess:`",
+        "swap_channels": "declare `colour:` under `preprocess:`",
+        "layout": "declare `layout:` at the input",
+        "insert": "change the model before the build",
+    }
+    cut: Cut | None = Field(None, description="keep what lies between these inputs and outputs")
+    rename: dict[str, Text] | None = Field(None, description="old name: new name, of inputs and outputs")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in ("cut", "rename") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise refuse(
+                "an edit has exactly one of the keys `cut` and `rename`", "make each edit an item of its own"
+            )
+        return self
+
+
+class Optimize(Strict):
+    """Which of the recipe's passes run."""
+
+    skip: Texts | None = Field(None, description="passes of the recipe not to run")
+    only: Texts | None = Field(None, description="the only passes of the recipe to run")
+
+
+class Range(Strict):
+    """How the range of a tensor is chosen from its calibration histogram."""
+
+    method: Annotated[Literal["mse", "minmax", "percentile"], AsText] | None = Field(
+        None,
+        description="mse: least squared error; minmax: all that was seen; percentile: all but the rarest",
+    )
+    percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+        None, description="with method percentile: how many percent of the values the range holds"
+    )
+
+
+class Quantize(Strict):
+    """Float to integers."""
+
+    planned: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("inputs", "outputs", "nodes", "equalize", "bias_correction", "adaround", "mode", "per_channel"),
+        "remove it: `quantize` takes activations, weights, range and record",
+    )
+    activations: Annotated[tuple[Annotated[Activations, AsText], ...], AsOneOrMany] | None = Field(
+        None, description="number format of activations; of a list, the first that the chip has"
+    )
+    weights: Annotated[tuple[Annotated[Weights, AsText], ...], AsOneOrMany] | None = Field(
+        None, description="number format of weights; of a list, the first that the chip has"
+    )
+    range: Range | None = Field(None, description="how ranges are chosen")
+    record: Text | None = Field(
+        None, description="a quantization record (.quant.txt) to start from instead of observing samples"
+    )
+
+
+class Compile(Strict):
+    """What the compiler is told."""
+
+    planned: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("tiling", "fuse", "compress", "memory"), "remove it: `compile` takes `batch`"
+    )
+    batch: Annotated[Integer, Field(ge=1, le=1024)] | None = Field(None, description="pictures a run")
+
+
+Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
+Correlation = Annotated[Number, Field(ge=-1, le=1)]
+CorrelationBound = Annotated[
+    Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], AS_MAPPING], BY_KIND
+]
+
+
+class Accept(Strict):
+    """Bounds that the gate holds the measurements against; a package whose gate fails is not in dist/."""
+
+    planned: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("map_drop", "function"),
+        "remove it: bounds exist for SNR, cosine, max_abs, top-1, top-5, cpu_nodes and fps",
+    )
+    snr_db: Bound | None = Field(
+        None,
+        description="at least, in dB, pooled over the evaluation samples; for all outputs or one each",
+    )
+    snr_db_mean: Bound | None = Field(None, description="at least, in dB, mean over the evaluation samples")
+    cosine: CorrelationBound | None = Field(
+        None, description="at least: cosine similarity of float and fixed outputs"
+    )
+    max_abs: Bound | None = Field(
+        None, description="at most: largest absolute difference of float and fixed outputs"
+    )
+    top1: Fraction | None = Field(
+        None, description="at least: share of labelled samples right in the fixed model"
+    )
+    top5: Fraction | None = Field(
+        None, description="at least: share of labelled samples with the label in the first 5"
+    )
+    top1_drop: Fraction | None = Field(
+        None, description="at most: top-1 of the float model less that of the fixed"
+    )
+    top5_drop: Fraction | None = Field(
+        None, description="at most: top-5 of the float model less that of the fixed"
+    )
+    cpu_nodes: Annotated[Integer, Field(ge=0)] | None = Field(
+        None, description="at most: nodes that run on the CPU"
+    )
+    fps: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="at least: estimated frames a second"
+    )
+
+
+class SampleChoice(Strict):
+    """A sample set, or evenly spaced samples of it."""
+
+    set: NameText = Field(description="name of a sample set")
+    count: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="how many samples, evenly spaced over the sorted set; all of them if left out"
+    )
+
+
+Choice = Annotated[Annotated[NameText, AS_SCALAR] | Annotated[SampleChoice, AS_MAPPING], BY_KIND]
+
+
+class Verify(Strict):
+    """What is proven on the packaged bytes."""
+
+    hardware: Annotated[Literal["none", "first", "all"], AsText] | None = Field(
+        None, description="on how many evaluation samples the simulator runs the packaged bytes"
+    )
+
+
+class Settings(Strict):
+    """Settings: the nearest to the model wins."""
+
+    edit: Annotated[tuple[Edit, ...], AsTuple] | None = Field(
+        None, description="changes of the graph, in order"
+    )
+    optimize: Optimize | None = Field(None, description="which of the recipe's passes run")
+    quantize: Quantize | None = Field(None, description="number formats and ranges")
+    compile: Compile | None = Field(None, description="what the compiler is told")
+    accept: Accept | None = Field(None, description="bounds that decide whether a package is shipped")
+    toolchain_options: dict[str, Plain] | None = Field(None, description="options of the vendor's toolchain")
+    calibration: Choice | None = Field(None, description="samples that ranges are observed on")
+    evaluation: Choice | None = Field(None, description="samples that accuracy is measured on")
+    verify: Verify | None = Field(None, description="what is proven on the packaged bytes")
+
+
+SETTINGS = tuple(Settings.model_fields)
+
+
+def written(settings: Settings) -> dict[str, Any]:
+    """The settings as written, in JSON types. What was not written is absent, and so is a key with nothing
+    after it, save where nothing has a meaning: a bound, `calibration` or `evaluation` that is taken away."""
+    dumped: dict[str, Any] = settings.model_dump(mode="json", include=set(SETTINGS), exclude_unset=True)
+    kept = {key: value if key in _NULLABLE else _without_nulls(value) for key, value in dumped.items()}
+    return {key: value for key, value in kept.items() if value is not None or key in _CHOICES}
+
+
+_CHOICES = ("calibration", "evaluation")
+_NULLABLE = (*_CHOICES, "accept", "toolchain_options")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""Collects everything that is wrong with a manifest, each with its place, and sorts it by place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.tree import Position
+
+if TYPE_CHECKING:
+    from modelbuild.graph.check import Finding
+
+_LISTED = 20  # names in a piece of advice before it says "and N more"
+_PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """Advice for an unknown name: the nearest valid one, and all of them where they are few."""
+    names = sorted(set(known))
+    if not names:
+        return f"there are no {what}"
+    lowered = {one.lower(): one for one in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    hint = f"did you mean `{lowered[near[0]]}`? " if near else ""
+    listed = ", ".join(names[:_LISTED]) + (
+        f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    )
+    return f"{hint}{what}: {listed}"
+
+
+class Problems:
+    """Errors and warnings; the same one at the same place counts once."""
+
+    def __init__(self) -> None:
+        self._errors: dict[tuple[str, str], Problem] = {}
+        self._warnings: dict[tuple[Position, str], Finding] = {}
+
+    def error(self, what: str, at: Position | str, why: str = "", advice: str = "") -> None:
+        """Something that a build cannot go on with."""
+        self._errors.setdefault((str(at), what), Problem(what, str(at), why, advice))
+
+    def keep_all(self, problems: Iterable[Problem]) -> None:
+        """Problems that know their place already."""
+        for problem in problems:
+            self._errors.setdefault((problem.where, problem.what), problem)
+
+    def adopt(self, error: ModelbuildError, at: Position | str) -> None:
+        """Problems that another room found, at the place in the manifest that led there."""
+        for problem in error.problems:
+            why = ": ".join(part for part in (problem.where, problem.why) if part)
+            self.error(problem.what, at, why, problem.advice)
+
+    def warn(self, code: str, message: str, at: Position, advice: str = "") -> None:
+        """Something that is probably not meant. Codes are listed in docs/models-yaml.md."""
+        from modelbuild.graph.check import Finding
+
+        finding = Finding(code, "warning", message, advice, "", at.file, at.line or None, at.column or None)
+        self._warnings.setdefault((at, message), finding)
+
+    def raise_any(self) -> None:
+        """One error of all problems, in the order of the file, if there are any."""
+        if self._errors:
+            raise ModelbuildError.of(sorted(self._errors.values(), key=_order))
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The warnings, in the order of the file."""
+        return tuple(self._warnings[key] for key in sorted(self._warnings, key=_position_order))
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    match = _PLACE.fullmatch(problem.where)
+    return (match[1], int(match[2]), int(match[3] or 0)) if match else (problem.where, 0, 0)
+
+
+def _position_order(key: tuple[Position, str]) -> tuple[str, int, int, str]:
+    return key[0].file, key[0].line, key[0].column, key[1]

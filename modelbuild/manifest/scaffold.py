@@ -1,0 +1,173 @@
+"""The manifest that `modelbuild init` writes: short, commented, and it builds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import yaml
+
+FIRST_ID = 32768  # ids below are reserved by Kneron
+SAMPLES_FOLDER = "samples"
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """What the model file says of one input. A dimension that it leaves open is None."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a picture can feed it: [1, C, H, W] or [1, H, W, C] with 1 or 3 channels."""
+        return self.layout is not None
+
+    @property
+    def layout(self) -> str | None:
+        """NCHW or NHWC by where the channels seem to be."""
+        if len(self.shape) != 4:
+            return None
+        if self.shape[1] in (1, 3):
+            return "NCHW"
+        return "NHWC" if self.shape[3] in (1, 3) else None
+
+
+@dataclass(frozen=True)
+class ChipFacts:
+    """What the scaffold needs to know of a chip."""
+
+    name: str
+    format: str  # nef | mpk | kmodel
+
+
+def manifest_text(
+    source: str,
+    inputs: Sequence[InputFacts],
+    outputs: Sequence[str],
+    chips: Sequence[ChipFacts],
+    samples: Sequence[str] = (),
+    count: int | None = None,
+) -> str:
+    """The text of models.yaml for the model file `source` (a path relative to the manifest).
+
+    `samples` are globs of calibration files; `count` is how many of them to use. Without samples the
+    manifest names the folder `samples/`, which the user has to fill before it builds: quantizing needs real
+    inputs, and invented ones would give a package that is silently wrong."""
+    name = model_name(source)
+    lines = [
+        "# Built by `modelbuild build`; every key is explained in docs/models-yaml.md.",
+        "modelbuild: 1",
+        f'project: {{name: {_text(name)}, version: "0.1.0"}}',
+        "",
+        *_samples(inputs, samples),
+        "",
+        "models:",
+        f"  {name}:",
+        f"    source: {_text(source)}",
+        *_inputs(inputs),
+        f"    calibration: {_calibration(count)}",
+        "    # evaluation: NAME of a set that calibration does not see; without it, accuracy is measured on",
+        "    # the calibration samples and reported as optimistic",
+        *_accept(outputs),
+        "",
+        "targets:",
+        *(f"  {chip.name}: {{chip: {chip.name}}}" for chip in chips),
+        "",
+        "packages:",
+        *_packages(name, chips),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def model_name(source: str) -> str:
+    """A name for the model, from its file's name."""
+    stem = PurePosixPath(source).name
+    for suffix in (".fixed.onnx", PurePosixPath(stem).suffix):
+        stem = stem.removesuffix(suffix) if suffix else stem
+    return (re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_") or "model")[:100]
+
+
+def _text(value: str) -> str:
+    """A scalar that YAML reads back as this text."""
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", value) and yaml.safe_load(value) == value:
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _samples(inputs: Sequence[InputFacts], samples: Sequence[str]) -> list[str]:
+    suffix = "*.jpg" if len(inputs) == 1 and inputs[0].takes_pictures else "*.npz"
+    head = ["samples:"]
+    if samples:
+        listed = _text(samples[0]) if len(samples) == 1 else "[" + ", ".join(map(_text, samples)) + "]"
+        return [*head, f"  calibration: {{files: {listed}}}"]
+    keys = "" if suffix == "*.jpg" else f" (.npz with the keys {', '.join(given.name for given in inputs)})"
+    return [
+        *head,
+        f"  # Before the first build, put 50 to 200 typical inputs into the folder {SAMPLES_FOLDER}/{keys}:",
+        "  # quantization looks at the values that they produce.",
+        f"  calibration: {{files: {_text(f'{SAMPLES_FOLDER}/{suffix}')}}}",
+    ]
+
+
+def _inputs(inputs: Sequence[InputFacts]) -> list[str]:
+    lines = ["    inputs:"]
+    for given in inputs:
+        open_dimensions = any(size is None for size in given.shape)
+        shape = [size if size is not None else _guess(index, given) for index, size in enumerate(given.shape)]
+        if open_dimensions:
+            lines.append("      # the model leaves sizes of this input open: check the shape")
+        settings = f"shape: [{', '.join(map(str, shape))}]"
+        if given.layout == "NHWC":
+            settings += ", layout: NHWC"
+        if given.takes_pictures:
+            lines.append(
+                "      # y = (x * scale - mean) / std of 0..255, as in training (or `preset: imagenet`)"
+            )
+            settings += (
+                f", preprocess: {{resize: stretch, {_colour(given)}scale: {1 / 255:.10g}, mean: 0, std: 1}}"
+            )
+        lines.append(f"      {_text(given.name)}: {{{settings}}}")
+    return lines
+
+
+def _guess(index: int, given: InputFacts) -> int:
+    """1 for the batch; 224, the commonest picture size, for a picture's height and width."""
+    return 224 if index > 0 and given.takes_pictures else 1
+
+
+def _colour(given: InputFacts) -> str:
+    channels = given.shape[1] if given.layout == "NCHW" else given.shape[-1]
+    return "colour: rgb, " if channels == 3 else "colour: gray, "
+
+
+def _calibration(count: int | None) -> str:
+    if count is None:
+        return "{set: calibration}      # all of it; `count: 64` takes 64, evenly spaced"
+    return f"{{set: calibration, count: {count}}}"
+
+
+def _accept(outputs: Sequence[str]) -> list[str]:
+    listed = ", ".join(f"{_text(name)}: 20" for name in outputs[:4])
+    return [
+        "    # accept: bounds that a package must hold to be shipped; outputs can have their own:",
+        f"    # accept: {{snr_db: {{{listed}}}}}",
+        "    accept: {snr_db: 10}",
+    ]
+
+
+def _packages(name: str, chips: Sequence[ChipFacts]) -> list[str]:
+    lines = []
+    for chip in chips:
+        package = name if len(chips) == 1 else f"{name}-{chip.name}"
+        if chip.format == "nef":
+            lines.append(f"  {package}:")
+            lines.append(f"    target: {chip.name}")
+            lines.append("    # ids below 32768 are reserved by Kneron; the version is four hex digits")
+            lines.append(f'    models: {{{name}: {{id: {FIRST_ID}, version: "0001"}}}}')
+        else:
+            lines.append(f"  {package}: {{target: {chip.name}, models: [{name}]}}")
+    return lines

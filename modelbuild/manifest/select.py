@@ -1,0 +1,94 @@
+"""Selectors on the command line (PACKAGE, MODEL, MODEL@TARGET) -> what to build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.problems import nearest
+
+
+@dataclass(frozen=True, order=True)
+class PackageGoal:
+    """One package, by its expanded name."""
+
+    package: str
+
+
+@dataclass(frozen=True, order=True)
+class ModelGoal:
+    """One model on one target."""
+
+    model: str
+    target: str
+
+
+Goal = PackageGoal | ModelGoal
+
+
+def select(manifest: Manifest, selectors: Sequence[str]) -> tuple[Goal, ...]:
+    """The goals, each once, in the order asked for; every package if nothing was asked.
+
+    A name that is a package and a model is the package. A package written with `targets:` can be named as
+    written (all of them) or as expanded. MODEL stands for each target that a package has the model on, and
+    for every target if none has. Every unknown name is reported, with the nearest one."""
+    if not selectors:
+        return tuple(PackageGoal(name) for name in manifest.packages)
+    goals: list[Goal] = []
+    problems: list[Problem] = []
+    for selector in selectors:
+        found = _goals(manifest, selector)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            goals += found
+    if problems:
+        raise ModelbuildError.of(problems)
+    return tuple(dict.fromkeys(goals))
+
+
+def pairs(manifest: Manifest, goals: Sequence[Goal]) -> tuple[ModelGoal, ...]:
+    """The model and target of everything in `goals`, each once: what packages are made of."""
+    found: list[ModelGoal] = []
+    for goal in goals:
+        if isinstance(goal, ModelGoal):
+            found.append(goal)
+        else:
+            package = manifest.packages[goal.package]
+            found += [ModelGoal(model.name, package.target) for model in package.models]
+    return tuple(dict.fromkeys(found))
+
+
+def _goals(manifest: Manifest, selector: str) -> list[Goal] | Problem:
+    if "@" in selector:
+        return _pair(manifest, selector)
+    packages: list[Goal] = [
+        PackageGoal(name) for name, package in manifest.packages.items() if selector in (name, package.entry)
+    ]
+    if packages:
+        return packages
+    if selector in manifest.spec.models:
+        targets = [target for model, target in manifest.pairs() if model == selector]
+        return [ModelGoal(selector, target) for target in targets or manifest.spec.targets]
+    entries = {package.entry for package in manifest.packages.values()}
+    known = [*manifest.packages, *entries, *manifest.spec.models]
+    return Problem(
+        f"no package and no model is called `{selector}`", advice=nearest(selector, known, "names")
+    )
+
+
+def _pair(manifest: Manifest, selector: str) -> list[Goal] | Problem:
+    model, _, target = selector.partition("@")
+    if model not in manifest.spec.models:
+        return Problem(
+            f"`{selector}`: no model is called `{model}`",
+            advice=nearest(model, manifest.spec.models, "models"),
+        )
+    if target not in manifest.spec.targets:
+        return Problem(
+            f"`{selector}`: no target is called `{target}`",
+            advice=nearest(target, manifest.spec.targets, "targets"),
+        )
+    return [ModelGoal(model, target)]

@@ -1,0 +1,124 @@
+"""The effective settings of a model on a target: six layers merged, each value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest import options, overrides
+from modelbuild.manifest.canonical import canonical
+from modelbuild.manifest.explain import validate
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.merge import Path, Tree, layer, leaves, merge, values
+from modelbuild.manifest.problems import Problems, nearest
+from modelbuild.manifest.tree import Mapping, Position
+
+BUILT_IN: AbstractMapping[str, Any] = {
+    "edit": [],
+    "optimize": {"skip": [], "only": None},
+    "quantize": {"range": {"method": "mse"}},
+    "compile": {"batch": 1},
+    "calibration": None,
+    "evaluation": None,
+    "verify": {"hardware": "first"},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings in their one canonical form (JSON types), and where each leaf came from: `models.yaml:12:7`,
+    `recipe kl720`, `--set ...` or `built in`. `problems` is empty in what `effective` returns.
+
+    `values` has the keys edit, optimize {skip, only}, quantize {activations, weights,
+    range {method[, percentile]}[, record]}, compile {batch}, accept {bound: number or {output: number}},
+    toolchain_options, calibration and evaluation ({set, count} or None; count None is all) and
+    verify {hardware}."""
+
+    model: str
+    target: str
+    values: AbstractMapping[str, Any]
+    origins: AbstractMapping[Path, str]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def record(self) -> str | None:
+        """The quantization record to start from, relative to the manifest."""
+        found = self.values["quantize"].get("record")
+        return None if found is None else str(found)
+
+    def origin(self, path: Path) -> str:
+        """Where the value at `path`, or the first below it, came from."""
+        below = (origin for leaf, origin in self.origins.items() if leaf[: len(path)] == path)
+        return next(below, "built in")
+
+
+def effective(manifest: Manifest, model: str, target: str) -> Settings:
+    """The settings of `model` on `target`. Lowest to highest: built in, recipe, the manifest's `defaults`,
+    the target, the model, the model's own `targets`, `--set`. Raises what `examine` finds wrong with them."""
+    for section, name, known in (
+        ("model", model, manifest.spec.models),
+        ("target", target, manifest.spec.targets),
+    ):
+        if name not in known:
+            raise ModelbuildError(f"unknown {section} `{name}`", advice=nearest(name, known, f"{section}s"))
+    settings = examine(manifest, model, target)
+    if settings.problems:
+        raise ModelbuildError.of(settings.problems)
+    return settings
+
+
+def examine(manifest: Manifest, model: str | None, target: str) -> Settings:
+    """As `effective`, with what is wrong in `problems`. Without a model: what models there start from."""
+    recipe = manifest.recipes[target]
+    merged: Tree = {}
+    for found in _layers(manifest, model, target, recipe):
+        merged = merge(merged, found)
+    tree, problems = canonical(merged, recipe, manifest.spec.targets[target].toolchain or recipe.toolchain)
+    return Settings(model or "", target, values(tree), leaves(tree), tuple(problems))
+
+
+def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) -> Iterator[Tree]:
+    spec = manifest.spec
+    yield layer(BUILT_IN, _constant("built in"))
+    yield from _recipe_layers(recipe)
+    yield _written(manifest, spec.defaults, ("defaults",))
+    yield _written(manifest, spec.targets[target], ("targets", target))
+    if model is not None:
+        entry = spec.models[model]
+        yield _written(manifest, entry, ("models", model))
+        if target in entry.targets:
+            yield _written(manifest, entry.targets[target], ("models", model, "targets", target))
+    for override in manifest.overrides:
+        yield layer(override.values, _constant(override.origin))
+
+
+def _recipe_layers(recipe: Recipe) -> Iterator[Tree]:
+    origin = f"recipe {recipe.chip}"
+    has = recipe.number_format
+    first = {"quantize": {"activations": [has.activations[0]], "weights": [has.weights[0]]}}
+    yield layer(first, _constant(origin))
+    yield layer(options.written(recipe_defaults(recipe)), _constant(origin))
+
+
+def recipe_defaults(recipe: Recipe) -> options.Settings:
+    """The recipe's `defaults`, read by the manifest's schema."""
+    at = Position(f"recipe {recipe.chip}, defaults")
+    problems = Problems()
+    node = overrides.from_json(recipe.defaults, at)
+    assert isinstance(node, Mapping)
+    found = validate(options.Settings, node, problems).value
+    problems.raise_any()
+    assert found is not None
+    return found
+
+
+def _written(manifest: Manifest, settings: options.Settings, prefix: Path) -> Tree:
+    return layer(options.written(settings), lambda path: manifest.position((*prefix, *path)))
+
+
+def _constant(origin: str) -> Callable[[Path], str]:
+    return lambda path: origin

@@ -1,0 +1,103 @@
+"""The manifest as it was written: scalars with their text, and for every key and value where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file; lines and columns count from 1. Line 0 means the file, or the option, as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A value as text. Whether `0010` is a number or four characters is for the reader of the key to say."""
+
+    text: str
+    quoted: bool
+    at: Position
+
+    @property
+    def is_null(self) -> bool:
+        """Nothing, `~` or `null`, unquoted."""
+        return not self.quoted and self.text in ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    nodes: tuple[Node, ...]
+    at: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key's place and its value."""
+
+    key_at: Position
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping, in the order written."""
+
+    at: Position
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+Node = Scalar | Items | Mapping
+
+
+def to_plain(node: Node) -> object:
+    """Dicts and lists with `Scalar` leaves; an unquoted null is None."""
+    if isinstance(node, Mapping):
+        return {key: to_plain(entry.node) for key, entry in node.entries.items()}
+    if isinstance(node, Items):
+        return [to_plain(item) for item in node.nodes]
+    return None if node.is_null else node
+
+
+def steps(node: Node, path: Sequence[str | int]) -> Iterator[tuple[Position, Node]]:
+    """The place of the key (of the item, in a list) and the value at each step of `path` that exists."""
+    for step in path:
+        if isinstance(node, Mapping) and step in node.entries:
+            entry = node.entries[str(step)]
+            node = entry.node
+            yield entry.key_at, node
+        elif isinstance(node, Items) and isinstance(step, int) and 0 <= step < len(node.nodes):
+            node = node.nodes[step]
+            yield node.at, node
+        else:
+            return
+
+
+def find(node: Node, path: Sequence[str | int]) -> Node | None:
+    """The value at `path`, if there is one."""
+    found = list(steps(node, path))
+    if len(found) < len(path):
+        return None
+    return found[-1][1] if found else node
+
+
+def place(node: Node, path: Sequence[str | int], of_key: bool = False) -> Position:
+    """Where the value at `path` stands (or its key); for what is not written, the key of the nearest thing
+    around it that is."""
+    found = list(steps(node, path))
+    if not found:
+        return node.at
+    key_at, value = found[-1]
+    written = len(found) == len(path)
+    return value.at if written and not of_key and not isinstance(value, Mapping) else key_at
