@@ -27,6 +27,7 @@ FLOORS = (
     "report",
     "stages",
     "manifest",
+    "project",
     "api",
     "cli",
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,19 +11,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.arithmetic import multiplier_shift
+from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
+from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts.kinds import identify
-from modelbuild.artifacts.programs import Program, programs
+from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
-from modelbuild.importers import load as import_model
-from modelbuild.npu.program import interface
+from modelbuild.npu.program import TensorPlace, interface
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
-from modelbuild.samples.preprocess import Preprocess, from_json
+from modelbuild.samples.preprocess import Preprocess, from_settings
 
 Array = NDArray[np.generic]
 Arrays = dict[str, Array]
@@ -51,6 +52,9 @@ class Runner(Protocol):
 
         Quantized inputs and outputs are integers here; `run_real` converts."""
 
+    def tensors(self) -> Mapping[str, QuantizedTensor]:
+        """How the tensors that `run` gives are quantized; empty for float models."""
+
 
 class FloatRunner:
     """An ONNX model, run by onnxruntime."""
@@ -72,6 +76,9 @@ class FloatRunner:
             self._sessions[layers] = FloatSession(self._graph, "all" if layers else None)
         return self._sessions[layers].run(dict(inputs))
 
+    def tensors(self) -> Mapping[str, QuantizedTensor]:
+        return {}
+
 
 class FixedRunner:
     """A fixed-point model, run by the exact integer kernels."""
@@ -79,17 +86,18 @@ class FixedRunner:
     level = "fixed"
 
     def __init__(self, model: FixedModel) -> None:
+        self._session = FixedSession(model)
         self.model = model
-        self.preprocess = declared_preprocess(model.metadata)
-        self.inputs = tuple(self._port(name) for name in model.inputs)
-        self.outputs = tuple(self._port(name) for name in model.outputs)
-
-    def _port(self, name: str) -> Port:
-        tensor = self.model.tensors[name]
-        return Port(name, tensor.shape, str(tensor.dtype), tensor)
+        self.preprocess = declared(model.metadata)
+        self.inputs = tuple(_port(model.tensors[name]) for name in model.inputs)
+        self.outputs = tuple(_port(model.tensors[name]) for name in model.outputs)
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
-        return dict(multiplier_shift.run(self.model, dict(inputs), "all" if layers else "outputs"))
+        return dict(self._session.run(inputs, "all" if layers else "outputs"))
+
+    def tensors(self) -> Mapping[str, QuantizedTensor]:
+        """How each tensor is quantized."""
+        return self.model.tensors
 
 
 class HardwareRunner:
@@ -99,14 +107,83 @@ class HardwareRunner:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self.interface = interface(program.command)
-        self.preprocess = declared_preprocess(self.interface.metadata)
-        self.inputs = tuple(Port(t.name, t.shape, str(t.dtype), t) for t in map(as_tensor, self.interface.inputs))
-        self.outputs = tuple(
-            Port(t.name, t.shape, str(t.dtype), t) for t in map(as_tensor, self.interface.outputs)
-        )
+        self._interface = interface(program.command)
+        self.preprocess = declared(self._interface.metadata)
+        self.inputs = tuple(_port(_tensor(place)) for place in self._interface.inputs)
+        self.outputs = tuple(_port(_tensor(place)) for place in self._interface.outputs)
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
         program = self._program
         done = simulate(program.command, program.weights, program.host, dict(inputs), keep_layers=layers)
         return {**(done.layers if layers else {}), **done.outputs}
+
+    def tensors(self) -> Mapping[str, QuantizedTensor]:
+        """How each tensor is quantized, so far as the program's descriptor tells."""
+        described = self._interface
+        inner = (place for layer in described.layers for place in layer.outputs)
+        return {place.name: _tensor(place) for place in (*described.inputs, *inner, *described.outputs)}
+
+
+def declared(metadata: Mapping[str, str]) -> dict[str, Preprocess]:
+    """The preprocessing that travels with a model, by input."""
+    return {name: from_settings(given) for name, given in json.loads(metadata.get("preprocess", "{}")).items()}
+
+
+def _port(tensor: QuantizedTensor) -> Port:
+    return Port(tensor.name, tensor.shape, str(tensor.dtype), tensor)
+
+
+def _tensor(place: TensorPlace) -> QuantizedTensor:
+    return QuantizedTensor(
+        place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point
+    )
+
+
+def _open_float(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    return FloatRunner(importers.load(path, None), preprocess)
+
+
+def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    return FixedRunner(fixed_onnx.read(path))
+
+
+def _open_nef(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    return HardwareRunner(choose(programs(path, "nef"), model, str(path)))
+
+
+def _open_mpk(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    return HardwareRunner(choose(programs(path, "mpk"), model, str(path)))
+
+
+OPENERS = {"onnx": _open_float, "fixed_onnx": _open_fixed, "nef": _open_nef, "mpk": _open_mpk}
+
+
+def open_runner(
+    path: Path, model: str | None = None, preprocess: Mapping[str, Preprocess] | None = None
+) -> Runner:
+    """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
+    for models that do not carry their own. Raises ModelbuildError for files that cannot be run."""
+    kind = identify(path)
+    if kind not in OPENERS:
+        raise ModelbuildError(
+            f"a file of the kind {kind} cannot be run",
+            where=str(path),
+            why=f"what runs is {', '.join(OPENERS)}",
+            advice="`modelbuild inspect` shows what is inside",
+        )
+    return OPENERS[kind](path, model, preprocess or {})
+
+
+def run_real(runner: Runner, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
+    """Real numbers in, real numbers out, whatever the form: quantizes and dequantizes at the borders."""
+    quantized = {port.name: port.quantized for port in runner.inputs}
+    integers: Arrays = {}
+    for name, value in inputs.items():
+        tensor = quantized[name]
+        integers[name] = value if tensor is None else quantize_array(value, tensor)
+    found = runner.run(integers, layers)
+    tensors = runner.tensors()
+    return {
+        name: dequantize_array(value, tensors[name]).astype(np.float32) if name in tensors else value
+        for name, value in found.items()
+    }

@@ -34,5 +34,5 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.stages.files import validated, write_json
 
     graph = onnx_io.read(inputs["model"])
-    predicted = evaluate(graph, require(inputs["check"]), validated(Recipe, parameters["recipe"]), {})
+    predicted = evaluate(graph, require(inputs["check"]), validated(Recipe, parameters["recipe"]))
     write_json(out / "evaluate.json", {**predicted, "model": parameters["model"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,21 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The inverse of `write_json`."""
     return json.loads(path.read_bytes())
+
+
+def check_digest(source: Path, wanted: str | None) -> None:
+    """Refuses a source whose SHA-256 is not the one that the manifest demands."""
+    if wanted is None:
+        return
+    with source.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != wanted:
+        raise ModelbuildError(
+            f"the source has the SHA-256 {found}",
+            where=source.name,
+            why=f"the manifest demands {wanted}",
+            advice="restore the file, or write the new digest if the change is wanted",
+        )
 
 
 def validated(schema: type[Schema], data: Any) -> Schema:

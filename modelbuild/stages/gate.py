@@ -21,7 +21,8 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
         if not model.is_fixed:
             names["check"] = model.output("check", "check.json")
             names["evaluate"] = model.output("evaluate", "evaluate.json")
-            names["fixed"] = model.output("verify_fixed", "fixed.json")
+            if model.evaluation is not None:
+                names["fixed"] = model.output("verify_fixed", "fixed.json")
         found.update({f"measured/{model.model}/{name}": source for name, source in names.items()})
     return found
 

@@ -19,8 +19,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The chip it must have been made for."""
-    return {"chip": request.recipe["chip"], "model": request.model}
+    """The chip it must have been made for, and the digest that the manifest demands."""
+    return {"chip": request.recipe["chip"], "model": request.model, "sha256": request.source_digest}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -29,7 +29,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     from modelbuild.errors import ModelbuildError
     from modelbuild.quantize import fixed_onnx
+    from modelbuild.stages.files import check_digest
 
+    check_digest(inputs["source"], parameters["sha256"])
     model = fixed_onnx.read(inputs["source"])
     if model.chip != parameters["chip"]:
         raise ModelbuildError(

@@ -20,29 +20,34 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """Declared shapes, and what to call the source in messages."""
-    return {"shapes": request.shapes, "suffix": Path(request.source).suffix.lower(), "name": request.model}
+    """Declared shapes, and the digest that the manifest demands."""
+    return {
+        "shapes": request.shapes,
+        "sha256": request.source_digest,
+    }
 
 
 def discover(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> list[Path]:
     """Files that the source names: ONNX external data."""
-    from modelbuild.importers import IMPORTERS
+    from modelbuild import importers
 
-    return list(IMPORTERS[parameters["suffix"]].discover(inputs["source"]))
+    return importers.discover(inputs["source"])
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `model.onnx` and `source.json`."""
+    from modelbuild import importers
     from modelbuild.graph import onnx_io
-    from modelbuild.importers import IMPORTERS
-    from modelbuild.stages.files import write_json
+    from modelbuild.stages.files import check_digest, write_json
 
+    check_digest(inputs["source"], parameters["sha256"])
     shapes = {name: tuple(shape) for name, shape in parameters["shapes"].items()}
-    graph = IMPORTERS[parameters["suffix"]].load(inputs["source"], shapes)
+    graph = importers.load(inputs["source"], shapes)
     onnx_io.write(graph, out / "model.onnx")
     described = {
-        "format": parameters["suffix"].removeprefix("."),
+        "format": importers.importer_for(inputs["source"]).format,
         "nodes": len(graph.nodes),
         "metadata": dict(sorted(graph.metadata.items())),
     }
     write_json(out / "source.json", described)
+

@@ -21,8 +21,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """None: this stage is the same for every chip."""
-    return {}
+    """The inputs whose preprocessing the manifest declares: they must exist."""
+    return {"inputs": sorted(request.preprocess)}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -32,6 +32,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.stages.files import read_json, write_json
 
     source = onnx_io.read(inputs["model"])
+    _check_inputs(source.inputs, parameters["inputs"])
     graph, report = normalise(source)
     difference = guard.check(source, graph, what="normalise")
     onnx_io.write(graph, out / "model.onnx")
@@ -50,3 +51,24 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 def port(graph: Any, name: str) -> dict[str, Any]:
     """An input or output as reports show it."""
     return {"name": name, "shape": list(graph.shapes[name]), "dtype": str(graph.dtypes[name])}
+
+
+def _check_inputs(has: list[str], declared: list[str]) -> None:
+    import difflib
+
+    from modelbuild.errors import ModelbuildError, Problem
+
+    problems = []
+    for name in declared:
+        if name not in has:
+            near = difflib.get_close_matches(name, has, 1)
+            problems.append(
+                Problem(
+                    f"the model has no input `{name}`",
+                    where=f"inputs.{name}",
+                    why=f"its inputs are {', '.join(has)}",
+                    advice=f"did you mean `{near[0]}`?" if near else "",
+                )
+            )
+    if problems:
+        raise ModelbuildError.of(problems)

@@ -41,7 +41,7 @@ class ModelRequest:
 
     model: str
     source: str
-    source_position: str
+    source_digest: str | None  # the SHA-256 that the manifest demands of the source
     inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}}
     edit: tuple[Json, ...]
     target: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
+
+if TYPE_CHECKING:
+    from modelbuild.arithmetic.fixed_model import FixedModel
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx", "pillow")
@@ -36,9 +39,14 @@ def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
 
 
 def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
-    """Preprocessing and the number of samples."""
+    """Preprocessing and the number of samples; one of random integers where the model has no sample set."""
     samples = samples_of(model)
-    return {"preprocess": model.request.preprocess, "samples": len(samples.files) if samples else 0}
+    wanted = model.request.settings["verify"]["hardware"]
+    return {
+        "preprocess": model.request.preprocess,
+        "samples": len(samples.files) if samples else 0,
+        "random": samples is None and wanted != "none",
+    }
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -46,18 +54,17 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     import numpy as np
 
     from modelbuild.arithmetic import multiplier_shift
-    from modelbuild.arithmetic.number import quantize_array
     from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
-    from modelbuild.stages.files import fixed_samples, write_json
+    from modelbuild.stages.files import write_json
 
     fixed = fixed_onnx.read(inputs["fixed"])
     program = [inputs[part].read_bytes() for part in SECTIONS]
     differing: dict[str, int] = {}
     layers: dict[str, int] = {}
     cycles = 0
-    for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"]):
-        integers = {name: quantize_array(value, fixed.tensors[name]) for name, value in sample.items()}
+    count = 0
+    for count, integers in enumerate(_integers(inputs, parameters, fixed), 1):
         expected = multiplier_shift.run(fixed, integers, "all")
         found = simulate(*program, integers, keep_layers=True)
         cycles = found.cycles
@@ -65,14 +72,32 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             for name, value in values.items():
                 wrong = int(np.count_nonzero(value != expected[name]))
                 counted[name] = counted.get(name, 0) + wrong
-    measured = parameters["samples"] > 0
+    measured = count > 0
     write_json(
         out / "hardware.json",
         {
-            "samples": parameters["samples"],
+            "samples": count,
+            "random": parameters["random"],
             "equal": not any(differing.values()) and not any(layers.values()) if measured else None,
             "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in differing.items()],
             "layers": [{"name": n, "equal": not c, "differing": c} for n, c in layers.items()],
             "cycles": cycles if measured else None,
         },
     )
+
+
+def _integers(
+    inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel
+) -> Iterator[dict[str, Any]]:
+    """The model's inputs as integers, sample by sample."""
+    import numpy as np
+
+    from modelbuild.arithmetic.number import quantize_array
+    from modelbuild.stages.files import fixed_samples
+
+    if parameters["random"]:
+        generator = np.random.Generator(np.random.PCG64(0))
+        tensors = [fixed.tensors[name] for name in fixed.inputs]
+        yield {t.name: generator.integers(t.low, t.high + 1, t.shape).astype(t.dtype) for t in tensors}
+    for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"]):
+        yield {name: quantize_array(value, fixed.tensors[name]) for name, value in sample.items()}

@@ -1,0 +1,30 @@
+"""A compiled model on its way into or out of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Program:
+    """Three byte strings that the simulator runs; `id` is the model's number in the package, if it has one."""
+
+    name: str
+    command: bytes
+    weights: bytes
+    host: bytes
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class PackedProgram:
+    """A program with what the container wants to know of it. `plan` is the compile stage's compile.json."""
+
+    program: Program
+    version: str
+    plan: Mapping[str, Any]
+    source: str = ""  # base name of the source model
+    source_digest: str = ""
+    cpu_nodes: tuple[str, ...] = field(default=())

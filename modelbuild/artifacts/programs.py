@@ -1,0 +1,49 @@
+"""The programs inside a package file of ours, and the choice of one."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from modelbuild.artifacts.packing import FORMATS, Program
+from modelbuild.errors import ModelbuildError
+
+__all__ = ["Program", "choose", "programs"]
+
+
+def programs(path: Path, kind: str) -> list[Program]:
+    """Every program in the package `path` of the container format `kind`."""
+    found: list[Program] = FORMATS[kind].unpack(path.read_bytes())
+    return found
+
+
+def choose(found: list[Program], wanted: str | None, where: str) -> Program:
+    """The program with the id (decimal or 0x…) or name `wanted`; the only one where nothing is wanted."""
+    if wanted is None:
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(_called(program) for program in found)
+        raise ModelbuildError(
+            f"the package holds {len(found)} models", where=where, why=names, advice="choose with --model ID|NAME"
+        )
+    for program in found:
+        if wanted == program.name or (program.id is not None and _number(wanted) == program.id):
+            return program
+    near = difflib.get_close_matches(wanted, [program.name for program in found], 1)
+    raise ModelbuildError(
+        f"the package holds no model `{wanted}`",
+        where=where,
+        why=f"it holds {', '.join(_called(program) for program in found)}",
+        advice=f"did you mean `{near[0]}`?" if near else "",
+    )
+
+
+def _called(program: Program) -> str:
+    return program.name if program.id is None else f"{program.name} (id {program.id})"
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return None

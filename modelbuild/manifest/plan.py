@@ -1,0 +1,196 @@
+"""The manifest as loaded -> the actions that build everything in it. Reads no model and runs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from modelbuild import toolchains
+from modelbuild.build.action import Action
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.manifest.libraries import version
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.samples import Chosen, Sets
+from modelbuild.manifest.settings import effective
+from modelbuild.stages.request import SHARED, ModelRequest, PackagedModel, PackageRequest, Samples
+
+FIXED_SUFFIX = ".fixed.onnx"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every action of a manifest, and what the names in it stand for."""
+
+    actions: tuple[Action, ...]
+    models: Mapping[tuple[str, str], ModelRequest]  # (model, target) -> request
+    packages: Mapping[str, PackageRequest]
+
+    def names(self) -> frozenset[str]:
+        """The names of all actions."""
+        return frozenset(action.name for action in self.actions)
+
+
+def plan(manifest: Manifest) -> Plan:
+    """Pure but for listing sample files. Raises ModelbuildError for samples that are not there."""
+    sets = Sets(manifest)
+    requests = {pair: _request(manifest, sets, *pair) for pair in manifest.pairs()}
+    packages = {name: _package(manifest, name, requests) for name in manifest.packages}
+    actions: dict[str, Action] = {}
+    for request in requests.values():
+        for action in _model_actions(request, toolchains.named(_toolchain(manifest, request.target))):
+            known = actions.setdefault(action.name, action)
+            assert known == action, f"two targets plan {action.name} differently"
+    for package in packages.values():
+        for action in _package_actions(package):
+            actions[action.name] = action
+    return Plan(tuple(actions.values()), requests, packages)
+
+
+def _toolchain(manifest: Manifest, target: str) -> str:
+    return manifest.spec.targets[target].toolchain or manifest.recipes[target].toolchain
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as actions' parameters take it."""
+    data: dict[str, Any] = json.loads(recipe.model_dump_json())
+    return data
+
+
+def _request(manifest: Manifest, sets: Sets, model: str, target: str) -> ModelRequest:
+    entry = manifest.spec.models[model]
+    settings = effective(manifest, model, target)
+    if entry.source_path is None:
+        raise ModelbuildError(
+            "sources at an address are not fetched in this version",
+            where=manifest.position(("models", model, "source")),
+            advice="download the file and name its path",
+        )
+    calibration = sets.calibration(settings.values, tuple(entry.inputs))
+    evaluation = sets.evaluation(settings.values, tuple(entry.inputs))
+    return ModelRequest(
+        model=model,
+        source=entry.source_path,
+        source_digest=entry.source_digest,
+        inputs={name: _input(given) for name, given in sorted(entry.inputs.items())},
+        edit=tuple(settings.values["edit"]),
+        target=target,
+        recipe=recipe_json(manifest.recipes[target]),
+        settings=settings.values,
+        calibration=_samples(manifest, calibration),
+        evaluation=_samples(manifest, evaluation),
+        record=settings.record,
+        is_fixed=entry.source_path.endswith(FIXED_SUFFIX),
+        fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
+    )
+
+
+def _input(given: Any) -> dict[str, Any]:
+    described: dict[str, Any] = {"preprocess": given.settings()}
+    if given.shape is not None:
+        described["shape"] = list(given.shape)
+    return described
+
+
+def _samples(manifest: Manifest, chosen: Chosen | None) -> Samples | None:
+    if chosen is None:
+        return None
+    files = tuple(
+        {name: _relative(path, manifest.root) for name, path in sample.files.items()}
+        for sample in chosen.samples.entries
+    )
+    return Samples(chosen.name, files, chosen.labels, chosen.optimistic)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _package(
+    manifest: Manifest, name: str, requests: Mapping[tuple[str, str], ModelRequest]
+) -> PackageRequest:
+    package = manifest.packages[name]
+    recipe = recipe_json(manifest.recipes[package.target])
+    if package.format is not None and package.format != recipe["container"]["format"]:
+        raise ModelbuildError(
+            f"{recipe['chip']} packages are {recipe['container']['format']} files, not {package.format}",
+            where=manifest.position(("packages", package.entry, "format")),
+            advice="leave `format` out",
+        )
+    models = tuple(
+        PackagedModel(requests[entry.name, package.target], entry.id, entry.version)
+        for entry in package.models
+    )
+    project = manifest.spec.project
+    return PackageRequest(
+        package=name,
+        target=package.target,
+        recipe=recipe,
+        models=models,
+        project={"name": project.name, "version": project.version} if project else {},
+        fingerprint=toolchains.named(_toolchain(manifest, package.target)).fingerprint(),
+    )
+
+
+def _model_actions(request: ModelRequest, toolchain: ModuleType) -> list[Action]:
+    names = toolchain.STAGES_OF_FIXED if request.is_fixed else toolchain.STAGES
+    return [_model_action(name, request) for name in names if WANTED.get(name, _always)(request)]
+
+
+def _always(request: ModelRequest) -> bool:
+    return True
+
+
+# Stages that a model may do without -> whether it does them
+WANTED: dict[str, Callable[[ModelRequest], bool]] = {
+    "edit": lambda request: bool(request.edit),
+    "observe": lambda request: request.record is None and request.calibration is not None,
+    "verify_fixed": lambda request: request.evaluation is not None,
+}
+
+
+def _model_action(stage: str, request: ModelRequest) -> Action:
+    module = _stage(stage)
+    return Action(
+        name=request.action(stage),
+        function=f"{module.__name__}:run",
+        version=module.VERSION,
+        parameters=module.parameters(request),
+        inputs=module.inputs(request),
+        discover=getattr(module, "DISCOVER", None),
+        toolchain="" if stage in SHARED else request.fingerprint,
+        libraries={name: version(name) for name in module.LIBRARIES},
+    )
+
+
+def _package_actions(request: PackageRequest) -> list[Action]:
+    per_model = [_package_action("verify_hardware", request, model) for model in request.models]
+    whole = [_package_action(stage, request, None) for stage in ("package", "gate", "report")]
+    return [whole[0], *per_model, *whole[1:]]
+
+
+def _package_action(stage: str, request: PackageRequest, model: PackagedModel | None) -> Action:
+    module = _stage(stage)
+    about = (request,) if model is None else (request, model)
+    return Action(
+        name=request.action(stage, model.request.model if model else ""),
+        function=f"{module.__name__}:run",
+        version=module.VERSION,
+        parameters=module.parameters(*about),
+        inputs=module.inputs(*about),
+        soft_inputs=module.soft_inputs(*about) if hasattr(module, "soft_inputs") else {},
+        toolchain=request.fingerprint,
+        libraries={name: version(name) for name in module.LIBRARIES},
+    )
+
+
+@cache
+def _stage(name: str) -> ModuleType:
+    return import_module(f"modelbuild.stages.{name}")

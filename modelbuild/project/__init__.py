@@ -1,0 +1,1 @@
+"""A project at work: the manifest, its plan and the builder together."""

@@ -1,0 +1,105 @@
+"""`check`: every finding of every selected model on its targets, before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from modelbuild.errors import EXIT_FAILED
+from modelbuild.graph.check import Finding
+from modelbuild.project.building import Observer
+from modelbuild.project.project import Project, located
+from modelbuild.project.selection import select
+from modelbuild.samples.preprocess import from_settings, resulting_range
+from modelbuild.stages.files import read_json
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Findings in the manifest's order; `units` is MODEL@TARGET -> node -> unit; `ranges` is MODEL -> input ->
+    (low, high), what preprocessing makes of 0..255."""
+
+    findings: tuple[dict[str, Any], ...]
+    units: dict[str, dict[str, str]]
+    ranges: dict[str, dict[str, list[list[float]]]]
+    exit_code: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return not any(finding["severity"] == "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `check --json`."""
+        return {"ok": self.ok, "findings": list(self.findings), "units": self.units, "ranges": self.ranges}
+
+
+def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:
+    """Bring the selected models' `check` stages up to date and collect what they found."""
+    selection = select(project.manifest, names)
+    pairs = dict.fromkeys(selection.pairs)
+    for name in selection.packages:
+        package = project.plan.packages[name]
+        pairs.update(dict.fromkeys((p.request.model, package.target) for p in package.models))
+    goals = {pair: project.plan.models[pair].action("check") for pair in pairs}
+    planned = project.plan.names()
+    wanted = [goal for goal in goals.values() if goal in planned]
+    result = project.builder.build(
+        project.plan.actions, wanted, jobs=os.cpu_count() or 1, keep_going=True, observer=observer
+    )
+    findings = [_finding(finding, {}) for finding in project.manifest.warnings]
+    units: dict[str, dict[str, str]] = {}
+    for (model, target), goal in goals.items():
+        if result.states.get(goal) in {"run", "cached"}:
+            found = read_json(project.builder.output(result, goal, "check.json"))
+            place = _place(project, model)
+            extra = {"model": model, "target": target}
+            findings += [{**finding, **place, **extra} for finding in found["findings"]]
+            units[f"{model}@{target}"] = found["units"]
+    exit_code = 0
+    for action, error in result.failures:
+        exit_code = max(exit_code, error.exit_code)
+        findings += [_problem(action, problem) for problem in located(project, action, error).problems]
+    report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
+    return report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
+
+
+def _finding(finding: Finding, extra: dict[str, Any]) -> dict[str, Any]:
+    return {**finding.to_json(), **extra}
+
+
+def _place(project: Project, model: str) -> dict[str, Any]:
+    """Where the manifest names the model: that is where a finding on one of its nodes can be acted upon."""
+    file, line, column = project.manifest.position(("models", model, "source")).rsplit(":", 2)
+    return {"file": file, "line": int(line), "column": int(column)}
+
+
+def _problem(action: str, problem: Any) -> dict[str, Any]:
+    data = asdict(problem)
+    model = action.split(":")[0]
+    return {
+        "code": data["code"] or "MB001",
+        "severity": "error",
+        "message": data["what"] + (f" ({data['why']})" if data["why"] else ""),
+        "advice": data["advice"],
+        "file": "",
+        "line": None,
+        "column": None,
+        "node": None,
+        "where": data["where"],
+        "model": model.split("@")[0],
+    }
+
+
+def _ranges(project: Project) -> dict[str, dict[str, list[list[float]]]]:
+    return {
+        name: {
+            port: [list(pair) for pair in resulting_range(from_settings(given.settings()))]
+            for port, given in model.inputs.items()
+            if given.preprocess is not None
+        }
+        for name, model in project.manifest.spec.models.items()
+        if any(given.preprocess is not None for given in model.inputs.values())
+    }

@@ -1,0 +1,106 @@
+"""Stage `package`: the programs of all models in the vendor's container, read back as they will be found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import PackageRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("flatbuffers", "numpy", "onnx")
+PARTS = ("command", "weights", "host")
+
+
+def inputs(request: PackageRequest) -> dict[str, Source]:
+    """The compiled parts of each model: role `compiled/<model>/<part>`; and the source's identity."""
+    found: dict[str, Source] = {}
+    for packaged in request.models:
+        model = packaged.request
+        for part in PARTS:
+            found[f"compiled/{model.model}/{part}"] = model.output("compile", f"{part}.bin")
+        found[f"compiled/{model.model}/plan"] = model.output("compile", "compile.json")
+        found[f"compiled/{model.model}/fixed"] = model.fixed()
+    return found
+
+
+def parameters(request: PackageRequest) -> dict[str, Any]:
+    """Container facts of the recipe; ids, versions and base names of the sources."""
+    return {
+        "name": request.package,
+        "target": request.target,
+        "chip": request.recipe["chip"],
+        "container": request.recipe["container"],
+        "models": [
+            {
+                "name": packaged.request.model,
+                "id": packaged.id,
+                "version": packaged.version,
+                "source": Path(packaged.request.source).name,
+            }
+            for packaged in request.models
+        ],
+    }
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `files/…`, `programs/<model>.{command,weights,host}.bin`, `models/<model>.json`, `package.json`."""
+    from modelbuild.artifacts.firmware import describe
+    from modelbuild.artifacts.packing import FORMATS
+    from modelbuild.chips.recipe import Container
+    from modelbuild.stages.files import validated, write_json
+
+    container = validated(Container, parameters["container"])
+    format_ = FORMATS[container.format]
+    packed = [_packed(inputs, model) for model in parameters["models"]]
+    files: dict[str, bytes] = format_.pack(packed, container)
+    for folder in ("files", "programs", "models"):
+        (out / folder).mkdir()
+    for name, data in files.items():
+        (out / "files" / name).write_bytes(data)
+    found = {program.name: program for data in files.values() for program in format_.unpack(data)}
+    for model in parameters["models"]:
+        program = found[model["name"]]
+        for part in PARTS:
+            (out / "programs" / f"{program.name}.{part}.bin").write_bytes(getattr(program, part))
+        write_json(out / "models" / f"{program.name}.json", describe(program, container, model["version"]))
+    write_json(out / "package.json", _summary(parameters, container.format, files))
+
+
+def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
+    import hashlib
+
+    from modelbuild.artifacts.packing import PackedProgram, Program
+    from modelbuild.stages.files import read_json
+
+    def part(name: str) -> Path:
+        return inputs[f"compiled/{model['name']}/{name}"]
+
+    plan = read_json(part("plan"))
+    command, weights, host = (part(name).read_bytes() for name in PARTS)
+    return PackedProgram(
+        Program(model["name"], command, weights, host, model["id"]),
+        version=model["version"],
+        plan=plan,
+        source=model["source"],
+        source_digest=hashlib.sha256(part("fixed").read_bytes()).hexdigest(),
+        cpu_nodes=tuple(layer["name"] for layer in plan["layers"] if layer["unit"] == "cpu"),
+    )
+
+
+def _summary(parameters: Mapping[str, Any], format_: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+    import hashlib
+
+    return {
+        "name": parameters["name"],
+        "target": parameters["target"],
+        "chip": parameters["chip"],
+        "format": format_,
+        "silicon": False,
+        "models": parameters["models"],
+        "files": [
+            {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in sorted(files.items())
+        ],
+    }
