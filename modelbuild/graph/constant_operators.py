@@ -6,7 +6,7 @@ No BLAS and no math library: sums run in a fixed order in float64, transcendenta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def _power(node: Node, x: Sequence[Any]) -> Any:
 def _cast(node: Node, x: Sequence[Any]) -> Any:
     dtype = dtype_of(node.int("to", 0), node.outputs[0])
     if np.issubdtype(x[0].dtype, np.floating) and np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)  # outside them C leaves the result to the processor
+        limits = np.iinfo(cast(Any, dtype))  # outside them C leaves the result to the processor
         if not np.all((x[0] >= limits.min) & (x[0] <= limits.max)):
             return None
     return x[0].astype(dtype)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from modelbuild.errors import ModelbuildError
@@ -44,7 +44,7 @@ def to_bytes(graph: Graph) -> bytes:
     size = sum(constant.nbytes for constant in graph.constants.values())
     if size < _MAX_BYTES:
         try:
-            return to_model(graph).SerializeToString(deterministic=True)
+            return bytes(to_model(graph).SerializeToString(deterministic=True))
         except (EncodeError, ValueError):
             size = _MAX_BYTES
     raise ModelbuildError(
@@ -167,7 +167,7 @@ def _take_constant(graph: Graph, node: Node) -> bool:
     if node.op != "Constant" or node.domain:
         return False
     kind, value = next(iter(node.attributes.items()), ("nothing", None))
-    types = {"value": None, "value_int": np.int64, "value_ints": np.int64}
+    types: dict[str, Any] = {"value": None, "value_int": np.int64, "value_ints": np.int64}
     types |= {"value_float": np.float32, "value_floats": np.float32}
     if kind not in types or len(node.outputs) != 1:
         raise ModelbuildError(

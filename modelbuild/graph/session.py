@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import onnxruntime
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Shape
 from modelbuild.graph.onnx_io import to_bytes
 
-_ELEMENT_TYPES = {
+_ELEMENT_TYPES: Mapping[str, Any] = {
     "float": np.float32,
     "float16": np.float16,
     "double": np.float64,
@@ -137,4 +137,5 @@ def _dtype(name: str, described: str) -> np.dtype[Any]:
     element = described.removeprefix("tensor(").removesuffix(")")
     if element not in _ELEMENT_TYPES:
         raise ModelbuildError(f"the input `{name}` is a {described}, which is not supported")
-    return np.dtype(_ELEMENT_TYPES[element])
+    found: np.dtype[Any] = np.dtype(_ELEMENT_TYPES[element])
+    return found

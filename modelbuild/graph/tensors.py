@@ -17,7 +17,7 @@ _SUPPORTED = (
     TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL, TensorProto.FLOAT16, TensorProto.DOUBLE,
     TensorProto.UINT32, TensorProto.UINT64, TensorProto.BFLOAT16,
 )  # fmt: skip
-_DTYPES = {code: np.dtype(helper.tensor_dtype_to_np_dtype(code)) for code in _SUPPORTED}
+_DTYPES = {int(code): np.dtype(helper.tensor_dtype_to_np_dtype(code)) for code in _SUPPORTED}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 

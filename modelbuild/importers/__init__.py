@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edit import Edit
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import onnx
 
@@ -16,7 +17,7 @@ class Importer:
     """One source format. `discover` lists further files that a model is made of."""
 
     format: str
-    load: Callable[[Path, Mapping[str, Shape] | None], Graph]
+    load: Callable[[Path, Mapping[str, Shape] | None, Sequence[Edit]], Graph]
     discover: Callable[[Path], list[Path]]
 
 
@@ -45,9 +46,9 @@ def importer_for(path: Path) -> Importer:
     )
 
 
-def load(path: Path, input_shapes: Mapping[str, Shape] | None = None) -> Graph:
-    """The graph of any supported model file."""
-    return importer_for(path).load(path, input_shapes)
+def load(path: Path, input_shapes: Mapping[str, Shape] | None = None, edits: Sequence[Edit] = ()) -> Graph:
+    """The graph of any supported model file, after the manifest's `edit:` list."""
+    return importer_for(path).load(path, input_shapes, edits)
 
 
 def discover(path: Path) -> list[Path]:

@@ -13,9 +13,6 @@ from modelbuild.graph.model import Graph, Shape
 
 def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape], notes: list[str]) -> None:
     """Sets the shape of every input of `graph`. Raises naming all open dimensions and what to write."""
-    for name in given:
-        if name not in graph.inputs:
-            raise _unknown(name, graph.inputs)
     problems = []
     for value in model.graph.input:
         if value.name not in graph.inputs:
@@ -35,6 +32,18 @@ def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape], notes: list
         graph.shapes[value.name] = tuple(shape)
     if problems:
         raise ModelbuildError.of(problems)
+
+
+def confirm(graph: Graph, given: Mapping[str, Shape]) -> None:
+    """Raises where a shape was given for what is no input of the finished graph, or is not the input's."""
+    for name, shape in given.items():
+        if name not in graph.inputs:
+            raise _unknown(name, graph.inputs)
+        if graph.shapes[name] != tuple(shape):
+            raise ModelbuildError(
+                f"the shape {list(shape)} given for the input `{name}` is not the one that it has",
+                why=f"the nodes before it make {list(graph.shapes[name])}",
+            )
 
 
 def _dims(value: ValueInfoProto) -> list[int | str] | None:

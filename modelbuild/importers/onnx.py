@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import onnx.inliner
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import onnx_io, shapes
+from modelbuild.graph import edit, onnx_io, shapes
 from modelbuild.graph.model import Graph, Shape
-from modelbuild.importers import external_data, input_shapes, opset, precision, sniff
+from modelbuild.importers import external_data, input_shapes, opset, precision, sniff, trim
 from modelbuild.importers.source import Source
 
 _CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
@@ -41,14 +41,16 @@ _ADVICE: Mapping[str, str] = {
 }
 
 
-def load(path: Path, shapes_given: Mapping[str, Shape] | None = None) -> Graph:
-    """The graph of the ONNX file `path`, with `shapes_given` for its inputs where the file leaves them open.
+def load(
+    path: Path, shapes_given: Mapping[str, Shape] | None = None, edits: Sequence[edit.Edit] = ()
+) -> Graph:
+    """The graph of the ONNX file `path` after `edits`, with `shapes_given` for inputs that the file leaves open.
 
-    Opset 17, static shapes, float32; what was changed is noted (`importers.source.source_of`). Raises for
+    What `cut` takes away is never looked at, so that a tail that is not supported can be cut off. Opset 17, static shapes, float32; what was changed is noted (`importers.source.source_of`). Raises for
     everything that is not a complete, supported model, naming file, node and reason.
     """
     try:
-        return _load(path, shapes_given or {})
+        return _load(path, shapes_given or {}, edits)
     except ModelbuildError as error:
         raise located(error, path) from error
 
@@ -68,7 +70,7 @@ def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     )
 
 
-def _load(path: Path, shapes_given: Mapping[str, Shape]) -> Graph:
+def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Edit]) -> Graph:
     model = _parse(path)
     source = Source(
         "onnx",
@@ -79,6 +81,8 @@ def _load(path: Path, shapes_given: Mapping[str, Shape]) -> Graph:
     )
     opset.check_version(source.opset)
     model = _inlined(model)
+    trim.name_nodes(model)
+    trim.cut_away(model, edits)
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))
     input_shapes.fix(graph, model, shapes_given, source.notes)
@@ -86,6 +90,10 @@ def _load(path: Path, shapes_given: Mapping[str, Shape]) -> Graph:
     shapes.infer(graph)
     opset.convert(graph, source.notes)
     shapes.infer(graph)
+    if edits:
+        graph = edit.apply(graph, edits)
+        shapes.infer(graph)
+    input_shapes.confirm(graph, shapes_given)
     if not graph.outputs:
         raise ModelbuildError("the model has no outputs")
     source.attach(graph)
@@ -114,8 +122,8 @@ def _inlined(model: ModelProto) -> ModelProto:
 
 
 def _refuse_unsupported(model: ModelProto) -> None:
-    for index, node in enumerate(model.graph.node):
-        label = f"{node.op_type} `{node.name or f'number {index}'}`"
+    for node in model.graph.node:
+        label = f"{node.op_type} `{node.name}`"
         if node.domain not in ("", "ai.onnx"):
             raise ModelbuildError(
                 f"{label} belongs to the operator domain `{node.domain}`",

@@ -27,7 +27,7 @@ def _only(name: str, *allowed: Attribute) -> Rule:
         value = node.attributes.pop(name, None)
         flat = value if isinstance(value, list) else [value]
         if value is not None and any(item not in allowed for item in flat):
-            raise _refused(node, f"has `{name} = {value}`, which is not supported")
+            raise _refused(node, f"has `{name} = {value!r}`, which is not supported")
 
     return rule
 
@@ -76,15 +76,16 @@ def _resize(editor: Editor, node: Node) -> None:
         "tf_crop_and_resize",
     ):
         raise _refused(node, "uses a coordinate transformation that is not supported")
-    axes = node.attributes.pop("axes", None)
-    if not isinstance(axes, list):
+    axes = node.ints("axes", [])
+    if not axes:
         return
+    del node.attributes["axes"]
     shape = editor.shape(node.inputs[0])
     for index, full in ((2, np.ones(len(shape), np.float32)), (3, np.array(shape, np.int64))):
         value = editor.constant(node, index)
         if value is not None and value.size:
             for axis, item in zip(axes, value, strict=True):
-                full[int(axis) % len(shape)] = item
+                full[axis % len(shape)] = item
             inputs = list(node.inputs)
             inputs[index] = editor.add_constant(f"{node.name}_sizes", full)
             editor.set_inputs(node, inputs)

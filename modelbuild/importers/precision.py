@@ -16,9 +16,11 @@ def to_float32(graph: Graph, notes: list[str]) -> None:
     changed = {name: value for name, value in graph.constants.items() if _other_float(value.dtype)}
     for name, value in changed.items():
         graph.constants[name] = _converted(name, value)
-    for name in [*graph.inputs, *graph.outputs]:
-        if name in graph.dtypes and _other_float(graph.dtypes[name]):
-            notes.append(f"`{name}` is float32 here; it is {graph.dtypes[name]} in the source")
+    notes += [
+        f"`{name}` is float32 here; it is {graph.dtypes[name]} in the source"
+        for name in [*graph.inputs, *graph.outputs]
+        if name in graph.dtypes and _other_float(graph.dtypes[name])
+    ]
     graph.dtypes.update({n: np.dtype(np.float32) for n, kind in graph.dtypes.items() if _other_float(kind)})
     for node in graph.nodes:
         _convert_attributes(node)

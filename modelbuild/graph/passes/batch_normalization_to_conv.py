@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Attribute, Graph
 from modelbuild.graph.passes.fold_batch_normalization import scale_and_shift
 from modelbuild.graph.rewrite import Editor
 
@@ -26,7 +26,7 @@ def run(graph: Graph) -> int:
             weight = editor.add_constant(f"{node.name}_weight", scale.reshape(-1, 1, 1, 1))
             bias = editor.add_constant(f"{node.name}_bias", shift)
             window = {"kernel_shape": [1, 1], "strides": [1, 1], "dilations": [1, 1]}
-            attributes = {**window, "pads": [0] * 4, "group": len(scale)}
+            attributes: dict[str, Attribute] = {**window, "pads": [0] * 4, "group": len(scale)}
             editor.replace(node, "Conv", [source, weight, bias], attributes)
         else:
             shape = (-1, *(1,) * (rank - 2))

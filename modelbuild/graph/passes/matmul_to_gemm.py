@@ -7,7 +7,7 @@ beta are multiplied into weights and bias.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def _gemm(editor: Editor, node: Node) -> bool:
     weights, bias = editor.constant(node, 1), editor.constant(node, 2)
     if not _is_float(weights) or weights is None or node.int("transA", 0):
         return False
-    alpha, beta = (np.float32(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    alpha, beta = (np.float32(cast(float, node.attributes.get(name, 1.0))) for name in ("alpha", "beta"))
     wide: Any = weights if node.int("transB", 0) else weights.T
     inputs = list(node.inputs)
     if len(inputs) > 2 and inputs[2]:

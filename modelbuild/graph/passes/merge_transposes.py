@@ -1,4 +1,4 @@
-"""A Transpose that reads a Transpose reads that one's input; one that only moves dimensions of 1 is a Reshape.
+"""Transpose after Transpose -> one; a Transpose that only moves dimensions of 1 -> Reshape.
 
 Why: a transpose moves the whole feature map through memory.
 Legal: permutations compose; without two dimensions above 1 changing order, the data keeps its order.

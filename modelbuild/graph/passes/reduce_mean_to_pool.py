@@ -1,4 +1,4 @@
-"""ReduceMean and ReduceMax over all spatial axes, and pools of the whole picture -> GlobalAveragePool, GlobalMaxPool.
+"""ReduceMean and ReduceMax over all spatial axes, and pools of the whole picture -> global pools.
 
 Why: one form for global pooling, the one that chips know.
 Legal: x is [N, C, spatial ...] and every spatial axis is reduced whole, without padding. keepdims = 0 adds a

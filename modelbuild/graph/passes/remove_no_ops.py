@@ -49,7 +49,7 @@ def _transpose(editor: Editor, node: Node) -> int | None:
 
 def _slice(editor: Editor, node: Node) -> int | None:
     steps = editor.constant(node, 4)
-    forward = len(node.inputs) < 5 or not node.inputs[4] or (steps is not None and bool(np.all(steps > 0)))
+    forward = len(node.inputs) < 5 or not node.inputs[4] or (steps is not None and min(steps.tolist()) > 0)
     return 0 if forward and _same_shape(editor, node) else None
 
 
