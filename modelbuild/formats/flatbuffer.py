@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass, field
 
 from modelbuild.errors import ModelbuildError
 
+Readable = bytes | mmap.mmap
 MAX_DEPTH = 32
 MAX_TABLES = 20_000
 MAX_ELEMENTS = 65_536
@@ -32,7 +34,7 @@ class Buffer:
     counts of tables and of copied bytes keep the work in proportion to the file.
     """
 
-    data: bytes
+    data: Readable
     name: str
     tables_left: int = MAX_TABLES
     bytes_left: int = field(default=-1)
@@ -63,7 +65,7 @@ class Buffer:
             raise damaged("its parts overlap so that it would unfold without bound", self.name, offset)
 
 
-def root(data: bytes, name: str) -> Table:
+def root(data: Readable, name: str) -> Table:
     """The root table of a FlatBuffer; `name` is what errors call it."""
     buffer = Buffer(data, name)
     return Table(buffer, buffer.number(_U32, 0), 0)

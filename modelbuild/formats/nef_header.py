@@ -73,7 +73,7 @@ def target_number(platform: str, schema: tuple[int, int, int]) -> int:
     return PLATFORMS.index(platform) + (schema >= _SHIFTED_SINCE)
 
 
-def is_nef(data: bytes) -> bool:
+def is_nef(data: flatbuffer.Readable) -> bool:
     """Whether the bytes have the shape of a NEF: its root table with a header and binaries of its own."""
     try:
         content = flatbuffer.root(data, "NEF")

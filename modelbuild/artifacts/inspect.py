@@ -1,0 +1,71 @@
+"""Any file of a kind that modelbuild knows -> the documented object of `modelbuild inspect --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modelbuild.artifacts.inspectors import elf, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.errors import ModelbuildError
+
+# What each kind that can only be recognised is, and what to do with it.
+_CLOSED: dict[Kind, tuple[str, str]] = {
+    Kind.EMPTY: ("is empty", "copy or download it again"),
+    Kind.LFS_POINTER: ("is a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    Kind.BIE: (
+        "is no kind that can be read; a .bie of Kneron's is encrypted and its layout not public",
+        "inspect the NEF that was compiled from it, or the ONNX model it was made from",
+    ),
+    Kind.SIMA: (
+        "is a .sima, a quantized model of SiMa's toolchain",
+        "inspect the package that was compiled from it, or the model it was made from",
+    ),
+    Kind.KERAS: ("is a Keras model", "convert it to ONNX"),
+    Kind.HDF5: ("is an HDF5 file, a Keras model perhaps", "convert it to ONNX"),
+    Kind.TAR_GZ: (
+        "is a .tar.gz without an *mpk.json, so no SiMa package",
+        "unpack it and inspect what is inside",
+    ),
+    Kind.GZIP: ("is a gzip file, but no complete tar archive", "copy or download it again"),
+    Kind.ZIP: ("is a ZIP archive", "unpack it and inspect what is inside"),
+    Kind.UNKNOWN: (
+        "is no kind of file that modelbuild knows",
+        "known are ONNX, TFLite, NEF, MPK (.tar.gz), kmodel and ELF; the file may be damaged",
+    ),
+}
+
+_READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
+    Kind.ONNX: onnx.describe,
+    Kind.FIXED_ONNX: onnx.describe,
+    Kind.NEF: nef.describe,
+    Kind.MPK: mpk.describe,
+    Kind.KMODEL: kmodel.describe,
+    Kind.TFLITE: tflite.describe,
+    Kind.ELF: elf.describe,
+}
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """What the file is and holds.
+
+    Always there: format, version, size (bytes), silicon (false for modelbuild's own programs, true for a
+    vendor's, null where the question makes no sense), checksums and models; each kind adds its own keys.
+    Errors: ModelbuildError (exit code 2), its `where` naming the file, for what cannot be read.
+    """
+    kind = identify(path)
+    if kind in _CLOSED:
+        what, advice = _CLOSED[kind]
+        raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
+    try:
+        described = _READERS[kind](path)
+    except ModelbuildError as error:
+        first = error.problems[0]
+        if first.where.startswith(str(path)):
+            raise
+        place = f"{path}: {first.where}" if first.where else str(path)
+        raise ModelbuildError(
+            first.what, where=place, why=first.why, advice=first.advice, exit_code=error.exit_code
+        ) from None
+    return {"format": str(kind), "size": path.stat().st_size, **described}

@@ -1,0 +1,66 @@
+"""An MPK as `inspect` shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelbuild.artifacts.inspectors.nef import program
+from modelbuild.formats import elf, mpk
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Members, plugins, sections and checks. Errors: ModelbuildError for what the reader refuses."""
+    found = mpk.read(path.read_bytes())
+    model: dict[str, Any] = {
+        "id": None,
+        "name": found.name,
+        "version": None,
+        "inputs": [_tensor(tensor) for tensor in found.inputs],
+        "outputs": [_tensor(tensor) for tensor in found.outputs],
+        "cycles": found.cycles,
+        "command_bytes": len(found.command),
+        "weight_bytes": len(found.weight),
+        "host_bytes": len(found.host),
+        "layers": [{"name": span.name, "cycles": span.cycles} for span in found.layers],
+    }
+    if not found.silicon:
+        model["program"] = program(found.command)
+    return {
+        "version": found.toolchain_version,
+        "silicon": found.silicon,
+        "toolchain_version": found.toolchain_version,
+        "source": found.model_path,
+        "source_checksum": found.model_checksum,
+        "desired_batch": found.desired_batch,
+        "actual_batch": found.actual_batch,
+        "checksums": [],
+        "checks": [{"what": item.what, "ok": item.ok, "detail": item.detail} for item in found.checks],
+        "members": [{"name": item.name, "size": item.size, "sha256": item.sha256} for item in found.members],
+        "inputs": [_node(node) for node in found.input_nodes],
+        "outputs": [_node(node) for node in found.output_nodes],
+        "plugins": [
+            {"name": item.name, "processor": item.processor, "kernel": item.kernel or None}
+            for item in sorted(found.plugins, key=lambda item: item.sequence)
+        ],
+        "program": found.program,
+        "sections": [
+            {"name": item.name, "size": item.size, "stored": item.kind != elf.NOBITS}
+            for item in found.sections
+        ],
+        "models": [model],
+    }
+
+
+def _tensor(tensor: mpk.MpkTensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.scalar,
+        "scale": tensor.scale,
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _node(node: mpk.MpkNode) -> dict[str, Any]:
+    return {"name": node.name, "shape": list(node.shape), "dtype": node.dtype or None, "size": node.size}

@@ -1,0 +1,153 @@
+"""An ONNX model, a fixed one included, as `inspect` shows it. Weights in other files are not opened."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from modelbuild.errors import ModelbuildError
+
+ARITHMETIC = "modelbuild.arithmetic"
+_OWN = "modelbuild."
+_MAX_BYTES = (1 << 31) - 1
+_CONSTANT_OPERATORS = ("Constant",)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Borders, operators, parameters, MACs and origin. Errors: ModelbuildError for what is not ONNX."""
+    model = _parse(path)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    described: dict[str, Any] = {
+        "version": f"IR {model.ir_version}",
+        "silicon": None,
+        "producer": producer or None,
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "metadata": {key: value for key, value in sorted(properties.items()) if not key.startswith(_OWN)},
+        "checksums": [],
+        "models": [_graph(model)],
+    }
+    if ARITHMETIC in properties:
+        own = {
+            key.removeprefix(_OWN): value for key, value in sorted(properties.items()) if key.startswith(_OWN)
+        }
+        described |= {"arithmetic": own.pop("arithmetic"), "chip": own.pop("chip", None), "fixed": own}
+    return described
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    data = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
+    if not data:
+        raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
+    try:
+        return onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelbuildError(
+            f"{path.name} is no complete ONNX model; it may be truncated",
+            where=str(path),
+            why=str(error)[:200],
+            advice="copy or download it again",
+        ) from None
+
+
+def _graph(model: onnx.ModelProto) -> dict[str, Any]:
+    graph = model.graph
+    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    operators = Counter(node.op_type for node in graph.node)
+    external = {
+        entry.value
+        for tensor in graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    inputs = [value for value in graph.input if value.name not in weights]
+    return {
+        "id": None,
+        "name": graph.name or None,
+        "version": str(model.model_version) if model.model_version else None,
+        "inputs": [_value(value) for value in inputs],
+        "outputs": [_value(value) for value in graph.output],
+        "nodes": len(graph.node),
+        "operators": {name: operators[name] for name in sorted(operators)},
+        "parameters": sum(map(math.prod, weights.values())) + sum(_constant_sizes(graph.node)),
+        "macs": _macs(model, weights),
+        "external_data": sorted(external),
+    }
+
+
+def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    return {"name": value.name, "shape": _shape(value), "dtype": _dtype(value.type.tensor_type.elem_type)}
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str | None]:
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims]
+
+
+def _dtype(code: int) -> str | None:
+    try:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(code)) if code else None
+    except (KeyError, ValueError):
+        return f"unknown ({code})"
+
+
+def _constant_sizes(nodes: Iterable[onnx.NodeProto]) -> Iterable[int]:
+    for node in nodes:
+        if node.op_type in _CONSTANT_OPERATORS:
+            yield from (math.prod(item.t.dims) for item in node.attribute if item.name == "value")
+
+
+def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Multiply-accumulates of convolutions and matrix products; None where a shape is not static."""
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError, DecodeError):
+        return None
+    shapes: dict[str, Sequence[int | str | None]] = {
+        value.name: _shape(value) for value in (*inferred.value_info, *inferred.input, *inferred.output)
+    }
+    shapes |= weights
+    total = 0
+    for node in inferred.node:
+        if node.op_type in _MAC_RULES:
+            found = _node_macs(node, shapes)
+            if found is None:
+                return None
+            total += found
+    return total
+
+
+def _node_macs(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int | str | None]]) -> int | None:
+    names = (node.input[0], node.input[1], node.output[0]) if len(node.input) > 1 and node.output else ()
+    sizes = [[dim for dim in shapes.get(name, ()) if isinstance(dim, int)] for name in names]
+    known = [len(shapes.get(name, ())) for name in names]
+    if not names or 0 in known or [len(size) for size in sizes] != known:
+        return None
+    return _MAC_RULES[node.op_type](node, *sizes)
+
+
+def _conv(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
+    return math.prod(output) * math.prod(weight[1:])
+
+
+def _conv_transpose(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
+    return math.prod(data) * math.prod(weight[1:])
+
+
+def _gemm(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
+    transposed = any(item.name == "transA" and item.i for item in node.attribute)
+    return math.prod(output) * data[0 if transposed else -1]
+
+
+def _matmul(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
+    return math.prod(output) * data[-1]
+
+
+_MAC_RULES = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}

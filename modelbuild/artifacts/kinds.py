@@ -1,0 +1,140 @@
+"""What a file is, by its content; names decide nothing, except that an encrypted .bie has nothing else."""
+
+from __future__ import annotations
+
+import mmap
+import zipfile
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from modelbuild.artifacts.protobuf import TopLevel, scan
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats import elf, kmodel_header, nef_header, tar
+
+ARITHMETIC_KEY = b"modelbuild.arithmetic"
+_MAX_KMODEL_V3 = 64 << 20
+_ONNX_FIELDS = {
+    1: 0,
+    2: 2,
+    3: 2,
+    4: 2,
+    5: 0,
+    6: 2,
+    7: 2,
+    8: 2,
+    14: 2,
+    20: 2,
+    25: 2,
+    26: 2,
+}  # field: wire type
+
+
+class Kind(StrEnum):
+    """The kinds that modelbuild can tell apart."""
+
+    ONNX = "onnx"
+    FIXED_ONNX = "fixed_onnx"
+    NEF = "nef"
+    MPK = "mpk"
+    KMODEL = "kmodel"
+    TFLITE = "tflite"
+    KERAS = "keras"
+    HDF5 = "hdf5"
+    ELF = "elf"
+    SIMA = "sima"
+    BIE = "bie"
+    LFS_POINTER = "lfs_pointer"
+    TAR_GZ = "tar_gz"
+    GZIP = "gzip"
+    ZIP = "zip"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+def identify(path: Path) -> Kind:
+    """What the file is. Errors: ModelbuildError where there is no readable file."""
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "not a regular file"
+            raise ModelbuildError(f"{path.name} is {what}", where=str(path), advice="name a file")
+        with path.open("rb") as file:
+            head = file.read(512)
+            if not head:
+                return Kind.EMPTY
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                found = _by_content(path, head, content)
+    except OSError as error:
+        raise ModelbuildError(
+            f"{path.name} cannot be read", where=str(path), why=error.strerror or str(error)
+        ) from None
+    return Kind.BIE if found is Kind.UNKNOWN and path.suffix == ".bie" else found
+
+
+def _by_content(path: Path, head: bytes, content: mmap.mmap) -> Kind:
+    for offset, magic, kind in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return kind(path) if callable(kind) else kind
+    if _is_onnx(scan(content)):
+        return Kind.FIXED_ONNX if content.rfind(ARITHMETIC_KEY) >= 0 and _is_fixed(content) else Kind.ONNX
+    if _is_kmodel_v3(content):
+        return Kind.KMODEL
+    return Kind.NEF if nef_header.is_nef(content) else Kind.UNKNOWN
+
+
+def _is_onnx(found: TopLevel) -> bool:
+    """A ModelProto: every field at the top known and of its type, with a graph; it may be cut off."""
+    if not found.fields or any(_ONNX_FIELDS.get(number) != wire for number, wire in found.fields):
+        return False
+    numbers = {number for number, _ in found.fields}
+    return 7 in numbers or (1 in numbers and len(numbers) > 1)
+
+
+def _is_fixed(content: mmap.mmap) -> bool:
+    """Whether a metadata property at the top has the key of modelbuild's arithmetic."""
+    pairs = (content[start : start + min(size, 64)] for start, size in scan(content).places.get(14, ()))
+    return any(b"\x0a" + bytes((len(ARITHMETIC_KEY),)) + ARITHMETIC_KEY in pair for pair in pairs)
+
+
+def _is_kmodel_v3(content: mmap.mmap) -> bool:
+    if content[:4] != b"\x03\0\0\0" or len(content) > _MAX_KMODEL_V3:
+        return False
+    return kmodel_header.is_kmodel(content[:])
+
+
+def _gzip_kind(path: Path) -> Kind:
+    """An MPK is a tar with an *mpk.json; the members before it are unpacked to get to it."""
+    found = Kind.GZIP
+    try:
+        for member in tar.members(path.read_bytes()):
+            found = Kind.TAR_GZ
+            if member.name == "mpk.json" or member.name.endswith("_mpk.json"):
+                return Kind.MPK
+    except ModelbuildError:
+        # The name of a broken archive is all there is to tell what it was; its reader says what is wrong.
+        return Kind.MPK if path.name.endswith(("_mpk.tar.gz", "_mpk.sim.tar.gz")) else found
+    return found
+
+
+def _zip_kind(path: Path) -> Kind:
+    """A .sima is a ZIP of a .yaml and .npz arrays; a .keras one of config.json and weights."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return Kind.ZIP
+    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
+        return Kind.KERAS
+    suffixes = {Path(name).suffix for name in names}
+    return Kind.SIMA if {".yaml", ".npz"} <= suffixes else Kind.ZIP
+
+
+_MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
+    (0, b"version https://git-lfs.github.com/spec/", Kind.LFS_POINTER),
+    (0, kmodel_header.MAGIC, Kind.KMODEL),
+    (0, elf.MAGIC, Kind.ELF),
+    (4, b"TFL3", Kind.TFLITE),
+    (0, b"\x89HDF\r\n\x1a\n", Kind.HDF5),
+    (0, b"\x1f\x8b", _gzip_kind),
+    (0, b"PK\x03\x04", _zip_kind),
+)
