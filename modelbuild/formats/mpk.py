@@ -207,8 +207,6 @@ def _checks(
     missing = [name for name in missing if name not in files]
     broken = broken_edges(inputs, plugins)
     order = [plugin.sequence for plugin in plugins]
-    batches = {(plugin.desired_batch, plugin.actual_batch) for plugin in plugins if plugin.processor == "MLA"}
-    short = [f"{actual} of {desired}" for desired, actual in sorted(batches) if 0 < actual < desired]
     return [
         MpkCheck("one accelerator program", len(programs) == 1, ", ".join(programs)),
         MpkCheck("no part runs from a shared object", not shared, ", ".join(shared)),
@@ -216,5 +214,4 @@ def _checks(
         MpkCheck("every executable is a member", not missing, ", ".join(missing)),
         MpkCheck("every edge has a producer", not broken, "; ".join(broken[:8])),
         MpkCheck("plugins are numbered from 1", sorted(order) == list(range(1, len(order) + 1))),
-        MpkCheck("the desired batch is achieved", not short, ", ".join(short)),
     ]

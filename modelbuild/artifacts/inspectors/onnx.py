@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.statistics import node_macs
 
 ARITHMETIC = "modelbuild.arithmetic"
 _OWN = "modelbuild."
@@ -110,44 +112,17 @@ def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError, DecodeError):
         return None
-    shapes: dict[str, Sequence[int | str | None]] = {
-        value.name: _shape(value) for value in (*inferred.value_info, *inferred.input, *inferred.output)
-    }
-    shapes |= weights
-    total = 0
-    for node in inferred.node:
-        if node.op_type in _MAC_RULES:
-            found = _node_macs(node, shapes)
-            if found is None:
-                return None
-            total += found
-    return total
-
-
-def _node_macs(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int | str | None]]) -> int | None:
-    names = (node.input[0], node.input[1], node.output[0]) if len(node.input) > 1 and node.output else ()
-    sizes = [[dim for dim in shapes.get(name, ()) if isinstance(dim, int)] for name in names]
-    known = [len(shapes.get(name, ())) for name in names]
-    if not names or 0 in known or [len(size) for size in sizes] != known:
+    graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
+    for value in (*inferred.value_info, *inferred.input, *inferred.output):
+        shape = tuple(dim for dim in _shape(value) if isinstance(dim, int))
+        if len(shape) == len(_shape(value)):
+            graph.shapes[value.name] = shape
+    try:
+        return sum(node_macs(graph, _node(node)) for node in inferred.node)
+    except LookupError:
         return None
-    return _MAC_RULES[node.op_type](node, *sizes)
 
 
-def _conv(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
-    return math.prod(output) * math.prod(weight[1:])
-
-
-def _conv_transpose(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
-    return math.prod(data) * math.prod(weight[1:])
-
-
-def _gemm(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
-    transposed = any(item.name == "transA" and item.i for item in node.attribute)
-    return math.prod(output) * data[0 if transposed else -1]
-
-
-def _matmul(node: onnx.NodeProto, data: list[int], weight: list[int], output: list[int]) -> int:
-    return math.prod(output) * data[-1]
-
-
-_MAC_RULES = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul}
+def _node(proto: onnx.NodeProto) -> Node:
+    flags: dict[str, Attribute] = {item.name: item.i for item in proto.attribute if item.name == "transA"}
+    return Node(proto.op_type, proto.name, list(proto.input), list(proto.output), flags, proto.domain)
