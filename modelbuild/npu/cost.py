@@ -11,15 +11,16 @@ from modelbuild.chips.recipe import Fact, Hardware, Recipe, Sureness
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
-from modelbuild.npu.layers import Layer, Work, layers
+from modelbuild.npu.layers import Layer, layers
 from modelbuild.npu.residency import lifetimes, peak, resident
+from modelbuild.npu.roofline import Rates, layer_cycles
 
 _MS = 1000.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to assume instead of the recipe's facts: frequencies in Hz, bandwidths in bytes per second, and how
+    """What to assume instead of the recipe's facts: the clock in Hz, bandwidths in bytes per second, and how
     many inferences share one loading of the weights."""
 
     clock_hz: float | None = None
@@ -27,45 +28,6 @@ class Options:
     dram_write_bytes_per_second: float | None = None
     weight_bytes_per_second: float | None = None
     batch: int = 1
-
-
-@dataclass(frozen=True)
-class _Rates:
-    """The chip as the formulas want it: per cycle."""
-
-    hardware: Hardware
-    clock_hz: float
-    read: float
-    write: float
-    weights: float
-    batch: int
-
-
-@dataclass(frozen=True)
-class _Cycles:
-    """Cycles of one layer for a whole batch, engine by engine."""
-
-    compute: float
-    read: float
-    write: float
-    weights: float
-    overhead: float
-
-    @property
-    def total(self) -> float:
-        """The engines overlap; the overhead does not."""
-        return max(self.compute, self.read, self.write, self.weights) + self.overhead
-
-    @property
-    def bound(self) -> str:
-        """What to make faster first."""
-        parts = {
-            "compute": self.compute,
-            "dma": max(self.read, self.write),
-            "weights": self.weights,
-            "overhead": self.overhead,
-        }
-        return max(parts, key=lambda name: parts[name])
 
 
 # Facts that a layer's time rests on, by the kind of its work.
@@ -91,10 +53,12 @@ _CPU = ("cpu_hz", "cpu_operations_per_cycle")
 def evaluate(
     graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
 ) -> dict[str, Any]:
-    """The `evaluate` object of docs/design.md: times in ms for one inference of 8-bit operands, sizes in bytes.
+    """The `evaluate` object of docs/design.md: ms for one inference on 8-bit operands, sizes in bytes.
 
     `time_ms` is the NPU's with compute and transfers overlapped inside each layer; the layers follow one
-    another. `npu_fps` is null where the NPU has nothing to do, `fps` where nothing takes time."""
+    another; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps` where nothing
+    takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no time. Raises a
+    `ModelbuildError` for an option that is not greater than 0."""
     options = options or Options()
     rates = _rates(recipe.hardware, options)
     listed = layers(graph, units)
@@ -103,7 +67,7 @@ def evaluate(
     lives = lifetimes(listed, graph.inputs, graph.outputs)
     capacity = recipe.hardware.sram_bytes.value
     kept = resident(listed, lives, sizes, (*graph.inputs, *graph.outputs), capacity)
-    npu_rows = [_npu_row(layer, sizes, kept, rates) for layer in listed if layer.unit != "cpu"]
+    npu_rows = [_npu_row(layer, sizes, kept, rates) for layer in listed if layer.unit == "npu"]
     cpu_rows = _cpu_rows(graph, units, recipe, listed)
     time_ms = sum(row["time_ms"] for row in npu_rows)
     cpu_time_ms = sum(row["time_ms"] for row in cpu_rows)
@@ -123,6 +87,7 @@ def evaluate(
         "macs": sum(layer.work.macs for layer in listed),
         "batch": options.batch,
         "cpu_nodes": cpu_rows,
+        "unsupported": [{"name": layer.name, "op": layer.op} for layer in listed if layer.unit == "none"],
         "memory": {
             "input": sum(sizes[name] for name in graph.inputs),
             "output": sum(prod(graph.shapes[name]) for name in graph.outputs),
@@ -135,13 +100,13 @@ def evaluate(
     }
 
 
-def _rates(hardware: Hardware, options: Options) -> _Rates:
-    chosen = {name: getattr(options, name) or getattr(hardware, name).value for name in _OVERRIDABLE}
+def _rates(hardware: Hardware, options: Options) -> Rates:
+    chosen = {name: _chosen(name, hardware, options) for name in _OVERRIDABLE}
     for name, value in (*chosen.items(), ("batch", options.batch)):
         if not 0 < value < float("inf"):
             raise ModelbuildError(f"the option `{name}` must be greater than 0, not {value}")
     clock = chosen["clock_hz"]
-    return _Rates(
+    return Rates(
         hardware,
         clock,
         chosen["dram_read_bytes_per_second"] / clock,
@@ -151,17 +116,17 @@ def _rates(hardware: Hardware, options: Options) -> _Rates:
     )
 
 
-def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], rates: _Rates) -> dict[str, Any]:
+def _chosen(name: str, hardware: Hardware, options: Options) -> float:
+    override: float | None = getattr(options, name)
+    fact: Fact = getattr(hardware, name)
+    return fact.value if override is None else override
+
+
+def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], rates: Rates) -> dict[str, Any]:
     alias = layer.work.kind == "alias"
     read = 0 if alias else sum(sizes[name] for name in layer.reads if name not in kept)
     write = 0 if alias else sum(sizes[name] for name in layer.writes if name not in kept)
-    cycles = _Cycles(
-        compute=_compute_cycles(layer.work, rates.hardware) * rates.batch,
-        read=read * rates.batch / rates.read,
-        write=write * rates.batch / rates.write,
-        weights=layer.weights / rates.weights,
-        overhead=0.0 if alias else rates.hardware.layer_overhead_cycles.value,
-    )
+    cycles = layer_cycles(layer, read, write, rates)
     total = ceil(cycles.total)
     return {
         "name": layer.name,
@@ -177,26 +142,6 @@ def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], rates
         "weights": layer.weights,
         "bound": cycles.bound,
     }
-
-
-def _compute_cycles(work: Work, hardware: Hardware) -> float:
-    """The loop nest with every dimension that the array unrolls rounded up to whole groups."""
-    if work.kind in ("movement", "alias"):
-        return 0.0
-    if work.kind == "elementwise":
-        return work.operations / hardware.elementwise_per_cycle.value
-    columns = _whole(work.columns, hardware.columns_at_once)
-    if work.kind == "depthwise":
-        channels = _whole(work.output_channels * work.groups, hardware.output_channels_at_once)
-        return work.rows * columns * work.taps * channels / hardware.macs_per_cycle_depthwise.value
-    inputs = _whole(work.input_channels, hardware.input_channels_at_once)
-    outputs = _whole(work.output_channels, hardware.output_channels_at_once)
-    rate = hardware.macs_per_cycle if work.kind == "window" else hardware.macs_per_cycle_pointwise
-    return work.rows * columns * work.taps * inputs * outputs * work.groups / rate.value
-
-
-def _whole(count: int, group: Fact) -> float:
-    return ceil(count / group.value) * group.value
 
 
 # Operations of a CPU core for each element of the larger of input and output; unknown, so estimates.

@@ -1,0 +1,209 @@
+"""Finding, extending and checking recipes; and what the seven recipes say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelbuild import resources
+from modelbuild.chips.load import chip_names, load_recipe, recipe_files
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.passes import LOWERING, NORMALISE
+
+CHIPS = ["kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix"]
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return f"./{name}"
+
+
+def failure(name: str, base: Path) -> list[str]:
+    with pytest.raises(ModelbuildError) as caught:
+        load_recipe(name, base)
+    assert caught.value.exit_code == 2
+    return str(caught.value).splitlines()
+
+
+def test_the_chips_are_the_recipe_files_and_families_are_none() -> None:
+    assert chip_names() == CHIPS
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_every_recipe_is_whole(chip: str) -> None:
+    recipe = load_recipe(chip)
+    assert recipe.chip == chip
+    assert set(recipe.passes) <= {*NORMALISE, *LOWERING}
+    assert len(set(recipe.passes)) == len(recipe.passes)
+    assert all(rule.source for rule in recipe.operators)
+    assert recipe.number_format.source and recipe.edition
+    assert recipe.defaults["quantize"] == {
+        "activations": "int8",
+        "weights": "int8",
+        "range": {"method": "mse"},
+    }
+    folder = resources.folder("recipes")
+    assert recipe_files(chip)[0] == folder / f"{chip}.yaml"
+    assert recipe_files(chip)[-1] == folder / "family" / "multiplier_shift.yaml"
+
+
+@pytest.mark.parametrize(
+    ("alias", "chip"),
+    [("720", "kl720"), ("kdp520", "kl520"), ("davinci", "mlsoc"), ("gen2", "modalix"), ("KL730", "kl730")],
+)
+def test_aliases(alias: str, chip: str) -> None:
+    assert load_recipe(alias).chip == chip
+
+
+def test_number_formats_are_those_of_the_facts() -> None:
+    formats = {chip: load_recipe(chip).number_format for chip in CHIPS}
+    assert formats["kl520"].activations == ("int8",) and formats["kl520"].weights == ("int8",)
+    assert formats["kl520"].scale == "power_of_two"
+    assert "int4" not in formats["kl720"].weights and "int16" in formats["kl720"].activations
+    assert all("int4" in formats[chip].weights for chip in ("kl530", "kl630", "kl730"))
+    assert all(formats[chip].scale == "radix" for chip in ("kl720", "kl530", "kl630", "kl730"))
+    assert all(formats[chip].symmetric_activations == chip.startswith("kl") for chip in CHIPS)
+
+
+def test_containers_are_those_of_the_facts() -> None:
+    containers = {chip: load_recipe(chip).container for chip in CHIPS}
+    assert [(chip, containers[chip].setup) for chip in CHIPS] == [
+        ("kl520", "legacy520"),
+        ("kl530", "flatbuffer"),
+        ("kl630", "flatbuffer"),
+        ("kl720", "flatbuffer"),
+        ("kl730", "kne"),
+        ("mlsoc", "mpk"),
+        ("modalix", "mpk"),
+    ]
+    assert containers["kl520"].dram_base == 0x60000000
+    assert containers["kl720"].dram_base == 0x80220000
+    assert containers["kl520"].max_package_bytes == 32 << 20
+    assert containers["kl720"].max_model_bytes == 75 << 20
+    assert (containers["mlsoc"].program_suffix, containers["modalix"].program_suffix) == (".lm", ".elf")
+
+
+def test_an_unknown_chip_names_the_nearest(tmp_path: Path) -> None:
+    lines = failure("kl72O", tmp_path)
+    assert lines[0] == "unknown chip `kl72O`"
+    assert lines[1].startswith("  do:  did you mean `kl720`? chips are kl520, ")
+
+
+def test_a_recipe_of_the_users_extends_a_chip(tmp_path: Path) -> None:
+    name = write(
+        tmp_path,
+        "my-cam.yaml",
+        """extends: kl720
+chip: my-cam
+hardware:
+  clock_hz: {value: 400_000_000, source: our board, sure: measured}
+container: {max_package_bytes: 8_388_608}
+operators:
+  npu:
+    Softmax: {}
+    Conv: {kernel: {max: 5}}
+    Gemm: null
+  cpu:
+    Gemm: {rank: 2}
+""",
+    )
+    mine, base = load_recipe(name, tmp_path), load_recipe("kl720")
+    assert mine.hardware.clock_hz.value == 4e8 and mine.hardware.clock_hz.source == "our board"
+    assert mine.hardware.macs_per_cycle == base.hardware.macs_per_cycle
+    assert mine.container.max_package_bytes == 8 << 20 and mine.container.platform == "720"
+    assert mine.aliases == ()
+    rules = {(rule.op, rule.unit): rule.when for rule in mine.operators}
+    assert rules["Conv", "npu"] == {
+        "rank": {"max": 4},
+        "stride_h": {"max": 4},
+        "stride_w": {"max": 16},
+        "kernel": {"max": 5},
+    }
+    assert rules["Softmax", "npu"] == {}
+    assert ("Gemm", "npu") not in rules and rules["Gemm", "cpu"] == {"rank": 2}
+    assert recipe_files(name, tmp_path)[0] == tmp_path / "my-cam.yaml"
+    assert len(recipe_files(name, tmp_path)) == 1 + len(recipe_files("kl720"))
+
+
+def test_a_recipe_extends_another_file_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "deep", "base.yaml", "extends: kl520\nchip: base\naliases: [b]\n")
+    write(tmp_path / "deep", "cam.yaml", "extends: base.yaml\nchip: cam\n")
+    recipe = load_recipe("deep/cam.yaml", tmp_path)
+    assert (recipe.chip, recipe.aliases, recipe.container.platform) == ("cam", (), "520")
+    assert [path.name for path in recipe_files("deep/cam.yaml", tmp_path)][:3] == [
+        "cam.yaml",
+        "base.yaml",
+        "kl520.yaml",
+    ]
+
+
+def test_recipes_in_a_circle_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "extends: b.yaml\nchip: a\n")
+    write(tmp_path, "b.yaml", "extends: ./a.yaml\nchip: b\n")
+    lines = failure("a.yaml", tmp_path)
+    assert "circle" in lines[0]
+    assert lines[1] == "  why: a.yaml -> b.yaml -> a.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("extends: kl720\n", "cam.yaml:1:1", "`chip` is missing"),
+        ("extends: kl999\nchip: cam\n", "cam.yaml:1:1", "unknown chip `kl999`"),
+        ("extends: [kl720]\nchip: cam\n", "cam.yaml:1:1", "`extends` must be"),
+        ("extends: kl720\nchip: cam\nclock: 5\n", "cam.yaml:3:1", "unknown key `clock`"),
+        ("extends: kl720\nchip: cam\npasses: fast\n", "cam.yaml:3:1", "`passes`"),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  clock_hz: {value: 5}\n",
+            "cam.yaml:4:3",
+            "`hardware.clock_hz.source` is missing",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  clock_hz: {value: 0, source: x, sure: guess}\n",
+            "cam.yaml:4:14",
+            "`hardware.clock_hz.value`: Input should be greater than 0",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  clock_hz: {value: .inf, source: x, sure: guess}\n",
+            "cam.yaml:4:14",
+            "`hardware.clock_hz.value`",
+        ),
+        (
+            "extends: kl720\nchip: cam\noperators:\n  npu:\n    Conv: {kernle: {max: 3}}\n",
+            "cam.yaml:5:12",
+            "unknown condition `kernle`",
+        ),
+        (
+            "extends: kl720\nchip: cam\noperators:\n  npu:\n    Conv: [fast]\n",
+            "cam.yaml:5:12",
+            "the rule of `Conv`",
+        ),
+        ("extends: kl720\nchip: cam\noperators:\n  gpu: {}\n", "cam.yaml:4:3", "unknown unit `gpu`"),
+        ("extends: kl720\nchip: cam\noperators: []\n", "cam.yaml:3:1", "`operators` must be a mapping"),
+        ("- kl720\n", "cam.yaml:1:1", "a recipe must be a mapping"),
+        ("chip: [\n", "cam.yaml:2:1", "this is not YAML"),
+        ("chip: cam\nrecipe: 2\n", "cam.yaml", ""),
+    ],
+)
+def test_bad_recipes_are_named_with_their_place(tmp_path: Path, text: str, where: str, what: str) -> None:
+    name = write(tmp_path, "cam.yaml", text)
+    lines = failure(name.removeprefix("./"), tmp_path)
+    assert any(line.startswith(f"{where}: {what}") or (not what and where in line) for line in lines), lines
+
+
+def test_all_problems_come_in_one_run(tmp_path: Path) -> None:
+    write(tmp_path, "cam.yaml", "extends: kl720\nchip: 5\nspeed: 1\npasses: 3\n")
+    places = [line.split(": ")[0] for line in failure("cam.yaml", tmp_path) if line.startswith("cam.yaml")]
+    assert sorted(places) == ["cam.yaml:2:1", "cam.yaml:3:1", "cam.yaml:4:1"]
+
+
+def test_unreadable_recipes(tmp_path: Path) -> None:
+    assert failure("./none.yaml", tmp_path)[0] == "./none.yaml: cannot read the recipe"
+    (tmp_path / "folder.yaml").mkdir()
+    assert "cannot read" in failure("folder.yaml", tmp_path)[0]
+    (tmp_path / "latin.yaml").write_bytes(b"chip: caf\xe9\n")
+    assert "not UTF-8" in failure("latin.yaml", tmp_path)[0]
+    (tmp_path / "big.yaml").write_bytes(b"#" * 2_000_000)
+    assert "at most" in failure("big.yaml", tmp_path)[0]

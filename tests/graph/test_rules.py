@@ -1,0 +1,165 @@
+"""Each condition of operator rules, where it holds and where it breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild.chips.conditions import CONDITIONS
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.rules import RULES, broken
+from modelbuild.graph.subject import Subject
+
+X = (1, 8, 16, 20)
+
+
+def subject(
+    op: str, *constants: Any, x: tuple[int, ...] = X, y: tuple[int, ...] = X, **attributes: Any
+) -> Subject:
+    names = [f"c{index}" for index in range(len(constants))]
+    node = Node(op, "n", ["x", *names], ["y"], attributes)
+    values = {name: np.asarray(value) for name, value in zip(names, constants, strict=True)}
+    graph = Graph("g", [node], ["x"], ["y"], values, {"x": x, "y": y})
+    return Subject(node, graph, {}, graph.producers(), graph.consumers())
+
+
+def test_the_vocabulary_and_its_meaning_agree() -> None:
+    assert set(RULES) == set(CONDITIONS)
+
+
+WEIGHT = np.zeros((8, 8, 3, 5), np.float32)
+
+CASES: list[tuple[Subject, str, Any, Any, str]] = [
+    # subject, condition, an argument that holds, one that breaks, what is said
+    (subject("Relu"), "rank", {"max": 4}, {"max": 3}, "rank 4 > 3"),
+    (subject("MatMul", np.zeros((2, 3))), "other_rank", [2, 4], 3, "rank of the second input 2 is not 3"),
+    (subject("Reshape", y=(1, 2560)), "output_rank", 2, 4, "rank of the output 2 is not 4"),
+    (subject("DepthToSpace"), "channels", 8, 4, "channels 8 is not 4"),
+    (subject("GlobalMaxPool"), "height", {"min": 4}, {"min": 17}, "height 16 < 17"),
+    (
+        subject("GlobalMaxPool"),
+        "spatial_size",
+        {"max": 320},
+        {"max": 319},
+        "size of the map in cells 320 > 319",
+    ),
+    (subject("Conv", WEIGHT), "kernel", {"max": 5}, {"max": 4}, "kernel 5 > 4"),
+    (subject("MaxPool", kernel_shape=[4, 8]), "kernel", {"power_of_two": True}, [4], "kernel 8 is not 4"),
+    (subject("Conv", WEIGHT, strides=[5, 7]), "stride", [5, 7], {"max": 6}, "stride 7 > 6"),
+    (subject("Conv", WEIGHT, strides=[5, 7]), "stride_h", {"max": 5}, {"max": 4}, "stride 5 > 4"),
+    (subject("Conv", WEIGHT, strides=[5, 7]), "stride_w", {"max": 7}, {"max": 6}, "stride 7 > 6"),
+    (subject("Conv", WEIGHT), "dilation", 1, 2, "dilation 1 is not 2"),
+    (subject("Pad", [0, 0, 3, 0, 0, 0, 0, 4]), "pads", {"max": 4}, {"max": 3}, "pad 4 > 3"),
+    (subject("Conv", WEIGHT, group=8), "group", ["depthwise"], ["one"], "grouping depthwise is not one"),
+    (
+        subject("Conv", WEIGHT, group=2),
+        "group",
+        ["grouped"],
+        ["one", "depthwise"],
+        "grouping grouped is not one or",
+    ),
+    (subject("MaxPool", ceil_mode=1), "ceil_mode", 1, 0, "ceil_mode 1 is not 0"),
+    (
+        subject("AveragePool", pads=[1, 1, 1, 1], count_include_pad=0),
+        "count_include_pad",
+        0,
+        1,
+        "count_include_pad 0 is not 1",
+    ),
+    (subject("ReduceMax"), "keepdims", 1, 0, "keepdims 1 is not 0"),
+    (subject("DepthToSpace", blocksize=2), "blocksize", [2, 4], 4, "blocksize 2 is not 4"),
+    (subject("Resize", mode=b"linear"), "mode", ["linear"], ["nearest"], "mode linear is not nearest"),
+    (subject("Pad", [0] * 8), "mode", ["constant"], ["reflect"], "mode constant is not reflect"),
+    (
+        subject("Resize"),
+        "coordinate_mode",
+        ["half_pixel"],
+        ["asymmetric"],
+        "coordinate mode half_pixel is not asymmetric",
+    ),
+    (subject("Pad", [0] * 8, 1.5), "pad_value", 1.5, 0, "pad value 1.5 is not 0"),
+    (subject("Pow", 2.0), "exponent", [2, 3], 0.5, "exponent 2 is not 0.5"),
+    (subject("Clip", 0.0, 6.0), "lower_bound", 0, 1, "lower bound 0 is not 1"),
+    (subject("Clip", 0.0, 6.0), "upper_bound", {"min": 0}, {"max": 1}, "upper bound 6 > 1"),
+    (subject("Clip"), "lower_bound", {"max": 0}, 0, "lower bound -inf is not 0"),
+    (subject("Concat", axis=-3), "axes", 1, 2, "axis 1 is not 2"),
+    (subject("ReduceSum", [-1, 1]), "axes", [1, 3], {"min": 2}, "axis 1 < 2"),
+    (subject("ReduceMean", axes=[2, 3]), "axes", {"min": 2}, 2, "axis 3 is not 2"),
+    (subject("Slice", y=(1, 8, 8, 20)), "axes", 2, 3, "axis 2 is not 3"),
+    (subject("Transpose", perm=[0, 1, 3, 2]), "axes", [2, 3], 1, "axis 2 is not 1"),
+    (subject("Pad", [0, 0, 1, 0, 0, 0, 0, 0]), "axes", 2, 1, "axis 2 is not 1"),
+    (subject("Expand", x=(8, 1, 20), y=X), "axes", 2, 1, "axis 2 is not 1"),
+    (subject("ReduceMean", axes=[2, 3]), "axis_size", {"max": 20}, {"max": 16}, "size of an axis 20 > 16"),
+    (subject("Slice", [0], [9], [2], [2]), "steps", 2, 1, "step 2 is not 1"),
+    (
+        subject("Transpose", perm=[0, 2, 1, 3]),
+        "permutation",
+        [[0, 2, 1, 3]],
+        [[0, 1, 3, 2]],
+        "permutation [0, 2",
+    ),
+    (subject("Gather", [3, 4]), "index_count", 2, 1, "number of indices 2 is not 1"),
+]
+
+
+@pytest.mark.parametrize(("case", "name", "holds", "breaks", "said"), CASES)
+def test_conditions_with_numbers_or_names(
+    case: Subject, name: str, holds: Any, breaks: Any, said: str
+) -> None:
+    assert broken(case, {name: holds}) == []
+    (reason,) = broken(case, {name: breaks})
+    assert reason.startswith(said)
+
+
+FLAGS: list[tuple[str, Subject, Subject, str]] = [
+    (
+        "kernel_is_square",
+        subject("MaxPool", kernel_shape=[3, 3]),
+        subject("MaxPool", kernel_shape=[3, 1]),
+        "square",
+    ),
+    ("stride_is_square", subject("Conv", WEIGHT), subject("Conv", WEIGHT, strides=[1, 2]), "strides differ"),
+    (
+        "stride_equals_kernel",
+        subject("MaxPool", kernel_shape=[2, 2], strides=[2, 2]),
+        subject("MaxPool", kernel_shape=[2, 2]),
+        "stride is not the kernel",
+    ),
+    (
+        "stride_within_kernel",
+        subject("MaxPool", kernel_shape=[2, 2], strides=[2, 1]),
+        subject("MaxPool", kernel_shape=[2, 2], strides=[1, 3]),
+        "larger than the kernel",
+    ),
+    ("one_direction", subject("Resize", y=(1, 8, 32, 40)), subject("Resize", y=(1, 8, 32, 10)), "shrinks"),
+    ("flattens", subject("Reshape", y=(1, 2560)), subject("Reshape", y=(8, 320)), "not a flattening"),
+    ("keeps_batch", subject("Reshape", y=(1, 2560)), subject("Reshape", y=(8, 320)), "the batch"),
+    (
+        "keeps_batch",
+        subject("Transpose", perm=[0, 3, 1, 2], y=(1, 20, 8, 16)),
+        subject("Transpose", x=(2, 2), y=(2, 2), perm=[1, 0]),
+        "the batch",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "holds", "breaks", "said"), FLAGS)
+def test_flags(name: str, holds: Subject, breaks: Subject, said: str) -> None:
+    assert broken(holds, {name: True}) == []
+    (reason,) = broken(breaks, {name: True})
+    assert said in reason
+
+
+def test_padding_that_is_not_there_need_not_be_counted() -> None:
+    assert broken(subject("AveragePool", pads=[0] * 4), {"count_include_pad": 1}) == []
+
+
+def test_an_absent_optional_input_is_no_dynamic_one() -> None:
+    assert broken(subject("Conv", WEIGHT), {"constant_input": [1, 2]}) == []
+
+
+def test_broken_conditions_come_in_the_rules_order() -> None:
+    found = broken(subject("Conv", WEIGHT, strides=[5, 7]), {"stride": 1, "rank": 3, "kernel": {"max": 9}})
+    assert found == ["stride 5 is not 1", "rank 4 is not 3"]
