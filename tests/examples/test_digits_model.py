@@ -96,7 +96,7 @@ def test_the_script_writes_the_committed_pictures_and_trains(tmp_path: Path) -> 
 
 @pytest.mark.long
 def test_training_again_gives_the_same_model(tmp_path: Path) -> None:
-    """On the machine kind of the committed file the bytes agree; on another, the accuracy must."""
+    """In every byte, on one machine; another kind of CPU may round matrix products differently."""
     pytest.importorskip("sklearn", reason="training needs the extra `train`")
     for run in ("first", "second"):
         (tmp_path / run).mkdir()

@@ -1,0 +1,168 @@
+"""Stage files -> the report of a package. A stage that failed becomes a failure to show, never a gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelbuild.report import layers
+from modelbuild.report.model import (
+    Check,
+    Failure,
+    Fidelity,
+    Hardware,
+    Model,
+    Package,
+    Performance,
+    Port,
+    Quantization,
+    Report,
+)
+from modelbuild.report.verdict import judge
+from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
+
+FAILURE = ".failure"
+# role of a stage's JSON file -> what its section is called
+MODEL_ROLES = {
+    "import": "Import",
+    "lower": "Optimisation for the chip",
+    "check": "Operator check",
+    "evaluate": "Performance prediction",
+    "quantize": "Quantization",
+    "fixed": "Fixed point against float",
+    "compile": "Compilation",
+    "hardware": "Hardware against fixed point",
+}
+PACKAGE_ROLES = {"package": "Packaging"}
+_MEASURED = ("check", "evaluate", "fixed", "hardware")  # what verdict.judge reads
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """A model of the package. `files` holds, by role of `MODEL_ROLES`, the JSON file that the stage left, or
+    under `<role>.failure` the builder's account of why it left none. A role in neither form does not apply,
+    as import for a source that is a fixed-point model already. `accept` and `preprocess` (input name ->
+    declaration) are the manifest's effective settings."""
+
+    name: str
+    files: Mapping[str, Path]
+    id: int | None = None
+    version: str | None = None
+    accept: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+
+
+def collect(
+    package: Mapping[str, Any], models: Sequence[ModelInputs], files: Mapping[str, Path] | None = None
+) -> Report:
+    """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`, `vendor`,
+    `description`, `format`, `toolchain`, and `macs_per_cycle` of the chip for utilisation. `files`:
+    `package` -> package.json, or `package.failure`. Bounds are judged here from the measurements, as the gate
+    does, so that the report needs no gate. Raises only where a file is not what its stage writes."""
+    found, failures = _read(files or {}, PACKAGE_ROLES, "")
+    packed = found.get("package") or {}
+    read = [_read(model.files, MODEL_ROLES, model.name) for model in models]
+    checks = [
+        Check(**check.to_json())
+        for model, (data, _) in zip(models, read, strict=True)
+        for check in judge(model.name, model.accept, {role: data[role] for role in _MEASURED if role in data})
+    ]
+    peak = package.get("macs_per_cycle")
+    described = tuple(
+        _model(model, data, failed, peak) for model, (data, failed) in zip(models, read, strict=True)
+    )
+    broken = bool(failures) or any(model.failures for model in described)
+    return Report(
+        passed=not broken and all(check.passed for check in checks),
+        package=Package(**{**package, **{key: packed[key] for key in ("format", "files") if key in packed}}),
+        checks=tuple(checks),
+        failures=failures,
+        models=described,
+    )
+
+
+def _read(
+    files: Mapping[str, Path], roles: Mapping[str, str], model: str
+) -> tuple[dict[str, Any], tuple[Failure, ...]]:
+    """What each role's file holds, and the failures of those that are missing, in the roles' order."""
+    found = {role: json.loads(files[role].read_bytes()) for role in roles if role in files}
+    failures = [
+        Failure(
+            **{
+                "stage": role,
+                "title": title,
+                "model": model,
+                **json.loads(files[role + FAILURE].read_bytes()),
+            }
+        )
+        for role, title in roles.items()
+        if role not in found and role + FAILURE in files
+    ]
+    return found, tuple(failures)
+
+
+def _model(
+    inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure, ...], peak: float | None
+) -> Model:
+    imported, lowered, checked = (data.get(role) or {} for role in ("import", "lower", "check"))
+    units = checked.get("units") or {}
+    tensors = {tensor["name"]: tensor for tensor in (data.get("quantize") or {}).get("tensors") or ()}
+    fidelity = Fidelity(**data["fixed"]) if "fixed" in data else None
+    return Model(
+        name=inputs.name,
+        id=inputs.id,
+        version=inputs.version,
+        source=imported.get("source"),
+        inputs=tuple(_port(port, tensors, inputs.preprocess) for port in imported.get("inputs") or ()),
+        outputs=tuple(_port(port, tensors, {}) for port in imported.get("outputs") or ()),
+        passes=(*(imported.get("passes") or ()), *(lowered.get("passes") or ())),
+        differences={
+            stage: source["difference"]
+            for stage, source in (("normalise", imported), ("lower", lowered))
+            if source.get("difference")
+        },
+        nodes=tuple({**node, "unit": units.get(node["name"], "")} for node in lowered.get("nodes") or ()),
+        findings=checked.get("findings"),
+        performance=_performance(data["evaluate"], fidelity, peak) if "evaluate" in data else None,
+        quantization=Quantization(**data["quantize"]) if "quantize" in data else None,
+        fidelity=fidelity,
+        hardware=Hardware(**data["hardware"]) if "hardware" in data else None,
+        memory=_sizes(data["compile"].get("memory")) if "compile" in data else None,
+        failures=failures,
+    )
+
+
+def _performance(evaluated: Mapping[str, Any], fidelity: Fidelity | None, peak: float | None) -> Performance:
+    rows = layers.rows(evaluated.get("layers") or (), fidelity, peak)
+    return Performance(
+        **{
+            **evaluated,
+            "memory": _sizes(evaluated.get("memory")),
+            "layers": rows,
+            "utilisation": layers.utilisation(
+                sum(row.macs for row in rows), sum(row.cycles for row in rows), peak
+            ),
+        }
+    )
+
+
+def _port(port: Mapping[str, Any], tensors: Mapping[str, Any], preprocess: Mapping[str, Any]) -> Port:
+    tensor = tensors.get(port["name"]) or {}
+    declared = preprocess.get(port["name"])
+    ranges: tuple[tuple[float, float], ...] = ()
+    if declared is not None:
+        settings = from_settings(declared)
+        declared, ranges = to_json(settings), resulting_range(settings)
+    return Port(
+        **{**port, "scale": tensor.get("scale"), "zero_point": tensor.get("zero_point")},
+        preprocess=declared,
+        ranges=ranges,
+    )
+
+
+def _sizes(memory: Mapping[str, Any] | None) -> dict[str, int]:
+    """The entries that are numbers of bytes."""
+    return {key: value for key, value in (memory or {}).items() if isinstance(value, int)}

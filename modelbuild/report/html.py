@@ -1,0 +1,107 @@
+"""The report as one HTML page without scripts or anything to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from modelbuild.report import chart, text
+from modelbuild.report.model import Layer, Model, Report
+from modelbuild.resources import folder
+
+PAGE = "report/page.html.j2"
+BOUNDS = {
+    "compute": "the MAC array",
+    "dma": "feature maps to and from DRAM",
+    "weights": "weights from DRAM",
+    "overhead": "fixed cost of a layer",
+}
+WORST = 5  # layers named under the SNR chart
+
+
+def render(report: Report) -> str:
+    """The page. The same report gives the same text."""
+    return _environment().get_template(PAGE).render(report=report, BOUNDS=BOUNDS)
+
+
+def templates() -> tuple[Path, ...]:
+    """Every file that the page is made of: what a stage that renders depends on."""
+    return tuple(sorted((folder("templates") / "report").glob("*.j2")))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for filter_ in (text.number, text.integer, text.size, text.large, text.percent, text.decibel, text.bound):
+        environment.filters[filter_.__name__] = filter_
+    for function in (time_chart, utilisation_chart, snr_chart, worst_layers, used_bounds, worst_snr):
+        environment.globals[function.__name__] = function
+    return environment
+
+
+def time_chart(layers: tuple[Layer, ...]) -> chart.Chart | None:
+    """Predicted time of each layer, coloured by what bounds it."""
+    columns = [
+        chart.Column(
+            layer.time_ms,
+            f"{layer.name}: {text.number(layer.time_ms)} ms, bound by {layer.bound}",
+            layer.bound,
+        )
+        for layer in layers
+    ]
+    return chart.columns(columns, "layer", "time, ms")
+
+
+def utilisation_chart(layers: tuple[Layer, ...]) -> chart.Chart | None:
+    """Share of the MAC array's peak that each layer reaches."""
+    columns = [
+        chart.Column(
+            None if layer.utilisation is None else layer.utilisation * 100,
+            f"{layer.name}: {text.percent(layer.utilisation)} of the array",
+        )
+        for layer in layers
+    ]
+    return chart.columns(columns, "layer", "MAC utilisation, %", top=100.0)
+
+
+def snr_chart(model: Model) -> chart.Chart | None:
+    """SNR of each operator of the fixed-point model; the worst ones stand out."""
+    if model.fidelity is None:
+        return None
+    worst = {layer.name for layer in worst_layers(model)}
+    columns = [
+        chart.Column(
+            layer.snr_db,
+            f"{layer.name}: {text.decibel(layer.snr_db)} dB",
+            "worst" if layer.name in worst else "plain",
+        )
+        for layer in model.fidelity.layers
+    ]
+    return chart.columns(columns, "operator", "SNR, dB")
+
+
+def worst_layers(model: Model) -> list[Any]:
+    """The operators of the lowest SNR, lowest first; ties in the model's order."""
+    measured = [
+        layer for layer in (model.fidelity.layers if model.fidelity else ()) if layer.snr_db is not None
+    ]
+    return sorted(measured, key=lambda layer: layer.snr_db or 0.0)[:WORST]
+
+
+def worst_snr(model: Model) -> float | None:
+    """The lowest SNR of an output."""
+    outputs = model.fidelity.outputs if model.fidelity else ()
+    return min((output.snr_db for output in outputs if output.snr_db is not None), default=None)
+
+
+def used_bounds(layers: tuple[Layer, ...]) -> list[str]:
+    """The bounds that occur, in the legend's order."""
+    return [name for name in BOUNDS if any(layer.bound == name for layer in layers)]

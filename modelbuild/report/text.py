@@ -1,0 +1,64 @@
+"""Numbers as people read them: a fixed number of digits, units, and a dash for what is missing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+NOTHING = "–"
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`digits` significant digits without an exponent, save below 1e-6."""
+    if value is None:
+        return NOTHING
+    if value == 0:
+        return "0"
+    magnitude = Decimal(repr(float(f"{value:.{digits - 1}e}"))).adjusted()
+    if magnitude < -6:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+
+
+def integer(value: int | None) -> str:
+    """1234567 -> 1,234,567."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def size(value: int | None) -> str:
+    """Bytes in the binary unit that keeps the number below 1024."""
+    if value is None:
+        return NOTHING
+    amount, unit = float(value), 0
+    while round(amount, 1) >= 1024 and unit < len(_BINARY) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{value} B" if unit == 0 else f"{amount:,.1f} {_BINARY[unit]}"
+
+
+def large(value: int | None) -> str:
+    """A count with k, M, G: 1234567 -> 1.23 M."""
+    if value is None:
+        return NOTHING
+    for factor, suffix in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if abs(value) >= factor:
+            return number(value / factor) + suffix
+    return str(value)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.123 -> 12.3 %."""
+    return NOTHING if value is None else f"{value * 100:.{digits}f} %"
+
+
+def decibel(value: float | None) -> str:
+    """34.82 -> 34.8."""
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def bound(value: bool | float | None) -> str:
+    """A bound or a measurement of one."""
+    if value is None:
+        return "not available"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value, 4)
