@@ -27,19 +27,18 @@ class Feed:
 
 
 def parse(texts: Sequence[str], ports: Sequence[Port], base: Path) -> Feed:
-    """What the options name: a file is one sample, a folder or glob its files in sorted order.
+    """What the options name: a file is one sample, a folder or glob its files in sorted order; an input given
+    several times has the samples of all, in that order.
 
     Without NAME the files serve the only input; an .npz serves all. Raises ModelbuildError for an unknown
     input, one that no option feeds, and inputs with different numbers of samples."""
     names = [port.name for port in ports]
-    chosen: dict[str, tuple[Path, ...]] = {}
+    chosen: dict[str, list[Path]] = {}
     for text in texts:
         name, path = _split(text, names)
         files = gather_files(path, base)
         for fed in [name] if name else _unnamed(files, names):
-            if fed in chosen:
-                raise ModelbuildError(f"the input `{fed}` is given twice", where=f"--input {text}")
-            chosen[fed] = files
+            chosen.setdefault(fed, []).extend(files)
     missing = [name for name in names if name not in chosen]
     if missing:
         raise ModelbuildError(

@@ -82,3 +82,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), *map(line, rows)])
+
+
+def finding_text(finding: dict[str, Any]) -> str:
+    """A finding on one line, its advice on the next."""
+    place = finding.get("where") or finding["file"]
+    if finding["file"] and finding["line"] is not None:
+        place = f"{finding['file']}:{finding['line']}:{finding['column']}"
+    head = f"{place}: " if place else ""
+    about = f"{finding['model']}@{finding['target']}: " if finding.get("target") else ""
+    colour = {"error": "red", "warning": "yellow"}.get(finding["severity"], "dim")
+    severity = paint(finding["severity"], colour, sys.stdout)
+    text = f"{head}{severity} {finding['code']}: {about}{finding['message']}"
+    return text + (f"\n  do:  {finding['advice']}" if finding["advice"] else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -41,7 +41,7 @@ class Plan:
 def plan(manifest: Manifest) -> Plan:
     """Pure but for listing sample files. Raises ModelbuildError for samples that are not there."""
     sets = Sets(manifest)
-    requests = {pair: _request(manifest, sets, *pair) for pair in manifest.pairs()}
+    requests = _with_shared({pair: _request(manifest, sets, *pair) for pair in manifest.pairs()})
     packages = {name: _package(manifest, name, requests) for name in manifest.packages}
     actions: dict[str, Action] = {}
     for request in requests.values():
@@ -52,6 +52,16 @@ def plan(manifest: Manifest) -> Plan:
         for action in _package_actions(package):
             actions[action.name] = action
     return Plan(tuple(actions.values()), requests, packages)
+
+
+def _with_shared(requests: Mapping[tuple[str, str], ModelRequest]) -> dict[tuple[str, str], ModelRequest]:
+    edits: dict[str, list[Any]] = {}
+    for request in requests.values():
+        edits.setdefault(request.model, []).append(request.edit)
+    return {
+        pair: replace(request, shared=all(edit == request.edit for edit in edits[request.model]))
+        for pair, request in requests.items()
+    }
 
 
 def _toolchain(manifest: Manifest, target: str) -> str:
@@ -150,7 +160,6 @@ def _always(request: ModelRequest) -> bool:
 
 # Stages that a model may do without -> whether it does them
 WANTED: dict[str, Callable[[ModelRequest], bool]] = {
-    "edit": lambda request: bool(request.edit),
     "observe": lambda request: request.record is None and request.calibration is not None,
     "verify_fixed": lambda request: request.evaluation is not None,
 }

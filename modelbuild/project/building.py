@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.project.selection import Selection, select
-from modelbuild.project.project import DIST, REPORTS, STALE, Project, located
-from modelbuild.stages.request import ModelRequest, PackageRequest
+from modelbuild.project.goals import goals_of
+from modelbuild.project.selection import select
+from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
+from modelbuild.stages.request import PackageRequest
 
 Observer = Callable[[Event], None]
 
@@ -91,7 +94,7 @@ def build(
     Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in the
     result; a selector or stage that does not exist is a ModelbuildError."""
     selection = select(project.manifest, names)
-    wanted = goals(project, selection, until)
+    wanted = goals_of(project, selection, until)
     result = project.builder.build(
         project.plan.actions,
         wanted,
@@ -105,39 +108,6 @@ def build(
     published = () if dry_run else tuple(_publish(project, result, package) for package in packages)
     failures = tuple((action, located(project, action, error)) for action, error in result.failures)
     return BuildReport(published, dict(result.states), failures)
-
-
-def goals(project: Project, selection: Selection, until: str | None) -> list[str]:
-    """The actions that a selection asks for; with `until`, those of that stage, and nothing after it."""
-    packages = [project.plan.packages[name] for name in selection.packages]
-    models = [project.plan.models[pair] for pair in selection.pairs]
-    if until is None:
-        ends = [package.action(stage) for package in packages for stage in ("gate", "report")]
-        ends += [model.action(stage) for model in models for stage in ("verify_fixed", "compile")]
-        return _planned(project, ends)
-    return _until(project, packages, models, until)
-
-
-def _until(
-    project: Project, packages: Sequence[PackageRequest], models: Sequence[ModelRequest], stage: str
-) -> list[str]:
-    wanted = stage.replace("-", "_")
-    every = [*models, *(packaged.request for package in packages for packaged in package.models)]
-    names = [model.action(wanted) for model in every]
-    names += [package.action(wanted) for package in packages]
-    names += [package.action(wanted, p.request.model) for package in packages for p in package.models]
-    found = _planned(project, names)
-    if not found:
-        stages = dict.fromkeys(action.name.rsplit(":", 1)[1] for action in project.plan.actions)
-        raise ModelbuildError(
-            f"--until: nothing selected has a stage `{stage}`", advice=f"stages are {', '.join(stages)}"
-        )
-    return found
-
-
-def _planned(project: Project, names: Iterable[str]) -> list[str]:
-    planned = project.plan.names()
-    return [name for name in dict.fromkeys(names) if name in planned]
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:
@@ -179,3 +149,14 @@ def _publish_report(project: Project, result: BuildResult, package: PackageReque
     folder = Path(REPORTS) / package.package
     project.builder.publish(outputs, folder)
     return f"{folder.as_posix()}/report.html"
+
+
+def clean(root: Path) -> None:
+    """Removes the build state, `dist/` and `reports/`; what a running build needs is waited for."""
+    Builder(root, root / STATE).clean()
+    for name in (STATE, DIST, REPORTS):
+        folder = root / name
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.is_dir():
+            shutil.rmtree(folder)

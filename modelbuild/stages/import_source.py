@@ -1,4 +1,6 @@
-"""Stage `import_source`: the source file, whatever its format, as an ONNX model with static shapes."""
+"""Stage `import_source`: the source file, whatever its format, edited as asked, as ONNX with static shapes.
+
+Edits come before anything is refused, so that a tail that nothing supports can be cut off."""
 
 from __future__ import annotations
 
@@ -20,9 +22,10 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """Declared shapes, and the digest that the manifest demands."""
+    """Declared shapes, edits in order, and the digest that the manifest demands."""
     return {
         "shapes": request.shapes,
+        "edits": list(request.edit),
         "sha256": request.source_digest,
     }
 
@@ -42,7 +45,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     check_digest(inputs["source"], parameters["sha256"])
     shapes = {name: tuple(shape) for name, shape in parameters["shapes"].items()}
-    graph = importers.load(inputs["source"], shapes)
+    graph = importers.load(inputs["source"], shapes, parameters["edits"])
     onnx_io.write(graph, out / "model.onnx")
     described = {
         "format": importers.importer_for(inputs["source"]).format,

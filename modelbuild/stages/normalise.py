@@ -13,9 +13,9 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The imported model, edited where edits were asked for."""
+    """The imported model."""
     return {
-        "model": request.output("edit" if request.edit else "import_source", "model.onnx"),
+        "model": request.output("import_source", "model.onnx"),
         "source": request.output("import_source", "source.json"),
     }
 

@@ -52,6 +52,7 @@ class ModelRequest:
     record: str | None = None  # a quantization record of the user's to start from
     is_fixed: bool = False  # the source is a .fixed.onnx: nothing to import or quantize
     fingerprint: str = ""
+    shared: bool = True  # every target of the model has the same edits, so the first stages are one
 
     @property
     def shapes(self) -> dict[str, list[int]]:
@@ -65,7 +66,8 @@ class ModelRequest:
 
     def action(self, stage: str) -> str:
         """The name of this request's action of a stage."""
-        return f"{self.model}:{stage}" if stage in SHARED else f"{self.model}@{self.target}:{stage}"
+        own = f"{self.model}@{self.target}:{stage}"
+        return f"{self.model}:{stage}" if self.shared and stage in SHARED else own
 
     def output(self, stage: str, name: str) -> OutputOf:
         """A file that another stage of this request leaves."""
@@ -76,7 +78,7 @@ class ModelRequest:
         return self.output("import_fixed" if self.is_fixed else "apply", "model.fixed.onnx")
 
 
-SHARED = frozenset({"import_source", "edit", "normalise"})
+SHARED = frozenset({"import_source", "normalise"})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ SOURCE_SUFFIXES_REFUSED = (".bie", ".sima")  # vendors' own forms, opened by the
 # The stages of a model on a target, in order. The shared ones come first.
 STAGES = (
     "import_source",
-    "edit",
     "normalise",
     "lower",
     "check",

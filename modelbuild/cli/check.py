@@ -1,0 +1,33 @@
+"""`modelbuild check`: findings, before any work."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelbuild import api
+from modelbuild.cli import console
+from modelbuild.cli.build import observer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every finding, a count of nodes a unit, and the range that preprocessing gives."""
+    project = api.open_project(options.directory, options.file)
+    report = api.check(project, options.names, observer=observer())
+    lines = [console.finding_text(finding) for finding in report.findings]
+    for pair, units in report.units.items():
+        counts = {unit: list(units.values()).count(unit) for unit in ("npu", "fused", "cpu", "none")}
+        shown = ", ".join(f"{count} {unit}" for unit, count in counts.items() if count)
+        lines.append(f"{pair}: {shown}")
+    for model, ports in report.ranges.items():
+        for port, ranges in ports.items():
+            spans = ", ".join(f"{low:.6g} to {high:.6g}" for low, high in ranges)
+            lines.append(f"{model}: preprocessing makes {port} {spans}")
+    errors = sum(finding["severity"] == "error" for finding in report.findings)
+    lines.append("no errors" if not errors else f"{errors} error{'s' if errors > 1 else ''}")
+    console.result("\n".join(lines), report.to_json())
+    return report.exit_code

@@ -1,0 +1,48 @@
+"""`modelbuild chips`: the chips, or one recipe with its sources."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from modelbuild import api
+from modelbuild.cli import console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("chip", nargs="?", help="a chip's name, or the path of a recipe")
+
+
+def run(options: argparse.Namespace) -> int:
+    """A table of all, or the facts of one."""
+    if options.chip is not None:
+        recipe = api.recipe(options.chip)
+        data = json.loads(recipe.model_dump_json())
+        rows = [
+            (name, f"{fact['value']:.6g}", fact["sure"], fact["source"]) for name, fact in data["hardware"].items()
+        ]
+        console.result(
+            f"{recipe.chip}: {recipe.description}\n"
+            + console.table(("fact", "value", "sure", "source"), rows, right=(1,)),
+            data,
+        )
+        return 0
+    recipes = [api.recipe(name) for name in api.chips()]
+    rows = [
+        (
+            recipe.chip,
+            recipe.vendor,
+            recipe.container.format,
+            ", ".join(recipe.number_format.activations),
+            ", ".join(recipe.number_format.weights),
+            recipe.number_format.scale,
+        )
+        for recipe in recipes
+    ]
+    table = console.table(("chip", "vendor", "package", "activations", "weights", "scales"), rows)
+    listed = [
+        {"chip": recipe.chip, "vendor": recipe.vendor, "format": recipe.container.format} for recipe in recipes
+    ]
+    console.result(table, {"chips": listed})
+    return 0

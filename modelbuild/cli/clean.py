@@ -1,0 +1,26 @@
+"""`modelbuild clean`: remove the build state and what was built."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelbuild import api
+from modelbuild.cli import console
+from modelbuild.errors import ModelbuildError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This verb has no options of its own."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Only beside a manifest, so that a wrong folder loses nothing."""
+    manifest = Path(options.directory) / options.file
+    if not manifest.is_file():
+        raise ModelbuildError(
+            f"there is no {options.file} here", where=str(manifest), advice="name the project's folder with -C"
+        )
+    api.clean(manifest.parent)
+    console.result("removed the build state, dist/ and reports/", {"ok": True})
+    return 0

@@ -1,0 +1,72 @@
+"""`modelbuild compare`: how far one model's outputs are from another's."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelbuild import api
+from modelbuild.artifacts.comparing import Comparison
+from modelbuild.cli import console, models
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.forms import LEVELS, is_pair
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("reference", metavar="FILE|MODEL@TARGET", help="what is held to be right")
+    parser.add_argument(
+        "candidate", metavar="FILE", nargs="?", help="what is compared with it; for MODEL@TARGET alone, its forms are"
+    )
+    models.add_arguments(parser)
+    parser.add_argument("--levels", default="float,fixed", help="the two forms of MODEL@TARGET (float,fixed)")
+    parser.add_argument("--layers", action="store_true", help="compare every tensor that both have")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 whether or not they are equal: `equal` in the result says."""
+    first, second = _levels(options.levels)
+    if options.candidate is None:
+        if not is_pair(options.reference):
+            raise ModelbuildError("compare with what?", advice="name a second file, or MODEL@TARGET")
+        reference = models.opened(options, options.reference, first)
+        candidate = models.opened(options, options.reference, second)
+    else:
+        reference = models.opened(options, options.reference)
+        candidate = models.opened(options, options.candidate)
+    feeds = models.inputs(options, options.reference)
+    found = api.compare(reference, candidate, feeds, layers=options.layers, base=Path(options.directory))
+    console.result(_text(found), found.to_json())
+    return 0
+
+
+def _levels(text: str) -> tuple[str, str]:
+    parts = text.split(",")
+    if len(parts) != 2 or not set(parts) <= set(LEVELS):
+        raise ModelbuildError(f"--levels {text} is not two of {', '.join(LEVELS)}", advice="write --levels float,fixed")
+    return parts[0], parts[1]
+
+
+def _text(found: Comparison) -> str:
+    header = ("output", "SNR dB", "mean SNR dB", "cosine", "max abs")
+    rows = [
+        (
+            item["name"],
+            _db(item["snr_db"]),
+            _db(item["snr_db_mean"]),
+            "n/a" if item["cosine"] is None else f"{item['cosine']:.6f}",
+            f"{item['max_abs']:.6g}",
+        )
+        for item in found.outputs
+    ]
+    lines = [console.table(header, rows, right=(1, 2, 3, 4))]
+    if found.layers:
+        ranked = sorted(found.layers, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))
+        layer_rows = [(item["name"], _db(item["snr_db"])) for item in ranked]
+        lines.append("worst first:\n" + console.table(("tensor", "SNR dB"), layer_rows, right=(1,)))
+    lines.append("equal in every value" if found.equal else "not equal")
+    return "\n".join(lines)
+
+
+def _db(value: float | None) -> str:
+    return "equal" if value is None else f"{value:.1f}"

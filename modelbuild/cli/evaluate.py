@@ -1,0 +1,89 @@
+"""`modelbuild evaluate`: predicted speed of a model file on a chip, or of what a manifest names."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from modelbuild import api
+from modelbuild.cli import console
+from modelbuild.cli.build import observer
+from modelbuild.cli.options import shapes
+from modelbuild.errors import ModelbuildError
+from modelbuild.npu.cost import Options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "names", nargs="*", metavar="FILE|PACKAGE|MODEL|MODEL@TARGET", help="a model file, or what to select"
+    )
+    parser.add_argument("--chip", help="the chip, where a file is named")
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
+    )
+    parser.add_argument("--clock", type=float, metavar="HZ", help="instead of the recipe's clock")
+    parser.add_argument("--bandwidth", type=float, metavar="BYTES_PER_SECOND", help="of reading, writing, weights")
+    parser.add_argument("--layers", action="store_true", help="list the layers too")
+
+
+def run(options: argparse.Namespace) -> int:
+    """One object, or a list of them where a manifest's selection has several."""
+    if options.chip is not None:
+        if len(options.names) != 1:
+            raise ModelbuildError(
+                "--chip takes one model file", advice="modelbuild evaluate MODEL.onnx --chip kl720"
+            )
+        found = [_file(options)]
+    else:
+        found = _selected(options)
+    text = "\n\n".join(_text(item, options.layers) for item in found)
+    console.result(text, found[0] if len(found) == 1 else {"models": found})
+    return 0
+
+
+def _file(options: argparse.Namespace) -> dict[str, Any]:
+    path = Path(options.directory) / options.names[0]
+    chosen = Options(
+        clock_hz=options.clock,
+        dram_read_bytes_per_second=options.bandwidth,
+        dram_write_bytes_per_second=options.bandwidth,
+        weight_bytes_per_second=options.bandwidth,
+    )
+    return api.evaluate(path, options.chip, shapes=shapes(options.input), options=chosen)
+
+
+def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
+    for name in options.names:
+        if (Path(options.directory) / name).is_file():
+            raise ModelbuildError("which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720")
+    if options.clock or options.bandwidth or options.input:
+        raise ModelbuildError(
+            "--clock, --bandwidth and --input go with --chip", why="a manifest's targets use their recipes' facts"
+        )
+    project = api.open_project(options.directory, options.file)
+    return api.evaluate_selected(project, options.names, observer=observer())
+
+
+def _text(found: dict[str, Any], layers: bool) -> str:
+    lines = [
+        f"{found['model']} on {found['chip']}: {_number(found['fps'])} fps "
+        f"({_number(found['total_ms'])} ms: NPU {_number(found['time_ms'])} ms, CPU {_number(found['cpu_time_ms'])} ms)"
+        f", confidence {found['confidence']}",
+        f"  {found['macs'] / 1e6:.1f} million MACs, {found['cycles']} cycles",
+    ]
+    for node in found["cpu_nodes"]:
+        lines.append(f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms")
+    if layers:
+        header = ("layer", "unit", "MACs", "cycles", "ms", "bound")
+        rows = [
+            (item["name"], item["unit"], str(item["macs"]), str(item["cycles"]), _number(item["time_ms"]), item["bound"])
+            for item in found["layers"]
+        ]
+        lines.append(console.table(header, rows, right=(2, 3, 4)))
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "not available" if value is None else f"{value:.4g}"

@@ -1,0 +1,57 @@
+"""The word that `run` and `compare` take: a model file, or MODEL@TARGET of the manifest, as a runner."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelbuild import api
+from modelbuild.artifacts.runner import Runner
+from modelbuild.cli.build import observer
+from modelbuild.cli.options import preprocessing
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.forms import LEVELS, is_pair
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that both verbs have."""
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help=".npy, .npz, a picture (preprocessed as declared), a folder or a glob; "
+        "SET of the manifest with MODEL@TARGET",
+    )
+    parser.add_argument("--model", metavar="ID|NAME", help="one model of a package that has several")
+    parser.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="[NAME=]SETTINGS",
+        help="for an .onnx file, which declares none: '{resize: stretch, mean: 127, std: 128}'",
+    )
+
+
+def opened(options: argparse.Namespace, word: str, level: str | None = None) -> Runner:
+    """The runner for a word. `level` (float, fixed, hardware) picks the form of MODEL@TARGET; fixed unless
+    told."""
+    path = Path(options.directory) / word
+    if is_pair(word) and not path.exists():
+        if options.preprocess:
+            raise ModelbuildError("--preprocess goes with a file; the manifest declares it for MODEL@TARGET")
+        project = api.open_project(options.directory, options.file)
+        return api.open_form(project, word, level or "fixed", observer())
+    if level is not None:
+        raise ModelbuildError("--level goes with MODEL@TARGET", why=f"{word} is a file, of one form", advice=f"levels are {', '.join(LEVELS)}")
+    return api.open_file(path, options.model, preprocessing(options.preprocess))
+
+
+def inputs(options: argparse.Namespace, word: str) -> list[str]:
+    """The `--input` values; the name of a sample set stands for its files where the manifest has it."""
+    if not options.input:
+        raise ModelbuildError("nothing to run on", advice="add --input [NAME=]FILE")
+    if not is_pair(word):
+        return list(options.input)
+    project = api.open_project(options.directory, options.file)
+    return [file for text in options.input for file in api.sample_files(project, text)]

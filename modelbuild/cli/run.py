@@ -1,0 +1,45 @@
+"""`modelbuild run`: run a model and say what came out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from modelbuild import api
+from modelbuild.artifacts.running import RunResult
+from modelbuild.cli import console, models
+from modelbuild.project.forms import LEVELS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("what", metavar="FILE|MODEL@TARGET", help="what to run")
+    models.add_arguments(parser)
+    parser.add_argument("--level", choices=LEVELS, help="the form of MODEL@TARGET (fixed)")
+    parser.add_argument("--raw", action="store_true", help="integers in and out, as the model holds them")
+    parser.add_argument("-o", "--output", metavar="FILE.npz", help="write the outputs under their names")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Summaries of the outputs; the arrays themselves go to `-o`."""
+    runner = models.opened(options, options.what, options.level)
+    feeds = models.inputs(options, options.what)
+    found = api.run_opened(runner, feeds, raw=options.raw, base=Path(options.directory))
+    if options.output is not None:
+        api.save_outputs(found, Path(options.directory) / options.output)
+    console.result(_text(found), found.to_json())
+    return 0
+
+
+def _text(found: RunResult) -> str:
+    many = "" if found.samples == 1 else f", {found.samples} samples"
+    lines = [f"{found.level} form{many}, {found.time_ms:.1f} ms on this machine"]
+    for name, value in found.outputs.items():
+        lines.append(f"{name} {list(value.shape)} {value.dtype}: {value.min():.6g} to {value.max():.6g}")
+        scores = value.reshape(-1) if found.samples == 1 else np.empty(0)
+        if 1 < scores.size:
+            first = np.argsort(-scores, kind="stable")[:5]
+            lines.append("  largest: " + ", ".join(f"[{index}] {scores[index]:.6g}" for index in first))
+    return "\n".join(lines)

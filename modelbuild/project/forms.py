@@ -1,0 +1,100 @@
+"""MODEL@TARGET -> the files of its three forms, built first where they are not up to date."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modelbuild.artifacts.packing import Program
+from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner, open_runner
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph import onnx_io
+from modelbuild.manifest.samples import Sets
+from modelbuild.project.building import Observer
+from modelbuild.project.project import Project, located
+from modelbuild.quantize import fixed_onnx
+from modelbuild.samples.preprocess import from_settings
+from modelbuild.stages.request import ModelRequest
+
+LEVELS = ("float", "fixed", "hardware")
+PARTS = ("command", "weights", "host")
+
+
+def is_pair(text: str) -> bool:
+    """Whether a command-line word names a model on a target rather than a file."""
+    return "@" in text and not Path(text).exists()
+
+
+def open_form(project: Project, pair: str, level: str, observer: Observer | None = None) -> Runner:
+    """The float, fixed or hardware form of MODEL@TARGET, after building what it needs."""
+    request = _request(project, pair)
+    return OPENERS[level](project, request, observer)
+
+
+def _request(project: Project, pair: str) -> ModelRequest:
+    from modelbuild.manifest.select import select
+
+    goals = select(project.manifest, [pair])
+    model, _, target = pair.partition("@")
+    found = project.plan.models.get((model, target))
+    if found is None:
+        raise ModelbuildError(
+            f"no package has {pair}, so nothing is built for it",
+            why=f"{len(goals)} goal, but no package of the target {target} lists the model",
+            advice=f"add {model} to a package with `target: {target}`",
+        )
+    return found
+
+
+def _float(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:
+    if request.is_fixed:
+        raise ModelbuildError(
+            f"{request.model} has no float form: its source is a fixed-point model", advice="use --level fixed"
+        )
+    path = _built(project, request.action("lower"), ["model.onnx"], observer)[0]
+    preprocess = {name: from_settings(given) for name, given in request.preprocess.items()}
+    return FloatRunner(onnx_io.read(path), preprocess)
+
+
+def _fixed(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:
+    output = request.fixed()
+    return FixedRunner(fixed_onnx.read(_built(project, output.action, [output.name], observer)[0]))
+
+
+def _hardware(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:
+    """The program as its package holds it; without a package, as the compiler left it."""
+    for package in project.plan.packages.values():
+        if package.target == request.target and any(p.request.model == request.model for p in package.models):
+            action, names = package.action("package"), [f"programs/{request.model}.{part}.bin" for part in PARTS]
+            break
+    else:
+        action, names = request.action("compile"), [f"{part}.bin" for part in PARTS]
+    command, weights, host = (path.read_bytes() for path in _built(project, action, names, observer))
+    return HardwareRunner(Program(request.model, command, weights, host))
+
+
+OPENERS = {"float": _float, "fixed": _fixed, "hardware": _hardware}
+
+
+def sample_files(project: Project, text: str) -> list[str]:
+    """`[NAME=]SET` as one `[NAME=]FILE` for each file of that sample set; any other text as it is."""
+    name, equals, last = text.rpartition("=")
+    if last not in project.manifest.spec.samples:
+        return [text]
+    found: dict[str, list[str]] = {}
+    for sample in Sets(project.manifest).get(last).entries:
+        for port, path in sample.files.items():
+            found.setdefault(port or name, []).append(str(path))
+    return [f"{port}{'=' if port else ''}{file}" for port, files in found.items() for file in files]
+
+
+def _built(project: Project, action: str, names: list[str], observer: Observer | None) -> list[Path]:
+    result = project.builder.build(project.plan.actions, [action], jobs=os.cpu_count() or 1, observer=observer)
+    for failed, error in result.failures:
+        raise located(project, failed, error)
+    if not result.ok:
+        raise ModelbuildError(f"{action} could not be built", exit_code=EXIT_FAILED)
+    return [project.builder.output(result, action, name) for name in names]
+
+
+__all__ = ["LEVELS", "is_pair", "open_form", "open_runner"]

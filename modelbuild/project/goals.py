@@ -1,0 +1,71 @@
+"""What the words on the command line mean in actions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.project import Project
+from modelbuild.project.selection import Selection, select
+from modelbuild.stages.request import ModelRequest, PackageRequest
+
+
+def goals(project: Project, names: Sequence[str], until: str | None = None) -> list[str]:
+    """The actions that a selection asks for; with `until`, those of that stage, and nothing after it."""
+    return goals_of(project, select(project.manifest, names), until)
+
+
+def goals_of(project: Project, selection: Selection, until: str | None) -> list[str]:
+    """As `goals`, for a selection made already."""
+    packages = [project.plan.packages[name] for name in selection.packages]
+    models = [project.plan.models[pair] for pair in selection.pairs if pair in project.plan.models]
+    if until is None:
+        ends = [package.action(stage) for package in packages for stage in ("gate", "report")]
+        ends += [model.action(stage) for model in models for stage in ("evaluate", "verify_fixed", "compile")]
+        return _planned(project, ends)
+    return _until(project, packages, models, until)
+
+
+def _until(
+    project: Project, packages: Sequence[PackageRequest], models: Sequence[ModelRequest], stage: str
+) -> list[str]:
+    wanted = stage.replace("-", "_")
+    every = [*models, *(packaged.request for package in packages for packaged in package.models)]
+    names = [model.action(wanted) for model in every]
+    names += [package.action(wanted) for package in packages]
+    names += [package.action(wanted, p.request.model) for package in packages for p in package.models]
+    found = _planned(project, names)
+    if not found:
+        stages = dict.fromkeys(action.name.rsplit(":", 1)[1] for action in project.plan.actions)
+        near = difflib.get_close_matches(wanted, stages, 1)
+        raise ModelbuildError(
+            f"--until: nothing selected has a stage `{stage}`",
+            advice=(f"did you mean `{near[0]}`? " if near else "") + f"stages are {', '.join(stages)}",
+        )
+    return found
+
+
+def _planned(project: Project, names: Iterable[str]) -> list[str]:
+    planned = project.plan.names()
+    return [name for name in dict.fromkeys(names) if name in planned]
+
+
+def actions_named(project: Project, name: str) -> list[str]:
+    """The actions that a name on the command line stands for: one action's own name, or every action that a
+    MODEL, MODEL@TARGET or PACKAGE has itself. Raises ModelbuildError with the nearest names."""
+    every = [action.name for action in project.plan.actions]
+    if name in every:
+        return [name]
+    owned = [action for action in every if action.rsplit(":", 1)[0].split("/")[0] == name]
+    if not owned and name in project.manifest.spec.models:
+        owned = [action for action in every if action.startswith(f"{name}@")]
+    if owned:
+        return owned
+    near = difflib.get_close_matches(name, every, 3)
+    raise ModelbuildError(
+        f"there is no action, model or package `{name}`",
+        advice=f"did you mean {' or '.join(f'`{item}`' for item in near)}?"
+        if near
+        else "`modelbuild status -v` lists the actions",
+    )
