@@ -137,7 +137,7 @@ def _format(
     what: str, leaf: Leaf, has: Sequence[str], recipe: Recipe, toolchain: str, problems: list[Problem]
 ) -> Leaf:
     """The first of the choices that the chip has."""
-    possible = [choice for choice in leaf.value if choice in has]
+    possible = [choice for choice in leaf.value if choice in has or (choice == "mixed" and len(has) > 1)]
     if not possible:
         asked = " or ".join(leaf.value)
         problems.append(
@@ -155,7 +155,7 @@ def _format(
             Problem(
                 f"{possible[0]} {what} are not built yet",
                 leaf.origin,
-                f"{recipe.chip} has them, the builtin quantizer does {', '.join(built)}",
+                f"the builtin quantizer does {', '.join(built)}",
                 f"write `{what}: {built[0]}`",
             )
         )

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from modelbuild.manifest.options import Strict
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.scalars import describe
-from modelbuild.manifest.tree import Mapping, Path, place, to_plain
+from modelbuild.manifest.tree import Mapping, Path, Scalar, find, place, to_plain
 
 M = TypeVar("M", bound=Strict)
+_MARK = re.compile(r"<\w+>|\[key\]")
 _ROUNDS = 50  # an error can hide another one; each round takes at least one wrong key out
 
 
@@ -38,7 +39,7 @@ def validate(model: type[M], tree: Mapping, problems: Problems) -> Checked[M]:
         except ValidationError as error:
             removed: dict[Path, None] = {}
             for item in error.errors(include_url=False, include_input=True):
-                path = _path(item["loc"])
+                path = _path(item["loc"], tree)
                 if not _follows_from(path, left_out):
                     _explain(model, tree, path, item, problems)
                 removed[_key_to_leave_out(plain, path, str(item["type"]))] = None
@@ -53,11 +54,13 @@ def _follows_from(path: Path, left_out: list[Path]) -> bool:
     return any(gone[: len(path)] == path for gone in left_out)
 
 
-def _path(location: tuple[int | str, ...]) -> Path:
-    """pydantic's location without union tags and the marks of mapping keys."""
-    return tuple(
-        step for step in location if not (isinstance(step, str) and re.fullmatch(r"<\w+>|\[key\]", step))
-    )
+def _path(location: tuple[int | str, ...], tree: Mapping) -> Path:
+    """pydantic's location without union tags, the marks of mapping keys, and the item number of a value that
+    stands for a list of one."""
+    path = tuple(step for step in location if not (isinstance(step, str) and _MARK.fullmatch(step)))
+    if path and isinstance(path[-1], int) and isinstance(find(tree, path[:-1]), Scalar):
+        return path[:-1]
+    return path
 
 
 def _explain(

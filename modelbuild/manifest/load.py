@@ -33,6 +33,7 @@ def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
     """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.
     Raises one `ModelbuildError` of everything that is wrong, in the order of the file."""
     problems = Problems()
+    path = path.absolute()
     sources = include.read(path, problems)
     checked = validate(Root, sources.tree, problems)
     set_values = overrides.read(set_options, problems)
@@ -85,10 +86,11 @@ def _check(manifest: Manifest, problems: Problems) -> None:
     checks_of_samples.check_sets(manifest, sets, problems)
     for target in manifest.recipes:
         problems.keep_all(examine(manifest, None, target).problems)
-    for model, target in _used(manifest):
-        settings = examine(manifest, model, target)
+    used = [examine(manifest, model, target) for model, target in _used(manifest)]
+    for settings in used:
         problems.keep_all(settings.problems)
         checks_of_samples.check_use(manifest, settings, sets, problems)
+    checks.check_edits(used, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
 
 

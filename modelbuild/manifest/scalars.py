@@ -137,6 +137,8 @@ def _section(value: object) -> object:
 
 def kind(value: object) -> str:
     """The tag by which a union of a short and a long form is decided; `explain` removes it from paths."""
+    if value is None:
+        return "<nothing>"
     if isinstance(value, list | tuple):
         return "<list>"
     if isinstance(value, Scalar | str | int | float):

@@ -93,11 +93,14 @@ def find(node: Node, path: Sequence[str | int]) -> Node | None:
 
 
 def place(node: Node, path: Sequence[str | int], of_key: bool = False) -> Position:
-    """Where the value at `path` stands (or its key); for what is not written, the key of the nearest thing
-    around it that is."""
+    """Where the value at `path` stands. Of a mapping, of nothing, and where `of_key` asks for it, that is where
+    its key stands. What is not written stands where the nearest thing around it does; a value in its short form
+    (`faces` for `{set: faces}`) where the short form does."""
     found = list(steps(node, path))
     if not found:
         return node.at
     key_at, value = found[-1]
+    if isinstance(value, Mapping) or (isinstance(value, Scalar) and value.is_null):
+        return key_at
     written = len(found) == len(path)
-    return value.at if written and not of_key and not isinstance(value, Mapping) else key_at
+    return value.at if (written and not of_key) or (not written and isinstance(value, Scalar)) else key_at
