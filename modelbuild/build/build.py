@@ -37,6 +37,17 @@ class Builder:
         self._root = root.absolute()
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
+        self._held: State | None = None
+
+    @contextmanager
+    def hold(self, observer: Observer | None = None) -> Iterator[None]:
+        """Keeps the lock over several calls: no other build comes between this one and its publishing."""
+        with self._locked(observer) as state:
+            self._held = state
+            try:
+                yield
+            finally:
+                self._held = None
 
     def build(
         self,
@@ -64,6 +75,7 @@ class Builder:
             look = partial(judge, state=state, retry=retry)
             return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
         with self._locked(observer) as state, ExitStack() as stack:
+            state.stat_cache.forget()
 
             def open_runner() -> Runner:
                 from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
@@ -131,6 +143,10 @@ class Builder:
 
     @contextmanager
     def _locked(self, observer: Observer | None) -> Iterator[State]:
+        if self._held is not None:
+            yield self._held
+            return
+
         def waiting() -> None:
             if observer is not None:
                 observer(Event("waiting"))

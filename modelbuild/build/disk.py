@@ -100,14 +100,14 @@ def remove_tree(path: Path) -> None:
     """Removes a folder and all in it, as far as the disk lets it; stages may have left odd modes."""
     import shutil
 
-    def unlock_and_retry(function: Any, name: str, _error: Any) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir():
         with contextlib.suppress(OSError):
-            Path(name).parent.chmod(stat.S_IRWXU)
-            if Path(name).is_dir():
-                Path(name).chmod(stat.S_IRWXU)
-            function(name)
-
-    shutil.rmtree(path, onerror=unlock_and_retry)
+            path.chmod(stat.S_IRWXU)
+            for folder, subfolders, _ in os.walk(path):
+                for name in subfolders:
+                    Path(folder, name).chmod(stat.S_IRWXU)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
@@ -115,6 +115,8 @@ def remove(path: Path) -> None:
     try:
         if path.is_dir() and not path.is_symlink():
             remove_tree(path)
+            if path.is_dir():
+                path.rmdir()  # says why it is still there
         else:
             path.unlink(missing_ok=True)
     except OSError as error:

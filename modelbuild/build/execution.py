@@ -158,6 +158,6 @@ class Execution:
 
 def _named_by(error: ModelbuildError, task: Task) -> ModelbuildError:
     names = ", ".join(sorted(role for role in task.inputs if not role.startswith(DISCOVERED)))
-    return ModelbuildError(
-        f"{error}", why=f"{task.name} needs it: it is named by its input {names}", exit_code=error.exit_code
-    )
+    problem = error.problems[0]
+    why = f"{task.name} needs it, because its input {names} names it"
+    return ModelbuildError(problem.what, why=why, advice=problem.advice, exit_code=error.exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from modelbuild.build import canonical, disk
@@ -76,13 +77,10 @@ def _copy(state: State, digest: str, target: Path) -> None:
     source = state.store.path(digest)
     disk.make_folder(target.parent)
     with target.open("xb") as stream:
-        try:
-            with source.open("rb") as blob:
-                shutil.copyfileobj(blob, stream, 1 << 20)
-            stream.flush()
-            disk.flush(stream.fileno())
-        except FileNotFoundError:
-            pass
+        with suppress(FileNotFoundError), source.open("rb") as blob:
+            shutil.copyfileobj(blob, stream, 1 << 20)
+        stream.flush()
+        disk.flush(stream.fileno())
     if canonical.sha256_of_file(target) != digest:
         state.store.set_aside(digest)
         raise ModelbuildError(

@@ -44,6 +44,10 @@ class StatCache:
             found = self._seen[label] = self.digest_now(label, path)
         return found
 
+    def forget(self) -> None:
+        """Looks at every file again: a new build begins."""
+        self._seen.clear()
+
     def digest_now(self, label: str, path: Path) -> str:
         """The digest of the bytes the file has now. Raises ModelbuildError (exit 2) if it is not a file."""
         try:

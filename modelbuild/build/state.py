@@ -43,7 +43,7 @@ class State:
 def open_state(root: Path, folder: Path, writable: bool) -> State:
     """Reads the state. Raises ModelbuildError (exit 1) if the disk cannot be read."""
     scratch = folder / "work"
-    if writable and scratch.is_dir():
+    if writable and scratch.is_dir() and any(scratch.iterdir()):
         disk.remove_tree(scratch)  # left by a build that was killed
     stat_cache = StatCache(folder / "stat_cache.json", scratch)
     return State(

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     os.close(nothing)
     os.dup2(2, 1)
     for line in tasks:
-        replies.write(json.dumps(_perform(json.loads(line))).encode("ascii") + b"\n")
+        replies.write(json.dumps(_perform(json.loads(line)), default=str).encode("ascii") + b"\n")
         replies.flush()
 
 
@@ -110,7 +110,7 @@ def _resolve(name: str) -> Callable[..., Any]:
 
 def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
     """The outputs by relative POSIX path, hashed and flushed to the disk."""
-    for folder, subfolders, names in os.walk(out):
+    for folder, subfolders, names in os.walk(out, onerror=_raise):
         for entry in sorted([*subfolders, *names]):
             path = Path(folder, entry)
             name = path.relative_to(out).as_posix()
@@ -125,6 +125,10 @@ def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
             with path.open("rb") as stream:
                 disk.flush(stream.fileno())
             yield name, (canonical.sha256_of_file(path), found.st_size)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_passing(error: BaseException | None) -> bool:

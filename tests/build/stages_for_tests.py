@@ -1,49 +1,177 @@
-"""Stage functions that the builder's tests run in real workers. `trace` in the parameters counts runs."""
+"""Stage functions that the builder's tests run in real workers. TEST_TRACE counts runs by their labels."""
 
 from __future__ import annotations
 
+import errno
 import os
+import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
 
+Inputs = Mapping[str, Path]
+Parameters = Mapping[str, Any]
 
-def note(parameters: Mapping[str, Any]) -> None:
-    """Adds a line to the file named by the environment, so that a test can count the runs."""
+
+def note(parameters: Parameters) -> None:
+    """Adds the label to the trace, so that a test can count the runs."""
     trace = os.environ.get("TEST_TRACE")
     if trace:
         with Path(trace).open("ab") as stream:
-            stream.write(f"{parameters.get('label', '?')}\n".encode())
+            stream.write(f"{parameters['label']}\n".encode())
 
 
-def join(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Writes label and all inputs, in the order of their roles, to `out/text`."""
+def joined(inputs: Inputs, parameters: Parameters) -> str:
+    parts = [f"{role}={inputs[role].read_text()}" for role in sorted(inputs)]
+    return f"{parameters.get('text', '')}({','.join(parts)})"
+
+
+def join(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """`text` holds the parameter `text` and all inputs in the order of their roles."""
     note(parameters)
-    parts = [str(parameters.get("text", ""))]
-    parts += [f"{role}={inputs[role].read_text()}" for role in sorted(inputs)]
-    (out / "text").write_text("(" + ",".join(parts) + ")")
+    (out / "text").write_text(joined(inputs, parameters))
 
 
-def upper(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Writes the only input in capitals: a change of case alone is cut off here."""
+def upper(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Capitals only: a change of case is cut off here."""
     note(parameters)
-    (out / "text").write_text("".join(path.read_text() for path in inputs.values()).upper())
+    (out / "text").write_text(joined(inputs, parameters).upper())
 
 
-def fail(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Fails as a stage does that found something wrong."""
-    note(parameters)
-    (out / "half").write_text("half")
-    raise ModelbuildError("the data is bad", where="data.txt:3", why="a test", advice="none", exit_code=1)
-
-
-def fail_if(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Fails if an input contains the word BAD, else joins."""
-    if any("BAD" in path.read_text() for path in inputs.values()):
-        fail(inputs, parameters, out)
+def fail_if_bad(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Fails, leaving half a result, if an input contains BAD; else joins."""
+    text = joined(inputs, parameters)
+    if "BAD" in text:
+        note(parameters)
+        (out / "text").write_text("half")
+        raise ModelbuildError(
+            "the data is bad", where="data.txt:3", why="a test", advice="repair it", exit_code=1
+        )
     join(inputs, parameters, out)
+
+
+def block(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Tells TEST_STARTED its process id, then waits for TEST_RELEASE; without them it joins."""
+    started, release = os.environ.get("TEST_STARTED"), os.environ.get("TEST_RELEASE")
+    if started:
+        (out / "text").write_text("half")
+        Path(started).write_text(str(os.getpid()))
+    if release:
+        Path(release).read_text()
+    join(inputs, parameters, out)
+
+
+def meet(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Two of these end only if both run at the same time: each waits for the other at a fifo."""
+    first, second = parameters["fifos"]
+    if parameters["reads_first"]:
+        Path(first).read_text()
+        Path(second).write_text("x")
+    else:
+        Path(first).write_text("x")
+        Path(second).read_text()
+    join(inputs, parameters, out)
+
+
+def change_input(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Writes to its own input while it runs."""
+    inputs["x"].write_text(parameters["to"])
+    join(inputs, parameters, out)
+
+
+def leave(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Leaves what must not be an output."""
+    kind = parameters["kind"]
+    (out / "folder").mkdir()
+    target = out / "folder" / "odd"
+    if kind == "symlink":
+        target.symlink_to("/etc/hostname")
+    elif kind == "link to folder":
+        target.symlink_to("/etc", target_is_directory=True)
+    elif kind == "fifo":
+        os.mkfifo(target)
+    elif kind == "hard link":
+        target.hardlink_to(inputs["x"])
+
+
+def several(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Several outputs, in folders, one empty."""
+    note(parameters)
+    (out / "a" / "b").mkdir(parents=True)
+    (out / "empty folder").mkdir()
+    (out / "a" / "b" / "deep.txt").write_text("deep")
+    (out / "empty").write_text("")
+    (out / "text").write_text("text")
+    (out / "text").chmod(0o200)
+
+
+def chatter(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Prints in every way there is, reads standard input, and writes where it stands."""
+    print('{"outputs": {}}')
+    print("to stderr", file=sys.stderr)
+    os.write(1, b'{"outputs": {}}\n')
+    subprocess.run(["echo", "from a child"], check=True)
+    Path("relative").write_text("left behind")
+    (out / "text").write_text(sys.stdin.read())
+
+
+def surroundings(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """What could leak into outputs: the hash seed, the locale, the time zone."""
+    names = ("PYTHONHASHSEED", "LC_ALL", "TZ")
+    (out / "text").write_text(f"{hash('x')} {[os.environ.get(name) for name in names]}")
+
+
+def give_up(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Ends in the way that the parameter `how` names."""
+    note(parameters)
+    print("last words", file=sys.stderr, flush=True)
+    how = parameters["how"]
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "exit":
+        os._exit(3)
+    elif how == "sys.exit":
+        sys.exit("enough")
+    elif how == "bug":
+        raise KeyError("no such thing")
+    elif how == "full disk":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    elif how == "full disk, told":
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise ModelbuildError("cannot write the tables", exit_code=1) from error
+
+
+def number(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Another result each time: no pure function."""
+    note(parameters)
+    (out / "text").write_text(str(random.SystemRandom().random()))
+
+
+def read_all(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Joins names and contents of everything it is given."""
+    join(inputs, parameters, out)
+
+
+def named_files(inputs: Inputs, parameters: Parameters) -> list[str]:
+    """Discovery: every line `use PATH` of the input names a file, and so do the lines of that file."""
+    note({"label": "discovery"})
+    root = inputs["x"].parent
+    found: list[str] = []
+    waiting = [inputs["x"]]
+    while waiting:
+        text = waiting.pop().read_text()
+        if "BROKEN" in text:
+            raise ModelbuildError("the list cannot be read", exit_code=2)
+        for line in text.splitlines():
+            if line.startswith("use "):
+                found.append(line[4:])
+                if (root / line[4:]).exists():
+                    waiting.append(root / line[4:])
+    return found

@@ -1,0 +1,125 @@
+"""Killed, interrupted or overtaken in the middle of an action: the next build is right."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from build_harness import Project, action, start_build, state_of, wait_for_end
+
+
+@pytest.fixture
+def fifos(tmp_path: Path) -> dict[str, str]:
+    """The environment by which the stage `block` tells that it started and waits to be released."""
+    names = {"TEST_STARTED": str(tmp_path / "started"), "TEST_RELEASE": str(tmp_path / "release")}
+    for name in names.values():
+        os.mkfifo(name)
+    return names
+
+
+SPECIFICATION = [
+    {"name": "first", "inputs": {"x": "a.txt"}},
+    {"name": "slow", "stage": "block", "inputs": {"x": "@first"}},
+    {"name": "last", "inputs": {"x": "@slow"}},
+]
+
+
+@pytest.mark.parametrize(("blow", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_build_killed_in_the_middle_leaves_no_worker_and_the_next_is_right(
+    project: Project, fifos: dict[str, str], blow: signal.Signals, status: int
+) -> None:
+    project.write("a.txt", "one")
+    process = start_build(project, SPECIFICATION, **fifos)
+    worker = os.pidfd_open(int(Path(fifos["TEST_STARTED"]).read_text()))
+    process.send_signal(blow)
+    assert process.wait() == status
+    assert wait_for_end(worker), "the worker outlived its build"
+    os.close(worker)
+    assert project.ran() == ["first"]
+
+    result = project.build([action(**one) for one in SPECIFICATION])
+    assert state_of(result) == {"first": "cached", "slow": "run", "last": "run"}
+    assert project.text(result, "last") == "(x=(x=(x=one)))"
+    assert not any((project.state / "work").iterdir())
+
+
+def test_a_worker_killed_in_the_middle_costs_its_action_only(project: Project, fifos: dict[str, str]) -> None:
+    project.write("a.txt", "one")
+    apart = {"name": "apart", "inputs": {"x": "@first"}}
+    process = start_build(project, [*SPECIFICATION, apart], jobs=1, **fifos)
+    os.kill(int(Path(fifos["TEST_STARTED"]).read_text()), signal.SIGKILL)
+    output, _ = process.communicate()
+    assert output == '{"apart": "run", "first": "run", "last": "skipped", "slow": "failed"}\n'
+    assert project.build([action(**one) for one in SPECIFICATION]).counts["run"] == 2
+
+
+def test_two_builds_in_one_checkout_take_turns(project: Project, fifos: dict[str, str]) -> None:
+    project.write("a.txt", "one")
+    one = start_build(project, SPECIFICATION, **fifos)
+    Path(fifos["TEST_STARTED"]).read_text()
+    other = start_build(project, SPECIFICATION, **fifos)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "waiting\n"
+    Path(fifos["TEST_RELEASE"]).write_text("go")
+    assert one.communicate()[0] == '{"first": "run", "last": "run", "slow": "run"}\n'
+    assert other.communicate()[0] == '{"first": "cached", "last": "cached", "slow": "cached"}\n'
+    assert project.ran() == ["first", "last", "slow"]
+
+
+def test_looking_needs_no_lock(project: Project, fifos: dict[str, str]) -> None:
+    project.write("a.txt", "one")
+    process = start_build(project, SPECIFICATION, **fifos)
+    Path(fifos["TEST_STARTED"]).read_text()
+    actions = [action(**one) for one in SPECIFICATION]
+    assert {name: str(found) for name, found in project.builder.status(actions, ["last"]).items()} == {
+        "first": "up to date",
+        "slow": "out of date",
+        "last": "unknown (waits for slow)",
+    }
+    Path(fifos["TEST_RELEASE"]).write_text("go")
+    process.communicate()
+
+
+def test_an_input_that_changes_under_its_action_is_an_error_and_nothing_is_kept(project: Project) -> None:
+    project.write("a.txt", "one")
+    actions = [action("a", "change_input", inputs={"x": "a.txt"}, parameters={"to": "two"})]
+    error = project.failure(project.build(actions), "a")
+    assert "a.txt changed while a was reading it" in str(error)
+    assert error.exit_code == 1
+    assert project.records() == []
+    result = project.build(actions)
+    assert project.text(result, "a") == "(x=two)"
+
+
+def test_an_input_rewritten_with_the_same_bytes_under_its_action_is_no_change(project: Project) -> None:
+    project.write("a.txt", "one")
+    actions = [action("a", "change_input", inputs={"x": "a.txt"}, parameters={"to": "one"})]
+    assert project.build(actions).ok
+
+
+def test_a_disk_that_refuses_is_named_and_leaves_the_state_right(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every flush of the parent fails in turn; then the disk is well again."""
+    import modelbuild.build.disk as disk
+
+    project.write("a.txt", "one")
+    actions = [action("a", inputs={"x": "a.txt"}), action("b", inputs={"x": "@a"})]
+    original = disk.flush
+    for failing in range(2):
+        calls = iter(range(100))
+
+        def refuse(descriptor: int, failing: int = failing, calls=calls) -> None:
+            if next(calls) == failing:
+                raise OSError(28, "No space left on device")
+            original(descriptor)
+
+        monkeypatch.setattr(disk, "flush", refuse)
+        result = project.build(actions, jobs=1)
+        (error,) = [error for _, error in result.failures]
+        assert "cannot write" in str(error) and "No space left on device" in str(error)
+        assert error.exit_code == 1
+        monkeypatch.undo()
+    assert project.text(project.build(actions), "b") == "(x=(x=one))"

@@ -1,0 +1,101 @@
+"""A product is complete or absent, and untouched while it is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from build_harness import Project, action
+
+from modelbuild.build import publish
+from modelbuild.errors import ModelbuildError
+
+
+def built(project: Project, text: str) -> dict[str, str]:
+    result = project.build([action("a", parameters={"text": text}), action("b", "several")])
+    return {"model.nef": result.outputs["a"]["text"], "deep/empty": result.outputs["b"]["empty"]}
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_publishing_twice_touches_nothing(project: Project) -> None:
+    files, dist = built(project, "one"), project.root / "dist" / "doorbell"
+    assert project.builder.publish(files, dist) is True
+    assert content(dist) == {"model.nef": "one()", "deep/empty": ""}
+    before = {path: path.stat() for path in [dist, *dist.rglob("*")]}
+    assert project.builder.publish(files, Path("dist/doorbell")) is False
+    assert {path: path.stat() for path in [dist, *dist.rglob("*")]} == before
+    assert (dist / "model.nef").stat().st_mode & 0o200
+
+
+@pytest.mark.parametrize("damage", ["alter", "remove", "add"])
+def test_whatever_befell_a_product_it_is_made_right(project: Project, damage: str) -> None:
+    files, dist = built(project, "one"), project.root / "dist" / "doorbell"
+    project.builder.publish(files, dist)
+    if damage == "alter":
+        (dist / "model.nef").write_text("ONE()")
+    elif damage == "remove":
+        (dist / "model.nef").unlink()
+    else:
+        (dist / "old.nef").write_text("of an earlier manifest")
+    assert project.builder.publish(files, dist) is True
+    assert content(dist) == {"model.nef": "one()", "deep/empty": ""}
+    assert [path.name for path in (project.root / "dist").iterdir()] == ["doorbell"]
+
+
+def test_a_product_is_replaced_as_a_whole_or_not_at_all(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dist = project.root / "dist" / "doorbell"
+    project.builder.publish(built(project, "one"), dist)
+    files = built(project, "two")
+    original, copied = publish._copy, []
+
+    def interrupted(state, digest: str, target: Path) -> None:
+        if copied:
+            raise KeyboardInterrupt
+        copied.append(target)
+        original(state, digest, target)
+
+    monkeypatch.setattr(publish, "_copy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        project.builder.publish(files, dist)
+    assert content(dist)["model.nef"] == "one()"
+    monkeypatch.undo()
+    assert project.builder.publish(files, dist) is True
+    assert content(dist)["model.nef"] == "two()"
+    assert [path.name for path in (project.root / "dist").iterdir()] == ["doorbell"]
+
+
+def test_a_damaged_blob_is_never_published(project: Project) -> None:
+    files, dist = built(project, "one"), project.root / "dist" / "doorbell"
+    blob = project.state / "store" / "blobs" / files["model.nef"][:2] / files["model.nef"][2:]
+    blob.chmod(0o644)
+    blob.write_text("ONE()")
+    with pytest.raises(ModelbuildError, match=r"stored bytes of model\.nef are damaged") as caught:
+        project.builder.publish(files, dist)
+    assert caught.value.exit_code == 1
+    assert not dist.exists()
+    assert project.builder.publish(built(project, "one"), dist) is True
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", ""])
+def test_a_name_that_leads_out_is_refused(project: Project, name: str) -> None:
+    files = built(project, "one")
+    with pytest.raises(ModelbuildError, match="no relative path inside"):
+        project.builder.publish({name: files["model.nef"]}, project.root / "dist" / "doorbell")
+
+
+def test_a_withdrawn_product_replaces_the_older_stale_one(project: Project) -> None:
+    dist, stale = Path("dist/doorbell"), Path("dist/.stale/doorbell")
+    assert project.builder.withdraw(dist, stale) is False
+    for text in ("one", "two"):
+        project.builder.publish(built(project, text), dist)
+        assert project.builder.withdraw(dist, stale) is True
+        assert not (project.root / dist).exists()
+        assert content(project.root / stale)["model.nef"] == f"{text}()"
+    assert [path.name for path in (project.root / "dist" / ".stale").iterdir()] == ["doorbell"]

@@ -1,0 +1,62 @@
+"""Blobs are what their digests say, or are not there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from modelbuild.build.stat_cache import StatCache
+from modelbuild.build.store import Blob, Store
+
+
+def opened(folder: Path, writable: bool = True) -> Store:
+    scratch = folder / "work"
+    return Store(folder, scratch, StatCache(folder / "cache.json", scratch), writable)
+
+
+def test_bytes_are_kept_read_only_under_their_digest(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    blob = store.put(b"weights")
+    assert blob == Blob(hashlib.sha256(b"weights").hexdigest(), 7)
+    path = store.path(blob.digest)
+    assert path == tmp_path / "store" / "blobs" / blob.digest[:2] / blob.digest[2:]
+    assert path.read_bytes() == b"weights"
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert store.has(blob)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_damaged_blob_is_set_aside_and_can_be_stored_again(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    blob = store.put(b"weights")
+    path = store.path(blob.digest)
+    for damage in (b"weighty", b"weight", b"", b"weights and more"):
+        path.chmod(0o644)
+        path.write_bytes(damage)
+        assert not store.has(blob)
+        assert not path.exists()
+        assert path.with_name(path.name + ".bad").read_bytes() == damage
+        assert store.put(b"weights") == blob
+        assert path.read_bytes() == b"weights"
+
+
+def test_who_only_looks_changes_nothing(tmp_path: Path) -> None:
+    blob = opened(tmp_path).put(b"weights")
+    store = opened(tmp_path, writable=False)
+    path = store.path(blob.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    assert store.missing({"a": blob, "b": Blob("0" * 64, 1)}) == ["a", "b"]
+    assert path.read_bytes() == b"damaged"
+
+
+def test_adopting_replaces_whatever_lay_there(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    blob = store.put(b"weights")
+    store.path(blob.digest).chmod(0o644)
+    store.path(blob.digest).write_bytes(b"damaged")
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    store.adopt(made, blob)
+    assert store.path(blob.digest).read_bytes() == b"weights"
+    assert not made.exists()

@@ -1,0 +1,148 @@
+"""`status` and `why` tell what the next build does, and what the last did, without doing anything."""
+
+from __future__ import annotations
+
+import json
+
+from build_harness import Project, action
+
+
+def chain(project: Project, text: str, method: str = "mse") -> list:
+    project.write("a.txt", text)
+    return [
+        action("import", inputs={"model": "a.txt"}),
+        action("quantize", "upper", inputs={"graph": "@import"}, parameters={"range": {"method": method}}),
+        action("pack", inputs={"fixed": "@quantize"}),
+    ]
+
+
+def status(project: Project, actions: list) -> dict[str, str]:
+    return {name: str(found) for name, found in project.builder.status(actions, ["pack"]).items()}
+
+
+def test_status_before_and_after(project: Project) -> None:
+    actions = chain(project, "one")
+    assert status(project, actions) == {
+        "import": "out of date",
+        "quantize": "unknown (waits for import)",
+        "pack": "unknown (waits for quantize)",
+    }
+    assert not project.state.exists()
+    project.build(actions)
+    assert status(project, actions) == dict.fromkeys(("import", "quantize", "pack"), "up to date")
+    assert status(project, chain(project, "one", "minmax")) == {
+        "import": "up to date",
+        "quantize": "out of date",
+        "pack": "unknown (waits for quantize)",
+    }
+    assert project.ran() == ["import", "pack", "quantize"]
+
+
+def test_status_of_a_failure_and_of_what_it_holds_up(project: Project) -> None:
+    project.write("a.txt", "BAD")
+    actions = [action("a", "fail_if_bad", inputs={"x": "a.txt"}), action("pack", inputs={"x": "@a"})]
+    project.build(actions)
+    assert status(project, actions) == {"a": "failed", "pack": "unknown (waits for a)"}
+    why = project.builder.why(actions, "a")
+    assert (why.last_outcome, why.next.verdict) == ("failed", "failed")
+    assert "the data is bad" in str(why.next)
+    assert project.builder.why(actions, "pack").next.waits_for == "a"
+
+
+def test_why_names_the_parameter_before_and_after_the_build(project: Project) -> None:
+    project.build(chain(project, "one"))
+    actions = chain(project, "one", "minmax")
+    before = project.builder.why(actions, "quantize")
+    assert before.last is not None and before.last.verdict == "never built"
+    sentence = 'parameters.range.method changed from "mse" to "minmax"'
+    assert str(before.next) == sentence
+    project.build(actions)
+    after = project.builder.why(actions, "quantize")
+    assert str(after.last) == sentence
+    assert after.next.verdict == "up to date"
+    assert str(after.next) == "inputs unchanged: up to date"
+
+
+def test_why_names_the_file_and_follows_what_waits_to_its_root(project: Project) -> None:
+    first = project.build(chain(project, "one"))
+    actions = chain(project, "two")
+    assert str(project.builder.why(actions, "import").next).startswith("file a.txt changed from ")
+    pack = project.builder.why(actions, "pack").next
+    assert (pack.verdict, pack.waits_for) == ("waits", "import")
+    assert str(pack).startswith("depends on import, which must run first: file a.txt changed from ")
+    second = project.build(actions)
+    last = project.builder.why(actions, "pack").last
+    assert last is not None
+    (change,) = last.changes
+    assert last.sources == ("output text of quantize",)
+    assert (change.old, change.new) == (first.outputs["quantize"]["text"], second.outputs["quantize"]["text"])
+
+
+def test_why_after_nothing_ran_still_tells_of_the_last_run(project: Project) -> None:
+    project.build(chain(project, "one"))
+    actions = chain(project, "two")
+    project.build(actions)
+    project.build(actions)
+    assert str(project.builder.why(actions, "import").last).startswith("file a.txt changed")
+
+
+def test_why_knows_damage_retry_and_results_found_again(project: Project) -> None:
+    actions = chain(project, "one")
+    project.build(actions)
+    for path in project.records():
+        path.unlink()
+    assert project.builder.why(actions, "import").next.verdict == "damaged"
+    project.build(actions)
+    assert str(project.builder.why(actions, "import").last) == "its stored result was missing or damaged"
+    project.build(chain(project, "two"))
+    actions = chain(project, "one")
+    project.build(actions)
+    found = project.builder.why(actions, "import")
+    assert found.last_outcome == "cached" and str(found.last).startswith("file a.txt changed")
+
+    project.write("a.txt", "BAD")
+    failing = [action("f", "fail_if_bad", inputs={"x": "a.txt"})]
+    project.build(failing)
+    project.build(failing, retry=True)
+    assert str(project.builder.why(failing, "f").last) == "it had failed, and a retry was asked for"
+
+
+def test_why_names_a_discovered_file(project: Project) -> None:
+    project.write("list.txt", "use w.bin")
+    project.write("w.bin", "w1")
+    actions = [action("a", inputs={"x": "list.txt"}, discover="stages_for_tests:named_files")]
+    assert project.builder.why(actions, "a").next.verdict == "never built"
+    project.build(actions)
+    project.write("w.bin", "w2")
+    assert str(project.builder.why(actions, "a").next).startswith("file w.bin changed from ")
+    (project.root / "w.bin").unlink()
+    assert str(project.builder.why(actions, "a").next).startswith("file w.bin was removed")
+
+
+def test_why_names_a_new_version_a_library_and_a_new_input(project: Project) -> None:
+    project.write("a.txt", "one")
+    project.build([action("a", inputs={"x": "a.txt"}, libraries={"onnx": "1.18"})])
+    changed = [action("a", inputs={"x": "a.txt", "y": "a.txt"}, version="2", libraries={"onnx": "1.19"})]
+    text = str(project.builder.why(changed, "a").next)
+    assert 'version changed from "1" to "2"' in text
+    assert 'libraries.onnx changed from "1.18" to "1.19"' in text
+    assert "file a.txt was added" in text
+
+
+def test_the_failure_of_a_soft_input_is_named(project: Project) -> None:
+    project.write("a.txt", "good")
+    actions = [action("m", "fail_if_bad", inputs={"x": "a.txt"}), action("r", soft={"m": "@m"})]
+    project.build(actions)
+    project.write("a.txt", "BAD")
+    project.build(actions)
+    text = str(project.builder.why(actions, "r").last)
+    assert "output text of m was removed" in text and "failure of m was added" in text
+
+
+def test_an_explanation_is_json_too(project: Project) -> None:
+    project.build(chain(project, "one"))
+    content = json.loads(json.dumps(project.builder.why(chain(project, "two", "minmax"), "pack").to_json()))
+    assert content["action"] == "pack"
+    assert content["last"]["verdict"] == "never built"
+    assert content["next"]["waits_because"]["changes"][0]["field"] == "inputs.model"
+    assert content["next"]["waits_because"]["changes"][0]["source"] == "file a.txt"
