@@ -1,0 +1,59 @@
+"""Lowered graph + quantization record -> the fixed-point model, with integers and element-wise IEEE
+operations only, so that a record gives the same bytes on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.arithmetic.validation import validate
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.model import Graph
+from modelbuild.quantize.assembly import Assembly
+from modelbuild.quantize.builders import BUILDERS
+from modelbuild.quantize.number_format import formats_of
+from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.record import Record
+
+
+def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> FixedModel:
+    """The fixed model of `graph` as `record` says; `units` maps node names to npu | fused | cpu.
+
+    Raises (exit 1) naming a node that has no fixed-point form or whose sums could overflow, and (exit 2)
+    where the record does not belong to this graph or chip.
+    """
+    words = dict(part.partition("=")[::2] for part in record.format.split())
+    formats = formats_of(recipe.number_format, words)
+    if record.arithmetic != recipe.number_format.arithmetic or record.format != formats.to_text():
+        raise ModelbuildError(
+            f"the quantization record is for {record.arithmetic}, {record.format}",
+            why=f"{recipe.chip} needs {recipe.number_format.arithmetic}, {formats.to_text()}",
+            advice="quantize again for this chip",
+        )
+    plan = make_plan(graph)
+    assembly = Assembly(graph, plan, record, formats, units)
+    for name in graph.inputs:
+        assembly.declare(name)
+    for step in plan.steps:
+        assembly.begin(step)
+        build = BUILDERS.get(step.node.op)
+        if build is None or step.node.domain:
+            assembly.fail(
+                "there is no rule for this operator",
+                "cut it off with `edit: [{cut: ...}]`, or replace it in the source model",
+            )
+        build(assembly)
+    model = FixedModel(
+        graph.name,
+        record.arithmetic,
+        recipe.chip,
+        tuple(graph.inputs),
+        tuple(graph.outputs),
+        assembly.tensors,
+        assembly.constants,
+        tuple(assembly.operators),
+        dict(graph.metadata),
+    )
+    validate(model, EXIT_FAILED)
+    return model

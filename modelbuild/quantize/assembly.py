@@ -1,0 +1,198 @@
+"""The fixed model while it is being made: tensors, constants and operators, named without clashes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import FixedOperator, Integers, Parameter, QuantizedTensor
+from modelbuild.arithmetic.number import decompose, quantize_array
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize.number_format import Formats
+from modelbuild.quantize.plan import Plan, Step
+from modelbuild.quantize.record import Record
+
+
+class Assembly:
+    """Builders read the graph and the record through it, and emit operators into it."""
+
+    def __init__(
+        self, graph: Graph, plan: Plan, record: Record, formats: Formats, units: Mapping[str, str]
+    ) -> None:
+        self.graph = graph
+        self.formats = formats
+        self.record = record
+        self.tensors: dict[str, QuantizedTensor] = {}
+        self.constants: dict[str, Integers] = {}
+        self.operators: list[FixedOperator] = []
+        self._plan = plan
+        self._units = units
+        self._lines = record.by_name()
+        self._operator_names: set[str] = set()
+        self._names = {*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs}
+        self._step: Step | None = None
+
+    def begin(self, step: Step) -> None:
+        """Operators emitted from now on stand for the nodes of `step`."""
+        self._step = step
+
+    @property
+    def step(self) -> Step:
+        """The nodes that are being built."""
+        assert self._step is not None
+        return self._step
+
+    @property
+    def node(self) -> Node:
+        """The leading node of the step."""
+        return self.step.node
+
+    def fail(self, why: str, advice: str = "") -> NoReturn:
+        """Refuse the node that is being built."""
+        raise ModelbuildError(
+            f"{self.node.op} cannot be made a fixed-point operator",
+            where=f"node {self.node.name!r}",
+            why=why,
+            advice=advice,
+            exit_code=EXIT_FAILED,
+        )
+
+    def tensor(self, name: str) -> QuantizedTensor:
+        """An input of the step: an activation, or a constant made an integer tensor on first use."""
+        if name in self.tensors:
+            return self.tensors[name]
+        if name not in self.graph.constants:
+            self.fail(f"its input {name!r} is not a float tensor of the model")
+        value = self.graph.constants[name]
+        if value.dtype.kind != "f" or not np.isfinite(value).all() or not value.size:
+            self.fail(f"its constant {name!r} holds {value.dtype}, or numbers that are not finite")
+        form = self.formats.activation
+        scale, zero = form.grid(float(value.min()), float(value.max()))
+        tensor = form.tensor(name, value.shape, scale, zero)
+        self.tensors[name] = tensor
+        self.constants[name] = quantize_array(value, tensor)
+        return tensor
+
+    def declare(self, name: str) -> QuantizedTensor:
+        """A tensor of the plan with the scale of its line in the record."""
+        line = self._lines.get(name)
+        if line is None or line.scale is None or line.zero_point is None:
+            raise ModelbuildError(f"the quantization record has no line for the tensor {name!r}")
+        form = self.formats.activation
+        if (line.bits, line.signed) != (form.bits, form.signed):
+            raise ModelbuildError(f"the record's line of {name!r} is not of the record's own format")
+        if form.symmetric and line.zero_point:
+            raise ModelbuildError(f"the record gives {name!r} a zero point, which this chip does not have")
+        root = self._lines.get(self._plan.root(name))
+        if root is None or (root.scale, root.zero_point) != (line.scale, line.zero_point):
+            raise ModelbuildError(
+                f"{name!r} and {self._plan.root(name)!r} must have one scale and zero point",
+                why="no operator between them could convert",
+                advice="edit both lines of the record",
+            )
+        tensor = form.tensor(name, self.graph.shapes[name], line.scale, line.zero_point)
+        self.tensors[name] = tensor
+        return tensor
+
+    def output(self, index: int = 0) -> QuantizedTensor:
+        """An output of the step, declared on first use."""
+        name = self.step.outputs[index]
+        return self.tensors[name] if name in self.tensors else self.declare(name)
+
+    def between(self, like: QuantizedTensor, shape: tuple[int, ...], role: str) -> QuantizedTensor:
+        """A tensor that no node of the graph has, in the number format of `like`."""
+        name = self._unused(f"{self.step.outputs[0]}/{role}")
+        made = QuantizedTensor(name, shape, like.bits, like.signed, like.scale, like.zero_point)
+        self.tensors[name] = made
+        return made
+
+    def as_bytes(self, x: QuantizedTensor) -> QuantizedTensor:
+        """`x` with 8 bits: tables have 256 entries, so that a 16-bit tensor gives up its lower half."""
+        if x.bits == 8:
+            return x
+        name = self._unused(f"{self.step.outputs[0]}/bytes")
+        zero = min(max(round(x.zero_point / 256), -128 if x.signed else 0), 127 if x.signed else 255)
+        made = QuantizedTensor(name, x.shape, 8, x.signed, x.scale * 256, zero)
+        self.tensors[name] = made
+        self.rescale(x, made)
+        return made
+
+    def rescale(self, x: QuantizedTensor, y: QuantizedTensor, factor: float = 1.0) -> None:
+        """y = factor * x, within the step's bounds."""
+        multiplier, shift = self.decompose(factor * x.scale / y.scale, operand_bits(x))
+        parameters: dict[str, Parameter] = {
+            "input_zero": x.zero_point,
+            "multiplier": multiplier,
+            "shift": shift,
+        }
+        self.emit("rescale", (x,), y, {**parameters, **self.bounds(y)})
+
+    def bounds(self, y: QuantizedTensor) -> dict[str, Parameter]:
+        """`output_zero`, `low` and `high` of an operator that makes y, its activation's bounds drawn in."""
+        low, high = (
+            min(max(y.zero_point + _whole(end / y.scale), y.low), y.high) for end in self.step.bounds
+        )
+        return {"output_zero": y.zero_point, "low": low, "high": max(low, high)}
+
+    def decompose(self, factor: float, bits: int) -> tuple[int, int]:
+        """Multiplier and shift; errors name the node."""
+        try:
+            return decompose(factor, bits)
+        except ModelbuildError as error:
+            self.fail(str(error))
+
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[QuantizedTensor],
+        output: QuantizedTensor,
+        parameters: Mapping[str, Parameter],
+        constants: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Append an operator; its constants are named after it."""
+        name = self.node.name
+        count = 1
+        while name in self._operator_names:
+            count += 1
+            name = f"{self.node.name}/{count}"
+        self._operator_names.add(name)
+        named: dict[str, str] = {}
+        for role, values in (constants or {}).items():
+            named[role] = self._unused(f"{name}/{role}")
+            self.constants[named[role]] = values
+        on_cpu = any(self._units.get(node.name) == "cpu" for node in self.step.nodes)
+        self.operators.append(
+            FixedOperator(
+                kind,
+                name,
+                tuple(tensor.name for tensor in inputs),
+                (output.name,),
+                dict(parameters),
+                named,
+                tuple(node.name for node in self.step.nodes),
+                "cpu" if on_cpu else "npu",
+            )
+        )
+
+    def _unused(self, wanted: str) -> str:
+        name, count = wanted, 1
+        while name in self._names:
+            count += 1
+            name = f"{wanted}/{count}"
+        self._names.add(name)
+        return name
+
+
+def operand_bits(*tensors: QuantizedTensor) -> int:
+    """8 or 16: the widest tensor's."""
+    return 16 if any(tensor.bits > 8 for tensor in tensors) else 8
+
+
+def _whole(value: float) -> int:
+    """Rounded half to even; infinities become far integers."""
+    return round(min(max(value, -1e6), 1e6)) if not math.isnan(value) else 0

@@ -1,0 +1,200 @@
+"""Conv, ConvTranspose, Gemm, MatMul, and what amounts to a depthwise 1x1 convolution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.builders.windows import explicit_pads, pair
+from modelbuild.quantize.weighted import Weighted, weighted
+from modelbuild.quantize.weights import quantize_weights, weight_scales
+
+POINT: dict[str, Parameter] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+
+
+def row_constants(
+    assembly: Assembly, found: Weighted, x: QuantizedTensor, y: QuantizedTensor
+) -> dict[str, NDArray[Any]]:
+    """weight, bias, multiplier and shift of one weighted operator."""
+    formats, record = assembly.formats, assembly.record
+    if not (np.isfinite(found.weight).all() and np.isfinite(found.bias).all()):
+        assembly.fail("its weights hold numbers that are not finite")
+    bits, form = formats.weight_bits, formats.activation.form
+    clip = record.corrections.get("clip", {}).get(assembly.step.outputs[0])
+    correction = record.corrections.get("bias", {}).get(assembly.step.outputs[0])
+    for values in (clip, correction):
+        if values is not None and len(values) != found.weight.shape[0]:
+            assembly.fail(f"the record corrects {len(values)} channels of {found.weight.shape[0]}")
+    bits_of_operands = 16 if bits > 8 else operand_bits(x)
+    scales = weight_scales(found.weight, bits, formats.per_channel, form, clip)
+    made = quantize_weights(
+        found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction
+    )
+    pairs = [assembly.decompose(x.scale * float(s) / y.scale, bits_of_operands) for s in made.scales]
+    return {
+        "weight": np.ascontiguousarray(made.integers),
+        "bias": made.bias,
+        "multiplier": np.array([multiplier for multiplier, _ in pairs], np.int32),
+        "shift": np.array([shift for _, shift in pairs], np.int32),
+    }
+
+
+def emit_conv(
+    assembly: Assembly, found: Weighted, x: QuantizedTensor, y: QuantizedTensor, window: dict[str, Parameter]
+) -> None:
+    """One `conv`."""
+    parameters = {**window, "group": found.group, "input_zero": x.zero_point, **assembly.bounds(y)}
+    assembly.emit("conv", (x,), y, parameters, row_constants(assembly, found, x, y))
+
+
+def emit_affine(assembly: Assembly) -> bool:
+    """A per-channel factor and offset on [N, C, H, W] as a depthwise convolution, if the node is one."""
+    found = weighted(assembly.graph, assembly.node)
+    if found is None:
+        return False
+    name = next(name for name in assembly.node.inputs if name not in assembly.graph.constants)
+    emit_conv(assembly, found, assembly.tensor(name), assembly.output(), POINT)
+    return True
+
+
+def conv(assembly: Assembly) -> None:
+    """Conv on [N, C, H, W], or on [N, C, L] by way of [N, C, 1, L]."""
+    node = assembly.node
+    found = weighted(assembly.graph, node)
+    if found is None:
+        assembly.fail("its weights and biases must be constants")
+    x, y = assembly.tensor(node.inputs[0]), assembly.output()
+    spatial = len(x.shape) - 2
+    if spatial not in (1, 2):
+        assembly.fail(f"it has {spatial} spatial axes; one or two can be built")
+    window: dict[str, Parameter] = {
+        "strides": pair(node.ints("strides", [1] * spatial), 1),
+        "dilations": pair(node.ints("dilations", [1] * spatial), 1),
+        "pads": explicit_pads(assembly, x.shape[2:], found.weight.shape[2:], y.shape[2:]),
+    }
+    if spatial == 2:
+        emit_conv(assembly, found, x, y, window)
+        return
+    weight = found.weight[:, :, None, :]
+    flat = Weighted(found.name, weight, found.bias, found.group)
+    wide = as_picture(assembly, x, "wide")
+    out = assembly.between(y, (y.shape[0], y.shape[1], 1, y.shape[2]), "row")
+    emit_conv(assembly, flat, wide, out, window)
+    assembly.emit("reshape", (out,), y, {"shape": y.shape})
+
+
+def as_picture(assembly: Assembly, x: QuantizedTensor, role: str) -> QuantizedTensor:
+    """[N, C, L] as [N, C, 1, L]."""
+    made = assembly.between(x, (x.shape[0], x.shape[1], 1, x.shape[2]), role)
+    assembly.emit("reshape", (x,), made, {"shape": made.shape})
+    return made
+
+
+def conv_transpose(assembly: Assembly) -> None:
+    """Zeros put between the cells (reshape, pad, reshape, slice), then an ordinary convolution."""
+    node, graph = assembly.node, assembly.graph
+    found = weighted(graph, node)
+    x, y = assembly.tensor(node.inputs[0]), assembly.output()
+    if found is None or len(x.shape) != 4:
+        assembly.fail("its weights must be constants and its input [N, C, H, W]")
+    strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
+    if (
+        node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+        or "output_shape" in node.attributes
+    ):
+        assembly.fail("auto_pad and output_shape of a ConvTranspose are not explicit")
+    pads = node.ints("pads", [0, 0, 0, 0])
+    extra = node.ints("output_padding", [0, 0])
+    kernel = [d * (size - 1) for d, size in zip(dilations, found.weight.shape[2:], strict=True)]
+    before = [kernel[axis] - pads[axis] for axis in range(2)]
+    after = [kernel[axis] - pads[axis + 2] + extra[axis] for axis in range(2)]
+    if min(before + after) < 0:
+        assembly.fail("it pads by more than its kernel reaches")
+    stuffed = _zero_stuffed(assembly, x, strides)
+    window: dict[str, Parameter] = {
+        "strides": (1, 1),
+        "pads": (before[0], before[1], after[0], after[1]),
+        "dilations": pair(dilations, 1),
+    }
+    emit_conv(assembly, found, stuffed, y, window)
+
+
+def _zero_stuffed(assembly: Assembly, x: QuantizedTensor, strides: list[int]) -> QuantizedTensor:
+    """`stride - 1` cells of value 0 between neighbours, on both spatial axes."""
+    if strides == [1, 1]:
+        return x
+    n, c, h, w = x.shape
+    down, right = strides
+    open_ = assembly.between(x, (n, c, h, 1, w, 1), "open")
+    assembly.emit("reshape", (x,), open_, {"shape": open_.shape})
+    padded = assembly.between(x, (n, c, h, down, w, right), "stuffed")
+    after = (0, 0, 0, down - 1, 0, right - 1)
+    parameters: dict[str, Parameter] = {"before": (0,) * 6, "after": after, "value": x.zero_point}
+    assembly.emit("pad", (open_,), padded, parameters)
+    whole = assembly.between(x, (n, c, h * down, w * right), "spread")
+    assembly.emit("reshape", (padded,), whole, {"shape": whole.shape})
+    ends = (n, c, (h - 1) * down + 1, (w - 1) * right + 1)
+    trimmed = assembly.between(x, ends, "trimmed")
+    cut: dict[str, Parameter] = {"starts": (0,) * 4, "ends": ends, "steps": (1,) * 4}
+    assembly.emit("slice", (whole,), trimmed, cut)
+    return trimmed
+
+
+def gemm(assembly: Assembly) -> None:
+    """A constant matrix, whatever Gemm makes of it."""
+    found = weighted(assembly.graph, assembly.node)
+    if found is None:
+        assembly.fail("its matrix and bias must be constants and its input must not be transposed")
+    emit_gemm(assembly, found, assembly.tensor(assembly.node.inputs[0]), assembly.output())
+
+
+def emit_gemm(assembly: Assembly, found: Weighted, x: QuantizedTensor, y: QuantizedTensor) -> None:
+    """One `gemm` on [N, K]; more axes are folded into N and unfolded after."""
+    outputs, depth = found.weight.shape
+    rows = math.prod(x.shape) // depth
+    flat, out = x, y
+    if len(x.shape) != 2:
+        flat = assembly.between(x, (rows, depth), "rows")
+        assembly.emit("reshape", (x,), flat, {"shape": flat.shape})
+        out = assembly.between(y, (rows, outputs), "products")
+    parameters = {"input_zero": x.zero_point, **assembly.bounds(y)}
+    assembly.emit("gemm", (flat,), out, parameters, row_constants(assembly, found, x, y))
+    if out is not y:
+        assembly.emit("reshape", (out,), y, {"shape": y.shape})
+
+
+def matmul(assembly: Assembly) -> None:
+    """A constant matrix on the right as `gemm`, two activations as `matmul`."""
+    node = assembly.node
+    found = weighted(assembly.graph, node)
+    if found is not None:
+        emit_gemm(assembly, found, assembly.tensor(node.inputs[0]), assembly.output())
+        return
+    a, b = (assembly.tensor(name) for name in node.inputs)
+    if min(len(a.shape), len(b.shape)) < 2:
+        assembly.fail("a vector without a second axis cannot be multiplied")
+    y = assembly.output()
+    multiplier, shift = assembly.decompose(a.scale * b.scale / y.scale, operand_bits(a, b))
+    parameters: dict[str, Parameter] = {"input_zero": a.zero_point, "other_zero": b.zero_point}
+    parameters |= {"multiplier": multiplier, "shift": shift, **assembly.bounds(y)}
+    assembly.emit("matmul", (a, b), y, parameters)
+
+
+def batch_normalization(assembly: Assembly) -> None:
+    """What no convolution could take up."""
+    if not emit_affine(assembly):
+        assembly.fail("its statistics must be constants and its input [N, C, H, W]")
+
+
+BUILDERS = {
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "Gemm": gemm,
+    "MatMul": matmul,
+    "BatchNormalization": batch_normalization,
+}

@@ -1,0 +1,77 @@
+"""ReduceMean, ReduceSum, ReduceMax, Softmax."""
+
+from __future__ import annotations
+
+import math
+
+from modelbuild.arithmetic.fixed_model import Parameter
+from modelbuild.quantize import tables
+from modelbuild.quantize.assembly import Assembly, operand_bits
+
+
+def _axes(assembly: Assembly) -> tuple[int, ...]:
+    """The reduced axes, from the attribute or the constant input, not negative; all when none are given."""
+    node = assembly.node
+    rank = len(assembly.tensor(node.inputs[0]).shape)
+    axes = node.ints("axes", [])
+    if len(node.inputs) > 1 and node.inputs[1]:
+        constant = assembly.graph.constants.get(node.inputs[1])
+        if constant is None:
+            assembly.fail("its axes must be constants")
+        axes = [int(axis) for axis in constant.reshape(-1)]
+    if not axes:
+        if node.int("noop_with_empty_axes", 0):
+            assembly.fail("it reduces nothing")
+        axes = list(range(rank))
+    return tuple(sorted(axis % rank for axis in axes))
+
+
+def _sum(assembly: Assembly, mean: bool) -> None:
+    axes = _axes(assembly)
+    x, y = assembly.tensor(assembly.node.inputs[0]), assembly.output()
+    count = math.prod(x.shape[axis] for axis in axes) if mean else 1
+    multiplier, shift = assembly.decompose(x.scale / (count * y.scale), operand_bits(x))
+    parameters: dict[str, Parameter] = {
+        "axes": axes,
+        "keepdims": assembly.node.int("keepdims", 1),
+        "input_zero": x.zero_point,
+        "multiplier": multiplier,
+        "shift": shift,
+    }
+    assembly.emit("reduce_sum", (x,), y, {**parameters, **assembly.bounds(y)})
+
+
+def reduce_mean(assembly: Assembly) -> None:
+    """The mean along axes."""
+    _sum(assembly, mean=True)
+
+
+def reduce_sum(assembly: Assembly) -> None:
+    """The sum along axes."""
+    _sum(assembly, mean=False)
+
+
+def reduce_max(assembly: Assembly) -> None:
+    """The largest along axes, at the input's own scale."""
+    axes = _axes(assembly)
+    parameters: dict[str, Parameter] = {"axes": axes, "keepdims": assembly.node.int("keepdims", 1)}
+    assembly.emit("reduce_max", (assembly.tensor(assembly.node.inputs[0]),), assembly.output(), parameters)
+
+
+def softmax(assembly: Assembly) -> None:
+    """Stored exponentials and one division a cell."""
+    x, y = assembly.as_bytes(assembly.tensor(assembly.node.inputs[0])), assembly.output()
+    one = round(1.0 / y.scale)
+    if not 0 < one < 1 << 16:
+        assembly.fail(f"the output's scale {y.scale!r} does not suit numbers between 0 and 1")
+    axis = assembly.node.int("axis", -1) % len(x.shape)
+    parameters: dict[str, Parameter] = {"axis": axis, "one": one, **assembly.bounds(y)}
+    assembly.emit("softmax", (x,), y, parameters, {"table": tables.softmax_table(x.scale)})
+
+
+BUILDERS = {
+    "ReduceMean": reduce_mean,
+    "ReduceSum": reduce_sum,
+    "ReduceMax": reduce_max,
+    "Softmax": softmax,
+}

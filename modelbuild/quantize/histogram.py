@@ -1,0 +1,49 @@
+"""What one tensor held over all calibration samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 4096
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """`counts` of `BINS` equal bins over [low, high]; exact zeros are counted in `zeros` alone."""
+
+    low: float
+    high: float
+    counts: NDArray[np.int64]
+    zeros: int
+
+    def values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(values, weights): the centres of the bins that are not empty, and 0 for the zeros."""
+        width = (self.high - self.low) / len(self.counts)
+        filled = np.flatnonzero(self.counts)
+        centres = np.asarray(self.low + (filled + 0.5) * width, np.float64)
+        weights = self.counts[filled].astype(np.float64)
+        if not self.zeros:
+            return centres, weights
+        return np.append(centres, 0.0), np.append(weights, float(self.zeros))
+
+
+def bin_indices(values: NDArray[Any], low: float, high: float) -> NDArray[np.int64]:
+    """The bin of each value, in the values' own precision."""
+    if high <= low:
+        return np.zeros(values.shape, dtype=np.int64)
+    scaled = (values - values.dtype.type(low)) * values.dtype.type(BINS / (high - low))
+    return np.asarray(np.clip(scaled, 0, BINS - 1).astype(np.int64))
+
+
+def count(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.int64], int]:
+    """(counts, zeros) of one sample's values."""
+    flat = values.reshape(-1)
+    counts = np.bincount(bin_indices(flat, low, high), minlength=BINS).astype(np.int64)
+    zeros = int(flat.size - np.count_nonzero(flat))
+    if zeros:
+        counts[bin_indices(np.zeros(1, flat.dtype), low, high)[0]] -= zeros
+    return counts, zeros

@@ -1,0 +1,170 @@
+"""Observations and a number format -> the quantization record. Runs no inference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelbuild.chips.recipe import NumberFormat
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.model import Graph
+from modelbuild.quantize.corrections import bias_correction
+from modelbuild.quantize.histogram import Histogram
+from modelbuild.quantize.number_format import Formats, TensorFormat, formats_of
+from modelbuild.quantize.observe import Observations
+from modelbuild.quantize.plan import Plan, make_plan
+from modelbuild.quantize.ranges import DEFAULT_METHOD, METHODS, OPTIONS
+from modelbuild.quantize.ranges.mse import error
+from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.weighted import Weighted, weighted
+from modelbuild.quantize.weights import weight_scales
+
+BEST_SNR = 200.0  # dB written where nothing is lost
+SETTINGS = frozenset({"activations", "weights", "range"})
+
+
+@dataclass(frozen=True)
+class _Choice:
+    scale: float
+    zero_point: int
+    method: str
+
+
+def quantize(
+    graph: Graph, observations: Observations, settings: Mapping[str, Any], number_format: NumberFormat
+) -> Record:
+    """Choose a scale for every tensor of the lowered graph.
+
+    `settings`: activations, weights (one of the chip's, or a list to take the first it has) and
+    range {method, ...options}. Raises (exit 2) on settings that do not exist or that the chip lacks.
+    """
+    method, options = _range_settings(settings)
+    formats = formats_of(number_format, settings)
+    plan = make_plan(graph)
+    choices: dict[str, _Choice] = {}
+    lines: list[TensorRecord] = []
+    ends = _roots_of_outputs(graph, plan)
+    for name in plan.tensors(graph):
+        root = plan.root(name)
+        if root not in choices:
+            named = ("minmax", {}) if root in ends else (method, options)
+            choices[root] = _choose(_observed(observations, root), formats.activation, plan, root, *named)
+        lines.append(_line(graph, plan, formats, observations, name, choices[root]))
+    biases: dict[str, tuple[int, ...]] = {}
+    shown: set[str] = set()
+    for step in plan.steps:
+        found = weighted(graph, step.node)
+        if found is None:
+            continue
+        if found.name not in shown:
+            shown.add(found.name)
+            lines.append(_weight_line(found, formats))
+        x = _activation_input(graph, step.node.inputs)
+        mean = _observed_mean(observations, x)
+        correction = bias_correction(found, formats, choices[plan.root(x)].scale, mean)
+        if any(correction):
+            biases[step.outputs[0]] = correction
+    corrections = {"bias": biases} if biases else {}
+    text = formats.to_text()
+    arithmetic = number_format.arithmetic
+    return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
+
+
+def _range_settings(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    for key in settings:
+        if key not in SETTINGS:
+            raise ModelbuildError(
+                f"quantize has no setting {key!r}", advice=f"it has {', '.join(sorted(SETTINGS))}"
+            )
+    given = settings.get("range") or {}
+    if not isinstance(given, Mapping):
+        raise ModelbuildError(f"quantize.range must be a mapping with `method`, not {given!r}")
+    options = dict(given)
+    method = options.pop("method", DEFAULT_METHOD)
+    if method not in METHODS:
+        raise ModelbuildError(
+            f"{method!r} is not a range method", advice=f"there are {', '.join(sorted(METHODS))}"
+        )
+    for key in options:
+        if key not in OPTIONS[method]:
+            raise ModelbuildError(f"the range method {method} has no option {key!r}")
+    return method, options
+
+
+def _roots_of_outputs(graph: Graph, plan: Plan) -> set[str]:
+    """Scales that the model's outputs have: their ranges are never clipped (raw scores, box regressions)."""
+    return {plan.root(name) for name in graph.outputs}
+
+
+def _observed(observations: Observations, name: str) -> Histogram:
+    if name not in observations.tensors:
+        raise ModelbuildError(
+            f"the tensor {name!r} was not observed",
+            why="the observations belong to another model or to an older form of this one",
+            exit_code=EXIT_FAILED,
+        )
+    return observations.tensors[name].histogram
+
+
+def _observed_mean(observations: Observations, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    _observed(observations, name)
+    return observations.tensors[name].channel_mean
+
+
+def _choose(
+    histogram: Histogram,
+    tensor_format: TensorFormat,
+    plan: Plan,
+    name: str,
+    method: str,
+    options: Mapping[str, Any],
+) -> _Choice:
+    if name in plan.natural:
+        return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
+    low, high = METHODS[method](histogram, tensor_format, options)
+    return _Choice(*tensor_format.grid(low, high), method)
+
+
+def _line(
+    graph: Graph, plan: Plan, formats: Formats, observations: Observations, name: str, choice: _Choice
+) -> TensorRecord:
+    form = formats.activation
+    kind = "input" if name in graph.inputs else "output" if name in graph.outputs else "activation"
+    low = (form.low - choice.zero_point) * choice.scale
+    high = (form.high - choice.zero_point) * choice.scale
+    method = choice.method if plan.root(name) == name else "shared"
+    values, counts = _observed(observations, name).values()
+    signal = float((values * values * counts).sum())
+    noise = error(values, counts, form, (choice.scale, choice.zero_point))
+    ratio = decibels(signal, noise)
+    zero = choice.zero_point
+    return TensorRecord(name, kind, form.bits, form.signed, choice.scale, zero, low, high, method, ratio)
+
+
+def _weight_line(found: Weighted, formats: Formats) -> TensorRecord:
+    bits = formats.weight_bits
+    scales = weight_scales(found.weight, bits, formats.per_channel, formats.activation.form)
+    column = scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
+    exact = found.weight.astype(np.float64)
+    noise = float(np.square(np.rint(exact / column) * column - exact).sum())
+    ratio = decibels(float(np.square(exact).sum()), noise)
+    scale, zero = (None, 0) if formats.per_channel else (float(scales[0]), 0)
+    ends = float(exact.min(initial=0.0)), float(exact.max(initial=0.0))
+    return TensorRecord(found.name, "weight", bits, True, scale, zero, *ends, "minmax", ratio)
+
+
+def decibels(signal: float, noise: float) -> float:
+    """10 log10(signal / noise), rounded to 0.1 dB and kept within +-200 dB."""
+    if noise <= 0.0:
+        return BEST_SNR
+    if signal <= 0.0:
+        return -BEST_SNR
+    return round(min(max(10 * math.log10(signal / noise), -BEST_SNR), BEST_SNR), 1)
+
+
+def _activation_input(graph: Graph, inputs: list[str]) -> str:
+    return next(name for name in inputs if name not in graph.constants)

@@ -1,0 +1,46 @@
+"""The range that holds a given share of the values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.histogram import Histogram
+from modelbuild.quantize.number_format import TensorFormat
+
+DEFAULT_PERCENTILE = 99.99
+
+
+def choose(
+    histogram: Histogram, tensor_format: TensorFormat, options: Mapping[str, Any]
+) -> tuple[float, float]:
+    """`percentile` of the values lie inside.
+
+    Symmetric: the smallest t that holds the share of |x|. Asymmetric: half of the rest is cut at each end.
+    """
+    share = options.get("percentile", DEFAULT_PERCENTILE)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
+        raise ModelbuildError(f"percentile: {share!r} is not a number above 50 and up to 100")
+    values, weights = histogram.values()
+    half_bin = (histogram.high - histogram.low) / len(histogram.counts) / 2
+    if tensor_format.symmetric:
+        reach = min(_quantile(np.abs(values), weights, share / 100) + half_bin, _reach(histogram))
+        return max(-reach, histogram.low), min(reach, histogram.high)
+    rest = (1 - share / 100) / 2
+    low = -_quantile(-values, weights, 1 - rest) - half_bin
+    high = _quantile(values, weights, 1 - rest) + half_bin
+    return max(low, histogram.low), min(high, histogram.high)
+
+
+def _quantile(values: np.ndarray[Any, Any], weights: np.ndarray[Any, Any], share: float) -> float:
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    index = int(np.searchsorted(reached, share * reached[-1], side="left"))
+    return float(values[order][min(index, len(values) - 1)])
+
+
+def _reach(histogram: Histogram) -> float:
+    return max(abs(histogram.low), abs(histogram.high))

@@ -1,0 +1,136 @@
+"""The quantization record: how every tensor of a model becomes integers, as a text table and corrections.
+
+docs/quantization.md describes the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelbuild.quantize import record_text
+from modelbuild.quantize.number_format import radix_of
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """One line. `scale` and `zero_point` are None where every channel has its own (weights)."""
+
+    name: str
+    kind: str  # input | activation | output | weight
+    bits: int
+    signed: bool
+    scale: float | None
+    zero_point: int | None
+    low: float
+    high: float
+    method: str  # minmax | mse | percentile | natural | shared
+    snr_db: float | None  # of quantizing this tensor alone, estimated on its histogram
+
+    @property
+    def radix(self) -> int | None:
+        """r with 1 / scale = m * 2^r, 1 <= m < 2."""
+        return None if self.scale is None else radix_of(self.scale)
+
+
+@dataclass(frozen=True)
+class Record:
+    """`corrections` maps a kind of correction to integers a tensor: "bias" (added to the quantized bias,
+    an output channel each) and "clip" (weight range in 1/128 of the largest, an output channel each)."""
+
+    model: str
+    arithmetic: str
+    format: str
+    method: str
+    samples: int
+    tensors: tuple[TensorRecord, ...]
+    corrections: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+
+    def by_name(self) -> dict[str, TensorRecord]:
+        """Tensor name -> its line."""
+        return {tensor.name: tensor for tensor in self.tensors}
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of quantize.json."""
+        words = dict(part.split("=") for part in self.format.split())
+        return {
+            "method": self.method,
+            "activations": words["activations"],
+            "weights": words["weights"],
+            "format": words,
+            "samples": self.samples,
+            "tensors": [
+                {
+                    "name": tensor.name,
+                    "kind": tensor.kind,
+                    "bits": tensor.bits,
+                    "signed": tensor.signed,
+                    "scale": tensor.scale,
+                    "zero_point": tensor.zero_point,
+                    "radix": tensor.radix,
+                    "low": tensor.low,
+                    "high": tensor.high,
+                    "method": tensor.method,
+                    "snr_db": tensor.snr_db,
+                }
+                for tensor in self.tensors
+            ],
+        }
+
+
+def write(record: Record, path: Path) -> None:
+    """The record as text; the same record gives the same bytes."""
+    path.write_bytes(to_text(record).encode())
+
+
+def to_text(record: Record) -> str:
+    """The file's text."""
+    header = {
+        "model": record.model,
+        "arithmetic": record.arithmetic,
+        "format": record.format,
+        "method": record.method,
+        "samples": str(record.samples),
+    }
+    rows = [
+        (
+            tensor.kind,
+            f"{'int' if tensor.signed else 'uint'}{tensor.bits}",
+            tensor.scale,
+            tensor.zero_point,
+            tensor.radix,
+            tensor.low,
+            tensor.high,
+            tensor.method,
+            tensor.snr_db,
+            tensor.name,
+        )
+        for tensor in record.tensors
+    ]
+    return record_text.encode(header, rows, record.corrections)
+
+
+def read(path: Path) -> Record:
+    """A record from a file; errors (exit 2) name file and line."""
+    return from_text(record_text.load(path), str(path))
+
+
+def from_text(text: str, where: str = "record") -> Record:
+    """A record from its text."""
+    parsed = record_text.decode(text, where)
+    tensors = tuple(
+        TensorRecord(row.name, row.kind, row.bits, row.signed, row.scale, row.zero_point, *row.rest)
+        for row in parsed.rows
+    )
+    header = parsed.header
+    return Record(
+        header["model"],
+        header["arithmetic"],
+        header["format"],
+        header["method"],
+        parsed.samples,
+        tensors,
+        parsed.corrections,
+    )

@@ -1,0 +1,85 @@
+"""Measures the fixed-point model against the float one. Measures, never judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.arithmetic.multiplier_shift import FixedSession
+from modelbuild.arithmetic.number import dequantize_array, quantize_array
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.model import Graph
+from modelbuild.graph.session import FloatSession
+from modelbuild.quantize.measure import Difference, TopK
+
+Sample = Mapping[str, NDArray[Any]]
+
+
+def verify(
+    fixed: FixedModel,
+    graph: Graph,
+    samples: Iterable[Sample],
+    labels: Sequence[int] | None = None,
+    *,
+    evaluation: str = "",
+    optimistic: bool = False,
+) -> dict[str, Any]:
+    """The object of fixed.json: SNR of every output and layer, and top-1/top-5 of the first output.
+
+    `samples` yields real inputs (name -> array); `labels` has one class a sample. A layer is a tensor that
+    both forms of the model have. Raises (exit 1) if the two are not forms of one model.
+    """
+    float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
+    if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
+        what = "the fixed and the float model do not have the same inputs and outputs"
+        raise ModelbuildError(what, exit_code=EXIT_FAILED)
+    differences = {name: Difference() for name in (*fixed.outputs, *_layers(fixed, graph))}
+    accuracies = TopK(), TopK()
+    count = 0
+    for count, sample in enumerate(samples, 1):
+        expected = float_session.run(sample)
+        integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
+        found = fixed_session.run(integers, "all")
+        for name, difference in differences.items():
+            difference.add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
+        if labels is not None:
+            if count > len(labels):
+                raise ModelbuildError(f"there are {len(labels)} labels for more samples")
+            first = fixed.outputs[0]
+            accuracies[0].add(expected[first], labels[count - 1])
+            accuracies[1].add(found[first], labels[count - 1])
+    if not count:
+        raise ModelbuildError("there is no evaluation sample")
+    return {
+        "samples": count,
+        "evaluation": evaluation,
+        "optimistic": optimistic,
+        "outputs": [{"name": name, **differences[name].to_json()} for name in fixed.outputs],
+        "layers": _layer_lines(fixed, differences),
+        "accuracy": None if labels is None else _accuracy(*accuracies),
+    }
+
+
+def _layers(fixed: FixedModel, graph: Graph) -> list[str]:
+    """Tensors that operators of both forms make, in the order of execution."""
+    made = {name for node in graph.nodes for name in node.outputs}
+    return [name for operator in fixed.operators for name in operator.outputs if name in made]
+
+
+def _layer_lines(fixed: FixedModel, differences: Mapping[str, Difference]) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for operator in fixed.operators:
+        for name in operator.outputs:
+            if name in differences:
+                snr = differences[name].snr_db
+                lines.append({"name": name, "origin": list(operator.origin), "snr_db": snr})
+    return lines
+
+
+def _accuracy(exact: TopK, fixed: TopK) -> dict[str, Any]:
+    before, after = exact.to_json(), fixed.to_json()
+    drop = {key: before[key] - after[key] for key in before}
+    return {"labelled": exact.labelled, "float": before, "fixed": after, "drop": drop}

@@ -1,0 +1,76 @@
+"""Weights and biases -> integers, with element-wise IEEE operations only: the same bits on any machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import Integers
+from modelbuild.quantize.number_format import SMALLEST_RANGE, express
+
+CLIP_ONE = 128  # corrections give weight ranges in 1/128 of the largest absolute value
+BIAS_LIMIT = {8: float(1 << 30), 16: float(1 << 46)}  # half of what an accumulator may reach
+
+
+@dataclass(frozen=True)
+class QuantizedWeights:
+    """`integers` [O, ...], one `scales` entry an output channel, `bias` [O] in steps of scale_x * scale_w."""
+
+    integers: Integers
+    scales: NDArray[np.float64]
+    bias: Integers
+
+
+def weight_scales(
+    weight: NDArray[Any],
+    bits: int,
+    per_channel: bool,
+    form: str,
+    clip: tuple[int, ...] | None = None,
+) -> NDArray[np.float64]:
+    """Symmetric: the largest |w| of a channel (or of all) is 2^(bits-1) - 1 steps."""
+    rows = np.abs(weight.reshape(weight.shape[0], -1).astype(np.float64))
+    largest = rows.max(axis=1) if rows.size else np.zeros(weight.shape[0])
+    if clip is not None:
+        largest = largest * np.asarray(clip, np.float64) / CLIP_ONE
+    overall = float(largest.max(initial=0.0))
+    if not per_channel:
+        largest = np.full_like(largest, overall)
+    fallback = overall if overall >= SMALLEST_RANGE else 1.0  # dead channels
+    largest = np.where(largest < SMALLEST_RANGE, fallback, largest)
+    return _expressed(largest / ((1 << (bits - 1)) - 1), form)
+
+
+def quantize_weights(
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    input_scale: float,
+    scales: NDArray[np.float64],
+    bits: int,
+    operand_bits: int,
+    form: str,
+    correction: tuple[int, ...] | None = None,
+) -> QuantizedWeights:
+    """Integers of weight [O, ...] and bias [O]; a scale grows where the bias would not fit otherwise."""
+    wide = bias.astype(np.float64)
+    least = np.abs(wide) / (input_scale * BIAS_LIMIT[operand_bits])
+    scales = np.where(scales < least, _expressed(np.maximum(least, np.finfo(np.float64).tiny), form), scales)
+    column = scales.reshape(-1, *([1] * (weight.ndim - 1)))
+    limit = (1 << (bits - 1)) - 1
+    steps = np.clip(np.rint(weight.astype(np.float64) / column), -limit, limit)
+    integers: Integers = steps.astype(np.int8) if bits <= 8 else steps.astype(np.int16)
+    shifted = np.rint(wide / (input_scale * scales)) + np.asarray(correction or 0, np.float64)
+    limit = int(BIAS_LIMIT[operand_bits])
+    whole = np.clip(shifted, -limit, limit)
+    biases: Integers = whole.astype(np.int32) if operand_bits == 8 else whole.astype(np.int64)
+    return QuantizedWeights(integers, scales, biases)
+
+
+def _expressed(scales: NDArray[np.float64], form: str) -> NDArray[np.float64]:
+    """Weights know free scales and powers of two; a radix's mantissa belongs to activations."""
+    if form != "power_of_two":
+        return scales
+    return np.array([express(float(scale), form) for scale in scales])
