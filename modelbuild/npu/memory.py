@@ -1,0 +1,208 @@
+"""Where feature maps lie in DRAM: inputs, outputs, and working memory shared by lifetime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+
+ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A buffer in DRAM: the tensors in it, and the first and last operator that use it."""
+
+    tensors: tuple[str, ...]
+    region: str  # input | output | working
+    address: int
+    size: int  # bytes, aligned
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """`address` of every tensor, sizes of the regions in bytes, and which operators need no code."""
+
+    address: Mapping[str, int]
+    input: int
+    output: int
+    working: int
+    placements: tuple[Placement, ...]
+    aliases: frozenset[str]  # outputs that are their operator's input, read with another shape
+
+    @property
+    def size(self) -> int:
+        """Bytes of all regions."""
+        return self.input + self.output + self.working
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes of every region of the chip's DRAM, and the peak of the memory on the chip."""
+
+    input: int
+    output: int
+    working: int
+    command: int
+    weights: int
+    host: int
+    dram_peak: int
+    sram_peak: int
+    placements: tuple[Placement, ...]
+
+
+def align(size: int) -> int:
+    """`size` rounded up to ALIGNMENT."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def tensor_bytes(tensor: QuantizedTensor) -> int:
+    """Bytes of a dense tensor."""
+    return math.prod(tensor.shape) * tensor.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    tensors: tuple[str, ...]
+    size: int
+    first: int
+    last: int
+
+
+def plan_feature_maps(model: FixedModel) -> FeatureMaps:
+    """Inputs first, then outputs (each alone in its place), then the rest, packed by lifetime."""
+    roots = _alias_roots(model)
+    aliases = frozenset(name for name, root in roots.items() if name != root)
+    buffers = _buffers(model, roots)
+    fixed_inputs, fixed_outputs = set(model.inputs), set(model.outputs)
+    regions: dict[str, list[_Buffer]] = {"input": [], "output": [], "working": []}
+    for buffer in buffers:
+        if fixed_inputs & set(buffer.tensors):
+            regions["input"].append(buffer)
+        elif fixed_outputs & set(buffer.tensors):
+            regions["output"].append(buffer)
+        else:
+            regions["working"].append(buffer)
+    offsets = {"input": _side_by_side(regions["input"]), "output": _side_by_side(regions["output"])}
+    offsets["working"] = pack([(item.size, item.first, item.last) for item in regions["working"]])
+    placements: list[Placement] = []
+    sizes: dict[str, int] = {}
+    base = 0
+    for region, items in regions.items():
+        for item, offset in zip(items, offsets[region], strict=True):
+            placements.append(
+                Placement(item.tensors, region, base + offset, item.size, item.first, item.last)
+            )
+        ends = (offset + item.size for item, offset in zip(items, offsets[region], strict=True))
+        sizes[region] = max(ends, default=0)
+        base += sizes[region]
+    address = {name: placed.address for placed in placements for name in placed.tensors}
+    return FeatureMaps(address, sizes["input"], sizes["output"], sizes["working"], tuple(placements), aliases)
+
+
+def _alias_roots(model: FixedModel) -> dict[str, str]:
+    """Tensor in DRAM -> the tensor whose bytes it shares (itself, for most).
+
+    A Reshape shares, unless that would make an input of the model or two outputs one.
+    """
+    roots = {name: name for name in model.inputs}
+    border = set(model.inputs) | set(model.outputs)
+    taken = set(model.inputs)
+    for operator in model.operators:
+        for name in operator.outputs:
+            source = roots.get(operator.inputs[0]) if _only_reshapes(model, operator) else None
+            if source is None or (name in border and source in taken):
+                source = name
+            roots[name] = source
+            if name in border:
+                taken.add(source)
+    return roots
+
+
+def _only_reshapes(model: FixedModel, operator: FixedOperator) -> bool:
+    if operator.kind != "reshape":
+        return False
+    before, after = model.tensors[operator.inputs[0]], model.tensors[operator.outputs[0]]
+    return before.dtype == after.dtype
+
+
+def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[_Buffer]:
+    first: dict[str, int] = dict.fromkeys(model.inputs, -1)
+    last: dict[str, int] = {}
+    for index, operator in enumerate(model.operators):
+        for name in operator.outputs:
+            first[name] = index
+            last[name] = index
+        last.update({name: index for name in operator.inputs if name in roots})
+    last.update(dict.fromkeys(model.outputs, len(model.operators)))
+    groups: dict[str, list[str]] = {}
+    for name, root in roots.items():
+        groups.setdefault(root, []).append(name)
+    return [
+        _Buffer(
+            tuple(names),
+            align(tensor_bytes(model.tensors[root])),
+            min(first[name] for name in names),
+            max(last.get(name, -1) for name in names),
+        )
+        for root, names in groups.items()
+    ]
+
+
+def _side_by_side(buffers: Iterable[_Buffer]) -> list[int]:
+    offsets = []
+    end = 0
+    for buffer in buffers:
+        offsets.append(end)
+        end += buffer.size
+    return offsets
+
+
+Lifetime = tuple[int, int, int]  # size, first, last
+
+
+def pack(buffers: list[Lifetime]) -> list[int]:
+    """Offsets so that no two buffers of (size, first, last) that live at once overlap.
+
+    The best of three greedy orders (largest first, longest-lived first, first come first), each buffer going
+    into the tightest gap: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+    Inference", 2020.
+    """
+    orders: tuple[Callable[[Lifetime], tuple[int, ...]], ...] = (
+        lambda item: (-item[0], item[1]),
+        lambda item: (item[1] - item[2], -item[0]),
+        lambda item: (item[1], -item[0]),
+    )
+    plans = [_pack_in_order(buffers, order) for order in orders]
+    return min(plans, key=lambda plan: _peak(buffers, plan))
+
+
+def _peak(buffers: list[Lifetime], offsets: list[int]) -> int:
+    return max((offset + item[0] for item, offset in zip(buffers, offsets, strict=True)), default=0)
+
+
+def _pack_in_order(buffers: list[Lifetime], order: Callable[[Lifetime], tuple[int, ...]]) -> list[int]:
+    offsets: dict[int, int] = {}
+    for index in sorted(range(len(buffers)), key=lambda item: (*order(buffers[item]), item)):
+        size, first, last = buffers[index]
+        busy = sorted(
+            (offset, offset + buffers[other][0])
+            for other, offset in offsets.items()
+            if buffers[other][1] <= last and first <= buffers[other][2]
+        )
+        offsets[index] = _tightest_gap(busy, size)
+    return [offsets[index] for index in range(len(buffers))]
+
+
+def _tightest_gap(busy: list[tuple[int, int]], size: int) -> int:
+    best: tuple[int, int] | None = None
+    end = 0
+    for low, high in busy:
+        if low - end >= size and (best is None or low - end < best[0]):
+            best = (low - end, end)
+        end = max(end, high)
+    return best[1] if best else end

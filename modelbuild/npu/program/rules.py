@@ -1,0 +1,68 @@
+"""What must hold between the fields of one instruction, beyond each field's own range."""
+
+from __future__ import annotations
+
+from modelbuild.npu.program.encoding import ElementType, Instruction
+from modelbuild.npu.program.transfers import Loop, Store, Transfer
+
+# field -> the fields that may hold its type; the first that the instruction has counts
+_TYPED = {
+    "value": ("output_type",),
+    "input_zero": ("input_type",),
+    "other_zero": ("other_type",),
+    "output_zero": ("output_type",),
+    "zero": ("input_type",),
+    "low": ("output_type", "input_type"),
+    "high": ("output_type", "input_type"),
+    "input_low": ("input_type",),
+}
+
+
+def broken_rule(instruction: Instruction) -> str:
+    """What is wrong with the instruction, or an empty string."""
+    if isinstance(instruction, Transfer):
+        return _broken_transfer(instruction)
+    return _broken_value(instruction) or _broken_window(instruction)
+
+
+def _broken_value(instruction: Instruction) -> str:
+    for name, holders in _TYPED.items():
+        value = getattr(instruction, name, None)
+        if value is None:
+            continue
+        kind = ElementType(
+            next(getattr(instruction, holder) for holder in holders if hasattr(instruction, holder))
+        )
+        if not kind.low <= value <= kind.high:
+            return f"{name} is {value}, which {kind.name} cannot hold"
+    if getattr(instruction, "low", 0) > getattr(instruction, "high", 0):
+        return "low is above high"
+    return ""
+
+
+def _broken_window(instruction: Instruction) -> str:
+    for axis in ("height", "width"):
+        if (
+            getattr(instruction, f"kernel_{axis}", 2) == 1
+            and getattr(instruction, f"dilation_{axis}", 1) != 1
+        ):
+            return f"a kernel of {axis} 1 has no dilation"
+    if getattr(instruction, "output_width", 2) == 1 and getattr(instruction, "stride_width", 1) != 1:
+        return "an output of width 1 has no stride"
+    return ""
+
+
+def _broken_transfer(transfer: Transfer) -> str:
+    strides = [(loop.count, _written_stride(transfer, loop)) for loop in transfer.loops]
+    if any(count < 2 for count, _ in strides):
+        return "a loop of a transfer runs fewer than two times"
+    extent = transfer.length
+    for count, stride in sorted(strides, key=lambda item: item[1]):
+        if stride < extent:
+            return "a transfer writes over itself"
+        extent = stride * (count - 1) + extent
+    return ""
+
+
+def _written_stride(transfer: Transfer, loop: Loop) -> int:
+    return loop.dram_stride if isinstance(transfer, Store) else loop.sram_stride

@@ -1,0 +1,85 @@
+"""Sums and products of two tensors, rescaling, tables and fills on one tile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modelbuild.npu.program import ElementType
+from modelbuild.npu.program.setups import BinarySetup, RescaleSetup, TableSetup
+from modelbuild.npu.program.tiles import Binary, Rescale, Table
+from modelbuild.npu.program.transfers import Fill
+from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
+from modelbuild.npu.simulator.scaling import (
+    Scaling,
+    centred,
+    magnitude,
+    read_records,
+    read_scaling,
+    rescale,
+    rounding,
+    saturate,
+    signed,
+    unsigned,
+)
+
+
+def run_fill(tile: Fill, setup: None, sram: Memory) -> None:
+    """One value many times."""
+    kind = ElementType(tile.output_type)
+    sram.write(tile.output, np.full(tile.count, tile.value, DTYPES[kind]), kind)
+
+
+def operand_extents(tile: Binary, setup: BinarySetup, operand: int) -> tuple[int, int, int]:
+    """Extents of operand 0 or 1: 1 where it is broadcast."""
+    bits = setup.broadcast >> (3 * operand)
+    extents = (tile.planes, tile.rows, tile.columns)
+    planes, rows, columns = (1 if bits >> axis & 1 else extent for axis, extent in enumerate(extents))
+    return planes, rows, columns
+
+
+def run_binary(tile: Binary, setup: BinarySetup, sram: Memory) -> None:
+    """Addition or multiplication with broadcasting."""
+    shapes = [operand_extents(tile, setup, operand) for operand in (0, 1)]
+    a = centred(sram, tile.input, int(np.prod(shapes[0])), setup.input_type, setup.input_zero)
+    b = centred(sram, tile.other, int(np.prod(shapes[1])), setup.other_type, setup.other_zero)
+    a, b = a.reshape(shapes[0]), b.reshape(shapes[1])
+    if setup.function == 0:
+        y = _sum(a, b, tile, sram)
+    else:
+        y = rescale(a * b, read_scaling(sram, tile.parameters), magnitude(a) * magnitude(b))
+    if y.shape != (tile.planes, tile.rows, tile.columns):
+        raise failure("both operands of an operator are broadcast along the same axis")
+    values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
+    sram.write(tile.output, values, ElementType(setup.output_type))
+
+
+def _sum(a: Int64, b: Int64, tile: Binary, sram: Memory) -> Int64:
+    record = read_records(sram, tile.parameters, 1, 9)
+    shift = unsigned(record, 8, 1)
+    first, second = Scaling(signed(record, 0, 4), shift), Scaling(signed(record, 4, 4), shift)
+    y = a * first.multiplier + b * second.multiplier  # 17 bits by 31 bits each: far from 63
+    y += rounding(shift)
+    y >>= shift
+    return y
+
+
+def run_rescale(tile: Rescale, setup: RescaleSetup, sram: Memory) -> None:
+    """A multiplier and shift a channel for each sign."""
+    x = centred(sram, tile.input, tile.channels * tile.count, setup.input_type, setup.input_zero)
+    x = x.reshape(tile.channels, tile.count)
+    records = read_records(sram, tile.parameters, tile.channels, 10)
+    positive = Scaling(signed(records, 0, 4), unsigned(records, 4, 1)).reshape(-1, 1)
+    negative = Scaling(signed(records, 5, 4), unsigned(records, 9, 1)).reshape(-1, 1)
+    peak = magnitude(x)
+    y = np.where(x >= 0, rescale(x, positive, peak), rescale(x, negative, peak))
+    values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
+    sram.write(tile.output, values, ElementType(setup.output_type))
+
+
+def run_table(tile: Table, setup: TableSetup, sram: Memory) -> None:
+    """A look-up of each element."""
+    kind = ElementType(setup.output_type)
+    index = centred(sram, tile.input, tile.count, setup.input_type, setup.input_low)
+    if (index < 0).any() or (index > 255).any():
+        raise failure("a look-up lies outside its table")
+    sram.write(tile.output, sram.read(tile.parameters, 256, kind)[index], kind)

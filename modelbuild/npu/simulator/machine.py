@@ -1,0 +1,116 @@
+"""Runs a stream of instructions on modelled memories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.npu.program import Instruction, Rates
+from modelbuild.npu.program import tiles as t
+from modelbuild.npu.program.instructions import SETUP_OF
+from modelbuild.npu.program.transfers import End, Fill, Layer, Load, LoadConstants, Store, Transfer, Yield
+from modelbuild.npu.simulator.accesses import Access, access
+from modelbuild.npu.simulator.clock import Clock
+from modelbuild.npu.simulator.convolution import run_convolution
+from modelbuild.npu.simulator.elementwise import run_binary, run_fill, run_rescale, run_table
+from modelbuild.npu.simulator.memory import Memory, failure
+from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
+from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
+
+_RUN: dict[type[Instruction], Callable[[Any, Any, Memory], None]] = {
+    Fill: run_fill,
+    t.Convolution: run_convolution,
+    t.MaxPool: run_max_pool,
+    t.AveragePool: run_average_pool,
+    t.Binary: run_binary,
+    t.Rescale: run_rescale,
+    t.Table: run_table,
+    t.Matmul: run_matmul,
+    t.ReduceSum: run_reduce_sum,
+    t.ReduceMax: run_reduce_max,
+    t.Softmax: run_softmax,
+    t.Resize: run_resize,
+}
+_SETUPS = tuple(SETUP_OF.values())
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the machine asks its owner to do: at the start of a layer, and when it yields."""
+
+    layer: Callable[[int], None]
+    segment: Callable[[int], None]
+
+
+def run_stream(
+    instructions: tuple[Instruction, ...],
+    local: Memory,
+    dram: Memory,
+    constants: Memory,
+    clock: Clock | None,
+    hooks: Hooks,
+    rates: Rates,
+) -> None:
+    """Runs to the end. `local` is SRAM, or the host's workspace; without a clock no cycles are counted."""
+    setup: Instruction | None = None
+    for index, instruction in enumerate(instructions):
+        try:
+            if isinstance(instruction, _SETUPS):
+                setup = instruction
+            elif isinstance(instruction, Layer):
+                setup = None
+                hooks.layer(instruction.index)
+                if clock:
+                    clock.begin_layer()
+            elif isinstance(instruction, Yield):
+                setup = None
+                hooks.segment(instruction.segment)
+            elif not isinstance(instruction, End):
+                found = access(instruction, _checked(instruction, setup), rates)
+                _execute(instruction, setup, found, local, dram, constants)
+                if clock:
+                    clock.run(found)
+        except ModelbuildError as error:
+            if error.problems[0].where:
+                raise
+            name = type(instruction).__name__
+            raise ModelbuildError(
+                error.problems[0].what, where=f"instruction {index} ({name})", exit_code=error.exit_code
+            ) from None
+
+
+def _transfer(transfer: Transfer, local: Memory, dram: Memory, constants: Memory) -> None:
+    counts = [loop.count for loop in transfer.loops]
+    outside = [loop.dram_stride for loop in transfer.loops]
+    inside = [loop.sram_stride for loop in transfer.loops]
+    if isinstance(transfer, Store):
+        dram.copy(transfer.dram, local, transfer.sram, counts, outside, inside, transfer.length)
+        return
+    assert isinstance(transfer, (Load, LoadConstants))
+    source = dram if isinstance(transfer, Load) else constants
+    local.copy(transfer.sram, source, transfer.dram, counts, inside, outside, transfer.length)
+
+
+def _checked(tile: Instruction, setup: Instruction | None) -> Instruction | None:
+    wanted = SETUP_OF.get(type(tile))
+    if wanted is not None and not isinstance(setup, wanted):
+        raise failure(f"the setup before it is not {wanted.__name__}")
+    return setup
+
+
+def _execute(
+    instruction: Instruction,
+    setup: Instruction | None,
+    touched: Access,
+    local: Memory,
+    dram: Memory,
+    constants: Memory,
+) -> None:
+    for address, size in (*touched.reads, *touched.writes):
+        local.check_range(address, size)
+    if isinstance(instruction, Transfer):
+        _transfer(instruction, local, dram, constants)
+    else:
+        _RUN[type(instruction)](instruction, setup, local)
