@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -109,13 +109,11 @@ def merge(base: Located, over: Located) -> Located:
 def place(located: Located, path: Sequence[str | int]) -> str:
     """Where the value at `path` stands, or the nearest thing around it that is there."""
     for step in path:
-        inner: Mapping[str | int, Located]
+        inner: dict[str | int, Located] = {}
         if isinstance(located.value, dict):
-            inner = dict(located.value)
+            inner.update(located.value)
         elif isinstance(located.value, tuple):
-            inner = dict(enumerate(located.value))
-        else:
-            break
+            inner.update(enumerate(located.value))
         if step not in inner:
             break
         located = inner[step]

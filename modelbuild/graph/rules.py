@@ -179,6 +179,6 @@ def broken(subject: Subject, when: Mapping[str, Any]) -> list[str]:
             reason = RULES[name](subject, argument)
         except Undetermined as unknown:
             reason = str(unknown)
-        if reason:
+        if reason and reason not in found:
             found.append(reason)
     return found

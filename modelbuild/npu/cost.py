@@ -13,7 +13,7 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.npu.layers import Layer, layers
 from modelbuild.npu.residency import lifetimes, peak, resident
-from modelbuild.npu.roofline import Rates, layer_cycles
+from modelbuild.npu.roofline import Speeds, layer_cycles
 
 _MS = 1000.0
 
@@ -60,14 +60,14 @@ def evaluate(
     takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no time. Raises a
     `ModelbuildError` for an option that is not greater than 0."""
     options = options or Options()
-    rates = _rates(recipe.hardware, options)
+    speeds = _speeds(recipe.hardware, options)
     listed = layers(graph, units)
     sizes = {name: prod(graph.shapes[name]) for layer in listed for name in (*layer.reads, *layer.writes)}
     sizes.update((name, prod(graph.shapes[name])) for name in graph.inputs)
     lives = lifetimes(listed, graph.inputs, graph.outputs)
     capacity = recipe.hardware.sram_bytes.value
     kept = resident(listed, lives, sizes, (*graph.inputs, *graph.outputs), capacity)
-    npu_rows = [_npu_row(layer, sizes, kept, rates) for layer in listed if layer.unit == "npu"]
+    npu_rows = [_npu_row(layer, sizes, kept, speeds) for layer in listed if layer.unit == "npu"]
     cpu_rows = _cpu_rows(graph, units, recipe, listed)
     time_ms = sum(row["time_ms"] for row in npu_rows)
     cpu_time_ms = sum(row["time_ms"] for row in cpu_rows)
@@ -100,13 +100,13 @@ def evaluate(
     }
 
 
-def _rates(hardware: Hardware, options: Options) -> Rates:
+def _speeds(hardware: Hardware, options: Options) -> Speeds:
     chosen = {name: _chosen(name, hardware, options) for name in _OVERRIDABLE}
     for name, value in (*chosen.items(), ("batch", options.batch)):
         if not 0 < value < float("inf"):
             raise ModelbuildError(f"the option `{name}` must be greater than 0, not {value}")
     clock = chosen["clock_hz"]
-    return Rates(
+    return Speeds(
         hardware,
         clock,
         chosen["dram_read_bytes_per_second"] / clock,
@@ -122,11 +122,11 @@ def _chosen(name: str, hardware: Hardware, options: Options) -> float:
     return fact.value if override is None else override
 
 
-def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], rates: Rates) -> dict[str, Any]:
+def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], speeds: Speeds) -> dict[str, Any]:
     alias = layer.work.kind == "alias"
     read = 0 if alias else sum(sizes[name] for name in layer.reads if name not in kept)
     write = 0 if alias else sum(sizes[name] for name in layer.writes if name not in kept)
-    cycles = layer_cycles(layer, read, write, rates)
+    cycles = layer_cycles(layer, read, write, speeds)
     total = ceil(cycles.total)
     return {
         "name": layer.name,
@@ -136,7 +136,7 @@ def _npu_row(layer: Layer, sizes: Mapping[str, int], kept: frozenset[str], rates
         "macs": layer.work.macs,
         "cycles": total,
         "compute_cycles": ceil(cycles.compute),
-        "time_ms": total / rates.clock_hz / rates.batch * _MS,
+        "time_ms": total / speeds.clock_hz / speeds.batch * _MS,
         "dram_read": read,
         "dram_write": write,
         "weights": layer.weights,

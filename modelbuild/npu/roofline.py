@@ -10,8 +10,8 @@ from modelbuild.npu.layers import Layer, Work
 
 
 @dataclass(frozen=True)
-class Rates:
-    """The chip as the formulas want it: bandwidths in bytes a cycle, inferences to a loading of the weights."""
+class Speeds:
+    """The chip in bytes a cycle; `batch` inferences share one loading of the weights."""
 
     hardware: Hardware
     clock_hz: float
@@ -48,15 +48,15 @@ class Cycles:
         return max(parts, key=lambda name: parts[name])
 
 
-def layer_cycles(layer: Layer, read: int, write: int, rates: Rates) -> Cycles:
+def layer_cycles(layer: Layer, read: int, write: int, speeds: Speeds) -> Cycles:
     """The cycles of a layer for a whole batch. `read` and `write` are the bytes of feature maps that one
     inference moves from and to DRAM."""
     return Cycles(
-        compute=_compute_cycles(layer.work, rates.hardware) * rates.batch,
-        read=read * rates.batch / rates.read,
-        write=write * rates.batch / rates.write,
-        weights=layer.weights / rates.weights,
-        overhead=0.0 if layer.work.kind == "alias" else rates.hardware.layer_overhead_cycles.value,
+        compute=_compute_cycles(layer.work, speeds.hardware) * speeds.batch,
+        read=read * speeds.batch / speeds.read,
+        write=write * speeds.batch / speeds.write,
+        weights=layer.weights / speeds.weights,
+        overhead=0.0 if layer.work.kind == "alias" else speeds.hardware.layer_overhead_cycles.value,
     )
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph.check import Finding, Placement, place
+from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize.builders import BUILDERS
 
 Shapes = dict[str, tuple[int, ...]]
 NEWER = ("kl530", "kl630", "kl730")
@@ -227,12 +229,23 @@ def test_a_cpu_node_between_npu_nodes_is_a_warning_and_at_the_end_a_note() -> No
 
 
 def test_what_the_chip_runs_but_the_arithmetic_does_not_define() -> None:
-    found = finding(conv(stride=2, op="ConvTranspose"), "kl720", "MB105")
-    assert found.message == "ConvTranspose `n`: kl720 runs it, but multiplier_shift@1 has no ConvTranspose"
+    found = finding(one("Max", FOUR, FOUR), "kl730", "MB105")
+    assert found.message == "Max `n`: kl730 runs it, but multiplier_shift@1 has no Max"
     assert found.severity == "error"
     dynamic = one("Conv", FOUR, FOUR)
     dynamic.nodes[0].inputs = ["x", "x"]
-    assert "input 1 (`x`) is not a constant" in finding(dynamic, "kl720", "MB105").message
+    assert finding(dynamic, "kl720", "MB105").message.endswith(
+        "does not define it where input 1 (`x`) is not a constant"
+    )
+
+
+def test_the_defined_operators_are_those_that_can_be_built() -> None:
+    assert set(DEFINED["multiplier_shift@1"]) == set(BUILDERS)
+
+
+def test_what_the_cpu_runs_is_defined() -> None:
+    rules = load_recipe("kl520").operators
+    assert {rule.op for rule in rules if rule.unit == "cpu"} <= set(DEFINED["multiplier_shift@1"])
 
 
 def test_more_inputs_than_the_container_has() -> None:
@@ -254,7 +267,8 @@ def test_parameters_that_no_memory_of_the_chip_holds() -> None:
 def test_a_parameter_that_is_computed_at_run_time_breaks_the_rule_that_asks_for_it() -> None:
     graph = one("Pad", FOUR, FOUR)
     graph.nodes[0].inputs = ["x", "p"]
-    assert "input 1 (`p`) is not a constant" in finding(graph, "kl720", "MB104").message
+    message = finding(graph, "kl720", "MB102").message
+    assert message == "Pad `n`: input 1 (`p`) is not a constant on kl720; nothing on this chip runs it"
 
 
 def test_the_same_graph_gives_the_same_findings_in_graph_order() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.statistics import node_macs
 from modelbuild.npu.layers import Work, layers, work
 
 
@@ -16,7 +17,8 @@ def graph(
 ) -> Graph:
     constants = {f"w{index}": np.zeros(shape, np.float32) for index, shape in enumerate(weights)}
     node = Node(op, "n", ["x", *constants], ["y"], attributes)
-    return Graph("g", [node], ["x"], ["y"], constants, {"x": x, "y": y})
+    shapes = {"x": x, "y": y, **{name: value.shape for name, value in constants.items()}}
+    return Graph("g", [node], ["x"], ["y"], constants, shapes)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def graph(
 )
 def test_work(made: Graph, expected: Work, macs: int) -> None:
     assert work(made, made.nodes[0]) == expected
-    assert expected.macs == macs
+    assert expected.macs == macs == node_macs(made, made.nodes[0])
 
 
 def test_fused_nodes_belong_to_the_layer_before_them() -> None:
