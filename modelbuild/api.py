@@ -1,37 +1,33 @@
-"""modelbuild from Python: what the command line calls, and the objects that its `--json` prints."""
+"""modelbuild from Python: what the command line calls, and the objects that its `--json` prints.
+
+Each function imports what it needs when it is called, so that a build that has nothing to do stays light.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelbuild.artifacts import comparing, feeds, running
-from modelbuild.artifacts.comparing import Comparison
-from modelbuild.artifacts.inspect import inspect as _inspect
-from modelbuild.artifacts.runner import Runner, open_runner
-from modelbuild.artifacts.running import RunResult
-from modelbuild.build.survey import ActionStatus
-from modelbuild.build.why import Explanation
-from modelbuild.chips.load import chip_names, load_recipe
-from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest.settings import Settings, effective
-from modelbuild.npu.cost import Options
-from modelbuild.project import building, checking, forms, goals, predicting, starting
-from modelbuild.project.building import BuildReport, Observer
-from modelbuild.project.checking import CheckReport
 from modelbuild.project.project import Project, open_project
-from modelbuild.samples.preprocess import from_settings
+
+if TYPE_CHECKING:
+    from modelbuild.artifacts.comparing import Comparison
+    from modelbuild.artifacts.runner import Runner
+    from modelbuild.artifacts.running import RunResult
+    from modelbuild.build.survey import ActionStatus
+    from modelbuild.build.why import Explanation
+    from modelbuild.chips.recipe import Recipe
+    from modelbuild.manifest.settings import Settings
+    from modelbuild.npu.cost import Options
+    from modelbuild.project.building import BuildReport, Observer
+    from modelbuild.project.checking import CheckReport
+    from modelbuild.project.starting import Started
 
 __all__ = [
-    "BuildReport",
-    "CheckReport",
-    "Comparison",
     "ModelbuildError",
     "Project",
-    "RunResult",
     "build",
     "check",
     "chips",
@@ -39,43 +35,72 @@ __all__ = [
     "compare",
     "config",
     "evaluate",
+    "evaluate_selected",
     "init",
     "inspect",
+    "open_file",
+    "open_form",
     "open_project",
     "recipe",
     "run",
+    "run_opened",
+    "sample_files",
+    "save_outputs",
     "status",
     "why",
 ]
 
-build = building.build
-check = checking.check
-init = starting.init
-inspect = _inspect
+
+def build(project: Project, names: Sequence[str] = (), **options: Any) -> BuildReport:
+    """Build the selected packages, models and MODEL@TARGETs; see `modelbuild.project.building.build`."""
+    from modelbuild.project import building
+
+    return building.build(project, names, **options)
+
+
+def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:
+    """Every finding of the selected models on their targets."""
+    from modelbuild.project import checking
+
+    return checking.check(project, names, observer)
 
 
 def status(project: Project, names: Sequence[str] = ()) -> dict[str, ActionStatus]:
     """What a build of the selection would find for each action it needs. Runs nothing."""
-    return project.builder.status(project.plan.actions, goals.goals(project, names))
+    from modelbuild.project.goals import goals
+
+    return project.builder.status(project.plan.actions, goals(project, names))
 
 
 def why(project: Project, name: str) -> list[Explanation]:
     """Why an action, or each action of a MODEL, MODEL@TARGET or PACKAGE, ran last and would run next."""
-    actions = goals.actions_named(project, name)
-    return [project.builder.why(project.plan.actions, action) for action in actions]
+    from modelbuild.project.goals import actions_named
+
+    return [project.builder.why(project.plan.actions, action) for action in actions_named(project, name)]
 
 
 def config(project: Project, pair: str) -> Settings:
     """The effective settings of MODEL@TARGET and where each came from."""
+    from modelbuild.manifest.settings import effective
+
     model, at, target = pair.partition("@")
     if not at:
         raise ModelbuildError(f"`{pair}` is not MODEL@TARGET", advice="write for instance face_detect@cam")
     return effective(project.manifest, model, target)
 
 
-def clean(project_root: Path) -> None:
-    """Removes the build state, `dist/` and `reports/`. Sources and settings stay."""
-    building.clean(project_root)
+def clean(root: Path) -> None:
+    """Removes the build state, `dist/` and `reports/` of the project in `root`. Sources and settings stay."""
+    from modelbuild.project import building
+
+    building.clean(root)
+
+
+def init(source: str, chips: Sequence[str], **options: Any) -> Started:
+    """Write a commented manifest; see `modelbuild.project.starting.init`."""
+    from modelbuild.project import starting
+
+    return starting.init(source, chips, **options)
 
 
 def evaluate(
@@ -85,31 +110,19 @@ def evaluate(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     options: Options | None = None,
 ) -> dict[str, Any]:
-    """The predicted speed of an ONNX file on a chip, without a manifest: the object of `evaluate --json`."""
-    from modelbuild import importers
-    from modelbuild.graph.normalise import normalise
-    from modelbuild.graph.passes import run_passes
-    from modelbuild.graph.check import place
-    from modelbuild.npu.cost import evaluate as predict
+    """The predicted speed of a model file on a chip, without a manifest: the object of `evaluate --json`."""
+    from modelbuild.project import predicting
 
-    path = Path(source)
-    found = load_recipe(chip, Path.cwd())
-    graph, _ = normalise(importers.load(path, shapes or {}))
-    graph, _ = run_passes(graph, found.passes)
-    predicted = predict(graph, place(graph, found).units, found, options)
-    return {**predicted, "model": path.stem}
+    return predicting.evaluate_file(Path(source), chip, shapes or {}, options)
 
 
 def evaluate_selected(
     project: Project, names: Sequence[str] = (), observer: Observer | None = None
 ) -> list[dict[str, Any]]:
     """The predicted speed of every selected model on its targets."""
+    from modelbuild.project import predicting
+
     return predicting.evaluate(project, names, observer)
-
-
-def sample_files(project: Project, text: str) -> list[str]:
-    """`[NAME=]SET`, where SET is a sample set of the manifest, as `NAME=FILE` options; other text unchanged."""
-    return forms.sample_files(project, text)
 
 
 def run(
@@ -121,51 +134,82 @@ def run(
     preprocess: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RunResult:
     """Run a model file on `[NAME=]FILE` inputs: .onnx, .fixed.onnx, NEF or MPK of ours."""
-    runner = open_file(source, model, preprocess)
-    return run_opened(runner, inputs, raw=raw)
+    return run_opened(open_file(source, model, preprocess), inputs, raw=raw)
 
 
 def open_file(
     source: str | Path, model: str | None = None, preprocess: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Runner:
     """A model file as something that runs. `preprocess` is input -> settings, for files that carry none."""
+    from modelbuild.artifacts.runner import open_runner
+    from modelbuild.samples.preprocess import from_settings
+
     chosen = {name: from_settings(given) for name, given in (preprocess or {}).items()}
     return open_runner(Path(source), model, chosen)
 
 
-def run_opened(runner: Runner, inputs: Sequence[str], *, raw: bool = False, base: Path | None = None) -> RunResult:
+def open_form(project: Project, pair: str, level: str, observer: Observer | None = None) -> Runner:
+    """The float, fixed or hardware form of MODEL@TARGET, built first where it must be."""
+    from modelbuild.project import forms
+
+    return forms.open_form(project, pair, level, observer)
+
+
+def run_opened(
+    runner: Runner, inputs: Sequence[str], *, raw: bool = False, base: Path | None = None
+) -> RunResult:
     """`run` for what is open already; relative files start at `base`."""
+    from modelbuild.artifacts import feeds, running
+
     return running.run(runner, feeds.parse(inputs, runner.inputs, base or Path.cwd()), raw)
 
 
 def save_outputs(result: RunResult, path: Path) -> None:
     """Writes the outputs as .npz under their names; the file is complete or absent."""
+    from modelbuild.artifacts import running
+
     running.save(result, path)
 
 
 def compare(
-    reference: Runner, candidate: Runner, inputs: Sequence[str], *, layers: bool = False, base: Path | None = None
+    reference: Runner,
+    candidate: Runner,
+    inputs: Sequence[str],
+    *,
+    layers: bool = False,
+    base: Path | None = None,
 ) -> Comparison:
     """Run both on the same inputs and compare their outputs, and with `layers` every tensor both have."""
-    feed = feeds.parse(inputs, reference.inputs, base or Path.cwd())
-    return comparing.compare(reference, candidate, feed, layers)
+    from modelbuild.artifacts import comparing, feeds
+
+    return comparing.compare(
+        reference, candidate, feeds.parse(inputs, reference.inputs, base or Path.cwd()), layers
+    )
 
 
-def open_form(project: Project, pair: str, level: str, observer: Observer | None = None) -> Runner:
-    """The float, fixed or hardware form of MODEL@TARGET, built first where it must be."""
-    return forms.open_form(project, pair, level, observer)
+def sample_files(project: Project, text: str) -> list[str]:
+    """`[NAME=]SET`, where SET is a sample set of the manifest, as `NAME=FILE` options; other text unchanged."""
+    from modelbuild.project import forms
+
+    return forms.sample_files(project, text)
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """What is inside a file: the object of `inspect --json`."""
+    from modelbuild.artifacts import inspect as inspecting
+
+    return inspecting.inspect(Path(path))
 
 
 def chips() -> list[str]:
     """The chips that recipes are there for."""
+    from modelbuild.chips.load import chip_names
+
     return chip_names()
 
 
 def recipe(chip: str) -> Recipe:
     """A chip's facts."""
+    from modelbuild.chips.load import load_recipe
+
     return load_recipe(chip, Path.cwd())
-
-
-def processors() -> int:
-    """How many actions run side by side unless told."""
-    return os.cpu_count() or 1

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from modelbuild import api
-from modelbuild.artifacts.running import RunResult
 from modelbuild.cli import console, models
 from modelbuild.project.forms import LEVELS
 

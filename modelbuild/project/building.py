@@ -105,7 +105,8 @@ def build(
         observer=observer,
     )
     packages = [project.plan.packages[name] for name in selection.packages]
-    published = () if dry_run else tuple(_publish(project, result, package) for package in packages)
+    reached = [package for package in packages if package.action("gate") in result.states and not dry_run]
+    published = tuple(_publish(project, result, package) for package in reached)
     failures = tuple((action, located(project, action, error)) for action, error in result.failures)
     return BuildReport(published, dict(result.states), failures)
 
@@ -115,8 +116,7 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
     gate = result.states.get(package.action("gate"), "skipped")
     folder = Path(DIST) / package.package
     if gate not in {"run", "cached"}:
-        if gate == "failed" or package.action("gate") in result.states:
-            project.builder.withdraw(folder, Path(STALE) / package.package)
+        project.builder.withdraw(folder, Path(STALE) / package.package)
         verdict = "failed" if gate == "failed" else "not reached"
         return BuiltPackage(package.package, package.target, verdict, (), report, False)
     files = shipped(result, package)

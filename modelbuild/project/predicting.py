@@ -1,12 +1,19 @@
-"""Predicted speed of what a manifest names."""
+"""Predicted speed of what a manifest names, or of a model file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from modelbuild import importers
+from modelbuild.chips.load import load_recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.check import place
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import run_passes
+from modelbuild.npu import cost
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import goals
 from modelbuild.project.project import Project, located
@@ -24,3 +31,13 @@ def evaluate(project: Project, names: Sequence[str], observer: Observer | None) 
     if not result.ok:
         raise ModelbuildError("not everything could be evaluated", exit_code=EXIT_FAILED)
     return [read_json(project.builder.output(result, action, "evaluate.json")) for action in wanted]
+
+
+def evaluate_file(
+    path: Path, chip: str, shapes: Mapping[str, tuple[int, ...]], options: cost.Options | None
+) -> dict[str, Any]:
+    """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed in it, not refused."""
+    recipe = load_recipe(chip, Path.cwd())
+    graph, _ = normalise(importers.load(path, shapes))
+    graph, _ = run_passes(graph, recipe.passes)
+    return {**cost.evaluate(graph, place(graph, recipe).units, recipe, options), "model": path.stem}

@@ -17,6 +17,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     return {
         "model": request.output("lower", "model.onnx"),
         "check": request.output("check", "check.json"),
+        "errors": request.output("check", "errors.json"),
         "record": request.output("quantize", "quant.txt"),
     }
 
@@ -36,11 +37,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize import record as records
     from modelbuild.quantize.apply import apply
-    from modelbuild.stages.check import require
+    from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated
 
+    refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
-    units = require(inputs["check"])
+    units = read_units(inputs["check"])
     fixed = apply(graph, units, records.read(inputs["record"]), validated(Recipe, parameters["recipe"]))
     metadata = {**fixed.metadata, "preprocess": json.dumps(parameters["preprocess"], sort_keys=True)}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

@@ -23,25 +23,27 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `check.json`. Findings never fail this stage: `require` does, where work depends on them."""
+    """Leaves `check.json`, and in `errors.json` the findings that stand in the way of everything after.
+
+    Findings never fail this stage: a stage whose work depends on there being none asks `refuse_errors`. Of a
+    model that the chip can run, `errors.json` is the same on every chip, so that what needs only that much is
+    done once for all of them."""
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
     from modelbuild.stages.files import validated, write_json
 
     placement = place(onnx_io.read(inputs["model"]), validated(Recipe, parameters["recipe"]))
-    write_json(
-        out / "check.json",
-        {"findings": [f.to_json() for f in placement.findings], "units": dict(placement.units)},
-    )
+    findings = [finding.to_json() for finding in placement.findings]
+    write_json(out / "check.json", placement.to_json())
+    write_json(out / "errors.json", [finding for finding in findings if finding["severity"] == "error"])
 
 
-def require(check: Path) -> dict[str, str]:
-    """The units, for a stage that can only go on when the chip runs every node."""
+def refuse_errors(errors: Path) -> None:
+    """Raises the findings in `errors.json` (exit 1), if there are any."""
     from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
     from modelbuild.stages.files import read_json
 
-    checked = read_json(check)
     problems = [
         Problem(
             finding["message"],
@@ -49,10 +51,15 @@ def require(check: Path) -> dict[str, str]:
             advice=finding["advice"],
             code=finding["code"],
         )
-        for finding in checked["findings"]
-        if finding["severity"] == "error"
+        for finding in read_json(errors)
     ]
     if problems:
         raise ModelbuildError.of(problems, EXIT_FAILED)
-    units: dict[str, str] = checked["units"]
+
+
+def read_units(check: Path) -> dict[str, str]:
+    """Node -> unit, from `check.json`."""
+    from modelbuild.stages.files import read_json
+
+    units: dict[str, str] = read_json(check)["units"]
     return units

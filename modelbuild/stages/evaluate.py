@@ -17,6 +17,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     return {
         "model": request.output("lower", "model.onnx"),
         "check": request.output("check", "check.json"),
+        "errors": request.output("check", "errors.json"),
     }
 
 
@@ -30,9 +31,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.npu.cost import evaluate
-    from modelbuild.stages.check import require
+    from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated, write_json
 
+    refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
-    predicted = evaluate(graph, require(inputs["check"]), validated(Recipe, parameters["recipe"]))
+    predicted = evaluate(graph, read_units(inputs["check"]), validated(Recipe, parameters["recipe"]))
     write_json(out / "evaluate.json", {**predicted, "model": parameters["model"]})

@@ -13,11 +13,11 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model and the calibration files. `check` is taken so that hopeless models cost nothing."""
+    """The lowered model and the calibration files; the errors of `check`, so that hopeless models cost nothing."""
     assert request.calibration is not None
     return {
         "model": request.output("lower", "model.onnx"),
-        "check": request.output("check", "check.json"),
+        "errors": request.output("check", "errors.json"),
         **request.calibration.roles(),
     }
 
@@ -32,10 +32,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `observations.npz`."""
     from modelbuild.graph import onnx_io
     from modelbuild.quantize.observe import observe
-    from modelbuild.stages.check import require
+    from modelbuild.stages.check import refuse_errors
     from modelbuild.stages.files import read_samples
 
-    require(inputs["check"])
+    refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
 
     def samples() -> Any:

@@ -53,19 +53,20 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed."""
     import numpy as np
 
-    from modelbuild.arithmetic import multiplier_shift
+    from modelbuild.arithmetic.multiplier_shift import FixedSession
     from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
     from modelbuild.stages.files import write_json
 
     fixed = fixed_onnx.read(inputs["fixed"])
+    session = FixedSession(fixed)
     program = [inputs[part].read_bytes() for part in SECTIONS]
     differing: dict[str, int] = {}
     layers: dict[str, int] = {}
     cycles = 0
     count = 0
     for count, integers in enumerate(_integers(inputs, parameters, fixed), 1):
-        expected = multiplier_shift.run(fixed, integers, "all")
+        expected = session.run(integers, "all")
         found = simulate(*program, integers, keep_layers=True)
         cycles = found.cycles
         for counted, values in ((differing, found.outputs), (layers, found.layers)):

@@ -1,0 +1,98 @@
+"""Compare two models, or two forms of one, on the same inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelbuild.artifacts.feeds import Feed, arrays
+from modelbuild.artifacts.runner import Arrays, Runner, run_real
+from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.measure import Difference
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An entry an output, and with layers one a tensor that both forms show, in the reference's order."""
+
+    outputs: tuple[dict[str, Any], ...]
+    layers: tuple[dict[str, Any], ...]
+    equal: bool
+    samples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `compare --json`."""
+        return {
+            "outputs": list(self.outputs),
+            "layers": list(self.layers),
+            "equal": self.equal,
+            "samples": self.samples,
+        }
+
+
+def compare(reference: Runner, candidate: Runner, feed: Feed, layers: bool) -> Comparison:
+    """Runs both on every sample, each with its own preprocessing where it declares any, else the other's.
+
+    Outputs are matched by name; where no name agrees and the numbers of outputs do, by order. Raises
+    ModelbuildError where inputs or outputs cannot be matched."""
+    ports = _matched_outputs(reference, candidate)
+    preprocess = dict(reference.preprocess or candidate.preprocess)
+    _check_inputs(reference, candidate)
+    differences = {name: Difference() for name in ports}
+    inner: dict[str, Difference] = {}
+    equal = True
+    for inputs in arrays(feed, _real_ports(reference, candidate), preprocess, raw=False):
+        expected, found = run_real(reference, inputs, layers), run_real(candidate, inputs, layers)
+        for name, other in ports.items():
+            differences[name].add(expected[name], found[other])
+            equal = equal and np.array_equal(expected[name], found[other])
+        for name in _common(expected, found, ports) if layers else ():
+            inner.setdefault(name, Difference()).add(expected[name], found[name])
+    return Comparison(
+        tuple({"name": name, **difference.to_json()} for name, difference in differences.items()),
+        tuple({"name": name, **difference.to_json()} for name, difference in inner.items()),
+        equal,
+        len(feed.samples),
+    )
+
+
+def _real_ports(reference: Runner, candidate: Runner) -> tuple[Any, ...]:
+    """Ports to read samples for; an integer input of a float model takes the samples' own integers."""
+    return reference.inputs if reference.level == "float" else candidate.inputs
+
+
+def _check_inputs(reference: Runner, candidate: Runner) -> None:
+    first = {port.name: port.shape for port in reference.inputs}
+    second = {port.name: port.shape for port in candidate.inputs}
+    if first != second:
+        raise ModelbuildError("the two models have different inputs", why=f"{_listed(first)}; {_listed(second)}")
+
+
+def _listed(ports: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in ports.items())
+
+
+def _matched_outputs(reference: Runner, candidate: Runner) -> dict[str, str]:
+    """Reference's output -> candidate's."""
+    first = {port.name: port.shape for port in reference.outputs}
+    second = {port.name: port.shape for port in candidate.outputs}
+    common = [name for name in first if name in second]
+    pairs = {name: name for name in common}
+    if not common and len(first) == len(second):
+        pairs = dict(zip(first, second, strict=True))
+    if not pairs or any(first[name] != second[other] for name, other in pairs.items()):
+        raise ModelbuildError(
+            "the outputs of the two models do not match", why=f"{_listed(first)}; {_listed(second)}"
+        )
+    return pairs
+
+
+def _common(expected: Arrays, found: Arrays, outputs: dict[str, str]) -> list[str]:
+    """Inner tensors of one name and shape in both."""
+    return [
+        name
+        for name, value in expected.items()
+        if name not in outputs and name in found and found[name].shape == value.shape
+    ]
