@@ -123,9 +123,9 @@ class ConvolutionShape:
         span = window_span(rows, self.stride_height, self.dilation_height, self.kernel_height)
         return min(self.input_height, span)
 
-    def rate(self, rates: Rates) -> int:
-        """Multiply-accumulates in RATE_CYCLES cycles."""
-        if self.groups > 1 and self.group_inputs == 1:
+    def rate(self, rates: Rates, groups: int, group_outputs: int) -> int:
+        """Multiply-accumulates in RATE_CYCLES cycles of a tile with so many channels."""
+        if self.group_inputs == 1 and (groups > 1 or group_outputs == 1):
             return rates.macs_depthwise
         return rates.macs_pointwise if self.kernel_height == self.kernel_width == 1 else rates.macs
 
@@ -228,7 +228,7 @@ def _evaluate(
     )
     read, write, weight = input_loads * input_size, tiles * output_size, weight_loads * weight_size
     times = (
-        -(-shape.macs * RATE_CYCLES // shape.rate(rates)),
+        -(-shape.macs * RATE_CYCLES // shape.rate(rates, groups, outputs)),
         -(-read * RATE_CYCLES // rates.read_bytes),
         -(-write * RATE_CYCLES // rates.write_bytes),
         -(-weight * RATE_CYCLES // rates.weight_bytes),

@@ -210,7 +210,7 @@ def _emit_tiles(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> N
         kernel = shape.group_inputs * shape.kernel_height * shape.kernel_width
         work = part.groups * part.group_outputs * rows * shape.output_width * kernel
         reads = (source, filters) if high > low else (filters,)
-        emitter.compute(tile, reads, result, work, shape.rate(emitter.rates))
+        emitter.compute(tile, reads, result, work, shape.rate(emitter.rates, part.groups, part.group_outputs))
         _store_rows(layer, emitter, result, image, part, row, rows)
 
 

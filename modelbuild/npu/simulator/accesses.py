@@ -67,7 +67,7 @@ def _convolution(tile: t.Convolution, setup: s.ConvolutionSetup, rates: Rates) -
     outputs = channels * tile.output_rows * setup.output_width
     filter_bytes = setup.group_inputs * taps * _size(setup.weight_type) + 9
     inputs = tile.groups * setup.group_inputs * tile.input_rows * setup.input_width
-    if setup.group_inputs == 1 and tile.groups > 1:
+    if setup.group_inputs == 1 and (tile.groups > 1 or tile.group_outputs == 1):
         rate = rates.macs_depthwise
     else:
         rate = rates.macs_pointwise if taps == 1 else rates.macs

@@ -39,7 +39,8 @@ def run_convolution(tile: Convolution, setup: ConvolutionSetup, sram: Memory) ->
     bias, scaling = _records(sram, tile.weights + count * weight_type.size, groups * outputs, wide)
     peak, product = _bound(setup, weights, bias)
     check_accumulator(peak, wide)
-    dtype = np.float32 if product < 1 << 24 else np.float64  # all partial sums are exact below 2^24, 2^53
+    # all partial sums are exact: below 2^24 in single, below 2^53 in double precision
+    dtype: type[np.floating] = np.float32 if product < 1 << 24 else np.float64
     x = _input(tile, setup, sram, dtype)
     result = np.empty((groups, outputs, tile.output_rows, setup.output_width), np.int64)
     factors = weights.astype(dtype)

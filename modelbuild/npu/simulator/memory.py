@@ -23,7 +23,7 @@ def failure(what: str) -> ModelbuildError:
 
 
 class Memory:
-    """`size` bytes, none written yet. Access beyond them, or a read of unwritten ones, is a ModelbuildError."""
+    """`size` bytes, none written yet. To reach beyond them or read unwritten ones is a ModelbuildError."""
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
