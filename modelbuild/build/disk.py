@@ -49,14 +49,11 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Adds `data` in one write call. Raises ModelbuildError (exit 1)."""
+    """Adds `data` to the file; part of it may be there if this fails. Raises ModelbuildError (exit 1)."""
     try:
         make_folder(path.parent)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, data)
-        finally:
-            os.close(descriptor)
+        with path.open("ab") as stream:
+            stream.write(data)
     except OSError as error:
         raise failure("write", path, error) from error
 

@@ -42,7 +42,9 @@ class History:
     def add(self, entry: Entry) -> None:
         """Appends an entry. Raises ModelbuildError (exit 1)."""
         line = _line(entry)
-        disk.append(self._path, b"\n" + line if self._torn else line)
+        data = b"\n" + line if self._torn else line
+        self._torn = True  # until it is known that all of it is there
+        disk.append(self._path, data)
         self._torn = False
         self._entries[entry.name] = entry
         self._lines += 1

@@ -41,6 +41,9 @@ class Scheduler:
         self._waiting = {name: len(plan.dependencies[name]) for name in plan.order}
         self._ready = [index for name, index in self._position.items() if not self._waiting[name]]
         self._todo: list[tuple[int, MustRun | MustDiscover]] = []
+        self._claims: dict[str, list[int]] = {}  # key that runs or is about to -> others that want it
+        self._claimed: dict[str, str] = {}  # name -> the key it claims
+        self._started: set[str] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._failed = ""  # the first that failed, where the rest must not start any more
         self._excepted: set[str] = set()  # those that start nevertheless: what reports on a failure
@@ -73,8 +76,18 @@ class Scheduler:
             self._settle(name, verdict.outcome)
         elif dry:
             self._settle(name, Outcome("would_run"))
+        elif verdict.key in self._claims:  # what is being made under this very key will do for both
+            self._claims[verdict.key].append(self._position[name])
         else:
+            self._claims[verdict.key] = []
+            self._claimed[name] = verdict.key
             heapq.heappush(self._todo, (self._position[name], verdict))
+
+    def _release(self, name: str) -> None:
+        key = self._claimed.pop(name, None)
+        if key is not None:
+            for position in self._claims.pop(key):
+                heapq.heappush(self._ready, position)
 
     def _start(self, runner: Runner) -> int:
         position, todo = heapq.heappop(self._todo)
@@ -88,17 +101,21 @@ class Scheduler:
         except ModelbuildError as error:
             self._settle(name, Outcome("failed", error=error))
             return 0
-        self._tell("started", name)
+        if name not in self._started:  # a discovery comes before the run
+            self._started.add(name)
+            self._tell("started", name)
         return 1
 
     def _ended(self, name: str, outcome: Outcome | None) -> None:
         if outcome is None:
+            self._release(name)
             heapq.heappush(self._ready, self._position[name])
         else:
             self._settle(name, outcome)
 
     def _settle(self, name: str, outcome: Outcome) -> None:
         self._outcomes[name] = outcome
+        self._release(name)
         if outcome.state == "failed" and not self._keep_going and not self._failed:
             self._failed = name
         if outcome.broken:

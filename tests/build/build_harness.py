@@ -17,6 +17,7 @@ from modelbuild.build.result import BuildResult
 from modelbuild.errors import ModelbuildError
 
 HERE = Path(__file__).parent
+SEARCH_PATH = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
 PATIENCE_MS = 30_000  # an upper bound that only a defect reaches
 
 
@@ -43,7 +44,7 @@ class Project:
         self.root = root
         root.mkdir(exist_ok=True)
         self.trace_file = root.parent / f"{root.name}.trace"
-        self.environment = {"PYTHONPATH": str(HERE), "TEST_TRACE": str(self.trace_file)}
+        self.environment = {"PYTHONPATH": SEARCH_PATH, "TEST_TRACE": str(self.trace_file)}
         self.builder = Builder(root, environment=self.environment)
 
     @property
@@ -113,7 +114,7 @@ def start_build(
         [sys.executable, "-c", SCRIPT, json.dumps([str(project.root), specification, jobs, True])],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+        env={**os.environ, "PYTHONPATH": SEARCH_PATH, **environment},
     )
 
 

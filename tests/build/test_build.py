@@ -264,4 +264,4 @@ def failure_text(name: str, state: str, what: str, why: str, where: str = "", ad
 
 
 TestBuilderBesideAModel = BuilderBesideAModel.TestCase
-TestBuilderBesideAModel.settings = settings(max_examples=60, stateful_step_count=10, deadline=None)
+TestBuilderBesideAModel.settings = settings(max_examples=30, stateful_step_count=10, deadline=None)

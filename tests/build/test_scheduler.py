@@ -31,6 +31,41 @@ def test_events_tell_the_course_of_a_build(project: Project) -> None:
     ]
 
 
+def test_actions_that_ask_for_the_same_run_once(project: Project) -> None:
+    """The name is no part of the key: two targets that want the same thing share it."""
+    project.write("a.txt", "one")
+    same = {"parameters": {"label": "same"}, "inputs": {"x": "a.txt"}}
+    result = project.build([action(f"m@t{index}", **same) for index in range(4)], jobs=3)
+    assert sorted(result.states.values()) == ["cached", "cached", "cached", "run"]
+    assert len({files["text"] for files in result.outputs.values()}) == 1
+    assert project.ran() == ["same"]
+
+
+def test_a_crash_is_not_shared(project: Project) -> None:
+    same = {"stage": "give_up", "parameters": {"label": "same", "how": "exit"}}
+    result = project.build([action(f"m@t{index}", **same) for index in range(3)], jobs=2, keep_going=True)
+    assert result.counts["failed"] == 3
+
+
+def test_a_failure_that_stops_the_build_frees_who_waited_for_the_same(project: Project) -> None:
+    project.write("bad.txt", "BAD")
+    same = {"parameters": {"label": "same"}}
+    actions = [
+        action("bad", "fail_if_bad", inputs={"x": "bad.txt"}),
+        action("x", **same),
+        action("y", **same),
+    ]
+    assert state_of(project.build(actions, jobs=1)) == {"bad": "failed", "x": "skipped", "y": "skipped"}
+
+
+def test_an_action_with_a_discovery_starts_once(project: Project) -> None:
+    project.write("list.txt", "")
+    events: list[Event] = []
+    discovering = action("a", inputs={"x": "list.txt"}, discover="stages_for_tests:named_files")
+    project.build([discovering], observer=events.append)
+    assert [one.kind for one in events] == ["started", "finished"]
+
+
 def failing(project: Project) -> list:
     project.write("bad.txt", "BAD")
     return [
