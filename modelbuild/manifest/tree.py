@@ -93,9 +93,9 @@ def find(node: Node, path: Sequence[str | int]) -> Node | None:
 
 
 def place(node: Node, path: Sequence[str | int], of_key: bool = False) -> Position:
-    """Where the value at `path` stands. Of a mapping, of nothing, and where `of_key` asks for it, that is where
-    its key stands. What is not written stands where the nearest thing around it does; a value in its short form
-    (`faces` for `{set: faces}`) where the short form does."""
+    """Where the value at `path` stands. Of a mapping, of nothing, and where `of_key` asks for it, that is
+    where its key stands. What is not written stands where the nearest thing around it does; a value in its
+    short form (`faces` for `{set: faces}`) where the short form does."""
     found = list(steps(node, path))
     if not found:
         return node.at

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from modelbuild.errors import ModelbuildError
 
 Place = Callable[[str, str], str]

@@ -1,0 +1,76 @@
+"""Model files."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+
+TEXT = "modelbuild: 1\nmodels:\n  net:\n    source: {}\n"
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+
+
+def test_what_is_there_is_fine(project: Any) -> None:
+    assert project.load(TEXT.replace("{}", "./net.onnx")).spec.models["net"].source_path == "./net.onnx"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("gone.onnx", "the model gone.onnx does not exist"),
+        ("../outside/gone.onnx", "the model ../outside/gone.onnx does not exist"),
+        ("folder.onnx", "the model folder.onnx is a folder"),
+        ("pointer.onnx", "the model pointer.onnx is a Git LFS pointer, not the file itself"),
+        ("vendor.bie", "the builtin toolchain cannot read `.bie` files"),
+        ("vendor.sima", "the builtin toolchain cannot read `.sima` files"),
+        ("model.tflite", "reading `.tflite` models is not built yet"),
+        ("model.h5", "reading `.h5` models is not built yet"),
+        ("model.pt", "models in .pt cannot be imported"),
+        ("model", "models in files without a suffix cannot be imported"),
+        ("https://host/model.onnx", "sources on the network are not built yet"),
+        ("https://host/model.onnx", "a source on the network needs its `sha256`"),
+        (
+            "x" * 5000 + ".onnx",
+            "the model " + "x" * 5000 + ".onnx cannot be read: [Errno 36] File name too long: ",
+        ),
+    ],
+)
+def test_what_is_wrong(project: Any, source: str, what: str) -> None:
+    (project.root / "folder.onnx").mkdir()
+    project.write("pointer.onnx", LFS)
+    for name in ("vendor.bie", "vendor.sima", "model.tflite", "model.h5", "model.pt", "model"):
+        project.write(name, "content")
+    errors = project.errors(TEXT.replace("{}", source))
+    assert any(where == "models.yaml:4:13" and found.startswith(what) for where, found in errors)
+
+
+def test_the_nearest_file_is_told(project: Any) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(TEXT.replace("{}", "nett.onnx"))
+    assert caught.value.problems[0].advice == "did you mean `net.onnx`?"
+
+
+def test_a_path_relative_to_the_included_file_is_recognised(project: Any) -> None:
+    project.write("sub/deep.onnx", "x")
+    project.write("sub/m.yaml", "models: {net: {source: deep.onnx}}\n")
+    with pytest.raises(ModelbuildError) as caught:
+        project.load("modelbuild: 1\ninclude: sub/m.yaml\n")
+    assert caught.value.problems[0].advice == "paths are relative to models.yaml: write sub/deep.onnx"
+
+
+def test_the_digest_is_compared(project: Any) -> None:
+    digest = hashlib.sha256(b"not read by the manifest").hexdigest()
+    text = TEXT.replace("{}", f"{{path: net.onnx, sha256: {digest.upper()}}}")
+    assert project.load(text).spec.models["net"].source_digest == digest
+    wrong = text.replace(digest.upper(), "0" * 64)
+    assert project.errors(wrong) == [("models.yaml:4:38", "the model is another file than its `sha256` says")]
+
+
+def test_separate_weights(project: Any) -> None:
+    text = TEXT.replace("{}", "net.onnx\n    weights: net.bin")
+    assert project.errors(text) == [
+        ("models.yaml:5:14", "`weights`: this model keeps its weights in the source file")
+    ]
