@@ -159,6 +159,7 @@ class ConvolutionTiling:
 
 
 RECORD_BYTES = 9  # bias, multiplier and shift of one channel
+STEP_CYCLES = 256  # what a further step must save to be worth its instructions
 
 
 def plan_convolution(shape: ConvolutionShape, capacity: int, rates: Rates) -> ConvolutionTiling:
@@ -235,4 +236,4 @@ def _evaluate(
     )
     longest, total = max(times), sum(times)
     time = longest + math.ceil((total - longest) / tiles) if double else total
-    return tiling, (time, read + write + weight, tiles)
+    return tiling, (time + STEP_CYCLES * tiles, read + write + weight, tiles)
