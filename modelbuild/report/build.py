@@ -25,7 +25,13 @@ from modelbuild.report.verdict import judge
 from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
 
 FAILURE = ".failure"
-# role of a stage's JSON file -> what its section is called
+# role -> what the stage is called. Of the first group only failures are shown: what they leave is not read.
+MODEL_STEPS = {
+    "source": "Reading the source",
+    "edit": "Editing",
+    "observe": "Calibration",
+    "apply": "Making the fixed-point model",
+}
 MODEL_ROLES = {
     "import": "Import",
     "lower": "Optimisation for the chip",
@@ -43,9 +49,9 @@ _MEASURED = ("check", "evaluate", "fixed", "hardware")  # what verdict.judge rea
 @dataclass(frozen=True)
 class ModelInputs:
     """A model of the package. `files` holds, by role of `MODEL_ROLES`, the JSON file that the stage left, or
-    under `<role>.failure` the builder's account of why it left none. A role in neither form does not apply,
-    as import for a source that is a fixed-point model already. `accept` and `preprocess` (input name ->
-    declaration) are the manifest's effective settings."""
+    under `<role>.failure` (of `MODEL_STEPS` too) the builder's account of why it left none. A role in neither
+    form does not apply, as import for a source that is a fixed-point model already. `accept` and `preprocess`
+    (input name -> declaration) are the manifest's effective settings."""
 
     name: str
     files: Mapping[str, Path]
@@ -58,13 +64,13 @@ class ModelInputs:
 def collect(
     package: Mapping[str, Any], models: Sequence[ModelInputs], files: Mapping[str, Path] | None = None
 ) -> Report:
-    """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`, `vendor`,
-    `description`, `format`, `toolchain`, and `macs_per_cycle` of the chip for utilisation. `files`:
+    """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`,
+    `vendor`, `description`, `format`, `toolchain`, and the chip's `macs_per_cycle` for utilisation. `files`:
     `package` -> package.json, or `package.failure`. Bounds are judged here from the measurements, as the gate
     does, so that the report needs no gate. Raises only where a file is not what its stage writes."""
-    found, failures = _read(files or {}, PACKAGE_ROLES, "")
+    found, failures = _read(files or {}, PACKAGE_ROLES, {}, "")
     packed = found.get("package") or {}
-    read = [_read(model.files, MODEL_ROLES, model.name) for model in models]
+    read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
     checks = [
         Check(**check.to_json())
         for model, (data, _) in zip(models, read, strict=True)
@@ -85,9 +91,9 @@ def collect(
 
 
 def _read(
-    files: Mapping[str, Path], roles: Mapping[str, str], model: str
+    files: Mapping[str, Path], roles: Mapping[str, str], steps: Mapping[str, str], model: str
 ) -> tuple[dict[str, Any], tuple[Failure, ...]]:
-    """What each role's file holds, and the failures of those that are missing, in the roles' order."""
+    """What each role's file holds, and the failures: those that have a cause of their own first."""
     found = {role: json.loads(files[role].read_bytes()) for role in roles if role in files}
     failures = [
         Failure(
@@ -98,10 +104,10 @@ def _read(
                 **json.loads(files[role + FAILURE].read_bytes()),
             }
         )
-        for role, title in roles.items()
-        if role not in found and role + FAILURE in files
+        for role, title in (*steps.items(), *roles.items())
+        if role not in files and role + FAILURE in files
     ]
-    return found, tuple(failures)
+    return found, tuple(sorted(failures, key=lambda failure: failure.state == "skipped"))
 
 
 def _model(

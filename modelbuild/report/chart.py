@@ -65,7 +65,7 @@ def columns(given: Sequence[Column], across: str, up: str, top: float | None = N
         return None
     step = _step((top or max(0.0, *values)) - min(0.0, *values))
     low = _floor(min(0.0, *values), step)
-    high = top if top is not None else max(-_floor(-max(values), step), low + step)
+    high = top if top is not None else max(0.0, -_floor(-max(values), step), low + step)
     bottom = HEIGHT - BOTTOM
     scale = (bottom - TOP) / (high - low)
     slot = min((WIDTH - LEFT - RIGHT) / len(given), _WIDEST_SLOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ BOUNDS = {
     "weights": "weights from DRAM",
     "overhead": "fixed cost of a layer",
 }
+_FILTERS: tuple[Callable[..., str], ...] = (
+    text.bound,
+    text.decibel,
+    text.integer,
+    text.large,
+    text.number,
+    text.percent,
+    text.setting,
+    text.size,
+)
 WORST = 5  # layers named under the SNR chart
 
 
@@ -40,7 +51,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for filter_ in (text.number, text.integer, text.size, text.large, text.percent, text.decibel, text.bound):
+    for filter_ in _FILTERS:
         environment.filters[filter_.__name__] = filter_
     for function in (time_chart, utilisation_chart, snr_chart, worst_layers, used_bounds, worst_snr):
         environment.globals[function.__name__] = function
@@ -73,13 +84,13 @@ def utilisation_chart(layers: tuple[Layer, ...]) -> chart.Chart | None:
 
 
 def snr_chart(model: Model) -> chart.Chart | None:
-    """SNR of each operator of the fixed-point model; the worst ones stand out."""
+    """SNR of each operator of the fixed-point model; the worst ones stand out. Exact ones have no bar."""
     if model.fidelity is None:
         return None
     worst = {layer.name for layer in worst_layers(model)}
     columns = [
         chart.Column(
-            layer.snr_db,
+            None if layer.snr_db is None or layer.snr_db >= text.EXACT_DB else layer.snr_db,
             f"{layer.name}: {text.decibel(layer.snr_db)} dB",
             "worst" if layer.name in worst else "plain",
         )
@@ -89,11 +100,10 @@ def snr_chart(model: Model) -> chart.Chart | None:
 
 
 def worst_layers(model: Model) -> list[Any]:
-    """The operators of the lowest SNR, lowest first; ties in the model's order."""
-    measured = [
-        layer for layer in (model.fidelity.layers if model.fidelity else ()) if layer.snr_db is not None
-    ]
-    return sorted(measured, key=lambda layer: layer.snr_db or 0.0)[:WORST]
+    """The inexact operators of the lowest SNR, lowest first; ties in the model's order."""
+    layers = model.fidelity.layers if model.fidelity else ()
+    inexact = [layer for layer in layers if layer.snr_db is not None and layer.snr_db < text.EXACT_DB]
+    return sorted(inexact, key=lambda layer: layer.snr_db or 0.0)[:WORST]
 
 
 def worst_snr(model: Model) -> float | None:

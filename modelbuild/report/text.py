@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 NOTHING = "–"
+EXACT_DB = 200.0  # what verification reports where two tensors agree in every number
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -51,8 +52,17 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def decibel(value: float | None) -> str:
-    """34.82 -> 34.8."""
-    return NOTHING if value is None else f"{value:.1f}"
+    """34.82 -> 34.8; `exact` where no error was measured."""
+    if value is None:
+        return NOTHING
+    return "exact" if value >= EXACT_DB else f"{value:.1f}"
+
+
+def setting(value: object) -> str:
+    """A value of a declaration as one writes it: 114.0 -> 114, lists with commas."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting, value))
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
 
 def bound(value: bool | float | None) -> str:
@@ -61,4 +71,5 @@ def bound(value: bool | float | None) -> str:
         return "not available"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return number(value, 4)
+    digits = number(value, 4)
+    return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits
