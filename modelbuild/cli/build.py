@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from modelbuild import api
 from modelbuild.build.result import Event
@@ -42,14 +43,22 @@ def run(options: argparse.Namespace) -> int:
         retry=options.retry,
         observer=observer(),
     )
-    for action, error in report.failures:
-        console.say(f"{console.paint('failed:', 'red')} {action}")
-        console.report(error)
-        log = project.builder.log(action)
-        if log.is_file() and log.stat().st_size:
-            console.say(f"  log: {log}")
+    _tell_failures(report, project.builder.log)
     console.result(summary(report, options.dry_run), report.to_json())
     return report.exit_code
+
+
+def _tell_failures(report: BuildReport, log_of: Callable[[str], Path]) -> None:
+    """Each failure once, with the actions that met it; a stage's log where it says more than the message."""
+    actions: dict[str, list[str]] = {}
+    errors = {str(error): error for _, error in report.failures}
+    for action, error in report.failures:
+        actions.setdefault(str(error), []).append(action)
+    for text, names in actions.items():
+        console.say(f"{console.paint('failed:', 'red')} {', '.join(names)}")
+        console.report(errors[text])
+        if "internal error" in text:
+            console.say(f"  log: {log_of(names[0])}")
 
 
 def observer() -> Callable[[Event], None]:

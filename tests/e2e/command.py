@@ -1,0 +1,60 @@
+"""The real command in a real process, for end-to-end tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which is one JSON object with --json."""
+        return json.loads(self.out)
+
+
+def modelbuild(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = 300
+) -> Done:
+    """Run `modelbuild ARGUMENTS` in `folder`; never a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "modelbuild", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def ran(done: Done) -> int:
+    """How many actions a `build --json` ran."""
+    count: int = done.json["actions"]["run"]
+    return count
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Relative path -> bytes of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

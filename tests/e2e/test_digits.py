@@ -1,0 +1,186 @@
+"""The example, through the real command: packages, gates, reports, and what a change rebuilds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.e2e.command import files_below, modelbuild, ran
+from PIL import Image
+
+PACKAGES = {
+    "digits-kl720": "models_720.sim.nef",
+    "digits-kl520": "models_520.sim.nef",
+    "digits-modalix": "digits_mpk.sim.tar.gz",
+}
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    """Replace text in the manifest, which must hold it."""
+    path = folder / "models.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def ran_actions(done_err: str) -> set[str]:
+    """Names of the actions that progress lines say were run."""
+    return {line.split(" ran ", 1)[1] for line in done_err.splitlines() if " ran " in line and line[0] == "["}
+
+
+def test_packages_gates_and_reports(built_once: Path) -> None:
+    done = modelbuild(built_once, "build", "--json")
+    assert done.code == 0
+    data = done.json
+    assert data["ok"] is True and data["failures"] == []
+    assert {package["name"] for package in data["packages"]} == set(PACKAGES)
+    for package in data["packages"]:
+        assert package["gate"] == "passed" and package["silicon"] is False
+        names = {Path(file["path"]).name for file in package["files"]}
+        assert names == {PACKAGES[package["name"]], "digits.json", "digits.fixed.onnx", "digits.quant.txt"}
+        for file in package["files"]:
+            content = (built_once / file["path"]).read_bytes()
+            assert len(content) == file["size"]
+            assert hashlib.sha256(content).hexdigest() == file["sha256"]
+        assert (built_once / package["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_bounds_are_measured_on_unseen_digits(built_once: Path) -> None:
+    import json
+
+    for package in PACKAGES:
+        report = json.loads((built_once / "reports" / package / "report.json").read_bytes())
+        accuracy = report["models"][0]["fidelity"]["accuracy"]
+        assert accuracy["labelled"] >= 300
+        assert accuracy["float"]["top1"] >= 0.97
+        assert accuracy["drop"]["top1"] <= 0.01
+        outputs = report["models"][0]["fidelity"]["outputs"]
+        assert all(output["snr_db"] >= 25 for output in outputs)
+        assert report["models"][0]["hardware"]["equal"] is True
+        assert report["passed"] is True
+    calibration = {p.read_bytes() for p in (built_once / "data/calibration").iterdir()}
+    test = {p.read_bytes() for p in (built_once / "data/test").iterdir() if p.suffix == ".png"}
+    assert len(test) >= 300 and not calibration & test
+
+
+def test_a_second_build_does_nothing_and_says_so(built: Path) -> None:
+    done = modelbuild(built, "build")
+    assert done.code == 0 and "nothing to do" in done.out
+    assert ran_actions(done.err) == set()
+
+
+def test_touching_and_commenting_rebuild_nothing(built: Path) -> None:
+    for path in [built / "models.yaml", built / "models/digits.onnx", *(built / "data/calibration").iterdir()]:
+        os.utime(path)
+    edit(built, "modelbuild: 1", "# a comment\nmodelbuild: 1")
+    assert ran(modelbuild(built, "build", "--json")) == 0
+
+
+def test_one_calibration_image_rebuilds_only_what_depends_on_it(built: Path) -> None:
+    path = sorted((built / "data/calibration").iterdir())[0]
+    pixels = np.asarray(Image.open(path)).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(path)
+    why = modelbuild(built, "why", "digits@kl720:observe")
+    assert "sample/000000/" in why.out
+    done = modelbuild(built, "build")
+    assert done.code == 0
+    stages = {name.rsplit(":", 1)[1] for name in ran_actions(done.err)}
+    assert "observe" in stages
+    assert not stages & {"import_source", "normalise", "lower", "check", "evaluate"}
+
+
+def test_a_range_method_runs_no_float_inference(built: Path) -> None:
+    edit(built, "targets:\n  kl720: {", "targets:\n  kl720: {quantize: {range: {method: minmax}}, ")
+    why = modelbuild(built, "why", "digits@kl720:quantize")
+    assert "method" in why.out and "mse" in why.out and "minmax" in why.out
+    done = modelbuild(built, "build")
+    assert done.code in (0, 1), done.err  # min-max may or may not hold the bound; that is not the point
+    actions = ran_actions(done.err)
+    assert "digits@kl720:quantize" in actions
+    assert not any(name.endswith(":observe") for name in actions)
+    assert not any("kl520" in name or "modalix" in name for name in actions)
+
+
+def test_a_bound_measures_nothing_again(built: Path) -> None:
+    edit(built, "snr_db: 25", "snr_db: 24")
+    done = modelbuild(built, "build")
+    assert done.code == 0
+    assert {name.rsplit(":", 1)[1] for name in ran_actions(done.err)} == {"gate", "report"}
+    why = modelbuild(built, "why", "digits-kl720:gate")
+    assert "snr_db" in why.out and "25" in why.out and "24" in why.out
+
+
+def test_a_damaged_record_fails_the_gate_and_the_report_still_appears(built: Path) -> None:
+    record = (built / "dist/digits-kl720/digits.quant.txt").read_text(encoding="utf-8")
+    head, *lines = record.split("\n")
+    damaged = [head]
+    for line in lines:
+        if line.startswith("activation"):
+            line = scaled(line, 16.0)
+        damaged.append(line)
+    (built / "damaged.quant.txt").write_text("\n".join(damaged), encoding="utf-8")
+    edit(built, "targets:\n  kl720: {", "targets:\n  kl720: {quantize: {record: damaged.quant.txt}, ")
+    (built / "reports/digits-kl720/report.html").unlink()
+    done = modelbuild(built, "build", "digits-kl720", "--json")
+    assert done.code == 1
+    package = done.json["packages"][0]
+    assert package["gate"] == "failed" and package["files"] == []
+    assert any("snr_db" in failure["message"] for failure in done.json["failures"])
+    html = (built / "reports/digits-kl720/report.html").read_text(encoding="utf-8")
+    assert "snr_db" in html
+    assert not (built / "dist/digits-kl720").exists()
+    assert (built / "dist/.stale/digits-kl720/models_720.sim.nef").is_file()
+
+
+def scaled(line: str, factor: float) -> str:
+    """A record's line with its scale made wrong by `factor`: a power of two, so that every form has it."""
+    cells = line.split()
+    for index, cell in enumerate(cells):
+        try:
+            value = float(cell)
+        except ValueError:
+            continue
+        if not cell.lstrip("-").isdigit():
+            return line.replace(cell, repr(value * factor), 1)
+        del index
+    return line
+
+
+def test_selectors_until_dry_run_and_set(digits: Path) -> None:
+    dry = modelbuild(digits, "build", "digits@kl720", "--dry-run", "--json")
+    assert dry.code == 0 and dry.json["actions"]["run"] == 0 and dry.json["actions"]["would_run"] > 5
+    assert not (digits / ".modelbuild").exists()
+    some = modelbuild(digits, "build", "digits@kl720", "--until", "lower", "--json")
+    assert some.code == 0 and ran(some) == 3
+    assert modelbuild(digits, "build", "digits-kl72O").code == 2
+    wrong = modelbuild(digits, "build", "--until", "lowr")
+    assert wrong.code == 2 and "did you mean `lower`" in wrong.err
+    unknown = modelbuild(digits, "config", "digits@kl720", "--set", "quantize.range.methd=minmax")
+    assert unknown.code == 2 and "method" in unknown.err
+    config = modelbuild(digits, "config", "digits@kl720", "--set", "quantize.range.method=minmax", "--json")
+    assert config.json["settings"]["quantize"]["range"]["method"] == "minmax"
+    assert config.json["origins"]["accept.snr_db"].startswith("models.yaml:")
+
+
+def test_clean_keeps_the_sources(built: Path) -> None:
+    before = files_below(built / "data")
+    assert modelbuild(built, "clean").code == 0
+    assert not (built / ".modelbuild").exists() and not (built / "dist").exists()
+    assert files_below(built / "data") == before
+    elsewhere = built / "data"
+    assert modelbuild(elsewhere, "clean").code == 2
+
+
+@pytest.mark.parametrize("stage", ["status", "build"])
+def test_status_runs_nothing(built: Path, stage: str) -> None:
+    before = files_below(built / "dist")
+    status = modelbuild(built, "status", "--json")
+    assert status.code == 0 and status.json["ok"] is True
+    assert files_below(built / "dist") == before
+    if stage == "build":
+        modelbuild(built, "build", "--until", "lower")
+        assert files_below(built / "dist") == before
