@@ -1,0 +1,1 @@
+"""Build results -> a report: data for programs, a page for people."""

@@ -25,10 +25,9 @@ from modelbuild.report.verdict import judge
 from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
 
 FAILURE = ".failure"
-# role -> what the stage is called. Of the first group only failures are shown: what they leave is not read.
+# role -> what the stage is called. Of these only failures are shown: what they leave is not read.
 MODEL_STEPS = {
     "source": "Reading the source",
-    "edit": "Editing",
     "observe": "Calibration",
     "apply": "Making the fixed-point model",
 }

@@ -58,14 +58,14 @@ class Chart:
     bottom: float = HEIGHT - BOTTOM
 
 
-def columns(given: Sequence[Column], across: str, up: str, top: float | None = None) -> Chart | None:
-    """The chart of `given`, or None where there is no value to draw. `top` fixes the end of the y axis."""
+def columns(given: Sequence[Column], across: str, up: str) -> Chart | None:
+    """The chart of `given`, or None where there is no value to draw."""
     values = [column.value for column in given if column.value is not None]
     if not values:
         return None
-    step = _step((top or max(0.0, *values)) - min(0.0, *values))
+    step = _step(max(0.0, *values) - min(0.0, *values))
     low = _floor(min(0.0, *values), step)
-    high = top if top is not None else max(0.0, -_floor(-max(values), step), low + step)
+    high = max(0.0, -_floor(-max(values), step), low + step)
     bottom = HEIGHT - BOTTOM
     scale = (bottom - TOP) / (high - low)
     slot = min((WIDTH - LEFT - RIGHT) / len(given), _WIDEST_SLOT)

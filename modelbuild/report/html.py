@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def templates() -> tuple[Path, ...]:
     return tuple(sorted((folder("templates") / "report").glob("*.j2")))
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder("templates")),
@@ -80,7 +82,7 @@ def utilisation_chart(layers: tuple[Layer, ...]) -> chart.Chart | None:
         )
         for layer in layers
     ]
-    return chart.columns(columns, "layer", "MAC utilisation, %", top=100.0)
+    return chart.columns(columns, "layer", "MAC utilisation, %")
 
 
 def snr_chart(model: Model) -> chart.Chart | None:

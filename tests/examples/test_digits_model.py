@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import subprocess
@@ -78,6 +79,14 @@ def test_calibration_and_test_share_no_picture() -> None:
     assert not {path.name for path in test} & {path.name for path in calibration}
     assert not {path.read_bytes() for path in test} & {path.read_bytes() for path in calibration}
     assert set(read_labels(DIGITS / "data" / "calibration.txt", calibration)) == set(range(10))
+
+
+def test_training_and_builds_preprocess_alike(manifest: dict[str, object]) -> None:
+    tree = ast.parse((DIGITS / "train.py").read_text(encoding="utf-8"))
+    constants = {
+        ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)
+    }
+    assert ast.literal_eval(constants["PREPROCESS"]) == declared(manifest)
 
 
 def run_script(folder: Path, *arguments: str) -> None:

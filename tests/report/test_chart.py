@@ -10,8 +10,8 @@ from modelbuild.report import chart
 from modelbuild.report.chart import Column, columns
 
 
-def drawn(*values: float | None, top: float | None = None) -> chart.Chart:
-    made = columns([Column(value, str(value)) for value in values], "layer", "ms", top)
+def drawn(*values: float | None) -> chart.Chart:
+    made = columns([Column(value, str(value)) for value in values], "layer", "ms")
     assert made is not None
     return made
 
@@ -30,12 +30,6 @@ def test_negative_values_hang_from_the_axis() -> None:
     assert [row.text for row in made.rows] == ["-10", "0", "10", "20"]
     up, down = made.bars
     assert down.y == made.zero and up.height == pytest.approx(2 * down.height, abs=0.02)
-
-
-def test_the_top_may_be_fixed() -> None:
-    made = drawn(37.0, top=100.0)
-    assert [row.text for row in made.rows] == ["0", "20", "40", "60", "80", "100"]
-    assert made.bars[0].height == pytest.approx(0.37 * (made.bottom - chart.TOP), abs=0.02)
 
 
 def test_labels_of_small_values_have_enough_digits() -> None:
