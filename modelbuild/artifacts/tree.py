@@ -22,7 +22,7 @@ def _mapping(values: Mapping[str, Any], indent: str) -> Iterable[str]:
 
 
 def _entry(key: str, value: Any, indent: str) -> Iterable[str]:
-    label = key.replace("_", " ")
+    label = _printable(key.replace("_", " "))
     if isinstance(value, Mapping):
         line = _inline(value)
         if len(indent) + len(label) + len(line) < _MAX_LINE and not _nested(value):
@@ -43,7 +43,11 @@ def _item(value: Mapping[str, Any], indent: str) -> Iterable[str]:
     if not _nested(value):
         yield f"{indent}{_inline(value)}"
         return
-    heads = [f"{key} {value[key]}" for key in ("id", "name", "version") if value.get(key) not in (None, "")]
+    heads = [
+        f"{key} {_scalar(key, value[key])}"
+        for key in ("id", "name", "version")
+        if value.get(key) not in (None, "")
+    ]
     yield f"{indent}{', '.join(heads) or '-'}"
     rest = {key: item for key, item in value.items() if key not in ("id", "name", "version")}
     yield from _mapping(rest, indent + "  ")
@@ -61,7 +65,7 @@ def _inline(value: Mapping[str, Any]) -> str:
     return ", ".join(
         _scalar(key, item)
         if key in ("name", "what", "shape", "dtype", "layout")
-        else f"{key} {_scalar(key, item)}"
+        else f"{_printable(key)} {_scalar(key, item)}"
         for key, item in shown
     )
 
@@ -77,5 +81,9 @@ def _scalar(key: str, value: Any) -> str:
         return ", ".join(_scalar("", item) for item in value)
     if isinstance(value, float):
         return f"{value:.9g}"
-    # A container's text may hold control characters that would reach the terminal.
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value).strip())
+    return _printable(str(value).strip())
+
+
+def _printable(text: str) -> str:
+    """Text without control characters: what a container holds must not steer a terminal."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

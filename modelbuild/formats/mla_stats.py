@@ -12,7 +12,8 @@ from modelbuild.errors import ModelbuildError
 
 MAX_BYTES = 2 << 20
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+# Words without a slash may be YAML for something else ("on", "True", "1e3").
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*/[A-Za-z0-9_./-]+")
 _KEYS = ("name", "start_cycle", "end_cycle")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
 from modelbuild.formats.fw_info import Region
 from modelbuild.formats.nef_tensor import layout_name
@@ -61,8 +62,11 @@ def _model(model: nef.NefModel, found: nef.Nef) -> dict[str, Any]:
 
 
 def program(command: bytes) -> dict[str, Any]:
-    """What a program of modelbuild's own says of itself."""
-    face = interface(command)
+    """What a program of modelbuild's own says of itself; why it cannot, where it is damaged."""
+    try:
+        face = interface(command)
+    except ModelbuildError as error:
+        return {"unreadable": error.problems[0].what}
     return {
         "name": face.name,
         "arithmetic": face.arithmetic,

@@ -1,0 +1,186 @@
+"""`inspect`: the documented object for every kind, and the error for what cannot be read."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.kinds import Kind
+from modelbuild.artifacts.tree import render
+from modelbuild.errors import ModelbuildError
+from tests.artifacts.test_kinds import CONTENTS, model
+
+ALWAYS = {"format", "version", "size", "silicon", "checksums", "models"}
+
+
+def written(tmp_path: Path, data: bytes, name: str = "file") -> Path:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def stable(described: dict[str, Any]) -> dict[str, Any]:
+    """The object as JSON would carry it, with what is always there checked."""
+    assert set(described) >= ALWAYS
+    for item in described["checksums"]:
+        assert set(item) == {"what", "stored", "computed", "ok"}
+    for entry in described["models"]:
+        assert set(entry) >= {"id", "name", "version", "inputs", "outputs"}
+    loaded: dict[str, Any] = json.loads(json.dumps(described, allow_nan=False))
+    assert loaded == described
+    return loaded
+
+
+def test_the_vendor_nef(shared_data: Path) -> None:
+    path = shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef"
+    found = stable(inspect(path))
+    assert (found["format"], found["chip"], found["silicon"]) == ("nef", "kl520", True)
+    assert found["size"] == 1076584
+    assert all(item["ok"] for item in found["checksums"]) and len(found["checksums"]) == 6
+    assert [(m["id"], m["version"], m["weight_bytes"]) for m in found["models"]] == [
+        (32, "b08d", 696832),
+        (5, "6226", 338384),
+    ]
+    assert found["models"][1]["outputs"][1]["shape"] == [1, 10, 1, 1]
+    assert found["models"][0]["inputs"][0]["layout"] == "4W4C8B"
+    text = render(found)
+    assert "id 32, name model_032_ce4b16" in text
+    assert "file, stored 0x7b52761c, computed 0x7b52761c, ok yes" in text
+
+
+def test_our_own_packages_are_not_for_silicon(tmp_path: Path) -> None:
+    """These hold programs that are none, so the tree says so and still shows the container."""
+    found = stable(inspect(written(tmp_path, CONTENTS[Kind.NEF])))
+    assert (found["format"], found["chip"], found["silicon"]) == ("nef", "kl720", False)
+    assert found["toolchain_version"] == "modelbuild/9.9.9"
+    assert "malformed program" in found["models"][0]["program"]["unreadable"]
+    found = stable(inspect(written(tmp_path, CONTENTS[Kind.MPK])))
+    assert (found["format"], found["silicon"], found["source"]) == ("mpk", False, "digits.onnx")
+    assert [check["ok"] for check in found["checks"]] == [True] * 6
+    assert [layer["cycles"] for layer in found["models"][0]["layers"]] == [100, 7]
+    assert [plugin["processor"] for plugin in found["plugins"]] == ["EV74", "MLA", "A65", *["EV74"] * 3]
+    assert {member["name"]: member["size"] for member in found["members"]}["digits_host.sim.bin"] == 9
+    assert "code.r0.c0, size 200, stored yes" in render(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "parameters"),
+    [("squeezenet1.1", 349151936, 1235496), ("mobilenetv2", 300774272, 3487818), ("mnist-8", 786560, 5998)],
+)
+def test_real_onnx_models(name: str, macs: int, parameters: int, shared_data: Path) -> None:
+    found = stable(inspect(shared_data / f"models/onnx/{name}.onnx"))
+    assert (found["format"], found["silicon"]) == ("onnx", None)
+    assert (found["models"][0]["macs"], found["models"][0]["parameters"]) == (macs, parameters)
+
+
+def test_a_dynamic_model_shows_its_symbols(shared_data: Path) -> None:
+    found = stable(inspect(shared_data / "models/onnx/yunet_n_dynamic.onnx"))
+    assert found["models"][0]["inputs"] == [
+        {"name": "input", "shape": ["batch", 3, "height", "width"], "dtype": "float32"}
+    ]
+    assert found["models"][0]["macs"] is None
+    assert found["models"][0]["operators"]["Conv"] == 59
+    assert found["opset"] == {"ai.onnx": 11}
+
+
+def test_a_fixed_model_shows_its_arithmetic(tmp_path: Path) -> None:
+    data = model(
+        **{"modelbuild.arithmetic": "multiplier_shift@1", "modelbuild.chip": "kl720", "labels": "[]"}
+    )
+    found = stable(inspect(written(tmp_path, data)))
+    assert (found["format"], found["arithmetic"], found["chip"]) == (
+        "fixed_onnx",
+        "multiplier_shift@1",
+        "kl720",
+    )
+    assert found["metadata"] == {"labels": "[]"}
+
+
+@pytest.mark.parametrize(
+    "name", ["v3_face_detect", "v4_mobilenet_025", "v5_small_k210", "v7_face_detection_320"]
+)
+def test_kmodels(name: str, shared_data: Path) -> None:
+    found = stable(inspect(shared_data / f"artifacts/kmodel/{name}.kmodel"))
+    assert found["format"] == "kmodel"
+    assert found["version"][0] == name[1]
+
+
+def test_tflite_models(shared_data: Path) -> None:
+    for path in sorted((shared_data / "models/tflite").glob("*.tflite")):
+        found = stable(inspect(path))
+        assert found["models"][0]["inputs"] and found["models"][0]["nodes"] > 5
+    found = inspect(shared_data / "models/tflite/mlperf_resnet8_int8.tflite")
+    assert found["models"][0]["outputs"] == [{"name": "Identity_int8", "shape": [1, 10], "dtype": "int8"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Kind.EMPTY, "is empty"),
+        (Kind.LFS_POINTER, "Git LFS pointer"),
+        (Kind.UNKNOWN, "no kind of file"),
+        (Kind.TAR_GZ, "no SiMa package"),
+        (Kind.GZIP, "no complete tar"),
+        (Kind.HDF5, "HDF5"),
+    ],
+)
+def test_what_cannot_be_read_is_named(kind: Kind, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, CONTENTS[kind])
+    with pytest.raises(ModelbuildError, match=message) as caught:
+        inspect(path)
+    problem = caught.value.problems[0]
+    assert (caught.value.exit_code, problem.where) == (2, str(path))
+    assert problem.advice
+
+
+def test_a_truncated_model_is_named_as_such(tmp_path: Path) -> None:
+    path = written(tmp_path, CONTENTS[Kind.ONNX][:-20], "half.onnx")
+    with pytest.raises(ModelbuildError, match=r"half.onnx is no complete ONNX model") as caught:
+        inspect(path)
+    assert caught.value.problems[0].where == str(path)
+
+
+def test_damage_is_located_in_the_file(shared_data: Path, tmp_path: Path) -> None:
+    data = (shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef").read_bytes()
+    path = written(tmp_path, data[: len(data) // 2], "half.nef")
+    with pytest.raises(ModelbuildError) as caught:
+        inspect(path)
+    assert str(path) in caught.value.problems[0].where
+
+
+def test_altered_files_give_an_object_or_our_error(tmp_path: Path, shared_data: Path) -> None:
+    dice = random.Random(7)
+    sources = [CONTENTS[kind] for kind in (Kind.ONNX, Kind.FIXED_ONNX, Kind.MPK, Kind.NEF, Kind.ELF)]
+    sources.append((shared_data / "artifacts/kmodel/v5_small_k210.kmodel").read_bytes())
+    sources.append((shared_data / "models/tflite/mlperf_resnet8_int8.tflite").read_bytes()[:20_000])
+    for number in range(400):
+        data = bytearray(sources[number % len(sources)])
+        for _ in range(dice.randint(1, 5)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        path = written(tmp_path, bytes(data[: dice.choice([len(data), dice.randrange(len(data))])]))
+        try:
+            described = inspect(path)
+        except ModelbuildError as error:
+            assert error.exit_code == 2
+        else:
+            json.dumps(described)
+            assert render(described)
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    text = render(
+        {"format": "nef", "models": [{"id": 1, "name": "evil\x1b[2J\nname", "inputs": [{"name": "\x07"}]}]}
+    )
+    assert "\x1b" not in text and "\x07" not in text
+    assert "evil\\x1b[2J\\x0aname" in text
+
+
+def test_the_tree_leaves_out_what_is_not_there() -> None:
+    assert render({"format": "elf", "version": None, "checksums": [], "silicon": False, "size": 3}) == (
+        "format: elf\nsilicon: no\nsize: 3\n"
+    )

@@ -1,0 +1,59 @@
+"""The program member of an MPK: sections in, sections out."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats import elf
+
+SECTIONS = st.lists(
+    st.tuples(st.from_regex(r"[a-z.0-9_/]{1,20}", fullmatch=True), st.none() | st.binary(max_size=50)),
+    max_size=6,
+)
+
+
+@given(SECTIONS)
+def test_what_is_written_is_read(sections: list[tuple[str, bytes | None]]) -> None:
+    data = elf.write([elf.NewSection(name, content, 77) for name, content in sections])
+    found = elf.read(data)
+    assert [section.name for section in found.sections] == [name for name, _ in sections] + [".shstrtab"]
+    for section, (_, content) in zip(found.sections, sections, strict=False):
+        assert section.size == (77 if content is None else len(content))
+        assert found.content(section) == (content or b"")
+        assert (section.kind == elf.NOBITS) == (content is None)
+
+
+def test_the_header_is_that_of_a_64_bit_little_endian_elf() -> None:
+    data = elf.write([elf.NewSection("code.r0.c0", b"abc")])
+    assert data[:7] == b"\x7fELF\x02\x01\x01"
+    table, row_size, count = struct.unpack_from("<Q10xHH", data, 40)[0], *struct.unpack_from("<HH", data, 58)
+    assert (row_size, count) == (64, 3)
+    assert table + row_size * count == len(data)
+    found = elf.read(data).find("code.r0.c0")
+    assert found is not None and found.offset % 16 == 0
+
+
+def test_sections_outside_the_file_are_refused() -> None:
+    data = bytearray(elf.write([elf.NewSection("code.r0.c0", b"abc")]))
+    table = struct.unpack_from("<Q", data, 40)[0]
+    struct.pack_into("<Q", data, table + 64 + 32, 1 << 40)
+    with pytest.raises(ModelbuildError, match="lies outside"):
+        elf.read(bytes(data))
+
+
+@pytest.mark.parametrize("size", [0, 4, 63, 100])
+def test_truncated_files_are_refused(size: int) -> None:
+    with pytest.raises(ModelbuildError, match="ELF is damaged"):
+        elf.read(elf.write([elf.NewSection("code.r0.c0", b"abc")])[:size])
+
+
+def test_other_classes_of_elf_are_named() -> None:
+    data = bytearray(elf.write([]))
+    data[4] = 1
+    with pytest.raises(ModelbuildError, match="64-bit little-endian"):
+        elf.read(bytes(data))

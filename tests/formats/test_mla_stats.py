@@ -1,0 +1,69 @@
+"""Layers and cycles: abutting, inclusive, and read strictly."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats import mla_stats
+
+LAYERS = st.lists(st.tuples(st.text(max_size=20), st.integers(0, 1 << 40)), max_size=6)
+
+
+def test_spans_abut_and_leave_out_what_takes_no_time() -> None:
+    found = mla_stats.spans([("MLA_0/a", 100), ("MLA_0/view", 0), ("MLA_0/b", 7)])
+    assert [(span.name, span.start_cycle, span.end_cycle) for span in found] == [
+        ("MLA_0/a", 0, 99),
+        ("MLA_0/b", 100, 106),
+    ]
+    assert sum(span.cycles for span in found) == 107
+
+
+@given(LAYERS)
+def test_what_is_written_is_read(layers: list[tuple[str, int]]) -> None:
+    found = mla_stats.spans(layers)
+    data = mla_stats.dump(found)
+    assert mla_stats.load(data, "stats") == found
+    assert data.isascii()
+    loaded = yaml.safe_load(data)
+    assert [loaded[i]["name"] for i in range(len(found))] == [span.name for span in found]
+
+
+def test_the_form_is_the_vendors() -> None:
+    data = mla_stats.dump(mla_stats.spans([("MLA_0/conv2d_add_relu_3", 3)]))
+    assert data == b"0:\n  name: MLA_0/conv2d_add_relu_3\n  start_cycle: 0\n  end_cycle: 2\n"
+
+
+def test_flow_style_and_further_keys_are_read_too() -> None:
+    data = b'{7: {start_cycle: 5, end_cycle: 9, name: "x", note: y}}'
+    assert mla_stats.load(data, "stats") == (mla_stats.Span("x", 5, 9),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "0: 1",
+        "0: {name: a, start_cycle: 0}",
+        "0: {name: a, start_cycle: x, end_cycle: 1}",
+        "0: {name: [a], start_cycle: 0, end_cycle: 1}",
+        "a: {name: a, start_cycle: 0, end_cycle: 1}",
+        "&a 0: {name: a, start_cycle: *a, end_cycle: 1}",
+        "0: {name: a",
+        "!!python/object:os.system 0: {}",
+        "[" * 100_000,
+        "\x00",
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ModelbuildError, match="stats is not a table"):
+        mla_stats.load(text.encode(), "stats")
+
+
+def test_a_huge_document_is_refused() -> None:
+    with pytest.raises(ModelbuildError, match="more than"):
+        mla_stats.load(b" " * (3 << 20), "stats")
