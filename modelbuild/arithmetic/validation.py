@@ -15,7 +15,7 @@ from modelbuild.arithmetic.operators import OPERATORS, OperatorKind
 from modelbuild.errors import EXIT_USER, ModelbuildError
 
 ARITHMETIC = "multiplier_shift@1"
-MOST_CELLS = 1 << 31
+MOST_CELLS = 1 << 28  # a quarter of a gigabyte of bytes: far above any feature map of an edge model
 _SHIFTS = ("shift", "shifts", "negative_shift")
 _MULTIPLIERS = (
     "multiplier",
@@ -41,7 +41,7 @@ def validate(model: FixedModel, exit_code: int = EXIT_USER) -> None:
             _check_operator(model, operator, known)
         where = f"model {model.name!r}"
         for name in model.outputs:
-            need(name in known, f"nothing makes the output {name!r}")
+            need(name in known and name not in model.constants, f"nothing makes the output {name!r}")
         need(len(model.outputs) > 0, "there is no output")
     except Misfit as misfit:
         raise ModelbuildError(str(misfit), where=where, exit_code=exit_code) from None

@@ -52,7 +52,7 @@ def encode(
     """Header lines, the table in columns of fixed width so that a change moves nothing else, corrections."""
     lines = [f"# {TITLE} {VERSION}"]
     lines += [f"{key}: {header[key] if key != 'model' else _quoted(header[key])}" for key in HEADER]
-    lines += ["", "# " + _columns(COLUMNS)[2:]]
+    lines += ["", _columns((f"# {COLUMNS[0]}", *COLUMNS[1:]))]
     lines += [_columns([_cell(index, value) for index, value in enumerate(row)]) for row in rows]
     for kind in sorted(corrections):
         for name, values in corrections[kind].items():
