@@ -166,6 +166,8 @@ def _nodes(data: bytes, place: int, end: int, platform: str) -> list[tuple[int, 
         count = _WORDS[platform].get(kind)
         if count is None:
             raise damaged(f"a node has the unknown kind {kind}", NAME, place)
+        if place + 4 * count > end and not any(data[place:end]):
+            break  # padding
         found.append((kind, _words(data, place, count)))
         place += 4 * count
     return found

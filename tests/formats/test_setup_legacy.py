@@ -70,6 +70,11 @@ def test_a_plausible_third_word_ends_the_nodes() -> None:
     assert len(setup_legacy.decode(bytes(data), "520").outputs) == 1
 
 
+def test_padding_after_the_nodes_is_no_node() -> None:
+    data = setup_legacy.encode("720", RECORD, [INPUT], [OUTPUT]) + bytes(4)
+    assert setup_legacy.decode(data, "720").nodes["in"] == 1
+
+
 def test_shapes_beyond_reason_are_refused() -> None:
     data = setup_legacy.encode("520", RECORD, [INPUT], []) + node(2, 12, 1, 8, 0, 0, 0, 1 << 30, 1, 1)
     with pytest.raises(ModelbuildError, match="impossible shape"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import tracemalloc
 import zlib
 
 import pytest
@@ -109,8 +110,12 @@ def test_too_many_entries_are_refused() -> None:
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = archive(entry("zeros", size=80 << 20))
     assert len(bomb) < 1 << 20
+    tracemalloc.start()
     with pytest.raises(ModelbuildError, match="unpacks to more than"):
         tar.read(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_zeros_after_the_end_are_bounded_too() -> None:
