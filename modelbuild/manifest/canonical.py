@@ -12,8 +12,7 @@ from modelbuild.manifest.problems import nearest
 
 DEFAULT_PERCENTILE = 99.99
 BUILT_IN = "built in"
-# What the builtin toolchain does of what chips have.
-BUILTIN_FORMATS = {"activations": ("int8", "uint8"), "weights": ("int8",)}
+MIXED = "mixed"  # bits chosen a layer at a time, where a chip has several number formats
 
 
 def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[Problem]]:
@@ -21,12 +20,12 @@ def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[
     problems: list[Problem] = []
     return {
         "accept": _accept(_mapping(merged, "accept")),
-        "calibration": _choice(merged["calibration"]),
+        "calibration": _choice("calibration", merged["calibration"], problems),
         "compile": _compile(_mapping(merged, "compile"), toolchain, problems),
         "edit": _edit(merged["edit"]),
-        "evaluation": _choice(merged["evaluation"]),
+        "evaluation": _choice("evaluation", merged["evaluation"], problems),
         "optimize": _optimize(_mapping(merged, "optimize"), recipe, problems),
-        "quantize": _quantize(_mapping(merged, "quantize"), recipe, toolchain, problems),
+        "quantize": _quantize(_mapping(merged, "quantize"), recipe, problems),
         "toolchain_options": _toolchain_options(_mapping(merged, "toolchain_options"), toolchain, problems),
         "verify": dict(_mapping(merged, "verify")),
     }, problems
@@ -59,20 +58,24 @@ def _value(item: Tree | Leaf) -> Any:
     return item.value if isinstance(item, Leaf) else item
 
 
-def _choice(choice: Tree | Leaf) -> Tree | Leaf:
-    """`faces` is {set: faces, count: None}; nothing stays nothing."""
+def _choice(key: str, choice: Tree | Leaf, problems: list[Problem]) -> Tree | Leaf:
+    """{set, count}, or nothing; a count of None means every sample."""
     if isinstance(choice, Leaf):
-        if choice.value is None:
-            return choice
-        return {"count": Leaf(None, choice.origin), "set": choice}
-    name = choice.get("set")
-    origin = name.origin if isinstance(name, Leaf) else BUILT_IN
-    return {"count": choice.get("count", Leaf(None, origin)), "set": name or Leaf(None, origin)}
+        return choice
+    name, count = choice.get("set"), choice.get("count")
+    if isinstance(name, Leaf) and name.value is not None:
+        return {"count": count or Leaf(None, name.origin), "set": name}
+    origin = count.origin if isinstance(count, Leaf) else BUILT_IN
+    problems.append(Problem(f"`{key}` has a count and no set", origin, advice=f"add `set:` to `{key}`"))
+    return Leaf(None, origin)
 
 
-def _compile(compile_: Tree, toolchain: str, problems: list[Problem]) -> Tree:
-    batch = _leaf(compile_, "batch")
-    if toolchain == "builtin" and batch.value != 1:
+def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
+    """The builtin compiler runs one picture at a time, so that its options have no batch."""
+    if toolchain != "builtin":
+        return dict(options)
+    batch = _leaf(options, "batch")
+    if batch.value != 1:
         problems.append(
             Problem(
                 f"`batch: {batch.value}` is not built yet",
@@ -81,7 +84,7 @@ def _compile(compile_: Tree, toolchain: str, problems: list[Problem]) -> Tree:
                 "remove it, or write `batch: 1`",
             )
         )
-    return {"batch": batch}
+    return {key: leaf for key, leaf in sorted(options.items()) if key != "batch"}
 
 
 def _edit(edit: Tree | Leaf) -> Leaf:
@@ -118,13 +121,13 @@ def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     return {"only": Leaf(ordered, only.origin), "skip": Leaf(sorted(set(skip.value)), skip.origin)}
 
 
-def _quantize(quantize: Tree, recipe: Recipe, toolchain: str, problems: list[Problem]) -> Tree:
+def _quantize(quantize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     has = recipe.number_format
     chosen: Tree = {
         "activations": _format(
-            "activations", _leaf(quantize, "activations"), has.activations, recipe, toolchain, problems
+            "activations", _leaf(quantize, "activations"), has.activations, recipe, problems
         ),
-        "weights": _format("weights", _leaf(quantize, "weights"), has.weights, recipe, toolchain, problems),
+        "weights": _format("weights", _leaf(quantize, "weights"), has.weights, recipe, problems),
         "range": _range(_mapping(quantize, "range"), problems),
     }
     record = quantize.get("record")
@@ -133,11 +136,9 @@ def _quantize(quantize: Tree, recipe: Recipe, toolchain: str, problems: list[Pro
     return chosen
 
 
-def _format(
-    what: str, leaf: Leaf, has: Sequence[str], recipe: Recipe, toolchain: str, problems: list[Problem]
-) -> Leaf:
+def _format(what: str, leaf: Leaf, has: Sequence[str], recipe: Recipe, problems: list[Problem]) -> Leaf:
     """The first of the choices that the chip has."""
-    possible = [choice for choice in leaf.value if choice in has or (choice == "mixed" and len(has) > 1)]
+    possible = [choice for choice in leaf.value if choice in has or (choice == MIXED and len(has) > 1)]
     if not possible:
         asked = " or ".join(leaf.value)
         problems.append(
@@ -148,18 +149,11 @@ def _format(
                 f"write `{what}: {has[0]}`, or choose another chip",
             )
         )
-        return Leaf(has[0], leaf.origin)
-    built = BUILTIN_FORMATS[what]
-    if toolchain == "builtin" and possible[0] not in built:
+    elif possible[0] == MIXED:
         problems.append(
-            Problem(
-                f"{possible[0]} {what} are not built yet",
-                leaf.origin,
-                f"the builtin quantizer does {', '.join(built)}",
-                f"write `{what}: {built[0]}`",
-            )
+            Problem(f"mixed {what} are not built yet", leaf.origin, advice=f"choose one of {', '.join(has)}")
         )
-    return Leaf(possible[0], leaf.origin)
+    return Leaf(possible[0] if possible else has[0], leaf.origin)
 
 
 def _range(range_: Tree, problems: list[Problem]) -> Tree:

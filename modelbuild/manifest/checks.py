@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from modelbuild.manifest import tree
 from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.options import SampleChoice
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.settings import Settings
 
@@ -48,8 +49,9 @@ def _references(manifest: Manifest) -> Iterator[tuple[str, str, tree.Path]]:
     for path, block in blocks:
         for key in ("calibration", "evaluation"):
             choice = getattr(block, key)
-            if choice is not None:
-                yield "samples", choice if isinstance(choice, str) else choice.set, (*path, key, "set")
+            name = choice.set if isinstance(choice, SampleChoice) else choice
+            if name is not None:
+                yield "samples", name, (*path, key, "set")
     for package_name, package in spec.packages.items():
         base: tree.Path = ("packages", package_name)
         if package.target is not None:

@@ -119,9 +119,12 @@ class Compile(Strict):
     """What the compiler is told."""
 
     planned: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("tiling", "fuse", "compress", "memory"), "remove it: `compile` takes `batch`"
+        ("tiling", "fuse", "compress"), "remove it: `compile` takes `batch` and `sram_bytes`"
     )
     batch: Annotated[Integer, Field(ge=1, le=1024)] | None = Field(None, description="pictures a run")
+    sram_bytes: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="on-chip memory that programs may use, in place of the chip's own"
+    )
 
 
 Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
@@ -172,7 +175,7 @@ class Accept(Strict):
 class SampleChoice(Strict):
     """A sample set, or evenly spaced samples of it."""
 
-    set: NameText = Field(description="name of a sample set")
+    set: NameText | None = Field(None, description="name of a sample set")
     count: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="how many samples, evenly spaced over the sorted set; all of them if left out"
     )
@@ -210,8 +213,12 @@ SETTINGS = tuple(Settings.model_fields)
 
 def written(settings: Settings) -> dict[str, Any]:
     """The settings as written, in JSON types. What was not written is absent, and so is a key with nothing
-    after it, save where nothing has a meaning: a bound, `calibration` or `evaluation` that is taken away."""
+    after it, save where nothing has a meaning: a bound, `calibration` or `evaluation` that is taken away.
+    `faces` is written out as {set: faces, count: None}: as a scalar it replaces all that it stands for."""
     dumped: dict[str, Any] = settings.model_dump(mode="json", include=set(SETTINGS), exclude_unset=True)
+    for key in _CHOICES:
+        if isinstance(dumped.get(key), str):
+            dumped[key] = {"count": None, "set": dumped[key]}
     kept = {key: value if key in _NULLABLE else _without_nulls(value) for key, value in dumped.items()}
     return {key: value for key, value in kept.items() if value is not None or key in _CHOICES}
 

@@ -34,9 +34,9 @@ class Settings:
     `recipe kl720`, `--set ...` or `built in`. `problems` is empty in what `effective` returns.
 
     `values` has the keys edit, optimize {skip, only}, quantize {activations, weights,
-    range {method[, percentile]}[, record]}, compile {batch}, accept {bound: number or {output: number}},
-    toolchain_options, calibration and evaluation ({set, count} or None; count None is all) and
-    verify {hardware}."""
+    range {method[, percentile]}[, record]}, compile {[sram_bytes]}, accept {bound: number or
+    {output: number}}, toolchain_options, calibration and evaluation ({set, count} or None; count None is
+    all) and verify {hardware}."""
 
     model: str
     target: str

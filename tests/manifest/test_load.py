@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.manifest import schema
 from modelbuild.manifest.load import load
 from modelbuild.manifest.manifest import Manifest
 
@@ -97,59 +98,13 @@ def loaded_or_refused(text: str) -> None:
             assert isinstance(manifest, Manifest)
 
 
-KEYS = [
-    "modelbuild",
-    "project",
-    "samples",
-    "models",
-    "targets",
-    "packages",
-    "defaults",
-    "include",
-    "files",
-    "inputs",
-    "labels",
-    "source",
-    "path",
-    "url",
-    "sha256",
-    "preprocess",
-    "shape",
-    "layout",
-    "edit",
-    "cut",
-    "rename",
-    "optimize",
-    "skip",
-    "only",
-    "quantize",
-    "range",
-    "method",
-    "percentile",
-    "record",
-    "compile",
-    "batch",
-    "accept",
-    "snr_db",
-    "top1_drop",
-    "calibration",
-    "evaluation",
-    "set",
-    "count",
-    "verify",
-    "hardware",
-    "target",
-    "chip",
-    "toolchain",
-    "id",
-    "version",
-    "format",
-    "a",
-    "b",
-    "net",
+KEYS = sorted(
+    {key for definition in schema.schema()["$defs"].values() for key in definition.get("properties", {})}
+)
+SCALARS = [
+    *("1", "0", "-1", "99", "1e3", "'1'", "~", "true", "a", "b", "net", "net.onnx", "*.onnx", "../x", "/"),
+    *("kl720", "kl520", "nef", "int8", "int16", "faces", "mse", "percentile", "folders", "env:X", '"\\0"'),
 ]
-SCALARS = """1 0 -1 a b net net.onnx kl720 kl520 nef int8 int16 *.onnx ../x ~ '1' true 1e3 faces mse percentile 99
-folders env:X '\\0' "\\0" /""".split()
 flow = st.recursive(
     st.sampled_from(SCALARS),
     lambda inner: (

@@ -43,7 +43,7 @@ def test_lists_and_short_forms(project: Any) -> None:
         ("a..b=3", "expected KEY=VALUE"),
         ("quantize.range.method=best", "`method`: expected one of mse, minmax, percentile, found `best`"),
         ("accept.snr_db=[", "not valid YAML: did not find expected node content"),
-        ("calibration.count=2", "the key `set` is missing in `calibration`"),
+        ("evaluation.count=2", "`evaluation` has a count and no set"),
         ("quantize.activations=int16", "int16 activations are not possible on kl520"),
         ("calibration={set: faces, count: 5}", "5 calibration samples asked for, the set `faces` has 4"),
     ],

@@ -72,7 +72,7 @@ def test_the_canonical_form(project: Any) -> None:
     assert effective(project.load(BASE), "net", "cam").values == {
         "accept": {},
         "calibration": {"count": None, "set": "faces"},
-        "compile": {"batch": 1},
+        "compile": {},
         "edit": [],
         "evaluation": None,
         "optimize": {"only": None, "skip": []},
@@ -232,3 +232,28 @@ def test_a_recipe_of_the_project_may_have_defaults(project: Any) -> None:
     assert project.errors(BASE.replace("kl720", "./recipes/mine.yaml")) == [
         ("models.yaml:7:15", "unknown key `quantise`")
     ]
+
+
+def test_a_count_alone_takes_the_set_from_below(project: Any) -> None:
+    text = BASE.replace("source: net.onnx", "source: net.onnx, calibration: {count: 2}")
+    settings = effective(project.load(text), "net", "cam")
+    assert settings.values["calibration"] == {"count": 2, "set": "faces"}
+    assert settings.origin(("calibration", "set")) == "models.yaml:3:25"
+    text = LAYERED.replace("source: net.onnx\n", "source: net.onnx\n    calibration: faces\n")
+    assert effective(project.load(text), "net", "cam").values["calibration"] == {
+        "count": None,
+        "set": "faces",
+    }
+    text = BASE.replace("calibration: faces", "calibration: {count: 2}")
+    assert ("models.yaml:3:33", "`calibration` has a count and no set") in project.errors(text)
+
+
+def test_options_of_the_compiler(project: Any) -> None:
+    text = BASE.replace("chip: kl720", "chip: kl720, compile: {batch: 1, sram_bytes: 65536}")
+    assert effective(project.load(text), "net", "cam").values["compile"] == {"sram_bytes": 65536}
+
+
+def test_number_formats_that_a_chip_has(project: Any) -> None:
+    text = BASE.replace("chip: kl720", "chip: kl530, quantize: {activations: [int16, int8], weights: int4}")
+    values = effective(project.load(text), "net", "cam").values["quantize"]
+    assert (values["activations"], values["weights"]) == ("int16", "int4")
