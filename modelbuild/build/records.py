@@ -64,7 +64,7 @@ class Records:
         disk.write(self._path(key), disk.seal(content), self._scratch)
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key[2:]}.json"
+        return self._folder / f"{key[:2]}/{key[2:]}.json"
 
 
 def _from_json(content: Mapping[str, Any]) -> Record:

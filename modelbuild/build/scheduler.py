@@ -37,8 +37,9 @@ class Scheduler:
         self._judge = judge
         self._observer = observer
         self._keep_going = keep_going
-        self._position = {name: index for index, name in enumerate(plan.order)}
-        self._waiting = {name: len(plan.dependencies[name]) for name in plan.order}
+        self._order = plan.order
+        self._position = {name: index for index, name in enumerate(self._order)}
+        self._waiting = {name: len(plan.dependencies[name]) for name in self._order}
         self._ready = [index for name, index in self._position.items() if not self._waiting[name]]
         self._todo: list[tuple[int, MustRun | MustDiscover]] = []
         self._claims: dict[str, list[int]] = {}  # key that runs or is about to -> others that want it
@@ -57,7 +58,7 @@ class Scheduler:
         running = 0
         while self._ready or self._todo or running:
             while self._ready:
-                self._examine(self._plan.order[heapq.heappop(self._ready)], open_runner is None)
+                self._examine(self._order[heapq.heappop(self._ready)], open_runner is None)
             if self._todo and runner is None and open_runner is not None:
                 runner = open_runner()
             if runner is None:
@@ -68,7 +69,7 @@ class Scheduler:
                 for name, outcome in runner.wait():
                     running -= 1
                     self._ended(name, outcome)
-        return {name: self._outcomes[name] for name in self._plan.order}
+        return {name: self._outcomes[name] for name in self._order}
 
     def _examine(self, name: str, dry: bool) -> None:
         verdict = self._judge(self._plan.actions[name], self._outcomes)
@@ -91,7 +92,7 @@ class Scheduler:
 
     def _start(self, runner: Runner) -> int:
         position, todo = heapq.heappop(self._todo)
-        name = self._plan.order[position]
+        name = self._order[position]
         if self._failed and name not in self._excepted:
             error = not_built(name, f"the build stopped when {self._failed} failed")
             self._settle(name, Outcome("skipped", error=error, cause=self._failed))

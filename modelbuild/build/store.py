@@ -22,7 +22,7 @@ class Blob:
 
 def blob_path(state_folder: Path, digest: str) -> Path:
     """Where a blob lies in the builder's folder, whether or not it is there."""
-    return state_folder / "store" / "blobs" / digest[:2] / digest[2:]
+    return state_folder / f"store/blobs/{digest[:2]}/{digest[2:]}"
 
 
 class Store:

@@ -42,7 +42,6 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    os.dup2(2, 1)
     for line in tasks:
         replies.write(json.dumps(_perform(json.loads(line)), default=str).encode("ascii") + b"\n")
         replies.flush()

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from build_harness import Project, action, start_build, state_of, wait_for_end
+from build_harness import PATIENCE_MS, Project, action, start_build, state_of, wait_for_end
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_build_killed_in_the_middle_leaves_no_worker_and_the_next_is_right(
     process = start_build(project, SPECIFICATION, **fifos)
     worker = os.pidfd_open(int(Path(fifos["TEST_STARTED"]).read_text()))
     process.send_signal(blow)
-    assert process.wait() == status
+    assert process.wait(PATIENCE_MS / 1000) == status
     assert wait_for_end(worker), "the worker outlived its build"
     os.close(worker)
     assert project.ran() == ["first"]
@@ -50,7 +50,7 @@ def test_a_worker_killed_in_the_middle_costs_its_action_only(project: Project, f
     apart = {"name": "apart", "inputs": {"x": "@first"}}
     process = start_build(project, [*SPECIFICATION, apart], jobs=1, **fifos)
     os.kill(int(Path(fifos["TEST_STARTED"]).read_text()), signal.SIGKILL)
-    output, _ = process.communicate()
+    output, _ = process.communicate(timeout=PATIENCE_MS / 1000)
     assert output == '{"apart": "run", "first": "run", "last": "skipped", "slow": "failed"}\n'
     assert project.build([action(**one) for one in SPECIFICATION]).counts["run"] == 2
 
@@ -63,8 +63,13 @@ def test_two_builds_in_one_checkout_take_turns(project: Project, fifos: dict[str
     assert other.stdout is not None
     assert other.stdout.readline() == "waiting\n"
     Path(fifos["TEST_RELEASE"]).write_text("go")
-    assert one.communicate()[0] == '{"first": "run", "last": "run", "slow": "run"}\n'
-    assert other.communicate()[0] == '{"first": "cached", "last": "cached", "slow": "cached"}\n'
+    assert (
+        one.communicate(timeout=PATIENCE_MS / 1000)[0] == '{"first": "run", "last": "run", "slow": "run"}\n'
+    )
+    assert (
+        other.communicate(timeout=PATIENCE_MS / 1000)[0]
+        == '{"first": "cached", "last": "cached", "slow": "cached"}\n'
+    )
     assert project.ran() == ["first", "last", "slow"]
 
 
@@ -79,7 +84,7 @@ def test_looking_needs_no_lock(project: Project, fifos: dict[str, str]) -> None:
         "last": "unknown (waits for slow)",
     }
     Path(fifos["TEST_RELEASE"]).write_text("go")
-    process.communicate()
+    process.communicate(timeout=PATIENCE_MS / 1000)
 
 
 def test_an_input_that_changes_under_its_action_is_an_error_and_nothing_is_kept(project: Project) -> None:
