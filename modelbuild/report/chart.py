@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 920.0, 240.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 8.0, 12.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 68.0, 8.0, 12.0, 40.0
 _WIDEST_SLOT = 44.0
 _LABELS_ACROSS = 30  # numbers under the axis before some are left out
 

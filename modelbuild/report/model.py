@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Item(BaseModel):
     """Values do not change; keys that stages add later are left out rather than refused."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, serialize_by_alias=True)
 
 
 class Problem(Item):
@@ -293,4 +293,4 @@ class Report(Item):
 
     def to_json(self) -> dict[str, Any]:
         """The object of `report.json`."""
-        return self.model_dump(mode="json", by_alias=True)
+        return self.model_dump(mode="json")

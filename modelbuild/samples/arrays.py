@@ -17,7 +17,7 @@ from modelbuild.samples.lfs import is_pointer, pointer_error
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_VERSION = (1, 0)  # the newer ones are for structured arrays, and let a header claim gigabytes
 _KINDS = {"f": "floating-point", "i": "integer", "u": "integer", "b": "boolean"}
 
 
@@ -81,9 +81,9 @@ def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generi
 def _header(stream: IO[bytes], where: str) -> tuple[Shape, bool, np.dtype[np.generic]]:
     try:
         version = npy.read_magic(stream)
-        if version not in _HEADERS:
+        if version != _VERSION:
             raise ValueError(f"version {version[0]}.{version[1]} of the .npy format")
-        shape, fortran, dtype = _HEADERS[version](stream)
+        shape, fortran, dtype = npy.read_array_header_1_0(stream)
     except Exception as error:  # the header is a Python literal: its damage shows in many exception types
         raise ModelbuildError(
             "not a readable .npy array",

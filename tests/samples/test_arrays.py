@@ -85,6 +85,7 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
         (b"", "not a readable .npy array"),
         (b"hello world, hello", "not a readable .npy array"),
         (whole[:6] + b"\x03\x00" + whole[8:], "version 3.0"),
+        (whole[:6] + b"\x02\x00\xff\xff\xff\xff", "version 2.0"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
     ):
         path.write_bytes(content)
