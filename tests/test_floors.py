@@ -46,7 +46,9 @@ def imported_modules(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
-            found += [f"{module}.{alias.name}" for alias in node.names] if module == "modelbuild" else [module]
+            found += (
+                [f"{module}.{alias.name}" for alias in node.names] if module == "modelbuild" else [module]
+            )
     return [name for name in found if name.split(".")[0] == "modelbuild"]
 
 
@@ -65,7 +67,11 @@ def room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem not in {"__init__", "__main__"})
+SOURCES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent != PACKAGE or path.stem not in {"__init__", "__main__"}
+)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

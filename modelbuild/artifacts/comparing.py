@@ -67,7 +67,9 @@ def _check_inputs(reference: Runner, candidate: Runner) -> None:
     first = {port.name: port.shape for port in reference.inputs}
     second = {port.name: port.shape for port in candidate.inputs}
     if first != second:
-        raise ModelbuildError("the two models have different inputs", why=f"{_listed(first)}; {_listed(second)}")
+        raise ModelbuildError(
+            "the two models have different inputs", why=f"{_listed(first)}; {_listed(second)}"
+        )
 
 
 def _listed(ports: dict[str, tuple[int, ...]]) -> str:

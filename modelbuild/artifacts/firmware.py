@@ -23,7 +23,8 @@ def describe(program: Program, container: Container, version: str | None) -> dic
         "arithmetic": described.arithmetic,
         "silicon": False,
         "inputs": [
-            {**_tensor(place, container), "preprocess": preprocess.get(place.name)} for place in described.inputs
+            {**_tensor(place, container), "preprocess": preprocess.get(place.name)}
+            for place in described.inputs
         ],
         "outputs": [_tensor(place, container) for place in described.outputs],
     }
@@ -40,5 +41,9 @@ def _tensor(place: TensorPlace, container: Container) -> dict[str, Any]:
         "size": place.size,
         "scale": place.scale,
         "zero_point": place.zero_point,
-        "radix_form": {"radix": radix, "scale": scale, "formula": "real = (q - zero_point) / (scale * 2^radix)"},
+        "radix_form": {
+            "radix": radix,
+            "scale": scale,
+            "formula": "real = (q - zero_point) / (scale * 2^radix)",
+        },
     }

@@ -24,7 +24,10 @@ def choose(found: list[Program], wanted: str | None, where: str) -> Program:
             return found[0]
         names = ", ".join(_called(program) for program in found)
         raise ModelbuildError(
-            f"the package holds {len(found)} models", where=where, why=names, advice="choose with --model ID|NAME"
+            f"the package holds {len(found)} models",
+            where=where,
+            why=names,
+            advice="choose with --model ID|NAME",
         )
     for program in found:
         if wanted == program.name or (program.id is not None and _number(wanted) == program.id):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
 from modelbuild.samples.preprocess import Preprocess, from_settings
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Arrays = dict[str, Array]
 
 
@@ -88,7 +88,7 @@ class FixedRunner:
     def __init__(self, model: FixedModel) -> None:
         self._session = FixedSession(model)
         self.model = model
-        self.preprocess = declared(model.metadata)
+        self.preprocess: Mapping[str, Preprocess] = declared(model.metadata)
         self.inputs = tuple(_port(model.tensors[name]) for name in model.inputs)
         self.outputs = tuple(_port(model.tensors[name]) for name in model.outputs)
 
@@ -108,7 +108,7 @@ class HardwareRunner:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._interface = interface(program.command)
-        self.preprocess = declared(self._interface.metadata)
+        self.preprocess: Mapping[str, Preprocess] = declared(self._interface.metadata)
         self.inputs = tuple(_port(_tensor(place)) for place in self._interface.inputs)
         self.outputs = tuple(_port(_tensor(place)) for place in self._interface.outputs)
 
@@ -126,7 +126,9 @@ class HardwareRunner:
 
 def declared(metadata: Mapping[str, str]) -> dict[str, Preprocess]:
     """The preprocessing that travels with a model, by input."""
-    return {name: from_settings(given) for name, given in json.loads(metadata.get("preprocess", "{}")).items()}
+    return {
+        name: from_settings(given) for name, given in json.loads(metadata.get("preprocess", "{}")).items()
+    }
 
 
 def _port(tensor: QuantizedTensor) -> Port:
@@ -134,9 +136,7 @@ def _port(tensor: QuantizedTensor) -> Port:
 
 
 def _tensor(place: TensorPlace) -> QuantizedTensor:
-    return QuantizedTensor(
-        place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point
-    )
+    return QuantizedTensor(place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point)
 
 
 def _open_float(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:

@@ -16,7 +16,7 @@ from modelbuild.artifacts.feeds import Feed, arrays
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,11 @@ def save(result: RunResult, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
-            np.savez(stream, **result.outputs)
+            np.savez(stream, allow_pickle=False, **result.outputs)
         temporary.replace(path)
     except OSError as error:
-        raise ModelbuildError("cannot write the outputs", where=str(path), why=error.strerror or "") from error
+        raise ModelbuildError(
+            "cannot write the outputs", where=str(path), why=error.strerror or ""
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,14 +15,23 @@ from modelbuild.project.building import BuildReport, BuiltPackage
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none")
+    parser.add_argument(
+        "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
+    )
     parser.add_argument("-j", "--jobs", type=int, help="actions side by side (the number of processors)")
     parser.add_argument("--until", metavar="STAGE", help="stop after this stage")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="a setting for this run"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting for this run",
     )
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would run; run nothing")
-    parser.add_argument("-k", "--keep-going", action="store_true", help="after a failure, build all that can be")
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="after a failure, build all that can be"
+    )
     parser.add_argument("--retry", action="store_true", help="run again what failed with these very inputs")
 
 

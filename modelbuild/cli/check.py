@@ -11,7 +11,9 @@ from modelbuild.cli.build import observer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none")
+    parser.add_argument(
+        "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,12 +19,13 @@ def run(options: argparse.Namespace) -> int:
     if options.chip is not None:
         recipe = api.recipe(options.chip)
         data = json.loads(recipe.model_dump_json())
-        rows = [
-            (name, f"{fact['value']:.6g}", fact["sure"], fact["source"]) for name, fact in data["hardware"].items()
+        facts = [
+            (name, f"{fact['value']:.6g}", fact["sure"], fact["source"])
+            for name, fact in data["hardware"].items()
         ]
         console.result(
             f"{recipe.chip}: {recipe.description}\n"
-            + console.table(("fact", "value", "sure", "source"), rows, right=(1,)),
+            + console.table(("fact", "value", "sure", "source"), facts, right=(1,)),
             data,
         )
         return 0
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     ]
     table = console.table(("chip", "vendor", "package", "activations", "weights", "scales"), rows)
     listed = [
-        {"chip": recipe.chip, "vendor": recipe.vendor, "format": recipe.container.format} for recipe in recipes
+        {"chip": recipe.chip, "vendor": recipe.vendor, "format": recipe.container.format}
+        for recipe in recipes
     ]
     console.result(table, {"chips": listed})
     return 0

@@ -19,7 +19,9 @@ def run(options: argparse.Namespace) -> int:
     manifest = Path(options.directory) / options.file
     if not manifest.is_file():
         raise ModelbuildError(
-            f"there is no {options.file} here", where=str(manifest), advice="name the project's folder with -C"
+            f"there is no {options.file} here",
+            where=str(manifest),
+            advice="name the project's folder with -C",
         )
     api.clean(manifest.parent)
     console.result("removed the build state, dist/ and reports/", {"ok": True})

@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("reference", metavar="FILE|MODEL@TARGET", help="what is held to be right")
     parser.add_argument(
-        "candidate", metavar="FILE", nargs="?", help="what is compared with it; for MODEL@TARGET alone, its forms are"
+        "candidate",
+        metavar="FILE",
+        nargs="?",
+        help="what is compared with it; for MODEL@TARGET alone, its forms are",
     )
     models.add_arguments(parser)
     parser.add_argument("--levels", default="float,fixed", help="the two forms of MODEL@TARGET (float,fixed)")
@@ -43,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
 def _levels(text: str) -> tuple[str, str]:
     parts = text.split(",")
     if len(parts) != 2 or not set(parts) <= set(LEVELS):
-        raise ModelbuildError(f"--levels {text} is not two of {', '.join(LEVELS)}", advice="write --levels float,fixed")
+        raise ModelbuildError(
+            f"--levels {text} is not two of {', '.join(LEVELS)}", advice="write --levels float,fixed"
+        )
     return parts[0], parts[1]
 
 

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
     )
     parser.add_argument("--clock", type=float, metavar="HZ", help="instead of the recipe's clock")
-    parser.add_argument("--bandwidth", type=float, metavar="BYTES_PER_SECOND", help="of reading, writing, weights")
+    parser.add_argument(
+        "--bandwidth", type=float, metavar="BYTES_PER_SECOND", help="of reading, writing, weights"
+    )
     parser.add_argument("--layers", action="store_true", help="list the layers too")
 
 
@@ -57,10 +59,13 @@ def _file(options: argparse.Namespace) -> dict[str, Any]:
 def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
     for name in options.names:
         if (Path(options.directory) / name).is_file():
-            raise ModelbuildError("which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720")
+            raise ModelbuildError(
+                "which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720"
+            )
     if options.clock or options.bandwidth or options.input:
         raise ModelbuildError(
-            "--clock, --bandwidth and --input go with --chip", why="a manifest's targets use their recipes' facts"
+            "--clock, --bandwidth and --input go with --chip",
+            why="a manifest's targets use their recipes' facts",
         )
     project = api.open_project(options.directory, options.file)
     return api.evaluate_selected(project, options.names, observer=observer())
@@ -74,11 +79,20 @@ def _text(found: dict[str, Any], layers: bool) -> str:
         f"  {found['macs'] / 1e6:.1f} million MACs, {found['cycles']} cycles",
     ]
     for node in found["cpu_nodes"]:
-        lines.append(f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms")
+        lines.append(
+            f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms"
+        )
     if layers:
         header = ("layer", "unit", "MACs", "cycles", "ms", "bound")
         rows = [
-            (item["name"], item["unit"], str(item["macs"]), str(item["cycles"]), _number(item["time_ms"]), item["bound"])
+            (
+                item["name"],
+                item["unit"],
+                str(item["macs"]),
+                str(item["cycles"]),
+                _number(item["time_ms"]),
+                item["bound"],
+            )
             for item in found["layers"]
         ]
         lines.append(console.table(header, rows, right=(2, 3, 4)))

@@ -43,7 +43,11 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None) -> 
         project = api.open_project(options.directory, options.file)
         return api.open_form(project, word, level or "fixed", observer())
     if level is not None:
-        raise ModelbuildError("--level goes with MODEL@TARGET", why=f"{word} is a file, of one form", advice=f"levels are {', '.join(LEVELS)}")
+        raise ModelbuildError(
+            "--level goes with MODEL@TARGET",
+            why=f"{word} is a file, of one form",
+            advice=f"levels are {', '.join(LEVELS)}",
+        )
     return api.open_file(path, options.model, preprocessing(options.preprocess))
 
 

@@ -30,7 +30,9 @@ def preprocessing(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         try:
             value = yaml.safe_load(settings)
         except yaml.YAMLError as error:
-            raise ModelbuildError(f"--preprocess {text} cannot be read", why=str(error).splitlines()[0]) from None
+            raise ModelbuildError(
+                f"--preprocess {text} cannot be read", why=str(error).splitlines()[0]
+            ) from None
         if not isinstance(value, dict):
             raise ModelbuildError(
                 f"--preprocess {text} is not a mapping", advice="write --preprocess '{mean: 127, std: 128}'"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from modelbuild import api
+from modelbuild.artifacts.running import RunResult
 from modelbuild.cli import console, models
 from modelbuild.project.forms import LEVELS
 
@@ -38,7 +39,7 @@ def _text(found: RunResult) -> str:
     for name, value in found.outputs.items():
         lines.append(f"{name} {list(value.shape)} {value.dtype}: {value.min():.6g} to {value.max():.6g}")
         scores = value.reshape(-1) if found.samples == 1 else np.empty(0)
-        if 1 < scores.size:
+        if scores.size > 1:
             first = np.argsort(-scores, kind="stable")[:5]
             lines.append("  largest: " + ", ".join(f"[{index}] {scores[index]:.6g}" for index in first))
     return "\n".join(lines)

@@ -11,7 +11,9 @@ from modelbuild.cli import console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none")
+    parser.add_argument(
+        "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,13 +22,18 @@ def run(options: argparse.Namespace) -> int:
     found = api.status(project, options.names)
     counts = Counter(status.state for status in found.values())
     lines = [
-        f"{name}: {status}" for name, status in found.items() if options.verbose or status.state != "up to date"
+        f"{name}: {status}"
+        for name, status in found.items()
+        if options.verbose or status.state != "up to date"
     ]
-    lines.append(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing is planned")
+    lines.append(
+        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing is planned"
+    )
     data = {
         "ok": set(counts) <= {"up to date"},
         "actions": [
-            {"name": name, "state": status.state, "waits_for": status.waits_for} for name, status in found.items()
+            {"name": name, "state": status.state, "waits_for": status.waits_for}
+            for name, status in found.items()
         ],
     }
     console.result("\n".join(lines), data)

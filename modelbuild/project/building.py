@@ -13,8 +13,8 @@ from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.project.goals import goals_of
-from modelbuild.project.selection import select
 from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
+from modelbuild.project.selection import select
 from modelbuild.stages.request import PackageRequest
 
 Observer = Callable[[Event], None]
@@ -73,7 +73,9 @@ class BuildReport:
         return {
             "ok": self.ok,
             "packages": [package.to_json() for package in self.packages],
-            "actions": {state: self.count(state) for state in ("run", "cached", "failed", "skipped", "would_run")},
+            "actions": {
+                state: self.count(state) for state in ("run", "cached", "failed", "skipped", "would_run")
+            },
             "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
         }
 
@@ -122,7 +124,11 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
     files = shipped(result, package)
     changed = project.builder.publish(files, folder)
     listed = tuple(
-        {"path": f"{folder.as_posix()}/{name}", "size": (project.root / folder / name).stat().st_size, "sha256": digest}
+        {
+            "path": f"{folder.as_posix()}/{name}",
+            "size": (project.root / folder / name).stat().st_size,
+            "sha256": digest,
+        }
         for name, digest in sorted(files.items())
     )
     return BuiltPackage(package.package, package.target, "passed", listed, report, changed)
@@ -131,7 +137,9 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
 def shipped(result: BuildResult, package: PackageRequest) -> dict[str, str]:
     """The files of `dist/<package>/`: name -> digest."""
     made = result.outputs[package.action("package")]
-    files = {name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")}
+    files = {
+        name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")
+    }
     for packaged in package.models:
         model = packaged.request
         fixed = model.fixed()

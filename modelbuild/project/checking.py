@@ -63,7 +63,9 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
         exit_code = max(exit_code, error.exit_code)
         findings += [_problem(action, problem) for problem in located(project, action, error).problems]
     report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
-    return report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
+    return (
+        report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
+    )
 
 
 def _finding(finding: Finding, extra: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def _request(project: Project, pair: str) -> ModelRequest:
 def _float(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:
     if request.is_fixed:
         raise ModelbuildError(
-            f"{request.model} has no float form: its source is a fixed-point model", advice="use --level fixed"
+            f"{request.model} has no float form: its source is a fixed-point model",
+            advice="use --level fixed",
         )
     path = _built(project, request.action("lower"), ["model.onnx"], observer)[0]
     preprocess = {name: from_settings(given) for name, given in request.preprocess.items()}
@@ -65,7 +66,10 @@ def _hardware(project: Project, request: ModelRequest, observer: Observer | None
     """The program as its package holds it; without a package, as the compiler left it."""
     for package in project.plan.packages.values():
         if package.target == request.target and any(p.request.model == request.model for p in package.models):
-            action, names = package.action("package"), [f"programs/{request.model}.{part}.bin" for part in PARTS]
+            action, names = (
+                package.action("package"),
+                [f"programs/{request.model}.{part}.bin" for part in PARTS],
+            )
             break
     else:
         action, names = request.action("compile"), [f"{part}.bin" for part in PARTS]
@@ -89,7 +93,9 @@ def sample_files(project: Project, text: str) -> list[str]:
 
 
 def _built(project: Project, action: str, names: list[str], observer: Observer | None) -> list[Path]:
-    result = project.builder.build(project.plan.actions, [action], jobs=os.cpu_count() or 1, observer=observer)
+    result = project.builder.build(
+        project.plan.actions, [action], jobs=os.cpu_count() or 1, observer=observer
+    )
     for failed, error in result.failures:
         raise located(project, failed, error)
     if not result.ok:

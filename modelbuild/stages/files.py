@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from modelbuild.errors import ModelbuildError
 from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.samples.loader import load
 from modelbuild.samples.preprocess import Preprocess, from_settings

@@ -39,7 +39,9 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 def accept_of(request: PackageRequest) -> dict[str, Any]:
     """The effective `accept:` of each model."""
-    return {packaged.request.model: packaged.request.settings.get("accept") or {} for packaged in request.models}
+    return {
+        packaged.request.model: packaged.request.settings.get("accept") or {} for packaged in request.models
+    }
 
 
 def read_measurements(inputs: Mapping[str, Path], model: str) -> dict[str, Any]:

@@ -53,4 +53,3 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         "metadata": dict(sorted(graph.metadata.items())),
     }
     write_json(out / "source.json", described)
-

@@ -21,7 +21,9 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """The passes to run: the recipe's, less `optimize.skip` or only `optimize.only`."""
     optimize = request.settings.get("optimize") or {}
     skip, only = set(optimize.get("skip") or ()), optimize.get("only")
-    chosen = [name for name in request.recipe["passes"] if name not in skip and (only is None or name in only)]
+    chosen = [
+        name for name in request.recipe["passes"] if name not in skip and (only is None or name in only)
+    ]
     return {"passes": chosen}
 
 

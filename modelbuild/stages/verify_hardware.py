@@ -60,14 +60,14 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     fixed = fixed_onnx.read(inputs["fixed"])
     session = FixedSession(fixed)
-    program = [inputs[part].read_bytes() for part in SECTIONS]
+    command, weights, host = (inputs[part].read_bytes() for part in SECTIONS)
     differing: dict[str, int] = {}
     layers: dict[str, int] = {}
     cycles = 0
     count = 0
     for count, integers in enumerate(_integers(inputs, parameters, fixed), 1):
         expected = session.run(integers, "all")
-        found = simulate(*program, integers, keep_layers=True)
+        found = simulate(command, weights, host, integers, keep_layers=True)
         cycles = found.cycles
         for counted, values in ((differing, found.outputs), (layers, found.layers)):
             for name, value in values.items():

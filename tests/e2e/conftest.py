@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.command import REPOSITORY, modelbuild
 
 EXAMPLE = REPOSITORY / "examples" / "digits"

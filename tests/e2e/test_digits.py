@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.e2e.command import files_below, modelbuild, ran
 from PIL import Image
+
+from tests.e2e.command import files_below, modelbuild, ran
 
 PACKAGES = {
     "digits-kl720": "models_720.sim.nef",
@@ -73,7 +74,11 @@ def test_a_second_build_does_nothing_and_says_so(built: Path) -> None:
 
 
 def test_touching_and_commenting_rebuild_nothing(built: Path) -> None:
-    for path in [built / "models.yaml", built / "models/digits.onnx", *(built / "data/calibration").iterdir()]:
+    for path in [
+        built / "models.yaml",
+        built / "models/digits.onnx",
+        *(built / "data/calibration").iterdir(),
+    ]:
         os.utime(path)
     edit(built, "modelbuild: 1", "# a comment\nmodelbuild: 1")
     assert ran(modelbuild(built, "build", "--json")) == 0

@@ -52,7 +52,9 @@ def remove_model(folder: Path) -> None:
     (folder / "models/digits.onnx").unlink()
 
 
-def save(folder: Path, nodes: list[onnx.NodeProto], shape: list[int | str], initializers: list[onnx.TensorProto]) -> None:
+def save(
+    folder: Path, nodes: list[onnx.NodeProto], shape: list[int | str], initializers: list[onnx.TensorProto]
+) -> None:
     graph = helper.make_graph(
         nodes,
         "small",
@@ -81,7 +83,10 @@ def two_inputs(folder: Path) -> None:
     graph = helper.make_graph(
         nodes,
         "two",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 16, 16]) for name in ("image", "other")],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 16, 16])
+            for name in ("image", "other")
+        ],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 1, 16, 16])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -107,7 +112,10 @@ def label_of_nothing(folder: Path) -> None:
 
 def second_model(folder: Path) -> None:
     replace('{digits: {id: 32769, version: "0001"}}', "{digits: {id: 32769}, again: {id: 32769}}")(folder)
-    replace("models:\n  digits:", "models:\n  again: {source: models/digits.onnx, calibration: calibration}\n  digits:")(folder)
+    replace(
+        "models:\n  digits:",
+        "models:\n  again: {source: models/digits.onnx, calibration: calibration}\n  digits:",
+    )(folder)
 
 
 def bie_source(folder: Path) -> None:
@@ -122,8 +130,12 @@ WRONG = {
     "garbage ONNX": Wrong(write_model(b"\x00\xffgarbage" * 100), USER, ("digits.onnx",)),
     "truncated ONNX": Wrong(truncate_model, USER, ("digits.onnx",)),
     "empty ONNX": Wrong(write_model(b""), USER, ("empty",)),
-    "unknown chip": Wrong(replace("{chip: kl720,", "{chip: kl702,"), USER, ("models.yaml:20:", "kl702", "kl720")),
-    "unknown key": Wrong(replace("evaluation: test", "evaluaton: test"), USER, ("models.yaml:16:", "evaluation")),
+    "unknown chip": Wrong(
+        replace("{chip: kl720,", "{chip: kl702,"), USER, ("models.yaml:20:", "kl702", "kl720")
+    ),
+    "unknown key": Wrong(
+        replace("evaluation: test", "evaluaton: test"), USER, ("models.yaml:16:", "evaluation")
+    ),
     "int16 on kl520": Wrong(
         replace("kl520: {chip: kl520,", "kl520: {chip: kl520, quantize: {activations: int16},"),
         USER,
@@ -131,13 +143,17 @@ WRONG = {
     ),
     "two models with one id": Wrong(second_model, USER, ("models.yaml:", "32769")),
     "id 0": Wrong(replace("id: 32769", "id: 0"), USER, ("models.yaml:27:", "id")),
-    "version 12": Wrong(replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:27:", "four hex digits")),
+    "version 12": Wrong(
+        replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:27:", "four hex digits")
+    ),
     "no calibration": Wrong(
         replace("    calibration: {set: calibration, count: 64}\n", ""),
         USER,
         ("models.yaml:", "calibration"),
     ),
-    "more samples asked than found": Wrong(replace("count: 64", "count: 65"), USER, ("models.yaml:15:", "65", "64")),
+    "more samples asked than found": Wrong(
+        replace("count: 64", "count: 65"), USER, ("models.yaml:15:", "65", "64")
+    ),
     "an input without samples": Wrong(two_inputs, USER, ("other",)),
     "images of another size": Wrong(other_size, USER, ("resize", "9", "16")),
     "a picture without a label": Wrong(missing_label, USER, ("label",)),

@@ -40,7 +40,9 @@ def unpack(data: bytes) -> list[Program]:
 def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
     program = packed.program
     described = interface(program.command)
-    layers = [(layer["name"], int(layer["cycles"])) for layer in packed.plan["layers"] if layer["unit"] == "npu"]
+    layers = [
+        (layer["name"], int(layer["cycles"])) for layer in packed.plan["layers"] if layer["unit"] == "npu"
+    ]
     return mpk.MpkSource(
         name=program.name,
         model_path=packed.source,
