@@ -9,6 +9,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 920.0, 240.0
 LEFT, RIGHT, TOP, BOTTOM = 68.0, 8.0, 12.0, 40.0
 _WIDEST_SLOT = 44.0
+_NO_SPAN = 1e-12  # a smaller difference is drawn as none
 _LABELS_ACROSS = 30  # numbers under the axis before some are left out
 
 
@@ -95,7 +96,7 @@ def columns(given: Sequence[Column], across: str, up: str) -> Chart | None:
 
 def _step(span: float) -> float:
     """1, 2 or 5 times a power of ten, for about five lines over `span`."""
-    if span <= 0:
+    if span < _NO_SPAN:
         return 1.0
     power = 10.0 ** int(f"{span / 5:e}".split("e")[1])
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * 5 >= span * 0.999)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelbuild.report import chart
@@ -53,6 +53,8 @@ def test_all_zero_is_still_a_chart() -> None:
     assert [row.text for row in drawn(0.0, 0.0).rows] == ["0", "1"]
 
 
+@example([5e-324])
+@example([1e-12])
 @given(st.lists(st.none() | st.floats(-300, 300), min_size=1, max_size=400))
 def test_every_bar_stays_inside(values: list[float | None]) -> None:
     made = columns([Column(value, "") for value in values], "layer", "dB")
