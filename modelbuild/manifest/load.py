@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
@@ -24,7 +25,7 @@ from modelbuild.manifest.model import Root
 from modelbuild.manifest.packages import expand
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Sets
-from modelbuild.manifest.settings import examine, recipe_defaults
+from modelbuild.manifest.settings import examine, recipe_settings
 
 FILE_NAME = "models.yaml"
 
@@ -41,8 +42,13 @@ def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
         problems.raise_any()
         raise AssertionError("a manifest that cannot be read has a problem")
     spec = checked.value
-    manifest = Manifest(path, sources.files, sources.tree, spec, {}, {}, set_values, checked.left_out)
-    manifest = replace(manifest, recipes=_recipes(manifest, problems))
+    manifest = Manifest(path, sources.files, sources.tree, spec, {}, {}, {}, set_values, checked.left_out)
+    recipes = _recipes(manifest, problems)
+    manifest = replace(
+        manifest,
+        recipes={target: recipe for target, (recipe, _) in recipes.items()},
+        recipe_settings={target: settings for target, (_, settings) in recipes.items()},
+    )
     packages = expand(spec.packages, spec.models)
     checks_of_packages.check_packages(manifest, packages, problems)
     manifest = replace(manifest, packages={package.name: package for package in packages})
@@ -51,12 +57,14 @@ def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
     return replace(manifest, warnings=problems.warnings)
 
 
-def _recipes(manifest: Manifest, problems: Problems) -> Mapping[str, Recipe]:
-    found: dict[str, Recipe] = {}
+def _recipes(manifest: Manifest, problems: Problems) -> dict[str, tuple[Recipe, dict[str, Any]]]:
+    """The recipe of each target, and its settings."""
+    found: dict[str, tuple[Recipe, dict[str, Any]]] = {}
+    read: dict[str, Recipe] = {}  # by the name written: targets often share a chip
     for name, target in manifest.spec.targets.items():
         at = tree.place(manifest.tree, ("targets", name, "chip"))
         try:
-            recipe = load_recipe(target.chip, manifest.root)
+            recipe = read.get(target.chip) or load_recipe(target.chip, manifest.root)
         except ModelbuildError as error:
             if _knows_place(error):
                 problems.keep_all(error.problems)
@@ -64,11 +72,10 @@ def _recipes(manifest: Manifest, problems: Problems) -> Mapping[str, Recipe]:
                 problems.adopt(error, at)
             continue
         try:
-            recipe_defaults(recipe)
+            read[target.chip] = recipe
+            found[name] = recipe, recipe_settings(recipe)
         except ModelbuildError as error:
             problems.adopt(error, at)
-            continue
-        found[name] = recipe
     return found
 
 

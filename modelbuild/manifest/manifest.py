@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.manifest.model import Root
@@ -29,6 +29,7 @@ class Manifest:
     tree: Tree
     spec: Root
     recipes: Mapping[str, Recipe]  # target -> recipe
+    recipe_settings: Mapping[str, Mapping[str, Any]]  # target -> the recipe's `defaults`
     packages: Mapping[str, Package]
     overrides: tuple[Override, ...] = ()
     left_out: tuple[KeyPath, ...] = ()

@@ -84,7 +84,7 @@ def examine(manifest: Manifest, model: str | None, target: str) -> Settings:
 def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) -> Iterator[Tree]:
     spec = manifest.spec
     yield layer(BUILT_IN, _constant("built in"))
-    yield from _recipe_layers(recipe)
+    yield from _recipe_layers(recipe, manifest.recipe_settings[target])
     yield _written(manifest, spec.defaults, ("defaults",))
     yield _written(manifest, spec.targets[target], ("targets", target))
     if model is not None:
@@ -96,15 +96,15 @@ def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) 
         yield layer(override.values, _constant(override.origin))
 
 
-def _recipe_layers(recipe: Recipe) -> Iterator[Tree]:
+def _recipe_layers(recipe: Recipe, settings: AbstractMapping[str, Any]) -> Iterator[Tree]:
     origin = f"recipe {recipe.chip}"
     has = recipe.number_format
     first = {"quantize": {"activations": [has.activations[0]], "weights": [has.weights[0]]}}
     yield layer(first, _constant(origin))
-    yield layer(options.written(recipe_defaults(recipe)), _constant(origin))
+    yield layer(settings, _constant(origin))
 
 
-def recipe_defaults(recipe: Recipe) -> options.Settings:
+def recipe_settings(recipe: Recipe) -> dict[str, Any]:
     """The recipe's `defaults`, read by the manifest's schema."""
     at = Position(f"recipe {recipe.chip}, defaults")
     problems = Problems()
@@ -113,7 +113,7 @@ def recipe_defaults(recipe: Recipe) -> options.Settings:
     found = validate(options.Settings, node, problems).value
     problems.raise_any()
     assert found is not None
-    return found
+    return options.written(found)
 
 
 def _written(manifest: Manifest, settings: options.Settings, prefix: Path) -> Tree:
