@@ -128,3 +128,16 @@ def test_a_disk_that_refuses_is_named_and_leaves_the_state_right(
         assert error.exit_code == 1
         monkeypatch.undo()
     assert project.text(project.build(actions), "b") == "(x=(x=one))"
+
+
+def test_what_an_action_left_is_gone_as_soon_as_it_ended(project: Project) -> None:
+    """A build of many large actions must not keep the halves of those that failed."""
+    project.write("a.txt", "BAD")
+    left: list[list[Path]] = []
+    project.build(
+        [action("a", "fail_if_bad", inputs={"x": "a.txt"}), action("b", "several")],
+        jobs=1,
+        keep_going=True,
+        observer=lambda event: left.append(list((project.state / "work").glob("*/*/out"))),
+    )
+    assert left[-1] == [] and left[1] == []
