@@ -13,7 +13,7 @@ from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Model
-from modelbuild.manifest.problems import Problems, nearest
+from modelbuild.manifest.problems import Problems, did_you_mean
 from modelbuild.samples.lfs import is_pointer
 
 FIXED_SUFFIX = ".fixed.onnx"
@@ -125,8 +125,7 @@ def _similar(full: Path, at: tree.Position | str, manifest: Manifest, path: str)
         )
     except (OSError, ValueError):
         there = []
-    advice = nearest(full.name, there, "files")
-    return advice.partition("? ")[0] + "?" if advice.startswith("did you mean") else "correct the path"
+    return did_you_mean(full.name, there) or "correct the path"
 
 
 def _digest(path: Path, expected: str, at: tree.Position, problems: Problems) -> None:

@@ -17,18 +17,21 @@ _LISTED = 20  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names as a question, or nothing."""
+    lowered = {one.lower(): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return f"did you mean `{lowered[near[0]]}`?" if near else ""
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> str:
     """Advice for an unknown name: the nearest valid one, and all of them where they are few."""
     names = sorted(set(known))
     if not names:
         return f"there are no {what}"
-    lowered = {one.lower(): one for one in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    hint = f"did you mean `{lowered[near[0]]}`? " if near else ""
-    listed = ", ".join(names[:_LISTED]) + (
-        f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    )
-    return f"{hint}{what}: {listed}"
+    listed = ", ".join(names[:_LISTED])
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{did_you_mean(name, names)} {what}: {listed}{more}".lstrip()
 
 
 class Problems:
