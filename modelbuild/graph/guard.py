@@ -78,14 +78,14 @@ def check(
     inputs: Iterable[Mapping[str, Array]] | None = None,
     seed: int = 0,
     bound: float = BOUND,
-    step: str = "the optimizer",
+    what: str = "the optimizer",
 ) -> Difference:
-    """As `compare`; raises with exit code 1, naming the output and `step`, where the bound is broken."""
+    """As `compare`; raises with exit code 1, naming the output and `what`, where the bound is broken."""
     difference = compare(before, after, inputs, seed, bound)
     worst = difference.worst
     if not worst.error <= bound:
         raise ModelbuildError(
-            f"{step} changed the model: output `{worst.name}` differs by {worst.error:.2g} of its range",
+            f"{what} changed the model: output `{worst.name}` differs by {worst.error:.2g} of its range",
             why=f"at most {bound:g} is allowed",
             advice="leave the pass out with `optimize: {skip: [...]}`, and report it with the model",
             exit_code=EXIT_FAILED,

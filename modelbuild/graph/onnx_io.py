@@ -169,7 +169,8 @@ def _take_constant(graph: Graph, node: Node) -> bool:
     kind, value = next(iter(node.attributes.items()), ("nothing", None))
     types: dict[str, Any] = {"value": None, "value_int": np.int64, "value_ints": np.int64}
     types |= {"value_float": np.float32, "value_floats": np.float32}
-    if kind not in types or len(node.outputs) != 1:
+    fits = isinstance(value, np.ndarray) if kind == "value" else isinstance(value, int | float | list)
+    if kind not in types or not fits or len(node.outputs) != 1 or not node.outputs[0]:
         raise ModelbuildError(
             f"the Constant `{node.name}` holds {kind.replace('_', ' ')}, which no NPU can take",
             advice="only dense number tensors are supported",

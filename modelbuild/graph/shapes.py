@@ -10,11 +10,13 @@ import onnx
 from onnx import TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import validity
 from modelbuild.graph.constant_operators import evaluate
 from modelbuild.graph.model import Array, Graph, Node, Shape
 from modelbuild.graph.onnx_io import IR_VERSION, node_to_proto
-from modelbuild.graph.tensors import MAX_TENSOR_BYTES, dtype_of, element_type_of
+from modelbuild.graph.tensors import dtype_of, element_type_of
 
+_MAX_BYTES = 2**29  # of one feature map: far beyond any edge chip, and a bound for damaged files
 _MAX_HINT = 4096  # constants of at most this many values are shown to ONNX's own inference
 Type = tuple[Shape, "np.dtype[np.generic]"]
 
@@ -68,7 +70,27 @@ def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[st
         ValueError,
     ) as error:
         raise ModelbuildError(f"{node.op} `{node.name}` is not valid", why=_first_line(error)) from error
-    return {name: _type_of(name, found.get(name), node) for name in node.outputs if name}
+    validity.check(graph, node, values)
+    types = {name: _type_of(name, found.get(name), node) for name in node.outputs if name}
+    if node.attributes.get("ceil_mode"):
+        types = {
+            name: (_without_outside(graph, node, shape), dtype) for name, (shape, dtype) in types.items()
+        }
+    return types
+
+
+def _without_outside(graph: Graph, node: Node, shape: Shape) -> Shape:
+    """`shape` of a pool with ceil_mode, less a last window that begins in the padding behind the picture.
+
+    Operator sets before 19 left such a window open; onnxruntime and PyTorch leave it out at any set.
+    """
+    given = graph.shapes[node.inputs[0]][2:]
+    strides, pads = node.ints("strides", [1] * len(given)), node.ints("pads", [0] * 2 * len(given))
+    outside = [
+        (count - 1) * stride >= size + before
+        for count, stride, size, before in zip(shape[2:], strides, given, pads, strict=False)
+    ]
+    return (*shape[:2], *(count - late for count, late in zip(shape[2:], outside, strict=True)))
 
 
 def _visit(graph: Graph, node: Node, values: dict[str, Array]) -> None:
@@ -79,6 +101,11 @@ def _visit(graph: Graph, node: Node, values: dict[str, Array]) -> None:
             raise ModelbuildError(f"{node.op} `{node.name}` gives {value.shape}, not {graph.shapes[name]}")
         if name:
             values[name] = value.astype(graph.dtypes[name], copy=False)
+    for name in node.outputs:
+        if name and name not in values and 0 in graph.shapes[name]:
+            raise ModelbuildError(
+                f"the tensor `{name}` of {node.op} `{node.name}` is empty: {list(graph.shapes[name])}"
+            )
 
 
 def _values(graph: Graph, node: Node, values: Mapping[str, Array]) -> Sequence[Array] | None:
@@ -120,10 +147,10 @@ def _type_of(name: str, found: TypeProto | None, node: Node) -> Type:
         raise _not_static(name, node, "")
     shape = tuple(int(dim.dim_value) for dim in dims)
     dtype = dtype_of(found.tensor_type.elem_type or TensorProto.FLOAT, name)
-    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize > MAX_TENSOR_BYTES:
+    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize > _MAX_BYTES:
         raise ModelbuildError(
             f"the tensor `{name}` of {node.op} `{node.name}` would have the shape {list(shape)}",
-            why=f"a tensor may hold at most {MAX_TENSOR_BYTES >> 30} GiB",
+            why=f"a tensor may hold at most {_MAX_BYTES >> 20} MiB",
         )
     return shape, dtype
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard
 from modelbuild.graph.edit import Edit
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import onnx
+from modelbuild.importers.source import source_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,17 @@ def importer_for(path: Path) -> Importer:
 def load(path: Path, input_shapes: Mapping[str, Shape] | None = None, edits: Sequence[Edit] = ()) -> Graph:
     """The graph of any supported model file, after the manifest's `edit:` list."""
     return importer_for(path).load(path, input_shapes, edits)
+
+
+def check(path: Path, graph: Graph) -> guard.Difference | None:
+    """Runs `graph`, just loaded from `path`, against the file itself, as its own runtime runs it.
+
+    None where they cannot be compared: other precision, or edited on the way. Raises with exit code 1 where
+    they differ.
+    """
+    if importer_for(path).format != "onnx" or not source_of(graph)["comparable"]:
+        return None
+    return guard.check(path, graph, what="the import")
 
 
 def discover(path: Path) -> list[Path]:

@@ -58,6 +58,8 @@ def _open(name: str, dims: Sequence[int | str] | None) -> list[Problem]:
     if dims is None:
         what = f"the model's input `{name}` has no shape"
         return [Problem(what, advice=_advice(name, ["..."]))]
+    if 0 in dims and all(isinstance(dim, int) for dim in dims):
+        return [Problem(f"the model's input `{name}` is empty: {list(dims)}")]
     symbolic = [axis for axis, dim in enumerate(dims) if not isinstance(dim, int) or dim <= 0]
     if not symbolic:
         return []

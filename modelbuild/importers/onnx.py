@@ -44,10 +44,11 @@ _ADVICE: Mapping[str, str] = {
 def load(
     path: Path, shapes_given: Mapping[str, Shape] | None = None, edits: Sequence[edit.Edit] = ()
 ) -> Graph:
-    """The graph of the ONNX file `path` after `edits`, with `shapes_given` for inputs that the file leaves open.
+    """The graph of the ONNX file `path` after `edits`, with `shapes_given` for inputs that it leaves open.
 
-    What `cut` takes away is never looked at, so that a tail that is not supported can be cut off. Opset 17, static shapes, float32; what was changed is noted (`importers.source.source_of`). Raises for
-    everything that is not a complete, supported model, naming file, node and reason.
+    What `cut` takes away is never looked at, so that a tail that is not supported can be cut off. The graph
+    has opset 17, static shapes and float32; what was changed is noted (`importers.source.source_of`). Raises
+    for everything that is not a complete, supported model, naming file, node and reason.
     """
     try:
         return _load(path, shapes_given or {}, edits)
@@ -86,13 +87,14 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Ed
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))
     input_shapes.fix(graph, model, shapes_given, source.notes)
-    precision.to_float32(graph, source.notes)
+    source.comparable = not precision.to_float32(graph, source.notes)
     shapes.infer(graph)
     opset.convert(graph, source.notes)
     shapes.infer(graph)
     if edits:
         graph = edit.apply(graph, edits)
         shapes.infer(graph)
+        source.comparable = False
     input_shapes.confirm(graph, shapes_given)
     if not graph.outputs:
         raise ModelbuildError("the model has no outputs")
@@ -108,6 +110,7 @@ def _parse(path: Path) -> ModelProto:
         raise sniff.damaged(data, str(error)) from error
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise sniff.damaged(data, "it holds no graph")
+    trim.check_text(model)
     return model
 
 

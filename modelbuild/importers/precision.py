@@ -11,8 +11,12 @@ from modelbuild.graph.tensors import dtype_of, element_type_of
 _FLOAT = element_type_of(np.dtype(np.float32))
 
 
-def to_float32(graph: Graph, notes: list[str]) -> None:
-    """Converts constants, inputs and the types that nodes name. Raises where a double is too large."""
+def to_float32(graph: Graph, notes: list[str]) -> bool:
+    """Converts constants, inputs and the types that nodes name; whether there was anything to convert.
+
+    Raises where a double is too large.
+    """
+    before = len(notes)
     changed = {name: value for name, value in graph.constants.items() if _other_float(value.dtype)}
     for name, value in changed.items():
         graph.constants[name] = _converted(name, value)
@@ -22,11 +26,13 @@ def to_float32(graph: Graph, notes: list[str]) -> None:
         if name in graph.dtypes and _other_float(graph.dtypes[name])
     ]
     graph.dtypes.update({n: np.dtype(np.float32) for n, kind in graph.dtypes.items() if _other_float(kind)})
-    for node in graph.nodes:
-        _convert_attributes(node)
+    casts = sum([_convert_attributes(node) for node in graph.nodes])
+    if casts:
+        notes.append(f"{casts} nodes work in float32 instead of another precision")
     for kind in sorted({str(value.dtype) for value in changed.values()}):
         count = sum(str(value.dtype) == kind for value in changed.values())
         notes.append(f"{count} {kind} constants converted to float32")
+    return len(notes) > before
 
 
 def _other_float(dtype: np.dtype[np.generic]) -> bool:
@@ -41,11 +47,15 @@ def _converted(name: str, value: Array) -> Array:
     return result
 
 
-def _convert_attributes(node: Node) -> None:
+def _convert_attributes(node: Node) -> bool:
+    changed = False
     for key, value in node.attributes.items():
         if isinstance(value, np.ndarray) and _other_float(value.dtype):
             node.attributes[key] = _converted(node.name, value)
+            changed = True
     key = "to" if node.op == "Cast" else "dtype"
     code = node.attributes.get(key)
     if isinstance(code, int) and _other_float(dtype_of(code, node.name)):
         node.attributes[key] = _FLOAT
+        changed = True
+    return changed

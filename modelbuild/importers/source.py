@@ -20,6 +20,7 @@ class Source:
     opset: int
     ir_version: int
     nodes: int
+    comparable: bool = True  # whether the graph has the file's own precision and borders
     notes: list[str] = field(default_factory=list)
 
     def attach(self, graph: Graph) -> None:
@@ -28,7 +29,7 @@ class Source:
 
 
 def source_of(graph: Graph) -> dict[str, Any]:
-    """The object `source` of import.json: format, producer, opset, ir_version, nodes, notes."""
+    """The object `source` of import.json: format, producer, opset, ir_version, nodes, comparable, notes."""
     found = json.loads(graph.metadata[_KEY])
     assert isinstance(found, dict)
     return found

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edit import Edit, cut_borders, resolve
 from modelbuild.graph.order import unique_names
+
+_TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "producer_version")
+
+
+def check_text(model: ModelProto) -> None:
+    """Raises where a name is not UTF-8: protobuf gives such a name as bytes, or fails when it is read."""
+    graph = model.graph
+    messages: list[Any] = [model, graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    messages += [*model.metadata_props, *model.opset_import, *graph.node]
+    messages += [entry for tensor in graph.initializer for entry in tensor.external_data]
+    messages += [entry for node in graph.node for entry in node.metadata_props]
+    messages += [attribute for node in graph.node for attribute in node.attribute]
+    try:
+        texts = [getattr(message, name) for message in messages for name in _TEXTS if hasattr(message, name)]
+        texts += [text for node in graph.node for text in (*node.input, *node.output)]
+        damaged = any(isinstance(text, bytes) for text in texts)
+    except UnicodeDecodeError:
+        damaged = True
+    if damaged:
+        raise ModelbuildError("a name in the model is not text", why="the file is damaged")
 
 
 def name_nodes(model: ModelProto) -> None:

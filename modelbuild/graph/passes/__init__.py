@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
+
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard
 from modelbuild.graph.model import Graph
@@ -111,8 +113,9 @@ def run_passes(graph: Graph, names: Sequence[str], paranoid: bool = False) -> tu
     for name in names:
         before = copied(result) if paranoid else None
         count = len(result.nodes)
-        changes = PASSES[name].run(result)
+        with np.errstate(all="ignore"):  # weights that are not numbers stay so; the guard compares them
+            changes = PASSES[name].run(result)
         rows.append(PassResult(name, count, len(result.nodes), changes))
         if before is not None and changes:
-            guard.check(before, result, step=f"the pass {name}")
+            guard.check(before, result, what=f"the pass {name}")
     return result, rows

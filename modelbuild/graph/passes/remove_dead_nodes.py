@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from modelbuild.graph.model import Graph
 
+_OPTIONAL = (
+    "BatchNormalization",
+    "Dropout",
+    "LayerNormalization",
+    "MaxPool",
+)  # have outputs one may leave out
+
 
 def run(graph: Graph) -> int:
     """Number of nodes, constants and outputs removed."""
@@ -17,7 +24,7 @@ def run(graph: Graph) -> int:
         if not wanted.intersection(node.outputs):
             changes += 1
             continue
-        while len(node.outputs) > 1 and node.outputs[-1] not in wanted:
+        while node.op in _OPTIONAL and len(node.outputs) > 1 and node.outputs[-1] not in wanted:
             changes += node.outputs.pop() != ""
         wanted.update(name for name in node.inputs if name)
         kept.append(node)
