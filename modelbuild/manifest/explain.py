@@ -119,9 +119,8 @@ def _message(
         return str(item["msg"]), str(context.get("advice", ""))
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
-        return f"expected one of {', '.join(choices)}, found {describe(value)}", nearest(
-            str(value), choices, "choices"
-        )
+        found = f"expected one of {', '.join(choices)}, found {describe(value)}"
+        return found, did_you_mean(str(value), choices)
     if kind in _BOUNDS:
         bound = {name: f"{number:g}" for name, number in context.items() if isinstance(number, int | float)}
         return f"expected {_BOUNDS[kind].format(**bound)}, found {describe(value)}", ""
