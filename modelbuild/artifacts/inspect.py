@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifacts.inspectors import elf, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.inspectors import elf, fixed_onnx, kmodel, mpk, nef, onnx, tflite
 from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.errors import ModelbuildError
 
@@ -38,7 +38,7 @@ _CLOSED: dict[Kind, tuple[str, str]] = {
 
 _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
     Kind.ONNX: onnx.describe,
-    Kind.FIXED_ONNX: onnx.describe,
+    Kind.FIXED_ONNX: fixed_onnx.describe,
     Kind.NEF: nef.describe,
     Kind.MPK: mpk.describe,
     Kind.KMODEL: kmodel.describe,

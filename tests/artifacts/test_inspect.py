@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.artifacts.tree import render
 from modelbuild.errors import ModelbuildError
-from tests.artifacts.test_kinds import CONTENTS, model
+from modelbuild.quantize import fixed_onnx
+from tests.arithmetic.random_models import one
+from tests.artifacts.test_kinds import CONTENTS
 
 ALWAYS = {"format", "version", "size", "silicon", "checksums", "models"}
 
@@ -89,16 +93,25 @@ def test_a_dynamic_model_shows_its_symbols(shared_data: Path) -> None:
 
 
 def test_a_fixed_model_shows_its_arithmetic(tmp_path: Path) -> None:
-    data = model(
-        **{"modelbuild.arithmetic": "multiplier_shift@1", "modelbuild.chip": "kl720", "labels": "[]"}
-    )
+    tensors = [
+        QuantizedTensor("x", (1, 8), 8, True, 0.5, 3),
+        QuantizedTensor("y", (1, 2, 4), 8, True, 0.5, 3),
+    ]
+    fixed = dataclasses.replace(one("reshape", tensors, {"shape": (1, 2, 4)}), metadata={"labels": "[]"})
+    data = fixed_onnx.to_bytes(fixed)
     found = stable(inspect(written(tmp_path, data)))
     assert (found["format"], found["arithmetic"], found["chip"]) == (
         "fixed_onnx",
         "multiplier_shift@1",
-        "kl720",
+        "test",
     )
     assert found["metadata"] == {"labels": "[]"}
+    assert found["models"][0]["operators"] == {"reshape": 1}
+    assert found["models"][0]["inputs"] == [
+        {"name": "x", "shape": [1, 8], "dtype": "int8", "scale": 0.5, "zero_point": 3}
+    ]
+    with pytest.raises(ModelbuildError):
+        inspect(written(tmp_path, data.replace(b"reshape", b"reshave")))
 
 
 @pytest.mark.parametrize(

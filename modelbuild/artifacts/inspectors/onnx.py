@@ -1,4 +1,4 @@
-"""An ONNX model, a fixed one included, as `inspect` shows it. Weights in other files are not opened."""
+"""An ONNX model as `inspect` shows it. Weights in other files are not opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.statistics import node_macs
 
-ARITHMETIC = "modelbuild.arithmetic"
 _OWN = "modelbuild."
 _MAX_BYTES = (1 << 31) - 1
 _CONSTANT_OPERATORS = ("Constant",)
@@ -26,7 +25,7 @@ def describe(path: Path) -> dict[str, Any]:
     model = _parse(path)
     properties = {entry.key: entry.value for entry in model.metadata_props}
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    described: dict[str, Any] = {
+    return {
         "version": f"IR {model.ir_version}",
         "silicon": None,
         "producer": producer or None,
@@ -35,12 +34,6 @@ def describe(path: Path) -> dict[str, Any]:
         "checksums": [],
         "models": [_graph(model)],
     }
-    if ARITHMETIC in properties:
-        own = {
-            key.removeprefix(_OWN): value for key, value in sorted(properties.items()) if key.startswith(_OWN)
-        }
-        described |= {"arithmetic": own.pop("arithmetic"), "chip": own.pop("chip", None), "fixed": own}
-    return described
 
 
 def _parse(path: Path) -> onnx.ModelProto:
