@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.artifacts.tree import render
@@ -38,6 +38,14 @@ def stable(described: dict[str, Any]) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(json.dumps(described, allow_nan=False))
     assert loaded == described
     return loaded
+
+
+def reshape_model() -> FixedModel:
+    tensors = [
+        QuantizedTensor("x", (1, 8), 8, True, 0.5, 3),
+        QuantizedTensor("y", (1, 2, 4), 8, True, 0.5, 3),
+    ]
+    return one("reshape", tensors, {"shape": (1, 2, 4)})
 
 
 def test_the_vendor_nef(shared_data: Path) -> None:
@@ -93,11 +101,7 @@ def test_a_dynamic_model_shows_its_symbols(shared_data: Path) -> None:
 
 
 def test_a_fixed_model_shows_its_arithmetic(tmp_path: Path) -> None:
-    tensors = [
-        QuantizedTensor("x", (1, 8), 8, True, 0.5, 3),
-        QuantizedTensor("y", (1, 2, 4), 8, True, 0.5, 3),
-    ]
-    fixed = dataclasses.replace(one("reshape", tensors, {"shape": (1, 2, 4)}), metadata={"labels": "[]"})
+    fixed = dataclasses.replace(reshape_model(), metadata={"labels": "[]"})
     data = fixed_onnx.to_bytes(fixed)
     found = stable(inspect(written(tmp_path, data)))
     assert (found["format"], found["arithmetic"], found["chip"]) == (
@@ -169,6 +173,7 @@ def test_damage_is_located_in_the_file(shared_data: Path, tmp_path: Path) -> Non
 def test_altered_files_give_an_object_or_our_error(tmp_path: Path, shared_data: Path) -> None:
     dice = random.Random(7)
     sources = [CONTENTS[kind] for kind in (Kind.ONNX, Kind.FIXED_ONNX, Kind.MPK, Kind.NEF, Kind.ELF)]
+    sources.append(fixed_onnx.to_bytes(reshape_model()))
     sources.append((shared_data / "artifacts/kmodel/v5_small_k210.kmodel").read_bytes())
     sources.append((shared_data / "models/tflite/mlperf_resnet8_int8.tflite").read_bytes()[:20_000])
     for number in range(400):
