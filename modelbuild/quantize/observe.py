@@ -105,11 +105,11 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
 def _runs(
     graph: Graph, session: FloatSession, samples: Iterable[Sample]
 ) -> Iterator[tuple[int, list[tuple[str, NDArray[Any]]]]]:
-    """(sample number, every float tensor of the graph) for each sample."""
+    """(sample number, every float tensor of the graph, in the order of execution) for each sample."""
+    names = (*graph.inputs, *(name for node in graph.nodes for name in node.outputs))
     for number, sample in enumerate(samples):
-        made = session.run(sample)
-        held = {**{name: np.asarray(sample[name]) for name in graph.inputs}, **made}
-        yield number, [(name, values) for name, values in held.items() if values.dtype.kind == "f"]
+        held = {**{name: np.asarray(sample[name]) for name in graph.inputs}, **session.run(sample)}
+        yield number, [(name, held[name]) for name in names if name in held and held[name].dtype.kind == "f"]
 
 
 class _Extremes:

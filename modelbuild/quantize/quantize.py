@@ -65,6 +65,8 @@ def quantize(
             lines.append(_weight_line(found, formats))
         x = _activation_input(graph, step.node.inputs)
         mean = _observed_mean(observations, x)
+        if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
+            continue  # the channels that were observed are not the ones that the weights multiply
         correction = bias_correction(found, formats, choices[plan.root(x)].scale, mean)
         if any(correction):
             biases[step.outputs[0]] = correction

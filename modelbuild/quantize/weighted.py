@@ -23,6 +23,11 @@ class Weighted:
     bias: Real
     group: int = 1
 
+    @property
+    def channels(self) -> int:
+        """How many input channels it reads."""
+        return self.group * int(self.weight.shape[1])
+
     def mean_of(self, input_mean: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean output [O] of `weight` for a mean input [C], away from the picture's edge."""
         outputs = weight.shape[0]

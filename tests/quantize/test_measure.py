@@ -1,0 +1,43 @@
+"""SNR, cosine, largest difference and top-k on numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from modelbuild.quantize.measure import Difference, TopK, snr_db, top_k
+
+
+def test_difference_over_two_samples() -> None:
+    difference = Difference()
+    difference.add(np.array([3.0, 4.0]), np.array([3.0, 5.0]))
+    difference.add(np.array([0.0, 10.0]), np.array([0.0, 10.1]))
+    assert difference.samples == 2
+    assert difference.snr_db == pytest.approx(10 * math.log10(125 / 1.01))
+    assert difference.snr_db_mean == pytest.approx((10 * math.log10(25) + 40) / 2)
+    assert difference.largest == pytest.approx(1.0)
+    assert difference.cosine == pytest.approx((9 + 20 + 101) / math.sqrt(125 * (9 + 25 + 10.1**2)))
+    assert set(difference.to_json()) == {"snr_db", "snr_db_mean", "cosine", "max_abs"}
+
+
+def test_ends_of_the_scale() -> None:
+    assert snr_db(1.0, 0.0) == 200.0
+    assert snr_db(0.0, 1.0) == -200.0
+    same = Difference()
+    same.add(np.zeros(3), np.zeros(3))
+    assert (same.snr_db, same.cosine, same.largest) == (200.0, 1.0, 0.0)
+
+
+def test_top_k_breaks_ties_by_index() -> None:
+    assert top_k(np.array([[1, 7, 7, 3]]), 3) == [1, 2, 3]
+
+
+def test_accuracy() -> None:
+    counted = TopK()
+    counted.add(np.array([0.1, 0.9, 0.3]), 1)
+    counted.add(np.array([0.1, 0.9, 0.3]), 0)
+    counted.add(np.array([1, 2, 3, 4, 5, 6, 7]), 0)
+    assert counted.labelled == 3
+    assert counted.to_json() == {"top1": pytest.approx(1 / 3), "top5": pytest.approx(2 / 3)}

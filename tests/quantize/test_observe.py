@@ -1,0 +1,98 @@
+"""Observation is exact, streaming, independent of how samples are run, and says what is wrong."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Node
+from modelbuild.quantize.histogram import BINS
+from modelbuild.quantize.observe import Observations, observe
+from tests.quantize.cases import graph_of, normal, one_node, samples_of
+
+RELU = one_node("Relu", (2, 3, 4))
+
+
+def test_numbers_are_those_of_all_samples() -> None:
+    samples = samples_of(RELU, 7)
+    found = observe(RELU, lambda: iter(samples))
+    assert found.samples == 7 and set(found.tensors) == {"x", "y"}
+    x = np.concatenate([sample["x"][None] for sample in samples])
+    tensor = found.tensors["x"]
+    assert tensor.count == x.size
+    assert (tensor.histogram.low, tensor.histogram.high) == (x.min(), x.max())
+    np.testing.assert_allclose(tensor.channel_low, x.min(axis=(0, 1, 3)))
+    np.testing.assert_allclose(tensor.channel_high, x.max(axis=(0, 1, 3)))
+    np.testing.assert_allclose(tensor.channel_mean, x.mean(axis=(0, 1, 3)), rtol=1e-6)
+    expected, _ = np.histogram(x, BINS, (x.min(), x.max()))
+    assert np.abs(tensor.histogram.counts - expected).sum() <= 4
+    y = found.tensors["y"].histogram
+    assert y.zeros == int((x <= 0).sum()) and y.low == 0.0
+
+
+def test_saving_is_deterministic_and_loses_nothing(tmp_path: Path) -> None:
+    samples = samples_of(RELU, 3)
+    found = observe(RELU, lambda: iter(samples))
+    found.save(tmp_path / "a.npz")
+    observe(RELU, lambda: iter(samples)).save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    again = Observations.load(tmp_path / "a.npz")
+    assert again.samples == 3 and list(again.tensors) == list(found.tensors)
+    for name, tensor in found.tensors.items():
+        np.testing.assert_array_equal(again.tensors[name].histogram.counts, tensor.histogram.counts)
+        np.testing.assert_array_equal(again.tensors[name].channel_sum, tensor.channel_sum)
+        assert again.tensors[name].histogram.zeros == tensor.histogram.zeros
+        assert again.tensors[name].count == tensor.count
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04garbage", b"\x93NUMPY" + bytes(50)])
+def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "o.npz").write_bytes(data)
+    with pytest.raises(ModelbuildError, match="not a file of observations"):
+        Observations.load(tmp_path / "o.npz")
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    observe(RELU, lambda: iter(samples_of(RELU, 1))).save(tmp_path / "o.npz")
+    data = (tmp_path / "o.npz").read_bytes()
+    for cut in range(0, len(data), 97):
+        (tmp_path / "o.npz").write_bytes(data[:cut])
+        with pytest.raises(ModelbuildError):
+            Observations.load(tmp_path / "o.npz")
+
+
+def test_nan_and_infinity_name_tensor_and_sample() -> None:
+    nodes = [Node("Log", "log", ["x"], ["l"]), Node("Relu", "relu", ["l"], ["y"])]
+    graph = graph_of(nodes, {"x": (1, 2)}, ["y"])
+    good = {"x": np.ones((1, 2), np.float32)}
+    for value, text in ((-1.0, "'l' holds NaN"), (0.0, "'l' holds infinity")):
+        bad = {"x": np.array([[1.0, value]], np.float32)}
+        with pytest.raises(ModelbuildError, match=text) as caught:
+            observe(graph, lambda bad=bad: iter([good, bad]))
+        assert caught.value.exit_code == 1 and "sample 2" in str(caught.value)
+
+
+def test_no_sample_is_an_error() -> None:
+    with pytest.raises(ModelbuildError, match="no calibration sample"):
+        observe(RELU, lambda: iter([]))
+
+
+def test_memory_does_not_grow_with_the_number_of_samples() -> None:
+    graph = one_node("Conv", (1, 4, 64, 64), w=normal(8, 4, 1, 1))
+
+    def peak(count: int) -> int:
+        def samples():
+            return (samples_of(graph, 1, seed)[0] for seed in range(count))
+
+        tracemalloc.start()
+        observe(graph, samples)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(1)
+    assert peak(12) < 1.3 * peak(3)
