@@ -10,7 +10,7 @@ from modelbuild.errors import ModelbuildError
 
 MAGIC = b"MBNP"
 VERSION = 1
-MAX_DRAM = 1 << 29
+MAX_DRAM = 1 << 28
 MAX_SRAM = 1 << 26
 RATE_CYCLES = 1024  # rates are per so many cycles
 _HEADER = struct.Struct("<4sH6I4I8II")

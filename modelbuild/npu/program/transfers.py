@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from modelbuild.npu.program.encoding import Instruction, address, element_type, encoded, extent, integer
 
+MAX_LAYERS = 2**16 - 2
 MAX_LOOPS = 8
 
 
@@ -24,7 +25,7 @@ class Layer(Instruction):
     """Waits for all engines; what follows belongs to entry `index` of the descriptor's layers."""
 
     opcode: ClassVar[int] = 0x01
-    index: int = encoded("H", 0, 2**16 - 1)
+    index: int = encoded("H", 0, MAX_LAYERS - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from modelbuild.npu.simulator.accesses import Access, access
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
 from modelbuild.npu.simulator.elementwise import run_binary, run_fill, run_rescale, run_table
-from modelbuild.npu.simulator.memory import Memory, failure
+from modelbuild.npu.simulator.memory import Constants, Dram, Memory, Scratchpad, failure
 from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
 from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
 
@@ -46,9 +46,9 @@ class Hooks:
 
 def run_stream(
     instructions: tuple[Instruction, ...],
-    local: Memory,
-    dram: Memory,
-    constants: Memory,
+    local: Scratchpad,
+    dram: Dram,
+    constants: Constants,
     clock: Clock | None,
     hooks: Hooks,
     rates: Rates,
@@ -81,7 +81,7 @@ def run_stream(
             ) from None
 
 
-def _transfer(transfer: Transfer, local: Memory, dram: Memory, constants: Memory) -> None:
+def _transfer(transfer: Transfer, local: Scratchpad, dram: Dram, constants: Constants) -> None:
     counts = [loop.count for loop in transfer.loops]
     outside = [loop.dram_stride for loop in transfer.loops]
     inside = [loop.sram_stride for loop in transfer.loops]
@@ -89,7 +89,7 @@ def _transfer(transfer: Transfer, local: Memory, dram: Memory, constants: Memory
         dram.copy(transfer.dram, local, transfer.sram, counts, outside, inside, transfer.length)
         return
     assert isinstance(transfer, (Load, LoadConstants))
-    source = dram if isinstance(transfer, Load) else constants
+    source: Memory = dram if isinstance(transfer, Load) else constants
     local.copy(transfer.sram, source, transfer.dram, counts, inside, outside, transfer.length)
 
 
@@ -104,9 +104,9 @@ def _execute(
     instruction: Instruction,
     setup: Instruction | None,
     touched: Access,
-    local: Memory,
-    dram: Memory,
-    constants: Memory,
+    local: Scratchpad,
+    dram: Dram,
+    constants: Constants,
 ) -> None:
     for address, size in (*touched.reads, *touched.writes):
         local.check_range(address, size)

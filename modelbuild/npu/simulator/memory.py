@@ -1,4 +1,4 @@
-"""Byte memories that know which of their bytes have been written."""
+"""Byte memories that know which of their bytes have been written, and by what."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from modelbuild.npu.program import ElementType
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
+Marks = NDArray[np.uint16]
 
 DTYPES = {kind: np.dtype(f"<{'i' if kind & 1 else 'u'}{kind.size}") for kind in ElementType}
 
@@ -23,37 +24,32 @@ def failure(what: str) -> ModelbuildError:
 
 
 class Memory:
-    """`size` bytes, none written yet. To reach beyond them or read unwritten ones is a ModelbuildError."""
+    """Bytes, and a mark for each: 0 until it is written. To reach beyond them, or to read one that was never
+    written, is a ModelbuildError."""
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self._data: Bytes = np.zeros(size, np.uint8)
-        self._written = np.zeros(size, np.bool_)
-
-    @classmethod
-    def of(cls, name: str, data: bytes) -> Memory:
-        """A memory that holds `data`."""
-        memory = cls(name, 0)
-        memory._data = np.frombuffer(data, np.uint8)
-        memory._written = np.ones(len(data), np.bool_)
-        return memory
+        self._marks: Marks = np.zeros(size, np.uint16)
 
     def check_range(self, address: int, size: int) -> None:
         """That `size` bytes from `address` exist."""
-        end = address + size
-        if address < 0 or end > len(self._data):
+        if address < 0 or address + size > len(self._data):
             raise failure(
-                f"access of bytes {address}..{end} of {self.name}, which has {len(self._data)} bytes"
+                f"access of bytes {address}..{address + size} of {self.name}, which has {len(self._data)}"
             )
 
-    def _check_written(self, written: NDArray[np.generic], address: int) -> None:
-        if not written.all():
-            raise failure(f"read of bytes of {self.name} at {address} that were never written")
+    def _mark_read(self, marks: Marks) -> None:
+        if not marks.all():
+            raise failure(f"read of bytes of {self.name} that were never written")
+
+    def _mark_written(self, marks: Marks) -> None:
+        raise failure(f"write to {self.name}")
 
     def read_bytes(self, address: int, size: int) -> Bytes:
         """A view of `size` bytes."""
         self.check_range(address, size)
-        self._check_written(self._written[address : address + size], address)
+        self._mark_read(self._marks[address : address + size])
         return self._data[address : address + size]
 
     def read(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
@@ -64,13 +60,8 @@ class Memory:
         """Elements that the caller has already saturated to `kind`."""
         data = np.ascontiguousarray(values, DTYPES[kind]).reshape(-1).view(np.uint8)
         self.check_range(address, len(data))
+        self._mark_written(self._marks[address : address + len(data)])
         self._data[address : address + len(data)] = data
-        self._written[address : address + len(data)] = True
-
-    def _view(
-        self, array: NDArray[np.generic], address: int, shape: Sequence[int], strides: Sequence[int]
-    ) -> NDArray[np.generic]:
-        return as_strided(array[address:], (*shape,), (*strides, 1))
 
     def copy(
         self,
@@ -83,17 +74,81 @@ class Memory:
         length: int,
     ) -> None:
         """A strided rectangle of `length` contiguous bytes a run, from `source` to here."""
-        spans = [
-            sum((count - 1) * stride for count, stride in zip(counts, side, strict=True)) + length
-            for side in (strides, source_strides)
-        ]
-        self.check_range(address, spans[0])
-        source.check_range(source_address, spans[1])
+        to = self._rectangle(address, counts, strides, length)
+        origin = source._rectangle(source_address, counts, source_strides, length)
+        source._mark_read(origin[1])
+        self._mark_written(to[1])
+        to[0][...] = origin[0]
+
+    def _rectangle(
+        self, address: int, counts: Sequence[int], strides: Sequence[int], length: int
+    ) -> tuple[Bytes, Marks]:
+        """Views of the bytes and of their marks."""
+        reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
+        self.check_range(address, reach + length)
         shape = (*counts, length)
-        source._check_written(
-            self._view(source._written, source_address, shape, source_strides), source_address
+        return (
+            as_strided(self._data[address:], shape, (*strides, 1)),
+            as_strided(self._marks[address:], shape, (*(2 * stride for stride in strides), 2)),
         )
-        self._view(self._data, address, shape, strides)[...] = self._view(
-            source._data, source_address, shape, source_strides
-        )
-        self._view(self._written, address, shape, strides)[...] = True
+
+
+_UNREAD = 1
+_READ = 2
+
+
+class Scratchpad(Memory):
+    """SRAM, or the host's workspace. What is written must be read before it is written over, or the transfers
+    overlap."""
+
+    def _mark_read(self, marks: Marks) -> None:
+        super()._mark_read(marks)
+        marks[...] = _READ
+
+    def _mark_written(self, marks: Marks) -> None:
+        if (marks == _UNREAD).any():
+            raise failure(f"bytes of {self.name} are written over before anything has read them")
+        marks[...] = _UNREAD
+
+    def check_all_read(self) -> None:
+        """At the end: that nothing was brought here for nothing."""
+        if (self._marks == _UNREAD).any():
+            raise failure(f"bytes of {self.name} are written, but nothing reads them")
+
+
+class Constants(Memory):
+    """The weights section, or the host's constants: read only."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        super().__init__(name, 0)
+        self._data = np.frombuffer(data, np.uint8)
+        self._marks = np.ones(len(data), np.uint16)
+
+
+class Dram(Memory):
+    """DRAM. Within a layer no byte is stored twice, and none is loaded that the layer itself stores: engines
+    wait for each other's SRAM only."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(name, size)
+        self._layer = 1
+
+    def begin_layer(self, index: int) -> None:
+        """Everything stored before is there to be loaded."""
+        self._layer = index + 2
+
+    def _mark_read(self, marks: Marks) -> None:
+        super()._mark_read(marks)
+        if (marks == self._layer).any():
+            raise failure(f"a layer reads bytes of {self.name} that it writes itself")
+
+    def _mark_written(self, marks: Marks) -> None:
+        if (marks == self._layer).any():
+            raise failure(f"a layer writes bytes of {self.name} twice")
+        marks[...] = self._layer
+
+    def read_final(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
+        """A copy of elements as they are between layers."""
+        self.check_range(address, count * kind.size)
+        super()._mark_read(self._marks[address : address + count * kind.size])
+        return self._data[address : address + count * kind.size].copy().view(DTYPES[kind])

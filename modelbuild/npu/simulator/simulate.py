@@ -13,7 +13,7 @@ from modelbuild.npu.program import HostProgram, Program, TensorPlace, check_sect
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.limits import check_limits
 from modelbuild.npu.simulator.machine import Hooks, run_stream
-from modelbuild.npu.simulator.memory import Memory, failure
+from modelbuild.npu.simulator.memory import Constants, Dram, Scratchpad, failure
 
 ARITHMETIC = "multiplier_shift@1"
 Integers = NDArray[np.integer]
@@ -61,9 +61,10 @@ class _Run:
         self._program = program
         self._host = host
         self._keep = keep_layers
-        self._dram = Memory("DRAM", program.dram_size)
-        self._sram = Memory("SRAM", program.sram_size)
-        self._weights = Memory.of("the weights", weights)
+        self._dram = Dram("DRAM", program.dram_size)
+        self._sram = Scratchpad("SRAM", program.sram_size)
+        self._weights = Constants("the weights", weights)
+        self._host_constants = Constants("the host's constants", host.constants)
         self._clock = Clock(program.rates, program.sram_size)
         self._layers: dict[str, Integers] = {}
         self._next_layer = 0
@@ -99,6 +100,7 @@ class _Run:
         self._complete_layers(len(self._program.interface.layers))
         if self._next_segment != len(self._host.segments):
             raise ModelbuildError("malformed program: a host segment never runs", where="host section")
+        self._sram.check_all_read()
         outputs = {tensor.name: self._read(tensor) for tensor in self._program.interface.outputs}
         return Simulation(outputs, self._clock.now, self._layers)
 
@@ -107,6 +109,7 @@ class _Run:
             raise failure(f"layer {index} stands after layer {self._next_layer - 1}")
         self._complete_layers(index)
         self._next_layer = index + 1
+        self._dram.begin_layer(index)
 
     def _complete_layers(self, end: int) -> None:
         """Layers without code of their own are done together with the layer before them."""
@@ -121,15 +124,15 @@ class _Run:
             raise failure(f"host segment {index} does not follow segment {self._next_segment - 1}")
         self._next_segment += 1
         hooks = Hooks(self._begin_layer, _no_nesting)
-        workspace = Memory("the host's workspace", self._host.workspace)
-        constants = Memory.of("the host's constants", self._host.constants)
-        arguments = (workspace, self._dram, constants, None, hooks, self._program.rates)
+        workspace = Scratchpad("the host's workspace", self._host.workspace)
+        arguments = (workspace, self._dram, self._host_constants, None, hooks, self._program.rates)
         run_stream(self._host.segments[index], *arguments)
+        workspace.check_all_read()
 
     def _read(self, tensor: TensorPlace) -> Integers:
         try:
             count = tensor.size // tensor.type.size
-            return self._dram.read(tensor.address, count, tensor.type).reshape(tensor.shape).copy()
+            return self._dram.read_final(tensor.address, count, tensor.type).reshape(tensor.shape)
         except ModelbuildError as error:
             raise ModelbuildError(
                 error.problems[0].what, where=f"tensor {tensor.name}", exit_code=error.exit_code
