@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import onnxruntime
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Shape
@@ -39,7 +39,7 @@ class FloatSession:
             source = str(model) if outputs is None else _file_with_outputs(model, outputs)
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                source, sess_options=_options(), providers=["CPUExecutionProvider"]
+                source, sess_options=_options(), providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error

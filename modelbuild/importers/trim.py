@@ -63,6 +63,7 @@ def _cut(model: ModelProto, outputs: Sequence[str]) -> None:
             needed.update(node.input)
             kept.append(node)
     kept.reverse()
-    for field, items in ((graph.output, values), (graph.node, kept)):
-        del field[:]
-        field.extend(items)
+    del graph.output[:]
+    del graph.node[:]
+    graph.output.extend(values)
+    graph.node.extend(kept)

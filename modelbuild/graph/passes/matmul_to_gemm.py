@@ -19,14 +19,13 @@ _FORM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
 
 def run(graph: Graph) -> int:
     """Number of nodes changed."""
-    editor = Editor(graph)
-    for node in editor.nodes("MatMul"):
-        editor.changes += _matmul(editor, node)
-    for node in editor.nodes("Gemm"):
-        editor.changes += _gemm(editor, node)
-    for node in editor.nodes("Gemm"):
-        editor.changes += _take_bias(editor, node)
-    return editor.close()
+    changes = 0
+    for op, step in (("MatMul", _matmul), ("Gemm", _gemm), ("Gemm", _take_bias)):
+        editor = Editor(graph)
+        for node in editor.nodes(op):
+            editor.changes += step(editor, node)
+        changes += editor.close()
+    return changes
 
 
 def _is_float(value: Array | None) -> bool:

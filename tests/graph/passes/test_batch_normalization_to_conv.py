@@ -1,0 +1,24 @@
+"""BatchNormalization without a neighbour to fold into."""
+
+from __future__ import annotations
+
+from tests.graph.small import after, graph, normalization, ops
+
+STEP = ("BatchNormalization", "x scale bias mean variance", "y")
+
+
+def test_on_pictures_it_is_a_depthwise_conv() -> None:
+    result = after("batch_normalization_to_conv", graph([STEP], normalization()))
+    assert ops(result) == ["Conv"]
+    assert result.nodes[0].attributes["group"] == 2
+
+
+def test_on_other_ranks_it_is_mul_and_add() -> None:
+    assert ops(after("batch_normalization_to_conv", graph([STEP], normalization(), x=(3, 2)))) == [
+        "Mul",
+        "Add",
+    ]
+    assert ops(after("batch_normalization_to_conv", graph([STEP], normalization(), x=(1, 2, 5)))) == [
+        "Mul",
+        "Add",
+    ]

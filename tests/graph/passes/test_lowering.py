@@ -1,0 +1,104 @@
+"""Passes that recipes name: each operator in terms of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.passes import run_passes
+from tests.graph.small import Step, after, graph, numbers, ops
+
+CASES: list[tuple[str, Step, dict[str, Any], tuple[int, ...], list[str]]] = [
+    (
+        "split_to_slice",
+        ("Split", "x s", ["a", "b"], {"axis": -3}),
+        {"s": [1, 3]},
+        (1, 4, 4, 4),
+        ["Slice", "Slice"],
+    ),
+    (
+        "gemm_to_conv",
+        ("Gemm", "x w b", "y", {"transB": 1}),
+        {"w": numbers(3, 6), "b": numbers(3)},
+        (2, 6),
+        ["Reshape", "Conv", "Reshape"],
+    ),
+    (
+        "depth_to_space_to_transpose",
+        ("DepthToSpace", "x", "y", {"blocksize": 2}),
+        {},
+        (1, 8, 2, 3),
+        ["Reshape", "Transpose", "Reshape"],
+    ),
+    (
+        "depth_to_space_to_transpose",
+        ("DepthToSpace", "x", "y", {"blocksize": 2, "mode": "CRD"}),
+        {},
+        (1, 8, 2, 3),
+        ["Reshape", "Transpose", "Reshape"],
+    ),
+    (
+        "space_to_depth_to_transpose",
+        ("SpaceToDepth", "x", "y", {"blocksize": 2}),
+        {},
+        (1, 2, 4, 6),
+        ["Reshape", "Transpose", "Reshape"],
+    ),
+    ("hard_swish_to_mul", ("HardSwish", "x", "y"), {}, (1, 2, 4, 4), ["HardSigmoid", "Mul"]),
+    (
+        "flat_to_spatial",
+        ("Conv", "x w", "y", {"pads": [1, 0], "strides": [2]}),
+        {"w": numbers(3, 2, 3)},
+        (1, 2, 9),
+        ["Reshape", "Conv", "Reshape"],
+    ),
+    (
+        "flat_to_spatial",
+        ("MaxPool", "x", "y", {"kernel_shape": [3], "pads": [1, 1]}),
+        {},
+        (1, 2, 9),
+        ["Reshape", "MaxPool", "Reshape"],
+    ),
+    (
+        "flat_to_spatial",
+        ("ConvTranspose", "x w", "y", {"strides": [2], "output_padding": [1]}),
+        {"w": numbers(2, 3, 3)},
+        (1, 2, 9),
+        ["Reshape", "ConvTranspose", "Reshape"],
+    ),
+    (
+        "layer_normalization_to_primitives",
+        ("LayerNormalization", "x w b", "y"),
+        {"w": numbers(6), "b": numbers(6)},
+        (2, 3, 6),
+        ["ReduceMean", "Sub", "Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
+    ),
+    ("global_pool_to_pool", ("GlobalAveragePool", "x", "y"), {}, (1, 2, 4, 3), ["AveragePool"]),
+    ("global_pool_to_pool", ("GlobalMaxPool", "x", "y"), {}, (1, 2, 4, 3), ["MaxPool"]),
+]
+
+
+@pytest.mark.parametrize(("name", "step", "constants", "shape", "expected"), CASES, ids=[c[0] for c in CASES])
+def test_lowered(
+    name: str, step: Step, constants: dict[str, Any], shape: tuple[int, ...], expected: list[str]
+) -> None:
+    result = after(name, graph([step], constants, x=shape))
+    assert ops(result) == expected
+    assert all(node.origin == result.nodes[0].origin != () for node in result.nodes)
+
+
+def test_an_unknown_pass_is_named_with_the_nearest() -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        run_passes(graph([("Relu", "x", "y")]), ["fold_padd"])
+    assert "fold_padd" in str(caught.value) and "`fold_pad`" in str(caught.value)
+
+
+def test_results_count_nodes_and_the_given_graph_stays() -> None:
+    before = graph([("Identity", "x", "a"), ("Relu", "a", "y")])
+    result, rows = run_passes(before, ["remove_no_ops"])
+    assert [row.to_json() for row in rows] == [
+        {"name": "remove_no_ops", "nodes_before": 2, "nodes_after": 1, "changes": 1}
+    ]
+    assert ops(before) == ["Identity", "Relu"] and ops(result) == ["Relu"]
