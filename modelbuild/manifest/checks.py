@@ -89,22 +89,6 @@ def _scalars(node: tree.Node) -> Iterator[tree.Scalar]:
             yield from _scalars(entry.node)
 
 
-def check_edits(used: Sequence[Settings], problems: Problems) -> None:
-    """Edits that differ between the targets of a model: edited models are shared by all of them."""
-    first: dict[str, Settings] = {}
-    for settings in used:
-        other = first.setdefault(settings.model, settings)
-        if settings.values["edit"] != other.values["edit"]:
-            here, there = (one.origin(("edit",)) for one in (settings, other))
-            at = here if there == "built in" or here != "built in" else there
-            problems.error(
-                f"`edit` of `{settings.model}` differs between {other.target} and {settings.target}",
-                at,
-                "a model is edited once for all its targets; edits of one target are not built yet",
-                "move `edit` to the model, or make two models of the one source",
-            )
-
-
 def check_toolchains(manifest: Manifest, problems: Problems) -> None:
     """Toolchains that do not exist, or that this version cannot drive."""
     for name, target in manifest.spec.targets.items():

@@ -97,7 +97,6 @@ def _check(manifest: Manifest, problems: Problems) -> None:
     for settings in used:
         problems.keep_all(settings.problems)
         checks_of_samples.check_use(manifest, settings, sets, problems)
-    checks.check_edits(used, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
 
 

@@ -57,8 +57,9 @@ class Settings:
 
 
 def effective(manifest: Manifest, model: str, target: str) -> Settings:
-    """The settings of `model` on `target`. Lowest to highest: built in, recipe, the manifest's `defaults`,
-    the target, the model, the model's own `targets`, `--set`. Raises what `examine` finds wrong with them."""
+    """The settings of `model` on `target`. Lowest to highest: built in, the first of the chip's number formats,
+    the manifest's `defaults`, the recipe's, the target, the model, the model's own `targets`, `--set`. Raises
+    what `examine` finds wrong with them."""
     for section, name, known in (
         ("model", model, manifest.spec.models),
         ("target", target, manifest.spec.targets),
@@ -84,8 +85,9 @@ def examine(manifest: Manifest, model: str | None, target: str) -> Settings:
 def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) -> Iterator[Tree]:
     spec = manifest.spec
     yield layer(BUILT_IN, _constant("built in"))
-    yield from _recipe_layers(recipe, manifest.recipe_settings[target])
+    yield layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}"))
     yield _written(manifest, spec.defaults, ("defaults",))
+    yield layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}"))
     yield _written(manifest, spec.targets[target], ("targets", target))
     if model is not None:
         entry = spec.models[model]
@@ -96,12 +98,9 @@ def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) 
         yield layer(override.values, _constant(override.origin))
 
 
-def _recipe_layers(recipe: Recipe, settings: AbstractMapping[str, Any]) -> Iterator[Tree]:
-    origin = f"recipe {recipe.chip}"
+def _first_formats(recipe: Recipe) -> dict[str, Any]:
     has = recipe.number_format
-    first = {"quantize": {"activations": [has.activations[0]], "weights": [has.weights[0]]}}
-    yield layer(first, _constant(origin))
-    yield layer(settings, _constant(origin))
+    return {"quantize": {"activations": [has.activations[0]], "weights": [has.weights[0]]}}
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

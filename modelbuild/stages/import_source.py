@@ -38,18 +38,15 @@ def discover(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> list[
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `model.onnx` and `source.json`."""
+    """Leaves `model.onnx` and `source.json`; a model that runs unlike its file fails the build."""
     from modelbuild import importers
     from modelbuild.graph import onnx_io
+    from modelbuild.importers.source import source_of
     from modelbuild.stages.files import check_digest, write_json
 
     check_digest(inputs["source"], parameters["sha256"])
     shapes = {name: tuple(shape) for name, shape in parameters["shapes"].items()}
     graph = importers.load(inputs["source"], shapes, parameters["edits"])
+    importers.check(inputs["source"], graph)
     onnx_io.write(graph, out / "model.onnx")
-    described = {
-        "format": importers.importer_for(inputs["source"]).format,
-        "nodes": len(graph.nodes),
-        "metadata": dict(sorted(graph.metadata.items())),
-    }
-    write_json(out / "source.json", described)
+    write_json(out / "source.json", source_of(graph))

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "1"
-LIBRARIES = ("flatbuffers", "numpy", "onnx")
+LIBRARIES = ("numpy", "onnx")
 PARTS = ("command", "weights", "host")
 
 
@@ -85,7 +85,6 @@ def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
         plan=plan,
         source=model["source"],
         source_digest=hashlib.sha256(part("fixed").read_bytes()).hexdigest(),
-        cpu_nodes=tuple(layer["name"] for layer in plan["layers"] if layer["unit"] == "cpu"),
     )
 
 

@@ -32,6 +32,10 @@ def soft_inputs(request: PackageRequest) -> dict[str, OutputOf]:
 def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
     found = {"compile": request.output("compile", "compile.json")}
     if not request.is_fixed:
+        found["source"] = request.output("import_source", "source.json")
+        found["apply"] = request.output("apply", "model.fixed.onnx")
+        if request.record is None and request.calibration is not None:
+            found["observe"] = request.output("observe", "observations.npz")
         found["import"] = request.output("normalise", "import.json")
         found["lower"] = request.output("lower", "lower.json")
         found["check"] = request.output("check", "check.json")

@@ -39,11 +39,7 @@ def test_every_recipe_is_whole(chip: str) -> None:
     assert len(set(recipe.passes)) == len(recipe.passes)
     assert all(rule.source for rule in recipe.operators)
     assert recipe.number_format.source and recipe.edition
-    assert recipe.defaults["quantize"] == {
-        "activations": "int8",
-        "weights": "int8",
-        "range": {"method": "mse"},
-    }
+    assert recipe.defaults == {}  # a default here would outrank the manifest's own `defaults:`
     folder = resources.folder("recipes")
     assert recipe_files(chip)[0] == folder / f"{chip}.yaml"
     assert recipe_files(chip)[-1] == folder / "family" / "multiplier_shift.yaml"

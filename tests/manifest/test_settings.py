@@ -195,11 +195,6 @@ def test_each_place_is_reported_once_for_all_models(project: Any) -> None:
     assert len(project.errors(text)) == 1
 
 
-def test_edits_that_differ_between_targets(project: Any) -> None:
-    text = BASE.replace("chip: kl720}", "chip: kl720, edit: [{cut: {outputs: [a]}}]}\n  eye: {chip: modalix}")
-    assert project.errors(text) == [("models.yaml:7:28", "`edit` of `net` differs between cam and eye")]
-
-
 def test_edits_are_kept_in_order_and_in_full(project: Any) -> None:
     text = BASE.replace(
         "source: net.onnx", "source: net.onnx, edit: [{rename: {b: y, a: x}}, {cut: {outputs: [1.10, yes]}}]"
@@ -228,6 +223,8 @@ def test_a_recipe_of_the_project_may_have_defaults(project: Any) -> None:
     settings = effective(project.load(BASE.replace("kl720", "./recipes/mine.yaml")), "net", "cam")
     assert settings.values["quantize"]["range"] == {"method": "minmax"}
     assert settings.origin(("verify", "hardware")) == "recipe mine"
+    below = BASE.replace("kl720", "./recipes/mine.yaml") + "defaults: {verify: {hardware: none}}\n"
+    assert effective(project.load(below), "net", "cam").values["verify"] == {"hardware": "all"}
     project.write("recipes/mine.yaml", "extends: kl720\nchip: mine\ndefaults: {quantise: {}}\n")
     assert project.errors(BASE.replace("kl720", "./recipes/mine.yaml")) == [
         ("models.yaml:7:15", "unknown key `quantise`")

@@ -55,7 +55,7 @@ def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
         outputs=tuple(_tensor(place) for place in described.outputs),
         layers=tuple(layers),
         toolchain_version=f"modelbuild/{__version__}",
-        host_operators=packed.cpu_nodes,
+        host_operators=tuple(name for name, _ in packed.cpu_nodes),
         input_ranges={place.name: _range(place) for place in described.inputs},
         preprocess=json.loads(described.metadata.get("preprocess", "{}")),
     )

@@ -76,6 +76,7 @@ def _source(packed: PackedProgram, platform: str) -> nef.NefSource:
         output_size=output_size,
         working_size=int(packed.plan["memory"]["working"]),
         host=program.host,
+        cpu_nodes=tuple(nef.CpuNode(name, kind) for name, kind in packed.cpu_nodes),
     )
 
 

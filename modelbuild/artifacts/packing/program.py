@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -27,4 +27,8 @@ class PackedProgram:
     plan: Mapping[str, Any]
     source: str = ""  # base name of the source model
     source_digest: str = ""
-    cpu_nodes: tuple[str, ...] = field(default=())
+
+    @property
+    def cpu_nodes(self) -> tuple[tuple[str, str], ...]:
+        """(name, kind) of each operator that the CPU runs."""
+        return tuple((layer["name"], layer["kind"]) for layer in self.plan["layers"] if layer["unit"] == "cpu")
