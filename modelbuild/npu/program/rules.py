@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from modelbuild.npu.program.encoding import ElementType, Instruction
+from modelbuild.npu.program.setups import ConvolutionSetup
+from modelbuild.npu.program.tiles import Convolution
 from modelbuild.npu.program.transfers import Loop, Store, Transfer
 
 # field -> the fields that may hold its type; the first that the instruction has counts
@@ -41,6 +43,8 @@ def _broken_value(instruction: Instruction) -> str:
 
 
 def _broken_window(instruction: Instruction) -> str:
+    if isinstance(instruction, ConvolutionSetup) and instruction.weight_type == ElementType.U16:
+        return "weights are signed"
     for axis in ("height", "width"):
         if (
             getattr(instruction, f"kernel_{axis}", 2) == 1
@@ -49,6 +53,8 @@ def _broken_window(instruction: Instruction) -> str:
             return f"a kernel of {axis} 1 has no dilation"
     if getattr(instruction, "output_width", 2) == 1 and getattr(instruction, "stride_width", 1) != 1:
         return "an output of width 1 has no stride"
+    if isinstance(instruction, Convolution) and not instruction.input_rows and instruction.input:
+        return "a convolution of no rows has an input"
     return ""
 
 

@@ -14,7 +14,7 @@ class ConvolutionSetup(Instruction):
 
     opcode: ClassVar[int] = 0x20
     input_type: int = element_type()
-    weight_type: int = element_type()
+    weight_type: int = encoded("B", 1, 3)
     output_type: int = element_type()
     kernel_height: int = small()
     kernel_width: int = small()
