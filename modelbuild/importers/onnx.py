@@ -56,6 +56,14 @@ def load(
         raise located(error, path) from error
 
 
+def parse(path: Path) -> ModelProto:
+    """The model as the file has it, nothing checked but that it is one."""
+    try:
+        return _parse(path)
+    except ModelbuildError as error:
+        raise located(error, path) from error
+
+
 def discover(path: Path) -> list[Path]:
     """The external data files that the model `path` names, in order; existing or not."""
     try:

@@ -223,7 +223,9 @@ def test_a_recipe_of_the_project_may_have_defaults(project: Any) -> None:
     settings = effective(project.load(BASE.replace("kl720", "./recipes/mine.yaml")), "net", "cam")
     assert settings.values["quantize"]["range"] == {"method": "minmax"}
     assert settings.origin(("verify", "hardware")) == "recipe mine"
-    below = BASE.replace("kl720", "./recipes/mine.yaml") + "defaults: {verify: {hardware: none}}\n"
+    below = BASE.replace("kl720", "./recipes/mine.yaml").replace(
+        "defaults: {", "defaults: {verify: {hardware: none}, "
+    )
     assert effective(project.load(below), "net", "cam").values["verify"] == {"hardware": "all"}
     project.write("recipes/mine.yaml", "extends: kl720\nchip: mine\ndefaults: {quantise: {}}\n")
     assert project.errors(BASE.replace("kl720", "./recipes/mine.yaml")) == [
