@@ -27,11 +27,14 @@ _LIST_FIELDS: Mapping[int, str] = {AttributeProto.INTS: "ints", AttributeProto.F
 def read(path: Path) -> Graph:
     """A graph from an ONNX file that modelbuild wrote. Foreign files go through `importers`."""
     try:
-        return from_model(onnx.load_model_from_string(path.read_bytes()))
+        model = onnx.load_model_from_string(path.read_bytes())
     except (OSError, DecodeError) as error:
         raise ModelbuildError(
             "this is not a readable ONNX file", where=str(path), why=str(error) or type(error).__name__
         ) from error
+    if not model.HasField("graph"):
+        raise ModelbuildError("this ONNX file holds no graph", where=str(path))
+    return from_model(model)
 
 
 def write(graph: Graph, path: Path) -> None:

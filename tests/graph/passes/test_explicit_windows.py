@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graph.small import after, graph, numbers, only
+from tests.graph.small import after, graph, numbers, only, untouched
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,5 @@ def test_ceil_mode_becomes_padding_behind(op: str) -> None:
 
 def test_ceil_mode_stays_where_padding_counts() -> None:
     attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}
-    pool = only(
-        after(
-            "explicit_windows",
-            graph([("AveragePool", "x", "y", {**attributes, "pads": [1, 1, 0, 0]})], x=(1, 2, 5, 5)),
-        ),
-        "AveragePool",
-    )
-    assert pool.attributes["ceil_mode"] == 1 or pool.attributes["pads"] == [1, 1, 0, 0]
+    step = ("AveragePool", "x", "y", {**attributes, "pads": [1, 1, 0, 0]})
+    untouched("explicit_windows", graph([step], x=(1, 2, 5, 5)))

@@ -1,0 +1,87 @@
+"""Real models in their normal form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelbuild import importers
+from modelbuild.graph import guard, onnx_io
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.session import FloatSession
+from tests.graph.small import graph, ops
+
+# model -> (shape of its open input, most nodes that may be left)
+MODELS: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {
+    "mlperf_resnet8": ({"input_1": (1, 3, 32, 32)}, 23),
+    "mlperf_vww_96": ({"input_1": (1, 3, 96, 96)}, 58),
+    "mnist-8": ({}, 8),
+    "mobilenetv2": ({}, 100),
+    "nanodet_m_416": ({}, 225),
+    "ppocr_cls_v2": ({"x": (1, 3, 48, 192)}, 125),
+    "resnet20_cifar10": ({}, 52),
+    "squeezenet1.1": ({}, 65),
+    "st_mobilenet_v2_128_05": ({"input_1:0": (1, 3, 128, 128)}, 101),
+    "ultraface_rfb_320": ({}, 128),
+    "ultraface_rfb_320_nopost": ({}, 110),
+    "yolox_nano": ({}, 369),
+    "yunet_n_320": ({}, 109),
+    "yunet_n_dynamic": ({"input": (1, 3, 320, 320)}, 109),
+}
+GONE = {
+    "Constant",
+    "Identity",
+    "Dropout",
+    "Shape",
+    "Gather",
+    "Unsqueeze",
+    "Squeeze",
+    "Flatten",
+    "BatchNormalization",
+    "Pad",
+    "MatMul",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_real_models_keep_their_outputs(shared_data: Path, name: str) -> None:
+    path = shared_data / "models/onnx" / f"{name}.onnx"
+    shapes, most = MODELS[name]
+    loaded = importers.load(path, shapes)
+    result, _ = normalise(loaded)
+    assert guard.check(path, result).worst.error <= 1e-5
+    assert not GONE & set(ops(result))
+    assert len(result.nodes) <= most
+    assert (result.inputs, result.outputs) == (loaded.inputs, loaded.outputs)
+    again, rows = normalise(result)
+    assert onnx_io.to_bytes(again) == onnx_io.to_bytes(result)
+    assert not any(row.changes for row in rows)
+
+
+def test_recorded_outputs_of_the_source(shared_data: Path) -> None:
+    # MobileNetV2's record is of another last layer than its file's: its weights come from an int8 model.
+    result, _ = normalise(importers.load(shared_data / "models/onnx/squeezenet1.1.onnx"))
+    recorded = np.load(shared_data / "refs/onnxzoo_squeezenet1.1.npz")
+    session = FloatSession(result)
+    for index in range(3):
+        expected = recorded[f"y{index}"]
+        found = session.run({result.inputs[0]: recorded[f"x{index}"].astype(np.float32)})[result.outputs[0]]
+        assert np.abs(found - expected).max() <= 1e-4 * np.ptp(expected)
+
+
+def test_every_source_node_that_matters_is_some_nodes_origin(shared_data: Path) -> None:
+    loaded = importers.load(shared_data / "models/onnx/resnet20_cifar10.onnx")
+    result, _ = normalise(loaded)
+    origins = {name for node in result.nodes for name in node.origin}
+    kept = {node.name for node in loaded.nodes if node.op in ("Conv", "BatchNormalization", "Relu", "Gemm")}
+    assert kept <= origins <= {node.name for node in loaded.nodes}
+
+
+def test_skipped_passes_do_not_run() -> None:
+    before = graph([("Identity", "x", "a"), ("Flatten", "a", "y")])
+    result, rows = normalise(before, skip=["flatten_to_reshape"])
+    assert ops(result) == ["Flatten"]
+    assert "flatten_to_reshape" not in {row.name for row in rows}
+    assert {row.name: row.changes for row in rows if row.changes} == {"remove_no_ops": 1}
