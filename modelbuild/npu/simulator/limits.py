@@ -7,11 +7,16 @@ from modelbuild.npu.program import HostProgram, Instruction, Program
 from modelbuild.npu.program.instructions import SETUP_OF
 from modelbuild.npu.simulator.accesses import access, takes_time
 
-MAX_WORK = 1 << 40  # multiply-accumulates, elements and bytes together: a thousand ResNet-50s
+MAX_WORK = 1 << 40  # multiply-accumulates, elements and bytes together: some 250 ResNet-50s
+MAX_LAYER_BYTES = 1 << 31  # of all layers' outputs together, should they be kept
 
 
 def check_limits(program: Program, host: HostProgram) -> None:
-    """A program whose instructions add up to more than MAX_WORK is a ModelbuildError."""
+    """Instructions that add up to more than MAX_WORK, or layers to more bytes than MAX_LAYER_BYTES, are a
+    ModelbuildError."""
+    kept = sum(tensor.size for layer in program.interface.layers for tensor in layer.outputs)
+    if kept > MAX_LAYER_BYTES:
+        raise ModelbuildError(f"malformed program: its layers have {kept} bytes", where="I/O descriptor")
     total = 0
     for stream in (program.instructions, *host.segments):
         total += _work(program, stream)
