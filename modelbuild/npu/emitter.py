@@ -122,14 +122,13 @@ class Emitter:
         element: int,
         dimensions: Iterable[Dimension],
         to: Buffer,
-        at: int = 0,
     ) -> None:
-        """A rectangle of `place`, `offset` bytes in, to `at` bytes into a buffer."""
+        """A rectangle of `place`, `offset` bytes in, to the start of a buffer."""
         length, loops, total = rectangle(element, dimensions)
         if place.constant:
-            self._load_constants(place.address + offset, length, loops, total, to, at)
+            self._load_constants(place.address + offset, length, loops, total, to)
             return
-        self.instructions.append(Load(place.address + offset, to.start + at, length, loops))
+        self.instructions.append(Load(place.address + offset, to.start, length, loops))
         self._timeline.transfer("read", total, (), (to,))
         self._costs[0] += total
 
@@ -138,9 +137,9 @@ class Emitter:
         self._load_constants(address, size, (), size, to, 0)
 
     def _load_constants(
-        self, address: int, length: int, loops: tuple[Loop, ...], total: int, to: Buffer, at: int
+        self, address: int, length: int, loops: tuple[Loop, ...], total: int, to: Buffer
     ) -> None:
-        self.instructions.append(LoadConstants(address, to.start + at, length, loops))
+        self.instructions.append(LoadConstants(address, to.start, length, loops))
         self._timeline.transfer("weights", total, (), (to,))
         self._costs[2] += total
 
