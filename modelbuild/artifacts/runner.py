@@ -140,11 +140,28 @@ def _tensor(place: TensorPlace) -> QuantizedTensor:
 
 
 def _open_float(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
-    return FloatRunner(importers.load(path, None), preprocess)
+    if model is not None:
+        raise _one_model_only(path)
+    graph = importers.load(path, None)
+    unknown = [name for name in preprocess if name and name not in graph.inputs]
+    if unknown:
+        raise ModelbuildError(
+            f"the model has no input `{unknown[0]}` to preprocess",
+            where=str(path),
+            why=f"its inputs are {', '.join(graph.inputs)}",
+        )
+    for_all = {name: preprocess[""] for name in graph.inputs} if "" in preprocess else {}
+    return FloatRunner(graph, {**for_all, **{name: given for name, given in preprocess.items() if name}})
 
 
 def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    if model is not None:
+        raise _one_model_only(path)
     return FixedRunner(fixed_onnx.read(path))
+
+
+def _one_model_only(path: Path) -> ModelbuildError:
+    return ModelbuildError("--model picks one model of a package", where=str(path), why="this file is one model")
 
 
 def _open_nef(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
@@ -162,8 +179,13 @@ def open_runner(
     path: Path, model: str | None = None, preprocess: Mapping[str, Preprocess] | None = None
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
-    for models that do not carry their own. Raises ModelbuildError for files that cannot be run."""
+    for float models, by input or under "" for all; other files carry their own. Raises ModelbuildError for files
+    that cannot be run."""
     kind = identify(path)
+    if preprocess and kind != "onnx":
+        raise ModelbuildError(
+            "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
+        )
     if kind not in OPENERS:
         raise ModelbuildError(
             f"a file of the kind {kind} cannot be run",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from modelbuild.manifest import tree
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.options import SampleChoice
 from modelbuild.manifest.problems import Problems, nearest
-from modelbuild.manifest.settings import Settings
 
 TOOLCHAINS = ("builtin", "nncase", "ktc", "palette")
 
