@@ -134,7 +134,7 @@ class Emitter:
 
     def load_constants(self, address: int, size: int, to: Buffer) -> None:
         """`size` bytes of constants to the start of a buffer."""
-        self._load_constants(address, size, (), size, to, 0)
+        self._load_constants(address, size, (), size, to)
 
     def _load_constants(
         self, address: int, length: int, loops: tuple[Loop, ...], total: int, to: Buffer
