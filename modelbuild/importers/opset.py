@@ -1,8 +1,8 @@
 """Any operator set from 7 to the newest -> 17, by rules of our own, one operator at a time.
 
-onnx.version_converter is not used: it loses node names, aborts on models of IR 3 and on operators that it
-lacks an adapter for, and does not say which node stopped it. A node that no rule covers and that operator
-set 17 does not accept is refused by name when its shape is inferred.
+onnx.version_converter is not used. That of onnx 1.23 silently changes the values of an Upsample with mode
+linear, refuses Pad and Resize with axes, Gelu and Mish, names no node when it stops, and adds nodes without
+an origin. A node that no rule covers and that set 17 does not accept is refused by name.
 """
 
 from __future__ import annotations

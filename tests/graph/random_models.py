@@ -318,7 +318,8 @@ def dropout(w: Writer) -> None:
 
 
 STEPS: tuple[Callable[[Writer], None], ...] = (
-    conv, conv, conv, conv_transpose, batch_normalization, pool, pool, pad, clip, clip, activation, activation,
-    constant_arithmetic, constant_arithmetic, residual, concat, split, slice_, transpose, transpose, reshape,
-    reshape, softmax, reduce, fully_connected, fully_connected, resize, dropout,
+    conv, conv, conv, conv_transpose, batch_normalization, pool, pool, pad, clip, clip,
+    activation, activation, constant_arithmetic, constant_arithmetic, residual, concat, split, slice_,
+    transpose, transpose, reshape, reshape, softmax, reduce, fully_connected, fully_connected, resize,
+    dropout,
 )  # fmt: skip

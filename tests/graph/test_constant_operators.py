@@ -14,19 +14,19 @@ from modelbuild.graph.model import Node
 from tests.graph.small import numbers
 
 X = numbers(2, 3, 4)
-I = np.arange(-5, 7).reshape(3, 4)
+WHOLE = np.arange(-5, 7).reshape(3, 4)
 CASES: list[tuple[str, list[Any], dict[str, Any], int]] = [
     ("Add", [X, numbers(4)], {}, 1),
     ("Sub", [X, numbers(3, 1)], {}, 1),
     ("Mul", [X, X], {}, 1),
     ("Div", [X, numbers(4)], {}, 1),
-    ("Div", [I, np.array(3)], {}, 1),
-    ("Div", [I, np.array(-3)], {}, 1),
-    ("Mod", [I, np.array(3)], {}, 1),
-    ("Mod", [I, np.array(3)], {"fmod": 1}, 1),
+    ("Div", [WHOLE, np.array(3)], {}, 1),
+    ("Div", [WHOLE, np.array(-3)], {}, 1),
+    ("Mod", [WHOLE, np.array(3)], {}, 1),
+    ("Mod", [WHOLE, np.array(3)], {"fmod": 1}, 1),
     ("Pow", [X, np.float32(2)], {}, 1),
     ("Cast", [X * 5], {"to": TensorProto.INT32}, 1),
-    ("Cast", [I], {"to": TensorProto.BOOL}, 1),
+    ("Cast", [WHOLE], {"to": TensorProto.BOOL}, 1),
     ("Clip", [X, np.float32(-0.2), np.float32(0.3)], {}, 1),
     ("Concat", [X, X], {"axis": -1}, 1),
     ("ConstantOfShape", [np.array([2, 3])], {"value": np.array([7], np.int64)}, 1),
@@ -40,9 +40,9 @@ CASES: list[tuple[str, list[Any], dict[str, Any], int]] = [
     ("Pad", [X, np.array([0, 1, 0, 2, 0, 1]), np.float32(3)], {}, 1),
     ("Range", [np.array(1), np.array(10), np.array(3)], {}, 1),
     ("Range", [np.array(5), np.array(0), np.array(-2)], {}, 1),
-    ("ReduceProd", [I], {"axes": [1], "keepdims": 0}, 1),
+    ("ReduceProd", [WHOLE], {"axes": [1], "keepdims": 0}, 1),
     ("ReduceMax", [X], {"axes": [1]}, 1),
-    ("ReduceSum", [I, np.array([0])], {}, 1),
+    ("ReduceSum", [WHOLE, np.array([0])], {}, 1),
     ("Reshape", [X, np.array([0, -1])], {}, 1),
     ("Round", [X * 5], {}, 1),
     ("Slice", [X, np.array([1]), np.array([99]), np.array([2]), np.array([2])], {}, 1),
@@ -57,7 +57,7 @@ CASES: list[tuple[str, list[Any], dict[str, Any], int]] = [
     ("Transpose", [X], {"perm": [1, 2, 0]}, 1),
     ("Unsqueeze", [X, np.array([0, -1])], {}, 1),
     ("Where", [X > 0, X, np.float32(0)], {}, 1),
-    ("Equal", [I, np.array(2)], {}, 1),
+    ("Equal", [WHOLE, np.array(2)], {}, 1),
     ("Reciprocal", [X], {}, 1),
     ("Sqrt", [np.abs(X)], {}, 1),
 ]

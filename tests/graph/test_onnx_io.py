@@ -45,7 +45,8 @@ def test_the_file_is_valid_onnx_with_a_type_for_every_tensor() -> None:
 
 def test_bytes_do_not_depend_on_the_hash_seed() -> None:
     code = (
-        "import hashlib; from tests.graph.small import graph, normalization; from modelbuild.graph import onnx_io\n"
+        "import hashlib; from modelbuild.graph import onnx_io\n"
+        "from tests.graph.small import graph, normalization\n"
         "g = graph([('BatchNormalization', 'x scale bias mean variance', 'y')], normalization())\n"
         "g.metadata = {'z': '1', 'a': '2'}; print(hashlib.sha256(onnx_io.to_bytes(g)).hexdigest())"
     )
