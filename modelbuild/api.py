@@ -188,7 +188,7 @@ def compare(
 
 
 def sample_files(project: Project, text: str) -> list[str]:
-    """`[NAME=]SET`, where SET is a sample set of the manifest, as `NAME=FILE` options; other text unchanged."""
+    """`[NAME=]SET`, where SET is a sample set of the manifest, as `NAME=FILE` options; else the text."""
     from modelbuild.project import forms
 
     return forms.sample_files(project, text)

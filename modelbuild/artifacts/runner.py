@@ -150,7 +150,7 @@ def _open_float(path: Path, model: str | None, preprocess: Mapping[str, Preproce
             where=str(path),
             why=f"its inputs are {', '.join(graph.inputs)}",
         )
-    for_all = {name: preprocess[""] for name in graph.inputs} if "" in preprocess else {}
+    for_all = dict.fromkeys(graph.inputs, preprocess[""]) if "" in preprocess else {}
     return FloatRunner(graph, {**for_all, **{name: given for name, given in preprocess.items() if name}})
 
 
@@ -161,7 +161,9 @@ def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preproce
 
 
 def _one_model_only(path: Path) -> ModelbuildError:
-    return ModelbuildError("--model picks one model of a package", where=str(path), why="this file is one model")
+    return ModelbuildError(
+        "--model picks one model of a package", where=str(path), why="this file is one model"
+    )
 
 
 def _open_nef(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
@@ -179,8 +181,8 @@ def open_runner(
     path: Path, model: str | None = None, preprocess: Mapping[str, Preprocess] | None = None
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
-    for float models, by input or under "" for all; other files carry their own. Raises ModelbuildError for files
-    that cannot be run."""
+    for float models, by input or under "" for all; other files carry their own. Raises ModelbuildError for
+    files that cannot be run."""
     kind = identify(path)
     if preprocess and kind != "onnx":
         raise ModelbuildError(

@@ -72,16 +72,20 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _text(found: dict[str, Any], layers: bool) -> str:
+    total, npu, cpu = (_number(found[key]) for key in ("total_ms", "time_ms", "cpu_time_ms"))
     lines = [
-        f"{found['model']} on {found['chip']}: {_number(found['fps'])} fps "
-        f"({_number(found['total_ms'])} ms: NPU {_number(found['time_ms'])} ms, CPU {_number(found['cpu_time_ms'])} ms)"
-        f", confidence {found['confidence']}",
+        f"{found['model']} on {found['chip']}: {_number(found['fps'])} fps, confidence {found['confidence']}",
+        f"  {total} ms: NPU {npu} ms, CPU {cpu} ms",
         f"  {found['macs'] / 1e6:.1f} million MACs, {found['cycles']} cycles",
     ]
-    for node in found["cpu_nodes"]:
-        lines.append(
-            f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms"
-        )
+    lines += [
+        f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms"
+        for node in found["cpu_nodes"]
+    ]
+    lines += [
+        f"  nothing runs {node['op']} {node['name']}: {node['reason']}; the time is without it"
+        for node in found["unsupported"]
+    ]
     if layers:
         header = ("layer", "unit", "MACs", "cycles", "ms", "bound")
         rows = [

@@ -22,7 +22,7 @@ Observer = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class BuiltPackage:
-    """A package after a build. `gate` is passed, failed or not reached; `files` are empty unless it passed."""
+    """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed."""
 
     name: str
     target: str
@@ -93,8 +93,8 @@ def build(
 ) -> BuildReport:
     """Build the selected packages, models and MODEL@TARGETs (all packages, if none are named).
 
-    Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in the
-    result; a selector or stage that does not exist is a ModelbuildError."""
+    Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in
+    the result; a selector or stage that does not exist is a ModelbuildError."""
     selection = select(project.manifest, names)
     wanted = goals_of(project, selection, until)
     result = project.builder.build(

@@ -18,8 +18,8 @@ from modelbuild.stages.files import read_json
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Findings in the manifest's order; `units` is MODEL@TARGET -> node -> unit; `ranges` is MODEL -> input ->
-    (low, high), what preprocessing makes of 0..255."""
+    """Findings in the manifest's order; `units` is MODEL@TARGET -> node -> unit; `ranges` is MODEL -> input
+    -> (low, high), what preprocessing makes of 0..255."""
 
     findings: tuple[dict[str, Any], ...]
     units: dict[str, dict[str, str]]

@@ -82,7 +82,7 @@ OPENERS = {"float": _float, "fixed": _fixed, "hardware": _hardware}
 
 def sample_files(project: Project, text: str) -> list[str]:
     """`[NAME=]SET` as one `[NAME=]FILE` for each file of that sample set; any other text as it is."""
-    name, equals, last = text.rpartition("=")
+    name, _, last = text.rpartition("=")
     if last not in project.manifest.spec.samples:
         return [text]
     found: dict[str, list[str]] = {}

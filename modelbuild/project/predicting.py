@@ -36,7 +36,7 @@ def evaluate(project: Project, names: Sequence[str], observer: Observer | None) 
 def evaluate_file(
     path: Path, chip: str, shapes: Mapping[str, tuple[int, ...]], options: cost.Options | None
 ) -> dict[str, Any]:
-    """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed in it, not refused."""
+    """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed, not refused."""
     recipe = load_recipe(chip, Path.cwd())
     graph, _ = normalise(importers.load(path, shapes))
     graph, _ = run_passes(graph, recipe.passes)

@@ -42,7 +42,7 @@ class Project:
 def open_project(
     directory: Path | str = ".", file: str = "models.yaml", overrides: Sequence[str] = ()
 ) -> Project:
-    """The project of `directory`/`file`. Raises ModelbuildError with everything that is wrong in the manifest.
+    """The project of `directory`/`file`. Raises ModelbuildError with all that is wrong in the manifest.
 
     `overrides` are `KEY=VALUE` settings for this run."""
     path = Path(directory) / file

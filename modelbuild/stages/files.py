@@ -94,5 +94,6 @@ def _file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path
     raise ModelbuildError(
         f"the input `{name}` has no samples",
         why=f"the model has {ports} inputs, and the sample set names no files for this one",
-        advice=f"write the set as `inputs: {{{name}: {{files: …}}, …}}`, or use .npz files with the inputs' names as keys",
+        advice=f"write the set as `inputs: {{{name}: {{files: …}}, …}}`, "
+        "or use .npz files with the inputs' names as keys",
     )

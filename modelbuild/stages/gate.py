@@ -72,8 +72,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         raise ModelbuildError.of(
             [
                 Problem(
-                    f"gate: {check.check} is {'not available' if check.measured is None else shown(check.measured)}"
-                    f", the bound is {shown(check.bound)}",
+                    f"gate: {check.check} is {shown(check.measured)}, the bound is {shown(check.bound)}",
                     where=f"model {check.model}",
                 )
                 for check in failed
@@ -83,6 +82,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks]})
 
 
-def shown(value: float | bool) -> str:
+def shown(value: float | bool | None) -> str:
     """A bound or measurement for people: four significant digits."""
+    if value is None:
+        return "not available"
     return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"

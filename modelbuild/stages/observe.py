@@ -13,7 +13,7 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model and the calibration files; the errors of `check`, so that hopeless models cost nothing."""
+    """The lowered model and the calibration files; `check`'s errors, so that hopeless models cost nothing."""
     assert request.calibration is not None
     return {
         "model": request.output("lower", "model.onnx"),

@@ -45,7 +45,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `files/…`, `programs/<model>.{command,weights,host}.bin`, `models/<model>.json`, `package.json`."""
+    """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json` and `package.json`."""
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container

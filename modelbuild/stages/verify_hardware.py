@@ -65,7 +65,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     layers: dict[str, int] = {}
     cycles = 0
     count = 0
-    for count, integers in enumerate(_integers(inputs, parameters, fixed), 1):
+    for integers in _integers(inputs, parameters, fixed):
+        count += 1
         expected = session.run(integers, "all")
         found = simulate(command, weights, host, integers, keep_layers=True)
         cycles = found.cycles

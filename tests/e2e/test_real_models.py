@@ -1,4 +1,4 @@
-"""Real networks, default recipes: accuracy against float, hardware against fixed, containers read independently."""
+"""Real networks, default recipes: accuracy, hardware against fixed, containers read independently."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ models:
     accept: {{snr_db: 12}}
 targets: {{kl720: {{chip: kl720}}, modalix: {{chip: modalix}}}}
 packages:
-  nef: {{target: kl720, models: {{squeezenet: {{id: 32769}}, ultraface: {{id: 32770}}, mobilenetv2: {{id: 32771}}}}}}
+  nef:
+    target: kl720
+    models: {{squeezenet: {{id: 32769}}, ultraface: {{id: 32770}}, mobilenetv2: {{id: 32771}}}}
   mpk: {{target: modalix}}
 """
 LEAST_DB = {("squeezenet", None): 25.0, ("ultraface", "scores"): 35.0, ("mobilenetv2", None): 12.0}

@@ -43,7 +43,10 @@ def test_it_builds_the_example_without_the_source_tree(wheel: Path, tmp_path: Pa
     zipfile.ZipFile(wheel).extractall(installed)
     folder = copy_example(tmp_path / "digits")
     # -P and PYTHONPATH: the unpacked wheel comes before the editable install of the source tree
-    program = "import modelbuild, sys; from modelbuild.cli.main import main; print(modelbuild.__file__); sys.exit(main())"
+    program = (
+        "import modelbuild, sys; from modelbuild.cli.main import main;"
+        "print(modelbuild.__file__); sys.exit(main())"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program, "build", "digits-modalix", "-j", "2"],
         cwd=folder,

@@ -178,7 +178,7 @@ def test_wrong_input(digits: Path, name: str) -> None:
     leftovers = [path for path in digits.rglob("*") if ".tmp" in path.name or path.name.startswith("tmp")]
     assert leftovers == []
     if (digits / ".modelbuild").exists():
-        work = [path for path in (digits / ".modelbuild").rglob("work/*")]
+        work = list((digits / ".modelbuild").rglob("work/*"))
         assert work == []
 
 

@@ -38,7 +38,7 @@ def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, b
 
 
 def unpack(data: bytes) -> list[Program]:
-    """The programs of a NEF of ours. Errors: ModelbuildError for a vendor's, or one whose checksums differ."""
+    """The programs of a NEF of ours. Errors: ModelbuildError for a vendor's, or if a checksum differs."""
     read = nef.read(data)
     nef.check(read)
     if read.silicon:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Program:
-    """Three byte strings that the simulator runs; `id` is the model's number in the package, if it has one."""
+    """Three byte strings that the simulator runs; `id` is the model's number in the package, if any."""
 
     name: str
     command: bytes
@@ -31,4 +31,6 @@ class PackedProgram:
     @property
     def cpu_nodes(self) -> tuple[tuple[str, str], ...]:
         """(name, kind) of each operator that the CPU runs."""
-        return tuple((layer["name"], layer["kind"]) for layer in self.plan["layers"] if layer["unit"] == "cpu")
+        return tuple(
+            (layer["name"], layer["kind"]) for layer in self.plan["layers"] if layer["unit"] == "cpu"
+        )
