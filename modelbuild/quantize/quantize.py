@@ -13,11 +13,12 @@ from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
+from modelbuild.quantize.functions import function_after
 from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import Formats, TensorFormat, formats_of
 from modelbuild.quantize.observe import Observations
 from modelbuild.quantize.plan import Plan, make_plan
-from modelbuild.quantize.ranges import DEFAULT_METHOD, METHODS, OPTIONS
+from modelbuild.quantize.ranges import BY_ERROR, DEFAULT_METHOD, METHODS, OPTIONS
 from modelbuild.quantize.ranges.mse import error
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.weighted import Weighted, weighted
@@ -52,7 +53,7 @@ def quantize(
         root = plan.root(name)
         if root not in choices:
             named = ("minmax", {}) if root in ends else (method, options)
-            choices[root] = _choose(_observed(observations, root), formats.activation, plan, root, *named)
+            choices[root] = _choose(graph, observations, formats.activation, plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
     shown: set[str] = set()
@@ -118,7 +119,8 @@ def _observed_mean(observations: Observations, name: str) -> np.ndarray[Any, np.
 
 
 def _choose(
-    histogram: Histogram,
+    graph: Graph,
+    observations: Observations,
     tensor_format: TensorFormat,
     plan: Plan,
     name: str,
@@ -127,6 +129,9 @@ def _choose(
 ) -> _Choice:
     if name in plan.natural:
         return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
+    histogram = _observed(observations, name)
+    if method in BY_ERROR:
+        options = {**options, "through": function_after(graph, plan, name)}
     low, high = METHODS[method](histogram, tensor_format, options)
     return _Choice(*tensor_format.grid(low, high), method)
 

@@ -149,7 +149,7 @@ def test_real_networks(shared_data: Path, pattern: str, load: Any, output: str |
         return ({name: load(path)} for path in pictures[part])
 
     observations = observe(graph, lambda: samples(slice(0, 12)))
-    record = quantize(graph, observations, recipe.defaults["quantize"], recipe.number_format)
+    record = quantize(graph, observations, {}, recipe.number_format)
     fixed = apply(graph, place(graph, recipe).units, record, recipe)
     measured = verify(fixed, graph, samples(slice(2, 6)))
     found = {item["name"]: item["snr_db"] for item in measured["outputs"]}

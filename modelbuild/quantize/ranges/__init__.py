@@ -21,4 +21,6 @@ OPTIONS: dict[str, frozenset[str]] = {
     "minmax": frozenset(),
     "percentile": frozenset({"percentile"}),
 }
+# Methods that look at errors, and so at the function that follows (option "through").
+BY_ERROR = frozenset({"mse"})
 DEFAULT_METHOD = "mse"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,20 @@ COARSE = tuple(round(1.0 - 0.02 * step, 4) for step in range(49))
 FINE = tuple(round(0.0025 * step, 4) for step in range(-8, 9))
 ROUNDS = 4
 
+Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Range = tuple[float, float]
 
 
 def choose(
     histogram: Histogram, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
-    """Coordinate descent over (low, high); both ends together where the format is symmetric."""
+    """Coordinate descent over (low, high); both ends together where the format is symmetric.
+
+    With `through`, a function of arrays, the error that counts is that of its results: what a table after
+    the tensor flattens may be clipped.
+    """
     whole = (min(histogram.low, 0.0), max(histogram.high, 0.0))
-    search = _Search(histogram, tensor_format)
+    search = _Search(histogram, tensor_format, options.get("through"))
     if tensor_format.symmetric:
         reach = max(-whole[0], whole[1])
         ends = (max(whole[0], -reach), min(whole[1], reach))
@@ -55,14 +60,15 @@ def error(
 class _Search:
     """The candidates' errors on one histogram."""
 
-    def __init__(self, histogram: Histogram, tensor_format: TensorFormat) -> None:
+    def __init__(self, histogram: Histogram, tensor_format: TensorFormat, through: Function | None) -> None:
         self.values, self.weights = histogram.values()
         self.format = tensor_format
+        self.through = through
 
     def best(self, candidates: Sequence[Range]) -> Range:
         """The candidate of the least error; the first of equals, so that wide ranges win ties."""
         grids = [self.format.grid(*ends) for ends in candidates]
-        found = _errors(self.values, self.weights, self.format, grids)
+        found = _errors(self.values, self.weights, self.format, grids, self.through)
         return candidates[int(np.argmin(found))]
 
 
@@ -71,12 +77,15 @@ def _errors(
     weights: NDArray[np.float64],
     tensor_format: TensorFormat,
     grids: Sequence[tuple[float, int]],
+    through: Function | None = None,
 ) -> NDArray[np.float64]:
     scales = np.array([scale for scale, _ in grids])[:, None]
     zeros = np.array([float(zero) for _, zero in grids])[:, None]
     steps = np.rint(values / scales)
     np.clip(steps, tensor_format.low - zeros, tensor_format.high - zeros, out=steps)
     steps *= scales
+    if through is not None:
+        steps, values = through(steps), through(values)
     steps -= values
     np.square(steps, out=steps)
     return np.asarray((steps * weights).sum(axis=1))
