@@ -128,12 +128,6 @@ def _package(
 ) -> PackageRequest:
     package = manifest.packages[name]
     recipe = recipe_json(manifest.recipes[package.target])
-    if package.format is not None and package.format != recipe["container"]["format"]:
-        raise ModelbuildError(
-            f"{recipe['chip']} packages are {recipe['container']['format']} files, not {package.format}",
-            where=manifest.position(("packages", package.entry, "format")),
-            advice="leave `format` out",
-        )
     models = tuple(
         PackagedModel(requests[entry.name, package.target], entry.id, entry.version)
         for entry in package.models

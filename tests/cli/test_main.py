@@ -1,0 +1,88 @@
+"""The command's frame: verbs, common options, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelbuild import __version__
+from modelbuild.cli.main import VERBS, main
+
+
+def test_every_verb_has_its_module_and_every_module_its_verb() -> None:
+    folder = Path(sys.modules["modelbuild.cli.main"].__file__ or "").parent
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert set(VERBS) == modules - {"__init__", "main", "console", "options", "models"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_the_common_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("-C DIR", "-f FILE", "--json", "-q", "-v", "--color", "--debug"):
+        assert option in text
+
+
+def test_version_help_and_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0 and capsys.readouterr().out == f"modelbuild {__version__}\n"
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"  {verb}" in listed for verb in VERBS)
+    assert main([]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_options_may_stand_before_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(tmp_path), "--json", "chips"]) == 0
+    assert "chips" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["chps"], "did you mean `chips`"),
+        (["chips", "--nonsense"], "--nonsense"),
+        (["build", "-C", "/nonexistent/folder"], "is not a folder"),
+        (["build", "-j", "0"], "-j 0"),
+        (["build", "-j", "many"], "many"),
+        (["config"], "MODEL@TARGET"),
+    ],
+)
+def test_wrong_arguments(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err and captured.out == "" and "Traceback" not in captured.err
+
+
+def test_no_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "-C", str(tmp_path)]) == 2
+    assert "models.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_colour_is_asked_for_or_not(color: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["build", "-C", str(tmp_path), "--color", color])
+    assert ("\x1b[" in capsys.readouterr().err) == (color == "always")
+
+
+def test_an_internal_error_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("modelbuild.cli.chips.run", lambda options: 1 / 0)
+    assert main(["chips"]) == 1
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError" in err and "Traceback" not in err
+    assert main(["chips", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_error_message() -> None:
+    program = f"{sys.executable} -m modelbuild schema | head -c 10"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "" and len(done.stdout) == 10

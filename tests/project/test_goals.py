@@ -1,0 +1,58 @@
+"""Words on the command line -> actions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.goals import actions_named, goals
+from modelbuild.project.project import Project, open_project
+from tests.manifest.test_plan import TEXT, folder
+
+__all__ = ["folder"]
+
+
+@pytest.fixture
+def project(folder: Path) -> Project:
+    (folder / "models.yaml").write_text(TEXT, encoding="utf-8")
+    return open_project(folder)
+
+
+def test_without_names_every_package_to_its_gate_and_report(project: Project) -> None:
+    assert goals(project, []) == ["both:gate", "both:report", "eyes:gate", "eyes:report"]
+
+
+def test_a_model_means_all_its_targets(project: Project) -> None:
+    found = goals(project, ["one"])
+    assert {name.split(":")[0] for name in found} == {"one@cam", "one@eye"}
+    assert goals(project, ["one@eye"]) == [name for name in found if name.startswith("one@eye")]
+
+
+def test_until_names_a_stage_with_either_dash(project: Project) -> None:
+    assert goals(project, ["both"], "lower") == ["one@cam:lower", "two@cam:lower"]
+    assert goals(project, ["eyes"], "verify-hardware") == ["eyes/one:verify_hardware"]
+    with pytest.raises(ModelbuildError, match="nothing selected has a stage") as caught:
+        goals(project, [], "quantise")
+    assert "did you mean `quantize`" in caught.value.problems[0].advice
+
+
+def test_without_packages_every_model_on_every_target(folder: Path) -> None:
+    (folder / "models.yaml").write_text(TEXT.split("packages:")[0], encoding="utf-8")
+    found = goals(open_project(folder), [])
+    assert {name.split(":")[0] for name in found} == {"one@cam", "one@eye", "two@cam", "two@eye"}
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("one@cam:observe", "one@cam:observe"), ("both", "both:package"), ("one@eye", "one@eye:lower")],
+)
+def test_why_takes_an_action_or_its_owner(project: Project, name: str, first: str) -> None:
+    assert first in actions_named(project, name)
+
+
+def test_an_unknown_action_gets_the_nearest(project: Project) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        actions_named(project, "one@cam:observ")
+    assert "`one@cam:observe`" in caught.value.problems[0].advice
