@@ -33,6 +33,20 @@ class Problem:
         return "\n".join(lines)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """"did you mean `kl720`?" for the nearest of the known names, or nothing where none is near.
+
+    Of equally near ones, that with the same letters wins: exchanged letters are the commonest slip."""
+    import difflib  # only where something is wrong already
+
+    names = {name.lower(): name for name in sorted(known)}
+    near = difflib.get_close_matches(word.lower(), names, n=5)
+    if not near:
+        return ""
+    exchanged = (name for name in near if sorted(name) == sorted(word.lower()))
+    return f"did you mean `{names[next(exchanged, near[0])]}`?"
+
+
 class ModelbuildError(Exception):
     """Carries one or more problems; `exit_code` is 2 for what the user supplied, 1 for what failed."""
 

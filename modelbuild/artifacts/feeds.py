@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.artifacts.runner import Port
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.samples.loader import gather_files, load
 from modelbuild.samples.preprocess import Preprocess
 
@@ -59,12 +58,11 @@ def _split(text: str, names: Sequence[str]) -> tuple[str, str]:
         return name, path
     if Path(text).exists():
         return "", text
-    near = difflib.get_close_matches(name, names, 1)
     raise ModelbuildError(
         f"the model has no input `{name}`",
         where=f"--input {text}",
         why=f"its inputs are {', '.join(names)}",
-        advice=f"did you mean `{near[0]}`?" if near else "",
+        advice=did_you_mean(name, names),
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from modelbuild.artifacts.packing import FORMATS, Program
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 
 __all__ = ["Program", "choose", "programs"]
 
@@ -32,12 +31,11 @@ def choose(found: list[Program], wanted: str | None, where: str) -> Program:
     for program in found:
         if wanted == program.name or (program.id is not None and _number(wanted) == program.id):
             return program
-    near = difflib.get_close_matches(wanted, [program.name for program in found], 1)
     raise ModelbuildError(
         f"the package holds no model `{wanted}`",
         where=where,
         why=f"it holds {', '.join(_called(program) for program in found)}",
-        advice=f"did you mean `{near[0]}`?" if near else "",
+        advice=did_you_mean(wanted, [program.name for program in found]),
     )
 
 

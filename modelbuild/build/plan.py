@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.build.action import DISCOVERED, FAILURE, Action
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def plan(actions: Iterable[Action], goals: Sequence[str]) -> Plan:
         named[action.name] = action
     for goal in goals:
         if goal not in named:
-            raise ModelbuildError(f"there is no action {goal}", advice=_nearest(goal, named))
+            raise ModelbuildError(f"there is no action {goal}", advice=did_you_mean(goal, named))
     order = _visit(named, goals)
     position = {name: index for index, name in enumerate(named)}
     dependents: dict[str, list[str]] = {name: [] for name in order}
@@ -96,10 +96,3 @@ def _checked(action: Action, named: Mapping[str, Action]) -> set[str]:
 
 def _malformed(what: str) -> ModelbuildError:
     return ModelbuildError(what, exit_code=EXIT_FAILED)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else ""

@@ -3,12 +3,11 @@ means is written in docs/chips.md and implemented in `modelbuild/graph/rules.py`
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from modelbuild.chips.located import Located, plain
-from modelbuild.errors import Problem
+from modelbuild.errors import Problem, did_you_mean
 
 _RANGE_KEYS = ("min", "max", "power_of_two")
 
@@ -94,8 +93,7 @@ def problems(when: Located) -> Iterator[Problem]:
     """What is wrong with the conditions of one rule."""
     for name, argument in when.entries.items():
         if name not in CONDITIONS:
-            near = difflib.get_close_matches(name, CONDITIONS, n=1)
-            advice = f"did you mean `{near[0]}`?" if near else "docs/chips.md lists the conditions"
+            advice = did_you_mean(name, CONDITIONS) or "docs/chips.md lists the conditions"
             yield Problem(f"unknown condition `{name}`", argument.where, advice=advice)
             continue
         expected, holds = CONDITIONS[name]

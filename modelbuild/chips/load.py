@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from modelbuild import resources
 from modelbuild.chips import operators
 from modelbuild.chips.located import Located, merge, parse, place, plain
 from modelbuild.chips.recipe import Container, Fact, Hardware, NumberFormat, OperatorRule, Recipe
-from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 
 _SUFFIXES = (".yaml", ".yml")
 _OWN = ("chip", "aliases", "extends")  # what a recipe does not inherit
@@ -64,9 +63,10 @@ def _find(name: str, base: Path | None) -> _File:
     aliases = _aliases(folder)
     chip = wanted if wanted in names else aliases.get(wanted)
     if chip is None:
-        near = difflib.get_close_matches(wanted, [*names, *aliases], n=1)
-        hint = f"did you mean `{near[0]}`? " if near else ""
-        raise ModelbuildError(f"unknown chip `{name}`", advice=f"{hint}chips are {', '.join(names)}")
+        hint = did_you_mean(wanted, [*names, *aliases])
+        raise ModelbuildError(
+            f"unknown chip `{name}`", advice=f"{hint} chips are {', '.join(names)}".lstrip()
+        )
     return _File(folder / f"{chip}.yaml", f"recipes/{chip}.yaml")
 
 
@@ -153,8 +153,7 @@ def _problem(located: Located, error: dict[str, Any]) -> Problem:
     shown = ".".join(str(step) for step in path)
     if error["type"] == "extra_forbidden":
         names = sorted({field for model in _SCHEMA for field in model.model_fields})
-        near = difflib.get_close_matches(str(path[-1]), names, n=1)
-        return Problem(f"unknown key `{shown}`", where, advice=f"did you mean `{near[0]}`?" if near else "")
+        return Problem(f"unknown key `{shown}`", where, advice=did_you_mean(str(path[-1]), names))
     if error["type"] == "missing":
         return Problem(f"`{shown}` is missing", where)
     return Problem(f"`{shown}`: {error['msg']}", where)

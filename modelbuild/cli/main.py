@@ -13,7 +13,7 @@ from typing import Never
 
 from modelbuild import __version__
 from modelbuild.cli import console
-from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
+from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError, did_you_mean
 
 # verb -> one line for `modelbuild --help`; the module of the same name in this folder has the rest
 VERBS = {
@@ -71,12 +71,9 @@ def _run(words: list[str]) -> int:
     if verb is None:
         return _top(words)
     if verb not in VERBS:
-        import difflib
-
-        near = difflib.get_close_matches(verb, VERBS, 1)
         raise ModelbuildError(
             f"there is no verb `{verb}`",
-            advice=f"did you mean `{near[0]}`?" if near else "`modelbuild --help` lists the verbs",
+            advice=did_you_mean(verb, VERBS) or "`modelbuild --help` lists the verbs",
         )
     module = import_module(f"modelbuild.cli.{verb}")
     parser = _Parser(prog=f"modelbuild {verb}", description=VERBS[verb], allow_abbrev=False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
@@ -26,10 +25,9 @@ def apply(graph: Graph, edits: Sequence[Edit]) -> Graph:
     for edit in edits:
         for kind, settings in edit.items():
             if kind not in _EDITS:
-                near = difflib.get_close_matches(kind, _EDITS, 1)
                 raise ModelbuildError(
                     f"the edit `{kind}` is not supported",
-                    advice=f"did you mean `{near[0]}`?" if near else f"the edits: {', '.join(_EDITS)}",
+                    advice=did_you_mean(kind, _EDITS) or f"the edits: {', '.join(_EDITS)}",
                 )
             _EDITS[kind](result, settings)
     return result
@@ -69,11 +67,9 @@ def cut_borders(settings: object) -> tuple[list[str], list[str]]:
 
 
 def _unknown(name: str, known: Sequence[str]) -> ModelbuildError:
-    near = sorted(dict.fromkeys(difflib.get_close_matches(name, sorted(set(known)), 3)))
-    listed = " or ".join(f"`{item}`" for item in near)
     return ModelbuildError(
         f"the model has no tensor and no node `{name}`",
-        advice=f"did you mean {listed}?" if near else "`modelbuild inspect` lists the names",
+        advice=did_you_mean(name, known) or "`modelbuild inspect` lists the names",
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, ValueInfoProto
 
-from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.graph.model import Graph, Shape
 
 
@@ -86,8 +85,7 @@ def _check(name: str, dims: Sequence[int | str] | None, shape: Shape) -> None:
 
 
 def _unknown(name: str, inputs: Sequence[str]) -> ModelbuildError:
-    near = difflib.get_close_matches(name, inputs, 1)
     return ModelbuildError(
         f"the model has no input `{name}`",
-        advice=f"did you mean `{near[0]}`?" if near else f"its inputs: {', '.join(inputs)}",
+        advice=did_you_mean(name, inputs) or f"its inputs: {', '.join(inputs)}",
     )

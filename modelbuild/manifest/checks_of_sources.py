@@ -7,13 +7,13 @@ import os
 import re
 from pathlib import Path
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers import IMPORTERS, importer_for
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Model
-from modelbuild.manifest.problems import Problems, did_you_mean
+from modelbuild.manifest.problems import Problems
 from modelbuild.samples.lfs import is_pointer
 
 FIXED_SUFFIX = ".fixed.onnx"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.manifest.tree import Position
 
 if TYPE_CHECKING:
@@ -15,13 +14,6 @@ if TYPE_CHECKING:
 
 _LISTED = 20  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names as a question, or nothing."""
-    lowered = {one.lower(): one for one in sorted(known)}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    return f"did you mean `{lowered[near[0]]}`?" if near else ""
 
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:

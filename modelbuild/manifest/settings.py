@@ -58,8 +58,8 @@ class Settings:
 
 def effective(manifest: Manifest, model: str, target: str) -> Settings:
     """The settings of `model` on `target`. Lowest to highest: built in, the first of the chip's number
-    formats, the manifest's `defaults`, the recipe's, the target, the model, the model's own `targets`, `--set`.
-    Raises what `examine` finds wrong with them."""
+    formats, the manifest's `defaults`, the recipe's, the target, the model, the model's own `targets`, and
+    `--set`. Raises what `examine` finds wrong with them."""
     for section, name, known in (
         ("model", model, manifest.spec.models),
         ("target", target, manifest.spec.targets),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.project.project import Project
 from modelbuild.project.selection import Selection, select
 from modelbuild.stages.request import ModelRequest, PackageRequest
@@ -38,10 +37,9 @@ def _until(
     found = _planned(project, names)
     if not found:
         stages = dict.fromkeys(action.name.rsplit(":", 1)[1] for action in project.plan.actions)
-        near = difflib.get_close_matches(wanted, stages, 1)
         raise ModelbuildError(
             f"--until: nothing selected has a stage `{stage}`",
-            advice=(f"did you mean `{near[0]}`? " if near else "") + f"stages are {', '.join(stages)}",
+            advice=f"{did_you_mean(wanted, stages)} stages are {', '.join(stages)}".lstrip(),
         )
     return found
 
@@ -62,10 +60,7 @@ def actions_named(project: Project, name: str) -> list[str]:
         owned = [action for action in every if action.startswith(f"{name}@")]
     if owned:
         return owned
-    near = difflib.get_close_matches(name, every, 3)
     raise ModelbuildError(
         f"there is no action, model or package `{name}`",
-        advice=f"did you mean {' or '.join(f'`{item}`' for item in near)}?"
-        if near
-        else "`modelbuild status -v` lists the actions",
+        advice=did_you_mean(name, every) or "`modelbuild status -v` lists the actions",
     )

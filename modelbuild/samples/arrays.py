@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import zipfile
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.samples.lfs import is_pointer, pointer_error
 
 Array = NDArray[np.generic]
@@ -113,12 +112,11 @@ def _convert(values: Array, dtype: np.dtype[np.generic], where: str) -> Array:
 
 
 def _no_such_array(path: Path, input_name: str, names: list[str]) -> ModelbuildError:
-    near = difflib.get_close_matches(input_name, names, 1)
     return ModelbuildError(
         f"no array called {input_name}",
         where=str(path),
         why=f"it holds {', '.join(sorted(names)) or 'nothing'}",
-        advice=f"rename {near[0]}: keys are the model's input names" if near else "keys are the input names",
+        advice=f"{did_you_mean(input_name, names)} keys are the model's input names".lstrip(),
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelbuild.errors import Problem
+from modelbuild.errors import Problem, did_you_mean
 
 
 def checked_keys(settings: Mapping[str, Any], known: Sequence[str]) -> list[Problem]:
@@ -17,7 +16,7 @@ def checked_keys(settings: Mapping[str, Any], known: Sequence[str]) -> list[Prob
             f"unknown key `{key}`",
             where=_where(str(key)),
             why=_listed(known),
-            advice=_nearest(str(key), known),
+            advice=did_you_mean(str(key), known),
         )
         for key in settings
         if key not in known
@@ -28,7 +27,7 @@ def choice(key: str, value: object, known: Sequence[str], problems: list[Problem
     """`value` if it is one of `known` or None; else None, and a problem more."""
     if value is None or value in known:
         return value
-    advice = _nearest(str(value), known)
+    advice = did_you_mean(str(value), known)
     problems.append(Problem(f"`{key}: {value}` is not known", _where(key), _listed(known), advice))
     return None
 
@@ -76,8 +75,3 @@ def _where(key: str) -> str:
 
 def _listed(known: Sequence[str]) -> str:
     return f"known are {', '.join(known)}"
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean `{near[0]}`?" if near else ""

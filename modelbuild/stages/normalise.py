@@ -54,21 +54,17 @@ def port(graph: Any, name: str) -> dict[str, Any]:
 
 
 def _check_inputs(has: list[str], declared: list[str]) -> None:
-    import difflib
+    from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 
-    from modelbuild.errors import ModelbuildError, Problem
-
-    problems = []
-    for name in declared:
-        if name not in has:
-            near = difflib.get_close_matches(name, has, 1)
-            problems.append(
-                Problem(
-                    f"the model has no input `{name}`",
-                    where=f"inputs.{name}",
-                    why=f"its inputs are {', '.join(has)}",
-                    advice=f"did you mean `{near[0]}`?" if near else "",
-                )
-            )
+    problems = [
+        Problem(
+            f"the model has no input `{name}`",
+            where=f"inputs.{name}",
+            why=f"its inputs are {', '.join(has)}",
+            advice=did_you_mean(name, has),
+        )
+        for name in declared
+        if name not in has
+    ]
     if problems:
         raise ModelbuildError.of(problems)

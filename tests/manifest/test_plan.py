@@ -89,7 +89,8 @@ def test_a_setting_changes_the_actions_that_depend_on_it(
 def test_order_comments_and_defaults_change_nothing(folder: Path) -> None:
     reordered = TEXT.replace(
         "targets: {cam: {chip: kl720}, eye: {chip: modalix}}",
-        "targets: {eye: {chip: modalix},   # a comment\n  cam: {quantize: {range: {method: mse}}, chip: kl720}}",
+        "targets: {eye: {chip: modalix},   # a comment\n"
+        "  cam: {quantize: {range: {method: mse}}, chip: kl720}}",
     )
     assert by_name(planned(folder)) == by_name(planned(folder, reordered))
 

@@ -106,7 +106,7 @@ def test_npz_without_the_input_says_what_is_near(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=values())
     with pytest.raises(ModelbuildError, match="no array called image") as caught:
         read_npz(tmp_path / "a.npz", "image", SHAPE, FLOAT)
-    assert "rename images" in str(caught.value)
+    assert "did you mean `images`" in str(caught.value)
     np.savez(tmp_path / "a.npz", image=np.empty(SHAPE, object))
     with pytest.raises(ModelbuildError, match="Python objects"):
         read_npz(tmp_path / "a.npz", "image", SHAPE, FLOAT)

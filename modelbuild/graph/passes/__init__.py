@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import guard
 from modelbuild.graph.model import Graph
 from modelbuild.graph.passes import (
@@ -104,10 +103,9 @@ def run_passes(graph: Graph, names: Sequence[str], paranoid: bool = False) -> tu
     """
     for name in names:
         if name not in PASSES:
-            near = difflib.get_close_matches(name, PASSES, 1)
             raise ModelbuildError(
                 f"there is no pass `{name}`",
-                advice=f"did you mean `{near[0]}`?" if near else f"the passes: {', '.join(sorted(PASSES))}",
+                advice=did_you_mean(name, PASSES) or f"the passes: {', '.join(sorted(PASSES))}",
             )
     result, rows = copied(graph), []
     for name in names:
