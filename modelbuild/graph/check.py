@@ -155,6 +155,10 @@ def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
     if most is not None and size > most:
         message = f"the parameters alone are {size} bytes at 8 bits; {recipe.chip} holds {most} bytes a model"
         yield Finding("MB107", "error", message, "take a smaller model or another chip")
+    for name in graph.outputs:
+        if name in graph.constants:
+            message = f"the output `{name}` is a constant: no input of the model reaches it"
+            yield Finding("MB108", "error", message, "cut it off (edit: cut: outputs names those to keep)")
 
 
 def _parameters(graph: Graph) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelbuild.graph.rules import broken
-from modelbuild.graph.subject import Subject
+import numpy as np
+
+from modelbuild.graph.rules import Check, broken
+from modelbuild.graph.subject import Subject, kernel, pads, spatial
 
 _Forms = tuple[Mapping[str, Any], ...]
 
 _ALWAYS: _Forms = ({},)
+_REDUCTION: _Forms = ({"constant_input": [1]},)
 _COORDINATES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
 _RESIZE: _Forms = (
     {"mode": ["nearest"], "coordinate_mode": _COORDINATES},
@@ -30,8 +33,8 @@ _UNCONDITIONAL = (
         "Gelu",
         "HardSigmoid",
     ),
-    *("HardSwish", "LeakyRelu", "Log", "MatMul", "Mul", "Neg", "Reciprocal", "ReduceMax", "ReduceMean"),
-    *("ReduceSum", "Relu", "Reshape", "Selu", "Sigmoid", "Slice", "Softmax", "Softplus", "Softsign"),
+    *("HardSwish", "LeakyRelu", "Log", "Mul", "Neg", "Reciprocal", "Relu", "Reshape", "Selu", "Sigmoid"),
+    *("Softmax", "Softplus", "Softsign"),
     *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze"),
 )
 
@@ -49,14 +52,77 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
         "Gemm": ({"constant_input": [1, 2]},),
         "GlobalAveragePool": ({"rank": [3, 4]},),
         "GlobalMaxPool": ({"rank": [3, 4]},),
+        "MatMul": ({"rank": {"min": 2}, "other_rank": {"min": 2}},),
         "MaxPool": ({"rank": [3, 4]},),
-        "PRelu": ({"constant_input": [1]},),
-        "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}},),
+        "PRelu": ({"constant_input": [1], "rank": {"min": 2}},),
+        "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),
         "Pow": ({"constant_input": [1]},),
+        "ReduceMax": _REDUCTION,
+        "ReduceMean": _REDUCTION,
+        "ReduceSum": _REDUCTION,
         "Resize": _RESIZE,
+        "Slice": ({"constant_input": [1, 2, 3, 4]},),
         "Upsample": _RESIZE,
     }
 }
+
+
+def _one_slope_a_channel(subject: Subject, _: Any) -> str | None:
+    slopes, channels = subject.shape(1), subject.shape()[1]
+    rank = len(subject.shape())
+    aligned = (1,) * (rank - len(slopes)) + slopes
+    allowed = ((1,) * rank, (1, channels, *(1,) * (rank - 2)))
+    return None if aligned in allowed else "it has neither one slope nor one a channel"
+
+
+def _one_exponent(subject: Subject, _: Any) -> str | None:
+    count = len(subject.constant(1))
+    return None if count == 1 else f"it has {count} exponents"
+
+
+def _plain_resize(subject: Subject, _: Any) -> str | None:
+    blurs = subject.attribute("antialias", 0)
+    cut = subject.attribute("exclude_outside", 0) and subject.attribute("mode", "nearest") != "nearest"
+    return "it has antialias or exclude_outside" if blurs or cut else None
+
+
+def _counts_to_the_end(subject: Subject, _: Any) -> str | None:
+    both = subject.attribute("ceil_mode", 0) and subject.attribute("count_include_pad", 0)
+    return "ceil_mode adds cells to those that count_include_pad counts" if both else None
+
+
+def _no_indices(subject: Subject, _: Any) -> str | None:
+    return "its second output, the indices, is read" if any(subject.node.outputs[1:]) else None
+
+
+def _not_transposed(subject: Subject, _: Any) -> str | None:
+    return "its first input is transposed" if subject.attribute("transA", 0) else None
+
+
+def _within_reach(subject: Subject, _: Any) -> str | None:
+    reach = [
+        step * (size - 1) for size, step in zip(kernel(subject), spatial(subject, "dilations"), strict=True)
+    ]
+    given = pads(subject) if len(pads(subject)) == 2 * len(reach) else [0.0] * 2 * len(reach)
+    return (
+        "it pads by more than its kernel reaches"
+        if any(pad > most for pad, most in zip(given, reach * 2, strict=True))
+        else None
+    )
+
+
+# What no form above can say: what an operator demands besides.
+_DEMANDS: Mapping[str, Check] = {
+    "AveragePool": _counts_to_the_end,
+    "ConvTranspose": _within_reach,
+    "Gemm": _not_transposed,
+    "MaxPool": _no_indices,
+    "PRelu": _one_slope_a_channel,
+    "Pow": _one_exponent,
+    "Resize": _plain_resize,
+}
+# Constant inputs that are parameters, not numbers to calculate with; a Clip may well have an infinite bound.
+_PARAMETERS: Mapping[str, int] = {"Clip": 1, "Resize": 1, "Upsample": 1}
 
 
 def undefined(subject: Subject, arithmetic: str) -> str:
@@ -65,6 +131,22 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     if forms is None:
         return f"{arithmetic} has no {subject.node.op}"
     reasons = [broken(subject, form) for form in forms]
-    if not all(reasons):
-        return ""
-    return f"{arithmetic} does not define it where {' and '.join(min(reasons, key=len))}"
+    found = min(reasons, key=len) if all(reasons) else []
+    demand = _DEMANDS.get(subject.node.op)
+    if not found and demand is not None:
+        found = [reason for reason in [demand(subject, None)] if reason]
+    found = found or list(_not_numbers(subject))[:1]
+    return f"{arithmetic} does not define it where {' and '.join(found)}" if found else ""
+
+
+def _not_numbers(subject: Subject) -> Iterator[str]:
+    """Tensors that hold no finite float32 numbers."""
+    node, graph = subject.node, subject.graph
+    for name in node.inputs[: _PARAMETERS.get(node.op)]:
+        value = graph.constants.get(name)
+        if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+            yield f"its constant `{name}` holds numbers that are not finite"
+    for name in (*node.inputs[:1], *node.outputs):
+        dtype = graph.dtypes.get(name)
+        if name not in graph.constants and dtype is not None and dtype != np.float32:
+            yield f"`{name}` holds {dtype}"

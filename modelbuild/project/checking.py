@@ -10,6 +10,7 @@ from typing import Any
 from modelbuild.errors import EXIT_FAILED
 from modelbuild.graph.check import Finding
 from modelbuild.project.building import Observer
+from modelbuild.project.goals import request_of
 from modelbuild.project.project import Project, located
 from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
@@ -43,7 +44,7 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
     for name in selection.packages:
         package = project.plan.packages[name]
         pairs.update(dict.fromkeys((p.request.model, package.target) for p in package.models))
-    goals = {pair: project.plan.models[pair].action("check") for pair in pairs}
+    goals = {pair: request_of(project, pair).action("check") for pair in pairs}
     planned = project.plan.names()
     wanted = [goal for goal in goals.values() if goal in planned]
     result = project.builder.build(
@@ -82,7 +83,7 @@ def _problem(action: str, problem: Any) -> dict[str, Any]:
     data = asdict(problem)
     model = action.split(":")[0]
     return {
-        "code": data["code"] or "MB001",
+        "code": data["code"] or "MB100",
         "severity": "error",
         "message": data["what"] + (f" ({data['why']})" if data["why"] else ""),
         "advice": data["advice"],

@@ -11,6 +11,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.manifest.samples import Sets
 from modelbuild.project.building import Observer
+from modelbuild.project.goals import request_of
 from modelbuild.project.project import Project, located
 from modelbuild.quantize import fixed_onnx
 from modelbuild.samples.preprocess import from_settings
@@ -34,16 +35,9 @@ def open_form(project: Project, pair: str, level: str, observer: Observer | None
 def _request(project: Project, pair: str) -> ModelRequest:
     from modelbuild.manifest.select import select
 
-    goals = select(project.manifest, [pair])
+    select(project.manifest, [pair])  # names that do not exist are an error with the nearest
     model, _, target = pair.partition("@")
-    found = project.plan.models.get((model, target))
-    if found is None:
-        raise ModelbuildError(
-            f"no package has {pair}, so nothing is built for it",
-            why=f"{len(goals)} goal, but no package of the target {target} lists the model",
-            advice=f"add {model} to a package with `target: {target}`",
-        )
-    return found
+    return request_of(project, (model, target))
 
 
 def _float(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:

@@ -18,12 +18,24 @@ def goals(project: Project, names: Sequence[str], until: str | None = None) -> l
 def goals_of(project: Project, selection: Selection, until: str | None) -> list[str]:
     """As `goals`, for a selection made already."""
     packages = [project.plan.packages[name] for name in selection.packages]
-    models = [project.plan.models[pair] for pair in selection.pairs if pair in project.plan.models]
+    models = [request_of(project, pair) for pair in selection.pairs]
     if until is None:
         ends = [package.action(stage) for package in packages for stage in ("gate", "report")]
         ends += [model.action(stage) for model in models for stage in ("evaluate", "verify_fixed", "compile")]
         return _planned(project, ends)
     return _until(project, packages, models, until)
+
+
+def request_of(project: Project, pair: tuple[str, str]) -> ModelRequest:
+    """What was planned for a model on a target. Raises ModelbuildError where no package asks for the two."""
+    found = project.plan.models.get(pair)
+    if found is not None:
+        return found
+    model, target = pair
+    raise ModelbuildError(
+        f"no package has {model}@{target}, so nothing is built for it",
+        advice=f"add {model} to a package with `target: {target}`",
+    )
 
 
 def _until(

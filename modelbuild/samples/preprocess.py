@@ -93,7 +93,7 @@ def resulting_range(p: Preprocess) -> tuple[tuple[float, float], ...]:
     for scale, mean, std in zip(
         *(_spread(value, channels) for value in (p.scale, p.mean, p.std)), strict=True
     ):
-        ends = (-mean / std, (255.0 * scale - mean) / std)
+        ends = ((0.0 - mean) / std, (255.0 * scale - mean) / std)
         pairs.append((min(ends), max(ends)))
     return tuple(pairs)
 

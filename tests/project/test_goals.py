@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.project.checking import check
 from modelbuild.project.goals import actions_named, goals
 from modelbuild.project.project import Project, open_project
 from tests.manifest.test_plan import TEXT, folder
@@ -56,3 +57,10 @@ def test_an_unknown_action_gets_the_nearest(project: Project) -> None:
     with pytest.raises(ModelbuildError) as caught:
         actions_named(project, "one@cam:observ")
     assert "`one@cam:observe`" in caught.value.problems[0].advice
+
+
+def test_a_model_on_a_target_that_no_package_asks_for_is_an_error(project: Project) -> None:
+    for ask in (lambda: goals(project, ["two@eye"]), lambda: check(project, ["two@eye"])):
+        with pytest.raises(ModelbuildError, match="no package has two@eye") as caught:
+            ask()
+        assert "`target: eye`" in caught.value.problems[0].advice
