@@ -14,6 +14,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.graph.passes import (
     batch_normalization_to_conv,
     depth_to_space_to_transpose,
+    divide_to_reciprocal,
     explicit_axes,
     explicit_clip,
     explicit_windows,
@@ -26,6 +27,7 @@ from modelbuild.graph.passes import (
     gemm_to_conv,
     global_pool_to_pool,
     hard_swish_to_mul,
+    identity_to_reshape,
     layer_normalization_to_primitives,
     matmul_to_gemm,
     merge_duplicates,
@@ -70,6 +72,8 @@ LOWERING: Mapping[str, ModuleType] = {
     "hard_swish_to_mul": hard_swish_to_mul,  # HardSwish(x) -> x * HardSigmoid(x)
     "flat_to_spatial": flat_to_spatial,  # Conv and pools on [N, C, L] -> on [N, C, 1, L]
     "layer_normalization_to_primitives": layer_normalization_to_primitives,  # -> ReduceMean, Sub, Mul ...
+    "divide_to_reciprocal": divide_to_reciprocal,  # x / y -> x * Reciprocal(y)
+    "identity_to_reshape": identity_to_reshape,  # what is left of Identity -> Reshape
     "global_pool_to_pool": global_pool_to_pool,  # GlobalAveragePool -> AveragePool of the whole picture
 }
 

@@ -1,13 +1,16 @@
 """Writes out the window of every Conv, ConvTranspose and pool: kernel, strides, pads, dilations.
 
 Why: chips and the rooms below know explicit pads only, no auto_pad, output_shape or ceil_mode.
-Legal: always for auto_pad (ONNX operator text of Conv). ceil_mode becomes padding at the end where cells
-outside do not count: MaxPool, and AveragePool unless it counts pads of its own.
+Legal: always for auto_pad (ONNX operator text of Conv). ceil_mode becomes padding at the end, where cells
+outside do not count. An AveragePool that counts its pads counts none of those that ceil_mode adds: its own
+become a Pad before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import numpy as np
 
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.rewrite import Editor
@@ -39,7 +42,7 @@ def _explicit(editor: Editor, node: Node) -> None:
         _resolve_transposed(node, given, made, strides, spans)
     else:
         _resolve_auto_pad(node, given, made, strides, spans)
-        _resolve_ceil_mode(node, given, made, strides, spans)
+        _resolve_ceil_mode(editor, node, made, strides, spans)
 
 
 def _resolve_auto_pad(
@@ -78,23 +81,31 @@ def _shared(totals: Sequence[int], more_at_end: bool) -> list[int]:
 
 
 def _resolve_ceil_mode(
-    node: Node, given: Shape, made: Shape, strides: Sequence[int], spans: Sequence[int]
+    editor: Editor, node: Node, made: Shape, strides: Sequence[int], spans: Sequence[int]
 ) -> None:
     if not node.attributes.get("ceil_mode", 0):
         node.attributes.pop("ceil_mode", None)
         return
-    pads, rank = node.ints("pads", []), len(given)
-    ends = [
-        max((made[i] - 1) * strides[i] + spans[i] - given[i] - pads[i], pads[rank + i]) for i in range(rank)
+    given, pads, rank = editor.shape(node.inputs[0])[2:], node.ints("pads", []), len(made)
+    more = [
+        max((made[i] - 1) * strides[i] + spans[i] - given[i] - pads[i] - pads[rank + i], 0)
+        for i in range(rank)
     ]
-    counted = node.op == "AveragePool" and node.int("count_include_pad", 0)
-    if ends != pads[rank:]:
-        if (
-            node.op == "LpPool"
-            or (counted and any(pads))
-            or any(e >= s for e, s in zip(ends, spans, strict=True))
-        ):
-            return
-        node.attributes.pop("count_include_pad", None)
+    if any(more):
+        ends = [end + extra for end, extra in zip(pads[rank:], more, strict=True)]
+        if node.attributes.pop("count_include_pad", 0) and any(pads):
+            _pad_before(editor, node, pads)
+            pads, ends = [0] * 2 * rank, more
+        node.attributes["pads"] = pads[:rank] + ends
     del node.attributes["ceil_mode"]
-    node.attributes["pads"] = pads[:rank] + ends
+
+
+def _pad_before(editor: Editor, node: Node, pads: Sequence[int]) -> None:
+    """A Pad with 0 of the picture's axes in front of `node`."""
+    source, rank = node.inputs[0], len(pads) // 2
+    shape, begins, ends = editor.shape(source), [0, 0, *pads[:rank]], [0, 0, *pads[rank:]]
+    size = [a + b + c for a, b, c in zip(shape, begins, ends, strict=True)]
+    padded = editor.tensor(f"{source}_padded", size)
+    widths = editor.add_constant(f"{node.name}_pads", np.array(begins + ends, np.int64))
+    editor.insert(node, "Pad", [source, widths], [padded], {"mode": "constant"})
+    editor.set_inputs(node, [padded])

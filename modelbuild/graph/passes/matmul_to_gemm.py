@@ -2,7 +2,8 @@
 
 Why: fully connected layers then have one form: weights [outputs, inputs], bias [outputs].
 Legal: the weights are a constant of rank 2, and x has rank 2 or all its leading dimensions are 1. alpha and
-beta are multiplied into weights and bias.
+beta are multiplied into weights and bias; transA becomes a Transpose. A vector of weights is a matrix of one
+column, whose axis a Reshape takes away.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ def _is_float(value: Array | None) -> bool:
 
 def _matmul(editor: Editor, node: Node) -> bool:
     weights, shape = editor.constant(node, 1), editor.shape(node.inputs[0])
-    if weights is None or weights.ndim != 2 or not _is_float(weights) or len(shape) < 2:
+    if weights is None or not _is_float(weights) or len(shape) < 2:
+        return False
+    if weights.ndim == 1:
+        return _matmul_of_vector(editor, node, weights)
+    if weights.ndim != 2:
         return False
     if any(size != 1 for size in shape[:-2]):
         return False
@@ -55,11 +60,29 @@ def _matmul(editor: Editor, node: Node) -> bool:
     return True
 
 
+def _matmul_of_vector(editor: Editor, node: Node, weights: Array) -> bool:
+    source, made = node.inputs[0], editor.shape(node.outputs[0])
+    column = editor.add_constant(f"{node.name}_weight", weights.reshape(-1, 1))
+    wide = editor.tensor(f"{node.outputs[0]}_wide", (*made, 1))
+    back = editor.add_constant(f"{node.name}_shape", np.array(made, np.int64))
+    _matmul(editor, editor.insert(node, "MatMul", [source, column], [wide]))
+    editor.replace(node, "Reshape", [wide, back])
+    return True
+
+
 def _gemm(editor: Editor, node: Node) -> bool:
     """Brings a Gemm into the one form."""
     weights, bias = editor.constant(node, 1), editor.constant(node, 2)
-    if not _is_float(weights) or weights is None or node.int("transA", 0):
+    if not _is_float(weights) or weights is None:
         return False
+    if node.int("transA", 0):
+        source = node.inputs[0]
+        turned = editor.tensor(f"{source}_turned", editor.shape(source)[::-1])
+        editor.insert(node, "Transpose", [source], [turned], {"perm": [1, 0]})
+        editor.set_inputs(node, [turned, *node.inputs[1:]])
+        node.attributes["transA"] = 0
+        _gemm(editor, node)
+        return True
     alpha, beta = (np.float32(cast(float, node.attributes.get(name, 1.0))) for name in ("alpha", "beta"))
     wide: Any = weights if node.int("transB", 0) else weights.T
     inputs = list(node.inputs)

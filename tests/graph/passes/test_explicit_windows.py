@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graph.small import after, graph, numbers, only, untouched
+from tests.graph.small import after, graph, numbers, only
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,17 @@ def test_ceil_mode_becomes_padding_behind(op: str) -> None:
     assert "ceil_mode" not in pool.attributes
 
 
-def test_ceil_mode_stays_where_padding_counts() -> None:
+def test_ceil_mode_beside_counted_padding_counts_no_further_than_the_padding() -> None:
     attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}
     step = ("AveragePool", "x", "y", {**attributes, "pads": [1, 1, 0, 0]})
-    untouched("explicit_windows", graph([step], x=(1, 2, 5, 5)))
+    result = after("explicit_windows", graph([step], x=(1, 2, 5, 5)))
+    pad, pool = result.nodes
+    assert result.constants[pad.inputs[1]].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert pool.attributes == {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}
+
+
+def test_ceil_mode_that_adds_nothing_leaves_the_padding_counted() -> None:
+    attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}
+    step = ("AveragePool", "x", "y", {**attributes, "pads": [1, 1, 1, 1]})
+    pool = only(after("explicit_windows", graph([step], x=(1, 2, 5, 5))), "AveragePool")
+    assert pool.attributes["pads"] == [1, 1, 1, 1] and pool.attributes["count_include_pad"] == 1

@@ -8,7 +8,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.passes import run_passes
-from tests.graph.small import Step, after, graph, numbers, ops
+from tests.graph.small import Step, after, graph, numbers, ops, untouched
 
 CASES: list[tuple[str, Step, dict[str, Any], tuple[int, ...], list[str]]] = [
     (
@@ -75,6 +75,8 @@ CASES: list[tuple[str, Step, dict[str, Any], tuple[int, ...], list[str]]] = [
         (2, 3, 6),
         ["ReduceMean", "Sub", "Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
     ),
+    ("divide_to_reciprocal", ("Div", "x x", "y"), {}, (1, 2, 4, 4), ["Reciprocal", "Mul"]),
+    ("identity_to_reshape", ("Identity", "x", "y"), {}, (1, 2, 4), ["Reshape"]),
     ("global_pool_to_pool", ("GlobalAveragePool", "x", "y"), {}, (1, 2, 4, 3), ["AveragePool"]),
     ("global_pool_to_pool", ("GlobalMaxPool", "x", "y"), {}, (1, 2, 4, 3), ["MaxPool"]),
 ]
@@ -102,3 +104,7 @@ def test_results_count_nodes_and_the_given_graph_stays() -> None:
         {"name": "remove_no_ops", "nodes_before": 2, "nodes_after": 1, "changes": 1}
     ]
     assert ops(before) == ["Identity", "Relu"] and ops(result) == ["Relu"]
+
+
+def test_a_division_by_a_constant_stays() -> None:
+    untouched("divide_to_reciprocal", graph([("Div", "x c", "y")], {"c": numbers(1)}))

@@ -44,3 +44,21 @@ def test_a_bias_a_row_and_a_batch_of_matrices_stay() -> None:
     untouched("matmul_to_gemm", graph([gemm], {"w": numbers(3, 6), "b": numbers(2, 3)}, x=(2, 6)))
     untouched("matmul_to_gemm", graph([("MatMul", "x w", "y")], {"w": numbers(6, 3)}, x=(2, 4, 6)))
     untouched("matmul_to_gemm", graph([("MatMul", "a b", "y")], a=(2, 3), b=(3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((2, 6), ["Gemm", "Reshape"]), ((2, 4, 6), ["MatMul", "Reshape"])]
+)
+def test_a_vector_of_weights_is_one_column(shape: tuple[int, ...], expected: list[str]) -> None:
+    result = after("matmul_to_gemm", graph([("MatMul", "x w", "y")], {"w": numbers(6)}, x=shape))
+    assert ops(result) == expected
+    assert result.shapes["y"] == shape[:-1]
+
+
+def test_a_transposed_input_is_transposed_before() -> None:
+    attributes = {"transA": 1, "alpha": 0.5}
+    result = after(
+        "matmul_to_gemm", graph([("Gemm", "x w", "y", attributes)], {"w": numbers(6, 3)}, x=(6, 2))
+    )
+    assert ops(result) == ["Transpose", "Gemm"]
+    assert only(result, "Gemm").attributes == FORM
