@@ -28,6 +28,7 @@ from modelbuild.graph.passes import (
     global_pool_to_pool,
     hard_swish_to_mul,
     identity_to_reshape,
+    instance_normalization_to_primitives,
     layer_normalization_to_primitives,
     matmul_to_gemm,
     merge_duplicates,
@@ -72,6 +73,7 @@ LOWERING: Mapping[str, ModuleType] = {
     "hard_swish_to_mul": hard_swish_to_mul,  # HardSwish(x) -> x * HardSigmoid(x)
     "flat_to_spatial": flat_to_spatial,  # Conv and pools on [N, C, L] -> on [N, C, 1, L]
     "layer_normalization_to_primitives": layer_normalization_to_primitives,  # -> ReduceMean, Sub, Mul ...
+    "instance_normalization_to_primitives": instance_normalization_to_primitives,  # likewise
     "divide_to_reciprocal": divide_to_reciprocal,  # x / y -> x * Reciprocal(y)
     "identity_to_reshape": identity_to_reshape,  # what is left of Identity -> Reshape
     "global_pool_to_pool": global_pool_to_pool,  # GlobalAveragePool -> AveragePool of the whole picture

@@ -6,9 +6,8 @@ Legal: it is ONNX's own definition; the statistics (outputs 2 and 3) are not rea
 
 from __future__ import annotations
 
-import numpy as np
-
-from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.standardize import made, standardized
 from modelbuild.graph.rewrite import Editor
 
 
@@ -24,26 +23,11 @@ def run(graph: Graph) -> int:
 
 
 def _decompose(editor: Editor, node: Node) -> None:
-    source, target = node.inputs[0], node.outputs[0]
-    shape = editor.shape(source)
+    shape = editor.shape(node.inputs[0])
     axis = node.int("axis", -1) % len(shape)
-    axes = list(range(axis, len(shape)))
-    reduced = (*shape[:axis], *(1,) * len(axes))
-    epsilon = editor.add_constant(
-        f"{node.name}_epsilon", np.array(node.attributes.get("epsilon", 1e-5), np.float32)
-    )
-
-    def make(op: str, inputs: list[str], size: tuple[int, ...], **attributes: Attribute) -> str:
-        name = editor.tensor(f"{target}_{op.lower()}", size)
-        editor.insert(node, op, inputs, [name], dict(attributes))
-        return name
-
-    mean = make("ReduceMean", [source], reduced, axes=axes, keepdims=1)
-    centred = make("Sub", [source, mean], shape)
-    variance = make("ReduceMean", [make("Mul", [centred, centred], shape)], reduced, axes=axes, keepdims=1)
-    deviation = make("Sqrt", [make("Add", [variance, epsilon], reduced)], reduced)
-    normal = make("Div", [centred, deviation], shape)
+    normal = standardized(editor, node, range(axis, len(shape)))
     if len(node.inputs) > 2 and node.inputs[2]:
-        editor.replace(node, "Add", [make("Mul", [normal, node.inputs[1]], shape), node.inputs[2]])
+        scaled = made(editor, node, "Mul", [normal, node.inputs[1]], shape)
+        editor.replace(node, "Add", [scaled, node.inputs[2]])
     else:
         editor.replace(node, "Mul", [normal, node.inputs[1]])

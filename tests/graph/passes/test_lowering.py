@@ -75,6 +75,13 @@ CASES: list[tuple[str, Step, dict[str, Any], tuple[int, ...], list[str]]] = [
         (2, 3, 6),
         ["ReduceMean", "Sub", "Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
     ),
+    (
+        "instance_normalization_to_primitives",
+        ("InstanceNormalization", "x w b", "y"),
+        {"w": numbers(3), "b": numbers(3)},
+        (2, 3, 5, 4),
+        ["ReduceMean", "Sub", "Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
+    ),
     ("divide_to_reciprocal", ("Div", "x x", "y"), {}, (1, 2, 4, 4), ["Reciprocal", "Mul"]),
     ("identity_to_reshape", ("Identity", "x", "y"), {}, (1, 2, 4), ["Reshape"]),
     ("global_pool_to_pool", ("GlobalAveragePool", "x", "y"), {}, (1, 2, 4, 3), ["AveragePool"]),
