@@ -37,6 +37,7 @@ from modelbuild.graph.passes import (
     reduce_mean_to_pool,
     remove_dead_nodes,
     remove_no_ops,
+    reshape_behind_elementwise,
     space_to_depth_to_transpose,
     split_to_slice,
     subtract_to_add,
@@ -72,6 +73,7 @@ LOWERING: Mapping[str, ModuleType] = {
     "space_to_depth_to_transpose": space_to_depth_to_transpose,  # -> Reshape, Transpose, Reshape
     "hard_swish_to_mul": hard_swish_to_mul,  # HardSwish(x) -> x * HardSigmoid(x)
     "flat_to_spatial": flat_to_spatial,  # Conv and pools on [N, C, L] -> on [N, C, 1, L]
+    "reshape_behind_elementwise": reshape_behind_elementwise,  # Relu(Reshape(x)) -> Reshape(Relu(x))
     "layer_normalization_to_primitives": layer_normalization_to_primitives,  # -> ReduceMean, Sub, Mul ...
     "instance_normalization_to_primitives": instance_normalization_to_primitives,  # likewise
     "divide_to_reciprocal": divide_to_reciprocal,  # x / y -> x * Reciprocal(y)

@@ -8,7 +8,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.passes import run_passes
-from tests.graph.small import Step, after, graph, numbers, ops, untouched
+from tests.graph.small import Step, after, graph, numbers, only, ops, untouched
 
 CASES: list[tuple[str, Step, dict[str, Any], tuple[int, ...], list[str]]] = [
     (
@@ -115,3 +115,35 @@ def test_results_count_nodes_and_the_given_graph_stays() -> None:
 
 def test_a_division_by_a_constant_stays() -> None:
     untouched("divide_to_reciprocal", graph([("Div", "x c", "y")], {"c": numbers(1)}))
+
+
+def reshaped(name: str, source: str, shape: str = "s") -> Step:
+    return ("Reshape", f"{source} {shape}", name)
+
+
+def test_an_element_wise_operator_changes_places_with_reshapes() -> None:
+    steps = [
+        reshaped("a", "x"),
+        ("Relu", "a", "b"),
+        reshaped("c", "z"),
+        ("Add", "b c", "d"),
+        ("Mul", "k d", "y"),
+    ]
+    constants = {"s": [1, 2, 12], "k": 2.0}
+    result = after("reshape_behind_elementwise", graph(steps, constants, x=(1, 2, 3, 4), z=(1, 2, 3, 4)))
+    behind = only(result, "Mul")
+    assert result.shapes[behind.outputs[0]] == (1, 2, 3, 4)
+    assert result.nodes[-1].op == "Reshape" and result.nodes[-1].outputs == ["y"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [reshaped("a", "x"), ("Add", "a row", "y")],  # a row of a signal is none of the picture
+        [reshaped("a", "x", "other"), reshaped("b", "y", "other"), ("Add", "a b", "z")],
+        [reshaped("a", "x"), ("Softmax", "a", "z")],
+    ],
+)
+def test_what_does_not_commute_with_a_reshape_stays(steps: list[Step]) -> None:
+    constants = {"s": [1, 2, 12], "other": [1, 2, 12], "row": numbers(12)}
+    untouched("reshape_behind_elementwise", graph(steps, constants, x=(1, 2, 3, 4), y=(1, 2, 4, 3)))
