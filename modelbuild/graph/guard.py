@@ -15,7 +15,9 @@ from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.session import FloatSession
 
 BOUND = 1e-4  # largest difference allowed, as a fraction of the output's range
-_SMALLEST_RANGE = 1e-2  # an output that hardly varies is measured against this part of its magnitude
+# An output that hardly varies is measured against this part of its magnitude. Then 1e-4 of it are 84 steps of
+# float32: sums in another order make up to 24 in the 52 layers of a MobileNetV2 whose output is constant.
+_SMALLEST_RANGE = 1e-1
 _RANDOM_SAMPLES = 2
 
 

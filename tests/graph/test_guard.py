@@ -28,6 +28,14 @@ def test_error_is_relative_to_the_range_of_the_output() -> None:
     assert found.to_json() == {"outputs": [{"name": "y", "error": found.worst.error}], "bound": 1e-4}
 
 
+def test_rounding_of_an_output_that_does_not_vary_is_not_a_change() -> None:
+    steps = [("ReduceMean", "x", "m"), ("Mul", "m z", "n"), ("Add", "n c", "y")]
+    before, after = (
+        graph(steps, {"z": 0.0, "c": np.float32(5) + np.float32(ulp * 2**-21)}) for ulp in (0, 24)
+    )
+    assert 0 < guard.compare(before, after).worst.error < guard.BOUND
+
+
 def test_a_broken_bound_names_step_and_output() -> None:
     with pytest.raises(ModelbuildError, match="output `y` differs") as caught:
         guard.check(graph(STEPS, {"c": 1.0}), graph(STEPS, {"c": 1.1}), what="the pass broken")
