@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx
-import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edit, onnx_io, shapes
 from modelbuild.graph.model import Graph, Shape
-from modelbuild.importers import external_data, input_shapes, opset, precision, sniff, trim
+from modelbuild.importers import external_data, functions, input_shapes, opset, precision, sniff, trim
 from modelbuild.importers.source import Source
 
 _CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
@@ -89,7 +88,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Ed
         len(model.graph.node),
     )
     opset.check_version(source.opset)
-    model = _inlined(model)
+    model = functions.inlined(model)
     trim.name_nodes(model)
     trim.cut_away(model, edits)
     _refuse_unsupported(model)
@@ -120,16 +119,6 @@ def _parse(path: Path) -> ModelProto:
         raise sniff.damaged(data, "it holds no graph")
     trim.check_text(model)
     return model
-
-
-def _inlined(model: ModelProto) -> ModelProto:
-    """`model` with its own functions replaced by their bodies."""
-    if not model.functions:
-        return model
-    try:
-        return onnx.inliner.inline_local_functions(model)
-    except (RuntimeError, ValueError) as error:
-        raise ModelbuildError("the functions defined in the model are not valid", why=str(error)) from error
 
 
 def _refuse_unsupported(model: ModelProto) -> None:

@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import guard, onnx_io
+from modelbuild.graph import onnx_io
 from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import source_of
 from tests.graph.random_models import random_model
@@ -154,18 +154,6 @@ def test_other_precisions_become_float32_and_say_so(tmp_path: Path, dtype: Any) 
 def test_a_double_too_large_for_float32_is_refused(tmp_path: Path) -> None:
     proto = model([helper.make_node("Mul", ["x", "w"], ["y"])], {"w": np.array([1e200])}, TensorProto.DOUBLE)
     assert "`w` has values too large" in message(saved(tmp_path, proto))
-
-
-def test_functions_of_the_model_are_inlined(tmp_path: Path) -> None:
-    body = [helper.make_node("Relu", ["a"], ["t"]), helper.make_node("Neg", ["t"], ["b"])]
-    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("own", 1)]
-    proto = model([helper.make_node("Block", ["x"], ["y"], domain="own")])
-    proto.opset_import.append(opsets[1])
-    proto.functions.append(helper.make_function("own", "Block", ["a"], ["b"], body, opsets))
-    path = saved(tmp_path, proto)
-    graph = importers.load(path)
-    assert [node.op for node in graph.nodes] == ["Relu", "Neg"]
-    guard.check(path, graph)
 
 
 def test_the_import_is_held_against_the_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.statistics import node_macs
+from modelbuild.importers import functions
 
 _OWN = "modelbuild."
 _MAX_BYTES = (1 << 31) - 1
@@ -100,10 +101,18 @@ def _constant_sizes(nodes: Iterable[onnx.NodeProto]) -> Iterable[int]:
 
 
 def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int | None:
-    """Multiply-accumulates of convolutions and matrix products; None where a shape is not static."""
+    """Multiply-accumulates of convolutions and matrix products; None where a shape is not static, or where
+    the model's functions are not valid or too large."""
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError, DecodeError):
+        inferred = onnx.shape_inference.infer_shapes(functions.inlined(model), data_prop=True).graph
+    except (
+        ModelbuildError,
+        DecodeError,
+        onnx.shape_inference.InferenceError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+    ):
         return None
     graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
     for value in (*inferred.value_info, *inferred.input, *inferred.output):
