@@ -81,6 +81,7 @@ def check(
     seed: int = 0,
     bound: float = BOUND,
     what: str = "the optimizer",
+    advice: str = "report it with the model: a rewriting of modelbuild's is wrong here",
 ) -> Difference:
     """As `compare`; raises with exit code 1, naming the output and `what`, where the bound is broken."""
     difference = compare(before, after, inputs, seed, bound)
@@ -89,7 +90,7 @@ def check(
         raise ModelbuildError(
             f"{what} changed the model: output `{worst.name}` differs by {worst.error:.2g} of its range",
             why=f"at most {bound:g} is allowed",
-            advice="leave the pass out with `optimize: {skip: [...]}`, and report it with the model",
+            advice=advice,
             exit_code=EXIT_FAILED,
         )
     return difference

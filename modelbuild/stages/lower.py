@@ -35,7 +35,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     source = onnx_io.read(inputs["model"])
     graph, results = run_passes(source, parameters["passes"])
-    difference = guard.check(source, graph, what="lower")
+    advice = "leave the pass out with `optimize: {skip: [...]}`, and report it with the model"
+    difference = guard.check(source, graph, what="lower", advice=advice)
     onnx_io.write(graph, out / "model.onnx")
     write_json(
         out / "lower.json",

@@ -40,7 +40,7 @@ def test_a_broken_bound_names_step_and_output() -> None:
     with pytest.raises(ModelbuildError, match="output `y` differs") as caught:
         guard.check(graph(STEPS, {"c": 1.0}), graph(STEPS, {"c": 1.1}), what="the pass broken")
     assert caught.value.exit_code == 1
-    assert "the pass broken" in str(caught.value)
+    assert "the pass broken" in str(caught.value) and "report it" in str(caught.value)
 
 
 def test_what_random_inputs_do_not_show_a_given_input_does() -> None:
