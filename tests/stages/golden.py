@@ -1,14 +1,20 @@
 """What every stage makes of one small project. `python -m tests.stages.golden` renews golden.json.
 
-The model's weights and inputs are small integers, so that float inference is exact on any machine.
+The model's weights and inputs are small integers, so that float inference is exact on any machine. An action
+whose outputs changed while nothing in its key did is refused: a cache would serve the old ones. Its stage
+needs a new VERSION. `--first` takes in the stages that golden.json does not have yet.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import io
 import json
+import re
+import sys
 import tempfile
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +23,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild import api
+from modelbuild.build import canonical
+from modelbuild.build.result import BuildResult
+from modelbuild.build.state import open_state
+from modelbuild.project.project import STATE, Project
 
+Made = dict[str, dict[str, dict[str, Any]]]  # stage -> action -> {"key": digest, "outputs": {name: digest}}
 GOLDEN = Path(__file__).with_name("golden.json")
 MANIFEST = """\
 modelbuild: 1
@@ -70,27 +81,55 @@ def write_project(folder: Path) -> None:
     onnx.checker.check_model(model)
 
 
-def measured(folder: Path) -> dict[str, dict[str, str]]:
-    """Stage -> "action output" -> digest, after a build in `folder`."""
+def measured(folder: Path) -> Made:
+    """Each action's key and outputs, after a build in `folder`."""
     write_project(folder)
     project = api.open_project(folder)
     result = project.builder.build(
         project.plan.actions, [action.name for action in project.plan.actions], jobs=2
     )
     assert result.ok, result.failures
-    found: dict[str, dict[str, str]] = {}
-    for action in project.plan.actions:
-        stage = action.name.rsplit(":", 1)[1]
-        for name in result.outputs[action.name]:
-            data = project.builder.output(result, action.name, name).read_bytes()
-            found.setdefault(stage, {})[f"{action.name} {name}"] = digest(name, data)
-    return found
+    outputs = {action.name: _outputs(project, result, action.name) for action in project.plan.actions}
+    known = {
+        result.outputs[action][name]: found
+        for action, each in outputs.items()
+        for name, found in each.items()
+    }
+    made: Made = {}
+    for action, each in outputs.items():
+        key = _key(folder, action, known)
+        made.setdefault(action.rsplit(":", 1)[1], {})[action] = {"key": key, "outputs": each}
+    return made
+
+
+def _outputs(project: Project, result: BuildResult, action: str) -> dict[str, str]:
+    return {
+        name: digest(name, project.builder.output(result, action, name).read_bytes())
+        for name in result.outputs[action]
+    }
+
+
+def _key(folder: Path, action: str, known: Mapping[str, str]) -> str:
+    """A digest of the fields of the action's key, less libraries, with `digest` of what other actions made:
+    the same on every machine."""
+    state = open_state(folder, folder / STATE, writable=False)
+    entry = state.history.get(action)
+    record = state.records.get(entry.key) if entry else None
+    assert record is not None, action
+    rows = [(path, known.get(str(value), value)) for path, value in record.fields if path[0] != "libraries"]
+    return canonical.sha256(canonical.encode(rows))
 
 
 def digest(name: str, data: bytes) -> str:
-    """SHA-256; of JSON with its real numbers at nine digits, for a logarithm's last bit is the library's."""
+    """SHA-256, less what a library decides: a logarithm's last bit in JSON, how a text shows a number, how
+    well an archive is packed."""
     if name.endswith(".json"):
         data = json.dumps(rounded(json.loads(data)), sort_keys=True).encode()
+    elif name.endswith(".html"):
+        data = re.sub(rb"\d+(\.\d+)?", b"0", data)
+    elif name.endswith(".npz"):
+        with np.load(io.BytesIO(data)) as arrays:
+            data = b"".join(key.encode() + arrays[key].tobytes() for key in arrays.files)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -105,19 +144,39 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def version(stage: str) -> str:
-    """The stage's VERSION."""
-    found: str = import_module(f"modelbuild.stages.{stage}").VERSION
-    return found
+def stale(stage: str, made: Made, known: Made) -> list[str]:
+    """Outputs of a stage that are not what golden.json has under the same key."""
+    return [
+        f"{action} {name}"
+        for action, found in made[stage].items()
+        for name, now in found["outputs"].items()
+        if action in known.get(stage, {})
+        and known[stage][action]["key"] == found["key"]
+        and known[stage][action]["outputs"].get(name) != now
+    ]
 
 
-def main() -> None:
-    """Write golden.json."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write golden.json; 1, and nothing written, where a stage needs a new VERSION or `--first`."""
+    parser = argparse.ArgumentParser(prog="python -m tests.stages.golden")
+    parser.add_argument("--first", action="store_true", help="take in stages that golden.json does not have")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        stages = measured(Path(folder))
-    data = {stage: {"version": version(stage), "outputs": outputs} for stage, outputs in stages.items()}
-    GOLDEN.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        made = measured(Path(folder))
+    known: Made = json.loads(GOLDEN.read_bytes())
+    refused = [
+        f"{output} changed and its key did not: raise VERSION of modelbuild/stages/{stage}.py"
+        for stage in made
+        for output in stale(stage, made, known)
+    ]
+    if not options.first:
+        refused += [f"{stage} is new: add --first" for stage in made if stage not in known]
+    for line in refused:
+        print(line, file=sys.stderr)
+    if not refused:
+        GOLDEN.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
