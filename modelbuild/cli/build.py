@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from modelbuild import api
 from modelbuild.build.result import Event
@@ -55,6 +56,12 @@ def run(options: argparse.Namespace) -> int:
     _tell_failures(report, project.builder.log)
     console.result(summary(report, options.dry_run), report.to_json())
     return report.exit_code
+
+
+def error_json(error: ModelbuildError) -> dict[str, Any]:
+    """An error before the build began, as `build --json` shows it."""
+    failures = [{"action": "", "message": str(problem)} for problem in error.problems]
+    return {**BuildReport((), {}, ()).to_json(), "ok": False, "failures": failures}
 
 
 def _tell_failures(report: BuildReport, log_of: Callable[[str], Path]) -> None:

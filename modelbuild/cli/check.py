@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from modelbuild import api
 from modelbuild.cli import console
 from modelbuild.cli.build import observer
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.checking import problem_finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
     )
+
+
+def error_json(error: ModelbuildError) -> dict[str, Any]:
+    """An error in the manifest, as `check --json` shows it."""
+    return {"ok": False, "findings": [problem_finding(problem) for problem in error.problems]}
 
 
 def run(options: argparse.Namespace) -> int:

@@ -22,13 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is compared with it; for MODEL@TARGET alone, its forms are",
     )
     models.add_arguments(parser)
-    parser.add_argument("--levels", default="float,fixed", help="the two forms of MODEL@TARGET (float,fixed)")
+    parser.add_argument("--levels", help="the two forms of MODEL@TARGET alone (float,fixed)")
     parser.add_argument("--layers", action="store_true", help="compare every tensor that both have")
 
 
 def run(options: argparse.Namespace) -> int:
     """0 whether or not they are equal: `equal` in the result says."""
-    first, second = _levels(options.levels)
+    first, second = _levels(options.levels or "float,fixed")
+    if options.candidate is not None and options.levels is not None:
+        raise ModelbuildError("--levels goes with MODEL@TARGET alone", why="two models are named to compare")
     if options.candidate is None:
         if not is_pair(options.reference):
             raise ModelbuildError("compare with what?", advice="name a second file, or MODEL@TARGET")

@@ -12,6 +12,7 @@ from modelbuild.cli.build import observer
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.cost import Options
+from modelbuild.project.forms import is_pair
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One object, or a list of them where a manifest's selection has several."""
+    """One object for a file or MODEL@TARGET; a list of them for any other selection."""
     if options.chip is not None:
         if len(options.names) != 1:
             raise ModelbuildError(
@@ -41,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = _selected(options)
     text = "\n\n".join(_text(item, options.layers) for item in found)
-    console.result(text, found[0] if len(found) == 1 else {"models": found})
+    one = options.chip is not None or (len(options.names) == 1 and is_pair(options.names[0]))
+    console.result(text, found[0] if one else {"models": found})
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -42,12 +43,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Never shows a traceback, save with --debug."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal that cannot show a character must not end a build
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
         return _run(words)
     except ModelbuildError as error:
         console.report(error)
+        if "--json" in words:
+            console.result("", {"ok": False, **_json_of(words, error)})
         if debug:
             traceback.print_exc()
         return error.exit_code
@@ -86,11 +94,18 @@ def _run(words: list[str]) -> int:
     return int(module.run(options))
 
 
+def _json_of(words: list[str], error: ModelbuildError) -> dict[str, object]:
+    """What the verb's object says of an error, beside `ok`: its own form where the verb has one."""
+    verb = _split(words)[0]
+    form = getattr(import_module(f"modelbuild.cli.{verb}"), "error_json", None) if verb in VERBS else None
+    return dict(form(error)) if form else {"error": error.to_json()}
+
+
 def _split(words: list[str]) -> tuple[str | None, list[str]]:
     """The verb and the words without it; options with a value may stand before it."""
     index = 0
     while index < len(words):
-        if words[index] in {"-C", "-f", "--directory", "--file", "--color"}:
+        if words[index] in {"-C", "-f", "--color"}:
             index += 2
         elif words[index].startswith("-"):
             index += 1

@@ -38,8 +38,9 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None) -> 
     told."""
     path = Path(options.directory) / word
     if is_pair(word) and not path.exists():
-        if options.preprocess:
-            raise ModelbuildError("--preprocess goes with a file; the manifest declares it for MODEL@TARGET")
+        for option, given in (("--preprocess", options.preprocess), ("--model", options.model)):
+            if given:
+                raise ModelbuildError(f"{option} goes with a file", why=f"the manifest says it for {word}")
         project = api.open_project(options.directory, options.file)
         return api.open_form(project, word, level or "fixed", observer())
     if level is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete
-from modelbuild.manifest.checks_of_sources import FIXED_SUFFIX, check_file
+from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
@@ -110,7 +110,7 @@ def check_preprocessing(manifest: Manifest, problems: Problems) -> None:
 def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Problems) -> None:
     """What one model on one target asks of sample sets: that there are some, enough, and labelled."""
     model = manifest.spec.models[settings.model]
-    if (model.source_path or "").lower().endswith(FIXED_SUFFIX):
+    if model.is_fixed:
         return
     values = settings.values
     if settings.record is not None:

@@ -15,9 +15,8 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Model
 from modelbuild.manifest.problems import Problems
 from modelbuild.samples.lfs import is_pointer
+from modelbuild.toolchains import builtin
 
-FIXED_SUFFIX = ".fixed.onnx"
-VENDOR_SUFFIXES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms and the toolchains that read them
 PLANNED_SUFFIXES = (".tflite", ".h5", ".hdf5", ".keras", ".prototxt")
 
 
@@ -67,11 +66,11 @@ def _suffix(path: str, at: tree.Position, problems: Problems) -> None:
     suffix = Path(path).suffix.lower()
     if suffix in IMPORTERS:
         return
-    if suffix in VENDOR_SUFFIXES:
+    if suffix in builtin.REFUSED_SOURCES:
         problems.error(
             f"the builtin toolchain cannot read `{suffix}` files",
             at,
-            f"they are a vendor's own form, for the toolchain {VENDOR_SUFFIXES[suffix]} only",
+            f"they are a vendor's own form, for the toolchain {builtin.REFUSED_SOURCES[suffix]} only",
             "use the ONNX model that it was made from",
         )
     elif suffix in PLANNED_SUFFIXES:

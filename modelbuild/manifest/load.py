@@ -12,6 +12,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import (
     checks,
+    checks_of_fixed,
     checks_of_packages,
     checks_of_samples,
     checks_of_sources,
@@ -96,6 +97,7 @@ def _check(manifest: Manifest, problems: Problems) -> None:
     used = [examine(manifest, model, target) for model, target in _used(manifest)]
     for settings in used:
         problems.keep_all(settings.problems)
+        checks_of_fixed.check_fixed(manifest, settings, problems)
         checks_of_samples.check_use(manifest, settings, sets, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
 

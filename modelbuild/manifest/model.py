@@ -25,6 +25,7 @@ from modelbuild.manifest.scalars import (
 )
 from modelbuild.samples.preprocess import from_settings, to_json
 
+FIXED_SUFFIX = ".fixed.onnx"
 Layout = Annotated[Literal["NCHW", "NHWC"], AsText]
 Files = Annotated[tuple[Text, ...], AsOneOrMany]
 
@@ -170,6 +171,11 @@ class Model(Settings):
     def source_path(self) -> str | None:
         """The source's path, or None where it is an address."""
         return self.source if isinstance(self.source, str) else self.source.path
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the source is a fixed-point model of modelbuild's: imported and quantized already."""
+        return (self.source_path or "").lower().endswith(FIXED_SUFFIX)
 
     @property
     def source_digest(self) -> str | None:

@@ -22,8 +22,6 @@ from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import effective
 from modelbuild.stages.request import SHARED, ModelRequest, PackagedModel, PackageRequest, Samples
 
-FIXED_SUFFIX = ".fixed.onnx"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,7 +47,7 @@ def plan(manifest: Manifest) -> Plan:
             known = actions.setdefault(action.name, action)
             assert known == action, f"two targets plan {action.name} differently"
     for package in packages.values():
-        for action in _package_actions(package):
+        for action in _package_actions(package, toolchains.named(_toolchain(manifest, package.target))):
             actions[action.name] = action
     return Plan(tuple(actions.values()), requests, packages)
 
@@ -97,7 +95,7 @@ def _request(manifest: Manifest, sets: Sets, model: str, target: str) -> ModelRe
         calibration=_samples(manifest, calibration),
         evaluation=_samples(manifest, evaluation),
         record=settings.record,
-        is_fixed=entry.source_path.endswith(FIXED_SUFFIX),
+        is_fixed=entry.is_fixed,
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
     )
 
@@ -173,10 +171,14 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
     )
 
 
-def _package_actions(request: PackageRequest) -> list[Action]:
-    per_model = [_package_action("verify_hardware", request, model) for model in request.models]
-    whole = [_package_action(stage, request, None) for stage in ("package", "gate", "report")]
-    return [whole[0], *per_model, *whole[1:]]
+def _package_actions(request: PackageRequest, toolchain: ModuleType) -> list[Action]:
+    whole = [_package_action(stage, request, None) for stage in toolchain.PACKAGE_STAGES]
+    each = [
+        _package_action(stage, request, model)
+        for stage in toolchain.STAGES_OF_PACKAGED_MODEL
+        for model in request.models
+    ]
+    return [*whole, *each]
 
 
 def _package_action(stage: str, request: PackageRequest, model: PackagedModel | None) -> Action:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from modelbuild.errors import EXIT_FAILED
+from modelbuild.errors import EXIT_FAILED, Problem
 from modelbuild.graph.check import Finding
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
@@ -15,6 +16,8 @@ from modelbuild.project.project import Project, located
 from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
 from modelbuild.stages.files import read_json
+
+_PLACE = re.compile(r"(.+):(\d+):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
     exit_code = 0
     for action, error in result.failures:
         exit_code = max(exit_code, error.exit_code)
-        findings += [_problem(action, problem) for problem in located(project, action, error).problems]
+        owner = action.split(":")[0].split("@")[0]
+        found = located(project, action, error).problems
+        findings += [problem_finding(problem, owner) for problem in found]
     report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
     return (
         report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
@@ -79,20 +84,20 @@ def _place(project: Project, model: str) -> dict[str, Any]:
     return {"file": file, "line": int(line), "column": int(column)}
 
 
-def _problem(action: str, problem: Any) -> dict[str, Any]:
-    data = asdict(problem)
-    model = action.split(":")[0]
+def problem_finding(problem: Problem, model: str = "") -> dict[str, Any]:
+    """A problem, which has a place in a file or elsewhere, as a finding."""
+    place = _PLACE.fullmatch(problem.where)
     return {
-        "code": data["code"] or "MB100",
+        "code": problem.code or "MB100",
         "severity": "error",
-        "message": data["what"] + (f" ({data['why']})" if data["why"] else ""),
-        "advice": data["advice"],
-        "file": "",
-        "line": None,
-        "column": None,
-        "node": None,
-        "where": data["where"],
-        "model": model.split("@")[0],
+        "message": problem.what + (f" ({problem.why})" if problem.why else ""),
+        "advice": problem.advice,
+        "file": place[1] if place else "",
+        "line": int(place[2]) if place else None,
+        "column": int(place[3]) if place else None,
+        "node": "",
+        "where": problem.where,
+        "model": model,
     }
 
 

@@ -16,8 +16,8 @@ from modelbuild.project.project import Project, located
 from modelbuild.quantize import fixed_onnx
 from modelbuild.samples.preprocess import from_settings
 from modelbuild.stages.request import ModelRequest
+from modelbuild.toolchains.builtin import LEVELS
 
-LEVELS = ("float", "fixed", "hardware")
 PARTS = ("command", "weights", "host")
 
 

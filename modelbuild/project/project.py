@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelbuild.build.build import Builder
@@ -11,6 +11,7 @@ from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.load import load
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.plan import Plan, plan
+from modelbuild.manifest.settings import effective
 
 STATE = ".modelbuild"
 DIST = "dist"
@@ -53,16 +54,19 @@ def open_project(
 
 def located(project: Project, action: str, error: ModelbuildError) -> ModelbuildError:
     """The error of an action, with a place in the manifest where it names one of the model's keys."""
-    model = action.split(":")[0].split("@")[0]
+    model, _, target = action.split(":")[0].partition("@")
     if model not in project.manifest.spec.models:
         return error
-    problems = [_located(project.manifest, model, problem) for problem in error.problems]
+    problems = [_located(project.manifest, model, target, problem) for problem in error.problems]
     return ModelbuildError.of(problems, error.exit_code)
 
 
-def _located(manifest: Manifest, model: str, problem: Problem) -> Problem:
-    key = problem.where.split(".", 1)
-    if key[0] != "inputs":
+def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> Problem:
+    key, _, rest = problem.where.partition(".")
+    if key == "inputs":
+        where = manifest.position(("models", model, "inputs", *([rest] if rest else [])))
+    elif key == "accept" and target:
+        where = effective(manifest, model, target).origin(("accept", *rest.split(".", 1)))
+    else:
         return problem
-    path = ("models", model, "inputs", *key[1:])
-    return Problem(problem.what, manifest.position(path), problem.why, problem.advice, problem.code)
+    return replace(problem, where=where)

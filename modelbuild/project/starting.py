@@ -22,14 +22,14 @@ class Started:
     """What `init` wrote, and what the user still has to do."""
 
     manifest: Path
-    gitignore: Path | None
+    gitignore: bool
     missing: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """The object of `init --json`."""
         return {
             "manifest": self.manifest.name,
-            "gitignore": self.gitignore is not None,
+            "gitignore": self.gitignore,
             "missing": list(self.missing),
         }
 
@@ -63,19 +63,42 @@ def init(
         samples,
         min(count, 64) if count else None,
     )
-    manifest.write_text(text, encoding="utf-8", newline="\n")
-    ignored = _ignore(directory)
+    ignored = _ignore_text(directory)
+    _write(manifest, text)
+    if ignored is not None:
+        _write(directory / ".gitignore", ignored)
     missing = () if samples else (f"put typical inputs into {SAMPLES_FOLDER}/",)
-    return Started(manifest, ignored, missing)
+    return Started(manifest, ignored is not None, missing)
 
 
-def _ignore(directory: Path) -> Path | None:
-    """Adds what a build leaves to `.gitignore`; None where it stands there already."""
+def _ignore_text(directory: Path) -> str | None:
+    """`.gitignore` with what a build leaves; None where it stands there already."""
     path = directory / ".gitignore"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    wanted = [entry for entry in IGNORED if entry not in lines]
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelbuildError(
+            "cannot read the .gitignore that is there",
+            where=str(path),
+            why=str(error),
+            advice=f"save it as UTF-8, or add {' '.join(IGNORED)} to it by hand and remove it for this command",
+        ) from None
+    wanted = [entry for entry in IGNORED if entry not in text.splitlines()]
     if not wanted:
         return None
-    text = "\n".join([*lines, *wanted]) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    head = text if not text or text.endswith("\n") else text + "\n"
+    return head + "\n".join(wanted) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or none of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise ModelbuildError(
+            f"cannot write {path.name}", where=str(path.parent), why=error.strerror or str(error)
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)

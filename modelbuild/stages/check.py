@@ -18,8 +18,10 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, for its operator rules."""
-    return {"recipe": request.recipe}
+    """The recipe, for its operator rules, and the outputs that bounds name: they must exist."""
+    accept = request.settings.get("accept") or {}
+    bounded = {key: sorted(bound) for key, bound in accept.items() if isinstance(bound, Mapping)}
+    return {"recipe": request.recipe, "bounded": bounded}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -33,10 +35,30 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.graph.check import place
     from modelbuild.stages.files import validated, write_json
 
-    placement = place(onnx_io.read(inputs["model"]), validated(Recipe, parameters["recipe"]))
+    graph = onnx_io.read(inputs["model"])
+    _check_bounded(graph.outputs, parameters["bounded"])
+    placement = place(graph, validated(Recipe, parameters["recipe"]))
     findings = [finding.to_json() for finding in placement.findings]
     write_json(out / "check.json", placement.to_json())
     write_json(out / "errors.json", [finding for finding in findings if finding["severity"] == "error"])
+
+
+def _check_bounded(outputs: list[str], bounded: Mapping[str, list[str]]) -> None:
+    from modelbuild.errors import ModelbuildError, Problem, did_you_mean
+
+    problems = [
+        Problem(
+            f"the model has no output `{name}` to bound",
+            where=f"accept.{key}.{name}",
+            why=f"its outputs are {', '.join(outputs)}",
+            advice=did_you_mean(name, outputs),
+        )
+        for key, names in sorted(bounded.items())
+        for name in names
+        if name not in outputs
+    ]
+    if problems:
+        raise ModelbuildError.of(problems)
 
 
 def refuse_errors(errors: Path) -> None:

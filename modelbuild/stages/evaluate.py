@@ -22,13 +22,14 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, for its hardware facts."""
-    return {"recipe": request.recipe, "model": request.model}
+    """The recipe, for its hardware facts, and the memory that the compiler is told to keep to."""
+    sram = (request.settings.get("compile") or {}).get("sram_bytes")
+    return {"recipe": request.recipe, "model": request.model, "sram_bytes": sram}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `evaluate.json`."""
-    from modelbuild.chips.recipe import Recipe
+    from modelbuild.chips.recipe import Fact, Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.npu.cost import evaluate
     from modelbuild.stages.check import read_units, refuse_errors
@@ -36,5 +37,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
-    predicted = evaluate(graph, read_units(inputs["check"]), validated(Recipe, parameters["recipe"]))
+    recipe = validated(Recipe, parameters["recipe"])
+    if parameters["sram_bytes"] is not None:
+        sram = Fact(value=float(parameters["sram_bytes"]), source="compile.sram_bytes", sure="measured")
+        hardware = recipe.hardware.model_copy(update={"sram_bytes": sram})
+        recipe = recipe.model_copy(update={"hardware": hardware})
+    predicted = evaluate(graph, read_units(inputs["check"]), recipe)
     write_json(out / "evaluate.json", {**predicted, "model": parameters["model"]})

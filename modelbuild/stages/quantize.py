@@ -15,14 +15,16 @@ LIBRARIES = ("numpy", "onnx")
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
     """The lowered model and what was observed of it, or the user's own record."""
-    model: dict[str, Source] = {"model": request.output("lower", "model.onnx")}
     if request.record is not None:
-        return {**model, "record": FileInput(request.record)}
-    return {**model, "observations": request.output("observe", "observations.npz")}
+        return {"record": FileInput(request.record)}
+    model = request.output("lower", "model.onnx")
+    return {"model": model, "observations": request.output("observe", "observations.npz")}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The effective quantize settings and the chip's number format."""
+    """The effective quantize settings and the chip's number format; a record stands for both."""
+    if request.record is not None:
+        return {}
     return {"settings": request.settings["quantize"], "number_format": request.recipe["number_format"]}
 
 
@@ -35,12 +37,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.quantize.quantize import quantize
     from modelbuild.stages.files import validated, write_json
 
-    graph = onnx_io.read(inputs["model"])
-    number_format = validated(NumberFormat, parameters["number_format"])
     if "record" in inputs:
         record = records.read(inputs["record"])
     else:
+        graph = onnx_io.read(inputs["model"])
         observations = Observations.load(inputs["observations"])
+        number_format = validated(NumberFormat, parameters["number_format"])
         record = quantize(graph, observations, parameters["settings"], number_format)
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", record.to_json())

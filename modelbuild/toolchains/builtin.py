@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from modelbuild import __version__
 
-LEVELS = ("float", "fixed", "hardware")  # what it can simulate
-FIXED_FORM = "qdq"
-SILICON = False
-SOURCE_SUFFIXES_REFUSED = (".bie", ".sima")  # vendors' own forms, opened by the vendors' toolchains only
+LEVELS = ("float", "fixed", "hardware")  # the forms of a model that it can run
+SILICON = False  # what it compiles runs in its own simulator only
+REFUSED_SOURCES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms, and the toolchains that read them
 # The stages of a model on a target, in order. The shared ones come first.
 STAGES = (
     "import_source",
@@ -22,7 +21,8 @@ STAGES = (
     "compile",
 )
 STAGES_OF_FIXED = ("import_fixed", "compile")  # for a source that is a .fixed.onnx already
-PACKAGE_STAGES = ("package", "verify_hardware", "gate", "report")
+PACKAGE_STAGES = ("package", "gate", "report")
+STAGES_OF_PACKAGED_MODEL = ("verify_hardware",)  # of each model in a package, between package and gate
 
 
 def fingerprint() -> str:
