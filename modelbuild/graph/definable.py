@@ -52,7 +52,10 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
         "Gemm": ({"constant_input": [1, 2]},),
         "GlobalAveragePool": ({"rank": [3, 4]},),
         "GlobalMaxPool": ({"rank": [3, 4]},),
-        "MatMul": ({"rank": {"min": 2}, "other_rank": {"min": 2}},),
+        "MatMul": (
+            {"rank": {"min": 2}, "other_rank": {"min": 2}},
+            {"constant_input": [1], "other_rank": [2]},
+        ),
         "MaxPool": ({"rank": [3, 4]},),
         "PRelu": ({"constant_input": [1], "rank": {"min": 2}},),
         "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),

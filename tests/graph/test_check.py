@@ -277,6 +277,11 @@ def test_tensors_of_integers() -> None:
     assert finding(graph, "kl720", "MB105").message.endswith("does not define it where `x` holds int64")
 
 
+def test_a_vector_can_be_multiplied_by_a_matrix_of_weights() -> None:
+    graph = one("MatMul", (8,), (3,), np.ones((8, 3), np.float32))
+    assert all(item.severity != "error" for item in place(graph, load_recipe("kl720")).findings)
+
+
 def test_infinite_bounds_are_bounds() -> None:
     graph = one("Clip", FOUR, FOUR, np.float32(0), np.float32("inf"))
     assert place(graph, load_recipe("kl720")).findings == ()
