@@ -32,10 +32,13 @@ class Histogram:
 
 
 def bin_indices(values: NDArray[Any], low: float, high: float) -> NDArray[np.int64]:
-    """The bin of each value, in the values' own precision."""
+    """The bin of each value, in the values' own precision where its numbers reach."""
     if high <= low:
         return np.zeros(values.shape, dtype=np.int64)
-    scaled = (values - values.dtype.type(low)) * values.dtype.type(BINS / (high - low))
+    width, factor = high - low, BINS / (high - low)
+    if max(width, factor) > float(np.finfo(values.dtype).max):  # denormal numbers, or both ends enormous
+        values = values.astype(np.float64)
+    scaled = (values - values.dtype.type(low)) * values.dtype.type(factor)
     return np.asarray(np.clip(scaled, 0, BINS - 1).astype(np.int64))
 
 

@@ -17,6 +17,7 @@ from modelbuild.quantize.histogram import BINS, Histogram
 
 SCHEMA = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3  # APPNOTE.TXT 4.4.2.2; Python writes the system that it runs on
 _CHANNELS = ("channel_low", "channel_high", "channel_sum")
 
 
@@ -46,12 +47,13 @@ class Observations:
     def save(self, path: Path) -> None:
         """Write a deterministic .npz."""
         names = list(self.tensors)
+        counts = np.array([self.tensors[name].histogram.counts for name in names]).reshape(-1, BINS)
         arrays: dict[str, NDArray[Any]] = {
             "schema": np.array([SCHEMA, self.samples, BINS], np.int64),
             "names": np.frombuffer("\0".join(names).encode(), np.uint8),
             "ranges": np.array([_extremes(self.tensors[name]) for name in names]).reshape(-1, 2),
             "sizes": np.array([_sizes(self.tensors[name]) for name in names], np.int64).reshape(-1, 3),
-            "counts": np.array([self.tensors[name].histogram.counts for name in names]).reshape(-1, BINS),
+            "counts": counts.astype(np.min_scalar_type(counts.max(initial=0))),
         }
         for key in _CHANNELS:
             parts = [getattr(self.tensors[name], key) for name in names]
@@ -79,14 +81,15 @@ def _sizes(tensor: TensorObservation) -> tuple[int, int, int]:
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """A .npz whose bytes depend on the arrays alone (numpy's own carries the clock)."""
+    """A .npz whose bytes depend on the arrays alone: numpy's own carries the clock, and compressed bytes the
+    version of zlib."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for key, array in arrays.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = _UNIX
             archive.writestr(entry, member.getvalue())
     return buffer.getvalue()
 
@@ -105,6 +108,6 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Observations:
         span = slice(start, start + channels)
         start += channels
         parts = [arrays[key][span] for key in _CHANNELS]
-        histogram = Histogram(low, high, arrays["counts"][index], zeros)
+        histogram = Histogram(low, high, arrays["counts"][index].astype(np.int64), zeros)
         tensors[name] = TensorObservation(histogram, values, *parts)
     return Observations(samples, tensors)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.histogram import BINS, Histogram, count
 from modelbuild.quantize.observations import Observations, TensorObservation
 
@@ -80,14 +81,7 @@ class _Extremes:
             channels = values.shape[1] if values.ndim > 1 else 1
             rows = values.reshape(values.shape[0] if values.ndim > 1 else 1, channels, -1)
             low, high = rows.min(axis=(0, 2)).astype(float), rows.max(axis=(0, 2)).astype(float)
-            if not (np.isfinite(low).all() and np.isfinite(high).all()):
-                kind = "NaN" if np.isnan(low).any() or np.isnan(high).any() else "infinity"
-                raise ModelbuildError(
-                    f"the tensor {name!r} holds {kind}",
-                    where=f"calibration sample {number + 1}",
-                    advice="look at the preprocessing of the inputs and at the model's own arithmetic",
-                    exit_code=EXIT_FAILED,
-                )
+            require_finite(name, np.concatenate((low, high)), f"calibration sample {number + 1}")
             total = rows.sum(axis=(0, 2), dtype=np.float64)
             if name in self.count:
                 np.minimum(self.low[name], low, out=self.low[name])

@@ -13,6 +13,7 @@ from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.measure import Difference, TopK
 
 Sample = Mapping[str, NDArray[Any]]
@@ -30,7 +31,8 @@ def verify(
     """The object of fixed.json: SNR of every output and layer, and top-1/top-5 of the first output.
 
     `samples` yields real inputs (name -> array); `labels` has one class a sample. A layer is a tensor that
-    both forms of the model have. Raises (exit 1) if the two are not forms of one model.
+    both forms of the model have. Raises (exit 1) if the two are not forms of one model, or where the float
+    model makes NaN or infinity.
     """
     float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
     if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
@@ -44,6 +46,7 @@ def verify(
         integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
         found = fixed_session.run(integers, "all")
         for name, difference in differences.items():
+            require_finite(name, expected[name], f"evaluation sample {count}")
             difference.add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
         if labels is not None:
             if count > len(labels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
 from modelbuild.quantize.histogram import BINS
 from modelbuild.quantize.observe import Observations, observe
-from tests.quantize.cases import graph_of, normal, one_node, samples_of
+from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
 
 RELU = one_node("Relu", (2, 3, 4))
 
@@ -49,6 +50,14 @@ def test_saving_is_deterministic_and_loses_nothing(tmp_path: Path) -> None:
         assert again.tensors[name].count == tensor.count
 
 
+def test_no_library_decides_the_bytes(tmp_path: Path) -> None:
+    observe(RELU, lambda: iter(samples_of(RELU, 3))).save(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        entries = archive.infolist()
+    assert {(entry.compress_type, entry.create_system) for entry in entries} == {(zipfile.ZIP_STORED, 3)}
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04garbage", b"\x93NUMPY" + bytes(50)])
 def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "o.npz").write_bytes(data)
@@ -74,6 +83,17 @@ def test_nan_and_infinity_name_tensor_and_sample() -> None:
         with pytest.raises(ModelbuildError, match=text) as caught:
             observe(graph, lambda bad=bad: iter([good, bad]))
         assert caught.value.exit_code == 1 and "sample 2" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [1e-42, 1e-37, 3e38])
+def test_numbers_at_the_ends_of_float32_are_counted(size: float) -> None:
+    steps = np.linspace(-1, 1, 24, dtype=np.float64).reshape(2, 3, 4)
+    sample = {"x": (steps * size).astype(np.float32)}
+    histogram = observe(RELU, lambda: iter([sample])).tensors["x"].histogram
+    expected, _ = np.histogram(sample["x"].astype(float), BINS, (histogram.low, histogram.high))
+    np.testing.assert_array_equal(histogram.counts, expected)
+    made = make(RELU, samples=[sample])
+    assert all(np.isfinite(tensor.scale) and tensor.scale > 0 for tensor in made.fixed.tensors.values())
 
 
 def test_no_sample_is_an_error() -> None:

@@ -63,6 +63,17 @@ def test_a_broken_model_measures_badly() -> None:
     assert measured["accuracy"] is None
 
 
+def test_nan_and_infinity_name_tensor_and_sample() -> None:
+    nodes = [Node("Log", "log", ["x"], ["l"]), Node("Relu", "relu", ["l"], ["y"])]
+    good = {"x": np.array([[1.0, 2.0]], np.float32)}
+    made = make(graph_of(nodes, {"x": (1, 2)}, ["y"]), samples=[good])
+    for value, text in ((-1.0, "NaN"), (np.inf, "infinity")):
+        bad = {"x": np.array([[1.0, value]], np.float32)}
+        with pytest.raises(ModelbuildError, match=f"the tensor 'y' holds {text}") as caught:
+            verify(made.fixed, made.graph, iter([good, bad]))
+        assert caught.value.exit_code == 1 and "evaluation sample 2" in str(caught.value)
+
+
 def test_wrong_calls_are_refused() -> None:
     with pytest.raises(ModelbuildError, match="no evaluation sample"):
         verify(MADE.fixed, MADE.graph, iter([]))
