@@ -1,6 +1,6 @@
 """modelbuild from Python: what the command line calls, and the objects that its `--json` prints.
 
-Each function imports what it needs when it is called, so that a build that has nothing to do stays light.
+Each function imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -51,11 +51,33 @@ __all__ = [
 ]
 
 
-def build(project: Project, names: Sequence[str] = (), **options: Any) -> BuildReport:
-    """Build the selected packages, models and MODEL@TARGETs; see `modelbuild.project.building.build`."""
+def build(
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    jobs: int | None = None,
+    until: str | None = None,
+    keep_going: bool = False,
+    dry_run: bool = False,
+    retry: bool = False,
+    observer: Observer | None = None,
+) -> BuildReport:
+    """Build the selected packages, models and MODEL@TARGETs (all packages, if none are named).
+
+    Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in
+    the result; a selector or stage that does not exist is a ModelbuildError."""
     from modelbuild.project import building
 
-    return building.build(project, names, **options)
+    return building.build(
+        project,
+        names,
+        jobs=jobs,
+        until=until,
+        keep_going=keep_going,
+        dry_run=dry_run,
+        retry=retry,
+        observer=observer,
+    )
 
 
 def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:
@@ -96,11 +118,19 @@ def clean(root: Path) -> None:
     building.clean(root)
 
 
-def init(source: str, chips: Sequence[str], **options: Any) -> Started:
-    """Write a commented manifest; see `modelbuild.project.starting.init`."""
+def init(
+    source: str,
+    chips: Sequence[str],
+    *,
+    directory: Path,
+    file: str = "models.yaml",
+    samples: Sequence[str] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Started:
+    """Write `directory`/`file`, a commented manifest for the model file `source`. Overwrites nothing."""
     from modelbuild.project import starting
 
-    return starting.init(source, chips, **options)
+    return starting.init(source, chips, directory=directory, file=file, samples=samples, shapes=shapes)
 
 
 def evaluate(
@@ -127,13 +157,13 @@ def evaluate_selected(
 
 def run(
     source: str | Path,
-    inputs: Sequence[str],
+    inputs: str | Sequence[str],
     *,
     model: str | None = None,
     raw: bool = False,
     preprocess: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RunResult:
-    """Run a model file on `[NAME=]FILE` inputs: .onnx, .fixed.onnx, NEF or MPK of ours."""
+    """Run a model file (.onnx, .fixed.onnx, NEF or MPK of ours) on one `[NAME=]FILE` or several."""
     return run_opened(open_file(source, model, preprocess), inputs, raw=raw)
 
 
@@ -156,12 +186,13 @@ def open_form(project: Project, pair: str, level: str, observer: Observer | None
 
 
 def run_opened(
-    runner: Runner, inputs: Sequence[str], *, raw: bool = False, base: Path | None = None
+    runner: Runner, inputs: str | Sequence[str], *, raw: bool = False, base: Path | None = None
 ) -> RunResult:
     """`run` for what is open already; relative files start at `base`."""
     from modelbuild.artifacts import feeds, running
 
-    return running.run(runner, feeds.parse(inputs, runner.inputs, base or Path.cwd()), raw)
+    listed = [inputs] if isinstance(inputs, str) else inputs
+    return running.run(runner, feeds.parse(listed, runner.inputs, base or Path.cwd()), raw)
 
 
 def save_outputs(result: RunResult, path: Path) -> None:

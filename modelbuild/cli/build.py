@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         observer=observer(),
     )
     _tell_failures(report, project.builder.log)
-    console.result(summary(report, options.dry_run), report.to_json())
+    console.summary(summary(report, options.dry_run), report.to_json())
     return report.exit_code
 
 
@@ -83,7 +83,7 @@ def observer() -> Callable[[Event], None]:
     def tell(event: Event) -> None:
         if event.kind == "waiting":
             console.progress("waiting for another modelbuild in this folder")
-        elif event.kind == "finished" and event.state in {"run", "failed", "would_run"}:
+        elif event.kind == "finished" and event.state in {"run", "failed"}:
             console.progress(f"[{event.done}/{event.total}] {WORDS[event.state]} {event.action}")
         elif event.kind == "finished":
             console.detail(f"[{event.done}/{event.total}] {event.state} {event.action}")
@@ -91,7 +91,7 @@ def observer() -> Callable[[Event], None]:
     return tell
 
 
-WORDS = {"run": "ran", "failed": "failed", "would_run": "would run"}
+WORDS = {"run": "ran", "failed": "failed"}
 
 
 def summary(report: BuildReport, dry_run: bool) -> str:
@@ -104,6 +104,8 @@ def summary(report: BuildReport, dry_run: bool) -> str:
     ran, cached, failed = report.count("run"), report.count("cached"), report.count("failed")
     skipped = report.count("skipped")
     if ran == failed == skipped == 0:
+        restored = [package.name for package in report.packages if package.changed]
+        lines += [f"put {name} back into dist/" for name in restored]
         lines.append(f"nothing to do: {cached} actions are up to date")
     else:
         lines.append(

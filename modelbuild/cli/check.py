@@ -39,5 +39,6 @@ def run(options: argparse.Namespace) -> int:
             lines.append(f"{model}: preprocessing makes {port} {spans}")
     errors = sum(finding["severity"] == "error" for finding in report.findings)
     lines.append("no errors" if not errors else f"{errors} error{'s' if errors > 1 else ''}")
-    console.result("\n".join(lines), report.to_json())
+    errors_only = [console.finding_text(f) for f in report.findings if f["severity"] == "error"]
+    console.result("\n".join(errors_only if options.quiet else lines), report.to_json())
     return report.exit_code

@@ -24,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
             advice="name the project's folder with -C",
         )
     api.clean(manifest.parent)
-    console.result("removed the build state, dist/ and reports/", {"ok": True})
+    console.summary("removed the build state, dist/ and reports/", {"ok": True})
     return 0

@@ -70,6 +70,11 @@ def result(text: str, data: Any) -> None:
         print(text)
 
 
+def summary(text: str, data: Any) -> None:
+    """As `result`, for verbs whose result is that they did it: nothing to read with -q."""
+    result("" if _style.quiet else text, data)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Columns that line up; those in `right` are set right."""
     widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]

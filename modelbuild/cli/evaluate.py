@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="FILE|PACKAGE|MODEL|MODEL@TARGET", help="a model file, or what to select"
     )
-    parser.add_argument("--chip", help="the chip, where a file is named")
+    parser.add_argument("--chip", action="append", help="the chip, where a file is named")
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
     )
@@ -34,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """One object for a file or MODEL@TARGET; a list of them for any other selection."""
     if options.chip is not None:
-        if len(options.names) != 1:
+        if len(options.names) != 1 or len(options.chip) != 1:
             raise ModelbuildError(
-                "--chip takes one model file", advice="modelbuild evaluate MODEL.onnx --chip kl720"
+                "--chip takes one model file and one chip",
+                advice="modelbuild evaluate MODEL.onnx --chip kl720",
             )
         found = [_file(options)]
     else:
@@ -55,7 +56,7 @@ def _file(options: argparse.Namespace) -> dict[str, Any]:
         dram_write_bytes_per_second=options.bandwidth,
         weight_bytes_per_second=options.bandwidth,
     )
-    return api.evaluate(path, options.chip, shapes=shapes(options.input), options=chosen)
+    return api.evaluate(path, options.chip[0], shapes=shapes(options.input), options=chosen)
 
 
 def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:

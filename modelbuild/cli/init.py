@@ -35,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
     if started.gitignore:
         lines.append("added what builds leave to .gitignore")
     lines += [*started.missing, "next: modelbuild check, then modelbuild build"]
-    console.result("\n".join(lines), started.to_json())
+    console.summary("\n".join(lines), started.to_json())
     return 0

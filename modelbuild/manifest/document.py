@@ -24,12 +24,14 @@ _MERGE_KEY = "<<"
 def read(path: Path, name: str) -> Mapping:
     """The mapping in the file at `path`; messages call the file `name`."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise OSError(0, "is a directory" if path.is_dir() else "is not a regular file")
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelbuildError(
             f"cannot read the manifest: {(error.strerror or str(error)).lower()}",
-            where=name,
+            where=str(path) if path.name == name else name,
             advice="name it with -f FILE, go to its folder with -C DIR, or make one with `modelbuild init`",
         ) from error
     if len(data) > MAX_BYTES:
@@ -77,7 +79,9 @@ def parse_node(text: str, name: str) -> Node:
             f"not valid YAML: {error.problem or error.context}",
             where=str(at),
             why=f"{error.context}" if error.context and error.problem else "",
-            advice="check indentation, quotes and brackets here and on the line before",
+            advice='put a value that begins with * into quotes: "*.jpg"'
+            if "alias" in f"{error.problem} {error.context}"
+            else "check indentation, quotes and brackets here and on the line before",
         ) from None
     except yaml.reader.ReaderError as error:
         raise ModelbuildError(

@@ -19,6 +19,15 @@ def text() -> str:
     return json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+# pydantic leaves bounds of types that are read from text under their own names
+_KEYWORDS: dict[str, str] = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+
+
 def _tidy(node: Any) -> Any:
     """Without generated titles and null defaults."""
     if isinstance(node, list):
@@ -31,7 +40,7 @@ def _tidy(node: Any) -> Any:
             continue
         if key == "default" and value is None:
             continue
-        kept[key] = (
+        kept[_KEYWORDS.get(str(key), str(key))] = (
             {name: _tidy(item) for name, item in value.items()}
             if key in ("properties", "$defs")
             else _tidy(value)

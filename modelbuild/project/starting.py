@@ -81,7 +81,7 @@ def _ignore_text(directory: Path) -> str | None:
             "cannot read the .gitignore that is there",
             where=str(path),
             why=str(error),
-            advice=f"save it as UTF-8, or add {' '.join(IGNORED)} to it by hand and remove it for this command",
+            advice=f"save it as UTF-8, or move it away and add {' '.join(IGNORED)} to it by hand",
         ) from None
     wanted = [entry for entry in IGNORED if entry not in text.splitlines()]
     if not wanted:

@@ -58,7 +58,7 @@ def test_a_missing_manifest(tmp_path: Path) -> None:
         load(tmp_path / "models.yaml")
     (problem,) = caught.value.problems
     assert (problem.where, problem.what) == (
-        "models.yaml",
+        str(tmp_path / "models.yaml"),
         "cannot read the manifest: no such file or directory",
     )
     assert caught.value.exit_code == 2
