@@ -10,9 +10,13 @@ from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.graph.model import Graph, Shape
 
 
-def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape], notes: list[str]) -> None:
-    """Sets the shape of every input of `graph`. Raises naming all open dimensions and what to write."""
-    problems = []
+def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape]) -> None:
+    """Sets the shape of every input of `graph`.
+
+    Raises naming all open dimensions and what to write, and all given shapes that the model does not take;
+    the place of these is `inputs.NAME`.
+    """
+    problems: list[Problem] = []
     for value in model.graph.input:
         if value.name not in graph.inputs:
             continue
@@ -25,9 +29,7 @@ def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape], notes: list
         if shape is None:
             problems += _open(value.name, dims)
             continue
-        _check(value.name, dims, shape)
-        if graph.shapes.get(value.name, shape) != shape:
-            notes.append(f"input `{value.name}`: shape {list(dims or ())} replaced by {list(shape)}")
+        problems += _mismatch(value.name, dims, shape)
         graph.shapes[value.name] = tuple(shape)
     if problems:
         raise ModelbuildError.of(problems)
@@ -41,6 +43,7 @@ def confirm(graph: Graph, given: Mapping[str, Shape]) -> None:
         if graph.shapes[name] != tuple(shape):
             raise ModelbuildError(
                 f"the shape {list(shape)} given for the input `{name}` is not the one that it has",
+                where=f"inputs.{name}",
                 why=f"the nodes before it make {list(graph.shapes[name])}",
             )
 
@@ -74,18 +77,29 @@ def _advice(name: str, dims: Sequence[str]) -> str:
     return f"write into models.yaml: `inputs: {{{name}: {{shape: [{', '.join(dims)}]}}}}`"
 
 
-def _check(name: str, dims: Sequence[int | str] | None, shape: Shape) -> None:
+def _mismatch(name: str, dims: Sequence[int | str] | None, shape: Shape) -> list[Problem]:
+    """What is wrong with a given shape: at most one problem."""
+    what, where = f"the shape {list(shape)} given for the input `{name}`", f"inputs.{name}"
     if any(size <= 0 for size in shape):
-        raise ModelbuildError(f"the shape {list(shape)} given for the input `{name}` must be positive")
-    if dims is not None and len(dims) != len(shape):
-        raise ModelbuildError(
-            f"the shape {list(shape)} given for the input `{name}` has {len(shape)} dimensions",
-            why=f"the model's own has {len(dims)}: [{', '.join(str(dim or '?') for dim in dims)}]",
-        )
+        return [Problem(f"{what} must be positive", where)]
+    if dims is None:
+        return []
+    own = f"the model's own is [{', '.join(str(dim or '?') for dim in dims)}]"
+    if len(dims) != len(shape):
+        return [Problem(f"{what} has {len(shape)} dimensions; the model has {len(dims)}", where, own)]
+    fixed = [axis for axis, dim in enumerate(dims) if isinstance(dim, int) and dim > 0]
+    wrong = [axis for axis in fixed if dims[axis] != shape[axis]]
+    if not wrong:
+        return []
+    fitting = [str(dims[axis] if axis in fixed else size) for axis, size in enumerate(shape)]
+    listed = ", ".join(f"dimension {axis} is {dims[axis]}" for axis in wrong)
+    advice = f"write `shape: [{', '.join(fitting)}]`, or export the model for the other size"
+    return [Problem(f"{what} contradicts the model's, whose {listed}", where, own, advice)]
 
 
 def _unknown(name: str, inputs: Sequence[str]) -> ModelbuildError:
     return ModelbuildError(
         f"the model has no input `{name}`",
+        where=f"inputs.{name}",
         advice=did_you_mean(name, inputs) or f"its inputs: {', '.join(inputs)}",
     )

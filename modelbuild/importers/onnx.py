@@ -93,7 +93,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Ed
     trim.cut_away(model, edits)
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))
-    input_shapes.fix(graph, model, shapes_given, source.notes)
+    input_shapes.fix(graph, model, shapes_given)
     source.comparable = not precision.to_float32(graph, source.notes)
     shapes.infer(graph)
     opset.convert(graph, source.notes)

@@ -99,10 +99,34 @@ def test_open_shapes_are_named_with_the_line_to_write(tmp_path: Path) -> None:
         r"input `x` .* dimension 0 \(`batch`\).*inputs: \{x: \{shape: \[1, 4\]\}\}", message(path)
     )
     assert importers.load(path, {"x": (3, 4)}).shapes["y"] == (3, 4)
-    assert "no input `z`" in message(path, input_shapes={"x": (1, 4), "z": (1,)})
-    assert "has 1 dimensions" in message(path, input_shapes={"x": (4,)})
     proto.graph.input[0].type.tensor_type.ClearField("shape")
     assert "input `x` has no shape" in message(saved(tmp_path, proto))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ({"x": (1, 4), "z": (1,)}, "inputs.z: the model has no input `z`"),
+        ({"x": (4,)}, r"inputs.x: .* has 1 dimensions; the model has 2.*own is \[batch, 4\]"),
+        ({"x": (0, 4)}, "inputs.x: .* must be positive"),
+        ({"x": (2, 5)}, r"inputs.x: .*\[2, 5\].* whose dimension 1 is 4.*own is \[batch, 4\].*: \[2, 4\]`"),
+    ],
+)
+def test_shapes_that_the_model_does_not_take(
+    tmp_path: Path, shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    proto = relu()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(saved(tmp_path, proto), shapes)
+    assert caught.value.exit_code == 2
+    assert _matches(words, " ".join(str(caught.value).split()))
+
+
+def test_a_fixed_batch_stays(tmp_path: Path) -> None:
+    with pytest.raises(ModelbuildError, match="whose dimension 0 is 1") as caught:
+        importers.load(saved(tmp_path, relu()), {"x": (2, 4)})
+    assert "export the model for the other size" in str(caught.value)
 
 
 @pytest.mark.parametrize(
