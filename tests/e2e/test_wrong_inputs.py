@@ -159,6 +159,11 @@ WRONG = {
     "a picture without a label": Wrong(missing_label, USER, ("label",)),
     "a label without a picture": Wrong(label_of_nothing, USER, ("nobody.png",)),
     "a dynamic shape": Wrong(dynamic_model, USER, ("image", "shape")),
+    "another batch than the model's": Wrong(
+        replace("shape: [1, 1, 16, 16]", "shape: [2, 1, 16, 16]"),
+        USER,
+        ("models.yaml:", "dimension 0 is 1", "shape: [1, 1, 16, 16]"),
+    ),
     "an operator that nothing runs": Wrong(impossible_operator, FAILED, ("determinant", "Det")),
     "a .bie with the builtin toolchain": Wrong(bie_source, USER, ("models.yaml:", ".bie", "builtin")),
 }
