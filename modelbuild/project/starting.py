@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelbuild import importers
 from modelbuild.chips.load import load_recipe
-from modelbuild.errors import ModelbuildError
-from modelbuild.importers.describe import describe
+from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.importers.describe import Border, describe
+from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, InputFacts, manifest_text
 from modelbuild.project.project import DIST, REPORTS, STATE
 from modelbuild.samples.loader import gather_files
@@ -52,14 +54,16 @@ def init(
     model = Path(source)
     inputs, outputs = describe(model)
     given = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+    _check_shapes(given, inputs)
     facts = [InputFacts(port.name, given.get(port.name, port.shape), port.dtype) for port in inputs]
-    recipes = [load_recipe(chip, directory) for chip in chips]
+    _try_import(model, facts)
+    recipes = {recipe.chip: recipe for recipe in (load_recipe(chip, directory) for chip in chips)}
     count = len(gather_files(list(samples), directory)) if samples else None
     text = manifest_text(
         Path(os.path.relpath(model, directory)).as_posix(),
         facts,
         outputs,
-        [ChipFacts(recipe.chip, recipe.container.format) for recipe in recipes],
+        [ChipFacts(recipe.chip, recipe.container.format) for recipe in recipes.values()],
         samples,
         min(count, 64) if count else None,
     )
@@ -69,6 +73,39 @@ def init(
         _write(directory / ".gitignore", ignored)
     missing = () if samples else (f"put typical inputs into {SAMPLES_FOLDER}/",)
     return Started(manifest, ignored is not None, missing)
+
+
+def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]) -> None:
+    known = {port.name: port.shape for port in inputs}
+    for name, shape in given.items():
+        if name not in known:
+            raise ModelbuildError(
+                f"the model has no input `{name}`",
+                where=f"--input {name}",
+                why=f"its inputs are {', '.join(known)}",
+                advice=did_you_mean(name, known),
+            )
+        fits = len(shape) == len(known[name]) and all(
+            size in (None, wanted) for size, wanted in zip(known[name], shape, strict=True)
+        )
+        if known[name] and not fits:
+            has = ", ".join("?" if size is None else str(size) for size in known[name])
+            raise ModelbuildError(
+                f"the shape {list(shape)} does not fit the input `{name}`",
+                where=f"--input {name}",
+                why=f"the model says [{has}]",
+            )
+
+
+def _try_import(model: Path, facts: Sequence[InputFacts]) -> None:
+    """Raises what importing would, so that no manifest is written for a model that cannot be built."""
+    if model.name.endswith(FIXED_SUFFIX):
+        return
+    shapes = {port.name: tuple(size for size in port.shape if size is not None) for port in facts}
+    if all(
+        len(shapes[port.name]) == len(port.shape) for port in facts
+    ):  # else the user has to say them first
+        importers.load(model, shapes)
 
 
 def _ignore_text(directory: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,8 @@ def verify(
     if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
         what = "the fixed and the float model do not have the same inputs and outputs"
         raise ModelbuildError(what, exit_code=EXIT_FAILED)
+    if labels is not None:
+        _check_labels(labels, fixed.outputs[0], graph)
     differences = {name: Difference() for name in (*fixed.outputs, *_layers(fixed, graph))}
     accuracies = TopK(), TopK()
     count = 0
@@ -64,6 +67,17 @@ def verify(
         "layers": _layer_lines(fixed, differences),
         "accuracy": None if labels is None else _accuracy(*accuracies),
     }
+
+
+def _check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:
+    classes = math.prod(graph.shapes[output])
+    for number, label in enumerate(labels, 1):
+        if not 0 <= label < classes:
+            raise ModelbuildError(
+                f"the label {label} of evaluation sample {number} is not a class of the model",
+                why=f"the output `{output}` has {classes} values: classes 0 to {classes - 1}",
+                advice="labels count from 0; is the list one off, or made for another model?",
+            )
 
 
 def _layers(fixed: FixedModel, graph: Graph) -> list[str]:

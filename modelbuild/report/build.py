@@ -21,7 +21,7 @@ from modelbuild.report.model import (
     Quantization,
     Report,
 )
-from modelbuild.report.verdict import judge
+from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
 from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
 
 FAILURE = ".failure"
@@ -86,6 +86,7 @@ def collect(
         checks=tuple(checks),
         failures=failures,
         models=described,
+        unbounded=tuple(model.name for model in models if not ACCURACY_BOUNDS & set(model.accept)),
     )
 
 

@@ -290,6 +290,7 @@ class Report(Item):
     checks: tuple[Check, ...]
     failures: tuple[Failure, ...]  # of the package's own stages; a model's stand with it
     models: tuple[Model, ...]
+    unbounded: tuple[str, ...] = ()  # models that no bound on accuracy is declared for
 
     def to_json(self) -> dict[str, Any]:
         """The object of `report.json`."""

@@ -78,6 +78,9 @@ BOUNDS: dict[str, tuple[Callable[[Measurements, str | None], Found], Callable[[f
 }
 
 
+ACCURACY_BOUNDS = frozenset(BOUNDS) - {"cpu_nodes", "fps"}
+
+
 def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> list[Check]:
     """Every bound of `accept`, one check an output where the bound is on outputs, and the bit-for-bit match.
 

@@ -109,7 +109,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     package = {role: path for role, path in inputs.items() if role in {"package", "package.failure"}}
     report = collect(parameters["package"], models, package)
     (out / "report.html").write_bytes(render(report).encode())
-    write_json(out / "report.json", report.model_dump(mode="json"))
+    write_json(out / "report.json", report.to_json())
 
 
 def _files(inputs: Mapping[str, Path], prefix: str) -> dict[str, Path]:

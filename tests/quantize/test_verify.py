@@ -82,3 +82,10 @@ def test_wrong_calls_are_refused() -> None:
     other = graph_of([Node("Relu", "relu", ["z"], ["y"])], {"z": (1, 6)}, ["y"])
     with pytest.raises(ModelbuildError, match="same inputs and outputs"):
         verify(MADE.fixed, other, iter(MADE.samples))
+
+
+@pytest.mark.parametrize("label", [-1, 7])
+def test_a_label_that_is_no_class_is_refused(label: int) -> None:
+    with pytest.raises(ModelbuildError, match=f"the label {label} of evaluation sample 2") as caught:
+        verify(MADE.fixed, MADE.graph, iter(MADE.samples), [0, label, 6, 6])
+    assert caught.value.exit_code == 2 and "classes 0 to 6" in str(caught.value)

@@ -1,0 +1,88 @@
+"""`init`: what is written, what is refused, and that nothing half written stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.starting import init
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    weight = numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "w"], ["scores"], name="c")],
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2, 8, 8])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "net.onnx")
+    return tmp_path
+
+
+def start(folder: Path, *chips: str, **options: object) -> str:
+    init(str(folder / "net.onnx"), chips or ("kl720",), directory=folder, **options)  # type: ignore[arg-type]
+    return (folder / "models.yaml").read_text(encoding="utf-8")
+
+
+def test_a_chip_named_twice_is_one_target(folder: Path) -> None:
+    assert start(folder, "kl720", "720").count("chip: kl720") == 1
+
+
+def test_a_given_shape_is_written(folder: Path) -> None:
+    assert "shape: [1, 3, 8, 8]" in start(folder, shapes={"image": (1, 3, 8, 8)})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "says"),
+    [
+        ({"imag": (1, 3, 8, 8)}, "no input `imag`"),
+        ({"image": (1, 3, 8)}, "does not fit the input `image`"),
+        ({"image": (1, 4, 8, 8)}, "does not fit the input `image`"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused_and_nothing_written(
+    folder: Path, shapes: dict[str, tuple[int, ...]], says: str
+) -> None:
+    with pytest.raises(ModelbuildError, match=says):
+        start(folder, shapes=shapes)
+    assert [path.name for path in folder.iterdir()] == ["net.onnx"]
+
+
+def test_a_model_that_cannot_be_imported_gets_no_manifest(folder: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Bernoulli", ["x"], ["y"], name="dice")],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), folder / "net.onnx")
+    with pytest.raises(ModelbuildError, match="dice"):
+        start(folder)
+    assert not (folder / "models.yaml").exists()
+
+
+def test_gitignore_keeps_what_it_has(folder: Path) -> None:
+    (folder / ".gitignore").write_text("mine\ndist/", encoding="utf-8")
+    start(folder)
+    assert (folder / ".gitignore").read_text(encoding="utf-8") == "mine\ndist/\n.modelbuild/\nreports/\n"
+
+
+def test_a_gitignore_that_cannot_be_read_stops_before_anything_is_written(folder: Path) -> None:
+    (folder / ".gitignore").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelbuildError, match="gitignore"):
+        start(folder)
+    assert not (folder / "models.yaml").exists()
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ModelbuildError, match=r"cannot write z\.yaml"):
+        init(str(folder / "net.onnx"), ["kl720"], directory=folder / "none", file="z.yaml")
