@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ class Action:
     leaves in `out` is an output. `version` changes when the function's results do. `inputs` must have been
     built; a soft input may have failed, and then its role is absent and `<role>.failure` is a JSON file that
     says why. `discover` is `"module:function"`, called as `(inputs, parameters) -> list of paths`; the files
-    it names become inputs of the roles `discovered/<path relative to the root>`. `toolchain` is the
+    it names become inputs of the roles `discovered/<path relative to `base`>`. `toolchain` is the
     fingerprint of an external tool and `libraries` the versions of the libraries the function relies on.
     """
 
@@ -47,6 +48,18 @@ class Action:
     discover: str | None = None
     toolchain: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def paths(self) -> dict[str, str]:
+        """Role -> path, relative to the root, of the inputs that are files of the user's; sorted by role."""
+        files = sorted(
+            (role, source) for role, source in self.inputs.items() if isinstance(source, FileInput)
+        )
+        return {role: source.path for role, source in files}
+
+    @property
+    def base(self) -> str:
+        """The folder, relative to the root, that found files are named from: that of the first file."""
+        return posixpath.dirname(next(iter(self.paths().values()), ""))
 
     def dependencies(self) -> set[str]:
         """Names of the actions whose end this one waits for, hard and soft."""

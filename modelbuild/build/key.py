@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -40,12 +41,20 @@ def fields(action: Action, digests: Mapping[str, str]) -> Fields:
     The paths are tuples with names for mappings and numbers for lists, so that no two different actions give
     one list. Raises ModelbuildError (exit 1) if a parameter is not JSON.
     """
-    return _rows(action, action.function, digests)
+    rows = _rows(action, action.function, digests)
+    paths = action.paths()
+    if action.discover is not None and len(paths) > 1:  # one base names what all of them found
+        rows += [(("folders", role), posixpath.dirname(path)) for role, path in paths.items()]
+    return rows
 
 
 def discovery_fields(action: Action, digests: Mapping[str, str]) -> Fields:
-    """Everything that decides which files an action's `discover` function finds."""
-    return _rows(action, f"discover {action.discover}", digests)
+    """Everything that decides which files an action's `discover` function finds.
+
+    That is also where its files lie: equal bytes in two folders name the files beside each.
+    """
+    rows = _rows(action, f"discover {action.discover}", digests)
+    return rows + [(("paths", role), path) for role, path in action.paths().items()]
 
 
 def key_of(rows: Fields) -> str:

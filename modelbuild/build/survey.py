@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelbuild.build.action import DISCOVERED, Action
-from modelbuild.build.key import Fields
+from modelbuild.build.key import Fields, fields
 from modelbuild.build.plan import Plan
 from modelbuild.build.result import Outcome
 from modelbuild.build.scheduler import Scheduler
 from modelbuild.build.state import State
-from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, file_input, judge
-from modelbuild.build.why import Explanation, Reason, changed, explain_last
+from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, digests_of, file_input, judge
+from modelbuild.build.why import Explanation, Reason, changed, explain_last, found_path
 from modelbuild.errors import ModelbuildError
 
 
@@ -80,15 +80,15 @@ class Survey:
 
     def _presumed(self, action: Action, verdict: MustDiscover, old: Fields) -> Fields:
         """The fields as they would be if the same files were found again."""
-        rows: Fields = [(("function",), action.function), *verdict.fields[1:]]
+        digests = digests_of(verdict.inputs)
         for path, _ in old:
             role = str(path[-1])
             if path[0] == "inputs" and role.startswith(DISCOVERED):
                 try:
-                    rows.append((path, file_input(role.removeprefix(DISCOVERED), self._state).digest))
+                    digests[role] = file_input(found_path(action, role), self._state).digest
                 except ModelbuildError:
                     continue  # it is gone, and the explanation says "removed"
-        return rows
+        return fields(action, digests)
 
 
 def _status(outcome: Outcome) -> ActionStatus:

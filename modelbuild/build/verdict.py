@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,13 +138,17 @@ def _discovered(
     if record.failure:
         return Settled(Outcome("failed", error=record.failure))
     try:
-        found = {DISCOVERED + path: file_input(path, state) for path in record.discovered}
+        found = {path: file_input(path, state) for path in record.discovered}
     except ModelbuildError:
         return MustDiscover(key, rows, inputs)  # it may name others now; if not, it is missed by name then
     # A found file may itself name files, as a Python module does: any change among them asks again.
-    if digests_of(found) != {DISCOVERED + path: digest for path, digest in record.discovered.items()}:
+    if digests_of(found) != record.discovered:
         return MustDiscover(key, rows, inputs)
-    return found
+    base = state.root / action.base
+    return {
+        DISCOVERED + os.path.relpath(state.root / path, base).replace(os.sep, "/"): file
+        for path, file in found.items()
+    }
 
 
 def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,13 +113,18 @@ def changed(action: Action, old: Fields, new: Fields) -> Reason:
     return Reason("changed", changes, tuple(_source(action, change) for change in changes))
 
 
+def found_path(action: Action, role: str) -> str:
+    """The path, relative to the root, behind the role of a discovered file."""
+    return posixpath.normpath(posixpath.join(action.base, role.removeprefix(DISCOVERED)))
+
+
 def _source(action: Action, change: Change) -> str:
     """What people call the field: a file, an output of another action, or the field itself."""
     if change.path[0] != "inputs":
         return change.field
     role = str(change.path[1])
     if role.startswith(DISCOVERED):
-        return f"file {role.removeprefix(DISCOVERED)}"
+        return f"file {found_path(action, role)}"
     if role.endswith(FAILURE):
         failed = action.soft_inputs.get(role.removesuffix(FAILURE))
         return f"failure of {failed.action}" if failed else role

@@ -175,3 +175,14 @@ def named_files(inputs: Inputs, parameters: Parameters) -> list[str]:
                 if (root / line[4:]).exists():
                     waiting.append(root / line[4:])
     return found
+
+
+def named_beside(inputs: Inputs, parameters: Parameters) -> list[Path]:
+    """Discovery: as `named_files`, but of every input, and files lie beside the one that names them."""
+    lines = [(path.parent, line) for path in inputs.values() for line in path.read_text().splitlines()]
+    return [folder / line[4:] for folder, line in lines if line.startswith("use ")]
+
+
+def beside_z(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """What lies beside the input z under the name that it uses."""
+    (out / "text").write_text((inputs["z"].parent / inputs["z"].read_text()[4:]).read_text())

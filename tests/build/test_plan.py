@@ -33,7 +33,7 @@ def test_a_long_chain_is_no_trouble() -> None:
 
 
 def test_an_unknown_goal_is_the_users_error_and_the_nearest_is_offered() -> None:
-    with pytest.raises(ModelbuildError, match="did you mean face_detect@cam:quantize") as caught:
+    with pytest.raises(ModelbuildError, match="did you mean `face_detect@cam:quantize`") as caught:
         plan([action("face_detect@cam:quantize")], ["face_detect@cam:quantise"])
     assert caught.value.exit_code == 2
 

@@ -184,3 +184,30 @@ def test_a_discovery_that_fails_is_remembered(project: Project) -> None:
     assert project.ran() == ["discovery"]
     project.build(actions, retry=True)
     assert project.ran() == ["discovery"]
+
+
+def test_equal_lists_in_two_folders_name_the_files_beside_each(project: Project) -> None:
+    actions = []
+    for folder in ("left", "right"):
+        project.write(f"{folder}/list.txt", "use w.bin")
+        project.write(f"{folder}/w.bin", folder)
+        discovering = {"inputs": {"x": f"{folder}/list.txt"}, "discover": "stages_for_tests:named_beside"}
+        actions.append(action(folder, "read_all", parameters={"label": "same"}, **discovering))
+    for _ in range(2):
+        result = project.build(actions, jobs=1)
+        for folder in ("left", "right"):
+            assert f"discovered/w.bin={folder}" in project.text(result, folder)
+    project.write("right/w.bin", "left")
+    assert project.build(actions).counts["run"] == 0, "equal files beside equal lists are the same work"
+
+
+def test_files_found_by_several_lists_are_told_apart(project: Project) -> None:
+    """Which list named which file is in the key, though the files found are the same."""
+    project.write("a/list.txt", "use ../q/y\nuse ../r/y")
+    for folder in "qr":
+        project.write(f"{folder}/list.txt", "use y")
+        project.write(f"{folder}/y", f"in {folder}")
+    for folder in "qr":
+        inputs = {"x": "a/list.txt", "z": f"{folder}/list.txt"}
+        one = action("a", "beside_z", inputs=inputs, discover="stages_for_tests:named_beside")
+        assert project.text(project.build([one]), "a") == f"in {folder}"
