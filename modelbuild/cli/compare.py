@@ -37,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
         reference = models.opened(options, options.reference, first)
         candidate = models.opened(options, options.reference, second)
     else:
-        reference = models.opened(options, options.reference)
-        candidate = models.opened(options, options.candidate)
+        words = (options.reference, options.candidate)
+        if options.model is not None and not any(models.is_package(options, word) for word in words):
+            raise ModelbuildError("--model picks one model of a package", why="neither file is a package")
+        reference, candidate = (models.opened(options, word, pick=True) for word in words)
     feeds = models.inputs(options, options.reference)
     found = api.compare(reference, candidate, feeds, layers=options.layers, base=Path(options.directory))
     console.result(_text(found), found.to_json())

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from modelbuild import api
+from modelbuild.artifacts.kinds import identify
+from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.runner import Runner
 from modelbuild.cli.build import observer
 from modelbuild.cli.options import preprocessing
@@ -33,9 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(options: argparse.Namespace, word: str, level: str | None = None) -> Runner:
+def is_package(options: argparse.Namespace, word: str) -> bool:
+    """Whether a word is a file that may hold several models."""
+    path = Path(options.directory) / word
+    return path.is_file() and identify(path) in FORMATS
+
+
+def opened(options: argparse.Namespace, word: str, level: str | None = None, *, pick: bool = False) -> Runner:
     """The runner for a word. `level` (float, fixed, hardware) picks the form of MODEL@TARGET; fixed unless
-    told."""
+    told. With `pick`, --model is for packages alone: of two files, one may be a single model."""
     path = Path(options.directory) / word
     if is_pair(word) and not path.exists():
         for option, given in (("--preprocess", options.preprocess), ("--model", options.model)):
@@ -49,7 +57,8 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None) -> 
             why=f"{word} is a file, of one form",
             advice=f"levels are {', '.join(LEVELS)}",
         )
-    return api.open_file(path, options.model, preprocessing(options.preprocess))
+    chosen = options.model if not pick or is_package(options, word) else None
+    return api.open_file(path, chosen, preprocessing(options.preprocess))
 
 
 def inputs(options: argparse.Namespace, word: str) -> list[str]:
