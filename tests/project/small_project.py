@@ -25,6 +25,7 @@ def write_model(path: Path, seed: int = 1, *, external: bool = False) -> None:
         [numpy_helper.from_array(weights, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (path.parent / "weights.bin").unlink(missing_ok=True)  # onnx would append to it
     onnx.save_model(model, path, save_as_external_data=external, location="weights.bin", size_threshold=0)
 
 
