@@ -37,6 +37,7 @@ class Action:
     says why. `discover` is `"module:function"`, called as `(inputs, parameters) -> list of paths`; the files
     it names become inputs of the roles `discovered/<path relative to `base`>`. `toolchain` is the
     fingerprint of an external tool and `libraries` the versions of the libraries the function relies on.
+    `always` actions run, once what they read is settled, also in a build that has stopped; it enters no key.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Action:
     discover: str | None = None
     toolchain: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
+    always: bool = False
 
     def paths(self) -> dict[str, str]:
         """Role -> path, relative to the root, of the inputs that are files of the user's; sorted by role."""

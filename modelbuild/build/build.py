@@ -64,8 +64,8 @@ class Builder:
 
         What fails is told in the result. Raises ModelbuildError for a goal that does not exist (exit 2), a
         graph that cannot be built or a state folder that cannot be used (exit 1). After a failure nothing new
-        starts, save what takes that failure as a soft input, unless `keep_going`. `retry` runs again what
-        failed with these very inputs. `dry_run` runs and writes nothing.
+        starts, save `always` actions, unless `keep_going`. `retry` runs again what failed with these very
+        inputs. `dry_run` runs and writes nothing.
         """
         if jobs < 1:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")

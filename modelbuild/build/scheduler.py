@@ -47,7 +47,6 @@ class Scheduler:
         self._started: set[str] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._failed = ""  # the first that failed, where the rest must not start any more
-        self._excepted: set[str] = set()  # those that start nevertheless: what reports on a failure
 
     def walk(self, open_runner: Callable[[], Runner] | None) -> dict[str, Outcome]:
         """The outcome of every action, in topological order.
@@ -93,7 +92,7 @@ class Scheduler:
     def _start(self, runner: Runner) -> int:
         position, todo = heapq.heappop(self._todo)
         name = self._order[position]
-        if self._failed and name not in self._excepted:
+        if self._failed and not self._plan.actions[name].always:
             error = not_built(name, f"the build stopped when {self._failed} failed")
             self._settle(name, Outcome("skipped", error=error, cause=self._failed))
             return 0
@@ -119,27 +118,11 @@ class Scheduler:
         self._release(name)
         if outcome.state == "failed" and not self._keep_going and not self._failed:
             self._failed = name
-        if outcome.broken:
-            self._except_readers(name)
         for reader in self._plan.dependents[name]:
             self._waiting[reader] -= 1
             if not self._waiting[reader]:
                 heapq.heappush(self._ready, self._position[reader])
         self._tell("finished", name, outcome)
-
-    def _except_readers(self, name: str) -> None:
-        """Whatever takes the failure of `name` as an input still runs, and so does what reads that."""
-        actions = self._plan.actions
-        reached = [
-            reader
-            for reader in self._plan.dependents[name]
-            if any(source.action == name for source in actions[reader].soft_inputs.values())
-        ]
-        while reached:
-            reader = reached.pop()
-            if reader not in self._excepted:
-                self._excepted.add(reader)
-                reached += self._plan.dependents[reader]
 
     def _tell(self, kind: Literal["started", "finished"], name: str, outcome: Outcome | None = None) -> None:
         if self._observer is not None:

@@ -191,6 +191,7 @@ def _package_action(stage: str, request: PackageRequest, model: PackagedModel | 
         parameters=module.parameters(*about),
         inputs=module.inputs(*about),
         soft_inputs=module.soft_inputs(*about) if hasattr(module, "soft_inputs") else {},
+        always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
     )

@@ -12,6 +12,7 @@ from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
 VERSION = "1"
 LIBRARIES = ("jinja2", "pydantic")
+ALWAYS = True
 
 
 def inputs(request: PackageRequest) -> dict[str, Source]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from build_harness import Project, action, state_of
 
 from modelbuild.build.result import Event
@@ -73,12 +74,12 @@ def failing(project: Project) -> list:
         action("after", inputs={"x": "@bad"}),
         action("after that", inputs={"x": "@after"}),
         action("apart"),
-        action("report", soft={"bad": "@bad", "late": "@after that", "apart": "@apart"}),
+        action("report", soft={"bad": "@bad", "late": "@after that", "apart": "@apart"}, always=True),
         action("page", inputs={"x": "@report"}),
     ]
 
 
-def test_a_failure_stops_the_rest_but_not_what_reports_on_it(project: Project) -> None:
+def test_a_failure_stops_the_rest_but_not_what_always_runs(project: Project) -> None:
     result = project.build(failing(project), jobs=1)
     assert state_of(result) == {
         "bad": "failed",
@@ -86,12 +87,30 @@ def test_a_failure_stops_the_rest_but_not_what_reports_on_it(project: Project) -
         "after that": "skipped",
         "apart": "skipped",
         "report": "run",
-        "page": "run",
+        "page": "skipped",
     }
-    assert project.ran() == ["bad", "page", "report"]
+    assert project.ran() == ["bad", "report"]
     assert [name for name, _ in result.failures] == ["bad"]
     assert not result.ok
     assert "the build stopped when bad failed" in project.text(result, "report")
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+@pytest.mark.parametrize("bad", ["one:import", "one:gate", "two:import", "two:gate"])
+def test_every_report_is_written_whatever_failed(project: Project, bad: str, jobs: int) -> None:
+    """Also where the failure is behind everything that the report reads, or in what it does not read."""
+    project.write("a.txt", "good")
+    project.write("bad.txt", "BAD")
+    actions = []
+    for name in ("one", "two"):
+        for stage, source in (("import", ""), ("gate", f"@{name}:import")):
+            inputs = {"x": source or "a.txt"} | ({"y": "bad.txt"} if bad == f"{name}:{stage}" else {})
+            actions.append(action(f"{name}:{stage}", "fail_if_bad", inputs=inputs))
+        actions.append(action(f"{name}:report", soft={"import": f"@{name}:import"}, always=True))
+    goals = [f"{name}:{stage}" for name in ("one", "two") for stage in ("gate", "report")]
+    result = project.build(actions, goals, jobs=jobs)
+    assert [found for found, _ in result.failures] == [bad]
+    assert (result.states["one:report"], result.states["two:report"]) == ("run", "run")
 
 
 def test_keep_going_builds_all_that_can_be_built(project: Project) -> None:

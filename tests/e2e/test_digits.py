@@ -126,7 +126,7 @@ def test_a_damaged_record_fails_the_gate_and_the_report_still_appears(built: Pat
     (built / "damaged.quant.txt").write_text("\n".join(lines), encoding="utf-8")
     edit(built, "targets:\n  kl720: {", "targets:\n  kl720: {quantize: {record: damaged.quant.txt}, ")
     (built / "reports/digits-kl720/report.html").unlink()
-    done = modelbuild(built, "build", "digits-kl720", "--json")
+    done = modelbuild(built, "build", "digits-kl720", "-j", "1", "--json")
     assert done.code == 1
     package = done.json["packages"][0]
     assert package["gate"] == "failed" and package["files"] == []

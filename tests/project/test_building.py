@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from modelbuild.project.project import open_project
+import pytest
+
+from modelbuild.project.building import build
+from modelbuild.project.project import Project, open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 TWINS = """\
@@ -35,3 +39,55 @@ def test_equal_model_files_with_other_weights_beside_them_are_other_models(tmp_p
     write_model(tmp_path / "right/m.onnx", 7, external=True)
     second = imported()
     assert second[0] == first[0] and second[1] not in first
+
+
+PAIR = """\
+samples: {some: {files: "data/*.npy"}}
+defaults: {calibration: some}
+models: {a: {source: a.onnx}, b: {source: b.onnx}}
+targets: {cam: {chip: kl720}, eye: {chip: modalix}}
+packages:
+  pa: {target: cam, models: {a: {id: 32768}}}
+  pb: {target: eye, models: [b]}
+"""
+
+
+def pair(folder: Path, text: str = PAIR) -> Project:
+    """Two models, each in a package of its own."""
+    for seed, name in enumerate("ab"):
+        write_model(folder / f"{name}.onnx", seed)
+    write_samples(folder / "data")
+    write_manifest(folder, text)
+    return open_project(folder)
+
+
+def fail_import(folder: Path, model: str) -> None:
+    """The model's file is no model any more."""
+    (folder / f"{model}.onnx").write_bytes(b"broken")
+
+
+def fail_gate(folder: Path, model: str) -> Project:
+    """No model keeps this bound."""
+    source = f"{model}: {{source: {model}.onnx"
+    write_manifest(folder, PAIR.replace(source, f"{source}, accept: {{snr_db: 500}}"))
+    return open_project(folder)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("broken", ["a", "b"])
+@pytest.mark.parametrize("stage", ["import_source", "gate"])
+def test_every_package_gets_its_report_whichever_failed(
+    tmp_path: Path, stage: str, broken: str, jobs: int
+) -> None:
+    project = pair(tmp_path)
+    if stage == "gate":
+        project = fail_gate(tmp_path, broken)
+    else:
+        fail_import(tmp_path, broken)
+    report = build(project, jobs=jobs)
+    assert [action.rsplit(":")[1] for action, _ in report.failures] == [stage]
+    assert [package.report for package in report.packages] == [
+        f"reports/{package}/report.html" for package in ("pa", "pb")
+    ]
+    written = json.loads((tmp_path / f"reports/p{broken}/report.json").read_bytes())
+    assert written["passed"] is False
