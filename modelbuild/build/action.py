@@ -13,7 +13,8 @@ FAILURE = ".failure"  # role suffix under which the failure of a soft input arri
 
 @dataclass(frozen=True)
 class FileInput:
-    """A file of the user's; `path`, relative to the project root, enters no key: the digest does."""
+    """A file of the user's; of `path`, relative to the project root, only the suffix enters the key, in small
+    letters, because by that stages choose how to read; the digest of its bytes does."""
 
     path: str
 

@@ -43,6 +43,7 @@ def fields(action: Action, digests: Mapping[str, str]) -> Fields:
     """
     rows = _rows(action, action.function, digests)
     paths = action.paths()
+    rows += [(("suffixes", role), posixpath.splitext(path)[1].lower()) for role, path in paths.items()]
     if action.discover is not None and len(paths) > 1:  # one base names what all of them found
         rows += [(("folders", role), posixpath.dirname(path)) for role, path in paths.items()]
     return rows

@@ -109,7 +109,10 @@ def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | N
 
 def changed(action: Action, old: Fields, new: Fields) -> Reason:
     """The reason that two lists of fields give, in the user's words."""
-    changes = explain(old, new)
+    found = explain(old, new)
+    files = {change.path[1] for change in found if change.path[0] == "inputs" and change.kind != "changed"}
+    # a file that came or went took its suffix along: one line tells of both
+    changes = tuple(change for change in found if change.path[0] != "suffixes" or change.path[1] not in files)
     return Reason("changed", changes, tuple(_source(action, change) for change in changes))
 
 
@@ -120,9 +123,11 @@ def found_path(action: Action, role: str) -> str:
 
 def _source(action: Action, change: Change) -> str:
     """What people call the field: a file, an output of another action, or the field itself."""
-    if change.path[0] != "inputs":
+    if change.path[0] not in ("inputs", "suffixes"):
         return change.field
     role = str(change.path[1])
+    if change.path[0] == "suffixes":
+        return f"suffix of file {action.paths()[role]}" if role in action.paths() else f"suffix of {role}"
     if role.startswith(DISCOVERED):
         return f"file {found_path(action, role)}"
     if role.endswith(FAILURE):

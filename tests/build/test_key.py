@@ -34,7 +34,7 @@ def test_the_form_of_the_key_is_fixed() -> None:
         '[[["function"],"modelbuild.stages.quantize:run"],[["version"],"3"],[["parameters","empty"],{}],'
         '[["parameters","none"],null],[["parameters","range","method"],"mse"],[["parameters","shape",0],1],'
         f'[["parameters","shape",1],3],[["inputs","graph"],"{"ab" * 32}"],[["toolchain"],"builtin"],'
-        '[["libraries","numpy"],"2.1.0"]]'
+        '[["libraries","numpy"],"2.1.0"],[["suffixes","graph"],".onnx"]]'
     )
     assert key_of(fields(BASE, DIGESTS)) == hashlib.sha256(form.encode("ascii")).hexdigest()
 
@@ -42,6 +42,15 @@ def test_the_form_of_the_key_is_fixed() -> None:
 def test_names_and_paths_are_no_part_of_the_key() -> None:
     moved = dataclasses.replace(BASE, name="other", inputs={"graph": FileInput("elsewhere/m.onnx")})
     assert fields(moved, DIGESTS) == fields(BASE, DIGESTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "same"),
+    [("m.ONNX", True), ("n.onnx", True), ("m.fixed.onnx", True), ("m.tflite", False), ("onnx", False)],
+)
+def test_the_suffix_is_part_of_the_key_whatever_its_case(path: str, same: bool) -> None:
+    renamed = dataclasses.replace(BASE, inputs={"graph": FileInput(path)})
+    assert (key_of(fields(renamed, DIGESTS)) == key_of(fields(BASE, DIGESTS))) is same
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_why_names_a_discovered_file(project: Project) -> None:
     assert str(project.builder.why(actions, "a").next).startswith("file w.bin was removed")
 
 
+def test_why_names_a_new_suffix(project: Project) -> None:
+    project.write("a.npy", "one")
+    project.build([action("a", inputs={"x": "a.npy"})])
+    (project.root / "a.npy").rename(project.root / "a.png")
+    renamed = [action("a", inputs={"x": "a.png"})]
+    assert str(project.builder.why(renamed, "a").next) == 'suffix of file a.png changed from ".npy" to ".png"'
+
+
 def test_why_names_a_new_version_a_library_and_a_new_input(project: Project) -> None:
     project.write("a.txt", "one")
     project.build([action("a", inputs={"x": "a.txt"}, libraries={"onnx": "1.18"})])
@@ -127,6 +135,7 @@ def test_why_names_a_new_version_a_library_and_a_new_input(project: Project) -> 
     assert 'version changed from "1" to "2"' in text
     assert 'libraries.onnx changed from "1.18" to "1.19"' in text
     assert "file a.txt was added" in text
+    assert "suffix" not in text
 
 
 def test_the_failure_of_a_soft_input_is_named(project: Project) -> None:

@@ -91,3 +91,16 @@ def test_every_package_gets_its_report_whichever_failed(
     ]
     written = json.loads((tmp_path / f"reports/p{broken}/report.json").read_bytes())
     assert written["passed"] is False
+
+
+def test_a_renamed_sample_is_read_anew(tmp_path: Path) -> None:
+    """What a suffix says of a file decides how it is read, in failures, too."""
+    project = pair(tmp_path, PAIR.replace("data/*.npy", "data/*.*"))
+    samples = [tmp_path / "data" / f"{index}.npy" for index in range(2)]
+    assert build(project, ["a@cam"], jobs=1, until="observe").ok
+    for before, after in ((".npy", ".png"), (".png", ".npy")):
+        for path in samples:
+            path.with_suffix(before).rename(path.with_suffix(after))
+        report = build(open_project(tmp_path), ["a@cam"], jobs=1, until="observe")
+        assert report.ok is (after == ".npy")
+        assert after == ".npy" or "0.png" in str(report.failures[0][1])
