@@ -89,6 +89,11 @@ def measured(folder: Path) -> Made:
         project.plan.actions, [action.name for action in project.plan.actions], jobs=2
     )
     assert result.ok, result.failures
+    return made_by(project, result)
+
+
+def made_by(project: Project, result: BuildResult) -> Made:
+    """Each action's key and outputs, of a project built as a whole."""
     outputs = {action.name: _outputs(project, result, action.name) for action in project.plan.actions}
     known = {
         result.outputs[action][name]: found
@@ -97,7 +102,7 @@ def measured(folder: Path) -> Made:
     }
     made: Made = {}
     for action, each in outputs.items():
-        key = _key(folder, action, known)
+        key = _key(project.root, action, known)
         made.setdefault(action.rsplit(":", 1)[1], {})[action] = {"key": key, "outputs": each}
     return made
 

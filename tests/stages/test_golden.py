@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.stages import golden
+from tests.stages.built import Built
 
 KNOWN: golden.Made = json.loads(golden.GOLDEN.read_bytes())
 
 
 @pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> golden.Made:
-    return golden.measured(tmp_path_factory.mktemp("golden"))
+def stages(built: Built) -> golden.Made:
+    return golden.made_by(built.project, built.result)
 
 
 def test_every_stage_has_a_golden_digest(stages: golden.Made) -> None:
