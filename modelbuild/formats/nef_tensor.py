@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
@@ -56,20 +59,31 @@ LAYOUTS: dict[str, dict[int, str]] = {
     "630": _KL530,
     "730": _KL730,
 }
-# Planar layouts by platform and bits: what a program of modelbuild's writes into a setup.
+# Planar layouts by platform and bits: what a program of modelbuild's writes into a setup. RAW is dense, as
+# modelbuild's tensors are; the other platforms' tables have planes with padded rows only.
 _PLANAR = {
     "520": {8: 8},
     "720": {8: 5, 16: 6},
     "530": {8: 4, 16: 6},
-    "540": {8: 4, 16: 6},
+    "540": {8: 100, 16: 102},
     "630": {8: 4, 16: 6},
-    "730": {8: 4, 16: 6},
+    "730": {8: 100, 16: 102},
 }
+_INPUTS = {"520": 16}  # 4W4C8B, the only one; the header has no word for it
+# nWmCbB: columns in groups of n, channels in groups of m, b bits; both filled up to whole groups.
+_GROUPED = re.compile(r"(\d+)W(\d+)C(\d+)B")
+_ROWS = {"4W4C8B": 16}  # rows are whole numbers of so many columns, where that is more (observed on KL520)
+_DENSE = {"RAW8": 8, "RAW16": 16, "RAW_FLOAT": 32}
 
 
 def layout_name(platform: str, code: int) -> str:
     """The vendor's name of a format code, or `unknown (n)`."""
     return LAYOUTS.get(platform, {}).get(code, f"unknown ({code})")
+
+
+def input_format(platform: str, bits: int) -> int:
+    """The code that a program of modelbuild's gives for an input: the only one of the platform, or planar."""
+    return _INPUTS.get(platform) or planar_format(platform, bits)
 
 
 def planar_format(platform: str, bits: int) -> int:
@@ -78,3 +92,29 @@ def planar_format(platform: str, bits: int) -> int:
     if code is None:
         raise ModelbuildError(f"platform {platform} has no planar layout of {bits} bits")
     return code
+
+
+def geometry(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(channel, row, column) of a shape: NCHW as it is, fewer axes with 1 for what is missing, more axes with
+    everything after the third folded into the columns. The batch axis must be 1 to be exact."""
+    padded = (*shape, *[1] * (4 - len(shape)))
+    if len(shape) == 3:  # N, C, W
+        return padded[1], 1, padded[2]
+    return padded[1], padded[2], math.prod(padded[3:])
+
+
+def layout_bytes(platform: str, code: int, shape: Sequence[int]) -> int:
+    """How many bytes a tensor takes in a layout, its padding included; one a number in unknown ones."""
+    name = layout_name(platform, code)
+    grouped = _GROUPED.fullmatch(name)
+    if not grouped:
+        return math.prod(shape) * _DENSE.get(name, 8) // 8
+    columns, channels, bits = (int(number) for number in grouped.groups())
+    columns = _ROWS.get(name, columns)
+    channel, row, column = geometry(shape)
+    batch = shape[0] if shape else 1
+    return batch * _whole(channel, channels) * row * _whole(column, columns) * bits // 8
+
+
+def _whole(size: int, group: int) -> int:
+    return -(-size // group) * group

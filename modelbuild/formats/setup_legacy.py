@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.fw_info import Record
-from modelbuild.formats.nef_tensor import NefTensor
+from modelbuild.formats.nef_tensor import NefTensor, geometry, input_format, layout_bytes
 
 MAGIC = 0x8EB5A462
 NAME = "NEF setup"
-_INPUT_FORMAT_520 = 16  # 4W4C8B, the only one
 _COMMON = ("magic", "version", "node_end", "model_type", "app_type", "working_address", "working_size")
 HEADERS: dict[str, tuple[str, ...]] = {
     "520": (
@@ -81,7 +80,7 @@ def decode(data: bytes, platform: str) -> LegacySetup:
     # The vendor's reader takes the third word for the end of the nodes where it is a plausible length.
     end = header["node_end"] if size <= header["node_end"] <= len(data) else len(data)
     nodes = _nodes(data, size, end, platform)
-    outputs = [_output(words) for kind, words in nodes if kind == 2]
+    outputs = [_output(words, platform) for kind, words in nodes if kind == 2]
     supers = _supers_of_outputs(nodes)
     outputs = [replace(tensor, address=address) for tensor, address in zip(outputs, supers, strict=True)]
     inputs = [_input_720(words) for kind, words in nodes if kind == 5]
@@ -129,19 +128,6 @@ def encode(platform: str, record: Record, inputs: Sequence[NefTensor], outputs: 
     return b"".join(parts)
 
 
-def geometry(shape: Sequence[int]) -> tuple[int, int, int]:
-    """(channel, row, column) of a shape: NCHW as it is, fewer axes with 1 for what is missing, more axes with
-    everything after the third folded into the columns. The batch axis must be 1 to be exact."""
-    padded = (*shape, *[1] * (4 - len(shape)))
-    column = 1
-    for size in padded[3:]:
-        column *= size
-    channel, row = padded[1], padded[2]
-    if len(shape) == 3:  # N, C, W
-        row, column = 1, padded[2]
-    return channel, row, column
-
-
 def _input_node(index: int, tensor: NefTensor, record: Record) -> bytes:
     channel, row, column = geometry(tensor.shape)
     address = record.input.address + tensor.address
@@ -187,10 +173,11 @@ def _supers_of_outputs(nodes: list[tuple[int, tuple[int, ...]]]) -> list[int]:
     return addresses
 
 
-def _output(words: tuple[int, ...]) -> NefTensor:
+def _output(words: tuple[int, ...], platform: str) -> NefTensor:
     row, column, channel = words[6:9]
     radix, scale = struct.unpack("<if", struct.pack("<2I", words[10], words[11]))
-    return _tensor((1, channel, row, column), words[2], radix, scale, 0, None)
+    shape = (1, channel, row, column)
+    return _tensor(shape, words[2], radix, scale, 0, layout_bytes(platform, words[2], shape))
 
 
 def _input_720(words: tuple[int, ...]) -> NefTensor:
@@ -202,18 +189,15 @@ def _input_720(words: tuple[int, ...]) -> NefTensor:
 def _input_520(header: dict[str, int]) -> NefTensor:
     shape = (1, header["input_channel"], header["input_row"], header["input_column"])
     radix = struct.unpack("<i", struct.pack("<I", header["input_radix"]))[0]
-    return _tensor(shape, _INPUT_FORMAT_520, radix, 1.0, header["input_address"], header["input_size"])
+    return _tensor(shape, input_format("520", 8), radix, 1.0, header["input_address"], header["input_size"])
 
 
 def _tensor(
-    shape: tuple[int, ...], code: int, radix: int, scale: float, address: int, size: int | None
+    shape: tuple[int, ...], code: int, radix: int, scale: float, address: int, size: int
 ) -> NefTensor:
     if any(axis > _MAX_DIMENSION for axis in shape):
         raise damaged(f"a tensor has the impossible shape {shape}", NAME, 0)
-    count = 1
-    for axis in shape:
-        count *= axis
-    return NefTensor("", shape, code, radix, scale, address, count if size is None else size)
+    return NefTensor("", shape, code, radix, scale, address, size)
 
 
 def _words(data: bytes, place: int, count: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelbuild.stages.request import PackageRequest, Source
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx")
 PARTS = ("command", "weights", "host")
 

@@ -15,6 +15,8 @@ from modelbuild.artifacts.packing.nef import scale_and_radix
 from modelbuild.artifacts.programs import choose
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import nef
+from modelbuild.formats.nef_tensor import layout_bytes
 from modelbuild.npu.compiler import compile_model
 from tests.arithmetic.random_models import BUILDERS, Dice
 
@@ -54,6 +56,17 @@ def test_file_names_are_the_vendors_with_sim() -> None:
     nef, mpk = load_recipe("kl720").container, load_recipe("mlsoc").container
     assert list(FORMATS["nef"].pack([packed("a", 40000, "kl720")], nef)) == ["models_720.sim.nef"]
     assert list(FORMATS["mpk"].pack([packed("a", None, "mlsoc")], mpk)) == ["a_mpk.sim.tar.gz"]
+
+
+@pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip.startswith("kl")])
+def test_a_nef_declares_the_room_that_its_layouts_take(chip: str) -> None:
+    container = load_recipe(chip).container
+    (data,) = FORMATS["nef"].pack([packed("a", 40000, chip)], container).values()
+    (model,) = nef.read(data).models
+    for tensors, region in ((model.inputs, "input"), (model.outputs, "output")):
+        taken = [layout_bytes(container.platform, tensor.format, tensor.shape) for tensor in tensors]
+        assert all(tensor.size >= size for tensor, size in zip(tensors, taken, strict=True))
+        assert model.regions is None or getattr(model.regions, region).size >= sum(taken)
 
 
 def test_a_nef_needs_ids_and_room_in_flash() -> None:

@@ -17,20 +17,6 @@ INPUT = NefTensor("in", (1, 3, 6, 10), 16, -3, 1.0, 0, 180)
 OUTPUT = NefTensor("out", (1, 4, 3, 5), 8, 5, 1.25, 16, 60)
 
 
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        ((1, 3, 6, 10), (3, 6, 10)),
-        ((1, 3, 10), (3, 1, 10)),
-        ((1, 3), (3, 1, 1)),
-        ((1,), (1, 1, 1)),
-        ((1, 3, 4, 5, 6), (3, 4, 30)),
-    ],
-)
-def test_shapes_become_channel_row_column(shape: tuple[int, ...], expected: tuple[int, int, int]) -> None:
-    assert setup_legacy.geometry(shape) == expected
-
-
 @pytest.mark.parametrize("platform", ["520", "720"])
 def test_what_is_written_is_read(platform: str) -> None:
     read = setup_legacy.decode(setup_legacy.encode(platform, RECORD, [INPUT], [OUTPUT, OUTPUT]), platform)

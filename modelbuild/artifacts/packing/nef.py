@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from modelbuild import __version__
 from modelbuild.artifacts.packing.program import PackedProgram, Program
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
-from modelbuild.formats.nef_tensor import planar_format
+from modelbuild.formats.nef_tensor import input_format, layout_bytes, planar_format
 from modelbuild.npu.program import TensorPlace, interface
 
 _ALIGNMENT = 16
@@ -56,8 +56,8 @@ def unpack(data: bytes) -> list[Program]:
 def _source(packed: PackedProgram, platform: str) -> nef.NefSource:
     program = packed.program
     described = interface(program.command)
-    inputs, input_size = _tensors(described.inputs, platform)
-    outputs, output_size = _tensors(described.outputs, platform)
+    inputs, input_size = _tensors(described.inputs, platform, input_format)
+    outputs, output_size = _tensors(described.outputs, platform, planar_format)
     if program.id is None:
         raise ModelbuildError(
             f"model {program.name} has no id",
@@ -80,14 +80,18 @@ def _source(packed: PackedProgram, platform: str) -> nef.NefSource:
     )
 
 
-def _tensors(places: Sequence[TensorPlace], platform: str) -> tuple[tuple[nef.NefTensor, ...], int]:
-    """The tensors of a buffer, each at a multiple of 16, and the buffer's size."""
+def _tensors(
+    places: Sequence[TensorPlace], platform: str, format_of: Callable[[str, int], int]
+) -> tuple[tuple[nef.NefTensor, ...], int]:
+    """The tensors of a buffer, each at a multiple of 16 with the room that its layout takes, and the buffer's
+    size."""
     tensors, address = [], 0
     for place in places:
         scale, radix = scale_and_radix(place.scale)
-        code = planar_format(platform, 8 if place.bits <= 8 else 16)
-        tensors.append(nef.NefTensor(place.name, place.shape, code, radix, scale, address, place.size))
-        address += -(-place.size // _ALIGNMENT) * _ALIGNMENT
+        code = format_of(platform, 8 if place.bits <= 8 else 16)
+        size = layout_bytes(platform, code, place.shape)
+        tensors.append(nef.NefTensor(place.name, place.shape, code, radix, scale, address, size))
+        address += -(-size // _ALIGNMENT) * _ALIGNMENT
     return tuple(tensors), address
 
 
