@@ -38,7 +38,7 @@ def chip_names() -> list[str]:
 def load_recipe(name_or_path: str, base: Path | None = None) -> Recipe:
     """The recipe of a chip (`kl720`, or an alias such as `720`), or of a recipe file given as a path from
     `base`. Raises a `ModelbuildError` that lists every problem with `file:line:column`."""
-    merged, _ = _read_chain(_find(name_or_path, base))
+    merged = _read_chain(_find(name_or_path, base))
     found = _operator_problems(merged)
     if found:
         raise ModelbuildError.of(found)
@@ -47,11 +47,6 @@ def load_recipe(name_or_path: str, base: Path | None = None) -> Recipe:
         return Recipe.model_validate_json(json.dumps(plain(located)))
     except ValidationError as error:
         raise ModelbuildError.of(_problem(located, dict(item)) for item in error.errors()) from None
-
-
-def recipe_files(name_or_path: str, base: Path | None = None) -> list[Path]:
-    """Every file that `load_recipe` reads for this chip, the recipe itself first."""
-    return _read_chain(_find(name_or_path, base))[1]
 
 
 def _find(name: str, base: Path | None) -> _File:
@@ -81,8 +76,8 @@ def _aliases(folder: Path) -> dict[str, str]:
     return found
 
 
-def _read_chain(first: _File) -> tuple[Located, list[Path]]:
-    """The file laid on what it extends, and all files read."""
+def _read_chain(first: _File) -> Located:
+    """The file laid on what it extends."""
     layers: list[Located] = []
     files: list[_File] = []
     current: _File | None = first
@@ -99,7 +94,7 @@ def _read_chain(first: _File) -> tuple[Located, list[Path]]:
         dropped = ("extends",) if depth == 0 else _OWN
         kept = {key: value for key, value in layer.entries.items() if key not in dropped}
         merged = merge(merged, Located(kept, layer.where))
-    return merged, [file.path for file in files]
+    return merged
 
 
 def _extended(file: _File, layer: Located) -> _File | None:

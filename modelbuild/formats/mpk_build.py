@@ -57,7 +57,7 @@ class MpkSource:
         return f"{self.name}_host.sim.bin"
 
 
-def build(source: MpkSource, mtime: int = 0) -> bytes:
+def build(source: MpkSource) -> bytes:
     """The bytes of `<name>_mpk.sim.tar.gz`; equal arguments give equal bytes.
 
     Errors: ModelbuildError for a name that is not a plain one, an unknown suffix, a toolchain version that
@@ -84,7 +84,7 @@ def build(source: MpkSource, mtime: int = 0) -> bytes:
     }
     if source.host:
         members[source.host_member] = source.host
-    return tar.write(members, mtime)
+    return tar.write(members)
 
 
 def _check(source: MpkSource) -> None:

@@ -43,21 +43,13 @@ class Member:
     data: bytes
 
 
-def source_date_epoch(environment: Mapping[str, str]) -> int:
-    """The time for archive members: SOURCE_DATE_EPOCH, or 0. Errors: ModelbuildError if that is no number."""
-    text = environment.get("SOURCE_DATE_EPOCH", "0")
-    if not (text.isascii() and text.isdigit() and int(text) < 1 << 33):
-        raise ModelbuildError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds")
-    return int(text)
-
-
-def write(members: Mapping[str, bytes], mtime: int = 0) -> bytes:
-    """A .tar.gz of these files, sorted by name, owner 0, mode 0644, all of one time."""
+def write(members: Mapping[str, bytes]) -> bytes:
+    """A .tar.gz of these files, sorted by name, owner 0, mode 0644, time 0."""
     parts: list[bytes] = []
     for name in sorted(members):
         _check_name(name)
         data = members[name]
-        parts += [_header(name, len(data), mtime), data, bytes(-len(data) % _BLOCK)]
+        parts += [_header(name, len(data)), data, bytes(-len(data) % _BLOCK)]
     parts.append(bytes(2 * _BLOCK))
     return _gzip(b"".join(parts))
 
@@ -179,7 +171,7 @@ def _check_name(name: str) -> str:
     return plain
 
 
-def _header(name: str, size: int, mtime: int) -> bytes:
+def _header(name: str, size: int) -> bytes:
     encoded = name.encode("utf-8")
     if len(encoded) > 100:
         raise ModelbuildError(f"{name!r} is too long for a tar archive", why="100 bytes are the limit")
@@ -187,7 +179,7 @@ def _header(name: str, size: int, mtime: int) -> bytes:
         encoded.ljust(100, b"\0"),
         b"0000644\0",
         b"0000000\0" * 2,
-        f"{size:011o}\0{mtime:011o}\0".encode(),
+        f"{size:011o}\0{0:011o}\0".encode(),
         b" " * 8,
         b"0",
         bytes(100),

@@ -21,8 +21,6 @@ IR_VERSION = 10  # the first with node metadata; every onnxruntime >= 1.18 reads
 ORIGIN_KEY = "modelbuild.origin"
 _MAX_BYTES = 2**31 - 1  # protobuf's limit for one message
 
-_LIST_FIELDS: Mapping[int, str] = {AttributeProto.INTS: "ints", AttributeProto.FLOATS: "floats"}
-
 
 def read(path: Path) -> Graph:
     """A graph from an ONNX file that modelbuild wrote. Foreign files go through `importers`."""

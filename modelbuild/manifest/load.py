@@ -28,8 +28,6 @@ from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import examine, recipe_settings
 
-FILE_NAME = "models.yaml"
-
 
 def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
     """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.

@@ -16,7 +16,6 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 _TRUE = ("true", "True", "TRUE")
 _FALSE = ("false", "False", "FALSE")
-_YAML_1_1_FLAGS = ("yes", "no", "on", "off", "y", "n")
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -72,17 +71,6 @@ def read_number(value: object) -> float:
         if math.isfinite(number):
             return number
     raise wrong("a number", value, _unquote(value, _NUMBER))
-
-
-def read_flag(value: object) -> bool:
-    """`true` or `false`."""
-    if isinstance(value, Scalar) and not value.quoted:
-        if value.text in _TRUE + _FALSE:
-            return value.text in _TRUE
-        if value.text.lower() in _YAML_1_1_FLAGS:
-            meant = "true" if value.text.lower() in ("yes", "on", "y") else "false"
-            raise wrong("true or false", value, f"write {meant}")
-    raise wrong("true or false", value)
 
 
 def read_plain(value: object) -> Any:
@@ -160,7 +148,6 @@ Text = Annotated[str, AsText]
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 Integer = Annotated[int, BeforeValidator(read_integer)]
 Number = Annotated[float, BeforeValidator(read_number)]
-Flag = Annotated[bool, BeforeValidator(read_flag)]
 Plain = Annotated[Any, BeforeValidator(read_plain)]
 Numbers = Annotated[
     float | tuple[float, ...],

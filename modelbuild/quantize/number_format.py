@@ -14,7 +14,6 @@ from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
 
 SMALLEST_RANGE = 1e-30  # below this a tensor counts as all zero
-FORMS = ("free", "power_of_two", "radix")
 
 
 @dataclass(frozen=True)

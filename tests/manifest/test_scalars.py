@@ -66,14 +66,6 @@ def test_quoted_numbers_are_text() -> None:
         assert (caught.value.context or {})["advice"] == "remove the quotes"
 
 
-def test_flags() -> None:
-    assert scalars.read_flag(plain("true")) is True
-    assert scalars.read_flag(plain("False")) is False
-    with pytest.raises(PydanticCustomError) as caught:
-        scalars.read_flag(plain("off"))
-    assert (caught.value.context or {})["advice"] == "write false"
-
-
 @pytest.mark.parametrize(
     ("value", "read"),
     [

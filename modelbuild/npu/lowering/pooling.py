@@ -15,7 +15,6 @@ from modelbuild.npu.program.tiles import AveragePool, MaxPool, Resize
 from modelbuild.npu.tiling import Box, boxes, plan_strips, window_span
 from modelbuild.npu.timeline import Buffer
 
-_DIVISOR_BYTES = 9  # count, multiplier, shift
 _ROW_BYTES = 8  # two indices, two weights
 
 
