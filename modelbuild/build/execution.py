@@ -14,12 +14,13 @@ from urllib.parse import quote
 from modelbuild.build import canonical, disk
 from modelbuild.build.action import DISCOVERED, Action
 from modelbuild.build.history import Entry
+from modelbuild.build.labels import marked
 from modelbuild.build.pool import Pool, Reply, Task
 from modelbuild.build.records import Record
 from modelbuild.build.result import Outcome
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
-from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input
+from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _NAME_LIMIT = 200  # most file systems allow 255 bytes
@@ -100,9 +101,7 @@ class Execution:
     def _found(self, todo: MustDiscover, reply: Reply) -> Outcome | None:
         """Records what a discovery found, or its failure; None: the action can be judged again."""
         if reply.error:
-            if reply.remember:
-                self._state.records.put(todo.key, Record(todo.fields, failure=reply.error))
-            return Outcome("failed", error=reply.error)
+            return self._failed(todo, reply, reply.error)
         paths = {self._relative(path) for path in reply.found}
         try:
             found = {path: file_input(path, self._state).digest for path in sorted(paths)}
@@ -113,16 +112,23 @@ class Execution:
 
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
         if reply.error:
+            failed = self._failed(todo, reply, reply.error)
             if reply.remember:
-                self._state.records.put(todo.key, Record(todo.fields, failure=reply.error))
                 self._note(action, todo, "failed")
-            return Outcome("failed", error=reply.error)
+            return failed
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
             self._state.store.adopt(reply.task.folder / "out" / name, blob)
         self._state.records.put(todo.key, Record(todo.fields, outputs=outputs))
         self._note(action, todo, "run")
         return Outcome("run", outputs=outputs)
+
+    def _failed(self, todo: MustRun | MustDiscover, reply: Reply, error: ModelbuildError) -> Outcome:
+        """Keeps the failure, if it is a verdict on the inputs, free of the places where things lie."""
+        kept = marked(error, reply.task.inputs, self._state.root, reply.task.folder)
+        if reply.remember:
+            self._state.records.put(todo.key, Record(todo.fields, failure=kept))
+        return Outcome("failed", error=told(kept, todo.inputs))
 
     def _note(self, action: Action, todo: MustRun, outcome: Literal["run", "failed"]) -> None:
         last = self._state.history.get(action.name)

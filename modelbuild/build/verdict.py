@@ -11,6 +11,7 @@ from modelbuild.build import canonical
 from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, OutputOf
 from modelbuild.build.history import Reason
 from modelbuild.build.key import Fields, discovery_fields, fields, key_of
+from modelbuild.build.labels import labelled
 from modelbuild.build.result import Outcome
 from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -87,6 +88,11 @@ def digests_of(inputs: Inputs) -> dict[str, str]:
     return {role: found.digest for role, found in inputs.items()}
 
 
+def told(error: ModelbuildError, inputs: Inputs) -> ModelbuildError:
+    """A failure as it is kept, in which inputs are called what they are called now."""
+    return labelled(error, {role: found.label or role for role, found in inputs.items()})
+
+
 def file_input(path: str, state: State) -> Input:
     """A file of the user's. Raises ModelbuildError (exit 2) if it is missing or unreadable."""
     return Input(state.stat_cache.digest(path, state.root / path), state.root / path, label=path)
@@ -136,7 +142,7 @@ def _discovered(
     if record is None or (retry and record.failure):
         return MustDiscover(key, rows, inputs)
     if record.failure:
-        return Settled(Outcome("failed", error=record.failure))
+        return Settled(Outcome("failed", error=told(record.failure, inputs)))
     try:
         found = {path: file_input(path, state) for path in record.discovered}
     except ModelbuildError:
@@ -162,7 +168,7 @@ def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settl
     if record.failure:
         if retry:
             return MustRun(key, rows, inputs, "retry")
-        return Settled(Outcome("failed", error=record.failure), key, rows)
+        return Settled(Outcome("failed", error=told(record.failure, inputs)), key, rows)
     if state.store.missing(record.outputs):
         return MustRun(key, rows, inputs, "damaged")
     return Settled(Outcome("cached", outputs=record.outputs), key, rows)

@@ -186,3 +186,21 @@ def named_beside(inputs: Inputs, parameters: Parameters) -> list[Path]:
 def beside_z(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """What lies beside the input z under the name that it uses."""
     (out / "text").write_text((inputs["z"].parent / inputs["z"].read_text()[4:]).read_text())
+
+
+def complain(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Names in its error all paths that it knows, in every field; `how` is `told`, `bug` or `crash`."""
+    note(parameters)
+    file, beside = inputs["file"], inputs["file"].parent / "other.txt"
+    text = f"{file}: see {beside}, {file}.bak, {out / 'half'}, {inputs['made']} and {file.resolve()}"
+    if parameters["how"] == "bug":
+        raise ValueError(text)
+    if parameters["how"] == "crash":
+        print(text, file=sys.stderr, flush=True)
+        os._exit(3)
+    raise ModelbuildError(f"what {text}", where=f"{file}:3", why=f"why {text}", advice=f"do {text}")
+
+
+def complain_of_list(inputs: Inputs, parameters: Parameters) -> list[Path]:
+    """Discovery: fails, naming its input."""
+    raise ModelbuildError("no list", where=str(inputs["file"]))

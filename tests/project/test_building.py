@@ -104,3 +104,21 @@ def test_a_renamed_sample_is_read_anew(tmp_path: Path) -> None:
         report = build(open_project(tmp_path), ["a@cam"], jobs=1, until="observe")
         assert report.ok is (after == ".npy")
         assert after == ".npy" or "0.png" in str(report.failures[0][1])
+
+
+@pytest.mark.parametrize("broken", ["a.onnx", "data/1.npy"])
+def test_a_failing_build_leaves_the_same_bytes_in_any_folder(tmp_path: Path, broken: str) -> None:
+    left = []
+    for folder in (tmp_path / "one", tmp_path / "another, longer" / "deep"):
+        folder.mkdir(parents=True)
+        project = pair(folder)
+        (folder / broken).write_bytes(b"broken")
+        report = build(project, ["pa"], jobs=1)
+        assert broken in str(report.failures[0][1]) and str(folder) not in str(report.failures)
+        records = [path.read_bytes() for path in (folder / ".modelbuild/records").rglob("*.json")]
+        failures = sorted(record for record in records if b'"failure":null' not in record)
+        left.append(
+            [*failures, *((folder / f"reports/pa/report.{kind}").read_bytes() for kind in ("json", "html"))]
+        )
+    assert left[0] == left[1] and len(left[0]) >= 3
+    assert not any(str(tmp_path).encode() in data for data in left[0])
