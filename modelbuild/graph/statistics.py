@@ -1,4 +1,4 @@
-"""What a graph costs: multiply-accumulate operations and parameters, a node at a time."""
+"""What a graph costs: multiply-accumulate operations, a node at a time."""
 
 from __future__ import annotations
 
@@ -8,30 +8,13 @@ from collections.abc import Callable, Mapping
 from modelbuild.graph.model import Graph, Node
 
 
-def macs(graph: Graph) -> dict[str, int]:
-    """Node name -> multiply-accumulate operations for one run; 0 for what multiplies no weights or matrices.
+def node_macs(graph: Graph, node: Node) -> int:
+    """The multiply-accumulate operations of one node; 0 for what multiplies no weights or matrices.
 
     A convolution counts every cell of its window, also those that lie in the padding, as the vendors do.
     """
-    return {node.name: node_macs(graph, node) for node in graph.nodes}
-
-
-def node_macs(graph: Graph, node: Node) -> int:
-    """The multiply-accumulate operations of one node."""
     count = _MACS.get(node.op)
     return 0 if count is None or node.domain else count(graph, node)
-
-
-def parameters(graph: Graph) -> dict[str, int]:
-    """Node name -> number of floating point constants that it reads; a shared one counts for its first."""
-    seen: set[str] = set()
-    counts = {}
-    for node in graph.nodes:
-        fresh = [name for name in node.inputs if name in graph.constants and name not in seen]
-        seen.update(fresh)
-        constants = [graph.constants[name] for name in fresh]
-        counts[node.name] = sum(value.size for value in constants if value.dtype.kind == "f")
-    return counts
 
 
 def _conv(graph: Graph, node: Node) -> int:

@@ -49,18 +49,6 @@ def select(manifest: Manifest, selectors: Sequence[str]) -> tuple[Goal, ...]:
     return tuple(dict.fromkeys(goals))
 
 
-def pairs(manifest: Manifest, goals: Sequence[Goal]) -> tuple[ModelGoal, ...]:
-    """The model and target of everything in `goals`, each once: what packages are made of."""
-    found: list[ModelGoal] = []
-    for goal in goals:
-        if isinstance(goal, ModelGoal):
-            found.append(goal)
-        else:
-            package = manifest.packages[goal.package]
-            found += [ModelGoal(model.name, package.target) for model in package.models]
-    return tuple(dict.fromkeys(found))
-
-
 def _goals(manifest: Manifest, selector: str) -> list[Goal] | Problem:
     if "@" in selector:
         return _pair(manifest, selector)

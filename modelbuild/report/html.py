@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -36,11 +35,6 @@ WORST = 5  # layers named under the SNR chart
 def render(report: Report) -> str:
     """The page. The same report gives the same text."""
     return _environment().get_template(PAGE).render(report=report, BOUNDS=BOUNDS)
-
-
-def templates() -> tuple[Path, ...]:
-    """Every file that the page is made of: what a stage that renders depends on."""
-    return tuple(sorted((folder("templates") / "report").glob("*.j2")))
 
 
 @cache

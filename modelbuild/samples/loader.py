@@ -13,15 +13,13 @@ from modelbuild.samples.arrays import read_npy, read_npz
 from modelbuild.samples.files import SUFFIXES, gather_files
 from modelbuild.samples.labels import read_labels
 from modelbuild.samples.preprocess import Preprocess, apply
-from modelbuild.samples.sample_set import Sample, SampleSet, from_files, pair, spread
+from modelbuild.samples.sample_set import Sample, SampleSet, pair, spread
 
 __all__ = [
     "Sample",
     "SampleSet",
-    "from_files",
     "gather_files",
     "load",
-    "load_sample",
     "pair",
     "read_labels",
     "spread",
@@ -58,23 +56,6 @@ def load(path: Path, input_name: str, shape: Shape, dtype: DTypeLike, preprocess
             problem.what, where=str(path), why=problem.why, advice=problem.advice
         ) from error
     return _cast(tensor, wanted, path)
-
-
-def load_sample(
-    sample: Sample, inputs: dict[str, tuple[Shape, np.dtype[np.generic]]], preprocess: dict[str, Preprocess]
-) -> dict[str, Array]:
-    """The tensors of every input. `inputs`: name -> (shape, dtype); an input without preprocessing takes the
-    values of a picture as they are, 0..255."""
-    tensors = {}
-    for name, (shape, dtype) in inputs.items():
-        if name not in sample.files:
-            raise ModelbuildError(
-                f"no file for the input {name}",
-                where=f"sample {sample.name}",
-                why=f"the sample feeds {', '.join(sample.files)}",
-            )
-        tensors[name] = load(sample.files[name], name, shape, dtype, preprocess.get(name, Preprocess()))
-    return tensors
 
 
 def _cast(tensor: NDArray[np.float32], dtype: np.dtype[np.generic], path: Path) -> Array:

@@ -77,13 +77,8 @@ def from_settings(settings: Mapping[str, Any]) -> Preprocess:
 
 
 def to_json(p: Preprocess) -> dict[str, Any]:
-    """Every field, so that the form is complete by itself; the inverse is `from_json`."""
+    """Every field, so that the form is complete by itself; `from_settings` reads it back."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(p).items()}
-
-
-def from_json(data: Mapping[str, Any]) -> Preprocess:
-    """The inverse of `to_json`; what is wrong in `data` is an error as in a manifest."""
-    return from_settings(data)
 
 
 def resulting_range(p: Preprocess) -> tuple[tuple[float, float], ...]:

@@ -36,19 +36,6 @@ class SampleSet:
         return SampleSet(tuple(replace(sample, label=label) for sample, label in pairs))
 
 
-def from_files(files: Sequence[Path], input_names: Sequence[str]) -> SampleSet:
-    """A sample a file. A model of several inputs takes .npz files, whose keys are the input names."""
-    if len(input_names) > 1:
-        for path in files:
-            if path.suffix.lower() != ".npz":
-                raise ModelbuildError(
-                    f"one file cannot feed {len(input_names)} inputs ({', '.join(input_names)})",
-                    where=str(path),
-                    advice="use .npz files with the input names as keys, or `pairs:`",
-                )
-    return SampleSet(tuple(Sample(dict.fromkeys(input_names, path), path.stem) for path in files))
-
-
 def pair(files: Mapping[str, Sequence[Path]]) -> SampleSet:
     """Samples of several inputs: files of one stem belong together. `files`: input name -> its sorted files;
     the first input gives the order of the set. A stem that an input lacks, or has twice, is an error."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest.select import ModelGoal, PackageGoal, pairs, select
+from modelbuild.manifest.select import ModelGoal, PackageGoal, select
 
 TEXT = """\
 modelbuild: 1
@@ -38,14 +38,6 @@ packages:
 )
 def test_selecting(project: Any, selectors: list[str], goals: list[object]) -> None:
     assert list(select(project.load(TEXT), selectors)) == goals
-
-
-def test_pairs_of_goals(project: Any) -> None:
-    manifest = project.load(TEXT)
-    assert pairs(manifest, select(manifest, ["bell", "toys-cam", "one@cam"])) == (
-        ModelGoal("one", "cam"),
-        ModelGoal("two", "cam"),
-    )
 
 
 def test_every_unknown_name_is_told_with_the_nearest(project: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.report.build import MODEL_ROLES
-from modelbuild.report.html import render, templates
+from modelbuild.report.html import render
 from tests.report.stage_files import Maker, stages
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -234,8 +234,3 @@ def test_the_same_report_is_the_same_page(maker: Maker, tmp_path: Path) -> None:
     second = render(Maker(tmp_path / "elsewhere").collect())
     assert first == second and "\r" not in first and first.endswith("</html>\n")
     assert str(tmp_path) not in first
-
-
-def test_every_template_is_listed_for_the_builder() -> None:
-    names = [path.name for path in templates()]
-    assert "page.html.j2" in names and "_style.css.j2" in names and names == sorted(names)

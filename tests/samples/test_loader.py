@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.samples.loader import Sample, load, load_sample
+from modelbuild.samples.loader import load
 from modelbuild.samples.preprocess import Preprocess, from_settings
 
 SHAPE = (1, 3, 2, 2)
@@ -52,12 +52,3 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelbuildError, match="a sample cannot be"):
         load(tmp_path / name, "x", SHAPE, FLOAT, Preprocess())
-
-
-def test_a_sample_of_two_inputs(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", left=np.zeros(SHAPE, np.float32), right=np.ones(SHAPE[1:], np.float32))
-    sample = Sample({"left": tmp_path / "a.npz", "right": tmp_path / "a.npz"}, "a")
-    tensors = load_sample(sample, {"left": (SHAPE, FLOAT), "right": (SHAPE, FLOAT)}, {})
-    assert {name: float(tensor.mean()) for name, tensor in tensors.items()} == {"left": 0.0, "right": 1.0}
-    with pytest.raises(ModelbuildError, match="no file for the input middle"):
-        load_sample(sample, {"middle": (SHAPE, FLOAT)}, {})

@@ -14,7 +14,6 @@ from modelbuild.samples.preprocess import (
     PRESETS,
     Preprocess,
     apply,
-    from_json,
     from_settings,
     resulting_range,
     to_json,
@@ -48,7 +47,7 @@ def test_a_key_beside_a_preset_replaces_its_value() -> None:
     p = from_settings({"preset": "imagenet", "std": 1, "resize": "crop"})
     assert (p.mean, p.std, p.scale, p.resize) == ((0.485, 0.456, 0.406), 1.0, 1 / 255, "crop")
     for name in PRESETS:
-        assert from_json(to_json(from_settings({"preset": name}))) == from_settings({"preset": name})
+        assert from_settings(to_json(from_settings({"preset": name}))) == from_settings({"preset": name})
 
 
 def test_colour_orders() -> None:
@@ -174,5 +173,5 @@ def test_json_form_is_complete_and_returns() -> None:
         {"resize": "letterbox", "fill": [1, 2, 3], "mean": 127, "std": [1, 2, 3], "color": "bgr"}
     )
     text = json.dumps(to_json(p), sort_keys=True)
-    assert from_json(json.loads(text)) == p
+    assert from_settings(json.loads(text)) == p
     assert set(to_json(p)) == {"resize", "fill", "filter", "colour", "scale", "mean", "std", "layout"}

@@ -10,28 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.samples.loader import Sample, SampleSet, from_files, pair, spread
-
-
-def test_one_input_takes_a_file_a_sample() -> None:
-    made = from_files([Path("a/1.png"), Path("a/2.png")], ["x"])
-    assert made.entries == (Sample({"x": Path("a/1.png")}, "1"), Sample({"x": Path("a/2.png")}, "2"))
-    assert [sample.label for sample in made.with_labels([7, 3]).entries] == [7, 3]
-
-
-def test_several_inputs_take_npz() -> None:
-    assert from_files([Path("1.npz")], ["l", "r"]).entries[0].files == {
-        "l": Path("1.npz"),
-        "r": Path("1.npz"),
-    }
-    with pytest.raises(ModelbuildError, match="one file cannot feed 2 inputs"):
-        from_files([Path("1.png")], ["l", "r"])
+from modelbuild.samples.loader import Sample, SampleSet, pair, spread
 
 
 def test_inputs_are_paired_by_stem() -> None:
     made = pair({"left": [Path("l/1.png"), Path("l/2.png")], "right": [Path("r/1.npy"), Path("r/2.npy")]})
     assert [sample.name for sample in made.entries] == ["1", "2"]
     assert made.entries[1].files == {"left": Path("l/2.png"), "right": Path("r/2.npy")}
+    assert [sample.label for sample in made.with_labels([7, 3]).entries] == [7, 3]
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,6 @@ def foldable(editor: Editor, node: Node) -> bool:
     return plain and one_row and not node.int("transA", 0) and node.int("transB", 0) == 1
 
 
-def channels(editor: Editor, node: Node) -> int:
-    """The number of output channels of `node`."""
-    return editor.shape(node.outputs[0])[1]
-
-
 def per_channel(value: Any, rank: int, count: int) -> Vector | None:
     """A constant that broadcasts against [N, C, ...] of `rank` as one number a channel, as [C]; else None."""
     if value is None or value.dtype != np.float32 or value.ndim > rank:
