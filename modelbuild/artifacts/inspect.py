@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modelbuild import lfs
 from modelbuild.artifacts.inspectors import elf, fixed_onnx, kmodel, mpk, nef, onnx, tflite
 from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.errors import ModelbuildError
@@ -13,7 +14,7 @@ from modelbuild.errors import ModelbuildError
 # What each kind that can only be recognised is, and what to do with it.
 _CLOSED: dict[Kind, tuple[str, str]] = {
     Kind.EMPTY: ("is empty", "copy or download it again"),
-    Kind.LFS_POINTER: ("is a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    Kind.LFS_POINTER: (f"is {lfs.WHAT}", lfs.ADVICE),
     Kind.BIE: (
         "is no kind that can be read; a .bie of Kneron's is encrypted and its layout not public",
         "inspect the NEF that was compiled from it, or the ONNX model it was made from",

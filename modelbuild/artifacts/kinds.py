@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from modelbuild import lfs
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, kmodel_header, nef_header, tar
@@ -130,7 +131,7 @@ def _zip_kind(path: Path) -> Kind:
 
 
 _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
-    (0, b"version https://git-lfs.github.com/spec/", Kind.LFS_POINTER),
+    (0, lfs.POINTER_START, Kind.LFS_POINTER),
     (0, kmodel_header.MAGIC, Kind.KMODEL),
     (0, elf.MAGIC, Kind.ELF),
     (4, b"TFL3", Kind.TFLITE),

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from onnx import ModelProto, TensorProto
 
+from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array
 from modelbuild.graph.tensors import MAX_TENSOR_BYTES, dtype_of
@@ -78,10 +79,10 @@ def _values(tensor: TensorProto, path: Path) -> Array:
     except OSError as error:
         raise ModelbuildError(f"`{file}` cannot be read", why=error.strerror or str(error)) from error
     if len(data) != length:
-        lfs = data.startswith(b"version https://git-lfs")
+        pointer = data.startswith(lfs.POINTER_START)
         raise ModelbuildError(
             f"`{file}` ends before the weights `{tensor.name}` do",
-            why="it is a Git LFS pointer" if lfs else "the file is truncated",
-            advice="fetch the file: `git lfs pull`" if lfs else "copy it again",
+            why=f"it is {lfs.WHAT}" if pointer else "the file is truncated",
+            advice=lfs.ADVICE if pointer else "copy it again",
         )
     return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)

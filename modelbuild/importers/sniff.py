@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
 
 _MAX_BYTES = 2**31 - 1
-_LFS = b"version https://git-lfs"
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, _LFS, "a Git LFS pointer, not the model itself", "fetch the file: `git lfs pull`"),
+    (0, lfs.POINTER_START, lfs.WHAT, lfs.ADVICE),
     (0, b"PK\x03\x04", "a ZIP archive (a PyTorch checkpoint?)", "export the model: `torch.onnx.export(...)`"),
     (0, b"\x80\x02", "a Python pickle (a PyTorch checkpoint?)", "export the model: `torch.onnx.export(...)`"),
     (0, b"\x89HDF\r\n", "an HDF5 file (a Keras model?)", "name it .h5 if it is one"),

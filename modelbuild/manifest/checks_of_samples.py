@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete
@@ -14,11 +15,8 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import Settings
-from modelbuild.samples.lfs import is_pointer
 from modelbuild.samples.loader import SampleSet
 from modelbuild.samples.preprocess import from_settings
-
-_LARGEST_POINTER = 1024  # bytes; Git LFS pointers are smaller (git-lfs docs/spec.md)
 
 
 def check_sets(manifest: Manifest, sets: Sets, problems: Problems) -> None:
@@ -78,13 +76,15 @@ def _patterns(manifest: Manifest, name: str) -> list[tree.Path]:
 
 def _check_pointers(samples: SampleSet, name: str, manifest: Manifest, problems: Problems) -> None:
     files = {path for sample in samples.entries for path in sample.files.values()}
-    pointers = sorted(path for path in files if path.stat().st_size <= _LARGEST_POINTER and is_pointer(path))
+    pointers = sorted(
+        path for path in files if path.stat().st_size <= lfs.LARGEST_POINTER and lfs.is_pointer(path)
+    )
     if pointers:
         problems.error(
             f"{len(pointers)} of the {len(files)} files of the sample set `{name}` are Git LFS pointers",
             tree.place(manifest.tree, ("samples", name, "files")),
             f"the first is {_shown(pointers[0], manifest)}",
-            "run `git lfs pull`",
+            lfs.ADVICE,
         )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from modelbuild import lfs
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers import IMPORTERS, importer_for
 from modelbuild.manifest import tree
@@ -14,7 +15,6 @@ from modelbuild.manifest.checks import complete
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Model
 from modelbuild.manifest.problems import Problems
-from modelbuild.samples.lfs import is_pointer
 from modelbuild.toolchains import builtin
 
 PLANNED_SUFFIXES = (".tflite", ".h5", ".hdf5", ".keras", ".prototxt")
@@ -88,12 +88,12 @@ def check_file(manifest: Manifest, path: str, at: tree.Position | str, what: str
     full = manifest.root / path
     try:
         if full.is_file():
-            if not is_pointer(full):
+            if not lfs.is_pointer(full):
                 return os.access(full, os.R_OK) or _unreadable(path, at, what, problems)
             problems.error(
-                f"the {what} {path} is a Git LFS pointer, not the file itself",
+                f"the {what} {path} is {lfs.WHAT}",
                 at,
-                advice="run `git lfs pull`",
+                advice=lfs.ADVICE,
             )
             return False
         found = "is a folder" if full.is_dir() else "does not exist"

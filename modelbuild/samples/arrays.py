@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError, did_you_mean
-from modelbuild.samples.lfs import is_pointer, pointer_error
+from modelbuild.lfs import is_pointer, pointer_error
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.samples.lfs import is_pointer, pointer_error
+from modelbuild.lfs import is_pointer, pointer_error
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm", ".webp", ".gif"})
 MAX_PIXELS = 1 << 26  # 192 MiB as RGB; a file that claims more is refused before anything is decoded

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.samples.lfs import is_pointer, pointer_error
+from modelbuild.lfs import is_pointer, pointer_error
 
 FOLDERS = "folders"  # instead of a labels file: the class is the folder that holds the sample
 MAX_BYTES = 1 << 28

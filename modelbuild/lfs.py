@@ -6,7 +6,10 @@ from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
 
-POINTER_START = b"version https://git-lfs"
+POINTER_START = b"version https://git-lfs"  # git-lfs, docs/spec.md
+LARGEST_POINTER = 1024  # bytes; the same page: pointers are smaller
+WHAT = "a Git LFS pointer, not the file itself"
+ADVICE = "fetch the file: `git lfs pull`"
 
 
 def is_pointer(path: Path) -> bool:
@@ -20,6 +23,4 @@ def is_pointer(path: Path) -> bool:
 
 def pointer_error(path: Path) -> ModelbuildError:
     """What to tell a user who has the pointer instead of the file."""
-    return ModelbuildError(
-        "a Git LFS pointer, not the file itself", where=str(path), advice="run `git lfs pull`"
-    )
+    return ModelbuildError(WHAT, where=str(path), advice=ADVICE)
