@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -125,16 +125,26 @@ class Builder:
         """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
         from modelbuild.build.publish import withdraw
 
-        with self._locked(None):
-            return withdraw(self._root / destination, self._root / stale)
+        with self._locked(None) as state:
+            return withdraw(state, self._root / destination, self._root / stale)
 
-    def clean(self) -> None:
-        """Forgets everything: store, records, history, logs. Waits for a build that is running."""
-        if self._folder.is_dir():
-            with self._locked(None):
-                for path in sorted(self._folder.iterdir()):
-                    if path.name != LOCK:
-                        disk.remove(path)
+    def clean(self, observer: Observer | None = None) -> tuple[Path, ...]:
+        """Forgets everything, and removes the folders that were published or withdrawn, which it returns.
+
+        Waits for a build that is running; the lock file stays, for others may wait for it. Files that the
+        builder has not made stay, and so do their folders. Not to be called inside `hold`.
+        """
+        from modelbuild.build.publish import remove
+
+        assert self._held is None, "what is being held cannot be cleaned"
+        if not self._folder.is_dir():
+            return ()
+        with lock.held(self._folder / LOCK, _waiting(observer)):
+            removed = remove(open_state(self._root, self._folder, writable=False))
+            for path in sorted(self._folder.iterdir()):
+                if path.name != LOCK:
+                    disk.remove(path)
+            return removed
 
     def _survey(self, actions: Sequence[Action], goals: Sequence[str]) -> Survey:
         from modelbuild.build.survey import Survey
@@ -147,16 +157,16 @@ class Builder:
             yield self._held
             return
 
-        def waiting() -> None:
-            if observer is not None:
-                observer(Event("waiting"))
-
-        with lock.held(self._folder / LOCK, waiting):
+        with lock.held(self._folder / LOCK, _waiting(observer)):
             state = open_state(self._root, self._folder, writable=True)
             try:
                 yield state
             finally:
                 state.save()
+
+
+def _waiting(observer: Observer | None) -> Callable[[], None]:
+    return lambda: observer(Event("waiting")) if observer else None
 
 
 def _judge_and_note(action: Action, outcomes: Mapping[str, Outcome], *, state: State, retry: bool) -> Verdict:

@@ -23,6 +23,7 @@ def publish(state: State, files: Mapping[str, str], destination: Path) -> bool:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise ModelbuildError(f"{name!r} is no relative path inside {destination}", exit_code=EXIT_FAILED)
+    state.published.add(destination)
     if _is_right(state, files, destination):
         return False
     private = _beside(destination, "new")
@@ -39,18 +40,46 @@ def publish(state: State, files: Mapping[str, str], destination: Path) -> bool:
     return True
 
 
-def withdraw(destination: Path, stale: Path) -> bool:
+def withdraw(state: State, destination: Path, stale: Path) -> bool:
     """Moves a product that is no longer right to `stale`, over an older one; False if there is none.
 
     Raises ModelbuildError (exit 1) if the disk refuses.
     """
     if not destination.is_dir():
         return False
+    state.published.add(stale)
     try:
         disk.make_folder(stale.parent)
         _exchange(destination, stale)
     except OSError as error:
         raise disk.failure("withdraw", destination, error) from error
+    return True
+
+
+def remove(state: State) -> tuple[Path, ...]:
+    """Removes every folder that was published or withdrawn, and those around them that are empty then.
+
+    Returns the former. What else lies beside them stays; links are not followed, nor removed. Raises
+    ModelbuildError (exit 1) if the disk refuses.
+    """
+    removed = []
+    for folder in state.published.folders():
+        for half_done in ("new", "old"):
+            _remove(_beside(folder, half_done))
+        if folder.is_dir() and not folder.is_symlink():
+            disk.remove(folder)
+            removed.append(folder)
+        for parent in folder.parents:
+            if parent == state.root or not _remove_empty(parent):
+                break
+    return tuple(removed)
+
+
+def _remove_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:  # it holds something, or is none of ours
+        return False
     return True
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelbuild.build import disk
 from modelbuild.build.history import History
+from modelbuild.build.published import Published
 from modelbuild.build.records import Records
 from modelbuild.build.stat_cache import StatCache
 from modelbuild.build.store import Store
@@ -26,6 +27,7 @@ class State:
     store: Store
     records: Records
     history: History
+    published: Published
 
     @property
     def scratch(self) -> Path:
@@ -53,4 +55,5 @@ def open_state(root: Path, folder: Path, writable: bool) -> State:
         store=Store(folder, scratch, stat_cache, writable),
         records=Records(folder / "records", scratch, writable),
         history=History(folder / "history.jsonl", scratch),
+        published=Published(folder / "published.json", scratch, root),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelbuild.build.build import Builder
+from modelbuild.build.jobs import processors
+from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.project.goals import goals_of
@@ -97,28 +98,31 @@ def build(
     the result; a selector or stage that does not exist is a ModelbuildError."""
     selection = select(project.manifest, names)
     wanted = goals_of(project, selection, until)
-    result = project.builder.build(
-        project.plan.actions,
-        wanted,
-        jobs=jobs or os.cpu_count() or 1,
-        keep_going=keep_going,
-        dry_run=dry_run,
-        retry=retry,
-        observer=observer,
-    )
     packages = [project.plan.packages[name] for name in selection.packages]
-    reached = [package for package in packages if package.action("gate") in result.states and not dry_run]
-    published = tuple(_publish(project, result, package) for package in reached)
+    # One lock for both: no other build or `clean` comes between the packages and their reports.
+    with nullcontext() if dry_run else project.builder.hold(observer):
+        result = project.builder.build(
+            project.plan.actions,
+            wanted,
+            jobs=processors() if jobs is None else jobs,
+            keep_going=keep_going,
+            dry_run=dry_run,
+            retry=retry,
+            observer=observer,
+        )
+        reached = [] if dry_run else [one for one in packages if one.action("gate") in result.states]
+        published = tuple(_publish(project, result, package) for package in reached)
     failures = tuple((action, located(project, action, error)) for action, error in result.failures)
     return BuildReport(published, dict(result.states), failures)
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:
     report = _publish_report(project, result, package)
-    gate = result.states.get(package.action("gate"), "skipped")
+    gate = result.states[package.action("gate")]
     folder = Path(DIST) / package.package
     if gate not in {"run", "cached"}:
-        project.builder.withdraw(folder, Path(STALE) / package.package)
+        if _is_at_fault(project, result, package):
+            project.builder.withdraw(folder, Path(STALE) / package.package)
         verdict = "failed" if gate == "failed" else "not reached"
         return BuiltPackage(package.package, package.target, verdict, (), report, False)
     files = shipped(result, package)
@@ -132,6 +136,12 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
         for name, digest in sorted(files.items())
     )
     return BuiltPackage(package.package, package.target, "passed", listed, report, changed)
+
+
+def _is_at_fault(project: Project, result: BuildResult, package: PackageRequest) -> bool:
+    """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
+    needed = plan(project.plan.actions, [package.action("gate")]).order
+    return any(result.states[name] == "failed" for name in needed)
 
 
 def shipped(result: BuildResult, package: PackageRequest) -> dict[str, str]:
@@ -159,12 +169,9 @@ def _publish_report(project: Project, result: BuildResult, package: PackageReque
     return f"{folder.as_posix()}/report.html"
 
 
-def clean(root: Path) -> None:
-    """Removes the build state, `dist/` and `reports/`; what a running build needs is waited for."""
-    Builder(root, root / STATE).clean()
-    for name in (STATE, DIST, REPORTS):
-        folder = root / name
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.is_dir():
-            shutil.rmtree(folder)
+def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:
+    """Removes the build state, and what builds put into `dist/` and `reports/`. Waits for a running build.
+
+    Returns the folders removed, relative to the root. Other files in `dist/` and `reports/` stay."""
+    removed = Builder(root, root / STATE).clean(observer)
+    return tuple(folder.relative_to(root.absolute()).as_posix() for folder in removed)

@@ -118,6 +118,24 @@ def start_build(
     )
 
 
+CLEAN = """
+import sys
+from build_harness import Project
+from pathlib import Path
+Project(Path(sys.argv[1])).builder.clean(lambda event: print(event.kind, flush=True))
+"""
+
+
+def start_cleaning(project: Project) -> subprocess.Popen[str]:
+    """`clean` in its own process; it prints `waiting` where it must."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CLEAN, str(project.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SEARCH_PATH},
+    )
+
+
 def wait_for_end(pidfd: int) -> bool:
     """Whether the process behind the descriptor ends."""
     poll = select.poll()

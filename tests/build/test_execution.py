@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from build_harness import PATIENCE_MS, Project, action, start_build, state_of, wait_for_end
+from build_harness import PATIENCE_MS, Project, action, start_build, start_cleaning, state_of, wait_for_end
 
 
 @pytest.fixture
@@ -141,3 +141,20 @@ def test_what_an_action_left_is_gone_as_soon_as_it_ended(project: Project) -> No
         observer=lambda event: left.append(list((project.state / "work").glob("*/*/out"))),
     )
     assert left[-1] == [] and left[1] == []
+
+
+def test_cleaning_waits_for_a_build_and_keeps_the_lock_that_others_wait_for(
+    project: Project, fifos: dict[str, str]
+) -> None:
+    project.write("a.txt", "one")
+    one = start_build(project, SPECIFICATION, **fifos)
+    Path(fifos["TEST_STARTED"]).read_text()
+    cleaning = start_cleaning(project)
+    assert cleaning.stdout is not None and cleaning.stdout.readline() == "waiting\n"
+    assert len(project.records()) == 1, "it does nothing before its turn"
+    Path(fifos["TEST_RELEASE"]).write_text("go")
+    one.communicate(timeout=PATIENCE_MS / 1000)
+    lock = (project.state / "lock").stat().st_ino
+    assert cleaning.communicate(timeout=PATIENCE_MS / 1000)[0] == ""
+    assert [path.name for path in project.state.iterdir()] == ["lock"]
+    assert (project.state / "lock").stat().st_ino == lock

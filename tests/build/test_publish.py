@@ -99,3 +99,61 @@ def test_a_withdrawn_product_replaces_the_older_stale_one(project: Project) -> N
         assert not (project.root / dist).exists()
         assert content(project.root / stale)["model.nef"] == f"{text}()"
     assert [path.name for path in (project.root / "dist" / ".stale").iterdir()] == ["doorbell"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_cleaning_removes_what_was_published_and_nothing_else(project: Project) -> None:
+    files = built(project, "one")
+    for name in ("dist/doorbell", "dist/mine/nested", "reports/doorbell"):
+        project.builder.publish(files, Path(name))
+    project.builder.withdraw(Path("dist/doorbell"), Path("dist/.stale/doorbell"))
+    project.builder.publish(files, Path("dist/doorbell"))
+    project.write("dist/notes.txt", "mine")
+    project.write("dist/mine/keep.txt", "mine")
+    project.write("dist/.doorbell.new/half", "left by a build that was killed")
+    removed = project.builder.clean()
+    assert [path.relative_to(project.root).as_posix() for path in removed] == [
+        "dist/.stale/doorbell",
+        "dist/doorbell",
+        "dist/mine/nested",
+        "reports/doorbell",
+    ]
+    assert names(project.root) == [
+        ".modelbuild",
+        ".modelbuild/lock",
+        "dist",
+        "dist/mine",
+        "dist/mine/keep.txt",
+        "dist/notes.txt",
+    ]
+
+
+def test_cleaning_knows_a_product_that_was_right_already(project: Project) -> None:
+    """The state was lost, the product not: publishing it again is enough to remember it."""
+    project.builder.publish(built(project, "one"), Path("dist/doorbell"))
+    (project.state / "published.json").unlink()
+    assert project.builder.publish(built(project, "one"), Path("dist/doorbell")) is False
+    project.builder.clean()
+    assert not (project.root / "dist").exists()
+
+
+def test_cleaning_follows_no_link_and_leaves_the_project(project: Project, tmp_path: Path) -> None:
+    files = built(project, "one")
+    outside = tmp_path / "outside"
+    project.builder.publish(files, outside)
+    project.builder.publish(files, Path("dist/doorbell"))
+    (project.root / "dist/doorbell").rename(tmp_path / "moved")
+    (project.root / "dist/doorbell").symlink_to(tmp_path / "moved")
+    assert project.builder.clean() == ()
+    assert content(outside) and content(tmp_path / "moved")
+
+
+def test_a_damaged_memory_of_what_was_published_removes_nothing(project: Project) -> None:
+    project.builder.publish(built(project, "one"), Path("dist/doorbell"))
+    memory = project.state / "published.json"
+    memory.write_bytes(memory.read_bytes().replace(b"doorbell", b"../../xx"))
+    assert project.builder.clean() == ()
+    assert (project.root / "dist/doorbell/model.nef").exists()

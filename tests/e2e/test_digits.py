@@ -161,8 +161,10 @@ def test_selectors_until_dry_run_and_set(digits: Path) -> None:
 
 def test_clean_keeps_the_sources(built: Path) -> None:
     before = files_below(built / "data")
+    (built / "reports/notes.txt").write_text("by hand", encoding="utf-8")
     assert modelbuild(built, "clean").code == 0
-    assert not (built / ".modelbuild").exists() and not (built / "dist").exists()
+    assert list(files_below(built / ".modelbuild")) == ["lock"] and not (built / "dist").exists()
+    assert list(files_below(built / "reports")) == ["notes.txt"]
     assert files_below(built / "data") == before
     elsewhere = built / "data"
     assert modelbuild(elsewhere, "clean").code == 2

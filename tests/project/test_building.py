@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modelbuild.project.building import build
+from modelbuild.build.build import Builder
+from modelbuild.build.result import BuildResult
+from modelbuild.project import building
+from modelbuild.project.building import build, clean
 from modelbuild.project.project import Project, open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
@@ -122,3 +127,76 @@ def test_a_failing_build_leaves_the_same_bytes_in_any_folder(tmp_path: Path, bro
         )
     assert left[0] == left[1] and len(left[0]) >= 3
     assert not any(str(tmp_path).encode() in data for data in left[0])
+
+
+def test_no_other_build_comes_between_packages_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can take the lock when publishing begins, nor between two folders that are published."""
+    project = pair(tmp_path)
+    taken = []
+    original = Builder.publish
+
+    def publish(builder: Builder, *arguments: Any) -> bool:
+        with (tmp_path / ".modelbuild/lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                taken.append(arguments[1].as_posix())
+        return original(builder, *arguments)
+
+    monkeypatch.setattr(Builder, "publish", publish)
+    assert build(project, jobs=1).ok
+    assert taken == ["reports/pa", "dist/pa", "reports/pb", "dist/pb"]
+
+
+def test_a_dry_run_takes_no_lock(tmp_path: Path) -> None:
+    build(pair(tmp_path), jobs=1, dry_run=True)
+    assert not (tmp_path / ".modelbuild").exists()
+
+
+@pytest.mark.parametrize("fault", ["gate", "import_source"])
+def test_only_the_package_whose_own_fault_it_is_loses_its_product(tmp_path: Path, fault: str) -> None:
+    """Without -k the failure of pa stops the build before the gate of pb; what pb had built stays."""
+    assert build(pair(tmp_path), jobs=1).ok
+    write_model(tmp_path / "b.onnx", 5)  # so that pb has work, too
+    project = open_project(tmp_path)
+    if fault == "gate":
+        project = fail_gate(tmp_path, "a")
+    else:
+        fail_import(tmp_path, "a")
+    before = [path.read_bytes() for path in sorted((tmp_path / "dist/pb").iterdir())]
+    packages = {package.name: package for package in build(project, jobs=1).packages}
+    assert packages["pa"].gate == ("failed" if fault == "gate" else "not reached")
+    assert not (tmp_path / "dist/pa").exists() and any((tmp_path / "dist/.stale/pa").iterdir())
+    assert packages["pb"].gate == "not reached" and packages["pb"].files == ()
+    assert [path.read_bytes() for path in sorted((tmp_path / "dist/pb").iterdir())] == before
+
+
+def test_cleaning_keeps_what_no_build_made(tmp_path: Path) -> None:
+    project = pair(tmp_path)
+    assert build(project, jobs=1).ok
+    build(fail_gate(tmp_path, "a"), jobs=1)
+    for path in ("dist/notes.txt", "reports/hand-made/index.html"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("mine")
+    assert clean(tmp_path) == ("dist/.stale/pa", "dist/pb", "reports/pa", "reports/pb")
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    sources = {"a.onnx", "b.onnx", "data/0.npy", "data/1.npy", "models.yaml"}
+    assert left == sources | {".modelbuild/lock", "dist/notes.txt", "reports/hand-made/index.html"}
+    assert clean(tmp_path) == ()
+
+
+def test_as_many_jobs_as_processors_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = pair(tmp_path)
+    asked = []
+
+    def note(builder: Builder, *arguments: Any, jobs: int, **options: Any) -> BuildResult:
+        asked.append(jobs)
+        return BuildResult({}, {}, ())
+
+    monkeypatch.setattr(Builder, "build", note)
+    monkeypatch.setattr(building, "processors", lambda: 3)
+    build(project)
+    build(project, jobs=1)
+    assert asked == [3, 1]
