@@ -153,6 +153,7 @@ def _always(request: ModelRequest) -> bool:
 # Stages that a model may do without -> whether it does them
 WANTED: dict[str, Callable[[ModelRequest], bool]] = {
     "observe": lambda request: request.record is None and request.calibration is not None,
+    "check_samples": lambda request: request.calibration is not None or request.evaluation is not None,
     "verify_fixed": lambda request: request.evaluation is not None,
 }
 

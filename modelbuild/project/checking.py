@@ -41,15 +41,17 @@ class CheckReport:
 
 
 def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:
-    """Bring the selected models' `check` stages up to date and collect what they found."""
+    """Place the selected models' nodes, read their samples, and collect what was found."""
     selection = select(project.manifest, names)
     pairs = dict.fromkeys(selection.pairs)
     for name in selection.packages:
         package = project.plan.packages[name]
         pairs.update(dict.fromkeys((p.request.model, package.target) for p in package.models))
-    goals = {pair: request_of(project, pair).action("check") for pair in pairs}
+    requests = {pair: request_of(project, pair) for pair in pairs}
+    goals = {pair: request.action("check") for pair, request in requests.items()}
+    samples = [request.action("check_samples") for request in requests.values()]
     planned = project.plan.names()
-    wanted = [goal for goal in goals.values() if goal in planned]
+    wanted = [goal for goal in dict.fromkeys((*goals.values(), *samples)) if goal in planned]
     result = project.builder.build(
         project.plan.actions, wanted, jobs=os.cpu_count() or 1, keep_going=True, observer=observer
     )

@@ -40,7 +40,7 @@ def verify(
         what = "the fixed and the float model do not have the same inputs and outputs"
         raise ModelbuildError(what, exit_code=EXIT_FAILED)
     if labels is not None:
-        _check_labels(labels, fixed.outputs[0], graph)
+        check_labels(labels, fixed.outputs[0], graph)
     differences = {name: Difference() for name in (*fixed.outputs, *_layers(fixed, graph))}
     accuracies = TopK(), TopK()
     count = 0
@@ -69,7 +69,8 @@ def verify(
     }
 
 
-def _check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:
+def check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:
+    """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores."""
     classes = math.prod(graph.shapes[output])
     for number, label in enumerate(labels, 1):
         if not 0 <= label < classes:

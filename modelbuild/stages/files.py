@@ -93,6 +93,7 @@ def _file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path
         return shared
     raise ModelbuildError(
         f"the input `{name}` has no samples",
+        where=f"inputs.{name}",
         why=f"the model has {ports} inputs, and the sample set names no files for this one",
         advice=f"write the set as `inputs: {{{name}: {{files: …}}, …}}`, "
         "or use .npz files with the inputs' names as keys",

@@ -10,6 +10,7 @@ REFUSED_SOURCES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms, and
 STAGES = (
     "import_source",
     "normalise",
+    "check_samples",
     "lower",
     "check",
     "evaluate",

@@ -1,0 +1,67 @@
+"""Stage `check_samples`: read every sample as the model will get it, and hold labels against its classes.
+
+Asked for by `modelbuild check` only: a build meets the same errors where it reads the samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.stages.request import ModelRequest, Samples, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy", "onnx", "pillow")
+USES = ("calibration", "evaluation")
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The normalised model, for its inputs and outputs, and the files of both sample sets."""
+    files = {
+        f"{use}/{role}": source
+        for use, samples in _used(request).items()
+        for role, source in samples.roles().items()
+    }
+    return {"model": request.output("normalise", "model.onnx"), **files}
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """Preprocessing, and of each set the number of samples and their labels."""
+    return {
+        "preprocess": request.preprocess,
+        "sets": {
+            use: {
+                "samples": len(samples.files),
+                "labels": None if samples.labels is None else list(samples.labels),
+            }
+            for use, samples in _used(request).items()
+        },
+    }
+
+
+def _used(request: ModelRequest) -> dict[str, Samples]:
+    """The sets that differ: an evaluation on the calibration samples is no second one."""
+    found = {use: getattr(request, use) for use in USES if getattr(request, use) is not None}
+    if "evaluation" in found and found["evaluation"].optimistic:
+        del found["evaluation"]
+    return found
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `samples.json`: how many samples of each set were read."""
+    from modelbuild.graph import onnx_io
+    from modelbuild.quantize.verify import check_labels
+    from modelbuild.stages.files import read_samples, write_json
+
+    graph = onnx_io.read(inputs["model"])
+    counts = {}
+    for use, given in parameters["sets"].items():
+        own = {
+            role.removeprefix(f"{use}/"): path for role, path in inputs.items() if role.startswith(f"{use}/")
+        }
+        samples = read_samples(own, given["samples"], graph, parameters["preprocess"])
+        counts[use] = sum(1 for _ in samples)
+        if given["labels"] is not None:
+            check_labels(given["labels"], graph.outputs[0], graph)
+    write_json(out / "samples.json", counts)
