@@ -12,7 +12,7 @@ from modelbuild.build.action import FileInput
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
-LIBRARIES = ("numpy", "onnx")
+LIBRARIES = ("numpy", "onnx", "onnxruntime")
 DISCOVER = "modelbuild.stages.import_source:discover"
 
 
