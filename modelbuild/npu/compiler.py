@@ -194,7 +194,6 @@ def _assemble(
         host_checksum=zlib.crc32(host_section),
     )
     command = encode(program)
-    sections = sum(align(len(section)) for section in (command, weights, host_section))
     memory = MemoryPlan(
         input=maps.input,
         output=maps.output,
@@ -202,22 +201,27 @@ def _assemble(
         command=len(command),
         weights=len(weights),
         host=len(host_section),
-        dram_peak=maps.size + sections,
+        dram_peak=maps.size + sum(align(len(section)) for section in (command, weights, host_section)),
         sram_peak=npu.sram_peak,
         placements=maps.placements,
     )
-    available = min(int(recipe.hardware.dram_bytes.value), MAX_DRAM)
-    if memory.dram_peak > available:
-        raise ModelbuildError(
-            f"{model.name} needs {memory.dram_peak} bytes of DRAM, but {recipe.chip} has {available}",
-            why=f"feature maps {maps.size}, weights {len(weights)}, command {len(command)}",
-            advice="make the input smaller, or build for another chip",
-        )
+    _check_memory(model, recipe, memory)
     layers = tuple(
         _layer_plan(model, maps, operator, cost)
         for operator, cost in zip(model.operators, costs, strict=True)
     )
     return CompiledModel(command, weights, host_section, layers, memory)
+
+
+def _check_memory(model: FixedModel, recipe: Recipe, memory: MemoryPlan) -> None:
+    available = min(int(recipe.hardware.dram_bytes.value), MAX_DRAM)
+    if memory.dram_peak > available:
+        maps = memory.input + memory.output + memory.working
+        raise ModelbuildError(
+            f"{model.name} needs {memory.dram_peak} bytes of DRAM, but {recipe.chip} has {available}",
+            why=f"feature maps {maps}, weights {memory.weights}, command {memory.command}",
+            advice="make the input smaller, or build for another chip",
+        )
 
 
 def _interface(model: FixedModel, maps: FeatureMaps) -> ProgramInterface:

@@ -62,25 +62,17 @@ def evaluate(
     options = options or Options()
     speeds = _speeds(recipe.hardware, options)
     listed = layers(graph, units)
-    sizes = {name: prod(graph.shapes[name]) for layer in listed for name in (*layer.reads, *layer.writes)}
-    sizes.update((name, prod(graph.shapes[name])) for name in graph.inputs)
+    sizes = _sizes(graph, listed)
     lives = lifetimes(listed, graph.inputs, graph.outputs)
-    capacity = recipe.hardware.sram_bytes.value
-    kept = resident(listed, lives, sizes, (*graph.inputs, *graph.outputs), capacity)
+    borders = (*graph.inputs, *graph.outputs)
+    kept = resident(listed, lives, sizes, borders, recipe.hardware.sram_bytes.value)
     npu_rows = [_npu_row(layer, sizes, kept, speeds) for layer in listed if layer.unit == "npu"]
     cpu_rows = _cpu_rows(graph, units, recipe, listed)
-    time_ms = sum(row["time_ms"] for row in npu_rows)
-    cpu_time_ms = sum(row["time_ms"] for row in cpu_rows)
-    total_ms = time_ms + cpu_time_ms
     sureness, because = _confidence(recipe.hardware, listed, options)
     return {
         "model": graph.name,
         "chip": recipe.chip,
-        "fps": _MS / total_ms if total_ms else None,
-        "npu_fps": _MS / time_ms if time_ms else None,
-        "time_ms": time_ms,
-        "cpu_time_ms": cpu_time_ms,
-        "total_ms": total_ms,
+        **_times(npu_rows, cpu_rows),
         "confidence": sureness,
         "confidence_because": because,
         "cycles": sum(row["cycles"] for row in npu_rows),
@@ -89,14 +81,39 @@ def evaluate(
         "cpu_nodes": cpu_rows,
         "unsupported": [{"name": layer.name, "op": layer.op} for layer in listed if layer.unit == "none"],
         "memory": {
-            "input": sum(sizes[name] for name in graph.inputs),
-            "output": sum(prod(graph.shapes[name]) for name in graph.outputs),
-            "weights": sum(layer.weights for layer in listed),
             "feature_maps_peak": peak(lives, sizes, len(listed)),
-            "dram": int(recipe.hardware.dram_bytes.value),
-            "sram": int(capacity),
+            **_memory(graph, recipe.hardware, listed),
         },
         "layers": npu_rows,
+    }
+
+
+def _times(npu_rows: list[dict[str, Any]], cpu_rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    time_ms, cpu_time_ms = (sum(row["time_ms"] for row in rows) for rows in (npu_rows, cpu_rows))
+    total_ms = time_ms + cpu_time_ms
+    return {
+        "fps": _MS / total_ms if total_ms else None,
+        "npu_fps": _MS / time_ms if time_ms else None,
+        "time_ms": time_ms,
+        "cpu_time_ms": cpu_time_ms,
+        "total_ms": total_ms,
+    }
+
+
+def _sizes(graph: Graph, listed: tuple[Layer, ...]) -> dict[str, int]:
+    """The bytes of each feature map at 8 bits."""
+    names = [name for layer in listed for name in (*layer.reads, *layer.writes)]
+    return {name: prod(graph.shapes[name]) for name in (*names, *graph.inputs)}
+
+
+def _memory(graph: Graph, hardware: Hardware, listed: tuple[Layer, ...]) -> dict[str, int]:
+    """What the model's borders and weights take, and what there is; bytes."""
+    return {
+        "input": sum(prod(graph.shapes[name]) for name in graph.inputs),
+        "output": sum(prod(graph.shapes[name]) for name in graph.outputs),
+        "weights": sum(layer.weights for layer in listed),
+        "dram": int(hardware.dram_bytes.value),
+        "sram": int(hardware.sram_bytes.value),
     }
 
 

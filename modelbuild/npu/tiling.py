@@ -202,16 +202,11 @@ def _evaluate(
     double: bool,
     rates: Rates,
 ) -> tuple[ConvolutionTiling, tuple[int, int, int]]:
-    kernel = shape.group_inputs * shape.kernel_height * shape.kernel_width
     per_group = -(-shape.group_outputs // outputs)
     group_tiles = -(-shape.groups // groups)
     channel_tiles = group_tiles * per_group
     row_tiles = shape.batch * -(-shape.output_height // rows)
-    input_size = align(
-        groups * shape.group_inputs * shape.input_rows(rows) * shape.input_width * shape.input_bytes
-    )
-    weight_size = align(groups * outputs * (kernel * shape.weight_bytes + RECORD_BYTES))
-    output_size = align(groups * outputs * rows * shape.output_width * shape.output_bytes)
+    input_size, weight_size, output_size = _tile_sizes(shape, rows, groups, outputs)
     input_loads = row_tiles * group_tiles * (per_group if channels_outer and row_tiles > 1 else 1)
     weight_loads = channel_tiles * (1 if channels_outer or channel_tiles == 1 else row_tiles)
     tiles = row_tiles * channel_tiles
@@ -227,13 +222,32 @@ def _evaluate(
         weight_size,
         output_size,
     )
-    read, write, weight = input_loads * input_size, tiles * output_size, weight_loads * weight_size
+    moved = input_loads * input_size, tiles * output_size, weight_loads * weight_size
     times = (
         -(-shape.macs * RATE_CYCLES // shape.rate(rates, groups, outputs)),
+        *_transfer_cycles(moved, rates),
+    )
+    longest, total = max(times), sum(times)
+    time = longest + math.ceil((total - longest) / tiles) if double else total
+    return tiling, (time + STEP_CYCLES * tiles, sum(moved), tiles)
+
+
+def _tile_sizes(shape: ConvolutionShape, rows: int, groups: int, outputs: int) -> tuple[int, int, int]:
+    """Bytes in SRAM of a tile's input, weights and output."""
+    kernel = shape.group_inputs * shape.kernel_height * shape.kernel_width
+    lines = groups * shape.group_inputs * shape.input_rows(rows)
+    return (
+        align(lines * shape.input_width * shape.input_bytes),
+        align(groups * outputs * (kernel * shape.weight_bytes + RECORD_BYTES)),
+        align(groups * outputs * rows * shape.output_width * shape.output_bytes),
+    )
+
+
+def _transfer_cycles(moved: tuple[int, int, int], rates: Rates) -> tuple[int, int, int]:
+    """The cycles of reading, writing and loading weights, for so many bytes of each."""
+    read, write, weight = moved
+    return (
         -(-read * RATE_CYCLES // rates.read_bytes),
         -(-write * RATE_CYCLES // rates.write_bytes),
         -(-weight * RATE_CYCLES // rates.weight_bytes),
     )
-    longest, total = max(times), sum(times)
-    time = longest + math.ceil((total - longest) / tiles) if double else total
-    return tiling, (time + STEP_CYCLES * tiles, read + write + weight, tiles)

@@ -17,7 +17,8 @@ from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.measure import Difference, TopK
 
-Sample = Mapping[str, NDArray[Any]]
+Array = NDArray[Any]
+Sample = Mapping[str, Array]
 
 
 def verify(
@@ -36,9 +37,7 @@ def verify(
     model makes NaN or infinity.
     """
     float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
-    if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
-        what = "the fixed and the float model do not have the same inputs and outputs"
-        raise ModelbuildError(what, exit_code=EXIT_FAILED)
+    _check_forms(fixed, graph)
     if labels is not None:
         check_labels(labels, fixed.outputs[0], graph)
     differences = {name: Difference() for name in (*fixed.outputs, *_layers(fixed, graph))}
@@ -52,11 +51,8 @@ def verify(
             require_finite(name, expected[name], f"evaluation sample {count}")
             difference.add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
         if labels is not None:
-            if count > len(labels):
-                raise ModelbuildError(f"there are {len(labels)} labels for more samples")
             first = fixed.outputs[0]
-            accuracies[0].add(expected[first], labels[count - 1])
-            accuracies[1].add(found[first], labels[count - 1])
+            _count(accuracies, (expected[first], found[first]), labels, count)
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {
@@ -67,6 +63,22 @@ def verify(
         "layers": _layer_lines(fixed, differences),
         "accuracy": None if labels is None else _accuracy(*accuracies),
     }
+
+
+def _check_forms(fixed: FixedModel, graph: Graph) -> None:
+    if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
+        what = "the fixed and the float model do not have the same inputs and outputs"
+        raise ModelbuildError(what, exit_code=EXIT_FAILED)
+
+
+def _count(
+    accuracies: tuple[TopK, TopK], scores: tuple[Array, Array], labels: Sequence[int], at: int
+) -> None:
+    """Counts the float and the fixed scores of sample `at`, from 1."""
+    if at > len(labels):
+        raise ModelbuildError(f"there are {len(labels)} labels for more samples")
+    for accuracy, found in zip(accuracies, scores, strict=True):
+        accuracy.add(found, labels[at - 1])
 
 
 def check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:

@@ -12,20 +12,6 @@ from modelbuild.formats import elf, mpk
 def describe(path: Path) -> dict[str, Any]:
     """Members, plugins, sections and checks. Errors: ModelbuildError for what the reader refuses."""
     found = mpk.read(path.read_bytes())
-    model: dict[str, Any] = {
-        "id": None,
-        "name": found.name,
-        "version": None,
-        "inputs": [_tensor(tensor) for tensor in found.inputs],
-        "outputs": [_tensor(tensor) for tensor in found.outputs],
-        "cycles": found.cycles,
-        "command_bytes": len(found.command),
-        "weight_bytes": len(found.weight),
-        "host_bytes": len(found.host),
-        "layers": [{"name": span.name, "cycles": span.cycles} for span in found.layers],
-    }
-    if not found.silicon:
-        model["program"] = program(found.command)
     return {
         "version": found.toolchain_version,
         "silicon": found.silicon,
@@ -48,8 +34,26 @@ def describe(path: Path) -> dict[str, Any]:
             {"name": item.name, "size": item.size, "stored": item.kind != elf.NOBITS}
             for item in found.sections
         ],
-        "models": [model],
+        "models": [_model(found)],
     }
+
+
+def _model(found: mpk.Mpk) -> dict[str, Any]:
+    model: dict[str, Any] = {
+        "id": None,
+        "name": found.name,
+        "version": None,
+        "inputs": [_tensor(tensor) for tensor in found.inputs],
+        "outputs": [_tensor(tensor) for tensor in found.outputs],
+        "cycles": found.cycles,
+        "command_bytes": len(found.command),
+        "weight_bytes": len(found.weight),
+        "host_bytes": len(found.host),
+        "layers": [{"name": span.name, "cycles": span.cycles} for span in found.layers],
+    }
+    if not found.silicon:
+        model["program"] = program(found.command)
+    return model
 
 
 def _tensor(tensor: mpk.MpkTensor) -> dict[str, Any]:

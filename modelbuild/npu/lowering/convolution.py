@@ -62,12 +62,9 @@ def lower_convolution(operation: Operation, emitter: Emitter) -> None:
     operation.check(min(pads) >= 0, "pads must not be negative")
     for axis, kernel in enumerate((kernel_height, kernel_width)):
         dilations[axis] = 1 if kernel == 1 else dilations[axis]
-        wanted = (
-            source.tensor.shape[2 + axis] + pads[axis] + pads[2 + axis] - dilations[axis] * (kernel - 1) - 1
-        )
-        operation.check(
-            target.tensor.shape[2 + axis] == wanted // strides[axis] + 1, "the output's shape is wrong"
-        )
+        padded = (height, width)[axis] + pads[axis] + pads[2 + axis]
+        wanted = (padded - dilations[axis] * (kernel - 1) - 1) // strides[axis] + 1
+        operation.check(target.tensor.shape[2 + axis] == wanted, "the output's shape is wrong")
     operation.check(target.tensor.shape[0] == batch, "the output's batch is not the input's")
     weight_type = _weight_type(operation, weight)
     shape = ConvolutionShape(
@@ -121,12 +118,26 @@ def _emit(
     weight_type: ElementType,
     window: tuple[int, int, int, int],
 ) -> None:
-    stride_width, dilation_width, pad_top, pad_left = window
-    source, target = operation.inputs[0], operation.output
-    setup = ConvolutionSetup(
-        input_type=source.type,
+    """`window`: stride and dilation along the width, padding above and to the left."""
+    setup = _setup(operation, shape, weight_type, window)
+    narrow = np.ascontiguousarray(weight, dtype="<i2" if weight_type.size == 2 else "i1")
+    filters = narrow.reshape(shape.groups * shape.group_outputs, -1).view(np.uint8)
+    records = _records(operation, shape)
+    layer = _Layer(shape, setup, window[2], operation.inputs[0], operation.output, filters, records)
+    _emit_tiles(layer, emitter, plan_convolution(shape, emitter.capacity, emitter.rates))
+
+
+def _setup(
+    operation: Operation,
+    shape: ConvolutionShape,
+    weight_type: ElementType,
+    window: tuple[int, int, int, int],
+) -> ConvolutionSetup:
+    stride_width, dilation_width, _, pad_left = window
+    return ConvolutionSetup(
+        input_type=operation.inputs[0].type,
         weight_type=weight_type,
-        output_type=target.type,
+        output_type=operation.output.type,
         kernel_height=shape.kernel_height,
         kernel_width=shape.kernel_width,
         stride_height=1 if shape.output_height == 1 else shape.stride_height,
@@ -142,31 +153,25 @@ def _emit(
         low=operation.integer("low"),
         high=operation.integer("high"),
     )
+
+
+def _records(
+    operation: Operation, shape: ConvolutionShape
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Bias, multiplier and shift of each output channel; accumulators of 16-bit operands have 48 bits."""
     outputs = shape.groups * shape.group_outputs
     wide = max(shape.input_bytes, shape.weight_bytes) == 2
     bias_bytes, multiplier_bytes = (6, 2) if wide else (4, 4)
-    records = packed(
-        operation,
-        {
-            "bias": (
-                operation.constant("bias", (outputs,)),
-                bias_bytes,
-                -(1 << (8 * bias_bytes - 1)),
-                (1 << (8 * bias_bytes - 1)) - 1,
-            ),
-            "multiplier": (
-                operation.constant("multiplier", (outputs,)),
-                multiplier_bytes,
-                1 - (1 << (8 * multiplier_bytes - 1)),
-                (1 << (8 * multiplier_bytes - 1)) - 1,
-            ),
-            "shift": (operation.constant("shift", (outputs,)), 1, *SHIFT),
-        },
+    bias_limit, multiplier_limit = 1 << (8 * bias_bytes - 1), 1 << (8 * multiplier_bytes - 1)
+    bias, multiplier, shift = (
+        operation.constant(role, (outputs,)) for role in ("bias", "multiplier", "shift")
     )
-    narrow = np.ascontiguousarray(weight, dtype="<i2" if weight_type.size == 2 else "i1")
-    filters = narrow.reshape(outputs, -1).view(np.uint8)
-    layer = _Layer(shape, setup, pad_top, source, target, filters, records)
-    _emit_tiles(layer, emitter, plan_convolution(shape, emitter.capacity, emitter.rates))
+    columns = {
+        "bias": (bias, bias_bytes, -bias_limit, bias_limit - 1),
+        "multiplier": (multiplier, multiplier_bytes, 1 - multiplier_limit, multiplier_limit - 1),
+        "shift": (shift, 1, *SHIFT),
+    }
+    return packed(operation, columns)
 
 
 def _emit_tiles(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> None:
@@ -186,10 +191,7 @@ def _emit_tiles(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> N
     )
     for (image, row), part in order:
         rows = min(tiling.rows, shape.output_height - row)
-        first = row * shape.stride_height - layer.pad_top
-        span = window_span(rows, shape.stride_height, shape.dilation_height, shape.kernel_height)
-        low = min(max(0, first), shape.input_height)
-        high = max(low, min(shape.input_height, first + span))
+        low, high, pad_top = _input_rows(layer, row, rows)
         source, stale = inputs.fetch((image, row, part.group, part.groups))
         if stale and high > low:
             _load_rows(layer, emitter, source, image, part, low, high)
@@ -205,13 +207,24 @@ def _emit_tiles(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> N
             group_outputs=part.group_outputs,
             input_rows=high - low,
             output_rows=rows,
-            pad_top=min(low - first, span),
+            pad_top=pad_top,
         )
         kernel = shape.group_inputs * shape.kernel_height * shape.kernel_width
         work = part.groups * part.group_outputs * rows * shape.output_width * kernel
         reads = (source, filters) if high > low else (filters,)
         emitter.compute(tile, reads, result, work, shape.rate(emitter.rates, part.groups, part.group_outputs))
         _store_rows(layer, emitter, result, image, part, row, rows)
+
+
+def _input_rows(layer: _Layer, row: int, rows: int) -> tuple[int, int, int]:
+    """(first, end) of the input rows that `rows` output rows from `row` need, and the rows of padding above
+    the first."""
+    shape = layer.shape
+    first = row * shape.stride_height - layer.pad_top
+    span = window_span(rows, shape.stride_height, shape.dilation_height, shape.kernel_height)
+    low = min(max(0, first), shape.input_height)
+    high = max(low, min(shape.input_height, first + span))
+    return low, high, min(low - first, span)
 
 
 def _pack_channels(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> Iterator[_Channels]:

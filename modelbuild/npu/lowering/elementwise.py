@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -51,22 +52,8 @@ def scaling(operation: Operation) -> bytes:
 def _lower_binary(operation: Operation, emitter: Emitter, function: int, parameters: bytes) -> None:
     source, other = operation.inputs
     axes = _merged_axes(operation)
-    outer, inner = axes[:-3], axes[-3:]
-    mask = sum(axis.input_fixed << bit | axis.other_fixed << (bit + 3) for bit, axis in enumerate(inner))
-    emitter.setup(
-        BinarySetup(
-            function=function,
-            input_type=source.type,
-            other_type=other.type,
-            output_type=operation.output.type,
-            broadcast=mask,
-            input_zero=operation.integer("input_zero"),
-            other_zero=operation.integer("other_zero"),
-            output_zero=operation.integer("output_zero"),
-            low=operation.integer("low"),
-            high=operation.integer("high"),
-        )
-    )
+    outer = axes[:-3]
+    emitter.setup(_binary_setup(operation, function, axes[-3:]))
     operands = (
         _Operand(source, tuple(axis.input_fixed for axis in axes)),
         _Operand(other, tuple(axis.other_fixed for axis in axes)),
@@ -96,6 +83,23 @@ def _lower_binary(operation: Operation, emitter: Emitter, function: int, paramet
         emitter.compute(tile, (first, second, constants), result, math.prod(box))
         offset, element, shape = operands[2].rectangle(extents, starts, box)
         emitter.store(result, operands[2].place, offset, element, shape)
+
+
+def _binary_setup(operation: Operation, function: int, inner: Sequence[_Axis]) -> BinarySetup:
+    source, other = operation.inputs
+    mask = sum(axis.input_fixed << bit | axis.other_fixed << (bit + 3) for bit, axis in enumerate(inner))
+    return BinarySetup(
+        function=function,
+        input_type=source.type,
+        other_type=other.type,
+        output_type=operation.output.type,
+        broadcast=mask,
+        input_zero=operation.integer("input_zero"),
+        other_zero=operation.integer("other_zero"),
+        output_zero=operation.integer("output_zero"),
+        low=operation.integer("low"),
+        high=operation.integer("high"),
+    )
 
 
 @dataclass(frozen=True)

@@ -153,29 +153,7 @@ def lower_average_pool(operation: Operation, emitter: Emitter) -> None:
     width = planes.target.tensor.shape[3]
     entries = _divisors(operation)
     padded_height = window.pads[0] + planes.source.tensor.shape[2] + window.pads[2]
-    padded_width = window.pads[1] + planes.source.tensor.shape[3] + window.pads[3]
-    emitter.setup(
-        AveragePoolSetup(
-            input_type=planes.source.type,
-            output_type=planes.target.type,
-            include_padding=int(bool(include)),
-            kernel_height=window.kernel[0],
-            kernel_width=window.kernel[1],
-            stride_height=1 if planes.target.tensor.shape[2] == 1 else window.strides[0],
-            stride_width=1 if width == 1 else window.strides[1],
-            pad_left=window.pads[1],
-            input_width=planes.source.tensor.shape[3],
-            output_width=width,
-            counted_width=min(window.span(1, width), padded_width)
-            if include
-            else planes.source.tensor.shape[3],
-            entries=len(entries),
-            input_zero=operation.integer("input_zero"),
-            output_zero=operation.integer("output_zero"),
-            low=operation.integer("low"),
-            high=operation.integer("high"),
-        )
-    )
+    emitter.setup(_average_setup(operation, planes, window, len(entries)))
     parameters = emitter.buffer(entries.size)
     emitter.load_constants(emitter.add_constants(entries.tobytes()), entries.size, parameters)
     tiles = _emit_windows(emitter, planes, window, align(entries.size))
@@ -186,6 +164,30 @@ def lower_average_pool(operation: Operation, emitter: Emitter) -> None:
             source.start, parameters.start, result.start, count, input_rows, rows, above, counted
         )
         emitter.compute(tile, (source, parameters), result, count * rows * width)
+
+
+def _average_setup(operation: Operation, planes: _Planes, window: _Window, entries: int) -> AveragePoolSetup:
+    include = bool(operation.integer("count_include_pad"))
+    input_width, width = planes.source.tensor.shape[3], planes.target.tensor.shape[3]
+    padded_width = window.pads[1] + input_width + window.pads[3]
+    return AveragePoolSetup(
+        input_type=planes.source.type,
+        output_type=planes.target.type,
+        include_padding=int(include),
+        kernel_height=window.kernel[0],
+        kernel_width=window.kernel[1],
+        stride_height=1 if planes.target.tensor.shape[2] == 1 else window.strides[0],
+        stride_width=1 if width == 1 else window.strides[1],
+        pad_left=window.pads[1],
+        input_width=input_width,
+        output_width=width,
+        counted_width=min(window.span(1, width), padded_width) if include else input_width,
+        entries=entries,
+        input_zero=operation.integer("input_zero"),
+        output_zero=operation.integer("output_zero"),
+        low=operation.integer("low"),
+        high=operation.integer("high"),
+    )
 
 
 def _divisors(operation: Operation) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
@@ -206,16 +208,7 @@ def lower_resize(operation: Operation, emitter: Emitter) -> None:
     row_table = _pairs(operation, rows, "row_weights", planes.source.tensor.shape[2])
     columns = operation.constant("columns", (width, 2))
     column_table = _pairs(operation, columns, "column_weights", planes.source.tensor.shape[3])
-    emitter.setup(
-        ResizeSetup(
-            input_type=planes.source.type,
-            input_width=planes.source.tensor.shape[3],
-            output_width=width,
-            zero=operation.integer("output_zero"),
-            low=operation.integer("low"),
-            high=operation.integer("high"),
-        )
-    )
+    emitter.setup(_resize_setup(operation, planes))
     lows, highs = rows.min(axis=1), rows.max(axis=1) + 1
 
     def sizes(box: Box) -> tuple[int, int, int]:
@@ -240,6 +233,17 @@ def lower_resize(operation: Operation, emitter: Emitter) -> None:
         tile = Resize(source.start, row_part.start, table.start, result.start, count, high - low, low, steps)
         emitter.compute(tile, (source, row_part, table), result, count * steps * width)
         planes.store(emitter, result, first, count, row, steps)
+
+
+def _resize_setup(operation: Operation, planes: _Planes) -> ResizeSetup:
+    return ResizeSetup(
+        input_type=planes.source.type,
+        input_width=planes.source.tensor.shape[3],
+        output_width=planes.target.tensor.shape[3],
+        zero=operation.integer("output_zero"),
+        low=operation.integer("low"),
+        high=operation.integer("high"),
+    )
 
 
 def _pairs(

@@ -15,6 +15,7 @@ from modelbuild.npu.program import Instruction
 from modelbuild.npu.program.setups import MatmulSetup, ReduceMaxSetup, ReduceSumSetup, SoftmaxSetup
 from modelbuild.npu.program.tiles import Matmul, ReduceMax, ReduceSum, Softmax
 from modelbuild.npu.tiling import Box, boxes, plan_strips
+from modelbuild.npu.timeline import Buffer
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,8 @@ def _emit_rows(
     source, target = operation.inputs[0], operation.output
     length = rows.length if kind is Softmax else 1
     extents = tuple(extent for extent, _ in rows.across)
-    operation.check(
-        math.prod(target.tensor.shape) == math.prod(extents) * length, "the output's shape is wrong"
-    )
+    fits = math.prod(target.tensor.shape) == math.prod(extents) * length
+    operation.check(fits, "the output's shape is wrong")
     results_as = rows if kind is Softmax else _Rows(_dense_axes(extents), ())
 
     def sizes(box: Box) -> tuple[int, int]:
@@ -153,20 +153,57 @@ def _dense_axes(extents: Box) -> tuple[tuple[int, int], ...]:
     return tuple(zip(extents, dense_strides(extents, 1), strict=True))
 
 
+@dataclass(frozen=True)
+class _Product:
+    """first [..., height, inner] by second [..., inner, width], for each index of the leading axes."""
+
+    first: Place
+    second: Place
+    target: Place
+    leading: Box
+    height: int
+    inner: int
+    width: int
+
+    def sizes(self, box: Box) -> tuple[int, int, int]:
+        """Bytes in SRAM of a tile of (rows, columns): of both operands and of the result."""
+        rows, columns = box
+        return (
+            align(rows * self.inner * self.first.type.size),
+            align(self.inner * columns * self.second.type.size),
+            align(rows * columns * self.target.type.size),
+        )
+
+    def load_rows(self, emitter: Emitter, matrix: int, row: int, rows: int, to: Buffer) -> None:
+        """Rows of a matrix of the first operand; they lie together."""
+        size = self.first.type.size
+        offset = (matrix * self.height + row) * self.inner * size
+        emitter.load(self.first, offset, size, [(rows * self.inner, size, size)], to)
+
+    def load_columns(self, emitter: Emitter, matrix: int, column: int, columns: int, to: Buffer) -> None:
+        """Columns of a matrix of the second operand."""
+        size = self.second.type.size
+        offset = (matrix * self.inner * self.width + column) * size
+        shape = [(self.inner, self.width * size, columns * size), (columns, size, size)]
+        emitter.load(self.second, offset, size, shape, to)
+
+    def store(self, emitter: Emitter, source: Buffer, matrix: int, start: Box, box: Box) -> None:
+        """A tile of the result."""
+        size, (row, column), (rows, columns) = self.target.type.size, start, box
+        offset = ((matrix * self.height + row) * self.width + column) * size
+        shape = [(rows, self.width * size, columns * size), (columns, size, size)]
+        emitter.store(source, self.target, offset, size, shape)
+
+
 def lower_matmul(operation: Operation, emitter: Emitter) -> None:
-    """`matmul`: tiles of rows of a by columns of b, for each index of the leading axes."""
-    first, second, target = *operation.inputs, operation.output
-    left, right = first.tensor.shape, second.tensor.shape
-    operation.check(min(len(left), len(right)) >= 2 and left[-1] == right[-2], "the shapes do not fit")
-    height, inner, width = left[-2], left[-1], right[-1]
-    leading = np.broadcast_shapes(left[:-2], right[:-2])
-    operation.check((*leading, height, width) == target.tensor.shape, "the output's shape is wrong")
+    """`matmul`: tiles of rows of the first operand by columns of the second."""
+    product = _product(operation)
     emitter.setup(
         MatmulSetup(
-            input_type=first.type,
-            other_type=second.type,
-            output_type=target.type,
-            inner=inner,
+            input_type=product.first.type,
+            other_type=product.second.type,
+            output_type=product.target.type,
+            inner=product.inner,
             input_zero=operation.integer("input_zero"),
             other_zero=operation.integer("other_zero"),
             output_zero=operation.integer("output_zero"),
@@ -174,43 +211,39 @@ def lower_matmul(operation: Operation, emitter: Emitter) -> None:
             high=operation.integer("high"),
         )
     )
-    parameters = scaling(operation)
+    _emit_product(product, emitter, scaling(operation))
 
-    def sizes(box: Box) -> tuple[int, int, int]:
-        rows, columns = box
-        return (
-            align(rows * inner * first.type.size),
-            align(inner * columns * second.type.size),
-            align(rows * columns * target.type.size),
-        )
 
+def _product(operation: Operation) -> _Product:
+    first, second, target = *operation.inputs, operation.output
+    left, right = first.tensor.shape, second.tensor.shape
+    operation.check(min(len(left), len(right)) >= 2 and left[-1] == right[-2], "the shapes do not fit")
+    leading = np.broadcast_shapes(left[:-2], right[:-2])
+    operation.check((*leading, left[-2], right[-1]) == target.tensor.shape, "the output's shape is wrong")
+    return _Product(first, second, target, leading, left[-2], left[-1], right[-1])
+
+
+def _emit_product(product: _Product, emitter: Emitter, parameters: bytes) -> None:
+    extents = (product.height, product.width)
     fixed = align(len(parameters))
-    plan = plan_strips((height, width), lambda box: sum(sizes(box)), fixed, emitter.capacity)
+    plan = plan_strips(extents, lambda box: sum(product.sizes(box)), fixed, emitter.capacity)
     constants = emitter.buffer(len(parameters))
     emitter.load_constants(emitter.add_constants(parameters), len(parameters), constants)
-    rings = [emitter.ring(plan.buffers, size) for size in sizes(plan.box)]
-    for index, position in enumerate(np.ndindex(leading)):
-        matrices = [_matrix(place, leading, position) for place in (first, second)]
-        for (row, column), (rows, columns) in boxes((height, width), plan.box):
-            a, fresh = rings[0].fetch((matrices[0], row))
+    rings = [emitter.ring(plan.buffers, size) for size in product.sizes(plan.box)]
+    for index, position in enumerate(np.ndindex(product.leading)):
+        left, right = (_matrix(place, product.leading, position) for place in (product.first, product.second))
+        for (row, column), (rows, columns) in boxes(extents, plan.box):
+            a, fresh = rings[0].fetch((left, row))
             if fresh:
-                size = first.type.size
-                offset = (matrices[0] * height + row) * inner * size
-                emitter.load(first, offset, size, [(rows * inner, size, size)], a)
-            b, fresh = rings[1].fetch((matrices[1], column))
+                product.load_rows(emitter, left, row, rows, a)
+            b, fresh = rings[1].fetch((right, column))
             if fresh:
-                size = second.type.size
-                offset = (matrices[1] * inner * width + column) * size
-                shape = [(inner, width * size, columns * size), (columns, size, size)]
-                emitter.load(second, offset, size, shape, b)
+                product.load_columns(emitter, right, column, columns, b)
             result = rings[2].take()
             tile = Matmul(a.start, b.start, constants.start, result.start, rows, columns)
-            work = rows * columns * inner
+            work = rows * columns * product.inner
             emitter.compute(tile, (a, b, constants), result, work, emitter.rates.macs_pointwise)
-            size = target.type.size
-            offset = ((index * height + row) * width + column) * size
-            shape = [(rows, width * size, columns * size), (columns, size, size)]
-            emitter.store(result, target, offset, size, shape)
+            product.store(emitter, result, index, (row, column), (rows, columns))
 
 
 def _matrix(place: Place, leading: Box, position: Box) -> int:
