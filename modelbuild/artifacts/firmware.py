@@ -7,12 +7,13 @@ from typing import Any
 
 from modelbuild.artifacts.packing.nef import scale_and_radix
 from modelbuild.artifacts.packing.program import Program
-from modelbuild.chips.recipe import Container
 from modelbuild.npu.program import TensorPlace, interface
 
 
-def describe(program: Program, container: Container, version: str | None) -> dict[str, Any]:
-    """Names, dtypes, shapes, layout, scales, zero points or radices, and the declared preprocessing."""
+def describe(
+    program: Program, version: str | None, labels: list[str] | None, silicon: bool
+) -> dict[str, Any]:
+    """Names, dtypes, shapes, layout, scales, zero points or radices, declared preprocessing, class names."""
     described = interface(program.command)
     preprocess = json.loads(described.metadata.get("preprocess", "{}"))
     return {
@@ -21,23 +22,26 @@ def describe(program: Program, container: Container, version: str | None) -> dic
         "version": version,
         "chip": described.chip,
         "arithmetic": described.arithmetic,
-        "silicon": False,
-        "inputs": [
-            {**_tensor(place, container), "preprocess": preprocess.get(place.name)}
-            for place in described.inputs
-        ],
-        "outputs": [_tensor(place, container) for place in described.outputs],
+        "silicon": silicon,
+        "inputs": [_input(place, preprocess.get(place.name)) for place in described.inputs],
+        "outputs": [_tensor(place, "NCHW") for place in described.outputs],
+        "labels": labels,
     }
 
 
-def _tensor(place: TensorPlace, container: Container) -> dict[str, Any]:
+def _input(place: TensorPlace, preprocess: dict[str, Any] | None) -> dict[str, Any]:
+    return {**_tensor(place, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
+
+
+def _tensor(place: TensorPlace, layout: str) -> dict[str, Any]:
+    """`layout` is null for tensors of other than four axes: their order is the model's own."""
     scale, radix = scale_and_radix(place.scale)
     return {
         "name": place.name,
         "dtype": f"{'int' if place.signed else 'uint'}{8 if place.bits <= 8 else 16}",
         "bits": place.bits,
         "shape": list(place.shape),
-        "layout": "NCHW" if len(place.shape) == 4 else "as the model's",
+        "layout": layout if len(place.shape) == 4 else None,
         "size": place.size,
         "scale": place.scale,
         "zero_point": place.zero_point,

@@ -41,6 +41,9 @@ def check_sources(manifest: Manifest, problems: Problems) -> None:
                 tree.place(manifest.tree, (*base, "source", "sha256")),
                 problems,
             )
+        if model.labels is not None:
+            labels_at = tree.place(manifest.tree, (*base, "labels"))
+            check_file(manifest, model.labels, labels_at, "list of class names", problems)
         if model.weights is not None:
             weights_at = tree.place(manifest.tree, (*base, "weights"))
             problems.error(

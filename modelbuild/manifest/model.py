@@ -154,7 +154,6 @@ class Model(Settings):
 
     planned: ClassVar[dict[str, str]] = {
         "postprocess": "remove it: gates and reports use the model's own outputs",
-        "labels": "remove it: labels of samples stand in the sample set",
     }
     source: Annotated[Annotated[Text, AS_SCALAR] | Annotated[Source, AS_MAPPING], BY_KIND] = Field(
         description="the model file: .onnx, or a .fixed.onnx of modelbuild's"
@@ -162,6 +161,9 @@ class Model(Settings):
     weights: Text | None = Field(None, description="the weights file, where the format keeps them apart")
     inputs: dict[str, Input] = Field(
         default_factory=dict, description="shape and preprocessing of inputs, by name"
+    )
+    labels: Text | None = Field(
+        None, description="a text file with the name of a class on each line, for MODEL.json and firmware"
     )
     targets: dict[Name, Settings] = Field(
         default_factory=dict, description="settings of this model on one target"

@@ -96,6 +96,7 @@ def _request(manifest: Manifest, sets: Sets, model: str, target: str) -> ModelRe
         evaluation=_samples(manifest, evaluation),
         record=settings.record,
         is_fixed=entry.is_fixed,
+        labels=entry.labels,
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
     )
 
@@ -131,13 +132,15 @@ def _package(
         for entry in package.models
     )
     project = manifest.spec.project
+    toolchain = toolchains.named(_toolchain(manifest, package.target))
     return PackageRequest(
         package=name,
         target=package.target,
         recipe=recipe,
         models=models,
         project={"name": project.name, "version": project.version} if project else {},
-        fingerprint=toolchains.named(_toolchain(manifest, package.target)).fingerprint(),
+        fingerprint=toolchain.fingerprint(),
+        silicon=toolchain.SILICON,
     )
 
 

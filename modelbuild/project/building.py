@@ -31,7 +31,7 @@ class BuiltPackage:
     files: tuple[dict[str, Any], ...]
     report: str | None
     changed: bool
-    silicon: bool = False
+    silicon: bool
 
     def to_json(self) -> dict[str, Any]:
         """The object in `packages` of `build --json`."""
@@ -124,7 +124,7 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
         if _is_at_fault(project, result, package):
             project.builder.withdraw(folder, Path(STALE) / package.package)
         verdict = "failed" if gate == "failed" else "not reached"
-        return BuiltPackage(package.package, package.target, verdict, (), report, False)
+        return BuiltPackage(package.package, package.target, verdict, (), report, False, package.silicon)
     files = shipped(result, package)
     changed = project.builder.publish(files, folder)
     listed = tuple(
@@ -135,7 +135,7 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
         }
         for name, digest in sorted(files.items())
     )
-    return BuiltPackage(package.package, package.target, "passed", listed, report, changed)
+    return BuiltPackage(package.package, package.target, "passed", listed, report, changed, package.silicon)
 
 
 def _is_at_fault(project: Project, result: BuildResult, package: PackageRequest) -> bool:

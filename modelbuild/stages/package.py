@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import FileInput
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "2"
@@ -22,6 +23,8 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
             found[f"compiled/{model.model}/{part}"] = model.output("compile", f"{part}.bin")
         found[f"compiled/{model.model}/plan"] = model.output("compile", "compile.json")
         found[f"compiled/{model.model}/fixed"] = model.fixed()
+        if model.labels is not None:
+            found[f"labels/{model.model}"] = FileInput(model.labels)
     return found
 
 
@@ -32,6 +35,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
         "target": request.target,
         "chip": request.recipe["chip"],
         "container": request.recipe["container"],
+        "silicon": request.silicon,
         "models": [
             {
                 "name": packaged.request.model,
@@ -64,8 +68,34 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         program = found[model["name"]]
         for part in PARTS:
             (out / "programs" / f"{program.name}.{part}.bin").write_bytes(getattr(program, part))
-        write_json(out / "models" / f"{program.name}.json", describe(program, container, model["version"]))
+        told = describe(program, model["version"], _labels(inputs, program), parameters["silicon"])
+        write_json(out / "models" / f"{program.name}.json", told)
     write_json(out / "package.json", _summary(parameters, container.format, files))
+
+
+def _labels(inputs: Mapping[str, Path], program: Any) -> list[str] | None:
+    """The class names, one a line; as many as the first output has values."""
+    import math
+
+    from modelbuild.errors import ModelbuildError
+    from modelbuild.npu.program import interface
+
+    path = inputs.get(f"labels/{program.name}")
+    if path is None:
+        return None
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ModelbuildError("the class names are not UTF-8 text", where=str(path)) from None
+    output = interface(program.command).outputs[0]
+    if len(names) != math.prod(output.shape):
+        raise ModelbuildError(
+            f"{len(names)} class names for {math.prod(output.shape)} classes",
+            where=str(path),
+            why=f"the output `{output.name}` of {program.name} is {list(output.shape)}",
+            advice="write a name on each line, in the order of the classes",
+        )
+    return names
 
 
 def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
@@ -96,7 +126,7 @@ def _summary(parameters: Mapping[str, Any], format_: str, files: Mapping[str, by
         "target": parameters["target"],
         "chip": parameters["chip"],
         "format": format_,
-        "silicon": False,
+        "silicon": parameters["silicon"],
         "models": parameters["models"],
         "files": [
             {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}

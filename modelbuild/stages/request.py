@@ -51,6 +51,7 @@ class ModelRequest:
     evaluation: Samples | None
     record: str | None = None  # a quantization record of the user's to start from
     is_fixed: bool = False  # the source is a .fixed.onnx: nothing to import or quantize
+    labels: str | None = None  # a file of the class names
     fingerprint: str = ""
     shared: bool = True  # every target of the model has the same edits, so the first stages are one
 
@@ -100,6 +101,7 @@ class PackageRequest:
     models: tuple[PackagedModel, ...]
     project: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    silicon: bool = False  # whether the toolchain's programs run on the chip itself
 
     def action(self, stage: str, model: str = "") -> str:
         """The name of this package's action of a stage, of one model where the stage works on each."""

@@ -109,10 +109,10 @@ def test_scale_and_radix_give_the_step_back(step: float) -> None:
 
 
 def test_firmware_learns_what_it_needs() -> None:
-    container = load_recipe("kl720").container
     one = packed("net", 40000, "kl720")
-    told = describe(one.program, container, "00ff")
+    told = describe(one.program, "00ff", ["a", "b"], False)
     assert (told["id"], told["version"], told["silicon"]) == (40000, "00ff", False)
+    assert told["labels"] == ["a", "b"]
     (given,) = told["inputs"]
     assert given["dtype"] in {"int8", "uint8"} and given["scale"] == 0.125
     form = given["radix_form"]
