@@ -23,7 +23,8 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         raise ModelbuildError(
             "this platform cannot build",
             why="the builder locks its state with flock(2), which only POSIX systems have",
-            advice="build under Linux or WSL2; check, inspect, convert and evaluate work here",
+            advice="use Linux, macOS or WSL2 for build, check, clean, and for run, compare and evaluate of "
+            "what a manifest names; the other verbs, and these three on files, work here",
             exit_code=EXIT_FAILED,
         ) from error
     told = False

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from build_harness import Project, action
 
 from modelbuild.build import lock
 from modelbuild.errors import ModelbuildError
@@ -72,3 +73,17 @@ def test_a_place_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:
     ):
         pass
     assert caught.value.exit_code == 1
+
+
+def test_without_flock_looking_works_and_building_says_why_not(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    actions = [action("a")]
+    assert str(project.builder.status(actions, ["a"])["a"]) == "out of date"
+    assert project.builder.why(actions, "a").next.verdict == "never built"
+    assert project.build(actions, dry_run=True).counts["would_run"] == 1
+    with pytest.raises(ModelbuildError, match="only POSIX systems have") as caught:
+        project.build(actions)
+    assert caught.value.exit_code == 1
+    assert not project.state.exists()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +53,6 @@ def test_packages_gates_and_reports(built_once: Path) -> None:
 
 
 def test_the_bounds_are_measured_on_unseen_digits(built_once: Path) -> None:
-    import json
-
     for package in PACKAGES:
         report = json.loads((built_once / "reports" / package / "report.json").read_bytes())
         accuracy = report["models"][0]["fidelity"]["accuracy"]
@@ -179,3 +180,47 @@ def test_status_runs_nothing(built: Path, stage: str) -> None:
     if stage == "build":
         modelbuild(built, "build", "--until", "lower")
         assert files_below(built / "dist") == before
+
+
+WITHOUT_LOCKS = """
+import json, sys
+sys.modules["fcntl"] = None
+from modelbuild.cli.main import main
+print(json.dumps([main(words) for words in json.loads(sys.argv[1])]), file=sys.stderr)
+"""
+
+
+def test_without_flock_the_verbs_that_the_message_names_fail_and_the_others_work(built: Path) -> None:
+    nef, source = "dist/digits-kl720/models_720.sim.nef", "models/digits.onnx"
+    picture = min(str(path) for path in (built / "data/test").glob("*.png"))
+    builds = [
+        ["build"],
+        ["check"],
+        ["clean"],
+        ["evaluate", "digits@kl720"],
+        ["run", "digits@kl720", "--input", picture],
+        ["compare", "digits@kl720", "--input", picture],
+    ]
+    works = [
+        ["build", "--dry-run"],
+        ["status"],
+        ["why", "digits@kl720:quantize"],
+        ["config", "digits@kl720"],
+        ["chips"],
+        ["schema"],
+        ["init", source, "--chip", "kl720", "-f", "new.yaml"],
+        ["inspect", nef],
+        ["evaluate", source, "--chip", "kl720"],
+        ["run", nef, "--input", picture],
+        ["compare", nef, "dist/digits-kl720/digits.fixed.onnx", "--input", picture],
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LOCKS, json.dumps([*builds, *works])],
+        cwd=built,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    codes = json.loads(done.stderr.splitlines()[-1])
+    assert codes == [1] * len(builds) + [0] * len(works), done.stderr
+    assert done.stderr.count("this platform cannot build") == len(builds)
