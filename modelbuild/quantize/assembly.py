@@ -13,6 +13,7 @@ from modelbuild.arithmetic.fixed_model import FixedOperator, Integers, Parameter
 from modelbuild.arithmetic.number import decompose, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize.names import Names
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.record import Record
@@ -33,8 +34,8 @@ class Assembly:
         self._plan = plan
         self._units = units
         self._lines = record.by_name()
-        self._operator_names: set[str] = set()
-        self._names = {*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs}
+        self._operator_names = Names()
+        self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
         self._step: Step | None = None
 
     def begin(self, step: Step) -> None:
@@ -106,7 +107,7 @@ class Assembly:
 
     def between(self, like: QuantizedTensor, shape: tuple[int, ...], role: str) -> QuantizedTensor:
         """A tensor that no node of the graph has, in the number format of `like`."""
-        name = self._unused(f"{self.step.outputs[0]}/{role}")
+        name = self._names.fresh(f"{self.step.outputs[0]}/{role}")
         made = QuantizedTensor(name, shape, like.bits, like.signed, like.scale, like.zero_point)
         self.tensors[name] = made
         return made
@@ -115,7 +116,7 @@ class Assembly:
         """`x` with 8 bits: tables have 256 entries, so that a 16-bit tensor gives up its lower half."""
         if x.bits == 8:
             return x
-        name = self._unused(f"{self.step.outputs[0]}/bytes")
+        name = self._names.fresh(f"{self.step.outputs[0]}/bytes")
         zero = min(max(round(x.zero_point / 256), -128 if x.signed else 0), 127 if x.signed else 255)
         made = QuantizedTensor(name, x.shape, 8, x.signed, x.scale * 256, zero)
         self.tensors[name] = made
@@ -155,15 +156,10 @@ class Assembly:
         constants: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         """Append an operator; its constants are named after it."""
-        name = self.node.name
-        count = 1
-        while name in self._operator_names:
-            count += 1
-            name = f"{self.node.name}/{count}"
-        self._operator_names.add(name)
+        name = self._operator_names.fresh(self.node.name)
         named: dict[str, str] = {}
         for role, values in (constants or {}).items():
-            named[role] = self._unused(f"{name}/{role}")
+            named[role] = self._names.fresh(f"{name}/{role}")
             self.constants[named[role]] = values
         on_cpu = any(self._units.get(node.name) == "cpu" for node in self.step.nodes)
         self.operators.append(
@@ -178,14 +174,6 @@ class Assembly:
                 "cpu" if on_cpu else "npu",
             )
         )
-
-    def _unused(self, wanted: str) -> str:
-        name, count = wanted, 1
-        while name in self._names:
-            count += 1
-            name = f"{wanted}/{count}"
-        self._names.add(name)
-        return name
 
 
 def operand_bits(*tensors: QuantizedTensor) -> int:

@@ -10,6 +10,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
+from modelbuild.quantize.names import Names
 
 NEARLY_ONE = 1e-3  # a factor this close to 1 comes from rounding a multiplier
 
@@ -23,29 +24,20 @@ class Drawing:
         self.initializers: list[TensorProto] = []
         self.constants: dict[str, None] = {}  # of the model's constants, those that are initializers
         self.real: dict[str, str] = {}
-        self._names = {*model.tensors, *model.constants}
+        self._names = Names([*model.tensors, *model.constants])
         self._steps: dict[str, tuple[str, str]] = {}
-
-    def fresh(self, wanted: str) -> str:
-        """`wanted`, or the next free name after it."""
-        name, count = wanted, 1
-        while name in self._names:
-            count += 1
-            name = f"{wanted}/{count}"
-        self._names.add(name)
-        return name
 
     def node(
         self, op: str, name: str, inputs: list[str], attributes: dict[str, Any] | None = None, out: str = ""
     ) -> str:
         """Add a node with one output; the output's name."""
-        out = out or self.fresh(f"{name}/{op}")
+        out = out or self._names.fresh(f"{name}/{op}")
         self.nodes.append(helper.make_node(op, inputs, [out], name=f"{out}/node", **(attributes or {})))
         return out
 
     def initializer(self, wanted: str, values: NDArray[Any]) -> str:
         """Add numbers that only onnxruntime needs; their name."""
-        name = self.fresh(wanted)
+        name = self._names.fresh(wanted)
         self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
