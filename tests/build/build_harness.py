@@ -18,7 +18,7 @@ from modelbuild.errors import ModelbuildError
 
 HERE = Path(__file__).parent
 SEARCH_PATH = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-PATIENCE_MS = 30_000  # an upper bound that only a defect reaches
+PATIENCE_MS = 300_000  # an upper bound that only a defect reaches
 
 
 def action(name: str, stage: str = "join", **more: Any) -> Action:
@@ -89,14 +89,15 @@ def state_of(result: BuildResult) -> dict[str, str]:
 
 
 SCRIPT = """
-import json, sys
+import json, signal, sys
 from build_harness import Project, action
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is begun with it ignored
 from pathlib import Path
 root, specification, jobs, keep_going = json.loads(sys.argv[1])
 project = Project(Path(root))
 def tell(event):
-    if event.kind == "waiting":
-        print("waiting", flush=True)
+    if event.kind in ("waiting", "started"):
+        print(event.kind, event.action, flush=True)
 actions = [action(**one) for one in specification]
 try:
     result = project.build(actions, jobs=jobs, keep_going=keep_going, observer=tell)
@@ -109,7 +110,8 @@ print(json.dumps(dict(result.states), sort_keys=True), flush=True)
 def start_build(
     project: Project, specification: Sequence[Mapping[str, Any]], *, jobs: int = 2, **environment: str
 ) -> subprocess.Popen[str]:
-    """A build in its own process; its standard output ends with the states as JSON."""
+    """A build in its own process. It prints when it waits and when an action has been started, by then with a
+    task that a worker has; at last the states as JSON."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, json.dumps([str(project.root), specification, jobs, True])],
         stdout=subprocess.PIPE,
@@ -134,6 +136,22 @@ def start_cleaning(project: Project) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "PYTHONPATH": SEARCH_PATH},
     )
+
+
+def wait_for_line(process: subprocess.Popen[str], wanted: str) -> None:
+    """Reads on to that line."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line.strip())
+        if line.strip() == wanted:
+            return
+    raise AssertionError(f"{seen} ended without {wanted!r}")
+
+
+def last_line(process: subprocess.Popen[str]) -> str:
+    """Waits for the end of the process; the last line that it printed."""
+    return process.communicate(timeout=PATIENCE_MS / 1000)[0].splitlines()[-1]
 
 
 def wait_for_end(pidfd: int) -> bool:

@@ -7,7 +7,17 @@ import signal
 from pathlib import Path
 
 import pytest
-from build_harness import PATIENCE_MS, Project, action, start_build, start_cleaning, state_of, wait_for_end
+from build_harness import (
+    PATIENCE_MS,
+    Project,
+    action,
+    last_line,
+    start_build,
+    start_cleaning,
+    state_of,
+    wait_for_end,
+    wait_for_line,
+)
 
 
 @pytest.fixture
@@ -32,9 +42,11 @@ def test_a_build_killed_in_the_middle_leaves_no_worker_and_the_next_is_right(
 ) -> None:
     project.write("a.txt", "one")
     process = start_build(project, SPECIFICATION, **fifos)
-    worker = os.pidfd_open(int(Path(fifos["TEST_STARTED"]).read_text()))
+    worker = os.pidfd_open(int(Path(fifos["TEST_STARTED"]).read_text()))  # the stage runs
+    wait_for_line(process, "started slow")  # and the builder has nothing more to do than to wait for it
     process.send_signal(blow)
-    assert process.wait(PATIENCE_MS / 1000) == status
+    process.communicate(timeout=PATIENCE_MS / 1000)
+    assert process.returncode == status
     assert wait_for_end(worker), "the worker outlived its build"
     os.close(worker)
     assert project.ran() == ["first"]
@@ -50,8 +62,8 @@ def test_a_worker_killed_in_the_middle_costs_its_action_only(project: Project, f
     apart = {"name": "apart", "inputs": {"x": "@first"}}
     process = start_build(project, [*SPECIFICATION, apart], jobs=1, **fifos)
     os.kill(int(Path(fifos["TEST_STARTED"]).read_text()), signal.SIGKILL)
-    output, _ = process.communicate(timeout=PATIENCE_MS / 1000)
-    assert output == '{"apart": "run", "first": "run", "last": "skipped", "slow": "failed"}\n'
+    expected = '{"apart": "run", "first": "run", "last": "skipped", "slow": "failed"}'
+    assert last_line(process) == expected
     assert project.build([action(**one) for one in SPECIFICATION]).counts["run"] == 2
 
 
@@ -60,16 +72,10 @@ def test_two_builds_in_one_checkout_take_turns(project: Project, fifos: dict[str
     one = start_build(project, SPECIFICATION, **fifos)
     Path(fifos["TEST_STARTED"]).read_text()
     other = start_build(project, SPECIFICATION, **fifos)
-    assert other.stdout is not None
-    assert other.stdout.readline() == "waiting\n"
+    wait_for_line(other, "waiting")
     Path(fifos["TEST_RELEASE"]).write_text("go")
-    assert (
-        one.communicate(timeout=PATIENCE_MS / 1000)[0] == '{"first": "run", "last": "run", "slow": "run"}\n'
-    )
-    assert (
-        other.communicate(timeout=PATIENCE_MS / 1000)[0]
-        == '{"first": "cached", "last": "cached", "slow": "cached"}\n'
-    )
+    assert last_line(one) == '{"first": "run", "last": "run", "slow": "run"}'
+    assert last_line(other) == '{"first": "cached", "last": "cached", "slow": "cached"}'
     assert project.ran() == ["first", "last", "slow"]
 
 
@@ -150,7 +156,7 @@ def test_cleaning_waits_for_a_build_and_keeps_the_lock_that_others_wait_for(
     one = start_build(project, SPECIFICATION, **fifos)
     Path(fifos["TEST_STARTED"]).read_text()
     cleaning = start_cleaning(project)
-    assert cleaning.stdout is not None and cleaning.stdout.readline() == "waiting\n"
+    wait_for_line(cleaning, "waiting")
     assert len(project.records()) == 1, "it does nothing before its turn"
     Path(fifos["TEST_RELEASE"]).write_text("go")
     one.communicate(timeout=PATIENCE_MS / 1000)
