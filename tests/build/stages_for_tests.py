@@ -204,3 +204,8 @@ def complain(inputs: Inputs, parameters: Parameters, out: Path) -> None:
 def complain_of_list(inputs: Inputs, parameters: Parameters) -> list[Path]:
     """Discovery: fails, naming its input."""
     raise ModelbuildError("no list", where=str(inputs["file"]))
+
+
+def variables(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """The values of the environment's variables that the parameter `names` names, a line each."""
+    (out / "text").write_text("".join(f"{name}={os.environ.get(name)}\n" for name in parameters["names"]))
