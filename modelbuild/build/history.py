@@ -39,6 +39,13 @@ class History:
         """The newest entry of that name."""
         return self._entries.get(name)
 
+    def maker(self, key: str) -> str:
+        """The name of an action that last ran under that key, or nothing."""
+        made = (
+            entry.name for entry in self._entries.values() if entry.key == key and entry.outcome != "cached"
+        )
+        return next(made, "")
+
     def add(self, entry: Entry) -> None:
         """Appends an entry. Raises ModelbuildError (exit 1)."""
         line = _line(entry)

@@ -13,7 +13,7 @@ from modelbuild.build.result import Outcome
 from modelbuild.build.scheduler import Scheduler
 from modelbuild.build.state import State
 from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, digests_of, file_input, judge
-from modelbuild.build.why import Explanation, Reason, changed, explain_last, found_path
+from modelbuild.build.why import Explanation, Reason, changed, explain_last, found_path, shared
 from modelbuild.errors import ModelbuildError
 
 
@@ -53,7 +53,7 @@ class Survey:
     def _next(self, name: str) -> Reason:
         verdict = self._verdicts[name]
         if isinstance(verdict, Settled):
-            return self._next_settled(verdict.outcome)
+            return self._next_settled(name, verdict)
         action = self._plan.actions[name]
         if isinstance(verdict, MustRun) and verdict.reason == "damaged":
             return Reason("damaged")
@@ -68,9 +68,12 @@ class Survey:
         )
         return changed(action, record.fields, rows)
 
-    def _next_settled(self, outcome: Outcome) -> Reason:
+    def _next_settled(self, name: str, verdict: Settled) -> Reason:
+        outcome = verdict.outcome
         if outcome.state == "cached":
-            return Reason("up to date")
+            assert verdict.key is not None
+            known = self._state.history.get(name) is not None
+            return Reason("up to date") if known else shared(verdict.key, self._state)
         if outcome.state == "failed":
             return Reason("failed", message=str(outcome.error))
         root = outcome.cause

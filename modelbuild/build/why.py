@@ -15,11 +15,14 @@ from modelbuild.build.state import State
 
 _DIGITS = 12  # of a digest, where people read it; JSON has them all
 
-Verdict = Literal["up to date", "never built", "changed", "retry", "damaged", "failed", "waits", "unknown"]
+Verdict = Literal[
+    "up to date", "never built", "shared", "changed", "retry", "damaged", "failed", "waits", "unknown"
+]
 
 _SENTENCES: dict[Verdict, str] = {
     "up to date": "inputs unchanged: up to date",
     "never built": "never built",
+    "shared": "never run under this name",
     "changed": "changed",
     "retry": "it had failed, and a retry was asked for",
     "damaged": "its stored result was missing or damaged",
@@ -100,11 +103,19 @@ def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | N
     if entry.reason == "damaged":
         return Reason("damaged"), entry
     if entry.previous is None:
-        return Reason("never built"), entry
+        first = shared(entry.key, state) if entry.outcome == "cached" else Reason("never built")
+        return first, entry
     old, new = state.records.get(entry.previous), state.records.get(entry.key)
     if old is None or new is None:
         return Reason("unknown"), entry
     return changed(action, old.fields, new.fields), entry
+
+
+def shared(key: str, state: State) -> Reason:
+    """The reason of a result that was there before the action was first asked for."""
+    maker = state.history.maker(key)
+    whose = f"{maker}, which asks for the same (it has the same key)" if maker else "the store"
+    return Reason("shared", message=f"its result is taken from {whose}")
 
 
 def changed(action: Action, old: Fields, new: Fields) -> Reason:

@@ -107,6 +107,32 @@ def test_why_knows_damage_retry_and_results_found_again(project: Project) -> Non
     assert str(project.builder.why(failing, "f").last) == "it had failed, and a retry was asked for"
 
 
+def test_why_names_the_action_whose_result_was_taken(project: Project) -> None:
+    project.write("a.txt", "one")
+    same = {"parameters": {"label": "same"}, "inputs": {"x": "a.txt"}}
+    one, other = action("one", **same), action("other", **same)
+    project.build([one])
+    sentence = "never run under this name: its result is taken from one, which asks for the same"
+    before = project.builder.why([one, other], "other")
+    assert before.last is None and before.next.verdict == "shared" and sentence in str(before.next)
+    project.build([one, other])
+    assert project.ran() == ["same"]
+    after = project.builder.why([one, other], "other")
+    assert (after.last_outcome, after.next.verdict) == ("cached", "up to date")
+    assert str(after).splitlines()[1].startswith(f"last time it was found in the store: {sentence}")
+    assert str(project.builder.why([one, other], "one").last) == "never built"
+
+
+def test_why_names_the_store_where_nobody_has_that_key_any_more(project: Project) -> None:
+    project.write("a.txt", "one")
+    project.build([action("one", parameters={"label": "same"}, inputs={"x": "a.txt"})])
+    project.build([action("one", parameters={"label": "new"}, inputs={"x": "a.txt"})])
+    other = [action("other", parameters={"label": "same"}, inputs={"x": "a.txt"})]
+    project.build(other)
+    expected = "never run under this name: its result is taken from the store"
+    assert str(project.builder.why(other, "other").last) == expected
+
+
 def test_why_names_a_discovered_file(project: Project) -> None:
     project.write("list.txt", "use w.bin")
     project.write("w.bin", "w1")
