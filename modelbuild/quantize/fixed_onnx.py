@@ -1,6 +1,6 @@
 """Fixed models as ONNX files in QDQ form: Netron opens them, onnxruntime runs them approximately.
 
-What decides the bits, the integers, is in `metadata_props` and the initializers; docs/quantization.md.
+What decides the bits, the integers, is in `metadata_props` and the initializers; docs/format-fixed-onnx.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.errors import ModelbuildError
@@ -101,3 +104,29 @@ def test_broken_metadata_is_refused(text: str) -> None:
 def test_an_invalid_model_is_not_written() -> None:
     with pytest.raises(ModelbuildError):
         fixed_onnx.to_bytes(replace(MODEL, outputs=("nowhere",)))
+
+
+def test_the_file_is_as_its_page_says() -> None:
+    """Read by docs/format-fixed-onnx.md alone: the keys of the JSON, and the digest."""
+    page = (Path(__file__).parents[2] / "docs/format-fixed-onnx.md").read_text(encoding="utf-8")
+    proto = onnx.load_model_from_string(DATA)
+    properties = {entry.key: entry.value for entry in proto.metadata_props}
+    content = json.loads(properties["modelbuild.fixed"])
+    whole, operator = page.split("An operator is an object:")
+    assert set(content) == _keys(whole.split("## The JSON")[1])
+    assert all(set(item) == _keys(operator.split("## What is drawn")[0]) for item in content["operators"])
+    hashed = hashlib.sha256(properties["modelbuild.fixed"].encode())
+    initializers = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
+    for name in sorted(name for name, stored in content["constants"] if stored is None):
+        values = initializers[name]
+        for part in (name, str(values.dtype), str(values.shape)):
+            hashed.update(b"\0" + part.encode())
+        hashed.update(b"\0" + values.tobytes())
+    assert properties["modelbuild.digest"] == hashed.hexdigest()
+    assert set(properties) == _keys(page.split("## The JSON")[0])
+
+
+def _keys(text: str) -> set[str]:
+    """The names in the first column of a table."""
+    rows = re.findall(r"^\| (`[^|]+`) \|", text, re.M)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)} - {"metadata_props"}
