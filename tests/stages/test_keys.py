@@ -22,6 +22,7 @@ USED_BY = {
     "numpy": {
         "import_source",
         "normalise",
+        "check_samples",
         "lower",
         "check",
         "evaluate",
@@ -33,8 +34,8 @@ USED_BY = {
         "package",
         "verify_hardware",
     },
-    "onnxruntime": {"normalise", "lower", "observe", "verify_fixed"},
-    "pillow": {"observe", "verify_fixed", "verify_hardware"},
+    "onnxruntime": {"import_source", "normalise", "lower", "observe", "verify_fixed"},
+    "pillow": {"check_samples", "observe", "verify_fixed", "verify_hardware"},
     "pydantic": {"report"},
 }
 USED_BY["onnx"] = USED_BY["numpy"]

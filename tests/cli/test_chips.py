@@ -1,0 +1,43 @@
+"""`chips`: the table of all, and one chip's facts with their sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelbuild import api
+from tests.cli.conftest import Command
+
+
+def test_the_table(tmp_path: Path, command: Command) -> None:
+    said = command(tmp_path, "chips")
+    assert said.code == 0
+    header, *rows = said.lines
+    assert header.split() == ["chip", "vendor", "package", "activations", "weights", "scales"]
+    assert [row.split()[0] for row in rows] == api.chips()
+    starts = [header.index(word) for word in header.split()]
+    by_chip = {
+        row.split()[0]: [row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        for row in rows
+    }
+    assert by_chip["kl520"][2:4] == ["nef", "int8"]
+    assert by_chip["kl720"][2:4] == ["nef", "int8, int16"]
+    assert by_chip["modalix"][2] == "mpk"
+
+
+def test_one_chip(tmp_path: Path, command: Command) -> None:
+    said = command(tmp_path, "chips", "kl720")
+    recipe = api.recipe("kl720")
+    first, header, *rows = said.lines
+    assert first == f"kl720: {recipe.description}"
+    assert header.split() == ["fact", "value", "sure", "source"]
+    facts = recipe.model_dump(mode="json")["hardware"]
+    assert sorted(row.split()[0] for row in rows) == sorted(facts)
+    for row in rows:
+        name, value, sure = row.split()[:3]
+        assert float(value) == float(f"{facts[name]['value']:.6g}") and sure == facts[name]["sure"]
+        assert row.endswith(facts[name]["source"])
+
+
+def test_an_unknown_chip(tmp_path: Path, command: Command) -> None:
+    said = command(tmp_path, "chips", "kl702")
+    assert said.code == 2 and "did you mean `kl720`?" in said.err and said.out == ""

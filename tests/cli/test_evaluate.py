@@ -1,0 +1,77 @@
+"""`evaluate`: speed in words, and the layers as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbuild.cli.evaluate import _text
+from tests.cli.conftest import Command
+
+FOUND: dict[str, Any] = {
+    "model": "net",
+    "chip": "kl720",
+    "fps": 123.456,
+    "confidence": "guess",
+    "total_ms": 8.1,
+    "time_ms": 6.0,
+    "cpu_time_ms": 2.1,
+    "macs": 12_340_000,
+    "cycles": 4200,
+    "cpu_nodes": [{"op": "Softmax", "name": "last", "reason": "not on the NPU", "time_ms": 2.1}],
+    "unsupported": [{"op": "Det", "name": "d", "reason": "no unit of kl720 runs Det"}],
+    "layers": [
+        {"name": "stem", "unit": "npu", "macs": 99, "cycles": 7, "time_ms": 0.01234567, "bound": "compute"}
+    ],
+}
+
+
+def test_what_is_said_of_one_model() -> None:
+    lines = _text(FOUND, layers=False).splitlines()
+    assert lines == [
+        "net on kl720: 123.5 fps, confidence guess",
+        "  8.1 ms: NPU 6 ms, CPU 2.1 ms",
+        "  12.3 million MACs, 4200 cycles",
+        "  on the CPU: Softmax last: not on the NPU, 2.1 ms",
+        "  nothing runs Det d: no unit of kl720 runs Det; the time is without it",
+    ]
+    assert _text(FOUND, layers=True).splitlines()[-1].split() == [
+        *("stem", "npu", "99", "7", "0.01235", "compute")
+    ]
+
+
+def test_what_is_not_known_is_not_a_number() -> None:
+    unknown = {**FOUND, "fps": None, "total_ms": None, "cpu_time_ms": None}
+    text = _text(unknown, layers=False)
+    assert "net on kl720: not available fps" in text
+    assert "  not available ms: NPU 6 ms, CPU not available ms" in text
+
+
+def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None:
+    said = command(small, "evaluate")
+    paragraphs = said.out.strip().split("\n\n")
+    assert [text.split(":")[0] for text in paragraphs] == [
+        "small on kl720",
+        "small on modalix",
+        "small on kl520",
+    ]
+    one = command(small, "evaluate", "small@old", "--json").json
+    assert one["chip"] == "kl520" and one["model"] == "small"
+    listed = command(small, "evaluate", "--json").json["models"]
+    assert [item["chip"] for item in listed] == ["kl720", "modalix", "kl520"] and one in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("small.onnx",), "which chip?"),
+        (("small@nef", "--clock", "1e6"), "go with --chip"),
+        (("a.onnx", "b.onnx", "--chip", "kl720"), "--chip takes one model file"),
+        (("small.onnx", "--chip", "kl720", "--input", "image=1,x"), "`image=1,x` is not a shape"),
+    ],
+)
+def test_wrong_words(small: Path, command: Command, words: tuple[str, ...], says: str) -> None:
+    said = command(small, "evaluate", *words)
+    assert said.code == 2 and says in said.err and said.out == ""

@@ -1,0 +1,64 @@
+"""`run`: what came out, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelbuild.artifacts.running import RunResult
+from modelbuild.cli.run import _text
+from tests.cli.conftest import Command
+
+
+def test_one_sample_is_ranked(small: Path, command: Command) -> None:
+    said = command(small, "run", "small@nef", "--input", "data/0.npy", "--level", "float")
+    assert said.code == 0, said.err
+    with_numbers = command(small, "run", "small@nef", "--input", "data/0.npy", "--level", "float", "--json")
+    (summary,) = with_numbers.json["outputs"]
+    first, second, third = said.lines
+    assert first.startswith("float form, ") and first.endswith(" ms on this machine")
+    assert second == f"scores [1, 5] float32: {summary['min']:.6g} to {summary['max']:.6g}"
+    ranked = [float(entry.split("] ")[1]) for entry in third.split("largest: ")[1].split(", ")]
+    assert len(ranked) == 5 and ranked == sorted(ranked, reverse=True)
+    assert ranked[0] == float(f"{summary['max']:.6g}")
+
+
+def test_several_samples_are_counted(small: Path, command: Command) -> None:
+    said = command(small, "run", "small@nef", "--input", "integers")
+    assert said.lines[0].startswith("fixed form, 8 samples, ")
+    assert said.lines[1].startswith("scores [8, 1, 5] float32: ") and len(said.lines) == 2
+
+
+@pytest.mark.parametrize("level", ["float", "fixed", "hardware"])
+def test_the_form_is_named(small: Path, command: Command, level: str) -> None:
+    said = command(small, "run", "small@nef", "--input", "data/1.npy", "--level", level)
+    assert said.code == 0 and said.lines[0].startswith(f"{level} form, ")
+
+
+def shown(values: np.ndarray) -> str:
+    """The line of the largest values."""
+    return _text(RunResult({"y": values}, 1.0, 1, "fixed")).splitlines()[-1]
+
+
+def test_the_five_largest_first_and_of_equals_the_lower_index() -> None:
+    values = np.array([[0.5, 2.0, -1.0, 2.0, 0.25, 0.125, 7.0]], np.float32)
+    assert shown(values) == "  largest: [6] 7, [1] 2, [3] 2, [0] 0.5, [4] 0.25"
+
+
+@pytest.mark.xfail(reason="the least integer of a type has no negative in it: -(-128) is -128", strict=True)
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (np.array([-128, 5, -3], np.int8), "  largest: [1] 5, [2] -3, [0] -128"),
+        (np.array([0, 5, 3], np.uint8), "  largest: [1] 5, [2] 3, [0] 0"),
+    ],
+)
+def test_raw_integers_are_ranked_as_numbers(values: np.ndarray, line: str) -> None:
+    assert shown(values) == line
+
+
+def test_a_single_number_is_not_ranked() -> None:
+    text = _text(RunResult({"y": np.array([3.0], np.float32)}, 12.34, 1, "hardware"))
+    assert text.splitlines() == ["hardware form, 12.3 ms on this machine", "y [1] float32: 3 to 3"]

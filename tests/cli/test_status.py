@@ -1,0 +1,49 @@
+"""`status`: what is up to date, in words and as data; it runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Command, edit
+from tests.e2e.command import files_below
+
+
+def test_what_is_up_to_date_is_counted_only(small: Path, command: Command) -> None:
+    said = command(small, "status")
+    assert said.code == 0 and len(said.lines) == 1
+    count, _, rest = said.lines[0].partition(" ")
+    assert int(count) > 20 and rest == "up to date"
+
+
+def test_with_v_every_action_has_a_line(small: Path, command: Command) -> None:
+    lines = command(small, "status", "-v").lines
+    assert "small@nef:quantize: up to date" in lines
+    assert "all-mpk/small:verify_hardware: up to date" in lines
+    assert lines[-1] == f"{len(lines) - 1} up to date"
+    of_one = command(small, "status", "-v", "small@nef").lines
+    assert "small@nef:compile: up to date" in of_one
+    assert not any("mpk" in line or "gate" in line for line in of_one)
+
+
+def test_what_is_out_of_date_and_what_waits_for_it(copied: Path, command: Command) -> None:
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {range: {method: minmax}}}")
+    before = files_below(copied)
+    said = command(copied, "status")
+    assert said.code == 0
+    assert said.lines[0] == "small@nef:quantize: out of date"
+    assert "small@nef:apply: unknown (waits for small@nef:quantize)" in said.lines
+    assert not any("@old" in line or "@mpk" in line for line in said.lines)
+    assert said.lines[-1].startswith("1 out of date, ") and " unknown, " in said.lines[-1]
+    data = command(copied, "status", "--json").json
+    assert data["ok"] is False
+    states = {action["name"]: (action["state"], action["waits_for"]) for action in data["actions"]}
+    assert states["small@nef:quantize"] == ("out of date", "")
+    assert states["small@nef:compile"][0] == "unknown"
+    assert states["small@nef:observe"] == ("up to date", "")
+    assert files_below(copied) == before
+
+
+def test_what_failed_says_so(copied: Path, command: Command) -> None:
+    (copied / "small.onnx").write_bytes(b"broken")
+    assert command(copied, "build", "-q").code == 2
+    assert "small:import_source: failed" in command(copied, "status").lines
