@@ -48,7 +48,9 @@ def damaged(data: bytes, why: str) -> ModelbuildError:
             why=why,
             advice="compare its size with the original's and copy it again",
         )
-    return ModelbuildError("this is not an ONNX file", why=why)
+    return ModelbuildError(
+        "this is not an ONNX file", why=why, advice="name a model exported to ONNX, or copy it again"
+    )
 
 
 def _refuse(data: bytes) -> None:

@@ -250,7 +250,6 @@ def test_it_leaves_nothing_behind(tried: Callable[[str], Tried], name: str) -> N
 
 
 UNMENDED = {
-    "garbage ONNX": "it does not say what to do",
     **dict.fromkeys(
         ("unknown key", "a picture without a label", "a label without a picture"),
         "a second error, on the labels of the set that was not meant, follows from the first",
