@@ -1,4 +1,4 @@
-"""What opening a project settles for everything that is built in it."""
+"""A failed action's error says where in the manifest to look."""
 
 from __future__ import annotations
 
@@ -6,32 +6,63 @@ from pathlib import Path
 
 import pytest
 
-from modelbuild.build.action import Action
-from modelbuild.project.project import open_project
-from tests.project.small_project import write_manifest
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.project.project import Project, located, open_project
+from tests.project.small_project import write_manifest, write_model, write_samples
 
-STAGES = Path(__file__).parents[1] / "build"
-FIXED = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "PYTHONUTF8": "1",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-}
+TEXT = """\
+samples: {some: {files: "data/*.npy"}}
+models:
+  a:
+    source: a.onnx
+    calibration: some
+    inputs:
+      image: {preprocess: {mean: 1}}
+    accept: {snr_db: 3}
+targets: {cam: {chip: kl720}}
+"""
 
 
-def test_a_worker_has_one_thread_and_nothing_of_the_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in FIXED:
-        monkeypatch.setenv(name, "7")
-    monkeypatch.setenv("PYTHONPATH", str(STAGES))
-    write_manifest(tmp_path, "")
-    builder = open_project(tmp_path).builder
-    action = Action("a", "stages_for_tests:variables", "1", {"names": list(FIXED)})
-    result = builder.build([action], ["a"], jobs=1)
-    assert result.ok, result.failures
-    lines = builder.output(result, "a", "text").read_text().splitlines()
-    assert lines == [f"{name}={value}" for name, value in FIXED.items()]
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    write_model(tmp_path / "a.onnx")
+    write_samples(tmp_path / "data")
+    write_manifest(tmp_path, TEXT)
+    return open_project(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("action", "where", "place"),
+    [
+        ("a:normalise", "inputs.image", "models.yaml:8:7"),
+        ("a@cam:observe", "inputs.image", "models.yaml:8:7"),
+        ("a@cam:verify_fixed", "accept.snr_db", "models.yaml:9:22"),
+        ("a@cam:lower", "node stem", "node stem"),
+        ("other:normalise", "inputs.image", "inputs.image"),
+    ],
+)
+def test_a_key_of_the_model_becomes_a_place(project: Project, action: str, where: str, place: str) -> None:
+    given = ModelbuildError.of(
+        [Problem("wrong", where, "why", "do", "MB7"), Problem("also", "elsewhere")], exit_code=1
+    )
+    found = located(project, action, given)
+    assert found.exit_code == 1
+    first, second = found.problems
+    assert (first.what, first.why, first.advice, first.code) == ("wrong", "why", "do", "MB7")
+    assert second == Problem("also", "elsewhere")
+    assert first.where == place
+
+
+def test_settings_of_the_command_line_are_for_this_run(project: Project) -> None:
+    changed = open_project(project.root, overrides=["quantize.range.method=minmax"])
+    request = changed.plan.models["a", "cam"]
+    assert request.settings["quantize"]["range"]["method"] == "minmax"
+    assert project.plan.models["a", "cam"].settings["quantize"]["range"]["method"] == "mse"
+
+
+def test_a_manifest_of_another_name(project: Project) -> None:
+    (project.root / "models.yaml").rename(project.root / "other.yaml")
+    assert open_project(project.root, "other.yaml").root == project.root
+    with pytest.raises(ModelbuildError, match=r"models\.yaml") as caught:
+        open_project(project.root)
+    assert caught.value.exit_code == 2

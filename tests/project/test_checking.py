@@ -1,0 +1,104 @@
+"""`check`: findings of models and samples, with places in the manifest, and what they mean for the exit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from modelbuild.errors import Problem
+from modelbuild.project.checking import CheckReport, check, problem_finding
+from modelbuild.project.project import Project, open_project
+from tests.project.small_project import write_manifest, write_model, write_samples
+
+TEXT = """\
+samples: {some: {files: "data/*.npy"}}
+defaults: {calibration: some}
+models:
+  good: {source: good.onnx, inputs: {image: {preprocess: {mean: 127.5, std: 127.5}}}}
+  bad:
+    source: bad.onnx
+targets: {cam: {chip: kl720}, eye: {chip: modalix}}
+packages:
+  one: {target: cam, models: {good: {id: 32768}, bad: {id: 32769}}}
+  two: {target: eye, models: [good]}
+"""
+
+
+def write_hopeless(path: Path) -> None:
+    """A model with an operator that no unit runs."""
+    graph = helper.make_graph(
+        [helper.make_node("Det", ["image"], ["scores"], name="determinant")],
+        "bad",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 4, 4])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    write_model(tmp_path / "good.onnx")
+    write_hopeless(tmp_path / "bad.onnx")
+    write_samples(tmp_path / "data")
+    write_manifest(tmp_path, TEXT)
+    return open_project(tmp_path)
+
+
+def errors(report: CheckReport) -> list[dict[str, object]]:
+    return [finding for finding in report.findings if finding["severity"] == "error"]
+
+
+def test_a_node_that_nothing_runs(project: Project) -> None:
+    report = check(project)
+    (error,) = errors(report)
+    assert (error["model"], error["target"], error["node"]) == ("bad", "cam", "determinant")
+    assert (error["file"], error["line"]) == ("models.yaml", 7)  # where the manifest names the model
+    assert error["code"] == "MB101" and error["advice"]
+    assert report.exit_code == 1 and not report.ok and report.to_json()["ok"] is False
+    assert set(report.units) == {"good@cam", "bad@cam", "good@eye"}
+    assert report.units["bad@cam"] == {"determinant": "none"}
+    assert set(report.units["good@eye"].values()) == {"npu"}
+
+
+def test_what_is_selected_alone_is_checked(project: Project) -> None:
+    report = check(project, ["good"])
+    assert report.ok and report.exit_code == 0 and set(report.units) == {"good@cam", "good@eye"}
+    assert set(check(project, ["two"]).units) == {"good@eye"}
+
+
+def test_the_range_of_an_input(project: Project) -> None:
+    (pair,) = check(project, ["two"]).ranges["good"]["image"][:1]
+    assert pair == [-1.0, 1.0]
+    assert "bad" not in check(project).ranges
+
+
+def test_a_model_that_cannot_be_read_is_the_users_and_hides_no_other(project: Project) -> None:
+    (project.root / "good.onnx").write_bytes(b"broken")
+    report = check(project)
+    assert report.exit_code == 2
+    assert {error["model"] for error in errors(report)} == {"good", "bad"}
+    (unread,) = (error for error in errors(report) if error["model"] == "good")
+    assert unread["code"] == "MB100" and "good.onnx" in str(unread["where"])
+    assert set(report.units) == {"bad@cam"}
+
+
+def test_a_sample_that_does_not_fit(project: Project) -> None:
+    np.save(project.root / "data/1.npy", np.zeros((1, 3, 5, 5), np.float32))
+    report = check(project, ["good@eye"])
+    assert report.exit_code == 2
+    assert any("1.npy" in str(error["where"]) for error in errors(report))
+
+
+def test_a_problem_with_a_place_is_a_finding_there() -> None:
+    found = problem_finding(Problem("too much", "models.yaml:3:14", "it is 5", "write 4"), "net")
+    assert (found["file"], found["line"], found["column"]) == ("models.yaml", 3, 14)
+    assert (found["message"], found["advice"], found["model"]) == ("too much (it is 5)", "write 4", "net")
+    assert (found["code"], found["severity"]) == ("MB100", "error")
+    elsewhere = problem_finding(Problem("too much", "input x", code="MB042"))
+    assert (elsewhere["file"], elsewhere["line"], elsewhere["where"]) == ("", None, "input x")
+    assert elsewhere["code"] == "MB042"
