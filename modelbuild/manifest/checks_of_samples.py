@@ -136,7 +136,9 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
     evaluation = _chosen(manifest, settings, "evaluation", sets, problems)
     if calibration and evaluation:
         _warn_shared(settings, calibration, evaluation, manifest, problems)
-    _check_labels(manifest, settings, evaluation or calibration, problems)
+    # a set that is named but could not be read, or a key that could not, has its own error already
+    named = values["evaluation"] is not None or not complete(manifest, "models", settings.model)
+    _check_labels(manifest, settings, evaluation if named else calibration, problems)
 
 
 def _chosen(

@@ -249,23 +249,7 @@ def test_it_leaves_nothing_behind(tried: Callable[[str], Tried], name: str) -> N
     assert [path for path in added if ".tmp" in path or path.startswith(".modelbuild/work/")] == []
 
 
-UNMENDED = {
-    **dict.fromkeys(
-        ("unknown key", "a picture without a label", "a label without a picture"),
-        "a second error, on the labels of the set that was not meant, follows from the first",
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=UNMENDED[name], strict=True))
-        if name in UNMENDED
-        else name
-        for name in WRONG
-    ],
-)
+@pytest.mark.parametrize("name", WRONG)
 def test_it_is_one_problem_with_advice(tried: Callable[[str], Tried], name: str) -> None:
     said = tried(name).done.err
     assert said.count("error:") == 1, said
