@@ -111,11 +111,13 @@ def config(project: Project, pair: str) -> Settings:
     return effective(project.manifest, model, target)
 
 
-def clean(root: Path) -> None:
-    """Removes the build state, `dist/` and `reports/` of the project in `root`. Sources and settings stay."""
+def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:
+    """Removes the build state of the project in `root` and what builds put into `dist/` and `reports/`.
+
+    Returns the folders removed, relative to `root`. Files that modelbuild did not make stay."""
     from modelbuild.project import building
 
-    building.clean(root)
+    return building.clean(root, observer)
 
 
 def init(

@@ -34,7 +34,7 @@ class Problem:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """"did you mean `kl720`?" for the nearest of the known names, or nothing where none is near.
+    """ "did you mean `kl720`?" for the nearest of the known names, or nothing where none is near.
 
     Of equally near ones, that with the same letters wins: exchanged letters are the commonest slip."""
     import difflib  # only where something is wrong already

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelbuild import api
 from modelbuild.cli import console
+from modelbuild.cli.build import observer
 from modelbuild.errors import ModelbuildError
 
 
@@ -23,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
             where=str(manifest),
             advice="name the project's folder with -C",
         )
-    api.clean(manifest.parent)
-    console.summary("removed the build state, dist/ and reports/", {"ok": True})
+    removed = api.clean(manifest.parent, observer())
+    lines = [f"removed {folder}" for folder in removed] or ["nothing was built here"]
+    console.summary("\n".join(lines), {"ok": True, "removed": list(removed)})
     return 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, Problem
 from modelbuild.graph.check import Finding
 from modelbuild.project.building import Observer
@@ -53,7 +53,7 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
     planned = project.plan.names()
     wanted = [goal for goal in dict.fromkeys((*goals.values(), *samples)) if goal in planned]
     result = project.builder.build(
-        project.plan.actions, wanted, jobs=os.cpu_count() or 1, keep_going=True, observer=observer
+        project.plan.actions, wanted, jobs=processors(), keep_going=True, observer=observer
     )
     findings = [_finding(finding, {}) for finding in project.manifest.warnings]
     units: dict[str, dict[str, str]] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from modelbuild.artifacts.packing import Program
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner, open_runner
+from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.manifest.samples import Sets
@@ -87,9 +87,7 @@ def sample_files(project: Project, text: str) -> list[str]:
 
 
 def _built(project: Project, action: str, names: list[str], observer: Observer | None) -> list[Path]:
-    result = project.builder.build(
-        project.plan.actions, [action], jobs=os.cpu_count() or 1, observer=observer
-    )
+    result = project.builder.build(project.plan.actions, [action], jobs=processors(), observer=observer)
     for failed, error in result.failures:
         raise located(project, failed, error)
     if not result.ok:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelbuild import importers
+from modelbuild.build.jobs import processors
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.check import place
@@ -24,7 +24,7 @@ def evaluate(project: Project, names: Sequence[str], observer: Observer | None) 
     """The `evaluate` objects of the selection, in its order. Raises the first failure."""
     wanted = goals(project, names, until="evaluate")
     result = project.builder.build(
-        project.plan.actions, wanted, jobs=os.cpu_count() or 1, keep_going=True, observer=observer
+        project.plan.actions, wanted, jobs=processors(), keep_going=True, observer=observer
     )
     for action, error in result.failures:
         raise located(project, action, error)

@@ -88,7 +88,7 @@ def test_a_wrong_manifest_is_a_finding_with_its_place(digits: Path) -> None:
     done = modelbuild(digits, "check", "--json")
     assert done.code == 2
     (finding,) = done.json["findings"]
-    assert (finding["file"], finding["line"]) == ("models.yaml", 20)
+    assert (finding["file"], finding["line"]) == ("models.yaml", 21)
     assert "kl720" in finding["advice"] and done.json["ok"] is False
     build = modelbuild(digits, "build", "--json")
     assert build.code == 2 and build.json["ok"] is False and "kl702" in build.json["failures"][0]["message"]

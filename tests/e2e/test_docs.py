@@ -17,7 +17,8 @@ DOCS = REPOSITORY / "docs"
 
 
 def test_the_python_example_runs(built_once: Path, tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "command-line.md").read_text(encoding="utf-8"), re.S)
+    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
     shutil.copytree(built_once, tmp_path / "examples/digits")
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False

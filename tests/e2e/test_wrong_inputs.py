@@ -141,7 +141,7 @@ WRONG = {
     "unknown chip": Wrong(
         replace("{chip: kl720,", "{chip: kl702,"),
         USER,
-        ("models.yaml:20:", "unknown chip `kl702`", "did you mean `kl720`?"),
+        ("models.yaml:21:", "unknown chip `kl702`", "did you mean `kl720`?"),
     ),
     "unknown key": Wrong(
         replace("evaluation: test", "evaluaton: test"),
@@ -151,12 +151,12 @@ WRONG = {
     "int16 on kl520": Wrong(
         replace("kl520: {chip: kl520,", "kl520: {chip: kl520, quantize: {activations: int16},"),
         USER,
-        ("models.yaml:21:", "int16 activations are not possible on kl520"),
+        ("models.yaml:22:", "int16 activations are not possible on kl520"),
     ),
-    "two models with one id": Wrong(second_model, USER, ("models.yaml:28:", "have the same id 32769")),
-    "id 0": Wrong(replace("id: 32769", "id: 0"), USER, ("models.yaml:27:", "the id 0 is not possible")),
+    "two models with one id": Wrong(second_model, USER, ("models.yaml:29:", "have the same id 32769")),
+    "id 0": Wrong(replace("id: 32769", "id: 0"), USER, ("models.yaml:28:", "the id 0 is not possible")),
     "version 12": Wrong(
-        replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:27:", "four hex digits", "0012")
+        replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:28:", "four hex digits", "0012")
     ),
     "no calibration": Wrong(
         replace("    calibration: {set: calibration, count: 64}\n", ""),
@@ -268,5 +268,5 @@ def test_all_errors_of_a_manifest_come_in_one_run(digits: Path) -> None:
     replace("count: 64", "count: 65")(digits)
     done = modelbuild(digits, "check")
     assert done.code == USER
-    for place in ("models.yaml:15:", "models.yaml:16:", "models.yaml:27:"):
+    for place in ("models.yaml:15:", "models.yaml:16:", "models.yaml:28:"):
         assert place in done.err
