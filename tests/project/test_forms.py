@@ -57,6 +57,20 @@ def test_each_form_is_built_as_far_as_it_needs_and_they_agree(project: Project) 
     assert np.abs(expected - found[0]).max() < 0.05 * np.ptp(expected)
 
 
+def test_of_two_packages_the_targets_own(project: Project) -> None:
+    write_manifest(project.root, TEXT.replace("32768}}}}", "32768}}}, q: {target: eye, models: [a]}}"))
+    both = open_project(project.root)
+    image = {"image": np.load(project.root / "data/0.npy")}
+    found = {
+        (target, level): run_real(open_form(both, f"a@{target}", level), image)["scores"]
+        for target in ("cam", "eye")
+        for level in ("fixed", "hardware")
+    }
+    for target in ("cam", "eye"):
+        assert np.array_equal(found[target, "fixed"], found[target, "hardware"])
+    assert not np.array_equal(found["cam", "hardware"], found["eye", "hardware"])
+
+
 def test_without_a_package_the_program_is_the_compilers(project: Project) -> None:
     write_manifest(project.root, TEXT.split("packages:")[0])
     alone = open_project(project.root)
