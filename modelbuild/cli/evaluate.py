@@ -65,7 +65,7 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
             raise ModelbuildError(
                 "which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720"
             )
-    if options.clock or options.bandwidth or options.input:
+    if options.clock is not None or options.bandwidth is not None or options.input:
         raise ModelbuildError(
             "--clock, --bandwidth and --input go with --chip",
             why="a manifest's targets use their recipes' facts",
@@ -79,7 +79,7 @@ def _text(found: dict[str, Any], layers: bool) -> str:
     lines = [
         f"{found['model']} on {found['chip']}: {_number(found['fps'])} fps, confidence {found['confidence']}",
         f"  {total} ms: NPU {npu} ms, CPU {cpu} ms",
-        f"  {found['macs'] / 1e6:.1f} million MACs, {found['cycles']} cycles",
+        f"  {found['macs'] / 1e6:.4g} million MACs, {found['cycles']} cycles",
     ]
     lines += [
         f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {_number(node['time_ms'])} ms"

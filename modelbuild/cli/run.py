@@ -40,6 +40,6 @@ def _text(found: RunResult) -> str:
         lines.append(f"{name} {list(value.shape)} {value.dtype}: {value.min():.6g} to {value.max():.6g}")
         scores = value.reshape(-1) if found.samples == 1 else np.empty(0)
         if scores.size > 1:
-            first = np.argsort(-scores, kind="stable")[:5]
+            first = np.argsort(-scores.astype(np.float64), kind="stable")[:5]
             lines.append("  largest: " + ", ".join(f"[{index}] {scores[index]:.6g}" for index in first))
     return "\n".join(lines)

@@ -33,7 +33,7 @@ def test_what_is_said_of_one_model() -> None:
     assert lines == [
         "net on kl720: 123.5 fps, confidence guess",
         "  8.1 ms: NPU 6 ms, CPU 2.1 ms",
-        "  12.3 million MACs, 4200 cycles",
+        "  12.34 million MACs, 4200 cycles",
         "  on the CPU: Softmax last: not on the NPU, 2.1 ms",
         "  nothing runs Det d: no unit of kl720 runs Det; the time is without it",
     ]

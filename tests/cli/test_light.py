@@ -20,7 +20,6 @@ print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
 """
 
 
-@pytest.mark.xfail(reason="the manifest's checks import the importers, and these onnxruntime", strict=True)
 @pytest.mark.parametrize("words", [("build",), ("status",), ("why", "all-nef:gate"), ("config", "small@nef")])
 def test_neither_onnx_nor_onnxruntime_is_imported(small: Path, words: tuple[str, ...]) -> None:
     done = subprocess.run(

@@ -47,7 +47,6 @@ def test_the_five_largest_first_and_of_equals_the_lower_index() -> None:
     assert shown(values) == "  largest: [6] 7, [1] 2, [3] 2, [0] 0.5, [4] 0.25"
 
 
-@pytest.mark.xfail(reason="the least integer of a type has no negative in it: -(-128) is -128", strict=True)
 @pytest.mark.parametrize(
     ("values", "line"),
     [
