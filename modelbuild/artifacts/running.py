@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,4 +88,5 @@ def save(result: RunResult, path: Path) -> None:
             "cannot write the outputs", where=str(path), why=error.strerror or ""
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written need not be removed
+            temporary.unlink(missing_ok=True)

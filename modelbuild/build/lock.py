@@ -51,9 +51,7 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         try:
-            return os.open(
-                path, os.O_RDONLY
-            )  # a read-only checkout: enough for a build that has nothing to do
+            return os.open(path, os.O_RDONLY)  # a read-only checkout: enough where there is nothing to do
         except OSError:
             raise disk.failure("open the lock file", path, error) from error
 

@@ -116,7 +116,10 @@ class Pool:
         self._idle: list[_Worker] = []
 
     def __enter__(self) -> Self:
-        disk.make_folder(self._folder)
+        try:
+            disk.make_folder(self._folder)
+        except OSError as error:
+            raise disk.failure("make the working folder", self._folder, error) from error
         return self
 
     def __exit__(

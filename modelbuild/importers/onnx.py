@@ -87,6 +87,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Ed
         int(model.ir_version),
         len(model.graph.node),
     )
+    opset.check_format(source.ir_version)
     opset.check_version(source.opset)
     model = functions.inlined(model)
     trim.name_nodes(model)

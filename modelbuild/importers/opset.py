@@ -21,6 +21,16 @@ OLDEST = 7
 Rule = Callable[[Editor, Node], None]
 
 
+def check_format(version: int) -> None:
+    """Raises for an IR version, the version of the file format itself, that the installed onnx does not know."""
+    if version > onnx.IR_VERSION:
+        raise ModelbuildError(
+            f"the model file has IR version {version}",
+            why=f"the newest that this installation reads is {onnx.IR_VERSION}",
+            advice="save it again with an older onnx, or with `model.ir_version = 10`",
+        )
+
+
 def check_version(version: int) -> None:
     """Raises where a model's operator set is out of reach."""
     newest = int(onnx.defs.onnx_opset_version())

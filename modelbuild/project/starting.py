@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,4 +139,5 @@ def _write(path: Path, text: str) -> None:
             f"cannot write {path.name}", where=str(path.parent), why=error.strerror or str(error)
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written need not be removed
+            temporary.unlink(missing_ok=True)

@@ -86,6 +86,12 @@ def test_missing_file_folder_and_truncation(tmp_path: Path) -> None:
     assert "truncated or damaged" in message(path)
 
 
+def test_a_file_format_of_the_future_is_named(tmp_path: Path) -> None:
+    proto = relu()
+    proto.ir_version = 99
+    assert "the model file has IR version 99" in message(saved(tmp_path, proto))
+
+
 def test_other_suffixes_say_how_to_export(tmp_path: Path) -> None:
     for suffix, word in ((".pt", "torch.onnx.export"), (".pb", "tf2onnx"), (".xyz", "convert the model")):
         assert word in message(tmp_path / f"m{suffix}")
