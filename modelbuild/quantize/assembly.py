@@ -83,7 +83,11 @@ class Assembly:
         """A tensor of the plan with the scale of its line in the record."""
         line = self._lines.get(name)
         if line is None or line.scale is None or line.zero_point is None:
-            raise ModelbuildError(f"the quantization record has no line for the tensor {name!r}")
+            raise ModelbuildError(
+                f"the quantization record has no line for the tensor {name!r}",
+                why="it was made for another model or chip, or the line was taken out",
+                advice="put the line back, or quantize again without `record:`",
+            )
         form = self.formats.activation
         if (line.bits, line.signed) != (form.bits, form.signed):
             raise ModelbuildError(f"the record's line of {name!r} is not of the record's own format")
