@@ -38,7 +38,8 @@ class Action:
     says why. `discover` is `"module:function"`, called as `(inputs, parameters) -> list of paths`; the files
     it names become inputs of the roles `discovered/<path relative to `base`>`. `toolchain` is the
     fingerprint of an external tool and `libraries` the versions of the libraries the function relies on.
-    `always` actions run, once what they read is settled, also in a build that has stopped; it enters no key.
+    `always` actions run, once what they read is settled, also in a build that has stopped, and their own
+    failure stops none; it enters no key.
     """
 
     name: str

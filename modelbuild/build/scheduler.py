@@ -116,7 +116,8 @@ class Scheduler:
     def _settle(self, name: str, outcome: Outcome) -> None:
         self._outcomes[name] = outcome
         self._release(name)
-        if outcome.state == "failed" and not self._keep_going and not self._failed:
+        stops = not self._keep_going and not self._plan.actions[name].always
+        if outcome.state == "failed" and stops and not self._failed:
             self._failed = name
         for reader in self._plan.dependents[name]:
             self._waiting[reader] -= 1

@@ -16,12 +16,22 @@ from modelbuild.build.state import State
 _DIGITS = 12  # of a digest, where people read it; JSON has them all
 
 Verdict = Literal[
-    "up to date", "never built", "shared", "changed", "retry", "damaged", "failed", "waits", "unknown"
+    "up to date",
+    "never built",
+    "first",
+    "shared",
+    "changed",
+    "retry",
+    "damaged",
+    "failed",
+    "waits",
+    "unknown",
 ]
 
 _SENTENCES: dict[Verdict, str] = {
     "up to date": "inputs unchanged: up to date",
     "never built": "never built",
+    "first": "it had never been built",
     "shared": "never run under this name",
     "changed": "changed",
     "retry": "it had failed, and a retry was asked for",
@@ -103,7 +113,7 @@ def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | N
     if entry.reason == "damaged":
         return Reason("damaged"), entry
     if entry.previous is None:
-        first = shared(entry.key, state) if entry.outcome == "cached" else Reason("never built")
+        first = shared(entry.key, state) if entry.outcome == "cached" else Reason("first")
         return first, entry
     old, new = state.records.get(entry.previous), state.records.get(entry.key)
     if old is None or new is None:

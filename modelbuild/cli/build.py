@@ -106,7 +106,7 @@ def summary(report: BuildReport, dry_run: bool) -> str:
     if ran == failed == skipped == 0:
         restored = [package.name for package in report.packages if package.changed]
         lines += [f"put {name} back into dist/" for name in restored]
-        lines.append(f"nothing to do: {cached} actions are up to date")
+        lines.append(f"nothing to {'run' if restored else 'do'}: {cached} actions are up to date")
     else:
         lines.append(
             f"{ran} ran, {cached} cached, {failed} failed" + (f", {skipped} skipped" if skipped else "")

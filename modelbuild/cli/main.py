@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character the terminal lacks must not end a build
             stream.reconfigure(errors="backslashreplace")
+    if arguments is None and sys.getfilesystemencoding().lower() != "utf-8":
+        # paths cross to workers as UTF-8: start once more in Python's UTF-8 mode, as it is from 3.15 on
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
@@ -53,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModelbuildError as error:
         console.report(error)
         if "--json" in words:
+            console.configure(json=True, quiet=False, verbose=False, color="auto")
             console.result("", {"ok": False, **_json_of(words, error)})
         if debug:
             traceback.print_exc()

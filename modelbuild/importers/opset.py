@@ -22,7 +22,7 @@ Rule = Callable[[Editor, Node], None]
 
 
 def check_format(version: int) -> None:
-    """Raises for an IR version, the version of the file format itself, that the installed onnx does not know."""
+    """Raises for an IR version (that of the file format itself) that the installed onnx lacks."""
     if version > onnx.IR_VERSION:
         raise ModelbuildError(
             f"the model file has IR version {version}",

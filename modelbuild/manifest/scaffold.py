@@ -109,7 +109,7 @@ def _samples(inputs: Sequence[InputFacts], samples: Sequence[str]) -> list[str]:
         *head,
         f"  # Before the first build, put 50 to 200 typical inputs into the folder {SAMPLES_FOLDER}/{keys}:",
         "  # quantization looks at the values that they produce.",
-        f"  calibration: {{files: {_text(f'{SAMPLES_FOLDER}/{suffix}')}}}",
+        f"  calibration: {{files: {SAMPLES_FOLDER}}}",
     ]
 
 

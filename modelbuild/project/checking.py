@@ -69,7 +69,7 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
         exit_code = max(exit_code, error.exit_code)
         owner = action.split(":")[0].split("@")[0]
         found = located(project, action, error).problems
-        findings += [problem_finding(problem, owner) for problem in found]
+        findings += [item for p in found if (item := problem_finding(p, owner)) not in findings]
     report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
     return (
         report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)

@@ -9,6 +9,8 @@ from modelbuild.project.project import Project
 from modelbuild.project.selection import Selection, select
 from modelbuild.stages.request import ModelRequest, PackageRequest
 
+ONLY_CHECKED = ":check_samples"  # asked for by `check`, and by no build
+
 
 def goals(project: Project, names: Sequence[str], until: str | None = None) -> list[str]:
     """The actions that a selection asks for; with `until`, those of that stage, and nothing after it."""
@@ -67,9 +69,10 @@ def actions_named(project: Project, name: str) -> list[str]:
     every = [action.name for action in project.plan.actions]
     if name in every:
         return [name]
-    owned = [action for action in every if action.rsplit(":", 1)[0].split("/")[0] == name]
+    built = [action for action in every if not action.endswith(ONLY_CHECKED)]
+    owned = [action for action in built if action.rsplit(":", 1)[0].split("/")[0] == name]
     if not owned and name in project.manifest.spec.models:
-        owned = [action for action in every if action.startswith(f"{name}@")]
+        owned = [action for action in built if action.startswith(f"{name}@")]
     if owned:
         return owned
     raise ModelbuildError(

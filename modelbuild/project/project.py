@@ -61,10 +61,20 @@ def located(project: Project, action: str, error: ModelbuildError) -> Modelbuild
     return ModelbuildError.of(problems, error.exit_code)
 
 
+def evaluation_place(manifest: Manifest, model: str) -> str:
+    """Where the model's evaluation set is chosen; the calibration set, where that serves."""
+    chosen = [
+        key for key in ("evaluation", "calibration") if getattr(manifest.spec.models[model], key) is not None
+    ]
+    return manifest.position(("models", model, *chosen[:1]))
+
+
 def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> Problem:
     key, _, rest = problem.where.partition(".")
     if key == "inputs":
         where = manifest.position(("models", model, "inputs", *([rest] if rest else [])))
+    elif key == "evaluation":
+        where = evaluation_place(manifest, model)
     elif key == "accept" and target:
         where = effective(manifest, model, target).origin(("accept", *rest.split(".", 1)))
     else:

@@ -72,7 +72,8 @@ def init(
     _write(manifest, text)
     if ignored is not None:
         _write(directory / ".gitignore", ignored)
-    missing = () if samples else (f"put typical inputs into {SAMPLES_FOLDER}/",)
+    there = (directory / SAMPLES_FOLDER).is_dir() and any((directory / SAMPLES_FOLDER).iterdir())
+    missing = () if samples or there else (f"put typical inputs into {SAMPLES_FOLDER}/",)
     return Started(manifest, ignored is not None, missing)
 
 

@@ -88,6 +88,7 @@ def check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:
         if not 0 <= label < classes:
             raise ModelbuildError(
                 f"the label {label} of evaluation sample {number} is not a class of the model",
+                where="evaluation",
                 why=f"the output `{output}` has {classes} values: classes 0 to {classes - 1}",
                 advice="labels count from 0; is the list one off, or made for another model?",
             )

@@ -1,6 +1,7 @@
 """Stage `check_samples`: read every sample as the model will get it, and hold labels against its classes.
 
-Asked for by `modelbuild check` only: a build meets the same errors where it reads the samples.
+Asked for by `modelbuild check` only: a build meets the same errors where it reads the samples, the list of
+class names and the user's quantization record.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import FileInput
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
@@ -23,7 +25,9 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         for use, samples in _used(request).items()
         for role, source in samples.roles().items()
     }
-    return {"model": request.output("normalise", "model.onnx"), **files}
+    others = {"labels": request.labels, "record": request.record}
+    named = {role: FileInput(path) for role, path in others.items() if path is not None}
+    return {"model": request.output("normalise", "model.onnx"), **named, **files}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -51,8 +55,9 @@ def _used(request: ModelRequest) -> dict[str, Samples]:
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `samples.json`: how many samples of each set were read."""
     from modelbuild.graph import onnx_io
+    from modelbuild.quantize import record as records
     from modelbuild.quantize.verify import check_labels
-    from modelbuild.stages.files import read_samples, write_json
+    from modelbuild.stages.files import class_names, read_samples, write_json
 
     graph = onnx_io.read(inputs["model"])
     counts = {}
@@ -64,4 +69,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         counts[use] = sum(1 for _ in samples)
         if given["labels"] is not None:
             check_labels(given["labels"], graph.outputs[0], graph)
+    if "labels" in inputs:
+        class_names(inputs["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
+    if "record" in inputs:
+        records.read(inputs["record"])
     write_json(out / "samples.json", counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,22 @@ def check_digest(source: Path, wanted: str | None) -> None:
             why=f"the manifest demands {wanted}",
             advice="restore the file, or write the new digest if the change is wanted",
         )
+
+
+def class_names(path: Path, output: str, shape: tuple[int, ...]) -> list[str]:
+    """The names in a text file, one a line: as many as the output has values."""
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ModelbuildError("the class names are not UTF-8 text", where=str(path)) from None
+    if len(names) != math.prod(shape):
+        raise ModelbuildError(
+            f"{len(names)} class names for {math.prod(shape)} classes",
+            where=str(path),
+            why=f"the output `{output}` is {list(shape)}",
+            advice="write a name on each line, in the order of the classes",
+        )
+    return names
 
 
 def validated(schema: type[Schema], data: Any) -> Schema:

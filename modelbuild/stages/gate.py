@@ -9,6 +9,7 @@ from typing import Any
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "1"
+ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 
 

@@ -74,28 +74,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
 
 def _labels(inputs: Mapping[str, Path], program: Any) -> list[str] | None:
-    """The class names, one a line; as many as the first output has values."""
-    import math
-
-    from modelbuild.errors import ModelbuildError
     from modelbuild.npu.program import interface
+    from modelbuild.stages.files import class_names
 
     path = inputs.get(f"labels/{program.name}")
-    if path is None:
-        return None
-    try:
-        names = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ModelbuildError("the class names are not UTF-8 text", where=str(path)) from None
     output = interface(program.command).outputs[0]
-    if len(names) != math.prod(output.shape):
-        raise ModelbuildError(
-            f"{len(names)} class names for {math.prod(output.shape)} classes",
-            where=str(path),
-            why=f"the output `{output.name}` of {program.name} is {list(output.shape)}",
-            advice="write a name on each line, in the order of the classes",
-        )
-    return names
+    return None if path is None else class_names(path, output.name, output.shape)
 
 
 def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:

@@ -53,7 +53,7 @@ def test_why_names_the_parameter_before_and_after_the_build(project: Project) ->
     project.build(chain(project, "one"))
     actions = chain(project, "one", "minmax")
     before = project.builder.why(actions, "quantize")
-    assert before.last is not None and before.last.verdict == "never built"
+    assert before.last is not None and before.last.verdict == "first"
     sentence = 'parameters.range.method changed from "mse" to "minmax"'
     assert str(before.next) == sentence
     project.build(actions)
@@ -120,7 +120,7 @@ def test_why_names_the_action_whose_result_was_taken(project: Project) -> None:
     after = project.builder.why([one, other], "other")
     assert (after.last_outcome, after.next.verdict) == ("cached", "up to date")
     assert str(after).splitlines()[1].startswith(f"last time it was found in the store: {sentence}")
-    assert str(project.builder.why([one, other], "one").last) == "never built"
+    assert str(project.builder.why([one, other], "one").last) == "it had never been built"
 
 
 def test_why_names_the_store_where_nobody_has_that_key_any_more(project: Project) -> None:
@@ -178,6 +178,6 @@ def test_an_explanation_is_json_too(project: Project) -> None:
     project.build(chain(project, "one"))
     content = json.loads(json.dumps(project.builder.why(chain(project, "two", "minmax"), "pack").to_json()))
     assert content["action"] == "pack"
-    assert content["last"]["verdict"] == "never built"
+    assert content["last"]["verdict"] == "first"
     assert content["next"]["waits_because"]["changes"][0]["field"] == "inputs.model"
     assert content["next"]["waits_because"]["changes"][0]["source"] == "file a.txt"
