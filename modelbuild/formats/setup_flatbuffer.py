@@ -98,8 +98,8 @@ def encode(
 
 
 def operator_name(code: int) -> str:
-    """The operator that a 32-bit hash stands for, or the hash in hexadecimal."""
-    return _OPERATORS.get(code, f"0x{code:08x}")
+    """The operator that a 32-bit hash stands for, or the hash in hexadecimal; empty for 0, which is none."""
+    return _OPERATORS.get(code, f"0x{code:08x}" if code else "")
 
 
 def operator_code(op: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import FileInput
 from modelbuild.stages.request import PackageRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
 PARTS = ("command", "weights", "host")
 

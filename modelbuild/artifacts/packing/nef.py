@@ -14,6 +14,8 @@ from modelbuild.formats.nef_tensor import input_format, layout_bytes, planar_for
 from modelbuild.npu.program import TensorPlace, interface
 
 _ALIGNMENT = 16
+# Our operator kinds that the vendor's setups have a code for; others stand there with no code.
+_VENDOR_OPERATORS = {"add": "Add", "conv": "Conv", "gemm": "Gemm", "matmul": "MatMul", "softmax": "Softmax"}
 
 
 def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, bytes]:
@@ -76,7 +78,9 @@ def _source(packed: PackedProgram, platform: str) -> nef.NefSource:
         output_size=output_size,
         working_size=int(packed.plan["memory"]["working"]),
         host=program.host,
-        cpu_nodes=tuple(nef.CpuNode(name, kind) for name, kind in packed.cpu_nodes),
+        cpu_nodes=tuple(
+            nef.CpuNode(name, _VENDOR_OPERATORS.get(kind, "")) for name, kind in packed.cpu_nodes
+        ),
     )
 
 
