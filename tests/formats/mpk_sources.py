@@ -9,7 +9,7 @@ def source(**changes: object) -> MpkSource:
     """A model of one input, two outputs and a layer on the CPU."""
     values: dict[str, object] = {
         "name": "digits",
-        "model_path": "/home/someone/models/digits.onnx",
+        "model_path": "/srv/somewhere/models/digits.onnx",
         "model_checksum": "0123abcd",
         "program_suffix": ".elf",
         "command": bytes(range(200)),
