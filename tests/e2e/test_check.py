@@ -43,6 +43,15 @@ def wrong_keys(folder: Path) -> None:
     manifest(folder, "count: 64", "count: 1")
 
 
+def damaged_record(folder: Path) -> None:
+    (folder / "r.quant.txt").write_text("garbage\n", encoding="utf-8")
+    manifest(folder, "{chip: kl720,", "{chip: kl720, quantize: {record: r.quant.txt},")
+
+
+def missing_class(folder: Path) -> None:
+    (folder / "labels.txt").write_text("zero\none\n", encoding="utf-8")
+
+
 def big_picture(folder: Path) -> None:
     other_size(folder)
     for path in (folder / "data/calibration").iterdir():
@@ -57,6 +66,8 @@ def big_picture(folder: Path) -> None:
         (wrong_label, "the label 10"),
         (broken_picture, "cannot decode the picture"),
         (wrong_keys, "image"),
+        (damaged_record, "the quantization record cannot be read"),
+        (missing_class, "2 class names for 10 classes"),
         (big_picture, "8x8"),  # calibration fits, evaluation does not
     ],
 )
@@ -92,3 +103,10 @@ def test_a_wrong_manifest_is_a_finding_with_its_place(digits: Path) -> None:
     assert "kl720" in finding["advice"] and done.json["ok"] is False
     build = modelbuild(digits, "build", "--json")
     assert build.code == 2 and build.json["ok"] is False and "kl702" in build.json["failures"][0]["message"]
+
+
+def test_one_mistake_is_one_finding_with_its_place_on_all_targets(digits: Path) -> None:
+    wrong_label(digits)
+    done = modelbuild(digits, "check", "--json")
+    (finding,) = [item for item in done.json["findings"] if item["severity"] == "error"]
+    assert (finding["file"], finding["line"]) == ("models.yaml", 16)

@@ -222,3 +222,30 @@ packages: {p: {target: cam, models: {digits: {id: 32769, version: "0001"}}}}
     (tmp_path / "models.yaml").write_text(manifest.replace("CHIP", "modalix"), encoding="utf-8")
     other = modelbuild(tmp_path, "build")
     assert other.code == 2 and "kl720" in other.err and "modalix" in other.err
+
+
+def test_wrong_usage_is_json_too(tmp_path: Path) -> None:
+    for arguments in (("run", "--json"), ("frob", "--json")):
+        done = modelbuild(tmp_path, *arguments)
+        assert done.code == 2 and done.json["ok"] is False
+        assert done.json["error"]["problems"][0]["what"] in done.err
+
+
+def test_names_beyond_ascii_work_where_the_locale_knows_none(digits: Path) -> None:
+    (digits / "models/digits.onnx").rename(digits / "models/zähler.onnx")
+    manifest = digits / "models.yaml"
+    text = manifest.read_text(encoding="utf-8").replace("digits.onnx", "zähler.onnx")
+    manifest.write_text(text, encoding="utf-8")
+    plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = modelbuild(digits, "build", "digits@kl720", "--until", "lower", "--json", environment=plain)
+    assert done.code == 0, done.err
+    assert done.json["actions"]["run"] == 3
+
+
+def test_init_takes_the_samples_that_lie_there(built_once: Path, tmp_path: Path) -> None:
+    shutil.copytree(built_once / "data/calibration", tmp_path / "samples")
+    shutil.copy(built_once / "models/digits.onnx", tmp_path / "net.onnx")
+    started = modelbuild(tmp_path, "init", "net.onnx", "--chip", "kl720", "--json")
+    assert started.code == 0 and started.json["missing"] == []
+    built = modelbuild(tmp_path, "build", "--until", "observe", "--json")
+    assert built.code == 0, built.err
