@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
     from modelbuild.manifest.settings import Settings
     from modelbuild.npu.cost import Options
-    from modelbuild.project.building import BuildReport, Observer
+    from modelbuild.project.build_report import BuildReport
+    from modelbuild.project.building import Observer
     from modelbuild.project.checking import CheckReport
     from modelbuild.project.starting import Started
 
 __all__ = [
+    "BuildOptions",
     "ModelbuildError",
     "Project",
     "build",
@@ -54,12 +57,7 @@ __all__ = [
 def build(
     project: Project,
     names: Sequence[str] = (),
-    *,
-    jobs: int | None = None,
-    until: str | None = None,
-    keep_going: bool = False,
-    dry_run: bool = False,
-    retry: bool = False,
+    options: BuildOptions = DEFAULT,
     observer: Observer | None = None,
 ) -> BuildReport:
     """Build the selected packages, models and MODEL@TARGETs (all packages, if none are named).
@@ -68,16 +66,7 @@ def build(
     the result; a selector or stage that does not exist is a ModelbuildError."""
     from modelbuild.project import building
 
-    return building.build(
-        project,
-        names,
-        jobs=jobs,
-        until=until,
-        keep_going=keep_going,
-        dry_run=dry_run,
-        retry=retry,
-        observer=observer,
-    )
+    return building.build(project, names, options, observer)
 
 
 def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:

@@ -55,6 +55,8 @@ class Builder:
         goals: Sequence[str],
         *,
         jobs: int,
+        memory: int | None = None,
+        offline: bool = False,
         keep_going: bool = False,
         dry_run: bool = False,
         retry: bool = False,

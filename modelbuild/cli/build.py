@@ -11,7 +11,8 @@ from modelbuild import api
 from modelbuild.build.result import Event
 from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.building import BuildReport, BuiltPackage
+from modelbuild.project.build_report import BuildReport, BuiltPackage
+from modelbuild.project.options import BuildOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +47,14 @@ def run(options: argparse.Namespace) -> int:
     report = api.build(
         project,
         options.names,
-        jobs=options.jobs,
-        until=options.until,
-        keep_going=options.keep_going,
-        dry_run=options.dry_run,
-        retry=options.retry,
-        observer=observer(),
+        BuildOptions(
+            jobs=options.jobs,
+            until=options.until,
+            keep_going=options.keep_going,
+            dry_run=options.dry_run,
+            retry=options.retry,
+        ),
+        observer(),
     )
     _tell_failures(report, project.builder.log)
     console.summary(summary(report, options.dry_run), report.to_json())

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.goals import goals_of
+from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
 from modelbuild.project.selection import select
 from modelbuild.stages.request import PackageRequest
@@ -21,75 +20,10 @@ from modelbuild.stages.request import PackageRequest
 Observer = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
-class BuiltPackage:
-    """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed."""
-
-    name: str
-    target: str
-    gate: str
-    files: tuple[dict[str, Any], ...]
-    report: str | None
-    changed: bool
-    silicon: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """The object in `packages` of `build --json`."""
-        return {
-            "name": self.name,
-            "target": self.target,
-            "silicon": self.silicon,
-            "gate": self.gate,
-            "files": list(self.files),
-            "report": self.report,
-        }
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did. `states` is action -> run, cached, failed, skipped or would_run."""
-
-    packages: tuple[BuiltPackage, ...]
-    states: dict[str, str]
-    failures: tuple[tuple[str, ModelbuildError], ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything asked for is there."""
-        return not any(state in {"failed", "skipped"} for state in self.states.values())
-
-    @property
-    def exit_code(self) -> int:
-        """0, 1 where something failed, 2 where what the user supplied is wrong."""
-        if self.ok:
-            return 0
-        return max((error.exit_code for _, error in self.failures), default=EXIT_FAILED)
-
-    def count(self, state: str) -> int:
-        """How many actions ended so."""
-        return sum(found == state for found in self.states.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of `build --json`."""
-        return {
-            "ok": self.ok,
-            "packages": [package.to_json() for package in self.packages],
-            "actions": {
-                state: self.count(state) for state in ("run", "cached", "failed", "skipped", "would_run")
-            },
-            "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
-        }
-
-
 def build(
     project: Project,
     names: Sequence[str] = (),
-    *,
-    jobs: int | None = None,
-    until: str | None = None,
-    keep_going: bool = False,
-    dry_run: bool = False,
-    retry: bool = False,
+    options: BuildOptions = DEFAULT,
     observer: Observer | None = None,
 ) -> BuildReport:
     """Build the selected packages, models and MODEL@TARGETs (all packages, if none are named).
@@ -97,20 +31,22 @@ def build(
     Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in
     the result; a selector or stage that does not exist is a ModelbuildError."""
     selection = select(project.manifest, names)
-    wanted = goals_of(project, selection, until)
+    wanted = goals_of(project, selection, options.until)
     packages = [project.plan.packages[name] for name in selection.packages]
     # One lock for both: no other build or `clean` comes between the packages and their reports.
-    with nullcontext() if dry_run else project.builder.hold(observer):
+    with nullcontext() if options.dry_run else project.builder.hold(observer):
         result = project.builder.build(
             project.plan.actions,
             wanted,
-            jobs=processors() if jobs is None else jobs,
-            keep_going=keep_going,
-            dry_run=dry_run,
-            retry=retry,
+            jobs=processors() if options.jobs is None else options.jobs,
+            memory=options.memory,
+            offline=options.offline,
+            keep_going=options.keep_going,
+            dry_run=options.dry_run,
+            retry=options.retry,
             observer=observer,
         )
-        reached = [] if dry_run else [one for one in packages if one.action("gate") in result.states]
+        reached = [] if options.dry_run else [one for one in packages if one.action("gate") in result.states]
         published = tuple(_publish(project, result, package) for package in reached)
     failures = tuple((action, located(project, action, error)) for action, error in result.failures)
     return BuildReport(published, dict(result.states), failures)

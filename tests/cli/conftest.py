@@ -13,6 +13,7 @@ import pytest
 
 from modelbuild import api
 from modelbuild.cli.main import main
+from modelbuild.project.options import BuildOptions
 from tests.stages.golden import write_project
 
 
@@ -56,7 +57,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of one model on three targets, built. Not to be changed: take `copied` for that."""
     folder = tmp_path_factory.mktemp("small")
     write_project(folder)
-    assert api.build(api.open_project(folder), jobs=2).ok
+    assert api.build(api.open_project(folder), (), BuildOptions(jobs=2)).ok
     return folder
 
 

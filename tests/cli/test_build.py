@@ -10,7 +10,7 @@ from modelbuild.build.result import Event
 from modelbuild.cli import console
 from modelbuild.cli.build import _tell_failures, observer, summary
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.building import BuildReport, BuiltPackage
+from modelbuild.project.build_report import BuildReport, BuiltPackage
 from tests.cli.conftest import Command, edit
 
 FILE = {"path": "dist/bell/models_720.sim.nef", "size": 1234, "sha256": "0" * 64}

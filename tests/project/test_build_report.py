@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.building import BuildReport, BuiltPackage
+from modelbuild.project.build_report import BuildReport, BuiltPackage
 
 FAILED, USER = ModelbuildError("it broke", exit_code=1), ModelbuildError("your file", advice="mend it")
 

@@ -13,6 +13,7 @@ from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult
 from modelbuild.project import building
 from modelbuild.project.building import build, clean
+from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import Project, open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
@@ -89,7 +90,7 @@ def test_every_package_gets_its_report_whichever_failed(
         project = fail_gate(tmp_path, broken)
     else:
         fail_import(tmp_path, broken)
-    report = build(project, jobs=jobs)
+    report = build(project, (), BuildOptions(jobs=jobs))
     assert [action.rsplit(":")[1] for action, _ in report.failures] == [stage]
     assert [package.report for package in report.packages] == [
         f"reports/{package}/report.html" for package in ("pa", "pb")
@@ -102,11 +103,11 @@ def test_a_renamed_sample_is_read_anew(tmp_path: Path) -> None:
     """What a suffix says of a file decides how it is read, in failures, too."""
     project = pair(tmp_path, PAIR.replace("data/*.npy", "data/*.*"))
     samples = [tmp_path / "data" / f"{index}.npy" for index in range(2)]
-    assert build(project, ["a@cam"], jobs=1, until="observe").ok
+    assert build(project, ["a@cam"], BuildOptions(jobs=1, until="observe")).ok
     for before, after in ((".npy", ".png"), (".png", ".npy")):
         for path in samples:
             path.with_suffix(before).rename(path.with_suffix(after))
-        report = build(open_project(tmp_path), ["a@cam"], jobs=1, until="observe")
+        report = build(open_project(tmp_path), ["a@cam"], BuildOptions(jobs=1, until="observe"))
         assert report.ok is (after == ".npy")
         assert after == ".npy" or "0.png" in str(report.failures[0][1])
 
@@ -118,7 +119,7 @@ def test_a_failing_build_leaves_the_same_bytes_in_any_folder(tmp_path: Path, bro
         folder.mkdir(parents=True)
         project = pair(folder)
         (folder / broken).write_bytes(b"broken")
-        report = build(project, ["pa"], jobs=1)
+        report = build(project, ["pa"], BuildOptions(jobs=1))
         assert broken in str(report.failures[0][1]) and str(folder) not in str(report.failures)
         records = [path.read_bytes() for path in (folder / ".modelbuild/records").rglob("*.json")]
         failures = sorted(record for record in records if b'"failure":null' not in record)
@@ -146,19 +147,19 @@ def test_no_other_build_comes_between_packages_and_reports(
         return original(builder, *arguments)
 
     monkeypatch.setattr(Builder, "publish", publish)
-    assert build(project, jobs=1).ok
+    assert build(project, (), BuildOptions(jobs=1)).ok
     assert taken == ["reports/pa", "dist/pa", "reports/pb", "dist/pb"]
 
 
 def test_a_dry_run_takes_no_lock(tmp_path: Path) -> None:
-    build(pair(tmp_path), jobs=1, dry_run=True)
+    build(pair(tmp_path), (), BuildOptions(jobs=1, dry_run=True))
     assert not (tmp_path / ".modelbuild").exists()
 
 
 @pytest.mark.parametrize("fault", ["gate", "import_source"])
 def test_only_the_package_whose_own_fault_it_is_loses_its_product(tmp_path: Path, fault: str) -> None:
     """Without -k a failure of pa stops the build before the gate of pb; what pb had built stays."""
-    assert build(pair(tmp_path), jobs=1).ok
+    assert build(pair(tmp_path), (), BuildOptions(jobs=1)).ok
     write_model(tmp_path / "b.onnx", 5)  # so that pb has work, too
     project = open_project(tmp_path)
     if fault == "gate":
@@ -166,7 +167,7 @@ def test_only_the_package_whose_own_fault_it_is_loses_its_product(tmp_path: Path
     else:
         fail_import(tmp_path, "a")
     before = [path.read_bytes() for path in sorted((tmp_path / "dist/pb").iterdir())]
-    packages = {package.name: package for package in build(project, jobs=1).packages}
+    packages = {package.name: package for package in build(project, (), BuildOptions(jobs=1)).packages}
     assert packages["pa"].gate == ("failed" if fault == "gate" else "not reached")
     assert not (tmp_path / "dist/pa").exists() and any((tmp_path / "dist/.stale/pa").iterdir())
     if fault == "gate":  # a verdict stops nothing: pb is judged, and shipped as it is now
@@ -178,8 +179,8 @@ def test_only_the_package_whose_own_fault_it_is_loses_its_product(tmp_path: Path
 
 def test_cleaning_keeps_what_no_build_made(tmp_path: Path) -> None:
     project = pair(tmp_path)
-    assert build(project, jobs=1).ok
-    build(fail_gate(tmp_path, "a"), jobs=1)
+    assert build(project, (), BuildOptions(jobs=1)).ok
+    build(fail_gate(tmp_path, "a"), (), BuildOptions(jobs=1))
     for path in ("dist/notes.txt", "reports/hand-made/index.html"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text("mine")
@@ -201,5 +202,5 @@ def test_as_many_jobs_as_processors_unless_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Builder, "build", note)
     monkeypatch.setattr(building, "processors", lambda: 3)
     build(project)
-    build(project, jobs=1)
+    build(project, (), BuildOptions(jobs=1))
     assert asked == [3, 1]

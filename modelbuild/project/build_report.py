@@ -1,0 +1,68 @@
+"""What a build did, for people and for `build --json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+
+@dataclass(frozen=True)
+class BuiltPackage:
+    """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed."""
+
+    name: str
+    target: str
+    gate: str
+    files: tuple[dict[str, Any], ...]
+    report: str | None
+    changed: bool
+    silicon: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in `packages` of `build --json`."""
+        return {
+            "name": self.name,
+            "target": self.target,
+            "silicon": self.silicon,
+            "gate": self.gate,
+            "files": list(self.files),
+            "report": self.report,
+        }
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did. `states` is action -> run, cached, failed, skipped or would_run."""
+
+    packages: tuple[BuiltPackage, ...]
+    states: dict[str, str]
+    failures: tuple[tuple[str, ModelbuildError], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything asked for is there."""
+        return not any(state in {"failed", "skipped"} for state in self.states.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where something failed, 2 where what the user supplied is wrong."""
+        if self.ok:
+            return 0
+        return max((error.exit_code for _, error in self.failures), default=EXIT_FAILED)
+
+    def count(self, state: str) -> int:
+        """How many actions ended so."""
+        return sum(found == state for found in self.states.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `build --json`."""
+        return {
+            "ok": self.ok,
+            "packages": [package.to_json() for package in self.packages],
+            "actions": {
+                state: self.count(state) for state in ("run", "cached", "failed", "skipped", "would_run")
+            },
+            "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
+        }
