@@ -28,6 +28,22 @@ class OutputOf:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What one action takes while it runs: `threads` that compute, and bytes of main memory.
+
+    The memory is `memory` + `memory_per_input_byte` * the sum of the sizes of its input files.
+    """
+
+    threads: int = 1
+    memory: int = 256 * 2**20
+    memory_per_input_byte: float = 0.0
+
+    def bytes_for(self, input_bytes: int) -> int:
+        """The memory of an action whose input files have `input_bytes` bytes together."""
+        return self.memory + round(self.memory_per_input_byte * input_bytes)
+
+
+@dataclass(frozen=True)
 class Action:
     """One unit of work.
 
@@ -39,7 +55,9 @@ class Action:
     it names become inputs of the roles `discovered/<path relative to `base`>`. `toolchain` is the
     fingerprint of an external tool and `libraries` the versions of the libraries the function relies on.
     `always` actions run, once what they read is settled, also in a build that has stopped, and their own
-    failure stops none; it enters no key.
+    failure stops none; it enters no key. `unkeyed` reaches the function among the parameters but enters no
+    key: it must not decide what comes out, as the address of a file whose digest is a parameter does not.
+    `resources` decides only when the action starts.
     """
 
     name: str
@@ -52,6 +70,8 @@ class Action:
     toolchain: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
     always: bool = False
+    resources: Resources = Resources()
+    unkeyed: Mapping[str, Any] = field(default_factory=dict)
 
     def paths(self) -> dict[str, str]:
         """Role -> path, relative to the root, of the inputs that are files of the user's; sorted by role."""

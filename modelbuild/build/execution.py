@@ -15,9 +15,9 @@ from modelbuild.build import canonical, disk
 from modelbuild.build.action import DISCOVERED, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.labels import marked
-from modelbuild.build.pool import Pool, Reply, Task
+from modelbuild.build.pool import Pool, Progress, Reply, Task
 from modelbuild.build.records import Record
-from modelbuild.build.result import Outcome
+from modelbuild.build.result import Advanced, Ended, Outcome
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
 from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, told
@@ -59,8 +59,11 @@ class Execution:
         """Whether another action can start now."""
         return self._pool.has_room
 
-    def start(self, action: Action, todo: MustRun | MustDiscover) -> None:
-        """Begins to run an action or its discovery. Raises ModelbuildError (exit 1) if the disk refuses."""
+    def start(self, action: Action, todo: MustRun | MustDiscover) -> int:
+        """Begins to run an action or its discovery; the worker's number.
+
+        Raises ModelbuildError (exit 1) if the disk refuses.
+        """
         folder = self._folder / str(next(self._serial))
         for found in todo.inputs.values():
             if found.data is not None:
@@ -74,16 +77,23 @@ class Execution:
             name=action.name,
             kind="discover" if discovers else "run",
             function=(action.discover or "") if discovers else action.function,
-            parameters=action.parameters,
+            parameters={**action.parameters, **action.unkeyed},
             inputs={role: found.path for role, found in todo.inputs.items()},
             folder=folder,
         )
         self._running[action.name] = (action, todo)
-        self._pool.start(task)
+        return self._pool.start(task)
 
-    def wait(self) -> list[tuple[str, Outcome | None]]:
-        """Blocks until something ended: names and outcomes; None where only a discovery ended."""
-        return [self._ended(reply) for reply in self._pool.wait()]
+    def wait(self) -> list[Ended | Advanced]:
+        """Blocks until something ended or told how far it is."""
+        return [self._heard(reply) for reply in self._pool.wait()]
+
+    def _heard(self, reply: Reply | Progress) -> Ended | Advanced:
+        if isinstance(reply, Progress):
+            return Advanced(reply.task.name, reply.worker, reply.step, reply.steps, reply.what)
+        key = self._running[reply.task.name][1].key
+        name, outcome = self._ended(reply)
+        return Ended(name, outcome, reply.worker, reply.peak_bytes, key)
 
     def _ended(self, reply: Reply) -> tuple[str, Outcome | None]:
         action, todo = self._running.pop(reply.task.name)

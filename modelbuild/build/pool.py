@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import selectors
@@ -48,12 +49,26 @@ class Reply:
     found: tuple[str, ...]
     error: ModelbuildError | None
     remember: bool
+    worker: int
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is."""
+
+    task: Task
+    worker: int
+    step: int
+    steps: int
+    what: str
 
 
 class _Worker:
     """One process, its pipe and the bytes of a reply that is not whole yet."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, number: int, environment: Mapping[str, str], log: Path) -> None:
+        self.number = number
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "modelbuild.build.worker", str(os.getpid())],
@@ -90,6 +105,12 @@ class _Worker:
             self.process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
             self.process.stdin.flush()
 
+    def lines(self, data: bytes) -> list[bytes]:
+        """The replies that `data` completes."""
+        *whole, rest = (self.buffer + data).split(b"\n")
+        self.buffer = bytearray(rest)
+        return [bytes(line) for line in whole]
+
     def kill(self) -> None:
         """Kills the process and what it started, and reaps it."""
         with suppress(ProcessLookupError):
@@ -114,6 +135,7 @@ class Pool:
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
+        self._numbers = list(range(jobs))  # a heap of those that no worker has
 
     def __enter__(self) -> Self:
         try:
@@ -134,38 +156,41 @@ class Pool:
         """Whether another task can start now."""
         return bool(self._idle) or len(self._workers) < self._jobs
 
-    def start(self, task: Task) -> None:
-        """Gives the task to an idle worker, or to a new one."""
+    def start(self, task: Task) -> int:
+        """Gives the task to an idle worker, or to a new one; the worker's number, from 0 to jobs - 1."""
         if self._idle:
             worker = self._idle.pop()
         else:
-            worker = _Worker(self._environment, self._folder / f"worker-{len(self._workers)}.log")
+            number = heapq.heappop(self._numbers)
+            worker = _Worker(number, self._environment, self._folder / f"worker-{number}.log")
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
         worker.send(task)
+        return worker.number
 
-    def wait(self) -> list[Reply]:
-        """Blocks until at least one task has ended, one way or the other."""
-        replies: list[Reply] = []
+    def wait(self) -> list[Reply | Progress]:
+        """Blocks until at least one task has ended, one way or the other, or has told how far it is."""
+        replies: list[Reply | Progress] = []
         while not replies:
             for key, _ in self._selector.select():
                 worker: _Worker = key.data
                 data = os.read(worker.output, 1 << 16)
-                worker.buffer += data
                 if not data:
                     self._selector.unregister(worker.output)
                     self._workers.remove(worker)
+                    heapq.heappush(self._numbers, worker.number)
                     replies.append(_crashed(worker))
-                elif data.endswith(b"\n"):
-                    replies.append(_reply(worker))
-                    self._idle.append(worker)
+                for line in worker.lines(data):
+                    replies.append(_reply(worker, json.loads(line)))
+                    if isinstance(replies[-1], Reply):
+                        self._idle.append(worker)
         return replies
 
 
-def _reply(worker: _Worker) -> Reply:
+def _reply(worker: _Worker, content: Mapping[str, Any]) -> Reply | Progress:
     assert worker.task is not None
-    content = json.loads(worker.buffer)
-    worker.buffer.clear()
+    if "progress" in content:
+        return Progress(worker.task, worker.number, *content["progress"])
     error = content.get("error")
     return Reply(
         task=worker.task,
@@ -173,6 +198,8 @@ def _reply(worker: _Worker) -> Reply:
         found=tuple(content.get("found", ())),
         error=ModelbuildError.from_json(error) if error else None,
         remember=content.get("remember", False),
+        worker=worker.number,
+        peak_bytes=content["peak"],
     )
 
 
@@ -188,7 +215,7 @@ def _crashed(worker: _Worker) -> Reply:
         advice=advice,
         exit_code=EXIT_FAILED,
     )
-    return Reply(worker.task, {}, (), error, remember=False)
+    return Reply(worker.task, {}, (), error, remember=False, worker=worker.number)
 
 
 def _last_line(path: Path) -> str:

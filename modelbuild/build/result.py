@@ -30,20 +30,52 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Event:
-    """`waiting` is for another build's lock, `started` and `finished` are an action's.
+    """`waiting` is for another build's lock; `started`, `progress` and `finished` are an action's.
 
-    `done` of `total` actions are settled.
+    `done` of `total` actions are settled. `seconds` have passed since the build began. `worker` counts from 0
+    and is known of what runs or ran. `step` of `steps` is how far `progress` is, in units of `what`.
+    `peak_bytes` is the most memory that the action's process took, known of those that ran; `key` is the
+    action's, where its inputs allowed one.
     """
 
-    kind: Literal["waiting", "started", "finished"]
+    kind: Literal["waiting", "started", "progress", "finished"]
     action: str = ""
     state: ActionState | None = None
     error: ModelbuildError | None = None
     done: int = 0
     total: int = 0
+    seconds: float = 0.0
+    worker: int | None = None
+    step: int = 0
+    steps: int = 0
+    what: str = ""
+    peak_bytes: int | None = None
+    key: str = ""
 
 
 Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a runner says of an action that ended; `outcome` is None where only its discovery did."""
+
+    name: str
+    outcome: Outcome | None
+    worker: int | None = None
+    peak_bytes: int | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """What a runner says of an action that is under way."""
+
+    name: str
+    worker: int
+    step: int
+    steps: int
+    what: str
 
 
 @dataclass(frozen=True)

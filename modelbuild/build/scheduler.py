@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from modelbuild.build.action import Action
 from modelbuild.build.plan import Plan
-from modelbuild.build.result import Event, Observer, Outcome
+from modelbuild.build.result import Advanced, Ended, Event, Observer, Outcome
 from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, not_built
 from modelbuild.errors import ModelbuildError
 
@@ -22,11 +23,11 @@ class Runner(Protocol):
     def has_room(self) -> bool:
         """Whether another action can start now."""
 
-    def start(self, action: Action, todo: MustRun | MustDiscover) -> None:
-        """Begins to run an action or its discovery."""
+    def start(self, action: Action, todo: MustRun | MustDiscover) -> int:
+        """Begins to run an action or its discovery; the number of the worker that does."""
 
-    def wait(self) -> list[tuple[str, Outcome | None]]:
-        """Blocks until something ended: names and outcomes; None where only a discovery ended."""
+    def wait(self) -> list[Ended | Advanced]:
+        """Blocks until something ended or told how far it is."""
 
 
 class Scheduler:
@@ -45,6 +46,7 @@ class Scheduler:
         self._claims: dict[str, list[int]] = {}  # key that runs or is about to -> others that want it
         self._claimed: dict[str, str] = {}  # name -> the key it claims
         self._started: set[str] = set()
+        self._began = time.monotonic()
         self._outcomes: dict[str, Outcome] = {}
         self._failed = ""  # the first that failed, where the rest must not start any more
 
@@ -65,15 +67,14 @@ class Scheduler:
             while self._todo and runner.has_room:
                 running += self._start(runner)
             if running and not self._ready:
-                for name, outcome in runner.wait():
-                    running -= 1
-                    self._ended(name, outcome)
+                for heard in runner.wait():
+                    running -= self._heard(heard)
         return {name: self._outcomes[name] for name in self._order}
 
     def _examine(self, name: str, dry: bool) -> None:
         verdict = self._judge(self._plan.actions[name], self._outcomes)
         if isinstance(verdict, Settled):
-            self._settle(name, verdict.outcome)
+            self._settle(name, verdict.outcome, key=verdict.key or "")
         elif dry:
             self._settle(name, Outcome("would_run"))
         elif verdict.key in self._claims:  # what is being made under this very key will do for both
@@ -97,23 +98,30 @@ class Scheduler:
             self._settle(name, Outcome("skipped", error=error, cause=self._failed))
             return 0
         try:
-            runner.start(self._plan.actions[name], todo)
+            worker = runner.start(self._plan.actions[name], todo)
         except ModelbuildError as error:
             self._settle(name, Outcome("failed", error=error))
             return 0
         if name not in self._started:  # a discovery comes before the run
             self._started.add(name)
-            self._tell("started", name)
+            self._tell("started", name, worker=worker, key=todo.key)
         return 1
 
-    def _ended(self, name: str, outcome: Outcome | None) -> None:
-        if outcome is None:
-            self._release(name)
-            heapq.heappush(self._ready, self._position[name])
+    def _heard(self, heard: Ended | Advanced) -> int:
+        """How many ended."""
+        if isinstance(heard, Advanced):
+            about = {"step": heard.step, "steps": heard.steps, "what": heard.what, "worker": heard.worker}
+            self._tell("progress", heard.name, **about)
+            return 0
+        if heard.outcome is None:
+            self._release(heard.name)
+            heapq.heappush(self._ready, self._position[heard.name])
         else:
-            self._settle(name, outcome)
+            about = {"worker": heard.worker, "peak_bytes": heard.peak_bytes, "key": heard.key}
+            self._settle(heard.name, heard.outcome, **about)
+        return 1
 
-    def _settle(self, name: str, outcome: Outcome) -> None:
+    def _settle(self, name: str, outcome: Outcome, **about: Any) -> None:
         self._outcomes[name] = outcome
         self._release(name)
         stops = not self._keep_going and not self._plan.actions[name].always
@@ -123,9 +131,10 @@ class Scheduler:
             self._waiting[reader] -= 1
             if not self._waiting[reader]:
                 heapq.heappush(self._ready, self._position[reader])
-        self._tell("finished", name, outcome)
+        self._tell("finished", name, state=outcome.state, error=outcome.error, **about)
 
-    def _tell(self, kind: Literal["started", "finished"], name: str, outcome: Outcome | None = None) -> None:
+    def _tell(self, kind: Literal["started", "progress", "finished"], name: str, **about: Any) -> None:
         if self._observer is not None:
-            state, error = (outcome.state, outcome.error) if outcome else (None, None)
-            self._observer(Event(kind, name, state, error, len(self._outcomes), len(self._position)))
+            seconds = time.monotonic() - self._began
+            done, total = len(self._outcomes), len(self._position)
+            self._observer(Event(kind, name, done=done, total=total, seconds=seconds, **about))

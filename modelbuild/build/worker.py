@@ -6,6 +6,7 @@ import errno
 import importlib
 import json
 import os
+import resource
 import signal
 import stat
 import sys
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build import canonical, disk
+from modelbuild.build import canonical, disk, progress
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -42,9 +43,21 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    for line in tasks:
-        replies.write(json.dumps(_perform(json.loads(line)), default=str).encode("ascii") + b"\n")
+
+    def answer(content: Mapping[str, Any]) -> None:
+        replies.write(json.dumps(content, default=str).encode("ascii") + b"\n")
         replies.flush()
+
+    progress.listen(lambda step, steps, what: answer({"progress": [step, steps, what]}))
+    for line in tasks:
+        result = _perform(json.loads(line))
+        answer({**result, "peak": _peak()})
+
+
+def _peak() -> int:
+    """The most memory that this process has had so far, in bytes."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
 
 
 def _die_with(parent: int) -> None:

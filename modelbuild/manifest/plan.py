@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from modelbuild import toolchains
-from modelbuild.build.action import Action
+from modelbuild.build.action import Action, Resources
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.libraries import version
@@ -172,6 +172,7 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
         discover=getattr(module, "DISCOVER", None),
         toolchain="" if stage in SHARED else request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
+        resources=getattr(module, "RESOURCES", Resources()),
     )
 
 
@@ -198,6 +199,7 @@ def _package_action(stage: str, request: PackageRequest, model: PackagedModel | 
         always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
+        resources=getattr(module, "RESOURCES", Resources()),
     )
 
 

@@ -1,0 +1,32 @@
+"""How far a stage is: told by the stage, passed on by its worker, heard by who watches the build."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Listener = Callable[[int, int, str], None]
+INTERVAL = 0.1  # seconds between two lines to the parent; people read no faster
+
+_listener: Listener | None = None
+_told = 0.0
+
+
+def report(step: int, steps: int, what: str) -> None:
+    """`step` of `steps` are done, in units of `what`, as in `report(12, 64, "sample")`.
+
+    Does nothing outside a worker.
+    """
+    global _told
+    if _listener is None:
+        return
+    now = time.monotonic()
+    if step >= steps or now - _told >= INTERVAL:
+        _told = now
+        _listener(step, steps, what)
+
+
+def listen(listener: Listener | None) -> None:
+    """Passes what is reported from now on to `listener`."""
+    global _listener, _told
+    _listener, _told = listener, 0.0
