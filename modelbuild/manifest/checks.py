@@ -68,7 +68,7 @@ def _references(manifest: Manifest) -> Iterator[tuple[str, str, tree.Path]]:
 def check_environment_values(manifest: Manifest, problems: Problems) -> None:
     """`env:NAME` is for secrets, and no key of this version takes one."""
     for node in _scalars(manifest.tree):
-        if re.fullmatch(r"env:[A-Za-z_]\w*", node.text):
+        if node.text.startswith("env:") and re.fullmatch(r"env:[A-Za-z_]\w*", node.text):
             problems.error(
                 f"`{node.text}` cannot stand here",
                 node.at,
@@ -78,14 +78,15 @@ def check_environment_values(manifest: Manifest, problems: Problems) -> None:
 
 
 def _scalars(node: tree.Node) -> Iterator[tree.Scalar]:
-    if isinstance(node, tree.Scalar):
-        yield node
-    elif isinstance(node, tree.Items):
-        for item in node.nodes:
-            yield from _scalars(item)
-    else:
-        for entry in node.entries.values():
-            yield from _scalars(entry.node)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, tree.Scalar):
+            yield node
+        elif isinstance(node, tree.Items):
+            waiting += node.nodes
+        else:
+            waiting += [entry.node for entry in node.entries.values()]
 
 
 def check_toolchains(manifest: Manifest, problems: Problems) -> None:

@@ -91,7 +91,7 @@ def check_file(manifest: Manifest, path: str, at: tree.Position | str, what: str
     full = manifest.root / path
     try:
         if full.is_file():
-            if not lfs.is_pointer(full):
+            if full.stat().st_size > lfs.LARGEST_POINTER or not lfs.is_pointer(full):
                 return os.access(full, os.R_OK) or _unreadable(path, at, what, problems)
             problems.error(
                 f"the {what} {path} is {lfs.WHAT}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class _Composer:
     """Builds the tree from parser events, with limits on depth and on the size after alias expansion."""
 
     def __init__(self, text: str, name: str) -> None:
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_Loader))
+        self._next: Callable[[], Any] = _Loader(text).get_event
         self._name = name
         self._anchors: dict[str, tuple[Node, int, int]] = {}  # node, size, height
         self._open: set[str] = set()
@@ -118,14 +118,14 @@ class _Composer:
     def document(self) -> Node:
         node: Node = Scalar("", False, Position(self._name, 1, 1))
         documents = 0
-        for event in self._events:
+        while not isinstance(event := self._next(), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     raise self._error(
                         "a second YAML document", event, "keep one document in the file: remove `---`"
                     )
-                node, _ = self._node(next(self._events), 0)
+                node, _ = self._node(self._next(), 0)
         return node
 
     def _node(self, event: Any, depth: int) -> tuple[Node, int]:
@@ -176,7 +176,7 @@ class _Composer:
     def _sequence(self, event: Any, depth: int) -> tuple[Items, int]:
         nodes: list[Node] = []
         height = 0
-        while not isinstance(following := next(self._events), yaml.SequenceEndEvent):
+        while not isinstance(following := self._next(), yaml.SequenceEndEvent):
             node, below = self._node(following, depth + 1)
             nodes.append(node)
             height = max(height, below + 1)
@@ -186,10 +186,11 @@ class _Composer:
         entries: dict[str, Entry] = {}
         merged: list[Mapping] = []
         height = 0
-        while not isinstance(key_event := next(self._events), yaml.MappingEndEvent):
+        while not isinstance(key_event := self._next(), yaml.MappingEndEvent):
             key = self._key(key_event)
-            node, below = self._node(next(self._events), depth + 1)
-            height = max(height, below + 1)
+            node, below = self._node(self._next(), depth + 1)
+            if below >= height:
+                height = below + 1
             if key == _MERGE_KEY and not key_event.style:
                 merged += self._merge_sources(node)
             elif key in entries:
@@ -234,7 +235,8 @@ class _Composer:
             )
 
     def _at(self, event: Any) -> Position:
-        return Position(self._name, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Position(self._name, mark.line + 1, mark.column + 1)
 
     def _error(self, what: str, event: Any, advice: str, why: str = "") -> ModelbuildError:
         return ModelbuildError.of([Problem(what, str(self._at(event)), why, advice)])

@@ -26,7 +26,7 @@ from modelbuild.manifest.model import Root
 from modelbuild.manifest.packages import expand
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Sets
-from modelbuild.manifest.settings import examine, recipe_settings
+from modelbuild.manifest.settings import Examiner, Settings, recipe_settings
 
 
 def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
@@ -51,9 +51,9 @@ def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
     packages = expand(spec.packages, spec.models)
     checks_of_packages.check_packages(manifest, packages, problems)
     manifest = replace(manifest, packages={package.name: package for package in packages})
-    _check(manifest, problems)
+    examined = _check(manifest, problems)
     problems.raise_any()
-    return replace(manifest, warnings=problems.warnings)
+    return replace(manifest, warnings=problems.warnings, examined=examined)
 
 
 def _recipes(manifest: Manifest, problems: Problems) -> dict[str, tuple[Recipe, dict[str, Any]]]:
@@ -82,7 +82,8 @@ def _knows_place(error: ModelbuildError) -> bool:
     return all(":" in problem.where for problem in error.problems)
 
 
-def _check(manifest: Manifest, problems: Problems) -> None:
+def _check(manifest: Manifest, problems: Problems) -> dict[tuple[str, str], Settings]:
+    """Everything that no single entry shows; returns the settings of each model and target in use."""
     checks.check_references(manifest, problems)
     checks.check_environment_values(manifest, problems)
     checks.check_toolchains(manifest, problems)
@@ -90,14 +91,16 @@ def _check(manifest: Manifest, problems: Problems) -> None:
     checks_of_samples.check_preprocessing(manifest, problems)
     sets = Sets(manifest)
     checks_of_samples.check_sets(manifest, sets, problems)
+    examiner = Examiner(manifest)
     for target in manifest.recipes:
-        problems.keep_all(examine(manifest, None, target).problems)
-    used = [examine(manifest, model, target) for model, target in _used(manifest)]
-    for settings in used:
+        problems.keep_all(examiner.examine(None, target).problems)
+    used = {pair: examiner.examine(*pair) for pair in _used(manifest)}
+    for settings in used.values():
         problems.keep_all(settings.problems)
         checks_of_fixed.check_fixed(manifest, settings, problems)
         checks_of_samples.check_use(manifest, settings, sets, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
+    return used
 
 
 def _used(manifest: Manifest) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from modelbuild.manifest.tree import place
 
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
+    from modelbuild.manifest.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Manifest:
     overrides: tuple[Override, ...] = ()
     left_out: tuple[KeyPath, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    examined: Mapping[tuple[str, str], Settings] = field(default_factory=dict)  # (model, target) -> settings
 
     @property
     def root(self) -> Path:

@@ -66,7 +66,7 @@ def effective(manifest: Manifest, model: str, target: str) -> Settings:
     ):
         if name not in known:
             raise ModelbuildError(f"unknown {section} `{name}`", advice=nearest(name, known, f"{section}s"))
-    settings = examine(manifest, model, target)
+    settings = manifest.examined.get((model, target)) or examine(manifest, model, target)
     if settings.problems:
         raise ModelbuildError.of(settings.problems)
     return settings
@@ -74,28 +74,53 @@ def effective(manifest: Manifest, model: str, target: str) -> Settings:
 
 def examine(manifest: Manifest, model: str | None, target: str) -> Settings:
     """As `effective`, with what is wrong in `problems`. Without a model: what models there start from."""
-    recipe = manifest.recipes[target]
-    merged: Tree = {}
-    for found in _layers(manifest, model, target, recipe):
-        merged = merge(merged, found)
-    tree, problems = canonical(merged, recipe, manifest.spec.targets[target].toolchain or recipe.toolchain)
-    return Settings(model or "", target, values(tree), leaves(tree), tuple(problems))
+    return Examiner(manifest).examine(model, target)
 
 
-def _layers(manifest: Manifest, model: str | None, target: str, recipe: Recipe) -> Iterator[Tree]:
-    spec = manifest.spec
-    yield layer(BUILT_IN, _constant("built in"))
-    yield layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}"))
-    yield _written(manifest, spec.defaults, ("defaults",))
-    yield layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}"))
-    yield _written(manifest, spec.targets[target], ("targets", target))
-    if model is not None:
-        entry = spec.models[model]
-        yield _written(manifest, entry, ("models", model))
+class Examiner:
+    """Examines many models of one manifest; each layer of settings that they share is made once."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._targets: dict[str, Tree] = {}
+        self._models: dict[str, Tree] = {}
+        self._overrides = [
+            layer(override.values, _constant(override.origin)) for override in manifest.overrides
+        ]
+
+    def examine(self, model: str | None, target: str) -> Settings:
+        """The settings, with what is wrong in `problems`."""
+        recipe = self._manifest.recipes[target]
+        merged = self._of_target(target, recipe)
+        for found in [*self._of_model(model, target), *self._overrides]:
+            merged = merge(merged, found)
+        toolchain = self._manifest.spec.targets[target].toolchain or recipe.toolchain
+        tree, problems = canonical(merged, recipe, toolchain)
+        return Settings(model or "", target, values(tree), leaves(tree), tuple(problems))
+
+    def _of_target(self, target: str, recipe: Recipe) -> Tree:
+        """What every model starts from on the target."""
+        if target not in self._targets:
+            manifest, merged = self._manifest, layer(BUILT_IN, _constant("built in"))
+            for found in (
+                layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}")),
+                _written(manifest, manifest.spec.defaults, ("defaults",)),
+                layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}")),
+                _written(manifest, manifest.spec.targets[target], ("targets", target)),
+            ):
+                merged = merge(merged, found)
+            self._targets[target] = merged
+        return self._targets[target]
+
+    def _of_model(self, model: str | None, target: str) -> Iterator[Tree]:
+        if model is None:
+            return
+        entry = self._manifest.spec.models[model]
+        if model not in self._models:
+            self._models[model] = _written(self._manifest, entry, ("models", model))
+        yield self._models[model]
         if target in entry.targets:
-            yield _written(manifest, entry.targets[target], ("models", model, "targets", target))
-    for override in manifest.overrides:
-        yield layer(override.values, _constant(override.origin))
+            yield _written(self._manifest, entry.targets[target], ("models", model, "targets", target))
 
 
 def _first_formats(recipe: Recipe) -> dict[str, Any]:

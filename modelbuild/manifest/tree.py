@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):  # a manifest of a thousand models has 50,000 of them
     """A place in a file; lines and columns count from 1. Line 0 means the file, or the option, as a whole."""
 
     file: str
@@ -42,8 +42,7 @@ class Items:
     at: Position
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key's place and its value."""
 
     key_at: Position
