@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modelbuild.project.build_report import BuildReport
     from modelbuild.project.building import Observer
     from modelbuild.project.checking import CheckReport
+    from modelbuild.project.graphing import Graph
     from modelbuild.project.starting import Started
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "config",
     "evaluate",
     "evaluate_selected",
+    "graph",
     "init",
     "inspect",
     "open_file",
@@ -88,6 +90,15 @@ def why(project: Project, name: str) -> list[Explanation]:
     from modelbuild.project.goals import actions_named
 
     return [project.builder.why(project.plan.actions, action) for action in actions_named(project, name)]
+
+
+def graph(
+    project: Project, names: Sequence[str] = (), level: str | None = None, *, status: bool = False
+) -> Graph:
+    """The plan of a selection as a graph: actions, models and packages, or stages, and the user's files."""
+    from modelbuild.project import graphing
+
+    return graphing.graph(project, names, level, status=status)
 
 
 def config(project: Project, pair: str) -> Settings:

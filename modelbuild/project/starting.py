@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers.describe import Border, describe
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, InputFacts, manifest_text
+from modelbuild.project import whole_file
 from modelbuild.project.project import DIST, REPORTS, STATE
 from modelbuild.samples.loader import gather_files
 
@@ -69,9 +69,9 @@ def init(
         min(count, 64) if count else None,
     )
     ignored = _ignore_text(directory)
-    _write(manifest, text)
+    whole_file.write(manifest, text.encode())
     if ignored is not None:
-        _write(directory / ".gitignore", ignored)
+        whole_file.write(directory / ".gitignore", ignored.encode())
     there = (directory / SAMPLES_FOLDER).is_dir() and any((directory / SAMPLES_FOLDER).iterdir())
     missing = () if samples or there else (f"put typical inputs into {SAMPLES_FOLDER}/",)
     return Started(manifest, ignored is not None, missing)
@@ -127,18 +127,3 @@ def _ignore_text(directory: Path) -> str | None:
         return None
     head = text if not text or text.endswith("\n") else text + "\n"
     return head + "\n".join(wanted) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise ModelbuildError(
-            f"cannot write {path.name}", where=str(path.parent), why=error.strerror or str(error)
-        ) from None
-    finally:
-        with suppress(OSError):  # what could not be written need not be removed
-            temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from modelbuild.build.action import FileInput, OutputOf
 
 Json = Any
 Source = FileInput | OutputOf
+SAMPLE_ROLES = "sample/"  # what the roles of samples begin with
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Samples:
 
 def sample_role(index: int, name: str) -> str:
     """The role under which a stage finds the file of one input of one sample."""
-    return f"sample/{index:06d}/{name}"
+    return f"{SAMPLE_ROLES}{index:06d}/{name}"
 
 
 @dataclass(frozen=True)
