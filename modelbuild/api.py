@@ -38,6 +38,7 @@ __all__ = [
     "clean",
     "compare",
     "config",
+    "dump",
     "evaluate",
     "evaluate_selected",
     "graph",
@@ -69,6 +70,22 @@ def build(
     from modelbuild.project import building
 
     return building.build(project, names, options, observer)
+
+
+def dump(
+    project: Project,
+    names: Sequence[str],
+    until: str | None,
+    folder: Path,
+    failures: Mapping[str, ModelbuildError] | None = None,
+) -> None:
+    """Replaces `folder` by what each stage of a selection has left, and by why those in `failures` have not.
+
+    Raises ModelbuildError for a folder that holds other files."""
+    from modelbuild.project import dumping
+
+    dumping.check_folder(project.root, folder)
+    dumping.dump(project, names, until, folder, failures or {})
 
 
 def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-k", "--keep-going", action="store_true", help="after a failure, build all that can be"
     )
     parser.add_argument("--retry", action="store_true", help="run again what failed with these very inputs")
+    parser.add_argument("--dump", metavar="DIR", help="put what each stage made into DIR, to look at")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
     project = api.open_project(options.directory, options.file, options.overrides)
+    dump = dump_folder(project, options)
     for finding in project.manifest.warnings:
         console.progress(f"{console.paint('warning:', 'yellow')} {console.finding_text(finding.to_json())}")
     report = api.build(
@@ -56,9 +59,24 @@ def run(options: argparse.Namespace) -> int:
         ),
         observer(),
     )
+    if dump is not None:
+        api.dump(project, options.names, options.until, dump, dict(report.failures))
     _tell_failures(report, project.builder.log)
     console.summary(summary(report, options.dry_run), report.to_json())
     return report.exit_code
+
+
+def dump_folder(project: api.Project, options: argparse.Namespace) -> Path | None:
+    """The folder of `--dump`, if it was given and can be used."""
+    if options.dump is None:
+        return None
+    from modelbuild.project.dumping import check_folder
+
+    if options.dry_run:
+        raise ModelbuildError("--dump shows what was built, and --dry-run builds nothing")
+    folder = Path(os.path.abspath(Path(options.directory) / options.dump))  # noqa: PTH100 - links stay links
+    check_folder(project.root, folder)
+    return folder
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:

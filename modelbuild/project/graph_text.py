@@ -81,7 +81,7 @@ _SPECIAL = r"[^\w .,/@():=-]|^[- ]|(?<=\d)\.(?= )|(?<![^\W_])_|_(?![^\W_])|:(?=/
 
 
 def _mermaid_text(text: str) -> str:
-    """The text with character codes for what is special; its `style` rule would also eat codes after colons."""
+    """Codes for what is special; Mermaid's rule for `style` would also eat codes after a colon."""
     return re.sub(_SPECIAL + ("|:" if "style" in text or "classDef" in text else ""), _code, text)
 
 

@@ -29,10 +29,11 @@ def _lines(instructions: Iterable[Instruction], interface: ProgramInterface) -> 
             layer = interface.layers[instruction.index]
             yield f"layer {instruction.index}  ; {layer.name} ({layer.kind})"
         else:
-            yield "  " + _text(instruction)
+            yield "  " + instruction_text(instruction)
 
 
-def _text(instruction: Instruction) -> str:
+def instruction_text(instruction: Instruction) -> str:
+    """The instruction's name and its fields."""
     words = [re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(instruction).__name__).lower()]
     for item in fields(instruction):
         value = getattr(instruction, item.name)
