@@ -48,7 +48,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 class ModelbuildError(Exception):
-    """Carries one or more problems; `exit_code` is 2 for what the user supplied, 1 for what failed."""
+    """Carries one or more problems; `exit_code` is 2 for what the user supplied, 1 for what failed.
+
+    `passing`: the same may succeed the next time although nothing changed, so no build remembers it."""
 
     def __init__(
         self,
@@ -59,9 +61,11 @@ class ModelbuildError(Exception):
         advice: str = "",
         code: str = "",
         exit_code: int = EXIT_USER,
+        passing: bool = False,
     ) -> None:
         self.problems: tuple[Problem, ...] = (Problem(what, where, why, advice, code),)
         self.exit_code = exit_code
+        self.passing = passing
         super().__init__(what)
 
     @classmethod

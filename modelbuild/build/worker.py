@@ -144,8 +144,10 @@ def _raise(error: OSError) -> None:
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    """Whether a trouble of the machine stands anywhere in the chain of causes."""
+    """Whether a trouble of the machine or of the network stands anywhere in the chain of causes."""
     while error is not None:
+        if isinstance(error, ModelbuildError) and error.passing:
+            return True
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING):
             return True
         error = error.__cause__ or error.__context__
