@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import stat
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.build import canonical, disk
+from modelbuild.build.clock import Clock
+from modelbuild.build.rows import Rows, Signature, pack, signature, unpack
 from modelbuild.errors import ModelbuildError
 
-SCHEMA = 1
-# FAT stores times in steps of 2 s, the coarsest of the file systems in use; ext4's step is a timer tick.
-GRANULARITY_NS = 2_000_000_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """What stat(2) said of a file before its digest was taken, and the digest."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-    ctime_ns: int
-    digest: str
+SCHEMA = 2
+_SLACK = 20_000  # rows that nothing asked for in this process and that are kept all the same
 
 
 class StatCache:
-    """Label -> row. It saves reading; it never decides. Labels are root-relative paths or `blob:<digest>`."""
+    """Label -> row. It saves reading; it never decides. Labels are root-relative paths or `blob:<digest>`.
 
-    def __init__(self, path: Path, scratch: Path) -> None:
+    The file is one block of columns, read when the first label is asked for."""
+
+    def __init__(self, path: Path, scratch: Path, clock: Clock | None = None) -> None:
         self._path = path
         self._scratch = scratch
-        self._rows: dict[str, Row] = {}
+        self._clock = clock or Clock(None)
+        self._rows: Rows | None = None
+        self._index: dict[str, int] = {}
+        self._noted: dict[str, tuple[Path, Signature, str]] = {}
+        self._used: set[str] = set()
         self._seen: dict[str, str] = {}
         self._changed = False
-        self._load()
+
+    @property
+    def clock(self) -> Clock:
+        """What says whether a file is old enough to be remembered."""
+        return self._clock
 
     def digest(self, label: str, path: Path) -> str:
         """The digest of the bytes the file had when this build first looked. Raises as `digest_now`."""
@@ -67,40 +65,78 @@ class StatCache:
         except OSError:
             return False
 
+    def note(self, label: str, path: Path, digest: str) -> None:
+        """Takes the digest of a file that the builder has just written, computed while it was: nobody else
+        writes there, so it need not be read again. It counts once the file is old enough. A file that is not
+        there is passed over."""
+        try:
+            self._noted[label] = path, signature(path.stat()), digest
+        except OSError:
+            return
+
+    def settle(self) -> None:
+        """Remembers the files noted that are old enough by now and as they were; forgets the others."""
+        noted, self._noted = self._noted, {}
+        for label, (path, before, digest) in noted.items():
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            if signature(found) == before and self._clock.is_settled(found):
+                self._keep(label, before, digest)
+
+    def row(self, label: str) -> tuple[Signature, str] | None:
+        """What is known of a label: signature and digest."""
+        rows = self._loaded()
+        index = self._index.get(label)
+        return None if index is None else (rows.signature(index), rows.digest(index))
+
     def save(self) -> None:
         """Writes the rows if any is new. Raises ModelbuildError (exit 1)."""
+        self.settle()
         if self._changed:
-            rows = {
-                label: [row.size, row.mtime_ns, row.inode, row.ctime_ns, row.digest]
-                for label, row in self._rows.items()
-            }
-            disk.write(self._path, disk.seal({"schema": SCHEMA, "rows": rows}), self._scratch)
+            rows = self._loaded()
+            if len(rows) > 2 * len(self._used) + _SLACK:
+                rows = self._only_used()
+            disk.write(self._path, pack((SCHEMA, rows.packed())), self._scratch)
             self._changed = False
 
     def _digest_now(self, label: str, path: Path) -> str:
         before = path.stat()
-        row = self._rows.get(label)
-        signature = (before.st_size, before.st_mtime_ns, before.st_ino, before.st_ctime_ns)
-        if row is not None and signature == (row.size, row.mtime_ns, row.inode, row.ctime_ns):
-            return row.digest
+        known = self.row(label)
+        if known is not None and known[0] == signature(before):
+            self._used.add(label)
+            return known[1]
         if not stat.S_ISREG(before.st_mode):
             raise OSError(0, "it is a folder" if stat.S_ISDIR(before.st_mode) else "it is not a regular file")
-        now = time.time_ns()
+        settled = self._clock.is_settled(before)
         digest = canonical.sha256_of_file(path)
-        # A file changed this recently may change again and keep its times: it stays unknown until it is
-        # older. Only ctime counts here: mtime can be set at will, and any write moves ctime.
-        if before.st_ctime_ns + GRANULARITY_NS <= now:
-            self._rows[label] = Row(*signature, digest)
-            self._changed = True
+        if settled:  # a younger file may change again and keep its times: it stays unknown until it is older
+            self._keep(label, signature(before), digest)
         return digest
 
-    def _load(self) -> None:
-        data = disk.read(self._path)
-        if data is None:
-            return
-        try:
-            content = disk.unseal(data)
-        except disk.Damaged:
-            return  # the next save replaces it
-        if content["schema"] == SCHEMA:
-            self._rows = {label: Row(*values) for label, values in content["rows"].items()}
+    def _keep(self, label: str, signature: Signature, digest: str) -> None:
+        rows = self._loaded()
+        index = self._index.get(label)
+        if index is None:
+            self._index[label] = len(rows)
+            rows.add(label, signature, digest)
+        else:
+            rows.replace(index, signature, digest)
+        self._used.add(label)
+        self._changed = True
+
+    def _only_used(self) -> Rows:
+        kept = Rows()
+        for label, index in self._index.items():
+            if label in self._used:
+                kept.add(label, self._loaded().signature(index), self._loaded().digest(index))
+        return kept
+
+    def _loaded(self) -> Rows:
+        if self._rows is None:
+            found = unpack(disk.read(self._path))
+            known = found is not None and found[0] == SCHEMA
+            self._rows = Rows.unpacked(found[1]) if known else Rows()  # the next save replaces a damaged one
+            self._index = {label: index for index, label in enumerate(self._rows.names)}
+        return self._rows

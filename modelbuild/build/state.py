@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.build import disk
+from modelbuild.build.clock import Clock
 from modelbuild.build.history import History
 from modelbuild.build.published import Published
 from modelbuild.build.records import Records
@@ -47,7 +48,7 @@ def open_state(root: Path, folder: Path, writable: bool) -> State:
     scratch = folder / "work"
     if writable and scratch.is_dir() and any(scratch.iterdir()):
         disk.remove_tree(scratch)  # left by a build that was killed
-    stat_cache = StatCache(folder / "stat_cache.json", scratch)
+    stat_cache = StatCache(folder / "stat_cache", scratch, Clock(str(folder) if writable else None))
     return State(
         root=root,
         folder=folder,

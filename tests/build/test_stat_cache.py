@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from modelbuild.build import canonical, stat_cache
-from modelbuild.build.stat_cache import GRANULARITY_NS, StatCache
+from modelbuild.build import canonical
+from modelbuild.build.clock import COARSE_NS, GRANULARITY_NS, Clock
+from modelbuild.build.rows import pack, unpack
+from modelbuild.build.stat_cache import StatCache
 from modelbuild.errors import ModelbuildError
 
 
@@ -30,8 +32,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the clock of the cache stand after every file's granularity has passed."""
-    now = time.time_ns() + 2 * GRANULARITY_NS
-    monkeypatch.setattr(stat_cache.time, "time_ns", lambda: now)
+    now = time.time_ns() + 2 * COARSE_NS
+    monkeypatch.setattr("modelbuild.build.clock.time.time_ns", lambda: now)
 
 
 def opened(folder: Path) -> StatCache:
@@ -105,7 +107,8 @@ def test_a_cache_damaged_anywhere_is_read_as_empty(tmp_path: Path, monkeypatch: 
     cache.save()
     file = tmp_path / "cache.json"
     whole = file.read_bytes()
-    wrong = whole.replace(digest("one").encode(), digest("two").encode())
+    wrong = whole.replace(bytes.fromhex(digest("one")), bytes.fromhex(digest("two")))
+    assert wrong != whole
     for damaged in [whole[:length] for length in range(len(whole))] + [wrong, b"\xff" * 100]:
         file.write_bytes(damaged)
         assert opened(tmp_path).digest_now("a", path) == digest("one")
@@ -122,3 +125,110 @@ def test_what_is_no_file_is_refused_and_a_fifo_does_not_hang(tmp_path: Path) -> 
         with pytest.raises(ModelbuildError, match=message) as caught:
             opened(tmp_path).digest_now(name, tmp_path / name)
         assert caught.value.exit_code == 2
+
+
+def test_what_was_written_with_its_digest_is_not_read_again(
+    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("one")
+    cache = opened(tmp_path)
+    cache.note("a", path, digest("one"))
+    later(monkeypatch)
+    cache.save()
+    assert opened(tmp_path).digest_now("a", path) == digest("one")
+    assert reads == []
+
+
+def test_what_was_written_a_moment_ago_is_read_again(tmp_path: Path, reads: list[Path]) -> None:
+    path = tmp_path / "a"
+    path.write_text("one")
+    cache = opened(tmp_path)
+    cache.note("a", path, digest("one"))
+    cache.save()
+    before = path.stat()
+    path.write_text("two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert opened(tmp_path).digest_now("a", path) == digest("two")
+    assert reads == [path]
+
+
+def test_what_was_altered_since_it_was_written_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("one")
+    cache = opened(tmp_path)
+    cache.note("a", path, digest("one"))
+    path.write_text("other")
+    later(monkeypatch)
+    cache.save()
+    assert opened(tmp_path).digest_now("a", path) == digest("other")
+
+
+def stamped(ctime_ns: int, device: int) -> os.stat_result:
+    """What stat(2) says of a file of that ctime."""
+    times = (0, 0, ctime_ns // 10**9, 0.0, 0.0, ctime_ns / 1e9, 0, 0, ctime_ns)
+    return os.stat_result((0o100644, 1, device, 1, 0, 0, 0, *times))
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "elsewhere", "whole_second", "settled"),
+    [
+        (GRANULARITY_NS, False, False, True),
+        (GRANULARITY_NS - 1, False, False, False),
+        (0, False, False, False),
+        (-COARSE_NS, False, False, False),  # a clock that ran ahead and was put back
+        (GRANULARITY_NS, True, False, False),
+        (COARSE_NS, True, False, True),
+        (10**9, False, True, False),  # stamps without a sub-second part: a coarse clock
+        (COARSE_NS, False, True, True),
+    ],
+)
+def test_a_file_is_old_by_the_clock_of_its_own_file_system(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    age_ns: int,
+    elsewhere: bool,
+    whole_second: bool,
+    settled: bool,
+) -> None:
+    """A server's clock is an hour behind this machine's: only the stamps on its own files count."""
+    device = tmp_path.stat().st_dev
+    server = (time.time_ns() - 3600 * 10**9) // 10**9 * 10**9 + (0 if whole_second else 1) + 5 * 10**9
+    fstat = os.fstat
+    monkeypatch.setattr(
+        "modelbuild.build.clock.os.fstat", lambda descriptor: fstat(descriptor) and stamped(server, device)
+    )
+    found = stamped(server - age_ns, device + 1 if elsewhere else device)
+    assert Clock(str(tmp_path)).is_settled(found) is settled
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_no_file_can_be_written_the_machines_clock_serves_with_the_coarse_margin() -> None:
+    for folder in (None, "/proc/no such folder"):
+        now = time.time_ns()
+        assert Clock(folder).is_settled(stamped(now - COARSE_NS, 1))
+        assert not Clock(folder).is_settled(stamped(now - GRANULARITY_NS, 1))
+
+
+def test_rows_that_no_build_asked_for_are_dropped_once_they_are_many(
+    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbuild.build.stat_cache._SLACK", 0)
+    later(monkeypatch)
+    for names in ("abcd", "xyz"):
+        cache = opened(tmp_path)
+        for name in names:
+            (tmp_path / name).write_text(name)
+            cache.digest_now(name, tmp_path / name)
+        cache.save()
+    cache = opened(tmp_path)
+    assert [cache.row(name) is None for name in "abcdxyz"] == [True] * 4 + [False] * 3
+
+
+def test_a_file_of_another_python_is_a_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pack(("any", 1))
+    assert unpack(data) == ("any", 1)
+    monkeypatch.setattr("modelbuild.build.rows.TAG", "cpython-399")
+    assert unpack(data) is None
