@@ -66,6 +66,7 @@ class Store:
             disk.move(source, path)
         except OSError as error:
             raise disk.failure("store", path, error) from error
+        self._stat_cache.note(f"blob:{blob.digest}", path, blob.digest)
 
     def put(self, data: bytes) -> Blob:
         """Stores bytes. Raises ModelbuildError (exit 1)."""
