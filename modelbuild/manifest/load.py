@@ -29,9 +29,10 @@ from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import Examiner, Settings, recipe_settings
 
 
-def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
+def load(path: Path, set_options: Sequence[str] = (), *, needs_samples: bool = True) -> Manifest:
     """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.
-    Raises one `ModelbuildError` of everything that is wrong, in the order of the file."""
+    Raises one `ModelbuildError` of everything that is wrong, in the order of the file. Where samples are not
+    needed, because a lock stands for them, their files are not looked at, and need not be there."""
     problems = Problems()
     path = path.absolute()
     sources = include.read(path, problems)
@@ -51,7 +52,7 @@ def load(path: Path, set_options: Sequence[str] = ()) -> Manifest:
     packages = expand(spec.packages, spec.models)
     checks_of_packages.check_packages(manifest, packages, problems)
     manifest = replace(manifest, packages={package.name: package for package in packages})
-    examined = _check(manifest, problems)
+    examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
     return replace(manifest, warnings=problems.warnings, examined=examined)
 
@@ -82,7 +83,7 @@ def _knows_place(error: ModelbuildError) -> bool:
     return all(":" in problem.where for problem in error.problems)
 
 
-def _check(manifest: Manifest, problems: Problems) -> dict[tuple[str, str], Settings]:
+def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[tuple[str, str], Settings]:
     """Everything that no single entry shows; returns the settings of each model and target in use."""
     checks.check_references(manifest, problems)
     checks.check_environment_values(manifest, problems)
@@ -90,7 +91,8 @@ def _check(manifest: Manifest, problems: Problems) -> dict[tuple[str, str], Sett
     checks_of_sources.check_sources(manifest, problems)
     checks_of_samples.check_preprocessing(manifest, problems)
     sets = Sets(manifest)
-    checks_of_samples.check_sets(manifest, sets, problems)
+    if needs_samples:
+        checks_of_samples.check_sets(manifest, sets, problems)
     examiner = Examiner(manifest)
     for target in manifest.recipes:
         problems.keep_all(examiner.examine(None, target).problems)
@@ -98,7 +100,8 @@ def _check(manifest: Manifest, problems: Problems) -> dict[tuple[str, str], Sett
     for settings in used.values():
         problems.keep_all(settings.problems)
         checks_of_fixed.check_fixed(manifest, settings, problems)
-        checks_of_samples.check_use(manifest, settings, sets, problems)
+        if needs_samples:
+            checks_of_samples.check_use(manifest, settings, sets, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
     return used
 

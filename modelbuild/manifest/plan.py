@@ -17,6 +17,7 @@ from modelbuild.build.action import Action, Resources
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.libraries import version
+from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_name, record_path
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import effective
@@ -36,11 +37,16 @@ class Plan:
         return frozenset(action.name for action in self.actions)
 
 
-def plan(manifest: Manifest) -> Plan:
-    """Pure but for listing sample files. Raises ModelbuildError for samples that are not there."""
+def plan(manifest: Manifest, lock: Lock | None = None, *, remeasure: bool = False) -> Plan:
+    """Pure but for listing sample files. Raises ModelbuildError for samples that are not there.
+
+    With a `lock` what it holds stands for what samples tell: none are asked for, unless to `remeasure`."""
     sets = Sets(manifest)
-    requests = _with_shared({pair: _request(manifest, sets, *pair) for pair in manifest.pairs()})
-    packages = {name: _package(manifest, name, requests) for name in manifest.packages}
+    found = {pair: _request(manifest, sets, *pair, lock) for pair in manifest.pairs()}
+    if lock is not None and remeasure:
+        found = {pair: _remeasured(manifest, sets, request) for pair, request in found.items()}
+    requests = _with_shared(found)
+    packages = {name: _package(manifest, name, requests, lock) for name in manifest.packages}
     actions: dict[str, Action] = {}
     for request in requests.values():
         for action in _model_actions(request, toolchains.named(_toolchain(manifest, request.target))):
@@ -72,33 +78,55 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
     return data
 
 
-def _request(manifest: Manifest, sets: Sets, model: str, target: str) -> ModelRequest:
+def _request(manifest: Manifest, sets: Sets, model: str, target: str, lock: Lock | None) -> ModelRequest:
     entry = manifest.spec.models[model]
     settings = effective(manifest, model, target)
-    if entry.source_path is None:
-        raise ModelbuildError(
-            "sources at an address are not fetched in this version",
-            where=manifest.position(("models", model, "source")),
-            advice="download the file and name its path",
-        )
-    calibration = sets.calibration(settings.values, tuple(entry.inputs))
-    evaluation = sets.evaluation(settings.values, tuple(entry.inputs))
-    return ModelRequest(
+    request = ModelRequest(
         model=model,
-        source=entry.source_path,
+        source=entry.source_name,
+        url=entry.source_url,
         source_digest=entry.source_digest,
         inputs={name: _input(given) for name, given in sorted(entry.inputs.items())},
         edit=tuple(settings.values["edit"]),
         target=target,
         recipe=recipe_json(manifest.recipes[target]),
         settings=settings.values,
-        calibration=_samples(manifest, calibration),
-        evaluation=_samples(manifest, evaluation),
+        calibration=None,
+        evaluation=None,
         record=settings.record,
         is_fixed=entry.is_fixed,
         labels=entry.labels,
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
     )
+    if lock is not None:
+        return _locked(request, lock)
+    return replace(
+        request,
+        calibration=_samples(manifest, sets.calibration(settings.values, tuple(entry.inputs))),
+        evaluation=_evaluation(manifest, sets, request),
+    )
+
+
+def _locked(request: ModelRequest, lock: Lock) -> ModelRequest:
+    """The request as the lock has it; of a model that it lacks, with a record where it would be."""
+    if request.is_fixed:
+        return request
+    pair = request.model, request.target
+    entry = lock.models.get(pair_name(*pair))
+    if entry is None:
+        return replace(request, record=record_path(*pair, QUANTIZATION))
+    return replace(request, record=entry.record(QUANTIZATION), measurements=entry.record(MEASUREMENTS))
+
+
+def _remeasured(manifest: Manifest, sets: Sets, request: ModelRequest) -> ModelRequest:
+    if request.measurements is None:
+        return request
+    return replace(request, remeasured=_evaluation(manifest, sets, request))
+
+
+def _evaluation(manifest: Manifest, sets: Sets, request: ModelRequest) -> Samples | None:
+    inputs = tuple(manifest.spec.models[request.model].inputs)
+    return _samples(manifest, sets.evaluation(request.settings, inputs))
 
 
 def _input(given: Any) -> dict[str, Any]:
@@ -123,7 +151,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _package(
-    manifest: Manifest, name: str, requests: Mapping[tuple[str, str], ModelRequest]
+    manifest: Manifest, name: str, requests: Mapping[tuple[str, str], ModelRequest], lock: Lock | None
 ) -> PackageRequest:
     package = manifest.packages[name]
     recipe = recipe_json(manifest.recipes[package.target])
@@ -133,6 +161,7 @@ def _package(
     )
     project = manifest.spec.project
     toolchain = toolchains.named(_toolchain(manifest, package.target))
+    locked = lock.packages.get(name) if lock is not None else None
     return PackageRequest(
         package=name,
         target=package.target,
@@ -141,6 +170,7 @@ def _package(
         project={"name": project.name, "version": project.version} if project else {},
         fingerprint=toolchain.fingerprint(),
         silicon=toolchain.SILICON,
+        locked_files=None if locked is None else locked.files,
     )
 
 
@@ -149,15 +179,20 @@ def _model_actions(request: ModelRequest, toolchain: ModuleType) -> list[Action]
     return [_model_action(name, request) for name in names if WANTED.get(name, _always)(request)]
 
 
-def _always(request: ModelRequest) -> bool:
+def _always(request: ModelRequest | PackageRequest) -> bool:
     return True
 
 
 # Stages that a model may do without -> whether it does them
 WANTED: dict[str, Callable[[ModelRequest], bool]] = {
+    "fetch": lambda request: request.url is not None,
     "observe": lambda request: request.record is None and request.calibration is not None,
     "check_samples": lambda request: request.calibration is not None or request.evaluation is not None,
-    "verify_fixed": lambda request: request.evaluation is not None,
+    "verify_fixed": lambda request: request.is_measured,
+    "remeasure": lambda request: request.remeasured is not None,
+}
+WANTED_OF_PACKAGE: dict[str, Callable[[PackageRequest], bool]] = {
+    "locked": lambda request: request.locked_files is not None,
 }
 
 
@@ -169,7 +204,8 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
         version=module.VERSION,
         parameters=module.parameters(request),
         inputs=module.inputs(request),
-        discover=getattr(module, "DISCOVER", None),
+        discover=getattr(module, "DISCOVER", None) if request.url is None else None,
+        unkeyed=module.unkeyed(request) if hasattr(module, "unkeyed") else {},
         toolchain="" if stage in SHARED else request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
         resources=getattr(module, "RESOURCES", Resources()),
@@ -177,7 +213,11 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
 
 
 def _package_actions(request: PackageRequest, toolchain: ModuleType) -> list[Action]:
-    whole = [_package_action(stage, request, None) for stage in toolchain.PACKAGE_STAGES]
+    whole = [
+        _package_action(stage, request, None)
+        for stage in toolchain.PACKAGE_STAGES
+        if WANTED_OF_PACKAGE.get(stage, _always)(request)
+    ]
     each = [
         _package_action(stage, request, model)
         for stage in toolchain.STAGES_OF_PACKAGED_MODEL

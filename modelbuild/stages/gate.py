@@ -22,15 +22,19 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
         if not model.is_fixed:
             names["check"] = model.output("check", "check.json")
             names["evaluate"] = model.output("evaluate", "evaluate.json")
-            if model.evaluation is not None:
+            if model.is_measured:
                 names["fixed"] = model.output("verify_fixed", "fixed.json")
         found.update({f"measured/{model.model}/{name}": source for name, source in names.items()})
     return found
 
 
 def inputs(request: PackageRequest) -> dict[str, Source]:
-    """The package, so that nothing passes that was not built, and the measurements."""
-    return {"package": request.output("package", "package.json"), **measurement_sources(request)}
+    """The package, so that nothing passes that was not built, and the measurements; of a locked build also
+    that the package's files are the locked ones."""
+    found: dict[str, Source] = {"package": request.output("package", "package.json")}
+    if request.locked_files is not None:
+        found["locked"] = request.output("locked", "locked.json")
+    return {**found, **measurement_sources(request)}
 
 
 def parameters(request: PackageRequest) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
         found["check"] = request.output("check", "check.json")
         found["evaluate"] = request.output("evaluate", "evaluate.json")
         found["quantize"] = request.output("quantize", "quantize.json")
-        if request.evaluation is not None:
+        if request.is_measured:
             found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found
 

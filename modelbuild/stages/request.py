@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from modelbuild.build.action import FileInput, OutputOf
@@ -41,7 +42,7 @@ class ModelRequest:
     """One model, and, from `lower` on, one target. `settings` are the effective ones, merged."""
 
     model: str
-    source: str
+    source: str  # a path relative to the project; of a source at an address, the file's name there
     source_digest: str | None  # the SHA-256 that the manifest demands of the source
     inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}}
     edit: tuple[Json, ...]
@@ -50,11 +51,19 @@ class ModelRequest:
     settings: Mapping[str, Json]
     calibration: Samples | None
     evaluation: Samples | None
-    record: str | None = None  # a quantization record of the user's to start from
+    record: str | None = None  # a quantization record to start from: the user's, or the locked one
     is_fixed: bool = False  # the source is a .fixed.onnx: nothing to import or quantize
     labels: str | None = None  # a file of the class names
     fingerprint: str = ""
     shared: bool = True  # every target of the model has the same edits, so the first stages are one
+    url: str | None = None  # where the source is fetched from
+    measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
+    remeasured: Samples | None = None  # the evaluation samples on which these are measured again
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a measurement of the fixed-point model, made in this build or locked."""
+        return self.evaluation is not None or self.measurements is not None
 
     @property
     def shapes(self) -> dict[str, list[int]]:
@@ -66,10 +75,19 @@ class ModelRequest:
         """Declared preprocessing of each input that has any."""
         return {name: given["preprocess"] for name, given in self.inputs.items() if "preprocess" in given}
 
+    @property
+    def suffix(self) -> str:
+        """The source's suffix, in small letters."""
+        return PurePosixPath(self.source).suffix.lower()
+
+    def source_file(self) -> Source:
+        """The source: a file of the user's, or what was fetched."""
+        return FileInput(self.source) if self.url is None else self.output("fetch", "source")
+
     def action(self, stage: str) -> str:
         """The name of this request's action of a stage."""
         own = f"{self.model}@{self.target}:{stage}"
-        return f"{self.model}:{stage}" if self.shared and stage in SHARED else own
+        return f"{self.model}:{stage}" if stage == "fetch" or (self.shared and stage in SHARED) else own
 
     def output(self, stage: str, name: str) -> OutputOf:
         """A file that another stage of this request leaves."""
@@ -80,7 +98,7 @@ class ModelRequest:
         return self.output("import_fixed" if self.is_fixed else "apply", "model.fixed.onnx")
 
 
-SHARED = frozenset({"import_source", "normalise"})
+SHARED = frozenset({"fetch", "import_source", "normalise"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,7 @@ class PackageRequest:
     project: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     silicon: bool = False  # whether the toolchain's programs run on the chip itself
+    locked_files: Mapping[str, str] | None = None  # of a locked build: file of dist/ -> SHA-256 it must have
 
     def action(self, stage: str, model: str = "") -> str:
         """The name of this package's action of a stage, of one model where the stage works on each."""

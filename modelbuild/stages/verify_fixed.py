@@ -1,4 +1,6 @@
-"""Stage `verify_fixed`: measure the fixed-point model against the float one. Measures, never judges."""
+"""Stage `verify_fixed`: measure the fixed-point model against the float one. Measures, never judges.
+
+In a locked build the locked measurements stand for it: no sample is read, and nothing is run."""
 
 from __future__ import annotations
 
@@ -6,14 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.stages.request import ModelRequest, Source
+from modelbuild.build.action import FileInput
+from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """Both forms of the model and the evaluation files."""
+    """Both forms of the model and the evaluation files, or what was measured and locked."""
+    if request.measurements is not None:
+        return {"measurements": FileInput(request.measurements)}
     assert request.evaluation is not None
     return {
         "float": request.output("lower", "model.onnx"),
@@ -24,8 +29,14 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """Preprocessing, labels, and what the evaluation set is to be called."""
-    samples = request.evaluation
-    assert samples is not None
+    if request.measurements is not None:
+        return {}
+    assert request.evaluation is not None
+    return of_samples(request, request.evaluation)
+
+
+def of_samples(request: ModelRequest, samples: Samples) -> dict[str, Any]:
+    """The parameters of `measure` on these samples."""
     return {
         "preprocess": request.preprocess,
         "samples": len(samples.files),
@@ -37,13 +48,38 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `fixed.json`."""
+    from modelbuild.stages.files import write_json
+
+    locked = inputs.get("measurements")
+    found = measure(inputs, parameters) if locked is None else {**read_locked(locked), "locked": True}
+    write_json(out / "fixed.json", found)
+
+
+def measure(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What `fixed.json` holds."""
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize.verify import verify
-    from modelbuild.stages.files import read_samples, write_json
+    from modelbuild.stages.files import read_samples
 
     graph = onnx_io.read(inputs["float"])
     samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
     measured = verify(fixed_onnx.read(inputs["fixed"]), graph, samples, parameters["labels"])
-    evaluated_on = {"evaluation": parameters["evaluation"], "optimistic": parameters["optimistic"]}
-    write_json(out / "fixed.json", {**measured, **evaluated_on})
+    return {**measured, "evaluation": parameters["evaluation"], "optimistic": parameters["optimistic"]}
+
+
+def read_locked(path: Path) -> dict[str, Any]:
+    """What `fixed.json` held when the measurements were locked."""
+    from modelbuild.errors import ModelbuildError
+    from modelbuild.stages.files import read_json
+
+    try:
+        found = read_json(path)["fixed"]
+        return {**found}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelbuildError(
+            "the locked measurements cannot be read",
+            where=str(path),
+            why=str(error),
+            advice="take the file from git again, or write it again with `modelbuild lock`",
+        ) from error

@@ -9,6 +9,7 @@ SILICON = False  # what it compiles runs in its own simulator only
 REFUSED_SOURCES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms, and the toolchains that read them
 # The stages of a model on a target, in order. The shared ones come first.
 STAGES = (
+    "fetch",
     "import_source",
     "normalise",
     "check_samples",
@@ -19,10 +20,11 @@ STAGES = (
     "quantize",
     "apply",
     "verify_fixed",
+    "remeasure",
     "compile",
 )
-STAGES_OF_FIXED = ("import_fixed", "compile")  # for a source that is a .fixed.onnx already
-PACKAGE_STAGES = ("package", "gate", "report")
+STAGES_OF_FIXED = ("fetch", "import_fixed", "compile")  # for a source that is a .fixed.onnx already
+PACKAGE_STAGES = ("package", "locked", "gate", "report")
 STAGES_OF_PACKAGED_MODEL = ("verify_hardware",)  # of each model in a package, between package and gate
 
 

@@ -1,0 +1,72 @@
+"""Stage `locked`: a package's files against their digests in modelbuild.lock; what differs is not shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.action import OutputOf
+from modelbuild.stages.request import PackageRequest, Source
+
+VERSION = "1"
+LIBRARIES = ()
+SHIPPED = "shipped/"  # role prefix of the files of dist/ that are not in package.json
+
+
+def inputs(request: PackageRequest) -> dict[str, Source]:
+    """The package's own list of its files, and those that go beside it; what was measured again, if asked."""
+    found: dict[str, Source] = {"package": request.output("package", "package.json")}
+    for packaged in request.models:
+        model = packaged.request
+        found.update({f"{SHIPPED}{name}": source for name, source in beside(request, model.model).items()})
+        if model.remeasured is not None:
+            found[f"remeasured/{model.model}"] = model.output("remeasure", "remeasured.json")
+    return found
+
+
+def beside(request: PackageRequest, name: str) -> dict[str, OutputOf]:
+    """File of dist/ -> where it comes from, of what a model has there beside the package itself."""
+    model = next(packaged.request for packaged in request.models if packaged.request.model == name)
+    found = {
+        f"{name}.json": request.output("package", f"models/{name}.json"),
+        f"{name}.fixed.onnx": model.fixed(),
+    }
+    if not model.is_fixed:
+        found[f"{name}.quant.txt"] = model.output("quantize", "quant.txt")
+    return found
+
+
+def parameters(request: PackageRequest) -> dict[str, Any]:
+    """The digests that the files must have."""
+    assert request.locked_files is not None
+    return {"files": dict(request.locked_files)}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `locked.json`, or fails (exit 1) naming each file that came out otherwise."""
+    import hashlib
+
+    from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
+    from modelbuild.stages.files import read_json, write_json
+
+    found = {file["path"]: file["sha256"] for file in read_json(inputs["package"])["files"]}
+    for role, path in inputs.items():
+        if role.startswith(SHIPPED):
+            found[role.removeprefix(SHIPPED)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    wanted = parameters["files"]
+    problems = [
+        Problem(
+            f"this machine made other bytes: {name}",
+            where="modelbuild.lock",
+            why=f"locked {wanted.get(name, 'none')}, made {found.get(name, 'none')}",
+            advice="sources, recipes, toolchain and records are the locked ones, so this is a fault of "
+            "modelbuild or of a library: hold `libraries` in modelbuild.lock against what is installed here, "
+            "and report it",
+        )
+        for name in sorted(wanted.keys() | found.keys())
+        if wanted.get(name) != found.get(name)
+    ]
+    if problems:
+        raise ModelbuildError.of(problems, EXIT_FAILED)
+    write_json(out / "locked.json", found)
