@@ -13,6 +13,8 @@ FLOORS = (
     "errors",
     "lfs",
     "resources",
+    "address",
+    "https",
     "build",
     "formats",
     "chips",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DISCOVERED = "discovered/"  # role prefix of files that an action's `discover` function found
+OFFLINE = "MODELBUILD_OFFLINE"  # "1" in the environment of workers that may fetch nothing
 FAILURE = ".failure"  # role suffix under which the failure of a soft input arrives
 
 

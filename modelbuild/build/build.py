@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modelbuild.build import disk, lock
-from modelbuild.build.action import Action
+from modelbuild.build.action import OFFLINE, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
@@ -67,7 +67,8 @@ class Builder:
         What fails is told in the result. Raises ModelbuildError for a goal that does not exist (exit 2), a
         graph that cannot be built or a state folder that cannot be used (exit 1). After a failure nothing new
         starts, save `always` actions, unless `keep_going`. `retry` runs again what failed with these very
-        inputs. `dry_run` runs and writes nothing.
+        inputs. `offline` tells every stage that nothing may be fetched (`OFFLINE` in its environment).
+        `dry_run` runs and writes nothing.
         """
         if jobs < 1:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")
@@ -76,13 +77,14 @@ class Builder:
             state = open_state(self._root, self._folder, writable=False)
             look = partial(judge, state=state, retry=retry)
             return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
+        network = {OFFLINE: "1"} if offline else {}
         with self._locked(observer) as state, ExitStack() as stack:
             state.stat_cache.forget()
 
             def open_runner() -> Runner:
                 from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
 
-                return stack.enter_context(Execution(state, jobs, self._environment))
+                return stack.enter_context(Execution(state, jobs, {**self._environment, **network}))
 
             look = partial(_judge_and_note, state=state, retry=retry)
             return summarise(Scheduler(planned, look, observer, keep_going).walk(open_runner))

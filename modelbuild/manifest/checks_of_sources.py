@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from pathlib import Path
 
-from modelbuild import lfs
+from modelbuild import address, lfs
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers import IMPORTERS, importer_for
 from modelbuild.manifest import tree
@@ -26,21 +25,7 @@ def check_sources(manifest: Manifest, problems: Problems) -> None:
         if not complete(manifest, "models", name, "source"):
             continue
         base: tree.Path = ("models", name)
-        inner = ("source",) if isinstance(model.source, str) else ("source", "path")
-        at = tree.place(manifest.tree, (*base, *inner))
-        path = model.source_path
-        if path is None or re.match(r"[a-z]+://", path):
-            _address(model, at, problems)
-            continue
-        _suffix(path, at, problems)
-        present = check_file(manifest, path, at, "model", problems)
-        if present and model.source_digest:
-            _digest(
-                manifest.root / path,
-                model.source_digest,
-                tree.place(manifest.tree, (*base, "source", "sha256")),
-                problems,
-            )
+        _source(manifest, model, base, problems)
         if model.labels is not None:
             labels_at = tree.place(manifest.tree, (*base, "labels"))
             check_file(manifest, model.labels, labels_at, "list of class names", problems)
@@ -54,15 +39,36 @@ def check_sources(manifest: Manifest, problems: Problems) -> None:
             )
 
 
-def _address(model: Model, at: tree.Position, problems: Problems) -> None:
-    if model.source_digest is None:
-        problems.error(
-            "a source on the network needs its `sha256`",
-            at,
-            "so that every build gets the same file",
-            "write `source: {url: https://..., sha256: ...}`",
-        )
-    problems.error("sources on the network are not built yet", at, advice="fetch the file and give its path")
+def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problems) -> None:
+    short, url, path = isinstance(model.source, str), model.source_url, model.source_path
+    inner = ("source",) if short else ("source", "path") if url is None else ("source", "url")
+    at = tree.place(manifest.tree, (*base, *inner))
+    if url is None and path is not None and not address.is_address(path):
+        _suffix(path, at, problems)
+        present = check_file(manifest, path, at, "model", problems)
+        if present and model.source_digest:
+            of_digest = tree.place(manifest.tree, (*base, "source", "sha256"))
+            _digest(manifest.root / path, model.source_digest, of_digest, problems)
+    elif (wrong := address.mistake(url or path or "")) is not None:
+        problems.error(f"`source`: {wrong[0]}", at, advice=wrong[1])
+    elif url is None:
+        _misplaced(path or "", model, at, problems)
+    else:
+        _suffix(address.file_name(url), at, problems)
+
+
+def _misplaced(url: str, model: Model, at: tree.Position, problems: Problems) -> None:
+    """An address where a path is expected: as it stands alone, it lacks its digest."""
+    if model.source_digest is not None:
+        problems.error("`path` takes no address", at, advice="write it under `url:`")
+        return
+    problems.error(
+        "a source at an address needs its `sha256`",
+        at,
+        "so that every build gets the same file, from whatever mirror",
+        f"write `source: {{url: {address.shown(url)}, sha256: …}}` with the 64 hex digits that "
+        f"`{address.how_to_digest(url)}` prints",
+    )
 
 
 def _suffix(path: str, at: tree.Position, problems: Problems) -> None:

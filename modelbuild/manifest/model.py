@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from modelbuild import address
 from modelbuild.manifest.options import Settings, Strict, refuse
 from modelbuild.manifest.scalars import (
     AS_LIST,
@@ -76,7 +77,8 @@ class Source(Strict):
             raise refuse("a source has exactly one of `path` and `url`", "write `source: models/name.onnx`")
         if self.url is not None and self.sha256 is None:
             raise refuse(
-                "a source with a `url` needs its `sha256`", "add `sha256:` with the file's 64 hex digits"
+                "a source with a `url` needs its `sha256`",
+                f"add `sha256:` with the 64 hex digits that `{address.how_to_digest(self.url)}` prints",
             )
         return self
 
@@ -175,9 +177,19 @@ class Model(Settings):
         return self.source if isinstance(self.source, str) else self.source.path
 
     @property
+    def source_url(self) -> str | None:
+        """The source's address, or None where it is a path."""
+        return None if isinstance(self.source, str) else self.source.url
+
+    @property
+    def source_name(self) -> str:
+        """The source's path; of one at an address, the file's name there."""
+        return self.source_path or address.file_name(self.source_url or "")
+
+    @property
     def is_fixed(self) -> bool:
         """Whether the source is a fixed-point model of modelbuild's: imported and quantized already."""
-        return (self.source_path or "").lower().endswith(FIXED_SUFFIX)
+        return self.source_name.lower().endswith(FIXED_SUFFIX)
 
     @property
     def source_digest(self) -> str | None:

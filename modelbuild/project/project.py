@@ -73,6 +73,8 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
     key, _, rest = problem.where.partition(".")
     if key == "inputs":
         where = manifest.position(("models", model, "inputs", *([rest] if rest else [])))
+    elif key == "source":
+        where = manifest.position(("models", model, "source", "url"))
     elif key == "evaluation":
         where = evaluation_place(manifest, model)
     elif key == "accept" and target:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
@@ -15,7 +14,7 @@ LIBRARIES = ("numpy", "onnx")
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
     """The fixed-point model."""
-    return {"source": FileInput(request.source)}
+    return {"source": request.source_file()}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:

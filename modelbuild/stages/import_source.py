@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
+from modelbuild.stages.fetch import with_suffix
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
@@ -18,7 +18,7 @@ DISCOVER = "modelbuild.stages.import_source:discover"
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
     """The source; external data is discovered."""
-    return {"source": FileInput(request.source)}
+    return {"source": request.source_file()}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
         "shapes": request.shapes,
         "edits": list(request.edit),
         "sha256": request.source_digest,
+        **({} if request.url is None else {"suffix": request.suffix}),
     }
 
 
@@ -46,7 +47,26 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     check_digest(inputs["source"], parameters["sha256"])
     shapes = {name: tuple(shape) for name, shape in parameters["shapes"].items()}
-    graph = importers.load(inputs["source"], shapes, parameters["edits"])
-    importers.check(inputs["source"], graph)
+    suffix = parameters.get("suffix")
+    with with_suffix(inputs["source"], suffix) as source:
+        if suffix is not None:
+            _refuse_further_files(source)
+        graph = importers.load(source, shapes, parameters["edits"])
+        importers.check(source, graph)
     onnx_io.write(graph, out / "model.onnx")
     write_json(out / "source.json", source_of(graph))
+
+
+def _refuse_further_files(source: Path) -> None:
+    from modelbuild import importers
+    from modelbuild.errors import ModelbuildError
+
+    names = [path.name for path in importers.discover(source)]
+    if names:
+        raise ModelbuildError(
+            f"the fetched model keeps its weights in other files: {', '.join(names)}",
+            where="source",
+            why="an address brings one file",
+            advice="save it as one file, `onnx.save(onnx.load(FILE), FILE, save_as_external_data=False)`, "
+            "or fetch all of them into one folder and name the model's path",
+        )
