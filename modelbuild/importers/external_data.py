@@ -47,7 +47,9 @@ def _file(tensor: TensorProto, path: Path) -> Path:
             why="external data must lie beside the model or below it",
         )
     found = path.parent / relative
-    if not found.resolve().is_relative_to(path.parent.resolve()):
+    # A model may itself be a link: its weights may then lie beside what it leads to.
+    homes = (path.parent.resolve(), path.resolve().parent)
+    if not any(found.resolve().is_relative_to(home) for home in homes):
         raise ModelbuildError(
             f"the weights `{tensor.name}` lie in `{location}`, a link that leads out of the model's folder"
         )

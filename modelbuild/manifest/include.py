@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,9 @@ def _patterns(tree: Mapping) -> list[Scalar]:
 def _matches(pattern: Scalar, root: Path, problems: Problems) -> list[Path]:
     try:
         literal = root / pattern.text
-        matched = [literal] if literal.is_file() else root.glob(pattern.text)
+        # not Path.glob: that one also finds hidden files, and in 3.11 and 3.13 follows links differently
+        names = glob.glob(pattern.text, root_dir=root, recursive=True)  # noqa: PTH207
+        matched = [literal] if literal.is_file() else [root / name for name in names]
         found = sorted((path for path in matched if path.is_file()), key=sort_key)
     except (OSError, ValueError, NotImplementedError, RecursionError):
         found = []

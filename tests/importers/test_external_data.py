@@ -84,6 +84,14 @@ def test_a_link_that_leads_out_is_refused(path: Path, tmp_path_factory: pytest.T
     assert "leads out of the model's folder" in refused(path)
 
 
+def test_a_link_to_a_model_finds_the_weights_beside_the_model(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "links" / "weights").mkdir(parents=True)
+    link = tmp_path / "links" / "m.onnx"
+    link.symlink_to(path)
+    (tmp_path / "links" / "weights" / "w.bin").symlink_to(path.parent / "weights" / "w.bin")
+    assert np.array_equal(importers.load(link).constants["w"], WEIGHTS)
+
+
 @pytest.mark.parametrize(
     "fields", [{"length": "8"}, {"offset": "-4"}, {"offset": "x"}, {"offset": "999999999"}]
 )

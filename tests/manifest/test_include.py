@@ -58,6 +58,16 @@ def test_a_clash_names_both_places(project: Any) -> None:
     ]
 
 
+def test_hidden_folders_are_not_looked_into_and_links_are_followed(project: Any) -> None:
+    project.write(".modelbuild/parts/b.yaml", NET)
+    project.write("elsewhere/c.txt", NET)
+    project.write("parts/deep/a.yaml", "samples:\n  street: {files: street/*.png}\n")
+    (project.root / "parts/linked").symlink_to("../elsewhere")
+    (project.root / "elsewhere/c.txt").rename(project.root / "elsewhere/c.yaml")
+    manifest = project.load(MAIN.replace("parts/*.yaml", '"**/*.yaml"').replace("[", "").replace("]", ""))
+    assert list(manifest.spec.models) == ["net"]
+
+
 def test_wrong_includes_are_reported_with_everything_else(project: Any) -> None:
     project.write("parts/a.yaml", "models: [\n")
     project.write("parts/b.yaml", "nonsense: 1\n" + NET)
