@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.build.action import DISCOVERED, FAILURE, Action
@@ -23,8 +23,8 @@ class Plan:
         return tuple(self.actions)
 
 
-def plan(actions: Iterable[Action], goals: Sequence[str]) -> Plan:
-    """The part of the graph that `goals` need.
+def plan(actions: Iterable[Action], goals: Sequence[str], given: Collection[str] = ()) -> Plan:
+    """The part of the graph that `goals` need. `given` are actions outside it, whose outcomes are known.
 
     Raises ModelbuildError: exit 2 for a goal that does not exist (with the nearest name), exit 1 for a graph
     that cannot be built (two actions of one name, an unknown dependency, a cycle, a malformed action).
@@ -37,7 +37,7 @@ def plan(actions: Iterable[Action], goals: Sequence[str]) -> Plan:
     for goal in goals:
         if goal not in named:
             raise ModelbuildError(f"there is no action {goal}", advice=did_you_mean(goal, named))
-    order = _visit(named, goals)
+    order = _visit(named, goals, frozenset(given))
     position = {name: index for index, name in enumerate(named)}
     dependents: dict[str, list[str]] = {name: [] for name in order}
     for name in sorted(order, key=position.__getitem__):
@@ -50,14 +50,19 @@ def plan(actions: Iterable[Action], goals: Sequence[str]) -> Plan:
     )
 
 
-def _visit(named: Mapping[str, Action], goals: Sequence[str]) -> dict[str, frozenset[str]]:
+def _visit(
+    named: Mapping[str, Action], goals: Sequence[str], given: frozenset[str]
+) -> dict[str, frozenset[str]]:
     """Depth first without recursion: name -> dependencies, in topological order."""
     position = {name: index for index, name in enumerate(named)}
     done: dict[str, frozenset[str]] = {}
     path: dict[str, Iterator[str]] = {}  # the names being visited, in order, with what they have yet to visit
 
+    needs: dict[str, frozenset[str]] = {}
+
     def enter(name: str) -> None:
-        path[name] = iter(sorted(_checked(named[name], named), key=position.__getitem__))
+        needs[name] = _checked(named[name], named, given) - given
+        path[name] = iter(sorted(needs[name], key=position.__getitem__))
 
     for goal in goals:
         if goal not in done:
@@ -67,7 +72,7 @@ def _visit(named: Mapping[str, Action], goals: Sequence[str]) -> dict[str, froze
             found = next((found for found in path[name] if found not in done), None)
             if found is None:
                 del path[name]
-                done[name] = frozenset(named[name].dependencies())
+                done[name] = needs.pop(name)
             elif found in path:
                 names = list(path)
                 circle = [*names[names.index(found) :], found]
@@ -77,7 +82,7 @@ def _visit(named: Mapping[str, Action], goals: Sequence[str]) -> dict[str, froze
     return done
 
 
-def _checked(action: Action, named: Mapping[str, Action]) -> set[str]:
+def _checked(action: Action, named: Mapping[str, Action], given: frozenset[str]) -> frozenset[str]:
     functions = [action.function, *([action.discover] if action.discover else [])]
     if not action.name or any(len([part for part in text.split(":") if part]) != 2 for text in functions):
         raise _malformed(f"action {action.name!r} has no name or no function of the form module:function")
@@ -87,9 +92,9 @@ def _checked(action: Action, named: Mapping[str, Action]) -> set[str]:
     for role in roles:
         if role.startswith(DISCOVERED) or role.endswith(FAILURE):
             raise _malformed(f"action {action.name} uses the reserved role {role}")
-    dependencies = action.dependencies()
+    dependencies = frozenset(action.dependencies())
     for dependency in sorted(dependencies):
-        if dependency not in named:
+        if dependency not in named and dependency not in given:
             raise _malformed(f"action {action.name} reads from {dependency}, which does not exist")
     return dependencies
 

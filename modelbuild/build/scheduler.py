@@ -31,9 +31,16 @@ class Runner(Protocol):
 
 
 class Scheduler:
-    """One walk over a plan."""
+    """One walk over a plan. `given` are the outcomes that are known of actions outside it."""
 
-    def __init__(self, plan: Plan, judge: Judge, observer: Observer | None, keep_going: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        judge: Judge,
+        observer: Observer | None,
+        keep_going: bool,
+        given: Mapping[str, Outcome] | None = None,
+    ) -> None:
         self._plan = plan
         self._judge = judge
         self._observer = observer
@@ -47,7 +54,8 @@ class Scheduler:
         self._claimed: dict[str, str] = {}  # name -> the key it claims
         self._started: set[str] = set()
         self._began = time.monotonic()
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes = dict(given or {})
+        self._total = len(self._order) + len(self._outcomes)
         self._failed = ""  # the first that failed, where the rest must not start any more
 
     def walk(self, open_runner: Callable[[], Runner] | None) -> dict[str, Outcome]:
@@ -136,5 +144,5 @@ class Scheduler:
     def _tell(self, kind: Literal["started", "progress", "finished"], name: str, **about: Any) -> None:
         if self._observer is not None:
             seconds = time.monotonic() - self._began
-            done, total = len(self._outcomes), len(self._position)
+            done, total = len(self._outcomes), self._total
             self._observer(Event(kind, name, done=done, total=total, seconds=seconds, **about))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelbuild.build import canonical
@@ -32,21 +32,25 @@ Inputs = Mapping[str, Input]
 
 @dataclass(frozen=True)
 class Settled:
-    """Nothing needs to run. `key` is absent where the inputs did not allow one."""
+    """Nothing needs to run. `key` is absent where the inputs did not allow one; `discovery` is the key under
+    which it is kept which files the action reads besides those it names."""
 
     outcome: Outcome
     key: str | None = None
     fields: Fields | None = None
+    inputs: Inputs = field(default_factory=dict)
+    discovery: str | None = None
 
 
 @dataclass(frozen=True)
 class MustRun:
-    """No usable record lies under the key."""
+    """No usable record lies under the key. `discovery` as in `Settled`."""
 
     key: str
     fields: Fields
     inputs: Inputs
     reason: Reason
+    discovery: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def judge(action: Action, outcomes: Mapping[str, Outcome], state: State, retry: 
             found = _discovered(action, inputs, state, retry)
             if isinstance(found, (Settled, MustDiscover)):
                 return found
-            inputs |= found
+            discovery, more = found
+            return replace(_look_up(action, inputs | more, state, retry), discovery=discovery)
         return _look_up(action, inputs, state, retry)
     except ModelbuildError as error:
         return Settled(Outcome("failed", error=error))
@@ -135,7 +140,8 @@ def _failure_data(name: str, outcome: Outcome) -> bytes:
 
 def _discovered(
     action: Action, inputs: Inputs, state: State, retry: bool
-) -> dict[str, Input] | Settled | MustDiscover:
+) -> tuple[str, dict[str, Input]] | Settled | MustDiscover:
+    """The key of the discovery, and the inputs that it found."""
     rows = discovery_fields(action, digests_of(inputs))
     key = key_of(rows)
     record = state.records.get(key)
@@ -151,10 +157,8 @@ def _discovered(
     if digests_of(found) != record.discovered:
         return MustDiscover(key, rows, inputs)
     base = state.root / action.base
-    return {
-        DISCOVERED + os.path.relpath(state.root / path, base).replace(os.sep, "/"): file
-        for path, file in found.items()
-    }
+    roles = {path: os.path.relpath(state.root / path, base).replace(os.sep, "/") for path in found}
+    return key, {DISCOVERED + roles[path]: file for path, file in found.items()}
 
 
 def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:
@@ -168,10 +172,10 @@ def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settl
     if record.failure:
         if retry:
             return MustRun(key, rows, inputs, "retry")
-        return Settled(Outcome("failed", error=told(record.failure, inputs)), key, rows)
+        return Settled(Outcome("failed", error=told(record.failure, inputs)), key, rows, inputs)
     if state.store.missing(record.outputs):
         return MustRun(key, rows, inputs, "damaged")
-    return Settled(Outcome("cached", outputs=record.outputs), key, rows)
+    return Settled(Outcome("cached", outputs=record.outputs), key, rows, inputs)
 
 
 def _skipped(action: Action, dependency: str, outcome: Outcome) -> Outcome:
