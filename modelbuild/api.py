@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from modelbuild.project.building import Observer
     from modelbuild.project.checking import CheckReport
     from modelbuild.project.graphing import Graph
+    from modelbuild.project.lock_differences import Difference
+    from modelbuild.project.locking import LockReport
     from modelbuild.project.starting import Started
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Project",
     "build",
     "check",
+    "check_lock",
     "chips",
     "clean",
     "compare",
@@ -44,6 +47,7 @@ __all__ = [
     "graph",
     "init",
     "inspect",
+    "lock",
     "open_file",
     "open_form",
     "open_project",
@@ -86,6 +90,20 @@ def dump(
 
     dumping.check_folder(project.root, folder)
     dumping.dump(project, names, until, folder, failures or {})
+
+
+def lock(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> LockReport:
+    """Build the selected packages, and write `modelbuild.lock` and the records that it names."""
+    from modelbuild.project import locking
+
+    return locking.lock(project, names, observer)
+
+
+def check_lock(project: Project, names: Sequence[str] = ()) -> list[Difference]:
+    """Where `modelbuild.lock` is not what `lock` would write, as far as can be told by running nothing."""
+    from modelbuild.project import locking
+
+    return locking.check(project, names)
 
 
 def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:

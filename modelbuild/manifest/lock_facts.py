@@ -27,7 +27,7 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
     the recipe."""
     entry = manifest.spec.models[model]
     settings = effective(manifest, model, target)
-    found: dict[str, Any] = {"source": entry.source_path or source_address(manifest, model)}
+    found: dict[str, Any] = {"source": entry.source_path or entry.source_url}
     if entry.labels is not None:
         found["labels"] = entry.labels
     for name, given in sorted(entry.inputs.items()):
@@ -37,12 +37,6 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
     for section in DECIDING:
         found.update(_leaves(section, settings.values.get(section)))
     return found
-
-
-def source_address(manifest: Manifest, model: str) -> str:
-    """The address of a source that is fetched."""
-    source = manifest.spec.models[model].source
-    return "" if isinstance(source, str) else source.url or ""
 
 
 def _leaves(path: str, value: Any) -> dict[str, Any]:
@@ -98,9 +92,9 @@ def source_digests(manifest: Manifest, model: str, paths: Iterable[str]) -> dict
     """Path -> SHA-256 of those files that can be read, and of a source that is fetched the digest that the
     manifest demands, under its address."""
     found: dict[str, str] = {}
-    address, demanded = source_address(manifest, model), manifest.spec.models[model].source_digest
-    if address and demanded:
-        found[address] = demanded
+    entry = manifest.spec.models[model]
+    if entry.source_url is not None and entry.source_digest is not None:
+        found[entry.source_url] = entry.source_digest
     for path in paths:
         try:
             found[path] = digest_of(manifest.root / path)
@@ -132,8 +126,13 @@ def _samples(manifest: Manifest, sets: Sets, name: str) -> LockedSamples:
     hashed = hashlib.sha256()
     for path in files:
         try:
-            line = f"{Path(os.path.relpath(path, base)).as_posix()}\0{canonical.sha256_of_file(path)}\n"
+            line = f"{relative(path, Path(base))}\0{canonical.sha256_of_file(path)}\n"
         except OSError as error:
             raise ModelbuildError(f"cannot read {path}", why=error.strerror or str(error)) from error
         hashed.update(line.encode())
     return LockedSamples(count=len(entries), sha256=hashed.hexdigest(), labels=labels)
+
+
+def relative(path: Path, base: Path) -> str:
+    """`path` from `base`, with slashes."""
+    return Path(os.path.relpath(path, base)).as_posix()

@@ -172,9 +172,14 @@ def read_text(root: Path) -> str | None:
 def digest_of(path: Path) -> str:
     """The SHA-256 of a file; of text with its line ends as in a repository (LF). Raises OSError."""
     if path.suffix.lower() in TEXT_SUFFIXES:
-        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+        return digest_of_text(path.read_bytes())
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of_text(data: bytes) -> str:
+    """The SHA-256 of text, its line ends as LF."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def pair_name(model: str, target: str) -> str:

@@ -12,6 +12,7 @@ from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.goals import goals_of
+from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
 from modelbuild.project.selection import select
@@ -31,6 +32,7 @@ def build(
     Packages whose gate passed are put into `dist/`, their reports into `reports/`. Failures of stages are in
     the result; a selector or stage that does not exist is a ModelbuildError."""
     selection = select(project.manifest, names)
+    project = locked(project, selection, options)
     wanted = goals_of(project, selection, options.until)
     packages = [project.plan.packages[name] for name in selection.packages]
     # One lock for both: no other build or `clean` comes between the packages and their reports.

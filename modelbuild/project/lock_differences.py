@@ -139,7 +139,7 @@ def _of_settings(manifest: Manifest, entry: LockedModel, model: str, target: str
 
 def _of_sources(manifest: Manifest, entry: LockedModel, model: str, target: str) -> Iterator[Difference]:
     declared = lock_facts.declared_files(manifest, model, target)
-    address = lock_facts.source_address(manifest, model)
+    address = manifest.spec.models[model].source_url
     files = [path for path in dict.fromkeys((*declared, *entry.sources)) if path != address]
     now = lock_facts.source_digests(manifest, model, files)
     for path in sorted(entry.sources.keys() | declared.keys() | now.keys()):

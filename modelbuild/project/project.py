@@ -8,7 +8,9 @@ from pathlib import Path
 
 from modelbuild.build.build import Builder
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest import lockfile
 from modelbuild.manifest.load import load
+from modelbuild.manifest.lockfile import Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.plan import Plan, plan
 from modelbuild.manifest.settings import effective
@@ -33,6 +35,7 @@ class Project:
     manifest: Manifest
     plan: Plan
     builder: Builder
+    lock: Lock | None = None  # of a project that was opened to be built from it
 
     @property
     def root(self) -> Path:
@@ -41,15 +44,22 @@ class Project:
 
 
 def open_project(
-    directory: Path | str = ".", file: str = "models.yaml", overrides: Sequence[str] = ()
+    directory: Path | str = ".",
+    file: str = "models.yaml",
+    overrides: Sequence[str] = (),
+    *,
+    locked: bool = False,
 ) -> Project:
     """The project of `directory`/`file`. Raises ModelbuildError with all that is wrong in the manifest.
 
-    `overrides` are `KEY=VALUE` settings for this run."""
+    `overrides` are `KEY=VALUE` settings for this run. `locked`: planned from `modelbuild.lock`, without
+    samples, which need not be there."""
     path = Path(directory) / file
-    manifest = load(path, overrides)
+    manifest = load(path, overrides, needs_samples=not locked)
     root = manifest.root
-    return Project(manifest, plan(manifest), Builder(root, root / STATE, environment=ENVIRONMENT))
+    lock = lockfile.read(root) if locked else None
+    builder = Builder(root, root / STATE, environment=ENVIRONMENT)
+    return Project(manifest, plan(manifest, lock), builder, lock)
 
 
 def located(project: Project, action: str, error: ModelbuildError) -> ModelbuildError:

@@ -1,0 +1,61 @@
+"""`modelbuild lock`: write, or look at, what a locked build starts from and must come out as."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from modelbuild import api
+from modelbuild.cli import console, progress
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.project.project import STATE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write and run nothing: exit 1, naming each item, where the lock is not what `lock` would write",
+    )
+
+
+def error_json(error: ModelbuildError) -> dict[str, Any]:
+    """An error before anything was locked, as `lock --json` shows it."""
+    failures = [{"action": "", "message": str(problem)} for problem in error.problems]
+    return {"ok": False, "lock": "modelbuild.lock", "written": [], "removed": [], "failures": failures}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build and write the lock, or check it."""
+    project = api.open_project(options.directory, options.file)
+    return _check(project, options) if options.check else _lock(project, options)
+
+
+def _lock(project: api.Project, options: argparse.Namespace) -> int:
+    with progress.shown(project.root / STATE) as tell:
+        report = api.lock(project, options.names, tell)
+    for action, error in report.build.failures:
+        console.say(f"{console.paint('failed:', 'red')} {action}")
+        console.report(error)
+    if not report.build.ok:
+        console.summary("nothing was locked: what does not build cannot be", report.to_json())
+        return report.build.exit_code
+    lines = [f"wrote {path}" for path in report.written] + [f"removed {path}" for path in report.removed]
+    console.summary("\n".join(lines) or "modelbuild.lock is up to date", report.to_json())
+    return 0
+
+
+def _check(project: api.Project, options: argparse.Namespace) -> int:
+    found = api.check_lock(project, options.names)
+    lines = [str(difference.problem()) for difference in found]
+    data = {
+        "ok": not found,
+        "lock": "modelbuild.lock",
+        "differences": [difference.to_json() for difference in found],
+    }
+    console.result("\n".join(lines) or "modelbuild.lock is up to date", data)
+    return EXIT_FAILED if found else 0
