@@ -1,0 +1,149 @@
+"""A project as git has recorded it, in the index or in a commit: opened beside the work tree."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build import disk, lock
+from modelbuild.build.build import Builder
+from modelbuild.build.result import Event
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.project.building import Observer
+from modelbuild.project.checking import CheckReport, check, problem_finding
+from modelbuild.project.project import ENVIRONMENT, STATE, Project, open_project
+from modelbuild.project.recorded_tree import Tree, mirror, relocated
+from modelbuild.project.repository import Repository, open_repository
+from modelbuild.samples.files import gather_files
+
+RECORDED = f"{STATE}/recorded"  # its own lock, times and history; results are shared with the work tree's
+SHARED = ("store", "records")
+NOT_STAGED = "MB006"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A project of a mirror. `original` is its folder in the work tree."""
+
+    project: Project
+    tree: Tree
+    original: Path
+
+    def told(self, error: ModelbuildError) -> ModelbuildError:
+        """The error with the work tree's paths, and what to do about files that git was not told of."""
+        return relocated(error, self.tree, self.original)
+
+
+@contextmanager
+def opened(
+    repository: Repository, folder: Path, file: str, commit: str = "", observer: Observer | None = None
+) -> Iterator[Recorded]:
+    """The project of `folder`/`file` as the index has it, or a commit. Its errors name the work tree's paths.
+
+    Waits for another that has this folder's mirror. Raises as `open_project` and `mirror` do, and exit 2 if
+    the manifest is not recorded.
+    """
+    state = folder / RECORDED
+    waiting = (lambda: observer(Event("waiting"))) if observer else (lambda: None)
+    with (
+        lock.held(state / "mirror.lock", waiting),
+        mirror(repository, folder, state / "tree", commit) as tree,
+    ):
+        inside = tree.folder(folder)
+        if not (inside / file).is_file():
+            raise _not_recorded(folder / file, commit)
+        try:
+            project = open_project(inside, file)
+        except ModelbuildError as error:
+            raise relocated(error, tree, folder) from error
+        _share(folder / STATE, state)
+        builder = Builder(inside, state, environment=ENVIRONMENT)
+        yield Recorded(replace(project, builder=builder), tree, folder)
+
+
+def check_staged(
+    directory: Path | str = ".",
+    file: str = "models.yaml",
+    names: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> CheckReport:
+    """`check` of what the next commit would hold, whatever the work tree looks like."""
+    folder = Path(directory).absolute()
+    with opened(open_repository(folder), folder, file, observer=observer) as recorded:
+        report = check(recorded.project, names, observer)
+        findings = [_told(finding, recorded) for finding in report.findings]
+        return replace(report, findings=(*findings, *_not_staged(recorded)))
+
+
+def _share(state: Path, private: Path) -> None:
+    """What is known under a key is true of any tree: only times and names are kept apart."""
+    try:
+        for name in SHARED:
+            disk.make_folder(state / name)
+            link = private / name
+            if not link.is_symlink():
+                link.symlink_to(Path("..") / name)
+    except OSError as error:
+        raise disk.failure("prepare", private, error) from error
+
+
+def _told(finding: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
+    """The finding with the work tree's paths."""
+    problem = recorded.told(
+        ModelbuildError(finding["message"], where=finding.get("where", ""), advice=finding["advice"])
+    ).problems[0]
+    shown = {**finding, "message": problem.what, "advice": problem.advice}
+    if "where" in finding:
+        shown["where"] = problem.where
+    return shown
+
+
+def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
+    """A warning for each sample set that has more files in the work tree than git was told of."""
+    tree, manifest = recorded.tree, recorded.project.manifest
+    prefix = tree.repository.prefix(recorded.original)
+    findings = []
+    for name, written in manifest.spec.samples.items() if tree.not_recorded else ():
+        globs = [written.files or (), *(given.files for given in (written.inputs or {}).values())]
+        files = {path for glob in globs for path in _matching(glob, recorded.original)}
+        missing = [
+            path for path in files if posixpath.normpath(posixpath.join(prefix, path)) in tree.not_recorded
+        ]
+        if missing:
+            findings.append(_finding(manifest, name, sorted(missing)))
+    return findings
+
+
+def _matching(patterns: tuple[str, ...], folder: Path) -> list[str]:
+    """The files in the work tree, relative to the project's folder."""
+    try:
+        return [os.path.relpath(path, folder).replace(os.sep, "/") for path in gather_files(patterns, folder)]
+    except ModelbuildError:  # the work tree is not what is judged
+        return []
+
+
+def _finding(manifest: Manifest, name: str, missing: Sequence[str]) -> dict[str, Any]:
+    count = f"{len(missing)} files" if len(missing) > 1 else "1 file"
+    warning = Problem(
+        f"{count} of the sample set `{name}` in the work tree, not in git: {missing[0]}",
+        manifest.position(("samples", name)),
+        advice="`git add` what belongs to the set; what git ignores is used as it lies there",
+        code=NOT_STAGED,
+    )
+    return {**problem_finding(warning), "severity": "warning"}
+
+
+def _not_recorded(manifest: Path, commit: str) -> ModelbuildError:
+    if commit:
+        return ModelbuildError(f"the commit {commit[:12]} has no {manifest.name}", where=str(manifest))
+    return ModelbuildError(
+        f"{manifest.name} is not staged, and no commit has it",
+        where=str(manifest),
+        advice=f"`git add {manifest.name}`" if manifest.is_file() else "name the project's folder with -C",
+    )
