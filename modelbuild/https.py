@@ -8,7 +8,7 @@ import http.client
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Never
@@ -36,7 +36,7 @@ def fetch(url: str, destination: Path, sha256: str, progress: Progress = lambda 
     what the network does next: exit 1 where the file could not be had, 2 where it is another."""
     try:
         found = _download(url, destination, progress)
-    except ModelbuildError:
+    except BaseException:
         destination.unlink(missing_ok=True)
         raise
     if found != sha256:
@@ -54,30 +54,43 @@ def _download(url: str, destination: Path, progress: Progress) -> str:
     """The digest of what was written to `destination`."""
     digest = hashlib.sha256()
     done = 0
-    try:
-        with _open(url) as response, destination.open("wb") as file:
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
-            _check_size(url, total)
-            while chunk := response.read1(_CHUNK):
-                done += len(chunk)
-                _check_size(url, done)
-                digest.update(chunk)
-                file.write(chunk)
-                progress(done, total)
-    except urllib_error.HTTPError as error:
-        error.close()
-        raise _not_fetched(url, *_status(error.code)) from None
-    except urllib_error.URLError as error:
-        raise _not_fetched(url, *_reason(error.reason)) from None
-    except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
-        raise _not_fetched(url, *_reason(error)) from None
+    with _open(url) as response, destination.open("wb") as file:
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+        _check_size(url, total)
+        for chunk in _chunks(url, response):
+            done += len(chunk)
+            _check_size(url, done)
+            digest.update(chunk)
+            file.write(chunk)
+            progress(done, total)
     if done < total:
         raise _not_fetched(url, f"the connection ended after {done} of {total} bytes", "build again")
     return digest.hexdigest()
 
 
+def _chunks(url: str, response: Any) -> Iterator[bytes]:
+    try:
+        while chunk := response.read1(_CHUNK):
+            yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise _not_fetched(url, *_reason(error)) from None
+
+
 def _open(url: str) -> Any:
+    """The response of the server."""
+    try:
+        return _request(url)
+    except urllib_error.HTTPError as error:
+        error.close()
+        raise _not_fetched(url, *_status(error.code)) from None
+    except urllib_error.URLError as error:
+        raise _not_fetched(url, *_reason(error.reason)) from None
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
+        raise _not_fetched(url, *_reason(error)) from None
+
+
+def _request(url: str) -> Any:
     """The response. The opener holds what https needs: urllib's own would read `file:` and `ftp:` too."""
     parts = urlsplit(url)
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))

@@ -15,7 +15,6 @@ from typing import Any
 from modelbuild import toolchains
 from modelbuild.build.action import Action, Resources
 from modelbuild.chips.recipe import Recipe
-from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.libraries import version
 from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_name, record_path
 from modelbuild.manifest.manifest import Manifest
