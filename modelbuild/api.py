@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelbuild.project.lock_differences import Difference
     from modelbuild.project.locking import LockReport
     from modelbuild.project.starting import Started
+    from modelbuild.project.sweep_report import SweepReport
 
 __all__ = [
     "BuildOptions",
@@ -57,6 +58,7 @@ __all__ = [
     "sample_files",
     "save_outputs",
     "status",
+    "sweep",
     "why",
 ]
 
@@ -134,6 +136,19 @@ def graph(
     from modelbuild.project import graphing
 
     return graphing.graph(project, names, level, status=status)
+
+
+def sweep(
+    project: Project,
+    pair: str,
+    tries: Sequence[str],
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+) -> SweepReport:
+    """Build MODEL@TARGET with every combination of `tries` (`KEY=a,b`) and rank them. `dist/` stays."""
+    from modelbuild.project import sweeping
+
+    return sweeping.sweep(project, pair, tries, options, observer)
 
 
 def config(project: Project, pair: str) -> Settings:

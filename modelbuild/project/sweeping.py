@@ -1,0 +1,208 @@
+"""`sweep`: one model on one target under many settings, built in one plan, measured and ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelbuild.build.jobs import processors
+from modelbuild.build.plan import plan as graph_of
+from modelbuild.build.result import BuildResult
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.manifest import overrides, select
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.packages import DEFAULT_VERSION, Package, PackagedModel
+from modelbuild.manifest.plan import Plan, plan
+from modelbuild.manifest.problems import Problems
+from modelbuild.manifest.scaffold import FIRST_ID
+from modelbuild.project.building import Observer
+from modelbuild.project.merging import Merged
+from modelbuild.project.options import DEFAULT, BuildOptions
+from modelbuild.project.project import Project, located
+from modelbuild.project.sweep_report import Measured, SweepReport, Variant, marked
+from modelbuild.project.variants import combinations
+from modelbuild.report.verdict import judge
+from modelbuild.stages.files import read_json
+
+_ENDS = ("verify_fixed", "evaluate", "check", "compile")  # what a row is measured by, beside the package
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A variant's own plan, and the names that its actions have in the plan of all."""
+
+    variant: Variant
+    plan: Plan | None = None
+    names: Mapping[str, str] | None = None
+
+
+def sweep(
+    project: Project,
+    pair: str,
+    tries: Sequence[str],
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+) -> SweepReport:
+    """Build MODEL@TARGET with every combination of `tries` (`KEY=a,b`), and as the manifest has it.
+
+    What combinations share is built once, and nothing is put into `dist/`. A combination that cannot be
+    built is a row that says why; a name, key or type that is wrong is a ModelbuildError before any work."""
+    package = _package(project, pair)
+    tried = _variants(project, package, combinations(tries))
+    merged = Merged()
+    # The manifest's own settings come first: what the others share with them keeps its plain name.
+    own = _planned(project, package, Variant(0, dict.fromkeys(tried[0].settings, ""), ()), merged)
+    planned = [_planned(project, package, variant, merged) for variant in tried]
+    planned = [_marked_current(one, own) for one in planned]
+    if not any(one.variant.current for one in planned):
+        planned.insert(0, _marked_current(own, own))
+    goals = list(dict.fromkeys(name for one in planned for name in _goals(one, package)))
+    result = project.builder.build(
+        merged.actions,
+        goals,
+        jobs=processors() if options.jobs is None else options.jobs,
+        memory=options.memory,
+        offline=options.offline,
+        keep_going=options.keep_going,
+        retry=options.retry,
+        observer=observer,
+    )
+    rows = [_row(project, result, merged, one, package) for one in planned]
+    model = package.models[0].name
+    return SweepReport(model, package.target, tuple(rows[0].settings), marked(rows))
+
+
+def _package(project: Project, pair: str) -> Package:
+    """A package of nothing but the model, with the id that its own package gives it."""
+    model, at, target = pair.partition("@")
+    if not at:
+        raise ModelbuildError(f"`{pair}` is not MODEL@TARGET", advice="write for instance face_detect@cam")
+    select.select(project.manifest, [pair])  # names that do not exist are an error with the nearest
+    entry, form = PackagedModel(model, FIRST_ID, DEFAULT_VERSION, ("models", model)), None
+    for package in project.manifest.packages.values():
+        found = next((one for one in package.models if one.name == model), None)
+        if package.target == target and found is not None:
+            entry, form = found, package.format
+            break
+    return Package(pair, pair, target, form, (entry,))
+
+
+def _variants(project: Project, package: Package, tried: Sequence[Mapping[str, str]]) -> list[Variant]:
+    """The combinations, numbered from 1. Raises all that is wrong with their keys and types."""
+    _refuse_fixed(project, package.models[0].name, tried)
+    problems = Problems()
+    texts = dict.fromkeys(f"{key}={value}" for values in tried for key, value in values.items())
+    known = {text: overrides.read([text], problems) for text in texts}
+    problems.raise_any()
+    return [
+        Variant(
+            number, values, tuple(item for pair in values.items() for item in known[f"{pair[0]}={pair[1]}"])
+        )
+        for number, values in enumerate(tried, 1)
+    ]
+
+
+def _refuse_fixed(project: Project, model: str, tried: Sequence[Mapping[str, str]]) -> None:
+    spec = project.manifest.spec.models[model]
+    useless = [key for key in tried[0] if spec.is_fixed and key.split(".")[0] not in {"compile", "verify"}]
+    if useless:
+        raise ModelbuildError(
+            f"--try {useless[0]} changes nothing",
+            where=project.manifest.position(("models", model, "source")),
+            why=f"{model} is a fixed-point model, imported and quantized already",
+            advice="sweep the float model that it was made from",
+        )
+
+
+def _narrowed(project: Project, package: Package, laid: Sequence[overrides.Override]) -> Manifest:
+    manifest = project.manifest
+    return replace(
+        manifest, packages={package.name: package}, overrides=(*manifest.overrides, *laid), examined={}
+    )
+
+
+def _planned(project: Project, package: Package, variant: Variant, merged: Merged) -> _Planned:
+    try:
+        planned = plan(_narrowed(project, package, variant.overrides))
+    except ModelbuildError as error:
+        return _Planned(replace(variant, error=error))
+    needed = graph_of(planned.actions, _ends(planned, package)).actions
+    return _Planned(variant, planned, merged.add(needed.values(), variant.label))
+
+
+def _marked_current(one: _Planned, own: _Planned) -> _Planned:
+    """Marks what comes to the same actions as the manifest's own settings."""
+    return replace(
+        one, variant=replace(one.variant, current=one.names is not None and one.names == own.names)
+    )
+
+
+def _ends(planned: Plan, package: Package) -> list[str]:
+    model = package.models[0].name
+    request = planned.models[model, package.target]
+    ends = [request.action(stage) for stage in _ENDS]
+    whole = planned.packages[package.name]
+    ends += [whole.action("package"), whole.action("verify_hardware", model)]
+    return [name for name in ends if name in planned.names()]
+
+
+def _goals(one: _Planned, package: Package) -> list[str]:
+    if one.plan is None or one.names is None:
+        return []
+    return [one.names[name] for name in _ends(one.plan, package)]
+
+
+def _row(project: Project, result: BuildResult, merged: Merged, one: _Planned, package: Package) -> Variant:
+    if one.plan is None or one.names is None:
+        return one.variant
+    needed = graph_of(merged.actions, _goals(one, package)).order
+    broken = [name for name in needed if result.states[name] in {"failed", "skipped"}]
+    if broken:
+        errors = dict(result.failures)
+        failed = next((name for name in broken if name in errors), None)
+        error = (
+            located(project, merged.plain(failed), errors[failed])
+            if failed
+            else ModelbuildError(
+                "not built: the sweep stopped when another combination failed",
+                advice="build the others with --keep-going",
+                exit_code=EXIT_FAILED,
+            )
+        )
+        return replace(one.variant, error=error)
+    return replace(one.variant, measured=_measured(project, result, one.plan, one.names, package))
+
+
+def _measured(
+    project: Project, result: BuildResult, planned: Plan, names: Mapping[str, str], package: Package
+) -> Measured:
+    model = package.models[0].name
+    request, whole = planned.models[model, package.target], planned.packages[package.name]
+    clock = request.recipe["hardware"]["clock_hz"]["value"]
+
+    def read(action: str, name: str) -> Any:
+        if action not in names:
+            return None
+        return read_json(project.builder.output(result, names[action], name))
+
+    found = {
+        "fixed": read(request.action("verify_fixed"), "fixed.json"),
+        "check": read(request.action("check"), "check.json"),
+        "evaluate": read(request.action("evaluate"), "evaluate.json"),
+        "hardware": read(whole.action("verify_hardware", model), "hardware.json"),
+    }
+    compiled = read(request.action("compile"), "compile.json")
+    cycles = sum(layer["cycles"] for layer in compiled["layers"])
+    checks = judge(model, request.settings["accept"], {key: value for key, value in found.items() if value})
+    fixed, evaluated = found["fixed"] or {}, found["evaluate"] or {}
+    snr = [output["snr_db"] for output in fixed.get("outputs", ()) if output["snr_db"] is not None]
+    return Measured(
+        snr_db=min(snr, default=None),
+        size=sum(file["size"] for file in read(whole.action("package"), "package.json")["files"]),
+        time_ms=cycles / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
+        cycles=cycles,
+        top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
+        cpu_nodes=len(evaluated.get("cpu_nodes", ())),
+        broken_bounds=tuple(check.check for check in checks if not check.passed),
+    )
