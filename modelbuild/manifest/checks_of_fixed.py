@@ -23,7 +23,7 @@ def check_fixed(manifest: Manifest, settings: Settings, problems: Problems) -> N
                 problems.error(
                     f"`{key}` has no effect on a fixed-point source",
                     tree.place(manifest.tree, (*base, key), of_key=True),
-                    f"{model.source_path} is imported and quantized already",
+                    f"{model.source_name} is imported and quantized already",
                     "remove it, or name the float model as `source:`",
                 )
     for key in settings.values["accept"]:

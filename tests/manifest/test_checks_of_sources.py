@@ -30,8 +30,11 @@ def test_what_is_there_is_fine(project: Any) -> None:
         ("model.h5", "reading `.h5` models is not built yet"),
         ("model.pt", "models in .pt cannot be imported"),
         ("model", "models in files without a suffix cannot be imported"),
-        ("https://host/model.onnx", "sources on the network are not built yet"),
-        ("https://host/model.onnx", "a source on the network needs its `sha256`"),
+        ("https://host/model.onnx", "a source at an address needs its `sha256`"),
+        ("http://host/model.onnx", "`source`: expected an https:// address, found `http://`"),
+        ("S3://bucket/model.onnx", "`source`: expected an https:// address, found `s3://`"),
+        ("https:///model.onnx", "`source`: this is no address"),
+        ("https://host:port/model.onnx", "`source`: this is no address"),
         (
             "x" * 5000 + ".onnx",
             "the model " + "x" * 5000 + ".onnx cannot be read: [Errno 36] File name too long: ",
@@ -74,3 +77,55 @@ def test_separate_weights(project: Any) -> None:
     assert project.errors(text) == [
         ("models.yaml:5:14", "`weights`: this model keeps its weights in the source file")
     ]
+
+
+DIGEST = "0" * 64
+ADDRESS = f"{{{{url: 'https://me:secret@host:8443/path/net.onnx?token=hush', sha256: {DIGEST}}}}}"
+
+
+def test_an_address_with_a_digest_is_a_source(project: Any) -> None:
+    model = project.load(TEXT.replace("{}", ADDRESS)).spec.models["net"]
+    assert model.source_path is None
+    assert model.source_name == "net.onnx"
+    assert model.source_digest == DIGEST
+    assert not model.is_fixed
+
+
+def test_a_fixed_model_may_lie_at_an_address(project: Any) -> None:
+    model = project.load(TEXT.replace("{}", ADDRESS.replace("net.onnx", "net.Fixed.onnx"))).spec.models["net"]
+    assert model.is_fixed
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "what"),
+    [
+        (
+            "{url: 'http://host/net.onnx', sha256: %s}",
+            19,
+            "`source`: expected an https:// address, found `http://`",
+        ),
+        ("{url: host/net.onnx, sha256: %s}", 19, "`source`: expected an https:// address, found none"),
+        ("{url: 'https://host/a b.onnx', sha256: %s}", 19, "`source`: this is no address"),
+        ("{url: 'https://host/net.tflite', sha256: %s}", 19, "reading `.tflite` models is not built yet"),
+        (
+            "{url: 'https://host/get?id=5', sha256: %s}",
+            19,
+            "models in files without a suffix cannot be imported",
+        ),
+        ("{path: 'https://host/net.onnx', sha256: %s}", 20, "`path` takes no address"),
+    ],
+)
+def test_what_is_wrong_with_an_address(project: Any, source: str, column: int, what: str) -> None:
+    assert project.errors(TEXT.replace("{}", source % DIGEST)) == [(f"models.yaml:4:{column}", what)]
+
+
+@pytest.mark.parametrize("source", ["'{}'", "{url: '{}'}"])
+def test_without_a_digest_it_is_said_how_to_get_it_and_no_secret_is(project: Any, source: str) -> None:
+    url = "https://me:secret@host:8443/path/net.onnx?token=hush"
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(TEXT.replace("{}", source.replace("{}", url)))
+    [problem] = caught.value.problems
+    assert problem.where == "models.yaml:4:13" if source == "'{}'" else "models.yaml:4:5"
+    assert "curl -L https://host:8443/path/net.onnx?… | sha256sum" in problem.advice
+    assert "sha256: " in problem.advice or "`sha256:`" in problem.advice
+    assert "secret" not in str(problem) and "hush" not in str(problem)
