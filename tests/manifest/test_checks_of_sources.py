@@ -80,7 +80,7 @@ def test_separate_weights(project: Any) -> None:
 
 
 DIGEST = "0" * 64
-ADDRESS = f"{{{{url: 'https://me:secret@host:8443/path/net.onnx?token=hush', sha256: {DIGEST}}}}}"
+ADDRESS = f"{{url: 'https://me:secret@host:8443/path/net.onnx?token=hush', sha256: {DIGEST}}}"
 
 
 def test_an_address_with_a_digest_is_a_source(project: Any) -> None:
