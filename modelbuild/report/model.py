@@ -198,11 +198,13 @@ class Accuracy(Item):
 
 
 class Fidelity(Item):
-    """What `verify_fixed` measured. `optimistic`: on the samples that calibrated the model."""
+    """What `verify_fixed` measured. `optimistic`: on the samples that calibrated the model; `locked`: not in
+    this build, but when `modelbuild.lock` was written."""
 
     samples: int = 0
     evaluation: str = ""
     optimistic: bool = False
+    locked: bool = False
     outputs: tuple[OutputQuality, ...] = ()
     layers: tuple[LayerQuality, ...] = ()
     accuracy: Accuracy | None = None

@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("jinja2", "pydantic")
 ALWAYS = True
 

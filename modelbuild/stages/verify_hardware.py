@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
 
 if TYPE_CHECKING:
-    from modelbuild.arithmetic.fixed_model import FixedModel
+    from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")
 COUNTS = {"none": 0, "first": 1}
@@ -39,7 +40,7 @@ def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
 
 
 def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
-    """Preprocessing and the number of samples; one of random integers where the model has no sample set."""
+    """Preprocessing and the number of samples; `random`, generated ones, where there is no sample set."""
     samples = samples_of(model)
     wanted = model.request.settings["verify"]["hardware"]
     return {
@@ -92,14 +93,34 @@ def _integers(
     inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel
 ) -> Iterator[dict[str, Any]]:
     """The model's inputs as integers, sample by sample."""
-    import numpy as np
-
     from modelbuild.arithmetic.number import quantize_array
     from modelbuild.stages.files import fixed_samples
 
     if parameters["random"]:
-        generator = np.random.Generator(np.random.PCG64(0))
-        tensors = [fixed.tensors[name] for name in fixed.inputs]
-        yield {t.name: generator.integers(t.low, t.high + 1, t.shape).astype(t.dtype) for t in tensors}
+        yield from _generated([fixed.tensors[name] for name in fixed.inputs])
     for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"]):
         yield {name: quantize_array(value, fixed.tensors[name]) for name, value in sample.items()}
+
+
+def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:
+    """Inputs for where there are no samples, the same on any machine: integers of the whole range; its two
+    ends, mixed; and one end in the first half, the other in the second, as large accumulators need."""
+    import numpy as np
+
+    bits = np.random.PCG64(0)  # whose stream numpy promises not to change, unlike those of its distributions
+
+    def words(t: QuantizedTensor) -> Any:
+        return bits.random_raw(math.prod(t.shape)).reshape(t.shape) >> np.uint64(32)
+
+    def whole(t: QuantizedTensor) -> Any:
+        return (words(t) % np.uint64(t.high - t.low + 1)).astype(np.int64) + t.low
+
+    def ends(t: QuantizedTensor) -> Any:
+        return np.where(words(t) % np.uint64(2) == 0, t.low, t.high)
+
+    def halves(t: QuantizedTensor) -> Any:
+        count = math.prod(t.shape)
+        return np.where(np.arange(count).reshape(t.shape) * 2 < count, t.low, t.high)
+
+    for made in (whole, ends, halves):
+        yield {t.name: made(t).astype(t.dtype) for t in tensors}

@@ -25,6 +25,7 @@ from tests.stages.built import Built
 
 STAGE, GATE, MODEL = "all-nef/small:verify_hardware", "all-nef:gate", "small@nef:apply"
 SAMPLES = 8
+GENERATED_FIRST = 79  # pinned: generated inputs are the same on any machine, with any numpy
 
 
 def fixed_of(built: Built) -> FixedModel:
@@ -167,11 +168,30 @@ def test_nothing_asked_for_is_not_measured(
     assert (found["samples"], found["equal"], found["cycles"] is None) == (samples, equal, equal is None)
 
 
-def test_without_samples_random_integers_are_the_input(built: Built, tmp_path: Path) -> None:
+def test_without_samples_integers_are_generated_up_to_the_ends_of_the_range(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[Any] = []
+
+    def noted(command: bytes, weights: bytes, host: bytes, inputs: Any, **options: Any) -> Simulation:
+        fed.append(inputs["image"])
+        return simulate(command, weights, host, inputs, **options)
+
+    monkeypatch.setattr("modelbuild.npu.simulator.simulate", noted)
+    for run in ("first", "second"):
+        built.run(STAGE, tmp_path / run, parameters={"samples": 0, "random": True})
+    whole, ends, halves = fed[:3]
+    assert [bool((a == b).all()) for a, b in zip(fed[:3], fed[3:], strict=True)] == [True] * 3
+    assert len(np.unique(whole)) > 100 and int(whole[0, 0, 0, 0]) == GENERATED_FIRST
+    assert set(np.unique(ends)) == {-128, 127} and 0.3 < float((ends > 0).mean()) < 0.7
+    assert (halves.reshape(2, -1) == [[-128], [127]]).all()
+
+
+def test_without_samples_generated_integers_are_the_input(built: Built, tmp_path: Path) -> None:
     random = {"samples": 0, "random": True}
     out = built.run(STAGE, tmp_path / "same", parameters=random)
     found = json.loads((out / "hardware.json").read_bytes())
-    assert (found["samples"], found["random"], found["equal"]) == (1, True, True)
+    assert (found["samples"], found["random"], found["equal"]) == (3, True, True)
     other = changed(fixed_of(built), "stem/weight", lambda weight: np.flip(weight, -1))
     out = built.run(STAGE, tmp_path / "other", fixed_file(other, tmp_path), random)
     assert json.loads((out / "hardware.json").read_bytes())["equal"] is False
