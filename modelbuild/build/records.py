@@ -35,7 +35,7 @@ class Records:
 
     def get(self, key: str) -> Record | None:
         """The record, or None; a damaged one is set aside as `*.bad`. Raises ModelbuildError (exit 1)."""
-        path = self._path(key)
+        path = self.path(key)
         data = disk.read(path)
         if data is None:
             return None
@@ -61,9 +61,10 @@ class Records:
             "discovered": dict(record.discovered),
             "failure": record.failure.to_json() if record.failure else None,
         }
-        disk.write(self._path(key), disk.seal(content), self._scratch)
+        disk.write(self.path(key), disk.seal(content), self._scratch)
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Where the record lies, whether or not it is there."""
         return self._folder / f"{key[:2]}/{key[2:]}.json"
 
 

@@ -1,0 +1,133 @@
+"""All that a finished build rests on, with digests: it is unchanged, or which rows differ is known at once."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.build import look
+from modelbuild.build.clock import Clock
+from modelbuild.build.rows import UNKNOWN, Rows, Signature, pack, signature, unpack
+
+SCHEMA = 1
+
+
+@dataclass
+class Snapshot:
+    """Rows in four blocks: what the plan was made from, files that actions read, what each action left in the
+    state, and what lies in each published folder.
+
+    `names` are the rows' paths, relative to the root where they lie in it. `codes` has a letter a row (of
+    `look`). `action_spans` and `product_spans` are the limits of the rows of each of `actions` and of each
+    product: `spans[i]` to `spans[i + 1]`. `told` is what the builder's user wants to know again.
+    """
+
+    rows: Rows
+    codes: str
+    plan_rows: int
+    actions: list[str]
+    action_spans: array[int]
+    product_spans: array[int]
+    told: Any
+
+    def pack(self) -> bytes:
+        """The bytes of a file. Raises ValueError where `told` holds more than plain values."""
+        spans = self.action_spans.tobytes(), self.product_spans.tobytes()
+        names = "\0".join(self.actions)
+        return pack((SCHEMA, self.rows.packed(), self.codes, self.plan_rows, names, *spans, self.told))
+
+    @classmethod
+    def unpack(cls, data: bytes | None) -> Snapshot | None:
+        """The inverse of `pack`; None for what is damaged, or of another Python or schema."""
+        value = unpack(data)
+        if value is None or value[0] != SCHEMA:
+            return None
+        _, rows, codes, plan_rows, names, actions, products, told = value
+        spans = array("q", actions), array("q", products)
+        listed = names.split("\0") if len(spans[0]) > 1 else []
+        return cls(Rows.unpacked(rows), codes, plan_rows, listed, *spans, told)
+
+    def suspects(self, root: int) -> list[int]:
+        """The rows whose files stat(2) does not find as they were; `root` is a descriptor of the root."""
+        found: list[int] = []
+        look_at = os.stat
+        for index, (name, size, mtime, inode, ctime) in enumerate(self.rows):
+            try:
+                now = look_at(name, dir_fd=root)
+            except (OSError, ValueError):
+                found.append(index)
+                continue
+            if (
+                now.st_ctime_ns != ctime
+                or now.st_mtime_ns != mtime
+                or now.st_ino != inode
+                or now.st_size != size
+            ):
+                found.append(index)
+        return found
+
+    def differing(self, root: str, clock: Clock) -> tuple[list[int], bool]:
+        """The rows that look otherwise now, and whether others got another signature that is worth keeping."""
+        descriptor = os.open(root, os.O_RDONLY)
+        try:
+            suspects = self.suspects(descriptor)
+        finally:
+            os.close(descriptor)
+        different, renewed = [], False
+        for index in suspects:
+            row = Looked.now(self.codes[index], self.rows.names[index], root, clock)
+            if row.digest != self.rows.digest(index):
+                different.append(index)
+            elif row.signature != UNKNOWN:
+                self.rows.replace(index, row.signature, row.digest)
+                renewed = True
+        return different, renewed
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A row to be: what a path looked like, and by which signature it is known again; UNKNOWN is by none."""
+
+    code: str
+    name: str
+    digest: str
+    signature: Signature = UNKNOWN
+
+    @classmethod
+    def now(cls, code: str, name: str, root: str, clock: Clock) -> Looked:
+        """Looks at the path `name`, which is relative to `root` or absolute."""
+        path = os.path.join(root, name)  # noqa: PTH118
+        try:
+            before = os.stat(path)  # noqa: PTH116
+            known = signature(before) if clock.is_settled(before) else UNKNOWN
+        except (OSError, ValueError):
+            known = UNKNOWN
+        return cls(code, name, look.digest(code, path), known)
+
+
+def snapshot(
+    plan: Iterable[Looked],
+    files: Iterable[Looked],
+    actions: Sequence[tuple[str, Sequence[Looked]]],
+    products: Sequence[Sequence[Looked]],
+    told: Any,
+) -> Snapshot:
+    """The snapshot of these rows; `actions` are names with what each left in the state."""
+    rows, codes = Rows(), []
+
+    def add(looked: Iterable[Looked]) -> int:
+        for one in looked:
+            rows.add(one.name, one.signature, one.digest)
+            codes.append(one.code)
+        return len(codes)
+
+    plan_rows = add(plan)
+    action_spans = array("q", [add(files)])
+    action_spans.extend(add(left) for _, left in actions)
+    product_spans = array("q", [action_spans[-1]])
+    product_spans.extend(add(folder) for folder in products)
+    names = [name for name, _ in actions]
+    return Snapshot(rows, "".join(codes), plan_rows, names, action_spans, product_spans, told)
