@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from modelbuild import api
+from modelbuild.address import is_address
 from modelbuild.cli import console
 from modelbuild.cli.options import shapes
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the manifest and say what comes next."""
     directory = Path(options.directory)
     started = api.init(
-        str(directory / options.source),
+        options.source if is_address(options.source) else str(directory / options.source),
         options.chip,
         directory=directory,
         file=options.file,

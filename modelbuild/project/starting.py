@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelbuild import importers
+from modelbuild import address, importers
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers.describe import Border, describe
@@ -52,19 +52,21 @@ def init(
         raise ModelbuildError(
             f"{file} exists already", where=str(manifest), advice="edit it, or name another file with -f"
         )
+    if address.is_address(source):
+        raise ModelbuildError(
+            "a first manifest is written for a model file, not for an address",
+            where=address.shown(source),
+            why="its inputs and outputs have to be looked at",
+            advice="fetch the file first; then replace its path in the manifest by `{url: …, sha256: …}`",
+        )
     model = Path(source)
-    inputs, outputs = describe(model)
-    given = {name: tuple(shape) for name, shape in (shapes or {}).items()}
-    _check_shapes(given, inputs)
-    facts = [InputFacts(port.name, given.get(port.name, port.shape), port.dtype) for port in inputs]
-    _try_import(model, facts)
-    recipes = {recipe.chip: recipe for recipe in (load_recipe(chip, directory) for chip in chips)}
+    facts, outputs = described(model, shapes or {}, "--input")
     count = len(gather_files(list(samples), directory)) if samples else None
     text = manifest_text(
         Path(os.path.relpath(model, directory)).as_posix(),
         facts,
         outputs,
-        [ChipFacts(recipe.chip, recipe.container.format) for recipe in recipes.values()],
+        chip_facts(chips, directory),
         samples,
         min(count, 64) if count else None,
     )
@@ -77,13 +79,36 @@ def init(
     return Started(manifest, ignored is not None, missing)
 
 
-def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]) -> None:
+def described(
+    model: Path, shapes: Mapping[str, Sequence[int]], option: str
+) -> tuple[list[InputFacts], Sequence[str]]:
+    """The inputs, in these shapes, and the names of the outputs of a model file that can be imported.
+
+    `option` is what errors call the one that gave the shapes."""
+    inputs, outputs = describe(model)
+    given = {name: tuple(shape) for name, shape in shapes.items()}
+    _check_shapes(given, inputs, option)
+    facts = [InputFacts(port.name, given.get(port.name, port.shape), port.dtype) for port in inputs]
+    _try_import(model, facts)
+    return facts, outputs
+
+
+def chip_facts(chips: Sequence[str], directory: Path) -> list[ChipFacts]:
+    """The chips that names, or paths of recipes, stand for; each once."""
+    found = {recipe.chip: (chip, recipe) for chip in chips for recipe in [load_recipe(chip, directory)]}
+    return [
+        ChipFacts(name, recipe.container.format, chip if "/" in chip else name)
+        for name, (chip, recipe) in found.items()
+    ]
+
+
+def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border], option: str) -> None:
     known = {port.name: port.shape for port in inputs}
     for name, shape in given.items():
         if name not in known:
             raise ModelbuildError(
                 f"the model has no input `{name}`",
-                where=f"--input {name}",
+                where=f"{option} {name}",
                 why=f"its inputs are {', '.join(known)}",
                 advice=did_you_mean(name, known),
             )
@@ -94,7 +119,7 @@ def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]
             has = ", ".join("?" if size is None else str(size) for size in known[name])
             raise ModelbuildError(
                 f"the shape {list(shape)} does not fit the input `{name}`",
-                where=f"--input {name}",
+                where=f"{option} {name}",
                 why=f"the model says [{has}]",
             )
 

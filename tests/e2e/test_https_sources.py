@@ -176,3 +176,11 @@ def test_a_fixed_model_is_fetched_too(fetching: Fetching) -> None:
     built = fetching.run("build")
     assert built.code == 0, built.err
     assert np.array_equal(fetching.server.paths, ["/small.onnx", "/small.fixed.onnx"])
+
+
+def test_init_asks_for_the_file_and_prints_no_secret(tmp_path: Path) -> None:
+    refused = modelbuild(tmp_path, "init", "https://me:secret@host/m.onnx?token=hush", "--chip", "kl720")
+    assert refused.code == 2
+    assert "https://host/m.onnx?…: a first manifest is written for a model file" in refused.err
+    assert "secret" not in refused.err and "hush" not in refused.err
+    assert not (tmp_path / "models.yaml").exists()
