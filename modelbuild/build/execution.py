@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +15,16 @@ from urllib.parse import quote
 from modelbuild.build import canonical, disk
 from modelbuild.build.action import DISCOVERED, Action
 from modelbuild.build.history import Entry
+from modelbuild.build.interrupts import shielded
 from modelbuild.build.labels import marked
-from modelbuild.build.pool import Pool, Progress, Reply, Task
+from modelbuild.build.memory import usable
+from modelbuild.build.pool import Pool
 from modelbuild.build.records import Record
 from modelbuild.build.result import Advanced, Ended, Outcome
+from modelbuild.build.room import Room
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
+from modelbuild.build.tasks import Progress, Reply, Task
 from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -37,11 +42,17 @@ def log_path(state_folder: Path, name: str) -> Path:
 class Execution:
     """The runner of a build that holds the lock. Use it as a context: leaving it kills what still runs."""
 
-    def __init__(self, state: State, jobs: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, state: State, jobs: int, environment: Mapping[str, str], memory: int | None = None
+    ) -> None:
+        """`memory` in bytes bounds what runs side by side; by default, a share of what is available."""
         self._state = state
+        self._room = Room(jobs, memory or usable())
         self._folder = state.scratch / f"build-{os.getpid()}"
+        self._folders: list[Path] = []  # private ones, empty, to be used again
         self._pool = Pool(jobs, environment, self._folder)
         self._serial = itertools.count()
+        self._replies: deque[Reply | Progress] = deque()
         self._running: dict[str, tuple[Action, MustRun | MustDiscover]] = {}
 
     def __enter__(self) -> Self:
@@ -51,27 +62,23 @@ class Execution:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.__exit__(kind, error, trace)
-        disk.remove_tree(self._folder)
+        with shielded():
+            self._pool.__exit__(kind, error, trace)
+            disk.remove_tree(self._folder)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another action can start now."""
-        return self._pool.has_room
+    def fits(self, action: Action, memory: int) -> bool:
+        """Whether an action that needs that much can start now."""
+        return self._pool.has_room and self._room.fits(action.resources.threads, memory)
 
-    def start(self, action: Action, todo: MustRun | MustDiscover) -> int:
+    def start(self, action: Action, todo: MustRun | MustDiscover, memory: int) -> int:
         """Begins to run an action or its discovery; the worker's number.
 
         Raises ModelbuildError (exit 1) if the disk refuses.
         """
-        folder = self._folder / str(next(self._serial))
         for found in todo.inputs.values():
             if found.data is not None:
                 self._state.store.put(found.data)
-        try:
-            disk.make_folder(folder)
-        except OSError as error:
-            raise disk.failure("make the folder", folder, error) from error
+        folder = self._folders.pop() if self._folders else self._new_folder()
         discovers = isinstance(todo, MustDiscover)
         task = Task(
             name=action.name,
@@ -80,13 +87,27 @@ class Execution:
             parameters={**action.parameters, **action.unkeyed},
             inputs={role: found.path for role, found in todo.inputs.items()},
             folder=folder,
+            memory=memory,
         )
+        worker = self._pool.start(task)
         self._running[action.name] = (action, todo)
-        return self._pool.start(task)
+        self._room.take(action.name, action.resources.threads, memory)
+        return worker
 
-    def wait(self) -> list[Ended | Advanced]:
-        """Blocks until something ended or told how far it is."""
-        return [self._heard(reply) for reply in self._pool.wait()]
+    def _new_folder(self) -> Path:
+        folder = self._folder / str(next(self._serial))
+        try:
+            for one in (folder, folder / "out", folder / "tmp"):
+                disk.make_folder(one)
+        except OSError as error:
+            raise disk.failure("make the folder", folder, error) from error
+        return folder
+
+    def wait(self, block: bool) -> Ended | Advanced | None:
+        """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
+        if not self._replies:
+            self._replies.extend(self._pool.wait(block))
+        return self._heard(self._replies.popleft()) if self._replies else None
 
     def _heard(self, reply: Reply | Progress) -> Ended | Advanced:
         if isinstance(reply, Progress):
@@ -97,16 +118,24 @@ class Execution:
 
     def _ended(self, reply: Reply) -> tuple[str, Outcome | None]:
         action, todo = self._running.pop(reply.task.name)
+        self._room.give_back(action.name)
+        is_empty = False
         try:
-            self._keep_log(reply.task)
+            self._keep_log(reply)
             self._check_inputs(action, todo.inputs)
             if isinstance(todo, MustDiscover):
                 return action.name, self._found(todo, reply)
-            return action.name, self._done(action, todo, reply)
+            outcome = self._done(action, todo, reply)
+            # what is in the folder now came from the worker, and all of it is adopted
+            is_empty = reply.clean and not any("/" in name for name in reply.outputs)
+            return action.name, outcome
         except ModelbuildError as error:
             return action.name, Outcome("failed", error=error)
         finally:
-            disk.remove_tree(reply.task.folder)
+            if is_empty:
+                self._folders.append(reply.task.folder)
+            else:
+                disk.remove_tree(reply.task.folder)
 
     def _found(self, todo: MustDiscover, reply: Reply) -> Outcome | None:
         """Records what a discovery found, or its failure; None: the action can be judged again."""
@@ -158,11 +187,11 @@ class Execution:
                         exit_code=EXIT_FAILED,
                     )
 
-    def _keep_log(self, task: Task) -> None:
-        kept = log_path(self._state.folder, task.name)
+    def _keep_log(self, reply: Reply) -> None:
+        kept = log_path(self._state.folder, reply.task.name)
         with suppress(OSError):  # a log is a comfort, not a result
-            if task.log.stat().st_size:
-                disk.move(task.log, kept)
+            if reply.log is not None:
+                disk.move(reply.log, kept)
             else:
                 kept.unlink(missing_ok=True)
 

@@ -1,125 +1,120 @@
-"""Worker processes seen from the parent: started when needed, kept for reuse, killed as a group."""
+"""Workers seen from the builder: started when needed, kept for reuse, none left behind."""
 
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import selectors
-import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from modelbuild.build import disk
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.build.interrupts import shielded
+from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 
 # Nothing of the user's session may reach an output by these ways.
 FIXED_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+MAY_HOLD = 512 * 2**20  # bytes; a worker that holds more after an action is replaced by a fresh one
+BLOCK = 1 << 16
 
 
-@dataclass(frozen=True)
-class Task:
-    """One call: `kind` is `run` or `discover`; `folder` is private to it; `inputs` is role -> path."""
+class _Guard:
+    """The process that starts the workers, and that ends all of them when its channel closes."""
 
-    name: str
-    kind: str
-    function: str
-    parameters: Mapping[str, Any]
-    inputs: Mapping[str, Path]
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        """Where what the call prints goes."""
-        return self.folder / "log"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """How a call ended. `remember` is false where the error may be gone the next time."""
-
-    task: Task
-    outputs: Mapping[str, tuple[str, int]]
-    found: tuple[str, ...]
-    error: ModelbuildError | None
-    remember: bool
-    worker: int
-    peak_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a task is."""
-
-    task: Task
-    worker: int
-    step: int
-    steps: int
-    what: str
-
-
-class _Worker:
-    """One process, its pipe and the bytes of a reply that is not whole yet."""
-
-    def __init__(self, number: int, environment: Mapping[str, str], log: Path) -> None:
-        self.number = number
-        with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "modelbuild.build.worker", str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._channel, theirs = socket.socketpair()
+        with theirs, log.open("ab") as printed:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "modelbuild.build.guard", str(os.getpid())],
+                stdin=theirs.fileno(),
+                stdout=printed,
+                stderr=printed,
                 env={**os.environ, **FIXED_ENVIRONMENT, **environment},
                 process_group=0,
             )
-        self.log = log
-        self.buffer = bytearray()
-        self.task: Task | None = None
 
-    @property
-    def output(self) -> int:
-        """The descriptor that its replies come from."""
-        assert self.process.stdout is not None
-        return self.process.stdout.fileno()
+    def start(self, descriptors: list[int]) -> None:
+        """Starts a worker that has them. Raises OSError if the guard has died."""
+        socket.send_fds(self._channel, [b"w"], descriptors)
+
+    def end(self) -> None:
+        """Ends all workers, and waits until they have."""
+        self._channel.close()
+        self._process.wait()
+
+
+class _Worker:
+    """The builder's ends of one worker's pipes, and the bytes of a reply that is not whole yet."""
+
+    def __init__(self, number: int, log: Path) -> None:
+        """Raises OSError."""
+        self.number = number
+        self.log = log
+        self.task: Task | None = None
+        self._buffer = b""
+        log.unlink(missing_ok=True)
+        printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        tasks, self._tasks = os.pipe()
+        self.replies, replies = os.pipe()
+        self.last_word, last_word = os.pipe()
+        os.set_blocking(self.replies, False)
+        self._inherited = [tasks, replies, last_word, printed]
+
+    def start(self, guard: _Guard) -> None:
+        """Has the guard start the process. Raises OSError if it has died."""
+        guard.start(self._inherited)
+        while self._inherited:
+            os.close(self._inherited.pop())
 
     def send(self, task: Task) -> None:
         """Hands over a task; a worker that has died meanwhile is noticed when it is read."""
         self.task = task
-        message = {
-            "name": task.name,
-            "kind": task.kind,
-            "function": task.function,
-            "parameters": task.parameters,
-            "inputs": {role: str(path) for role, path in task.inputs.items()},
-            "folder": str(task.folder),
-            "log": str(task.log),
-        }
-        assert self.process.stdin is not None
+        data = memoryview(task.to_line(self.log))
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
-            self.process.stdin.flush()
+            while data:
+                data = data[os.write(self._tasks, data) :]
 
-    def lines(self, data: bytes) -> list[bytes]:
-        """The replies that `data` completes."""
-        *whole, rest = (self.buffer + data).split(b"\n")
-        self.buffer = bytearray(rest)
-        return [bytes(line) for line in whole]
+    def lines(self) -> tuple[list[bytes], bool]:
+        """The whole lines that are there to be read, and whether there may be more."""
+        more, size = True, BLOCK
+        while size == BLOCK:
+            try:
+                data = os.read(self.replies, BLOCK)
+            except BlockingIOError:
+                break
+            size, more = len(data), bool(data)
+            self._buffer += data
+        *whole, self._buffer = self._buffer.split(b"\n")
+        return whole, more
 
-    def kill(self) -> None:
-        """Kills the process and what it started, and reaps it."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        for pipe in (self.process.stdin, self.process.stdout):
-            with suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
-        self.process.wait()
+    def read_last_word(self) -> bytes:
+        """What the supervisor says when all is over; blocks until then."""
+        data = b""
+        while more := os.read(self.last_word, BLOCK):
+            data += more
+        return data
+
+    def retire(self) -> None:
+        """Lets the process end, once it has nothing to do."""
+        os.close(self._tasks)
+        self._tasks = -1
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it gets no tasks any more."""
+        return self._tasks < 0
+
+    def close(self) -> None:
+        """Closes the pipes."""
+        for descriptor in (self._tasks, self.replies, self.last_word, *self._inherited):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 class Pool:
@@ -129,13 +124,13 @@ class Pool:
     """
 
     def __init__(self, jobs: int, environment: Mapping[str, str], folder: Path) -> None:
-        self._jobs = jobs
         self._environment = environment
         self._folder = folder
         self._selector = selectors.DefaultSelector()
-        self._workers: list[_Worker] = []
+        self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._numbers = list(range(jobs))  # a heap of those that no worker has
+        self._guard: _Guard | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -147,82 +142,111 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._workers:
-            worker.kill()
-        self._selector.close()
+        with shielded():
+            if self._guard is not None:
+                self._guard.end()
+            for worker in self._workers:  # if the guard was killed, the supervisors are still at work
+                worker.read_last_word()
+                worker.close()
+            self._selector.close()
 
     @property
     def has_room(self) -> bool:
         """Whether another task can start now."""
-        return bool(self._idle) or len(self._workers) < self._jobs
+        return bool(self._idle or self._numbers)
 
     def start(self, task: Task) -> int:
-        """Gives the task to an idle worker, or to a new one; the worker's number, from 0 to jobs - 1."""
+        """Gives the task to an idle worker, or to a new one; the worker's number, from 0 to jobs - 1.
+
+        Raises ModelbuildError (exit 1) if none can be started.
+        """
         if self._idle:
             worker = self._idle.pop()
         else:
-            number = heapq.heappop(self._numbers)
-            worker = _Worker(number, self._environment, self._folder / f"worker-{number}.log")
-            self._workers.append(worker)
-            self._selector.register(worker.output, selectors.EVENT_READ, worker)
+            try:
+                with shielded():
+                    worker = self._hire()
+            except OSError as error:
+                raise disk.failure("start a worker in", self._folder, error) from error
         worker.send(task)
         return worker.number
 
-    def wait(self) -> list[Reply | Progress]:
-        """Blocks until at least one task has ended, one way or the other, or has told how far it is."""
-        replies: list[Reply | Progress] = []
-        while not replies:
-            for key, _ in self._selector.select():
+    def wait(self, block: bool = True) -> list[Reply | Progress]:
+        """What the workers say; if `block`, waits until one has ended a task or told how far it is."""
+        heard: list[Reply | Progress] = []
+        while not heard:
+            for key, _ in self._selector.select(None if block else 0):
                 worker: _Worker = key.data
-                data = os.read(worker.output, 1 << 16)
-                if not data:
-                    self._selector.unregister(worker.output)
-                    self._workers.remove(worker)
-                    heapq.heappush(self._numbers, worker.number)
-                    replies.append(_crashed(worker))
-                for line in worker.lines(data):
-                    replies.append(_reply(worker, json.loads(line)))
-                    if isinstance(replies[-1], Reply):
-                        self._idle.append(worker)
-        return replies
+                if key.fd == worker.last_word:
+                    heard += self._bury(worker)
+                else:
+                    heard += self._listen(worker)
+            if not block:
+                break
+        return heard
 
+    def _listen(self, worker: _Worker) -> list[Reply | Progress]:
+        if worker not in self._workers:  # buried in this very round
+            return []
+        heard: list[Reply | Progress] = []
+        lines, more = worker.lines()
+        for line in lines:
+            assert worker.task is not None
+            said = from_line(line, worker.task, worker.number)
+            heard.append(said)
+            if isinstance(said, Reply):
+                worker.task = None
+                self._free(worker, said.resident > MAY_HOLD)
+        if not more:  # its supervisor will say why
+            self._selector.unregister(worker.replies)
+        return heard
 
-def _reply(worker: _Worker, content: Mapping[str, Any]) -> Reply | Progress:
-    assert worker.task is not None
-    if "progress" in content:
-        return Progress(worker.task, worker.number, *content["progress"])
-    error = content.get("error")
-    return Reply(
-        task=worker.task,
-        outputs={name: (digest, size) for name, (digest, size) in content.get("outputs", {}).items()},
-        found=tuple(content.get("found", ())),
-        error=ModelbuildError.from_json(error) if error else None,
-        remember=content.get("remember", False),
-        worker=worker.number,
-        peak_bytes=content["peak"],
-    )
+    def _free(self, worker: _Worker, is_heavy: bool) -> None:
+        if is_heavy:
+            worker.retire()
+            heapq.heappush(self._numbers, worker.number)
+        else:
+            self._idle.append(worker)
 
+    def _bury(self, worker: _Worker) -> list[Reply | Progress]:
+        """Takes leave of a worker that has ended; if it had a task, that has failed."""
+        last_word = worker.read_last_word()
+        heard = []
+        if worker.replies in self._selector.get_map():
+            heard = self._listen(worker)
+        if worker.task is not None:
+            heard.append(crashed(worker.task, worker.number, worker.log, last_word))
+        with suppress(KeyError):
+            self._selector.unregister(worker.replies)
+        self._selector.unregister(worker.last_word)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        if not worker.is_retired:
+            heapq.heappush(self._numbers, worker.number)
+        self._workers.remove(worker)
+        worker.close()
+        return heard
 
-def _crashed(worker: _Worker) -> Reply:
-    assert worker.task is not None
-    worker.kill()
-    status = worker.process.returncode
-    ended = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    advice = "if the system ran out of memory, build with a lower -j" if status == -signal.SIGKILL else ""
-    error = ModelbuildError(
-        f"the process that ran {worker.task.name} {ended}",
-        why=_last_line(worker.task.log) or _last_line(worker.log),
-        advice=advice,
-        exit_code=EXIT_FAILED,
-    )
-    return Reply(worker.task, {}, (), error, remember=False, worker=worker.number)
+    def _hire(self) -> _Worker:
+        """A new worker. Raises OSError."""
+        number = self._numbers[0]
+        worker = _Worker(number, self._folder / f"worker-{number}.log")
+        try:
+            self._start(worker)
+        except OSError:
+            worker.close()
+            raise
+        heapq.heappop(self._numbers)
+        self._workers.add(worker)
+        self._selector.register(worker.replies, selectors.EVENT_READ, worker)
+        self._selector.register(worker.last_word, selectors.EVENT_READ, worker)
+        return worker
 
-
-def _last_line(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 4096))
-            lines = stream.read().decode("utf-8", "replace").split("\n")
-    except FileNotFoundError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    def _start(self, worker: _Worker) -> None:
+        if self._guard is not None:
+            try:
+                return worker.start(self._guard)
+            except (BrokenPipeError, ConnectionResetError):  # somebody killed it
+                self._guard.end()
+        self._guard = _Guard(self._environment, self._folder / "guard.log")
+        return worker.start(self._guard)

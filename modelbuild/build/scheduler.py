@@ -9,25 +9,28 @@ from typing import Any, Literal, Protocol
 
 from modelbuild.build.action import Action
 from modelbuild.build.plan import Plan
+from modelbuild.build.queue import Queue, Waiting
 from modelbuild.build.result import Advanced, Ended, Event, Observer, Outcome
+from modelbuild.build.room import memory_of
 from modelbuild.build.verdict import MustDiscover, MustRun, Settled, Verdict, not_built
 from modelbuild.errors import ModelbuildError
+
+AHEAD = 64  # how many that must run are sought while none can start; each verdict takes memory
 
 Judge = Callable[[Action, Mapping[str, Outcome]], Verdict]
 
 
 class Runner(Protocol):
-    """Runs what must be run. `start` is called only while there is room."""
+    """Runs what must be run. `start` is called only for what fits."""
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another action can start now."""
+    def fits(self, action: Action, memory: int) -> bool:
+        """Whether an action that needs that much can start now; if nothing runs, any can."""
 
-    def start(self, action: Action, todo: MustRun | MustDiscover) -> int:
+    def start(self, action: Action, todo: MustRun | MustDiscover, memory: int) -> int:
         """Begins to run an action or its discovery; the number of the worker that does."""
 
-    def wait(self) -> list[Ended | Advanced]:
-        """Blocks until something ended or told how far it is."""
+    def wait(self, block: bool) -> Ended | Advanced | None:
+        """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
 
 
 class Scheduler:
@@ -49,10 +52,11 @@ class Scheduler:
         self._position = {name: index for index, name in enumerate(self._order)}
         self._waiting = {name: len(plan.dependencies[name]) for name in self._order}
         self._ready = [index for name, index in self._position.items() if not self._waiting[name]]
-        self._todo: list[tuple[int, MustRun | MustDiscover]] = []
+        self._queue = Queue()
         self._claims: dict[str, list[int]] = {}  # key that runs or is about to -> others that want it
         self._claimed: dict[str, str] = {}  # name -> the key it claims
         self._started: set[str] = set()
+        self._running = 0
         self._began = time.monotonic()
         self._outcomes = dict(given or {})
         self._total = len(self._order) + len(self._outcomes)
@@ -64,19 +68,16 @@ class Scheduler:
         The runner is opened when the first action must run; with None such actions end as `would_run`.
         """
         runner: Runner | None = None
-        running = 0
-        while self._ready or self._todo or running:
-            while self._ready:
-                self._examine(self._order[heapq.heappop(self._ready)], open_runner is None)
-            if self._todo and runner is None and open_runner is not None:
+        while self._ready or self._queue or self._running:
+            if runner is None and self._queue and open_runner is not None:
                 runner = open_runner()
-            if runner is None:
+            if runner is not None and self._start(runner):
                 continue
-            while self._todo and runner.has_room:
-                running += self._start(runner)
-            if running and not self._ready:
-                for heard in runner.wait():
-                    running -= self._heard(heard)
+            if self._ready and len(self._queue) < AHEAD:
+                self._examine(self._order[heapq.heappop(self._ready)], open_runner is None)
+                self._hear(runner, block=False)
+            else:
+                self._hear(runner, block=True)
         return {name: self._outcomes[name] for name in self._order}
 
     def _examine(self, name: str, dry: bool) -> None:
@@ -90,7 +91,9 @@ class Scheduler:
         else:
             self._claims[verdict.key] = []
             self._claimed[name] = verdict.key
-            heapq.heappush(self._todo, (self._position[name], verdict))
+            action = self._plan.actions[name]
+            memory = memory_of(action.resources, (found.path for found in verdict.inputs.values()))
+            self._queue.add(Waiting(self._position[name], action, verdict, memory))
 
     def _release(self, name: str) -> None:
         key = self._claimed.pop(name, None)
@@ -98,36 +101,43 @@ class Scheduler:
             for position in self._claims.pop(key):
                 heapq.heappush(self._ready, position)
 
-    def _start(self, runner: Runner) -> int:
-        position, todo = heapq.heappop(self._todo)
-        name = self._order[position]
-        if self._failed and not self._plan.actions[name].always:
+    def _start(self, runner: Runner) -> bool:
+        """Starts an action, or settles one that can not or must not start; whether there was one."""
+        found = self._queue.take(lambda one: self._is_stopped(one) or runner.fits(one.action, one.memory))
+        if found is None:
+            return False
+        name = found.action.name
+        if self._is_stopped(found):
             error = not_built(name, f"the build stopped when {self._failed} failed")
             self._settle(name, Outcome("skipped", error=error, cause=self._failed))
-            return 0
+            return True
         try:
-            worker = runner.start(self._plan.actions[name], todo)
+            worker = runner.start(found.action, found.todo, found.memory)
         except ModelbuildError as error:
             self._settle(name, Outcome("failed", error=error))
-            return 0
+            return True
+        self._running += 1
         if name not in self._started:  # a discovery comes before the run
             self._started.add(name)
-            self._tell("started", name, worker=worker, key=todo.key)
-        return 1
+            self._tell("started", name, worker=worker, key=found.todo.key)
+        return True
 
-    def _heard(self, heard: Ended | Advanced) -> int:
-        """How many ended."""
+    def _is_stopped(self, waiting: Waiting) -> bool:
+        return bool(self._failed) and not waiting.action.always
+
+    def _hear(self, runner: Runner | None, block: bool) -> None:
+        heard = runner.wait(block) if runner is not None and self._running else None
         if isinstance(heard, Advanced):
             about = {"step": heard.step, "steps": heard.steps, "what": heard.what, "worker": heard.worker}
             self._tell("progress", heard.name, **about)
-            return 0
-        if heard.outcome is None:
-            self._release(heard.name)
-            heapq.heappush(self._ready, self._position[heard.name])
-        else:
-            about = {"worker": heard.worker, "peak_bytes": heard.peak_bytes, "key": heard.key}
-            self._settle(heard.name, heard.outcome, **about)
-        return 1
+        elif isinstance(heard, Ended):
+            self._running -= 1
+            if heard.outcome is None:
+                self._release(heard.name)
+                heapq.heappush(self._ready, self._position[heard.name])
+            else:
+                about = {"worker": heard.worker, "peak_bytes": heard.peak_bytes, "key": heard.key}
+                self._settle(heard.name, heard.outcome, **about)
 
     def _settle(self, name: str, outcome: Outcome, **about: Any) -> None:
         self._outcomes[name] = outcome

@@ -2,116 +2,130 @@
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import importlib
 import json
 import os
 import resource
-import signal
 import stat
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build import canonical, disk, progress
+from modelbuild.build import disk, processes, progress, trouble
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# Troubles of the machine, not of the inputs: the same action may succeed next time.
-PASSING = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.EROFS,
-    errno.EINTR,
-}
+# A build should lose an action when memory runs out, not the builder or the user's session.
+OUT_OF_MEMORY_SCORE = b"500"
+RESET_PEAK = b"5"  # proc(5): what getrusage tells of this process's peak begins anew
+BLOCK = 1 << 20
 
 
-def main(arguments: list[str]) -> None:
-    """Serves tasks until the parent, whose process id is the only argument, closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
-    _die_with(int(arguments[0]))
-    # What a stage prints must not reach the channel: it moves to descriptors that nobody else knows.
-    tasks, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+def serve(tasks: int, replies: int, log: int) -> None:
+    """Serves tasks until the pipe `tasks` ends. What a stage prints goes to the file `log`."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_bytes(OUT_OF_MEMORY_SCORE)
+    answers = os.fdopen(replies, "wb")
+
+    def answer(content: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(content, default=str).encode("ascii") + b"\n")
+        answers.flush()
+
+    progress.listen(lambda step, steps, what: answer({"progress": [step, steps, what]}))
+    peak = _Peak()
+    for line in os.fdopen(tasks, "rb"):
+        task = json.loads(line)
+        peak.begin()
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        result = _perform(task)
+        if processes.has_children():  # what a stage leaves running could write to what is checked by now
+            processes.kill_children()
+        log, printed = _keep_log(log, task)
+        clean = "outputs" in result and not any(os.scandir(Path(task["folder"], "tmp")))
+        answer({**result, "printed": printed, "clean": clean, **peak.end()})
+
+
+def close_standard_input() -> None:
+    """Makes standard input empty."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
 
-    def answer(content: Mapping[str, Any]) -> None:
-        replies.write(json.dumps(content, default=str).encode("ascii") + b"\n")
-        replies.flush()
 
-    progress.listen(lambda step, steps, what: answer({"progress": [step, steps, what]}))
-    for line in tasks:
-        result = _perform(json.loads(line))
-        answer({**result, "peak": _peak()})
+def in_bytes(maxrss: int) -> int:
+    """What getrusage calls `ru_maxrss`, in bytes."""
+    return maxrss if sys.platform == "darwin" else maxrss * 1024
 
 
-def _peak() -> int:
-    """The most memory that this process has had so far, in bytes."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
+class _Peak:
+    """The most memory that this process, or one that it started, took in a task; unknown off Linux."""
 
+    def __init__(self) -> None:
+        self._reset: int | None = None
+        with suppress(OSError):
+            self._reset = os.open("/proc/self/clear_refs", os.O_WRONLY)
+            self._now = os.open("/proc/self/statm", os.O_RDONLY)
+        self._children = 0
 
-def _die_with(parent: int) -> None:
-    """Asks the kernel to kill this process when the parent ends, however it ends."""
-    if sys.platform == "linux":
-        import ctypes
+    def begin(self) -> None:
+        if self._reset is not None:
+            with suppress(OSError):
+                os.write(self._reset, RESET_PEAK)
+        self._children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the kernel was asked
-        os._exit(EXIT_FAILED)
+    def end(self) -> dict[str, int | None]:
+        """`peak`, and what is still held, `resident`; both in bytes."""
+        if self._reset is None:
+            return {"peak": None, "resident": None}
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = max(own, children) if children > self._children else own
+        pages = int(os.pread(self._now, 256, 0).split()[1])
+        return {"peak": in_bytes(peak), "resident": pages * resource.getpagesize()}
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
     """`{"outputs": {name: [digest, size]}}`, `{"found": [path]}` or `{"error": ..., "remember": bool}`."""
-    with _captured(task):
-        try:
-            function = _resolve(task["function"])
-            inputs = {role: Path(path) for role, path in task["inputs"].items()}
-            if task["kind"] == "discover":
-                return {"found": [str(path) for path in function(inputs, task["parameters"])]}
-            out = Path(task["folder"]) / "out"
-            out.mkdir()
-            function(inputs, task["parameters"], out)
-            return {"outputs": {name: list(pair) for name, pair in _collect(out)}}
-        except ModelbuildError as error:
-            traceback.print_exc()
-            return {"error": error.to_json(), "remember": not _is_passing(error)}
-        except BaseException as error:  # a stage's sys.exit or a bug must cost this action only
-            traceback.print_exc()
-            return {"error": _internal(task["name"], error).to_json(), "remember": False}
-
-
-@contextmanager
-def _captured(task: Mapping[str, Any]) -> Iterator[None]:
-    """Output goes to the action's log; relative and temporary files to its private folder."""
     folder = Path(task["folder"])
-    temporary = folder / "tmp"
-    temporary.mkdir()
-    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
-    os.chdir(temporary)
-    before = os.dup(2)
-    log = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
     try:
-        yield
+        # relative and temporary files go to a private folder too
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
+        os.chdir(folder / "tmp")
+        function = _resolve(task["function"])
+        inputs = {role: Path(path) for role, path in task["inputs"].items()}
+        if task["kind"] == "discover":
+            return {"found": [str(path) for path in function(inputs, task["parameters"])]}
+        function(inputs, task["parameters"], folder / "out")
+        outputs = dict(_collect(folder / "out"))
+        trouble.refuse_full_disk(folder)
+        return {"outputs": outputs}
+    except BaseException as error:  # a stage's sys.exit or a bug must cost this action only
+        with suppress(OSError):  # the log may lie on a full disk
+            traceback.print_exc()
+        told, remember = trouble.verdict(error, task["name"], folder)
+        return {"error": told.to_json(), "remember": remember}
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(before, 1)
-        os.dup2(before, 2)
-        os.close(before)
-        os.chdir("/")
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+
+
+def _keep_log(log: int, task: Mapping[str, Any]) -> tuple[int, bool]:
+    """Hands what was printed over in the task's folder and begins a new log; its descriptor, and whether."""
+    if not os.fstat(log).st_size:
+        return log, False
+    with suppress(OSError):
+        Path(task["log"]).replace(Path(task["folder"], "log"))
+        fresh = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        os.close(log)
+        return fresh, True
+    os.ftruncate(log, 0)
+    return log, False
 
 
 def _resolve(name: str) -> Callable[..., Any]:
@@ -122,52 +136,37 @@ def _resolve(name: str) -> Callable[..., Any]:
 
 def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
     """The outputs by relative POSIX path, hashed and flushed to the disk."""
-    for folder, subfolders, names in os.walk(out, onerror=_raise):
-        for entry in sorted([*subfolders, *names]):
-            path = Path(folder, entry)
-            name = path.relative_to(out).as_posix()
-            found = path.lstat()
-            if stat.S_ISDIR(found.st_mode):
-                continue
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+    if out.is_symlink():
+        raise ModelbuildError("the stage put a link in the place of its folder", exit_code=EXIT_FAILED)
+    waiting = [(out, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            name = prefix + entry.name
+            about = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(about.st_mode):
+                waiting.append((Path(entry.path), f"{name}/"))
+            elif stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
+                yield name, _hash_and_flush(entry.path, about.st_mode)
+            else:
                 raise ModelbuildError(
                     f"the stage left {name!r}, which is a link or no regular file", exit_code=EXIT_FAILED
                 )
-            path.chmod(0o644)
-            with path.open("rb") as stream:
-                disk.flush(stream.fileno())
-            yield name, (canonical.sha256_of_file(path), found.st_size)
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _is_passing(error: BaseException | None) -> bool:
-    """Whether a trouble of the machine or of the network stands anywhere in the chain of causes."""
-    while error is not None:
-        if isinstance(error, ModelbuildError) and error.passing:
-            return True
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _internal(name: str, error: BaseException) -> ModelbuildError:
-    if _is_passing(error):
-        return ModelbuildError(f"the machine failed {name}", why=_one_line(error), exit_code=EXIT_FAILED)
-    return ModelbuildError(
-        f"internal error in {name}",
-        why=_one_line(error),
-        advice="run again with --debug to see where; please report it",
-        exit_code=EXIT_FAILED,
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(traceback.format_exception_only(error)).strip().replace("\n", " ")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _hash_and_flush(path: str, mode: int) -> tuple[str, int]:
+    """Digest and size, from one reading."""
+    if not mode & stat.S_IRUSR:
+        Path(path).chmod(0o644)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, digest = 0, hashlib.sha256()
+        while block := os.read(descriptor, BLOCK):
+            size += len(block)
+            digest.update(block)
+        disk.flush(descriptor)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest(), size

@@ -1,0 +1,48 @@
+"""The threads and the memory that the actions running side by side share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelbuild.build.action import Resources
+
+
+class Room:
+    """`threads` and, if known, `memory` in bytes; one action may always run alone, however large it is."""
+
+    def __init__(self, threads: int, memory: int | None) -> None:
+        self._threads = threads
+        self._memory = memory
+        self._taken: dict[str, tuple[int, int]] = {}
+
+    def fits(self, threads: int, memory: int) -> bool:
+        """Whether an action that takes that much can start beside those that run."""
+        if not self._taken:
+            return True
+        if sum(taken for taken, _ in self._taken.values()) + threads > self._threads:
+            return False
+        used = sum(taken for _, taken in self._taken.values())
+        return self._memory is None or used + memory <= self._memory
+
+    def take(self, name: str, threads: int, memory: int) -> None:
+        """An action starts."""
+        self._taken[name] = (threads, memory)
+
+    def give_back(self, name: str) -> None:
+        """It has ended."""
+        del self._taken[name]
+
+
+def memory_of(resources: Resources, inputs: Iterable[Path]) -> int:
+    """What an action with these input files says that it needs, in bytes; a missing file counts nothing."""
+    if not resources.memory_per_input_byte:
+        return resources.memory
+    return resources.bytes_for(sum(_size(path) for path in inputs))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
