@@ -93,7 +93,7 @@ def from_line(line: bytes, task: Task, worker: int) -> Reply | Progress:
 
 def crashed(task: Task, worker: int, log: Path, last_word: bytes) -> Reply:
     """The reply that stands for a worker's that ended without one; `last_word` is its supervisor's."""
-    word = json.loads(last_word) if last_word else {"status": -signal.SIGKILL, "peak": None}
+    word: dict[str, Any] = json.loads(last_word) if last_word else {"status": -signal.SIGKILL, "peak": None}
     printed = log if log.exists() and log.stat().st_size else None
     status: int = word["status"]
     peak: int | None = word["peak"]
