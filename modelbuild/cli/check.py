@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console
-from modelbuild.cli.build import observer
+from modelbuild.cli import console, progress
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.checking import problem_finding
+from modelbuild.project.project import STATE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,8 @@ def error_json(error: ModelbuildError) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> int:
     """Print every finding, a count of nodes a unit, and the range that preprocessing gives."""
     project = api.open_project(options.directory, options.file)
-    report = api.check(project, options.names, observer=observer())
+    with progress.shown(project.root / STATE) as tell:
+        report = api.check(project, options.names, observer=tell)
     lines = [console.finding_text(finding) for finding in report.findings]
     for pair, units in report.units.items():
         counts = {unit: list(units.values()).count(unit) for unit in ("npu", "fused", "cpu", "none")}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelbuild import api
 from modelbuild.cli import console
-from modelbuild.cli.build import observer
+from modelbuild.cli.progress.plain import Plain
 from modelbuild.errors import ModelbuildError
 
 
@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
         raise ModelbuildError(
             f"there is no {options.file} here",
             where=str(manifest),
+            why="only beside a manifest is it sure whose files those are",
             advice="name the project's folder with -C",
         )
-    removed = api.clean(manifest.parent, observer())
+    removed = api.clean(manifest.parent, Plain(console.progress))
     lines = [f"removed {folder}" for folder in removed] or ["nothing was built here"]
     console.summary("\n".join(lines), {"ok": True, "removed": list(removed)})
     return 0

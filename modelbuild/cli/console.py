@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -14,12 +12,11 @@ from modelbuild.errors import ModelbuildError
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
-@dataclass
 class _Style:
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    color: str = "auto"
+    json = False
+    quiet = False
+    verbose = False
+    color = "auto"
 
 
 _style = _Style()
@@ -30,12 +27,37 @@ def configure(*, json: bool, quiet: bool, verbose: bool, color: str) -> None:
     _style.json, _style.quiet, _style.verbose, _style.color = json, quiet, verbose, color
 
 
+def is_quiet() -> bool:
+    """Whether -q was given: nothing but what went wrong is said."""
+    return _style.quiet
+
+
+def is_verbose() -> bool:
+    """Whether -v was given."""
+    return _style.verbose
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether people look at the stream on something that can move a cursor; not so in CI."""
+    on_screen = stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+    return on_screen and os.environ.get("CI", "").lower() in {"", "0", "false"}
+
+
+def shows_colour(stream: Any) -> bool:
+    """--color decides; else NO_COLOR, then FORCE_COLOR, if they are set to something; else the stream."""
+    wanted = {"always": True, "never": False}.get(_style.color)
+    if wanted is not None:
+        return wanted
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return os.environ["FORCE_COLOR"] != "0"
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
 def paint(text: str, colour: str, stream: Any = None) -> str:
     """The text in a colour, where the stream (standard error unless told) shows colours."""
-    stream = sys.stderr if stream is None else stream
-    wanted = {"always": True, "never": False}.get(_style.color)
-    if wanted is None:
-        wanted = stream.isatty() and "NO_COLOR" not in os.environ
+    wanted = shows_colour(sys.stderr if stream is None else stream)
     return f"\x1b[{CODES[colour]}m{text}\x1b[0m" if wanted else text
 
 
@@ -65,7 +87,9 @@ def detail(text: str) -> None:
 def result(text: str, data: Any) -> None:
     """The verb's result: the JSON object with --json, else the text."""
     if _style.json:
-        print(json_module.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+        import json
+
+        print(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
     elif text:
         print(text)
 
@@ -77,16 +101,48 @@ def summary(text: str, data: Any) -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Columns that line up; those in `right` are set right."""
-    widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+    widths = [max(width(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
         cells = (
-            str(cell).rjust(width) if index in right else str(cell).ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            " " * (room - width(cell)) + cell if index in right else cell + " " * (room - width(cell))
+            for index, (cell, room) in enumerate(zip(map(str, row), widths, strict=True))
         )
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), *map(line, rows)])
+
+
+def width(text: str) -> int:
+    """The columns that a text takes on a terminal: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: `512 B`, `9.8 KiB`, `14.0 MiB`."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 04 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def finding_text(finding: dict[str, Any]) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console
-from modelbuild.cli.build import observer
+from modelbuild.cli import console, progress
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.cost import Options
 from modelbuild.project.forms import is_pair
+from modelbuild.project.project import STATE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,8 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
             why="a manifest's targets use their recipes' facts",
         )
     project = api.open_project(options.directory, options.file)
-    return api.evaluate_selected(project, options.names, observer=observer())
+    with progress.shown(project.root / STATE) as tell:
+        return api.evaluate_selected(project, options.names, observer=tell)
 
 
 def _text(found: dict[str, Any], layers: bool) -> str:

@@ -9,10 +9,11 @@ from modelbuild import api
 from modelbuild.artifacts.kinds import identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.runner import Runner
-from modelbuild.cli.build import observer
+from modelbuild.cli import progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.forms import LEVELS, is_pair
+from modelbuild.project.project import STATE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,8 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             if given:
                 raise ModelbuildError(f"{option} goes with a file", why=f"the manifest says it for {word}")
         project = api.open_project(options.directory, options.file)
-        return api.open_form(project, word, level or "fixed", observer())
+        with progress.shown(project.root / STATE) as tell:
+            return api.open_form(project, word, level or "fixed", tell)
     if level is not None:
         raise ModelbuildError(
             "--level goes with MODEL@TARGET",

@@ -15,8 +15,9 @@ from modelbuild.cli.main import VERBS, main
 
 def test_every_verb_has_its_module_and_every_module_its_verb() -> None:
     folder = Path(sys.modules["modelbuild.cli.main"].__file__ or "").parent
-    modules = {path.stem for path in folder.glob("*.py")}
-    assert set(VERBS) == modules - {"__init__", "main", "console", "options", "models"}
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    with_grammar = {name for name, text in modules.items() if "\ndef run(options: argparse" in text}
+    assert set(VERBS) == with_grammar
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -30,7 +31,8 @@ def test_every_verb_takes_the_common_options(verb: str, capsys: pytest.CaptureFi
 
 
 def test_version_help_and_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0 and capsys.readouterr().out == f"modelbuild {__version__}\n"
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"modelbuild {__version__}"
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert all(f"  {verb}" in listed for verb in VERBS)

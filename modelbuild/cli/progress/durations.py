@@ -1,0 +1,65 @@
+"""How long actions took in earlier builds: a comfort that lets the time left be told, and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from modelbuild.build.result import Event
+
+SCHEMA = 1
+NAME = "durations.json"
+
+
+class Timer:
+    """An observer that takes the time of what runs."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, float] = {}
+        self._started: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Takes note of an event."""
+        if event.kind == "started":
+            self._started[event.action] = event.seconds
+        elif event.kind == "finished" and event.action in self._started:
+            seconds = event.seconds - self._started.pop(event.action)
+            if event.state == "run":
+                self.took[event.action] = seconds
+
+    def save(self, state: Path, planned: Collection[str] | None) -> None:
+        """Adds what ran to what is known of earlier builds; writes nothing where nothing ran."""
+        if self.took:
+            save(state, {**load(state), **self.took}, planned)
+
+
+def load(state: Path) -> dict[str, float]:
+    """Action -> seconds of its last run; empty where nothing can be read."""
+    try:
+        content = json.loads((state / NAME).read_bytes())
+        if content["schema"] != SCHEMA:
+            return {}
+        return {
+            str(action): float(seconds)
+            for action, seconds in content["seconds"].items()
+            if isinstance(seconds, (int, float)) and 0 <= seconds < 1e9
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def save(state: Path, known: Mapping[str, float], planned: Collection[str] | None) -> None:
+    """Keeps the durations of the actions in `planned`; of all, if it is None. A disk that refuses costs an
+    estimate only."""
+    kept = {
+        name: round(took, 3) for name, took in sorted(known.items()) if planned is None or name in planned
+    }
+    temporary = state / f".{NAME}.{os.getpid()}.tmp"
+    with suppress(OSError):
+        temporary.write_text(json.dumps({"schema": SCHEMA, "seconds": kept}), encoding="utf-8")
+        temporary.replace(state / NAME)
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""Where `--events` and `--trace` may write: nowhere that a build reads or keeps as it should be."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+
+_STATE, _PRODUCTS = ".modelbuild", ("dist", "reports")
+_FOLDERS = (errno.EISDIR, errno.ENOTDIR)
+
+
+def checked(root: Path, manifest: str, files: Mapping[str, str]) -> dict[str, Path | None]:
+    """Option -> path, relative ones from `root`; None is standard output, which is written `-`.
+
+    Raises ModelbuildError (exit 2) for a place that a build cannot share, and for two options with one."""
+    found: dict[str, Path | None] = {}
+    taken: dict[str, str] = {}
+    for option, text in files.items():
+        path = None if text == "-" else root / text
+        real = "-" if path is None else os.path.realpath(path)
+        if real in taken and not real.startswith("/dev/"):
+            raise ModelbuildError(
+                f"{option} and {taken[real]} name one file", where=text, advice="name two different files"
+            )
+        taken[real] = option
+        if path is not None:
+            _check(option, text, real, Path(os.path.realpath(root)), manifest)
+        found[option] = path
+    return found
+
+
+def _check(option: str, text: str, real: str, root: Path, manifest: str) -> None:
+    if real == os.path.realpath(root / manifest):
+        raise ModelbuildError(f"{option} would overwrite the manifest", where=text, advice=_ELSEWHERE)
+    if not Path(real).is_relative_to(root):
+        return
+    parts = Path(real).relative_to(root).parts
+    if parts[:1] == (_STATE,) or (len(parts) > 2 and parts[0] in _PRODUCTS):
+        folder = "/".join(parts[:1] if parts[0] == _STATE else parts[:2])
+        raise ModelbuildError(
+            f"{option} cannot write into {folder}",
+            where=text,
+            why="the build makes that folder hold exactly what belongs there",
+            advice=_ELSEWHERE,
+        )
+
+
+_ELSEWHERE = "name a file elsewhere, such as build.jsonl or dist/build.jsonl"
+
+
+def refused(option: str, name: str, error: OSError) -> ModelbuildError:
+    """A file that cannot be written, told before any work (exit 2)."""
+    return ModelbuildError(
+        f"{option} cannot be written",
+        where=name,
+        why=what_the_system_says(error),
+        advice="name a file in a folder that is there and that you may write to",
+    )
+
+
+def what_the_system_says(error: OSError) -> str:
+    """The system's words for an error."""
+    if error.errno in _FOLDERS:
+        return "a folder lies there" if error.errno == errno.EISDIR else "a part of the path is no folder"
+    return error.strerror or str(error)

@@ -1,0 +1,82 @@
+"""What stands on standard output at the end of a build: packages with files, sizes and gates; counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelbuild.cli import console
+
+if TYPE_CHECKING:
+    from modelbuild.project.build_report import BuildReport, BuiltPackage
+
+FEW = 10  # so many packages are listed though nothing about them is new
+MANY = 30  # beyond so many, a package has one line and not one a file
+
+_HEADER = ("package", "target", "gate", "size", "file")
+_SIZE = 3  # the column set right
+_SIMULATED = "for the simulator, not for silicon"
+
+
+def summary(report: BuildReport, verbose: bool = False) -> str:
+    """Packages that are new or whose gate did not pass are listed, all of them where they are few or with
+    `verbose`; the others are counted. Says nothing of times, so that equal builds print equal text."""
+    packages = report.packages
+    everything = verbose or len(packages) <= FEW
+    listed = [one for one in packages if everything or one.changed or one.gate != "passed"]
+    lines = [_table(listed, whole=verbose or len(listed) <= MANY)] if listed else []
+    lines += _simulated(listed)
+    if len(listed) < len(packages):
+        rest = len(packages) - len(listed)
+        lines.append(f"{rest} packages are as they were; -v lists them")
+    return "\n".join([*lines, *_counts(report)])
+
+
+def dry_summary(report: BuildReport, missing: Sequence[tuple[str, str]]) -> str:
+    """What a build would do. `missing` is the packages that it would put back, each with what is wrong."""
+    lines = [f"would run {name}" for name, state in report.states.items() if state == "would_run"]
+    lines += [f"would put {folder} back: {what}" for folder, what in missing]
+    lines.append(f"{report.count('would_run')} of {len(report.states)} actions would run")
+    return "\n".join(lines)
+
+
+def _table(packages: Sequence[BuiltPackage], whole: bool) -> str:
+    rows = [row for package in packages for row in (_rows(package) if whole else [_row(package)])]
+    return console.table(_HEADER, rows, right=(_SIZE,))
+
+
+def _rows(package: BuiltPackage) -> list[tuple[str, ...]]:
+    """A line a file, the report last; the package's name stands on the first."""
+    cells = [(console.size(file["size"]), str(file["path"])) for file in package.files]
+    if package.report:
+        cells.append(("", package.report))
+    first = (package.name, package.target, package.gate)
+    return [
+        (*(first if not index else ("", "", "")), *cell) for index, cell in enumerate(cells or [("", "")])
+    ]
+
+
+def _row(package: BuiltPackage) -> tuple[str, ...]:
+    """A package on one line."""
+    size = console.size(sum(file["size"] for file in package.files)) if package.files else ""
+    folder = f"{len(package.files)} files in dist/{package.name}" if package.files else package.report or ""
+    return (package.name, package.target, package.gate, size, folder)
+
+
+def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:
+    names = [package.name for package in packages if not package.silicon]
+    if not names:
+        return []
+    if len(names) == len(packages) > 1:
+        return [f"all of these are {_SIMULATED}"]
+    return [f"{_SIMULATED}: {', '.join(names)}"]
+
+
+def _counts(report: BuildReport) -> list[str]:
+    ran, cached, failed = report.count("run"), report.count("cached"), report.count("failed")
+    skipped = report.count("skipped")
+    if ran or failed or skipped:
+        return [f"{ran} ran, {cached} cached, {failed} failed" + (f", {skipped} skipped" if skipped else "")]
+    restored = [package.name for package in report.packages if package.changed]
+    done = f"nothing to {'run' if restored else 'do'}: {cached} actions are up to date"
+    return [*(f"put {name} back into dist/" for name in restored), done]

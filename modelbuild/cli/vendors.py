@@ -1,0 +1,140 @@
+"""The words of the vendors' toolchains, with ours for each: what `modelbuild --help WORD` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+KTC, NNCASE, SIMA = "Kneron's ktc", "nncase", "SiMa's Palette"
+
+
+class Meaning(NamedTuple):
+    """What a vendor's word is here: `ours` is a command or a manifest key, `text` says what it does."""
+
+    word: str
+    vendor: str
+    ours: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.word} ({self.vendor}): `{self.ours}`\n  {self.text}"
+
+
+_BUILD = "modelbuild build"
+_QUANTIZE = "modelbuild build MODEL@TARGET --until quantize"
+_COMPILE = "modelbuild build MODEL@TARGET --until compile"
+_RUN = "modelbuild run MODEL@TARGET --input FILE"
+_COMPARE = "modelbuild compare MODEL@TARGET --input FILE"
+_CHECK = "modelbuild check"
+_INSPECT = "modelbuild inspect FILE"
+_EVALUATE = "modelbuild evaluate FILE --chip CHIP"
+_RANGE = "quantize: {range: {method: mse}}"
+
+# One row a meaning: word, vendor, ours, text. Words are compared in small letters, `-` and `_` alike.
+MEANINGS = tuple(
+    Meaning(*row)
+    for row in (
+        ("ktc", KTC, _BUILD, "the manifest says what ktc's scripts do: models, samples, targets, packages"),
+        ("ModelConfig", KTC, "models: {…}", "a model of models.yaml; its id and version stand in a package"),
+        ("evaluate", KTC, _EVALUATE, "the IP evaluator: predicted speed, here with the CPU's nodes"),
+        ("ip_evaluator", KTC, _EVALUATE, "predicted speed, here with the CPU's nodes"),
+        ("opt_and_eval", KTC, _EVALUATE, "simplifies the model and predicts its speed"),
+        ("analysis", KTC, _QUANTIZE, "calibrates and quantizes; the record takes the place of the .bie"),
+        ("knerex", KTC, _QUANTIZE, "calibrates and quantizes"),
+        ("fpAnalyser", KTC, _QUANTIZE, "calibrates and quantizes"),
+        ("bie", KTC, _QUANTIZE, "the quantized model: here MODEL.quant.txt and MODEL.fixed.onnx in dist/"),
+        ("input_mapping", KTC, "calibration: {set: SET, count: 64}", "the samples that ranges come from"),
+        (
+            "datapath_range_method",
+            KTC,
+            _RANGE,
+            "how ranges are chosen: `modelbuild schema` lists the methods",
+        ),
+        ("percentage", KTC, "quantize: {range: {method: percentile}}", "the share of values kept in range"),
+        ("mmse", KTC, _RANGE, "the range with the least squared error"),
+        ("datapath_bitwidth_mode", KTC, "quantize: {activations: int8}", "bits of the activations"),
+        ("weight_bitwidth_mode", KTC, "quantize: {weights: int8}", "bits of the weights"),
+        ("compile", KTC, _COMPILE, "makes the program; `modelbuild build` packages and verifies it too"),
+        (
+            "batch_compile",
+            KTC,
+            "packages: {PACKAGE: {target: TARGET, models: {…}}}",
+            "several models, one NEF",
+        ),
+        ("combine_nef", KTC, "packages: {PACKAGE: {target: TARGET, models: {…}}}", "several models, one NEF"),
+        ("kneron_inference", KTC, _RUN, "runs the float, fixed or hardware form: --level"),
+        ("dynasty", KTC, f"{_RUN} --level fixed", "the fixed-point model, exact in every bit"),
+        ("csim", KTC, f"{_RUN} --level hardware", "the packaged program in the simulator"),
+        ("btm", KTC, _BUILD, "fixed and hardware are compared bit by bit in every build (verify_hardware)"),
+        ("onnx2onnx", KTC, _CHECK, "models are simplified in every build; check says what remains"),
+        ("onnx2onnx_flow", KTC, _CHECK, "models are simplified in every build; check says what remains"),
+        ("onnx_optimizer", KTC, _CHECK, "models are simplified in every build; check says what remains"),
+        ("kneronnxopt", KTC, _CHECK, "models are simplified in every build; check says what remains"),
+        ("onnx_vs_onnx", KTC, "modelbuild compare A.onnx B.onnx --input FILE", "both on the same inputs"),
+        ("delete_nodes", KTC, "edit: [{cut: {…}}]", "edits of the graph stand in the manifest"),
+        ("cut_graph_from_nodes", KTC, "edit: [{cut: {outputs: [NAME]}}]", "cuts the graph at tensors"),
+        ("pixel_modify", KTC, "inputs: {NAME: {preprocess: {…}}}", "what is done to a picture's values"),
+        ("kneron_nef_utils", KTC, _INSPECT, "shows what is inside a NEF and verifies its checksums"),
+        ("nef_utils", KTC, _INSPECT, "shows what is inside a NEF and verifies its checksums"),
+        (
+            "model_fx_report",
+            KTC,
+            "reports/PACKAGE/report.html",
+            "every build writes one, also where it fails",
+        ),
+        ("ncc", NNCASE, _BUILD, "ncc's options stand in models.yaml"),
+        ("ncc compile", NNCASE, _BUILD, "imports, quantizes and compiles what the manifest names"),
+        ("ncc infer", NNCASE, _RUN, "runs a model on inputs"),
+        ("ptq", NNCASE, _QUANTIZE, "quantization after training, from the calibration samples"),
+        ("use_ptq", NNCASE, _QUANTIZE, "quantization after training, from the calibration samples"),
+        ("PTQTensorOptions", NNCASE, "quantize: {…} and calibration: {…}", "settings of models.yaml"),
+        ("calibrate_method", NNCASE, _RANGE, "how ranges are chosen: `modelbuild schema` lists the methods"),
+        ("kld", NNCASE, _RANGE, "how ranges are chosen: `modelbuild schema` lists the methods"),
+        ("samples_count", NNCASE, "calibration: {set: SET, count: 64}", "how many samples are looked at"),
+        ("quant_type", NNCASE, "quantize: {activations: int8}", "bits of the activations"),
+        ("w_quant_type", NNCASE, "quantize: {weights: int8}", "bits of the weights"),
+        ("CompileOptions", NNCASE, "targets: {…} and inputs: {…}", "settings of models.yaml"),
+        ("swapRB", NNCASE, "preprocess: {colour: bgr}", "the order of the colours, said once, at the input"),
+        ("letterbox_value", NNCASE, "preprocess: {resize: letterbox, fill: 114}", "said once, at the input"),
+        ("import_onnx", NNCASE, "source: MODEL.onnx", "a model of models.yaml"),
+        ("gencode", NNCASE, _COMPILE, "writes the program"),
+        ("kmodel", NNCASE, _INSPECT, "shows a kmodel's header"),
+        ("Simulator", NNCASE, f"{_RUN} --level hardware", "the packaged program in the simulator"),
+        ("dump_ir", NNCASE, "modelbuild inspect FILE", "shows any model or package file"),
+        ("afe", SIMA, _BUILD, "the manifest says what afe's scripts do"),
+        ("palette", SIMA, _BUILD, "the manifest says what Palette's scripts do"),
+        ("load_model", SIMA, "source: MODEL.onnx", "a model of models.yaml"),
+        ("onnx_source", SIMA, "source: MODEL.onnx", "a model of models.yaml"),
+        ("quantize", SIMA, _QUANTIZE, "calibrates and quantizes"),
+        ("default_quantization", SIMA, "quantize: {…}", "what `modelbuild config MODEL@TARGET` shows"),
+        ("calibration_method", SIMA, _RANGE, "how ranges are chosen: `modelbuild schema` lists the methods"),
+        ("num_calib_samples", SIMA, "calibration: {set: SET, count: 64}", "how many samples are looked at"),
+        ("analyze_quantization_error", SIMA, f"{_COMPARE} --layers", "every tensor, worst first"),
+        ("compile", SIMA, _COMPILE, "makes the program; `modelbuild build` packages and verifies it too"),
+        ("quantize_compile", SIMA, _BUILD, "quantizes, compiles, packages and verifies"),
+        ("batch_size", SIMA, "compile: {batch: 16}", "a setting of the target or the model"),
+        ("execute", SIMA, _RUN, "runs the float, fixed or hardware form: --level"),
+        ("mpk", SIMA, _BUILD, "a package of a SiMa target is an MPK; `modelbuild inspect` shows one"),
+        ("mpk create", SIMA, _BUILD, "a package of a SiMa target is an MPK"),
+        ("surgery", SIMA, "edit: [{cut: {…}}]", "edits of the graph stand in the manifest"),
+        ("sima-model-to-pipeline", SIMA, _BUILD, "from the model to the MPK; no pipeline is made of it"),
+        ("model-to-pipeline", SIMA, _BUILD, "from the model to the MPK; no pipeline is made of it"),
+        ("get-fps", SIMA, _EVALUATE, "predicted speed; modelbuild does not measure on a board"),
+    )
+)
+
+
+def meanings(words: Sequence[str]) -> list[Meaning]:
+    """What the words are in the vendors' tongues: of `ncc compile` that of both together, if there is one,
+    else that of the first known word. `ktc.analysis` is `analysis`."""
+    plain = [_plain(word) for word in words]
+    phrases = [" ".join(plain[:2]), *plain] if len(plain) > 1 else plain
+    for phrase in phrases:
+        found = [meaning for meaning in MEANINGS if _plain(meaning.word) == phrase]
+        if found:
+            return found
+    return []
+
+
+def _plain(word: str) -> str:
+    return word.rsplit(".", 1)[-1].lower().replace("-", "_")
