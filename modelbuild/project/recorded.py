@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +15,11 @@ from modelbuild.build.build import Builder
 from modelbuild.build.result import Event
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.model import SampleSet
 from modelbuild.project.building import Observer
 from modelbuild.project.checking import CheckReport, check, problem_finding
 from modelbuild.project.project import ENVIRONMENT, STATE, Project, open_project
+from modelbuild.project.reads import YAML, Reads, fixed_folder, from_top
 from modelbuild.project.recorded_tree import Tree, mirror, relocated
 from modelbuild.project.repository import Repository, open_repository
 from modelbuild.samples.files import gather_files
@@ -81,6 +83,33 @@ def check_staged(
         return replace(report, findings=(*findings, *_not_staged(recorded)))
 
 
+def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:
+    """What the project reads of its repository. `found` are the files, relative to the project, that a check
+    has read; without it, whatever lies beside or below a model may belong to it."""
+    project, prefix = recorded.project, recorded.tree.repository.prefix(recorded.original)
+    spec = project.manifest.spec
+    samples = [path for written in spec.samples.values() for path in _patterns(written)]
+    samples += [
+        written.labels for written in spec.samples.values() if written.labels not in (None, "folders")
+    ]
+    recipes = [
+        target.chip for target in spec.targets.values() if "/" in target.chip or target.chip.endswith(YAML)
+    ]
+    manifests = [os.path.relpath(path, project.root) for path in project.manifest.files]
+    sources = [path for model in spec.models.values() if (path := model.source_path)]
+    folders = [*map(fixed_folder, samples), *(() if found is not None else map(posixpath.dirname, sources))]
+    named = [path for action in project.plan.actions for path in action.paths().values()]
+    inside = from_top(prefix, folders)
+    files = from_top(prefix, [*manifests, *recipes, *named, *(found or ())])
+    return Reads(
+        files=frozenset(
+            path for path in files if not any(path.startswith(f"{folder}/") for folder in inside)
+        ),
+        folders=inside,
+        manifests=from_top(prefix, [".", *map(posixpath.dirname, recipes)]),
+    )
+
+
 def _share(state: Path, private: Path) -> None:
     """What is known under a key is true of any tree: only times and names are kept apart."""
     try:
@@ -110,8 +139,7 @@ def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
     prefix = tree.repository.prefix(recorded.original)
     findings = []
     for name, written in manifest.spec.samples.items() if tree.not_recorded else ():
-        globs = [written.files or (), *(given.files for given in (written.inputs or {}).values())]
-        files = {path for glob in globs for path in _matching(glob, recorded.original)}
+        files = {path for glob in _patterns(written) for path in _matching(glob, recorded.original)}
         missing = [
             path for path in files if posixpath.normpath(posixpath.join(prefix, path)) in tree.not_recorded
         ]
@@ -120,10 +148,17 @@ def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
     return findings
 
 
-def _matching(patterns: tuple[str, ...], folder: Path) -> list[str]:
+def _patterns(written: SampleSet) -> list[str]:
+    return [
+        *(written.files or ()),
+        *(path for given in (written.inputs or {}).values() for path in given.files),
+    ]
+
+
+def _matching(pattern: str, folder: Path) -> list[str]:
     """The files in the work tree, relative to the project's folder."""
     try:
-        return [os.path.relpath(path, folder).replace(os.sep, "/") for path in gather_files(patterns, folder)]
+        return [os.path.relpath(path, folder).replace(os.sep, "/") for path in gather_files(pattern, folder)]
     except ModelbuildError:  # the work tree is not what is judged
         return []
 

@@ -56,6 +56,10 @@ class Repository:
             )
         return done.stdout
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether `git ARGUMENTS` ends with 0."""
+        return _run(arguments, self.top, self.environment).returncode == 0
+
     def names(self, *arguments: str, index: Path | None = None) -> list[str]:
         """The NUL-separated words that git prints."""
         return [os.fsdecode(word) for word in self.git(*arguments, index=index).split(b"\0") if word]

@@ -1,0 +1,124 @@
+"""What a project reads of its repository: by that, most commits are known to concern no model at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild import __version__
+from modelbuild.build import canonical, disk
+from modelbuild.project.repository import Repository
+
+YAML = (".yaml", ".yml")  # what manifests, included files and recipes are called
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Paths from the top of the work tree: `files` that are read, and `folders` of which any file may be. Of
+    `manifests`, folders with manifests and recipes, every YAML file counts."""
+
+    files: frozenset[str]
+    folders: frozenset[str]
+    manifests: frozenset[str]
+
+    def touches(self, path: str) -> bool:
+        """Whether a change of the file could change what the project builds."""
+        return self.names(path) or any(_is_below(path, folder) for folder in self.folders)
+
+    def names(self, path: str) -> bool:
+        """Whether the file is read by its own name, or may say what else is read."""
+        return path in self.files or (
+            path.endswith(YAML) and any(_is_below(path, folder) for folder in self.manifests)
+        )
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a check that found no error had read. `exact` is the digest of all of it, `named` of the files
+    alone, which say what else is read."""
+
+    reads: Reads
+    exact: str
+    named: str
+
+
+def staged_paths(repository: Repository) -> list[str]:
+    """The files that the next commit changes, from the top of the work tree."""
+    head = "HEAD"
+    if not repository.succeeds("rev-parse", "--verify", "--quiet", "HEAD"):
+        head = os.fsdecode(repository.git("hash-object", "-t", "tree", "--stdin")).strip()  # the empty tree
+    words = ("diff-index", "--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none", head)
+    return repository.names(*words, "--")
+
+
+def staged_files(repository: Repository) -> dict[str, str]:
+    """Path -> mode, object and stage of all that the index holds."""
+    entries = (line.partition("\t") for line in repository.names("ls-files", "-z", "--stage"))
+    return {path: told for told, _, path in entries}
+
+
+def passed(reads: Reads, index: Mapping[str, str]) -> Passed:
+    """What is to be remembered of a check of this index that passed."""
+    return Passed(
+        reads, _digest(index, filter(reads.touches, index)), _digest(index, filter(reads.names, index))
+    )
+
+
+def is_same(known: Passed, index: Mapping[str, str]) -> bool:
+    """Whether the index holds what was checked."""
+    return _digest(index, filter(known.reads.touches, index)) == known.exact
+
+
+def is_valid(known: Passed, index: Mapping[str, str]) -> bool:
+    """Whether the files that say what is read are what they were, so that `reads` is still true."""
+    return _digest(index, filter(known.reads.names, index)) == known.named
+
+
+def load(path: Path) -> Passed | None:
+    """What was remembered, unless it is damaged or another version's."""
+    data = disk.read(path)
+    if data is None:
+        return None
+    try:
+        content = disk.unseal(data)
+    except disk.Damaged:
+        return None
+    if content["version"] != __version__:
+        return None
+    reads = Reads(**{name: frozenset(paths) for name, paths in content["reads"].items()})
+    return Passed(reads, content["exact"], content["named"])
+
+
+def save(path: Path, known: Passed) -> None:
+    """Remembers it, in one file. Raises ModelbuildError (exit 1)."""
+    reads = {name: sorted(getattr(known.reads, name)) for name in ("files", "folders", "manifests")}
+    content = {"version": __version__, "reads": reads, "exact": known.exact, "named": known.named}
+    disk.write(path, disk.seal(content), path.parent / "work")
+
+
+def fixed_folder(pattern: str) -> str:
+    """The folder that all matches of a glob lie in or below; of a path without a glob, its own."""
+    parts: list[str] = []
+    for part in posixpath.normpath(pattern).split("/"):
+        if any(character in part for character in "*?["):
+            return "/".join(parts) or "."
+        parts.append(part)
+    return "/".join(parts)
+
+
+def from_top(prefix: str, paths: Iterable[str]) -> frozenset[str]:
+    """Paths of a project as paths from the top of the work tree; those outside of it are left out."""
+    found = {posixpath.normpath(posixpath.join(prefix, path)) for path in paths}
+    return frozenset(path for path in found if not path.startswith(("../", "/")) and path != "..")
+
+
+def _digest(index: Mapping[str, str], paths: Iterable[str]) -> str:
+    return canonical.sha256(json.dumps([[path, index[path]] for path in sorted(paths)]).encode())
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return folder in (".", path) or path.startswith(folder + "/")
