@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelbuild.build import disk, lock
 from modelbuild.build.action import OFFLINE, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
+from modelbuild.build.recall import path_of
+from modelbuild.build.remember import Fact, Product, Stale, forget, remember
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
 from modelbuild.build.scheduler import Runner, Scheduler
 from modelbuild.build.state import LOCK, State, open_state
@@ -38,6 +40,8 @@ class Builder:
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
         self._held: State | None = None
+        self._facts: dict[str, Fact] = {}
+        self._outcomes: dict[str, Outcome] = {}
 
     @contextmanager
     def hold(self, observer: Observer | None = None) -> Iterator[None]:
@@ -86,8 +90,34 @@ class Builder:
 
                 return stack.enter_context(Execution(state, jobs, {**self._environment, **network}))
 
-            look = partial(_judge_and_note, state=state, retry=retry)
-            return summarise(Scheduler(planned, look, observer, keep_going).walk(open_runner))
+            self._facts = {}
+            look = partial(_judge_and_note, state=state, retry=retry, facts=self._facts)
+            self._outcomes = Scheduler(planned, look, observer, keep_going).walk(open_runner)
+            return summarise(self._outcomes)
+
+    def remember(
+        self,
+        request: str,
+        looked_at: Mapping[str, str],
+        began_ns: int,
+        products: Sequence[Product],
+        told: Any,
+    ) -> bool:
+        """Keeps a snapshot of all that the last build rests on, so that another one can be known to have
+        nothing to do; called inside the same `hold`, after publishing. False if something changed meanwhile.
+
+        `request` names what was asked for. `looked_at` is absolute path -> code of `look` of what the actions
+        were planned from, `began_ns` of `time.time_ns()` or later; `told` are plain values to have again.
+        """
+        with self._locked(None) as state:
+            outputs = {name: outcome.outputs for name, outcome in self._outcomes.items()}
+            try:
+                kept = remember(state, self._facts, outputs, looked_at, began_ns, products, told)
+            except Stale:
+                forget(self._folder, request)
+                return False
+            disk.write(path_of(self._folder, request), kept.pack(), state.scratch)
+            return True
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
         """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""
@@ -173,9 +203,14 @@ def _waiting(observer: Observer | None) -> Callable[[], None]:
     return lambda: observer(Event("waiting")) if observer else None
 
 
-def _judge_and_note(action: Action, outcomes: Mapping[str, Outcome], *, state: State, retry: bool) -> Verdict:
+def _judge_and_note(
+    action: Action, outcomes: Mapping[str, Outcome], *, state: State, retry: bool, facts: dict[str, Fact]
+) -> Verdict:
     """The verdict; a result found under another key than the last is noted, so that `why` can tell of it."""
     verdict = judge(action, outcomes, state, retry)
+    fact = Fact.of(verdict)
+    if fact is not None:
+        facts[action.name] = fact
     if isinstance(verdict, Settled) and verdict.key is not None:
         last = state.history.get(action.name)
         if last is None or last.key != verdict.key:

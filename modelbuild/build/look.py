@@ -1,4 +1,4 @@
-"""What a path looks like, as one digest: a file's bytes or its head, a folder's names, or only what is there."""
+"""What a path looks like, as one digest: a file's bytes or head, a folder's names, or only what is there."""
 
 from __future__ import annotations
 

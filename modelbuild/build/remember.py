@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build import disk, look
+from modelbuild.build.recall import path_of
 from modelbuild.build.rows import UNKNOWN
 from modelbuild.build.snapshot import Looked, Snapshot, snapshot
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
 from modelbuild.build.verdict import MustRun, Settled, Verdict
 from modelbuild.errors import ModelbuildError
-
-FOLDER = "settled"  # in the state's folder
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,6 @@ class Product:
 
 class Stale(Exception):
     """Something changed since it was looked at, so that nobody can say what the build rests on."""
-
-
-def path_of(state_folder: Path, request: str) -> Path:
-    """Where the snapshot of a request is kept, whether or not there is one."""
-    return state_folder / FOLDER / request
 
 
 def remember(
@@ -137,7 +131,7 @@ def _product_rows(state: State, product: Product) -> Iterator[Looked]:
 
 
 def _file(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
-    """A row of a file: with the digest that was seen, if one was, and a signature where that is still true."""
+    """A row of a file: the digest that was seen, if one was, and a signature where that is still true."""
     try:
         digest = state.stat_cache.digest_now(known_as, state.root / name)
     except ModelbuildError as error:

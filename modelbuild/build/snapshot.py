@@ -1,4 +1,4 @@
-"""All that a finished build rests on, with digests: it is unchanged, or which rows differ is known at once."""
+"""All that a finished build rests on, with digests: what differs now is known after one look at each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Snapshot:
         return found
 
     def differing(self, root: str, clock: Clock) -> tuple[list[int], bool]:
-        """The rows that look otherwise now, and whether others got another signature that is worth keeping."""
+        """The rows that look otherwise now, and whether others got a new signature that is worth keeping."""
         descriptor = os.open(root, os.O_RDONLY)
         try:
             suspects = self.suspects(descriptor)

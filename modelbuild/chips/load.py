@@ -49,6 +49,16 @@ def load_recipe(name_or_path: str, base: Path | None = None) -> Recipe:
         raise ModelbuildError.of(_problem(located, dict(item)) for item in error.errors()) from None
 
 
+def recipe_files(name_or_path: str, base: Path | None = None) -> tuple[Path, ...]:
+    """The files that `load_recipe` reads for a recipe, itself first, then what it extends."""
+    found: list[Path] = []
+    current: _File | None = _find(name_or_path, base)
+    while current is not None:
+        found.append(current.path)
+        current = _extended(current, _read(current))
+    return tuple(found)
+
+
 def _find(name: str, base: Path | None) -> _File:
     if name.endswith(_SUFFIXES) or "/" in name:
         return _File((base or Path()) / name, name)

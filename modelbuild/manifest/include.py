@@ -19,22 +19,27 @@ _MAX_FILES = 2000
 
 @dataclass(frozen=True)
 class Sources:
-    """The merged manifest and the files that it was read from, the first one being the manifest itself."""
+    """The merged manifest and the files that it was read from, the first one being the manifest itself;
+    `patterns` are all that name them."""
 
     tree: Mapping
     files: tuple[Path, ...]
+    patterns: tuple[str, ...]
 
 
-def read(path: Path, problems: Problems) -> Sources:
-    """Reads the manifest and everything it includes; what is wrong with those goes to `problems`."""
+def read(path: Path, problems: Problems, text: str | None = None) -> Sources:
+    """Reads the manifest and everything it includes; what is wrong with those goes to `problems`. With a
+    `text` that is the manifest, and there need be no file at `path`."""
     root = path.parent
-    tree = document.read(path, path.name)
+    tree = document.read(path, path.name) if text is None else document.parse(text, path.name)
     merged = _own_sections(tree)
     files = [path]
     seen = {_identity(path)}
     waiting = _patterns(tree)
+    patterns: list[str] = []
     while waiting:
         pattern = waiting.pop(0)
+        patterns.append(pattern.text)
         for found in _matches(pattern, root, problems):
             if _identity(found) in seen:
                 continue
@@ -49,7 +54,7 @@ def read(path: Path, problems: Problems) -> Sources:
                 continue
             _merge(merged, part, problems)
             waiting += _patterns(part)
-    return Sources(merged, tuple(files))
+    return Sources(merged, tuple(files), tuple(patterns))
 
 
 def _identity(path: Path) -> str:

@@ -29,13 +29,16 @@ from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import Examiner, Settings, recipe_settings
 
 
-def load(path: Path, set_options: Sequence[str] = (), *, needs_samples: bool = True) -> Manifest:
+def load(
+    path: Path, set_options: Sequence[str] = (), *, needs_samples: bool = True, text: str | None = None
+) -> Manifest:
     """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.
     Raises one `ModelbuildError` of everything that is wrong, in the order of the file. Where samples are not
-    needed, because a lock stands for them, their files are not looked at, and need not be there."""
+    needed, because a lock stands for them, their files are not looked at, and need not be there. With
+    a `text` that is read as the manifest, and there need be no file at `path`."""
     problems = Problems()
     path = path.absolute()
-    sources = include.read(path, problems)
+    sources = include.read(path, problems, text)
     checked = validate(Root, sources.tree, problems)
     set_values = overrides.read(set_options, problems)
     if checked.value is None:
@@ -54,7 +57,7 @@ def load(path: Path, set_options: Sequence[str] = (), *, needs_samples: bool = T
     manifest = replace(manifest, packages={package.name: package for package in packages})
     examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
-    return replace(manifest, warnings=problems.warnings, examined=examined)
+    return replace(manifest, warnings=problems.warnings, included=sources.patterns, examined=examined)
 
 
 def _recipes(manifest: Manifest, problems: Problems) -> dict[str, tuple[Recipe, dict[str, Any]]]:

@@ -39,6 +39,7 @@ class BuildReport:
     packages: tuple[BuiltPackage, ...]
     states: dict[str, str]
     failures: tuple[tuple[str, ModelbuildError], ...]
+    warnings: tuple[dict[str, Any], ...] = ()  # findings in the manifest, as `check --json` shows them
 
     @property
     def ok(self) -> bool:

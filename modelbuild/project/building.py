@@ -15,6 +15,7 @@ from modelbuild.project.goals import goals_of
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
+from modelbuild.project.remembering import remember
 from modelbuild.project.selection import select
 from modelbuild.stages.request import PackageRequest
 
@@ -50,8 +51,12 @@ def build(
         )
         reached = [] if options.dry_run else [one for one in packages if one.action("gate") in result.states]
         published = tuple(_publish(project, result, package) for package in reached)
-    failures = tuple((action, located(project, action, error)) for action, error in result.failures)
-    return BuildReport(published, dict(result.states), failures)
+        failures = tuple((action, located(project, action, error)) for action, error in result.failures)
+        warnings = tuple(finding.to_json() for finding in project.manifest.warnings)
+        report = BuildReport(published, dict(result.states), failures, warnings)
+        if report.ok and not options.dry_run:
+            remember(project, names, options, result, report)
+    return report
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ class Project:
     plan: Plan
     builder: Builder
     lock: Lock | None = None  # of a project that was opened to be built from it
+    overrides: tuple[str, ...] = ()  # as they were written
+    began_ns: int = 0  # of `time.time_ns()`: nothing was read before
 
     @property
     def root(self) -> Path:
@@ -54,12 +57,13 @@ def open_project(
 
     `overrides` are `KEY=VALUE` settings for this run. `locked`: planned from `modelbuild.lock`, without
     samples, which need not be there."""
+    began_ns = time.time_ns()
     path = Path(directory) / file
     manifest = load(path, overrides, needs_samples=not locked)
     root = manifest.root
     lock = lockfile.read(root) if locked else None
     builder = Builder(root, root / STATE, environment=ENVIRONMENT)
-    return Project(manifest, plan(manifest, lock), builder, lock)
+    return Project(manifest, plan(manifest, lock), builder, lock, tuple(overrides), began_ns)
 
 
 def located(project: Project, action: str, error: ModelbuildError) -> ModelbuildError:

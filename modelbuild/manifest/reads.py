@@ -1,0 +1,150 @@
+"""Everything on the disk that loading and planning looked at: while it stays as it is, so does the plan."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from modelbuild import resources
+from modelbuild.build import look
+from modelbuild.chips.load import recipe_files
+from modelbuild.errors import ModelbuildError
+from modelbuild.manifest.lockfile import LOCK, Lock
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.samples import Sets
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SKIPPED = "__pycache__"
+
+
+def reads(manifest: Manifest, lock: Lock | None) -> dict[str, str]:
+    """Absolute path -> what of it was looked at, a code of `build.look`. Raises OSError for what is gone."""
+    root = str(manifest.root)
+    found: dict[str, str] = {}
+    for path in _program():
+        found[path] = look.FOLDER if os.path.isdir(path) else look.FILE  # noqa: PTH112
+    for path in map(os.path.abspath, sys.path):
+        found.setdefault(path, look.INSTALLED if os.path.isdir(path) else look.KIND)  # noqa: PTH112
+    for path, code in _named(manifest, lock):
+        _add(found, os.path.join(root, path), code)  # noqa: PTH118
+    for pattern in _patterns(manifest, lock):
+        for path, code in _walked(pattern, root):
+            _add(found, path, code)
+    return found
+
+
+def _add(found: dict[str, str], path: str, code: str) -> None:
+    """Of a file the whole counts more than its head."""
+    if found.get(path) != look.FILE:
+        found[path] = code
+
+
+def _program() -> Iterator[str]:
+    """modelbuild's own files: a changed stage, recipe or template is a change of every plan."""
+    for top in (_PACKAGE, resources.folder("recipes"), resources.folder("templates")):
+        for folder, folders, names in os.walk(top):
+            if _SKIPPED in folders:
+                folders.remove(_SKIPPED)
+            yield folder
+            yield from (f"{folder}/{name}" for name in names)
+
+
+def _named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
+    """The files that the manifest names one by one."""
+    spec = manifest.spec
+    yield from ((str(path), look.FILE) for path in manifest.files)
+    for chip in {target.chip for target in spec.targets.values()}:
+        yield from ((str(path), look.FILE) for path in recipe_files(chip, manifest.root))
+    for model in spec.models.values():
+        whole = model.source_digest is not None or lock is not None
+        if model.source_path is not None:
+            yield model.source_path, look.FILE if whole else look.HEAD
+        if model.labels is not None:
+            yield model.labels, look.HEAD
+    for settings in manifest.examined.values():
+        if settings.record is not None:
+            yield settings.record, look.FILE if lock else look.HEAD
+    if lock is not None:
+        yield LOCK, look.FILE
+        for locked in lock.models.values():
+            yield from ((path, look.FILE) for path in (*locked.records, *locked.sources))
+    else:
+        yield from _samples(manifest)
+
+
+def _samples(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    sets = Sets(manifest)
+    for name, written in manifest.spec.samples.items():
+        if written.labels not in (None, "folders"):
+            yield str(written.labels), look.FILE
+        try:
+            entries = sets.get(name).entries
+        except ModelbuildError as error:  # it was there when the manifest was loaded
+            raise FileNotFoundError(str(error)) from error
+        yield from ((str(path), look.HEAD) for sample in entries for path in sample.files.values())
+
+
+def _patterns(manifest: Manifest, lock: Lock | None) -> Iterator[str]:
+    yield from manifest.included
+    for written in manifest.spec.samples.values() if lock is None else ():
+        yield from written.files or ()
+        for given in (written.inputs or {}).values():
+            yield from given.files
+
+
+def _walked(pattern: str, root: str) -> Iterator[tuple[str, str]]:
+    """The folders whose contents decide what a pattern matches, and what links in them lead to."""
+    literal = os.path.join(root, pattern)  # noqa: PTH118
+    if os.path.isfile(literal):  # noqa: PTH113
+        return
+    folders = [literal] if os.path.isdir(literal) else _listed(root, pattern)  # noqa: PTH112
+    for folder in dict.fromkeys(folders):
+        yield folder, look.FOLDER
+        if os.path.isdir(folder):  # noqa: PTH112
+            yield from ((path, look.KIND) for path in look.links(folder))
+
+
+def _listed(root: str, pattern: str) -> Iterator[str]:
+    """Every folder that matching the pattern lists, and those that must hold what is named further on."""
+    current = ["/" if pattern.startswith("/") else root]
+    varied = False
+    for part in filter(None, pattern.split("/")):
+        if part == "**":
+            current = list(dict.fromkeys(below for folder in current for below in _below(folder)))
+        varied = varied or glob.has_magic(part)
+        if varied:
+            yield from current
+        if not glob.has_magic(part):
+            current = [os.path.join(folder, part) for folder in current]  # noqa: PTH118
+        elif part != "**":
+            current = [path for folder in current for path in _folders(folder, part)]
+
+
+def _folders(folder: str, part: str = "*") -> Iterable[str]:
+    """The folders in a folder whose names match; hidden ones only if the pattern begins so."""
+    if not os.path.isdir(folder):  # noqa: PTH112
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if entry.is_dir()
+            and entry.name.startswith(".") == part.startswith(".")
+            and fnmatch.fnmatch(entry.name, part)
+        )
+
+
+def _below(folder: str) -> Iterator[str]:
+    """The folder and all below it that are not hidden; each once, though links may lead round."""
+    seen: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        found = waiting.pop()
+        if os.path.realpath(found) not in seen:
+            seen.add(os.path.realpath(found))
+            yield found
+            waiting.extend(_folders(found))
