@@ -5,7 +5,7 @@ Each function imports what it needs when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from modelbuild.project.graphing import Graph
     from modelbuild.project.lock_differences import Difference
     from modelbuild.project.locking import LockReport
+    from modelbuild.project.pack_manifest import PackRequest
+    from modelbuild.project.packing_file import Packed
     from modelbuild.project.starting import Started
     from modelbuild.project.sweep_report import SweepReport
 
@@ -52,6 +54,7 @@ __all__ = [
     "open_file",
     "open_form",
     "open_project",
+    "pack",
     "recipe",
     "run",
     "run_opened",
@@ -183,6 +186,21 @@ def init(
     from modelbuild.project import starting
 
     return starting.init(source, chips, directory=directory, file=file, samples=samples, shapes=shapes)
+
+
+def pack(
+    request: PackRequest,
+    output: Path,
+    *,
+    cache: Path | None = None,
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Packed:
+    """Builds the package of one model file and writes it to `output`, without a manifest."""
+    from modelbuild.project import packing_file
+
+    return packing_file.pack(request, output, cache=cache, options=options, observer=observer, warn=warn)
 
 
 def evaluate(

@@ -21,6 +21,7 @@ VERBS = {
     "graph": "draw the actions and what they read, as Mermaid, DOT or JSON",
     "clean": "remove the build state and what was built",
     "evaluate": "predict speed on a chip",
+    "pack": "make a package of one model file, without a manifest",
     "sweep": "build MODEL@TARGET with several settings and rank what comes out",
     "run": "run a model file, a packaged model or MODEL@TARGET",
     "compare": "compare the outputs of two models, or the forms of MODEL@TARGET",

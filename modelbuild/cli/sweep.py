@@ -69,7 +69,7 @@ def _cells(row: Variant, labelled: bool) -> list[str]:
     if found is None:
         return [*head, *["-"] * (4 + labelled), ", ".join(filter(None, ["failed", note]))]
     accuracy = ["-" if found.top1 is None else f"{found.top1:.4f}"] if labelled else []
-    snr = "-" if found.snr_db is None else f"{found.snr_db:.2f}"
+    snr = "-" if found.worst_snr_db is None else f"{found.worst_snr_db:.2f}"
     gate = "failed" if found.broken_bounds else "passed"
     return [*head, snr, *accuracy, str(found.size), f"{found.time_ms:.4g}", gate, note]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import yaml
@@ -42,6 +43,21 @@ class ChipFacts:
 
     name: str
     format: str  # nef | mpk | kmodel
+    written: str = ""  # as `chip:` names it, if that is not the name: a recipe's path
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What takes the place of the scaffold's own: YAML on one line for `accept` and for the preprocessing of
+    inputs, by name; and the package's id and version of the model."""
+
+    preprocess: Mapping[str, str] = field(default_factory=dict)
+    accept: str = ""
+    id: int | None = None
+    version: str = ""
+
+
+DEFAULT = Choices()
 
 
 def manifest_text(
@@ -51,6 +67,7 @@ def manifest_text(
     chips: Sequence[ChipFacts],
     samples: Sequence[str] = (),
     count: int | None = None,
+    choices: Choices = DEFAULT,
 ) -> str:
     """The text of models.yaml for the model file `source` (a path relative to the manifest).
 
@@ -68,17 +85,17 @@ def manifest_text(
         "models:",
         f"  {name}:",
         f"    source: {_text(source)}",
-        *_inputs(inputs),
+        *_inputs(inputs, choices.preprocess),
         f"    calibration: {_calibration(count)}",
         "    # evaluation: NAME of a set that calibration does not see; without it, accuracy is measured on",
         "    # the calibration samples and reported as optimistic",
-        *_accept(outputs),
+        *_accept(outputs, choices.accept),
         "",
         "targets:",
-        *(f"  {chip.name}: {{chip: {chip.name}}}" for chip in chips),
+        *(f"  {chip.name}: {{chip: {_text(chip.written or chip.name)}}}" for chip in chips),
         "",
         "packages:",
-        *_packages(name, chips),
+        *_packages(name, chips, choices),
     ]
     return "\n".join(lines) + "\n"
 
@@ -113,7 +130,7 @@ def _samples(inputs: Sequence[InputFacts], samples: Sequence[str]) -> list[str]:
     ]
 
 
-def _inputs(inputs: Sequence[InputFacts]) -> list[str]:
+def _inputs(inputs: Sequence[InputFacts], preprocess: Mapping[str, str]) -> list[str]:
     lines = ["    inputs:"]
     for given in inputs:
         open_dimensions = any(size is None for size in given.shape)
@@ -123,12 +140,14 @@ def _inputs(inputs: Sequence[InputFacts]) -> list[str]:
         settings = f"shape: [{', '.join(map(str, shape))}]"
         if given.layout == "NHWC":
             settings += ", layout: NHWC"
-        if given.takes_pictures:
+        if given.name in preprocess:
+            settings += f", preprocess: {preprocess[given.name]}"
+        elif given.takes_pictures:
             lines.append(
                 "      # y = (x * scale - mean) / std of 0..255, as in training (or `preset: imagenet`)"
             )
             settings += (
-                f", preprocess: {{resize: stretch, {_colour(given)}scale: {1 / 255:.10g}, mean: 0, std: 1}}"
+                f", preprocess: {{resize: stretch, {colour(given)}scale: {1 / 255:.10g}, mean: 0, std: 1}}"
             )
         lines.append(f"      {_text(given.name)}: {{{settings}}}")
     return lines
@@ -139,7 +158,8 @@ def _guess(index: int, given: InputFacts) -> int:
     return 224 if index > 0 and given.takes_pictures else 1
 
 
-def _colour(given: InputFacts) -> str:
+def colour(given: InputFacts) -> str:
+    """The setting of an input that takes pictures, by its channels, with a comma after it."""
     channels = given.shape[1] if given.layout == "NCHW" else given.shape[-1]
     return "colour: rgb, " if channels == 3 else "colour: gray, "
 
@@ -150,7 +170,9 @@ def _calibration(count: int | None) -> str:
     return f"{{set: calibration, count: {count}}}"
 
 
-def _accept(outputs: Sequence[str]) -> list[str]:
+def _accept(outputs: Sequence[str], accept: str) -> list[str]:
+    if accept:
+        return [f"    accept: {accept}"]
     listed = ", ".join(f"{_text(name)}: 20" for name in outputs[:4])
     return [
         "    # accept: bounds that a package must hold to be shipped; outputs can have their own:",
@@ -159,7 +181,8 @@ def _accept(outputs: Sequence[str]) -> list[str]:
     ]
 
 
-def _packages(name: str, chips: Sequence[ChipFacts]) -> list[str]:
+def _packages(name: str, chips: Sequence[ChipFacts], choices: Choices) -> list[str]:
+    version = json.dumps(choices.version or "0001")
     lines = []
     for chip in chips:
         package = name if len(chips) == 1 else f"{name}-{chip.name}"
@@ -167,7 +190,13 @@ def _packages(name: str, chips: Sequence[ChipFacts]) -> list[str]:
             lines.append(f"  {package}:")
             lines.append(f"    target: {chip.name}")
             lines.append("    # ids below 32768 are reserved by Kneron; the version is four hex digits")
-            lines.append(f'    models: {{{name}: {{id: {FIRST_ID}, version: "0001"}}}}')
+            id_ = FIRST_ID if choices.id is None else choices.id
+            lines.append(f"    models: {{{name}: {{id: {id_}, version: {version}}}}}")
+        elif choices.id is not None or choices.version:
+            own = "" if choices.id is None else f"id: {choices.id}, "
+            lines.append(
+                f"  {package}: {{target: {chip.name}, models: {{{name}: {{{own}version: {version}}}}}}}"
+            )
         else:
             lines.append(f"  {package}: {{target: {chip.name}, models: [{name}]}}")
     return lines

@@ -97,7 +97,7 @@ def chip_facts(chips: Sequence[str], directory: Path) -> list[ChipFacts]:
     """The chips that names, or paths of recipes, stand for; each once."""
     found = {recipe.chip: (chip, recipe) for chip in chips for recipe in [load_recipe(chip, directory)]}
     return [
-        ChipFacts(name, recipe.container.format, chip if "/" in chip else name)
+        ChipFacts(name, recipe.container.format, chip if "/" in chip or Path(chip).suffix else name)
         for name, (chip, recipe) in found.items()
     ]
 

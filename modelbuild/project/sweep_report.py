@@ -12,21 +12,7 @@ import yaml
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.manifest.merge import Tree, layer, merge, values
 from modelbuild.manifest.overrides import Override
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Of one combination: worst output's SNR in dB (None without samples), bytes of the package, predicted ms
-    of the compiled program with its CPU nodes, cycles of the program, top-1 of the fixed model where samples
-    are labelled, and the bounds of `accept:` that do not hold."""
-
-    snr_db: float | None
-    size: int
-    time_ms: float
-    cycles: int
-    top1: float | None
-    cpu_nodes: int
-    broken_bounds: tuple[str, ...]
+from modelbuild.project.measuring import Measured
 
 
 @dataclass(frozen=True)
@@ -62,9 +48,10 @@ class Variant:
             "yaml": adopted(self, model, target),
             "current": self.current,
             "front": self.front,
-            "snr_db": found and found.snr_db,
+            "snr_db": found and found.worst_snr_db,
             "size": found and found.size,
             "time_ms": found and found.time_ms,
+            "evaluated_ms": found and found.evaluated_ms,
             "cycles": found and found.cycles,
             "top1": found and found.top1,
             "cpu_nodes": found and found.cpu_nodes,
@@ -107,7 +94,7 @@ class SweepReport:
 
 
 def _snr(found: Measured) -> float:
-    return float("inf") if found.snr_db is None else -found.snr_db
+    return float("inf") if found.worst_snr_db is None else -found.worst_snr_db
 
 
 def _order(*parts: Callable[[Measured], float]) -> Callable[[Measured | None], tuple[float, ...]]:

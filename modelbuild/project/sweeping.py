@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan as graph_of
@@ -17,13 +16,12 @@ from modelbuild.manifest.plan import Plan, plan
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.scaffold import FIRST_ID
 from modelbuild.project.building import Observer
+from modelbuild.project.measuring import measured
 from modelbuild.project.merging import Merged
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import Project, located
-from modelbuild.project.sweep_report import Measured, SweepReport, Variant, marked
+from modelbuild.project.sweep_report import SweepReport, Variant, marked
 from modelbuild.project.variants import combinations
-from modelbuild.report.verdict import judge
-from modelbuild.stages.files import read_json
 
 _ENDS = ("verify_fixed", "evaluate", "check", "compile")  # what a row is measured by, beside the package
 
@@ -171,38 +169,6 @@ def _row(project: Project, result: BuildResult, merged: Merged, one: _Planned, p
             )
         )
         return replace(one.variant, error=error)
-    return replace(one.variant, measured=_measured(project, result, one.plan, one.names, package))
-
-
-def _measured(
-    project: Project, result: BuildResult, planned: Plan, names: Mapping[str, str], package: Package
-) -> Measured:
-    model = package.models[0].name
-    request, whole = planned.models[model, package.target], planned.packages[package.name]
-    clock = request.recipe["hardware"]["clock_hz"]["value"]
-
-    def read(action: str, name: str) -> Any:
-        if action not in names:
-            return None
-        return read_json(project.builder.output(result, names[action], name))
-
-    found = {
-        "fixed": read(request.action("verify_fixed"), "fixed.json"),
-        "check": read(request.action("check"), "check.json"),
-        "evaluate": read(request.action("evaluate"), "evaluate.json"),
-        "hardware": read(whole.action("verify_hardware", model), "hardware.json"),
-    }
-    compiled = read(request.action("compile"), "compile.json")
-    cycles = sum(layer["cycles"] for layer in compiled["layers"])
-    checks = judge(model, request.settings["accept"], {key: value for key, value in found.items() if value})
-    fixed, evaluated = found["fixed"] or {}, found["evaluate"] or {}
-    snr = [output["snr_db"] for output in fixed.get("outputs", ()) if output["snr_db"] is not None]
-    return Measured(
-        snr_db=min(snr, default=None),
-        size=sum(file["size"] for file in read(whole.action("package"), "package.json")["files"]),
-        time_ms=cycles / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
-        cycles=cycles,
-        top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
-        cpu_nodes=len(evaluated.get("cpu_nodes", ())),
-        broken_bounds=tuple(check.check for check in checks if not check.passed),
-    )
+    request = one.plan.models[package.models[0].name, package.target]
+    whole = one.plan.packages[package.name]
+    return replace(one.variant, measured=measured(project, result, request, whole, one.names))

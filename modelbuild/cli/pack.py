@@ -1,0 +1,139 @@
+"""`modelbuild pack`: a model file into a package, without a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelbuild import api
+from modelbuild.cli import console, progress
+from modelbuild.cli.options import preprocessing, shapes
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.options import BuildOptions
+from modelbuild.project.pack_manifest import ONLY, PackRequest
+from modelbuild.project.packing_file import Packed, manifest_of
+
+NOWHERE = Path(os.devnull)  # where no earlier durations are found, and none are kept
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    add = parser.add_argument
+    add("source", metavar="MODEL", help="the model file")
+    add("--chip", required=True, help="the chip, or the path of its recipe")
+    add("--samples", nargs="+", action="extend", default=[], metavar="GLOB", help="calibration files")
+    add(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="[NAME=]PRESET|{...}",
+        help="what pictures become: imagenet, unit, kneron, or '{resize: crop, mean: 127, std: 128}'",
+    )
+    add("--shape", action="append", default=[], metavar="[NAME=]1,3,224,224", help="of an open input")
+    add("--accept", action="append", default=[], metavar="KEY=VALUE", help="a bound: snr_db=25")
+    add("--id", type=int, help="the model's id in the package (32768)")
+    add("--version", default="", metavar="HEX", help="the model's version, four hex digits (0001)")
+    add("-o", "--output", metavar="FILE", help="where the package goes; a folder takes its own name")
+    add("--cache", metavar="DIR", help="keep what the build made, so that the next pack is quick")
+    add(
+        "--print-manifest",
+        action="store_true",
+        help="print the models.yaml that this stands for; build nothing",
+    )
+    add("-j", "--jobs", type=int, metavar="N", help="actions side by side (the number of processors)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Pack and summarise, or print the manifest."""
+    directory = Path(options.directory)
+    request = PackRequest(
+        source=options.source,
+        chip=options.chip,
+        directory=directory,
+        samples=options.samples,
+        preprocess=_preprocess(options.preprocess),
+        shapes=_shapes(options.shape),
+        accept=_accept(options.accept),
+        id=options.id,
+        version=options.version,
+    )
+    if options.print_manifest:
+        text = manifest_of(request)
+        console.result(text.removesuffix("\n"), {"ok": True, "manifest": text})
+        return 0
+    if options.output is None:
+        raise ModelbuildError(
+            "-o FILE is missing: where does the package go?", advice="write for instance -o m.nef"
+        )
+    if options.jobs is not None and options.jobs < 1:
+        raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
+    cache = None if options.cache is None else directory / options.cache
+    with progress.shown(cache or NOWHERE) as tell:
+        packed = api.pack(
+            request,
+            directory / options.output,
+            cache=cache,
+            options=BuildOptions(jobs=options.jobs),
+            observer=tell,
+            warn=lambda text: console.progress(f"{console.paint('warning:', 'yellow')} {text}"),
+        )
+    if not packed.silicon:
+        console.say(
+            f"note: {packed.path.name} is for modelbuild's simulator, not for a {packed.chip}: "
+            "the container is the vendor's, the program inside is not. Do not flash it"
+        )
+    console.summary(_text(packed), packed.to_json())
+    return 0
+
+
+def _text(packed: Packed) -> str:
+    found = packed.measured
+    snr = ", ".join(f"{name} {value:.2f} dB" for name, value in found.snr_db.items())
+    time = "not available" if found.evaluated_ms is None else f"{found.evaluated_ms:.4g} ms predicted"
+    return "\n".join(
+        [
+            f"{packed.path}  {packed.size} bytes",
+            f"  SNR: {snr}",
+            f"  time: {time}",
+            f"  nodes on the CPU: {found.cpu_nodes}",
+        ]
+    )
+
+
+def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    named = {text for text in texts if "=" in text}
+    found = shapes([text for text in texts if text in named])
+    for text in texts:
+        if text not in named:
+            found[ONLY] = shapes([f"input={text}"])["input"]
+    return found
+
+
+def _preprocess(texts: Sequence[str]) -> dict[str, str | Mapping[str, Any]]:
+    found: dict[str, str | Mapping[str, Any]] = {}
+    for text in texts:
+        if "{" in text:
+            found.update(preprocessing([text]))
+        else:
+            name, _, preset = text.rpartition("=")
+            found[name] = preset
+    return found
+
+
+def _accept(texts: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        try:
+            bound = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not key.strip():
+            raise ModelbuildError(f"--accept {text} is not KEY=VALUE", advice="write --accept snr_db=25")
+        found[key.strip()] = bound
+    return found

@@ -1,0 +1,73 @@
+"""What was measured of one built model in its package, in one value: for tables and summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.build.result import BuildResult
+from modelbuild.project.project import Project
+from modelbuild.report.verdict import judge
+from modelbuild.stages.files import read_json
+from modelbuild.stages.request import ModelRequest, PackageRequest
+
+
+@dataclass(frozen=True)
+class Measured:
+    """SNR in dB of each output, fixed against float (empty without samples); bytes of the package's files;
+    cycles of the compiled program and, with them at the chip's clock, its ms with CPU nodes; the ms that
+    `evaluate` predicts, None for a fixed-point source; top-1 of the fixed model where samples are labelled;
+    and the bounds of `accept:` that do not hold."""
+
+    snr_db: Mapping[str, float]
+    size: int
+    cycles: int
+    time_ms: float
+    evaluated_ms: float | None
+    top1: float | None
+    cpu_nodes: int
+    broken_bounds: tuple[str, ...]
+
+    @property
+    def worst_snr_db(self) -> float | None:
+        """That of the worst output."""
+        return min(self.snr_db.values(), default=None)
+
+
+def measured(
+    project: Project,
+    result: BuildResult,
+    request: ModelRequest,
+    package: PackageRequest,
+    names: Mapping[str, str],
+) -> Measured:
+    """Reads what a build left. `names` is what each action of the request and the package is called in it;
+    those that were not planned are absent."""
+
+    def read(action: str, name: str) -> Any:
+        called = names.get(action, "")
+        return read_json(project.builder.output(result, called, name)) if called in result.outputs else None
+
+    found = {
+        "fixed": read(request.action("verify_fixed"), "fixed.json"),
+        "check": read(request.action("check"), "check.json"),
+        "evaluate": read(request.action("evaluate"), "evaluate.json"),
+        "hardware": read(package.action("verify_hardware", request.model), "hardware.json"),
+    }
+    known = {key: value for key, value in found.items() if value}
+    layers = read(request.action("compile"), "compile.json")["layers"]
+    cycles = sum(layer["cycles"] for layer in layers)
+    fixed, evaluated = known.get("fixed", {}), known.get("evaluate", {})
+    checks = judge(request.model, request.settings["accept"], known)
+    clock = request.recipe["hardware"]["clock_hz"]["value"]
+    return Measured(
+        snr_db={one["name"]: one["snr_db"] for one in fixed.get("outputs", ()) if one["snr_db"] is not None},
+        size=sum(file["size"] for file in read(package.action("package"), "package.json")["files"]),
+        cycles=cycles,
+        time_ms=cycles / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
+        evaluated_ms=evaluated.get("total_ms"),
+        top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
+        cpu_nodes=sum(layer["unit"] == "cpu" for layer in layers),
+        broken_bounds=tuple(check.check for check in checks if not check.passed),
+    )

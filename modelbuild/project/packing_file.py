@@ -1,0 +1,153 @@
+"""`pack`: one model file -> one package file, without a manifest on the disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.build import Builder
+from modelbuild.build.jobs import processors
+from modelbuild.build.result import BuildResult
+from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
+from modelbuild.manifest.load import load
+from modelbuild.manifest.plan import plan
+from modelbuild.project import whole_file
+from modelbuild.project.building import Observer
+from modelbuild.project.measuring import Measured, measured
+from modelbuild.project.options import DEFAULT, BuildOptions
+from modelbuild.project.pack_manifest import PackRequest, text_of
+from modelbuild.project.project import ENVIRONMENT, Project, located
+from modelbuild.stages.request import PackageRequest
+
+MANIFEST = "(pack --print-manifest)"  # what messages call the manifest that there is no file of
+# package format -> what its files end in; `.sim` before it says that the program is for the simulator
+SUFFIXES: Mapping[str, str] = {"nef": ".nef", "mpk": ".tar.gz", "kmodel": ".kmodel"}
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The file that was written, its size in bytes and digest; what was measured of the model in it."""
+
+    path: Path
+    size: int
+    sha256: str
+    chip: str
+    silicon: bool
+    id: int | None
+    version: str
+    measured: Measured
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `pack --json`."""
+        found = self.measured
+        return {
+            "ok": True,
+            "path": str(self.path),
+            "size": self.size,
+            "sha256": self.sha256,
+            "chip": self.chip,
+            "silicon": self.silicon,
+            "id": self.id,
+            "version": self.version,
+            "gate": "passed",
+            "snr_db": dict(found.snr_db),
+            "time_ms": found.evaluated_ms,
+            "cycles": found.cycles,
+            "cpu_nodes": found.cpu_nodes,
+        }
+
+
+def pack(
+    request: PackRequest,
+    output: Path,
+    *,
+    cache: Path | None = None,
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Packed:
+    """Build the package and write it to `output`, whole or not at all; into a folder under its own name.
+
+    What the build keeps lies in `cache`, where a second pack finds it, or in a temporary folder that is
+    removed. A stage or bound that fails, a suffix that is not the format's, and everything that is wrong with
+    the request are ModelbuildErrors; `output` is then as it was."""
+    text = text_of(request)
+    with _state(cache) as state:
+        project = open_text(text, request.directory, state)
+        package = next(iter(project.plan.packages.values()))
+        _check_output(output, package)
+        for finding in project.manifest.warnings:
+            warn(finding.message)
+        result = _built(project, package, options, observer)
+        made = result.outputs[package.action("package")]
+        name = next(name for name in sorted(made) if name.startswith("files/"))
+        path = output / Path(name).name if output.is_dir() else output
+        data = project.builder.output(result, package.action("package"), name).read_bytes()
+        model = package.models[0]
+        names = {action: action for action in result.states}
+        found = measured(project, result, model.request, package, names)
+        whole_file.write(path, data)
+    chip = package.recipe["chip"]
+    version = model.version or ""
+    return Packed(path, len(data), made[name], chip, package.silicon, model.id, version, found)
+
+
+def manifest_of(request: PackRequest) -> str:
+    """The models.yaml that a pack stands for, to be saved in `directory`. Raises what is wrong with it."""
+    text = text_of(request)
+    load(request.directory / MANIFEST, text=text)
+    return text
+
+
+def open_text(text: str, directory: Path, state: Path) -> Project:
+    """The project of a manifest that is no file; what is built is remembered in `state`."""
+    manifest = load(directory / MANIFEST, text=text)
+    return Project(manifest, plan(manifest), Builder(manifest.root, state, environment=ENVIRONMENT))
+
+
+@contextmanager
+def _state(cache: Path | None) -> Iterator[Path]:
+    if cache is not None:
+        yield cache
+        return
+    with tempfile.TemporaryDirectory(prefix="modelbuild-pack-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _check_output(output: Path, package: PackageRequest) -> None:
+    form = package.recipe["container"]["format"]
+    if not output.is_dir() and not output.name.lower().endswith(SUFFIXES[form]):
+        chip = package.recipe["chip"]
+        raise ModelbuildError(
+            f"-o {output.name} is no name for what the {chip} loads",
+            why=f"its packages are {form} files",
+            advice=f"write -o NAME{SUFFIXES[form]}, or name a folder",
+        )
+    if not output.is_dir() and not output.parent.is_dir():
+        raise ModelbuildError(f"there is no folder {output.parent}", where=f"-o {output}")
+
+
+def _built(
+    project: Project, package: PackageRequest, options: BuildOptions, observer: Observer | None
+) -> BuildResult:
+    result = project.builder.build(
+        project.plan.actions,
+        [package.action("gate")],
+        jobs=processors() if options.jobs is None else options.jobs,
+        memory=options.memory,
+        observer=observer,
+    )
+    problems: list[Problem] = []
+    codes = []
+    for action, error in result.failures:
+        problems += [one for one in located(project, action, error).problems if one not in problems]
+        codes.append(error.exit_code)
+    if not result.ok:
+        raise ModelbuildError.of(
+            problems or [Problem("the package could not be built")], max(codes, default=EXIT_FAILED)
+        )
+    return result
