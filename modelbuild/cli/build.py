@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
 from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError
+from modelbuild.project import settled
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.options import BuildOptions
 
@@ -47,6 +49,12 @@ def run(options: argparse.Namespace) -> int:
     """Build, publish, summarise. Where nothing is to be done, nothing heavy is imported to find that out."""
     origin = monotonic()
     chosen = build_options(options)
+    asks_more = options.verbose or options.events or options.trace or options.profile or options.dump
+    if not asks_more and not options.dry_run:
+        report = settled.unchanged(options.directory, options.file, options.names, options.overrides, chosen)
+        if report is not None:
+            warn(report.warnings)
+            return tell(report, origin)
     from modelbuild.cli import building
 
     return building.build(options, chosen, origin)
@@ -76,6 +84,12 @@ def build_options(options: argparse.Namespace) -> BuildOptions:
         locked=options.locked,
         remeasure=options.remeasure,
     )
+
+
+def warn(findings: Iterable[dict[str, Any]]) -> None:
+    """Findings in the manifest that no build stops for."""
+    for finding in findings:
+        console.progress(f"{console.paint('warning:', 'yellow')} {console.finding_text(finding)}")
 
 
 def tell(report: BuildReport, origin: float) -> int:

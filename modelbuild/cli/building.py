@@ -12,6 +12,7 @@ from modelbuild import api
 from modelbuild.build.plan import plan
 from modelbuild.build.result import Event
 from modelbuild.cli import console, progress
+from modelbuild.cli.build import warn
 from modelbuild.cli.progress.failures import Failures
 from modelbuild.cli.recording import profile
 from modelbuild.cli.recording.recording import Recording
@@ -37,10 +38,7 @@ def build(options: argparse.Namespace, chosen: BuildOptions, origin: float) -> i
             project = api.open_project(
                 options.directory, options.file, options.overrides, locked=chosen.locked
             )
-        for finding in project.manifest.warnings:
-            console.progress(
-                f"{console.paint('warning:', 'yellow')} {console.finding_text(finding.to_json())}"
-            )
+        warn(finding.to_json() for finding in project.manifest.warnings)
         report = _built(project, options, chosen, recording, dump_folder(project, options))
     except BaseException as error:
         _end_early(options, recording, error)
