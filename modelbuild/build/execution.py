@@ -24,7 +24,7 @@ from modelbuild.build.result import Advanced, Ended, Outcome
 from modelbuild.build.room import Room
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
-from modelbuild.build.tasks import Progress, Reply, Task
+from modelbuild.build.tasks import Progress, Reply, Task, record_path
 from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -49,6 +49,9 @@ class Execution:
         self._state = state
         self._room = Room(jobs, memory or usable())
         self._folder = state.scratch / f"build-{os.getpid()}"
+        self._logs: set[str] = set()  # names of those that earlier builds left
+        with suppress(OSError):
+            self._logs.update(path.name for path in (state.folder / "logs").iterdir())
         self._folders: list[Path] = []  # private ones, empty, to be used again
         self._pool = Pool(jobs, environment, self._folder)
         self._serial = itertools.count()
@@ -65,6 +68,11 @@ class Execution:
         with shielded():
             self._pool.__exit__(kind, error, trace)
             disk.remove_tree(self._folder)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether any action could start now."""
+        return self._pool.has_room
 
     def fits(self, action: Action, memory: int) -> bool:
         """Whether an action that needs that much can start now."""
@@ -87,6 +95,8 @@ class Execution:
             parameters={**action.parameters, **action.unkeyed},
             inputs={role: found.path for role, found in todo.inputs.items()},
             folder=folder,
+            key=todo.key,
+            fields=todo.fields,
             memory=memory,
         )
         worker = self._pool.start(task)
@@ -158,7 +168,7 @@ class Execution:
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
             self._state.store.adopt(reply.task.folder / "out" / name, blob)
-        self._state.records.put(todo.key, Record(todo.fields, outputs=outputs))
+        self._state.records.adopt(todo.key, record_path(reply.task.folder))
         self._note(action, todo, "run")
         return Outcome("run", outputs=outputs)
 
@@ -192,7 +202,7 @@ class Execution:
         with suppress(OSError):  # a log is a comfort, not a result
             if reply.log is not None:
                 disk.move(reply.log, kept)
-            else:
+            elif kept.name in self._logs:
                 kept.unlink(missing_ok=True)
 
     def _relative(self, path: str) -> str:

@@ -53,19 +53,34 @@ class Records:
 
     def put(self, key: str, record: Record) -> None:
         """Writes the record whole. Raises ModelbuildError (exit 1)."""
-        content = {
-            "schema": SCHEMA,
-            "key": key,
-            "fields": record.fields,
-            "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
-            "discovered": dict(record.discovered),
-            "failure": record.failure.to_json() if record.failure else None,
-        }
-        disk.write(self.path(key), disk.seal(content), self._scratch)
+        disk.write(self.path(key), encode(key, record), self._scratch)
+
+    def adopt(self, key: str, private: Path) -> None:
+        """Renames a file that a worker has written, with what `encode` gives, and flushed.
+
+        Raises ModelbuildError (exit 1)."""
+        path = self.path(key)
+        try:
+            disk.move(private, path)
+        except OSError as error:
+            raise disk.failure("write", path, error) from error
 
     def path(self, key: str) -> Path:
         """Where the record lies, whether or not it is there."""
         return self._folder / f"{key[:2]}/{key[2:]}.json"
+
+
+def encode(key: str, record: Record) -> bytes:
+    """The sealed bytes of a record's file."""
+    content = {
+        "schema": SCHEMA,
+        "key": key,
+        "fields": record.fields,
+        "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
+        "discovered": dict(record.discovered),
+        "failure": record.failure.to_json() if record.failure else None,
+    }
+    return disk.seal(content)
 
 
 def _from_json(content: Mapping[str, Any]) -> Record:

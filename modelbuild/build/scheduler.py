@@ -23,6 +23,10 @@ Judge = Callable[[Action, Mapping[str, Outcome]], Verdict]
 class Runner(Protocol):
     """Runs what must be run. `start` is called only for what fits."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether any action could start now."""
+
     def fits(self, action: Action, memory: int) -> bool:
         """Whether an action that needs that much can start now; if nothing runs, any can."""
 
@@ -103,6 +107,8 @@ class Scheduler:
 
     def _start(self, runner: Runner) -> bool:
         """Starts an action, or settles one that can not or must not start; whether there was one."""
+        if not (self._failed or runner.has_room):
+            return False
         found = self._queue.take(lambda one: self._is_stopped(one) or runner.fits(one.action, one.memory))
         if found is None:
             return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.key import Fields
 from modelbuild.build.memory import readable
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -16,7 +17,8 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 @dataclass(frozen=True)
 class Task:
     """One call: `kind` is `run` or `discover`; `folder`, with `out` and `tmp` in it, is private to it;
-    `inputs` is role -> path; `memory` is what the action said that it needs, in bytes."""
+    `inputs` is role -> path; `memory` is what the action said that it needs, in bytes. The record of a `run`
+    has `key` and `fields`."""
 
     name: str
     kind: str
@@ -24,7 +26,9 @@ class Task:
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Path]
     folder: Path
-    memory: int = 0
+    key: str
+    fields: Fields
+    memory: int
 
     def to_line(self, log: Path) -> bytes:
         """For a worker whose stages print to `log`."""
@@ -35,9 +39,16 @@ class Task:
             "parameters": self.parameters,
             "inputs": {role: str(path) for role, path in self.inputs.items()},
             "folder": str(self.folder),
+            "key": self.key,
+            "fields": self.fields,
             "log": str(log),
         }
         return json.dumps(message).encode("ascii") + b"\n"
+
+
+def record_path(folder: Path) -> Path:
+    """Where a worker leaves the record of a task with this private folder."""
+    return folder / "record"
 
 
 @dataclass(frozen=True)

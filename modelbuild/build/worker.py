@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build import disk, processes, progress, trouble
+from modelbuild.build.records import Record, encode
+from modelbuild.build.store import Blob
+from modelbuild.build.tasks import record_path
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 # A build should lose an action when memory runs out, not the builder or the user's session.
@@ -103,6 +106,7 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
         function(inputs, task["parameters"], folder / "out")
         outputs = dict(_collect(folder / "out"))
         trouble.refuse_full_disk(folder)
+        _prepare_record(task, outputs)
         return {"outputs": outputs}
     except BaseException as error:  # a stage's sys.exit or a bug must cost this action only
         with suppress(OSError):  # the log may lie on a full disk
@@ -154,6 +158,16 @@ def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
                 raise ModelbuildError(
                     f"the stage left {name!r}, which is a link or no regular file", exit_code=EXIT_FAILED
                 )
+
+
+def _prepare_record(task: Mapping[str, Any], outputs: Mapping[str, tuple[str, int]]) -> None:
+    """Writes and flushes the record here, side by side with other workers; the builder only renames it."""
+    blobs = {name: Blob(digest, size) for name, (digest, size) in outputs.items()}
+    with record_path(Path(task["folder"])).open("wb", buffering=0) as stream:
+        data = memoryview(encode(task["key"], Record(task["fields"], outputs=blobs)))
+        while data:
+            data = data[stream.write(data) :]
+        disk.flush(stream.fileno())
 
 
 def _hash_and_flush(path: str, mode: int) -> tuple[str, int]:

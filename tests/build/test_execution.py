@@ -113,24 +113,24 @@ def test_an_input_rewritten_with_the_same_bytes_under_its_action_is_no_change(pr
 def test_a_disk_that_refuses_is_named_and_leaves_the_state_right(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every flush of the parent fails in turn; then the disk is well again."""
+    """Every rename of an output or a record fails in turn; then the disk is well again."""
     import modelbuild.build.disk as disk
 
     project.write("a.txt", "one")
     actions = [action("a", inputs={"x": "a.txt"}), action("b", inputs={"x": "@a"})]
-    original = disk.flush
-    for failing in range(2):
+    original = disk.move
+    for failing in (0, 1, 2, 1):  # output and record of a, then of b
         calls = iter(range(100))
 
-        def refuse(descriptor: int, failing: int = failing, calls=calls) -> None:
+        def refuse(source: Path, path: Path, failing: int = failing, calls=calls) -> None:
             if next(calls) == failing:
                 raise OSError(28, "No space left on device")
-            original(descriptor)
+            original(source, path)
 
-        monkeypatch.setattr(disk, "flush", refuse)
+        monkeypatch.setattr(disk, "move", refuse)
         result = project.build(actions, jobs=1)
         (error,) = [error for _, error in result.failures]
-        assert "cannot write" in str(error) and "No space left on device" in str(error)
+        assert "cannot " in str(error) and "No space left on device" in str(error)
         assert error.exit_code == 1
         monkeypatch.undo()
     assert project.text(project.build(actions), "b") == "(x=(x=one))"
