@@ -88,7 +88,7 @@ class Builder:
             def open_runner() -> Runner:
                 from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
 
-                return stack.enter_context(Execution(state, jobs, {**self._environment, **network}))
+                return stack.enter_context(Execution(state, jobs, {**self._environment, **network}, memory))
 
             self._facts = {}
             look = partial(_judge_and_note, state=state, retry=retry, facts=self._facts)
