@@ -15,7 +15,7 @@ from urllib.parse import quote
 from modelbuild.build import canonical, disk
 from modelbuild.build.action import DISCOVERED, Action
 from modelbuild.build.history import Entry
-from modelbuild.build.interrupts import shielded
+from modelbuild.build.interrupts import Shielded
 from modelbuild.build.labels import marked
 from modelbuild.build.memory import usable
 from modelbuild.build.pool import Pool
@@ -65,7 +65,7 @@ class Execution:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with shielded():
+        with Shielded():
             self._pool.__exit__(kind, error, trace)
             disk.remove_tree(self._folder)
 

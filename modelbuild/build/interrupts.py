@@ -1,13 +1,18 @@
 """Signals that end a build: orderly, through an exception that waits while things are put away."""
 
+# This is imported before everything else by the command, so it imports next to nothing itself.
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    Handler = Callable[[int, FrameType | None], Any]
 
 # SIGINT last: its handler may raise as soon as it is back, and by then the others are
 _ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGTERM", "SIGINT") if hasattr(signal, name))
@@ -23,54 +28,69 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
 
 
-@contextmanager
-def handled() -> Iterator[None]:
+class Handled:
     """For a program's main function: within, the first signal raises Interrupted.
 
     The second changes nothing, for many send two: a terminal and `make` above us. The third ends the process
     on the spot; the guard kills the workers then. Once one was received they stay so for the program's last
     steps, when a handler that raises would show a traceback. Signals that the caller ignores (nohup, jobs in
-    the background) stay ignored.
+    the background) stay ignored. Outside the main thread it does nothing.
     """
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    _received.clear()
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, _raise_first)
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        self._before: dict[int, Any] = {}
+        _received.clear()
+        try:
+            for number in _ENDING:
+                handler = signal.getsignal(number)
+                if handler is not signal.SIG_IGN:
+                    signal.signal(number, _raise_first)
+                    self._before[number] = handler
+        except ValueError:  # only the main thread handles signals; others are never disturbed
+            return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not _received:
-            for number, handler in before.items():
+            for number, handler in self._before.items():
                 signal.signal(number, handler)
 
 
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Holds back what the signals raise until the end of the block. For what must be done whole, and is short
-    or bounded: it is not for anything that waits for a stage."""
-    held: list[int] = []
+class Shielded:
+    """Holds back what the signals raise until the end of the block: for what must be done whole, and is short
+    or bounded. It is not for what waits for a stage."""
 
-    def hold(number: int, frame: FrameType | None) -> None:
-        held.append(number)
-        if before[number] is _raise_first and len(_received) + len(held) >= _IMPATIENT:
-            os._exit(128 + number)
-
-    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
-    try:
-        with suppress(ValueError):  # only the main thread handles signals; another is never disturbed
+    def __enter__(self) -> None:
+        self._held: list[int] = []
+        self._before: dict[int, Handler] = {}
+        try:
             for number in reversed(_ENDING):
                 handler = signal.getsignal(number)
                 if callable(handler):
-                    before[number] = handler
-                    signal.signal(number, hold)
-        yield
-    finally:
-        with suppress(ValueError):
-            for number in reversed(before):
-                signal.signal(number, before[number])
-        for number in held:
-            before[number](number, None)
+                    self._before[number] = handler
+                    signal.signal(number, self._hold)
+        except ValueError:  # not in the main thread
+            self._before.clear()
+        except BaseException:
+            self._restore()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+        for number in self._held:
+            self._before[number](number, None)
+
+    def _hold(self, number: int, frame: FrameType | None) -> None:
+        self._held.append(number)
+        if self._before[number] is _raise_first and len(_received) + len(self._held) >= _IMPATIENT:
+            os._exit(128 + number)
+
+    def _restore(self) -> None:
+        for number in reversed(self._before):
+            signal.signal(number, self._before[number])
 
 
 def _raise_first(number: int, frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from modelbuild.build import disk
-from modelbuild.build.interrupts import shielded
+from modelbuild.build.interrupts import Shielded
 from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 
 # Nothing of the user's session may reach an output by these ways.
@@ -142,7 +142,7 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with shielded():
+        with Shielded():
             if self._guard is not None:
                 self._guard.end()
             for worker in self._workers:  # if the guard was killed, the supervisors are still at work
@@ -164,7 +164,7 @@ class Pool:
             worker = self._idle.pop()
         else:
             try:
-                with shielded():
+                with Shielded():
                     worker = self._hire()
             except OSError as error:
                 raise disk.failure("start a worker in", self._folder, error) from error

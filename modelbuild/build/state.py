@@ -9,6 +9,7 @@ from pathlib import Path
 from modelbuild.build import disk
 from modelbuild.build.clock import Clock
 from modelbuild.build.history import History
+from modelbuild.build.interrupts import Shielded
 from modelbuild.build.published import Published
 from modelbuild.build.records import Records
 from modelbuild.build.stat_cache import StatCache
@@ -37,10 +38,11 @@ class State:
 
     def save(self) -> None:
         """Keeps what only saves work; a disk that refuses costs reading files again, never truth."""
-        with contextlib.suppress(ModelbuildError):
-            self.stat_cache.save()
-        with contextlib.suppress(ModelbuildError):
-            self.history.compact()
+        with Shielded():
+            with contextlib.suppress(ModelbuildError):
+                self.stat_cache.save()
+            with contextlib.suppress(ModelbuildError):
+                self.history.compact()
 
 
 def open_state(root: Path, folder: Path, writable: bool) -> State:
