@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -133,8 +133,18 @@ def changed(action: Action, old: Fields, new: Fields) -> Reason:
     found = explain(old, new)
     files = {change.path[1] for change in found if change.path[0] == "inputs" and change.kind != "changed"}
     # a file that came or went took its suffix along: one line tells of both
-    changes = tuple(change for change in found if change.path[0] != "suffixes" or change.path[1] not in files)
+    told = [change for change in found if change.path[0] != "suffixes" or change.path[1] not in files]
+    changes = tuple(change for change in told if not _is_only_emptied(change, told))
     return Reason("changed", changes, tuple(_source(action, change) for change in changes))
+
+
+def _is_only_emptied(change: Change, others: Sequence[Change]) -> bool:
+    """Whether a mapping or list came to be empty, or ceased to: what was in it is told already."""
+    value = change.new if change.kind == "added" else change.old
+    depth = len(change.path)
+    return value in ({}, []) and any(
+        other.path[:depth] == change.path and len(other.path) > depth for other in others
+    )
 
 
 def found_path(action: Action, role: str) -> str:

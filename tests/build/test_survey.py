@@ -181,3 +181,18 @@ def test_an_explanation_is_json_too(project: Project) -> None:
     assert content["last"]["verdict"] == "first"
     assert content["next"]["waits_because"]["changes"][0]["field"] == "inputs.model"
     assert content["next"]["waits_because"]["changes"][0]["source"] == "file a.txt"
+
+
+def test_a_mapping_that_came_to_be_empty_is_told_by_what_was_in_it(project: Project) -> None:
+    def actions(parameters: dict[str, object]) -> list:
+        project.write("a.txt", "one")
+        return [action("a", "upper", inputs={"x": "a.txt"}, parameters=parameters)]
+
+    project.build(actions({"range": {"method": "mse"}}))
+    emptied = project.builder.why(actions({}), "a").next
+    assert str(emptied) == 'parameters.range.method was removed: it was "mse"'
+    project.build(actions({}))
+    filled = project.builder.why(actions({"range": {"method": "minmax"}}), "a").next
+    assert str(filled) == 'parameters.range.method was added: "minmax"'
+    nested = project.builder.why(actions({"range": {}}), "a").next
+    assert str(nested) == "parameters.range was added: {}"

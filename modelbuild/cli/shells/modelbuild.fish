@@ -19,8 +19,9 @@ function __modelbuild_no_verb
 end
 
 function __modelbuild_verb
-    test "$argv[1]" = (__modelbuild_words)[1]
-end 2>/dev/null
+    set -l words (__modelbuild_words)
+    test (count $words) -gt 0; and test "$argv[1]" = "$words[1]"
+end
 
 function __modelbuild_names
     set -l where
