@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 
+from modelbuild.build import interrupts
 from modelbuild.cli import console
 from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
 
@@ -42,13 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        with interrupts.Handled():
+            return _run(words)
     except ModelbuildError as error:
         console.report(error)
         return _failed(words, error)
-    except KeyboardInterrupt:
-        console.say("interrupted")
-        return _failed(words, ModelbuildError("interrupted", exit_code=EXIT_INTERRUPTED))
+    except KeyboardInterrupt as error:
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            console.say("interrupted: what was finished is kept, and the next build goes on from there")
+        code = getattr(error, "exit_code", EXIT_INTERRUPTED)
+        return _failed(words, ModelbuildError("interrupted", exit_code=code))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
