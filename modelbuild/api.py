@@ -40,6 +40,7 @@ __all__ = [
     "build",
     "check",
     "check_lock",
+    "check_staged",
     "chips",
     "clean",
     "compare",
@@ -116,6 +117,18 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
     from modelbuild.project import checking
 
     return checking.check(project, names, observer)
+
+
+def check_staged(
+    directory: Path | str = ".",
+    file: str = "models.yaml",
+    names: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> CheckReport:
+    """`check` of what the next commit would hold, by git's index, whatever the work tree looks like."""
+    from modelbuild.project import staged_check
+
+    return staged_check.check_staged(directory, file, names, observer)
 
 
 def status(project: Project, names: Sequence[str] = ()) -> dict[str, ActionStatus]:

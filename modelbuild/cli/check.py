@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from modelbuild import api
@@ -17,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
     )
+    parser.add_argument(
+        "--staged", action="store_true", help="what the next commit would hold, by git's index"
+    )
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:
@@ -26,9 +30,12 @@ def error_json(error: ModelbuildError) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> int:
     """Print every finding, a count of nodes a unit, and the range that preprocessing gives."""
-    project = api.open_project(options.directory, options.file)
-    with progress.shown(project.root / STATE) as tell:
-        report = api.check(project, options.names, observer=tell)
+    project = None if options.staged else api.open_project(options.directory, options.file)
+    with progress.shown(Path(options.directory, STATE)) as tell:
+        if project is None:
+            report = api.check_staged(options.directory, options.file, options.names, observer=tell)
+        else:
+            report = api.check(project, options.names, observer=tell)
     lines = [console.finding_text(finding) for finding in report.findings]
     for pair, units in report.units.items():
         counts = {unit: list(units.values()).count(unit) for unit in ("npu", "fused", "cpu", "none")}

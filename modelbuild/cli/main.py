@@ -22,6 +22,7 @@ VERBS = {
     "config": "show the effective settings of MODEL@TARGET and where each came from",
     "graph": "draw the actions and what they read, as Mermaid, DOT or JSON",
     "clean": "remove the build state and what was built",
+    "hooks": "git hooks that check commits, rebuild behind checkouts, and build before a push",
     "evaluate": "predict speed on a chip",
     "pack": "make a package of one model file, without a manifest",
     "sweep": "build MODEL@TARGET with several settings and rank what comes out",

@@ -16,6 +16,14 @@ from modelbuild.project.repository import Repository, open_repository
 EDITED = ".edited"  # the suffix of a hook of ours that a user changed, once it is uninstalled
 
 
+_STATES = {
+    "installed": "installed",
+    "edited": "installed, and edited since",
+    "other": "not installed; another hook is there",
+    "none": "not installed",
+}
+
+
 @dataclass(frozen=True)
 class HookState:
     """`state` is installed, edited (by the user, and installed), other (not ours) or none; `earlier` is the
@@ -26,6 +34,10 @@ class HookState:
     state: str
     earlier: Path | None
     did: str = ""
+
+    def __str__(self) -> str:
+        told = self.did or _STATES[self.state]
+        return f"{self.hook}: {told}" + (f" ({self.earlier.name} runs first)" if self.earlier else "")
 
     def to_json(self) -> dict[str, str | None]:
         """The object in `hooks` of `hooks --json`."""
@@ -69,7 +81,7 @@ def place(directory: Path | str, file: str) -> Place:
     relative = repository.prefix(directory) or "."
     project = ProjectLine(relative, file, str(repository.common) if shared else "")
     # Hooks in the work tree travel with it to other machines, where this one's path means nothing.
-    return Place(repository, folder, project, () if in_tree else _command())
+    return Place(repository, folder, project, () if in_tree else own_command())
 
 
 def install(directory: Path | str, file: str, only: Sequence[str] = HOOKS) -> list[HookState]:
@@ -101,7 +113,7 @@ def status(directory: Path | str, file: str) -> list[HookState]:
     return [_state(where, hook) for hook in HOOKS]
 
 
-def _command() -> tuple[str, ...]:
+def own_command() -> tuple[str, ...]:
     """How this modelbuild is started, whatever the PATH of who runs git: a GUI often has a short one."""
     script = Path(sysconfig.get_path("scripts")) / "modelbuild"
     if os.access(script, os.X_OK):
@@ -160,7 +172,6 @@ def _install(where: Place, hook: str) -> HookState:
         where.folder.mkdir(parents=True, exist_ok=True)
         if script is None and os.path.lexists(path):
             path.rename(path.with_name(hook + KEPT))
-            did = f"installed; {hook}{KEPT} runs first"
         if wanted != text:
             _write(path, wanted)
     except OSError as error:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from modelbuild.build import disk, lock
 from modelbuild.build.build import Builder
 from modelbuild.build.result import Event
-from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.manifest.manifest import Manifest
+from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.model import SampleSet
-from modelbuild.project.building import Observer
-from modelbuild.project.checking import CheckReport, check, problem_finding
+from modelbuild.project.build_report import BuildReport
+from modelbuild.project.building import Observer, build
+from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import ENVIRONMENT, STATE, Project, open_project
 from modelbuild.project.reads import YAML, Reads, fixed_folder, from_top
 from modelbuild.project.recorded_tree import Tree, mirror, relocated
-from modelbuild.project.repository import Repository, open_repository
-from modelbuild.samples.files import gather_files
+from modelbuild.project.repository import Repository
 
 RECORDED = f"{STATE}/recorded"  # its own lock, times and history; results are shared with the work tree's
+NOTES = f"{RECORDED}/passed"
 SHARED = ("store", "records")
-NOT_STAGED = "MB006"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,13 @@ class Recorded:
 
 @contextmanager
 def opened(
-    repository: Repository, folder: Path, file: str, commit: str = "", observer: Observer | None = None
+    repository: Repository,
+    folder: Path,
+    file: str,
+    commit: str = "",
+    observer: Observer | None = None,
+    *,
+    locked: bool = False,
 ) -> Iterator[Recorded]:
     """The project of `folder`/`file` as the index has it, or a commit. Its errors name the work tree's paths.
 
@@ -61,7 +65,7 @@ def opened(
         if not (inside / file).is_file():
             raise _not_recorded(folder / file, commit)
         try:
-            project = open_project(inside, file)
+            project = open_project(inside, file, locked=locked)
         except ModelbuildError as error:
             raise relocated(error, tree, folder) from error
         _share(folder / STATE, state)
@@ -69,18 +73,19 @@ def opened(
         yield Recorded(replace(project, builder=builder), tree, folder)
 
 
-def check_staged(
-    directory: Path | str = ".",
-    file: str = "models.yaml",
-    names: Sequence[str] = (),
+def build_commit(
+    repository: Repository,
+    folder: Path,
+    file: str,
+    commit: str,
+    options: BuildOptions,
     observer: Observer | None = None,
-) -> CheckReport:
-    """`check` of what the next commit would hold, whatever the work tree looks like."""
-    folder = Path(directory).absolute()
-    with opened(open_repository(folder), folder, file, observer=observer) as recorded:
-        report = check(recorded.project, names, observer)
-        findings = [_told(finding, recorded) for finding in report.findings]
-        return replace(report, findings=(*findings, *_not_staged(recorded)))
+) -> BuildReport:
+    """Builds a commit beside the work tree. Its packages go with the mirror; results are kept."""
+    with opened(repository, folder, file, commit, observer, locked=options.locked) as recorded:
+        report = build(recorded.project, (), options, observer)
+        failures = tuple((action, recorded.told(error)) for action, error in report.failures)
+        return replace(report, failures=failures)
 
 
 def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:
@@ -88,7 +93,7 @@ def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:
     has read; without it, whatever lies beside or below a model may belong to it."""
     project, prefix = recorded.project, recorded.tree.repository.prefix(recorded.original)
     spec = project.manifest.spec
-    samples = [path for written in spec.samples.values() for path in _patterns(written)]
+    samples = [path for written in spec.samples.values() for path in patterns(written)]
     samples += [
         written.labels for written in spec.samples.values() if written.labels not in (None, "folders")
     ]
@@ -110,6 +115,12 @@ def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:
     )
 
 
+def patterns(written: SampleSet) -> list[str]:
+    """The globs and paths of a sample set, whatever inputs they are for."""
+    inputs = (written.inputs or {}).values()
+    return [*(written.files or ()), *(path for given in inputs for path in given.files)]
+
+
 def _share(state: Path, private: Path) -> None:
     """What is known under a key is true of any tree: only times and names are kept apart."""
     try:
@@ -120,58 +131,6 @@ def _share(state: Path, private: Path) -> None:
                 link.symlink_to(Path("..") / name)
     except OSError as error:
         raise disk.failure("prepare", private, error) from error
-
-
-def _told(finding: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
-    """The finding with the work tree's paths."""
-    problem = recorded.told(
-        ModelbuildError(finding["message"], where=finding.get("where", ""), advice=finding["advice"])
-    ).problems[0]
-    shown = {**finding, "message": problem.what, "advice": problem.advice}
-    if "where" in finding:
-        shown["where"] = problem.where
-    return shown
-
-
-def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
-    """A warning for each sample set that has more files in the work tree than git was told of."""
-    tree, manifest = recorded.tree, recorded.project.manifest
-    prefix = tree.repository.prefix(recorded.original)
-    findings = []
-    for name, written in manifest.spec.samples.items() if tree.not_recorded else ():
-        files = {path for glob in _patterns(written) for path in _matching(glob, recorded.original)}
-        missing = [
-            path for path in files if posixpath.normpath(posixpath.join(prefix, path)) in tree.not_recorded
-        ]
-        if missing:
-            findings.append(_finding(manifest, name, sorted(missing)))
-    return findings
-
-
-def _patterns(written: SampleSet) -> list[str]:
-    return [
-        *(written.files or ()),
-        *(path for given in (written.inputs or {}).values() for path in given.files),
-    ]
-
-
-def _matching(pattern: str, folder: Path) -> list[str]:
-    """The files in the work tree, relative to the project's folder."""
-    try:
-        return [os.path.relpath(path, folder).replace(os.sep, "/") for path in gather_files(pattern, folder)]
-    except ModelbuildError:  # the work tree is not what is judged
-        return []
-
-
-def _finding(manifest: Manifest, name: str, missing: Sequence[str]) -> dict[str, Any]:
-    count = f"{len(missing)} files" if len(missing) > 1 else "1 file"
-    warning = Problem(
-        f"{count} of the sample set `{name}` in the work tree, not in git: {missing[0]}",
-        manifest.position(("samples", name)),
-        advice="`git add` what belongs to the set; what git ignores is used as it lies there",
-        code=NOT_STAGED,
-    )
-    return {**problem_finding(warning), "severity": "warning"}
 
 
 def _not_recorded(manifest: Path, commit: str) -> ModelbuildError:

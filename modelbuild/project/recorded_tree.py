@@ -10,7 +10,7 @@ import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelbuild.build import disk
@@ -194,16 +194,16 @@ def relocated(error: ModelbuildError, tree: Tree, folder: Path) -> ModelbuildErr
 
 
 def _relocated(problem: Problem, tree: Tree, names: dict[str, str]) -> Problem:
-    texts = {field: tree.in_work_tree(text) for field, text in asdict(problem).items()}
+    texts = {field: tree.in_work_tree(text) for field, text in problem._asdict().items()}
     told = texts["what"], texts["where"]
-    missing = next((name for name in names if any(_mentions(text, name) for text in told)), None)
+    missing = next((name for name in names if any(mentions(text, name) for text in told)), None)
     if missing is not None:
         texts["why"] = "it is in the work tree, but git was not told of it"
         texts["advice"] = f"`git add {shlex.quote(names[missing])}`"
     return Problem(**texts)
 
 
-def _mentions(text: str, name: str) -> bool:
+def mentions(text: str, name: str) -> bool:
     """Whether the text has the name as a whole, or a glob that it matches."""
     if any("*" in word and fnmatch.fnmatch(name, word.strip("`'\",:;()")) for word in text.split()):
         return True

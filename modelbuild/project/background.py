@@ -1,0 +1,93 @@
+"""Builds that a git hook starts and does not wait for: one at a time, and none is forgotten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelbuild.build import disk
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.project.repository import clean_environment
+from modelbuild.project.settled import STATE
+
+FOLDER = f"{STATE}/background"
+LOG = f"{FOLDER}/log"
+
+
+def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
+    """Asks for a build of the project; True if that has started a process, False if one that runs will see to
+    it. `start` is the command, to which the project is added. Raises ModelbuildError (exit 1)."""
+    wanted = _wanted(folder, file)
+    try:
+        disk.make_folder(wanted.parent)
+        wanted.touch()
+    except OSError as error:
+        raise disk.failure("write", wanted, error) from error
+    # Who has the lock looks for wishes once more after letting go: either it sees ours, or we get the lock.
+    with _only_one(folder) as free:
+        if not free:
+            return False
+    with open(folder / LOG, "ab") as log:  # noqa: PTH123
+        subprocess.Popen(
+            [*start, "-C", str(folder), "-f", file],
+            cwd=folder,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # neither Ctrl-C nor the end of the terminal is meant for it
+        )
+    return True
+
+
+def serve(folder: Path, file: str, build: Callable[[], None]) -> None:
+    """Builds as long as somebody asks for it, unless another process does so already; begins the log anew."""
+    wanted = _wanted(folder, file)
+    while wanted.exists():
+        with _only_one(folder) as free:
+            if not free:
+                return
+            os.truncate(folder / LOG, 0)
+            while wanted.exists():
+                wanted.unlink(missing_ok=True)
+                build()
+                sys.stdout.flush()
+                sys.stderr.flush()
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a build is going on in the background."""
+    if not (folder / FOLDER).is_dir():
+        return False
+    with _only_one(folder) as free:
+        return not free
+
+
+def _wanted(folder: Path, file: str) -> Path:
+    return folder / FOLDER / f"wanted.{file.replace(os.sep, '_')}"
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[bool]:
+    """Whether this process is the one that builds in the background, as it is until it ends."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder / FOLDER / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except ModuleNotFoundError as error:
+        raise ModelbuildError(
+            "this platform has no builds in the background", exit_code=EXIT_FAILED
+        ) from error
+    except OSError as error:
+        raise disk.failure("open the lock file", folder / FOLDER / "lock", error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,213 @@
+"""What each git hook does: little, if nothing that modelbuild reads is concerned; else work, told in a line.
+
+Nothing heavy is imported before it is known that there is work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.project import background, settled
+from modelbuild.project.hook_script import HOOKS, ProjectLine, parse
+from modelbuild.project.options import BuildOptions
+from modelbuild.project.repository import Repository, find
+
+if TYPE_CHECKING:
+    from modelbuild.project.build_report import BuildReport
+    from modelbuild.project.building import Observer
+
+LOCK = "modelbuild.lock"
+NOTES = ".modelbuild/recorded/passed"
+# In the middle of these git checks out one commit after another, which nobody wants built each.
+UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG")
+READ_INPUT = ("pre-push",)
+_BRANCH = "refs/heads/"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a hook for one project. `say` tells the user a line; `observer` tells of actions."""
+
+    hook: str
+    arguments: tuple[str, ...]
+    stdin: str
+    repository: Repository
+    folder: Path
+    file: str
+    say: Callable[[str], None]
+    observer: Observer | None
+
+
+def run(
+    hook: str,
+    script: Path,
+    arguments: Sequence[str],
+    stdin: str,
+    say: Callable[[str], None],
+    observer: Observer | None = None,
+) -> int:
+    """Does what the hook is for, for every project that its script names; the exit code for git.
+
+    Raises ModelbuildError for what is wrong in a project."""
+    if hook not in RUNS:
+        raise ModelbuildError(f"there is no hook {hook}", advice=f"hooks are {', '.join(HOOKS)}")
+    repository = find(Path.cwd())
+    if repository is None:
+        raise ModelbuildError("a hook runs in a git repository, and this folder is in none")
+    codes = [
+        RUNS[hook](
+            Call(
+                hook,
+                tuple(arguments),
+                stdin,
+                repository,
+                repository.top / one.folder,
+                one.file,
+                say,
+                observer,
+            )
+        )
+        for one in _projects(hook, script, repository)
+    ]
+    return max(codes, default=0)
+
+
+def _projects(hook: str, script: Path, repository: Repository) -> Iterator[ProjectLine]:
+    """Those of this repository, where the hook serves several."""
+    try:
+        text = script.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise ModelbuildError(f"cannot read {script}", why=error.strerror or "") from error
+    found = parse(hook, text)
+    for project in found.projects if found else ():
+        if project.repository in ("", str(repository.common)):
+            yield project
+
+
+def _pre_commit(call: Call) -> int:
+    """Checks what is staged, if the project reads any of it and it is not what passed before."""
+    from modelbuild.project import reads
+
+    index = reads.staged_files(call.repository)
+    prefix = call.repository.prefix(call.folder)
+    if f"{prefix}/{call.file}".removeprefix("/") not in index:
+        return 0
+    staged = reads.staged_paths(call.repository)
+    known = reads.load(call.folder / NOTES)
+    if not staged or (known is not None and reads.is_same(known, index)):
+        return 0
+    if known is not None and reads.is_valid(known, index) and not any(map(known.reads.touches, staged)):
+        return 0
+    from modelbuild.project.staged_check import check_commit
+
+    return check_commit(call.repository, call.folder, call.file, staged, index, call.say, call.observer)
+
+
+def _rebuild(call: Call) -> int:
+    """Has the project rebuilt in the background, if it was ever built here and a build would do anything."""
+    if not (call.folder / call.file).is_file() or not (call.folder / settled.STATE / "records").is_dir():
+        return 0
+    under_way = any(map(call.repository.has, UNDER_WAY))
+    if under_way and call.hook != "post-rewrite":
+        return 0
+    if settled.unchanged(call.folder, call.file) is not None:
+        return 0
+    if background.trigger(call.folder, call.file, _background_command()):
+        shown = os.path.relpath(call.folder / background.LOG)
+        call.say(f"modelbuild: rebuilding in the background; it tells {shown}")
+    return 0
+
+
+def _background_command() -> tuple[str, ...]:
+    from modelbuild.project.hooks import own_command
+
+    return (*own_command(), "hooks", "background")
+
+
+def _pre_push(call: Call) -> int:
+    """Builds each commit that becomes the tip of a branch elsewhere: in place, if that is what lies here."""
+    lines = [line.split(" ") for line in call.stdin.splitlines()]
+    tips = [words[1] for words in lines if len(words) == 4 and words[2].startswith(_BRANCH)]
+    wanted = [tip for tip in dict.fromkeys(tips) if tip.strip("0")]
+    return max((_build_pushed(call, commit) for commit in wanted), default=0)
+
+
+def _build_pushed(call: Call, commit: str) -> int:
+    prefix = call.repository.prefix(call.folder)
+    manifest, lock = (f"{commit}:{prefix}/{name}".replace(":/", ":") for name in (call.file, LOCK))
+    if not call.repository.succeeds("cat-file", "-e", manifest):
+        return 0
+    options = BuildOptions(locked=call.repository.succeeds("cat-file", "-e", lock))
+    if _lies_here(call.repository, commit):
+        report = settled.unchanged(call.folder, call.file, options=options)
+        if report is None:
+            report = _build_here(call, options)
+        where = ""
+    else:
+        from modelbuild.project.recorded import build_commit
+
+        report = build_commit(call.repository, call.folder, call.file, commit, options, call.observer)
+        where = f" as {commit[:12]} has it"
+    return _tell(call, report, f"{where}, with {LOCK}" if options.locked else f"{where} (there is no {LOCK})")
+
+
+def _lies_here(repository: Repository, commit: str) -> bool:
+    """Whether the work tree is the commit, with no file that git was not told of."""
+    head = os.fsdecode(repository.git("rev-parse", "--verify", "HEAD")).strip()
+    return head == commit and not repository.git("status", "--porcelain", "--untracked-files=normal")
+
+
+def _build_here(call: Call, options: BuildOptions) -> BuildReport:
+    from modelbuild.project.building import build
+    from modelbuild.project.project import open_project
+
+    project = open_project(call.folder, call.file, locked=options.locked)
+    return build(project, (), options, call.observer)
+
+
+def _tell(call: Call, report: BuildReport, how: str) -> int:
+    for action, error in report.failures:
+        call.say(f"modelbuild: {action} failed: {error}")
+    if not report.ok:
+        call.say(f"modelbuild: the push stops, for {call.file} does not build{how}; --no-verify pushes it")
+        return report.exit_code or EXIT_FAILED
+    if any(state == "run" for state in report.states.values()):
+        call.say(f"modelbuild: {call.file} builds{how}")
+    return 0
+
+
+RUNS: Mapping[str, Callable[[Call], int]] = {
+    "pre-commit": _pre_commit,
+    "post-merge": _rebuild,
+    "post-checkout": _rebuild,
+    "post-rewrite": _rebuild,
+    "pre-push": _pre_push,
+}
+
+
+def serve(folder: Path, file: str, say: Callable[[str], None]) -> None:
+    """The builds in the background, in this process, until no one asks for another."""
+    os.nice(10)  # nobody waits for it
+    background.serve(folder, file, lambda: _build_once(folder, file, say))
+
+
+def _build_once(folder: Path, file: str, say: Callable[[str], None]) -> None:
+    from modelbuild.project.building import build
+    from modelbuild.project.project import open_project
+
+    try:
+        report = build(open_project(folder, file), (), BuildOptions(keep_going=True))
+    except ModelbuildError as error:
+        say(f"failed: {error}")
+        return
+    for action, failure in report.failures:
+        say(f"failed: {action}: {failure}")
+    counts = [
+        f"{report.count(state)} {word}"
+        for state, word in (("run", "ran"), ("cached", "cached"), ("failed", "failed"))
+    ]
+    say(("built: " if report.ok else "not built: ") + ", ".join(counts))

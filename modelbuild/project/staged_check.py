@@ -1,0 +1,138 @@
+"""`check` of the staged content: what the next commit would hold, whatever the work tree looks like."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.project import reads
+from modelbuild.project.building import Observer
+from modelbuild.project.checking import CheckReport, check, problem_finding
+from modelbuild.project.recorded import NOTES, Recorded, opened, patterns, reads_of
+from modelbuild.project.recorded_tree import mentions
+from modelbuild.project.repository import Repository, open_repository
+from modelbuild.samples.files import gather_files
+
+NOT_STAGED = "MB006"
+
+
+def check_staged(
+    directory: Path | str = ".",
+    file: str = "models.yaml",
+    names: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> CheckReport:
+    """`check` of what the next commit would hold. Raises as `check` does, and exit 2 without a repository."""
+    folder = Path(directory).absolute()
+    with opened(open_repository(folder), folder, file, observer=observer) as recorded:
+        return _checked(recorded, names, observer)
+
+
+def check_commit(
+    repository: Repository,
+    folder: Path,
+    file: str,
+    staged: Sequence[str],
+    index: Mapping[str, str],
+    say: Callable[[str], None],
+    observer: Observer | None,
+) -> int:
+    """Checks the commit to be if it concerns the project; the exit code for git. What passed is remembered.
+
+    `staged` are the paths that it changes, `index` is all that it holds (`reads.staged_files`). A project
+    that is broken, but not by this commit, stops no commit."""
+    notes = folder / NOTES
+    try:
+        with opened(repository, folder, file, observer=observer) as recorded:
+            if not any(map(reads_of(recorded).touches, staged)):
+                return 0
+            report = _checked(recorded, (), observer)
+            if report.ok:
+                found = reads_of(recorded, recorded.project.builder.files_read())
+                reads.save(notes, reads.passed(found, index))
+    except ModelbuildError as error:
+        if _breaks(error, staged, repository.prefix(folder)):
+            raise
+        say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
+        return 0
+    return _tell(report, file, say)
+
+
+def _breaks(error: ModelbuildError, staged: Sequence[str], prefix: str) -> bool:
+    """Whether the commit has to do with the error: it changes a YAML file of the project or what is named."""
+    inside = reads.Reads(frozenset(), frozenset(), frozenset({prefix or "."}))
+    names = [posixpath.relpath(path, prefix or ".") for path in staged]
+    texts = [text for problem in error.problems for text in (problem.what, problem.where)]
+    return any(map(inside.names, staged)) or any(mentions(text, name) for text in texts for name in names)
+
+
+def _tell(report: CheckReport, file: str, say: Callable[[str], None]) -> int:
+    errors = [finding for finding in report.findings if finding["severity"] == "error"]
+    for finding in report.findings:
+        if finding["severity"] == "error" or finding["code"] == NOT_STAGED:
+            where = finding.get("where") or finding["file"]
+            if finding["file"] and finding["line"] is not None:
+                where = f"{finding['file']}:{finding['line']}:{finding['column']}"
+            told = Problem(finding["message"], where, advice=finding["advice"], code=finding["code"])
+            say(f"{finding['severity']}: {told}")
+    if errors:
+        count = f"{len(errors)} errors" if len(errors) > 1 else "an error"
+        say(f"modelbuild: {count} in what is staged of {file}; `git commit --no-verify` commits it as it is")
+    return report.exit_code
+
+
+def _checked(recorded: Recorded, names: Sequence[str], observer: Observer | None) -> CheckReport:
+    report = check(recorded.project, names, observer)
+    findings = [_told(finding, recorded) for finding in report.findings]
+    return replace(report, findings=(*findings, *_not_staged(recorded)))
+
+
+def _told(finding: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
+    """The finding with the work tree's paths."""
+    problem = recorded.told(
+        ModelbuildError(finding["message"], where=finding.get("where", ""), advice=finding["advice"])
+    ).problems[0]
+    shown = {**finding, "message": problem.what, "advice": problem.advice}
+    if "where" in finding:
+        shown["where"] = problem.where
+    return shown
+
+
+def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
+    """A warning for each sample set that has more files in the work tree than git was told of."""
+    tree, manifest = recorded.tree, recorded.project.manifest
+    prefix = tree.repository.prefix(recorded.original)
+    findings = []
+    for name, written in manifest.spec.samples.items() if tree.not_recorded else ():
+        files = {path for glob in patterns(written) for path in _matching(glob, recorded.original)}
+        missing = [
+            path for path in files if posixpath.normpath(posixpath.join(prefix, path)) in tree.not_recorded
+        ]
+        if missing:
+            findings.append(_finding(manifest, name, sorted(missing)))
+    return findings
+
+
+def _matching(pattern: str, folder: Path) -> list[str]:
+    """The files in the work tree, relative to the project's folder."""
+    try:
+        return [os.path.relpath(path, folder).replace(os.sep, "/") for path in gather_files(pattern, folder)]
+    except ModelbuildError:  # the work tree is not what is judged
+        return []
+
+
+def _finding(manifest: Manifest, name: str, missing: Sequence[str]) -> dict[str, Any]:
+    count = f"{len(missing)} files" if len(missing) > 1 else "1 file"
+    warning = Problem(
+        f"{count} of the sample set `{name}` in the work tree, not in git: {missing[0]}",
+        manifest.position(("samples", name)),
+        advice="`git add` what belongs to the set; what git ignores is used as it lies there",
+        code=NOT_STAGED,
+    )
+    return {**problem_finding(warning), "severity": "warning"}
