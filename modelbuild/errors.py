@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 EXIT_FAILED = 1
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):  # no dataclass: importing those takes longer than a build with nothing to do
     """One thing that is wrong. `where` is `file:line:col`, a node, a field or an offset in a file."""
 
     what: str
@@ -81,7 +79,7 @@ class ModelbuildError(Exception):
 
     def to_json(self) -> dict[str, object]:
         """The form that crosses a process boundary or is stored."""
-        return {"exit_code": self.exit_code, "problems": [asdict(problem) for problem in self.problems]}
+        return {"exit_code": self.exit_code, "problems": [problem._asdict() for problem in self.problems]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError, Problem
@@ -46,7 +45,7 @@ def labelled(error: ModelbuildError, labels: Mapping[str, str]) -> ModelbuildErr
 
 def _rewritten(error: ModelbuildError, rewrite: Callable[[str], str]) -> ModelbuildError:
     problems = [
-        Problem(**{name: rewrite(text) for name, text in asdict(problem).items()})
+        Problem(**{name: rewrite(text) for name, text in problem._asdict().items()})
         for problem in error.problems
     ]
     return ModelbuildError.of(problems, error.exit_code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -74,7 +73,7 @@ def discover(path: Path) -> list[Path]:
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     """`error` with the file as its place where it has none."""
     return ModelbuildError.of(
-        (p if p.where else replace(p, where=str(path)) for p in error.problems), error.exit_code
+        (p if p.where else p._replace(where=str(path)) for p in error.problems), error.exit_code
     )
 
 

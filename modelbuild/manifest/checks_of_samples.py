@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,7 @@ def _relative(error: ModelbuildError, manifest: Manifest) -> ModelbuildError:
     """The same error with paths as the manifest writes them."""
     prefix = f"{manifest.root}/"
     return ModelbuildError.of(
-        replace(
-            problem,
+        problem._replace(
             where=problem.where.removeprefix(prefix),
             what=problem.what.replace(prefix, ""),
             why=problem.why.replace(prefix, ""),

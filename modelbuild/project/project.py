@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.build.build import Builder
@@ -95,4 +95,4 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
         where = effective(manifest, model, target).origin(("accept", *rest.split(".", 1)))
     else:
         return problem
-    return replace(problem, where=where)
+    return problem._replace(where=where)

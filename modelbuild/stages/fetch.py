@@ -60,7 +60,6 @@ def with_suffix(source: Path, suffix: str | None) -> Iterator[Path]:
     """The fetched source under a name with the suffix that its address has, for what chooses by it how to
     read: files of the store have none. Without a suffix it is a file of the user's and stays what it is.
     Errors name the source by its own path."""
-    from dataclasses import asdict
     from tempfile import TemporaryDirectory
 
     from modelbuild.errors import ModelbuildError, Problem
@@ -74,7 +73,7 @@ def with_suffix(source: Path, suffix: str | None) -> Iterator[Path]:
         try:
             yield named
         except ModelbuildError as error:
-            texts = (asdict(problem) for problem in error.problems)
+            texts = (problem._asdict() for problem in error.problems)
             problems = (
                 Problem(**{key: text.replace(str(named), str(source)) for key, text in found.items()})
                 for found in texts
