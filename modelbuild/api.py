@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from modelbuild.project.locking import LockReport
     from modelbuild.project.pack_manifest import PackRequest
     from modelbuild.project.packing_file import Packed
+    from modelbuild.project.standing import Standing
     from modelbuild.project.starting import Started
     from modelbuild.project.sweep_report import SweepReport
 
@@ -61,6 +62,7 @@ __all__ = [
     "run_opened",
     "sample_files",
     "save_outputs",
+    "standings",
     "status",
     "sweep",
     "why",
@@ -136,6 +138,13 @@ def status(project: Project, names: Sequence[str] = ()) -> dict[str, ActionStatu
     from modelbuild.project.goals import goals
 
     return project.builder.status(project.plan.actions, goals(project, names))
+
+
+def standings(project: Project, names: Sequence[str] = ()) -> list[Standing]:
+    """How the selected packages that are up to date lie in `dist/` and `reports/`. Runs nothing."""
+    from modelbuild.project import standing
+
+    return standing.standings(project, names)
 
 
 def why(project: Project, name: str) -> list[Explanation]:

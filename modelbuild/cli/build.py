@@ -64,10 +64,6 @@ def build_options(options: argparse.Namespace) -> BuildOptions:
     """The options as the project takes them. Raises ModelbuildError for those that make no sense."""
     if options.jobs is not None and options.jobs < 1:
         raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
-    if options.remeasure and not options.locked:
-        raise ModelbuildError(
-            "--remeasure goes with --locked", why="without it, every build measures", advice="add --locked"
-        )
     memory = None
     if options.memory is not None:
         from modelbuild.build.memory import parse_bytes

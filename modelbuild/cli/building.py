@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from pathlib import Path
 from time import monotonic
@@ -32,7 +31,7 @@ def build(options: argparse.Namespace, chosen: BuildOptions, origin: float) -> i
         )
     root = Path(options.directory)
     recording = Recording(origin, root, options.file, options.events, options.trace)
-    recording.start(options.names, dataclasses.asdict(chosen))
+    recording.start(options.names, chosen._asdict())
     try:
         with recording.phase("load"):
             project = api.open_project(
@@ -98,7 +97,12 @@ def _tell(
     data = report.to_json()
     data["ok"] = report.ok and not unwritten
     data["failures"] += [{"action": "", "message": str(error)} for error in unwritten]
-    text = dry_summary(report, ()) if options.dry_run else summary(report, console.is_verbose())
+    text = summary(report, console.is_verbose())
+    if options.dry_run:
+        found = api.standings(project, options.names) if options.until is None else []
+        wrong = [difference for one in found for difference in one.differences]
+        text = dry_summary(report, {one.package: list(map(str, one.differences)) for one in found})
+        data["differences"] = [{"path": one.path, "state": one.kind} for one in wrong]
     if options.profile:
         data["profile"] = recording.profile(_reads(project))
         text += "\n\n" + profile.text(data["profile"])

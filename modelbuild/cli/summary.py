@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelbuild.cli import console
@@ -32,10 +32,12 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     return "\n".join([*lines, *_counts(report)])
 
 
-def dry_summary(report: BuildReport, missing: Sequence[tuple[str, str]]) -> str:
-    """What a build would do. `missing` is the packages that it would put back, each with what is wrong."""
+def dry_summary(report: BuildReport, differences: Mapping[str, Sequence[str]]) -> str:
+    """What a build would do. `differences` is package -> what is not on the disk as it was built."""
     lines = [f"would run {name}" for name, state in report.states.items() if state == "would_run"]
-    lines += [f"would put {folder} back: {what}" for folder, what in missing]
+    for package, found in differences.items():
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        lines += [f"would put {package} back: {found[0]}{more}"] if found else []
     lines.append(f"{report.count('would_run')} of {len(report.states)} actions would run")
     return "\n".join(lines)
 
