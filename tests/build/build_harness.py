@@ -29,7 +29,7 @@ def action(name: str, stage: str = "join", **more: Any) -> Action:
     parameters = {"label": name, **more.pop("parameters", {})}
     inputs = {role: _source(text) for role, text in more.pop("inputs", {}).items()}
     soft = {role: _source(text) for role, text in more.pop("soft", {}).items()}
-    function = f"stages_for_tests:{stage}"
+    function = more.pop("function", f"stages_for_tests:{stage}")
     return Action(name, function, more.pop("version", "1"), parameters, inputs, soft, **more)
 
 

@@ -1,0 +1,132 @@
+"""Stage functions that start processes, or that end in ways which only real processes can."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stages_for_tests import join
+
+from modelbuild.build import progress
+
+Inputs = Mapping[str, Path]
+Parameters = Mapping[str, Any]
+SLEEP = ["sleep", "100000"]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def breed(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Starts processes in every way there is, tells TEST_STARTED who they are, and never ends; without
+    TEST_STARTED it joins."""
+    started = os.environ.get("TEST_STARTED")
+    if not started:
+        join(inputs, parameters, out)
+        return
+    forked = os.fork()
+    if not forked:
+        os.setsid()
+        while True:
+            signal.pause()
+    found = {
+        "worker": os.getpid(),
+        "supervisor": os.getppid(),
+        "guard": parent_of(os.getppid()),
+        "child": subprocess.Popen(SLEEP).pid,
+        "session": subprocess.Popen(SLEEP, start_new_session=True).pid,
+        "orphan": orphan(),
+        "fork": forked,
+    }
+    Path(started).write_text(json.dumps(found))
+    while True:
+        signal.pause()
+
+
+def orphan() -> int:
+    """A process in a session of its own whose parent has ended."""
+    command = f"setsid {' '.join(SLEEP)} >&2 & echo $!"
+    return int(subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def abandon(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Ends while what it started still runs; `text` has the process ids."""
+    (out / "text").write_text(f"{orphan()} {subprocess.Popen(SLEEP).pid}")
+
+
+def alive(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Which of the processes whose ids are in the input are there."""
+    found = [pid for pid in inputs["x"].read_text().split() if Path(f"/proc/{pid}").exists()]
+    (out / "text").write_text(str(found))
+
+
+def parallel(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Counts how many of these run at the same time: `text` says so."""
+    folder = Path(parameters["folder"])
+    mine = folder / str(os.getpid())
+    mine.write_text(str(parameters.get("size", 1)))
+    seen = sorted(path.name for path in folder.iterdir())
+    (out / "text").write_text(str(len(seen)))
+    mine.unlink()
+
+
+def advance(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Tells of its progress, more often than anybody wants to hear."""
+    for step in range(parameters["steps"] + 1):
+        progress.report(step, parameters["steps"], "sample")
+    join(inputs, parameters, out)
+
+
+def eat(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Takes so many bytes of memory, gives them back, and is killed if it shall be."""
+    taken = b"x" * parameters["bytes"]
+    (out / "text").write_text(str(len(taken)))
+    if parameters.get("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def change_mapped(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Reads its input through a mapping while somebody writes to it, or cuts it short."""
+    with inputs["x"].open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        if parameters["how"] == "cut":
+            os.truncate(inputs["x"], 0)
+        else:
+            inputs["x"].write_bytes(b"y" * len(mapped))
+        (out / "text").write_bytes(mapped[:])
+
+
+def fill(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Writes half of its result, then meets a full disk as the parameter `how` says."""
+    (out / "text").write_text("half")
+    print("x" * 100_000)
+    if parameters["how"] == "numpy":  # what ndarray.tofile says of a full disk has no errno
+        raise OSError("1000 requested and 10 written")
+    if parameters["how"] == "library":
+        raise RuntimeError("could not save the model")
+    if parameters["how"] == "bus":
+        os.kill(os.getpid(), signal.SIGBUS)
+    if parameters["how"] == "stuff":
+        with (out / "big").open("wb") as stream:
+            while True:
+                stream.write(b"x" * 65536)
+
+
+def doze(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """A stage that takes a moment."""
+    time.sleep(parameters.get("seconds", 0))
+    join(inputs, parameters, out)
+
+
+def kill_guard(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Ends the process that starts the workers, and waits to be ended by that."""
+    os.kill(parent_of(os.getppid()), signal.SIGKILL)
+    while True:
+        signal.pause()
