@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -48,10 +48,8 @@ class Running:
 
     def _end(self) -> None:
         for handle in self.handles.values():
-            try:
+            with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def outlive(self) -> list[str]:
         """Who is left when the build has ended."""
