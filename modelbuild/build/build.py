@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from modelbuild.build.action import OFFLINE, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
 from modelbuild.build.recall import path_of
-from modelbuild.build.remember import Fact, Product, Stale, forget, remember
+from modelbuild.build.remember import Fact, Product, Stale, remember
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
 from modelbuild.build.scheduler import Runner, Scheduler
 from modelbuild.build.state import LOCK, State, open_state
@@ -78,9 +78,10 @@ class Builder:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")
         planned = plan(actions, goals)
         if dry_run:
-            state = open_state(self._root, self._folder, writable=False)
-            look = partial(judge, state=state, retry=retry)
-            return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
+            with disk.told(self._folder):
+                state = open_state(self._root, self._folder, writable=False)
+                look = partial(judge, state=state, retry=retry)
+                return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
         network = {OFFLINE: "1"} if offline else {}
         with self._locked(observer) as state, ExitStack() as stack:
             state.stat_cache.forget()
@@ -109,15 +110,20 @@ class Builder:
         `request` names what was asked for. `looked_at` is absolute path -> code of `look` of what the actions
         were planned from, `began_ns` of `time.time_ns()` or later; `told` are plain values to have again.
         """
+        kept = Path(path_of(str(self._folder), request))
         with self._locked(None) as state:
             outputs = {name: outcome.outputs for name, outcome in self._outcomes.items()}
             try:
-                kept = remember(state, self._facts, outputs, looked_at, began_ns, products, told)
+                made = remember(state, self._facts, outputs, looked_at, began_ns, products, told)
             except Stale:
-                forget(self._folder, request)
+                disk.remove(kept)
                 return False
-            disk.write(path_of(self._folder, request), kept.pack(), state.scratch)
+            disk.write(kept, made.pack(), state.scratch)
             return True
+
+    def files_read(self) -> frozenset[str]:
+        """The files of the user's, relative to the root, that the actions of the last build read."""
+        return frozenset(path for fact in self._facts.values() for path in fact.files)
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
         """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""
@@ -144,8 +150,17 @@ class Builder:
 
         return log_path(self._folder, action)
 
-    def publish(self, files: Mapping[str, str], destination: Path) -> bool:
-        """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once.
+    def check_places(self, destinations: Iterable[Path]) -> None:
+        """Raises ModelbuildError (exit 1) if one cannot be published to: something that is no folder, or that
+        is a link, is in its place."""
+        from modelbuild.build.publish import check_place
+
+        for destination in destinations:
+            check_place(self._root, self._root / destination)
+
+    def publish(self, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:
+        """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once, and remembers
+        whose it is.
 
         Returns False, and touches nothing, if it already does. Raises ModelbuildError (exit 1) if a stored
         file is damaged or the disk refuses; `destination` is then as it was.
@@ -153,7 +168,7 @@ class Builder:
         from modelbuild.build.publish import publish
 
         with self._locked(None) as state:
-            return publish(state, files, self._root / destination)
+            return publish(state, files, self._root / destination, owner)
 
     def withdraw(self, destination: Path, stale: Path) -> bool:
         """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
@@ -161,6 +176,16 @@ class Builder:
 
         with self._locked(None) as state:
             return withdraw(state, self._root / destination, self._root / stale)
+
+    def superseded(self, owner: str, current: Iterable[Path], below: Path) -> tuple[Path, ...]:
+        """The folders directly in `below` that were published for that owner, are there, and are not among
+        the `current`; as they were given to `publish`, relative to the root."""
+        from modelbuild.build.publish import superseded
+
+        with self._locked(None) as state:
+            kept = {self._root / folder for folder in current}
+            found = superseded(state, owner, kept, self._root / below)
+            return tuple(folder.relative_to(self._root) for folder in found)
 
     def clean(self, observer: Observer | None = None) -> tuple[Path, ...]:
         """Forgets everything, and removes the folders that were published or withdrawn, which it returns.
@@ -173,7 +198,7 @@ class Builder:
         assert self._held is None, "what is being held cannot be cleaned"
         if not self._folder.is_dir():
             return ()
-        with lock.held(self._folder / LOCK, _waiting(observer)):
+        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)):
             removed = remove(open_state(self._root, self._folder, writable=False))
             for path in sorted(self._folder.iterdir()):
                 if path.name != LOCK:
@@ -183,7 +208,8 @@ class Builder:
     def _survey(self, actions: Sequence[Action], goals: Sequence[str]) -> Survey:
         from modelbuild.build.survey import Survey
 
-        return Survey(plan(actions, goals), open_state(self._root, self._folder, writable=False))
+        with disk.told(self._folder):
+            return Survey(plan(actions, goals), open_state(self._root, self._folder, writable=False))
 
     @contextmanager
     def _locked(self, observer: Observer | None) -> Iterator[State]:
@@ -191,12 +217,17 @@ class Builder:
             yield self._held
             return
 
-        with lock.held(self._folder / LOCK, _waiting(observer)):
+        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
             state = open_state(self._root, self._folder, writable=True)
             try:
                 yield state
+            except (ModelbuildError, OSError):
+                held.check()  # if it is lost, all else follows from that
+                raise
             finally:
-                state.save()
+                if not held.is_lost:
+                    state.save()
+            held.check()
 
 
 def _waiting(observer: Observer | None) -> Callable[[], None]:

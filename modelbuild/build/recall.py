@@ -1,51 +1,71 @@
-"""The snapshot of a build before, held against the disk: a look that waits for nobody and loads nothing."""
+"""The snapshot of a build before, held against the disk: a look that waits for nobody and imports little."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from typing import NamedTuple
 
-from modelbuild.build import disk
 from modelbuild.build.clock import Clock
 from modelbuild.build.snapshot import Snapshot
-from modelbuild.errors import ModelbuildError
 
 FOLDER = "settled"  # in the state's folder
 
 
-@dataclass(frozen=True)
-class Recalled:
+class Recalled(NamedTuple):  # no dataclass, as in modelbuild.errors
     """A snapshot and the rows of it that are otherwise now."""
 
     snapshot: Snapshot
     different: tuple[int, ...]
 
 
-def path_of(state_folder: Path, request: str) -> Path:
+def path_of(state_folder: str, request: str) -> str:
     """Where the snapshot of a request is kept, whether or not there is one."""
-    return state_folder / FOLDER / request
+    return f"{state_folder}/{FOLDER}/{request}"
 
 
-def recall(root: Path, state_folder: Path, request: str) -> Recalled | None:
+def recall(root: str, state_folder: str, request: str) -> Recalled | None:
     """What is known of the request; None where nothing is, or where a build is going on."""
-    with _beside_readers(state_folder / "lock") as descriptor:
+    with _beside_readers(f"{state_folder}/lock") as descriptor:
         if descriptor is None:
             return None
-        found = Snapshot.unpack(disk.read(path_of(state_folder, request)))
+        path = path_of(state_folder, request)
+        found = Snapshot.unpack(_read(path))
         if found is None:
             return None
-        different, renewed = found.differing(str(root), Clock(str(state_folder)))
+        different, renewed = found.differing(root, Clock(state_folder))
         if renewed and not different and _alone(descriptor):
-            with suppress(ModelbuildError):  # it only saves looking
-                disk.write(path_of(state_folder, request), found.pack(), state_folder / "work")
+            _renew(path, found)
         return Recalled(found, tuple(different))
 
 
+def _read(path: str) -> bytes | None:
+    """The bytes of a regular file; None for anything else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _renew(path: str, snapshot: Snapshot) -> None:
+    """Keeps new signatures; where that cannot be, the same files are looked at once more the next time."""
+    from pathlib import Path
+
+    from modelbuild.build import disk
+    from modelbuild.errors import ModelbuildError
+
+    kept = Path(path)
+    try:
+        disk.write(kept, snapshot.pack(), kept.parent.parent / "work")
+    except ModelbuildError:
+        return
+
+
 @contextmanager
-def _beside_readers(lock: Path) -> Iterator[int | None]:
+def _beside_readers(lock: str) -> Iterator[int | None]:
     """The lock's descriptor, shared with others that only look; None while a build has it."""
     try:
         import fcntl

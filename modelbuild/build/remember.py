@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from modelbuild.build import disk, look
-from modelbuild.build.recall import path_of
+from modelbuild.build import look
 from modelbuild.build.rows import UNKNOWN
 from modelbuild.build.snapshot import Looked, Snapshot, snapshot
 from modelbuild.build.state import State
@@ -70,11 +68,6 @@ def remember(
         products=[list(_product_rows(state, product)) for product in products],
         told=told,
     )
-
-
-def forget(state_folder: Path, request: str) -> None:
-    """Removes the snapshot of a request, which is no longer true. Raises ModelbuildError (exit 1)."""
-    disk.remove(path_of(state_folder, request))
 
 
 def _plan_rows(state: State, looked_at: Mapping[str, str], began_ns: int) -> Iterator[Looked]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 Signature = tuple[int, int, int, int]  # size, mtime_ns, inode, ctime_ns
-UNKNOWN: Signature = (-1, 0, 0, 0)
+UNKNOWN: Signature = (-1, 0, 0, 0)  # of a file that has to be looked at
+ABSENT: Signature = (-2, 0, 0, 0)  # of a path where nothing is
 # marshal's form belongs to a version of Python: another one's file is a miss
 TAG = f"{sys.implementation.cache_tag} {sys.hexversion:x} {sys.byteorder}"
 _DIGEST = 32  # bytes

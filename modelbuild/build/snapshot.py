@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from modelbuild.build import look
 from modelbuild.build.clock import Clock
-from modelbuild.build.rows import UNKNOWN, Rows, Signature, pack, signature, unpack
+from modelbuild.build.rows import ABSENT, UNKNOWN, Rows, Signature, pack, signature, unpack
 
 SCHEMA = 1
 
 
-@dataclass
-class Snapshot:
+class Snapshot(NamedTuple):  # no dataclass, as in modelbuild.errors
     """Rows in four blocks: what the plan was made from, files that actions read, what each action left in the
     state, and what lies in each published folder.
 
@@ -58,7 +55,8 @@ class Snapshot:
             try:
                 now = look_at(name, dir_fd=root)
             except (OSError, ValueError):
-                found.append(index)
+                if size != ABSENT[0]:
+                    found.append(index)
                 continue
             if (
                 now.st_ctime_ns != ctime
@@ -87,8 +85,7 @@ class Snapshot:
         return different, renewed
 
 
-@dataclass(frozen=True)
-class Looked:
+class Looked(NamedTuple):
     """A row to be: what a path looked like, and by which signature it is known again; UNKNOWN is by none."""
 
     code: str
@@ -99,10 +96,14 @@ class Looked:
     @classmethod
     def now(cls, code: str, name: str, root: str, clock: Clock) -> Looked:
         """Looks at the path `name`, which is relative to `root` or absolute."""
+        from modelbuild.build import look  # only where stat(2) does not suffice
+
         path = os.path.join(root, name)  # noqa: PTH118
         try:
             before = os.stat(path)  # noqa: PTH116
             known = signature(before) if clock.is_settled(before) else UNKNOWN
+        except FileNotFoundError:
+            known = ABSENT
         except (OSError, ValueError):
             known = UNKNOWN
         return cls(code, name, look.digest(code, path), known)

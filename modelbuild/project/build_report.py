@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
-@dataclass(frozen=True)
-class BuiltPackage:
+class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
     """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed."""
 
     name: str
@@ -32,8 +30,7 @@ class BuiltPackage:
         }
 
 
-@dataclass(frozen=True)
-class BuildReport:
+class BuildReport(NamedTuple):
     """What a build did. `states` is action -> run, cached, failed, skipped or would_run."""
 
     packages: tuple[BuiltPackage, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class BuildOptions:
+class BuildOptions(NamedTuple):  # no dataclass, as in modelbuild.errors
     """`jobs` None is one a processor; `memory` in bytes, None is most of what is free; `until` is a stage.
 
     `offline` fetches nothing, `locked` builds from `modelbuild.lock`, and `remeasure` measures again what it

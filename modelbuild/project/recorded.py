@@ -85,7 +85,7 @@ def build_commit(
     with opened(repository, folder, file, commit, observer, locked=options.locked) as recorded:
         report = build(recorded.project, (), options, observer)
         failures = tuple((action, recorded.told(error)) for action, error in report.failures)
-        return replace(report, failures=failures)
+        return report._replace(failures=failures)
 
 
 def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:

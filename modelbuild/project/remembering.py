@@ -25,7 +25,7 @@ def remember(
         looked_at = reads(project.manifest, project.lock)
     except OSError:
         return False
-    request = request_of(project.manifest.path, names, project.overrides, options)
+    request = request_of(str(project.root), project.manifest.path.name, names, project.overrides, options)
     products = [
         product for package in report.packages for product in _products(project, result, package.name)
     ]

@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from modelbuild.build.recall import recall
@@ -16,16 +15,18 @@ from modelbuild.project.options import DEFAULT, BuildOptions
 STATE = ".modelbuild"
 
 
-def request_of(path: Path, names: Sequence[str], overrides: Sequence[str], options: BuildOptions) -> str:
-    """The name of the snapshot that tells of a request for the manifest at `path`: what was asked for, and by
-    which Python with which libraries in its way."""
-    asked = (path.name, list(names), list(overrides), options.until, options.locked)
+def request_of(
+    root: str, file: str, names: Sequence[str], overrides: Sequence[str], options: BuildOptions
+) -> str:
+    """The name of the snapshot that tells of a request for the manifest `root`/`file`: what was asked for, and
+    by which Python with which libraries in its way."""
+    asked = (os.path.realpath(root), file, list(names), list(overrides), options.until, options.locked)
     python = (sys.implementation.cache_tag, [os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100
     return hashlib.sha256(repr((asked, python)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def unchanged(
-    directory: Path | str,
+    directory: str | os.PathLike[str],
     file: str,
     names: Sequence[str] = (),
     overrides: Sequence[str] = (),
@@ -36,8 +37,9 @@ def unchanged(
     Loads nothing of the project, starts no process, waits for no other build."""
     if options.dry_run or options.remeasure:
         return None
-    path = Path(directory, file).absolute()
-    found = recall(path.parent, path.parent / STATE, request_of(path, names, overrides, options))
+    path = os.path.join(os.getcwd(), directory, file)  # noqa: PTH109, PTH118 - pathlib is slow to import
+    root, name = os.path.split(path)
+    found = recall(root, f"{root}/{STATE}", request_of(root, name, names, overrides, options))
     if found is None or found.different:
         return None
     return report_of(found.snapshot.told, found.snapshot.actions)
