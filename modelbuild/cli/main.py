@@ -17,6 +17,7 @@ VERBS = {
     "init": "write a commented models.yaml for a model and a chip",
     "check": "say which node runs where, and what is wrong, before any work",
     "build": "build the packages, or those selected",
+    "watch": "build, and build again as files change",
     "status": "say what is up to date; runs nothing",
     "why": "say why something was, or would be, rebuilt",
     "config": "show the effective settings of MODEL@TARGET and where each came from",

@@ -1,0 +1,64 @@
+"""`modelbuild watch`: build, and build again as files change."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from time import monotonic
+
+from modelbuild import api
+from modelbuild.cli import build, building, console
+from modelbuild.errors import EXIT_INTERRUPTED, ModelbuildError
+from modelbuild.project import watch_places
+from modelbuild.project.watching import Watched, watch
+
+_LISTED = 5  # changed paths that are named
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `build`."""
+    build.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Goes on until Ctrl-C, which is how it ends and no mishap."""
+    for given, name in ((options.json, "--json"), (options.dry_run, "--dry-run")):
+        if given:
+            raise ModelbuildError(
+                f"watch does not take {name}: it builds again and again",
+                advice="`--events -` tells of every build as JSON lines, `status` of what is out of date",
+            )
+    chosen = build.build_options(options)
+    directory = Path(options.directory)
+    root = Path(os.path.abspath(directory))  # noqa: PTH100 - links stay links
+
+    def places() -> watch_places.Places:
+        project = api.open_project(directory, options.file, options.overrides, locked=chosen.locked)
+        return watch_places.of_project(project, options.names, chosen.until)
+
+    if not (root / options.file).is_file():
+        places()  # says that there is no manifest
+    try:
+        watch(
+            Watched(
+                root / options.file,
+                places,
+                lambda: building.build(options, chosen, monotonic()),
+                console.report,
+                lambda paths: console.progress(_changed(paths, root)),
+                lambda count: console.progress(_ready(count)),
+            )
+        )
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _ready(count: int) -> str:
+    return f"waiting for changes in {count} folder{'' if count == 1 else 's'}; Ctrl-C ends"
+
+
+def _changed(paths: list[str], root: Path) -> str:
+    named = [os.path.relpath(path, root) for path in paths[:_LISTED]]
+    more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+    return f"changed: {', '.join(named)}{more}"
