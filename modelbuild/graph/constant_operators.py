@@ -30,7 +30,21 @@ def evaluate(node: Node, inputs: Sequence[Array | None]) -> tuple[Array, ...] | 
     if result is None:
         return None
     outputs = result if isinstance(result, tuple) else (result,)
-    return tuple(np.asarray(item) for item in outputs)
+    return tuple(_one_form(node.op, np.asarray(item)) for item in outputs)
+
+
+# Of 0 and -0 processors (and numpy's loops for each) give either: these give 0.
+_LIMITING = frozenset({"Clip", "Max", "Min", "ReduceMax", "ReduceMin", "Relu"})
+
+
+def _one_form(op: str, array: Array) -> Array:
+    """The array with one zero where IEEE 754 leaves its sign open, and with one NaN, whose bits it leaves."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    if op in _LIMITING:
+        array = np.asarray(np.add(array, 0, dtype=array.dtype))
+    undefined = np.isnan(array)
+    return np.where(undefined, np.asarray(np.nan, array.dtype), array) if undefined.any() else array
 
 
 def ordered_sum(array: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, fsum, prod
 from typing import Any, get_args
 
 from modelbuild.chips.recipe import Fact, Hardware, Recipe, Sureness
@@ -89,7 +89,8 @@ def evaluate(
 
 
 def _times(npu_rows: list[dict[str, Any]], cpu_rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    time_ms, cpu_time_ms = (sum(row["time_ms"] for row in rows) for rows in (npu_rows, cpu_rows))
+    # fsum: from Python 3.12 on, sum adds floats in another way
+    time_ms, cpu_time_ms = (fsum(row["time_ms"] for row in rows) for rows in (npu_rows, cpu_rows))
     total_ms = time_ms + cpu_time_ms
     return {
         "fps": _MS / total_ms if total_ms else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 
 

@@ -104,3 +104,30 @@ def test_ordered_sum_adds_in_order() -> None:
         for j in range(5):
             expected = expected + array[i, :, j]
     assert np.array_equal(ordered_sum(array, (0, 2)), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("op", ["Clip", "Max", "Min", "ReduceMax", "ReduceMin", "Relu"])
+def test_zero_has_one_sign_where_processors_choose(op: str, dtype: type[np.floating[Any]]) -> None:
+    zeros = np.array([-0.0, 0.0] * 20, dtype)
+    others: list[Any] = {"Clip": [dtype(0), dtype(6)], "Max": [zeros[::-1]], "Min": [zeros[::-1]]}.get(op, [])
+    outputs = evaluate(Node(op, "n", ["x", "a", "b"], ["y"]), [zeros, *others])
+    assert outputs is not None and outputs[0].dtype == dtype
+    assert not np.signbit(np.asarray(outputs[0], dtype)).any()
+
+
+def test_zero_keeps_its_sign_where_ieee_754_says_which() -> None:
+    zeros = np.array([-0.0, 0.0], np.float32)
+    for op, expected in (("Neg", [False, True]), ("Identity", [True, False]), ("Mul", [False, False])):
+        inputs = [zeros, zeros] if op == "Mul" else [zeros]
+        outputs = evaluate(Node(op, "n", ["x", "a"], ["y"]), inputs)
+        assert outputs is not None and np.signbit(np.asarray(outputs[0], np.float32)).tolist() == expected
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_not_a_number_has_one_form(sign: int) -> None:
+    zeros, ones = np.zeros(3, np.float32), np.ones((), np.float32)
+    outputs = evaluate(Node("Div", "n", ["x", "a"], ["y"]), [zeros, np.float32(sign) * zeros])
+    assert outputs is not None and np.asarray(outputs[0]).view(np.uint32).tolist() == [0x7FC00000] * 3
+    outputs = evaluate(Node("Div", "n", ["x", "a"], ["y"]), [ones, ones])
+    assert outputs is not None and outputs[0].shape == () and outputs[0].dtype == np.float32
