@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import Project, open_project
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.build.survey import ActionStatus
     from modelbuild.build.why import Explanation
     from modelbuild.chips.recipe import Recipe
+    from modelbuild.manifest.merge import Leaf
     from modelbuild.manifest.settings import Settings
     from modelbuild.npu.cost import Options
     from modelbuild.project.build_report import BuildReport
@@ -46,6 +47,7 @@ __all__ = [
     "clean",
     "compare",
     "config",
+    "configs",
     "dump",
     "evaluate",
     "evaluate_selected",
@@ -56,6 +58,7 @@ __all__ = [
     "open_file",
     "open_form",
     "open_project",
+    "overridden",
     "pack",
     "recipe",
     "run",
@@ -184,6 +187,27 @@ def config(project: Project, pair: str) -> Settings:
     if not at:
         raise ModelbuildError(f"`{pair}` is not MODEL@TARGET", advice="write for instance face_detect@cam")
     return effective(project.manifest, model, target)
+
+
+def configs(project: Project, model: str) -> dict[str, Settings]:
+    """Target -> the effective settings of a model there, for the targets that packages put it on."""
+    found = [target for name, target in project.manifest.pairs() if name == model]
+    if not found:
+        known = project.manifest.spec.models
+        why = "no package has it" if model in known else "there is no such model"
+        raise ModelbuildError(
+            f"`{model}` is on no target",
+            why=why,
+            advice=did_you_mean(model, set(known) - {model}) or "name MODEL@TARGET",
+        )
+    return {target: config(project, f"{model}@{target}") for target in found}
+
+
+def overridden(project: Project, settings: Settings) -> dict[tuple[str, ...], tuple[Leaf, ...]]:
+    """Setting -> what was written for it in other places and has no effect, the nearest first."""
+    from modelbuild.manifest import overridden as replaced
+
+    return replaced.overridden(project.manifest, settings)
 
 
 def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:

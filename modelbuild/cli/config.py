@@ -1,47 +1,89 @@
-"""`modelbuild config MODEL@TARGET`: effective settings, each with where it came from."""
+"""`modelbuild config MODEL@TARGET`: effective settings, each with where it came from and what it replaced."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from modelbuild import api
 from modelbuild.cli import console
+from modelbuild.cli.build import SETTING
+from modelbuild.manifest.merge import Leaf
+from modelbuild.manifest.settings import Settings
+
+Row = tuple[str, ...]
+Overridden = Mapping[tuple[str, ...], Sequence[Leaf]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("pair", metavar="MODEL@TARGET", help="a model on a target")
     parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting for this run",
+        "name", metavar="MODEL@TARGET|MODEL", help="a model on a target, or on each of its own"
     )
+    parser.add_argument("--set", **SETTING)
 
 
 def run(options: argparse.Namespace) -> int:
-    """A line a setting: key, value, origin."""
+    """A line a setting: key, value, origin; below it what was written elsewhere and has no effect."""
     project = api.open_project(options.directory, options.file, options.overrides)
-    settings = api.config(project, options.pair)
-    rows = [
-        (".".join(path), json.dumps(_at(settings.values, path), ensure_ascii=False), origin)
-        for path, origin in sorted(settings.origins.items())
-    ]
-    data = {
+    if "@" in options.name:
+        found = {options.name.partition("@")[2]: api.config(project, options.name)}
+    else:
+        found = api.configs(project, options.name)
+    replaced = {target: api.overridden(project, settings) for target, settings in found.items()}
+    data = {target: _data(settings, replaced[target]) for target, settings in found.items()}
+    if "@" in options.name:
+        (one,) = data.values()
+        console.result(console.table(("setting", "value", "from"), _rows(found, replaced, False)), one)
+    else:
+        header = ("setting", "value", "from", "target")
+        table = console.table(header, _rows(found, replaced, True))
+        console.result(table, {"model": options.name, "targets": data})
+    return 0
+
+
+def _data(settings: Settings, replaced: Overridden) -> dict[str, Any]:
+    return {
         "model": settings.model,
         "target": settings.target,
         "settings": settings.values,
         "origins": {".".join(path): origin for path, origin in sorted(settings.origins.items())},
+        "overridden": {
+            ".".join(path): [{"value": leaf.value, "origin": leaf.origin} for leaf in leaves]
+            for path, leaves in sorted(replaced.items())
+        },
     }
-    console.result(console.table(("setting", "value", "from"), rows), data)
-    return 0
+
+
+def _rows(found: Mapping[str, Settings], replaced: Mapping[str, Overridden], several: bool) -> list[Row]:
+    """The settings of all targets, sorted; what is the same on all of them stands once."""
+    lines: dict[tuple[tuple[str, ...], tuple[Row, ...]], list[str]] = {}
+    for target, settings in found.items():
+        for path in sorted({*settings.origins, *replaced[target]}):
+            lines.setdefault((path, _block(settings, replaced[target], path)), []).append(target)
+    rows: list[Row] = []
+    for (_, block), targets in sorted(lines.items(), key=lambda item: item[0][0]):
+        where = "all" if len(targets) == len(found) else ", ".join(targets)
+        rows += [(*row, where if not index else "") if several else row for index, row in enumerate(block)]
+    return rows
+
+
+def _block(settings: Settings, replaced: Overridden, path: tuple[str, ...]) -> tuple[Row, ...]:
+    others = replaced.get(path, ())
+    if path in settings.origins:
+        first = [(".".join(path), _text(_at(settings.values, path)), settings.origins[path])]
+        return (*first, *(("  instead of", _text(leaf.value), leaf.origin) for leaf in others))
+    return tuple((f"{'.'.join(path)} (no effect)", _text(leaf.value), leaf.origin) for leaf in others)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _at(values: object, path: tuple[str, ...]) -> object:
     for key in path:
-        assert isinstance(values, dict)
+        assert isinstance(values, Mapping)
         values = values[key]
     return values

@@ -98,19 +98,27 @@ class Examiner:
         tree, problems = canonical(merged, recipe, toolchain)
         return Settings(model or "", target, values(tree), leaves(tree), tuple(problems))
 
+    def layers(self, model: str, target: str) -> list[Tree]:
+        """What each layer sets by itself, the lowest first."""
+        recipe = self._manifest.recipes[target]
+        return [*self._below_models(target, recipe), *self._of_model(model, target), *self._overrides]
+
     def _of_target(self, target: str, recipe: Recipe) -> Tree:
         """What every model starts from on the target."""
         if target not in self._targets:
-            manifest, merged = self._manifest, layer(BUILT_IN, _constant("built in"))
-            for found in (
-                layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}")),
-                _written(manifest, manifest.spec.defaults, ("defaults",)),
-                layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}")),
-                _written(manifest, manifest.spec.targets[target], ("targets", target)),
-            ):
+            merged: Tree = {}
+            for found in self._below_models(target, recipe):
                 merged = merge(merged, found)
             self._targets[target] = merged
         return self._targets[target]
+
+    def _below_models(self, target: str, recipe: Recipe) -> Iterator[Tree]:
+        manifest = self._manifest
+        yield layer(BUILT_IN, _constant("built in"))
+        yield layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}"))
+        yield _written(manifest, manifest.spec.defaults, ("defaults",))
+        yield layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}"))
+        yield _written(manifest, manifest.spec.targets[target], ("targets", target))
 
     def _of_model(self, model: str | None, target: str) -> Iterator[Tree]:
         if model is None:

@@ -17,7 +17,6 @@ from modelbuild.project.project import DIST, REPORTS, STATE, Project
 from modelbuild.project.selection import select
 from modelbuild.stages.request import PackageRequest
 
-
 _WORDS = {"missing": "is missing", "altered": "was altered", "unexpected": "does not belong there"}
 
 

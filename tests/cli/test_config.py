@@ -9,7 +9,7 @@ from tests.cli.conftest import Command, edit
 
 def rows(out: str) -> dict[str, tuple[str, str]]:
     """setting -> (value, origin), from the columns."""
-    header, *lines = out.splitlines()
+    header, *lines = (line for line in out.splitlines() if not line.startswith("  instead of"))
     second, third = header.index("value"), header.index("from")
     return {line[:second].strip(): (line[second:third].strip(), line[third:].strip()) for line in lines}
 
@@ -44,7 +44,50 @@ def test_the_table_and_the_data_say_the_same(small: Path, command: Command) -> N
     assert data["origins"] == {name: origin for name, (_, origin) in found.items()}
 
 
-def test_wrong_pairs(small: Path, command: Command) -> None:
-    assert "is not MODEL@TARGET" in command(small, "config", "small").err
+def test_what_was_written_elsewhere_stands_below(copied: Path, command: Command) -> None:
+    edit(
+        copied,
+        "nef: {chip: kl720}",
+        "nef: {chip: kl720, quantize: {range: {method: percentile, percentile: 99}}}",
+    )
+    words = ("config", "small@nef", "--set", "quantize.range.method=minmax")
+    lines = [line.split() for line in command(copied, *words).lines]
+    at = next(index for index, line in enumerate(lines) if line[0] == "quantize.range.method")
+    assert lines[at][1:] == ['"minmax"', "--set", "quantize.range.method=minmax"]
+    assert lines[at + 1][:3] == ["instead", "of", '"percentile"'] and lines[at + 1][3].startswith(
+        "models.yaml:5:"
+    )
+    assert lines[at + 2] == ["instead", "of", '"mse"', "built", "in"]
+    assert lines[at + 3][:4] == ["quantize.range.percentile", "(no", "effect)", "99.0"]
+    data = command(copied, *words, "--json").json
+    assert [item["value"] for item in data["overridden"]["quantize.range.method"]] == ["percentile", "mse"]
+    assert [item["value"] for item in data["overridden"]["quantize.range.percentile"]] == [99.0]
+    assert "quantize.range.percentile" not in data["origins"]
+
+
+def test_a_shorthand_is_told_beside_what_it_stands_for(copied: Path, command: Command) -> None:
+    data = command(copied, "config", "small@nef", "--set", "accept.snr_db=7", "--json").json
+    assert data["settings"]["accept"] == {"snr_db": 7.0}
+    ((replaced,),) = [data["overridden"]["accept.snr_db"]]
+    assert replaced["value"] == 5 and replaced["origin"] == "models.yaml:4:96"
+
+
+def test_a_model_on_each_of_its_targets(copied: Path, command: Command) -> None:
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {range: {method: minmax}}}")
+    said = command(copied, "config", "small")
+    cells = [line.split() for line in said.lines]
+    assert cells[0] == ["setting", "value", "from", "target"]
+    assert ["accept.snr_db", "5.0", "models.yaml:4:96", "all"] in cells
+    methods = [line for line in cells if line[0] == "quantize.range.method"]
+    told = {line[1]: " ".join(line).partition("models.yaml:5:")[0].split("built in ")[-1] for line in methods}
+    assert told['"mse"'] == "mpk, old" and methods[0][-1] == "nef"
+    data = command(copied, "config", "small", "--json").json
+    assert set(data["targets"]) == {"nef", "old", "mpk"} and data["model"] == "small"
+    assert data["targets"]["nef"]["settings"]["quantize"]["range"] == {"method": "minmax"}
+
+
+def test_wrong_names(small: Path, command: Command) -> None:
+    said = command(small, "config", "smal")
+    assert said.code == 2 and "did you mean `small`" in said.err and said.out == ""
     said = command(small, "config", "smal@nef")
     assert said.code == 2 and "`small`" in said.err
