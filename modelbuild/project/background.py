@@ -12,7 +12,7 @@ from pathlib import Path
 from modelbuild.build import disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.project.repository import clean_environment
-from modelbuild.project.settled import STATE
+from modelbuild.project.layout import STATE
 
 FOLDER = f"{STATE}/background"
 LOG = f"{FOLDER}/log"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.project import background, settled
+from modelbuild.project import background, layout, settled
 from modelbuild.project.hook_script import HOOKS, ProjectLine, parse
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.repository import Repository, find
@@ -109,7 +109,7 @@ def _pre_commit(call: Call) -> int:
 
 def _rebuild(call: Call) -> int:
     """Has the project rebuilt in the background, if it was ever built here and a build would do anything."""
-    if not (call.folder / call.file).is_file() or not (call.folder / settled.STATE / "records").is_dir():
+    if not (call.folder / call.file).is_file() or not (call.folder / layout.STATE / "records").is_dir():
         return 0
     under_way = any(map(call.repository.has, UNDER_WAY))
     if under_way and call.hook != "post-rewrite":

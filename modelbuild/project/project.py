@@ -15,18 +15,19 @@ from modelbuild.manifest.lockfile import Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.plan import Plan, plan
 from modelbuild.manifest.settings import effective
+from modelbuild.project.layout import DIST, ENVIRONMENT, REPORTS, STALE, STATE
 
-STATE = ".modelbuild"
-DIST = "dist"
-STALE = "dist/.stale"
-REPORTS = "reports"
-# One core a worker: `-j` is what bounds the machine, and no result may depend on a thread count.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-}
+__all__ = [
+    "DIST",
+    "ENVIRONMENT",
+    "REPORTS",
+    "STALE",
+    "STATE",
+    "Project",
+    "evaluation_place",
+    "located",
+    "open_project",
+]
 
 
 @dataclass(frozen=True)

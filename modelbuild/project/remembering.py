@@ -16,9 +16,8 @@ from modelbuild.project.settled import request_of, told
 def remember(
     project: Project, names: Sequence[str], options: BuildOptions, result: BuildResult, report: BuildReport
 ) -> bool:
-    """Keeps the snapshot that `settled.unchanged` looks at; called under the builder's lock, after publishing.
-
-    False, and there is none, where something changed while the build ran."""
+    """Keeps the snapshot that `settled.unchanged` looks at. To be called under the builder's lock, after
+    publishing. False, and there is none, where something changed while the build ran."""
     if options.remeasure:
         return False
     try:

@@ -10,16 +10,15 @@ from typing import Any
 
 from modelbuild.build.recall import recall
 from modelbuild.project.build_report import BuildReport, BuiltPackage
+from modelbuild.project.layout import STATE
 from modelbuild.project.options import DEFAULT, BuildOptions
-
-STATE = ".modelbuild"
 
 
 def request_of(
     root: str, file: str, names: Sequence[str], overrides: Sequence[str], options: BuildOptions
 ) -> str:
-    """The name of the snapshot that tells of a request for the manifest `root`/`file`: what was asked for, and
-    by which Python with which libraries in its way."""
+    """The name of the snapshot that tells of a request for the manifest `root`/`file`: what was asked for,
+    and by which Python with which libraries in its way."""
     asked = (os.path.realpath(root), file, list(names), list(overrides), options.until, options.locked)
     python = (sys.implementation.cache_tag, [os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100
     return hashlib.sha256(repr((asked, python)).encode("utf-8", "surrogateescape")).hexdigest()[:32]

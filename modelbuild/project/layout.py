@@ -1,0 +1,13 @@
+"""Where things lie in a project's folder, and what the builder's workers find in their environment."""
+
+STATE = ".modelbuild"
+DIST = "dist"
+STALE = "dist/.stale"
+REPORTS = "reports"
+# One core a worker: `-j` is what bounds the machine, and no result may depend on a thread count.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
