@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
+T = TypeVar("T")
 Listener = Callable[[int, int, str], None]
 INTERVAL = 0.1  # seconds between two lines to the parent; people read no faster
 
@@ -24,6 +26,14 @@ def report(step: int, steps: int, what: str) -> None:
     if step >= steps or now - _told >= INTERVAL:
         _told = now
         _listener(step, steps, what)
+
+
+def told(items: Iterable[T], done: int, steps: int, what: str) -> Iterator[T]:
+    """The items; as each has been dealt with, one step more than `done` of `steps` is reported."""
+    report(done, steps, what)
+    for index, item in enumerate(items, done + 1):
+        yield item
+        report(index, steps, what)
 
 
 def listen(listener: Listener | None) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.build import progress
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.samples.loader import load
@@ -73,11 +74,19 @@ def validated(schema: type[Schema], data: Any) -> Schema:
 
 
 def read_samples(
-    inputs: Mapping[str, Path], count: int, graph: Graph, preprocess: Mapping[str, Any]
+    inputs: Mapping[str, Path],
+    count: int,
+    graph: Graph,
+    preprocess: Mapping[str, Any],
+    rounds: tuple[int, int] = (0, 1),
 ) -> Iterator[Arrays]:
-    """The samples one after another, each input loaded and preprocessed as the manifest declares."""
+    """The samples one after another, each input loaded and preprocessed as the manifest declares.
+
+    Reports progress, where this is round `rounds[0]`, from 0, of `rounds[1]`.
+    """
     ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
-    return _samples(inputs, count, ports, preprocess)
+    samples = _samples(inputs, count, ports, preprocess)
+    return progress.told(samples, rounds[0] * count, rounds[1] * count, "sample" if rounds[1] == 1 else "run")
 
 
 def fixed_samples(
@@ -85,7 +94,7 @@ def fixed_samples(
 ) -> Iterator[Arrays]:
     """As `read_samples`, in float, for the inputs of a fixed-point model."""
     ports = {name: (model.tensors[name].shape, np.dtype(np.float32)) for name in model.inputs}
-    return _samples(inputs, count, ports, preprocess)
+    return progress.told(_samples(inputs, count, ports, preprocess), 0, count, "sample")
 
 
 def _samples(
