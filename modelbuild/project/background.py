@@ -11,8 +11,8 @@ from pathlib import Path
 
 from modelbuild.build import disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.project.repository import clean_environment
 from modelbuild.project.layout import STATE
+from modelbuild.project.repository import clean_environment
 
 FOLDER = f"{STATE}/background"
 LOG = f"{FOLDER}/log"
