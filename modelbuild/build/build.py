@@ -159,11 +159,11 @@ class Builder:
             check_place(self._root, self._root / destination)
 
     def publish(self, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:
-        """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once, and remembers
-        whose it is.
+        """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once.
 
-        Returns False, and touches nothing, if it already does. Raises ModelbuildError (exit 1) if a stored
-        file is damaged or the disk refuses; `destination` is then as it was.
+        `owner` is whose it is, for `superseded`. Returns False, and touches nothing, if it already does.
+        Raises ModelbuildError (exit 1) if a stored file is damaged or the disk refuses; `destination` is then
+        as it was.
         """
         from modelbuild.build.publish import publish
 

@@ -1,12 +1,14 @@
-"""Every write of the builder's state: private file, fsync, rename; and the seal that shows damage."""
+"""Every file operation of the builder's state: whole or not at all; and the seal that shows damage."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +16,48 @@ from modelbuild.build import canonical
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _serial = itertools.count()
+_IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
+_SPACE = "free space there, and build again: nothing half done is kept"
+_RIGHTS = "make it writable for you (and the file system, if it is mounted read-only), and build again"
+_OBSTACLE = "something else lies in its place: move that away, and build again"
+_ADVICE = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EEXIST: _OBSTACLE,
+    errno.ENOTDIR: _OBSTACLE,
+    errno.EISDIR: _OBSTACLE,
+    errno.EIO: "the disk or the way to it fails: see the system's log, and build again when it is mended",
+}
 
 
 class Damaged(Exception):
     """A sealed file whose bytes are not those that were written."""
 
 
+def advice(error: OSError) -> str:
+    """What to do about a disk that refuses."""
+    return _ADVICE.get(error.errno or 0, "see that the disk is there and in order, and build again")
+
+
 def failure(doing: str, path: Path, error: OSError) -> ModelbuildError:
-    """The message for a disk that refuses."""
-    return ModelbuildError(
-        f"cannot {doing} {path}",
-        why=error.strerror or str(error),
-        advice="free space or make the folder writable, and build again: nothing half done is kept",
-        exit_code=EXIT_FAILED,
-    )
+    """The message for a disk that refuses: names the file, and the disk by where it is mounted."""
+    why = f"{error.strerror or error} (the disk mounted at {_mounted_at(path)})"
+    return ModelbuildError(f"cannot {doing} {path}", why=why, advice=advice(error), exit_code=EXIT_FAILED)
+
+
+@contextlib.contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """Turns an OSError that nobody expected into the message for a disk that refuses; a reader of our output
+    who has gone is no disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise failure("use", Path(os.fsdecode(error.filename or folder)), error) from error
 
 
 def write(path: Path, data: bytes, scratch: Path) -> None:
@@ -37,9 +67,11 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
     """
     private = scratch / f"{os.getpid()}-{next(_serial)}.tmp"
     try:
-        make_folder(scratch)
-        with private.open("xb") as stream:
-            stream.write(data)
+        make_state_folder(scratch)
+        with private.open("xb", buffering=0) as stream:  # a buffer would reach the disk after the fsync
+            view = memoryview(data)
+            while view:
+                view = view[stream.write(view) :]
             flush(stream.fileno())
         move(private, path)
     except OSError as error:
@@ -51,7 +83,9 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
 def append(path: Path, data: bytes) -> None:
     """Adds `data` to the file; part of it may be there if this fails. Raises ModelbuildError (exit 1)."""
     try:
-        make_folder(path.parent)
+        if is_folder(path):
+            set_aside(path)
+        make_state_folder(path.parent)
         with path.open("ab") as stream:
             stream.write(data)
     except OSError as error:
@@ -59,12 +93,36 @@ def append(path: Path, data: bytes) -> None:
 
 
 def move(source: Path, destination: Path) -> None:
-    """Renames over `destination`, making its folder. Raises OSError."""
+    """Renames over `destination` in the state, making its folder; what is in the way is set aside.
+
+    Raises OSError.
+    """
     try:
         source.replace(destination)
-    except FileNotFoundError:
-        make_folder(destination.parent)
+    except (FileNotFoundError, *_IN_THE_WAY):
+        if is_folder(destination):
+            set_aside(destination)
+        make_state_folder(destination.parent)
         source.replace(destination)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Lets two paths change places in one step, where the system can; False, and nothing done, elsewhere.
+
+    Raises OSError.
+    """
+    import ctypes  # only where a product changes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Linux 3.15, glibc 2.28
+    if rename is None:
+        return False
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename(here, os.fsencode(one), here, os.fsencode(other), both) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(one))
 
 
 def flush(descriptor: int) -> None:
@@ -72,47 +130,87 @@ def flush(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
+def flush_folder(path: Path) -> None:
+    """Waits until the folder's names are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(path: Path) -> None:
     """Makes `path` and its parents where absent. Raises OSError."""
     path.mkdir(parents=True, exist_ok=True)
 
 
-def read(path: Path) -> bytes | None:
-    """The file's bytes, or None if there is no such file. Raises ModelbuildError (exit 1) if unreadable."""
+def make_state_folder(path: Path) -> None:
+    """As `make_folder`, inside the state: a file that lies in the way is set aside. Raises OSError."""
     try:
-        return path.read_bytes()
+        make_folder(path)
+    except _IN_THE_WAY:
+        obstacle = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+        set_aside(obstacle)
+        make_folder(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, itself and not by a link. Raises OSError where the disk does not tell."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def read(path: Path) -> bytes | None:
+    """The file's bytes; None if nothing is there, and no byte if it is no regular file.
+
+    Raises ModelbuildError (exit 1) if it is unreadable.
+    """
+    try:
+        # Without O_NONBLOCK a fifo in the place of the file would hang the build.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO):  # a folder, a ring of links, a socket
+            return b""
         raise failure("read", path, error) from error
 
 
 def set_aside(path: Path) -> None:
-    """Renames a damaged file to `*.bad`, where a later one replaces it; on a read-only disk it stays."""
-    with contextlib.suppress(OSError):
-        path.replace(path.with_name(path.name + ".bad"))
+    """Renames what is damaged to `*.bad`, where a later one replaces it; on a read-only disk it stays."""
+    bad = path.with_name(path.name + ".bad")
+    with contextlib.suppress(OSError, ModelbuildError):
+        try:
+            path.replace(bad)
+        except _IN_THE_WAY:
+            remove(bad)
+            path.replace(bad)
 
 
 def remove_tree(path: Path) -> None:
     """Removes a folder and all in it, as far as the disk lets it; stages may have left odd modes."""
     import shutil
 
-    shutil.rmtree(path, ignore_errors=True)
-    if path.is_dir():
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # ignore_errors does not ignore all
+        shutil.rmtree(path, ignore_errors=True)
+        if is_folder(path):
             path.chmod(stat.S_IRWXU)
             for folder, subfolders, _ in os.walk(path):
                 for name in subfolders:
                     Path(folder, name).chmod(stat.S_IRWXU)
-        shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
     """Removes a file or a folder. Raises ModelbuildError (exit 1)."""
     try:
-        if path.is_dir() and not path.is_symlink():
+        if is_folder(path):
             remove_tree(path)
-            if path.is_dir():
+            if is_folder(path):
                 path.rmdir()  # says why it is still there
         else:
             path.unlink(missing_ok=True)
@@ -133,3 +231,10 @@ def unseal(data: bytes) -> Any:
     if rest[-1:] != b"\n" or canonical.sha256(body).encode("ascii") != digest:
         raise Damaged
     return json.loads(body)
+
+
+def _mounted_at(path: Path) -> Path:
+    """The mount point of the file system that the path lies in, or would."""
+    with contextlib.suppress(OSError):
+        path = Path(os.path.realpath(path))
+    return next((folder for folder in (path, *path.parents) if os.path.ismount(folder)), Path(path.anchor))

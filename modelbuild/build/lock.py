@@ -2,23 +2,89 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.build import disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+# NFS without a lock service, or file systems that have no locks
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock file that is held."""
+
+    path: Path
+    descriptor: int
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file is no longer the one at its path: someone removed it or the folder around it."""
+        try:
+            found, held = self.path.stat(), os.fstat(self.descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # the disk fails, and says so elsewhere
+            return False
+        return (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino)
+
+    def check(self) -> None:
+        """Raises ModelbuildError (exit 1) if the lock is lost."""
+        if self.is_lost:
+            raise ModelbuildError(
+                f"{self.path} was removed while this build used the folder",
+                why="another build may have begun beside this one, and its files and ours were mixed",
+                advice="build again; `modelbuild clean` removes the state, when no build is running",
+                exit_code=EXIT_FAILED,
+            )
+
 
 @contextmanager
-def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def held(path: Path, waiting: Callable[[], None]) -> Iterator[Lock]:
     """Holds the lock file at `path`; calls `waiting` once if another process has it, then waits for its turn.
 
-    Raises ModelbuildError (exit 1) if the file cannot be opened or the platform has no flock.
+    Raises ModelbuildError (exit 1) if the file cannot be opened, or the platform or the disk has no flock.
     """
+    _require_flock()
+    told = False
+    while True:
+        descriptor = _open(path)
+        try:
+            if not _flock(descriptor, path, wait=False):
+                if not told:
+                    waiting()
+                    told = True
+                _flock(descriptor, path, wait=True)
+            lock = Lock(path, descriptor)
+            if not lock.is_lost:  # else the folder was removed while we waited: this lock guards nothing
+                yield lock
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _flock(descriptor: int, path: Path, wait: bool) -> bool:
+    """Whether the lock is ours now; False only without `wait`."""
+    import fcntl
+
     try:
-        import fcntl
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise _refused(path, error) from error
+    return True
+
+
+def _require_flock() -> None:
+    try:
+        import fcntl  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModelbuildError(
             "this platform cannot build",
@@ -27,38 +93,27 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             "what a manifest names; the other verbs, and these three on files, work here",
             exit_code=EXIT_FAILED,
         ) from error
-    told = False
-    while True:
-        descriptor = _open(path)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    waiting()
-                    told = True
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(path, descriptor):
-                yield
-                return
-        finally:
-            os.close(descriptor)
 
 
 def _open(path: Path) -> int:
     try:
         disk.make_folder(path.parent)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         try:
-            return os.open(path, os.O_RDONLY)  # a read-only checkout: enough where there is nothing to do
+            # a read-only checkout: enough where there is nothing to do
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             raise disk.failure("open the lock file", path, error) from error
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
-    """False if someone removed the state folder while we waited: that lock guards nothing any more."""
-    try:
-        return path.stat().st_ino == os.fstat(descriptor).st_ino
-    except FileNotFoundError:
-        return False
+def _refused(path: Path, error: OSError) -> ModelbuildError:
+    if error.errno not in _NO_LOCKS:
+        return disk.failure("lock", path, error)
+    return ModelbuildError(
+        f"cannot lock {path}",
+        why=f"{error.strerror}: the file system there has no locks",
+        advice="mount it with locks (NFS: version 4, or a running lock service), or make .modelbuild a link "
+        "to a folder on a local disk",
+        exit_code=EXIT_FAILED,
+    )

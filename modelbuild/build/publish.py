@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -13,30 +13,31 @@ from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
-def publish(state: State, files: Mapping[str, str], destination: Path) -> bool:
+def publish(state: State, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:
     """Makes `destination` hold exactly `files` (relative path -> digest); False if it already did.
 
-    Raises ModelbuildError (exit 1) if a blob is absent or damaged or the disk refuses; `destination` is then
-    as it was.
+    Raises ModelbuildError (exit 1) if a blob is absent or damaged, something else lies in the way, or the
+    disk refuses; `destination` is then as it was.
     """
     for name in files:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise ModelbuildError(f"{name!r} is no relative path inside {destination}", exit_code=EXIT_FAILED)
-    state.published.add(destination)
-    if _is_right(state, files, destination):
-        return False
+    state.published.add(destination, owner)
     private = _beside(destination, "new")
     try:
-        _remove(private)
-        disk.make_folder(private)
-        for name, digest in sorted(files.items()):
-            _copy(state, digest, private / name)
-        _exchange(private, destination)
+        _clear(destination)
+        if _is_right(state, files, destination):
+            return False
+        check_place(state.root, destination)
+        try:
+            _copy_all(state, files, private)
+            _put(private, destination)
+        finally:
+            with suppress(OSError):  # what stays is removed by the next publishing
+                _delete(private)
     except OSError as error:
         raise disk.failure("publish", destination, error) from error
-    finally:
-        _remove(private)
     return True
 
 
@@ -45,15 +46,45 @@ def withdraw(state: State, destination: Path, stale: Path) -> bool:
 
     Raises ModelbuildError (exit 1) if the disk refuses.
     """
-    if not destination.is_dir():
-        return False
-    state.published.add(stale)
     try:
+        if not disk.is_folder(destination):
+            return False
+        state.published.add(stale, state.published.owner(destination))
         disk.make_folder(stale.parent)
-        _exchange(destination, stale)
+        _remove(stale)
+        check_place(state.root, stale)
+        destination.replace(stale)
     except OSError as error:
         raise disk.failure("withdraw", destination, error) from error
+    state.published.forget(destination)
     return True
+
+
+def check_place(root: Path, destination: Path) -> None:
+    """Raises ModelbuildError (exit 1) if something that is no folder is where the product, or a folder around
+    it below the root, has to be. A link to a folder may stand for any of those, but not for the product."""
+    around = [folder for folder in destination.parents if folder != root and root in folder.parents]
+    for place in [*reversed(around), destination]:
+        try:
+            if disk.is_folder(place) or (place != destination and place.is_dir()):
+                continue
+            if not os.path.lexists(place):
+                return
+        except OSError as error:
+            raise disk.failure("publish", destination, error) from error
+        raise ModelbuildError(
+            f"{place} is {_what_is(place)}, so {destination.name} cannot be put there",
+            why=f"{destination} has to be a folder",
+            advice="move it away, and build again: modelbuild replaces only folders that it made",
+            exit_code=EXIT_FAILED,
+        )
+
+
+def superseded(state: State, owner: str, current: Collection[Path], below: Path) -> Iterator[Path]:
+    """The folders directly in `below` that were published for the owner, are there, and are not current."""
+    for folder in state.published.folders(owner):
+        if folder.parent == below and folder not in current and disk.is_folder(folder):
+            yield folder
 
 
 def remove(state: State) -> tuple[Path, ...]:
@@ -64,11 +95,13 @@ def remove(state: State) -> tuple[Path, ...]:
     """
     removed = []
     for folder in state.published.folders():
-        for half_done in ("new", "old"):
-            _remove(_beside(folder, half_done))
-        if folder.is_dir() and not folder.is_symlink():
-            disk.remove(folder)
-            removed.append(folder)
+        try:
+            _clear(folder)
+            if disk.is_folder(folder):
+                _remove(folder)
+                removed.append(folder)
+        except OSError as error:
+            raise disk.failure("remove", folder, error) from error
         for parent in folder.parents:
             if parent == state.root or not _remove_empty(parent):
                 break
@@ -83,23 +116,41 @@ def _remove_empty(folder: Path) -> bool:
     return True
 
 
+def _what_is(path: Path) -> str:
+    if path.is_symlink():
+        return "a link" if path.exists() else "a link to nothing"
+    return "a file" if path.is_file() else "no folder"
+
+
 def _is_right(state: State, files: Mapping[str, str], destination: Path) -> bool:
-    present = {
-        path.relative_to(destination).as_posix() for path in destination.rglob("*") if not path.is_dir()
-    }
-    return (
-        destination.is_dir()
-        and present == files.keys()
-        and all(_digest(state, destination / name) == digest for name, digest in files.items())
-    )
+    if not disk.is_folder(destination) or set(_present(destination)) != files.keys():
+        return False
+    return all(_digest(state, destination / name) == digest for name, digest in files.items())
+
+
+def _present(folder: Path) -> Iterator[str]:
+    """Everything in the folder but folders, by its relative POSIX path; links are not followed."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from (f"{entry.name}/{name}" for name in _present(folder / entry.name))
+        else:
+            yield entry.name
 
 
 def _digest(state: State, path: Path) -> str:
     label = os.path.relpath(path, state.root).replace(os.sep, "/")
     try:
-        return state.stat_cache.digest_now(label, path)
+        return "" if path.is_symlink() else state.stat_cache.digest_now(label, path)
     except ModelbuildError:
         return ""  # whatever it is, it is not what was published
+
+
+def _copy_all(state: State, files: Mapping[str, str], private: Path) -> None:
+    disk.make_folder(private)
+    for name, digest in sorted(files.items()):
+        _copy(state, digest, private / name)
+    for folder in {private, *((private / name).parent for name in files)}:
+        disk.flush_folder(folder)
 
 
 def _copy(state: State, digest: str, target: Path) -> None:
@@ -114,25 +165,47 @@ def _copy(state: State, digest: str, target: Path) -> None:
         state.store.set_aside(digest)
         raise ModelbuildError(
             f"the stored bytes of {target.name} are damaged or gone",
+            why=f"{source} is not what was stored",
             advice="build again: what made them will run again",
             exit_code=EXIT_FAILED,
         )
 
 
-def _exchange(source: Path, destination: Path) -> None:
-    """Puts `source` where `destination` is. Killed in between, `destination` is absent, never mixed."""
-    old = _beside(destination, "old")
-    _remove(old)
-    if destination.is_dir() and not destination.is_symlink():
+def _put(source: Path, destination: Path) -> None:
+    """Puts `source` where `destination` is, in one step where the system can exchange two names. Elsewhere,
+    if killed in between, `destination` is absent: never mixed."""
+    if not disk.is_folder(destination):
+        source.replace(destination)
+    elif not disk.exchange(source, destination):
+        old = _beside(destination, "old")
         destination.replace(old)
-    source.replace(destination)
-    _remove(old)
+        try:
+            source.replace(destination)
+        except OSError:
+            old.replace(destination)
+            raise
+        _delete(old)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder under another name, so that it is never there by half. Raises OSError."""
+    if disk.is_folder(folder):
+        old = _beside(folder, "old")
+        _delete(old)
+        folder.replace(old)
+        _delete(old)
+
+
+def _clear(folder: Path) -> None:
+    """Removes what a build that was killed left beside the folder. Raises OSError."""
+    for half_done in ("new", "old"):
+        _delete(_beside(folder, half_done))
+
+
+def _delete(folder: Path) -> None:
+    if disk.is_folder(folder):
+        disk.remove_tree(folder)
 
 
 def _beside(destination: Path, what: str) -> Path:
     return destination.with_name(f".{destination.name}.{what}")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        disk.remove_tree(path)
