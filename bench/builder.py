@@ -1,0 +1,101 @@
+"""modelbuild beside ninja, make, doit and DVC: `python -m bench.builder --actions 1000 10000`.
+
+Prints the tables of docs/benchmarks.md. Run it on a quiet machine; the ranges tell whether it was one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import machine, peers
+from bench.compare import Row, compare, rendered, say
+from bench.hook import hook
+from bench.overhead import edit_one, whole
+from modelbuild.build.jobs import processors
+
+HOOK_ACTIONS = 1000
+EDIT_MODELS = 1000
+WHOLE_MODELS = 90
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Parses, measures, prints."""
+    options = _options(words)
+    scratch = Path(options.scratch or tempfile.mkdtemp(prefix="bench-"))
+    scratch.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
+    lines = ["```text", *machine.describe()]
+    try:
+        found, missing = _peers(scratch, options.no_peers)
+        lines += [f"{peer.name}: {machine.version(peer.version)}" for peer in found.values()]
+        lines += [*missing, f"median of {options.runs} runs, each a fresh process, all in turn", "```"]
+        lines += _sections(options, found, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not options.scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+    text = "\n".join(lines) + "\n"
+    print(text, end="")
+    if options.output:
+        Path(options.output).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _options(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.builder", description=__doc__)
+    parser.add_argument("--actions", nargs="*", type=int, default=[1000, 10000], metavar="N")
+    parser.add_argument("--runs", type=int, default=7, help="runs that count, of each command")
+    parser.add_argument("--hook", action="store_true", help=f"a no-op in a git hook, {HOOK_ACTIONS} actions")
+    parser.add_argument("--edit-one", action="store_true", help=f"edit one model of {EDIT_MODELS}")
+    parser.add_argument(
+        "--overhead", action="store_true", help="a first build with one worker, less the work"
+    )
+    parser.add_argument("--models", type=int, default=EDIT_MODELS, help="models of --edit-one")
+    parser.add_argument("--no-real", action="store_true", help="without real models: no long first build")
+    parser.add_argument("--no-peers", action="store_true", help="modelbuild alone")
+    parser.add_argument("--scratch", metavar="DIR", help="keep the installed peers there for another run")
+    parser.add_argument("--output", metavar="FILE", help="write the tables there, too")
+    return parser.parse_args(words)
+
+
+def _peers(scratch: Path, without: bool) -> tuple[dict[str, peers.Peer], list[str]]:
+    """Those that are there, and a line on those that are not."""
+    if without:
+        return {}, ["no peers asked for"]
+    say("installing peers")
+    trouble = peers.install(scratch)
+    found = peers.peers(scratch, processors())
+    absent = [name for name in ("ninja", "make", "doit", "dvc") if name not in found]
+    return found, [f"absent: {', '.join(absent)} ({trouble or 'not on this machine'})"] if absent else []
+
+
+def _sections(options: argparse.Namespace, found: dict[str, peers.Peer], work: Path) -> list[str]:
+    lines: list[str] = []
+    rows: list[Row] = []
+    notes: list[str] = []
+    for count in options.actions:
+        say(f"{count:,} tasks")
+        more, said = compare(count, found, work, options.runs, not options.no_real)
+        rows += more
+        notes += said
+    if rows:
+        lines += ["", *rendered(rows), *(f"\n{note}." for note in notes)]
+    if options.overhead:
+        say("overhead")
+        lines += ["", *whole(WHOLE_MODELS, work / "whole")]
+    if options.edit_one:
+        say("edit one")
+        lines += ["", *edit_one(options.models, work / "edit", options.runs)]
+    if options.hook:
+        say("hook")
+        lines += ["", *hook(HOOK_ACTIONS, work / "hook", options.runs)]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

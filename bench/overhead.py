@@ -1,0 +1,88 @@
+"""What the builder adds to the work itself, of a whole build and of editing one model, from `--events`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from bench import manifests, table
+from bench.compare import SETTLED, say
+from bench.measure import Command, Run, interleaved, run
+from bench.tools import OURS, modelbuild
+
+
+def work(events: Path) -> tuple[float, int]:
+    """Seconds in which at least one action ran, and how many ran."""
+    started: dict[str, float] = {}
+    spans = []
+    for line in events.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "action_started":
+            started[event["action"]] = event["seconds"]
+        elif event["event"] == "action_finished" and event["action"] in started:
+            spans.append((started.pop(event["action"]), event["seconds"]))
+    return covered(spans), len(spans)
+
+
+def covered(spans: Sequence[tuple[float, float]]) -> float:
+    """The length of the union of intervals."""
+    total, end = 0.0, float("-inf")
+    for first, last in sorted(spans):
+        total += max(0.0, last - max(first, end))
+        end = max(end, last)
+    return total
+
+
+def whole(models: int, folder: Path) -> list[str]:
+    """A first build with one worker: what is not the work itself, an action."""
+    manifests.write(folder, models)
+    done, own, count = _built(folder, "1")
+    return [
+        f"First build of {models:,} models with one worker: {count:,} actions in {done.seconds:.1f} s, in "
+        f"{own:.1f} s of which an action ran; the rest is {(done.seconds - own) * 1000 / count:.2f} ms an action."
+    ]
+
+
+def edit_one(models: int, folder: Path, runs: int) -> list[str]:
+    """Other weights for one model of many: the build less the work itself, and less a no-op."""
+    manifests.write(folder, models)
+    say(f"  first build of {models:,} models")
+    run(Command((*modelbuild(), "build", "-q"), folder, OURS))
+    time.sleep(SETTLED)
+    owns: list[float] = []
+    counts: list[int] = []
+
+    def edited(number: int) -> Run:
+        manifests.write_model(folder, models // 2, models + number)
+        done, own, count = _built(folder, "2")
+        if number:
+            owns.append(own)
+            counts.append(count)
+        return done
+
+    no_op = Command((*modelbuild(), "build", "-q"), folder, OURS)
+    found = interleaved(
+        {"edit": edited, "no-op": lambda number: run(no_op)}, {"edit": runs, "no-op": runs}, warm_up=1
+    )
+    total = [done.seconds for done in found["edit"]]
+    nothing = median(done.seconds for done in found["no-op"])
+    added = [one - own for one, own in zip(total, owns, strict=True)]
+    head = ("", "ms")
+    rows = [
+        (f"build after editing one of {models:,} models ({counts[-1]} actions ran)", median(total)),
+        ("of that, an action ran", median(owns)),
+        ("so the builder took", median(added)),
+        ("a no-op takes", nothing),
+        ("editing one adds to the work and a no-op", median(added) - nothing),
+    ]
+    return table.table(head, [(name, table.milliseconds(value)) for name, value in rows])
+
+
+def _built(folder: Path, jobs: str) -> tuple[Run, float, int]:
+    events = folder / "events.jsonl"
+    words = (*modelbuild(), "build", "-q", "-j", jobs, "--events", str(events))
+    done = run(Command(words, folder, OURS))
+    return done, *work(events)
