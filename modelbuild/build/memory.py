@@ -11,7 +11,7 @@ from modelbuild.errors import ModelbuildError
 
 SHARE = 0.8  # of what is available: the rest is for the builder, the page cache and the user
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 
 
 def parse_bytes(text: str) -> int:

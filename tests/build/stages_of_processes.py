@@ -130,3 +130,12 @@ def kill_guard(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     os.kill(parent_of(os.getppid()), signal.SIGKILL)
     while True:
         signal.pause()
+
+
+_HOARD: list[bytes] = []
+
+
+def hoard(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Keeps that many bytes for ever; `text` is the process that does."""
+    _HOARD.append(b"x" * parameters["bytes"])
+    (out / "text").write_text(str(os.getpid()))
