@@ -29,6 +29,7 @@ from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _NAME_LIMIT = 200  # most file systems allow 255 bytes
+_LOG_LIMIT = 1 << 20  # bytes
 
 
 def log_path(state_folder: Path, name: str) -> Path:
@@ -201,6 +202,7 @@ class Execution:
         kept = log_path(self._state.folder, reply.task.name)
         with suppress(OSError):  # a log is a comfort, not a result
             if reply.log is not None:
+                _shorten(reply.log)
                 disk.move(reply.log, kept)
             elif kept.name in self._logs:
                 kept.unlink(missing_ok=True)
@@ -209,6 +211,17 @@ class Execution:
         """A found path as it enters keys: relative to the root, wherever the checkout lies."""
         root = self._state.root
         return os.path.relpath(root / path, root).replace(os.sep, "/")
+
+
+def _shorten(log: Path) -> None:
+    """Keeps the end of a long log: a stage that prints without end must not fill the disk for good."""
+    with log.open("r+b") as stream:
+        if stream.seek(0, os.SEEK_END) > _LOG_LIMIT:
+            stream.seek(-_LOG_LIMIT, os.SEEK_END)
+            end = stream.read()
+            stream.seek(0)
+            stream.write(end)
+            stream.truncate()
 
 
 def _named_by(error: ModelbuildError, task: Task) -> ModelbuildError:

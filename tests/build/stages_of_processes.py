@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,18 +106,27 @@ def change_mapped(inputs: Inputs, parameters: Parameters, out: Path) -> None:
 
 def fill(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Writes half of its result, then meets a full disk as the parameter `how` says."""
+    how = parameters["how"]
     (out / "text").write_text("half")
-    print("x" * 100_000)
-    if parameters["how"] == "numpy":  # what ndarray.tofile says of a full disk has no errno
-        raise OSError("1000 requested and 10 written")
-    if parameters["how"] == "library":
-        raise RuntimeError("could not save the model")
-    if parameters["how"] == "bus":
+    if how == "nothing":
+        return
+    if how == "bus":
         os.kill(os.getpid(), signal.SIGBUS)
-    if parameters["how"] == "stuff":
-        with (out / "big").open("wb") as stream:
-            while True:
-                stream.write(b"x" * 65536)
+    if how == "print":
+        while True:
+            print("x" * 65536, flush=True)
+    with suppress(OSError) if how != "stuff" else nullcontext(), (out / "big").open("wb", 0) as stream:
+        while True:
+            stream.write(b"x" * 4096)
+    if how == "numpy":  # what ndarray.tofile says of a full disk has no errno
+        raise OSError("1000 requested and 10 written")
+    if how == "library":
+        raise RuntimeError("could not save the model")
+
+
+def close_all(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Closes every descriptor, as daemons do, and with it the pipe for the answer."""
+    os.closerange(3, 256)
 
 
 def doze(inputs: Inputs, parameters: Parameters, out: Path) -> None:
