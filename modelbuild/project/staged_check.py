@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.reading import files_read
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.project import reads
 from modelbuild.project.building import Observer
 from modelbuild.project.checking import CheckReport, check, problem_finding
-from modelbuild.project.recorded import NOTES, Recorded, opened, patterns, reads_of
+from modelbuild.project.recorded import NOTES, RECORDED, Recorded, opened, patterns, reads_of
 from modelbuild.project.recorded_tree import mentions
 from modelbuild.project.repository import Repository, open_repository
 from modelbuild.samples.files import gather_files
@@ -54,14 +55,20 @@ def check_commit(
                 return 0
             report = _checked(recorded, (), observer)
             if report.ok:
-                found = reads_of(recorded, recorded.project.builder.files_read())
-                reads.save(notes, reads.passed(found, index))
+                reads.save(notes, reads.passed(reads_of(recorded, _found(recorded)), index))
     except ModelbuildError as error:
         if _breaks(error, staged, repository.prefix(folder)):
             raise
         say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
         return 0
     return _tell(report, file, say)
+
+
+def _found(recorded: Recorded) -> set[str]:
+    """What the models themselves name, relative to the project."""
+    actions = recorded.project.plan.actions
+    goals = [action.name for action in actions if action.discover]
+    return files_read(recorded.project.root, recorded.original / RECORDED, actions, goals)
 
 
 def _breaks(error: ModelbuildError, staged: Sequence[str], prefix: str) -> bool:
