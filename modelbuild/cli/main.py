@@ -23,6 +23,7 @@ VERBS = {
     "config": "show the effective settings of MODEL@TARGET and where each came from",
     "graph": "draw the actions and what they read, as Mermaid, DOT or JSON",
     "clean": "remove the build state and what was built",
+    "cache": "what the store holds, whether it is whole, and what can go",
     "hooks": "git hooks that check commits, rebuild behind checkouts, and build before a push",
     "evaluate": "predict speed on a chip",
     "pack": "make a package of one model file, without a manifest",
