@@ -40,9 +40,10 @@ def whole(models: int, folder: Path) -> list[str]:
     """A first build with one worker: what is not the work itself, an action."""
     manifests.write(folder, models)
     done, own, count = _built(folder, "1")
+    rest = (done.seconds - own) * 1000 / count
     return [
         f"First build of {models:,} models with one worker: {count:,} actions in {done.seconds:.1f} s, in "
-        f"{own:.1f} s of which an action ran; the rest is {(done.seconds - own) * 1000 / count:.2f} ms an action."
+        f"{own:.1f} s of which an action ran; the rest is {rest:.2f} ms an action."
     ]
 
 
