@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REFRESHES = 5  # a second
 _BAR = 24  # columns
+_NAME = 8  # columns that an action's name has at least, before other things give way
 _PAUSE = 1.0  # seconds for which a reckoning of the time left will do
 
 
@@ -83,7 +84,7 @@ class Terminal:
             redirect_stdout=False,
             vertical_overflow="crop",
         )
-        self._live.start()
+        self._live.start(refresh=True)
 
     def _draw(self) -> RenderableType:
         from rich.console import Group
@@ -100,34 +101,44 @@ class Terminal:
         """The bar, how many of how many, the counts, the times; what does not fit is left out."""
         assert self._console is not None
         tally = self._tally
-        done = f"{tally.done}/{tally.total}"
         filled = _BAR * tally.done // max(1, tally.total)
-        bar = BARS[self._is_unicode][0] * filled + BARS[self._is_unicode][1] * (_BAR - filled)
-        parts = [(bar, "green"), (done, "bold"), (self._counts(), ""), (self._time(now), "dim")]
-        parts = [part for part in parts if part[0]]
-        for least in ((bar, "green"), (self._counts(), "")):
-            if sum(len(text) + 2 for text, _ in parts) - 2 > self._console.width and least in parts:
-                parts.remove(least)
-        return self._text(*(piece for part in parts for piece in (part, ("  ", ""))))
+        full, empty = BARS[self._is_unicode]
+        parts = {
+            "bar": (full * filled + empty * (_BAR - filled), "green"),
+            "done": (f"{tally.done}/{tally.total}", "bold"),
+            "counts": (self._counts(), ""),
+            "spent": (console.duration(now), "dim"),
+            "left": (self._remaining(now), "dim"),
+        }
+        parts = {name: part for name, part in parts.items() if part[0]}
+        for least in ("bar", "counts", "spent", "left"):
+            if sum(len(text) + 2 for text, _ in parts.values()) - 2 > self._console.width:
+                parts.pop(least, None)
+        pieces = [piece for part in parts.values() for piece in (("  ", ""), part)]
+        return self._text(*pieces[1:])
 
     def _counts(self) -> str:
         states = self._tally.states
         shown = {"ran": "run", "cached": "cached", "failed": "failed", "skipped": "skipped"}
         return ", ".join(f"{states[state]} {word}" for word, state in shown.items() if states[state])
 
-    def _time(self, now: float) -> str:
+    def _remaining(self, now: float) -> str:
         if now - self._left[0] >= _PAUSE:
             self._left = (now, self._tally.left(now))
         left = self._left[1]
-        return console.duration(now) + (f", about {console.duration(left)} left" if left is not None else "")
+        return "" if left is None else f"about {console.duration(left)} left"
 
     def _line(self, running: Running, now: float) -> RenderableType:
-        """The action, how far it is, for how long it has run; where it is narrow, the name gives way."""
+        """The action, how far it is, how long it has run; where it is narrow, the name gives way first."""
         assert self._console is not None
-        far = f"  {running.what} {running.step}/{running.steps}" if running.steps else ""
-        rest = f"{far}  {console.duration(now - running.started)}"
-        room = self._console.width - len(rest) - 2
-        return self._text((f"  {self._cut(running.action, max(8, room))}{rest}", ""))
+        count = f"{running.step}/{running.steps}" if running.steps else ""
+        spent = console.duration(now - running.started)
+        for rest in ((f"{running.what} {count}" if count else "", spent), (count, spent), (count,), ()):
+            shown = "".join(f"  {part}" for part in rest if part)
+            room = self._console.width - console.width(shown) - 2
+            if room >= _NAME or not rest:
+                break
+        return self._text((f"  {self._cut(running.action, max(1, room))}{shown}", ""))
 
     def _cut(self, text: str, room: int) -> str:
         """The text in at most `room` columns; wide characters take two."""
