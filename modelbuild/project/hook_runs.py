@@ -142,7 +142,7 @@ def _build_pushed(call: Call, commit: str) -> int:
     if not call.repository.succeeds("cat-file", "-e", manifest):
         return 0
     options = BuildOptions(locked=call.repository.succeeds("cat-file", "-e", lock))
-    if _lies_here(call.repository, commit):
+    if _lies_here(call, commit):
         report = settled.unchanged(call.folder, call.file, options=options)
         if report is None:
             report = _build_here(call, options)
@@ -155,10 +155,19 @@ def _build_pushed(call: Call, commit: str) -> int:
     return _tell(call, report, f"{where}, with {LOCK}" if options.locked else f"{where} (there is no {LOCK})")
 
 
-def _lies_here(repository: Repository, commit: str) -> bool:
-    """Whether the work tree is the commit, with no file that git was not told of."""
-    head = os.fsdecode(repository.git("rev-parse", "--verify", "HEAD")).strip()
-    return head == commit and not repository.git("status", "--porcelain", "--untracked-files=normal")
+def _lies_here(call: Call, commit: str) -> bool:
+    """Whether the work tree is the commit, with no file that git was not told of and the project reads."""
+    from modelbuild.project import reads
+
+    head = os.fsdecode(call.repository.git("rev-parse", "--verify", "HEAD")).strip()
+    words = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    changes = call.repository.names(*words) if head == commit else ["M"]
+    if not all(change.startswith("??") for change in changes):
+        return False
+    known = reads.load(call.folder / NOTES) if changes else None
+    if known is None or not reads.is_valid(known, reads.staged_files(call.repository)):
+        return not changes
+    return not any(known.reads.touches(change[3:]) for change in changes)
 
 
 def _build_here(call: Call, options: BuildOptions) -> BuildReport:

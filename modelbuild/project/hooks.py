@@ -170,10 +170,8 @@ def _install(where: Place, hook: str) -> HookState:
         did = "was there" if wanted == text else "brought up to date"
     try:
         where.folder.mkdir(parents=True, exist_ok=True)
-        if script is None and os.path.lexists(path):
-            path.rename(path.with_name(hook + KEPT))
         if wanted != text:
-            _write(path, wanted)
+            _write(path, wanted, keep=script is None and os.path.lexists(path))
     except OSError as error:
         raise _failure("install", path, error) from error
     return _state(where, hook, did)
@@ -209,12 +207,14 @@ def _restore(path: Path) -> str:
     return "uninstalled"
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole, executable, and at once: git may run the hook at any moment."""
+def _write(path: Path, text: str, keep: bool = False) -> None:
+    """Whole, executable, and at once, for git may run the hook at any moment; `keep` what is in its place."""
     private = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         private.write_bytes(text.encode("utf-8", "surrogateescape"))
         private.chmod(0o755)
+        if keep:
+            path.rename(path.with_name(path.name + KEPT))
         private.replace(path)
     finally:
         private.unlink(missing_ok=True)
