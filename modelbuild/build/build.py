@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelbuild.build import disk, lock
 from modelbuild.build.action import OFFLINE, Action
+from modelbuild.build.clock import Clock
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
-from modelbuild.build.recall import path_of
-from modelbuild.build.remember import Fact, Product, Stale, remember
+from modelbuild.build.recall import PLAN, path_of
+from modelbuild.build.remember import Done, Fact, Product, Stale, remember
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
+from modelbuild.build.resume import Resumption, Unremembered
 from modelbuild.build.scheduler import Runner, Scheduler
+from modelbuild.build.snapshot import Snapshot
 from modelbuild.build.state import LOCK, State, open_state
 from modelbuild.build.store import blob_path
 from modelbuild.build.verdict import Settled, Verdict, judge
+from modelbuild.build.written import Damaged
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 if TYPE_CHECKING:
@@ -40,8 +44,7 @@ class Builder:
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
         self._held: State | None = None
-        self._facts: dict[str, Fact] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._done: list[Done] = []
 
     @contextmanager
     def hold(self, observer: Observer | None = None) -> Iterator[None]:
@@ -58,6 +61,7 @@ class Builder:
         actions: Sequence[Action],
         goals: Sequence[str],
         *,
+        given: Mapping[str, Outcome] | None = None,
         jobs: int,
         memory: int | None = None,
         offline: bool = False,
@@ -72,11 +76,11 @@ class Builder:
         graph that cannot be built or a state folder that cannot be used (exit 1). After a failure nothing new
         starts, save `always` actions, unless `keep_going`. `retry` runs again what failed with these very
         inputs. `offline` tells every stage that nothing may be fetched (`OFFLINE` in its environment).
-        `dry_run` runs and writes nothing.
+        `dry_run` runs and writes nothing. `given` are outcomes that are known of actions outside `actions`.
         """
         if jobs < 1:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")
-        planned = plan(actions, goals)
+        planned = plan(actions, goals, given or ())
         if dry_run:
             with disk.told(self._folder):
                 state = open_state(self._root, self._folder, writable=False)
@@ -91,10 +95,15 @@ class Builder:
 
                 return stack.enter_context(Execution(state, jobs, {**self._environment, **network}, memory))
 
-            self._facts = {}
-            look = partial(_judge_and_note, state=state, retry=retry, facts=self._facts)
-            self._outcomes = Scheduler(planned, look, observer, keep_going).walk(open_runner)
-            return summarise(self._outcomes)
+            facts: dict[str, Fact] = {}
+            look = partial(_judge_and_note, state=state, retry=retry, facts=facts)
+            outcomes = Scheduler(planned, look, observer, keep_going, given).walk(open_runner)
+            self._done = [
+                Done(planned.actions[name], facts[name], outcome)
+                for name, outcome in outcomes.items()
+                if name in facts
+            ]
+            return summarise(outcomes)
 
     def remember(
         self,
@@ -103,27 +112,55 @@ class Builder:
         began_ns: int,
         products: Sequence[Product],
         told: Any,
+        told_of_plan: Any,
     ) -> bool:
         """Keeps a snapshot of all that the last build rests on, so that another one can be known to have
         nothing to do; called inside the same `hold`, after publishing. False if something changed meanwhile.
 
         `request` names what was asked for. `looked_at` is absolute path -> code of `look` of what the actions
-        were planned from, `began_ns` of `time.time_ns()` or later; `told` are plain values to have again.
+        were planned from, read at `began_ns` of `time.time_ns()` or later. `told` and `told_of_plan` are
+        plain values to have again, the latter without ever changing while the plan is the same.
         """
-        kept = Path(path_of(str(self._folder), request))
         with self._locked(None) as state:
-            outputs = {name: outcome.outputs for name, outcome in self._outcomes.items()}
             try:
-                made = remember(state, self._facts, outputs, looked_at, began_ns, products, told)
-            except Stale:
-                disk.remove(kept)
+                made, plan = remember(state, self._done, looked_at, began_ns, products, told, told_of_plan)
+            except (Stale, ValueError):
+                self._forget(request)
                 return False
-            disk.write(kept, made.pack(), state.scratch)
+            disk.write(self._kept(request, PLAN), plan, state.scratch)
+            disk.write(self._kept(request), made.pack(), state.scratch)
             return True
 
-    def files_read(self) -> frozenset[str]:
-        """The files of the user's, relative to the root, that the actions of the last build read."""
-        return frozenset(path for fact in self._facts.values() for path in fact.files)
+    def resume(self, request: str) -> Resumption | None:
+        """What is to be done again of the build that is remembered of the request; None where that cannot be
+        said, and all has to be planned and looked at. To be called inside `hold`."""
+        with self._locked(None):
+            made = Snapshot.unpack(disk.read(self._kept(request)))
+            if made is None:
+                return None
+            different, _ = made.differing(str(self._root), Clock(str(self._folder)))
+            try:
+                return Resumption(made, different, self._kept(request, PLAN))
+            except (Unremembered, Damaged):
+                return None
+
+    def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
+        """As `remember`, after a build of what was resumed; `products` are those published anew."""
+        with self._locked(None) as state:
+            try:
+                made = of.renewed(state, self._done, products, told)
+            except Stale:
+                self._forget(request)
+                return False
+            disk.write(self._kept(request), made.pack(), state.scratch)
+            return True
+
+    def _kept(self, request: str, suffix: str = "") -> Path:
+        return Path(path_of(str(self._folder), request) + suffix)
+
+    def _forget(self, request: str) -> None:
+        for suffix in ("", PLAN):
+            disk.remove(self._kept(request, suffix))
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
         """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""

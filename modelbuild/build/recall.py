@@ -11,6 +11,7 @@ from modelbuild.build.clock import Clock
 from modelbuild.build.snapshot import Snapshot
 
 FOLDER = "settled"  # in the state's folder
+PLAN = ".plan"  # suffix of the file of the actions beside a snapshot
 
 
 class Recalled(NamedTuple):  # no dataclass, as in modelbuild.errors

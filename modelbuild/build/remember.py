@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelbuild.build import look
+from modelbuild.build import look, written
+from modelbuild.build.action import Action
+from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN
-from modelbuild.build.snapshot import Looked, Snapshot, snapshot
+from modelbuild.build.snapshot import Left, Looked, Snapshot, snapshot
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
 from modelbuild.build.verdict import MustRun, Settled, Verdict
@@ -35,6 +38,15 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What came of one action: the fact, and its outputs."""
+
+    action: Action
+    fact: Fact
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
 class Product:
     """A published folder, relative to the root, and what it holds: relative path -> digest."""
 
@@ -48,66 +60,79 @@ class Stale(Exception):
 
 def remember(
     state: State,
-    facts: Mapping[str, Fact],
-    outputs: Mapping[str, Mapping[str, Blob]],
+    done: Sequence[Done],
     looked_at: Mapping[str, str],
     began_ns: int,
     products: Sequence[Product],
     told: Any,
-) -> Snapshot:
-    """The snapshot of a build whose actions are `outputs`, in topological order.
+    told_of_plan: Any,
+) -> tuple[Snapshot, bytes]:
+    """The snapshot of a build of these actions, in topological order, and the file that `written` makes.
 
     `looked_at` is absolute path -> code of `look` of all that the plan was made from, read after `began_ns`
-    of `time.time_ns()`. Raises Stale.
+    of `time.time_ns()`. Raises Stale, and ValueError where a parameter is no plain value.
     """
     state.stat_cache.settle()
-    return snapshot(
-        plan=list(_plan_rows(state, looked_at, began_ns)),
-        files=list(_file_rows(state, facts)),
-        actions=[(name, list(_left(state, facts[name], made))) for name, made in outputs.items()],
-        products=[list(_product_rows(state, product)) for product in products],
-        told=told,
-    )
+    readers: dict[str, list[int]] = {_published(state): []}
+    for index, one in enumerate(done):
+        for name in one.fact.files:
+            readers.setdefault(name, []).append(index)
+    digests = {name: digest for one in done for name, digest in one.fact.files.items()}
+    rows = list(_plan_rows(state, looked_at, began_ns, digests))
+    files = [file_row(state, name, name, digests.get(name)) for name in readers]
+    data, plan = written.write([one.action for one in done], list(readers.values()), told_of_plan)
+    left = [left_by(state, one) for one in done]
+    folders = [list(product_rows(state, product)) for product in products]
+    return snapshot(rows, files, left, folders, plan, told), data
 
 
-def _plan_rows(state: State, looked_at: Mapping[str, str], began_ns: int) -> Iterator[Looked]:
-    """A file that changed after loading began may be other than what was loaded."""
+def _published(state: State) -> str:
+    """The file without which nobody knows whose the products are; no action reads it."""
+    return label(state, str(state.folder / "published.json"))
+
+
+def _plan_rows(
+    state: State, looked_at: Mapping[str, str], began_ns: int, read: Mapping[str, str]
+) -> Iterator[Looked]:
+    """A file that changed after loading began may be other than what was loaded. One whose head alone was
+    looked at, and that an action reads, stands among the files."""
     limit = state.stat_cache.clock.since(began_ns)
     for path, code in looked_at.items():
+        name = label(state, path)
+        if code == look.HEAD and name in read:
+            continue
         try:
             if os.stat(path).st_ctime_ns > limit:  # noqa: PTH116
                 raise Stale(path)
-        except FileNotFoundError:
+        except OSError:
             if code != look.KIND:
                 raise Stale(path) from None
-        name = label(state, path)
         if code == look.FILE:
-            yield _file(state, name, name)
+            yield file_row(state, name, name)
         else:
             yield Looked.now(code, name, str(state.root), state.stat_cache.clock)
 
 
-def _file_rows(state: State, facts: Mapping[str, Fact]) -> Iterator[Looked]:
-    """`published.json`, without which nobody knows whose the products are, then what the actions read."""
-    published = label(state, str(state.folder / "published.json"))
-    if state.published.folders():
-        yield _file(state, published, published)
-    files: dict[str, str] = {}
-    for fact in facts.values():
-        files.update(fact.files)
-    for name, digest in sorted(files.items()):
-        yield _file(state, name, name, digest)
-
-
-def _left(state: State, fact: Fact, outputs: Mapping[str, Blob]) -> Iterator[Looked]:
-    for key in fact.keys:
-        yield _file(state, label(state, str(state.records.path(key))), f"record:{key}")
-    for blob in outputs.values():
+def left_by(state: State, done: Done) -> Left:
+    """What an action left in the state: records and outputs."""
+    rows = [
+        file_row(state, label(state, str(state.records.path(key))), f"record:{key}") for key in done.fact.keys
+    ]
+    for blob in done.outcome.outputs.values():
         path = label(state, str(state.store.path(blob.digest)))
-        yield _file(state, path, f"blob:{blob.digest}", blob.digest)
+        rows.append(file_row(state, path, f"blob:{blob.digest}", blob.digest))
+    outputs = {name: (blob.digest, blob.size) for name, blob in done.outcome.outputs.items()}
+    return Left(done.action.name, rows, marshal.dumps((sorted(done.fact.files), outputs)))
 
 
-def _product_rows(state: State, product: Product) -> Iterator[Looked]:
+def result_of(result: bytes) -> tuple[list[str], dict[str, Blob]]:
+    """The files that an action read and the outputs that it left, from what a snapshot keeps of it."""
+    files, outputs = marshal.loads(result)
+    return files, {name: Blob(*pair) for name, pair in outputs.items()}
+
+
+def product_rows(state: State, product: Product) -> Iterator[Looked]:
+    """A published folder: its folders' names and its files. Raises Stale."""
     found = set()
     for folder, _, names in os.walk(state.root / product.folder):
         where = label(state, folder)
@@ -118,12 +143,12 @@ def _product_rows(state: State, product: Product) -> Iterator[Looked]:
             if relative not in product.files:
                 raise Stale(path)
             found.add(relative)
-            yield _file(state, path, path, product.files[relative])
+            yield file_row(state, path, path, product.files[relative])
     if found != product.files.keys():
         raise Stale(product.folder)
 
 
-def _file(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
+def file_row(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
     """A row of a file: the digest that was seen, if one was, and a signature where that is still true."""
     try:
         digest = state.stat_cache.digest_now(known_as, state.root / name)

@@ -68,6 +68,13 @@ class Rows:
             column[index] = value
         self._digests[_DIGEST * index : _DIGEST * (index + 1)] = bytes.fromhex(digest)
 
+    def extend(self, other: Rows, start: int, stop: int) -> None:
+        """Adds rows of another table."""
+        self.names += other.names[start:stop]
+        for column, values in zip(self._columns, other._columns, strict=True):
+            column.extend(values[start:stop])
+        self._digests += other._digests[_DIGEST * start : _DIGEST * stop]
+
     def signature(self, index: int) -> Signature:
         """The signature of a row."""
         size, mtime, inode, ctime = (column[index] for column in self._columns)

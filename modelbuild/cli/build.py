@@ -55,6 +55,11 @@ def run(options: argparse.Namespace) -> int:
         if report is not None:
             warn(report.warnings)
             return tell(report, origin)
+        from modelbuild.cli.rebuilding import rebuild
+
+        report = rebuild(options, chosen, warn)
+        if report is not None:
+            return tell(report, origin)
     from modelbuild.cli import building
 
     return building.build(options, chosen, origin)

@@ -14,9 +14,10 @@ from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.goals import goals_of
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
-from modelbuild.project.project import DIST, REPORTS, STALE, STATE, Project, located
+from modelbuild.project.project import STATE, Project, located
 from modelbuild.project.remembering import remember
 from modelbuild.project.selection import select
+from modelbuild.project.shipping import Shipment, publish
 from modelbuild.stages.request import PackageRequest
 
 Observer = Callable[[Event], None]
@@ -60,56 +61,19 @@ def build(
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:
-    report = _publish_report(project, result, package)
-    gate = result.states[package.action("gate")]
-    folder = Path(DIST) / package.package
-    if gate not in {"run", "cached"}:
-        if _is_at_fault(project, result, package):
-            project.builder.withdraw(folder, Path(STALE) / package.package)
-        verdict = "failed" if gate == "failed" else "not reached"
-        return BuiltPackage(package.package, package.target, verdict, (), report, False, package.silicon)
-    files = shipped(result, package)
-    changed = project.builder.publish(files, folder)
-    listed = tuple(
-        {
-            "path": f"{folder.as_posix()}/{name}",
-            "size": (project.root / folder / name).stat().st_size,
-            "sha256": digest,
-        }
-        for name, digest in sorted(files.items())
-    )
-    return BuiltPackage(package.package, package.target, "passed", listed, report, changed, package.silicon)
+    shipment = Shipment.of(package)
 
+    def is_at_fault() -> bool:
+        """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
+        needed = plan(project.plan.actions, [shipment.gate]).order
+        return any(result.states[name] == "failed" for name in needed)
 
-def _is_at_fault(project: Project, result: BuildResult, package: PackageRequest) -> bool:
-    """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
-    needed = plan(project.plan.actions, [package.action("gate")]).order
-    return any(result.states[name] == "failed" for name in needed)
+    return publish(project.builder, project.root, shipment, result.states, result.outputs, is_at_fault)
 
 
 def shipped(result: BuildResult, package: PackageRequest) -> dict[str, str]:
     """The files of `dist/<package>/`: name -> digest."""
-    made = result.outputs[package.action("package")]
-    files = {
-        name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")
-    }
-    for packaged in package.models:
-        model = packaged.request
-        fixed = model.fixed()
-        files[f"{model.model}.json"] = made[f"models/{model.model}.json"]
-        files[f"{model.model}.fixed.onnx"] = result.outputs[fixed.action][fixed.name]
-        if not model.is_fixed:
-            files[f"{model.model}.quant.txt"] = result.outputs[model.action("quantize")]["quant.txt"]
-    return files
-
-
-def _publish_report(project: Project, result: BuildResult, package: PackageRequest) -> str | None:
-    outputs = result.outputs.get(package.action("report"))
-    if outputs is None:
-        return None
-    folder = Path(REPORTS) / package.package
-    project.builder.publish(outputs, folder)
-    return f"{folder.as_posix()}/report.html"
+    return Shipment.of(package).files(result.outputs)
 
 
 def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from modelbuild.build.remember import Product
 from modelbuild.build.result import BuildResult
 from modelbuild.manifest.reads import reads
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.project import DIST, REPORTS, Project
+from modelbuild.project.project import Project
 from modelbuild.project.settled import request_of, told
+from modelbuild.project.shipping import Shipment
 
 
 def remember(
@@ -25,15 +25,7 @@ def remember(
     except OSError:
         return False
     request = request_of(str(project.root), project.manifest.path.name, names, project.overrides, options)
-    products = [
-        product for package in report.packages for product in _products(project, result, package.name)
-    ]
-    return project.builder.remember(request, looked_at, project.began_ns, products, told(report))
-
-
-def _products(project: Project, result: BuildResult, name: str) -> Iterator[Product]:
-    from modelbuild.project.building import shipped
-
-    package = project.plan.packages[name]
-    yield Product(f"{DIST}/{name}", shipped(result, package))
-    yield Product(f"{REPORTS}/{name}", result.outputs[package.action("report")])
+    shipments = [Shipment.of(project.plan.packages[package.name]) for package in report.packages]
+    products = [product for shipment in shipments for product in shipment.products(result.outputs)]
+    plain = [shipment.to_plain() for shipment in shipments]
+    return project.builder.remember(request, looked_at, project.began_ns, products, told(report), plain)

@@ -1,0 +1,99 @@
+"""The part of a remembered build that a change concerns: it is built, and the rest is taken as it is."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.remember import Done, Product, Stale, file_row, left_by, product_rows, result_of
+from modelbuild.build.result import Outcome
+from modelbuild.build.snapshot import Snapshot, renewed
+from modelbuild.build.state import State
+from modelbuild.build.written import Written
+
+
+class Resumption:
+    """What is to be done again of a build that is remembered. `files` are the files of the user's that
+    changed, `products` the indices of those that are not as they were published."""
+
+    def __init__(self, snapshot: Snapshot, different: Sequence[int], path: Path) -> None:
+        """`path` is of the file of the actions. Raises Unremembered where more changed than files that
+        actions read, what they left and what was published; Damaged where the file is not whole."""
+        self.snapshot = snapshot
+        self._written = Written(path, snapshot.plan)
+        self._rows = [row for row in different if row in snapshot.file_rows]
+        self.files = [snapshot.rows.names[row] for row in self._rows]
+        self.products = set(self._in(snapshot.product_spans, different))
+        if any(row < snapshot.plan_rows for row in different):
+            raise Unremembered
+        changed = set(self._in(snapshot.action_spans, different))
+        for row in self._rows:
+            readers = self._written.readers(row - snapshot.plan_rows)
+            if not readers:
+                raise Unremembered
+            changed.update(readers)
+        self._affected = self._and_behind(changed)
+        self.actions = [self._written.action(index) for index in self._affected]
+
+    @property
+    def told_of_plan(self) -> Any:
+        """The plain values that `remember` got with the plan."""
+        return self._written.told
+
+    def given(self) -> dict[str, Outcome]:
+        """The outcomes of the actions that the affected ones read and that are not affected themselves."""
+        affected = {action.name for action in self.actions}
+        needed = {name for action in self.actions for name in action.dependencies()} - affected
+        results = self.results(needed)
+        return {name: Outcome("cached", outputs=results[name][1]) for name in sorted(needed)}
+
+    def results(self, names: set[str]) -> dict[str, Any]:
+        """What these actions read and left when the snapshot was taken."""
+        return {
+            name: result_of(result)
+            for name, result in zip(self.snapshot.actions, self.snapshot.results, strict=True)
+            if name in names
+        }
+
+    def renewed(
+        self, state: State, done: Sequence[Done], products: Mapping[int, Product], told: Any
+    ) -> Snapshot:
+        """The snapshot as it is after the affected actions were built. Raises Stale, also where an action
+        found other files than before, which only a whole snapshot can tell of."""
+        state.stat_cache.settle()
+        seen: dict[str, str] = {}
+        left = {}
+        for index, one in zip(self._affected, done, strict=True):
+            files, _ = result_of(self.snapshot.results[index])
+            if files != sorted(one.fact.files):
+                raise Stale(one.action.name)
+            seen.update(one.fact.files)
+            left[index] = left_by(state, one)
+        rows = {
+            row: file_row(state, name, name, seen.get(name))
+            for row, name in zip(self._rows, self.files, strict=True)
+        }
+        folders = {index: list(product_rows(state, product)) for index, product in products.items()}
+        return renewed(self.snapshot, rows, left, folders, told)
+
+    def _and_behind(self, changed: set[int]) -> list[int]:
+        """The actions and all that read from them, one way or another, in topological order."""
+        waiting, found = list(changed), set(changed)
+        while waiting:
+            for index in self._written.dependents(waiting.pop()):
+                if index not in found:
+                    found.add(index)
+                    waiting.append(index)
+        return sorted(found)
+
+    @staticmethod
+    def _in(spans: Sequence[int], rows: Sequence[int]) -> Iterator[int]:
+        for row in rows:
+            if spans[0] <= row < spans[-1]:
+                yield bisect_right(spans, row) - 1
+
+
+class Unremembered(Exception):
+    """The change concerns the plan itself."""

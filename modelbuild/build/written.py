@@ -1,0 +1,162 @@
+"""Actions as bytes, each read by itself: what is unaffected by a change need not even be read."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+from array import array
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.action import Action, FileInput, OutputOf, Resources
+from modelbuild.build.rows import pack, unpack
+
+SCHEMA = 1
+_DIGEST = 32  # bytes
+_LENGTH = 8  # of the number in front that says how long the head is
+
+Lists = Sequence[Sequence[int]]
+
+
+def write(actions: Sequence[Action], readers: Lists, told: Any) -> tuple[bytes, bytes]:
+    """A file of the actions, in an order in which each follows what it reads, and its digest as a name.
+
+    `readers` has, for each of some files, the indices of the actions that read it; `told` are plain values.
+    Raises ValueError where a parameter is no plain value.
+    """
+    position = {action.name: index for index, action in enumerate(actions)}
+    dependents: list[list[int]] = [[] for _ in actions]
+    for index, action in enumerate(actions):
+        for name in action.dependencies():
+            dependents[position[name]].append(index)
+    shared = _Shared()
+    own = [_to_plain(action, shared) for action in actions]
+    plain: list[Any] = [*own, *dependents, *map(list, readers)]
+    entries = [marshal.dumps(entry) for entry in plain] + shared.entries
+    lengths = array("q", map(len, entries))
+    digests = b"".join(hashlib.sha256(entry).digest() for entry in entries)
+    head = pack((SCHEMA, len(actions), len(readers), lengths.tobytes(), digests, told))
+    return len(head).to_bytes(_LENGTH, "big") + head + b"".join(entries), head[:_DIGEST]
+
+
+class Written:
+    """A file that `write` made. What of it is damaged raises Damaged when it is asked for."""
+
+    def __init__(self, path: Path, name: bytes) -> None:
+        """Raises Damaged, also where there is no file, or another than `name`."""
+        try:
+            self._file = path.open("rb")
+            size = int.from_bytes(self._file.read(_LENGTH), "big")
+            data = self._file.read(size) if size < path.stat().st_size else b""
+        except OSError as error:
+            raise Damaged from error
+        head = unpack(data) if data[:_DIGEST] == name else None
+        if head is None or head[0] != SCHEMA:
+            self._file.close()
+            raise Damaged
+        _, self._actions, self._readers, lengths, self._digests, self.told = head
+        self._starts = [_LENGTH + size]
+        self._lengths = array("q", lengths)
+        for length in self._lengths:
+            self._starts.append(self._starts[-1] + length)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def action(self, index: int) -> Action:
+        """One action."""
+        return _from_plain(self._entry(index), self._shared)
+
+    def dependents(self, index: int) -> list[int]:
+        """The actions that read what an action leaves."""
+        found: list[int] = self._entry(self._actions + index)
+        return found
+
+    def readers(self, index: int) -> list[int]:
+        """The actions that read one of the files."""
+        found: list[int] = self._entry(2 * self._actions + index)
+        return found
+
+    def _shared(self, index: int) -> Any:
+        return self._entry(2 * self._actions + self._readers + index)
+
+    def _entry(self, index: int) -> Any:
+        self._file.seek(self._starts[index])
+        data = self._file.read(self._lengths[index])
+        if hashlib.sha256(data).digest() != self._digests[_DIGEST * index : _DIGEST * (index + 1)]:
+            raise Damaged
+        return marshal.loads(data)
+
+
+class Damaged(Exception):
+    """The bytes are not those that were written."""
+
+
+class _Shared:
+    """Values that many actions have alike, such as a chip's recipe, each written once."""
+
+    def __init__(self) -> None:
+        self.entries: list[bytes] = []
+        self._known: dict[bytes, int] = {}
+        self._seen: dict[int, tuple[Any, int]] = {}  # the value too: its id must not be used again
+
+    def index(self, value: Any) -> int:
+        """Where the value stands among `entries`."""
+        if id(value) not in self._seen:
+            # version 2 has no references: equal values are equal bytes
+            self._seen[id(value)] = value, self.of(marshal.dumps(value, 2))
+        return self._seen[id(value)][1]
+
+    def of(self, data: bytes) -> int:
+        """Where the marshalled value stands."""
+        if data not in self._known:
+            self._known[data] = len(self.entries)
+            self.entries.append(data)
+        return self._known[data]
+
+
+def _to_plain(action: Action, shared: _Shared) -> tuple[Any, ...]:
+    files = {role: source.path for role, source in action.inputs.items() if isinstance(source, FileInput)}
+    outputs = _outputs(action.inputs)
+    resources = action.resources
+    return (
+        action.name,
+        action.function,
+        action.version,
+        {name: shared.index(value) for name, value in action.parameters.items()},
+        shared.of(marshal.dumps(files, 2)),
+        outputs,
+        _outputs(action.soft_inputs),
+        action.discover,
+        action.toolchain,
+        dict(action.libraries),
+        action.always,
+        (resources.threads, resources.memory, resources.memory_per_input_byte),
+        dict(action.unkeyed),
+    )
+
+
+def _outputs(inputs: Mapping[str, FileInput | OutputOf]) -> dict[str, tuple[str, str]]:
+    return {role: (one.action, one.name) for role, one in inputs.items() if isinstance(one, OutputOf)}
+
+
+def _from_plain(entry: tuple[Any, ...], shared: Any) -> Action:
+    name, function, version, parameters, files, outputs, soft, discover, *rest = entry
+    toolchain, libraries, always, resources, unkeyed = rest
+    return Action(
+        name=name,
+        function=function,
+        version=version,
+        parameters={key: shared(index) for key, index in parameters.items()},
+        inputs={role: FileInput(path) for role, path in shared(files).items()}
+        | {role: OutputOf(*pair) for role, pair in outputs.items()},
+        soft_inputs={role: OutputOf(*pair) for role, pair in soft.items()},
+        discover=discover,
+        toolchain=toolchain,
+        libraries=libraries,
+        always=always,
+        resources=Resources(*resources),
+        unkeyed=unkeyed,
+    )

@@ -1,0 +1,29 @@
+"""`modelbuild build` after files changed that actions read: what they concern is built, no manifest loaded."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from modelbuild.cli import progress
+from modelbuild.cli.progress.failures import Failures
+from modelbuild.project.build_report import BuildReport
+from modelbuild.project.options import BuildOptions
+from modelbuild.project.rebuilding import Rebuilding
+
+
+def rebuild(
+    options: argparse.Namespace, chosen: BuildOptions, warn: Callable[[Iterable[dict[str, Any]]], None]
+) -> BuildReport | None:
+    """The report of the build, or None where all has to be loaded and looked at."""
+    again = Rebuilding(options.directory, options.file, options.names, options.overrides, chosen)
+    if not again.is_known:
+        return None
+    failures = Failures(again.located, again.log)
+    with progress.shown(again.state, again.names, failures) as tell:
+        report = again.build(tell, warn)
+    if report is not None:
+        for action, error in report.failures:
+            failures.tell(action, error)
+    return report

@@ -1,0 +1,151 @@
+"""A build after files changed that actions read: what they concern is built again, and no manifest loaded."""
+
+from __future__ import annotations
+
+import os
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modelbuild import lfs
+from modelbuild.build.build import Builder
+from modelbuild.build.jobs import processors
+from modelbuild.build.plan import plan
+from modelbuild.build.recall import path_of
+from modelbuild.build.result import BuildResult, Observer
+from modelbuild.build.resume import Resumption
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.build_report import BuildReport, BuiltPackage
+from modelbuild.project.layout import ENVIRONMENT, STATE
+from modelbuild.project.options import BuildOptions
+from modelbuild.project.settled import report_of, request_of, told
+from modelbuild.project.shipping import Shipment, publish
+
+Tell = Callable[[Sequence[dict[str, Any]]], None]
+
+
+class Rebuilding:
+    """One request, built from what is remembered of its last build."""
+
+    def __init__(
+        self,
+        directory: str,
+        file: str,
+        names: Sequence[str],
+        overrides: Sequence[str],
+        options: BuildOptions,
+    ) -> None:
+        path = Path(directory, file).absolute()
+        self._opening = directory, file, overrides
+        self._root = path.parent
+        self._options = options
+        self._request = request_of(str(self._root), path.name, names, overrides, options)
+        self.state = self._root / STATE
+        self._builder = Builder(self._root, self.state, environment=ENVIRONMENT)
+        self._names: list[str] = []
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is remembered. A locked build holds all of its files against the lock anew."""
+        options = self._options
+        fits = not (options.locked or options.remeasure or options.dry_run)
+        return fits and os.path.exists(path_of(str(self.state), self._request))  # noqa: PTH110
+
+    def build(self, observer: Observer | None, warn: Tell) -> BuildReport | None:
+        """As `building.build`, of what the changes concern; None where they concern the plan. `warn` is given
+        the manifest's warnings before anything is built."""
+        with self._builder.hold(observer):
+            found = self._builder.resume(self._request)
+            if found is None or not all(map(self._can_be_read, found.files)):
+                return None  # what loading says of such a file is better than what a stage would
+            self._names = found.snapshot.actions
+            before = report_of(found.snapshot.told, found.snapshot.actions)
+            warn(before.warnings)
+            options = self._options
+            result = self._builder.build(
+                found.actions,
+                [action.name for action in found.actions],
+                given=found.given(),
+                jobs=processors() if options.jobs is None else options.jobs,
+                memory=options.memory,
+                offline=options.offline,
+                keep_going=options.keep_going,
+                retry=options.retry,
+                observer=observer,
+            )
+            report = self._publish(found, result, before)
+        failures = tuple((action, self.located(action, error)) for action, error in result.failures)
+        return report._replace(failures=failures)
+
+    def names(self) -> Sequence[str]:
+        """All actions of the request, in topological order, once `build` knows them."""
+        return self._names
+
+    def log(self, action: str) -> Path:
+        """Where the log of an action's last run lies."""
+        return self._builder.log(action)
+
+    def located(self, action: str, error: ModelbuildError) -> ModelbuildError:
+        """The error with places in the manifest, which is loaded for that."""
+        from modelbuild.project.project import located, open_project
+
+        try:
+            return located(open_project(*self._opening), action, error)
+        except ModelbuildError:  # it was changed this moment; the error is true all the same
+            return error
+
+    def _can_be_read(self, name: str) -> bool:
+        path = self._root / name
+        return path.is_file() and not lfs.is_pointer(path)
+
+    def _publish(self, found: Resumption, result: BuildResult, before: BuildReport) -> BuildReport:
+        """The report, after putting in place the packages that are concerned, and taking the others over."""
+        shipments = [Shipment.from_plain(plain) for plain in found.told_of_plan]
+        touched = {
+            index
+            for index, one in enumerate(shipments)
+            if {one.gate, *_read_by(one)} & result.states.keys()
+            or found.products & {2 * index, 2 * index + 1}
+        }
+        states: dict[str, str] = {name: result.states.get(name, "cached") for name in self._names}
+        concerned = {name for index in touched for name in _read_by(shipments[index])} - result.states.keys()
+        outputs = ChainMap(dict(result.outputs), _outputs(found, concerned))
+        packages: list[BuiltPackage] = list(before.packages)
+        for index in sorted(touched):
+            shipment = shipments[index]
+            is_at_fault = partial(_failed, found, result, shipment)
+            packages[index] = publish(self._builder, self._root, shipment, states, outputs, is_at_fault)
+        report = BuildReport(tuple(packages), states, result.failures, before.warnings)
+        if report.ok:
+            products = {
+                2 * index + side: product
+                for index in touched
+                for side, product in enumerate(shipments[index].products(outputs))
+            }
+            self._builder.renew(self._request, found, products, told(report))
+        return report
+
+
+def _read_by(shipment: Shipment) -> Iterator[str]:
+    """The actions whose outputs are shipped."""
+    yield from (shipment.report, shipment.made)
+    for model in shipment.models:
+        yield from filter(None, (model.fixed_action, model.quantized))
+
+
+def _outputs(found: Resumption, names: set[str]) -> dict[str, Mapping[str, str]]:
+    return {
+        name: {output: blob.digest for output, blob in outputs.items()}
+        for name, (_, outputs) in found.results(names).items()
+    }
+
+
+def _failed(found: Resumption, result: BuildResult, shipment: Shipment) -> bool:
+    """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
+    built = {action.name for action in found.actions}
+    if shipment.gate not in built:
+        return False
+    given = {name for action in found.actions for name in action.dependencies()} - built
+    return any(result.states[name] == "failed" for name in plan(found.actions, [shipment.gate], given).order)

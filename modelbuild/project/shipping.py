@@ -1,0 +1,117 @@
+"""What of a build goes to `dist/` and `reports/`: known of a package without its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelbuild.build.build import Builder
+from modelbuild.build.remember import Product
+from modelbuild.project.build_report import BuiltPackage
+from modelbuild.project.layout import DIST, REPORTS, STALE
+from modelbuild.stages.request import PackageRequest
+
+Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
+
+
+class ShippedModel(NamedTuple):
+    """A model in a package: its fixed-point form, and the action that quantized it, if one did."""
+
+    name: str
+    fixed_action: str
+    fixed_output: str
+    quantized: str
+
+
+class Shipment(NamedTuple):
+    """A package: the actions that judge, describe and make it, and its models."""
+
+    package: str
+    target: str
+    silicon: bool
+    gate: str
+    report: str
+    made: str
+    models: tuple[ShippedModel, ...]
+
+    @classmethod
+    def of(cls, package: PackageRequest) -> Shipment:
+        """The shipment of a package as planned."""
+        models = []
+        for packaged in package.models:
+            model = packaged.request
+            fixed = model.fixed()
+            quantized = "" if model.is_fixed else model.action("quantize")
+            models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized))
+        gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
+        return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
+
+    def to_plain(self) -> tuple[Any, ...]:
+        """The same as plain tuples."""
+        return (*self[:-1], tuple(tuple(model) for model in self.models))
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> Shipment:
+        """The inverse of `to_plain`."""
+        package, target, silicon, gate, report, made, models = plain
+        shipped = tuple(ShippedModel(*model) for model in models)
+        return cls(package, target, silicon, gate, report, made, shipped)
+
+    def products(self, outputs: Outputs) -> tuple[Product, Product]:
+        """The folders in `dist/` and `reports/` of a package whose gate passed."""
+        dist = Product(f"{DIST}/{self.package}", self.files(outputs))
+        return dist, Product(f"{REPORTS}/{self.package}", outputs[self.report])
+
+    def files(self, outputs: Outputs) -> dict[str, str]:
+        """The files of `dist/<package>/`: name -> digest."""
+        made = outputs[self.made]
+        files = {
+            name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")
+        }
+        for model in self.models:
+            files[f"{model.name}.json"] = made[f"models/{model.name}.json"]
+            files[f"{model.name}.fixed.onnx"] = outputs[model.fixed_action][model.fixed_output]
+            if model.quantized:
+                files[f"{model.name}.quant.txt"] = outputs[model.quantized]["quant.txt"]
+        return files
+
+
+def publish(
+    builder: Builder,
+    root: Path,
+    shipment: Shipment,
+    states: Mapping[str, str],
+    outputs: Outputs,
+    is_at_fault: Callable[[], bool],
+) -> BuiltPackage:
+    """Puts a package whose gate passed into `dist/`, and its report into `reports/`. A product whose build
+    `is_at_fault` is put aside: it is no longer what the manifest says."""
+    report = _publish_report(builder, shipment, outputs)
+    gate = states[shipment.gate]
+    folder = Path(DIST) / shipment.package
+    name, target, silicon = shipment.package, shipment.target, shipment.silicon
+    if gate not in {"run", "cached"}:
+        if is_at_fault():
+            builder.withdraw(folder, Path(STALE) / name)
+        verdict = "failed" if gate == "failed" else "not reached"
+        return BuiltPackage(name, target, verdict, (), report, False, silicon)
+    files = shipment.files(outputs)
+    changed = builder.publish(files, folder)
+    listed = tuple(
+        {
+            "path": f"{folder.as_posix()}/{file}",
+            "size": (root / folder / file).stat().st_size,
+            "sha256": digest,
+        }
+        for file, digest in sorted(files.items())
+    )
+    return BuiltPackage(name, target, "passed", listed, report, changed, silicon)
+
+
+def _publish_report(builder: Builder, shipment: Shipment, outputs: Outputs) -> str | None:
+    if shipment.report not in outputs:
+        return None
+    folder = Path(REPORTS) / shipment.package
+    builder.publish(outputs[shipment.report], folder)
+    return f"{folder.as_posix()}/report.html"
