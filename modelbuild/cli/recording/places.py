@@ -22,7 +22,7 @@ def checked(root: Path, manifest: str, files: Mapping[str, str]) -> dict[str, Pa
     for option, text in files.items():
         path = None if text == "-" else root / text
         real = "-" if path is None else os.path.realpath(path)
-        if real in taken and not real.startswith("/dev/"):
+        if real in taken and not text.startswith("/dev/"):
             raise ModelbuildError(
                 f"{option} and {taken[real]} name one file", where=text, advice="name two different files"
             )
