@@ -1,4 +1,4 @@
-"""`modelbuild build` after files changed that actions read: what they concern is built, no manifest loaded."""
+"""`modelbuild build` after files changed that actions read: only what they concern is loaded and built."""
 
 from __future__ import annotations
 
