@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 # SIGINT last: its handler may raise as soon as it is back, and by then the others are
 _ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGTERM", "SIGINT") if hasattr(signal, name))
 _IMPATIENT = 3  # the signal at which nothing is waited for any more
+SOON = 0.001  # seconds
 _received: list[int] = []
+_shields: list[Shielded] = []  # those entered
 
 
 class Interrupted(KeyboardInterrupt):
     """A signal asked for the end; `exit_code` is 128 + its number, as shells have it: 130 for Ctrl-C."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self.exit_code = 128 + number
         super().__init__(signal.Signals(number).name)
 
@@ -39,6 +43,8 @@ class Handled:
 
     def __enter__(self) -> None:
         self._before: dict[int, Any] = {}
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._raise_again
         _received.clear()
         try:
             for number in _ENDING:
@@ -52,9 +58,26 @@ class Handled:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        sys.unraisablehook = self._hook
         if not _received:
             for number, handler in self._before.items():
                 signal.signal(number, handler)
+
+    def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised in a destructor or a weak reference's callback, and signals come there
+        too."""
+        if not isinstance(lost.exc_value, Interrupted):
+            self._hook(lost)
+            return
+        error = lost.exc_value
+
+        def again(number: int, frame: FrameType | None) -> None:
+            if not _shields:
+                raise Interrupted(error.number)
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, SOON)
 
 
 class Shielded:
@@ -64,6 +87,7 @@ class Shielded:
     def __enter__(self) -> None:
         self._held: list[int] = []
         self._before: dict[int, Handler] = {}
+        _shields.append(self)
         try:
             for number in reversed(_ENDING):
                 handler = signal.getsignal(number)
@@ -89,6 +113,7 @@ class Shielded:
             os._exit(128 + number)
 
     def _restore(self) -> None:
+        _shields.remove(self)
         for number in reversed(self._before):
             signal.signal(number, self._before[number])
 
