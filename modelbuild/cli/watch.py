@@ -11,6 +11,8 @@ from modelbuild import api
 from modelbuild.cli import build, building, console
 from modelbuild.errors import EXIT_INTERRUPTED, ModelbuildError
 from modelbuild.project import watch_places
+from modelbuild.project.goals import goals
+from modelbuild.project.options import BuildOptions
 from modelbuild.project.watching import Watched, watch
 
 _LISTED = 5  # changed paths that are named
@@ -37,8 +39,7 @@ def run(options: argparse.Namespace) -> int:
         project = api.open_project(directory, options.file, options.overrides, locked=chosen.locked)
         return watch_places.of_project(project, options.names, chosen.until)
 
-    if not (root / options.file).is_file():
-        places()  # says that there is no manifest
+    _refuse_early(options, chosen, root / options.file)
     try:
         watch(
             Watched(
@@ -52,6 +53,19 @@ def run(options: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _refuse_early(options: argparse.Namespace, chosen: BuildOptions, manifest: Path) -> None:
+    """Raises what waiting cannot mend: no manifest, unknown names, a dump's folder with other files in it. A
+    manifest that is wrong can be mended while we watch."""
+    try:
+        project = api.open_project(options.directory, options.file, options.overrides, locked=chosen.locked)
+    except ModelbuildError:
+        if not manifest.is_file():
+            raise
+        return
+    goals(project, options.names, chosen.until)
+    building.dump_folder(project, options)
 
 
 def _ready(count: int) -> str:
