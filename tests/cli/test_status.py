@@ -47,3 +47,25 @@ def test_what_failed_says_so(copied: Path, command: Command) -> None:
     (copied / "small.onnx").write_bytes(b"broken")
     assert command(copied, "build", "-q").code == 2
     assert "small:import_source: failed" in command(copied, "status").lines
+
+
+def test_what_is_not_on_the_disk_as_it_was_built(copied: Path, command: Command) -> None:
+    (copied / "dist/all-nef/small.json").unlink()
+    (copied / "dist/all-nef/mine.txt").write_text("mine")
+    said = command(copied, "status")
+    assert said.lines[:2] == [
+        "dist/all-nef/mine.txt does not belong there; the next build removes it",
+        "dist/all-nef/small.json is missing; the next build puts it back",
+    ]
+    data = command(copied, "status", "--json").json
+    assert data["ok"] is False and {action["state"] for action in data["actions"]} == {"up to date"}
+    assert {package["name"]: package["ok"] for package in data["packages"]} == {
+        "all-nef": False,
+        "all-old": True,
+        "all-mpk": True,
+    }
+    dry = command(copied, "build", "--dry-run")
+    assert dry.lines[0].startswith("would put all-nef back: dist/all-nef/mine.txt does not belong there")
+    assert len(command(copied, "build", "--dry-run", "--json").json["differences"]) == 2
+    assert command(copied, "build").code == 0
+    assert command(copied, "status", "--json").json["ok"] is True
