@@ -149,3 +149,9 @@ def hoard(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Keeps that many bytes for ever; `text` is the process that does."""
     _HOARD.append(b"x" * parameters["bytes"])
     (out / "text").write_text(str(os.getpid()))
+
+
+def change_found(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Writes to a file that its discovery found."""
+    inputs["discovered/other.txt"].write_text("two")
+    join(inputs, parameters, out)

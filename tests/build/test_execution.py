@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,29 @@ def test_cleaning_waits_for_a_build_and_keeps_the_lock_that_others_wait_for(
     assert cleaning.communicate(timeout=PATIENCE_MS / 1000)[0] == ""
     assert [path.name for path in project.state.iterdir()] == ["lock"]
     assert (project.state / "lock").stat().st_ino == lock
+
+
+@pytest.mark.parametrize("how", ["write", "cut"])
+def test_a_mapped_input_that_changes_is_an_error_too(project: Project, how: str) -> None:
+    """Cut short, it even kills the worker that reads it: what is told is why."""
+    project.write("a.txt", "x" * 10_000)
+    mapped = action("a", function="stages_of_processes:change_mapped", inputs={"x": "a.txt"})
+    mapped = replace(mapped, parameters={"how": how})
+    error = project.failure(project.build([mapped]), "a")
+    assert "a.txt changed while a was reading it" in str(error)
+    assert error.exit_code == 1
+    assert project.records() == []
+
+
+def test_a_found_input_that_changes_under_its_action_is_an_error(project: Project) -> None:
+    project.write("list.txt", "use other.txt\n")
+    project.write("other.txt", "one")
+    finding = action(
+        "a",
+        function="stages_of_processes:change_found",
+        inputs={"x": "list.txt"},
+        discover="stages_for_tests:named_files",
+    )
+    error = project.failure(project.build([finding]), "a")
+    assert "other.txt changed while a was reading it" in str(error)
+    assert [path for path in project.records() if b'"outputs":{"text"' in path.read_bytes()] == []
