@@ -11,7 +11,6 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import document
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.tree import Entry, Items, Mapping, Node, Scalar
-from modelbuild.samples.files import sort_key
 
 SECTIONS = ("samples", "models", "targets", "packages")  # merged entry by entry
 _MAX_FILES = 2000
@@ -72,6 +71,8 @@ def _patterns(tree: Mapping) -> list[Scalar]:
 
 
 def _matches(pattern: Scalar, root: Path, problems: Problems) -> list[Path]:
+    from modelbuild.samples.files import sort_key  # numpy stands behind it: not for who includes nothing
+
     try:
         literal = root / pattern.text
         # not Path.glob: that one also finds hidden files, and in 3.11 and 3.13 follows links differently

@@ -126,3 +126,14 @@ def test_every_option_of_every_verb_is_in_the_scripts() -> None:
         flags = " ".join(flag for option in verb.options for flag in option.flags)
         assert f"        {verb.name}) echo '{flags}' ;;" in completing.script("bash", VERBS)
         assert all(option.help for option in verb.options)
+
+
+def test_names_are_found_without_anything_heavy(small: Path) -> None:
+    program = "import sys; from modelbuild.cli.main import main; main(sys.argv[1:]); print(sorted(sys.modules))"
+    words = ["completion", "--names", "selectors", "-C", str(small)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, timeout=60
+    )
+    names, loaded = done.stdout.splitlines()[:-1], done.stdout.splitlines()[-1]
+    assert "small@nef" in names
+    assert not [name for name in ("numpy", "onnx", "pydantic", "rich", "PIL") if f"'{name}'" in loaded]
