@@ -1,7 +1,7 @@
 """Runs the float model over the calibration samples and keeps what ranges are chosen from.
 
-Two passes: smallest and largest values first, then histograms between them. Samples are merged in order and
-memory does not grow with their number.
+Two passes: smallest and largest values first, then histograms between them. Samples are merged in order;
+memory holds the tensors of one sample at most, each until it has been counted.
 """
 
 from __future__ import annotations
@@ -52,12 +52,19 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
 
 def _runs(
     graph: Graph, session: FloatSession, samples: Iterable[Sample]
-) -> Iterator[tuple[int, list[tuple[str, NDArray[Any]]]]]:
+) -> Iterator[tuple[int, Iterator[tuple[str, NDArray[Any]]]]]:
     """(sample number, every float tensor of the graph, in the order of execution) for each sample."""
     names = (*graph.inputs, *(name for node in graph.nodes for name in node.outputs))
     for number, sample in enumerate(samples):
         held = {**{name: np.asarray(sample[name]) for name in graph.inputs}, **session.run(sample)}
-        yield number, [(name, held[name]) for name in names if name in held and held[name].dtype.kind == "f"]
+        yield number, _emptied(held, names)
+
+
+def _emptied(held: dict[str, NDArray[Any]], names: Iterable[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The float tensors; each leaves `held`, and the memory, when the next is asked for."""
+    for name in names:
+        if name in held and held[name].dtype.kind == "f":
+            yield name, held.pop(name)
 
 
 class _Extremes:
@@ -73,7 +80,7 @@ class _Extremes:
     def range(self, name: str) -> tuple[float, float]:
         return float(self.low[name].min()), float(self.high[name].max())
 
-    def add(self, number: int, tensors: list[tuple[str, NDArray[Any]]]) -> None:
+    def add(self, number: int, tensors: Iterable[tuple[str, NDArray[Any]]]) -> None:
         self.samples += 1
         for name, values in tensors:
             if not values.size:

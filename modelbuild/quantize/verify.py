@@ -53,6 +53,7 @@ def verify(
         if labels is not None:
             first = fixed.outputs[0]
             _count(accuracies, (expected[first], found[first]), labels, count)
+        del expected, found  # before the next sample's come: they are every tensor of the model
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
+from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.histogram import BINS
 from modelbuild.quantize.observe import Observations, observe
 from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
@@ -116,3 +118,25 @@ def test_memory_does_not_grow_with_the_number_of_samples() -> None:
 
     peak(1)
     assert peak(12) < 1.3 * peak(3)
+
+
+def test_tensors_leave_memory_as_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sample's tensors are there when the next sample runs, in either pass."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = []
+    original = FloatSession.run
+
+    def watched(session: FloatSession, sample: dict) -> dict:
+        most.append(sum(one() is not None for one in alive))
+        alive.clear()
+        found = original(session, sample)
+        alive.extend(map(weakref.ref, found.values()))
+        return found
+
+    monkeypatch.setattr(FloatSession, "run", watched)
+    nodes = [Node("Relu", f"r{i}", [f"t{i}"], [f"t{i + 1}"]) for i in range(6)]
+    graph = graph_of(nodes, {"t0": (1, 4)}, ["t6"], {})
+    samples = samples_of(graph, 3)
+    observe(graph, lambda: iter(samples))
+    assert len(most) == 6
+    assert max(most) <= 1, "the one that was counted last"
