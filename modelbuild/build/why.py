@@ -94,13 +94,19 @@ class Explanation:
             "next": self.next.to_json(),
         }
 
-    def __str__(self) -> str:
-        lines = [f"{self.action}"]
-        if self.last is not None:
+    def text(self, *, last: bool = True, next: bool = True) -> str:
+        """The action, and a line each for the run before and the next build, as asked for."""
+        lines = [self.action]
+        if last:
             verb = {"run": "it ran", "failed": "it ran and failed", "cached": "it was found in the store"}
-            lines.append(f"last time {verb[self.last_outcome or 'run']}: {self.last}")
-        lines.append(f"next time: {self.next}")
+            told = f"{verb[self.last_outcome or 'run']}: {self.last}" if self.last else "it has never run"
+            lines += [f"last time {told}"] if self.last or not next else []
+        if next:
+            lines.append(f"next time: {self.next}")
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 
 from modelbuild.cli import grammar
 from modelbuild.toolchains import builtin
@@ -116,6 +115,8 @@ def script(shell: str, known: Mapping[str, str]) -> str:
 
 
 def _template(name: str) -> str:
+    from importlib.resources import files  # only where a script is printed
+
     return files("modelbuild.cli").joinpath("shells", name).read_text(encoding="utf-8")
 
 

@@ -11,12 +11,16 @@ from modelbuild.cli import console
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("name", metavar="ACTION|MODEL|MODEL@TARGET|PACKAGE", help="what to explain")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--last", action="store_true", help="explain the last run only")
+    which.add_argument("--next", action="store_true", help="explain the next build only")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain the last run and the next one."""
+    """Explain the last run and the next one; with --json both, whatever was asked for."""
     project = api.open_project(options.directory, options.file)
     explanations = api.why(project, options.name)
     data = {"explanations": [explanation.to_json() for explanation in explanations]}
-    console.result("\n".join(str(explanation) for explanation in explanations), data)
+    texts = (one.text(last=not options.next, next=not options.last) for one in explanations)
+    console.result("\n".join(texts), data)
     return 0

@@ -61,3 +61,26 @@ def test_what_waits_names_the_root(copied: Path, command: Command) -> None:
 def test_a_name_that_is_none(small: Path, command: Command) -> None:
     said = command(small, "why", "small@nef:quantise")
     assert said.code == 2 and "small@nef:quantize" in said.err and said.out == ""
+
+
+def test_the_last_run_or_the_next_alone(copied: Path, command: Command) -> None:
+    edit(copied, "accept: {snr_db: 5}", "accept: {snr_db: 4}")
+    assert command(copied, "why", "all-nef:gate", "--last").lines == [
+        "all-nef:gate",
+        "last time it ran: it had never been built",
+    ]
+    assert command(copied, "why", "all-nef:gate", "--next").lines == [
+        "all-nef:gate",
+        "next time: parameters.accept.small.snr_db changed from 5.0 to 4.0",
+    ]
+    assert command(copied, "why", "all-nef:gate", "--next", "--last").code == 2
+    assert command(copied, "clean").code == 0
+    assert command(copied, "why", "all-nef:gate", "--last").lines[1] == "last time it has never run"
+
+
+def test_a_record_in_place_of_samples_is_told_by_what_it_replaced(copied: Path, command: Command) -> None:
+    record = copied / "dist/all-nef/small.quant.txt"
+    (copied / "small.quant.txt").write_bytes(record.read_bytes())
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {record: small.quant.txt}}")
+    said = command(copied, "why", "small@nef:quantize", "--next")
+    assert "small.quant.txt" in said.out and "{}" not in said.out
