@@ -18,17 +18,8 @@ from modelbuild.build import disk
 from modelbuild.build.interrupts import Shielded
 from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 
-# Nothing of the user's session, nor the number of processors, may reach an output by these ways; and what
-# runs side by side is for the builder to decide, not for libraries that start a thread for every processor.
-FIXED_ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    "PYTHONUTF8": "1",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+# Nothing of the user's session may reach an output by these ways.
+FIXED_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 MAY_HOLD = 512 * 2**20  # bytes; a worker that holds more after an action is replaced by a fresh one
 BLOCK = 1 << 16
 

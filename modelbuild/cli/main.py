@@ -39,15 +39,10 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Never shows a traceback, save with --debug."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a character the terminal lacks must not end a build
-            stream.reconfigure(errors="backslashreplace")
-    if arguments is None and sys.getfilesystemencoding().lower() != "utf-8":
-        # paths cross to workers as UTF-8: start once more in Python's UTF-8 mode, as it is from 3.15 on
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with interrupts.Handled():
+            _prepare_streams(is_program=arguments is None)
             return _run(words)
     except ModelbuildError as error:
         console.report(error)
@@ -66,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" not in words:
             console.say("  do:  run the same command with --debug and report what it prints")
         return _failed(words, ModelbuildError(what, exit_code=EXIT_FAILED))
+
+
+def _prepare_streams(is_program: bool) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character the terminal lacks must not end a build
+            stream.reconfigure(errors="backslashreplace")
+    if is_program and sys.getfilesystemencoding().lower() != "utf-8":
+        # paths cross to workers as UTF-8: start once more in Python's UTF-8 mode, as it is from 3.15 on
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _run(words: list[str]) -> int:

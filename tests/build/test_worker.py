@@ -76,7 +76,6 @@ def test_the_surroundings_of_the_user_do_not_reach_a_stage(tmp_path, monkeypatch
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         monkeypatch.setenv("LC_ALL", locale)
         monkeypatch.setenv("TZ", zone)
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", str(index + 2))
         project = Project(tmp_path / f"p{index}")
         texts.append(project.text(project.build([action("a", "surroundings")]), "a"))
     assert texts[0] == texts[1]
