@@ -129,7 +129,9 @@ def test_every_option_of_every_verb_is_in_the_scripts() -> None:
 
 
 def test_names_are_found_without_anything_heavy(small: Path) -> None:
-    program = "import sys; from modelbuild.cli.main import main; main(sys.argv[1:]); print(sorted(sys.modules))"
+    program = (
+        "import sys; from modelbuild.cli.main import main; main(sys.argv[1:]); print(sorted(sys.modules))"
+    )
     words = ["completion", "--names", "selectors", "-C", str(small)]
     done = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, timeout=60
