@@ -22,6 +22,7 @@ VERBS = {
     "why": "say why something was, or would be, rebuilt",
     "config": "show the effective settings of MODEL@TARGET and where each came from",
     "graph": "draw the actions and what they read, as Mermaid, DOT or JSON",
+    "lock": "write modelbuild.lock, from which `build --locked` makes the same bytes anywhere",
     "clean": "remove the build state and what was built",
     "cache": "what the store holds, whether it is whole, and what can go",
     "hooks": "git hooks that check commits, rebuild behind checkouts, and build before a push",
