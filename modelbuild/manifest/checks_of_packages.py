@@ -61,8 +61,8 @@ def _check_format(manifest: Manifest, package: Package, recipe: Recipe, problems
 
 def _check_ids(manifest: Manifest, package: Package, problems: Problems) -> None:
     taken: dict[int, PackagedModel] = {}
-    for model in package.models:
-        at = tree.place(manifest.tree, (*model.path, "id"))
+    placed = [(tree.place(manifest.tree, (*model.path, "id")), model) for model in package.models]
+    for at, model in sorted(placed, key=lambda pair: pair[0]):
         if model.id is None:
             if complete(manifest, *model.path):
                 problems.error(

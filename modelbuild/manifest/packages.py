@@ -35,7 +35,8 @@ class Package:
 
 def expand(packages: Mapping[str, Written], models: Mapping[str, object]) -> tuple[Package, ...]:
     """`targets: [a, b]` makes NAME-a and NAME-b; without `models:` a package has every model. Two packages
-    may come out with one name: that is for the checks to report."""
+    may come out with one name: that is for the checks to report. A list of models keeps its order; those of a
+    mapping are in the package by id and name."""
     expanded: list[Package] = []
     for name, written in packages.items():
         chosen = _models(name, written, models)
@@ -48,15 +49,21 @@ def expand(packages: Mapping[str, Written], models: Mapping[str, object]) -> tup
 def _models(package: str, written: Written, models: Mapping[str, object]) -> tuple[PackagedModel, ...]:
     base: Path = ("packages", package)
     if isinstance(written.models, dict):
-        return tuple(
+        found = (
             _model(name, given or WrittenModel(), (*base, "models", name))
             for name, given in written.models.items()
         )
+        return tuple(sorted(found, key=_order))
     if written.models is None:
-        return tuple(_model(name, WrittenModel(), base) for name in models)
+        return tuple(sorted((_model(name, WrittenModel(), base) for name in models), key=_order))
     return tuple(
         _model(name, WrittenModel(), (*base, "models", index)) for index, name in enumerate(written.models)
     )
+
+
+def _order(model: PackagedModel) -> tuple[int, str]:
+    """The place of a model among those of a mapping, whose own order means nothing."""
+    return (model.id or 0, model.name)
 
 
 def _model(name: str, given: WrittenModel, path: Path) -> PackagedModel:

@@ -33,7 +33,7 @@ class Chosen:
 def gather(written: Written, root: Path) -> SampleSet:
     """Every sample of a set, sorted, with labels. Files of a set without `inputs:` stand under ANY_INPUT."""
     if written.inputs:
-        found = {name: gather_files(given.files, root) for name, given in written.inputs.items()}
+        found = {name: gather_files(given.files, root) for name, given in sorted(written.inputs.items())}
         samples = pair(found)
         labelled: Sequence[Path] = [next(iter(sample.files.values())) for sample in samples.entries]
     else:
