@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
     entry = manifest.spec.models[model]
     settings = effective(manifest, model, target)
     found: dict[str, Any] = {"source": entry.source_path or entry.source_url}
+    if entry.source_url is not None:
+        found["source.sha256"] = entry.source_digest
     if entry.labels is not None:
         found["labels"] = entry.labels
     for name, given in sorted(entry.inputs.items()):
@@ -88,18 +91,12 @@ def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tup
     return found
 
 
-def source_digests(manifest: Manifest, model: str, paths: Iterable[str]) -> dict[str, str]:
-    """Path -> SHA-256 of those files that can be read, and of a source that is fetched the digest that the
-    manifest demands, under its address."""
+def file_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Path -> SHA-256 of those files that can be read."""
     found: dict[str, str] = {}
-    entry = manifest.spec.models[model]
-    if entry.source_url is not None and entry.source_digest is not None:
-        found[entry.source_url] = entry.source_digest
     for path in paths:
-        try:
-            found[path] = digest_of(manifest.root / path)
-        except OSError:
-            continue
+        with suppress(OSError):
+            found[path] = digest_of(root / path)
     return found
 
 

@@ -139,10 +139,8 @@ def _of_settings(manifest: Manifest, entry: LockedModel, model: str, target: str
 
 def _of_sources(manifest: Manifest, entry: LockedModel, model: str, target: str) -> Iterator[Difference]:
     declared = lock_facts.declared_files(manifest, model, target)
-    address = manifest.spec.models[model].source_url
-    files = [path for path in dict.fromkeys((*declared, *entry.sources)) if path != address]
-    now = lock_facts.source_digests(manifest, model, files)
-    for path in sorted(entry.sources.keys() | declared.keys() | now.keys()):
+    now = lock_facts.file_digests(manifest.root, [*declared, *entry.sources])
+    for path in sorted(entry.sources.keys() | declared.keys()):
         locked, found = entry.sources.get(path, ABSENT), now.get(path, ABSENT)
         if locked != found:
             where = manifest.position(declared.get(path, ("models", model, "source")))

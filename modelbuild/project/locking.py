@@ -133,7 +133,7 @@ def _model(project: Project, result: BuildResult, pair: Pair, records: dict[str,
         records={path: lockfile.digest_of_text(text) for path, text in own.items()},
         samples=lock_facts.samples_of(manifest, Sets(manifest), *pair),
         settings=lock_facts.settings_of(manifest, *pair),
-        sources=lock_facts.source_digests(manifest, request.model, paths),
+        sources=lock_facts.file_digests(manifest.root, paths),
         toolchain=lock_facts.fingerprint(manifest, request.target),
     )
 
