@@ -74,6 +74,96 @@ def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) 
     assert console.paint("x", "red", Terminal()) == "x"
 
 
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "0"}, False),
+    ],
+)
+def test_what_decides_on_colours(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], shown: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    configured(color="auto")
+    assert console.shows_colour(Terminal()) is shown
+    configured(color="always")
+    assert console.shows_colour(Terminal()) is True
+    configured(color="never")
+    assert console.shows_colour(Terminal()) is False
+
+
+@pytest.mark.parametrize(
+    ("environment", "drawn"),
+    [
+        ({}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": ""}, False),
+        ({"CI": "true"}, False),
+        ({"CI": "false"}, True),
+    ],
+)
+def test_where_a_display_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], drawn: bool
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert console.is_terminal(Terminal()) is drawn
+
+
+def test_columns_of_wide_and_combining_characters_line_up() -> None:
+    rows = [("顔検出", "x"), ("e\u0301", "y"), ("abcdef", "z")]
+    lines = console.table(("name", "b"), rows).split("\n")
+    assert [console.width(line.rsplit("  ", 1)[0]) for line in lines] == [6, 6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (12_345, "12.1 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (7 << 40, "7168.0 GiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert console.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7440, "2 h 04 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert console.duration(seconds) == text
+
+
 def test_streams(capsys: pytest.CaptureFixture[str]) -> None:
     console.result("text", {"b": 1, "a": "é"})
     console.progress("progress")

@@ -88,3 +88,41 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     program = f"{sys.executable} -m modelbuild schema | head -c 10"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == "" and len(done.stdout) == 10
+
+
+def test_an_interruption_is_an_object_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "models.yaml").write_text("modelbuild: 1\n")
+    monkeypatch.setattr("modelbuild.api.open_project", interrupted)
+    assert main(["build", "--json", "-C", str(tmp_path)]) == 130
+    captured = capsys.readouterr()
+    data = json.loads(captured.out)
+    assert data["ok"] is False and data["failures"] == [{"action": "", "message": "interrupted"}]
+    assert captured.err.startswith("interrupted") and captured.err.count("\n") == 1
+    assert main(["status", "--json", "-C", str(tmp_path)]) == 130
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 130
+
+
+def test_options_of_a_build_reach_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from modelbuild.cli import building
+    from modelbuild.project.options import BuildOptions
+
+    found: list[BuildOptions] = []
+    monkeypatch.setattr(building, "build", lambda options, chosen, origin: found.append(chosen) or 0)
+    words = ["build", "-C", str(tmp_path), "-v"]
+    assert main(words) == 0
+    assert main([*words, "-j", "3", "--memory", "2G", "--until", "observe", "-k", "-n", "--retry"]) == 0
+    assert main([*words, "--offline", "--locked", "--remeasure"]) == 0
+    assert found == [
+        BuildOptions(),
+        BuildOptions(3, 2 << 30, "observe", keep_going=True, dry_run=True, retry=True),
+        BuildOptions(offline=True, locked=True, remeasure=True),
+    ]
+    assert main(["build", "--memory", "much", "-C", str(tmp_path)]) == 2
+    assert "'much' is no amount of memory" in capsys.readouterr().err
