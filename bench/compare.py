@@ -25,7 +25,7 @@ class Row:
     """What one builder took on one graph."""
 
     tool: Tool
-    full: Run
+    full: Run | None
     no_op: list[Run]
     edit: list[Run]
     touch: list[Run]
@@ -33,13 +33,14 @@ class Row:
     touched: int
 
 
-def build_all(tool: Tool) -> Run:
+def build_all(tool: Tool) -> Run | None:
     """The first build, timed."""
     say(f"  first build of {tool.name}")
-    return run(tool.command)
+    done = run(tool.command)
+    return None if tool.is_built else done
 
 
-def measured(built: Sequence[tuple[Tool, Run]], runs: int) -> list[Row]:
+def measured(built: Sequence[tuple[Tool, Run | None]], runs: int) -> list[Row]:
     """Every scenario over all tools in turn."""
     time.sleep(SETTLED)
     wanted = {tool.name: min(runs, tool.runs) for tool, _ in built}
@@ -128,7 +129,7 @@ def _cells(row: Row, baseline: Row | None) -> list[str]:
         str(row.edited),
         table.milliseconds(touch.seconds),
         str(row.touched),
-        table.milliseconds(row.full.seconds / row.tool.count),
+        table.milliseconds(row.full.seconds / row.tool.count) if row.full else "not measured",
         peak,
         table.ratio(no_op.seconds, middle(baseline.no_op).seconds if baseline else None),
         table.ratio(edit.seconds, middle(baseline.edit).seconds if baseline else None),

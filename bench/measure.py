@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from statistics import median
 _LAUNCHER = """
 import os, sys, time
 began = time.perf_counter()
-pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
-    (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)])
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ, file_actions=[
+    (os.POSIX_SPAWN_OPEN, 1, sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)])
 _, status, used = os.wait4(pid, 0)
 print(time.perf_counter() - began, used.ru_maxrss, os.waitstatus_to_exitcode(status))
 """
@@ -39,32 +40,23 @@ class Command:
     environment: Mapping[str, str]
 
 
-def run(command: Command, accept: Sequence[int] = (0,)) -> Run:
-    """Runs it once, its output thrown away. Raises RuntimeError, with that output, where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command.words],
-        cwd=command.folder,
-        env={**os.environ, **command.environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seconds, kilobytes, code = done.stdout.split()
-    if int(code) not in accept:
-        raise RuntimeError(f"{' '.join(command.words)} ended with {code}:\n{_output(command)}")
+def run(command: Command) -> Run:
+    """Runs it once. Raises RuntimeError, with what it printed, where it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        printed = Path(folder, "printed")
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, printed, *command.words],
+            cwd=command.folder,
+            env={**os.environ, **command.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds, kilobytes, code = done.stdout.split()
+        if int(code):
+            text = printed.read_text(encoding="utf-8", errors="replace")[-4000:]
+            raise RuntimeError(f"{' '.join(command.words)} ended with {code}:\n{text}")
     return Run(float(seconds), int(kilobytes) / 1024)
-
-
-def _output(command: Command) -> str:
-    again = subprocess.run(
-        command.words,
-        cwd=command.folder,
-        env={**os.environ, **command.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return (again.stdout + again.stderr)[-4000:]
 
 
 def middle(runs: Sequence[Run]) -> Run:

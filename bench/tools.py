@@ -34,6 +34,7 @@ class Tool:
     edit: Callable[[int], None]
     rerun: Callable[[], int]
     runs: int = sys.maxsize
+    is_built: bool = False  # what a first build leaves is there already, and it is not measured
 
     def touch(self, _: int) -> None:
         """Gives the source a new time and the bytes that it has."""
@@ -52,7 +53,9 @@ def peer_tool(peer: Peer, tasks: Sequence[Task], folder: Path) -> Tool:
         return sum(before.get(name) != time for name, time in _times(folder).items())
 
     source = folder / edited(list(tasks))
-    return Tool(peer.name, len(tasks), command, source, _line(source), rerun, peer.runs)
+    return Tool(
+        peer.name, len(tasks), command, source, _line(source), rerun, peer.runs, peer.pretend is not None
+    )
 
 
 def alone(tasks: Sequence[Task], folder: Path) -> Tool:
