@@ -89,10 +89,11 @@ class Examiner:
         ]
 
     def examine(self, model: str | None, target: str) -> Settings:
-        """The settings, with what is wrong in `problems`."""
+        """The settings, with what is wrong in `problems`. Overrides are for models: `--set
+        calibration.count=16` counts samples of a set that the model names."""
         recipe = self._manifest.recipes[target]
         merged = self._of_target(target, recipe)
-        for found in [*self._of_model(model, target), *self._overrides]:
+        for found in [*self._of_model(model, target), *(self._overrides if model is not None else ())]:
             merged = merge(merged, found)
         toolchain = self._manifest.spec.targets[target].toolchain or recipe.toolchain
         tree, problems = canonical(merged, recipe, toolchain)

@@ -130,10 +130,13 @@ def _planned(project: Project, package: Package, variant: Variant, merged: Merge
 
 
 def _marked_current(one: _Planned, own: _Planned) -> _Planned:
-    """Marks what comes to the same actions as the manifest's own settings."""
-    return replace(
-        one, variant=replace(one.variant, current=one.names is not None and one.names == own.names)
-    )
+    """Marks what comes to the same actions and bounds as the manifest's own settings."""
+    same = one.names is not None and one.names == own.names and _bounds(one) == _bounds(own)
+    return replace(one, variant=replace(one.variant, current=same))
+
+
+def _bounds(one: _Planned) -> list[object]:
+    return [request.settings["accept"] for request in one.plan.models.values()] if one.plan else []
 
 
 def _ends(planned: Plan, package: Package) -> list[str]:
