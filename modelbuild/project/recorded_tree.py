@@ -95,24 +95,24 @@ def _read_commit(repository: Repository, commit: str, index: Path) -> None:
     disk.remove(index)
     if own.is_file():
         shutil.copyfile(own, index)
-    repository.git("read-tree", "-m", commit, index=index)
+    repository.git("read-tree", "--reset", commit, index=index)
 
 
 def _differences(repository: Repository, project: str, index: Path | None) -> Differences:
     words = repository.names(
         "diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", index=index
     )
-    states = dict(zip(words[1::2], words[::2], strict=True))
-    unmerged = sorted(path for path, state in states.items() if state == "U")
+    pairs = list(zip(words[1::2], words[::2], strict=True))
+    unmerged = sorted(path for path, state in pairs if state == "U")
     if unmerged:
         raise ModelbuildError(
             f"{unmerged[0]} has a conflict that is not resolved", advice="resolve it and `git add` it"
         )
     # "A": `git add -N` has announced the file, and a commit does not hold it
-    announced = {path for path, state in states.items() if state == "A"}
+    announced = {path for path, state in pairs if state == "A"}
     others = repository.names("ls-files", "-z", "--others", "--exclude-standard", index=index)
     entries = [entry.partition("\t") for entry in repository.names("ls-files", "-z", "--stage", index=index)]
-    recorded = frozenset(states.keys() - announced)
+    recorded = frozenset(path for path, _ in pairs) - announced
     return Differences(
         recorded=recorded,
         absent=frozenset(announced | {path.rstrip("/") for path in others}),
@@ -195,7 +195,7 @@ def relocated(error: ModelbuildError, tree: Tree, folder: Path) -> ModelbuildErr
 
 def _relocated(problem: Problem, tree: Tree, names: dict[str, str]) -> Problem:
     texts = {field: tree.in_work_tree(text) for field, text in problem._asdict().items()}
-    told = texts["what"], texts["where"]
+    told = texts["what"], texts["where"], texts["why"]
     missing = next((name for name in names if any(mentions(text, name) for text in told)), None)
     if missing is not None:
         texts["why"] = "it is in the work tree, but git was not told of it"

@@ -57,10 +57,13 @@ def check_commit(
             if report.ok:
                 reads.save(notes, reads.passed(reads_of(recorded, _found(recorded)), index))
     except ModelbuildError as error:
-        if _breaks(error, staged, repository.prefix(folder)):
-            raise
-        say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
-        return 0
+        if not _breaks(error, staged, repository.prefix(folder)):
+            say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
+            return 0
+        for problem in error.problems:
+            say(f"error: {problem}")
+        say(_stops(len(error.problems), file))
+        return error.exit_code
     return _tell(report, file, say)
 
 
@@ -75,7 +78,7 @@ def _breaks(error: ModelbuildError, staged: Sequence[str], prefix: str) -> bool:
     """Whether the commit has to do with the error: it changes a YAML file of the project or what is named."""
     inside = reads.Reads(frozenset(), frozenset(), frozenset({prefix or "."}))
     names = [posixpath.relpath(path, prefix or ".") for path in staged]
-    texts = [text for problem in error.problems for text in (problem.what, problem.where)]
+    texts = [text for problem in error.problems for text in (problem.what, problem.where, problem.why)]
     return any(map(inside.names, staged)) or any(mentions(text, name) for text in texts for name in names)
 
 
@@ -89,9 +92,13 @@ def _tell(report: CheckReport, file: str, say: Callable[[str], None]) -> int:
             told = Problem(finding["message"], where, advice=finding["advice"], code=finding["code"])
             say(f"{finding['severity']}: {told}")
     if errors:
-        count = f"{len(errors)} errors" if len(errors) > 1 else "an error"
-        say(f"modelbuild: {count} in what is staged of {file}; `git commit --no-verify` commits it as it is")
+        say(_stops(len(errors), file))
     return report.exit_code
+
+
+def _stops(errors: int, file: str) -> str:
+    count = f"{errors} errors" if errors > 1 else "an error"
+    return f"modelbuild: {count} in what is staged of {file}; `git commit --no-verify` commits it as it is"
 
 
 def _checked(recorded: Recorded, names: Sequence[str], observer: Observer | None) -> CheckReport:

@@ -22,7 +22,7 @@ def executable(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def hooks(tmp_path: Path) -> Path:
-    """A hooks folder, in a folder with a space, beside a stand-in for modelbuild that tells how it was called."""
+    """A hooks folder, in a folder with a space, beside a stand-in that tells its arguments."""
     folder = tmp_path / "my hooks"
     folder.mkdir()
     executable(
