@@ -113,7 +113,9 @@ def decode(text: str) -> Lock:
     except (ValueError, RecursionError) as error:
         raise _damaged(LOCK, str(error)) from None
     schema = content.get("schema") if isinstance(content, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
+    if isinstance(schema, bool) or not isinstance(schema, int):
+        raise _damaged(LOCK, "it has no `schema`, a number")
+    if schema > SCHEMA:
         raise ModelbuildError(
             f"schema {schema} of {LOCK} is newer than this modelbuild, which knows {SCHEMA}",
             where=LOCK,
