@@ -32,12 +32,14 @@ class OutputOf:
 class Resources:
     """What one action takes while it runs: `threads` that compute, and bytes of main memory.
 
-    The memory is `memory` + `memory_per_input_byte` * the sum of the sizes of its input files.
+    The memory is `memory` + `memory_per_input_byte` * the sum of the sizes of its input files: of the roles
+    in `counted`, or of all if that is empty.
     """
 
     threads: int = 1
     memory: int = 256 * 2**20
     memory_per_input_byte: float = 0.0
+    counted: tuple[str, ...] = ()
 
     def bytes_for(self, input_bytes: int) -> int:
         """The memory of an action whose input files have `input_bytes` bytes together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from modelbuild.build.action import Resources
@@ -34,11 +34,13 @@ class Room:
         del self._taken[name]
 
 
-def memory_of(resources: Resources, inputs: Iterable[Path]) -> int:
-    """What an action with these input files says that it needs, in bytes; a missing file counts nothing."""
+def memory_of(resources: Resources, inputs: Mapping[str, Path]) -> int:
+    """What an action with these inputs, role -> file, says that it needs, in bytes; a missing file counts
+    nothing."""
     if not resources.memory_per_input_byte:
         return resources.memory
-    return resources.bytes_for(sum(_size(path) for path in inputs))
+    roles = [role for role in resources.counted or inputs if role in inputs]
+    return resources.bytes_for(sum(_size(inputs[role]) for role in roles))
 
 
 def _size(path: Path) -> int:

@@ -96,7 +96,7 @@ class Scheduler:
             self._claims[verdict.key] = []
             self._claimed[name] = verdict.key
             action = self._plan.actions[name]
-            memory = memory_of(action.resources, (found.path for found in verdict.inputs.values()))
+            memory = memory_of(action.resources, {role: found.path for role, found in verdict.inputs.items()})
             self._queue.add(Waiting(self._position[name], action, verdict, memory))
 
     def _release(self, name: str) -> None:

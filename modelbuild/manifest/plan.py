@@ -207,8 +207,15 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
         unkeyed=module.unkeyed(request) if hasattr(module, "unkeyed") else {},
         toolchain="" if stage in SHARED else request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
-        resources=getattr(module, "RESOURCES", Resources()),
+        resources=_resources(module, request),
     )
+
+
+def _resources(module: ModuleType, *about: Any) -> Resources:
+    """What the stage says that it takes, of all that it does or of this model."""
+    own = getattr(module, "resources", None)
+    found: Resources = own(*about) if own else getattr(module, "RESOURCES", Resources())
+    return found
 
 
 def _package_actions(request: PackageRequest, toolchain: ModuleType) -> list[Action]:
@@ -238,7 +245,7 @@ def _package_action(stage: str, request: PackageRequest, model: PackagedModel | 
         always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
         libraries={name: version(name) for name in module.LIBRARIES},
-        resources=getattr(module, "RESOURCES", Resources()),
+        resources=_resources(module, *about),
     )
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx")
+RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:

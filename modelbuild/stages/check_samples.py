@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx", "pillow")
+RESOURCES = Resources(memory=192 << 20, memory_per_input_byte=2.0, counted=("model",))
 USES = ("calibration", "evaluation")
 
 

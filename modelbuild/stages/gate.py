@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "1"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
+RESOURCES = Resources(memory=64 << 20)
 
 
 def measurement_sources(request: PackageRequest) -> dict[str, Source]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx")
+RESOURCES = Resources(memory=128 << 20, memory_per_input_byte=4.0)
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.fetch import with_suffix
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
+RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.0)
 DISCOVER = "modelbuild.stages.import_source:discover"
 
 

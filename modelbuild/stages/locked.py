@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import OutputOf
+from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "1"
 LIBRARIES = ()
+RESOURCES = Resources(memory=64 << 20)
 SHIPPED = "shipped/"  # role prefix of the files of dist/ that are not in package.json
 
 

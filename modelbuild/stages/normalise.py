@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
+RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.5, counted=("model",))
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:

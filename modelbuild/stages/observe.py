@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "2"
@@ -26,6 +27,12 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """Preprocessing and the number of samples; neither number format nor range method."""
     assert request.calibration is not None
     return {"preprocess": request.preprocess, "samples": len(request.calibration.files)}
+
+
+def resources(request: ModelRequest) -> Resources:
+    """All tensors of one sample and the weights."""
+    memory = (128 << 20) + request.activations
+    return Resources(memory=memory, memory_per_input_byte=4.0, counted=("model",))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import PackageRequest, Source
 
 VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
+RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages import verify_fixed
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -33,6 +33,11 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """As of `verify_fixed`."""
     assert request.remeasured is not None
     return verify_fixed.of_samples(request, request.remeasured)
+
+
+def resources(request: ModelRequest) -> Resources:
+    """As of `verify_fixed`."""
+    return verify_fixed.resources(request)
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:

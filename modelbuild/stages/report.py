@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import OutputOf
+from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
 VERSION = "2"
 LIBRARIES = ("jinja2", "pydantic")
+RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -10,6 +11,9 @@ from typing import Any
 from modelbuild.build.action import FileInput, OutputOf
 
 Json = Any
+# All tensors of the models that docs/builder.md lists have this many times the bytes of the inputs, or less
+ACTIVATIONS = 150
+UNDECLARED = 4 * 3 * 224 * 224  # bytes of the inputs where the manifest declares no shape
 Source = FileInput | OutputOf
 SAMPLE_ROLES = "sample/"  # what the roles of samples begin with
 
@@ -83,6 +87,12 @@ class ModelRequest:
     def source_file(self) -> Source:
         """The source: a file of the user's, or what was fetched."""
         return FileInput(self.source) if self.url is None else self.output("fetch", "source")
+
+    @property
+    def activations(self) -> int:
+        """The bytes that all float tensors of one run take, estimated from the declared input shapes."""
+        inputs = sum(4 * math.prod(shape) for shape in self.shapes.values())
+        return ACTIVATIONS * (inputs or UNDECLARED)
 
     def action(self, stage: str) -> str:
         """The name of this request's action of a stage."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import FileInput
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
@@ -44,6 +44,12 @@ def of_samples(request: ModelRequest, samples: Samples) -> dict[str, Any]:
         "evaluation": samples.name,
         "optimistic": samples.optimistic,
     }
+
+
+def resources(request: ModelRequest) -> Resources:
+    """All tensors of one sample, in both forms of the model, and the weights."""
+    memory = (128 << 20) + 2 * request.activations
+    return Resources(memory=memory, memory_per_input_byte=5.0, counted=("float", "fixed"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:

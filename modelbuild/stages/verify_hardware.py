@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelbuild.build.action import Resources
 from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
         "samples": len(samples.files) if samples else 0,
         "random": samples is None and wanted != "none",
     }
+
+
+def resources(request: PackageRequest, model: PackagedModel) -> Resources:
+    """All integer tensors of one sample, twice, and the program."""
+    memory = (96 << 20) + model.request.activations // 2
+    return Resources(memory=memory, memory_per_input_byte=4.0, counted=(*SECTIONS, "fixed"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:

@@ -105,8 +105,11 @@ def test_the_need_of_an_action_grows_with_its_inputs(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a", "b", "gone")]
     for path in files[:2]:
         path.write_bytes(b"x" * 1000)
-    assert memory_of(Resources(memory=10), files) == 10
-    assert memory_of(Resources(memory=10, memory_per_input_byte=2.5), files) == 5010
+    inputs = dict(zip("abc", files, strict=True))
+    assert memory_of(Resources(memory=10), inputs) == 10
+    assert memory_of(Resources(memory=10, memory_per_input_byte=2.5), inputs) == 5010
+    counted = Resources(memory=10, memory_per_input_byte=2.5, counted=("a", "none"))
+    assert memory_of(counted, inputs) == 2510
 
 
 def test_one_action_may_always_run_and_others_beside_it_only_within_the_bounds() -> None:
