@@ -29,6 +29,7 @@ def checked(root: Path, manifest: str, files: Mapping[str, str]) -> dict[str, Pa
         taken[real] = option
         if path is not None:
             _check(option, text, real, Path(os.path.realpath(root)), manifest)
+            _check_content(option, text, path)
         found[option] = path
     return found
 
@@ -49,6 +50,25 @@ def _check(option: str, text: str, real: str, root: Path, manifest: str) -> None
         )
 
 
+def _check_content(option: str, text: str, path: Path) -> None:
+    """Refuses to write over what no build has written: a slip of the finger must cost nobody a model."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as stream:
+            head = stream.read(len(BEGINNINGS[option]))
+    except OSError as error:
+        raise refused(option, text, error) from None
+    if head and head != BEGINNINGS[option]:
+        raise ModelbuildError(
+            f"{option} would overwrite a file that no build has written",
+            where=text,
+            why=f"it does not begin with {BEGINNINGS[option].decode()}",
+            advice="name another file, or remove that one",
+        )
+
+
+BEGINNINGS = {"--events": b'{"event"', "--trace": b'{"traceEvents"'}
 _ELSEWHERE = "name a file elsewhere, such as build.jsonl or dist/build.jsonl"
 
 

@@ -47,3 +47,15 @@ def test_places_that_a_build_keeps(tmp_path: Path, name: str, says: str) -> None
 def test_two_options_cannot_have_one_file(tmp_path: Path) -> None:
     with pytest.raises(ModelbuildError, match="name one file"):
         checked(tmp_path, "models.yaml", {"--events": "a", "--trace": "./a"})
+
+
+@pytest.mark.parametrize("option", ["--events", "--trace"])
+def test_a_file_of_somebody_elses_is_not_overwritten(tmp_path: Path, option: str) -> None:
+    (tmp_path / "face.onnx").write_bytes(b"\x08\x08model")
+    with pytest.raises(ModelbuildError, match="no build has written") as raised:
+        checked(tmp_path, "models.yaml", {option: "face.onnx"})
+    assert raised.value.exit_code == 2
+    for text in ("", '{"event": "build_started"', '{"traceEvents": []}'):
+        (tmp_path / "mine").write_text(text)
+        if text[:5] in ("", '{"eve' if option == "--events" else '{"tra'):
+            assert checked(tmp_path, "models.yaml", {option: "mine"}) == {option: tmp_path / "mine"}
