@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from modelbuild.build.result import Event
@@ -75,11 +77,9 @@ def test_a_silent_action_is_told_of_once_a_minute() -> None:
 
 
 @pytest.mark.parametrize(("quiet", "said"), [(False, "[1/3] ran a\n"), (True, "")])
-def test_quiet_is_quiet(quiet: bool, said: str, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
-    from pathlib import Path
-
+def test_quiet_is_quiet(quiet: bool, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     console.configure(json=False, quiet=quiet, verbose=False, color="never")
-    with progress.shown(Path(str(tmp_path))) as tell:
+    with progress.shown(tmp_path) as tell:
         tell(STARTED)
         tell(RAN)
     captured = capsys.readouterr()
