@@ -73,7 +73,7 @@ class Execution:
     @property
     def has_room(self) -> bool:
         """Whether any action could start now."""
-        return self._pool.has_room
+        return self._pool.has_room and self._room.fits(1, 0)
 
     def fits(self, action: Action, memory: int) -> bool:
         """Whether an action that needs that much can start now."""
