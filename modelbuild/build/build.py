@@ -26,6 +26,7 @@ from modelbuild.build.written import Damaged
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 if TYPE_CHECKING:
+    from modelbuild.build.roots import Keys
     from modelbuild.build.survey import ActionStatus, Survey
     from modelbuild.build.why import Explanation
 
@@ -44,6 +45,7 @@ class Builder:
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
         self._held: State | None = None
+        self._planned: tuple[str, ...] = ()
         self._done: list[Done] = []
 
     @contextmanager
@@ -98,6 +100,7 @@ class Builder:
             facts: dict[str, Fact] = {}
             look = partial(_judge_and_note, state=state, retry=retry, facts=facts)
             outcomes = Scheduler(planned, look, observer, keep_going, given).walk(open_runner)
+            self._planned = planned.order
             self._done = [
                 Done(planned.actions[name], facts[name], outcome)
                 for name, outcome in outcomes.items()
@@ -154,6 +157,11 @@ class Builder:
                 return False
             disk.write(self._kept(request), made.pack(), state.scratch)
             return True
+
+    def note(self, keep: Callable[[State, Keys, Sequence[str]], None]) -> None:
+        """Calls `keep`, under the lock, with the keys that the last build came to and the actions it was for."""
+        with self._locked(None) as state:
+            keep(state, {one.action.name: one.fact.keys for one in self._done}, self._planned)
 
     def _kept(self, request: str, suffix: str = "") -> Path:
         return Path(path_of(str(self._folder), request) + suffix)
@@ -233,8 +241,9 @@ class Builder:
         from modelbuild.build.publish import remove
 
         assert self._held is None, "what is being held cannot be cleaned"
-        if not self._folder.is_dir():
-            return ()
+        with disk.told(self._folder):
+            if not self._folder.is_dir():
+                return ()
         with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)):
             removed = remove(open_state(self._root, self._folder, writable=False))
             for path in sorted(self._folder.iterdir()):

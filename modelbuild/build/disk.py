@@ -17,7 +17,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _serial = itertools.count()
 _IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
-_SPACE = "free space there, and build again: nothing half done is kept"
+_SPACE = "free space on the disk that this is on, and build again: nothing half done is kept"
 _RIGHTS = "make it writable for you (and the file system, if it is mounted read-only), and build again"
 _OBSTACLE = "something else lies in its place: move that away, and build again"
 _ADVICE = {
@@ -31,6 +31,7 @@ _ADVICE = {
     errno.EISDIR: _OBSTACLE,
     errno.EIO: "the disk or the way to it fails: see the system's log, and build again when it is mended",
 }
+TROUBLES = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE}  # the disk's, and of nobody's making
 
 
 class Damaged(Exception):

@@ -34,7 +34,7 @@ def publish(state: State, files: Mapping[str, str], destination: Path, owner: st
             _copy_all(state, files, private)
             _put(private, destination)
         finally:
-            with suppress(OSError):  # what stays is removed by the next publishing
+            with suppress(OSError, ModelbuildError):  # what stays is removed by the next publishing
                 _delete(private)
     except OSError as error:
         raise disk.failure("publish", destination, error) from error
@@ -204,7 +204,7 @@ def _clear(folder: Path) -> None:
 
 def _delete(folder: Path) -> None:
     if disk.is_folder(folder):
-        disk.remove_tree(folder)
+        disk.remove(folder)
 
 
 def _beside(destination: Path, what: str) -> Path:

@@ -47,10 +47,13 @@ class StatCache:
         self._seen.clear()
 
     def digest_now(self, label: str, path: Path) -> str:
-        """The digest of the bytes the file has now. Raises ModelbuildError (exit 2) if it is not a file."""
+        """The digest of the bytes the file has now. Raises ModelbuildError: exit 2 if it is not a file that
+        may be read, 1 if the disk fails."""
         try:
             return self._digest_now(label, path)
         except OSError as error:
+            if error.errno in disk.TROUBLES:
+                raise disk.failure("read", path, error) from error
             missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
             raise ModelbuildError(
                 f"{label} does not exist" if missing else f"cannot read {label}",

@@ -7,9 +7,11 @@ import os
 import traceback
 from pathlib import Path
 
+from modelbuild.build import disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+# Rights are in no digest: what may not be read today has the same key when it may.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 # Troubles of the machine, not of the inputs: the same action may succeed next time.
 PASSING = DISK | {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EINTR}
 LITTLE = 1 << 20  # bytes left on a disk whose filling up may be why a library failed without saying so
@@ -24,7 +26,8 @@ def verdict(error: BaseException, action: str, folder: Path) -> tuple[Modelbuild
     if isinstance(error, ModelbuildError):
         return error, not (full or is_passing(error))
     if full or _errnos(error) & DISK:
-        return _disk_failed(action, folder, _one_line(error)), False
+        number = errno.ENOSPC if full else min(_errnos(error) & DISK)
+        return _disk_failed(action, folder, _one_line(error), number), False
     if is_passing(error):
         return ModelbuildError(
             f"the machine failed {action}", why=_one_line(error), exit_code=EXIT_FAILED
@@ -51,12 +54,12 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
-def _disk_failed(action: str, folder: Path, why: str) -> ModelbuildError:
+def _disk_failed(action: str, folder: Path, why: str, number: int) -> ModelbuildError:
     return ModelbuildError(
         f"the disk failed {action}",
         where=str(folder.parent.parent),  # `work`, which stays, unlike the action's own
         why=why,
-        advice="free space on the disk that this folder is on, and build again: nothing half done is kept",
+        advice=disk.advice(OSError(number, "")),
         exit_code=EXIT_FAILED,
     )
 

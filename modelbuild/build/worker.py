@@ -49,7 +49,7 @@ def serve(tasks: int, replies: int, log: int) -> None:
         if processes.has_children():  # what a stage leaves running could write to what is checked by now
             processes.kill_children()
         log, printed = _keep_log(log, task)
-        clean = "outputs" in result and not any(os.scandir(Path(task["folder"], "tmp")))
+        clean = "outputs" in result and _is_empty(Path(task["folder"], "tmp"))
         answer({**result, "printed": printed, "clean": clean, **peak.end()})
 
 
@@ -119,16 +119,24 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
                 stream.flush()
 
 
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(os.scandir(folder))
+    except OSError:
+        return False
+
+
 def _keep_log(log: int, task: Mapping[str, Any]) -> tuple[int, bool]:
     """Hands what was printed over in the task's folder and begins a new log; its descriptor, and whether."""
-    if not os.fstat(log).st_size:
-        return log, False
     with suppress(OSError):
+        if not os.fstat(log).st_size:
+            return log, False
         Path(task["log"]).replace(Path(task["folder"], "log"))
         fresh = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.close(log)
         return fresh, True
-    os.ftruncate(log, 0)
+    with suppress(OSError):
+        os.ftruncate(log, 0)
     return log, False
 
 

@@ -76,7 +76,9 @@ def run(root: Path, phase: str, environment: dict[str, str]) -> dict[str, Any]:
             builder.publish({"q.nef": out["b"]["text"]}, Path("dist/q"))
         elif result.states["b"] == "failed":
             builder.withdraw(Path("dist/q"), Path("dist/.stale/q"))
-    return {"states": dict(result.states), "failures": {name: str(error) for name, error in result.failures}}
+    failures = {name: str(error) for name, error in result.failures}
+    codes = {name: error.exit_code for name, error in result.failures}
+    return {"states": dict(result.states), "failures": failures, "exit_codes": codes}
 
 
 def perform(request: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
     else:
         injector.install()
         disk.exchange = _counted(disk.exchange, injector, request["exchange"])
-    told: dict[str, Any] = {"states": {}, "failures": {}, "raised": None, "traceback": ""}
+    told: dict[str, Any] = {"states": {}, "failures": {}, "exit_codes": {}, "raised": None, "traceback": ""}
     try:
         told |= run(root, request["phase"], environment)
     except ModelbuildError as error:

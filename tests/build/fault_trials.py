@@ -121,12 +121,17 @@ class Trials:
             return
         raised = answer["raised"]
         expected = self.stages[phase].answer["failures"]
-        texts = [text for name, text in answer["failures"].items() if expected.get(name) != text]
+        new = {name: text for name, text in answer["failures"].items() if expected.get(name) != text}
+        texts = [*new.values()]
+        if kind != "EACCES" and any(answer["exit_codes"][name] != 1 for name in new):
+            yield f"exit codes {answer['exit_codes']}: {new}"
         if raised is not None:
             texts.append(raised["text"])
             if raised["exit_code"] != 1:
                 yield f"exit code {raised['exit_code']}: {raised['text']}"
         for text in texts:
+            if "ended with status 77" in text:  # a stage that crashes is nothing to advise about
+                continue
             if "do:" not in text and "was not built" not in text:
                 yield f"no advice: {text}"
             if "why:" not in text:
