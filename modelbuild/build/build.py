@@ -159,7 +159,7 @@ class Builder:
             return True
 
     def note(self, keep: Callable[[State, Keys, Sequence[str]], None]) -> None:
-        """Calls `keep`, under the lock, with the keys that the last build came to and the actions it was for."""
+        """Calls `keep`, under the lock, with the keys that the last build came to and all that it was for."""
         with self._locked(None) as state:
             keep(state, {one.action.name: one.fact.keys for one in self._done}, self._planned)
 

@@ -114,10 +114,11 @@ def _unreferenced(found: Contents, gone: set[str]) -> list[Held]:
 def _forget(folder: Path, root: Path, gone: set[str]) -> None:
     """What tells of results that are no more: roots and snapshots of what nobody asks for, times of use."""
     for path, one in roots.read_all(folder).items():
-        if not one.is_live(root):
-            disk.remove(folder / recall.FOLDER / path.stem)
-            disk.remove(path)
-    roots.forget_retired(folder, folder / WORK, gone)
+        if one.about.is_live(root):
+            roots.forget(path, folder / WORK, one, gone)
+            continue
+        for left in (*(folder / recall.FOLDER).glob(f"{path.name}*"), path):
+            disk.remove(left)
 
 
 def _left_over(folder: Path) -> Iterator[Held]:

@@ -61,9 +61,10 @@ def contents(folder: Path, root: Path) -> Contents:
             if record is not None:
                 outputs[key] = frozenset(blob.digest for blob in record.outputs.values())
         blobs = {one.name: one for one in _files(folder / "store/blobs", "")}
-        keys = {key for one in roots.read_all(folder).values() if one.is_live(root) for key in one.all_keys()}
+        noted = roots.read_all(folder).values()
+        keys = {key for one in noted if one.about.is_live(root) for key in one.all_keys()}
         live = {name for key in keys & outputs.keys() for name in (key, *outputs[key])}
-        used = roots.retired(folder)
+        used = {key: float(when) for one in noted for key, when in one.retired.items()}
         return Contents(
             blobs,
             records,

@@ -7,33 +7,31 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelbuild.build import canonical, disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
-FOLDER = "roots"  # in the state's folder
-RETIRED = (
-    "retired"  # lines of a time and the keys that the last build of some request did without from then on
-)
+FOLDER = "roots"  # in the state's folder: a file a request
 SCHEMA = 1
+Keys = Mapping[str, Sequence[str]]  # action -> the keys of its records
 
 
 @dataclass(frozen=True)
-class Root:
-    """The keys of the records that the last build of one request came to: action -> keys.
+class About:
+    """What was built: `manifest` is its file, `sources` are the files that it was read from with their
+    digests, both relative to the root.
 
-    `manifest` is the file that was built, `sources` the files that it was read from with their digests, both
-    relative to the root. `whole` is a build of all of it, as it is: that counts as long as the manifest is
-    there; a build of a part, or with settings of its own, counts while the sources are what they were.
-    `python` is the installation that built; what a removed one built is asked for no more.
+    `whole` is a build of all of it, as it is: that counts as long as the manifest is there. A build of a
+    part, or with settings of its own, counts while the sources are what they were. `python` is the
+    installation that built; what a removed one built is asked for no more.
     """
 
     manifest: str
     sources: Mapping[str, str]
     whole: bool
-    keys: Mapping[str, Sequence[str]]
     python: str = sys.prefix
 
     def is_live(self, folder: Path) -> bool:
@@ -42,32 +40,51 @@ class Root:
             return False
         return self.whole or all(_is_same(folder / name, digest) for name, digest in self.sources.items())
 
+
+@dataclass(frozen=True)
+class Root:
+    """The last build of a request; `retired` is key -> the time from which on it did without that result."""
+
+    about: About
+    keys: Keys
+    retired: Mapping[str, int]
+
     def all_keys(self) -> set[str]:
         """The keys of all actions."""
         return {key for keys in self.keys.values() for key in keys}
 
 
-def note(state_folder: Path, scratch: Path, request: str, root: Root, planned: Sequence[str]) -> None:
-    """Keeps the root of a request; nothing is written if it is what it was. Actions of the plan that this
-    build did not come to keep the keys they had. Raises ModelbuildError (exit 1)."""
-    path = state_folder / FOLDER / f"{request}.json"
+def note(
+    state_folder: Path, scratch: Path, request: str, about: About, keys: Keys, planned: Sequence[str]
+) -> None:
+    """Keeps what the last build of a request came to; nothing is written if that is what it was. Actions of
+    the plan that this build did not come to keep the keys they had. Raises ModelbuildError (exit 1)."""
+    path = _path(state_folder, request)
     before = _read(path)
     known = before.keys if before else {}
-    names = {name: root.keys.get(name, known.get(name)) for name in planned}
-    kept = {name: sorted(keys) for name, keys in names.items() if keys}
-    after = Root(root.manifest, dict(root.sources), root.whole, kept, root.python)
-    if before == after:
+    names = {name: keys.get(name, known.get(name)) for name in planned}
+    now = {name: sorted(found) for name, found in names.items() if found}
+    if before is not None and before.about == about and before.keys == now:
         return
-    gone = before.all_keys() - after.all_keys() if before else set()
-    if gone:
-        line = json.dumps([int(time.time()), sorted(gone)], separators=(",", ":"))
-        disk.append(state_folder / FOLDER / RETIRED, line.encode() + b"\n")
-    disk.write(path, disk.seal({"schema": SCHEMA, **asdict(after)}), scratch)
+    gone = before.all_keys() - {key for found in now.values() for key in found} if before else set()
+    retired = {**(before.retired if before else {}), **dict.fromkeys(gone, int(time.time()))}
+    _write(path, scratch, Root(about, now, retired))
+
+
+def note_again(state_folder: Path, scratch: Path, request: str, keys: Keys) -> None:
+    """Adds what a build of a few actions of a noted request came to. Raises ModelbuildError (exit 1)."""
+    path = _path(state_folder, request)
+    if not keys or not path.exists():
+        return
+    if not _ends_whole(path) and (before := _read(path)) is not None:
+        _write(path, scratch, before)
+    changed = {name: sorted(found) for name, found in keys.items()}
+    disk.append(path, _line({"at": int(time.time()), "keys": changed}))
 
 
 def read_all(state_folder: Path) -> dict[Path, Root]:
     """Every root by its file; what cannot be understood is left out."""
-    found = {path: _read(path) for path in sorted((state_folder / FOLDER).glob("*.json"))}
+    found = {path: _read(path) for path in _files(state_folder)}
     return {path: root for path, root in found.items() if root is not None}
 
 
@@ -75,7 +92,7 @@ def check(state_folder: Path) -> None:
     """Raises ModelbuildError (exit 1) if a root cannot be understood: who does not know what it holds must
     not think that it holds nothing."""
     known = read_all(state_folder)
-    for path in sorted((state_folder / FOLDER).glob("*.json")):
+    for path in _files(state_folder):
         if path not in known:
             raise ModelbuildError(
                 f"{path} does not tell what a last build rests on",
@@ -85,50 +102,83 @@ def check(state_folder: Path) -> None:
             )
 
 
-def retired(state_folder: Path) -> dict[str, float]:
-    """Key -> the time until which a last build had rested on it; torn lines are passed over."""
-    times: dict[str, float] = {}
-    for when, keys in _lines(state_folder / FOLDER / RETIRED):
-        times.update(dict.fromkeys(keys, float(when)))
-    return times
+def forget(path: Path, scratch: Path, root: Root, gone: set[str]) -> None:
+    """Drops retired keys whose records are no more. Raises ModelbuildError (exit 1)."""
+    kept = {key: when for key, when in root.retired.items() if key not in gone}
+    if len(kept) < len(root.retired):
+        _write(path, scratch, Root(root.about, root.keys, kept))
 
 
-def forget_retired(state_folder: Path, scratch: Path, gone: set[str]) -> None:
-    """Drops keys whose records are no more. Raises ModelbuildError (exit 1)."""
-    path = state_folder / FOLDER / RETIRED
-    kept: dict[float, list[str]] = {}
-    for key, when in retired(state_folder).items():
-        if key not in gone:
-            kept.setdefault(when, []).append(key)
-    lines = [
-        json.dumps([int(when), sorted(keys)], separators=(",", ":")) for when, keys in sorted(kept.items())
+def _files(state_folder: Path) -> list[Path]:
+    return sorted(path for path in (state_folder / FOLDER).glob("*") if not path.suffix)
+
+
+def _path(state_folder: Path, request: str) -> Path:
+    return state_folder / FOLDER / request
+
+
+def _write(path: Path, scratch: Path, root: Root) -> None:
+    times: dict[int, list[str]] = {}
+    for key, when in sorted(root.retired.items()):
+        times.setdefault(when, []).append(key)
+    about = {
+        "schema": SCHEMA,
+        "manifest": root.about.manifest,
+        "sources": dict(root.about.sources),
+        "whole": root.about.whole,
+        "python": root.about.python,
+    }
+    lines: list[dict[str, Any]] = [
+        {"about": about, "keys": root.keys},
+        *({"retired": when, "keys": times[when]} for when in sorted(times)),
     ]
-    if lines:
-        disk.write(path, "".join(line + "\n" for line in lines).encode(), scratch)
-    else:
-        disk.remove(path)
+    disk.write(path, b"".join(map(_line, lines)), scratch)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the last line was written to its end: a process may have been killed over it."""
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
 
 
 def _read(path: Path) -> Root | None:
+    """None for what is damaged or of another schema. A last line that is torn was never told of."""
     data = disk.read(path)
-    if data is None:
+    lines = list(_lines(data)) if data is not None else []
+    whole = [line for line in lines if line is not None]
+    if not whole or None in lines[:-1] or "about" not in whole[0]:
         return None
-    try:
-        content = disk.unseal(data)
-    except disk.Damaged:
+    first, *others = whole
+    about = dict(first["about"])
+    if about.pop("schema") != SCHEMA:
         return None
-    if content.pop("schema") != SCHEMA:
-        return None
-    return Root(**content)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    for line in (disk.read(path) or b"").splitlines():
-        try:
-            when, keys = json.loads(line)
-        except ValueError:
+    keys: dict[str, list[str]] = dict(first["keys"])
+    retired: dict[str, int] = {}
+    for line in others:
+        if "retired" in line:
+            retired.update(dict.fromkeys(line["keys"], line["retired"]))
             continue
-        yield when, keys
+        for name, found in line["keys"].items():
+            retired.update(dict.fromkeys(set(keys.get(name, ())) - set(found), line["at"]))
+            keys[name] = found
+    live = {key for found in keys.values() for key in found}
+    return Root(About(**about), keys, {key: when for key, when in retired.items() if key not in live})
+
+
+def _lines(data: bytes) -> Iterator[dict[str, Any] | None]:
+    for line in data.splitlines():
+        digest, _, body = line.partition(b" ")
+        yield json.loads(body) if _seal(body) == digest else None
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    body = canonical.encode(value)
+    return _seal(body) + b" " + body + b"\n"
+
+
+def _seal(body: bytes) -> bytes:
+    return canonical.sha256(body)[:16].encode("ascii")
 
 
 def _is_same(path: Path, digest: str) -> bool:

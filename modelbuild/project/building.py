@@ -16,6 +16,7 @@ from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project, located
 from modelbuild.project.remembering import remember
+from modelbuild.project.rooting import note_roots
 from modelbuild.project.selection import select
 from modelbuild.project.shipping import Shipment, publish
 from modelbuild.stages.request import PackageRequest
@@ -50,6 +51,8 @@ def build(
             retry=options.retry,
             observer=observer,
         )
+        if not options.dry_run:
+            note_roots(project, names, options, whole=not (names or options.until))
         reached = [] if options.dry_run else [one for one in packages if one.action("gate") in result.states]
         published = tuple(_publish(project, result, package) for package in reached)
         failures = tuple((action, located(project, action, error)) for action, error in result.failures)

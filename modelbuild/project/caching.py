@@ -39,7 +39,7 @@ def stats(root: Path) -> dict[str, Any]:
             "size": found.size - found.live_size,
         },
         "damaged": _count(list(found.bad)),
-        "builds": sum(one.is_live(root) for one in read_all(folder).values()),
+        "builds": sum(one.about.is_live(root) for one in read_all(folder).values()),
         "history": history.stat().st_size if history.is_file() else 0,
     }
 

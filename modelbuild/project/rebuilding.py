@@ -20,6 +20,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.layout import ENVIRONMENT, STATE
 from modelbuild.project.options import BuildOptions
+from modelbuild.project.rooting import note_again
 from modelbuild.project.settled import report_of, request_of, told
 from modelbuild.project.shipping import Shipment, publish
 
@@ -75,6 +76,7 @@ class Rebuilding:
                 retry=options.retry,
                 observer=observer,
             )
+            note_again(self._builder, self._request)
             report = self._publish(found, result, before)
         failures = tuple((action, self.located(action, error)) for action, error in result.failures)
         return report._replace(failures=failures)

@@ -77,8 +77,8 @@ def _found(recorded: Recorded) -> set[str]:
 def _breaks(error: ModelbuildError, staged: Sequence[str], prefix: str) -> bool:
     """Whether the commit has to do with the error: it changes a YAML file of the project or what is named."""
     inside = reads.Reads(frozenset(), frozenset(), frozenset({prefix or "."}))
-    names = [posixpath.relpath(path, prefix or ".") for path in staged]
-    texts = [text for problem in error.problems for text in (problem.what, problem.where, problem.why)]
+    names = [*staged, *(posixpath.relpath(path, prefix or ".") for path in staged)]
+    texts = [text for problem in error.problems for text in problem]
     return any(map(inside.names, staged)) or any(mentions(text, name) for text in texts for name in names)
 
 
