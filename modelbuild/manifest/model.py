@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -139,7 +140,7 @@ class Input(Strict):
 
     def settings(self) -> dict[str, Any]:
         """The preprocessing in full, as `samples.preprocess.to_json` has it, however it was written."""
-        return to_json(from_settings(self.written()))
+        return _in_full(tuple(sorted(self.written().items())))
 
     def written(self) -> dict[str, Any]:
         """What was written, as `samples.preprocess.from_settings` takes it."""
@@ -149,6 +150,11 @@ class Input(Strict):
         if self.layout is not None:
             chosen["layout"] = self.layout
         return chosen
+
+
+@lru_cache(maxsize=256)  # most inputs of a large manifest are declared alike
+def _in_full(written: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return to_json(from_settings(dict(written)))
 
 
 class Model(Settings):

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from modelbuild import toolchains
 from modelbuild.build.action import Action, Resources
-from modelbuild.chips.recipe import Recipe
-from modelbuild.manifest.libraries import version
 from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_name, record_path
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import effective
-from modelbuild.stages.request import SHARED, ModelRequest, PackagedModel, PackageRequest, Samples
+from modelbuild.manifest.shared import Shared
+from modelbuild.stages.request import SHARED, ModelRequest, PackagedModel, PackageRequest
 
 
 @dataclass(frozen=True)
@@ -40,19 +35,21 @@ def plan(manifest: Manifest, lock: Lock | None = None, *, remeasure: bool = Fals
     """Pure but for listing sample files. Raises ModelbuildError for samples that are not there.
 
     With a `lock` what it holds stands for what samples tell: none are asked for, unless to `remeasure`."""
-    sets = Sets(manifest)
-    found = {pair: _request(manifest, sets, *pair, lock) for pair in manifest.pairs()}
+    shared = Shared(manifest)
+    found = {pair: _request(manifest, shared, *pair, lock) for pair in manifest.pairs()}
     if lock is not None and remeasure:
-        found = {pair: _remeasured(manifest, sets, request) for pair, request in found.items()}
+        found = {pair: _remeasured(manifest, shared, request) for pair, request in found.items()}
     requests = _with_shared(found)
-    packages = {name: _package(manifest, name, requests, lock) for name in manifest.packages}
+    packages = {name: _package(manifest, shared, name, requests, lock) for name in manifest.packages}
     actions: dict[str, Action] = {}
     for request in requests.values():
-        for action in _model_actions(request, toolchains.named(_toolchain(manifest, request.target))):
+        toolchain = toolchains.named(_toolchain(manifest, request.target))
+        for action in _model_actions(request, toolchain, shared):
             known = actions.setdefault(action.name, action)
             assert known == action, f"two targets plan {action.name} differently"
     for package in packages.values():
-        for action in _package_actions(package, toolchains.named(_toolchain(manifest, package.target))):
+        toolchain = toolchains.named(_toolchain(manifest, package.target))
+        for action in _package_actions(package, toolchain, shared):
             actions[action.name] = action
     return Plan(tuple(actions.values()), requests, packages)
 
@@ -71,13 +68,7 @@ def _toolchain(manifest: Manifest, target: str) -> str:
     return manifest.spec.targets[target].toolchain or manifest.recipes[target].toolchain
 
 
-def recipe_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as actions' parameters take it."""
-    data: dict[str, Any] = json.loads(recipe.model_dump_json())
-    return data
-
-
-def _request(manifest: Manifest, sets: Sets, model: str, target: str, lock: Lock | None) -> ModelRequest:
+def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: Lock | None) -> ModelRequest:
     entry = manifest.spec.models[model]
     settings = effective(manifest, model, target)
     request = ModelRequest(
@@ -88,7 +79,7 @@ def _request(manifest: Manifest, sets: Sets, model: str, target: str, lock: Lock
         inputs={name: _input(given) for name, given in sorted(entry.inputs.items())},
         edit=tuple(settings.values["edit"]),
         target=target,
-        recipe=recipe_json(manifest.recipes[target]),
+        recipe=shared.recipe(target),
         settings=settings.values,
         calibration=None,
         evaluation=None,
@@ -101,8 +92,8 @@ def _request(manifest: Manifest, sets: Sets, model: str, target: str, lock: Lock
         return _locked(request, lock)
     return replace(
         request,
-        calibration=_samples(manifest, sets.calibration(settings.values, tuple(entry.inputs))),
-        evaluation=_evaluation(manifest, sets, request),
+        calibration=shared.calibration(settings.values, tuple(entry.inputs)),
+        evaluation=shared.evaluation(settings.values, tuple(entry.inputs)),
     )
 
 
@@ -117,15 +108,11 @@ def _locked(request: ModelRequest, lock: Lock) -> ModelRequest:
     return replace(request, record=entry.record(QUANTIZATION), measurements=entry.record(MEASUREMENTS))
 
 
-def _remeasured(manifest: Manifest, sets: Sets, request: ModelRequest) -> ModelRequest:
+def _remeasured(manifest: Manifest, shared: Shared, request: ModelRequest) -> ModelRequest:
     if request.measurements is None:
         return request
-    return replace(request, remeasured=_evaluation(manifest, sets, request))
-
-
-def _evaluation(manifest: Manifest, sets: Sets, request: ModelRequest) -> Samples | None:
     inputs = tuple(manifest.spec.models[request.model].inputs)
-    return _samples(manifest, sets.evaluation(request.settings, inputs))
+    return replace(request, remeasured=shared.evaluation(request.settings, inputs))
 
 
 def _input(given: Any) -> dict[str, Any]:
@@ -135,25 +122,14 @@ def _input(given: Any) -> dict[str, Any]:
     return described
 
 
-def _samples(manifest: Manifest, chosen: Chosen | None) -> Samples | None:
-    if chosen is None:
-        return None
-    files = tuple(
-        {name: _relative(path, manifest.root) for name, path in sample.files.items()}
-        for sample in chosen.samples.entries
-    )
-    return Samples(chosen.name, files, chosen.labels, chosen.optimistic)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return Path(os.path.relpath(path, root)).as_posix()
-
-
 def _package(
-    manifest: Manifest, name: str, requests: Mapping[tuple[str, str], ModelRequest], lock: Lock | None
+    manifest: Manifest,
+    shared: Shared,
+    name: str,
+    requests: Mapping[tuple[str, str], ModelRequest],
+    lock: Lock | None,
 ) -> PackageRequest:
     package = manifest.packages[name]
-    recipe = recipe_json(manifest.recipes[package.target])
     models = tuple(
         PackagedModel(requests[entry.name, package.target], entry.id, entry.version)
         for entry in package.models
@@ -164,18 +140,19 @@ def _package(
     return PackageRequest(
         package=name,
         target=package.target,
-        recipe=recipe,
+        recipe=shared.recipe(package.target),
         models=models,
         project={"name": project.name, "version": project.version} if project else {},
         fingerprint=toolchain.fingerprint(),
         silicon=toolchain.SILICON,
+        templates=shared.templates,
         locked_files=None if locked is None else locked.files,
     )
 
 
-def _model_actions(request: ModelRequest, toolchain: ModuleType) -> list[Action]:
+def _model_actions(request: ModelRequest, toolchain: ModuleType, shared: Shared) -> list[Action]:
     names = toolchain.STAGES_OF_FIXED if request.is_fixed else toolchain.STAGES
-    return [_model_action(name, request) for name in names if WANTED.get(name, _always)(request)]
+    return [_model_action(name, request, shared) for name in names if WANTED.get(name, _always)(request)]
 
 
 def _always(request: ModelRequest | PackageRequest) -> bool:
@@ -195,7 +172,7 @@ WANTED_OF_PACKAGE: dict[str, Callable[[PackageRequest], bool]] = {
 }
 
 
-def _model_action(stage: str, request: ModelRequest) -> Action:
+def _model_action(stage: str, request: ModelRequest, shared: Shared) -> Action:
     module = _stage(stage)
     return Action(
         name=request.action(stage),
@@ -206,7 +183,7 @@ def _model_action(stage: str, request: ModelRequest) -> Action:
         discover=getattr(module, "DISCOVER", None) if request.url is None else None,
         unkeyed=module.unkeyed(request) if hasattr(module, "unkeyed") else {},
         toolchain="" if stage in SHARED else request.fingerprint,
-        libraries={name: version(name) for name in module.LIBRARIES},
+        libraries=shared.libraries(module),
         resources=_resources(module, request),
     )
 
@@ -218,21 +195,23 @@ def _resources(module: ModuleType, *about: Any) -> Resources:
     return found
 
 
-def _package_actions(request: PackageRequest, toolchain: ModuleType) -> list[Action]:
+def _package_actions(request: PackageRequest, toolchain: ModuleType, shared: Shared) -> list[Action]:
     whole = [
-        _package_action(stage, request, None)
+        _package_action(stage, request, None, shared)
         for stage in toolchain.PACKAGE_STAGES
         if WANTED_OF_PACKAGE.get(stage, _always)(request)
     ]
     each = [
-        _package_action(stage, request, model)
+        _package_action(stage, request, model, shared)
         for stage in toolchain.STAGES_OF_PACKAGED_MODEL
         for model in request.models
     ]
     return [*whole, *each]
 
 
-def _package_action(stage: str, request: PackageRequest, model: PackagedModel | None) -> Action:
+def _package_action(
+    stage: str, request: PackageRequest, model: PackagedModel | None, shared: Shared
+) -> Action:
     module = _stage(stage)
     about = (request,) if model is None else (request, model)
     return Action(
@@ -244,7 +223,7 @@ def _package_action(stage: str, request: PackageRequest, model: PackagedModel | 
         soft_inputs=module.soft_inputs(*about) if hasattr(module, "soft_inputs") else {},
         always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
-        libraries={name: version(name) for name in module.LIBRARIES},
+        libraries=shared.libraries(module),
         resources=_resources(module, *about),
     )
 

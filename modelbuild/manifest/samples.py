@@ -51,6 +51,7 @@ class Sets:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._found: dict[str, SampleSet | ModelbuildError] = {}
+        self._chosen: dict[tuple[Any, ...], Chosen] = {}
 
     def get(self, name: str) -> SampleSet:
         """All samples of the set `name`, which exists in the manifest. Errors are the set's own."""
@@ -67,11 +68,14 @@ class Sets:
         return found
 
     def choose(self, choice: Mapping[str, Any], inputs: Sequence[str], optimistic: bool = False) -> Chosen:
-        """The samples of {set, count}, for a model with these inputs."""
-        samples = self.get(choice["set"])
-        if choice["count"] is not None:
-            samples = samples.choose(choice["count"])
-        return Chosen(choice["set"], for_inputs(samples, inputs), optimistic)
+        """The samples of {set, count}, for a model with these inputs; the same object for the same choice."""
+        key = choice["set"], choice["count"], tuple(inputs), optimistic
+        if key not in self._chosen:
+            samples = self.get(choice["set"])
+            if choice["count"] is not None:
+                samples = samples.choose(choice["count"])
+            self._chosen[key] = Chosen(choice["set"], for_inputs(samples, inputs), optimistic)
+        return self._chosen[key]
 
     def calibration(self, values: Mapping[str, Any], inputs: Sequence[str]) -> Chosen | None:
         """The samples that ranges are observed on. `values` are effective settings."""

@@ -74,7 +74,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             for packaged in request.models
         ],
         "accept": accept_of(request),
-        "templates": template_digests(),
+        "templates": request.templates,
     }
 
 

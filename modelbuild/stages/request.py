@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,8 +28,12 @@ class Samples:
     labels: tuple[int, ...] | None = None
     optimistic: bool = False  # the calibration set doubles as the evaluation set
 
-    def roles(self) -> dict[str, Source]:
+    def roles(self) -> Mapping[str, Source]:
         """The builder's roles for these files, in sample order: `sample/000012/input`."""
+        return self._roles
+
+    @cached_property
+    def _roles(self) -> dict[str, Source]:  # a thousand models may use one set, in four stages each
         return {
             sample_role(index, name): FileInput(path)
             for index, files in enumerate(self.files)
@@ -131,6 +136,7 @@ class PackageRequest:
     project: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     silicon: bool = False  # whether the toolchain's programs run on the chip itself
+    templates: Mapping[str, str] = field(default_factory=dict)  # what the report is made with, and digests
     locked_files: Mapping[str, str] | None = None  # of a locked build: file of dist/ -> SHA-256 it must have
 
     def action(self, stage: str, model: str = "") -> str:

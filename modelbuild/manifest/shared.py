@@ -1,0 +1,81 @@
+"""What many actions of one plan have in common, made once and held once: recipes, samples, versions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from modelbuild.chips.recipe import Recipe
+from modelbuild.manifest.libraries import version
+from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.samples import Chosen, Sets
+from modelbuild.stages.report import template_digests
+from modelbuild.stages.request import Samples
+
+
+class Shared:
+    """Lasts for one plan: the next may find other files, libraries and recipes."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._sets = Sets(manifest)
+        self._recipes: dict[int, dict[str, Any]] = {}  # by the identity of what the manifest keeps alive
+        self._samples: dict[int, tuple[Chosen, Samples]] = {}
+        self._libraries: dict[str, dict[str, str]] = {}
+
+    def recipe(self, target: str) -> dict[str, Any]:
+        """The recipe of a target as actions' parameters take it."""
+        recipe = self._manifest.recipes[target]
+        if id(recipe) not in self._recipes:
+            self._recipes[id(recipe)] = recipe_json(recipe)
+        return self._recipes[id(recipe)]
+
+    def calibration(self, settings: Mapping[str, Any], inputs: Sequence[str]) -> Samples | None:
+        """The samples that ranges are observed on. Raises ModelbuildError for samples that are not there."""
+        return self._given(self._sets.calibration(settings, inputs))
+
+    def evaluation(self, settings: Mapping[str, Any], inputs: Sequence[str]) -> Samples | None:
+        """The samples that accuracy is measured on. Raises as `calibration`."""
+        return self._given(self._sets.evaluation(settings, inputs))
+
+    def libraries(self, module: ModuleType) -> dict[str, str]:
+        """The versions of the libraries that a stage names."""
+        found = self._libraries.get(module.__name__)
+        if found is None:
+            found = {name: version(name) for name in module.LIBRARIES}
+            self._libraries[module.__name__] = found
+        return found
+
+    @cached_property
+    def templates(self) -> dict[str, str]:
+        """Template of the report -> its digest."""
+        return template_digests()
+
+    def _given(self, chosen: Chosen | None) -> Samples | None:
+        if chosen is None:
+            return None
+        if id(chosen) not in self._samples:
+            files = tuple(
+                {name: _relative(path, self._manifest.root) for name, path in sample.files.items()}
+                for sample in chosen.samples.entries
+            )
+            self._samples[id(chosen)] = (
+                chosen,
+                Samples(chosen.name, files, chosen.labels, chosen.optimistic),
+            )
+        return self._samples[id(chosen)][1]
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON values."""
+    data: dict[str, Any] = json.loads(recipe.model_dump_json())
+    return data
+
+
+def _relative(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
