@@ -32,6 +32,11 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
 
 
+def dropped() -> KeyboardInterrupt:
+    """The interrupt that a library has dropped which only says that there was a signal."""
+    return Interrupted(_received[0]) if _received else KeyboardInterrupt()
+
+
 class Handled:
     """For a program's main function: within, the first signal raises Interrupted.
 
@@ -59,6 +64,10 @@ class Handled:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.unraisablehook = self._hook
+        if _received and isinstance(
+            error, Exception
+        ):  # what putting away met, as on a terminal that has gone
+            raise Interrupted(_received[0]) from error
         if not _received:
             for number, handler in self._before.items():
                 signal.signal(number, handler)

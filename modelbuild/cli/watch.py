@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from modelbuild import api
+from modelbuild.build.interrupts import Interrupted
 from modelbuild.cli import build, building, console
 from modelbuild.errors import EXIT_INTERRUPTED, ModelbuildError
 from modelbuild.project import watch_places
@@ -51,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
                 lambda count: console.progress(_ready(count)),
             )
         )
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as error:
+        return error.exit_code if isinstance(error, Interrupted) else EXIT_INTERRUPTED
 
 
 def _refuse_early(options: argparse.Namespace, chosen: BuildOptions, manifest: Path) -> None:

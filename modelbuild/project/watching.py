@@ -13,6 +13,7 @@ from typing import Never, Self
 
 from watchfiles._rust_notify import RustNotify
 
+from modelbuild.build.interrupts import dropped
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.watch_places import Look, Places, changes, of_manifest
 
@@ -120,7 +121,7 @@ class _Listener(AbstractContextManager["_Listener"]):
         """Blocks until something has changed and no more comes for a moment. Raises KeyboardInterrupt."""
         assert self._notify is not None
         if self._notify.watch(_TOGETHER_MS, _PAUSE_MS, 0, None) == "signal":
-            raise KeyboardInterrupt
+            raise dropped()
 
     def _open(self) -> RustNotify:
         delay = os.environ.get("WATCHFILES_POLL_DELAY_MS", "")

@@ -66,9 +66,9 @@ class Watching:
             said.append(line)
         return said
 
-    def interrupt(self) -> tuple[int, list[str]]:
+    def interrupt(self, number: int = signal.SIGINT) -> tuple[int, list[str]]:
         """Ctrl-C, as a terminal sends it; the exit code and what was said after."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        os.killpg(self.process.pid, number)
         code = self.process.wait(timeout=PATIENCE)
         said = []
         while (line := self._lines.get(timeout=PATIENCE)) is not None:
@@ -140,6 +140,12 @@ def test_it_builds_waits_builds_what_changed_and_ends_quietly(
     assert watching.interrupt() == (130, [])
 
 
+def test_other_signals_end_it_as_they_end_a_build(folder: Path, watch: Callable[..., Watching]) -> None:
+    watching = watch("--until", "import_source")
+    watching.until(READY)
+    assert watching.interrupt(signal.SIGTERM) == (143, [])
+
+
 def test_everything_that_a_plan_reads_is_watched(folder: Path, watch: Callable[..., Watching]) -> None:
     watching = watch("net@cam", "--until", "observe")
     watching.until(READY)
@@ -150,9 +156,9 @@ def test_everything_that_a_plan_reads_is_watched(folder: Path, watch: Callable[.
     said = watching.until(READY)
     assert changed(said) == {"samples/new/deeper/9.npy"} and ran(said) == {"observe"}
 
-    write_model(
-        folder / "models/net.onnx", 5, external=True
-    )  # the weights lie in a file that the model names
+    write_model(folder / "away/net.onnx", 5, external=True)
+    for name in ("weights.bin", "net.onnx"):  # the weights lie in a file that the model names
+        (folder / "away" / name).replace(folder / "models" / name)
     said = watching.until(READY)
     assert "models/weights.bin" in changed(said) and "import_source" in ran(said)
     weights = (folder / "models/weights.bin").read_bytes()
