@@ -24,12 +24,16 @@ def complete(manifest: Manifest, *path: str | int) -> bool:
     return not any(gone[: len(path)] == path or path[: len(gone)] == gone for gone in manifest.left_out)
 
 
+_WHAT = {"samples": "sample set", "models": "model", "targets": "target"}
+
+
 def check_references(manifest: Manifest, problems: Problems) -> None:
     """Every name of a sample set, model or target that is not defined."""
+    every = {section: dict.fromkeys(names(manifest, section)) for section in _WHAT}
     for section, name, path in _references(manifest):
-        known = names(manifest, section)
+        known = every[section]
         if name not in known:
-            what = {"samples": "sample set", "models": "model", "targets": "target"}[section]
+            what = _WHAT[section]
             of_key = isinstance(path[-1], str) and path[-1] == name
             at = tree.place(manifest.tree, path, of_key)
             problems.error(f"unknown {what} `{name}`", at, advice=nearest(name, known, f"{what}s"))

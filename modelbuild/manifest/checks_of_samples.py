@@ -15,7 +15,6 @@ from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import Settings
 from modelbuild.samples.loader import SampleSet
-from modelbuild.samples.preprocess import from_settings
 
 
 def check_sets(manifest: Manifest, sets: Sets, problems: Problems) -> None:
@@ -96,7 +95,7 @@ def check_preprocessing(manifest: Manifest, problems: Problems) -> None:
         for input_name, given in model.inputs.items():
             path = ("models", model_name, "inputs", input_name, "preprocess")
             try:
-                from_settings(given.written())
+                given.settings()
             except ModelbuildError as error:
                 for problem in error.problems:
                     key = problem.where.rpartition(".")[2]
