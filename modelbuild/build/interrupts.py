@@ -66,7 +66,7 @@ class Handled:
         sys.unraisablehook = self._hook
         if _received and isinstance(
             error, Exception
-        ):  # what putting away met, as on a terminal that has gone
+        ):  # met while putting away: no terminal
             raise Interrupted(_received[0]) from error
         if not _received:
             for number, handler in self._before.items():

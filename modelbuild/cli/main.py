@@ -49,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.report(error)
         return _failed(words, error)
     except KeyboardInterrupt as error:
+        code: int = getattr(error, "exit_code", EXIT_INTERRUPTED)
         with contextlib.suppress(OSError):  # the terminal may be what has gone
             console.say("interrupted: what was finished is kept, and the next build goes on from there")
-        code = getattr(error, "exit_code", EXIT_INTERRUPTED)
-        return _failed(words, ModelbuildError("interrupted", exit_code=code))
+            _failed(words, ModelbuildError("interrupted", exit_code=code))
+        return code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED

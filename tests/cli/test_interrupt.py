@@ -1,0 +1,82 @@
+"""Ctrl-C at a real terminal, twice; and a terminal that goes away."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stages.golden import write_project
+
+CTRL_C = b"\x03"
+
+
+class Terminal:
+    """`modelbuild build` at a terminal of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        root = str(Path(__file__).parents[2])
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            code = "import sys; from modelbuild.cli.main import main; sys.exit(main())"
+            more = {"PYTHONPATH": root, "TERM": "xterm"}
+            words = [sys.executable, "-c", code, "build", "-C", str(folder), "-j2"]
+            os.execve(sys.executable, words, {**os.environ, **more})
+
+    def read(self) -> bytes:
+        """What comes next; nothing at the end."""
+        try:
+            return os.read(self.master, 65536)
+        except OSError:  # Linux's word for a terminal that nobody has open any more
+            return b""
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A build that has said its first word, of many."""
+    write_project(tmp_path)
+    found = Terminal(tmp_path)
+    assert found.read()
+    yield found
+    os.close(found.master)
+
+
+def build_again(folder: Path) -> str:
+    code = "import sys; from modelbuild.cli.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "build", "-C", str(folder), "--until", "check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_ctrl_c_twice_ends_a_build_without_a_traceback(terminal: Terminal, tmp_path: Path) -> None:
+    os.write(terminal.master, CTRL_C + CTRL_C)
+    said = b""
+    while more := terminal.read():
+        said += more
+    assert terminal.wait() == 130
+    assert b"interrupted: what was finished is kept" in said
+    assert b"Traceback" not in said
+    assert "another build" not in build_again(tmp_path)
+
+
+def test_a_terminal_that_goes_away_ends_a_build(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    gone = Terminal(tmp_path)
+    assert gone.read()
+    os.close(gone.master)
+    assert gone.wait() == 129
+    build_again(tmp_path)
