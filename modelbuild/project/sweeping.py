@@ -20,6 +20,7 @@ from modelbuild.project.measuring import measured
 from modelbuild.project.merging import Merged
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import Project, located
+from modelbuild.project.rooting import note_roots
 from modelbuild.project.sweep_report import SweepReport, Variant, marked
 from modelbuild.project.variants import combinations
 
@@ -66,6 +67,7 @@ def sweep(
         retry=options.retry,
         observer=observer,
     )
+    note_roots(project, [f"sweep:{pair}", *tries], options, whole=False)
     rows = [_row(project, result, merged, one, package) for one in planned]
     model = package.models[0].name
     return SweepReport(model, package.target, tuple(rows[0].settings), marked(rows))
