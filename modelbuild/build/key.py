@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -35,27 +35,58 @@ class Change:
         return {**asdict(self), "path": list(self.path), "field": self.field}
 
 
-def fields(action: Action, digests: Mapping[str, str]) -> Fields:
-    """Everything that decides an action's outputs, a leaf a row; `digests` is role -> digest.
+class Walks:
+    """Parameters that actions of one build share, such as a chip's recipe: each is walked and written once.
 
-    The paths are tuples with names for mappings and numbers for lists, so that no two different actions give
-    one list. Raises ModelbuildError (exit 1) if a parameter is not JSON.
+    They are known by their identity, so they must not change while this lasts."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[Any, _Group]] = {}
+
+    def of(self, name: str, value: Any, action: str) -> _Group:
+        """The leaves of the parameter `name`."""
+        if not isinstance(value, (dict, list, tuple)):
+            return _group(_leaves(("parameters", name), value, action))
+        known = self._known.get((name, id(value)))
+        if known is None:
+            known = value, _group(_leaves(("parameters", name), value, action))
+            self._known[name, id(value)] = known
+        return known[1]
+
+
+_Group = tuple[Fields, bytes]  # rows, and their canonical form without the brackets
+
+
+def keyed(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Fields]:
+    """The key, and everything that decides an action's outputs, a leaf a row; `digests` is role -> digest.
+
+    The rows' paths are tuples with names for mappings and numbers for lists, so that no two different actions
+    give one list. Raises ModelbuildError (exit 1) if a parameter is not JSON.
     """
-    rows = _rows(action, action.function, digests)
     paths = action.paths()
-    rows += [(("suffixes", role), posixpath.splitext(path)[1].lower()) for role, path in paths.items()]
+    more: Fields = [(("suffixes", role), posixpath.splitext(path)[1].lower()) for role, path in paths.items()]
     if action.discover is not None and len(paths) > 1:  # one base names what all of them found
-        rows += [(("folders", role), posixpath.dirname(path)) for role, path in paths.items()]
-    return rows
+        more += [(("folders", role), posixpath.dirname(path)) for role, path in paths.items()]
+    return _joined(_groups(action, action.function, digests, more, walks))
 
 
-def discovery_fields(action: Action, digests: Mapping[str, str]) -> Fields:
-    """Everything that decides which files an action's `discover` function finds.
+def keyed_discovery(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Fields]:
+    """As `keyed`, of what decides which files an action's `discover` function finds.
 
     That is also where its files lie: equal bytes in two folders name the files beside each.
     """
-    rows = _rows(action, f"discover {action.discover}", digests)
-    return rows + [(("paths", role), path) for role, path in action.paths().items()]
+    more: Fields = [(("paths", role), path) for role, path in action.paths().items()]
+    return _joined(_groups(action, f"discover {action.discover}", digests, more, walks))
+
+
+def fields(action: Action, digests: Mapping[str, str]) -> Fields:
+    """The rows of `keyed`."""
+    return keyed(action, digests, Walks())[1]
+
+
+def discovery_fields(action: Action, digests: Mapping[str, str]) -> Fields:
+    """The rows of `keyed_discovery`."""
+    return keyed_discovery(action, digests, Walks())[1]
 
 
 def key_of(rows: Fields) -> str:
@@ -79,17 +110,38 @@ def explain(old: Fields, new: Fields) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _rows(action: Action, function: str, digests: Mapping[str, str]) -> Fields:
-    rows: Fields = [(("function",), function), (("version",), action.version)]
-    rows += _leaves(("parameters",), action.parameters, action.name)
-    rows += [(("inputs", role), digests[role]) for role in sorted(digests)]
+def _groups(
+    action: Action, function: str, digests: Mapping[str, str], more: Fields, walks: Walks
+) -> Iterator[_Group]:
+    yield _group([(("function",), function), (("version",), action.version)])
+    if not isinstance(action.parameters, Mapping) or not all(
+        isinstance(name, str) for name in action.parameters
+    ):
+        raise _not_json(("parameters",), "a mapping whose keys are not all text", action.name)
+    if not action.parameters:
+        yield _group([(("parameters",), {})])
+    for name in sorted(action.parameters):
+        yield walks.of(name, action.parameters[name], action.name)
+    rows: Fields = [(("inputs", role), digests[role]) for role in sorted(digests)]
     rows.append((("toolchain",), action.toolchain))
     rows += [(("libraries", name), action.libraries[name]) for name in sorted(action.libraries)]
-    return rows
+    yield _group(rows + more)
+
+
+def _group(rows: Iterable[tuple[FieldPath, Any]]) -> _Group:
+    listed = list(rows)
+    return listed, canonical.encode(listed)[1:-1]
+
+
+def _joined(groups: Iterable[_Group]) -> tuple[str, Fields]:
+    """The canonical form of a list is those of its parts between commas."""
+    listed = list(groups)
+    key = canonical.sha256(b"[" + b",".join(text for _, text in listed) + b"]")
+    return key, [row for rows, _ in listed for row in rows]
 
 
 def _leaves(path: FieldPath, value: Any, action: str) -> Iterator[tuple[FieldPath, Any]]:
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, (dict, Mapping)) and value:  # of a dict the first is known at once
         if not all(isinstance(name, str) for name in value):
             raise _not_json(path, "a mapping whose keys are not all text", action)
         for name in sorted(value):

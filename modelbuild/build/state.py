@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelbuild.build import disk
 from modelbuild.build.clock import Clock
 from modelbuild.build.history import History
 from modelbuild.build.interrupts import Shielded
+from modelbuild.build.key import Walks
 from modelbuild.build.published import Published
 from modelbuild.build.records import Records
 from modelbuild.build.stat_cache import StatCache
@@ -30,6 +31,7 @@ class State:
     records: Records
     history: History
     published: Published
+    walks: Walks = field(default_factory=Walks)
 
     @property
     def scratch(self) -> Path:

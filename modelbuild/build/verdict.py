@@ -10,7 +10,7 @@ from pathlib import Path
 from modelbuild.build import canonical
 from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, OutputOf
 from modelbuild.build.history import Reason
-from modelbuild.build.key import Fields, discovery_fields, fields, key_of
+from modelbuild.build.key import Fields, keyed, keyed_discovery
 from modelbuild.build.labels import labelled
 from modelbuild.build.result import Outcome
 from modelbuild.build.state import State
@@ -142,8 +142,7 @@ def _discovered(
     action: Action, inputs: Inputs, state: State, retry: bool
 ) -> tuple[str, dict[str, Input]] | Settled | MustDiscover:
     """The key of the discovery, and the inputs that it found."""
-    rows = discovery_fields(action, digests_of(inputs))
-    key = key_of(rows)
+    key, rows = keyed_discovery(action, digests_of(inputs), state.walks)
     record = state.records.get(key)
     if record is None or (retry and record.failure):
         return MustDiscover(key, rows, inputs)
@@ -162,8 +161,7 @@ def _discovered(
 
 
 def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:
-    rows = fields(action, digests_of(inputs))
-    key = key_of(rows)
+    key, rows = keyed(action, digests_of(inputs), state.walks)
     record = state.records.get(key)
     if record is None:
         last = state.history.get(action.name)
