@@ -103,11 +103,16 @@ def dump(
     dumping.dump(project, names, until, folder, failures or {})
 
 
-def lock(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> LockReport:
+def lock(
+    project: Project,
+    names: Sequence[str] = (),
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+) -> LockReport:
     """Build the selected packages, and write `modelbuild.lock` and the records that it names."""
     from modelbuild.project import locking
 
-    return locking.lock(project, names, observer)
+    return locking.lock(project, names, options, observer)
 
 
 def check_lock(project: Project, names: Sequence[str] = ()) -> list[Difference]:

@@ -8,6 +8,7 @@ from typing import Any
 from modelbuild import api
 from modelbuild.cli import console, progress
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import STATE
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
     )
+    parser.add_argument("-j", "--jobs", type=int, help="actions side by side (the number of processors)")
     parser.add_argument(
         "--check",
         action="store_true",
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _lock(project: api.Project, options: argparse.Namespace) -> int:
     with progress.shown(project.root / STATE) as tell:
-        report = api.lock(project, options.names, tell)
+        report = api.lock(project, options.names, BuildOptions(jobs=options.jobs), tell)
     for action, error in report.build.failures:
         console.say(f"{console.paint('failed:', 'red')} {action}")
         console.report(error)

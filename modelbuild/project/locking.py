@@ -21,6 +21,7 @@ from modelbuild.manifest.samples import Sets
 from modelbuild.project import building, lock_differences
 from modelbuild.project.goals import goals, request_of
 from modelbuild.project.lock_differences import Difference, Pair
+from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project
 from modelbuild.project.selection import Selection, select
 from modelbuild.stages.request import ModelRequest
@@ -52,7 +53,12 @@ class LockReport:
         }
 
 
-def lock(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> LockReport:
+def lock(
+    project: Project,
+    names: Sequence[str] = (),
+    options: BuildOptions = DEFAULT,
+    observer: Observer | None = None,
+) -> LockReport:
     """Builds the selected packages, whole, with every package that shares a model with them, and writes the
     lock and its records, unless something failed; entries of others stay as they are.
 
@@ -60,7 +66,7 @@ def lock(project: Project, names: Sequence[str] = (), observer: Observer | None 
     before = _lock_of(project)
     selection = _whole(project, names)
     chosen = [*selection.packages, *(pair_name(*pair) for pair in selection.pairs)]
-    report = building.build(project, chosen, observer=observer)
+    report = building.build(project, chosen, options, observer)
     if not report.ok:
         return LockReport(report)
     result = project.builder.build(project.plan.actions, goals(project, chosen), jobs=1, dry_run=True)
