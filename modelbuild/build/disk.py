@@ -84,7 +84,7 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
 def append(path: Path, data: bytes) -> None:
     """Adds `data` to the file; part of it may be there if this fails. Raises ModelbuildError (exit 1)."""
     try:
-        if is_folder(path):
+        if os.path.lexists(path) and not path.is_file():  # a fifo would hang the build
             set_aside(path)
         make_state_folder(path.parent)
         with path.open("ab") as stream:
