@@ -155,3 +155,23 @@ def change_found(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Writes to a file that its discovery found."""
     inputs["discovered/other.txt"].write_text("two")
     join(inputs, parameters, out)
+
+
+def scatter(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """As many outputs as the parameter `count` says, and one that repeats the parameter `text`."""
+    for index in range(parameters["count"]):
+        (out / f"output number {index}").write_text(str(index))
+    (out / "text").write_text(parameters["text"])
+
+
+def look_around(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """What was there before the action began."""
+    found = [str(path) for folder in (out, Path.cwd()) for path in folder.rglob("*")]
+    (out / "text").write_text(str(found))
+
+
+def drone(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Prints a lot."""
+    for index in range(parameters["lines"]):
+        print(f"line {index}")
+    (out / "text").write_text("")

@@ -79,3 +79,36 @@ def test_the_surroundings_of_the_user_do_not_reach_a_stage(tmp_path, monkeypatch
         project = Project(tmp_path / f"p{index}")
         texts.append(project.text(project.build([action("a", "surroundings")]), "a"))
     assert texts[0] == texts[1]
+
+
+def test_tasks_and_answers_may_be_longer_than_a_pipe_holds(project: Project) -> None:
+    text = "x" * 1_000_000
+    stage = {"function": "stages_of_processes:scatter", "parameters": {"text": text, "count": 2000}}
+    result = project.build([action("a", **stage), action("b", inputs={"x": "@a"})], jobs=1)
+    assert state_of(result) == {"a": "run", "b": "run"}
+    assert project.text(result, "a") == text
+    assert len(result.outputs["a"]) == 2001
+    assert project.builder.output(result, "a", "output number 1999").read_text() == "1999"
+
+
+def test_a_private_folder_that_is_used_again_is_empty(project: Project) -> None:
+    """Whatever the action before left there: files that are no outputs, folders, or half a failure."""
+    project.write("a.txt", "BAD")
+    actions = [
+        action("odd", "chatter"),
+        action("deep", "several"),
+        action("bad", "fail_if_bad", inputs={"x": "a.txt"}),
+        action("plain"),
+        action("again"),
+        action("look", function="stages_of_processes:look_around"),
+    ]
+    result = project.build(actions, jobs=1, keep_going=True)
+    assert project.text(result, "look") == "[]"
+    assert list(result.outputs["look"]) == ["text"]
+
+
+def test_a_long_log_keeps_its_end(project: Project) -> None:
+    project.build([action("a", function="stages_of_processes:drone", parameters={"lines": 300_000})])
+    log = project.builder.log("a")
+    assert 900_000 < log.stat().st_size <= 1 << 20
+    assert log.read_text().endswith("line 299999\n")
