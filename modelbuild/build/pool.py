@@ -134,7 +134,7 @@ class Pool:
 
     def __enter__(self) -> Self:
         try:
-            disk.make_folder(self._folder)
+            disk.make_state_folder(self._folder)
         except OSError as error:
             raise disk.failure("make the working folder", self._folder, error) from error
         return self
