@@ -60,6 +60,8 @@ def measured(
     cycles = sum(layer["cycles"] for layer in layers)
     fixed, evaluated = known.get("fixed", {}), known.get("evaluate", {})
     checks = judge(request.model, request.settings["accept"], known)
+    # nodes as `accept: {cpu_nodes}` counts them; of a fixed-point source there are but the program's layers
+    units = known["check"]["units"].values() if "check" in known else [layer["unit"] for layer in layers]
     clock = request.recipe["hardware"]["clock_hz"]["value"]
     return Measured(
         snr_db={one["name"]: one["snr_db"] for one in fixed.get("outputs", ()) if one["snr_db"] is not None},
@@ -68,6 +70,6 @@ def measured(
         time_ms=cycles / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
         evaluated_ms=evaluated.get("total_ms"),
         top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
-        cpu_nodes=sum(layer["unit"] == "cpu" for layer in layers),
+        cpu_nodes=sum(unit == "cpu" for unit in units),
         broken_bounds=tuple(check.check for check in checks if not check.passed),
     )
