@@ -36,5 +36,6 @@ def run(options: argparse.Namespace) -> int:
     if started.gitignore:
         lines.append("added what builds leave to .gitignore")
     lines += [*started.missing, "next: modelbuild check, then modelbuild build"]
+    lines.append("before a release: modelbuild lock, and commit modelbuild.lock and modelbuild.locked/")
     console.summary("\n".join(lines), started.to_json())
     return 0
