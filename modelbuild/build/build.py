@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelbuild.build import disk, lock
 from modelbuild.build.action import OFFLINE, Action
-from modelbuild.build.clock import Clock
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
-from modelbuild.build.recall import PLAN, path_of
-from modelbuild.build.remember import Done, Fact, Product, Stale, remember
+from modelbuild.build.remember import Done, Fact, Product, remember, trust
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
-from modelbuild.build.resume import Resumption, Unremembered
+from modelbuild.build.resume import Resumption, resume
 from modelbuild.build.scheduler import Runner, Scheduler
-from modelbuild.build.snapshot import Snapshot
 from modelbuild.build.state import LOCK, State, open_state
 from modelbuild.build.store import blob_path
 from modelbuild.build.verdict import Settled, Verdict, judge
-from modelbuild.build.written import Damaged
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 if TYPE_CHECKING:
@@ -125,50 +121,29 @@ class Builder:
         plain values to have again, the latter without ever changing while the plan is the same.
         """
         with self._locked(None) as state:
-            try:
-                made, plan = remember(state, self._done, looked_at, began_ns, products, told, told_of_plan)
-            except (Stale, ValueError):
-                self._forget(request)
-                return False
-            disk.write(self._kept(request, PLAN), plan, state.scratch)
-            disk.write(self._kept(request), made.pack(), state.scratch)
-            return True
+            return remember(state, request, self._done, looked_at, began_ns, products, told, told_of_plan)
+
+    def trust(self, request: str) -> None:
+        """Takes the results of the build that is remembered of the request for what they are, where nothing
+        about them differs: the next build in this `hold` need not read their records."""
+        with self._locked(None) as state:
+            trust(state, request)
 
     def resume(self, request: str) -> Resumption | None:
         """What is to be done again of the build that is remembered of the request; None where that cannot be
         said, and all has to be planned and looked at. To be called inside `hold`."""
-        with self._locked(None):
-            made = Snapshot.unpack(disk.read(self._kept(request)))
-            if made is None:
-                return None
-            different, _ = made.differing(str(self._root), Clock(str(self._folder)))
-            try:
-                return Resumption(made, different, self._kept(request, PLAN))
-            except (Unremembered, Damaged):
-                return None
+        with self._locked(None) as state:
+            return resume(state, request)
 
     def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
         """As `remember`, after a build of what was resumed; `products` are those published anew."""
         with self._locked(None) as state:
-            try:
-                made = of.renewed(state, self._done, products, told)
-            except Stale:
-                self._forget(request)
-                return False
-            disk.write(self._kept(request), made.pack(), state.scratch)
-            return True
+            return of.keep(state, request, self._done, products, told)
 
     def note(self, keep: Callable[[State, Keys, Sequence[str]], None]) -> None:
         """Calls `keep`, under the lock, with the keys that the last build came to and all that it was for."""
         with self._locked(None) as state:
             keep(state, {one.action.name: one.fact.keys for one in self._done}, self._planned)
-
-    def _kept(self, request: str, suffix: str = "") -> Path:
-        return Path(path_of(str(self._folder), request) + suffix)
-
-    def _forget(self, request: str) -> None:
-        for suffix in ("", PLAN):
-            disk.remove(self._kept(request, suffix))
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
         """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import marshal
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from modelbuild.build import look, written
+from modelbuild.build import disk, look, written
 from modelbuild.build.action import Action
+from modelbuild.build.recall import PLAN, path_of
 from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN
 from modelbuild.build.snapshot import Left, Looked, Snapshot, snapshot
@@ -58,7 +61,70 @@ class Stale(Exception):
     """Something changed since it was looked at, so that nobody can say what the build rests on."""
 
 
+def kept_at(state: State, request: str, suffix: str = "") -> Path:
+    """Where the snapshot of a request is kept, or with `PLAN` the file of its actions."""
+    return Path(path_of(str(state.folder), request) + suffix)
+
+
+def forget(state: State, request: str) -> None:
+    """Removes what is remembered of a request. Raises ModelbuildError (exit 1)."""
+    for suffix in ("", PLAN):
+        disk.remove(kept_at(state, request, suffix))
+
+
+def looked(state: State, request: str) -> tuple[Snapshot, list[int]] | None:
+    """The snapshot of a request and its rows that are otherwise now, seen by who has the lock."""
+    found = Snapshot.unpack(disk.read(kept_at(state, request)))
+    return None if found is None else (found, found.differing(str(state.root), state.stat_cache.clock)[0])
+
+
+def trust(state: State, request: str) -> None:
+    """Lets verdicts take the results of a request as they are, where no row of theirs differs."""
+    found = looked(state, request)
+    if found is None:
+        return
+    snapshot, different = found
+    doubtful = set(owners(snapshot.action_spans, different))
+    for index, packed in enumerate(snapshot.results):
+        if index not in doubtful:
+            result = result_of(packed)
+            state.proven[result.keys[0]] = result.outputs
+
+
+def owners(spans: Sequence[int], rows: Sequence[int]) -> Iterator[int]:
+    """Whose the rows are, where they are somebody's: indices of the spans."""
+    for row in rows:
+        if spans[0] <= row < spans[-1]:
+            yield bisect_right(spans, row) - 1
+
+
 def remember(
+    state: State,
+    request: str,
+    done: Sequence[Done],
+    looked_at: Mapping[str, str],
+    began_ns: int,
+    products: Sequence[Product],
+    told: Any,
+    told_of_plan: Any,
+) -> bool:
+    """Keeps the snapshot of a build of these actions, in topological order, and the actions beside it.
+
+    `looked_at` is absolute path -> code of `look` of all that the plan was made from, read after `began_ns`
+    of `time.time_ns()`. False, and what was known is forgotten, where something changed meanwhile, or where a
+    parameter is no plain value.
+    """
+    try:
+        made, plan = _made(state, done, looked_at, began_ns, products, told, told_of_plan)
+    except (Stale, ValueError):
+        forget(state, request)
+        return False
+    disk.write(kept_at(state, request, PLAN), plan, state.scratch)
+    disk.write(kept_at(state, request), made.pack(), state.scratch)
+    return True
+
+
+def _made(
     state: State,
     done: Sequence[Done],
     looked_at: Mapping[str, str],
@@ -67,11 +133,7 @@ def remember(
     told: Any,
     told_of_plan: Any,
 ) -> tuple[Snapshot, bytes]:
-    """The snapshot of a build of these actions, in topological order, and the file that `written` makes.
-
-    `looked_at` is absolute path -> code of `look` of all that the plan was made from, read after `began_ns`
-    of `time.time_ns()`. Raises Stale, and ValueError where a parameter is no plain value.
-    """
+    """The snapshot and the file that `written` makes. Raises Stale and ValueError."""
     state.stat_cache.settle()
     readers: dict[str, list[int]] = {_published(state): []}
     for index, one in enumerate(done):
@@ -122,13 +184,21 @@ def left_by(state: State, done: Done) -> Left:
         path = label(state, str(state.store.path(blob.digest)))
         rows.append(file_row(state, path, f"blob:{blob.digest}", blob.digest))
     outputs = {name: (blob.digest, blob.size) for name, blob in done.outcome.outputs.items()}
-    return Left(done.action.name, rows, marshal.dumps((sorted(done.fact.files), outputs)))
+    return Left(done.action.name, rows, marshal.dumps((done.fact.keys, sorted(done.fact.files), outputs)))
 
 
-def result_of(result: bytes) -> tuple[list[str], dict[str, Blob]]:
-    """The files that an action read and the outputs that it left, from what a snapshot keeps of it."""
-    files, outputs = marshal.loads(result)
-    return files, {name: Blob(*pair) for name, pair in outputs.items()}
+class Result(NamedTuple):
+    """What a snapshot keeps of an action: its keys, the files that it read, and what it left."""
+
+    keys: tuple[str, ...]
+    files: list[str]
+    outputs: dict[str, Blob]
+
+
+def result_of(packed: bytes) -> Result:
+    """One of a snapshot's `results`."""
+    keys, files, outputs = marshal.loads(packed)
+    return Result(keys, files, {name: Blob(*pair) for name, pair in outputs.items()})
 
 
 def product_rows(state: State, product: Product) -> Iterator[Looked]:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.remember import Done, Product, Stale, file_row, left_by, product_rows, result_of
+from modelbuild.build import disk
+from modelbuild.build.recall import PLAN
+from modelbuild.build.remember import (
+    Done,
+    Product,
+    Result,
+    Stale,
+    file_row,
+    forget,
+    kept_at,
+    left_by,
+    looked,
+    owners,
+    product_rows,
+    result_of,
+)
 from modelbuild.build.result import Outcome
 from modelbuild.build.snapshot import Snapshot, renewed
 from modelbuild.build.state import State
-from modelbuild.build.written import Written
+from modelbuild.build.written import Damaged, Written
 
 
 class Resumption:
@@ -25,10 +39,10 @@ class Resumption:
         self._written = Written(path, snapshot.plan)
         self._rows = [row for row in different if row in snapshot.file_rows]
         self.files = [snapshot.rows.names[row] for row in self._rows]
-        self.products = set(self._in(snapshot.product_spans, different))
+        self.products = set(owners(snapshot.product_spans, different))
         if any(row < snapshot.plan_rows for row in different):
             raise Unremembered
-        changed = set(self._in(snapshot.action_spans, different))
+        changed = set(owners(snapshot.action_spans, different))
         for row in self._rows:
             readers = self._written.readers(row - snapshot.plan_rows)
             if not readers:
@@ -47,9 +61,9 @@ class Resumption:
         affected = {action.name for action in self.actions}
         needed = {name for action in self.actions for name in action.dependencies()} - affected
         results = self.results(needed)
-        return {name: Outcome("cached", outputs=results[name][1]) for name in sorted(needed)}
+        return {name: Outcome("cached", outputs=results[name].outputs) for name in sorted(needed)}
 
-    def results(self, names: set[str]) -> dict[str, Any]:
+    def results(self, names: set[str]) -> dict[str, Result]:
         """What these actions read and left when the snapshot was taken."""
         return {
             name: result_of(result)
@@ -57,17 +71,28 @@ class Resumption:
             if name in names
         }
 
-    def renewed(
+    def keep(
+        self, state: State, request: str, done: Sequence[Done], products: Mapping[int, Product], told: Any
+    ) -> bool:
+        """Keeps the snapshot as it is after the affected actions were built. False, and what was known is
+        forgotten, where something changed meanwhile, or where an action found other files than before, which
+        only a whole build can tell of."""
+        try:
+            made = self._renewed(state, done, products, told)
+        except Stale:
+            forget(state, request)
+            return False
+        disk.write(kept_at(state, request), made.pack(), state.scratch)
+        return True
+
+    def _renewed(
         self, state: State, done: Sequence[Done], products: Mapping[int, Product], told: Any
     ) -> Snapshot:
-        """The snapshot as it is after the affected actions were built. Raises Stale, also where an action
-        found other files than before, which only a whole snapshot can tell of."""
         state.stat_cache.settle()
         seen: dict[str, str] = {}
         left = {}
         for index, one in zip(self._affected, done, strict=True):
-            files, _ = result_of(self.snapshot.results[index])
-            if files != sorted(one.fact.files):
+            if result_of(self.snapshot.results[index]).files != sorted(one.fact.files):
                 raise Stale(one.action.name)
             seen.update(one.fact.files)
             left[index] = left_by(state, one)
@@ -88,11 +113,18 @@ class Resumption:
                     waiting.append(index)
         return sorted(found)
 
-    @staticmethod
-    def _in(spans: Sequence[int], rows: Sequence[int]) -> Iterator[int]:
-        for row in rows:
-            if spans[0] <= row < spans[-1]:
-                yield bisect_right(spans, row) - 1
+
+def resume(state: State, request: str) -> Resumption | None:
+    """What is to be done again of the build that is remembered of a request; None where that cannot be said,
+    and all has to be planned and looked at."""
+    found = looked(state, request)
+    if found is None:
+        return None
+    snapshot, different = found
+    try:
+        return Resumption(snapshot, different, kept_at(state, request, PLAN))
+    except (Unremembered, Damaged):
+        return None
 
 
 class Unremembered(Exception):

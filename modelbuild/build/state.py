@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from modelbuild.build.key import Walks
 from modelbuild.build.published import Published
 from modelbuild.build.records import Records
 from modelbuild.build.stat_cache import StatCache
-from modelbuild.build.store import Store
+from modelbuild.build.store import Blob, Store
 from modelbuild.errors import ModelbuildError
 
 LOCK = "lock"
@@ -32,6 +33,7 @@ class State:
     history: History
     published: Published
     walks: Walks = field(default_factory=Walks)
+    proven: dict[str, Mapping[str, Blob]] = field(default_factory=dict)  # key -> outputs, all there and right
 
     @property
     def scratch(self) -> Path:

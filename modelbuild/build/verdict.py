@@ -162,6 +162,8 @@ def _discovered(
 
 def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:
     key, rows = keyed(action, digests_of(inputs), state.walks)
+    if key in state.proven:
+        return Settled(Outcome("cached", outputs=state.proven[key]), key, rows, inputs)
     record = state.records.get(key)
     if record is None:
         last = state.history.get(action.name)

@@ -38,8 +38,8 @@ def reads(manifest: Manifest, lock: Lock | None) -> dict[str, str]:
 
 
 def _add(found: dict[str, str], path: str, code: str) -> None:
-    """Of a file the whole counts more than its head."""
-    if found.get(path) != look.FILE:
+    """Of a file the whole counts more than its head, and that more than whether it is there."""
+    if found.get(path) != look.FILE and (code != look.KIND or path not in found):
         found[path] = code
 
 

@@ -15,7 +15,7 @@ from modelbuild.project.goals import goals_of
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project, located
-from modelbuild.project.remembering import remember
+from modelbuild.project.remembering import remember, request_for
 from modelbuild.project.rooting import note_roots
 from modelbuild.project.selection import select
 from modelbuild.project.shipping import Shipment, publish
@@ -40,6 +40,8 @@ def build(
     packages = [project.plan.packages[name] for name in selection.packages]
     # One lock for both: no other build or `clean` comes between the packages and their reports.
     with nullcontext() if options.dry_run else project.builder.hold(observer):
+        if not options.dry_run:
+            project.builder.trust(request_for(project, names, options))
         result = project.builder.build(
             project.plan.actions,
             wanted,

@@ -20,7 +20,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.layout import ENVIRONMENT, STATE
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.rooting import note_again
+from modelbuild.project.rooting import note_again, noted_as
 from modelbuild.project.settled import report_of, request_of, told
 from modelbuild.project.shipping import Shipment, publish
 
@@ -42,6 +42,7 @@ class Rebuilding:
         self._opening = directory, file, overrides
         self._root = path.parent
         self._options = options
+        self._noted = noted_as(path.name, names, overrides, options)
         self._request = request_of(str(self._root), path.name, names, overrides, options)
         self.state = self._root / STATE
         self._builder = Builder(self._root, self.state, environment=ENVIRONMENT)
@@ -76,7 +77,7 @@ class Rebuilding:
                 retry=options.retry,
                 observer=observer,
             )
-            note_again(self._builder, self._request)
+            note_again(self._builder, self._noted)
             report = self._publish(found, result, before)
         failures = tuple((action, self.located(action, error)) for action, error in result.failures)
         return report._replace(failures=failures)
@@ -140,7 +141,7 @@ def _read_by(shipment: Shipment) -> Iterator[str]:
 def _outputs(found: Resumption, names: set[str]) -> dict[str, Mapping[str, str]]:
     return {
         name: {output: blob.digest for output, blob in outputs.items()}
-        for name, (_, outputs) in found.results(names).items()
+        for name, (_, _, outputs) in found.results(names).items()
     }
 
 

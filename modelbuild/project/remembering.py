@@ -13,6 +13,11 @@ from modelbuild.project.settled import request_of, told
 from modelbuild.project.shipping import Shipment
 
 
+def request_for(project: Project, names: Sequence[str], options: BuildOptions) -> str:
+    """The name of the snapshot of a request."""
+    return request_of(str(project.root), project.manifest.path.name, names, project.overrides, options)
+
+
 def remember(
     project: Project, names: Sequence[str], options: BuildOptions, result: BuildResult, report: BuildReport
 ) -> bool:
@@ -24,7 +29,7 @@ def remember(
         looked_at = reads(project.manifest, project.lock)
     except OSError:
         return False
-    request = request_of(str(project.root), project.manifest.path.name, names, project.overrides, options)
+    request = request_for(project, names, options)
     shipments = [Shipment.of(project.plan.packages[package.name]) for package in report.packages]
     products = [product for shipment in shipments for product in shipment.products(result.outputs)]
     plain = [shipment.to_plain() for shipment in shipments]

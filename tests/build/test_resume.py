@@ -78,7 +78,7 @@ class Remembered:
                 raise result.failures[0][1]
             outputs = {
                 name: {file: blob.digest for file, blob in made.items()}
-                for name, (_, made) in found.results(set(GOALS)).items()
+                for name, (_, _, made) in found.results(set(GOALS)).items()
             }
             products = self.products({**outputs, **result.outputs})
             changed = {

@@ -170,14 +170,17 @@ def test_a_file_that_a_pattern_may_match_or_that_nobody_made_is_a_change(built: 
 
 
 def test_what_a_link_among_the_samples_leads_to_counts(built: Path, tmp_path: Path) -> None:
-    link = built / "spare/link.npy"
-    link.symlink_to(tmp_path / "target.npy")
+    target = tmp_path / "target.npy"
+    target.write_bytes((built / "spare/0.npy").read_bytes())
+    (built / "spare/link.npy").symlink_to(target)
     for _ in range(2):
         assert api.build(open_project(built), (), BuildOptions(jobs=1)).ok
     assert asked(built) is not None
-    (tmp_path / "target.npy").write_bytes((built / "spare/0.npy").read_bytes())
-    assert asked(built) is None
-    link.unlink()
+    for data in (b"version https://git-lfs.github.com/spec/v1", None):
+        with changed(target, data):
+            assert asked(built) is None
+        assert asked(built) is not None
+    (built / "spare/link.npy").unlink()
     for _ in range(2):
         assert api.build(open_project(built), (), BuildOptions(jobs=1)).ok
 
