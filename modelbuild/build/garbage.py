@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from modelbuild.build import disk, lock, recall, roots
+from modelbuild.build import disk, lock, roots
 from modelbuild.build.history import History
 from modelbuild.build.inventory import WORK, Contents, Held, contents, held_at, size_of
 
@@ -112,13 +112,12 @@ def _unreferenced(found: Contents, gone: set[str]) -> list[Held]:
 
 
 def _forget(folder: Path, root: Path, gone: set[str]) -> None:
-    """What tells of results that are no more: roots and snapshots of what nobody asks for, times of use."""
+    """What tells of results that are no more: roots of what nobody asks for, times of use."""
     for path, one in roots.read_all(folder).items():
         if one.about.is_live(root):
             roots.forget(path, folder / WORK, one, gone)
-            continue
-        for left in (*(folder / recall.FOLDER).glob(f"{path.name}*"), path):
-            disk.remove(left)
+        else:
+            disk.remove(path)
 
 
 def _left_over(folder: Path) -> Iterator[Held]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,10 +15,15 @@ from modelbuild.build.roots import About, Keys
 from modelbuild.build.state import State
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.settled import request_of
 
 if TYPE_CHECKING:  # a build of what changed loads no manifest
     from modelbuild.project.project import Project
+
+
+def noted_as(file: str, words: Sequence[str], overrides: Sequence[str], options: BuildOptions) -> str:
+    """The name under which a request is noted: the same wherever the checkout lies."""
+    asked = (file, list(words), list(overrides), options.until, options.locked, sys.prefix)
+    return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def note_roots(project: Project, words: Sequence[str], options: BuildOptions, *, whole: bool) -> None:
@@ -25,7 +32,7 @@ def note_roots(project: Project, words: Sequence[str], options: BuildOptions, *,
     `whole`: all of the manifest, which then counts whatever becomes of the manifest's text. A disk that
     refuses costs at most building again."""
     manifest = project.manifest
-    request = request_of(str(project.root), manifest.path.name, words, project.overrides, options)
+    request = noted_as(manifest.path.name, words, project.overrides, options)
 
     def keep(state: State, keys: Keys, planned: Sequence[str]) -> None:
         names = {label(state, str(path)): path for path in manifest.files}

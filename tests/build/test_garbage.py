@@ -130,17 +130,13 @@ def test_logs_go_with_the_last_result_of_their_action(checkout: Checkout) -> Non
     assert {path.stem for path in (checkout.folder / "logs").iterdir()} == {"kept", "crashed"}
 
 
-def test_snapshots_go_with_what_they_tell_of(checkout: Checkout) -> None:
+def test_notes_of_what_nobody_asks_for_go(checkout: Checkout) -> None:
     for request in ("all", "part"):
         checkout.put(request, request.encode())
         checkout.note(request, {"a": request}, whole=request == "all")
-        (checkout.folder / "settled").mkdir(exist_ok=True)
-        for suffix in ("", ".plan"):
-            (checkout.folder / f"settled/{request}{suffix}").write_bytes(b"x")
     checkout.write("manifest", "second")
     gc(checkout, max_size=0)
     assert checkout.names("all", "part") == {"all"}
-    assert sorted(path.name for path in (checkout.folder / "settled").iterdir()) == ["all", "all.plan"]
     assert [path.name for path in (checkout.folder / "roots").iterdir()] == ["all"]
 
 
