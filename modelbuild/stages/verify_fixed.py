@@ -48,7 +48,7 @@ def of_samples(request: ModelRequest, samples: Samples) -> dict[str, Any]:
 
 def resources(request: ModelRequest) -> Resources:
     """All tensors of one sample, in both forms of the model, and the weights."""
-    memory = (128 << 20) + 2 * request.activations
+    memory = (128 << 20) + round(1.3 * request.activations)
     return Resources(memory=memory, memory_per_input_byte=5.0, counted=("float", "fixed"))
 
 

@@ -53,7 +53,7 @@ def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
 
 def resources(request: PackageRequest, model: PackagedModel) -> Resources:
     """All integer tensors of one sample, twice, and the program."""
-    memory = (96 << 20) + model.request.activations // 2
+    memory = (96 << 20) + round(0.45 * model.request.activations)
     return Resources(memory=memory, memory_per_input_byte=4.0, counted=(*SECTIONS, "fixed"))
 
 
