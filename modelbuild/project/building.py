@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from modelbuild.build import lock
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.goals import goals_of
+from modelbuild.project.layout import MIRROR_LOCK
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project, located
@@ -85,5 +87,12 @@ def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:
     """Removes the build state, and what builds put into `dist/` and `reports/`. Waits for a running build.
 
     Returns the folders removed, relative to the root. Other files in `dist/` and `reports/` stay."""
-    removed = Builder(root, root / STATE).clean(observer)
+    mirror = root / MIRROR_LOCK
+
+    def waiting() -> None:
+        if observer:
+            observer(Event("waiting"))
+
+    with lock.held(mirror, waiting) if mirror.exists() else nullcontext():
+        removed = Builder(root, root / STATE).clean(observer)
     return tuple(folder.relative_to(root.absolute()).as_posix() for folder in removed)

@@ -13,9 +13,8 @@ from modelbuild.build.memory import parse_bytes
 from modelbuild.build.roots import read_all
 from modelbuild.build.verifying import Damage, verify
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.layout import STATE
+from modelbuild.project.layout import RECORDED, STATE
 
-BESIDE = (f"{STATE}/recorded",)  # other states that share the store: checks of what is staged
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"(\d{1,9})\s*([smhdw])", re.IGNORECASE)
 
@@ -106,4 +105,5 @@ def _state(root: Path) -> Path:
 
 
 def _beside(root: Path) -> tuple[Path, ...]:
-    return tuple(root / name for name in BESIDE)
+    """Other states that share the store."""
+    return (root / RECORDED,)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelbuild.project.building import Observer
 
 LOCK = "modelbuild.lock"
-NOTES = ".modelbuild/recorded/passed"
+NOTES = f"{layout.RECORDED}/passed"
 # In the middle of these git checks out one commit after another, which nobody wants built each.
 UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG")
 READ_INPUT = ("pre-push",)

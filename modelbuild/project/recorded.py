@@ -16,13 +16,13 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.model import SampleSet
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.building import Observer, build
+from modelbuild.project.layout import ENVIRONMENT, MIRROR_LOCK, RECORDED, STATE
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.project import ENVIRONMENT, STATE, Project, open_project
+from modelbuild.project.project import Project, open_project
 from modelbuild.project.reads import YAML, Reads, fixed_folder, from_top
 from modelbuild.project.recorded_tree import Tree, mirror, relocated
 from modelbuild.project.repository import Repository
 
-RECORDED = f"{STATE}/recorded"  # its own lock, times and history; results are shared with the work tree's
 NOTES = f"{RECORDED}/passed"
 SHARED = ("store", "records")
 
@@ -58,7 +58,7 @@ def opened(
     state = folder / RECORDED
     waiting = (lambda: observer(Event("waiting"))) if observer else (lambda: None)
     with (
-        lock.held(state / "mirror.lock", waiting),
+        lock.held(folder / MIRROR_LOCK, waiting),
         mirror(repository, folder, state / "tree", commit) as tree,
     ):
         inside = tree.folder(folder)

@@ -15,7 +15,8 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.project import reads
 from modelbuild.project.building import Observer
 from modelbuild.project.checking import CheckReport, check, problem_finding
-from modelbuild.project.recorded import NOTES, RECORDED, Recorded, opened, patterns, reads_of
+from modelbuild.project.layout import RECORDED
+from modelbuild.project.recorded import NOTES, Recorded, opened, patterns, reads_of
 from modelbuild.project.recorded_tree import mentions
 from modelbuild.project.repository import Repository, open_repository
 from modelbuild.samples.files import gather_files
