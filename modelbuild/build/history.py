@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,8 @@ from typing import Literal
 from modelbuild.build import canonical, disk
 
 Reason = Literal["new", "changed", "retry", "damaged"]
+# around the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
+_NAME, _AFTER_NAME = b'"name":', b',"outcome":'
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
 
@@ -25,25 +28,32 @@ class Entry:
 
 
 class History:
-    """Name -> entry, kept as a file to which a line is added at a time; a damaged line is passed over."""
+    """Name -> entry, kept as a file to which a line is added at a time; a damaged line is passed over.
+
+    A line is judged and parsed when its name is asked for: most builds ask for few."""
 
     def __init__(self, path: Path, scratch: Path) -> None:
         self._path = path
         self._scratch = scratch
         self._entries: dict[str, Entry] = {}
+        self._unread: dict[bytes, list[bytes]] = {}  # the name as it is written -> its lines
         self._lines = 0
         self._torn = False
         self._load()
 
     def get(self, name: str) -> Entry | None:
         """The newest entry of that name."""
+        if name not in self._entries:
+            for line in reversed(self._unread.pop(canonical.encode(name), [])):
+                digest, _, body = line.partition(b" ")
+                if _seal(body) == digest:
+                    self._entries[name] = Entry(**json.loads(body))
+                    break
         return self._entries.get(name)
 
     def maker(self, key: str) -> str:
         """The name of an action that last ran under that key, or nothing."""
-        made = (
-            entry.name for entry in self._entries.values() if entry.key == key and entry.outcome != "cached"
-        )
+        made = (entry.name for entry in self._all() if entry.key == key and entry.outcome != "cached")
         return next(made, "")
 
     def add(self, entry: Entry) -> None:
@@ -58,19 +68,24 @@ class History:
 
     def compact(self) -> None:
         """Drops superseded lines once they are many. Raises ModelbuildError (exit 1)."""
-        if self._lines > 2 * len(self._entries) + _SLACK:
-            disk.write(self._path, b"".join(map(_line, self._entries.values())), self._scratch)
-            self._lines = len(self._entries)
+        if self._lines > 2 * (len(self._entries) + len(self._unread)) + _SLACK:
+            kept = self._all()
+            disk.write(self._path, b"".join(map(_line, kept)), self._scratch)
+            self._lines = len(kept)
+
+    def _all(self) -> list[Entry]:
+        for name in list(self._unread):
+            with suppress(ValueError, TypeError):  # the name of a damaged line
+                self.get(json.loads(name))
+        return list(self._entries.values())
 
     def _load(self) -> None:
         data = disk.read(self._path) or b""
         self._torn = bool(data) and not data.endswith(b"\n")
         for line in data.splitlines():
             self._lines += 1
-            digest, _, body = line.partition(b" ")
-            if _seal(body) == digest:
-                entry = Entry(**json.loads(body))
-                self._entries[entry.name] = entry
+            start = line.find(_NAME) + len(_NAME)
+            self._unread.setdefault(line[start : line.find(_AFTER_NAME, start)], []).append(line)
 
 
 def _line(entry: Entry) -> bytes:

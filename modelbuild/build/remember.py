@@ -21,6 +21,8 @@ from modelbuild.build.store import Blob
 from modelbuild.build.verdict import MustRun, Settled, Verdict
 from modelbuild.errors import ModelbuildError
 
+_MOST = 32  # requests that are remembered
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -121,7 +123,18 @@ def remember(
         return False
     disk.write(kept_at(state, request, PLAN), plan, state.scratch)
     disk.write(kept_at(state, request), made.pack(), state.scratch)
+    _drop_oldest(state)
     return True
+
+
+def _drop_oldest(state: State) -> None:
+    """Keeps the snapshots of so many requests; one that is dropped costs a build that loads everything."""
+    folder = kept_at(state, "")
+    kept = sorted(
+        (path for path in folder.iterdir() if not path.suffix), key=lambda path: path.stat().st_mtime_ns
+    )
+    for path in kept[:-_MOST]:
+        forget(state, path.name)
 
 
 def _made(

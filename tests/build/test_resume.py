@@ -206,6 +206,21 @@ def test_other_files_found_are_remembered_by_a_whole_build(remembered: Remembere
     assert remembered.resume() == ["page", "top"]
 
 
+def test_the_oldest_of_many_requests_are_forgotten(
+    remembered: Remembered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbuild.build.remember._MOST", 2)
+    builder = remembered.project.builder
+    for request in ("second", "third"):
+        with builder.hold():
+            products = remembered.products(remembered.project.build(ACTIONS, GOALS).outputs)
+            assert builder.remember(request, {}, 10**19, products, None, None)
+        for age, path in enumerate(sorted((remembered.project.state / "settled").iterdir())):
+            os.utime(path, (age, age))
+    kept = sorted(path.name for path in (remembered.project.state / "settled").iterdir())
+    assert kept == ["second", "second.plan", "third", "third.plan"]
+
+
 def test_a_failure_is_not_remembered_as_an_end(remembered: Remembered) -> None:
     remembered.project.write("right.txt", "BAD")
     for _ in range(2):
