@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,14 +114,16 @@ class Builder:
         told_of_plan: Any,
     ) -> bool:
         """Keeps a snapshot of all that the last build rests on, so that another one can be known to have
-        nothing to do; called inside the same `hold`, after publishing. False if something changed meanwhile.
+        nothing to do; called inside the same `hold`, after publishing. False if something changed meanwhile
+        or the disk refuses.
 
         `request` names what was asked for. `looked_at` is absolute path -> code of `look` of what the actions
         were planned from, read at `began_ns` of `time.time_ns()` or later. `told` and `told_of_plan` are
         plain values to have again, the latter without ever changing while the plan is the same.
         """
-        with self._locked(None) as state:
+        with self._locked(None) as state, suppress(ModelbuildError, OSError):  # a snapshot only saves time
             return remember(state, request, self._done, looked_at, began_ns, products, told, told_of_plan)
+        return False
 
     def trust(self, request: str) -> None:
         """Takes the results of the build that is remembered of the request for what they are, where nothing
@@ -137,8 +139,9 @@ class Builder:
 
     def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
         """As `remember`, after a build of what was resumed; `products` are those published anew."""
-        with self._locked(None) as state:
+        with self._locked(None) as state, suppress(ModelbuildError, OSError):
             return of.keep(state, request, self._done, products, told)
+        return False
 
     def note(self, keep: Callable[[State, Keys, Sequence[str]], None]) -> None:
         """Calls `keep`, under the lock, with the keys that the last build came to and all that it was for."""

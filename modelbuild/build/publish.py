@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -11,6 +12,9 @@ from pathlib import Path, PurePosixPath
 from modelbuild.build import canonical, disk
 from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+# It holds something, is gone already, is a link, or a file system is mounted there.
+_NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY}
 
 
 def publish(state: State, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:
@@ -111,8 +115,10 @@ def remove(state: State) -> tuple[Path, ...]:
 def _remove_empty(folder: Path) -> bool:
     try:
         folder.rmdir()
-    except OSError:  # it holds something, or is none of ours
-        return False
+    except OSError as error:
+        if error.errno in _NOT_EMPTY:
+            return False
+        raise disk.failure("remove", folder, error) from error
     return True
 
 
