@@ -46,15 +46,14 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `locked.json`, or fails (exit 1) naming each file that came out otherwise."""
-    import hashlib
-
+    from modelbuild.build.canonical import sha256_of_file
     from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
     from modelbuild.stages.files import read_json, write_json
 
     found = {file["path"]: file["sha256"] for file in read_json(inputs["package"])["files"]}
     for role, path in inputs.items():
         if role.startswith(SHIPPED):
-            found[role.removeprefix(SHIPPED)] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[role.removeprefix(SHIPPED)] = sha256_of_file(path)
     wanted = parameters["files"]
     problems = [
         Problem(
