@@ -14,6 +14,7 @@ FLOORS = (
     "lfs",
     "resources",
     "address",
+    "globs",
     "https",
     "build",
     "formats",
@@ -34,7 +35,7 @@ FLOORS = (
     "api",
     "cli",
 )
-CLOSED = {"build": {"errors"}, "formats": {"errors"}, "samples": {"errors", "lfs"}}
+CLOSED = {"build": {"errors"}, "formats": {"errors"}, "samples": {"errors", "lfs", "globs"}}
 SIMULATOR_MAY_IMPORT = {"modelbuild.errors", "modelbuild.npu.program", "modelbuild.npu.simulator"}
 STAGE_STRING = re.compile(r"^modelbuild(\.\w+)+:\w+$")
 

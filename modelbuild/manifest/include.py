@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelbuild import globs
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import document
 from modelbuild.manifest.problems import Problems
@@ -75,13 +75,20 @@ def _matches(pattern: Scalar, root: Path, problems: Problems) -> list[Path]:
 
     try:
         literal = root / pattern.text
-        # not Path.glob: that one also finds hidden files, and in 3.11 and 3.13 follows links differently
-        names = glob.glob(pattern.text, root_dir=root, recursive=True)  # noqa: PTH207
-        matched = [literal] if literal.is_file() else [root / name for name in names]
+        names = [] if literal.is_file() else globs.matches(pattern.text, str(root))
+        matched = [root / name for name in names] or [literal]
         found = sorted((path for path in matched if path.is_file()), key=sort_key)
+        broken = [path for path in matched if path.is_symlink() and not path.exists()]
     except (OSError, ValueError, NotImplementedError, RecursionError):
-        found = []
-    if not found:
+        found = broken = []
+    for path in broken:
+        problems.error(
+            f"`include`: {path.name} is a link that leads nowhere",
+            pattern.at,
+            f"it points to {os.readlink(path)}",  # noqa: PTH115 - as it is written
+            "put the file there, or remove the link",
+        )
+    if not found and not broken:
         problems.error(
             f"`include`: no file matches `{pattern.text}`",
             pattern.at,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
+from glob import has_magic
 from pathlib import Path
 
+from modelbuild import globs
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples import images
 
@@ -23,7 +24,8 @@ def gather_files(pattern: str | Path | Sequence[str | Path], base: Path) -> tupl
     """The files that a glob (`**` goes down folders), a path, or a list of those names, sorted.
 
     A folder stands for the pictures, .npy and .npz files directly in it. Relative patterns start at `base`.
-    A pattern without a file, and a file named twice, are errors."""
+    Hidden files are found by name only. A pattern without a file, a file named twice, and a link that leads
+    nowhere are errors."""
     patterns = [pattern] if isinstance(pattern, str | Path) else list(pattern)
     if not patterns:
         raise ModelbuildError("the list of sample files is empty", advice="name at least one file or glob")
@@ -43,17 +45,32 @@ def gather_files(pattern: str | Path | Sequence[str | Path], base: Path) -> tupl
 
 def _match(pattern: str, base: Path) -> list[Path]:
     literal = base / pattern
-    if literal.is_file():
+    if _is_sample(literal):
         return [_normal(literal)]
     if literal.is_dir():
-        inside = [path for path in literal.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+        inside = [
+            path
+            for path in literal.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and _is_sample(path)
+        ]
         return [_normal(path) for path in inside] or _nothing(
             pattern, "the folder holds no picture, .npy or .npz"
         )
-    # not Path.glob: that one also finds hidden files, and in 3.11 and 3.13 follows links differently
-    found = glob.glob(pattern, root_dir=base, recursive=True) if glob.has_magic(pattern) else []  # noqa: PTH207
-    matched = [_normal(base / name) for name in found if (base / name).is_file()]
+    found = globs.matches(pattern, str(base)) if has_magic(pattern) else []
+    matched = [_normal(base / name) for name in found if _is_sample(base / name)]
     return matched or _nothing(pattern, f"looked in {_deepest(literal)}")
+
+
+def _is_sample(path: Path) -> bool:
+    """Whether it is a file. A link to what is not there is an error: one sample fewer would go unseen."""
+    if path.is_symlink() and not path.exists():
+        raise ModelbuildError(
+            f"the sample {path.name} is a link that leads nowhere",
+            where=str(path),
+            why=f"it points to {os.readlink(path)}",  # noqa: PTH115 - as it is written
+            advice="fetch the file that it stands for (`git annex get`, `dvc pull`), or remove the link",
+        )
+    return path.is_file()
 
 
 def _normal(path: Path) -> Path:

@@ -64,3 +64,40 @@ def test_what_matches_nothing_or_twice_is_an_error(
     with pytest.raises(ModelbuildError) as caught:
         gather_files(pattern, tmp_path)
     assert message in str(caught.value) and caught.value.exit_code == 2
+
+
+def test_hidden_files_are_found_by_name_only(tmp_path: Path) -> None:
+    touch(tmp_path, "s/1.png", "s/._1.png", "s/.hidden/2.png")
+    for pattern in ("s", "s/*.png", "**/*.png"):
+        assert names(gather_files(pattern, tmp_path), tmp_path) == ["s/1.png"]
+    assert names(gather_files("s/._1.png", tmp_path), tmp_path) == ["s/._1.png"]
+    assert names(gather_files("s/.*.png", tmp_path), tmp_path) == ["s/._1.png"]
+
+
+@pytest.mark.parametrize("pattern", ["s", "s/*", "s/*.png", "**/*.png", "s/2.png"])
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "s/1.png", "there.png")
+    (tmp_path / "s/2.png").symlink_to("../there.png")
+    assert tmp_path / "s/2.png" in gather_files(pattern, tmp_path)
+    (tmp_path / "there.png").unlink()
+    with pytest.raises(ModelbuildError) as caught:
+        gather_files(pattern, tmp_path)
+    assert caught.value.exit_code == 2
+    assert "the sample 2.png is a link that leads nowhere" in str(caught.value)
+    assert "it points to ../there.png" in str(caught.value)
+
+
+def test_a_link_that_is_no_sample_may_lead_nowhere(tmp_path: Path) -> None:
+    touch(tmp_path, "s/1.png")
+    (tmp_path / "s/notes.txt").symlink_to("gone")
+    assert names(gather_files("s", tmp_path), tmp_path) == ["s/1.png"]
+    assert names(gather_files("s/*.png", tmp_path), tmp_path) == ["s/1.png"]
+
+
+def test_linked_folders_are_gone_down_once(tmp_path: Path) -> None:
+    touch(tmp_path, "s/1.png", "s/deeper/2.png", "elsewhere/3.png")
+    (tmp_path / "s/round").symlink_to(".")
+    (tmp_path / "s/deeper/up").symlink_to("..")
+    (tmp_path / "s/other").symlink_to("../elsewhere")
+    found = names(gather_files("s/**/*.png", tmp_path), tmp_path)
+    assert found == ["s/1.png", "s/deeper/2.png", "s/other/3.png"]
