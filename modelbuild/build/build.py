@@ -31,15 +31,21 @@ class Builder:
     """Builds actions in the checkout `root`, remembering in `state` (default `root/.modelbuild`).
 
     `environment` is added to that of the worker processes; it enters no key, so it must not decide what comes
-    out.
+    out. `owner` is for whom products are published, where several share the checkout.
     """
 
     def __init__(
-        self, root: Path, state: Path | None = None, *, environment: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        state: Path | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        owner: str = "",
     ) -> None:
         self._root = root.absolute()
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
+        self._owner = owner
         self._held: State | None = None
         self._planned: tuple[str, ...] = ()
         self._done: list[Done] = []
@@ -181,17 +187,16 @@ class Builder:
         for destination in destinations:
             check_place(self._root, self._root / destination)
 
-    def publish(self, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:
+    def publish(self, files: Mapping[str, str], destination: Path) -> bool:
         """Makes the folder `destination` hold exactly `files` (relative path -> digest), at once.
 
-        `owner` is whose it is, for `superseded`. Returns False, and touches nothing, if it already does.
-        Raises ModelbuildError (exit 1) if a stored file is damaged or the disk refuses; `destination` is then
-        as it was.
+        Returns False, and touches nothing, if it already does. Raises ModelbuildError (exit 1) if a stored
+        file is damaged or the disk refuses; `destination` is then as it was.
         """
         from modelbuild.build.publish import publish
 
         with self._locked(None) as state:
-            return publish(state, files, self._root / destination, owner)
+            return publish(state, files, self._root / destination, self._owner)
 
     def withdraw(self, destination: Path, stale: Path) -> bool:
         """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
@@ -200,14 +205,14 @@ class Builder:
         with self._locked(None) as state:
             return withdraw(state, self._root / destination, self._root / stale)
 
-    def superseded(self, owner: str, current: Iterable[Path], below: Path) -> tuple[Path, ...]:
-        """The folders directly in `below` that were published for that owner, are there, and are not among
-        the `current`; as they were given to `publish`, relative to the root."""
+    def superseded(self, current: Iterable[Path], below: Path) -> tuple[Path, ...]:
+        """The folders directly in `below` that were published for this owner, are there, and are not among
+        the `current`; all relative to the root."""
         from modelbuild.build.publish import superseded
 
         with self._locked(None) as state:
             kept = {self._root / folder for folder in current}
-            found = superseded(state, owner, kept, self._root / below)
+            found = superseded(state, self._owner, kept, self._root / below)
             return tuple(folder.relative_to(self._root) for folder in found)
 
     def clean(self, observer: Observer | None = None) -> tuple[Path, ...]:

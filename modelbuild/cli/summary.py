@@ -77,8 +77,14 @@ def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:
 def _counts(report: BuildReport) -> list[str]:
     ran, cached, failed = report.count("run"), report.count("cached"), report.count("failed")
     skipped = report.count("skipped")
+    moved = [
+        f"moved {folder} to .stale beside it: no package has that name now" for folder in report.withdrawn
+    ]
     if ran or failed or skipped:
-        return [f"{ran} ran, {cached} cached, {failed} failed" + (f", {skipped} skipped" if skipped else "")]
+        return [
+            *moved,
+            f"{ran} ran, {cached} cached, {failed} failed" + (f", {skipped} skipped" if skipped else ""),
+        ]
     restored = [package.name for package in report.packages if package.changed]
     done = f"nothing to {'run' if restored else 'do'}: {cached} actions are up to date"
-    return [*(f"put {name} back into dist/" for name in restored), done]
+    return [*moved, *(f"put {name} back into dist/" for name in restored), done]

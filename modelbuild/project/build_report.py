@@ -37,6 +37,7 @@ class BuildReport(NamedTuple):
     states: dict[str, str]
     failures: tuple[tuple[str, ModelbuildError], ...]
     warnings: tuple[dict[str, Any], ...] = ()  # findings in the manifest, as `check --json` shows them
+    withdrawn: tuple[str, ...] = ()  # folders of packages that the manifest has no longer
 
     @property
     def ok(self) -> bool:
@@ -63,4 +64,5 @@ class BuildReport(NamedTuple):
                 state: self.count(state) for state in ("run", "cached", "failed", "skipped", "would_run")
             },
             "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
+            "withdrawn": list(self.withdrawn),
         }

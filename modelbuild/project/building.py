@@ -13,7 +13,7 @@ from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.goals import goals_of
-from modelbuild.project.layout import MIRROR_LOCK
+from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project, located
@@ -21,6 +21,7 @@ from modelbuild.project.remembering import remember, request_for
 from modelbuild.project.rooting import note_roots
 from modelbuild.project.selection import select
 from modelbuild.project.shipping import Shipment, publish
+from modelbuild.project.superseded import put_aside
 from modelbuild.stages.request import PackageRequest
 
 Observer = Callable[[Event], None]
@@ -43,6 +44,9 @@ def build(
     # One lock for both: no other build or `clean` comes between the packages and their reports.
     with nullcontext() if options.dry_run else project.builder.hold(observer):
         if not options.dry_run:
+            project.builder.check_places(
+                Path(top) / one.package for one in packages for top in (DIST, REPORTS)
+            )
             project.builder.trust(request_for(project, names, options))
         result = project.builder.build(
             project.plan.actions,
@@ -61,7 +65,9 @@ def build(
         published = tuple(_publish(project, result, package) for package in reached)
         failures = tuple((action, located(project, action, error)) for action, error in result.failures)
         warnings = tuple(finding.to_json() for finding in project.manifest.warnings)
-        report = BuildReport(published, dict(result.states), failures, warnings)
+        whole = not (names or options.until or options.dry_run)
+        withdrawn = put_aside(project.builder, project.plan.packages) if whole else ()
+        report = BuildReport(published, dict(result.states), failures, warnings, withdrawn)
         if report.ok and not options.dry_run:
             remember(project, names, options, result, report)
     return report

@@ -4,6 +4,7 @@ STATE = ".modelbuild"
 DIST = "dist"
 STALE = "dist/.stale"
 REPORTS = "reports"
+STALE_REPORTS = "reports/.stale"
 RECORDED = f"{STATE}/recorded"  # what checks of the staged content keep beside the work tree's builds
 MIRROR_LOCK = f"{RECORDED}/mirror.lock"
 # One core a worker: `-j` is what bounds the machine, and no result may depend on a thread count.

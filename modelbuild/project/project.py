@@ -63,7 +63,7 @@ def open_project(
     manifest = load(path, overrides, needs_samples=not locked)
     root = manifest.root
     lock = lockfile.read(root) if locked else None
-    builder = Builder(root, root / STATE, environment=ENVIRONMENT)
+    builder = Builder(root, root / STATE, environment=ENVIRONMENT, owner=path.name)
     return Project(manifest, plan(manifest, lock), builder, lock, tuple(overrides), began_ns)
 
 

@@ -45,7 +45,7 @@ class Rebuilding:
         self._noted = noted_as(path.name, names, overrides, options)
         self._request = request_of(str(self._root), path.name, names, overrides, options)
         self.state = self._root / STATE
-        self._builder = Builder(self._root, self.state, environment=ENVIRONMENT)
+        self._builder = Builder(self._root, self.state, environment=ENVIRONMENT, owner=path.name)
         self._names: list[str] = []
 
     @property
