@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.project import background, layout, settled
+from modelbuild.project import layout
 from modelbuild.project.hook_script import HOOKS, ProjectLine, parse
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.repository import Repository, find
@@ -28,8 +27,7 @@ READ_INPUT = ("pre-push",)
 _BRANCH = "refs/heads/"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One run of a hook for one project. `say` tells the user a line; `observer` tells of actions."""
 
     hook: str
@@ -92,16 +90,16 @@ def _pre_commit(call: Call) -> int:
     """Checks what is staged, if the project reads any of it and it is not what passed before."""
     from modelbuild.project import reads
 
-    index = reads.staged_files(call.repository)
+    staged = reads.staged_paths(call.repository)
+    index = reads.staged_files(call.repository) if staged else {}
     prefix = call.repository.prefix(call.folder)
     if f"{prefix}/{call.file}".removeprefix("/") not in index:
         return 0
-    staged = reads.staged_paths(call.repository)
     known = reads.load(call.folder / NOTES)
-    if not staged or (known is not None and reads.is_same(known, index)):
-        return 0
-    if known is not None and reads.is_valid(known, index) and not any(map(known.reads.touches, staged)):
-        return 0
+    if known is not None:
+        touched = any(map(known.reads.touches, staged))
+        if reads.is_same(known, index) or (not touched and reads.is_valid(known, index)):
+            return 0
     from modelbuild.project.staged_check import check_commit
 
     return check_commit(call.repository, call.folder, call.file, staged, index, call.say, call.observer)
@@ -109,6 +107,8 @@ def _pre_commit(call: Call) -> int:
 
 def _rebuild(call: Call) -> int:
     """Has the project rebuilt in the background, if it was ever built here and a build would do anything."""
+    from modelbuild.project import background, settled
+
     if not (call.folder / call.file).is_file() or not (call.folder / layout.STATE / "records").is_dir():
         return 0
     under_way = any(map(call.repository.has, UNDER_WAY))
@@ -137,6 +137,8 @@ def _pre_push(call: Call) -> int:
 
 
 def _build_pushed(call: Call, commit: str) -> int:
+    from modelbuild.project import settled
+
     prefix = call.repository.prefix(call.folder)
     manifest, lock = (f"{commit}:{prefix}/{name}".replace(":/", ":") for name in (call.file, LOCK))
     if not call.repository.succeeds("cat-file", "-e", manifest):
@@ -200,6 +202,8 @@ RUNS: Mapping[str, Callable[[Call], int]] = {
 
 def serve(folder: Path, file: str, say: Callable[[str], None]) -> None:
     """The builds in the background, in this process, until no one asks for another."""
+    from modelbuild.project import background
+
     os.nice(10)  # nobody waits for it
     background.serve(folder, file, lambda: _build_once(folder, file, say))
 

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 KEPT = ".before-modelbuild"  # the suffix of an earlier hook while ours stands in its place
 _MARK = "# modelbuild hook 1"
@@ -57,8 +57,7 @@ esac
 """
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """`reads`: git tells the hook more on standard input. `blocks`: its exit code stops git. `unless`: when
     there is nothing to do for us, as a test in sh."""
 
@@ -79,8 +78,7 @@ _KINDS: Mapping[str, _Kind] = {
 HOOKS = tuple(_KINDS)
 
 
-@dataclass(frozen=True)
-class ProjectLine:
+class ProjectLine(NamedTuple):
     """A project that a hook serves: its folder from the top of the work tree, and its manifest's name.
 
     `repository` is the git folder that this is said of, where several repositories share the hook.
@@ -91,8 +89,7 @@ class ProjectLine:
     repository: str = ""
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(NamedTuple):
     """What a hook of ours says. `command` is how this machine starts modelbuild; empty: by the PATH."""
 
     hook: str

@@ -6,18 +6,18 @@ import json
 import os
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild import __version__
 from modelbuild.build import canonical, disk
+from modelbuild.errors import ModelbuildError
 from modelbuild.project.repository import Repository
 
 YAML = (".yaml", ".yml")  # what manifests, included files and recipes are called
 
 
-@dataclass(frozen=True)
-class Reads:
+class Reads(NamedTuple):
     """Paths from the top of the work tree: `files` that are read, and `folders` of which any file may be. Of
     `manifests`, folders with manifests and recipes, every YAML file counts."""
 
@@ -36,8 +36,7 @@ class Reads:
         )
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(NamedTuple):
     """What a check that found no error had read. `exact` is the digest of all of it, `named` of the files
     alone, which say what else is read."""
 
@@ -48,11 +47,15 @@ class Passed:
 
 def staged_paths(repository: Repository) -> list[str]:
     """The files that the next commit changes, from the top of the work tree."""
-    head = "HEAD"
-    if not repository.succeeds("rev-parse", "--verify", "--quiet", "HEAD"):
-        head = os.fsdecode(repository.git("hash-object", "-t", "tree", "--stdin")).strip()  # the empty tree
-    words = ("diff-index", "--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none", head)
-    return repository.names(*words, "--")
+    words = ("diff-index", "--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none")
+    try:
+        return repository.names(*words, "HEAD", "--")
+    except ModelbuildError:
+        if repository.succeeds("rev-parse", "--verify", "--quiet", "HEAD"):
+            raise
+        # before the first commit: against the empty tree
+        empty = os.fsdecode(repository.git("hash-object", "-t", "tree", "--stdin")).strip()
+        return repository.names(*words, empty, "--")
 
 
 def staged_files(repository: Repository) -> dict[str, str]:

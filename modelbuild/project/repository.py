@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -33,8 +33,7 @@ LOCAL_VARIABLES = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(NamedTuple):
     """`top` is the work tree's folder, `own` its git folder, `common` the one that all work trees share."""
 
     top: Path
@@ -86,11 +85,14 @@ def find(folder: Path) -> Repository | None:
     Raises ModelbuildError (exit 2) if there is no git, or only a bare repository.
     """
     clean = clean_environment()
-    found = _ask(folder, clean)
     if not {"GIT_DIR", "GIT_INDEX_FILE"} & os.environ.keys():
-        return found
+        return _ask(folder, clean)
     hooked = _ask(Path.cwd(), os.environ)
-    if hooked is None or not Path(os.path.realpath(folder)).is_relative_to(hooked.top):
+    real = Path(os.path.realpath(folder))
+    if hooked is not None and real == hooked.top:
+        return _pinned(hooked)
+    found = _ask(folder, clean)
+    if hooked is None or not real.is_relative_to(hooked.top):
         return found
     if found is not None and found.own != hooked.own:
         return found

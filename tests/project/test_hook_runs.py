@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -458,3 +459,32 @@ class TestBeforeAPush:
         pushing.commit()
         done = pushing.run("push", "-q", "origin", "main")
         assert done.returncode == 1 and "modelbuild.lock" in done.stderr
+
+
+HEAVY = {"numpy", "onnx", "onnxruntime", "pydantic", "yaml", "rich", "jinja2", "dataclasses", "asyncio"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["pre-commit"], ["post-merge", "0"], ["post-checkout", "1", "2", "1"], ["pre-push", "origin", "url"]],
+)
+def test_a_hook_without_work_imports_nothing_heavy(branches: Git, project: Path, words: list[str]) -> None:
+    write(project / "models.yaml", "modelbuild: 1\n# for the check to pass\n" + TEXT)
+    assert judged(branches, "--all")[0]
+    subprocess.run([*hooks.own_command(), "-q", "-C", str(project), "build"], check=True)
+    write(branches.folder / "README", "x")
+    branches("add", "README")
+    hook, *arguments = words
+    script = str(branches.folder / ".git/hooks" / hook)
+    (command,) = hooks.own_command()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", command, "hooks", "run", hook, script, "--", *arguments],
+        cwd=branches.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "modelbuild.project.hook_runs" in imported
+    assert not HEAVY & imported
