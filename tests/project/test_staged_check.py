@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -122,3 +123,16 @@ def test_what_a_killed_check_left_is_in_nobodys_way(project: Path) -> None:
     open_project(project)  # the work tree's includes do not find it
     assert check_staged(project).ok
     assert not left.exists()
+
+
+def test_globs_go_down_folders_that_the_mirror_links(git: Git, project: Path) -> None:
+    (project / "data/deep/er").mkdir(parents=True)
+    shutil.copy(project / "data/0.npy", project / "data/deep/er/7.npy")
+    text = TEXT.replace('"data/*.npy"', '"data/**/*.npy"')
+    write_manifest(project, text.replace("calibration: some", "calibration: {set: some, count: 3}"))
+    git("add", "--all")
+    (project / "data/0.npy").write_bytes(b"differs from the index")
+    assert check_staged(project).ok
+    git("rm", "-q", "--cached", "sub/data/deep/er/7.npy")
+    with pytest.raises(ModelbuildError, match="3 calibration samples asked for, the set `some` has 2"):
+        check_staged(project)
