@@ -12,6 +12,7 @@ from modelbuild.build import disk, lock
 from modelbuild.build.action import OFFLINE, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
+from modelbuild.build.recall import Recalled
 from modelbuild.build.remember import Done, Fact, Product, remember, trust
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
 from modelbuild.build.resume import Resumption, resume
@@ -137,11 +138,12 @@ class Builder:
         with self._locked(None) as state:
             trust(state, request)
 
-    def resume(self, request: str) -> Resumption | None:
+    def resume(self, request: str, seen: Recalled | None = None) -> Resumption | None:
         """What is to be done again of the build that is remembered of the request; None where that cannot be
-        said, and all has to be planned and looked at. To be called inside `hold`."""
+        said, and all has to be planned and looked at. To be called inside `hold`. `seen` is what a look found
+        just before: if nobody had the lock since, it serves."""
         with self._locked(None) as state:
-            return resume(state, request)
+            return resume(state, request, seen)
 
     def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
         """As `remember`, after a build of what was resumed; `products` are those published anew."""
@@ -227,7 +229,8 @@ class Builder:
         with disk.told(self._folder):
             if not self._folder.is_dir():
                 return ()
-        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)):
+        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
+            held.turn()
             removed = remove(open_state(self._root, self._folder, writable=False))
             for path in sorted(self._folder.iterdir()):
                 if path.name != LOCK:
@@ -247,7 +250,7 @@ class Builder:
             return
 
         with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
-            state = open_state(self._root, self._folder, writable=True)
+            state = open_state(self._root, self._folder, writable=True, turn=held.turn())
             try:
                 yield state
             except (ModelbuildError, OSError):

@@ -140,5 +140,5 @@ def locked(folders: Sequence[Path], waiting: Waiting) -> Iterator[None]:
     """Nobody else writes to the store."""
     with ExitStack() as stack:
         for folder in folders:
-            stack.enter_context(lock.held(folder / "lock", waiting))
+            stack.enter_context(lock.held(folder / "lock", waiting)).turn()
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 # NFS without a lock service, or file systems that have no locks
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
+
+
+_COUNT = 32  # bytes that hold the number of a turn
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,15 @@ class Lock:
         except OSError:  # the disk fails, and says so elsewhere
             return False
         return (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino)
+
+    def turn(self) -> bytes:
+        """Counts this turn in the file, and returns what stood there: who looked at the state before knows by
+        it whether anybody had the lock since. Where nothing can be written, nothing can be built either."""
+        before = os.pread(self.descriptor, _COUNT, 0)
+        number = before.partition(b"\n")[0]
+        with suppress(OSError):
+            os.pwrite(self.descriptor, b"%d\n" % (int(number) + 1 if number.isdigit() else 1), 0)
+        return before
 
     def check(self) -> None:
         """Raises ModelbuildError (exit 1) if the lock is lost."""

@@ -15,10 +15,11 @@ PLAN = ".plan"  # suffix of the file of the actions beside a snapshot
 
 
 class Recalled(NamedTuple):  # no dataclass, as in modelbuild.errors
-    """A snapshot and the rows of it that are otherwise now."""
+    """A snapshot and its rows that are otherwise now. `turn` tells whether anybody had the lock since."""
 
     snapshot: Snapshot
     different: tuple[int, ...]
+    turn: bytes
 
 
 def path_of(state_folder: str, request: str) -> str:
@@ -38,7 +39,7 @@ def recall(root: str, state_folder: str, request: str) -> Recalled | None:
         different, renewed = found.differing(root, Clock(state_folder))
         if renewed and not different and _alone(descriptor):
             _renew(path, found)
-        return Recalled(found, tuple(different))
+        return Recalled(found, tuple(different), os.pread(descriptor, 32, 0))
 
 
 def _read(path: str) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from modelbuild.build import disk, look, written
 from modelbuild.build.action import Action
-from modelbuild.build.recall import PLAN, path_of
+from modelbuild.build.recall import PLAN, Recalled, path_of
 from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN
 from modelbuild.build.snapshot import Left, Looked, Snapshot, snapshot
@@ -74,10 +74,13 @@ def forget(state: State, request: str) -> None:
         disk.remove(kept_at(state, request, suffix))
 
 
-def looked(state: State, request: str) -> tuple[Snapshot, list[int]] | None:
+def looked(state: State, request: str) -> Recalled | None:
     """The snapshot of a request and its rows that are otherwise now, seen by who has the lock."""
     found = Snapshot.unpack(disk.read(kept_at(state, request)))
-    return None if found is None else (found, found.differing(str(state.root), state.stat_cache.clock)[0])
+    if found is None:
+        return None
+    different, _ = found.differing(str(state.root), state.stat_cache.clock)
+    return Recalled(found, tuple(different), state.turn)
 
 
 def trust(state: State, request: str) -> None:
@@ -85,9 +88,8 @@ def trust(state: State, request: str) -> None:
     found = looked(state, request)
     if found is None:
         return
-    snapshot, different = found
-    doubtful = set(owners(snapshot.action_spans, different))
-    for index, packed in enumerate(snapshot.results):
+    doubtful = set(owners(found.snapshot.action_spans, found.different))
+    for index, packed in enumerate(found.snapshot.results):
         if index not in doubtful:
             result = result_of(packed)
             state.proven[result.keys[0]] = result.outputs

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build import disk
-from modelbuild.build.recall import PLAN
+from modelbuild.build.recall import PLAN, Recalled
 from modelbuild.build.remember import (
     Done,
     Product,
@@ -114,15 +114,14 @@ class Resumption:
         return sorted(found)
 
 
-def resume(state: State, request: str) -> Resumption | None:
+def resume(state: State, request: str, seen: Recalled | None) -> Resumption | None:
     """What is to be done again of the build that is remembered of a request; None where that cannot be said,
-    and all has to be planned and looked at."""
-    found = looked(state, request)
+    and all has to be planned and looked at. `seen` serves if nobody else had the lock since."""
+    found = seen if seen is not None and seen.turn == state.turn else looked(state, request)
     if found is None:
         return None
-    snapshot, different = found
     try:
-        return Resumption(snapshot, different, kept_at(state, request, PLAN))
+        return Resumption(found.snapshot, found.different, kept_at(state, request, PLAN))
     except (Unremembered, Damaged):
         return None
 

@@ -32,6 +32,7 @@ class State:
     records: Records
     history: History
     published: Published
+    turn: bytes = b""  # how often others had the lock before
     walks: Walks = field(default_factory=Walks)
     proven: dict[str, Mapping[str, Blob]] = field(default_factory=dict)  # key -> outputs, all there and right
 
@@ -49,7 +50,7 @@ class State:
                 self.history.compact()
 
 
-def open_state(root: Path, folder: Path, writable: bool) -> State:
+def open_state(root: Path, folder: Path, writable: bool, turn: bytes = b"") -> State:
     """Reads the state. Raises ModelbuildError (exit 1) if the disk cannot be read."""
     scratch = folder / "work"
     if writable and scratch.is_dir() and any(scratch.iterdir()):
@@ -63,4 +64,5 @@ def open_state(root: Path, folder: Path, writable: bool) -> State:
         records=Records(folder / "records", scratch, writable),
         history=History(folder / "history.jsonl", scratch),
         published=Published(folder / "published.json", scratch, root),
+        turn=turn,
     )

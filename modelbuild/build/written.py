@@ -56,6 +56,7 @@ class Written:
             self._file.close()
             raise Damaged
         _, self._actions, self._readers, lengths, self._digests, self.told = head
+        self._read: dict[int, Any] = {}
         self._starts = [_LENGTH + size]
         self._lengths = array("q", lengths)
         for length in self._lengths:
@@ -80,7 +81,10 @@ class Written:
         return found
 
     def _shared(self, index: int) -> Any:
-        return self._entry(2 * self._actions + self._readers + index)
+        """A value that many actions have, as one object for all of them."""
+        if index not in self._read:
+            self._read[index] = self._entry(2 * self._actions + self._readers + index)
+        return self._read[index]
 
     def _entry(self, index: int) -> Any:
         self._file.seek(self._starts[index])

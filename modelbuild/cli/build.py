@@ -51,13 +51,13 @@ def run(options: argparse.Namespace) -> int:
     chosen = build_options(options)
     asks_more = options.verbose or options.events or options.trace or options.profile or options.dump
     if not asks_more and not options.dry_run:
-        report = settled.unchanged(options.directory, options.file, options.names, options.overrides, chosen)
+        report, seen = settled.look(options.directory, options.file, options.names, options.overrides, chosen)
         if report is not None:
             warn(report.warnings)
             return tell(report, origin)
         from modelbuild.cli.rebuilding import rebuild
 
-        report = rebuild(options, chosen, warn)
+        report = rebuild(options, chosen, seen, warn)
         if report is not None:
             return tell(report, origin)
     from modelbuild.cli import building

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from modelbuild.build.recall import Recalled
 from modelbuild.cli import progress
 from modelbuild.cli.progress.failures import Failures
 from modelbuild.project.build_report import BuildReport
@@ -14,10 +15,13 @@ from modelbuild.project.rebuilding import Rebuilding
 
 
 def rebuild(
-    options: argparse.Namespace, chosen: BuildOptions, warn: Callable[[Iterable[dict[str, Any]]], None]
+    options: argparse.Namespace,
+    chosen: BuildOptions,
+    seen: Recalled | None,
+    warn: Callable[[Iterable[dict[str, Any]]], None],
 ) -> BuildReport | None:
     """The report of the build, or None where all has to be loaded and looked at."""
-    again = Rebuilding(options.directory, options.file, options.names, options.overrides, chosen)
+    again = Rebuilding(options.directory, options.file, options.names, options.overrides, chosen, seen)
     if not again.is_known:
         return None
     failures = Failures(again.located, again.log)

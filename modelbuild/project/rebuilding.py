@@ -13,7 +13,7 @@ from modelbuild import lfs
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan
-from modelbuild.build.recall import path_of
+from modelbuild.build.recall import Recalled, path_of
 from modelbuild.build.result import BuildResult, Observer
 from modelbuild.build.resume import Resumption
 from modelbuild.errors import ModelbuildError
@@ -37,7 +37,9 @@ class Rebuilding:
         names: Sequence[str],
         overrides: Sequence[str],
         options: BuildOptions,
+        seen: Recalled | None = None,
     ) -> None:
+        """`seen` is what `settled.look` found just before."""
         path = Path(directory, file).absolute()
         self._opening = directory, file, overrides
         self._root = path.parent
@@ -47,6 +49,7 @@ class Rebuilding:
         self.state = self._root / STATE
         self._builder = Builder(self._root, self.state, environment=ENVIRONMENT, owner=path.name)
         self._names: list[str] = []
+        self._seen = seen
 
     @property
     def is_known(self) -> bool:
@@ -59,7 +62,7 @@ class Rebuilding:
         """As `building.build`, of what the changes concern; None where they concern the plan. `warn` is given
         the manifest's warnings before anything is built."""
         with self._builder.hold(observer):
-            found = self._builder.resume(self._request)
+            found = self._builder.resume(self._request, self._seen)
             if found is None or not all(map(self._can_be_read, found.files)):
                 return None  # what loading says of such a file is better than what a stage would
             self._names = found.snapshot.actions

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelbuild.build.recall import recall
+from modelbuild.build.recall import Recalled, recall
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.layout import STATE
 from modelbuild.project.options import DEFAULT, BuildOptions
@@ -34,14 +34,25 @@ def unchanged(
     """The report of a build that would run nothing and change nothing; None where that cannot be said so.
 
     Loads nothing of the project, starts no process, waits for no other build."""
+    return look(directory, file, names, overrides, options)[0]
+
+
+def look(
+    directory: str | os.PathLike[str],
+    file: str,
+    names: Sequence[str],
+    overrides: Sequence[str],
+    options: BuildOptions,
+) -> tuple[BuildReport | None, Recalled | None]:
+    """As `unchanged`, and what the look found: a build that is to follow need not look again."""
     if options.dry_run or options.remeasure:
-        return None
+        return None, None
     path = os.path.join(os.getcwd(), directory, file)  # noqa: PTH109, PTH118 - pathlib is slow to import
     root, name = os.path.split(path)
     found = recall(root, f"{root}/{STATE}", request_of(root, name, names, overrides, options))
     if found is None or found.different:
-        return None
-    return report_of(found.snapshot.told, found.snapshot.actions)
+        return None, found
+    return report_of(found.snapshot.told, found.snapshot.actions), found
 
 
 def told(report: BuildReport) -> dict[str, Any]:

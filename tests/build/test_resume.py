@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.build import look
+from modelbuild.build.clock import Clock
 from modelbuild.build.recall import Recalled, path_of, recall
 from modelbuild.build.remember import Product
+from modelbuild.build.snapshot import Snapshot
 from modelbuild.errors import ModelbuildError
 
 ACTIONS = [
@@ -204,6 +206,35 @@ def test_other_files_found_are_remembered_by_a_whole_build(remembered: Remembere
     assert remembered.build() == []
     remembered.project.write("more.txt", "M")
     assert remembered.resume() == ["page", "top"]
+
+
+@pytest.mark.parametrize("between", ["nothing", "build", "clean"])
+def test_a_look_serves_only_if_nobody_had_the_lock_since(
+    remembered: Remembered, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    builder = remembered.project.builder
+    with builder.hold():
+        pass  # the lock file says whose turn it was, from the first on
+    remembered.project.write("left.txt", "other")
+    seen = remembered.recall()
+    assert seen is not None
+    if between == "build":
+        remembered.build()
+    elif between == "clean":
+        builder.clean()
+    looks: list[str] = []
+    original = Snapshot.differing
+
+    def counted(snapshot: Snapshot, root: str, clock: Clock) -> tuple[list[int], bool]:
+        looks.append(root)
+        return original(snapshot, root, clock)
+
+    monkeypatch.setattr(Snapshot, "differing", counted)
+    with builder.hold():
+        found = builder.resume("asked", seen)
+    names = None if found is None else [one.name for one in found.actions]
+    assert names == {"nothing": ["left", "pair", "top"], "build": [], "clean": None}[between]
+    assert len(looks) == {"nothing": 0, "build": 1, "clean": 0}[between]
 
 
 def test_the_oldest_of_many_requests_are_forgotten(
