@@ -96,7 +96,7 @@ class Trials:
         answer = self.ask(root, phase, role, {**KINDS[kind], "at": at})
         found = [
             *self._wrong_answer(phase, role, kind, answer),
-            *self._wrong_products(phase, root),
+            *self._wrong_products(phase, kind, root),
             *(self._wrong_success(phase, root) if self._succeeded(phase, answer) else ()),
             *self._wrong_afterwards(phase, root),
         ]
@@ -139,8 +139,10 @@ class Trials:
             if "internal error" in text:
                 yield f"called a bug: {text}"
 
-    def _wrong_products(self, phase: str, root: Path) -> Iterator[str]:
+    def _wrong_products(self, phase: str, kind: str, root: Path) -> Iterator[str]:
         stage = self.stages[phase]
+        cut_off = KINDS[kind].get("lasts") or kind in ("crash", "power")
+        stays = phase not in ("first", "clean") and (self._exchange or not cut_off)
         for name, found in products(root).items():
             right = [None, stage.old[name], stage.new[name]]
             if name == "dist/.stale/q":
@@ -149,6 +151,8 @@ class Trials:
                 right += [found] if [*found] == ["report.html"] and found["report.html"][-1:] == b")" else []
             if found not in right:
                 yield f"{name} is half done: {found}"
+            if found is None and name == "dist/p" and stays:
+                yield "a product was gone for a moment"
         if (root / "dist/notes.txt").read_bytes() != b"mine":
             yield "a file of the user's was touched"
 
