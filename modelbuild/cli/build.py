@@ -97,7 +97,8 @@ def tell(report: BuildReport, origin: float) -> int:
     """The summary of a build, how long it took, and its exit code."""
     from modelbuild.cli.summary import summary
 
-    console.summary(summary(report, console.is_verbose()), report.to_json())
+    text = "" if console.is_quiet() else summary(report, console.is_verbose())
+    console.summary(text, report.to_json())
     console.progress(f"took {console.duration(monotonic() - origin)}")
     return report.exit_code
 
