@@ -149,7 +149,7 @@ class Execution:
                 disk.remove_tree(reply.task.folder)
 
     def _found(self, todo: MustDiscover, reply: Reply) -> Outcome | None:
-        """Records what a discovery found, or its failure; None: the action can be judged again."""
+        """Records what a discovery found; None: the action can be judged again."""
         if reply.error:
             return self._failed(todo, reply, reply.error)
         paths = {self._relative(path) for path in reply.found}
@@ -174,9 +174,10 @@ class Execution:
         return Outcome("run", outputs=outputs)
 
     def _failed(self, todo: MustRun | MustDiscover, reply: Reply, error: ModelbuildError) -> Outcome:
-        """Keeps the failure, if it is a verdict on the inputs, free of the places where things lie."""
+        """Keeps the failure, if it is a verdict on the inputs, free of the places where things lie. That of a
+        discovery may come from a file that an input names, which is in no key yet."""
         kept = marked(error, reply.task.inputs, self._state.root, reply.task.folder)
-        if reply.remember:
+        if reply.remember and isinstance(todo, MustRun):
             self._state.records.put(todo.key, Record(todo.fields, failure=kept))
         return Outcome("failed", error=told(kept, todo.inputs))
 

@@ -78,8 +78,8 @@ def judge(action: Action, outcomes: Mapping[str, Outcome], state: State, retry: 
     try:
         inputs = _declared(action, outcomes, state)
         if action.discover is not None:
-            found = _discovered(action, inputs, state, retry)
-            if isinstance(found, (Settled, MustDiscover)):
+            found = _discovered(action, inputs, state)
+            if isinstance(found, MustDiscover):
                 return found
             discovery, more = found
             return replace(_look_up(action, inputs | more, state, retry), discovery=discovery)
@@ -138,16 +138,12 @@ def _failure_data(name: str, outcome: Outcome) -> bytes:
     return canonical.encode({"action": name, "state": outcome.state, **outcome.error.to_json()}) + b"\n"
 
 
-def _discovered(
-    action: Action, inputs: Inputs, state: State, retry: bool
-) -> tuple[str, dict[str, Input]] | Settled | MustDiscover:
+def _discovered(action: Action, inputs: Inputs, state: State) -> tuple[str, dict[str, Input]] | MustDiscover:
     """The key of the discovery, and the inputs that it found."""
     key, rows = keyed_discovery(action, digests_of(inputs), state.walks)
     record = state.records.get(key)
-    if record is None or (retry and record.failure):
+    if record is None or record.failure:  # a failure was kept once; what it came from is in no key
         return MustDiscover(key, rows, inputs)
-    if record.failure:
-        return Settled(Outcome("failed", error=told(record.failure, inputs)))
     try:
         found = {path: file_input(path, state) for path in record.discovered}
     except ModelbuildError:
