@@ -18,6 +18,7 @@ from bench.hook import hook
 from bench.overhead import edit_one, whole
 from modelbuild.build.jobs import processors
 
+NAMES = ("ninja", "make", "doit", "dvc")
 HOOK_ACTIONS = 1000
 EDIT_MODELS = 1000
 WHOLE_MODELS = 90
@@ -31,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     work = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     lines = ["```text", *machine.describe()]
     try:
-        found, missing = _peers(scratch, options.no_peers)
+        found, missing = _peers(scratch, NAMES if options.no_peers else options.without)
         lines += [f"{peer.name}: {machine.version(peer.version)}" for peer in found.values()]
         lines += [*missing, f"median of {options.runs} runs, each a fresh process, all in turn", "```"]
         lines += _sections(options, found, work)
@@ -58,20 +59,24 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", type=int, default=EDIT_MODELS, help="models of --edit-one")
     parser.add_argument("--no-real", action="store_true", help="without real models: no long first build")
     parser.add_argument("--no-peers", action="store_true", help="modelbuild alone")
+    parser.add_argument("--without", nargs="*", default=[], choices=NAMES, help="peers to leave out")
     parser.add_argument("--scratch", metavar="DIR", help="keep the installed peers there for another run")
     parser.add_argument("--output", metavar="FILE", help="write the tables there, too")
     return parser.parse_args(words)
 
 
-def _peers(scratch: Path, without: bool) -> tuple[dict[str, peers.Peer], list[str]]:
-    """Those that are there, and a line on those that are not."""
-    if without:
-        return {}, ["no peers asked for"]
+def _peers(scratch: Path, without: Sequence[str]) -> tuple[dict[str, peers.Peer], list[str]]:
+    """Those that are there, and lines on those that are not."""
+    notes = [f"not asked for: {', '.join(without)}"] if without else []
+    if set(without) == set(NAMES):
+        return {}, notes
     say("installing peers")
     trouble = peers.install(scratch)
     found = peers.peers(scratch, processors())
-    absent = [name for name in ("ninja", "make", "doit", "dvc") if name not in found]
-    return found, [f"absent: {', '.join(absent)} ({trouble or 'not on this machine'})"] if absent else []
+    absent = [name for name in NAMES if name not in found]
+    if absent:
+        notes.append(f"absent: {', '.join(absent)} ({trouble or 'not on this machine'})")
+    return {name: peer for name, peer in found.items() if name not in without}, notes
 
 
 def _sections(options: argparse.Namespace, found: dict[str, peers.Peer], work: Path) -> list[str]:
