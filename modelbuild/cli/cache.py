@@ -45,7 +45,7 @@ def _stats(options: argparse.Namespace, root: Path) -> int:
     ]
     rows.append(["all", str(found["records"]["count"]), str(found["blobs"]["count"]), _size(found["size"])])
     lines = [console.table(("", "results", "files", "size"), rows, right=(1, 2, 3))]
-    lines.append(f"live is what the last builds rest on; there are {found['builds']}")
+    lines.append(f"live is what the last build of each request rests on ({found['builds']} so far)")
     if found["damaged"]["count"]:
         lines.append(f"{found['damaged']['count']} damaged files are set aside; `cache gc` removes them")
     console.result("\n".join(lines), found)

@@ -133,7 +133,12 @@ def _pre_push(call: Call) -> int:
     lines = [line.split(" ") for line in call.stdin.splitlines()]
     tips = [words[1] for words in lines if len(words) == 4 and words[2].startswith(_BRANCH)]
     wanted = [tip for tip in dict.fromkeys(tips) if tip.strip("0")]
-    return max((_build_pushed(call, commit) for commit in wanted), default=0)
+    try:
+        return max((_build_pushed(call, commit) for commit in wanted), default=0)
+    except ModelbuildError as error:
+        for problem in error.problems:
+            call.say(f"error: {problem}")
+        return _stop(call, error.exit_code, "")
 
 
 def _build_pushed(call: Call, commit: str) -> int:
@@ -184,11 +189,15 @@ def _tell(call: Call, report: BuildReport, how: str) -> int:
     for action, error in report.failures:
         call.say(f"modelbuild: {action} failed: {error}")
     if not report.ok:
-        call.say(f"modelbuild: the push stops, for {call.file} does not build{how}; --no-verify pushes it")
-        return report.exit_code or EXIT_FAILED
+        return _stop(call, report.exit_code or EXIT_FAILED, how)
     if any(state == "run" for state in report.states.values()):
         call.say(f"modelbuild: {call.file} builds{how}")
     return 0
+
+
+def _stop(call: Call, code: int, how: str) -> int:
+    call.say(f"modelbuild: the push stops, for {call.file} does not build{how}; --no-verify pushes it")
+    return code
 
 
 RUNS: Mapping[str, Callable[[Call], int]] = {

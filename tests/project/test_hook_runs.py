@@ -420,6 +420,7 @@ class TestBeforeAPush:
         write(project / "models.yaml", "modelbuild: 1\n" + TEXT)
         done = pushing.run("push", "-q", "origin", "worse")
         assert done.returncode == 1 and "unknown chip `kl99`" in done.stderr
+        assert "the push stops, for models.yaml does not build" in done.stderr
         assert self.refs(pushing) == ["refs/heads/main"]
         assert pushing.run("push", "-q", "--no-verify", "origin", "worse").returncode == 0
 
