@@ -22,41 +22,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pure_model import Expected, Graph, Memory, Node, actions, evaluate, needed
+from machine_graphs import CONTENTS, JOBS, MOST, NAMES, content, graphs, name, nodes
+from pure_model import Expected, Graph, Memory, actions, evaluate, needed
 from test_damage import DAMAGES, files
 
 from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult
-
-NAMES = ["f0.txt", "f1.txt", "f2.txt"]
-CONTENTS = ["a", "b", "BAD", "BROKEN", "use f1.txt", "use f2.txt", "use f2.txt\nuse f0.txt", "use no"]
-MOST = 5  # nodes
-name = st.sampled_from(NAMES)
-content = st.sampled_from(CONTENTS)
-
-
-@st.composite
-def nodes(draw: st.DrawFn, index: int) -> Node:
-    """A node that reads only from those before it."""
-    before = st.lists(st.integers(0, index - 1), max_size=2, unique=True) if index else st.just([])
-    hard, soft = draw(before), draw(before)
-    file = draw(st.none() | name)
-    return Node(
-        file,
-        text=draw(st.sampled_from(["", "t"])),
-        version=draw(st.sampled_from("12")),
-        upper=draw(st.booleans()),
-        strict=draw(st.booleans()),
-        always=draw(st.integers(0, 3)) == 0,
-        discovers=file is not None and draw(st.booleans()),
-        hard=tuple(sorted(hard)),
-        soft=tuple(sorted({*soft} - {*hard})),
-    )
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    return tuple(draw(nodes(index)) for index in range(draw(st.integers(1, MOST))))
 
 
 class Machine(RuleBasedStateMachine):
@@ -82,13 +53,14 @@ class Machine(RuleBasedStateMachine):
         for file, text in zip(NAMES, contents, strict=True):
             self.project.write(file, text)
 
-    @rule(file=name, text=content)
-    def edit(self, file: str, text: str) -> None:
+    @rule(file=name, text=content, jobs=JOBS)
+    def edit(self, file: str, text: str, jobs: int) -> None:
         self._path(file).unlink(missing_ok=True)
         self._path(file).write_text(text)
+        self._build_all(jobs)
 
-    @rule(file=name, data=st.data())
-    def edit_unseen(self, file: str, data: st.DataObject) -> None:
+    @rule(file=name, data=st.data(), jobs=JOBS)
+    def edit_unseen(self, file: str, data: st.DataObject, jobs: int) -> None:
         """Another content of the same size, in place, and the time of modification set back."""
         path = self._path(file)
         if path.is_file():
@@ -97,10 +69,12 @@ class Machine(RuleBasedStateMachine):
             if same:
                 path.write_text(data.draw(st.sampled_from(same)))
                 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        self._build_all(jobs)
 
-    @rule(file=name)
-    def delete(self, file: str) -> None:
+    @rule(file=name, jobs=JOBS)
+    def delete(self, file: str, jobs: int) -> None:
         self._path(file).unlink(missing_ok=True)
+        self._build_all(jobs)
 
     @rule(source=name, place=name, kind=st.sampled_from(["rename", "link", "exchange"]))
     def move(self, source: str, place: str, kind: str) -> None:
@@ -117,8 +91,8 @@ class Machine(RuleBasedStateMachine):
             one.rename(other)
             (self.folder / "other").rename(one)
 
-    @rule(data=st.data())
-    def replan(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), jobs=JOBS)
+    def replan(self, data: st.DataObject, jobs: int) -> None:
         """One node is another, at the end one more or less, or only a version or text changes."""
         index = data.draw(st.integers(0, min(len(self.graph), MOST - 1)))
         change = data.draw(st.sampled_from(["node", "version", "text", "cut"]))
@@ -134,9 +108,10 @@ class Machine(RuleBasedStateMachine):
                 else replace(old, text="u")
             )
             self.graph = (*self.graph[:index], new, *self.graph[index + 1 :])
+        self._build_all(jobs)
 
-    @rule(seed=st.integers(0, 1000))
-    def damage(self, seed: int) -> None:
+    @rule(seed=st.integers(0, 1000), jobs=JOBS)
+    def damage(self, seed: int, jobs: int) -> None:
         """Some files of the state are cut, altered, replaced or gone."""
         dice = random.Random(seed)
         found = (
@@ -147,11 +122,18 @@ class Machine(RuleBasedStateMachine):
         for path in dice.sample(found, dice.randint(0, min(3, len(found)))):
             DAMAGES[dice.choice(list(DAMAGES))](path, dice)
             self.memory.doubt()
+        self._build_all(jobs)
 
     @rule(data=st.data(), jobs=st.integers(1, 4), retry=st.booleans())
     def build(self, data: st.DataObject, jobs: int, retry: bool) -> None:
-        """All that can be built is."""
-        goals = data.draw(st.sets(st.integers(0, len(self.graph) - 1), min_size=1))
+        """All that can be built of some goals is."""
+        self._check(data.draw(st.sets(st.integers(0, len(self.graph) - 1), min_size=1)), jobs, retry)
+
+    def _build_all(self, jobs: int) -> None:
+        if jobs:
+            self._check(set(range(len(self.graph))), jobs, retry=False)
+
+    def _check(self, goals: set[int], jobs: int, retry: bool) -> None:
         predicted = self._predictions(goals)
         expected = evaluate(self.graph, self._files(), goals)
         runs = self.memory.runs(self.graph, expected, retry)
@@ -282,7 +264,7 @@ def check(examples: int, steps: int, derandomize: bool) -> None:
 
 
 def test_the_builder_does_what_the_model_says() -> None:
-    check(examples=10, steps=10, derandomize=True)
+    check(examples=15, steps=12, derandomize=True)
 
 
 @pytest.mark.long
