@@ -126,7 +126,8 @@ def test_a_failing_build_leaves_the_same_bytes_in_any_folder(tmp_path: Path, bro
         left.append(
             [*failures, *((folder / f"reports/pa/report.{kind}").read_bytes() for kind in ("json", "html"))]
         )
-    assert left[0] == left[1] and len(left[0]) >= 3
+    kept = 0 if broken == "a.onnx" else 1  # what a discovery failed over is in no key: it is asked again
+    assert left[0] == left[1] and len(left[0]) == 2 + kept
     assert not any(str(tmp_path).encode() in data for data in left[0])
 
 
