@@ -46,7 +46,7 @@ def plan(manifest: Manifest, lock: Lock | None = None, *, remeasure: bool = Fals
         toolchain = toolchains.named(_toolchain(manifest, request.target))
         for action in _model_actions(request, toolchain, shared):
             known = actions.setdefault(action.name, action)
-            assert known == action, f"two targets plan {action.name} differently"
+            assert known is action or known == action, f"two targets plan {action.name} differently"
     for package in packages.values():
         toolchain = toolchains.named(_toolchain(manifest, package.target))
         for action in _package_actions(package, toolchain, shared):
@@ -59,7 +59,9 @@ def _with_shared(requests: Mapping[tuple[str, str], ModelRequest]) -> dict[tuple
     for request in requests.values():
         edits.setdefault(request.model, []).append(request.edit)
     return {
-        pair: replace(request, shared=all(edit == request.edit for edit in edits[request.model]))
+        pair: request
+        if all(edit == request.edit for edit in edits[request.model])
+        else replace(request, shared=False)
         for pair, request in requests.items()
     }
 
@@ -71,6 +73,7 @@ def _toolchain(manifest: Manifest, target: str) -> str:
 def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: Lock | None) -> ModelRequest:
     entry = manifest.spec.models[model]
     settings = effective(manifest, model, target)
+    inputs = tuple(entry.inputs)
     request = ModelRequest(
         model=model,
         source=entry.source_name,
@@ -81,20 +84,14 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         target=target,
         recipe=shared.recipe(target),
         settings=settings.values,
-        calibration=None,
-        evaluation=None,
+        calibration=shared.calibration(settings.values, inputs) if lock is None else None,
+        evaluation=shared.evaluation(settings.values, inputs) if lock is None else None,
         record=settings.record,
         is_fixed=entry.is_fixed,
         labels=entry.labels,
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
     )
-    if lock is not None:
-        return _locked(request, lock)
-    return replace(
-        request,
-        calibration=shared.calibration(settings.values, tuple(entry.inputs)),
-        evaluation=shared.evaluation(settings.values, tuple(entry.inputs)),
-    )
+    return request if lock is None else _locked(request, lock)
 
 
 def _locked(request: ModelRequest, lock: Lock) -> ModelRequest:
@@ -188,10 +185,13 @@ def _model_action(stage: str, request: ModelRequest, shared: Shared) -> Action:
     )
 
 
+_USUAL = Resources()
+
+
 def _resources(module: ModuleType, *about: Any) -> Resources:
     """What the stage says that it takes, of all that it does or of this model."""
     own = getattr(module, "resources", None)
-    found: Resources = own(*about) if own else getattr(module, "RESOURCES", Resources())
+    found: Resources = own(*about) if own else getattr(module, "RESOURCES", _USUAL)
     return found
 
 
