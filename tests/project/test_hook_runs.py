@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from modelbuild.project.staged_check import check_staged
 from tests.project.git_harness import TEXT, Git, project_repository, repository
 from tests.project.small_project import write_model
 
-PATIENCE_S = 120  # an upper bound that only a defect reaches
+LONG = partial(pytest.param, marks=pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +135,7 @@ class TestBeforeACommit:
         made, said = judged(git)
         assert not made and "the model models/small.onnx does not exist" in said
 
+    @pytest.mark.long
     def test_a_renamed_model(self, git: Git, project: Path) -> None:
         git("mv", "sub dir/models/small.onnx", "sub dir/models/other.onnx")
         assert not judged(git)[0]
@@ -154,6 +156,7 @@ class TestBeforeACommit:
         made, said = judged(git, "--all")
         assert made and "1 file of the sample set `some` in the work tree, not in git: data/9.npy" in said
 
+    @pytest.mark.long
     def test_an_lfs_pointer_in_the_index(self, git: Git, project: Path) -> None:
         pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
         model = project / "models/small.onnx"
@@ -191,6 +194,7 @@ class TestBeforeACommit:
         git("rm", "-rq", "sub dir")
         assert commits(git) == (True, "")
 
+    @pytest.mark.long
     def test_the_first_commit_of_a_repository(self, tmp_path: Path, git: Git) -> None:
         shutil.rmtree(git.folder / ".git")
         git("init", "-q")
@@ -216,6 +220,7 @@ class TestBeforeACommit:
         made, said = commits(git, "--all", PATH="/usr/bin:/bin")
         assert not made and "unknown chip" in said
 
+    @pytest.mark.long
     def test_a_package_in_the_repository_cannot_stand_in_for_ours(self, git: Git, project: Path) -> None:
         for name in ("modelbuild", "yaml", "json"):
             write(git.folder / name / "__init__.py", "raise SystemExit(3)\n")
@@ -249,7 +254,10 @@ class TestNothingToCheck:
 
     @pytest.mark.parametrize(
         "name",
-        ["sub dir/data/2.npy", "sub dir/models.yaml", "sub dir/models/small.onnx", "sub dir/more.yaml"],
+        [
+            "sub dir/data/2.npy",
+            *map(LONG, ("sub dir/models.yaml", "sub dir/models/small.onnx", "sub dir/more.yaml")),
+        ],
     )
     def test_what_the_project_reads_is_looked_at(self, git: Git, project: Path, name: str) -> None:
         write(project / "models.yaml", "modelbuild: 1\n# changed\n" + TEXT)
@@ -264,6 +272,7 @@ class TestNothingToCheck:
         git("add", "--all")
         assert not self.passes_at_once(git, project)
 
+    @pytest.mark.long
     def test_found_weights_are_looked_at(self, git: Git, project: Path) -> None:
         write_model(project / "models/small.onnx", seed=2, external=True)
         git("add", "--all")
@@ -354,6 +363,7 @@ class TestBehindACheckout:
         assert done.returncode == 0 and lines(done.stderr) == [REBUILDING]
         assert wait_for_background(project).count("built: ") == 1
 
+    @pytest.mark.long
     def test_a_bisection_builds_nothing(self, branches: Git, project: Path) -> None:
         for number in range(4):
             write(project / "models.yaml", f"modelbuild: 1\n# {number}\n" + TEXT)
@@ -373,6 +383,7 @@ class TestBehindACheckout:
         log = wait_for_background(project)
         assert 1 <= log.count("built: ") <= 2 and "not built" not in log
 
+    @pytest.mark.long
     def test_a_build_that_fails_is_told_in_the_log_alone(self, branches: Git, project: Path) -> None:
         branches("checkout", "-q", "-b", "worse")
         write(project / "models.yaml", "modelbuild: 1\n" + BROKEN)
@@ -383,6 +394,7 @@ class TestBehindACheckout:
         assert (done.returncode, lines(done.stderr)) == (0, [REBUILDING])
         assert "unknown chip" in wait_for_background(project)
 
+    @pytest.mark.long
     def test_the_next_checkout_waits_for_nobody(self, branches: Git, project: Path) -> None:
         from modelbuild.build import lock
 
@@ -434,6 +446,7 @@ class TestBeforeAPush:
             assert "(there is no modelbuild.lock)" in done.stderr
             write(project / "models/unknown.yaml", "x")
 
+    @pytest.mark.long
     def test_what_git_was_not_told_of_is_not_pushed(self, pushing: Git, project: Path) -> None:
         shutil.copy(project / "models/small.onnx", project / "models/new.onnx")
         write(project / "models.yaml", "modelbuild: 1\n" + TEXT.replace("small.onnx", "new.onnx"))
@@ -441,7 +454,9 @@ class TestBeforeAPush:
         done = pushing.run("push", "-q", "origin", "main")
         assert done.returncode == 1 and "models/new.onnx does not exist" in done.stderr
 
-    @pytest.mark.parametrize("words", [["--delete", "origin", "gone"], ["origin", "v1"], ["origin", "empty"]])
+    @pytest.mark.parametrize(
+        "words", [["--delete", "origin", "gone"], *map(LONG, (["origin", "v1"], ["origin", "empty"]))]
+    )
     def test_deletions_tags_and_other_branches_build_nothing(
         self, pushing: Git, project: Path, words: list[str]
     ) -> None:
@@ -455,6 +470,7 @@ class TestBeforeAPush:
         pushing("tag", "v1")
         assert pushing.run("push", "-q", *words).returncode == 0
 
+    @pytest.mark.long
     def test_with_a_lock_the_build_is_locked(self, pushing: Git, project: Path) -> None:
         write(project / "modelbuild.lock", "no lock at all\n")
         pushing.commit()
@@ -467,7 +483,11 @@ HEAVY = {"numpy", "onnx", "onnxruntime", "pydantic", "yaml", "rich", "jinja2", "
 
 @pytest.mark.parametrize(
     "words",
-    [["pre-commit"], ["post-merge", "0"], ["post-checkout", "1", "2", "1"], ["pre-push", "origin", "url"]],
+    [
+        ["pre-commit"],
+        ["post-checkout", "1", "2", "1"],
+        *map(LONG, (["post-merge", "0"], ["pre-push", "origin", "url"])),
+    ],
 )
 def test_a_hook_without_work_imports_nothing_heavy(branches: Git, project: Path, words: list[str]) -> None:
     write(project / "models.yaml", "modelbuild: 1\n# for the check to pass\n" + TEXT)
