@@ -232,7 +232,9 @@ def test_messages_name_the_work_tree_and_say_what_is_not_staged(git: Git) -> Non
     ).problems[0]
     assert told.where == f"{git.folder}/sub/models.yaml:3:1"
     assert told.advice == "`git add 'sub/new model.onnx'`"
-    glob = relocated(ModelbuildError("no sample file matches", why="x/*.npy: looked in x"), tree, git.folder / "sub")
+    glob = relocated(
+        ModelbuildError("no sample file matches", why="x/*.npy: looked in x"), tree, git.folder / "sub"
+    )
     assert glob.problems[0].advice == "`git add sub/x/y.npy`"
     other = ModelbuildError("the model renew model.onnx does not exist", advice="correct the path")
     assert relocated(other, tree, git.folder / "sub").problems == other.problems
