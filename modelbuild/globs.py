@@ -1,10 +1,12 @@
-"""Which paths match a glob: as `glob.glob`, but linked folders that lead round are gone down once."""
+"""Which paths match a glob, and which folders decide that: as `glob.glob`, but linked folders that lead round
+are gone down once."""
 
 from __future__ import annotations
 
 import fnmatch
 import glob
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,13 +19,43 @@ def matches(pattern: str, root: str) -> list[str]:
     `*`, `?` and `[…]` stand for characters of a name and `**`, alone, for any folders; names that begin with
     a dot are matched only by a part that begins with one. No order is promised. Raises ValueError for a
     pattern that cannot be one."""
+    return _follow(pattern, root, [])
+
+
+def folders(pattern: str, root: str) -> list[str]:
+    """The folders, with `root` before them, whose entries decide what `matches` finds: from the first part
+    that is no fixed name on, those that are looked into. None where nothing is at the fixed part."""
+    looked_into: list[str] = []
+    _follow(pattern, root, looked_into)
+    paths = (os.path.join(root, folder) if folder else root for folder in dict.fromkeys(looked_into))  # noqa: PTH118
+    return [path for path in paths if os.path.isdir(path)]  # noqa: PTH112
+
+
+def fixed_folder(pattern: str) -> str:
+    """The folder that all matches of a glob lie in or below; of a path without a glob, its own."""
+    parts: list[str] = []
+    for part in posixpath.normpath(pattern).split("/"):
+        if glob.has_magic(part):
+            return "/".join(parts) or ("/" if parts else ".")
+        parts.append(part)
+    return "/".join(parts)
+
+
+def _follow(pattern: str, root: str, looked_into: list[str]) -> list[str]:
+    """The matches. Folders whose entries are not of fixed names are added to `looked_into`, and those in
+    which a fixed name is looked for after that."""
     current = ["/" if pattern.startswith("/") else ""]
     parts = [part for part in pattern.split("/") if part]
+    varied = False
     for index, part in enumerate(parts):
         is_last = index == len(parts) - 1
         if part == "**":
-            folders = dict.fromkeys(below for folder in current for below in _below(root, folder))
-            found: Iterable[str] = _inside(root, folders, _shown, folders_only=False) if is_last else folders
+            current = list(dict.fromkeys(below for folder in current for below in _below(root, folder)))
+        varied = varied or glob.has_magic(part)
+        if varied:
+            looked_into += current
+        if part == "**":
+            found: Iterable[str] = _inside(root, current, _shown, folders_only=False) if is_last else current
         elif glob.has_magic(part):
             found = _inside(root, current, _matcher(part), folders_only=not is_last)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def test_the_same_as_pythons_where_no_link_is(root: Path, files: list[str], patt
             path.write_bytes(b"")
 
     def of_files(found: list[str]) -> list[str]:
-        return sorted({name for name in found if (root / name).is_file()})
+        # Python finds a file `a` by `a/**`, as `a/`
+        return sorted({name for name in found if (root / name).is_file() and not name.endswith("/")})
 
     expected = of_files(glob.glob(pattern, root_dir=root, recursive=True))  # noqa: PTH207
     if ".." in pattern.split("/"):  # one file by several ways: Python names all of them, `**` here the first
@@ -72,3 +74,59 @@ def test_a_linked_folder_elsewhere_is_gone_down(tmp_path: Path) -> None:
 def test_what_is_not_there_matches_nothing(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert [name for name in globs.matches(pattern, str(tmp_path)) if name] == []
+
+
+@settings(deadline=None, max_examples=100)
+@given(files=FILES, pattern=PATTERNS, more=st.lists(NAMES, min_size=1, max_size=4).map("/".join))
+def test_the_folders_are_all_that_decides(root: Path, files: list[str], pattern: str, more: str) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+
+    def add(name: str) -> None:
+        path = root / name
+        if not any(parent.is_file() for parent in path.parents) and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+
+    def listed() -> dict[str, list[str]]:
+        found = globs.folders(pattern, str(root))
+        return {folder: sorted(path.name for path in Path(folder).iterdir()) for folder in found}
+
+    for name in files:
+        add(name)
+    before = globs.matches(pattern, str(root)), listed()
+    if before[0]:  # what has never matched is an error where it is used
+        add(more)
+        assert globs.matches(pattern, str(root)) == before[0] or listed() != before[1]
+
+
+def test_folders_that_are_looked_into(tmp_path: Path) -> None:
+    for folder in ("data/x/images", "data/y", "data/.h/images", "other/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data/z").write_bytes(b"")
+    (tmp_path / "data/x/link").symlink_to("../../other")
+
+    def found(pattern: str) -> set[str]:
+        return {os.path.relpath(path, tmp_path) for path in globs.folders(pattern, str(tmp_path))}
+
+    assert found("data/*/images/*.png") == {"data", "data/x", "data/y", "data/x/images"}
+    deep = {"data", "data/x", "data/y", "data/x/images", "data/x/link", "data/x/link/deep"}
+    assert found("data/**/*.png") == deep and found("data/**") == deep
+    assert found("data/x/a.png") == found("gone/*.png") == set()
+    assert found("*.png") == {"."}
+    assert globs.folders("*.png", str(tmp_path)) == [str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("/*.png", "/"),
+        ("*.png", "."),
+        ("a/*/b", "a"),
+        ("a/b", "a/b"),
+        ("./a/../c/**", "c"),
+        ("../d/*", "../d"),
+    ],
+)
+def test_the_folder_that_all_matches_lie_below(pattern: str, folder: str) -> None:
+    assert globs.fixed_folder(pattern) == folder

@@ -119,18 +119,20 @@ class Builder:
         products: Sequence[Product],
         told: Any,
         told_of_plan: Any,
-    ) -> bool:
+    ) -> str:
         """Keeps a snapshot of all that the last build rests on, so that another one can be known to have
-        nothing to do; called inside the same `hold`, after publishing. False if something changed meanwhile
-        or the disk refuses.
+        nothing to do; called inside the same `hold`, after publishing. Returns why there is none, if
+        something changed meanwhile or the disk refuses, and else nothing.
 
         `request` names what was asked for. `looked_at` is absolute path -> code of `look` of what the actions
         were planned from, read at `began_ns` of `time.time_ns()` or later. `told` and `told_of_plan` are
         plain values to have again, the latter without ever changing while the plan is the same.
         """
-        with self._locked(None) as state, suppress(ModelbuildError, OSError):  # a snapshot only saves time
-            return remember(state, request, self._done, looked_at, began_ns, products, told, told_of_plan)
-        return False
+        with self._locked(None) as state:
+            try:
+                return remember(state, request, self._done, looked_at, began_ns, products, told, told_of_plan)
+            except (ModelbuildError, OSError) as error:  # a snapshot only saves time
+                return str(error)
 
     def trust(self, request: str) -> None:
         """Takes the results of the build that is remembered of the request for what they are, where nothing

@@ -60,7 +60,7 @@ class Product:
 
 
 class Stale(Exception):
-    """Something changed since it was looked at, so that nobody can say what the build rests on."""
+    """Something changed since it was looked at, so that nobody can say what the build rests on; says what."""
 
 
 def kept_at(state: State, request: str, suffix: str = "") -> Path:
@@ -111,22 +111,23 @@ def remember(
     products: Sequence[Product],
     told: Any,
     told_of_plan: Any,
-) -> bool:
-    """Keeps the snapshot of a build of these actions, in topological order, and the actions beside it.
+) -> str:
+    """Keeps the snapshot of a build of these actions, in topological order, and the actions beside it; why
+    that could not be, or nothing.
 
     `looked_at` is absolute path -> code of `look` of all that the plan was made from, read after `began_ns`
-    of `time.time_ns()`. False, and what was known is forgotten, where something changed meanwhile, or where a
-    parameter is no plain value.
+    of `time.time_ns()`. Where something changed meanwhile, or a parameter is no plain value, what was known
+    is forgotten.
     """
     try:
         made, plan = _made(state, done, looked_at, began_ns, products, told, told_of_plan)
-    except (Stale, ValueError):
+    except (Stale, ValueError) as error:
         forget(state, request)
-        return False
+        return str(error)
     disk.write(kept_at(state, request, PLAN), plan, state.scratch)
     disk.write(kept_at(state, request), made.pack(), state.scratch)
     _drop_oldest(state)
-    return True
+    return ""
 
 
 def _drop_oldest(state: State) -> None:
@@ -150,22 +151,26 @@ def _made(
 ) -> tuple[Snapshot, bytes]:
     """The snapshot and the file that `written` makes. Raises Stale and ValueError."""
     state.stat_cache.settle()
-    readers: dict[str, list[int]] = {_published(state): []}
+    published = label(state, str(state.folder / "published.json"))
+    readers: dict[str, list[int]] = {published: []}  # without it nobody knows whose the products are
     for index, one in enumerate(done):
         for name in one.fact.files:
             readers.setdefault(name, []).append(index)
     digests = {name: digest for one in done for name, digest in one.fact.files.items()}
     rows = list(_plan_rows(state, looked_at, began_ns, digests))
-    files = [file_row(state, name, name, digests.get(name)) for name in readers]
+    files = [_published_row(state, published)]
+    files += [file_row(state, name, name, digests[name]) for name in readers if name != published]
     data, plan = written.write([one.action for one in done], list(readers.values()), told_of_plan)
     left = [left_by(state, one) for one in done]
     folders = [list(product_rows(state, product)) for product in products]
     return snapshot(rows, files, left, folders, plan, told), data
 
 
-def _published(state: State) -> str:
-    """The file without which nobody knows whose the products are; no action reads it."""
-    return label(state, str(state.folder / "published.json"))
+def _published_row(state: State, name: str) -> Looked:
+    """A build that published nothing may be the first."""
+    if (state.root / name).exists():
+        return file_row(state, name, name)
+    return Looked.now(look.KIND, name, str(state.root), state.stat_cache.clock)
 
 
 def _plan_rows(
@@ -180,10 +185,10 @@ def _plan_rows(
             continue
         try:
             if os.stat(path).st_ctime_ns > limit:  # noqa: PTH116
-                raise Stale(path)
-        except OSError:
+                raise Stale(f"{name} changed since the project was loaded, or its time is ahead of the clock")
+        except OSError as error:
             if code != look.KIND:
-                raise Stale(path) from None
+                raise Stale(f"{name} cannot be looked at: {error.strerror}") from None
         if code == look.FILE:
             yield file_row(state, name, name)
         else:
@@ -226,11 +231,11 @@ def product_rows(state: State, product: Product) -> Iterator[Looked]:
             path = f"{where}/{name}"
             relative = path.removeprefix(f"{product.folder}/")
             if relative not in product.files:
-                raise Stale(path)
+                raise Stale(f"nobody has made {path}")
             found.add(relative)
             yield file_row(state, path, path, product.files[relative])
     if found != product.files.keys():
-        raise Stale(product.folder)
+        raise Stale(f"{product.folder} is not whole")
 
 
 def file_row(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
@@ -238,7 +243,7 @@ def file_row(state: State, name: str, known_as: str, expected: str | None = None
     try:
         digest = state.stat_cache.digest_now(known_as, state.root / name)
     except ModelbuildError as error:
-        raise Stale(name) from error
+        raise Stale(f"{name} cannot be read: {error}") from error
     row = state.stat_cache.row(known_as)
     true = row is not None and row[1] == digest and expected in (None, digest)
     return Looked(look.FILE, name, expected or digest, row[0] if row and true else UNKNOWN)

@@ -110,6 +110,10 @@ def _tell(
         console.progress(text)
     else:
         console.summary(text, data)
+    if report.unremembered and console.is_verbose():
+        console.progress(
+            f"the next build will look at everything again: {report.unremembered.splitlines()[0]}"
+        )
     console.progress(f"took {console.duration(monotonic() - origin)}")
     return report.exit_code or (EXIT_FAILED if unwritten else 0)
 

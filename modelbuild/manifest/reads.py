@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
-import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from modelbuild import resources
+from modelbuild import globs, resources
 from modelbuild.build import look
 from modelbuild.chips.load import recipe_files
 from modelbuild.errors import ModelbuildError
@@ -101,50 +99,7 @@ def _walked(pattern: str, root: str) -> Iterator[tuple[str, str]]:
     literal = os.path.join(root, pattern)  # noqa: PTH118
     if os.path.isfile(literal):  # noqa: PTH113
         return
-    folders = [literal] if os.path.isdir(literal) else _listed(root, pattern)  # noqa: PTH112
-    for folder in dict.fromkeys(folders):
+    folders = [literal] if os.path.isdir(literal) else globs.folders(pattern, root)  # noqa: PTH112
+    for folder in folders:
         yield folder, look.FOLDER
-        if os.path.isdir(folder):  # noqa: PTH112
-            yield from ((path, look.KIND) for path in look.links(folder))
-
-
-def _listed(root: str, pattern: str) -> Iterator[str]:
-    """Every folder that matching the pattern lists, and those that must hold what is named further on."""
-    current = ["/" if pattern.startswith("/") else root]
-    varied = False
-    for part in filter(None, pattern.split("/")):
-        if part == "**":
-            current = list(dict.fromkeys(below for folder in current for below in _below(folder)))
-        varied = varied or glob.has_magic(part)
-        if varied:
-            yield from current
-        if not glob.has_magic(part):
-            current = [os.path.join(folder, part) for folder in current]  # noqa: PTH118
-        elif part != "**":
-            current = [path for folder in current for path in _folders(folder, part)]
-
-
-def _folders(folder: str, part: str = "*") -> Iterable[str]:
-    """The folders in a folder whose names match; hidden ones only if the pattern begins so."""
-    if not os.path.isdir(folder):  # noqa: PTH112
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.path
-            for entry in entries
-            if entry.is_dir()
-            and entry.name.startswith(".") == part.startswith(".")
-            and fnmatch.fnmatch(entry.name, part)
-        )
-
-
-def _below(folder: str) -> Iterator[str]:
-    """The folder and all below it that are not hidden; each once, though links may lead round."""
-    seen: set[str] = set()
-    waiting = [folder]
-    while waiting:
-        found = waiting.pop()
-        if os.path.realpath(found) not in seen:
-            seen.add(os.path.realpath(found))
-            yield found
-            waiting.extend(_folders(found))
+        yield from ((path, look.KIND) for path in look.links(folder))

@@ -31,13 +31,15 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
 
 
 class BuildReport(NamedTuple):
-    """What a build did. `states` is action -> run, cached, failed, skipped or would_run."""
+    """What a build did. `states` is action -> run, cached, failed, skipped or would_run; `unremembered` says
+    why another build will have to look at everything again, if so."""
 
     packages: tuple[BuiltPackage, ...]
     states: dict[str, str]
     failures: tuple[tuple[str, ModelbuildError], ...]
     warnings: tuple[dict[str, Any], ...] = ()  # findings in the manifest, as `check --json` shows them
     withdrawn: tuple[str, ...] = ()  # folders of packages that the manifest has no longer
+    unremembered: str = ""
 
     @property
     def ok(self) -> bool:

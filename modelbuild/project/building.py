@@ -69,7 +69,7 @@ def build(
         withdrawn = put_aside(project.builder, project.plan.packages) if whole else ()
         report = BuildReport(published, dict(result.states), failures, warnings, withdrawn)
         if report.ok and not options.dry_run:
-            remember(project, names, options, result, report)
+            report = report._replace(unremembered=remember(project, names, options, result, report))
     return report
 
 

@@ -20,15 +20,15 @@ def request_for(project: Project, names: Sequence[str], options: BuildOptions) -
 
 def remember(
     project: Project, names: Sequence[str], options: BuildOptions, result: BuildResult, report: BuildReport
-) -> bool:
+) -> str:
     """Keeps the snapshot that `settled.unchanged` looks at. To be called under the builder's lock, after
-    publishing. False, and there is none, where something changed while the build ran."""
+    publishing. Returns why there is none, as where something changed meanwhile, and else nothing."""
     if options.remeasure:
-        return False
+        return "to measure again is never nothing to do"
     try:
         looked_at = reads(project.manifest, project.lock)
-    except OSError:
-        return False
+    except OSError as error:
+        return f"not all that the plan rests on can be looked at: {error}"
     request = request_for(project, names, options)
     shipments = [Shipment.of(project.plan.packages[package.name]) for package in report.packages]
     products = [product for shipment in shipments for product in shipment.products(result.outputs)]
