@@ -187,7 +187,9 @@ def set_aside(path: Path) -> None:
     with contextlib.suppress(OSError, ModelbuildError):
         try:
             path.replace(bad)
-        except _IN_THE_WAY:
+        except FileNotFoundError:
+            return
+        except OSError:  # an older one is in the way
             remove(bad)
             path.replace(bad)
 

@@ -135,3 +135,15 @@ def test_a_chain_of_causes_that_is_a_circle_ends(tmp_path: Path) -> None:
 def test_a_file_system_that_counts_no_blocks_is_not_full(tmp_path: Path) -> None:
     trouble.refuse_full_disk(Path("/proc"))
     trouble.refuse_full_disk(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_right_that_is_missing_is_no_verdict_on_the_inputs(tmp_path: Path, number: int) -> None:
+    """What may not be read today has the same digest, and so the same key, when it may."""
+    bare = PermissionError(number, os.strerror(number), "table")
+    told, remember = trouble.verdict(bare, "a", tmp_path)
+    assert not remember and "make it writable for you" in str(told) and "internal error" not in str(told)
+    try:
+        raise ModelbuildError("cannot read the table", exit_code=1) from bare
+    except ModelbuildError as error:
+        assert trouble.verdict(error, "a", tmp_path) == (error, False)
