@@ -18,6 +18,7 @@ from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.project.repository import Repository
 
 LINK = "120000"  # git's mode of a symbolic link
+INTENT_TO_ADD = 1 << 29  # of an index entry's flags, as `git ls-files --debug` shows them
 NAMING = (".yaml", ".yml", ".py")  # files that may name others by paths through the folder above
 NOT_MIRRORED = frozenset({".git", ".modelbuild"})
 
@@ -108,8 +109,10 @@ def _differences(repository: Repository, project: str, index: Path | None) -> Di
         raise ModelbuildError(
             f"{unmerged[0]} has a conflict that is not resolved", advice="resolve it and `git add` it"
         )
-    # "A": `git add -N` has announced the file, and a commit does not hold it
+    # `git add -N` has announced the file, and a commit does not hold it; "D" is of one that is gone again
     announced = {path for path, state in pairs if state == "A"}
+    if any(state == "D" for _, state in pairs):
+        announced |= _announced(repository, index)
     others = repository.names("ls-files", "-z", "--others", "--exclude-standard", index=index)
     entries = [entry.partition("\t") for entry in repository.names("ls-files", "-z", "--stage", index=index)]
     recorded = frozenset(path for path, _ in pairs) - announced
@@ -120,6 +123,12 @@ def _differences(repository: Repository, project: str, index: Path | None) -> Di
         own=frozenset(path for _, _, path in entries if path.endswith(NAMING))
         | {posixpath.join(project, ".")},
     )
+
+
+def _announced(repository: Repository, index: Path | None) -> set[str]:
+    told = repository.git("ls-files", "--debug", "-z", index=index)
+    entries = re.findall(rb"([^\0]+)\0(?: .*\n)+?  size: .*\tflags: ([0-9a-f]+)\n", told)
+    return {os.fsdecode(path) for path, flags in entries if int(flags, 16) & INTENT_TO_ADD}
 
 
 def _export(repository: Repository, paths: Iterable[str], place: Path, index: Path | None) -> None:

@@ -162,6 +162,18 @@ def _do(git: Git, number: int, action: str, name: str, other: str) -> None:
         return
 
 
+def test_an_announced_file_that_is_gone_again(git: Git, tmp_path: Path) -> None:
+    for name in ("sub/announced.txt", "sub/empty.txt"):
+        (git.folder / name).touch()
+    git("add", "-N", "sub/announced.txt")
+    git("add", "sub/empty.txt")
+    for name in ("sub/announced.txt", "sub/empty.txt"):
+        (git.folder / name).unlink()
+    found = mirrored(git)
+    assert "sub/announced.txt" not in found and found["sub/empty.txt"] == ""
+    assert found == checked_out(git, tmp_path)
+
+
 def test_a_commit_that_is_not_checked_out(git: Git, tmp_path: Path) -> None:
     before = git("rev-parse", "HEAD").strip()
     (git.folder / "sub/data/b.txt").unlink()
