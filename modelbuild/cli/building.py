@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -23,7 +24,12 @@ from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import STATE, Project, located
 
 
-def build(options: argparse.Namespace, chosen: BuildOptions, origin: float) -> int:
+def build(
+    options: argparse.Namespace,
+    chosen: BuildOptions,
+    origin: float,
+    summary: Callable[[BuildReport, bool], str] = summary,
+) -> int:
     """Load, build, publish, summarise. `origin` is when the command began, by `monotonic()`."""
     if options.events == "-" and options.json:
         raise ModelbuildError(
@@ -42,7 +48,7 @@ def build(options: argparse.Namespace, chosen: BuildOptions, origin: float) -> i
     except BaseException as error:
         _end_early(options, recording, error)
         raise
-    return _tell(project, options, report, recording, origin)
+    return _tell(project, options, report, recording, origin, summary(report, console.is_verbose()))
 
 
 def _built(
@@ -88,16 +94,20 @@ def dump_folder(project: Project, options: argparse.Namespace) -> Path | None:
 
 
 def _tell(
-    project: Project, options: argparse.Namespace, report: BuildReport, recording: Recording, origin: float
+    project: Project,
+    options: argparse.Namespace,
+    report: BuildReport,
+    recording: Recording,
+    origin: float,
+    text: str,
 ) -> int:
-    """The files' ends, the summary, and the exit code: a file that is not complete is a failure too."""
+    """The files' ends, the summary `text`, the exit code: a file that is not complete is a failure too."""
     unwritten = recording.finish(report.exit_code)
     for error in unwritten:
         console.report(error)
     data = report.to_json()
     data["ok"] = report.ok and not unwritten
     data["failures"] += [{"action": "", "message": str(error)} for error in unwritten]
-    text = summary(report, console.is_verbose())
     if options.dry_run:
         found = api.standings(project, options.names) if options.until is None else []
         wrong = [difference for one in found for difference in one.differences]

@@ -32,6 +32,13 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     return "\n".join([*lines, *_counts(report)])
 
 
+def round_summary(report: BuildReport, verbose: bool = False) -> str:
+    """As `summary`, for a build that follows another: where nothing came of it, that alone."""
+    new = any(one.changed or one.gate != "passed" for one in report.packages)
+    idle = report.ok and not new and not report.count("run")
+    return "\n".join(_counts(report)) if idle else summary(report, verbose)
+
+
 def dry_summary(report: BuildReport, differences: Mapping[str, Sequence[str]]) -> str:
     """What a build would do. `differences` is package -> what is not on the disk as it was built."""
     lines = [f"would run {name}" for name, state in report.states.items() if state == "would_run"]

@@ -10,6 +10,7 @@ from time import monotonic
 from modelbuild import api
 from modelbuild.build.interrupts import Interrupted
 from modelbuild.cli import build, building, console
+from modelbuild.cli.summary import round_summary
 from modelbuild.errors import EXIT_INTERRUPTED, ModelbuildError
 from modelbuild.project import watch_places
 from modelbuild.project.goals import goals
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             Watched(
                 root / options.file,
                 places,
-                lambda: building.build(options, chosen, monotonic()),
+                lambda: building.build(options, chosen, monotonic(), round_summary),
                 console.report,
                 lambda paths: console.progress(_changed(paths, root)),
                 lambda count: console.progress(_ready(count)),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
-from modelbuild import resources
+from modelbuild import globs, resources
 from modelbuild.build.action import Action, FileInput
 from modelbuild.build.key import discovery_fields, key_of
 from modelbuild.build.plan import plan
@@ -24,6 +26,7 @@ from modelbuild.samples.loader import gather_files
 
 _OWN = (STATE, DIST, REPORTS)  # what builds write: to look at it would be to go round for ever
 _LONGEST_PATH = 4096
+_MOST_LINKS = 40  # as many as Linux follows for one path
 Look = Mapping[str, tuple[int, ...] | None]  # path -> how stat(2) finds it; None: it is not there
 
 
@@ -53,12 +56,16 @@ class Places:
         return {path: _stat(path) for path in sorted(paths) if not _is_own(path, self.root)}
 
     def folders(self) -> list[str]:
-        """The folders whose entries' changes are all that matters; of what is not there, the nearest."""
-        wanted = {os.path.dirname(path) for path in self.files}  # noqa: PTH120
+        """The folders whose entries' changes are all that matters, also behind links; of what is not there,
+        the nearest."""
+        wanted = {self.root}
+        files = set(self.files)
         for pattern in self.patterns:
             wanted.update(_listed(pattern, self.root))
+            files.update(_matches(pattern, self.root))
+        files = {path for path in files if not _is_own(path, self.root)}
         found = set[str]()
-        for path in [self.root, *wanted]:
+        for path in _behind_links(wanted, files, self.root):
             while path not in found:
                 if os.path.isdir(path):  # noqa: PTH112
                     found.add(path)
@@ -147,20 +154,39 @@ def _matches(pattern: str, root: str) -> list[str]:
 
 
 def _listed(pattern: str, root: str) -> Iterator[str]:
-    """The folders that a pattern looks into: that of its fixed part and, where it goes on, all below."""
-    parts = Path(root, pattern).parts
-    fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    base = _normal(Path(*parts[:fixed]))
-    yield base
-    if fixed == len(parts):
-        yield os.path.dirname(base)  # noqa: PTH120
-    if len(parts) - fixed <= 1 and parts[-1] != "**":
-        return
-    for folder, below, _ in os.walk(base, followlinks=False):
-        below[:] = [
-            name for name in below if not name.startswith(".") and not _is_own(f"{folder}/{name}", root)
-        ]
-        yield folder
+    """The folders that a pattern looks into, and the one that it starts in, whether or not that is there."""
+    base = Path(root, globs.fixed_folder(pattern))
+    yield _normal(base)
+    if not glob.has_magic(pattern):
+        yield _normal(base.parent)
+    with suppress(OSError, ValueError, RecursionError):
+        yield from map(_normal, map(Path, globs.folders(pattern, root)))
+
+
+def _behind_links(folders: set[str], files: Iterable[str], root: str) -> Iterator[str]:
+    """The folders and those of the files and, where any of them is reached by links, the folders of these
+    and of what they lead to. Links above the root are left alone."""
+    found = set(folders)
+    for path in files:
+        found.add(os.path.dirname(path))  # noqa: PTH120
+        if os.path.islink(path):  # noqa: PTH114
+            found.update(map(os.path.dirname, _ways(path, root)))
+    for folder in found:
+        *links, end = _ways(folder, root)
+        yield from (folder, end, *map(os.path.dirname, links))
+
+
+def _ways(path: str, root: str) -> Iterator[str]:
+    """Each link that the system follows to find the path, and then where that ends."""
+    for _ in range(_MOST_LINKS):
+        heads = accumulate(Path(path).parts, os.path.join)
+        below = (head for head in heads if not Path(root).is_relative_to(head))
+        link = next((head for head in below if os.path.islink(head)), None)  # noqa: PTH114
+        if link is None:
+            break
+        yield link
+        path = os.path.join(os.path.dirname(link), os.readlink(link)) + path[len(link) :]  # noqa: PTH115, PTH118, PTH120
+    yield os.path.normpath(path)
 
 
 def _is_own(path: str, root: str) -> bool:

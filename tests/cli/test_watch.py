@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -35,7 +36,9 @@ packages: {bell: {target: cam, models: {net: {id: 32768}}}}
 class Watching:
     """`modelbuild watch` at work."""
 
-    def __init__(self, folder: Path, *words: str, polling: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *words: str, polling: bool = False, stdout: int | IO[bytes] = subprocess.DEVNULL
+    ) -> None:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WATCHFILES_FORCE_POLLING": ""}
         if polling:
             environment |= {"WATCHFILES_FORCE_POLLING": "1", "WATCHFILES_POLL_DELAY_MS": "50"}
@@ -43,7 +46,7 @@ class Watching:
             [sys.executable, "-m", "modelbuild", "watch", *words],
             cwd=folder,
             env=environment,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             process_group=0,
@@ -98,8 +101,8 @@ def folder(tmp_path: Path) -> Path:
 def watch(folder: Path) -> Iterator[Callable[..., Watching]]:
     started: list[Watching] = []
 
-    def start(*words: str, polling: bool = False) -> Watching:
-        started.append(Watching(folder, *words, polling=polling))
+    def start(*words: str, **more: Any) -> Watching:
+        started.append(Watching(folder, *words, **more))
         return started[-1]
 
     yield start
@@ -173,6 +176,43 @@ def test_everything_that_a_plan_reads_is_watched(folder: Path, watch: Callable[.
 
     (folder / "parts/more.yaml").write_text("models: {other: {source: models/net.onnx}}\n", encoding="utf-8")
     assert changed(watching.until(READY)) == {"parts/more.yaml"}
+
+
+def test_what_lies_behind_links_is_watched(
+    folder: Path, watch: Callable[..., Watching], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    away = tmp_path_factory.mktemp("away")
+    for name in ("models/net.onnx", "models/weights.bin"):
+        (folder / name).rename(away / Path(name).name)
+    shutil.copytree(folder / "samples", away / "samples/deep")
+    (folder / "models/net.onnx").symlink_to(away / "net.onnx")
+    (folder / "models/weights.bin").write_bytes((away / "weights.bin").read_bytes())
+    (folder / "samples/linked").symlink_to(away / "samples")
+    watching = watch("net@cam", "--until", "observe")
+    watching.until(READY)
+    data = (away / "net.onnx").read_bytes()
+    (away / "net.onnx").write_bytes(data.replace(b"small", b"other"))
+    said = watching.until(READY)
+    assert changed(said) == {"models/net.onnx"} and "import_source" in ran(said)
+    shutil.copy(folder / "samples/0.npy", away / "9.npy")
+    (away / "9.npy").rename(away / "samples/deep/9.npy")
+    said = watching.until(READY)
+    assert changed(said) == {"samples/linked/deep/9.npy"} and ran(said) == {"observe"}
+
+
+def test_a_round_with_nothing_to_do_is_one_line(
+    folder: Path, watch: Callable[..., Watching], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    told = tmp_path_factory.mktemp("told") / "stdout"
+    with told.open("wb") as stdout:
+        watching = watch(stdout=stdout)
+        watching.until(READY)
+        first = told.read_text(encoding="utf-8")
+        assert "dist/bell/models_720.sim.nef" in first
+        saved(folder / "parts/net.yaml", PART + "# nothing else\n")
+        watching.until(READY)
+    (line,) = told.read_text(encoding="utf-8").removeprefix(first).splitlines()
+    assert line.startswith("nothing to do: ")
 
 
 def test_what_is_broken_is_told_and_waited_for(folder: Path, watch: Callable[..., Watching]) -> None:
