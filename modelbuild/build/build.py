@@ -202,6 +202,11 @@ class Builder:
         with self._locked(None) as state:
             return publish(state, files, self._root / destination, self._owner)
 
+    def owner(self, destination: Path) -> str:
+        """For whom the folder `destination`, relative to the root, was published; nothing if it was not."""
+        with self._locked(None) as state:
+            return state.published.owner(self._root / destination)
+
     def withdraw(self, destination: Path, stale: Path) -> bool:
         """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
         from modelbuild.build.publish import withdraw

@@ -85,6 +85,9 @@ def _counts(report: BuildReport) -> list[str]:
     ran, cached, failed = report.count("run"), report.count("cached"), report.count("failed")
     skipped = report.count("skipped")
     moved = [
+        f"{folder}, which has no such package now: it is this manifest's" for folder in report.taken_over
+    ]
+    moved += [
         f"moved {folder} to .stale beside it: no package has that name now" for folder in report.withdrawn
     ]
     if ran or failed or skipped:

@@ -40,6 +40,7 @@ class BuildReport(NamedTuple):
     warnings: tuple[dict[str, Any], ...] = ()  # findings in the manifest, as `check --json` shows them
     withdrawn: tuple[str, ...] = ()  # folders of packages that the manifest has no longer
     unremembered: str = ""
+    taken_over: tuple[str, ...] = ()  # folders that were another manifest's, which has no such package now
 
     @property
     def ok(self) -> bool:

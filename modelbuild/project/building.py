@@ -12,6 +12,7 @@ from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
+from modelbuild.project.claiming import taken_over
 from modelbuild.project.goals import goals_of
 from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
@@ -42,11 +43,14 @@ def build(
     wanted = goals_of(project, selection, options.until)
     packages = [project.plan.packages[name] for name in selection.packages]
     # One lock for both: no other build or `clean` comes between the packages and their reports.
+    taken: tuple[str, ...] = ()
     with nullcontext() if options.dry_run else project.builder.hold(observer):
         if not options.dry_run:
             project.builder.check_places(
                 Path(top) / one.package for one in packages for top in (DIST, REPORTS)
             )
+            gates = set(plan(project.plan.actions, wanted).order)
+            taken = taken_over(project, (one for one in packages if one.action("gate") in gates))
             project.builder.trust(request_for(project, names, options))
         result = project.builder.build(
             project.plan.actions,
@@ -67,7 +71,7 @@ def build(
         warnings = tuple(finding.to_json() for finding in project.manifest.warnings)
         whole = not (names or options.until or options.dry_run)
         withdrawn = put_aside(project.builder, project.plan.packages) if whole else ()
-        report = BuildReport(published, dict(result.states), failures, warnings, withdrawn)
+        report = BuildReport(published, dict(result.states), failures, warnings, withdrawn, taken_over=taken)
         if report.ok and not options.dry_run:
             report = report._replace(unremembered=remember(project, names, options, result, report))
     return report

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modelbuild.build.result import Event
 from modelbuild.cli.summary import summary
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport
@@ -120,3 +121,39 @@ def test_what_is_in_the_way_of_a_product_is_told_before_anything_runs(
     assert f"{path} is {what}, so pa cannot be put there" in str(caught.value)
     assert "move it away" in str(caught.value) and caught.value.exit_code == 1
     assert started == [] and list(elsewhere.iterdir()) == []
+
+
+def test_two_manifests_cannot_have_one_package(folder: Path) -> None:
+    built(folder)
+    before = {path: path.read_bytes() for path in (folder / "dist").rglob("*") if path.is_file()}
+    write(folder, PA.replace("32768", "40000") + PC, "other.yaml")
+    write(folder, PA + PB)
+    seen: list[Event] = []
+    with pytest.raises(ModelbuildError) as caught:
+        build(open_project(folder, "other.yaml"), (), BuildOptions(jobs=2), seen.append)
+    assert caught.value.exit_code == 2 and not seen
+    text = str(caught.value)
+    assert "dist/pa was made from models.yaml, which has a package of that name, too" in text
+    assert "other.yaml:" in text and "rename it in one" in text and "pc" not in text
+    (folder / "models.yaml").write_text("broken: [")  # it may have it still
+    with pytest.raises(ModelbuildError, match=r"dist/pa was made from models\.yaml"):
+        build(open_project(folder, "other.yaml"))
+    assert {path: path.read_bytes() for path in (folder / "dist").rglob("*") if path.is_file()} == before
+    assert built(folder, "pc", "b@cam", file="other.yaml").taken_over == ()
+    until = BuildOptions(jobs=2, until="lower")  # puts nothing into dist/
+    assert build(open_project(folder, "other.yaml"), (), until).ok
+
+
+@pytest.mark.parametrize("now", ["gone", "without it"])
+def test_a_package_that_another_manifest_has_no_longer_is_taken_over(folder: Path, now: str) -> None:
+    built(folder, "pa")
+    write(folder, PA.replace("32768", "40000"), "other.yaml")
+    if now == "without it":
+        write(folder, PB)
+    report = built(folder, file="other.yaml")
+    assert report.taken_over == ("dist/pa was models.yaml's", "reports/pa was models.yaml's")
+    said = "dist/pa was models.yaml's, which has no such package now: it is this manifest's"
+    assert said in summary(report).splitlines()
+    assert built(folder, file="other.yaml").taken_over == ()
+    if now == "without it":
+        assert built(folder).withdrawn == () and "pa" in listed(folder)
