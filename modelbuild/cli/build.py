@@ -48,7 +48,7 @@ SETTING: dict[str, Any] = {
 def run(options: argparse.Namespace) -> int:
     """Build, publish, summarise. Where nothing is to be done, nothing heavy is imported to find that out."""
     origin = monotonic()
-    chosen = build_options(options)
+    chosen = BuildOptions.of(vars(options))
     asks_more = options.verbose or options.events or options.trace or options.profile or options.dump
     if not asks_more and not options.dry_run:
         report, seen = settled.look(options.directory, options.file, options.names, options.overrides, chosen)
@@ -63,28 +63,6 @@ def run(options: argparse.Namespace) -> int:
     from modelbuild.cli import building
 
     return building.build(options, chosen, origin)
-
-
-def build_options(options: argparse.Namespace) -> BuildOptions:
-    """The options as the project takes them. Raises ModelbuildError for those that make no sense."""
-    if options.jobs is not None and options.jobs < 1:
-        raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
-    memory = None
-    if options.memory is not None:
-        from modelbuild.build.memory import parse_bytes
-
-        memory = parse_bytes(options.memory)
-    return BuildOptions(
-        jobs=options.jobs,
-        memory=memory,
-        until=options.until,
-        keep_going=options.keep_going,
-        dry_run=options.dry_run,
-        retry=options.retry,
-        offline=options.offline,
-        locked=options.locked,
-        remeasure=options.remeasure,
-    )
 
 
 def warn(findings: Iterable[dict[str, Any]]) -> None:

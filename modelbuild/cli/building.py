@@ -75,8 +75,7 @@ def _built(
         report = api.build(project, options.names, chosen, observe)
         if dump is not None:
             api.dump(project, options.names, options.until, dump, dict(report.failures))
-    for action, error in report.failures:
-        failures.tell(action, error)
+    failures.tell_all(report.failures)
     return report
 
 

@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console, progress
+from modelbuild.cli import build, console, progress
+from modelbuild.cli.progress.failures import Failures
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.project import STATE
+from modelbuild.project.project import STATE, located
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,22 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:
     """An error before anything was locked, as `lock --json` shows it."""
-    failures = [{"action": "", "message": str(problem)} for problem in error.problems]
+    failures = build.error_json(error)["failures"]
     return {"ok": False, "lock": "modelbuild.lock", "written": [], "removed": [], "failures": failures}
 
 
 def run(options: argparse.Namespace) -> int:
     """Build and write the lock, or check it."""
+    how = BuildOptions.of(vars(options))
     project = api.open_project(options.directory, options.file)
-    return _check(project, options) if options.check else _lock(project, options)
+    return _check(project, options) if options.check else _lock(project, options, how)
 
 
-def _lock(project: api.Project, options: argparse.Namespace) -> int:
-    with progress.shown(project.root / STATE) as tell:
-        report = api.lock(project, options.names, BuildOptions(jobs=options.jobs), tell)
-    for action, error in report.build.failures:
-        console.say(f"{console.paint('failed:', 'red')} {action}")
-        console.report(error)
+def _lock(project: api.Project, options: argparse.Namespace, how: BuildOptions) -> int:
+    failures = Failures(lambda action, error: located(project, action, error), project.builder.log)
+    with progress.shown(project.root / STATE, failures=failures) as tell:
+        report = api.lock(project, options.names, how, tell)
+    failures.tell_all(report.build.failures)
     if not report.build.ok:
         console.summary("nothing was locked: what does not build cannot be", report.to_json())
         return report.build.exit_code

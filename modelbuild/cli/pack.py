@@ -70,15 +70,14 @@ def run(options: argparse.Namespace) -> int:
         raise ModelbuildError(
             "-o FILE is missing: where does the package go?", advice="write for instance -o m.nef"
         )
-    if options.jobs is not None and options.jobs < 1:
-        raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
+    how = BuildOptions.of(vars(options))
     cache = None if options.cache is None else directory / options.cache
     with progress.shown(cache or NOWHERE) as tell:
         packed = api.pack(
             request,
             directory / options.output,
             cache=cache,
-            options=BuildOptions(jobs=options.jobs),
+            options=how,
             observer=tell,
             warn=lambda text: console.progress(f"{console.paint('warning:', 'yellow')} {text}"),
         )

@@ -28,6 +28,5 @@ def rebuild(
     with progress.shown(again.state, again.names, failures) as tell:
         report = again.build(tell, warn)
     if report is not None:
-        for action, error in report.failures:
-            failures.tell(action, error)
+        failures.tell_all(report.failures)
     return report

@@ -35,13 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A table, the best row first, and what to write to keep a row."""
-    if options.jobs is not None and options.jobs < 1:
-        raise ModelbuildError(f"-j {options.jobs} cannot build anything", advice="give 1 or more")
+    how = BuildOptions.of(vars(options))
     count = len(combinations(options.tries))
     if options.adopt is not None and not 0 <= options.adopt <= count:
         raise ModelbuildError(f"there will be no row {options.adopt}", advice=f"rows are 1 to {count}")
     project = api.open_project(options.directory, options.file)
-    how = BuildOptions(jobs=options.jobs, keep_going=options.keep_going, retry=options.retry)
     with progress.shown(project.root / STATE) as tell:
         report = api.sweep(project, options.pair, options.tries, how, tell)
     ranked = report.ranked(options.sort)

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
                 f"watch does not take {name}: it builds again and again",
                 advice="`--events -` tells of every build as JSON lines, `status` of what is out of date",
             )
-    chosen = build.build_options(options)
+    chosen = BuildOptions.of(vars(options))
     directory = Path(options.directory)
     root = Path(os.path.abspath(directory))  # noqa: PTH100 - links stay links
 

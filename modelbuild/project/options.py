@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from modelbuild.errors import ModelbuildError
 
 
 class BuildOptions(NamedTuple):  # no dataclass, as in modelbuild.errors
@@ -21,6 +24,19 @@ class BuildOptions(NamedTuple):  # no dataclass, as in modelbuild.errors
     offline: bool = False
     locked: bool = False
     remeasure: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> BuildOptions:
+        """Those that are among the options of a command line, on which `memory` is text: 4G. Raises
+        ModelbuildError for those that make no sense."""
+        chosen = {name: given[name] for name in cls._fields if name in given}
+        if chosen.get("jobs") is not None and chosen["jobs"] < 1:
+            raise ModelbuildError(f"-j {chosen['jobs']} cannot build anything", advice="give 1 or more")
+        if chosen.get("memory") is not None:
+            from modelbuild.build.memory import parse_bytes
+
+            chosen["memory"] = parse_bytes(chosen["memory"])
+        return cls(**chosen)
 
 
 DEFAULT = BuildOptions()

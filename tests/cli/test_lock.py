@@ -75,3 +75,9 @@ def test_a_locked_build_from_the_command_line(locked: Path, command: Command) ->
     stale = command(locked, "build", "--locked")
     assert stale.code == 2 and "modelbuild.locked/small@nef/quant.txt" in stale.err
     assert command(locked, "build", "--locked", "all-mpk").code == 0
+
+
+def test_jobs_that_build_nothing_are_refused_as_by_build(tmp_path: Path, command: Command) -> None:
+    for verb in ("build", "lock", "sweep net@cam --try quantize.range.method=minmax"):
+        said = command(tmp_path, *verb.split(), "-j", "0")
+        assert said.code == 2 and "-j 0 cannot build anything" in said.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from modelbuild.cli import console
@@ -20,6 +20,11 @@ class Failures:
         self._log_of = log_of
         self._told: set[str] = set()
         self._first: dict[str, str] = {}  # the text of an error -> the action that met it first
+
+    def tell_all(self, failures: Iterable[tuple[str, ModelbuildError]]) -> None:
+        """Those of a finished build."""
+        for action, error in failures:
+            self.tell(action, error)
 
     def tell(self, action: str, error: ModelbuildError | None) -> None:
         """One failure, unless it was told before; a stage's log where it says more than the message."""
