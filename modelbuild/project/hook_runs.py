@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from modelbuild.project.building import Observer
 
 LOCK = "modelbuild.lock"
-NOTES = f"{layout.RECORDED}/passed"
 # In the middle of these git checks out one commit after another, which nobody wants built each.
 UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG")
 READ_INPUT = ("pre-push",)
@@ -95,7 +94,7 @@ def _pre_commit(call: Call) -> int:
     prefix = call.repository.prefix(call.folder)
     if f"{prefix}/{call.file}".removeprefix("/") not in index:
         return 0
-    known = reads.load(call.folder / NOTES)
+    known = reads.load(call.folder, call.file)
     if known is not None:
         touched = any(map(known.reads.touches, staged))
         if reads.is_same(known, index) or (not touched and reads.is_valid(known, index)):
@@ -171,7 +170,7 @@ def _lies_here(call: Call, commit: str) -> bool:
     changes = call.repository.names(*words) if head == commit else ["M"]
     if not all(change.startswith("??") for change in changes):
         return False
-    known = reads.load(call.folder / NOTES) if changes else None
+    known = reads.load(call.folder, call.file) if changes else None
     if known is None or not reads.is_valid(known, reads.staged_files(call.repository)):
         return not changes
     return not any(known.reads.touches(change[3:]) for change in changes)

@@ -7,6 +7,7 @@ REPORTS = "reports"
 STALE_REPORTS = "reports/.stale"
 RECORDED = f"{STATE}/recorded"  # what checks of the staged content keep beside the work tree's builds
 MIRROR_LOCK = f"{RECORDED}/mirror.lock"
+PASSED = f"{RECORDED}/passed"  # what a check of a manifest has read, in a file for each manifest
 # One core a worker: `-j` is what bounds the machine, and no result may depend on a thread count.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

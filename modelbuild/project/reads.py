@@ -12,6 +12,7 @@ from typing import NamedTuple
 from modelbuild import __version__
 from modelbuild.build import canonical, disk
 from modelbuild.errors import ModelbuildError
+from modelbuild.project.layout import PASSED
 from modelbuild.project.repository import Repository
 
 YAML = (".yaml", ".yml")  # what manifests, included files and recipes are called
@@ -81,26 +82,37 @@ def is_valid(known: Passed, index: Mapping[str, str]) -> bool:
     return _digest(index, filter(known.reads.names, index)) == known.named
 
 
-def load(path: Path) -> Passed | None:
-    """What was remembered, unless it is damaged or another version's."""
-    data = disk.read(path)
+def load(folder: Path, file: str) -> Passed | None:
+    """What was remembered of the manifest `folder`/`file`, unless it is damaged or another version's."""
+    data = disk.read(_kept_at(folder, file))
     if data is None:
         return None
     try:
         content = disk.unseal(data)
     except disk.Damaged:
         return None
-    if content["version"] != __version__:
+    if (content["version"], content.get("manifest")) != (__version__, file):
         return None
     reads = Reads(**{name: frozenset(paths) for name, paths in content["reads"].items()})
     return Passed(reads, content["exact"], content["named"])
 
 
-def save(path: Path, known: Passed) -> None:
-    """Remembers it, in one file. Raises ModelbuildError (exit 1)."""
+def save(folder: Path, file: str, known: Passed) -> None:
+    """Remembers it of the manifest `folder`/`file`, in one file. Raises ModelbuildError (exit 1)."""
     reads = {name: sorted(getattr(known.reads, name)) for name in ("files", "folders", "manifests")}
-    content = {"version": __version__, "reads": reads, "exact": known.exact, "named": known.named}
+    content = {
+        "version": __version__,
+        "manifest": file,
+        "reads": reads,
+        "exact": known.exact,
+        "named": known.named,
+    }
+    path = _kept_at(folder, file)
     disk.write(path, disk.seal(content), path.parent / "work")
+
+
+def _kept_at(folder: Path, file: str) -> Path:
+    return folder / f"{PASSED}.{file.replace('/', '_')}"
 
 
 def fixed_folder(pattern: str) -> str:

@@ -23,7 +23,6 @@ from modelbuild.project.reads import YAML, Reads, fixed_folder, from_top
 from modelbuild.project.recorded_tree import Tree, mirror, relocated
 from modelbuild.project.repository import Repository
 
-NOTES = f"{RECORDED}/passed"
 SHARED = ("store", "records")
 
 

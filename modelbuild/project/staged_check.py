@@ -16,7 +16,7 @@ from modelbuild.project import reads
 from modelbuild.project.building import Observer
 from modelbuild.project.checking import CheckReport, check, problem_finding
 from modelbuild.project.layout import RECORDED
-from modelbuild.project.recorded import NOTES, Recorded, opened, patterns, reads_of
+from modelbuild.project.recorded import Recorded, opened, patterns, reads_of
 from modelbuild.project.recorded_tree import mentions
 from modelbuild.project.repository import Repository, open_repository
 from modelbuild.samples.files import gather_files
@@ -49,14 +49,14 @@ def check_commit(
 
     `staged` are the paths that it changes, `index` is all that it holds (`reads.staged_files`). A project
     that is broken, but not by this commit, stops no commit."""
-    notes = folder / NOTES
     try:
         with opened(repository, folder, file, observer=observer) as recorded:
             if not any(map(reads_of(recorded).touches, staged)):
                 return 0
             report = _checked(recorded, (), observer)
             if report.ok:
-                reads.save(notes, reads.passed(reads_of(recorded, _found(recorded)), index))
+                read = reads_of(recorded, _found(recorded))
+                reads.save(folder, file, reads.passed(read, index))
     except ModelbuildError as error:
         if not _breaks(error, staged, repository.prefix(folder)):
             say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
