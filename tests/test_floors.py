@@ -15,6 +15,7 @@ FLOORS = (
     "resources",
     "address",
     "globs",
+    "whole_file",
     "https",
     "build",
     "formats",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild import whole_file
 from modelbuild.artifacts.feeds import Feed, arrays
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
@@ -78,15 +77,10 @@ def save(result: RunResult, path: Path) -> None:
     """The outputs as .npz, written beside `path` and renamed. Raises ModelbuildError if the disk refuses."""
     if path.suffix.lower() != ".npz":
         raise ModelbuildError("outputs are written as .npz", where=str(path), advice="write -o outputs.npz")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with whole_file.replacing(path) as private, private.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **result.outputs)
-        temporary.replace(path)
     except OSError as error:
         raise ModelbuildError(
             "cannot write the outputs", where=str(path), why=error.strerror or ""
         ) from error
-    finally:
-        with suppress(OSError):  # what could not be written need not be removed
-            temporary.unlink(missing_ok=True)

@@ -126,6 +126,22 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(one))
 
 
+def put_folder(new: Path, destination: Path, old: Path) -> None:
+    """Puts the folder `new` where `destination` is or is to be, in one step where the system can exchange two
+    names: what was there is `new` then. Elsewhere that goes by way of `old`: if killed in between,
+    `destination` is absent, never mixed. Raises OSError, or ModelbuildError if `old` cannot be removed."""
+    if not is_folder(destination):
+        new.replace(destination)
+    elif not exchange(new, destination):
+        destination.replace(old)
+        try:
+            new.replace(destination)
+        except OSError:
+            old.replace(destination)
+            raise
+        remove(old)
+
+
 def flush(descriptor: int) -> None:
     """Waits until the file's bytes are on the disk. Raises OSError."""
     os.fsync(descriptor)

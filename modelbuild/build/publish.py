@@ -36,7 +36,7 @@ def publish(state: State, files: Mapping[str, str], destination: Path, owner: st
         check_place(state.root, destination)
         try:
             _copy_all(state, files, private)
-            _put(private, destination)
+            disk.put_folder(private, destination, _beside(destination, "old"))
         finally:
             with suppress(OSError, ModelbuildError):  # what stays is removed by the next publishing
                 _delete(private)
@@ -175,22 +175,6 @@ def _copy(state: State, digest: str, target: Path) -> None:
             advice="build again: what made them will run again",
             exit_code=EXIT_FAILED,
         )
-
-
-def _put(source: Path, destination: Path) -> None:
-    """Puts `source` where `destination` is, in one step where the system can exchange two names. Elsewhere,
-    if killed in between, `destination` is absent: never mixed."""
-    if not disk.is_folder(destination):
-        source.replace(destination)
-    elif not disk.exchange(source, destination):
-        old = _beside(destination, "old")
-        destination.replace(old)
-        try:
-            source.replace(destination)
-        except OSError:
-            old.replace(destination)
-            raise
-        _delete(old)
 
 
 def _remove(folder: Path) -> None:

@@ -6,10 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from modelbuild import api
+from modelbuild import api, whole_file
 from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError
-from modelbuild.project import whole_file
 from modelbuild.project.graph_text import FORMATS
 from modelbuild.project.graphing import LEVELS, Graph
 

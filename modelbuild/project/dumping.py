@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,10 +46,12 @@ def dump(
     folder: Path,
     failures: Mapping[str, ModelbuildError],
 ) -> None:
-    """Replaces `folder` by what a build of the selection has left, cached or not; complete or as it was.
+    """Replaces `folder` by what a build of the selection has left, cached or not; complete or as it was, also
+    if it is killed, where the system can exchange two names.
 
     `failures` is action -> error: those leave `failure.txt`. Raises ModelbuildError (exit 1) where the disk
     refuses."""
+    folder = Path(os.path.realpath(folder))  # a link stays one
     wanted = goals(project, names, until)
     result = project.builder.build(project.plan.actions, wanted, jobs=1, keep_going=True, dry_run=True)
     new, old = (folder.with_name(f".{folder.name}.{what}") for what in ("new", "old"))
@@ -60,14 +63,11 @@ def dump(
             for place in _places(project, result, action):
                 _write(project, result, action, new / place, failures.get(action))
         disk.remove_tree(old)
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
+        disk.put_folder(new, folder, old)
     except OSError as error:
         raise disk.failure("write the dump", folder, error) from error
     finally:
         disk.remove_tree(new)
-    disk.remove_tree(old)
 
 
 def _places(project: Project, result: BuildResult, action: str) -> Iterator[str]:

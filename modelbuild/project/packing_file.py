@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild import whole_file
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.result import BuildResult
 from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
 from modelbuild.manifest.load import load
 from modelbuild.manifest.plan import plan
-from modelbuild.project import whole_file
 from modelbuild.project.building import Observer
 from modelbuild.project.measuring import Measured, measured
 from modelbuild.project.options import DEFAULT, BuildOptions

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelbuild import address, importers
+from modelbuild import address, importers, whole_file
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers.describe import Border, describe
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, InputFacts, manifest_text
-from modelbuild.project import whole_file
 from modelbuild.project.project import DIST, REPORTS, STATE
 from modelbuild.samples.loader import gather_files
 

@@ -136,3 +136,40 @@ def test_a_disk_that_refuses_leaves_the_old_dump(
     assert caught.value.exit_code == 1
     assert files(tmp_path / "out") == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "project"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_the_old_dump_is_never_away(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    """It stays, or is back, where the new one cannot be put in its place."""
+    assert api.build(project, ["net@cam"], BuildOptions(until="lower")).ok
+    api.dump(project, ["net@cam"], "lower", tmp_path / "out")
+    (tmp_path / "out/mark").write_bytes(b"of the first")
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == ".out.new" or exchanges:
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        if exchanges:
+            api.dump(project, ["net@cam"], "lower", tmp_path / "out")
+        else:
+            patched.setattr("modelbuild.build.disk.exchange", lambda *_: False)
+            with pytest.raises(ModelbuildError, match="cannot write the dump"):
+                api.dump(project, ["net@cam"], "lower", tmp_path / "out")
+    assert (tmp_path / "out/mark").exists() is not exchanges
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "project"]
+
+
+def test_a_link_to_the_folder_stays_one(project: Project, tmp_path: Path) -> None:
+    assert api.build(project, ["net@cam"], BuildOptions(until="lower")).ok
+    (tmp_path / "disk/dump").mkdir(parents=True)
+    (tmp_path / "out").symlink_to("disk/dump")
+    for _ in range(2):
+        api.dump(project, ["net@cam"], "lower", tmp_path / "out")
+    assert (tmp_path / "out").is_symlink() and (tmp_path / "disk/dump" / MARK).is_file()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["dump"]

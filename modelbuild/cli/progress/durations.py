@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from modelbuild import whole_file
 from modelbuild.build.result import Event
 
 SCHEMA = 1
@@ -57,9 +57,5 @@ def save(state: Path, known: Mapping[str, float], planned: Collection[str] | Non
     kept = {
         name: round(took, 3) for name, took in sorted(known.items()) if planned is None or name in planned
     }
-    temporary = state / f".{NAME}.{os.getpid()}.tmp"
-    with suppress(OSError):
-        temporary.write_text(json.dumps({"schema": SCHEMA, "seconds": kept}), encoding="utf-8")
-        temporary.replace(state / NAME)
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError), whole_file.replacing(state / NAME) as private:
+        private.write_text(json.dumps({"schema": SCHEMA, "seconds": kept}), encoding="utf-8")

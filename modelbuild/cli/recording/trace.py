@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild import __version__
+from modelbuild import __version__, whole_file
 from modelbuild.cli.recording.ledger import Run
 from modelbuild.cli.recording.places import refused, what_the_system_says
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -66,7 +65,7 @@ def try_file(path: Path) -> None:
         else:
             if path.is_dir():
                 raise IsADirectoryError(21, os.strerror(21))
-            probe = _beside(path)
+            probe = whole_file.beside(path)
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
             probe.unlink()
     except OSError as error:
@@ -80,13 +79,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         if _is_special(path):
             path.write_bytes(data)
             return
-        temporary = _beside(path)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with whole_file.replacing(path) as private:
+            private.write_bytes(data)
     except OSError as error:
         raise ModelbuildError(
             "the trace could not be written",
@@ -100,7 +94,3 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def _is_special(path: Path) -> bool:
     """Such as /dev/stderr, or a pipe: nothing that another file could take the place of."""
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
