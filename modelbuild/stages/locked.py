@@ -1,18 +1,26 @@
-"""Stage `locked`: a package's files against their digests in modelbuild.lock; what differs is not shipped."""
+"""Stage `locked`: a package's files against their digests in modelbuild.lock; what differs is not shipped.
+
+Where models are measured again, what the simulator found counts, too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelbuild.build.action import OutputOf, Resources
+from modelbuild.build.action import FileInput, OutputOf, Resources
 from modelbuild.stages.request import PackageRequest, Source
+
+if TYPE_CHECKING:
+    from modelbuild.errors import Problem
 
 VERSION = "1"
 LIBRARIES = ()
 RESOURCES = Resources(memory=64 << 20)
 SHIPPED = "shipped/"  # role prefix of the files of dist/ that are not in package.json
+HARDWARE = "hardware/"  # of what the simulator found of a model
+MEASUREMENTS = "measurements/"  # of what was locked of it
 
 
 def inputs(request: PackageRequest) -> dict[str, Source]:
@@ -22,6 +30,11 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
         model = packaged.request
         found.update({f"{SHIPPED}{name}": source for name, source in beside(request, model.model).items()})
         if model.remeasured is not None:
+            assert model.measurements is not None
+            found[f"{HARDWARE}{model.model}"] = request.output(
+                "verify_hardware", "hardware.json", model.model
+            )
+            found[f"{MEASUREMENTS}{model.model}"] = FileInput(model.measurements)
             found[f"remeasured/{model.model}"] = model.output("remeasure", "remeasured.json")
     return found
 
@@ -45,7 +58,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `locked.json`, or fails (exit 1) naming each file that came out otherwise."""
+    """Leaves `locked.json`, or fails (exit 1) naming each file and figure that came out otherwise."""
     from modelbuild.build.canonical import sha256_of_file
     from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
     from modelbuild.stages.files import read_json, write_json
@@ -67,6 +80,30 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         for name in sorted(wanted.keys() | found.keys())
         if wanted.get(name) != found.get(name)
     ]
+    problems += _of_hardware(inputs)
     if problems:
         raise ModelbuildError.of(problems, EXIT_FAILED)
     write_json(out / "locked.json", found)
+
+
+def _of_hardware(inputs: Mapping[str, Path]) -> Iterator[Problem]:
+    """Figures of the simulator that are not the locked ones, where both were measured: none has a tolerance,
+    for cycles hang on the program alone."""
+    from modelbuild.errors import Problem
+    from modelbuild.stages.files import read_json
+
+    for role, path in inputs.items():
+        if not role.startswith(HARDWARE):
+            continue
+        model = role.removeprefix(HARDWARE)
+        place = inputs[f"{MEASUREMENTS}{model}"]
+        before, now = read_json(place).get("hardware", {}), read_json(path)
+        for key in ("equal", "cycles"):
+            if None not in (before.get(key), now[key]) and before[key] != now[key]:
+                yield Problem(
+                    f"{key} of {model} in the simulator is {json.dumps(now[key])} on this machine",
+                    where=str(place),
+                    why=f"locked is {json.dumps(before[key])}",
+                    advice="the program is the locked one, so this is a fault of modelbuild or of a library: "
+                    "report it; `modelbuild lock` takes the new figures over",
+                )

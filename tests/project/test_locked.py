@@ -217,6 +217,23 @@ def test_figures_outside_their_tolerance_stop_the_package(warm: Path) -> None:
     assert error.problems[0].where == "modelbuild.locked/a@cam/measurements.json"
 
 
+@pytest.mark.parametrize(("key", "value"), [("cycles", 1), ("equal", False)])
+def test_what_the_simulator_found_is_compared_too(warm: Path, key: str, value: object) -> None:
+    path = warm / "modelbuild.locked/a@cam/measurements.json"
+    old = lockfile.digest_of(path)
+    measured: dict[str, Any] = json.loads(path.read_bytes())
+    assert measured["hardware"][key] not in (value, None)
+    measured["hardware"][key] = value
+    path.write_text(lockfile.one_item_a_line(measured), "utf-8")
+    edit(warm / lockfile.LOCK, old, lockfile.digest_of(path))
+    assert build(open_project(warm, locked=True), ["pa"], LOCKED).ok
+    report = build(open_project(warm, locked=True), ["pa"], AGAIN)
+    assert report.exit_code == 1 and not (warm / "dist/pa").exists()
+    (action, error), *_ = report.failures
+    assert action == "pa:locked" and error.problems[0].what.startswith(f"{key} of a in the simulator is ")
+    assert error.problems[0].why == f"locked is {json.dumps(value)}"
+
+
 def test_measuring_again_needs_the_samples_that_were_locked(checkout: Path) -> None:
     np.save(checkout / "data/9.npy", np.zeros((1, 3, 4, 4), np.float32))
     assert refused(checkout, (), AGAIN) == ["the sample set some"]
