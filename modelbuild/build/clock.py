@@ -10,6 +10,7 @@ GRANULARITY_NS = 100_000_000
 # FAT stores times in steps of 2 s, the coarsest of the file systems in use.
 COARSE_NS = 2_000_000_000
 _SECOND = 1_000_000_000
+_OFFSET_NS = time.time_ns() - time.monotonic_ns()  # becomes less where somebody sets the clock back
 _FRESH_NS = 10_000_000  # for so long one look at the clock serves
 
 
@@ -33,11 +34,22 @@ class Clock:
         self._look()
         return found.st_ctime_ns + self._margin(found) <= self._now
 
+    def was_settled(self, found: os.stat_result, machine_ns: int) -> bool:
+        """The same for a moment of `time.time_ns()` that is past: nothing was written to the file since."""
+        return found.st_ctime_ns + self._margin(found) <= self._then(machine_ns)
+
     def since(self, machine_ns: int) -> int:
         """A moment of `time.time_ns()` on this clock, put back by the margin."""
-        self._look(again=True)
+        then = self._then(machine_ns)
         coarse = self._device is None or self._now % _SECOND == 0
-        return machine_ns + self._now - time.time_ns() - (COARSE_NS if coarse else GRANULARITY_NS)
+        return then - (COARSE_NS if coarse else GRANULARITY_NS)
+
+    def _then(self, machine_ns: int) -> int:
+        """If the machine's clock was set back, as if that had been before the moment: a time too early makes
+        files look younger than they are, never older."""
+        self._look(again=True)
+        set_back = min(0, time.time_ns() - time.monotonic_ns() - _OFFSET_NS)
+        return machine_ns + set_back + self._now - time.time_ns()
 
     def _margin(self, found: os.stat_result) -> int:
         coarse = found.st_dev != self._device or found.st_ctime_ns % _SECOND == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from modelbuild.build import canonical, disk
 from modelbuild.build.action import DISCOVERED, Action
+from modelbuild.build.changes import Changes
 from modelbuild.build.history import Entry
 from modelbuild.build.interrupts import Shielded
 from modelbuild.build.labels import marked
@@ -25,7 +27,7 @@ from modelbuild.build.room import Room
 from modelbuild.build.state import State
 from modelbuild.build.store import Blob
 from modelbuild.build.tasks import Progress, Reply, Task, record_path
-from modelbuild.build.verdict import Inputs, MustDiscover, MustRun, file_input, told
+from modelbuild.build.verdict import MustDiscover, MustRun, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _NAME_LIMIT = 200  # most file systems allow 255 bytes
@@ -57,7 +59,8 @@ class Execution:
         self._pool = Pool(jobs, environment, self._folder)
         self._serial = itertools.count()
         self._replies: deque[Reply | Progress] = deque()
-        self._running: dict[str, tuple[Action, MustRun | MustDiscover]] = {}
+        self._running: dict[str, tuple[Action, MustRun | MustDiscover, int]] = {}
+        self._changes = Changes(state)
 
     def __enter__(self) -> Self:
         self._pool.__enter__()
@@ -100,8 +103,9 @@ class Execution:
             fields=todo.fields,
             memory=memory,
         )
+        began_ns = time.time_ns()
         worker = self._pool.start(task)
-        self._running[action.name] = (action, todo)
+        self._running[action.name] = (action, todo, began_ns)
         self._room.take(action.name, action.resources.threads, memory)
         return worker
 
@@ -128,14 +132,15 @@ class Execution:
         return Ended(name, outcome, reply.worker, reply.peak_bytes, key)
 
     def _ended(self, reply: Reply) -> tuple[str, Outcome | None]:
-        action, todo = self._running.pop(reply.task.name)
+        action, todo, began_ns = self._running.pop(reply.task.name)
         self._room.give_back(action.name)
         is_empty = False
         try:
             self._keep_log(reply)
-            self._check_inputs(action, todo.inputs)
+            if self._changes.disturbed(action.name, todo):
+                return action.name, None
             if isinstance(todo, MustDiscover):
-                return action.name, self._found(todo, reply)
+                return action.name, self._found(todo, reply, began_ns)
             outcome = self._done(action, todo, reply)
             # what is in the folder now came from the worker, and all of it is adopted
             is_empty = reply.clean and not any("/" in name for name in reply.outputs)
@@ -148,16 +153,19 @@ class Execution:
             else:
                 disk.remove_tree(reply.task.folder)
 
-    def _found(self, todo: MustDiscover, reply: Reply) -> Outcome | None:
-        """Records what a discovery found; None: the action can be judged again."""
+    def _found(self, todo: MustDiscover, reply: Reply, began_ns: int) -> Outcome | None:
+        """Records what a discovery found, if it can be trusted; None: the action is to be judged again."""
         if reply.error:
             return self._failed(todo, reply, reply.error)
-        paths = {self._relative(path) for path in reply.found}
+        paths = sorted({self._relative(path) for path in reply.found})
         try:
-            found = {path: file_input(path, self._state).digest for path in sorted(paths)}
+            found = self._changes.digests(reply.task.name, todo, paths, began_ns)
         except ModelbuildError as error:
+            if error.exit_code == EXIT_FAILED:
+                raise
             raise _named_by(error, reply.task) from error
-        self._state.records.put(todo.key, Record(todo.fields, discovered=found))
+        if found is not None:
+            self._state.records.put(todo.key, Record(todo.fields, discovered=found))
         return None
 
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
@@ -185,19 +193,6 @@ class Execution:
         last = self._state.history.get(action.name)
         entry = Entry(action.name, todo.key, last.key if last else None, outcome, todo.reason)
         self._state.history.add(entry)
-
-    def _check_inputs(self, action: Action, inputs: Inputs) -> None:
-        for role in sorted(inputs):
-            label = inputs[role].label
-            if label is not None:
-                now = self._state.stat_cache.digest_now(label, inputs[role].path)
-                if now != inputs[role].digest:
-                    raise ModelbuildError(
-                        f"{label} changed while {action.name} was reading it",
-                        why="what came out belongs to neither content, so it was not kept",
-                        advice="build again when nothing writes to the file any more",
-                        exit_code=EXIT_FAILED,
-                    )
 
     def _keep_log(self, reply: Reply) -> None:
         kept = log_path(self._state.folder, reply.task.name)

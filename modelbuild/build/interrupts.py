@@ -64,9 +64,7 @@ class Handled:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.unraisablehook = self._hook
-        if _received and isinstance(
-            error, Exception
-        ):  # met while putting away: no terminal
+        if _received and isinstance(error, Exception):  # met while putting away: no terminal
             raise Interrupted(_received[0]) from error
         if not _received:
             for number, handler in self._before.items():

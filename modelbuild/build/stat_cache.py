@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.build import canonical, disk
 from modelbuild.build.clock import Clock
@@ -12,6 +13,13 @@ from modelbuild.errors import ModelbuildError
 
 SCHEMA = 2
 _SLACK = 20_000  # rows that nothing asked for in this process and that are kept all the same
+
+
+class Seen(NamedTuple):
+    """The digest of a file, and what stat(2) said of it before it was read."""
+
+    digest: str
+    signature: Signature
 
 
 class StatCache:
@@ -27,7 +35,7 @@ class StatCache:
         self._index: dict[str, int] = {}
         self._noted: dict[str, tuple[Path, Signature, str]] = {}
         self._used: set[str] = set()
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, Seen] = {}
         self._changed = False
 
     @property
@@ -37,10 +45,22 @@ class StatCache:
 
     def digest(self, label: str, path: Path) -> str:
         """The digest of the bytes the file had when this build first looked. Raises as `digest_now`."""
+        return self.seen(label, path).digest
+
+    def seen(self, label: str, path: Path) -> Seen:
+        """What this build saw when it first looked. Raises as `digest_now`."""
         found = self._seen.get(label)
         if found is None:
-            found = self._seen[label] = self.digest_now(label, path)
+            found = self._seen[label] = self._seen_now(label, path)
         return found
+
+    def look_again(self, label: str, path: Path) -> Seen:
+        """What the file is now. Where its bytes are those of the first look, `seen` has this signature from
+        now on. Raises as `digest_now`."""
+        now = self._seen_now(label, path)
+        if self._seen.setdefault(label, now).digest == now.digest:
+            self._seen[label] = now
+        return now
 
     def forget(self) -> None:
         """Looks at every file again: a new build begins."""
@@ -49,8 +69,11 @@ class StatCache:
     def digest_now(self, label: str, path: Path) -> str:
         """The digest of the bytes the file has now. Raises ModelbuildError: exit 2 if it is not a file that
         may be read, 1 if the disk fails."""
+        return self._seen_now(label, path).digest
+
+    def _seen_now(self, label: str, path: Path) -> Seen:
         try:
-            return self._digest_now(label, path)
+            return self._look(label, path)
         except OSError as error:
             if error.errno in disk.TROUBLES:
                 raise disk.failure("read", path, error) from error
@@ -64,7 +87,7 @@ class StatCache:
     def has(self, label: str, path: Path, size: int, digest: str) -> bool:
         """Whether the file is there with that size and digest."""
         try:
-            return path.stat().st_size == size and self._digest_now(label, path) == digest
+            return path.stat().st_size == size and self._look(label, path).digest == digest
         except OSError:
             return False
 
@@ -104,19 +127,19 @@ class StatCache:
             disk.write(self._path, pack((SCHEMA, rows.packed())), self._scratch)
             self._changed = False
 
-    def _digest_now(self, label: str, path: Path) -> str:
+    def _look(self, label: str, path: Path) -> Seen:
         before = path.stat()
         known = self.row(label)
         if known is not None and known[0] == signature(before):
             self._used.add(label)
-            return known[1]
+            return Seen(known[1], known[0])
         if not stat.S_ISREG(before.st_mode):
             raise OSError(0, "it is a folder" if stat.S_ISDIR(before.st_mode) else "it is not a regular file")
         settled = self._clock.is_settled(before)
         digest = canonical.sha256_of_file(path)
         if settled:  # a younger file may change again and keep its times: it stays unknown until it is older
             self._keep(label, signature(before), digest)
-        return digest
+        return Seen(digest, signature(before))
 
     def _keep(self, label: str, signature: Signature, digest: str) -> None:
         rows = self._loaded()

@@ -13,18 +13,21 @@ from modelbuild.build.history import Reason
 from modelbuild.build.key import Fields, keyed, keyed_discovery
 from modelbuild.build.labels import labelled
 from modelbuild.build.result import Outcome
+from modelbuild.build.rows import UNKNOWN, Signature
 from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input file. `label` names a file of the user's; `data` is the failure of a soft input."""
+    """One input file. `label` names a file of the user's, and `signature` tells whether that was written to
+    since; `data` is the failure of a soft input."""
 
     digest: str
     path: Path
     label: str | None = None
     data: bytes | None = None
+    signature: Signature = UNKNOWN
 
 
 Inputs = Mapping[str, Input]
@@ -55,11 +58,13 @@ class MustRun:
 
 @dataclass(frozen=True)
 class MustDiscover:
-    """The key is not known before the action's `discover` function has run."""
+    """The key is not known before the action's `discover` function has run. `known` are the files that it
+    found the last time, by path."""
 
     key: str
     fields: Fields
     inputs: Inputs
+    known: Inputs = field(default_factory=dict)
 
 
 Verdict = Settled | MustRun | MustDiscover
@@ -100,7 +105,8 @@ def told(error: ModelbuildError, inputs: Inputs) -> ModelbuildError:
 
 def file_input(path: str, state: State) -> Input:
     """A file of the user's. Raises ModelbuildError (exit 2) if it is missing or unreadable."""
-    return Input(state.stat_cache.digest(path, state.root / path), state.root / path, label=path)
+    seen = state.stat_cache.seen(path, state.root / path)
+    return Input(seen.digest, state.root / path, label=path, signature=seen.signature)
 
 
 def _declared(action: Action, outcomes: Mapping[str, Outcome], state: State) -> dict[str, Input]:
@@ -150,7 +156,7 @@ def _discovered(action: Action, inputs: Inputs, state: State) -> tuple[str, dict
         return MustDiscover(key, rows, inputs)  # it may name others now; if not, it is missed by name then
     # A found file may itself name files, as a Python module does: any change among them asks again.
     if digests_of(found) != record.discovered:
-        return MustDiscover(key, rows, inputs)
+        return MustDiscover(key, rows, inputs, known=found)
     base = state.root / action.base
     roles = {path: os.path.relpath(state.root / path, base).replace(os.sep, "/") for path in found}
     return key, {DISCOVERED + roles[path]: file for path, file in found.items()}

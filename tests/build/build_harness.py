@@ -13,6 +13,7 @@ from typing import Any
 
 from modelbuild.build.action import Action, FileInput, OutputOf
 from modelbuild.build.build import Builder
+from modelbuild.build.clock import Clock
 from modelbuild.build.result import BuildResult
 from modelbuild.errors import ModelbuildError
 
@@ -82,6 +83,13 @@ class Project:
 
     def blobs(self) -> list[Path]:
         return sorted(path for path in (self.state / "store").rglob("*") if path.is_file())
+
+
+def settle(*paths: Path) -> None:
+    """Returns when the files are older than the step of their clock."""
+    clock = Clock(str(paths[0].parent))
+    while not all(clock.is_settled(path.stat()) for path in paths):
+        pass
 
 
 def state_of(result: BuildResult) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from build_harness import Project, action, state_of
+from build_harness import Project, action, settle, state_of
 
 
 def chain(project: Project, text: str = "one") -> list:
@@ -143,6 +143,7 @@ def discovering(project: Project) -> list:
 
 def test_discovered_files_are_inputs(project: Project) -> None:
     actions = discovering(project)
+    settle(*[path for path in project.root.rglob("*") if path.is_file()])
     result = project.build(actions)
     text = project.text(result, "a")
     assert "discovered/w.bin=w1" in text and "discovered/v.bin=v1" in text

@@ -1,0 +1,86 @@
+"""Files of the user's while actions read them: what was written to meanwhile must leave no result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from modelbuild.build.rows import Signature
+from modelbuild.build.state import State
+from modelbuild.build.verdict import MustDiscover, MustRun
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+Moments = tuple[int, int, int]  # size, mtime_ns, ctime_ns
+
+
+class Changes:
+    """What one build knows of its actions' input files. An action whose file has the bytes that it had, but
+    was written to, may have read others in between: it runs once more, and fails if that happens again."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._repeated: dict[str, Mapping[str, Moments]] = {}  # by key
+
+    def disturbed(self, name: str, todo: MustRun | MustDiscover) -> bool:
+        """Whether the action, or its discovery, has to run once more. Raises ModelbuildError: exit 1 where
+        a file changed, 2 where it is gone."""
+        written = []
+        for role in sorted(todo.inputs):
+            one = todo.inputs[role]
+            if one.label is not None:
+                now = self._state.stat_cache.look_again(one.label, one.path)
+                if now.digest != one.digest:
+                    raise _changed(one.label, name)
+                if _moments(now.signature) != _moments(one.signature):
+                    written.append(one.label)
+        return self._repeats(name, todo.key, written, {})
+
+    def digests(
+        self, name: str, todo: MustDiscover, found: Iterable[str], began_ns: int
+    ) -> dict[str, str] | None:
+        """Path -> digest of the files that a discovery found, which began at `began_ns` of `time.time_ns()`;
+        None if one is so young that it may have been another when the discovery read it. What is found then
+        counts if the file is the same before and after. Raises as `disturbed`."""
+        cache, root = self._state.stat_cache, self._state.root
+        before = {path: _moments(one.signature) for path, one in todo.known.items()}
+        before.update(self._repeated.get(todo.key, {}))
+        digests, seen, doubtful = {}, {}, []
+        for path in found:
+            now = cache.look_again(path, root / path)
+            if now.digest != cache.digest(path, root / path):
+                raise _changed(path, name)
+            digests[path], seen[path] = now.digest, _moments(now.signature)
+            if before.get(path) != seen[path] and not self._is_older(root / path, began_ns):
+                doubtful.append(path)
+        return None if self._repeats(name, todo.key, doubtful, seen) else digests
+
+    def _is_older(self, path: Path, began_ns: int) -> bool:
+        try:
+            return self._state.stat_cache.clock.was_settled(path.stat(), began_ns)
+        except OSError:
+            return False
+
+    def _repeats(self, name: str, key: str, written: list[str], seen: Mapping[str, Moments]) -> bool:
+        if not written:
+            return False
+        if key in self._repeated:
+            raise _changed(
+                written[0], name, "it was written to twice, and may have had other bytes for a while"
+            )
+        self._repeated[key] = seen
+        return True
+
+
+def _moments(signature: Signature) -> Moments:
+    """Not the inode's number: some file systems (FUSE) give a file another one after a while."""
+    size, mtime, _, ctime = signature
+    return size, mtime, ctime
+
+
+def _changed(label: str, name: str, why: str = "what came out belongs to neither content") -> ModelbuildError:
+    return ModelbuildError(
+        f"{label} changed while {name} was reading it",
+        why=f"{why}, so nothing was kept",
+        advice="build again when nothing writes to the file any more",
+        exit_code=EXIT_FAILED,
+    )
