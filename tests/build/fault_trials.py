@@ -59,7 +59,7 @@ class Trials:
     def __init__(self, folder: Path, server: subprocess.Popen[str], exchange: bool) -> None:
         self._folder = folder
         self._server = server
-        self._exchange = exchange
+        self.exchange = exchange
         self._serial = 0
         self.stages: dict[str, Stage] = {}
         root = folder / "model"
@@ -83,7 +83,7 @@ class Trials:
         """Runs the phase in a fork of the server."""
         assert self._server.stdin is not None and self._server.stdout is not None
         request = {"root": str(root), "phase": phase, "role": role, "fault": fault}
-        request["exchange"] = self._exchange
+        request["exchange"] = self.exchange
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())
@@ -142,7 +142,7 @@ class Trials:
     def _wrong_products(self, phase: str, kind: str, root: Path) -> Iterator[str]:
         stage = self.stages[phase]
         cut_off = KINDS[kind].get("lasts") or kind in ("crash", "power")
-        stays = phase not in ("first", "clean") and (self._exchange or not cut_off)
+        stays = phase not in ("first", "clean") and (self.exchange or not cut_off)
         for name, found in products(root).items():
             right = [None, stage.old[name], stage.new[name]]
             if name == "dist/.stale/q":

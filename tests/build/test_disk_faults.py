@@ -23,13 +23,14 @@ def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_some_operations_fail(trials: Trials) -> None:
     kinds, tried, wrong = cycle(KINDS), 0, []
-    for phase, stage in trials.stages.items():
-        for role, count in stage.counts.items():
+    phases = trials.stages if trials.exchange else ["edit"]  # no other replaces a product
+    for phase in phases:
+        for role, count in trials.stages[phase].counts.items():
             for at in range(1, count + 1, STRIDE):
                 wrong += trials.wrong(phase, role, next(kinds), at)
                 tried += 1
     assert not wrong, "\n".join(wrong)
-    assert tried > 15
+    assert tried > 5
 
 
 @pytest.mark.long
