@@ -6,15 +6,18 @@ import hashlib
 import marshal
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import Action, FileInput, OutputOf, Resources
 from modelbuild.build.rows import pack, unpack
 
-SCHEMA = 1
+SCHEMA = 2
 _DIGEST = 32  # bytes
 _LENGTH = 8  # of the number in front that says how long the head is
+
+_RESOURCES = tuple(field.name for field in fields(Resources))
 
 Lists = Sequence[Sequence[int]]
 
@@ -124,7 +127,6 @@ class _Shared:
 def _to_plain(action: Action, shared: _Shared) -> tuple[Any, ...]:
     files = {role: source.path for role, source in action.inputs.items() if isinstance(source, FileInput)}
     outputs = _outputs(action.inputs)
-    resources = action.resources
     return (
         action.name,
         action.function,
@@ -137,7 +139,7 @@ def _to_plain(action: Action, shared: _Shared) -> tuple[Any, ...]:
         action.toolchain,
         dict(action.libraries),
         action.always,
-        (resources.threads, resources.memory, resources.memory_per_input_byte),
+        tuple(getattr(action.resources, name) for name in _RESOURCES),
         dict(action.unkeyed),
     )
 
