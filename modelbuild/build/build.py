@@ -13,7 +13,7 @@ from modelbuild.build.action import OFFLINE, Action
 from modelbuild.build.history import Entry
 from modelbuild.build.plan import plan
 from modelbuild.build.recall import Recalled
-from modelbuild.build.remember import Done, Fact, Product, remember, trust
+from modelbuild.build.remember import Done, Fact, Product, changed, remember, trust
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
 from modelbuild.build.resume import Resumption, resume
 from modelbuild.build.scheduler import Runner, Scheduler
@@ -157,6 +157,11 @@ class Builder:
         """Calls `keep`, under the lock, with the keys that the last build came to and all that it was for."""
         with self._locked(None) as state:
             keep(state, {one.action.name: one.fact.keys for one in self._done}, self._planned)
+
+    def changed(self) -> list[str]:
+        """The files, relative to the root, that are otherwise now than when the last build read them."""
+        with self._locked(None) as state:
+            return changed(state, self._done)
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
         """The read-only file that holds an output. Raises ModelbuildError (exit 1) if there is none."""

@@ -130,6 +130,19 @@ def remember(
     return ""
 
 
+def changed(state: State, done: Sequence[Done]) -> list[str]:
+    """The files, relative to the root, that are otherwise now than when these actions were judged."""
+
+    def is_same(name: str, digest: str) -> bool:
+        try:
+            return state.stat_cache.digest_now(name, state.root / name) == digest
+        except ModelbuildError:
+            return False
+
+    seen = {name: digest for one in done for name, digest in one.fact.files.items()}
+    return [name for name, digest in sorted(seen.items()) if not is_same(name, digest)]
+
+
 def _drop_oldest(state: State) -> None:
     """Keeps the snapshots of so many requests; one that is dropped costs a build that loads everything."""
     folder = kept_at(state, "")

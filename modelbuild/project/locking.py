@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modelbuild import __version__
 from modelbuild.build import disk
 from modelbuild.build.result import BuildResult
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
 from modelbuild.manifest import lock_facts, lockfile
 from modelbuild.manifest.lockfile import LOCK, Lock, LockedModel, LockedPackage, pair_name, record_path
 from modelbuild.manifest.samples import Sets
@@ -60,7 +60,8 @@ def lock(
     observer: Observer | None = None,
 ) -> LockReport:
     """Builds the selected packages, whole, with every package that shares a model with them, and writes the
-    lock and its records, unless something failed; entries of others stay as they are.
+    lock and its records, unless something failed; entries of others stay as they are. Raises ModelbuildError
+    (exit 1) where a file changed since the build read it.
 
     Each file is replaced at once and the lock last: where that is broken off, digests show it."""
     before = _lock_of(project)
@@ -69,11 +70,13 @@ def lock(
     report = building.build(project, chosen, options, observer)
     if not report.ok:
         return LockReport(report)
+    _refuse_changed(project)
     result = project.builder.build(project.plan.actions, goals(project, chosen), jobs=1, dry_run=True)
     pairs = [*selection.pairs, *_pairs_of(project, selection.packages)]
     records: dict[str, bytes] = {}
     models = {pair_name(*pair): _model(project, result, pair, records) for pair in pairs}
     packages = {name: _package(project, result, name) for name in selection.packages}
+    _refuse_changed(project)  # between them nobody changed what has been read for the lock
     known = {pair_name(*pair) for pair in project.manifest.pairs()}
     found = Lock(
         libraries=_libraries(project),
@@ -89,6 +92,20 @@ def lock(
         written = _write(project.root, records, found)
         removed = _remove(project.root, before, found)
     return LockReport(report, written, removed)
+
+
+def _refuse_changed(project: Project) -> None:
+    """What is locked has to be what was built."""
+    problems = [
+        Problem(
+            f"{name} changed while it was locked",
+            why="the build that is to be locked has read other bytes",
+            advice="run `modelbuild lock` again",
+        )
+        for name in project.builder.changed()
+    ]
+    if problems:
+        raise ModelbuildError.of(problems, EXIT_FAILED)
 
 
 def _lock_of(project: Project) -> Lock:

@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from modelbuild.build import disk
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import lockfile
-from modelbuild.project import locking
+from modelbuild.manifest import lock_facts, lockfile
+from modelbuild.project import building, locking
+from modelbuild.project.build_report import BuildReport
 from modelbuild.project.building import build
+from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import open_project
 from tests.project.locked_project import (
     LOCKED,
@@ -57,6 +60,41 @@ def test_locking_again_writes_nothing(original: Path, warm: Path) -> None:
     report = locking.lock(open_project(warm))
     assert (report.written, report.removed) == ((), ()) and report.to_json()["ok"] is True
     assert lock_files(warm) == before == lock_files(original)
+
+
+@pytest.mark.parametrize("path", ["models/a.onnx", "data/0.npy"])
+@pytest.mark.parametrize("when", ["after the build", "while digests are taken"])
+def test_what_changes_after_it_was_built_is_not_locked(
+    warm: Path, monkeypatch: pytest.MonkeyPatch, path: str, when: str
+) -> None:
+    before = lock_files(warm)
+    edit(warm / "models.yaml", *MINMAX)
+
+    def save() -> None:
+        data = (warm / path).read_bytes()
+        (warm / path).write_bytes(data.replace(b"small", b"other") if path.endswith("onnx") else data[::-1])
+
+    if when == "after the build":
+        build_only = building.build
+
+        def then_save(*words: Any) -> BuildReport:
+            report = build_only(*words)
+            save()
+            return report
+
+        monkeypatch.setattr(building, "build", then_save)
+    else:
+        take = lock_facts.settings_of_package
+
+        def save_and_take(*words: Any) -> dict[str, Any]:
+            save()
+            return take(*words)
+
+        monkeypatch.setattr(lock_facts, "settings_of_package", save_and_take)
+    with pytest.raises(ModelbuildError, match=f"{path} changed while it was locked") as caught:
+        locking.lock(open_project(warm), ["pa"], BuildOptions(jobs=2))
+    assert caught.value.exit_code == 1 and "run `modelbuild lock` again" in str(caught.value)
+    assert lock_files(warm) == before
 
 
 def test_a_renamed_model_is_not_in_the_lock_and_locking_takes_it_over(warm: Path) -> None:
