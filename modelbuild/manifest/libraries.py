@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from functools import cache
-from pathlib import Path
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -16,11 +16,12 @@ _DIST_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+)-(?P<version>[^-]+)\.dist-inf
 def _installed() -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in reversed(sys.path):
-        folder = Path(entry)
-        if not folder.is_dir():
-            continue
-        for path in folder.glob("*.dist-info"):
-            match = _DIST_INFO.match(path.name)
+        try:
+            names = os.listdir(entry or ".")  # noqa: PTH208 - a Path for each of hundreds of names costs more
+        except OSError:
+            continue  # sys.path may name archives and what is not there
+        for name in names:
+            match = _DIST_INFO.match(name)
             if match:
                 found[match["name"].replace("_", "-").lower()] = match["version"]
     return found

@@ -1,4 +1,4 @@
-"""The example's build, killed or interrupted at any moment: the next one makes the same bytes, nothing twice."""
+"""The example's build, killed or interrupted at any moment: the next makes the same bytes, nothing twice."""
 
 from __future__ import annotations
 

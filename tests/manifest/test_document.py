@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -199,6 +199,7 @@ def test_json_is_read_as_it_is(value: dict[str, object]) -> None:
     assert read(json.dumps(value, ensure_ascii=False)) == value
 
 
+@settings(deadline=None)
 @given(st.text("abc:-?[]{},&*!|>'\"%@`#~<= \n\t\r0.\\\x00é\u2028\ufeff", max_size=60))
 def test_garbage_is_read_or_refused(text: str) -> None:
     try:
