@@ -27,9 +27,9 @@ def reads(manifest: Manifest, lock: Lock | None) -> dict[str, str]:
         found[path] = look.FOLDER if os.path.isdir(path) else look.FILE  # noqa: PTH112
     for path in map(os.path.abspath, sys.path):
         found.setdefault(path, look.INSTALLED if os.path.isdir(path) else look.KIND)  # noqa: PTH112
-    for path, code in _named(manifest, lock):
+    for path, code in (*named(manifest, lock), *(_samples(manifest) if lock is None else ())):
         _add(found, os.path.join(root, path), code)  # noqa: PTH118
-    for pattern in _patterns(manifest, lock):
+    for pattern in (*manifest.included, *sample_patterns(manifest, lock)):
         for path, code in _walked(pattern, root):
             _add(found, path, code)
     return found
@@ -51,8 +51,8 @@ def _program() -> Iterator[str]:
             yield from (f"{folder}/{name}" for name in names)
 
 
-def _named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
-    """The files that the manifest names one by one."""
+def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
+    """The files that the manifest names one by one, absolute or relative to the root, and their codes."""
     spec = manifest.spec
     yield from ((str(path), look.FILE) for path in manifest.files)
     for chip in {target.chip for target in spec.targets.values()}:
@@ -70,15 +70,15 @@ def _named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
         yield LOCK, look.FILE
         for locked in lock.models.values():
             yield from ((path, look.FILE) for path in (*locked.records, *locked.sources))
-    else:
-        yield from _samples(manifest)
+        return
+    for written in spec.samples.values():
+        if written.labels not in (None, "folders"):
+            yield str(written.labels), look.FILE
 
 
 def _samples(manifest: Manifest) -> Iterator[tuple[str, str]]:
     sets = Sets(manifest)
-    for name, written in manifest.spec.samples.items():
-        if written.labels not in (None, "folders"):
-            yield str(written.labels), look.FILE
+    for name in manifest.spec.samples:
         try:
             entries = sets.get(name).entries
         except ModelbuildError as error:  # it was there when the manifest was loaded
@@ -86,8 +86,8 @@ def _samples(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield from ((str(path), look.HEAD) for sample in entries for path in sample.files.values())
 
 
-def _patterns(manifest: Manifest, lock: Lock | None) -> Iterator[str]:
-    yield from manifest.included
+def sample_patterns(manifest: Manifest, lock: Lock | None) -> Iterator[str]:
+    """The globs and paths of all sample sets; a locked build reads no samples."""
     for written in manifest.spec.samples.values() if lock is None else ():
         yield from written.files or ()
         for given in (written.inputs or {}).values():

@@ -115,19 +115,11 @@ def _kept_at(folder: Path, file: str) -> Path:
     return folder / f"{PASSED}.{file.replace('/', '_')}"
 
 
-def fixed_folder(pattern: str) -> str:
-    """The folder that all matches of a glob lie in or below; of a path without a glob, its own."""
-    parts: list[str] = []
-    for part in posixpath.normpath(pattern).split("/"):
-        if any(character in part for character in "*?["):
-            return "/".join(parts) or "."
-        parts.append(part)
-    return "/".join(parts)
-
-
-def from_top(prefix: str, paths: Iterable[str]) -> frozenset[str]:
-    """Paths of a project as paths from the top of the work tree; those outside of it are left out."""
+def from_top(top: Path, prefix: str, paths: Iterable[str]) -> frozenset[str]:
+    """Paths of a project as paths from the top of the work tree, and where links lead to; those outside of it
+    are left out."""
     found = {posixpath.normpath(posixpath.join(prefix, path)) for path in paths}
+    found |= {os.path.relpath(os.path.realpath(top / path), top).replace(os.sep, "/") for path in found}
     return frozenset(path for path in found if not path.startswith(("../", "/")) and path != "..")
 
 

@@ -12,14 +12,17 @@ from pathlib import Path
 from modelbuild.build import disk, lock
 from modelbuild.build.build import Builder
 from modelbuild.build.result import Event
+from modelbuild.chips.load import recipe_files
 from modelbuild.errors import ModelbuildError
+from modelbuild.globs import fixed_folder
 from modelbuild.manifest.model import SampleSet
+from modelbuild.manifest.reads import named, sample_patterns
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.building import Observer, build
 from modelbuild.project.layout import ENVIRONMENT, MIRROR_LOCK, RECORDED, STATE
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import Project, open_project
-from modelbuild.project.reads import YAML, Reads, fixed_folder, from_top
+from modelbuild.project.reads import YAML, Reads, from_top
 from modelbuild.project.recorded_tree import Tree, mirror, relocated
 from modelbuild.project.repository import Repository
 
@@ -90,27 +93,28 @@ def build_commit(
 def reads_of(recorded: Recorded, found: Iterable[str] | None = None) -> Reads:
     """What the project reads of its repository. `found` are the files, relative to the project, that a check
     has read; without it, whatever lies beside or below a model may belong to it."""
-    project, prefix = recorded.project, recorded.tree.repository.prefix(recorded.original)
-    spec = project.manifest.spec
-    samples = [path for written in spec.samples.values() for path in patterns(written)]
-    samples += [
-        written.labels for written in spec.samples.values() if written.labels not in (None, "folders")
-    ]
+    project, top = recorded.project, recorded.tree.repository.top
+    prefix = recorded.tree.repository.prefix(recorded.original)
+    manifest = project.manifest
     recipes = [
-        target.chip for target in spec.targets.values() if "/" in target.chip or target.chip.endswith(YAML)
+        path for one in manifest.spec.targets.values() for path in recipe_files(one.chip, project.root)
     ]
-    manifests = [os.path.relpath(path, project.root) for path in project.manifest.files]
-    sources = [path for model in spec.models.values() if (path := model.source_path)]
-    folders = [*map(fixed_folder, samples), *(() if found is not None else map(posixpath.dirname, sources))]
-    named = [path for action in project.plan.actions for path in action.paths().values()]
-    inside = from_top(prefix, folders)
-    files = from_top(prefix, [*manifests, *recipes, *named, *(found or ())])
+    names = [os.path.relpath(project.root / path, project.root) for path, _ in named(manifest, project.lock)]
+    names += [path for action in project.plan.actions for path in action.paths().values()]
+    sources = [path for model in manifest.spec.models.values() if (path := model.source_path)]
+    folders = [fixed_folder(pattern) for pattern in sample_patterns(manifest, project.lock)]
+    folders += [fixed_folder(pattern) for pattern in manifest.included if not pattern.endswith(YAML)]
+    folders += [] if found is not None else map(posixpath.dirname, sources)
+    texts = [".", *(os.path.relpath(path.parent, project.root) for path in recipes)]
+    texts += map(fixed_folder, manifest.included)
+    inside = from_top(top, prefix, folders)
+    files = from_top(top, prefix, [*names, *(found or ())])
     return Reads(
         files=frozenset(
             path for path in files if not any(path.startswith(f"{folder}/") for folder in inside)
         ),
         folders=inside,
-        manifests=from_top(prefix, [".", *map(posixpath.dirname, recipes)]),
+        manifests=from_top(top, prefix, texts),
     )
 
 

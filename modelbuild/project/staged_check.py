@@ -58,7 +58,8 @@ def check_commit(
                 read = reads_of(recorded, _found(recorded))
                 reads.save(folder, file, reads.passed(read, index))
     except ModelbuildError as error:
-        if not _breaks(error, staged, repository.prefix(folder)):
+        prefix = repository.prefix(folder)
+        if not _breaks(error, staged, prefix) and _was_broken(error, repository, folder, file):
             say(f"modelbuild: {file} was broken before this commit: {error.problems[0]}")
             return 0
         for problem in error.problems:
@@ -81,6 +82,16 @@ def _breaks(error: ModelbuildError, staged: Sequence[str], prefix: str) -> bool:
     names = [*staged, *(posixpath.relpath(path, prefix or ".") for path in staged)]
     texts = [text for problem in error.problems for text in problem]
     return any(map(inside.names, staged)) or any(mentions(text, name) for text in texts for name in names)
+
+
+def _was_broken(error: ModelbuildError, repository: Repository, folder: Path, file: str) -> bool:
+    """Whether the commit before has the error too: of what it reads outside of its folder nobody knows, where
+    the project does not load."""
+    try:
+        with opened(repository, folder, file, "HEAD"):
+            return False
+    except ModelbuildError as before:
+        return set(error.problems) <= set(before.problems)
 
 
 def _tell(report: CheckReport, file: str, say: Callable[[str], None]) -> int:

@@ -72,6 +72,44 @@ class TestNothingToCheck:
         assert not made and "weights" in said
 
 
+@pytest.fixture
+def shared(git: Git, project: Path) -> Git:
+    """The project has a recipe that extends another, and includes, all beside it; it has passed a check."""
+    write(git.folder / "rec/cam.yaml", "chip: cam\nextends: ../base/b.yaml\n")
+    write(git.folder / "base/b.yaml", "chip: base\nextends: kl720\n")
+    write(git.folder / "common/one.yaml", "samples: {more: {files: data/*.npy}}\n")
+    text = TEXT.replace("chip: kl720", "chip: ../rec/cam.yaml")
+    write(project / "models.yaml", "modelbuild: 1\ninclude: [../common/*.yaml]\n" + text)
+    git("add", "--all")
+    assert judged(git) == (True, "")
+    return git
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("base/b.yaml", "chip: base\nextends: kl99\n", "unknown chip `kl99`"),
+        ("common/two.yaml", "samples: {more: {files: x}}\n", "common/two.yaml"),
+    ],
+)
+def test_what_lies_beside_the_project_is_looked_at(shared: Git, name: str, text: str, error: str) -> None:
+    write(shared.folder / name, text)
+    shared("add", "--all")
+    made, said = judged(shared)
+    assert not made and error in said
+
+
+@pytest.mark.long
+def test_a_sample_behind_a_link_is_looked_at(shared: Git, project: Path) -> None:
+    (project / "data").rename(shared.folder / "images")
+    (project / "data").symlink_to("../images")
+    shared("add", "--all")
+    assert judged(shared) == (True, "")
+    write(shared.folder / "images/0.npy", "broken")
+    shared("add", "--all")
+    assert not judged(shared)[0]
+
+
 HEAVY = {"numpy", "onnx", "onnxruntime", "pydantic", "yaml", "rich", "jinja2", "dataclasses", "asyncio"}
 
 
