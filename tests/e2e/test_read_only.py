@@ -34,6 +34,7 @@ def can_mount(folder: Path) -> bool:
 def read_only(request: pytest.FixtureRequest, built: Path, tmp_path: Path) -> Iterator[Run]:
     """Runs the command in a built checkout that is read-only; afterwards no byte of it may differ."""
     modelbuild(built, "build", "-q")  # a copy has other inodes: all was read again, and is known now
+    modelbuild(built, "check")
     before = files_below(built)
     if request.param == "mounted read-only":
         if not can_mount(built):
@@ -64,6 +65,7 @@ def test_what_needs_no_writing_works(read_only: Run) -> None:
     done = read_only("build", "--json", "--until", "quantize")
     assert done.code == 0, done.err
     assert done.json["actions"]["run"] == 0 and done.json["actions"]["cached"] > 0
+    assert read_only("check", "--json").json["ok"] is True
     for words in ("status --json", "config digits@kl720 --json", "why digits@kl720:quantize --json"):
         done = read_only(*shlex.split(words))
         assert done.code == 0, (words, done.err)
