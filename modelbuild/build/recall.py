@@ -11,6 +11,7 @@ from modelbuild.build.clock import Clock
 from modelbuild.build.snapshot import Snapshot
 
 FOLDER = "settled"  # in the state's folder
+ROOTS = "roots"  # in the state's folder: what `build.roots` notes, a file a request
 PLAN = ".plan"  # suffix of the file of the actions beside a snapshot
 
 
@@ -25,6 +26,11 @@ class Recalled(NamedTuple):  # no dataclass, as in modelbuild.errors
 def path_of(state_folder: str, request: str) -> str:
     """Where the snapshot of a request is kept, whether or not there is one."""
     return f"{state_folder}/{FOLDER}/{request}"
+
+
+def is_noted(state_folder: str, noted: str) -> bool:
+    """Whether it is noted what the last build of a request rests on: else `cache gc` may take it away."""
+    return os.path.exists(f"{state_folder}/{ROOTS}/{noted}")  # noqa: PTH110
 
 
 def recall(root: str, state_folder: str, request: str) -> Recalled | None:

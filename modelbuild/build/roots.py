@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build import canonical, disk
+from modelbuild.build.recall import ROOTS
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
-FOLDER = "roots"  # in the state's folder: a file a request
 SCHEMA = 1
 Keys = Mapping[str, Sequence[str]]  # action -> the keys of its records
 
@@ -110,11 +110,11 @@ def forget(path: Path, scratch: Path, root: Root, gone: set[str]) -> None:
 
 
 def _files(state_folder: Path) -> list[Path]:
-    return sorted(path for path in (state_folder / FOLDER).glob("*") if not path.suffix)
+    return sorted(path for path in (state_folder / ROOTS).glob("*") if not path.suffix)
 
 
 def _path(state_folder: Path, request: str) -> Path:
-    return state_folder / FOLDER / request
+    return state_folder / ROOTS / request
 
 
 def _write(path: Path, scratch: Path, root: Root) -> None:

@@ -13,15 +13,15 @@ from modelbuild import lfs
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan
-from modelbuild.build.recall import Recalled, path_of
+from modelbuild.build.recall import Recalled, is_noted, path_of
 from modelbuild.build.result import BuildResult, Observer
 from modelbuild.build.resume import Resumption
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.layout import ENVIRONMENT, STATE
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.rooting import note_again, noted_as
-from modelbuild.project.settled import report_of, request_of, told
+from modelbuild.project.rooting import note_again
+from modelbuild.project.settled import noted_as, report_of, request_of, told
 from modelbuild.project.shipping import Shipment, publish
 
 Tell = Callable[[Sequence[dict[str, Any]]], None]
@@ -62,6 +62,8 @@ class Rebuilding:
         """As `building.build`, of what the changes concern; None where they concern the plan. `warn` is given
         the manifest's warnings before anything is built."""
         with self._builder.hold(observer):
+            if not is_noted(str(self.state), self._noted):
+                return None
             found = self._builder.resume(self._request, self._seen)
             if found is None or not all(map(self._can_be_read, found.files)):
                 return None  # what loading says of such a file is better than what a stage would

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,15 +13,10 @@ from modelbuild.build.roots import About, Keys
 from modelbuild.build.state import State
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.options import BuildOptions
+from modelbuild.project.settled import noted_as
 
 if TYPE_CHECKING:  # a build of what changed loads no manifest
     from modelbuild.project.project import Project
-
-
-def noted_as(file: str, words: Sequence[str], overrides: Sequence[str], options: BuildOptions) -> str:
-    """The name under which a request is noted: the same wherever the checkout lies."""
-    asked = (file, list(words), list(overrides), options.until, options.locked, sys.prefix)
-    return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def note_roots(project: Project, words: Sequence[str], options: BuildOptions, *, whole: bool) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelbuild.build.recall import Recalled, recall
+from modelbuild.build.recall import Recalled, is_noted, recall
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.layout import STATE
 from modelbuild.project.options import DEFAULT, BuildOptions
@@ -22,6 +22,12 @@ def request_of(
     asked = (os.path.realpath(root), file, list(names), list(overrides), options.until, options.locked)
     python = (sys.implementation.cache_tag, [os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100
     return hashlib.sha256(repr((asked, python)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def noted_as(file: str, names: Sequence[str], overrides: Sequence[str], options: BuildOptions) -> str:
+    """The name under which it is noted what a request rests on: the same wherever the checkout lies."""
+    asked = (file, list(names), list(overrides), options.until, options.locked, sys.prefix)
+    return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def unchanged(
@@ -49,6 +55,8 @@ def look(
         return None, None
     path = os.path.join(os.getcwd(), directory, file)  # noqa: PTH109, PTH118 - pathlib is slow to import
     root, name = os.path.split(path)
+    if not is_noted(f"{root}/{STATE}", noted_as(name, names, overrides, options)):
+        return None, None  # a build that plans all notes it again
     found = recall(root, f"{root}/{STATE}", request_of(root, name, names, overrides, options))
     if found is None or found.different:
         return None, found

@@ -51,6 +51,26 @@ def test_several_manifests_in_one_folder(copied: Path, command: Command) -> None
     assert command(copied, "build", "--json").json["actions"]["run"] == 0
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_collection_while_the_manifest_is_away(copied: Path, command: Command, edited: bool) -> None:
+    """As on another branch: what was last built counts again with the first build after it is back."""
+    assert command(copied, "build").code == 0
+    (copied / "models.yaml").rename(copied / "away")
+    assert command(copied, "cache", "gc").code == 0
+    assert command(copied, "cache", "stats", "--json").json["live"]["records"] == 0
+    (copied / "away").rename(copied / "models.yaml")
+    if edited:
+        sample = next((copied / "data").glob("*.npy"))
+        sample.write_bytes(sample.read_bytes()[:-4] + b"\0\0\0\0")
+    assert command(copied, "build", "--json").json["actions"]["failed"] == 0
+    found = command(copied, "cache", "stats", "--json").json
+    assert found["builds"] == 1 and found["live"]["records"] > 30
+    command(copied, "cache", "gc", "--max-size", "0")
+    after = command(copied, "cache", "stats", "--json").json
+    assert after["live"] == found["live"]
+    assert command(copied, "build", "-n", "--json").json["actions"]["run"] == 0
+
+
 def test_verify_names_damage_and_the_next_build_mends_it(copied: Path, command: Command) -> None:
     assert command(copied, "build").code == 0
     said = command(copied, "cache", "verify")
