@@ -44,13 +44,14 @@ def dump(
     names: Sequence[str],
     until: str | None,
     folder: Path,
-    failures: Mapping[str, ModelbuildError],
+    failures: Mapping[str, ModelbuildError] | None = None,
 ) -> None:
     """Replaces `folder` by what a build of the selection has left, cached or not; complete or as it was, also
     if it is killed, where the system can exchange two names.
 
-    `failures` is action -> error: those leave `failure.txt`. Raises ModelbuildError (exit 1) where the disk
-    refuses."""
+    `failures` is action -> error: those leave `failure.txt`. Raises as `check_folder`, and ModelbuildError
+    (exit 1) where the disk refuses."""
+    check_folder(project.root, folder)
     folder = Path(os.path.realpath(folder))  # a link stays one
     wanted = goals(project, names, until)
     result = project.builder.build(project.plan.actions, wanted, jobs=1, keep_going=True, dry_run=True)
@@ -61,7 +62,7 @@ def dump(
         (new / MARK).write_bytes(_MARK_TEXT)
         for action in result.states:
             for place in _places(project, result, action):
-                _write(project, result, action, new / place, failures.get(action))
+                _write(project, result, action, new / place, (failures or {}).get(action))
         disk.remove_tree(old)
         disk.put_folder(new, folder, old)
     except OSError as error:

@@ -20,7 +20,9 @@ from modelbuild.project.project import Project, located
 from modelbuild.stages.files import read_json
 
 
-def evaluate(project: Project, names: Sequence[str], observer: Observer | None) -> list[dict[str, Any]]:
+def evaluate(
+    project: Project, names: Sequence[str] = (), observer: Observer | None = None
+) -> list[dict[str, Any]]:
     """The `evaluate` objects of the selection, in its order. Raises the first failure."""
     wanted = goals(project, names, until="evaluate")
     result = project.builder.build(
