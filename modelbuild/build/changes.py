@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from modelbuild.build.rows import Signature
@@ -21,9 +21,11 @@ class Changes:
         self._state = state
         self._repeated: dict[str, Mapping[str, Moments]] = {}  # by key
 
-    def disturbed(self, name: str, todo: MustRun | MustDiscover) -> bool:
-        """Whether the action, or its discovery, has to run once more. Raises ModelbuildError: exit 1 where
-        a file changed, 2 where it is gone."""
+    def disturbed(self, name: str, todo: MustRun | MustDiscover, failure: ModelbuildError | None) -> bool:
+        """Whether the action, or its discovery, has to run once more; `failure` is what the stage says.
+
+        Raises ModelbuildError: exit 1 where a file changed, 2 where it is gone.
+        """
         written = []
         for role in sorted(todo.inputs):
             one = todo.inputs[role]
@@ -33,7 +35,7 @@ class Changes:
                     raise _changed(one.label, name)
                 if _moments(now.signature) != _moments(one.signature):
                     written.append(one.label)
-        return self._repeats(name, todo.key, written, {})
+        return self._repeats(todo.key, written, {}, failure or _rewritten(name, written))
 
     def digests(
         self, name: str, todo: MustDiscover, found: Iterable[str], began_ns: int
@@ -52,7 +54,7 @@ class Changes:
             digests[path], seen[path] = now.digest, _moments(now.signature)
             if before.get(path) != seen[path] and not self._is_older(root / path, began_ns):
                 doubtful.append(path)
-        return None if self._repeats(name, todo.key, doubtful, seen) else digests
+        return None if self._repeats(todo.key, doubtful, seen, _rewritten(name, doubtful)) else digests
 
     def _is_older(self, path: Path, began_ns: int) -> bool:
         try:
@@ -60,15 +62,14 @@ class Changes:
         except OSError:
             return False
 
-    def _repeats(self, name: str, key: str, written: list[str], seen: Mapping[str, Moments]) -> bool:
-        if not written:
-            return False
-        if key in self._repeated:
-            raise _changed(
-                written[0], name, "it was written to twice, and may have had other bytes for a while"
-            )
-        self._repeated[key] = seen
-        return True
+    def _repeats(
+        self, key: str, written: Sequence[str], seen: Mapping[str, Moments], at_last: ModelbuildError
+    ) -> bool:
+        if written and key in self._repeated:
+            raise at_last
+        if written:
+            self._repeated[key] = seen
+        return bool(written)
 
 
 def _moments(signature: Signature) -> Moments:
@@ -84,3 +85,8 @@ def _changed(label: str, name: str, why: str = "what came out belongs to neither
         advice="build again when nothing writes to the file any more",
         exit_code=EXIT_FAILED,
     )
+
+
+def _rewritten(name: str, labels: Sequence[str]) -> ModelbuildError:
+    why = "it was written to twice, and may have had other bytes for a while"
+    return _changed(", ".join(labels[:1]), name, why)

@@ -137,7 +137,7 @@ class Execution:
         is_empty = False
         try:
             self._keep_log(reply)
-            if self._changes.disturbed(action.name, todo):
+            if self._changes.disturbed(action.name, todo, self._said(todo, reply)):
                 return action.name, None
             if isinstance(todo, MustDiscover):
                 return action.name, self._found(todo, reply, began_ns)
@@ -155,8 +155,8 @@ class Execution:
 
     def _found(self, todo: MustDiscover, reply: Reply, began_ns: int) -> Outcome | None:
         """Records what a discovery found, if it can be trusted; None: the action is to be judged again."""
-        if reply.error:
-            return self._failed(todo, reply, reply.error)
+        if reply.error:  # not kept: it may come from a file that an input names, which is in no key yet
+            return Outcome("failed", error=self._said(todo, reply))
         paths = sorted({self._relative(path) for path in reply.found})
         try:
             found = self._changes.digests(reply.task.name, todo, paths, began_ns)
@@ -170,10 +170,10 @@ class Execution:
 
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
         if reply.error:
-            failed = self._failed(todo, reply, reply.error)
-            if reply.remember:
+            if reply.remember:  # a verdict on the inputs
+                self._state.records.put(todo.key, Record(todo.fields, failure=self._marked(reply)))
                 self._note(action, todo, "failed")
-            return failed
+            return Outcome("failed", error=self._said(todo, reply))
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
             self._state.store.adopt(reply.task.folder / "out" / name, blob)
@@ -181,13 +181,13 @@ class Execution:
         self._note(action, todo, "run")
         return Outcome("run", outputs=outputs)
 
-    def _failed(self, todo: MustRun | MustDiscover, reply: Reply, error: ModelbuildError) -> Outcome:
-        """Keeps the failure, if it is a verdict on the inputs, free of the places where things lie. That of a
-        discovery may come from a file that an input names, which is in no key yet."""
-        kept = marked(error, reply.task.inputs, self._state.root, reply.task.folder)
-        if reply.remember and isinstance(todo, MustRun):
-            self._state.records.put(todo.key, Record(todo.fields, failure=kept))
-        return Outcome("failed", error=told(kept, todo.inputs))
+    def _marked(self, reply: Reply) -> ModelbuildError | None:
+        """What the stage said, as it is kept: free of the places where things lie."""
+        return reply.error and marked(reply.error, reply.task.inputs, self._state.root, reply.task.folder)
+
+    def _said(self, todo: MustRun | MustDiscover, reply: Reply) -> ModelbuildError | None:
+        kept = self._marked(reply)
+        return kept and told(kept, todo.inputs)
 
     def _note(self, action: Action, todo: MustRun, outcome: Literal["run", "failed"]) -> None:
         last = self._state.history.get(action.name)

@@ -191,18 +191,19 @@ class Pool:
         heard: list[Reply | Progress] = []
         lines, more = worker.lines()
         for line in lines:
-            assert worker.task is not None
+            if worker.task is None:  # said by what its stage left behind
+                continue
             said = from_line(line, worker.task, worker.number)
             heard.append(said)
             if isinstance(said, Reply):
                 worker.task = None
-                self._free(worker, said.resident > MAY_HOLD)
+                self._free(worker, said.resident > MAY_HOLD or not said.alone)
         if not more:  # its supervisor will say why
             self._selector.unregister(worker.replies)
         return heard
 
-    def _free(self, worker: _Worker, is_heavy: bool) -> None:
-        if is_heavy:
+    def _free(self, worker: _Worker, is_spent: bool) -> None:
+        if is_spent:
             worker.retire()
             heapq.heappush(self._numbers, worker.number)
         else:

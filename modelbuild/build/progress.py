@@ -20,12 +20,13 @@ def report(step: int, steps: int, what: str) -> None:
     Does nothing outside a worker.
     """
     global _told
-    if _listener is None:
+    listener = _listener  # another thread may take it away
+    if listener is None:
         return
     now = time.monotonic()
     if step >= steps or now - _told >= INTERVAL:
         _told = now
-        _listener(step, steps, what)
+        listener(step, steps, what)
 
 
 def told(items: Iterable[T], done: int, steps: int, what: str) -> Iterator[T]:

@@ -56,7 +56,7 @@ class Reply:
     """How a call ended. `remember` is false where the error may be gone the next time.
 
     `log` holds what was printed, if anything was. `clean` says that the task's folder is empty but for the
-    outputs. `resident` is what the worker's process still holds.
+    outputs. `resident` is what the worker's process still holds; `alone`, whether no thread is left in it.
     """
 
     task: Task
@@ -69,6 +69,7 @@ class Reply:
     clean: bool
     peak_bytes: int | None
     resident: int = 0
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def from_line(line: bytes, task: Task, worker: int) -> Reply | Progress:
         clean=content["clean"],
         peak_bytes=content["peak"],
         resident=content["resident"] or 0,
+        alone=content["alone"],
     )
 
 

@@ -10,6 +10,7 @@ import resource
 import stat
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -32,25 +33,52 @@ def serve(tasks: int, replies: int, log: int) -> None:
     """Serves tasks until the pipe `tasks` ends. What a stage prints goes to the file `log`."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(OUT_OF_MEMORY_SCORE)
-    answers = os.fdopen(replies, "wb")
-
-    def answer(content: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(content, default=str).encode("ascii") + b"\n")
-        answers.flush()
-
-    progress.listen(lambda step, steps, what: answer({"progress": [step, steps, what]}))
+    answers = _Answers(replies)
     peak = _Peak()
     for line in os.fdopen(tasks, "rb"):
         task = json.loads(line)
         peak.begin()
+        answers.begin()
         os.dup2(log, 1)
         os.dup2(log, 2)
         result = _perform(task)
         if processes.has_children():  # what a stage leaves running could write to what is checked by now
             processes.kill_children()
         log, printed = _keep_log(log, task)
-        clean = "outputs" in result and _is_empty(Path(task["folder"], "tmp"))
-        answer({**result, "printed": printed, "clean": clean, **peak.end()})
+        alone = threading.active_count() == 1
+        clean = "outputs" in result and alone and _is_empty(Path(task["folder"], "tmp"))
+        answers.end({**result, "printed": printed, "clean": clean, "alone": alone, **peak.end()})
+
+
+class _Answers:
+    """The lines to the builder. A thread that a stage leaves may report for ever; after the end of its task
+    nobody hears it."""
+
+    def __init__(self, replies: int) -> None:
+        self._stream = os.fdopen(replies, "wb")
+        self._lock = threading.Lock()
+        self._is_open = False
+
+    def begin(self) -> None:
+        """From now on, what a stage reports is passed on."""
+        self._is_open = True
+        progress.listen(self._advance)
+
+    def end(self, content: Mapping[str, Any]) -> None:
+        """The task's last line."""
+        progress.listen(None)
+        with self._lock:
+            self._is_open = False
+            self._write(content)
+
+    def _advance(self, step: int, steps: int, what: str) -> None:
+        with self._lock:
+            if self._is_open:
+                self._write({"progress": [step, steps, what]})
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps(content, default=str).encode("ascii") + b"\n")
+        self._stream.flush()
 
 
 def close_standard_input() -> None:

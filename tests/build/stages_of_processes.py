@@ -7,6 +7,7 @@ import mmap
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -84,6 +85,25 @@ def advance(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     for step in range(parameters["steps"] + 1):
         progress.report(step, parameters["steps"], "sample")
     join(inputs, parameters, out)
+
+
+def babble(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Leaves a thread that never ends to tell of progress; `text` is the process."""
+    began = threading.Event()
+
+    def late() -> None:
+        while True:
+            progress.report(1, 1, "late")
+            began.set()
+
+    threading.Thread(target=late, daemon=True).start()
+    began.wait()
+    (out / "text").write_text(str(os.getpid()))
+
+
+def whoami(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """`text` is the process."""
+    (out / "text").write_text(str(os.getpid()))
 
 
 def eat(inputs: Inputs, parameters: Parameters, out: Path) -> None:

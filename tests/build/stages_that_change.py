@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages_for_tests import join, named_files
+from stages_for_tests import fail_if_bad, join, named_files
 
 Inputs = Mapping[str, Path]
 Parameters = Mapping[str, Any]
@@ -61,6 +61,13 @@ def leave_bytes(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     join(inputs, parameters, out)
     if _times(parameters):
         HARMLESS[parameters["how"]](inputs["x"])
+
+
+def touch_and_fail(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Fails, if its input is BAD, after that was touched."""
+    if _times(parameters):
+        touch(inputs["x"])
+    fail_if_bad(inputs, parameters, out)
 
 
 def find_there_and_back(inputs: Inputs, parameters: Parameters) -> list[str]:

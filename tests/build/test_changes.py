@@ -104,3 +104,14 @@ def test_a_found_file_that_was_seen_before_or_lay_still_is_found_at_once(project
     project.write("next.txt", "two")  # a moment ago
     project.build([found])
     assert project.ran() == ["a", "discovery"]
+
+
+def test_a_stage_that_fails_each_time_is_heard_and_not_remembered(project: Project, tally: str) -> None:
+    """What it says may follow from bytes that were there for a while."""
+    project.write("a.txt", "BAD")
+    stage = {"function": "stages_that_change:touch_and_fail", "parameters": {"tally": tally, "times": 2}}
+    failing = action("a", **stage, inputs={"x": "a.txt"})
+    error = project.failure(project.build([failing]), "a")
+    assert "the data is bad" in str(error)
+    assert project.records() == []
+    assert project.ran() == ["a", "a"]

@@ -86,3 +86,16 @@ def test_parameters_without_a_key_reach_the_stage_and_change_no_key(project: Pro
     again = project.build([action("a", unkeyed={"text": "from another"})])
     assert again.states == {"a": "cached"}
     assert again.outputs == result.outputs
+
+
+def test_a_thread_that_reports_after_its_stages_end_is_not_heard(project: Project) -> None:
+    """It would be booked on the action that comes next; that gets another process."""
+    events: list[Event] = []
+    late = action("a", function="stages_of_processes:babble")
+    after = action("b", function="stages_of_processes:whoami", parameters={"n": 1}, inputs={"x": "@a"})
+    last = action("c", function="stages_of_processes:whoami", parameters={"n": 2}, inputs={"x": "@b"})
+    result = project.build([late, after, last], jobs=1, observer=events.append)
+    assert result.ok
+    assert {one.action for one in events if one.kind == "progress"} == {"a"}
+    a, b, c = (project.text(result, name) for name in "abc")
+    assert a != b and b == c
