@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelbuild import whole_file
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.project.hook_script import HOOKS, KEPT, ProjectLine, Script, merged, parse, with_projects
 from modelbuild.project.repository import Repository, open_repository
@@ -209,15 +210,11 @@ def _restore(path: Path) -> str:
 
 def _write(path: Path, text: str, keep: bool = False) -> None:
     """Whole, executable, and at once, for git may run the hook at any moment; `keep` what is in its place."""
-    private = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file.replacing(path) as private:
         private.write_bytes(text.encode("utf-8", "surrogateescape"))
         private.chmod(0o755)
         if keep:
             path.rename(path.with_name(path.name + KEPT))
-        private.replace(path)
-    finally:
-        private.unlink(missing_ok=True)
 
 
 def _failure(doing: str, path: Path, error: OSError) -> ModelbuildError:
