@@ -129,7 +129,3 @@ def _kill_group(worker_id: int) -> None:
     if sys.platform != "linux":
         with suppress(ProcessLookupError):
             os.killpg(worker_id, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

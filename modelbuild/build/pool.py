@@ -22,6 +22,13 @@ from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 FIXED_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 MAY_HOLD = 512 * 2**20  # bytes; a worker that holds more after an action is replaced by a fresh one
 BLOCK = 1 << 16
+# Keys name the libraries that this process finds, so the workers must find the same, whatever flags it has.
+GUARD = """
+import sys
+sys.path[:] = sys.argv[2:]
+from modelbuild.build import guard
+guard.main(sys.argv[1:2])
+"""
 
 
 class _Guard:
@@ -31,7 +38,7 @@ class _Guard:
         self._channel, theirs = socket.socketpair()
         with theirs, log.open("ab") as printed:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "modelbuild.build.guard", str(os.getpid())],
+                [sys.executable, "-P", "-c", GUARD, str(os.getpid()), *map(os.path.abspath, sys.path)],
                 stdin=theirs.fileno(),
                 stdout=printed,
                 stderr=printed,

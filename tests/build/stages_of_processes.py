@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import mmap
 import os
@@ -104,6 +105,11 @@ def babble(inputs: Inputs, parameters: Parameters, out: Path) -> None:
 def whoami(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """`text` is the process."""
     (out / "text").write_text(str(os.getpid()))
+
+
+def whence(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """`text` is the file of the module that the parameter names."""
+    (out / "text").write_text(str(importlib.import_module(parameters["module"]).__file__))
 
 
 def eat(inputs: Inputs, parameters: Parameters, out: Path) -> None:
