@@ -63,7 +63,7 @@ def _reap() -> None:
         _supervisors.discard(pid)
         alive = pid != 0
     for orphan in set(processes.children()) - _supervisors:
-        os.kill(orphan, signal.SIGKILL)  # not yet waited for, so the number is still its own
+        processes.kill(orphan)
 
 
 def _end(number: int = 0, frame: FrameType | None = None) -> None:

@@ -39,12 +39,17 @@ class Lock:
 
     def turn(self) -> bytes:
         """Counts this turn in the file, and returns what stood there: who looked at the state before knows by
-        it whether anybody had the lock since. Where nothing can be written, nothing can be built either."""
+        it whether anybody had the lock since. Where nobody can know, what is returned equals nothing: on a
+        full disk, where much can still be removed, the file is made empty, and an empty one has no number."""
         before = os.pread(self.descriptor, _COUNT, 0)
         number = before.partition(b"\n")[0]
-        with suppress(OSError):
+        try:
             os.pwrite(self.descriptor, b"%d\n" % (int(number) + 1 if number.isdigit() else 1), 0)
-        return before
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self.descriptor, 0)
+            return os.urandom(_COUNT)
+        return before if number.isdigit() else os.urandom(_COUNT)
 
     def check(self) -> None:
         """Raises ModelbuildError (exit 1) if the lock is lost."""

@@ -36,14 +36,20 @@ def has_children() -> bool:
 
 
 def kill_children() -> None:
-    """Kills and reaps all that descends from this process, which adopts orphans, until none is left. Linux
-    only."""
-    while found := children():
-        for child in found:  # not yet waited for, so the number is still its own
-            with suppress(PermissionError):
-                os.kill(child, signal.SIGKILL)
+    """Kills and reaps all that descends from this process, which adopts orphans, until none is left but what
+    runs with the rights of another user. Linux only."""
+    while [child for child in children() if kill(child)]:
         with suppress(ChildProcessError):
             os.waitpid(-1, 0)  # a child that dies hands its own over, so look again
+
+
+def kill(child: int) -> bool:
+    """Kills a child that was not waited for, so that its number is still its own; False if it may not."""
+    try:
+        os.kill(child, signal.SIGKILL)
+    except PermissionError:
+        return False
+    return True
 
 
 def children() -> list[int]:

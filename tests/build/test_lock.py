@@ -201,3 +201,37 @@ def test_what_lies_in_the_place_of_the_state_is_told(project: Project, kind: str
         project.build([action("a")])
     assert caught.value.exit_code == 1 and "  do:  " in str(caught.value)
     assert str(project.builder.status([action("a")], ["a"])["a"]) == "out of date"
+
+
+def turn(path: Path) -> bytes:
+    with lock.held(path, lambda: None) as held:
+        return held.turn()
+
+
+def test_each_turn_finds_what_the_one_before_left(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    turn(path)
+    for _ in range(12):
+        stood = path.read_bytes()
+        assert turn(path) == stood != path.read_bytes()
+
+
+@pytest.mark.parametrize("turns", [0, 3])
+def test_a_turn_that_cannot_be_counted_makes_every_look_before_it_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """As in a full disk, where `cache gc` and `clean` remove what somebody has just looked at."""
+    path = tmp_path / "lock"
+    path.touch()
+    for _ in range(turns):
+        turn(path)
+    looked = path.read_bytes()
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert turn(path) not in (looked, b"")
+    looked_between = path.read_bytes()
+    monkeypatch.undo()
+    assert turn(path) not in (looked, looked_between)
