@@ -162,7 +162,7 @@ def _build_pushed(call: Call, commit: str) -> int:
 
 
 def _lies_here(call: Call, commit: str) -> bool:
-    """Whether the work tree is the commit, with no file that git was not told of and the project reads."""
+    """Whether the work tree is the commit, and git looks at every file that the project reads."""
     from modelbuild.project import reads
 
     head = os.fsdecode(call.repository.git("rev-parse", "--verify", "HEAD")).strip()
@@ -170,10 +170,11 @@ def _lies_here(call: Call, commit: str) -> bool:
     changes = call.repository.names(*words) if head == commit else ["M"]
     if not all(change.startswith("??") for change in changes):
         return False
-    known = reads.load(call.folder, call.file) if changes else None
+    unknown = [*(change[3:] for change in changes), *call.repository.unwatched()]
+    known = reads.load(call.folder, call.file) if unknown else None
     if known is None or not reads.is_valid(known, reads.staged_files(call.repository)):
-        return not changes
-    return not any(known.reads.touches(change[3:]) for change in changes)
+        return not unknown
+    return not any(map(known.reads.touches, unknown))
 
 
 def _build_here(call: Call, options: BuildOptions) -> BuildReport:

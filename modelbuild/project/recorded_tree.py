@@ -8,7 +8,7 @@ import posixpath
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,9 @@ class Differences:
     absent: frozenset[str]
     links: frozenset[str]
     own: frozenset[str]  # files whose folders are no links: what stands in them names others by `..`
+    unwatched: frozenset[str] = (
+        frozenset()
+    )  # of `recorded`, those of which git does not know whether they agree
     copied: frozenset[str] = frozenset()  # files that agree, and yet are copied
 
     @property
@@ -76,7 +79,7 @@ def mirror(repository: Repository, project: Path, place: Path, commit: str = "")
         if index is not None:
             _read_commit(repository, commit, index)
         differences = _differences(repository, repository.prefix(project), index)
-        _export(repository, differences.recorded, place, index)
+        _export(repository, differences, place, index)
         differences = _with_weights(repository, differences, place)
         _fill(repository.top, place, differences)
         yield Tree(repository, place, differences.absent)
@@ -115,13 +118,15 @@ def _differences(repository: Repository, project: str, index: Path | None) -> Di
         announced |= _announced(repository, index)
     others = repository.names("ls-files", "-z", "--others", "--exclude-standard", index=index)
     entries = [entry.partition("\t") for entry in repository.names("ls-files", "-z", "--stage", index=index)]
-    recorded = frozenset(path for path, _ in pairs) - announced
+    unwatched = frozenset(repository.unwatched(index))
+    recorded = (unwatched | {path for path, _ in pairs}) - announced
     return Differences(
         recorded=recorded,
         absent=frozenset(announced | {path.rstrip("/") for path in others}),
         links=frozenset(path for mode, _, path in entries if mode.startswith(LINK)) - recorded,
         own=frozenset(path for _, _, path in entries if path.endswith(NAMING))
         | {posixpath.join(project, ".")},
+        unwatched=unwatched,
     )
 
 
@@ -131,11 +136,15 @@ def _announced(repository: Repository, index: Path | None) -> set[str]:
     return {os.fsdecode(path) for path, flags in entries if int(flags, 16) & INTENT_TO_ADD}
 
 
-def _export(repository: Repository, paths: Iterable[str], place: Path, index: Path | None) -> None:
+def _export(repository: Repository, differences: Differences, place: Path, index: Path | None) -> None:
     """Writes files from the index as a checkout would, filters (line ends, LFS) included."""
-    data = b"".join(os.fsencode(path) + b"\0" for path in sorted(paths))
+    data = b"".join(os.fsencode(path) + b"\0" for path in sorted(differences.recorded))
+    # git before 2.35 has no such option, and needs it for nothing
+    bits = ["--ignore-skip-worktree-bits"] if differences.unwatched else []
     if data:
-        repository.git("checkout-index", "-z", "--stdin", f"--prefix={place}/", stdin=data, index=index)
+        repository.git(
+            "checkout-index", *bits, "-z", "--stdin", f"--prefix={place}/", stdin=data, index=index
+        )
 
 
 def _with_weights(repository: Repository, differences: Differences, place: Path) -> Differences:

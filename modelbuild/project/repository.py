@@ -63,6 +63,12 @@ class Repository(NamedTuple):
         """The NUL-separated words that git prints."""
         return [os.fsdecode(word) for word in self.git(*arguments, index=index).split(b"\0") if word]
 
+    def unwatched(self, index: Path | None = None) -> list[str]:
+        """The files of the index of which git does not look at the work tree's: those marked assume-unchanged
+        or skip-worktree, as all that a sparse checkout leaves out."""
+        entries = self.names("ls-files", "-v", "-z", index=index)
+        return [entry[2:] for entry in entries if entry[0] == "S" or entry[0].islower()]
+
     def has(self, name: str) -> bool:
         """Whether something of that name is in the work tree's own git folder, such as `rebase-merge`."""
         return (self.own / name).exists()

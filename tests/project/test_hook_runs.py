@@ -37,6 +37,22 @@ class TestBeforeACommit:
         git("add", "README")
         assert commits(git) == (True, "")
 
+    def test_what_git_is_told_to_take_as_unchanged(self, git: Git, project: Path) -> None:
+        write(project / "models.yaml", "modelbuild: 1\n" + BROKEN)
+        git("add", "--all")
+        git("update-index", "--assume-unchanged", "sub dir/models.yaml")
+        write(project / "models.yaml", "modelbuild: 1\n" + TEXT)
+        made, said = judged(git)
+        assert not made and "unknown chip `kl99`" in said
+
+    def test_what_a_sparse_checkout_leaves_out(self, git: Git, project: Path) -> None:
+        git("sparse-checkout", "set", "--no-cone", "/*", "!/sub dir/models/", "!/sub dir/data/")
+        assert not (project / "models").exists() and not (project / "data").exists()
+        write(project / "models.yaml", "modelbuild: 1\n# changed\n" + TEXT)
+        assert judged(git, "--all") == (True, "")
+        write(project / "models.yaml", "modelbuild: 1\n" + TEXT.replace("small.onnx", "large.onnx"))
+        assert not judged(git, "--all")[0]
+
     def test_no_verify(self, git: Git, project: Path) -> None:
         write(project / "models.yaml", "modelbuild: 1\n" + BROKEN)
         assert commits(git, "--all", "--no-verify")[0]

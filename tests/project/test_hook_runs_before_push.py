@@ -42,6 +42,15 @@ class TestBeforeAPush:
         assert self.refs(pushing) == ["refs/heads/main"]
         assert pushing.run("push", "-q", "--no-verify", "origin", "worse").returncode == 0
 
+    @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+    def test_a_file_that_git_does_not_look_at(self, pushing: Git, project: Path, flag: str) -> None:
+        write(project / "models.yaml", "modelbuild: 1\n" + BROKEN)
+        pushing.commit()
+        pushing("update-index", flag, "sub dir/models.yaml")
+        write(project / "models.yaml", "modelbuild: 1\n" + TEXT)
+        done = pushing.run("push", "-q", "origin", "main")
+        assert done.returncode == 1 and "unknown chip `kl99`" in done.stderr
+
     def test_a_gate_that_fails_stops_the_push(self, pushing: Git, project: Path) -> None:
         write(project / "models.yaml", "modelbuild: 1\n" + TEXT.replace("snr_db: 5", "snr_db: 199"))
         pushing.commit()
