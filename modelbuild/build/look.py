@@ -15,6 +15,7 @@ HEAD = "h"  # the first bytes, by which a stand-in for a file is told from the f
 FOLDER = "d"  # names and kinds of what lies in a folder
 INSTALLED = "i"  # the names in a folder that say which library is installed
 KIND = "k"  # whether a file, a folder or nothing is there
+OWN_FOLDER = "o"  # as FOLDER, where the folder itself is there and no link to one
 
 _HEAD = 64  # bytes
 _INSTALLED = ".dist-info"
@@ -67,6 +68,10 @@ def _folder(path: str) -> str:
     return hashlib.sha256(b"\0".join(sorted(listed))).hexdigest()
 
 
+def _own_folder(path: str) -> str:
+    return _DIFFERENT if os.path.islink(path) else _folder(path)  # noqa: PTH114
+
+
 def _installed(path: str) -> str:
     names = sorted(os.fsencode(name) for name in os.listdir(path) if name.endswith(_INSTALLED))  # noqa: PTH208
     return hashlib.sha256(b"\0".join(names)).hexdigest()
@@ -82,4 +87,5 @@ _DIGESTS: dict[str, Callable[[str], str]] = {
     FOLDER: _folder,
     INSTALLED: _installed,
     KIND: _kind,
+    OWN_FOLDER: _own_folder,
 }

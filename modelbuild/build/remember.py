@@ -239,7 +239,7 @@ def product_rows(state: State, product: Product) -> Iterator[Looked]:
     found = set()
     for folder, _, names in os.walk(state.root / product.folder):
         where = label(state, folder)
-        yield Looked.now(look.FOLDER, where, str(state.root), state.stat_cache.clock)
+        yield Looked.now(look.OWN_FOLDER, where, str(state.root), state.stat_cache.clock)
         for name in sorted(names):
             path = f"{where}/{name}"
             relative = path.removeprefix(f"{product.folder}/")
