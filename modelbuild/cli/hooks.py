@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
 def _background(options: argparse.Namespace) -> int:
     from modelbuild.project import hook_runs
 
-    hook_runs.serve(Path(options.directory).absolute(), options.file, console.say)
+    hook_runs.serve(Path(options.directory).absolute(), console.say)
     return 0
 
 

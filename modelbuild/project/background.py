@@ -16,11 +16,12 @@ from modelbuild.project.repository import clean_environment
 
 FOLDER = f"{STATE}/background"
 LOG = f"{FOLDER}/log"
+_WANTED = "wanted."
 
 
 def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
     """Asks for a build of the project; True if that has started a process, False if one that runs will see to
-    it. `start` is the command, to which the project is added. Raises ModelbuildError (exit 1)."""
+    it. `start` is the command, to which the folder is added. Raises ModelbuildError (exit 1)."""
     wanted = _wanted(folder, file)
     try:
         disk.make_folder(wanted.parent)
@@ -33,7 +34,7 @@ def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
             return False
     with open(folder / LOG, "ab") as log:  # noqa: PTH123
         subprocess.Popen(
-            [*start, "-C", str(folder), "-f", file],
+            [*start, "-C", str(folder)],
             cwd=folder,
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -44,19 +45,20 @@ def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
     return True
 
 
-def serve(folder: Path, file: str, build: Callable[[], None]) -> None:
-    """Builds as long as somebody asks for it, unless another process does so already; begins the log anew."""
-    wanted = _wanted(folder, file)
-    while wanted.exists():
+def serve(folder: Path, build: Callable[[str], None]) -> None:
+    """Builds, by the name of the manifest, as long as somebody asks for it, whichever manifest of the folder,
+    unless another process does so already; begins the log anew."""
+    while _wishes(folder):
         with _only_one(folder) as free:
             if not free:
                 return
             os.truncate(folder / LOG, 0)
-            while wanted.exists():
-                wanted.unlink(missing_ok=True)
-                build()
-                sys.stdout.flush()
-                sys.stderr.flush()
+            while wishes := _wishes(folder):
+                for file in wishes:
+                    _wanted(folder, file).unlink(missing_ok=True)
+                    build(file)
+                    sys.stdout.flush()
+                    sys.stderr.flush()
 
 
 def is_running(folder: Path) -> bool:
@@ -68,7 +70,13 @@ def is_running(folder: Path) -> bool:
 
 
 def _wanted(folder: Path, file: str) -> Path:
-    return folder / FOLDER / f"wanted.{file.replace(os.sep, '_')}"
+    return folder / FOLDER / (_WANTED + file.replace("%", "%25").replace("/", "%2F"))
+
+
+def _wishes(folder: Path) -> list[str]:
+    """The manifests of which a build is wanted."""
+    names = (path.name.removeprefix(_WANTED) for path in (folder / FOLDER).glob(f"{_WANTED}*"))
+    return sorted(name.replace("%2F", "/").replace("%25", "%") for name in names)
 
 
 @contextmanager

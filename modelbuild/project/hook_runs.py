@@ -209,12 +209,12 @@ RUNS: Mapping[str, Callable[[Call], int]] = {
 }
 
 
-def serve(folder: Path, file: str, say: Callable[[str], None]) -> None:
-    """The builds in the background, in this process, until no one asks for another."""
+def serve(folder: Path, say: Callable[[str], None]) -> None:
+    """Builds manifests of a folder in the background, in this process, until no one asks for another."""
     from modelbuild.project import background
 
     os.nice(10)  # nobody waits for it
-    background.serve(folder, file, lambda: _build_once(folder, file, say))
+    background.serve(folder, lambda file: _build_once(folder, file, say))
 
 
 def _build_once(folder: Path, file: str, say: Callable[[str], None]) -> None:
@@ -224,12 +224,12 @@ def _build_once(folder: Path, file: str, say: Callable[[str], None]) -> None:
     try:
         report = build(open_project(folder, file), (), BuildOptions(keep_going=True))
     except ModelbuildError as error:
-        say(f"failed: {error}")
+        say(f"failed: {file}: {error}")
         return
     for action, failure in report.failures:
-        say(f"failed: {action}: {failure}")
+        say(f"failed: {file}: {action}: {failure}")
     counts = [
         f"{report.count(state)} {word}"
         for state, word in (("run", "ran"), ("cached", "cached"), ("failed", "failed"))
     ]
-    say(("built: " if report.ok else "not built: ") + ", ".join(counts))
+    say(("built: " if report.ok else "not built: ") + ", ".join(counts) + f" of {file}")
