@@ -252,6 +252,24 @@ def unseal(data: bytes) -> Any:
     return json.loads(body)
 
 
+def sealed_line(value: Any) -> bytes:
+    """Canonical JSON on a line, after the beginning of its own digest: for files that are added to."""
+    body = canonical.encode(value)
+    return _short_seal(body) + b" " + body + b"\n"
+
+
+def unsealed_line(line: bytes) -> Any:
+    """The inverse of `sealed_line`, which may lack its line end. Raises Damaged."""
+    digest, _, body = line.removesuffix(b"\n").partition(b" ")
+    if _short_seal(body) != digest:
+        raise Damaged
+    return json.loads(body)
+
+
+def _short_seal(body: bytes) -> bytes:
+    return canonical.sha256(body)[:16].encode("ascii")
+
+
 def _mounted_at(path: Path) -> Path:
     """The mount point of the file system that the path lies in, or would."""
     with contextlib.suppress(OSError):

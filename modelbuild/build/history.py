@@ -45,9 +45,8 @@ class History:
         """The newest entry of that name."""
         if name not in self._entries:
             for line in reversed(self._unread.pop(canonical.encode(name), [])):
-                digest, _, body = line.partition(b" ")
-                if _seal(body) == digest:
-                    self._entries[name] = Entry(**json.loads(body))
+                with suppress(disk.Damaged):
+                    self._entries[name] = Entry(**disk.unsealed_line(line))
                     break
         return self._entries.get(name)
 
@@ -58,7 +57,7 @@ class History:
 
     def add(self, entry: Entry) -> None:
         """Appends an entry. Raises ModelbuildError (exit 1)."""
-        line = _line(entry)
+        line = disk.sealed_line(asdict(entry))
         data = b"\n" + line if self._torn else line
         self._torn = True  # until it is known that all of it is there
         disk.append(self._path, data)
@@ -70,7 +69,7 @@ class History:
         """Drops superseded lines once they are many. Raises ModelbuildError (exit 1)."""
         if self._lines > 2 * (len(self._entries) + len(self._unread)) + _SLACK:
             kept = self._all()
-            disk.write(self._path, b"".join(map(_line, kept)), self._scratch)
+            disk.write(self._path, b"".join(disk.sealed_line(asdict(entry)) for entry in kept), self._scratch)
             self._lines = len(kept)
 
     def _all(self) -> list[Entry]:
@@ -86,12 +85,3 @@ class History:
             self._lines += 1
             start = line.find(_NAME) + len(_NAME)
             self._unread.setdefault(line[start : line.find(_AFTER_NAME, start)], []).append(line)
-
-
-def _line(entry: Entry) -> bytes:
-    body = canonical.encode(asdict(entry))
-    return _seal(body) + b" " + body + b"\n"
-
-
-def _seal(body: bytes) -> bytes:
-    return canonical.sha256(body)[:16].encode("ascii")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -79,7 +78,7 @@ def note_again(state_folder: Path, scratch: Path, request: str, keys: Keys) -> N
     if not _ends_whole(path) and (before := _read(path)) is not None:
         _write(path, scratch, before)
     changed = {name: sorted(found) for name, found in keys.items()}
-    disk.append(path, _line({"at": int(time.time()), "keys": changed}))
+    disk.append(path, disk.sealed_line({"at": int(time.time()), "keys": changed}))
 
 
 def read_all(state_folder: Path) -> dict[Path, Root]:
@@ -132,7 +131,7 @@ def _write(path: Path, scratch: Path, root: Root) -> None:
         {"about": about, "keys": root.keys},
         *({"retired": when, "keys": times[when]} for when in sorted(times)),
     ]
-    disk.write(path, b"".join(map(_line, lines)), scratch)
+    disk.write(path, b"".join(map(disk.sealed_line, lines)), scratch)
 
 
 def _ends_whole(path: Path) -> bool:
@@ -168,17 +167,10 @@ def _read(path: Path) -> Root | None:
 
 def _lines(data: bytes) -> Iterator[dict[str, Any] | None]:
     for line in data.splitlines():
-        digest, _, body = line.partition(b" ")
-        yield json.loads(body) if _seal(body) == digest else None
-
-
-def _line(value: Mapping[str, Any]) -> bytes:
-    body = canonical.encode(value)
-    return _seal(body) + b" " + body + b"\n"
-
-
-def _seal(body: bytes) -> bytes:
-    return canonical.sha256(body)[:16].encode("ascii")
+        try:
+            yield disk.unsealed_line(line)
+        except disk.Damaged:
+            yield None
 
 
 def _is_same(path: Path, digest: str) -> bool:
