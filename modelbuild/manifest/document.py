@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import yaml
 
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest import conflict
 from modelbuild.manifest.tree import Entry, Items, Mapping, Node, Position, Scalar
 
 MAX_BYTES = 16 << 20
@@ -32,7 +35,8 @@ def read(path: Path, name: str) -> Mapping:
         raise ModelbuildError(
             f"cannot read the manifest: {(error.strerror or str(error)).lower()}",
             where=str(path) if path.name == name else name,
-            advice="name it with -f FILE, go to its folder with -C DIR, or make one with `modelbuild init`",
+            advice=_elsewhere(path)
+            or "name it with -f FILE, go to its folder with -C DIR, or make one with `modelbuild init`",
         ) from error
     if len(data) > MAX_BYTES:
         raise ModelbuildError(
@@ -48,6 +52,18 @@ def read(path: Path, name: str) -> Mapping:
             "not UTF-8 text", where=f"{name}:{line}", why=f"byte {error.start} is 0x{data[error.start]:02x}"
         ) from error
     return parse(text, name)
+
+
+def _elsewhere(path: Path) -> str:
+    """What to do where a folder above has a manifest of that name."""
+    if path.exists():
+        return ""
+    for above in path.absolute().parent.parents:
+        with contextlib.suppress(OSError):  # of a folder that may not be read nobody knows
+            if (above / path.name).is_file():
+                there = os.fspath(above) if path.is_absolute() else os.path.relpath(above)
+                return f"there is one in {there}: -C {there}"
+    return ""
 
 
 def parse(text: str, name: str) -> Mapping:
@@ -73,6 +89,8 @@ def parse_node(text: str, name: str) -> Node:
     try:
         return _Composer(text, name).document()
     except yaml.MarkedYAMLError as error:
+        if unmerged := conflict.found(text, name, "keep what belongs of each side, and remove the marks"):
+            raise unmerged from None
         mark = error.problem_mark or error.context_mark
         at = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name)
         raise ModelbuildError(

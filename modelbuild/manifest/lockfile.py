@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest import conflict
 
 LOCK = "modelbuild.lock"
 FOLDER = "modelbuild.locked"  # of the records: FOLDER/<model>@<target>/<record>
@@ -109,6 +110,8 @@ def decode(text: str) -> Lock:
     try:
         content = json.loads(text, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
+        if unmerged := conflict.found(text, LOCK, "take either side, then write it with `modelbuild lock`"):
+            raise unmerged from None
         raise _damaged(f"{LOCK}:{error.lineno}:{error.colno}", error.msg) from None
     except (ValueError, RecursionError) as error:
         raise _damaged(LOCK, str(error)) from None

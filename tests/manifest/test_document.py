@@ -185,6 +185,32 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
             document.read(path, path.name)
 
 
+def test_a_missing_manifest_that_a_folder_above_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = tmp_path / "img/raw"
+    below.mkdir(parents=True)
+    (tmp_path / "models.yaml").write_text("modelbuild: 1\n")
+    monkeypatch.chdir(below)
+    with pytest.raises(ModelbuildError) as caught:
+        document.read(Path("models.yaml"), "models.yaml")
+    assert caught.value.problems[0].advice == "there is one in ../..: -C ../.."
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> theirs\n", 2),
+        ("<<<<<<< HEAD\r\nb: 2\r\n=======\r\nb: 3\r\n>>>>>>> theirs\r\n", 1),
+        ("m:\n  a: 1\n  c:\n<<<<<<< HEAD\n    b: 2\n=======\n    b: 3\n>>>>>>> theirs\nd: 4\n", 4),
+    ],
+)
+def test_a_merge_that_is_not_finished_is_told_by_its_first_mark(text: str, line: int) -> None:
+    assert refused(text) == (f"m.yaml:{line}", "the marks of a merge conflict")
+
+
+def test_marks_inside_of_a_text_are_text() -> None:
+    assert read("a: |\n  <<<<<<< HEAD\n") == {"a": "<<<<<<< HEAD\n"}
+
+
 values = st.recursive(
     st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])),
     lambda inner: (

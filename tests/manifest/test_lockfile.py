@@ -86,7 +86,6 @@ def test_a_lock_of_the_future_is_told_from_a_damaged_one() -> None:
     ("change", "where", "why"),
     [
         (lambda text: text[: len(text) // 2], "modelbuild.lock:", ""),
-        (lambda text: "<<<<<<< ours\n" + text, "modelbuild.lock:1:1", "Expecting value"),
         (lambda text: text.replace('"schema": 1', '"schema": 0'), "modelbuild.lock", "schema"),
         (lambda text: text.replace('"schema": 1', '"schema": true'), "modelbuild.lock", "schema"),
         (lambda text: text.replace('"toolchain"', '"toolkit"'), "modelbuild.lock", "models.m@t.toolchain"),
@@ -108,6 +107,16 @@ def test_damage_is_told_with_its_place(change: Any, where: str, why: str) -> Non
     (problem,) = caught.value.problems
     assert caught.value.exit_code == 2
     assert problem.where.startswith(where) and why in problem.why and "modelbuild lock" in problem.advice
+
+
+def test_a_merge_that_is_not_finished_is_told_by_its_first_mark() -> None:
+    lines = lockfile.encode(lock()).splitlines()
+    lines[2:2] = ["<<<<<<< ours", "=======", '  "manifest": "a.yaml",', ">>>>>>> theirs"]
+    with pytest.raises(ModelbuildError, match="the marks of a merge conflict") as caught:
+        lockfile.decode("\n".join(lines))
+    (problem,) = caught.value.problems
+    assert caught.value.exit_code == 2
+    assert problem.where == "modelbuild.lock:3" and "modelbuild lock" in problem.advice
 
 
 def test_line_ends_that_git_changed_are_those_that_were_written(tmp_path: Path) -> None:
