@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelbuild import api, whole_file
 from modelbuild.cli import console
+from modelbuild.cli.recording.places import checked
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.graph_text import FORMATS
 from modelbuild.project.graphing import LEVELS, Graph
@@ -18,16 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none"
     )
-    parser.add_argument(
-        "--format", choices=(*FORMATS, "json"), help="mermaid unless told, or what FILE's name ends in"
-    )
+    parser.add_argument("--format", choices=(*FORMATS, "json"), help="what FILE's name ends in; else mermaid")
     parser.add_argument(
         "--level",
         choices=LEVELS,
         help="a node an action, a model and package, or a stage; action, but model for large graphs",
     )
     parser.add_argument("--status", action="store_true", help="say what is up to date")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - is stdout")
 
 
 _SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".json": "json"}
@@ -35,8 +34,9 @@ _SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "do
 
 def run(options: argparse.Namespace) -> int:
     """Print the graph, or write it."""
-    form = options.format or _SUFFIXES.get(Path(options.output or "").suffix.lower(), "mermaid")
-    if options.json and options.format not in {None, "json"} and options.output is None:
+    output = _output(options)
+    form = options.format or ("mermaid" if output is None else _form(output))
+    if options.json and options.format not in {None, "json"} and output is None:
         raise ModelbuildError(
             f"--json and --format {options.format} ask for two different texts",
             advice=f"leave one out, or write the {options.format} text to a file with -o",
@@ -48,12 +48,31 @@ def run(options: argparse.Namespace) -> int:
         count = sum(len(node.actions) for node in graph.nodes)
         console.progress(f"{count} actions: a node a model; `--level action` shows each")
     text = _text(graph, form)
-    if options.output is None:
+    if output is None:
         console.result(text.removesuffix("\n"), graph.to_json())
         return 0
-    whole_file.write(Path(options.directory) / options.output, text.encode("utf-8", "backslashreplace"))
+    whole_file.write(output, text.encode("utf-8", "backslashreplace"))
     console.summary(f"wrote {options.output}", graph.to_json())
     return 0
+
+
+def _output(options: argparse.Namespace) -> Path | None:
+    """Where -o says; None is standard output."""
+    if options.output is None:
+        return None
+    return checked(Path(options.directory), options.file, {"-o": options.output})["-o"]
+
+
+def _form(output: Path) -> str:
+    """The form that the file's name ends in."""
+    form = _SUFFIXES.get(output.suffix.lower())
+    if form is None:
+        raise ModelbuildError(
+            f"-o {output.name} does not say in which form",
+            why=f"known endings are {', '.join(_SUFFIXES)}",
+            advice=f"write -o {output.stem}.mmd, or choose with --format {'|'.join((*FORMATS, 'json'))}",
+        )
+    return form
 
 
 def _text(graph: Graph, form: str) -> str:

@@ -30,7 +30,6 @@ def test_a_file_in_the_form_that_its_name_says(small: Path, command: Command, tm
         ("g.dot", "digraph"),
         ("g.mmd", "flowchart"),
         ("g.json", "{"),
-        ("g.txt", "flowchart"),
     ):
         said = command(small, "graph", "-o", str(tmp_path / name))
         assert said.code == 0 and said.lines == [f"wrote {tmp_path / name}"]
@@ -56,3 +55,32 @@ def test_a_large_graph_is_by_models_and_says_so(
 
 def test_a_folder_that_is_not_there(small: Path, command: Command) -> None:
     assert command(small, "graph", "-o", "nowhere/g.dot").code == 2
+
+
+@pytest.mark.parametrize("name", ["models.yaml", "net.onnx", "notes.mmd"])
+def test_nobodys_file_is_overwritten(copied: Path, command: Command, name: str) -> None:
+    (copied / "net.onnx").write_bytes(b"\x08\x08model")
+    (copied / "notes.mmd").write_bytes(b"my own drawing")
+    before = (copied / name).read_bytes()
+    said = command(copied, "graph", "-o", name, "--format", "mermaid")
+    assert said.code == 2 and "would overwrite" in said.err and name in said.err
+    assert (copied / name).read_bytes() == before
+
+
+def test_an_earlier_graph_is_overwritten_in_whatever_form(copied: Path, command: Command) -> None:
+    for form in ("mermaid", "dot", "json", "mermaid"):
+        assert command(copied, "graph", "-o", "g", "--format", form).code == 0
+
+
+@pytest.mark.parametrize("name", ["g.png", "g.svg", "g"])
+def test_an_ending_that_names_no_form(copied: Path, command: Command, name: str) -> None:
+    said = command(copied, "graph", "-o", name)
+    assert said.code == 2 and "known endings are .mmd" in said.err and not (copied / name).exists()
+
+
+def test_nothing_is_written_among_what_builds_keep(copied: Path, command: Command) -> None:
+    assert "cannot write into .modelbuild" in command(copied, "graph", "-o", ".modelbuild/g.dot").err
+
+
+def test_a_dash_is_standard_output(copied: Path, command: Command) -> None:
+    assert command(copied, "graph", "-o", "-").lines[0] == "flowchart LR" and not (copied / "-").exists()

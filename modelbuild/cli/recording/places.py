@@ -1,4 +1,4 @@
-"""Where `--events` and `--trace` may write: nowhere that a build reads or keeps as it should be."""
+"""Where `--events`, `--trace` and `graph -o` may write: nowhere that a build reads or keeps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def checked(root: Path, manifest: str, files: Mapping[str, str]) -> dict[str, Pa
 
 def _check(option: str, text: str, real: str, root: Path, manifest: str) -> None:
     if real == os.path.realpath(root / manifest):
-        raise ModelbuildError(f"{option} would overwrite the manifest", where=text, advice=_ELSEWHERE)
+        raise ModelbuildError(f"{option} would overwrite the manifest", where=text, advice=_elsewhere(option))
     if not Path(real).is_relative_to(root):
         return
     parts = Path(real).relative_to(root).parts
@@ -46,7 +46,7 @@ def _check(option: str, text: str, real: str, root: Path, manifest: str) -> None
             f"{option} cannot write into {folder}",
             where=text,
             why="the build makes that folder hold exactly what belongs there",
-            advice=_ELSEWHERE,
+            advice=_elsewhere(option),
         )
 
 
@@ -56,20 +56,34 @@ def _check_content(option: str, text: str, path: Path) -> None:
         if not path.is_file():
             return
         with path.open("rb") as stream:
-            head = stream.read(len(BEGINNINGS[option]))
+            head = stream.read(max(map(len, BEGINNINGS[option])))
     except OSError as error:
         raise refused(option, text, error) from None
-    if head and head != BEGINNINGS[option]:
+    if head and not head.startswith(BEGINNINGS[option]):
         raise ModelbuildError(
-            f"{option} would overwrite a file that no build has written",
+            f"{option} would overwrite a file that no {_WRITERS.get(option, 'build')} has written",
             where=text,
-            why=f"it does not begin with {BEGINNINGS[option].decode()}",
+            why=f"it does not begin with {' or '.join(map(_shown, BEGINNINGS[option]))}",
             advice="name another file, or remove that one",
         )
 
 
-BEGINNINGS = {"--events": b'{"event"', "--trace": b'{"traceEvents"'}
-_ELSEWHERE = "name a file elsewhere, such as build.jsonl or dist/build.jsonl"
+BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
+    "--events": (b'{"event"',),
+    "--trace": (b'{"traceEvents"',),
+    "-o": (b"flowchart LR\n", b"digraph modelbuild {", b'{\n  "edges"'),
+}
+_WRITERS = {"-o": "graph"}
+_EXAMPLES = {"-o": "plan.mmd"}
+
+
+def _elsewhere(option: str) -> str:
+    example = _EXAMPLES.get(option, "build.jsonl")
+    return f"name a file elsewhere, such as {example} or dist/{example}"
+
+
+def _shown(beginning: bytes) -> str:
+    return " ".join(beginning.decode().split())
 
 
 def refused(option: str, name: str, error: OSError) -> ModelbuildError:
