@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--staged", action="store_true", help="what the next commit would hold, by git's index"
     )
+    parser.add_argument(
+        "--offline", action="store_true", help="fetch nothing; say which models could not be looked at"
+    )
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:
@@ -33,9 +36,11 @@ def run(options: argparse.Namespace) -> int:
     project = None if options.staged else api.open_project(options.directory, options.file)
     with progress.shown(Path(options.directory, STATE)) as tell:
         if project is None:
-            report = api.check_staged(options.directory, options.file, options.names, observer=tell)
+            report = api.check_staged(
+                options.directory, options.file, options.names, observer=tell, offline=options.offline
+            )
         else:
-            report = api.check(project, options.names, observer=tell)
+            report = api.check(project, options.names, observer=tell, offline=options.offline)
     lines = [console.finding_text(finding) for finding in report.findings]
     for pair, units in report.units.items():
         counts = {unit: list(units.values()).count(unit) for unit in ("npu", "fused", "cpu", "none")}

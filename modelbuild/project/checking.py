@@ -15,6 +15,7 @@ from modelbuild.project.goals import request_of
 from modelbuild.project.project import Project, located
 from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
+from modelbuild.stages.fetch import NOT_FETCHED
 from modelbuild.stages.files import read_json
 
 _PLACE = re.compile(r"(.+):(\d+):(\d+)")
@@ -40,8 +41,11 @@ class CheckReport:
         return {"ok": self.ok, "findings": list(self.findings), "units": self.units, "ranges": self.ranges}
 
 
-def check(project: Project, names: Sequence[str] = (), observer: Observer | None = None) -> CheckReport:
-    """Place the selected models' nodes, read their samples, and collect what was found."""
+def check(
+    project: Project, names: Sequence[str] = (), observer: Observer | None = None, *, offline: bool = False
+) -> CheckReport:
+    """Place the selected models' nodes, read their samples, and collect what was found. `offline`: nothing is
+    fetched, and of what was never fetched a warning says that it was not looked at."""
     selection = select(project.manifest, names)
     pairs = dict.fromkeys(selection.pairs)
     for name in selection.packages:
@@ -53,7 +57,12 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
     planned = project.plan.names()
     wanted = [goal for goal in dict.fromkeys((*goals.values(), *samples)) if goal in planned]
     result = project.builder.build(
-        project.plan.actions, wanted, jobs=processors(), keep_going=True, observer=observer
+        project.plan.actions,
+        wanted,
+        jobs=processors(),
+        offline=offline,
+        keep_going=True,
+        observer=observer,
     )
     findings = [_finding(finding, {}) for finding in project.manifest.warnings]
     units: dict[str, dict[str, str]] = {}
@@ -66,14 +75,27 @@ def check(project: Project, names: Sequence[str] = (), observer: Observer | None
             units[f"{model}@{target}"] = found["units"]
     exit_code = 0
     for action, error in result.failures:
-        exit_code = max(exit_code, error.exit_code)
         owner = action.split(":")[0].split("@")[0]
+        if error.problems[0].code == NOT_FETCHED:
+            findings.append(_not_looked_at(located(project, action, error).problems[0], owner))
+            continue
+        exit_code = max(exit_code, error.exit_code)
         found = located(project, action, error).problems
         findings += [item for p in found if (item := problem_finding(p, owner)) not in findings]
     report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
     return (
         report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
     )
+
+
+def _not_looked_at(found: Problem, model: str) -> dict[str, Any]:
+    problem = Problem(
+        f"{model} was not looked at: its source was never fetched",
+        found.where,
+        advice="check it without --offline, or build it once",
+        code=NOT_FETCHED,
+    )
+    return {**problem_finding(problem, model), "severity": "warning"}
 
 
 def _finding(finding: Finding, extra: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from modelbuild.project.recorded import Recorded, opened, patterns, reads_of
 from modelbuild.project.recorded_tree import mentions
 from modelbuild.project.repository import Repository, open_repository
 from modelbuild.samples.files import gather_files
+from modelbuild.stages.fetch import NOT_FETCHED
 
 NOT_STAGED = "MB006"
 
@@ -29,11 +30,13 @@ def check_staged(
     file: str = "models.yaml",
     names: Sequence[str] = (),
     observer: Observer | None = None,
+    *,
+    offline: bool = False,
 ) -> CheckReport:
     """`check` of what the next commit would hold. Raises as `check` does, and exit 2 without a repository."""
     folder = Path(directory).absolute()
     with opened(open_repository(folder), folder, file, observer=observer) as recorded:
-        return _checked(recorded, names, observer)
+        return _checked(recorded, names, observer, offline)
 
 
 def check_commit(
@@ -48,13 +51,13 @@ def check_commit(
     """Checks the commit to be if it concerns the project; the exit code for git. What passed is remembered.
 
     `staged` are the paths that it changes, `index` is all that it holds (`reads.staged_files`). A project
-    that is broken, but not by this commit, stops no commit."""
+    that is broken, but not by this commit, stops no commit. Nothing is fetched."""
     try:
         with opened(repository, folder, file, observer=observer) as recorded:
             if not any(map(reads_of(recorded).touches, staged)):
                 return 0
-            report = _checked(recorded, (), observer)
-            if report.ok:
+            report = _checked(recorded, (), observer, offline=True)
+            if report.ok and not any(finding["code"] == NOT_FETCHED for finding in report.findings):
                 read = reads_of(recorded, _found(recorded))
                 reads.save(folder, file, reads.passed(read, index))
     except ModelbuildError as error:
@@ -97,7 +100,7 @@ def _was_broken(error: ModelbuildError, repository: Repository, folder: Path, fi
 def _tell(report: CheckReport, file: str, say: Callable[[str], None]) -> int:
     errors = [finding for finding in report.findings if finding["severity"] == "error"]
     for finding in report.findings:
-        if finding["severity"] == "error" or finding["code"] == NOT_STAGED:
+        if finding["severity"] == "error" or finding["code"] in (NOT_STAGED, NOT_FETCHED):
             where = finding.get("where") or finding["file"]
             if finding["file"] and finding["line"] is not None:
                 where = f"{finding['file']}:{finding['line']}:{finding['column']}"
@@ -113,8 +116,10 @@ def _stops(errors: int, file: str) -> str:
     return f"modelbuild: {count} in what is staged of {file}; `git commit --no-verify` commits it as it is"
 
 
-def _checked(recorded: Recorded, names: Sequence[str], observer: Observer | None) -> CheckReport:
-    report = check(recorded.project, names, observer)
+def _checked(
+    recorded: Recorded, names: Sequence[str], observer: Observer | None, offline: bool
+) -> CheckReport:
+    report = check(recorded.project, names, observer, offline=offline)
     findings = [_told(finding, recorded) for finding in report.findings]
     return replace(report, findings=(*findings, *_not_staged(recorded)))
 

@@ -14,6 +14,7 @@ from modelbuild.stages.request import ModelRequest, Source
 VERSION = "1"
 LIBRARIES = ()
 RESOURCES = Resources(memory=64 << 20)
+NOT_FETCHED = "MB007"
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -44,6 +45,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             where="source",
             why=f"its address is {address.shown(url)}",
             advice="build once without --offline",
+            code=NOT_FETCHED,
             exit_code=EXIT_FAILED,
             passing=True,
         )

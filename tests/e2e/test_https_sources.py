@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.command import Done, files_below, modelbuild, ran
 from tests.https_server import Server, content, serving, status
+from tests.project.git_harness import Git
 from tests.stages.golden import write_project
 
 MANIFEST = """\
@@ -114,6 +115,40 @@ def test_offline_needs_what_was_fetched_before(fetching: Fetching) -> None:
     assert with_it.code == 0, with_it.err
     assert ran(with_it) > 0
     assert fetching.server.paths == ["/small.onnx"]
+
+
+NOT_LOOKED_AT = "small was not looked at: its source was never fetched"
+
+
+def test_a_check_offline_says_what_it_could_not_look_at(fetching: Fetching) -> None:
+    absent = fetching.run("check", "--offline", "--json")
+    assert absent.code == 0, absent.err
+    (told,) = [finding for finding in absent.json["findings"] if finding["code"] == "MB007"]
+    assert (told["severity"], told["message"], told["line"]) == ("warning", NOT_LOOKED_AT, 6)
+    assert fetching.server.asked == []
+    assert fetching.run("check").code == 0
+    assert fetching.server.paths == ["/small.onnx"]
+    assert "MB007" not in fetching.run("check", "--offline").out
+
+
+def test_a_commit_fetches_nothing(fetching: Fetching, tmp_path_factory: pytest.TempPathFactory) -> None:
+    git = Git(fetching.root, tmp_path_factory.mktemp("home"), fetching.server.environment())
+    git("init", "-q")
+    assert fetching.run("hooks", "install", "--only", "pre-commit").code == 0
+    text = (fetching.root / "models.yaml").read_text()
+
+    def commit(comment: str) -> str:
+        (fetching.root / "models.yaml").write_text(f"{text}# {comment}\n")
+        git("add", "models.yaml", "data")
+        made = git.run("commit", "-q", "-m", comment)
+        assert made.returncode == 0
+        return made.stderr
+
+    for comment in ("first", "second"):  # told again while it is so
+        assert f"warning: models.yaml:6:12: {NOT_LOOKED_AT}" in commit(comment)
+    assert fetching.server.asked == []
+    assert fetching.run("check").code == 0
+    assert commit("third") == ""
 
 
 def test_a_failure_is_told_at_its_place_and_tried_again(fetching: Fetching) -> None:
