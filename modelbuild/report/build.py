@@ -30,6 +30,7 @@ MODEL_STEPS = {
     "source": "Reading the source",
     "observe": "Calibration",
     "apply": "Making the fixed-point model",
+    "remeasure": "Measuring again",
 }
 MODEL_ROLES = {
     "import": "Import",
@@ -42,6 +43,7 @@ MODEL_ROLES = {
     "hardware": "Hardware against fixed point",
 }
 PACKAGE_ROLES = {"package": "Packaging"}
+PACKAGE_STEPS = {"locked": "Comparison with modelbuild.lock"}  # of a locked build
 _MEASURED = ("check", "evaluate", "fixed", "hardware")  # what verdict.judge reads
 
 
@@ -65,9 +67,9 @@ def collect(
 ) -> Report:
     """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`,
     `vendor`, `description`, `format`, `toolchain`, and the chip's `macs_per_cycle` for utilisation. `files`:
-    `package` -> package.json, or `package.failure`. Bounds are judged here from the measurements, as the gate
+    `package` -> package.json, or `package.failure`, and `locked` likewise. Bounds are judged here from the measurements, as the gate
     does, so that the report needs no gate. Raises only where a file is not what its stage writes."""
-    found, failures = _read(files or {}, PACKAGE_ROLES, {}, "")
+    found, failures = _read(files or {}, PACKAGE_ROLES, PACKAGE_STEPS, "")
     packed = found.get("package") or {}
     read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
     checks = [

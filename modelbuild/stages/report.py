@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -24,6 +24,8 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 def soft_inputs(request: PackageRequest) -> dict[str, OutputOf]:
     """What every stage of every model left, or why it left nothing: role `<model>/<what>`."""
     found = {"package": request.output("package", "package.json")}
+    if request.locked_files is not None:
+        found["locked"] = request.output("locked", "locked.json")
     for packaged in request.models:
         name = packaged.request.model
         found.update({f"{name}/{role}": source for role, source in _of_model(packaged.request).items()})
@@ -33,6 +35,8 @@ def soft_inputs(request: PackageRequest) -> dict[str, OutputOf]:
 
 def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
     found = {"compile": request.output("compile", "compile.json")}
+    if request.remeasured is not None:
+        found["remeasure"] = request.output("remeasure", "remeasured.json")
     if not request.is_fixed:
         found["source"] = request.output("import_source", "source.json")
         found["apply"] = request.output("apply", "model.fixed.onnx")
@@ -108,7 +112,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         )
         for model in parameters["models"]
     ]
-    package = {role: path for role, path in inputs.items() if role in {"package", "package.failure"}}
+    package = {role: path for role, path in inputs.items() if "/" not in role}
     report = collect(parameters["package"], models, package)
     (out / "report.html").write_bytes(render(report).encode())
     write_json(out / "report.json", report.to_json())

@@ -181,6 +181,12 @@ def test_other_bytes_are_never_shipped(warm: Path) -> None:
     assert action == "pa:locked" and report.exit_code == 1
     assert error.problems[0].what == "this machine made other bytes: models_720.sim.nef"
     assert not (warm / "dist/pa").exists() and report.packages[0].gate == "not reached"
+    told = json.loads((warm / "reports/pa/report.json").read_bytes())
+    (failure,) = told["failures"]
+    assert told["passed"] is False and (failure["stage"], failure["state"]) == ("locked", "failed")
+    assert failure["problems"][0]["what"] == error.problems[0].what
+    page = (warm / "reports/pa/report.html").read_text("utf-8")
+    assert "Comparison with modelbuild.lock failed" in page and "Every stage came through" not in page
 
 
 def test_line_ends_that_git_changed_make_no_difference(original: Path, checkout: Path) -> None:
@@ -198,7 +204,7 @@ def test_measuring_again_agrees_and_leaves_the_products_as_they_are(warm: Path) 
     before = {**below(warm / "dist"), **below(warm / "reports")}
     report = build(open_project(warm, locked=True), (), AGAIN)
     assert report.ok and report.states["a@cam:remeasure"] == "run"
-    assert report.states["pa:gate"] == report.states["pa:report"] == "cached"
+    assert report.states["pa:gate"] == "cached"
     assert {**below(warm / "dist"), **below(warm / "reports")} == before
 
 
@@ -215,6 +221,12 @@ def test_figures_outside_their_tolerance_stop_the_package(warm: Path) -> None:
     (action, error), *_ = report.failures
     assert action == "a@cam:remeasure" and "snr_db_mean of scores is" in error.problems[0].what
     assert error.problems[0].where == "modelbuild.locked/a@cam/measurements.json"
+    told = json.loads((warm / "reports/pa/report.json").read_bytes())
+    assert told["passed"] is False
+    assert [(one["stage"], one["state"]) for one in told["models"][0]["failures"]] == [
+        ("remeasure", "failed")
+    ]
+    assert [(one["stage"], one["state"]) for one in told["failures"]] == [("locked", "skipped")]
 
 
 @pytest.mark.parametrize(("key", "value"), [("cycles", 1), ("equal", False)])
