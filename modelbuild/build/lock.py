@@ -86,6 +86,17 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[Lock]:
             os.close(descriptor)
 
 
+@contextmanager
+def tried(path: Path) -> Iterator[bool]:
+    """Holds the lock file at `path` if no other process has it: whether that is so. Raises as `held`."""
+    _require_flock()
+    descriptor = _open(path)
+    try:
+        yield _flock(descriptor, path, wait=False)
+    finally:
+        os.close(descriptor)
+
+
 def _flock(descriptor: int, path: Path, wait: bool) -> bool:
     """Whether the lock is ours now; False only without `wait`."""
     import fcntl

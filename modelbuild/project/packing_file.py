@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from modelbuild.project.measuring import Measured, measured
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.pack_manifest import PackRequest, text_of
 from modelbuild.project.project import ENVIRONMENT, Project, located
+from modelbuild.project.scratch import scratch
 from modelbuild.stages.request import PackageRequest
 
 MANIFEST = "(pack --print-manifest)"  # what messages call the manifest that there is no file of
@@ -114,8 +114,8 @@ def _state(cache: Path | None) -> Iterator[Path]:
     if cache is not None:
         yield cache
         return
-    with tempfile.TemporaryDirectory(prefix="modelbuild-pack-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with scratch("modelbuild-pack-") as folder:
+        yield folder
 
 
 def _check_output(output: Path, package: PackageRequest) -> None:
