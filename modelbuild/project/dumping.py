@@ -14,8 +14,8 @@ from modelbuild.project.goals import goals
 from modelbuild.project.project import DIST, REPORTS, STATE, Project
 from modelbuild.stages.request import SHARED
 
-MARK = ".modelbuild-dump"  # a folder with this file in it may be replaced
-_MARK_TEXT = b"Written by `modelbuild build --dump`, which replaces this folder as a whole.\n"
+MARK = ".modelbuild-dump"  # a folder with this file in it may be replaced, if it holds what the file lists
+_MARK_TEXT = "Written by `modelbuild build --dump`, which replaces this folder and these files:"
 
 
 def check_folder(root: Path, folder: Path) -> None:
@@ -26,17 +26,35 @@ def check_folder(root: Path, folder: Path) -> None:
             f"--dump cannot write into {inside}/, which is the build's own", advice="name another folder"
         )
     try:
-        foreign = folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir())
+        foreign = next(_foreign(folder), None) if folder.exists() else None
     except OSError as error:
         raise ModelbuildError(
             "--dump cannot use this folder", where=str(folder), why=error.strerror or str(error)
         ) from None
-    if foreign:
+    if foreign is not None:
         raise ModelbuildError(
             "--dump would replace a folder that holds other files",
             where=str(folder),
-            advice="name a folder that is new, empty, or of an earlier --dump",
+            why=f"no --dump has written {foreign}",
+            advice="move it elsewhere, or name a folder that is new, empty, or of an earlier --dump",
         )
+
+
+def _foreign(folder: Path) -> Iterator[str]:
+    """Files, links and empty folders in the folder that no dump has left there, relative to it."""
+    mark = folder / MARK
+    own = {MARK, *mark.read_text("utf-8", "replace").splitlines()[1:]} if mark.is_file() else set()
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        here = Path(place)
+        links = [name for name in folders if (here / name).is_symlink()]
+        found = sorted((here / name).relative_to(folder).as_posix() for name in (*files, *links))
+        yield from (name for name in found if name not in own)
+        if not files and not folders and here != folder:
+            yield f"{here.relative_to(folder).as_posix()}/"
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def dump(
@@ -59,16 +77,20 @@ def dump(
     try:
         disk.remove_tree(new)
         disk.make_folder(new)
-        (new / MARK).write_bytes(_MARK_TEXT)
         for action in result.states:
             for place in _places(project, result, action):
                 _write(project, result, action, new / place, (failures or {}).get(action))
+        (new / MARK).write_text("\n".join([_MARK_TEXT, *_files(new)]) + "\n", encoding="utf-8")
         disk.remove_tree(old)
         disk.put_folder(new, folder, old)
     except OSError as error:
         raise disk.failure("write the dump", folder, error) from error
     finally:
         disk.remove_tree(new)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _places(project: Project, result: BuildResult, action: str) -> Iterator[str]:

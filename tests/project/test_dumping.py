@@ -92,7 +92,7 @@ def test_it_is_replaced_as_a_whole_and_enters_no_key(project: Project, tmp_path:
     api.dump(project, ["bell"], None, tmp_path / "out")
     first = files(tmp_path / "out")
     (tmp_path / "out/net@cam/lower/model.onnx").write_bytes(b"edited")
-    (tmp_path / "out/old.txt").write_bytes(b"")
+    (tmp_path / "out/net@cam/lower/lower.json").unlink(missing_ok=True)
     assert api.build(open_project(project.root), ["bell"]).count("run") == 0
     api.dump(project, ["bell"], None, tmp_path / "out")
     assert files(tmp_path / "out") == first
@@ -111,6 +111,25 @@ def test_an_empty_folder_will_do_and_somebodys_files_stay(project: Project, tmp_
     with pytest.raises(ModelbuildError, match="cannot use this folder"):
         api.dump(project, ["net@cam"], "lower", tmp_path / "file")
     assert files(project.root) == before and (tmp_path / "file").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "net@cam/lower/mine.txt", "mine/deep/x", "link", "empty/"])
+def test_somebodys_files_in_an_earlier_dump_stay(project: Project, tmp_path: Path, name: str) -> None:
+    assert api.build(project, ["net@cam"], BuildOptions(until="lower")).ok
+    out = tmp_path / "out"
+    api.dump(project, ["net@cam"], "lower", out)
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    if name == "link":
+        (out / name).symlink_to(project.root)
+    elif name == "empty/":
+        (out / name).mkdir()
+    else:
+        (out / name).write_bytes(b"precious")
+    before = files(out)
+    with pytest.raises(ModelbuildError, match=f"no --dump has written {name}") as caught:
+        api.dump(project, ["net@cam"], "lower", out)
+    assert caught.value.exit_code == 2 and caught.value.problems[0].advice
+    assert files(out) == before and (out / name).exists()
 
 
 @pytest.mark.parametrize("inside", ["dist", "dist/bell", "reports/x", ".modelbuild/dump"])
@@ -145,7 +164,7 @@ def test_the_old_dump_is_never_away(
     """It stays, or is back, where the new one cannot be put in its place."""
     assert api.build(project, ["net@cam"], BuildOptions(until="lower")).ok
     api.dump(project, ["net@cam"], "lower", tmp_path / "out")
-    (tmp_path / "out/mark").write_bytes(b"of the first")
+    (tmp_path / "out/net@cam/lower/model.onnx").write_bytes(b"of the first")
     replace = Path.replace
 
     def refuse(path: Path, target: Path) -> Path:
@@ -161,7 +180,8 @@ def test_the_old_dump_is_never_away(
             patched.setattr("modelbuild.build.disk.exchange", lambda *_: False)
             with pytest.raises(ModelbuildError, match="cannot write the dump"):
                 api.dump(project, ["net@cam"], "lower", tmp_path / "out")
-    assert (tmp_path / "out/mark").exists() is not exchanges
+    left = (tmp_path / "out/net@cam/lower/model.onnx").read_bytes()
+    assert (left == b"of the first") is not exchanges
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "project"]
 
 
