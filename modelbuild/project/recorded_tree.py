@@ -8,7 +8,7 @@ import posixpath
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,22 +207,38 @@ def relocated(error: ModelbuildError, tree: Tree, folder: Path) -> ModelbuildErr
     prefix = tree.repository.prefix(folder) or "."
     names = {posixpath.relpath(path, prefix): path for path in sorted(tree.not_recorded)}
     return ModelbuildError.of(
-        (_relocated(problem, tree, names) for problem in error.problems), error.exit_code
+        (_relocated(problem, tree, names, prefix) for problem in error.problems), error.exit_code
     )
 
 
-def _relocated(problem: Problem, tree: Tree, names: dict[str, str]) -> Problem:
+def _relocated(problem: Problem, tree: Tree, names: dict[str, str], prefix: str) -> Problem:
     texts = {field: tree.in_work_tree(text) for field, text in problem._asdict().items()}
     told = texts["what"], texts["where"], texts["why"]
-    missing = next((name for name in names if any(mentions(text, name) for text in told)), None)
-    if missing is not None:
-        texts["why"] = "it is in the work tree, but git was not told of it"
-        texts["advice"] = f"`git add {shlex.quote(names[missing])}`"
+    missing = [name for name in names if any(mentions(text, name) for text in told)]
+    if missing:
+        several = len(missing) > 1
+        what = f"{missing[0]} and {len(missing) - 1} more are" if several else "it is"
+        texts["why"] = f"{what} in the work tree, but git was not told of {'them' if several else 'it'}"
+        paths = _paths_to_add(told, missing, prefix) if several else [names[missing[0]]]
+        texts["advice"] = f"`git add {shlex.join(paths)}`"
     return Problem(**texts)
+
+
+def _paths_to_add(told: Iterable[str], missing: Iterable[str], prefix: str) -> list[str]:
+    """What `git add` takes at the top for these files of the project's folder `prefix`: the globs that were
+    told of, as git understands them, where they match."""
+    globs = [glob for text in told for glob in _globs(text)]
+    named = (next((glob for glob in globs if fnmatch.fnmatch(name, glob)), name) for name in missing)
+    paths = (posixpath.normpath(posixpath.join(prefix, name)) for name in dict.fromkeys(named))
+    return [f":(glob){path}" if "**" in path else path for path in paths]
+
+
+def _globs(text: str) -> Iterator[str]:
+    yield from (word.strip("`'\",:;()") for word in text.split() if "*" in word)
 
 
 def mentions(text: str, name: str) -> bool:
     """Whether the text has the name as a whole, or a glob that it matches."""
-    if any("*" in word and fnmatch.fnmatch(name, word.strip("`'\",:;()")) for word in text.split()):
+    if any(fnmatch.fnmatch(name, glob) for glob in _globs(text)):
         return True
     return name in text and re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", text) is not None

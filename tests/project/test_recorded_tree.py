@@ -233,6 +233,23 @@ def test_a_conflict_must_be_resolved_first(git: Git) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_many_files_of_one_glob_are_added_by_it(git: Git) -> None:
+    paths = {f"sub/img {part}/{number}.png" for part in "ab" for number in range(3)}
+    tree = Tree(open_repository(git.folder), Path("/mirror"), frozenset({*paths, "img c/0.png"}))
+
+    def advised(pattern: str) -> tuple[str, str]:
+        error = ModelbuildError("no sample file matches", where=pattern)
+        (problem,) = relocated(error, tree, git.folder / "sub").problems
+        return problem.why, problem.advice
+
+    assert advised("img*/*.png") == (
+        "img a/0.png and 5 more are in the work tree, but git was not told of them",
+        "`git add 'sub/img*/*.png'`",
+    )
+    assert advised("**/*.png")[1] == "`git add ':(glob)sub/**/*.png'`"
+    assert advised("../img*/*.png")[1] == "`git add 'img c/0.png'`"
+
+
 def test_messages_name_the_work_tree_and_say_what_is_not_staged(git: Git) -> None:
     tree = Tree(
         open_repository(git.folder), Path("/mirror"), frozenset({"sub/new model.onnx", "sub/x/y.npy"})
