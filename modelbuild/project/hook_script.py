@@ -23,14 +23,24 @@ earlier="${{0%/*}}/{hook}{kept}"
 status=0
 """
 
-# An earlier hook that is a shell script is sourced, so that it finds its own name and folder in $0.
+# An earlier hook that is a shell script is sourced, so that it finds its own name and folder in $0. Its first
+# line is split into words: the interpreter, behind `env` or not, and the options that it is given.
 _EARLIER = """\
 run_earlier() {
-    read -r first < "$earlier"
+    IFS= read -r first < "$earlier"
     case $first in
-        '#!/bin/sh' | '#!/usr/bin/env sh') sh -c 'e=$1; shift; . "$e"' "$0" "$earlier" "$@" ;;
-        '#!/bin/bash' | '#!/usr/bin/env bash') bash -c 'e=$1; shift; . "$e"' "$0" "$earlier" "$@" ;;
-        *) "$earlier" "$@" ;;
+        '#!'*) set -f; shell=$(shell_of ${first#??}); set +f ;;
+        *) shell= ;;
+    esac
+    if [ -z "$shell" ]; then "$earlier" "$@"; return; fi
+    $shell -c 'e=$1; shift; . "$e"' "$0" "$earlier" "$@"
+}
+shell_of() {
+    case $1 in
+        */env) shift; if [ "$1" = -S ]; then shift; fi ;;
+    esac
+    case ${1##*/} in
+        sh | bash | dash | ash | ksh | mksh) echo "$@" ;;
     esac
 }
 """

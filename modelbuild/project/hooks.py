@@ -38,7 +38,11 @@ class HookState:
 
     def __str__(self) -> str:
         told = self.did or _STATES[self.state]
-        return f"{self.hook}: {told}" + (f" ({self.earlier.name} runs first)" if self.earlier else "")
+        if self.earlier is None:
+            return f"{self.hook}: {told}"
+        if self.state in ("installed", "edited"):
+            return f"{self.hook}: {told} ({self.earlier.name} runs first)"
+        return f"{self.hook}: {told}; {self.earlier.name} is the hook that was here before modelbuild's"
 
     def to_json(self) -> dict[str, str | None]:
         """The object in `hooks` of `hooks --json`."""

@@ -119,9 +119,11 @@ def test_modelbuild_is_called_only_where_files_may_have_changed(
     assert (called(hooks) is not None) == wanted
 
 
-@pytest.mark.parametrize(
-    "shebang", ["/bin/sh", "/usr/bin/env sh", "/bin/bash", "/usr/bin/env bash", "/bin/sh -e"]
-)
+SHELLS = ["/bin/sh", "/usr/bin/env sh", "/bin/bash", "/usr/bin/env bash", "/bin/dash", " /usr/bin/bash"]
+STRICT = ["/bin/sh -e", "/usr/bin/env -S bash -e", "/bin/bash -eC"]
+
+
+@pytest.mark.parametrize("shebang", SHELLS + STRICT)
 def test_an_earlier_hook_runs_first_with_all_it_had(hooks: Path, shebang: str) -> None:
     told = hooks.parent / "told"
     own_name = f"'{hooks.parent}/told'"
@@ -134,8 +136,13 @@ def test_an_earlier_hook_runs_first_with_all_it_had(hooks: Path, shebang: str) -
     name, rest = told.read_text().split(" [", 1)
     assert rest == "a b] [] 2\nline\n"
     assert called(hooks) is not None
-    if "-e" not in shebang:  # a hook of husky's finds its own by the name in $0
-        assert name == str(hook)
+    assert name == str(hook)  # a hook of husky's finds its own by the name in $0
+
+
+@pytest.mark.parametrize("shebang", STRICT)
+def test_the_options_of_an_earlier_hooks_shell_are_kept(hooks: Path, shebang: str) -> None:
+    executable(hooks / f"pre-commit{KEPT}", f"#!{shebang}\n(exit 7)\nexit 0\n")
+    assert call(install(hooks, "pre-commit"))[0] == 7
 
 
 def test_a_refusal_of_the_earlier_hook_is_the_refusal(hooks: Path) -> None:

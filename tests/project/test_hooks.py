@@ -59,6 +59,19 @@ def test_a_repetition_changes_nothing(git: Git) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
+def test_a_hook_that_was_put_over_ours_is_left_and_the_earlier_one_named(git: Git) -> None:
+    folder = git.folder / ".git/hooks"
+    (folder / "pre-commit").write_text("#!/bin/sh\n# mine\n")
+    hooks.install(git.folder, "models.yaml", ["pre-commit"])
+    (folder / "pre-commit").write_text("#!/bin/sh\n# another's\n")
+    (one,) = hooks.uninstall(git.folder, "models.yaml", ["pre-commit"])
+    assert str(one) == (
+        "pre-commit: left: it is not modelbuild's; "
+        "pre-commit.before-modelbuild is the hook that was here before modelbuild's"
+    )
+    assert (folder / "pre-commit").read_text().endswith("another's\n")
+
+
 def test_earlier_hooks_come_back_to_the_byte_and_the_mode(git: Git) -> None:
     folder = git.folder / ".git/hooks"
     (folder / "pre-commit").write_bytes(b"#!/bin/sh\r\n\xff\x00no end of line")
