@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest import conflict
+from modelbuild.manifest.lock_name import LOCK as LOCK
 
-LOCK = "modelbuild.lock"
 FOLDER = "modelbuild.locked"  # of the records: FOLDER/<model>@<target>/<record>
 SCHEMA = 1
 QUANTIZATION, MEASUREMENTS = "quant.txt", "measurements.json"

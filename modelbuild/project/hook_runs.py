@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.manifest.lock_name import LOCK
 from modelbuild.project import layout
 from modelbuild.project.hook_script import HOOKS, ProjectLine, parse
 from modelbuild.project.options import BuildOptions
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from modelbuild.project.build_report import BuildReport
     from modelbuild.project.building import Observer
 
-LOCK = "modelbuild.lock"
 # In the middle of these git checks out one commit after another, which nobody wants built each.
 UNDER_WAY = ("rebase-merge", "rebase-apply", "BISECT_LOG")
 READ_INPUT = ("pre-push",)

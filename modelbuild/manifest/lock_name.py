@@ -1,0 +1,3 @@
+"""The name of the lock: by itself, for who asks only whether there is one."""
+
+LOCK = "modelbuild.lock"
