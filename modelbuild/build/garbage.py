@@ -42,8 +42,9 @@ def collect(
     older_than: float | None = None,
     dry_run: bool = False,
 ) -> Collected:
-    """Removes waste; what was last used more than `older_than` seconds ago; and then, least recently used
-    first, what is needed for the store to have at most `max_size` bytes. Never what the last builds rest on.
+    """Removes waste, and results whose files are not all there; what was last used more than `older_than`
+    seconds ago; and then, least recently used first, what is needed for the store to have at most `max_size`
+    bytes. Never what the last builds rest on.
 
     `beside` are other state folders that share the store. Waits for the builds that run in any of them.
     Killed at any instant, it leaves a right state: a record goes before its blobs. Raises ModelbuildError
@@ -68,10 +69,14 @@ def _chosen(found: Contents, max_size: int | None, older_than: float | None) -> 
     """The records that go, in the order in which they go."""
     dead = sorted(
         (held for key, held in found.records.items() if key not in found.live),
-        key=lambda held: (found.used[held.name], held.name),
+        key=lambda held: (held.name not in found.incomplete, found.used[held.name], held.name),
     )
     limit = None if older_than is None else time.time() - older_than
-    going = [held for held in dead if limit is not None and found.used[held.name] <= limit]
+    going = [
+        held
+        for held in dead
+        if held.name in found.incomplete or (limit is not None and found.used[held.name] <= limit)
+    ]
     if max_size is None:
         return going
     references: dict[str, int] = {}

@@ -26,13 +26,15 @@ class Held:
 @dataclass(frozen=True)
 class Contents:
     """All that a state folder holds. `outputs` is key -> digests of a record that can be read; `live` are the
-    keys and digests that the last builds rest on, `used` is key -> time of its last use, `bad` are damaged
+    keys and digests that the last builds rest on; `incomplete` are keys whose blobs are not all there: no
+    build can use them, and none rests on them. `used` is key -> time of its last use, `bad` are damaged
     files that were set aside."""
 
     blobs: Mapping[str, Held]
     records: Mapping[str, Held]
     outputs: Mapping[str, frozenset[str]]
     live: frozenset[str]
+    incomplete: frozenset[str]
     used: Mapping[str, float]
     bad: tuple[Held, ...]
 
@@ -61,15 +63,17 @@ def contents(folder: Path, root: Path) -> Contents:
             if record is not None:
                 outputs[key] = frozenset(blob.digest for blob in record.outputs.values())
         blobs = {one.name: one for one in _files(folder / "store/blobs", "")}
+        incomplete = frozenset(key for key, digests in outputs.items() if not digests <= blobs.keys())
         noted = roots.read_all(folder).values()
         keys = {key for one in noted if one.about.is_live(root) for key in one.all_keys()}
-        live = {name for key in keys & outputs.keys() for name in (key, *outputs[key])}
+        live = {name for key in keys & outputs.keys() - incomplete for name in (key, *outputs[key])}
         used = {key: float(when) for one in noted for key, when in one.retired.items()}
         return Contents(
             blobs,
             records,
             outputs,
             frozenset(live),
+            incomplete,
             {key: max(held.written, used.get(key, 0.0)) for key, held in records.items()},
             tuple(_set_aside(folder)),
         )

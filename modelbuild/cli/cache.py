@@ -64,7 +64,7 @@ def _verify(options: argparse.Namespace, root: Path) -> int:
     if found.ok:
         lines.append(f"{found.read} files are whole ({_size(found.read_bytes)})")
     else:
-        lines.append("the next build makes again what it needs of it")
+        lines.append("the next build makes again what it needs of it, and `cache gc` removes the rest")
     data = {
         "ok": found.ok,
         "read": found.read,

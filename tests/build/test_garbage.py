@@ -16,7 +16,7 @@ from build_harness import Project, action, start_build, wait_for_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelbuild.build import disk, garbage, lock
+from modelbuild.build import canonical, disk, garbage, lock
 from modelbuild.build.garbage import Collected, collect
 from modelbuild.build.history import Entry
 from modelbuild.errors import ModelbuildError
@@ -68,6 +68,25 @@ def test_without_a_bound_only_what_nobody_can_use_goes(checkout: Checkout) -> No
     assert not orphan.exists() and not bad.exists() and not list(state.scratch.iterdir())
     assert not (checkout.folder / "published.json.bad").exists()
     assert (len(found.records), len(found.blobs), len(found.waste)) == (0, 1, 3)
+
+
+def test_results_that_lack_a_file_go_whoever_asked_for_them(checkout: Checkout) -> None:
+    checkout.put("asked", b"lost", b"left")
+    checkout.put("unasked", b"lost", b"shared")
+    checkout.put("whole", b"shared")
+    checkout.note("sweep", {"a": "asked", "b": "whole"})
+    store = checkout.state.store
+    store.path(canonical.sha256(b"lost")).unlink()
+    found = gc(checkout)
+    assert {held.name for held in found.records} == {key_of("asked"), key_of("unasked")}
+    assert [held.name for held in found.blobs] == [canonical.sha256(b"left")]
+    assert checkout.names("asked", "unasked", "whole") == {"whole"} and checkout.is_right()
+    assert found.left == found.live == sum(held.stat().st_size for held in files_of(checkout))
+
+
+def files_of(checkout: Checkout) -> list[Path]:
+    below = [checkout.folder / "records", checkout.folder / "store/blobs"]
+    return [path for folder in below for path in folder.rglob("*") if path.is_file()]
 
 
 def test_the_least_recently_used_goes_first_and_no_more_than_must(checkout: Checkout) -> None:
@@ -200,7 +219,7 @@ def test_ended_after_any_removal_every_result_has_its_files(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from modelbuild.build import disk, garbage
+from modelbuild.build import canonical, disk, garbage
 root, left = Path(sys.argv[1]), int(sys.argv[2])
 remove = disk.remove
 def fall(path):

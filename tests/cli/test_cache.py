@@ -93,6 +93,17 @@ def test_verify_names_damage_and_the_next_build_mends_it(copied: Path, command: 
     assert command(copied, "cache", "gc", "--json").json["removed"]["waste"] >= 1
 
 
+def test_damage_that_no_build_mends_is_gone_after_a_collection(copied: Path, command: Command) -> None:
+    assert command(copied, "build").code == 0
+    blob = next(path for path in (copied / ".modelbuild/store/blobs").rglob("*") if path.is_file())
+    blob.unlink()
+    said = command(copied, "cache", "verify")
+    assert said.code == 1 and "`cache gc` removes the rest" in said.out
+    assert command(copied, "cache", "gc", "--json").json["removed"]["records"] >= 1
+    assert command(copied, "cache", "verify").code == 0
+    assert command(copied, "build").code == command(copied, "cache", "verify").code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
