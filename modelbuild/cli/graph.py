@@ -60,7 +60,7 @@ def _output(options: argparse.Namespace) -> Path | None:
     """Where -o says; None is standard output."""
     if options.output is None:
         return None
-    return checked(Path(options.directory), options.file, {"-o": options.output})["-o"]
+    return checked(Path(options.directory), options.file, {"graph -o": options.output})["graph -o"]
 
 
 def _form(output: Path) -> str:

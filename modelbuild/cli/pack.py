@@ -13,6 +13,7 @@ import yaml
 from modelbuild import api
 from modelbuild.cli import console, progress
 from modelbuild.cli.options import preprocessing, shapes
+from modelbuild.cli.recording.places import checked
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.pack_manifest import ONLY, PackRequest
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--id", type=int, help="the model's id in the package (32768)")
     add("--version", default="", metavar="HEX", help="the model's version, four hex digits (0001)")
     add("-o", "--output", metavar="FILE", help="where the package goes; a folder takes its own name")
+    add("--force", action="store_true", help="replace FILE though it is no simulator package")
     add("--cache", metavar="DIR", help="keep what the build made, so that the next pack is quick")
     add(
         "--print-manifest",
@@ -70,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         raise ModelbuildError(
             "-o FILE is missing: where does the package go?", advice="write for instance -o m.nef"
         )
+    _check_place(options, directory)
     how = BuildOptions.of(vars(options))
     cache = None if options.cache is None else directory / options.cache
     with progress.shown(cache or NOWHERE) as tell:
@@ -79,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
             cache=cache,
             options=how,
             observer=tell,
+            force=options.force,
             warn=lambda text: console.progress(f"{console.paint('warning:', 'yellow')} {text}"),
         )
     if not packed.silicon:
@@ -88,6 +92,12 @@ def run(options: argparse.Namespace) -> int:
         )
     console.summary(_text(packed), packed.to_json())
     return 0
+
+
+def _check_place(options: argparse.Namespace, directory: Path) -> None:
+    """Refuses what a build of the manifest here would remove or put back."""
+    inside = "/*" if (directory / options.output).is_dir() else ""
+    checked(directory, options.file, {"pack -o": options.output + inside})
 
 
 def _text(packed: Packed) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import whole_file
+from modelbuild.artifacts.inspect import inspect
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.result import BuildResult
@@ -69,23 +70,26 @@ def pack(
     options: BuildOptions = DEFAULT,
     observer: Observer | None = None,
     warn: Callable[[str], None] = lambda text: None,
+    force: bool = False,
 ) -> Packed:
     """Build the package and write it to `output`, whole or not at all; into a folder under its own name.
 
     What the build keeps lies in `cache`, where a second pack finds it, or in a temporary folder that is
-    removed. A stage or bound that fails, a suffix that is not the format's, and everything that is wrong with
-    the request are ModelbuildErrors; `output` is then as it was."""
+    removed. A stage or bound that fails, a suffix that is not the format's, a file in the way that is no
+    simulator package (but with `force`), and everything that is wrong with the request are ModelbuildErrors;
+    `output` is then as it was."""
     text = text_of(request)
     with _state(cache) as state:
         project = open_text(text, request.directory, state)
         package = next(iter(project.plan.packages.values()))
-        _check_output(output, package)
+        _check_output(output, package, force)
         for finding in project.manifest.warnings:
             warn(finding.message)
         result = _built(project, package, options, observer)
         made = result.outputs[package.action("package")]
         name = next(name for name in sorted(made) if name.startswith("files/"))
         path = output / Path(name).name if output.is_dir() else output
+        _check_replaced(path, package, force)
         data = project.builder.output(result, package.action("package"), name).read_bytes()
         model = package.models[0]
         names = {action: action for action in result.states}
@@ -118,7 +122,7 @@ def _state(cache: Path | None) -> Iterator[Path]:
         yield folder
 
 
-def _check_output(output: Path, package: PackageRequest) -> None:
+def _check_output(output: Path, package: PackageRequest, force: bool) -> None:
     form = package.recipe["container"]["format"]
     if not output.is_dir() and not output.name.lower().endswith(SUFFIXES[form]):
         chip = package.recipe["chip"]
@@ -129,6 +133,31 @@ def _check_output(output: Path, package: PackageRequest) -> None:
         )
     if not output.is_dir() and not output.parent.is_dir():
         raise ModelbuildError(f"there is no folder {output.parent}", where=f"-o {output}")
+    if not output.is_dir():
+        _check_replaced(output, package, force)
+
+
+def _check_replaced(path: Path, package: PackageRequest, force: bool) -> None:
+    """Refuses to write over what may be the only copy of a vendor's package."""
+    if force or not path.exists() or _is_simulated(path, package.recipe["container"]["format"]):
+        return
+    raise ModelbuildError(
+        f"-o would overwrite a file that no pack has written: {path.name}",
+        where=str(path.parent),
+        why="it is no package for modelbuild's simulator",
+        advice="name another file, or add --force to replace it",
+    )
+
+
+def _is_simulated(path: Path, form: str) -> bool:
+    """Whether the file is empty, or a package of modelbuild's own."""
+    try:
+        if path.is_file() and not path.stat().st_size:
+            return True
+        found = inspect(path)
+    except (ModelbuildError, OSError):
+        return False
+    return found["format"] == form and found["silicon"] is False
 
 
 def _built(

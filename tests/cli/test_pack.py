@@ -73,3 +73,13 @@ def test_files_that_a_shell_has_listed(folder: Path, command: Command) -> None:
 def test_what_makes_no_sense(folder: Path, command: Command, words: tuple[str, ...], says: str) -> None:
     said = command(folder, *WORDS, *words)
     assert said.code == 2 and says in said.err and "Traceback" not in said.err
+
+
+def test_a_file_in_the_way_and_a_place_that_builds_keep(folder: Path, command: Command) -> None:
+    (folder / "m.nef").write_bytes(b"a vendor's")
+    said = command(folder, *WORDS, "-o", "m.nef")
+    assert said.code == 2 and "--force" in said.err and (folder / "m.nef").read_bytes() == b"a vendor's"
+    assert command(folder, *WORDS, "-o", "m.nef", "--force").code == 0
+    (folder / "dist/bell").mkdir(parents=True)
+    for place in ("dist/bell", "dist/bell/m.nef"):
+        assert "cannot write into dist/bell" in command(folder, *WORDS, "-o", place).err

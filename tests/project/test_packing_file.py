@@ -80,9 +80,28 @@ def test_into_a_folder_it_takes_its_own_name(request_: PackRequest, tmp_path: Pa
 def test_a_bound_that_does_not_hold_leaves_what_was_there(request_: PackRequest, tmp_path: Path) -> None:
     (tmp_path / "m.nef").write_bytes(b"older")
     with pytest.raises(ModelbuildError, match="the bound is 300") as caught:
-        pack(replace(request_, accept={"snr_db": 300}), tmp_path / "m.nef")
+        pack(replace(request_, accept={"snr_db": 300}), tmp_path / "m.nef", force=True)
     assert caught.value.exit_code == 1
     assert (tmp_path / "m.nef").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("content", [b"a vendor's package", b"\x08\x08model"])
+def test_a_file_that_is_no_simulator_package_is_not_overwritten(
+    request_: PackRequest, tmp_path: Path, content: bytes
+) -> None:
+    place = tmp_path / "m.nef"
+    place.write_bytes(content)
+    with pytest.raises(ModelbuildError, match="no pack has written") as caught:
+        pack(request_, place)
+    assert caught.value.exit_code == 2 and "m.nef" in str(caught.value) and "--force" in str(caught.value)
+    assert place.read_bytes() == content
+    first = pack(request_, place, force=True)
+    assert pack(request_, place).sha256 == first.sha256
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/models_720.sim.nef").write_bytes(content)
+    with pytest.raises(ModelbuildError, match="no pack has written"):
+        pack(request_, tmp_path / "out")
+    assert (tmp_path / "out/models_720.sim.nef").read_bytes() == content
 
 
 @pytest.mark.parametrize(
