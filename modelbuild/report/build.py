@@ -67,8 +67,9 @@ def collect(
 ) -> Report:
     """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`,
     `vendor`, `description`, `format`, `toolchain`, and the chip's `macs_per_cycle` for utilisation. `files`:
-    `package` -> package.json, or `package.failure`, and `locked` likewise. Bounds are judged here from the measurements, as the gate
-    does, so that the report needs no gate. Raises only where a file is not what its stage writes."""
+    `package` -> package.json, or `package.failure`, and `locked` likewise. Bounds are judged here from the
+    measurements, as the gate does, so that the report needs no gate. Raises only where a file is not what its
+    stage writes."""
     found, failures = _read(files or {}, PACKAGE_ROLES, PACKAGE_STEPS, "")
     packed = found.get("package") or {}
     read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
