@@ -47,7 +47,12 @@ def run(options: argparse.Namespace) -> int:
         if row.error is not None:
             console.say(f"row {row.number} was not built:")
             console.report(row.error)
-    lines = [_table(report, ranked), *_legend(ranked), *_adoption(report, ranked, options.adopt)]
+    lines = [
+        _table(report, ranked),
+        *_measured_on(report),
+        *_legend(ranked),
+        *_adoption(report, ranked, options.adopt),
+    ]
     console.result("\n".join(lines), report.to_json(options.sort))
     return report.exit_code
 
@@ -74,6 +79,12 @@ def _cells(row: Variant, labelled: bool) -> list[str]:
     snr = "-" if found.worst_snr_db is None else f"{found.worst_snr_db:.2f}"
     gate = "failed" if found.broken_bounds else "passed"
     return [*head, snr, *accuracy, str(found.size), f"{found.time_ms:.4g}", gate, note]
+
+
+def _measured_on(report: SweepReport) -> list[str]:
+    if report.evaluation is None:
+        return []
+    return [f"{report.evaluation}; in a build without `evaluation:` a row has its own calibration samples"]
 
 
 def _legend(ranked: tuple[Variant, ...]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.manifest.merge import Tree, layer, merge, values
 from modelbuild.manifest.overrides import Override
+from modelbuild.project.comparing import Evaluation
 from modelbuild.project.measuring import Measured
 
 
@@ -63,12 +64,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class SweepReport:
-    """The rows in the order in which the combinations were made, the manifest's own settings first."""
+    """The rows in the order in which the combinations were made, the manifest's own settings first.
+    `evaluation`: what all were measured on, where their own settings would differ in that."""
 
     model: str
     target: str
     keys: tuple[str, ...]
     rows: tuple[Variant, ...]
+    evaluation: Evaluation | None = None
 
     @property
     def exit_code(self) -> int:
@@ -89,6 +92,7 @@ class SweepReport:
             "target": self.target,
             "keys": list(self.keys),
             "sort": by,
+            "evaluation": asdict(self.evaluation) if self.evaluation else None,
             "rows": [row.to_json(self.model, self.target) for row in self.ranked(by)],
         }
 

@@ -16,6 +16,7 @@ from modelbuild.manifest.plan import Plan, plan
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.scaffold import FIRST_ID
 from modelbuild.project.building import Observer
+from modelbuild.project.comparing import common_evaluation
 from modelbuild.project.measuring import measured
 from modelbuild.project.merging import Merged
 from modelbuild.project.options import DEFAULT, BuildOptions
@@ -23,17 +24,20 @@ from modelbuild.project.project import Project, located
 from modelbuild.project.rooting import note_roots
 from modelbuild.project.sweep_report import SweepReport, Variant, marked
 from modelbuild.project.variants import combinations
+from modelbuild.stages.request import ModelRequest
 
 _ENDS = ("verify_fixed", "evaluate", "check", "compile")  # what a row is measured by, beside the package
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """A variant's own plan, and the names that its actions have in the plan of all."""
+    """A variant's own plan, and the names that its actions have in the plan of all. `evaluation`: what its
+    own settings name, whatever all rows are measured on."""
 
     variant: Variant
     plan: Plan | None = None
     names: Mapping[str, str] | None = None
+    evaluation: object = None
 
 
 def sweep(
@@ -45,14 +49,19 @@ def sweep(
 ) -> SweepReport:
     """Build MODEL@TARGET with every combination of `tries` (`KEY=a,b`), and as the manifest has it.
 
-    What combinations share is built once, and nothing is put into `dist/`. A combination that cannot be
+    What combinations share is built once, and nothing is put into `dist/`. All are measured on the same
+    samples. A combination that cannot be
     built is a row that says why; a name, key or type that is wrong is a ModelbuildError before any work."""
     package = _package(project, pair)
     tried = _variants(project, package, combinations(tries))
+    manifests = Variant(0, dict.fromkeys(tried[0].settings, ""), ())
+    everyone = [_planned(project, package, variant) for variant in (manifests, *tried)]
+    common = common_evaluation([_request(one, package) for one in everyone if one.plan is not None])
+    if common is not None:
+        everyone = [_planned_again(project, package, one, common.override) for one in everyone]
     merged = Merged()
     # The manifest's own settings come first: what the others share with them keeps its plain name.
-    own = _planned(project, package, Variant(0, dict.fromkeys(tried[0].settings, ""), ()), merged)
-    planned = [_planned(project, package, variant, merged) for variant in tried]
+    own, *planned = [_merged(one, package, merged) for one in everyone]
     planned = [_marked_current(one, own) for one in planned]
     if not any(one.variant.current for one in planned):
         planned.insert(0, _marked_current(own, own))
@@ -70,7 +79,7 @@ def sweep(
     note_roots(project, [f"sweep:{pair}", *tries], options, whole=False)
     rows = [_row(project, result, merged, one, package) for one in planned]
     model = package.models[0].name
-    return SweepReport(model, package.target, tuple(rows[0].settings), marked(rows))
+    return SweepReport(model, package.target, tuple(rows[0].settings), marked(rows), common)
 
 
 def _package(project: Project, pair: str) -> Package:
@@ -122,18 +131,39 @@ def _narrowed(project: Project, package: Package, laid: Sequence[overrides.Overr
     )
 
 
-def _planned(project: Project, package: Package, variant: Variant, merged: Merged) -> _Planned:
+def _planned(
+    project: Project, package: Package, variant: Variant, more: Sequence[overrides.Override] = ()
+) -> _Planned:
     try:
-        planned = plan(_narrowed(project, package, variant.overrides))
+        planned = plan(_narrowed(project, package, (*variant.overrides, *more)))
     except ModelbuildError as error:
         return _Planned(replace(variant, error=error))
-    needed = graph_of(planned.actions, _ends(planned, package)).actions
-    return _Planned(variant, planned, merged.add(needed.values(), variant.label))
+    found = _Planned(variant, planned)
+    return replace(found, evaluation=_request(found, package).settings["evaluation"])
+
+
+def _planned_again(project: Project, package: Package, one: _Planned, more: overrides.Override) -> _Planned:
+    if one.plan is None:
+        return one
+    return replace(_planned(project, package, one.variant, [more]), evaluation=one.evaluation)
+
+
+def _merged(one: _Planned, package: Package, merged: Merged) -> _Planned:
+    if one.plan is None:
+        return one
+    needed = graph_of(one.plan.actions, _ends(one.plan, package)).actions
+    return replace(one, names=merged.add(needed.values(), one.variant.label))
+
+
+def _request(one: _Planned, package: Package) -> ModelRequest:
+    assert one.plan is not None
+    return one.plan.models[package.models[0].name, package.target]
 
 
 def _marked_current(one: _Planned, own: _Planned) -> _Planned:
     """Marks what comes to the same actions and bounds as the manifest's own settings."""
     same = one.names is not None and one.names == own.names and _bounds(one) == _bounds(own)
+    same = same and one.evaluation == own.evaluation
     return replace(one, variant=replace(one.variant, current=same))
 
 
@@ -174,6 +204,6 @@ def _row(project: Project, result: BuildResult, merged: Merged, one: _Planned, p
             )
         )
         return replace(one.variant, error=error)
-    request = one.plan.models[package.models[0].name, package.target]
     whole = one.plan.packages[package.name]
+    request = _request(one, package)
     return replace(one.variant, measured=measured(project, result, request, whole, one.names))

@@ -12,6 +12,7 @@ from modelbuild.build.result import Event
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.settings import effective
 from modelbuild.project.building import build
+from modelbuild.project.comparing import Evaluation
 from modelbuild.project.measuring import Measured
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import Project, open_project
@@ -79,6 +80,25 @@ def test_the_current_row_shares_its_actions_with_builds(project: Project) -> Non
     seen = Counted()
     sweep(project, "net@cam", ["quantize.range.method=mse"], observer=seen)
     assert set(seen.ran) <= {"package", "verify_hardware"}
+
+
+def test_rows_that_calibrate_on_different_samples_are_measured_on_the_same(project: Project) -> None:
+    report = sweep(project, "net@cam", ["calibration.count=2,3,99"], BuildOptions(keep_going=True))
+    assert report.evaluation == Evaluation("numbers", 4, 4)  # the manifest's own row has most
+    assert "evaluation" not in adopted(report.rows[1], "net", "cam")
+    write_manifest(project.root, MANIFEST.replace("count: 4}", "count: 4}, evaluation: numbers"))
+    named = sweep(open_project(project.root), "net@cam", ["calibration.count=2,3"])
+    assert named.evaluation is None
+    assert [row.measured for row in report.rows[:3]] == [row.measured for row in named.rows]
+
+
+def test_one_evaluation_that_is_tried_measures_the_manifests_row_too(project: Project) -> None:
+    report = sweep(project, "net@cam", ["evaluation={set: numbers, count: 2}"])
+    assert report.evaluation == Evaluation("numbers", 2, 2)
+    assert [row.current for row in report.rows] == [True, False]
+    assert report.rows[0].measured == report.rows[1].measured
+    with pytest.raises(ModelbuildError, match="could not be ranked"):
+        sweep(project, "net@cam", ["evaluation={set: numbers, count: 2},{set: numbers, count: 3}"])
 
 
 def test_a_combination_that_cannot_be_is_a_row_that_says_why(project: Project) -> None:
