@@ -137,14 +137,21 @@ def configs(project: Project, model: str) -> dict[str, Settings]:
     """Target -> the effective settings of a model there, for the targets that packages put it on."""
     found = [target for name, target in project.manifest.pairs() if name == model]
     if not found:
-        known = project.manifest.spec.models
-        why = "no package has it" if model in known else "there is no such model"
-        raise ModelbuildError(
-            f"`{model}` is on no target",
-            why=why,
-            advice=did_you_mean(model, set(known) - {model}) or "name MODEL@TARGET",
-        )
+        raise _on_no_target(project, model)
     return {target: config(project, f"{model}@{target}") for target in found}
+
+
+def _on_no_target(project: Project, name: str) -> ModelbuildError:
+    models, packages = project.manifest.spec.models, project.manifest.packages
+    if name in packages and name not in models:
+        within = [f"{model.name}@{packages[name].target}" for model in packages[name].models]
+        return ModelbuildError(f"`{name}` is a package", advice=f"name a model of it: {', '.join(within)}")
+    pairs = ", ".join("@".join(pair) for pair in project.manifest.pairs())
+    return ModelbuildError(
+        f"`{name}` is on no target",
+        why="no package has it" if name in models else "there is no such model",
+        advice=did_you_mean(name, set(models) - {name}) or f"name MODEL@TARGET: {pairs}",
+    )
 
 
 def overridden(project: Project, settings: Settings) -> dict[tuple[str, ...], tuple[Leaf, ...]]:

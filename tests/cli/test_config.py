@@ -91,3 +91,11 @@ def test_wrong_names(small: Path, command: Command) -> None:
     assert said.code == 2 and "did you mean `small`" in said.err and said.out == ""
     said = command(small, "config", "smal@nef")
     assert said.code == 2 and "`small`" in said.err
+    said = command(small, "config", "nothing_like_it")
+    assert said.code == 2 and "small@nef" in said.err
+
+
+def test_a_package_is_told_from_a_model(small: Path, command: Command) -> None:
+    said = command(small, "config", "all-nef")
+    assert said.code == 2 and "`all-nef` is a package" in said.err
+    assert "name a model of it: small@nef" in said.err and "no such model" not in said.err
