@@ -1,8 +1,9 @@
-"""What the builder adds to the work itself, of a whole build and of editing one model, from `--events`."""
+"""What the builder adds to the work itself, of a whole build and of editing one model."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +12,10 @@ from statistics import median
 from bench import manifests, table
 from bench.compare import SETTLED, say
 from bench.measure import Command, Run, interleaved, run
-from bench.tools import OURS, modelbuild
+from bench.tools import OURS
 
-
-def work(events: Path) -> tuple[float, int]:
-    """Seconds in which at least one action ran, and how many ran."""
-    started: dict[str, float] = {}
-    spans = []
-    for line in events.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event["event"] == "action_started":
-            started[event["action"]] = event["seconds"]
-        elif event["event"] == "action_finished" and event["action"] in started:
-            spans.append((started.pop(event["action"]), event["seconds"]))
-    return covered(spans), len(spans)
+# by the interpreter as `bench.observed` is: what is remembered is of one search path for modules
+NO_OP = (sys.executable, "-m", "modelbuild", "build", "-q")
 
 
 def covered(spans: Sequence[tuple[float, float]]) -> float:
@@ -51,7 +42,7 @@ def edit_one(models: int, folder: Path, runs: int) -> list[str]:
     """Other weights for one model of many: the build less the work itself, and less a no-op."""
     manifests.write(folder, models)
     say(f"  first build of {models:,} models")
-    run(Command((*modelbuild(), "build", "-q"), folder, OURS))
+    run(Command(NO_OP, folder, OURS))
     time.sleep(SETTLED)
     owns: list[float] = []
     counts: list[int] = []
@@ -64,7 +55,7 @@ def edit_one(models: int, folder: Path, runs: int) -> list[str]:
             counts.append(count)
         return done
 
-    no_op = Command((*modelbuild(), "build", "-q"), folder, OURS)
+    no_op = Command(NO_OP, folder, OURS)
     found = interleaved(
         {"edit": edited, "no-op": lambda number: run(no_op)}, {"edit": runs, "no-op": runs}, warm_up=1
     )
@@ -83,7 +74,9 @@ def edit_one(models: int, folder: Path, runs: int) -> list[str]:
 
 
 def _built(folder: Path, jobs: str) -> tuple[Run, float, int]:
-    events = folder / "events.jsonl"
-    words = (*modelbuild(), "build", "-q", "-j", jobs, "--events", str(events))
-    done = run(Command(words, folder, OURS))
-    return done, *work(events)
+    """The run, the seconds in which at least one action ran, and how many ran."""
+    observed = folder.parent / f"{folder.name}-observed.json"
+    words = ("-m", "bench.observed", str(observed), "build", "-q", "-j", jobs)
+    done = run(Command((sys.executable, *words), folder, OURS))
+    spans = json.loads(observed.read_text(encoding="utf-8"))
+    return done, covered(spans), len(spans)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -68,13 +67,6 @@ def test_commands_take_turns_and_warm_up() -> None:
 
 def test_work_is_the_time_in_which_anything_ran(tmp_path: Path) -> None:
     assert overhead.covered([(0, 1), (0.5, 2), (3, 4), (3.2, 3.4)]) == 3
-    events = [("started", "a", 1.0), ("started", "b", 1.5), ("finished", "a", 2.0), ("finished", "b", 2.5)]
-    lines = [
-        json.dumps({"event": f"action_{kind}", "action": name, "seconds": at}) for kind, name, at in events
-    ]
-    lines.append(json.dumps({"event": "action_finished", "action": "cached", "seconds": 9.0}))
-    (tmp_path / "events").write_text("\n".join(lines), encoding="utf-8")
-    assert overhead.work(tmp_path / "events") == (1.5, 2)
 
 
 def test_our_builder_runs_one_task_for_an_edit_and_none_for_a_touch(tmp_path: Path) -> None:
