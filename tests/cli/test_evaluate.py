@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from modelbuild.cli.evaluate import _text
@@ -75,3 +76,25 @@ def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None
 def test_wrong_words(small: Path, command: Command, words: tuple[str, ...], says: str) -> None:
     said = command(small, "evaluate", *words)
     assert said.code == 2 and says in said.err and said.out == ""
+
+
+def test_open_inputs_are_told_at_once_with_the_option_that_closes_them(
+    copied: Path, command: Command
+) -> None:
+    path = copied / "open.onnx"
+    kind = onnx.TensorProto.FLOAT
+    ports: dict[str, list[str | int | None]] = {"a": ["batch", 3, 8, 8], "b": [1, 3, "rows", 8]}
+    node = onnx.helper.make_node("Add", ["a", "b"], ["c"])
+    graph = onnx.helper.make_graph(
+        [node],
+        "open",
+        [onnx.helper.make_tensor_value_info(name, kind, shape) for name, shape in ports.items()],
+        [onnx.helper.make_tensor_value_info("c", kind, None)],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), path)
+    said = command(copied, "evaluate", "open.onnx", "--chip", "kl720")
+    assert said.code == 2 and "`a`: [?, 3, 8, 8], `b`: [1, 3, ?, 8]" in said.err
+    assert "do:  say them: --input a=1,3,8,8 --input b=1,3,<?>,8" in said.err
+    assert "models.yaml" not in said.err
+    words = ["--input", "a=1,3,8,8", "--input", "b=1,3,8,8"]
+    assert command(copied, "evaluate", "open.onnx", "--chip", "kl720", *words).code == 0
