@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console, progress
+from modelbuild.cli import console, findings, progress
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.checking import problem_finding
 from modelbuild.project.project import STATE
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
             )
         else:
             report = api.check(project, options.names, observer=tell, offline=options.offline)
-    lines = [console.finding_text(finding) for finding in report.findings]
+    lines = findings.texts(report.findings, each=options.verbose)
     for pair, units in report.units.items():
         counts = {unit: list(units.values()).count(unit) for unit in ("npu", "fused", "cpu", "none")}
         shown = ", ".join(f"{count} {unit}" for unit, count in counts.items() if count)
@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
             lines.append(f"{model}: preprocessing makes {port} {spans}")
     errors = sum(finding["severity"] == "error" for finding in report.findings)
     lines.append("no errors" if not errors else f"{errors} error{'s' if errors > 1 else ''}")
-    errors_only = [console.finding_text(f) for f in report.findings if f["severity"] == "error"]
+    wrong = (finding for finding in report.findings if finding["severity"] == "error")
+    errors_only = findings.texts(wrong, each=options.verbose)
     console.result("\n".join(errors_only if options.quiet else lines), report.to_json())
     return report.exit_code

@@ -1,0 +1,40 @@
+"""Findings of `check` as text: those that say the same of several nodes stand once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelbuild.cli import console
+
+_HERE = "\0"  # where a message names its node
+
+
+def texts(findings: Iterable[Mapping[str, Any]], *, each: bool = False) -> list[str]:
+    """A text for each group of equal findings, or for `each` finding, in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for index, finding in enumerate(findings):
+        shared = {key: value for key, value in finding.items() if key != "node"}
+        shared["message"] = _without_node(finding)
+        key = (index,) if each else tuple(sorted((name, str(value)) for name, value in shared.items()))
+        groups.setdefault(key, []).append(dict(finding))
+    return [console.finding_text(_joined(group)) for group in groups.values()]
+
+
+def _without_node(finding: Mapping[str, Any]) -> str:
+    node, message = str(finding.get("node") or ""), str(finding["message"])
+    if not node:
+        return message
+    name = re.escape(node)
+    return re.sub(rf"`{name}`|(?<![\w/]){name}(?![\w/])", _HERE, message, count=1)
+
+
+def _joined(group: list[dict[str, Any]]) -> dict[str, Any]:
+    names = list(dict.fromkeys(f"`{finding['node']}`" for finding in group if finding.get("node")))
+    if len(names) < 2:
+        return group[0]
+    shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
+    message = _without_node(group[0])
+    told = f"{shown} ({len(names)} nodes)"
+    return {**group[0], "message": message.replace(_HERE, told) if _HERE in message else f"{told}: {message}"}
