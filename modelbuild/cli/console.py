@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
@@ -89,9 +89,35 @@ def result(text: str, data: Any) -> None:
     if _style.json:
         import json
 
-        print(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+        put(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
     elif text:
-        print(text)
+        put(text + "\n")
+
+
+def put(text: str) -> None:
+    """Text on standard output, at once. Raises BrokenPipeError where its reader has gone, and ModelbuildError
+    (exit 1) where it takes no more; what is put after that goes nowhere."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        discard(sys.stdout)
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        raise ModelbuildError(
+            "the result could not be written",
+            where="standard output",
+            why=error.strerror or str(error),
+            advice="make room on that disk, or send standard output elsewhere",
+            exit_code=EXIT_FAILED,
+        ) from None
+
+
+def discard(stream: Any) -> None:
+    """Sends to nowhere what the stream still holds and what is to come: Python would try again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def summary(text: str, data: Any) -> None:

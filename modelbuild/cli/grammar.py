@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Never
 
+from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError
 
 # Options of every verb that take a value: only they may stand before the verb with a word behind them.
@@ -20,6 +21,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         raise ModelbuildError(message, where=self.prog, advice=f"see `{self.prog} --help`")
+
+    def print_help(self, file: object = None) -> None:
+        """On standard output, as a verb's result: argparse says nothing of what it could not write."""
+        console.put(self.format_help())
 
 
 class _Help(argparse.HelpFormatter):

@@ -12,6 +12,8 @@ from modelbuild.build import interrupts
 from modelbuild.cli import console
 from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
 
+EXIT_UNREAD = 141  # as of a process that SIGPIPE ended: who read the output has gone
+
 # verb -> one line for `modelbuild --help`; the module of the same name in this folder has the rest
 VERBS = {
     "init": "write a commented models.yaml for a model and a chip",
@@ -55,8 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _failed(words, ModelbuildError("interrupted", exit_code=code))
         return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                console.discard(stream)
+        return EXIT_UNREAD
     except Exception as error:
         what = f"internal error: {type(error).__name__}: {error}"
         console.say(f"modelbuild: {what}")
@@ -126,8 +132,11 @@ def _top(words: list[str], wants_help: bool) -> int:
         "`modelbuild VERB --help` tells the rest; `modelbuild --version` the version and toolchains.",
     ]
     lines.append("`modelbuild --help WORD` says what a word of another toolchain (ptq, analysis) is here.")
-    print("\n".join(lines), file=sys.stdout if wants_help else sys.stderr)
-    return 0 if wants_help else EXIT_USER
+    if not wants_help:
+        console.say("\n".join(lines))
+        return EXIT_USER
+    console.put("\n".join([*lines, ""]))
+    return 0
 
 
 def _unknown(verb: str, words: list[str], wants_help: bool) -> int:
@@ -137,7 +146,7 @@ def _unknown(verb: str, words: list[str], wants_help: bool) -> int:
 
     found = vendors.meanings([word for word in words if not word.startswith("-")])
     if found and wants_help:
-        print("\n".join(map(str, found)))
+        console.put("\n".join([*map(str, found), ""]))
         return 0
     what = f"there is no verb `{verb}`"
     if found:

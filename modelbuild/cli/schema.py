@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from modelbuild.cli import console
 from modelbuild.manifest import schema
 
 
@@ -13,5 +14,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The schema is JSON with or without --json."""
-    print(schema.text(), end="")
+    console.put(schema.text())
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,10 +85,35 @@ def test_an_internal_error_is_told_without_a_traceback(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_is_no_error_message() -> None:
-    program = f"{sys.executable} -m modelbuild schema | head -c 10"
-    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr == "" and len(done.stdout) == 10
+def called(call: str, stdout: int) -> tuple[int, str]:
+    """The exit code and standard error of the command with this standard output."""
+    words = [sys.executable, "-m", "modelbuild", *call.split()]
+    done = subprocess.run(words, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    return done.returncode, done.stderr
+
+
+CALLS = ("schema", "chips --json", "--help", "build --help", "--help ptq")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_reader_that_has_gone_is_no_error_message(call: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert called(call, writer) == (141, "")
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_full_disk_under_standard_output_is_told(call: str) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        code, err = called(call, full)
+    finally:
+        os.close(full)
+    assert code == 1 and err.count("error:") == 1 and "Traceback" not in err and "Exception" not in err
+    assert "standard output: the result could not be written" in err and "No space left on device" in err
 
 
 def test_an_interruption_is_an_object_too(
