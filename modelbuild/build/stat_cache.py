@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +117,16 @@ class StatCache:
         rows = self._loaded()
         index = self._index.get(label)
         return None if index is None else (rows.signature(index), rows.digest(index))
+
+    def names(self, digests: Collection[str]) -> dict[str, list[str]]:
+        """Digest -> the paths under which files were last known to have it, in their order."""
+        rows = self._loaded()
+        found: dict[str, list[str]] = {}
+        for label, index in sorted(self._index.items()):
+            digest = rows.digest(index)
+            if digest in digests and not label.startswith("blob:"):
+                found.setdefault(digest, []).append(label)
+        return found
 
     def save(self) -> None:
         """Writes the rows if any is new. Raises ModelbuildError (exit 1)."""

@@ -66,7 +66,7 @@ class Survey:
         rows = (
             verdict.fields if isinstance(verdict, MustRun) else self._presumed(action, verdict, record.fields)
         )
-        return changed(action, record.fields, rows)
+        return changed(action, record.fields, rows, self._state)
 
     def _next_settled(self, name: str, verdict: Settled) -> Reason:
         outcome = verdict.outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,9 +11,11 @@ from modelbuild.build import canonical
 from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput
 from modelbuild.build.history import Entry
 from modelbuild.build.key import Change, Fields, explain
+from modelbuild.build.series import as_sets, series_of
 from modelbuild.build.state import State
 
 _DIGITS = 12  # of a digest, where people read it; JSON has them all
+_MOST = 10  # lines about files, or about one list; JSON has them all, too
 
 Verdict = Literal[
     "up to date",
@@ -57,7 +59,7 @@ class Reason:
         if self.verdict == "waits":
             return f"depends on {self.waits_for}, which must run first: {self.waits_because}"
         if self.verdict == "changed":
-            lines = [_line(change, source) for change, source in zip(self.changes, self.sources, strict=True)]
+            lines = _lines(self.changes, self.sources)
             return lines[0] if len(lines) == 1 else "\n".join(["changed:", *(f"  {line}" for line in lines)])
         return _SENTENCES[self.verdict] + (f": {self.message}" if self.message else "")
 
@@ -94,15 +96,18 @@ class Explanation:
             "next": self.next.to_json(),
         }
 
-    def text(self, *, last: bool = True, next: bool = True) -> str:
-        """The action, and a line each for the run before and the next build, as asked for."""
+    def text(self, *, last: bool = True, next: bool = True, told: Collection[str] = ()) -> str:
+        """The action, and a line each for the run before and the next build, as asked for. Why the actions
+        of `told` run next need not be said again."""
         lines = [self.action]
         if last:
             verb = {"run": "it ran", "failed": "it ran and failed", "cached": "it was found in the store"}
             told = f"{verb[self.last_outcome or 'run']}: {self.last}" if self.last else "it has never run"
             lines += [f"last time {told}"] if self.last or not next else []
         if next:
-            lines.append(f"next time: {self.next}")
+            known = self.next.verdict == "waits" and self.next.waits_for in told
+            waits = f"depends on {self.next.waits_for}, which must run first (above)"
+            lines.append(f"next time: {waits if known else self.next}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -124,7 +129,7 @@ def explain_last(action: Action, state: State) -> tuple[Reason | None, Entry | N
     old, new = state.records.get(entry.previous), state.records.get(entry.key)
     if old is None or new is None:
         return Reason("unknown"), entry
-    return changed(action, old.fields, new.fields), entry
+    return changed(action, old.fields, new.fields, state), entry
 
 
 def shared(key: str, state: State) -> Reason:
@@ -134,14 +139,21 @@ def shared(key: str, state: State) -> Reason:
     return Reason("shared", message=f"its result is taken from {whose}")
 
 
-def changed(action: Action, old: Fields, new: Fields) -> Reason:
-    """The reason that two lists of fields give, in the user's words."""
+def changed(action: Action, old: Fields, new: Fields, state: State) -> Reason:
+    """The reason that two lists of fields give, in the user's words. The state knows files by their bytes."""
     found = explain(old, new)
     files = {change.path[1] for change in found if change.path[0] == "inputs" and change.kind != "changed"}
     # a file that came or went took its suffix along: one line tells of both
     told = [change for change in found if change.path[0] != "suffixes" or change.path[1] not in files]
-    changes = tuple(change for change in told if not _is_only_emptied(change, told))
-    return Reason("changed", changes, tuple(_source(action, change) for change in changes))
+    changes = [change for change in told if not _is_only_emptied(change, told)]
+    digests = {str(value) for path, value in (*old, *new) if path[0] == "inputs" and series_of(str(path[1]))}
+    names = state.stat_cache.names(digests) if digests else {}
+    listed = as_sets(changes, old, new, names, action.paths())
+    return Reason(
+        "changed",
+        tuple(one.change for one in listed),
+        tuple(one.source or _source(action, one.change) for one in listed),
+    )
 
 
 def _is_only_emptied(change: Change, others: Sequence[Change]) -> bool:
@@ -178,7 +190,25 @@ def _source(action: Action, change: Change) -> str:
     return f"output {source.name} of {source.action}"
 
 
+def _lines(changes: Sequence[Change], sources: Sequence[str]) -> list[str]:
+    """A line a change; of many files, or of many items of one list, the first and how many more."""
+    groups: dict[str, list[str]] = {}
+    for change, source in zip(changes, sources, strict=True):
+        listed = change.path[0] == "inputs" or any(isinstance(part, int) for part in change.path)
+        group = str(change.path[0 if change.path[0] == "inputs" else 1]) if listed else change.field
+        groups.setdefault(group, []).append(_line(change, source))
+    return [
+        line
+        for group, lines in groups.items()
+        for line in (
+            lines if len(lines) <= _MOST else [*lines[:_MOST], f"{len(lines) - _MOST} more of {group}"]
+        )
+    ]
+
+
 def _line(change: Change, source: str) -> str:
+    if isinstance(change.old, list):
+        return f"{source} changed"
     old, new = _show(change, change.old), _show(change, change.new)
     kinds: Mapping[str, str] = {
         "changed": f"{source} changed from {old} to {new}",

@@ -21,6 +21,10 @@ def run(options: argparse.Namespace) -> int:
     project = api.open_project(options.directory, options.file)
     explanations = api.why(project, options.name)
     data = {"explanations": [explanation.to_json() for explanation in explanations]}
-    texts = (one.text(last=not options.next, next=not options.last) for one in explanations)
+    told: set[str] = set()
+    texts = []
+    for one in explanations:
+        texts.append(one.text(last=not options.next, next=not options.last, told=told))
+        told |= {one.action, one.next.waits_for}
     console.result("\n".join(texts), data)
     return 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 from build_harness import Project, action
+
+from modelbuild.build import canonical
 
 
 def chain(project: Project, text: str, method: str = "mse") -> list:
@@ -162,6 +165,57 @@ def test_why_names_a_new_version_a_library_and_a_new_input(project: Project) -> 
     assert 'libraries.onnx changed from "1.18" to "1.19"' in text
     assert "file a.txt was added" in text
     assert "suffix" not in text
+
+
+def samples(*names: str) -> list:
+    roles = {f"sample/{index:06}/input": name for index, name in enumerate(names)}
+    return [action("a", inputs=roles, parameters={"samples": len(names)})]
+
+
+def test_numbered_files_are_compared_as_a_set(project: Project) -> None:
+    for name in "bdfh":
+        os.utime(project.write(f"{name}.png", name), (1, 1))
+    project.write("c.png", "new")
+    project.build(samples("b.png", "d.png", "f.png", "h.png"))
+    digest = {name: canonical.sha256(name.encode())[:12] for name in ("b", "d", "h", "new", "other")}
+
+    def told(*names: str) -> list[str]:
+        return str(project.builder.why(samples(*names), "a").next).splitlines()
+
+    fewer = told("d.png", "f.png", "h.png")
+    assert fewer == [
+        "changed:",
+        "  parameters.samples changed from 4 to 3",
+        f"  file b.png was removed: it was {digest['b']}…",
+    ]
+    assert told("b.png", "c.png", "d.png", "f.png", "h.png")[2:] == [
+        f"  file c.png was added: {digest['new']}…"
+    ]
+    assert told("c.png", "d.png", "f.png", "h.png")[1:] == [
+        f"  file c.png was added: {digest['new']}…",
+        f"  file b.png was removed: it was {digest['b']}…",
+    ]
+    assert told("b.png", "d.png", "h.png", "f.png") == ["the order of the files sample/*/input changed"]
+    project.write("d.png", "other")
+    one = f"file d.png changed from {digest['d']}… to {digest['other']}…"
+    assert told("b.png", "d.png", "f.png", "h.png") == [one]
+    assert told("d.png", "f.png", "h.png")[2:] == [
+        f"  {one}",
+        f"  file b.png was removed: it was {digest['b']}…",
+    ]
+
+
+def test_of_many_files_the_first_are_named(project: Project) -> None:
+    names = [f"{index:02}.png" for index in range(30)]
+    for name in names:
+        project.write(name, name)
+    project.build(samples(*names[:2]))
+    lines = str(project.builder.why(samples(*names), "a").next).splitlines()
+    assert (
+        len(lines) == 13
+        and lines[2].startswith("  file 02.png was added")
+        and lines[-1] == "  18 more of inputs"
+    )
 
 
 def test_the_failure_of_a_soft_input_is_named(project: Project) -> None:

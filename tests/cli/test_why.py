@@ -58,6 +58,14 @@ def test_what_waits_names_the_root(copied: Path, command: Command) -> None:
     assert "minmax" in said.out
 
 
+def test_what_was_told_above_is_not_told_again(copied: Path, command: Command) -> None:
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {range: {method: minmax}}}")
+    said = command(copied, "why", "small@nef", "--next")
+    assert said.out.count("minmax") == 1
+    waits = "next time: depends on small@nef:quantize, which must run first (above)"
+    assert said.lines[said.lines.index("small@nef:compile") + 1] == waits
+
+
 def test_a_name_that_is_none(small: Path, command: Command) -> None:
     said = command(small, "why", "small@nef:quantise")
     assert said.code == 2 and "small@nef:quantize" in said.err and said.out == ""
