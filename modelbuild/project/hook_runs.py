@@ -221,10 +221,11 @@ def _build_once(folder: Path, file: str, say: Callable[[str], None]) -> None:
     from modelbuild.project.building import build
     from modelbuild.project.project import open_project
 
+    at = _commit_of(folder)
     try:
         report = build(open_project(folder, file), (), BuildOptions(keep_going=True))
     except ModelbuildError as error:
-        say(f"failed: {file}: {error}")
+        say(f"failed{at}: {file}: {error}")
         return
     for action, failure in report.failures:
         say(f"failed: {file}: {action}: {failure}")
@@ -232,4 +233,12 @@ def _build_once(folder: Path, file: str, say: Callable[[str], None]) -> None:
         f"{report.count(state)} {word}"
         for state, word in (("run", "ran"), ("cached", "cached"), ("failed", "failed"))
     ]
-    say(("built: " if report.ok else "not built: ") + ", ".join(counts) + f" of {file}")
+    say(("built: " if report.ok else "not built: ") + ", ".join(counts) + f" of {file}{at}")
+
+
+def _commit_of(folder: Path) -> str:
+    """` at ` and the short hash of the commit that is checked out, for a log that is read later."""
+    repository = find(folder)
+    if repository is None or not repository.succeeds("rev-parse", "-q", "--verify", "HEAD"):
+        return ""
+    return " at " + repository.git("rev-parse", "--short", "HEAD").decode().strip()

@@ -22,7 +22,9 @@ class TestBehindACheckout:
     def test_a_switch_of_branches_rebuilds_and_says_so_in_a_line(self, branches: Git, project: Path) -> None:
         done = branches.run("checkout", "-q", "other")
         assert (done.returncode, done.stderr) == (0, REBUILDING + "\n")
-        assert wait_for_background(project).startswith("built: ")
+        told = wait_for_background(project)
+        commit = branches("rev-parse", "--short", "HEAD").strip()
+        assert told.startswith("built: ") and told.endswith(f" of models.yaml at {commit}\n")
         (gate,) = (project / "reports").glob("*/report.json")
         assert '"bound": 6' in gate.read_text() or "6" in gate.read_text()
 
