@@ -17,9 +17,9 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _serial = itertools.count()
 _IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
-_SPACE = "free space on the disk that this is on, and build again: nothing half done is kept"
-_RIGHTS = "make it writable for you (and the file system, if it is mounted read-only), and build again"
-_OBSTACLE = "something else lies in its place: move that away, and build again"
+_SPACE = "free space on the disk that this is on, and run the command again: nothing half done is kept"
+_RIGHTS = "make it writable for you (and the file system, if it is mounted read-only), and try again"
+_OBSTACLE = "something else lies in its place: move that away, and run the command again"
 _ADVICE = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -29,8 +29,9 @@ _ADVICE = {
     errno.EEXIST: _OBSTACLE,
     errno.ENOTDIR: _OBSTACLE,
     errno.EISDIR: _OBSTACLE,
-    errno.EIO: "the disk or the way to it fails: see the system's log, and build again when it is mended",
+    errno.EIO: "the disk or the way to it fails: see the system's log, and try again when it is mended",
 }
+_OF_THE_PLACE = {errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}  # whatever the disk
 TROUBLES = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE}  # the disk's, and of nobody's making
 
 
@@ -40,12 +41,15 @@ class Damaged(Exception):
 
 def advice(error: OSError) -> str:
     """What to do about a disk that refuses."""
-    return _ADVICE.get(error.errno or 0, "see that the disk is there and in order, and build again")
+    return _ADVICE.get(error.errno or 0, "see that the disk is there and in order, and run the command again")
 
 
 def failure(doing: str, path: Path, error: OSError) -> ModelbuildError:
-    """The message for a disk that refuses: names the file, and the disk by where it is mounted."""
-    why = f"{error.strerror or error} (the disk mounted at {_mounted_at(path)})"
+    """The message for a disk that refuses: names the file, and, where it is not about the place alone, the
+    disk by where it is mounted."""
+    why = str(error.strerror or error)
+    if error.errno not in _OF_THE_PLACE:
+        why += f" (the disk mounted at {_mounted_at(path)})"
     return ModelbuildError(f"cannot {doing} {path}", why=why, advice=advice(error), exit_code=EXIT_FAILED)
 
 

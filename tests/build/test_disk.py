@@ -67,9 +67,12 @@ def test_a_refusal_names_the_file_the_disk_and_what_to_do(tmp_path: Path, number
     assert error.exit_code == 1
     problem = error.problems[0]
     assert problem.what == f"cannot write {tmp_path}/no/file"
+    assert advice in problem.advice and "build again" not in problem.advice
+    if number in (errno.EACCES, errno.ENOTDIR):  # whatever disk that is
+        assert problem.why == os.strerror(number)
+        return
     mounted = problem.why.removeprefix(f"{os.strerror(number)} (the disk mounted at ").removesuffix(")")
     assert os.path.ismount(mounted) and os.path.realpath(tmp_path).startswith(mounted)
-    assert advice in problem.advice
 
 
 def test_an_error_that_nobody_expected_is_told_with_its_file(tmp_path: Path) -> None:

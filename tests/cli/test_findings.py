@@ -18,7 +18,8 @@ def test_what_is_the_same_of_several_nodes_stands_once_and_in_order() -> None:
     other = finding("T_9", target="u")
     found = findings.texts([finding("T"), other, *map(finding, nodes[1:])])
     assert found == [
-        "models.yaml:3:5: note MB103: m@t: Transpose `T`, `T_1` … `T_3` (4 nodes) runs on the CPU\n  do:  cut it",
+        "models.yaml:3:5: note MB103: m@t: Transpose `T`, `T_1` … `T_3` (4 nodes) runs on the CPU\n"
+        "  do:  cut it",
         "models.yaml:3:5: note MB103: m@u: Transpose `T_9` runs on the CPU\n  do:  cut it",
     ]
     assert findings.texts(map(finding, nodes), each=True) == [
