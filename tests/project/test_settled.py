@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ import pytest
 
 from modelbuild import api
 from modelbuild.build import look
-from modelbuild.build.result import Event
-from modelbuild.cli.main import main
 from modelbuild.manifest.reads import reads
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.options import BuildOptions
@@ -292,50 +289,3 @@ def test_all_that_loading_and_planning_open_is_looked_at(built: Path) -> None:
         if path not in looked_at and path not in installed:
             assert "__pycache__" in path or path.startswith(pythons), path
     assert str(built / "models.yaml") in opened and str(built / "data/one/0.npy") in opened
-
-
-def test_a_folder_without_what_a_pattern_names_further_on(tmp_path: Path) -> None:
-    write_model(tmp_path / "a.onnx")
-    write_samples(tmp_path / "data/x/numbers")
-    (tmp_path / "data/y").mkdir()
-    text = MANIFEST.replace("include: parts/*.yaml\n", "").replace("chips/mine.yaml", "kl720")
-    some = "  some: {files: data/*/numbers/*.npy}\n"
-    text = re.sub(r"  some: .*\n  spare: .*\n", some, text)
-    (tmp_path / "models.yaml").write_text(text)
-    options = BuildOptions(jobs=2, until="import_source")
-    for _ in range(100):
-        assert api.build(open_project(tmp_path), (), options).ok
-        if asked(tmp_path, options=options) is not None:
-            break
-    else:
-        raise AssertionError("it is never remembered")
-    write_samples(tmp_path / "data/y/numbers", 1)
-    assert asked(tmp_path, options=options) is None
-
-
-def test_a_build_that_is_not_remembered_says_why(built: Path) -> None:
-    path = built / "models.yaml"
-    before = path.read_bytes()
-
-    def edit(event: Event) -> None:
-        if event.kind == "finished":
-            path.write_bytes(b"# edited in mid-build\n" + before)
-
-    why = "models.yaml changed since the project was loaded, or its time is ahead of the clock"
-    found = api.build(open_project(built), (), BuildOptions(jobs=1), edit)
-    assert found.ok and found.unremembered == why
-    path.write_bytes(before)
-    settle(built)
-    assert api.build(open_project(built), (), BuildOptions(jobs=1)).unremembered == ""
-
-
-def test_the_command_says_so_in_one_line(
-    built: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    why = "parts is gone"
-    monkeypatch.setattr("modelbuild.project.building.remember", lambda *_: f"{why}\nand more")
-    assert main(["-C", str(built), "build", "-v"]) == 0
-    said = f"the next build will look at everything again: {why}"
-    assert [line for line in capfd.readouterr().err.splitlines() if why in line] == [said]
-    assert main(["-C", str(built), "build"]) == 0
-    assert why not in capfd.readouterr().err
