@@ -19,6 +19,7 @@ from modelbuild.project.options import BuildOptions
 from modelbuild.project.pack_manifest import ONLY, PackRequest
 from modelbuild.project.packing_file import Packed, manifest_of
 
+FEW = 50  # samples: the ranges of fewer say little of what is to come
 NOWHERE = Path(os.devnull)  # where no earlier durations are found, and none are kept
 
 
@@ -65,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
         version=options.version,
     )
     if options.print_manifest:
+        _refuse_ignored(options)
         text = manifest_of(request)
         console.result(text.removesuffix("\n"), {"ok": True, "manifest": text})
         return 0
@@ -90,8 +92,19 @@ def run(options: argparse.Namespace) -> int:
             f"note: {packed.path.name} is for modelbuild's simulator, not for a {packed.chip}: "
             "the container is the vendor's, the program inside is not. Do not flash it"
         )
-    console.summary(_text(packed), packed.to_json())
+    console.summary(_text(packed, bool(options.preprocess)), packed.to_json())
     return 0
+
+
+def _refuse_ignored(options: argparse.Namespace) -> None:
+    """--print-manifest writes no file: an option for one is a misunderstanding."""
+    given = [f"--{name}" for name in ("force", "cache", "jobs") if getattr(options, name)]
+    given += ["-o"] if options.output is not None else []
+    if given:
+        raise ModelbuildError(
+            f"--print-manifest builds nothing and writes no file: it does not take {', '.join(given)}",
+            advice="leave that out; to save the manifest, redirect it: > models.yaml",
+        )
 
 
 def _check_place(options: argparse.Namespace, directory: Path) -> None:
@@ -100,18 +113,28 @@ def _check_place(options: argparse.Namespace, directory: Path) -> None:
     checked(directory, options.file, {"pack -o": options.output + inside})
 
 
-def _text(packed: Packed) -> str:
+def _text(packed: Packed, told: bool) -> str:
     found = packed.measured
     snr = ", ".join(f"{name} {value:.2f} dB" for name, value in found.snr_db.items())
-    time = "not available" if found.evaluated_ms is None else f"{found.evaluated_ms:.4g} ms predicted"
+    few = f"; {FEW} to 200 are better" if packed.samples < FEW else ""
     return "\n".join(
         [
             f"{packed.path}  {packed.size} bytes",
-            f"  SNR: {snr}",
-            f"  time: {time}",
+            f"  SNR: {snr}, on the {packed.samples} samples that calibrated{few}",
+            f"  time: {found.time_ms:.4g} ms by the compiler's count of {found.cycles} cycles",
             f"  nodes on the CPU: {found.cpu_nodes}",
+            *(f"  preprocessing: {_preprocessed(packed, port, told)}" for port in packed.ranges),
         ]
     )
+
+
+def _preprocessed(packed: Packed, port: str, told: bool) -> str:
+    """What becomes of an input's pictures; the wrong scale is what most often spoils a package."""
+    spans = ", ".join(f"{low:.6g} to {high:.6g}" for low, high in packed.ranges[port])
+    settings = packed.preprocess[port]
+    how = ", ".join(str(settings[key]) for key in ("resize", "colour") if settings.get(key))
+    advice = "" if told else "; choose with --preprocess if the model was trained on another range"
+    return f"makes pictures {spans} in {port} ({how}){advice}"
 
 
 def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:

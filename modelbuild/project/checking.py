@@ -82,7 +82,7 @@ def check(
         exit_code = max(exit_code, error.exit_code)
         found = located(project, action, error).problems
         findings += [item for p in found if (item := problem_finding(p, owner)) not in findings]
-    report = CheckReport(tuple(findings), units, _ranges(project), exit_code)
+    report = CheckReport(tuple(findings), units, ranges(project), exit_code)
     return (
         report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
     )
@@ -125,7 +125,8 @@ def problem_finding(problem: Problem, model: str = "") -> dict[str, Any]:
     }
 
 
-def _ranges(project: Project) -> dict[str, dict[str, list[list[float]]]]:
+def ranges(project: Project) -> dict[str, dict[str, list[list[float]]]]:
+    """MODEL -> input -> (low, high), what preprocessing makes of 0..255: one pair, or one a channel."""
     return {
         name: {
             port: [list(pair) for pair in resulting_range(from_settings(given.settings()))]

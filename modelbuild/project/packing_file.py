@@ -17,6 +17,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
 from modelbuild.manifest.load import load
 from modelbuild.manifest.plan import plan
 from modelbuild.project.building import Observer
+from modelbuild.project.checking import ranges
 from modelbuild.project.measuring import Measured, measured
 from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.pack_manifest import PackRequest, text_of
@@ -31,7 +32,10 @@ SUFFIXES: Mapping[str, str] = {"nef": ".nef", "mpk": ".tar.gz", "kmodel": ".kmod
 
 @dataclass(frozen=True)
 class Packed:
-    """The file that was written, its size in bytes and digest; what was measured of the model in it."""
+    """The file that was written, its size in bytes and digest; what was measured of the model in it.
+
+    `preprocess` is input -> settings, `ranges` input -> (low, high) of what they make of 0..255. The SNR was
+    measured on the `samples` that calibrated, so many."""
 
     path: Path
     size: int
@@ -41,6 +45,9 @@ class Packed:
     id: int | None
     version: str
     measured: Measured
+    preprocess: Mapping[str, Mapping[str, Any]]
+    ranges: Mapping[str, list[list[float]]]
+    samples: int
 
     def to_json(self) -> dict[str, Any]:
         """The object of `pack --json`."""
@@ -56,7 +63,12 @@ class Packed:
             "version": self.version,
             "gate": "passed",
             "snr_db": dict(found.snr_db),
-            "time_ms": found.evaluated_ms,
+            "snr_measured_on": "calibration samples",
+            "samples": self.samples,
+            "preprocess": {name: dict(settings) for name, settings in self.preprocess.items()},
+            "ranges": dict(self.ranges),
+            "time_ms": found.time_ms,
+            "evaluated_ms": found.evaluated_ms,
             "cycles": found.cycles,
             "cpu_nodes": found.cpu_nodes,
         }
@@ -95,9 +107,20 @@ def pack(
         names = {action: action for action in result.states}
         found = measured(project, result, model.request, package, names)
         whole_file.write(path, data)
-    chip = package.recipe["chip"]
-    version = model.version or ""
-    return Packed(path, len(data), made[name], chip, package.silicon, model.id, version, found)
+    calibration = model.request.calibration
+    return Packed(
+        path,
+        len(data),
+        made[name],
+        package.recipe["chip"],
+        package.silicon,
+        model.id,
+        model.version or "",
+        found,
+        model.request.preprocess,
+        ranges(project).get(model.request.model, {}),
+        len(calibration.files) if calibration else 0,
+    )
 
 
 def manifest_of(request: PackRequest) -> str:

@@ -25,6 +25,9 @@ def test_a_summary_and_a_note_that_quiet_does_not_silence(folder: Path, command:
     assert said.code == 0 and (folder / "m.nef").is_file()
     assert said.lines[0] == f"{folder / 'm.nef'}  {(folder / 'm.nef').stat().st_size} bytes"
     assert said.lines[1].startswith("  SNR: scores ") and said.lines[3] == "  nodes on the CPU: 0"
+    assert said.lines[1].endswith("on the 3 samples that calibrated; 50 to 200 are better")
+    assert said.lines[4].startswith("  preprocessing: makes pictures 0 to 1 in image (stretch, ")
+    assert said.lines[4].endswith("; choose with --preprocess if the model was trained on another range")
     quiet = command(folder, *WORDS, "-o", "m.nef", "-q")
     assert quiet.out == "" and quiet.err.startswith(
         "note: m.nef is for modelbuild's simulator, not for a kl720"
@@ -51,7 +54,26 @@ def test_the_manifest_and_json(folder: Path, command: Command) -> None:
     built = command(folder, "build", "--json").json
     packed = command(folder, *words, "-o", "m.nef", "--json").json
     assert packed["sha256"] in {file["sha256"] for file in built["packages"][0]["files"]}
+    assert packed["ranges"] == {"image": [[0.0, 1.0]]} and packed["samples"] == 3
+    assert packed["preprocess"]["image"]["resize"] == "stretch"
     assert packed["id"] == 40000 and packed["silicon"] is False and packed["cpu_nodes"] == 0
+
+
+def test_one_meaning_of_ms(folder: Path, command: Command) -> None:
+    """The time that `sweep` ranks by, in the text and in the JSON: cycles at the chip's clock."""
+    text = command(folder, *WORDS, "-o", "m.nef", "--cache", "c", "--preprocess", "unit")
+    data = command(folder, *WORDS, "-o", "m.nef", "--cache", "c", "--preprocess", "unit", "--json").json
+    clock = 700e6
+    assert data["time_ms"] == pytest.approx(data["cycles"] / clock * 1000)
+    assert data["evaluated_ms"] != data["time_ms"]
+    told = f"  time: {data['time_ms']:.4g} ms by the compiler's count of {data['cycles']} cycles"
+    assert text.lines[2] == told and text.lines[4].endswith(")")
+
+
+@pytest.mark.parametrize("words", [("-o", "models.yaml"), ("--cache", "c"), ("--force",), ("-j", "2")])
+def test_the_manifest_goes_into_no_file(folder: Path, command: Command, words: tuple[str, ...]) -> None:
+    said = command(folder, *WORDS, "--print-manifest", *words)
+    assert said.code == 2 and "it does not take" in said.err and said.out == ""
 
 
 def test_files_that_a_shell_has_listed(folder: Path, command: Command) -> None:
