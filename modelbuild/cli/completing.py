@@ -65,7 +65,8 @@ def _kind(action: argparse.Action) -> str:
     if action.nargs == 0:
         return ""
     if action.choices is not None:
-        return " ".join(map(str, action.choices))
+        named = [word for word in map(str, action.choices) if word in str(action.metavar).split("|")]
+        return " ".join(named or map(str, action.choices))  # those that help does not name are not for people
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     return next((kind for part, kind in _METAVARS if part in metavar), "text")
 

@@ -84,6 +84,9 @@ def _run(words: list[str]) -> int:
     from modelbuild.cli import grammar
 
     verb, rest = grammar.split(words)
+    if verb == "help":  # `help VERB`, as git has it
+        words = [*rest, "--help"]
+        verb, rest = grammar.split(words)
     wants_help = bool({"-h", "--help"} & set(words))
     if verb is None:
         return _top(words, wants_help)

@@ -139,3 +139,9 @@ def test_names_are_found_without_anything_heavy(small: Path) -> None:
     names, loaded = done.stdout.splitlines()[:-1], done.stdout.splitlines()[-1]
     assert "small@nef" in names
     assert not [name for name in ("numpy", "onnx", "pydantic", "rich", "PIL") if f"'{name}'" in loaded]
+
+
+def test_what_only_hooks_call_is_offered_to_nobody() -> None:
+    kinds = {verb.name: verb.kind for verb in completing.verbs(VERBS)}
+    assert kinds["hooks"] == "install uninstall status" and kinds["cache"] == "stats verify gc"
+    assert set(kinds["completion"].split()) == set(completing.SHELLS)

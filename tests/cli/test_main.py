@@ -41,6 +41,25 @@ def test_version_help_and_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["help"], ["--help"]),
+        (["help", "build"], ["build", "--help"]),
+        (["-q", "help", "ptq"], ["--help", "ptq"]),
+    ],
+)
+def test_help_is_a_word_too(words: list[str], same: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def said(words: list[str]) -> tuple[object, str]:
+        try:
+            code: object = main(words)
+        except SystemExit as ended:
+            code = ended.code
+        return code, capsys.readouterr().out
+
+    assert said(words) == said(same) and said(words)[1]
+
+
 def test_options_may_stand_before_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(tmp_path), "--json", "chips"]) == 0
     assert "chips" in json.loads(capsys.readouterr().out)
