@@ -139,6 +139,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     return "\n".join([line(header), *map(line, rows)])
 
 
+def columns() -> int | None:
+    """How wide the terminal is on which standard output is seen; None where it is none, or does not say."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except OSError:
+        return None
+
+
 def width(text: str) -> int:
     """The columns that a text takes on a terminal: wide characters two, combining ones none."""
     if text.isascii():

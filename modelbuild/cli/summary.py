@@ -51,7 +51,21 @@ def dry_summary(report: BuildReport, differences: Mapping[str, Sequence[str]]) -
 
 def _table(packages: Sequence[BuiltPackage], whole: bool) -> str:
     rows = [row for package in packages for row in (_rows(package) if whole else [_row(package)])]
-    return console.table(_HEADER, rows, right=(_SIZE,))
+    text = console.table(_HEADER, rows, right=(_SIZE,))
+    room = console.columns()
+    if room is None or max(map(console.width, text.splitlines())) <= room:
+        return text
+    return "\n".join(line for row in rows for line in _narrow(row, room))
+
+
+def _narrow(row: Sequence[str], room: int) -> list[str]:
+    """A row of the table for a terminal that is too narrow for columns: a line a package, one a file."""
+    name, target, gate, size, file = row
+    lines = [f"{name}  {target}  {gate}"] if name else []
+    both = f"  {file}  {size}".rstrip()
+    if console.width(both) <= room or not size:
+        return [*lines, both] if file else lines
+    return [*lines, f"  {file}", f"    {size}"]
 
 
 def _rows(package: BuiltPackage) -> list[tuple[str, ...]]:
@@ -73,7 +87,7 @@ def _row(package: BuiltPackage) -> tuple[str, ...]:
 
 
 def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:
-    names = [package.name for package in packages if not package.silicon]
+    names = [package.name for package in packages if package.files and not package.silicon]
     if not names:
         return []
     if len(names) == len(packages) > 1:

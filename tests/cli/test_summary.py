@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from modelbuild.cli import console
 from modelbuild.cli.summary import FEW, MANY, dry_summary, summary
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 
@@ -38,6 +41,32 @@ def test_a_package_that_did_not_come_out() -> None:
         "package  target  gate         size  file",
         "bell     cam     not reached",
         "0 ran, 0 cached, 1 failed, 2 skipped",
+    ]
+
+
+def test_what_was_not_built_is_not_said_to_be_for_the_simulator() -> None:
+    lost = BuiltPackage("bell", "cam", "failed", (), "reports/bell/report.html", False, False)
+    assert "simulator" not in summary(report(lost, a="failed"))
+    both = summary(report(lost, package("door"), a="failed")).splitlines()
+    assert "for the simulator, not for silicon: door" in both
+
+
+def test_a_narrow_terminal_breaks_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = report(package(), package("face-detect"), a="run")
+    wide = summary(found).splitlines()
+    monkeypatch.setattr(console, "columns", lambda: max(map(len, wide)))
+    assert summary(found).splitlines() == wide
+    monkeypatch.setattr(console, "columns", lambda: 40)
+    assert summary(found).splitlines()[:9] == [
+        "bell  cam  passed",
+        "  dist/bell/models_720.sim.nef  12.1 KiB",
+        "  dist/bell/face.json  512 B",
+        "  reports/bell/report.html",
+        "face-detect  cam  passed",
+        "  dist/face-detect/models_720.sim.nef",
+        "    12.1 KiB",
+        "  dist/face-detect/face.json  512 B",
+        "  reports/face-detect/report.html",
     ]
 
 
