@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -11,6 +11,7 @@ from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError
 from modelbuild.project import settled
 from modelbuild.project.build_report import BuildReport
+from modelbuild.project.layout import DIST
 from modelbuild.project.options import BuildOptions
 
 
@@ -54,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
         report, seen = settled.look(options.directory, options.file, options.names, options.overrides, chosen)
         if report is not None:
             warn(report.warnings)
-            return tell(report, origin)
+            return tell(report, origin, options.overrides)
         from modelbuild.cli.rebuilding import rebuild
 
         report = rebuild(options, chosen, seen, warn)
         if report is not None:
-            return tell(report, origin)
+            return tell(report, origin, options.overrides)
     from modelbuild.cli import building
 
     return building.build(options, chosen, origin)
@@ -71,14 +72,28 @@ def warn(findings: Iterable[dict[str, Any]]) -> None:
         console.progress(f"{console.paint('warning:', 'yellow')} {console.finding_text(finding)}")
 
 
-def tell(report: BuildReport, origin: float) -> int:
+def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:
     """The summary of a build, how long it took, and its exit code."""
     from modelbuild.cli.summary import summary
 
     text = "" if console.is_quiet() else summary(report, console.is_verbose())
     console.summary(text, report.to_json())
+    tell_settings(report, overrides)
     console.progress(f"took {console.duration(monotonic() - origin)}")
     return report.exit_code
+
+
+def tell_settings(report: BuildReport, overrides: Sequence[str]) -> None:
+    """That what lies in `dist/` now is not what the manifest says, if so."""
+    shipped = ", ".join(package.name for package in report.packages if package.files)
+    if shipped and overrides:
+        import shlex
+
+        settings = " ".join(f"--set {shlex.quote(text)}" for text in overrides)
+        console.progress(
+            f"note: {DIST}/ has {shipped} as built with {settings}, which the manifest does not say; "
+            "a build without it puts back what the manifest says"
+        )
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:

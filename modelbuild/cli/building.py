@@ -12,7 +12,7 @@ from modelbuild import api
 from modelbuild.build.plan import plan
 from modelbuild.build.result import Event
 from modelbuild.cli import console, progress
-from modelbuild.cli.build import warn
+from modelbuild.cli.build import tell_settings, warn
 from modelbuild.cli.progress.failures import Failures
 from modelbuild.cli.recording import profile
 from modelbuild.cli.recording.recording import Recording
@@ -119,6 +119,7 @@ def _tell(
         console.progress(text)
     else:
         console.summary(text, data)
+    tell_settings(report, options.overrides)
     if report.unremembered and console.is_verbose():
         console.progress(
             f"the next build will look at everything again: {report.unremembered.splitlines()[0]}"

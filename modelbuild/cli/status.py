@@ -44,4 +44,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-REMEDIES = {"missing": "puts it back", "altered": "puts it back", "unexpected": "removes it"}
+REMEDIES = {
+    "missing": "puts it back",
+    "altered": "puts it back",
+    "other": "replaces it",
+    "unexpected": "removes it",
+}

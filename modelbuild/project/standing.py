@@ -17,15 +17,21 @@ from modelbuild.project.project import DIST, REPORTS, STATE, Project
 from modelbuild.project.selection import select
 from modelbuild.stages.request import PackageRequest
 
-_WORDS = {"missing": "is missing", "altered": "was altered", "unexpected": "does not belong there"}
+_WORDS = {
+    "missing": "is missing",
+    "altered": "was altered",
+    "other": "is of a build with other settings or files",
+    "unexpected": "does not belong there",
+}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A file that is not as it was built; `unexpected` ones are beside those that belong there."""
+    """A file that is not as it was built; `unexpected` ones are beside those that belong there, and `other`
+    ones are what some other build made, such as one with `--set`: nobody altered them."""
 
     path: str
-    kind: Literal["missing", "altered", "unexpected"]
+    kind: Literal["missing", "altered", "other", "unexpected"]
 
     def __str__(self) -> str:
         return f"{self.path} {_WORDS[self.kind]}"
@@ -74,8 +80,8 @@ def _compare(state: State, files: Mapping[str, str], folder: str) -> Iterator[Di
             yield Difference(path, "missing")
         elif name not in files:
             yield Difference(path, "unexpected")
-        elif _digest(state, path) != files[name]:
-            yield Difference(path, "altered")
+        elif (digest := _digest(state, path)) != files[name]:
+            yield Difference(path, "other" if digest and state.store.path(digest).exists() else "altered")
 
 
 def _files_below(folder: Path) -> Iterator[str]:

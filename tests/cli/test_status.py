@@ -49,6 +49,21 @@ def test_what_failed_says_so(copied: Path, command: Command) -> None:
     assert "small:import_source: failed" in command(copied, "status").lines
 
 
+def test_what_a_build_with_other_settings_left_was_altered_by_nobody(copied: Path, command: Command) -> None:
+    said = command(copied, "build", "all-nef", "--set", "quantize.range.method=minmax")
+    note = "note: dist/ has all-nef as built with --set quantize.range.method=minmax, which the manifest does"
+    assert said.code == 0 and note in said.err
+    again = command(copied, "build", "all-nef", "--set", "quantize.range.method=minmax")
+    assert note in again.err
+    lines = command(copied, "status").lines
+    assert "altered" not in " ".join(lines)
+    path = "dist/all-nef/small.fixed.onnx"
+    assert f"{path} is of a build with other settings or files; the next build replaces it" in lines
+    (copied / path).write_bytes(b"x")
+    assert f"{path} was altered; the next build puts it back" in command(copied, "status").lines
+    assert "note:" not in command(copied, "build", "all-nef").err
+
+
 def test_what_is_not_on_the_disk_as_it_was_built(copied: Path, command: Command) -> None:
     (copied / "dist/all-nef/small.json").unlink()
     (copied / "dist/all-nef/mine.txt").write_text("mine")
