@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from modelbuild.build.jobs import processors
 from modelbuild.build.plan import plan as graph_of
 from modelbuild.build.result import BuildResult
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
 from modelbuild.manifest import overrides, select
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import DEFAULT_VERSION, Package, PackagedModel
@@ -50,8 +50,8 @@ def sweep(
     """Build MODEL@TARGET with every combination of `tries` (`KEY=a,b`), and as the manifest has it.
 
     What combinations share is built once, and nothing is put into `dist/`. All are measured on the same
-    samples. A combination that cannot be
-    built is a row that says why; a name, key or type that is wrong is a ModelbuildError before any work."""
+    samples. A combination that cannot be built is a row that says why; a name or key that is wrong, or a key
+    that takes none of its values, is a ModelbuildError before any work."""
     package = _package(project, pair)
     tried = _variants(project, package, combinations(tries))
     manifests = Variant(0, dict.fromkeys(tried[0].settings, ""), ())
@@ -98,18 +98,45 @@ def _package(project: Project, pair: str) -> Package:
 
 
 def _variants(project: Project, package: Package, tried: Sequence[Mapping[str, str]]) -> list[Variant]:
-    """The combinations, numbered from 1. Raises all that is wrong with their keys and types."""
+    """The combinations, numbered from 1; one with a value that its key does not take has the error of that.
+    Raises all that is wrong with keys that take none of their values."""
     _refuse_fixed(project, package.models[0].name, tried)
     problems = Problems()
-    texts = dict.fromkeys(f"{key}={value}" for values in tried for key, value in values.items())
-    known = {text: overrides.read([text], problems) for text in texts}
+    known = {}
+    for key in tried[0]:
+        read = {text: _read(text) for text in dict.fromkeys(f"{key}={values[key]}" for values in tried)}
+        if all(isinstance(one, ModelbuildError) for one in read.values()):
+            problems.keep_all(problem for one in read.values() for problem in _problems(one))
+        known.update(read)
     problems.raise_any()
-    return [
-        Variant(
-            number, values, tuple(item for pair in values.items() for item in known[f"{pair[0]}={pair[1]}"])
+    variants = []
+    for number, values in enumerate(tried, 1):
+        laid = [known[f"{key}={value}"] for key, value in values.items()]
+        wrong = [problem for one in laid for problem in _problems(one)]
+        items = tuple(item for one in laid if not isinstance(one, ModelbuildError) for item in one)
+        error = ModelbuildError.of(wrong) if wrong else None
+        variants.append(Variant(number, values, items, error=error))
+    return variants
+
+
+def _read(text: str) -> tuple[overrides.Override, ...] | ModelbuildError:
+    problems = Problems()
+    found = overrides.read([text], problems)
+    try:
+        problems.raise_any()
+    except ModelbuildError as error:
+        option = "--set "  # what a setting of one run is called elsewhere
+        return ModelbuildError.of(
+            problem._replace(where="--try " + problem.where.removeprefix(option))
+            if problem.where.startswith(option)
+            else problem
+            for problem in error.problems
         )
-        for number, values in enumerate(tried, 1)
-    ]
+    return found
+
+
+def _problems(read: tuple[overrides.Override, ...] | ModelbuildError) -> tuple[Problem, ...]:
+    return tuple(read.problems) if isinstance(read, ModelbuildError) else ()
 
 
 def _refuse_fixed(project: Project, model: str, tried: Sequence[Mapping[str, str]]) -> None:
@@ -134,6 +161,8 @@ def _narrowed(project: Project, package: Package, laid: Sequence[overrides.Overr
 def _planned(
     project: Project, package: Package, variant: Variant, more: Sequence[overrides.Override] = ()
 ) -> _Planned:
+    if variant.error is not None:
+        return _Planned(variant)
     try:
         planned = plan(_narrowed(project, package, (*variant.overrides, *more)))
     except ModelbuildError as error:

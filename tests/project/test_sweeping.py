@@ -113,6 +113,15 @@ def test_a_combination_that_cannot_be_is_a_row_that_says_why(project: Project) -
     assert [row.error is None for row in report.ranked("snr")] == [True, False, False, False]
 
 
+@pytest.mark.parametrize("values", ["int8,int4", "int4,int8"])
+def test_a_value_that_its_key_does_not_take_is_such_a_row(project: Project, values: str) -> None:
+    report = sweep(project, "net@cam", [f"quantize.activations={values}"])
+    rows = {row.settings["quantize.activations"]: row for row in report.rows}
+    assert rows["int8"].measured is not None and rows["int8"].error is None
+    (problem,) = rows["int4"].error.problems if rows["int4"].error else ()
+    assert problem.where == "--try quantize.activations=int4" and report.exit_code == 2
+
+
 def test_a_stage_that_fails_stops_the_others_unless_told(project: Project) -> None:
     tries = ["compile.sram_bytes=1,2,3,1000000"]
     going = sweep(project, "net@cam", tries, BuildOptions(jobs=1, keep_going=True))
