@@ -49,7 +49,7 @@ def init(
     manifest = directory / file
     if manifest.exists():
         raise ModelbuildError(
-            f"{file} exists already", where=str(manifest), advice="edit it, or name another file with -f"
+            "there is a manifest already", where=file, advice="edit it, or name another file with -f"
         )
     if address.is_address(source):
         raise ModelbuildError(

@@ -86,7 +86,8 @@ def read_samples(
     """
     ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
     samples = _samples(inputs, count, ports, preprocess)
-    return progress.told(samples, rounds[0] * count, rounds[1] * count, "sample" if rounds[1] == 1 else "run")
+    what = "sample" if rounds[1] == 1 else f"sample in {rounds[1]} passes"
+    return progress.told(samples, rounds[0] * count, rounds[1] * count, what)
 
 
 def fixed_samples(

@@ -86,3 +86,12 @@ def test_a_gitignore_that_cannot_be_read_stops_before_anything_is_written(folder
 def test_a_folder_that_is_not_there(folder: Path) -> None:
     with pytest.raises(ModelbuildError, match=r"cannot write z\.yaml"):
         init(str(folder / "net.onnx"), ["kl720"], directory=folder / "none", file="z.yaml")
+
+
+def test_an_existing_manifest_stays_and_is_named_once(folder: Path) -> None:
+    start(folder, "kl720")
+    before = (folder / "models.yaml").read_bytes()
+    with pytest.raises(ModelbuildError) as caught:
+        init("net.onnx", ["kl720"], directory=folder)
+    assert str(caught.value).splitlines()[0] == "models.yaml: there is a manifest already"
+    assert (folder / "models.yaml").read_bytes() == before

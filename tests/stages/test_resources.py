@@ -74,6 +74,6 @@ def test_what_is_declared_is_kept_and_progress_is_told(
     for one in events:
         if one.kind == "progress":
             steps[one.action] = (one.step, one.steps, one.what)
-    assert steps["small@nef:observe"] == (16, 16, "run"), "two rounds of eight"
+    assert steps["small@nef:observe"] == (16, 16, "sample in 2 passes")
     assert steps["small@nef:verify_fixed"] == (8, 8, "sample")
     assert steps["all-nef/small:verify_hardware"] == (8, 8, "sample")
