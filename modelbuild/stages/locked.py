@@ -15,7 +15,7 @@ from modelbuild.stages.request import PackageRequest, Source
 if TYPE_CHECKING:
     from modelbuild.errors import Problem
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ()
 RESOURCES = Resources(memory=64 << 20)
 SHIPPED = "shipped/"  # role prefix of the files of dist/ that are not in package.json
@@ -73,9 +73,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             f"this machine made other bytes: {name}",
             where="modelbuild.lock",
             why=f"locked {wanted.get(name, 'none')}, made {found.get(name, 'none')}",
-            advice="sources, recipes, toolchain and records are the locked ones, so this is a fault of "
-            "modelbuild or of a library: hold `libraries` in modelbuild.lock against what is installed here, "
-            "and report it",
+            advice="see in git (diff, log -p) whether `packages` in it was edited or merged by hand: then "
+            "`modelbuild lock` writes it anew. If not, sources, recipes, toolchain and records are the "
+            "locked ones, and this is a fault of modelbuild or of a library: hold `libraries` in "
+            "modelbuild.lock against what is installed here, and report it",
         )
         for name in sorted(wanted.keys() | found.keys())
         if wanted.get(name) != found.get(name)

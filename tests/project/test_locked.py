@@ -180,6 +180,7 @@ def test_other_bytes_are_never_shipped(warm: Path) -> None:
     (action, error), *_ = report.failures
     assert action == "pa:locked" and report.exit_code == 1
     assert error.problems[0].what == "this machine made other bytes: models_720.sim.nef"
+    assert "`packages` in it was edited or merged by hand" in error.problems[0].advice
     assert not (warm / "dist/pa").exists() and report.packages[0].gate == "not reached"
     told = json.loads((warm / "reports/pa/report.json").read_bytes())
     (failure,) = told["failures"]
