@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
+
 from tests.cli.conftest import Command, edit
 
 
@@ -43,3 +45,20 @@ def test_with_q_errors_alone(copied: Path, command: Command) -> None:
     (copied / "small.onnx").write_bytes(b"broken")
     said = command(copied, "check", "-q")
     assert "not an ONNX file" in said.out and "1 error" not in said.out
+
+
+def test_nodes_of_which_the_same_is_found_are_told_once(copied: Path, command: Command) -> None:
+    model = onnx.load(copied / "small.onnx")
+    end = model.graph.output[0].name
+    for name in ("first", "second", "third"):
+        model.graph.node.append(onnx.helper.make_node("Sin", [end], [f"{name}_out"], name=name))
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, None)
+        )
+    onnx.save(model, copied / "small.onnx")
+    words = ("check", "small@nef")
+    data = command(copied, *words, "--json").json
+    assert [finding["node"] for finding in data["findings"]] == ["first", "second", "third"]
+    told = [line for line in command(copied, *words).lines if "Sin" in line]
+    assert len(told) == 1 and "`first`, `second`, `third` (3 nodes)" in told[0]
+    assert len([line for line in command(copied, *words, "-v").lines if "Sin" in line]) == 3
