@@ -142,13 +142,28 @@ def adopted(row: Variant, model: str, target: str) -> str:
     merged: Tree = {}
     for override in row.overrides:
         merged = merge(merged, layer(override.values, lambda path: ""))
-    tree = {"models": {model: {"targets": {target: values(merged)}}}}
+    tree = {"models": {model: {"targets": {target: _shortened(values(merged))}}}}
     text: str = (
         yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None)
         if row.overrides
         else ""
     )
     return text
+
+
+def _shortened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings as people write them: a set by its name alone, a list of one as that one."""
+    short = dict(settings)
+    for key in ("calibration", "evaluation"):
+        choice = short.get(key)
+        if isinstance(choice, Mapping) and "set" in choice and choice.get("count", 0) is None:
+            short[key] = choice["set"]
+    if isinstance(short.get("quantize"), Mapping):
+        short["quantize"] = {
+            key: value[0] if key in ("activations", "weights") and value and len(value) == 1 else value
+            for key, value in short["quantize"].items()
+        }
+    return short
 
 
 def command(row: Variant) -> str:

@@ -173,6 +173,26 @@ def test_adopted_lines_mean_in_the_manifest_what_they_meant_in_the_sweep(project
     assert by_option["quantize"]["range"] == {"method": "percentile", "percentile": 99.5}
 
 
+def test_adopted_lines_are_short_and_mean_the_same(project: Project) -> None:
+    tries = ["quantize.activations=int16", "evaluation=numbers", "calibration=numbers"]
+    row = sweep(project, "net@cam", tries).rows[1]
+    text = adopted(row, "net", "cam")
+    assert {line.strip() for line in text.splitlines()[4:]} == {
+        "quantize: {activations: int16}",
+        "evaluation: numbers",
+        "calibration: numbers",
+    }
+    inner = text[text.index("    targets:") :]
+    own = "    source: net.onnx\n    calibration: {set: numbers, count: 4}\n    accept: {snr_db: 30}\n"
+    line = "  net: {source: net.onnx, calibration: {set: numbers, count: 4}, accept: {snr_db: 30}}\n"
+    assert line in MANIFEST
+    write_manifest(project.root, MANIFEST.replace(line, f"  net:\n{own}{inner}"))
+    by_manifest = effective(open_project(project.root).manifest, "net", "cam").values
+    write_manifest(project.root, MANIFEST)
+    opened = open_project(project.root, overrides=row.set_options)
+    assert by_manifest == effective(opened.manifest, "net", "cam").values
+
+
 def measured(snr: float | None, size: int, ms: float) -> Measured:
     return Measured({} if snr is None else {"y": snr}, size, 1, ms, None, None, 0, ())
 
