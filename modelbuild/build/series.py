@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from modelbuild.build.key import Change, FieldPath, Fields
 
-_NUMBERED = re.compile(r"(.+/)\d+(/.+)")
+_NUMBERED = re.compile(r"(.+/)\d+(/.*)")  # samples that serve whatever input there is end in the slash
 _FILE_ROWS = ("inputs", "suffixes", "folders")
 
 Names = Mapping[str, Sequence[str]]  # digest -> paths of files that are known to have, or have had, it

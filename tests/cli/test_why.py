@@ -58,6 +58,13 @@ def test_what_waits_names_the_root(copied: Path, command: Command) -> None:
     assert "minmax" in said.out
 
 
+def test_fewer_samples_are_told_by_those_that_are_left_out(copied: Path, command: Command) -> None:
+    edit(copied, "calibration: integers", "calibration: {set: integers, count: 7}")
+    first, *lines = command(copied, "why", "small@nef:observe", "--next").lines[1:]
+    assert first == "next time: changed:" and lines[0] == "  parameters.samples changed from 8 to 7"
+    assert len(lines) == 2 and " was removed: it was " in lines[1] and lines[1].startswith("  file data/")
+
+
 def test_what_was_told_above_is_not_told_again(copied: Path, command: Command) -> None:
     edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {range: {method: minmax}}}")
     said = command(copied, "why", "small@nef", "--next")
