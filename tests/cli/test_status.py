@@ -44,9 +44,15 @@ def test_what_is_out_of_date_and_what_waits_for_it(copied: Path, command: Comman
 
 
 def test_what_failed_says_so(copied: Path, command: Command) -> None:
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, accept: {snr_db: 200}}")
+    assert command(copied, "build", "-q").code == 1
+    assert "all-nef:gate: failed" in command(copied, "status").lines
+
+
+def test_what_failed_over_files_that_a_source_names_is_asked_again(copied: Path, command: Command) -> None:
     (copied / "small.onnx").write_bytes(b"broken")
     assert command(copied, "build", "-q").code == 2
-    assert "small:import_source: failed" in command(copied, "status").lines
+    assert "small:import_source: out of date" in command(copied, "status").lines
 
 
 def test_what_a_build_with_other_settings_left_was_altered_by_nobody(copied: Path, command: Command) -> None:
