@@ -44,7 +44,7 @@ def test_what_is_out_of_date_and_what_waits_for_it(copied: Path, command: Comman
 
 
 def test_what_failed_says_so(copied: Path, command: Command) -> None:
-    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, accept: {snr_db: 200}}")
+    edit(copied, "accept: {snr_db: 5}", "accept: {snr_db: 199}")
     assert command(copied, "build", "-q").code == 1
     assert "all-nef:gate: failed" in command(copied, "status").lines
 
