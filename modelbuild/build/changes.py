@@ -1,4 +1,4 @@
-"""Files of the user's while actions read them: what was written to meanwhile must leave no result."""
+"""Files while actions read them: what was written to, or was lost, meanwhile must leave no result."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ class Changes:
     def disturbed(self, name: str, todo: MustRun | MustDiscover, failure: ModelbuildError | None) -> bool:
         """Whether the action, or its discovery, has to run once more; `failure` is what the stage says.
 
-        Raises ModelbuildError: exit 1 where a file changed, 2 where it is gone.
+        Raises ModelbuildError: exit 1 where a file changed or what another action made is gone, 2 where a
+        file of the user's is gone.
         """
         written = []
         for role in sorted(todo.inputs):
             one = todo.inputs[role]
-            if one.label is not None:
+            if one.label is None:
+                if not self._state.store.still_has(one.digest):
+                    raise _lost(one.path, name)
+            else:
                 now = self._state.stat_cache.look_again(one.label, one.path)
                 if now.digest != one.digest:
                     raise _changed(one.label, name)
@@ -83,6 +87,15 @@ def _changed(label: str, name: str, why: str = "what came out belongs to neither
         f"{label} changed while {name} was reading it",
         why=f"{why}, so nothing was kept",
         advice="build again when nothing writes to the file any more",
+        exit_code=EXIT_FAILED,
+    )
+
+
+def _lost(path: Path, name: str) -> ModelbuildError:
+    return ModelbuildError(
+        f"{path} was damaged or removed while {name} was reading it",
+        why="it is what another action made, and nothing but the builder writes there",
+        advice="build again: what made it will run again; if this comes back, check the disk",
         exit_code=EXIT_FAILED,
     )
 

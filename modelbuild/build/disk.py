@@ -18,12 +18,15 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 _serial = itertools.count()
 _IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
 _SPACE = "free space on the disk that this is on, and run the command again: nothing half done is kept"
-_RIGHTS = "make it writable for you (and the file system, if it is mounted read-only), and try again"
+_RIGHTS = "give yourself the right to read and to write there, and try again"
+_READ_ONLY = "make the file system writable, and try again"
+_GONE = "see who removes it while modelbuild runs, and try again"
 _OBSTACLE = "something else lies in its place: move that away, and run the command again"
 _ADVICE = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
-    errno.EROFS: _RIGHTS,
+    errno.ENOENT: _GONE,
+    errno.EROFS: _READ_ONLY,
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EEXIST: _OBSTACLE,
@@ -53,6 +56,11 @@ def failure(doing: str, path: Path, error: OSError) -> ModelbuildError:
     return ModelbuildError(f"cannot {doing} {path}", why=why, advice=advice(error), exit_code=EXIT_FAILED)
 
 
+def refused(error: OSError, folder: Path = Path()) -> ModelbuildError:
+    """The message for an error that names its file, or else concerns the folder."""
+    return failure("use", Path(os.fsdecode(error.filename or folder)), error)
+
+
 @contextlib.contextmanager
 def told(folder: Path) -> Iterator[None]:
     """Turns an OSError that nobody expected into the message for a disk that refuses; a reader of our output
@@ -62,7 +70,7 @@ def told(folder: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise failure("use", Path(os.fsdecode(error.filename or folder)), error) from error
+        raise refused(error, folder) from error
 
 
 def write(path: Path, data: bytes, scratch: Path) -> None:

@@ -86,9 +86,21 @@ class StatCache:
             ) from error
 
     def has(self, label: str, path: Path, size: int, digest: str) -> bool:
-        """Whether the file is there with that size and digest."""
+        """Whether the file is there with that size and digest. Raises OSError if nobody can say."""
         try:
             return path.stat().st_size == size and self._look(label, path).digest == digest
+        except OSError as error:
+            if error.errno in disk.TROUBLES:
+                raise
+            return False
+
+    def is_still(self, label: str, path: Path, digest: str) -> bool:
+        """Whether a file that the builder wrote, or has seen before, is there with that digest."""
+        try:
+            noted = self._noted.get(label)
+            if noted is not None and noted[1:] == (signature(path.stat()), digest):
+                return True
+            return self._look(label, path).digest == digest
         except OSError:
             return False
 

@@ -39,12 +39,20 @@ class Store:
         return blob_path(self._state_folder, digest)
 
     def has(self, blob: Blob) -> bool:
-        """Whether the blob is there and right. A damaged one is set aside as `*.bad`."""
+        """Whether the blob is there and right. A damaged one is set aside as `*.bad`; one that the disk does
+        not give just now stays, for others may be reading it."""
         path = self.path(blob.digest)
-        if self._stat_cache.has(f"blob:{blob.digest}", path, blob.size, blob.digest):
-            return True
+        try:
+            if self._stat_cache.has(f"blob:{blob.digest}", path, blob.size, blob.digest):
+                return True
+        except OSError:
+            return False
         self.set_aside(blob.digest)
         return False
+
+    def still_has(self, digest: str) -> bool:
+        """Whether a blob that was there and right still is."""
+        return self._stat_cache.is_still(f"blob:{digest}", self.path(digest), digest)
 
     def missing(self, blobs: Mapping[str, Blob]) -> list[str]:
         """The names whose blobs are absent or damaged."""

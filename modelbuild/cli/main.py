@@ -63,6 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except OSError:
                 console.discard(stream)
         return EXIT_UNREAD
+    except OSError as error:  # that no room foresaw: the trouble of a file or a disk, and no bug
+        from modelbuild.build import disk
+
+        refused = disk.refused(error)
+        console.report(refused)
+        return _failed(words, refused)
     except Exception as error:
         what = f"internal error: {type(error).__name__}: {error}"
         console.say(f"modelbuild: {what}")

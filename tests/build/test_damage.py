@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from build_harness import Project, action
 
-from modelbuild.build import clock
+from modelbuild.build import canonical, clock
+from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult
 
 ACTIONS = [
@@ -200,3 +203,40 @@ def test_folders_of_the_state_are_gone(built: Project, folders: list[str], what:
 
 def test_all_of_the_state_is_gone(built: Project) -> None:
     heals(built, lambda: shutil.rmtree(built.state))
+
+
+@pytest.mark.parametrize("how", ["remove", "alter"])
+def test_a_blob_that_is_spoilt_while_it_is_read_leaves_no_verdict(project: Project, how: str) -> None:
+    """Neither a failure nor a result is kept of what the wrong bytes led to."""
+    spoil = project.root.parent / "spoil"
+    environment = {**project.environment, "TEST_SPOIL": str(spoil)}
+    project.builder = Builder(project.root, environment=environment)
+    reader = action("reader", "read", inputs={"made": "@a"})
+    actions = [action("a", parameters={"text": "a"}), replace(reader, function="stages_of_damage:read")]
+    spoil.write_text(how)
+    error = project.failure(project.build(actions), "reader")
+    assert "was damaged or removed while reader was reading it" in str(error) and error.exit_code == 1
+    assert "build again" in str(error)
+    spoil.unlink()
+    result = project.build(actions)
+    assert result.states == {"a": "run", "reader": "run"}
+    assert project.text(result, "reader") == "(made=a())"
+
+
+def test_a_blob_that_the_disk_does_not_give_just_now_stays(
+    built: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may be reading it; when the disk gives it again, nothing has to run."""
+    before, original = built.blobs(), canonical.sha256_of_file
+
+    def refuse(path: Path) -> str:
+        if "blobs" in path.parts:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return original(path)
+
+    (built.state / "stat_cache").unlink()
+    monkeypatch.setattr(canonical, "sha256_of_file", refuse)
+    with built.builder.hold():
+        built.builder.build(ACTIONS[:1], ["a"], jobs=1)
+    monkeypatch.undo()
+    assert built.blobs() == before

@@ -55,8 +55,8 @@ def test_a_write_that_is_refused_leaves_the_old_file_and_nothing_else(tmp_path: 
     ("number", "advice"),
     [
         (errno.ENOSPC, "free space"),
-        (errno.EROFS, "make it writable"),
-        (errno.EACCES, "make it writable"),
+        (errno.EROFS, "make the file system writable"),
+        (errno.EACCES, "give yourself the right"),
         (errno.EIO, "see the system's log"),
         (errno.ENOTDIR, "something else lies in its place"),
         (errno.ESTALE, "see that the disk is there"),

@@ -142,7 +142,7 @@ def test_a_right_that_is_missing_is_no_verdict_on_the_inputs(tmp_path: Path, num
     """What may not be read today has the same digest, and so the same key, when it may."""
     bare = PermissionError(number, os.strerror(number), "table")
     told, remember = trouble.verdict(bare, "a", tmp_path)
-    assert not remember and "make it writable for you" in str(told) and "internal error" not in str(told)
+    assert not remember and "give yourself the right" in str(told) and "internal error" not in str(told)
     try:
         raise ModelbuildError("cannot read the table", exit_code=1) from bare
     except ModelbuildError as error:
