@@ -16,7 +16,7 @@ def test_a_gate_that_fails(copied: Path, command: Command) -> None:
         line.split() for line in said.lines
     ]
     assert any(line.split()[:3] == ["all-mpk", "mpk", "passed"] for line in said.lines)
-    assert "all of these are for the simulator, not for silicon" in said.lines
+    assert "for the simulator, not for silicon: all-mpk, all-old" in said.lines
     assert "failed: all-nef:gate" in said.err and "the bound is 199" in said.err
     assert said.err.count("error:") == 1
     again = command(copied, "build", "--keep-going", "--json")

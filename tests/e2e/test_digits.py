@@ -32,7 +32,11 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 def ran_actions(done_err: str) -> set[str]:
     """Names of the actions that progress lines say were run."""
-    return {line.split(" ran ", 1)[1] for line in done_err.splitlines() if " ran " in line and line[0] == "["}
+    return {
+        line.split(" ran ", 1)[1].split(" in ")[0]
+        for line in done_err.splitlines()
+        if " ran " in line and line[0] == "["
+    }
 
 
 def test_packages_gates_and_reports(built_once: Path) -> None:

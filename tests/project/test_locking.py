@@ -266,7 +266,7 @@ def test_another_manifest_of_the_folder_has_another_lock(checkout: Path) -> None
 
 def test_a_damaged_lock_is_written_again(original: Path, warm: Path) -> None:
     (warm / lockfile.LOCK).write_text("<<<<<<< ours\n", "utf-8")
-    with pytest.raises(ModelbuildError, match="cannot be read"):
+    with pytest.raises(ModelbuildError, match="marks of a merge conflict"):
         open_project(warm, locked=True)
     assert locking.lock(open_project(warm)).written == (lockfile.LOCK,)
     assert lock_files(warm) == lock_files(original)
