@@ -191,6 +191,15 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, sorted; nothing if there is no such folder. Raises OSError, unlike a glob, where
+    the disk does not tell: who decides what may go must not take that for nothing."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def read(path: Path) -> bytes | None:
     """The file's bytes; None if nothing is there, and no byte if it is no regular file.
 

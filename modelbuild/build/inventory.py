@@ -81,10 +81,12 @@ def contents(folder: Path, root: Path) -> Contents:
 
 def _files(folder: Path, suffix: str) -> Iterator[Held]:
     """The files of a folder of two levels, whose names are digests."""
-    for path in sorted(folder.glob("??/*")):
-        name = path.parent.name + path.name.removesuffix(suffix)
-        if path.name.endswith(suffix) and len(name) == 64 and path.is_file():
-            yield held_at(name, path)
+    for first in disk.names(folder):
+        for rest in disk.names(folder / first):
+            name = first + rest.removesuffix(suffix)
+            path = folder / first / rest
+            if rest.endswith(suffix) and len(name) == 64 and not disk.is_folder(path):
+                yield held_at(name, path)
 
 
 def _set_aside(folder: Path) -> Iterator[Held]:

@@ -38,8 +38,7 @@ def publish(state: State, files: Mapping[str, str], destination: Path, owner: st
             _copy_all(state, files, private)
             disk.put_folder(private, destination, _beside(destination, "old"))
         finally:
-            with suppress(OSError, ModelbuildError):  # what stays is removed by the next publishing
-                _delete(private)
+            _delete(private)
     except OSError as error:
         raise disk.failure("publish", destination, error) from error
     return True

@@ -35,7 +35,7 @@ class About:
 
     def is_live(self, folder: Path) -> bool:
         """Whether a build in `folder` may ask for this again. An unreadable source counts as unchanged."""
-        if not os.path.isdir(self.python) or not (folder / self.manifest).exists():  # noqa: PTH112
+        if not (_exists(Path(self.python)) and _exists(folder / self.manifest)):
             return False
         return self.whole or all(_is_same(folder / name, digest) for name, digest in self.sources.items())
 
@@ -109,7 +109,8 @@ def forget(path: Path, scratch: Path, root: Root, gone: set[str]) -> None:
 
 
 def _files(state_folder: Path) -> list[Path]:
-    return sorted(path for path in (state_folder / ROOTS).glob("*") if not path.suffix)
+    folder = state_folder / ROOTS
+    return [folder / name for name in disk.names(folder) if not Path(name).suffix]
 
 
 def _path(state_folder: Path, request: str) -> Path:
@@ -171,6 +172,15 @@ def _lines(data: bytes) -> Iterator[dict[str, Any] | None]:
             yield disk.unsealed_line(line)
         except disk.Damaged:
             yield None
+
+
+def _exists(path: Path) -> bool:
+    """Raises OSError where the disk does not tell."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _is_same(path: Path, digest: str) -> bool:
