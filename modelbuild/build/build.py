@@ -48,13 +48,14 @@ class Builder:
         self._environment = dict(environment or {})
         self._owner = owner
         self._held: State | None = None
+        self._leaving = ExitStack()  # what is waited for when the lock is given back
         self._planned: tuple[str, ...] = ()
         self._done: list[Done] = []
 
     @contextmanager
     def hold(self, observer: Observer | None = None) -> Iterator[None]:
         """Keeps the lock over several calls: no other build comes between this one and its publishing."""
-        with self._locked(observer) as state:
+        with self._locked(observer) as state, self._leaving:
             self._held = state
             try:
                 yield
@@ -98,7 +99,11 @@ class Builder:
             def open_runner() -> Runner:
                 from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
 
-                return stack.enter_context(Execution(state, jobs, {**self._environment, **network}, memory))
+                execution = Execution(state, jobs, {**self._environment, **network}, memory)
+                if self._held is None:
+                    return stack.enter_context(execution)
+                stack.callback(execution.end)  # and what is held goes on meanwhile
+                return self._leaving.enter_context(execution)
 
             facts: dict[str, Fact] = {}
             look = partial(_judge_and_note, state=state, retry=retry, facts=facts)

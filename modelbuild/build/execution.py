@@ -73,6 +73,10 @@ class Execution:
             self._pool.__exit__(kind, error, trace)
             disk.remove_tree(self._folder)
 
+    def end(self) -> None:
+        """Nothing more is to be started: the workers may end while other things are done."""
+        self._pool.end()
+
     @property
     def has_room(self) -> bool:
         """Whether any action could start now."""

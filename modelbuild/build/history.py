@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Literal
 from modelbuild.build import canonical, disk
 
 Reason = Literal["new", "changed", "retry", "damaged"]
-# around the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
-_NAME, _AFTER_NAME = b'"name":', b',"outcome":'
+# the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
+_NAME = re.compile(rb'"name":(.*?),"outcome":')
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
 
@@ -36,18 +37,22 @@ class History:
         self._path = path
         self._scratch = scratch
         self._entries: dict[str, Entry] = {}
-        self._unread: dict[bytes, list[bytes]] = {}  # the name as it is written -> its lines
-        self._lines = 0
-        self._torn = False
-        self._load()
+        self._data = disk.read(path) or b""
+        self._newest = {found[1]: found.start() for found in _NAME.finditer(self._data)}  # name as written
+        self._lines = self._data.count(b"\n")
+        self._torn = bool(self._data) and not self._data.endswith(b"\n")
 
     def get(self, name: str) -> Entry | None:
         """The newest entry of that name."""
         if name not in self._entries:
-            for line in reversed(self._unread.pop(canonical.encode(name), [])):
+            written = canonical.encode(name)
+            place = self._newest.pop(written, -1)
+            while place >= 0:
+                start = self._data.rfind(b"\n", 0, place) + 1
                 with suppress(disk.Damaged):
-                    self._entries[name] = Entry(**disk.unsealed_line(line))
+                    self._entries[name] = Entry(**disk.unsealed_line(self._line(start)))
                     break
+                place = self._data.rfind(b'"name":' + written + b",", 0, start)
         return self._entries.get(name)
 
     def maker(self, key: str) -> str:
@@ -67,21 +72,17 @@ class History:
 
     def compact(self) -> None:
         """Drops superseded lines once they are many. Raises ModelbuildError (exit 1)."""
-        if self._lines > 2 * (len(self._entries) + len(self._unread)) + _SLACK:
+        if self._lines > 2 * (len(self._entries) + len(self._newest)) + _SLACK:
             kept = self._all()
             disk.write(self._path, b"".join(disk.sealed_line(asdict(entry)) for entry in kept), self._scratch)
             self._lines = len(kept)
 
     def _all(self) -> list[Entry]:
-        for name in list(self._unread):
+        for name in list(self._newest):
             with suppress(ValueError, TypeError):  # the name of a damaged line
                 self.get(json.loads(name))
         return list(self._entries.values())
 
-    def _load(self) -> None:
-        data = disk.read(self._path) or b""
-        self._torn = bool(data) and not data.endswith(b"\n")
-        for line in data.splitlines():
-            self._lines += 1
-            start = line.find(_NAME) + len(_NAME)
-            self._unread.setdefault(line[start : line.find(_AFTER_NAME, start)], []).append(line)
+    def _line(self, start: int) -> bytes:
+        end = self._data.find(b"\n", start)
+        return self._data[start:] if end < 0 else self._data[start:end]

@@ -51,8 +51,12 @@ class _Guard:
         socket.send_fds(self._channel, [b"w"], descriptors)
 
     def end(self) -> None:
-        """Ends all workers, and waits until they have."""
+        """Begins to end all workers."""
         self._channel.close()
+
+    def wait(self) -> None:
+        """Waits until all workers have ended."""
+        self.end()
         self._process.wait()
 
 
@@ -151,11 +155,17 @@ class Pool:
     ) -> None:
         with Shielded():
             if self._guard is not None:
-                self._guard.end()
+                self._guard.wait()
             for worker in self._workers:  # if the guard was killed, the supervisors are still at work
                 worker.read_last_word()
                 worker.close()
             self._selector.close()
+
+    def end(self) -> None:
+        """Begins to end the workers, which get no more tasks; leaving the context waits until they have."""
+        with Shielded():
+            if self._guard is not None:
+                self._guard.end()
 
     @property
     def has_room(self) -> bool:
@@ -255,6 +265,6 @@ class Pool:
             try:
                 return worker.start(self._guard)
             except (BrokenPipeError, ConnectionResetError):  # somebody killed it
-                self._guard.end()
+                self._guard.wait()
         self._guard = _Guard(self._environment, self._folder / "guard.log")
         return worker.start(self._guard)

@@ -7,19 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from modelbuild.build.amendment import Amendment, load
 from modelbuild.build.clock import Clock
 from modelbuild.build.snapshot import Snapshot
 
 FOLDER = "settled"  # in the state's folder
 ROOTS = "roots"  # in the state's folder: what `build.roots` notes, a file a request
 PLAN = ".plan"  # suffix of the file of the actions beside a snapshot
+AMENDED = ".amended"  # suffix of what is otherwise since a snapshot was written
 
 
 class Recalled(NamedTuple):  # no dataclass, as in modelbuild.errors
-    """A snapshot and its rows that are otherwise now. `turn` tells whether anybody had the lock since."""
+    """A snapshot, its rows that are otherwise now, and what in it is not as in its file. `turn` tells whether
+    anybody had the lock since."""
 
     snapshot: Snapshot
     different: tuple[int, ...]
+    amendment: Amendment
     turn: bytes
 
 
@@ -39,13 +43,15 @@ def recall(root: str, state_folder: str, request: str) -> Recalled | None:
         if descriptor is None:
             return None
         path = path_of(state_folder, request)
-        found = Snapshot.unpack(_read(path))
+        found = load(_read(path), _read(path + AMENDED))
         if found is None:
             return None
-        different, renewed = found.differing(root, Clock(state_folder))
+        snapshot, amendment = found
+        different, renewed = snapshot.differing(root, Clock(state_folder))
+        amendment.add(snapshot, renewed)
         if renewed and not different and _alone(descriptor):
-            _renew(path, found)
-        return Recalled(found, tuple(different), os.pread(descriptor, 32, 0))
+            _renew(path, snapshot, amendment)
+        return Recalled(snapshot, tuple(different), amendment, os.pread(descriptor, 32, 0))
 
 
 def _read(path: str) -> bytes | None:
@@ -58,18 +64,17 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _renew(path: str, snapshot: Snapshot) -> None:
+def _renew(path: str, snapshot: Snapshot, amendment: Amendment) -> None:
     """Keeps new signatures; where that cannot be, the same files are looked at once more the next time."""
+    from contextlib import suppress
     from pathlib import Path
 
-    from modelbuild.build import disk
+    from modelbuild.build.remember import keep
     from modelbuild.errors import ModelbuildError
 
     kept = Path(path)
-    try:
-        disk.write(kept, snapshot.pack(), kept.parent.parent / "work")
-    except ModelbuildError:
-        return
+    with suppress(ModelbuildError):
+        keep(kept, snapshot, amendment, kept.parent.parent / "work")
 
 
 @contextmanager

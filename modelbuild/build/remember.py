@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from modelbuild.build import disk, look, written
 from modelbuild.build.action import Action
-from modelbuild.build.recall import PLAN, Recalled, path_of
+from modelbuild.build.amendment import Amendment, load
+from modelbuild.build.recall import AMENDED, PLAN, Recalled, path_of
 from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN
 from modelbuild.build.snapshot import Left, Looked, Snapshot, snapshot
@@ -64,23 +65,37 @@ class Stale(Exception):
 
 
 def kept_at(state: State, request: str, suffix: str = "") -> Path:
-    """Where the snapshot of a request is kept, or with `PLAN` the file of its actions."""
+    """Where the snapshot of a request is kept, or with `PLAN` the file of its actions, with `AMENDED` that of
+    what is otherwise since."""
     return Path(path_of(str(state.folder), request) + suffix)
 
 
 def forget(state: State, request: str) -> None:
     """Removes what is remembered of a request. Raises ModelbuildError (exit 1)."""
-    for suffix in ("", PLAN):
+    for suffix in ("", PLAN, AMENDED):
         disk.remove(kept_at(state, request, suffix))
 
 
 def looked(state: State, request: str) -> Recalled | None:
     """The snapshot of a request and its rows that are otherwise now, seen by who has the lock."""
-    found = Snapshot.unpack(disk.read(kept_at(state, request)))
+    found = load(disk.read(kept_at(state, request)), disk.read(kept_at(state, request, AMENDED)))
     if found is None:
         return None
-    different, _ = found.differing(str(state.root), state.stat_cache.clock)
-    return Recalled(found, tuple(different), state.turn)
+    snapshot, amendment = found
+    different, renewed = snapshot.differing(str(state.root), state.stat_cache.clock)
+    amendment.add(snapshot, renewed)
+    return Recalled(snapshot, tuple(different), amendment, state.turn)
+
+
+def keep(path: Path, snapshot: Snapshot, amendment: Amendment | None, scratch: Path) -> None:
+    """Keeps the snapshot in the file `path`, or what in it is not as in that file, if that is little, beside
+    it. Raises ModelbuildError (exit 1), and ValueError where a value is not plain."""
+    beside = Path(f"{path}{AMENDED}")
+    if amendment is not None and amendment.is_small:
+        disk.write(beside, amendment.pack(snapshot.told), scratch)
+    else:
+        disk.write(path, snapshot.pack(), scratch)
+        disk.remove(beside)
 
 
 def trust(state: State, request: str) -> None:
@@ -125,8 +140,9 @@ def remember(
         forget(state, request)
         return str(error)
     disk.write(kept_at(state, request, PLAN), plan, state.scratch)
-    disk.write(kept_at(state, request), made.pack(), state.scratch)
+    keep(kept_at(state, request), made, None, state.scratch)
     _drop_oldest(state)
+    state.stat_cache.trim()
     return ""
 
 

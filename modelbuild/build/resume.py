@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build import disk
+from modelbuild.build.amendment import amended
 from modelbuild.build.recall import PLAN, Recalled
 from modelbuild.build.remember import (
     Done,
@@ -15,6 +15,7 @@ from modelbuild.build.remember import (
     Stale,
     file_row,
     forget,
+    keep,
     kept_at,
     left_by,
     looked,
@@ -23,7 +24,7 @@ from modelbuild.build.remember import (
     result_of,
 )
 from modelbuild.build.result import Outcome
-from modelbuild.build.snapshot import Snapshot, renewed
+from modelbuild.build.snapshot import renewed
 from modelbuild.build.state import State
 from modelbuild.build.written import Damaged, Written
 
@@ -32,9 +33,10 @@ class Resumption:
     """What is to be done again of a build that is remembered. `files` are the files of the user's that
     changed, `products` the indices of those that are not as they were published."""
 
-    def __init__(self, snapshot: Snapshot, different: Sequence[int], path: Path) -> None:
+    def __init__(self, seen: Recalled, path: Path) -> None:
         """`path` is of the file of the actions. Raises Unremembered where more changed than files that
         actions read, what they left and what was published; Damaged where the file is not whole."""
+        snapshot, different, self._amendment, _ = seen
         self.snapshot = snapshot
         self._written = Written(path, snapshot.plan)
         self._rows = [row for row in different if row in snapshot.file_rows]
@@ -78,16 +80,15 @@ class Resumption:
         forgotten, where something changed meanwhile, or where an action found other files than before, which
         only a whole build can tell of."""
         try:
-            made = self._renewed(state, done, products, told)
+            self._keep(kept_at(state, request), state, done, products, told)
         except Stale:
             forget(state, request)
             return False
-        disk.write(kept_at(state, request), made.pack(), state.scratch)
         return True
 
-    def _renewed(
-        self, state: State, done: Sequence[Done], products: Mapping[int, Product], told: Any
-    ) -> Snapshot:
+    def _keep(
+        self, path: Path, state: State, done: Sequence[Done], products: Mapping[int, Product], told: Any
+    ) -> None:
         state.stat_cache.settle()
         seen: dict[str, str] = {}
         left = {}
@@ -101,7 +102,11 @@ class Resumption:
             for row, name in zip(self._rows, self.files, strict=True)
         }
         folders = {index: list(product_rows(state, product)) for index, product in products.items()}
-        return renewed(self.snapshot, rows, left, folders, told)
+        made = self.snapshot._replace(told=told)
+        amendment = amended(self._amendment, made, rows, left, folders)
+        if amendment is None or not amendment.is_small:
+            made = renewed(self.snapshot, rows, left, folders, told)
+        keep(path, made, amendment, state.scratch)
 
     def _and_behind(self, changed: set[int]) -> list[int]:
         """The actions and all that read from them, one way or another, in topological order."""
@@ -121,7 +126,7 @@ def resume(state: State, request: str, seen: Recalled | None) -> Resumption | No
     if found is None:
         return None
     try:
-        return Resumption(found.snapshot, found.different, kept_at(state, request, PLAN))
+        return Resumption(found, kept_at(state, request, PLAN))
     except (Unremembered, Damaged):
         return None
 

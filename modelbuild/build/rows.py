@@ -68,6 +68,11 @@ class Rows:
             column[index] = value
         self._digests[_DIGEST * index : _DIGEST * (index + 1)] = bytes.fromhex(digest)
 
+    def put(self, index: int, name: str, signature: Signature, digest: str) -> None:
+        """Puts another row in the place of one."""
+        self.names[index] = name
+        self.replace(index, signature, digest)
+
     def extend(self, other: Rows, start: int, stop: int) -> None:
         """Adds rows of another table."""
         self.names += other.names[start:stop]

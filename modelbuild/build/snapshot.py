@@ -85,21 +85,21 @@ class Snapshot(NamedTuple):  # no dataclass, as in modelbuild.errors
                 found.append(index)
         return found
 
-    def differing(self, root: str, clock: Clock) -> tuple[list[int], bool]:
-        """The rows that look otherwise now, and whether others got a new signature that is worth keeping."""
+    def differing(self, root: str, clock: Clock) -> tuple[list[int], list[int]]:
+        """The rows that look otherwise now, and those that got a new signature that is worth keeping."""
         descriptor = os.open(root, os.O_RDONLY)
         try:
             suspects = self.suspects(descriptor)
         finally:
             os.close(descriptor)
-        different, renewed = [], False
+        different, renewed = [], []
         for index in suspects:
             row = Looked.now(self.codes[index], self.rows.names[index], root, clock)
             if row.digest != self.rows.digest(index):
                 different.append(index)
             elif row.signature != UNKNOWN:
                 self.rows.replace(index, row.signature, row.digest)
-                renewed = True
+                renewed.append(index)
         return different, renewed
 
 

@@ -12,8 +12,11 @@ from modelbuild.build.clock import Clock
 from modelbuild.build.rows import Rows, Signature, pack, signature, unpack
 from modelbuild.errors import ModelbuildError
 
-SCHEMA = 2
-_SLACK = 20_000  # rows that nothing asked for in this process and that are kept all the same
+SCHEMA = 3
+_SLACK = 200_000  # rows that nothing asked for in this process and that are kept all the same
+_FEW = 4  # new rows that are fewer than one of so many are added to the file
+_MOST_BLOCKS = 64  # of a file that is added to
+_LENGTH = 8  # bytes in front of a block that say how long it is
 
 
 class Seen(NamedTuple):
@@ -26,7 +29,7 @@ class Seen(NamedTuple):
 class StatCache:
     """Label -> row. It saves reading; it never decides. Labels are root-relative paths or `blob:<digest>`.
 
-    The file is one block of columns, read when the first label is asked for."""
+    The file is a block of columns, read when the first label is asked for, and blocks of what came later."""
 
     def __init__(self, path: Path, scratch: Path, clock: Clock | None = None) -> None:
         self._path = path
@@ -37,7 +40,7 @@ class StatCache:
         self._noted: dict[str, tuple[Path, Signature, str]] = {}
         self._used: set[str] = set()
         self._seen: dict[str, Seen] = {}
-        self._changed = False
+        self._new: set[str] | None = set()  # what the file lacks; None where all of it is to be written
 
     @property
     def clock(self) -> Clock:
@@ -143,12 +146,23 @@ class StatCache:
     def save(self) -> None:
         """Writes the rows if any is new. Raises ModelbuildError (exit 1)."""
         self.settle()
-        if self._changed:
-            rows = self._loaded()
-            if len(rows) > 2 * len(self._used) + _SLACK:
-                rows = self._only_used()
-            disk.write(self._path, pack((SCHEMA, rows.packed())), self._scratch)
-            self._changed = False
+        if self._new is not None and not self._new:
+            return
+        new, self._new = self._new, None  # until it is known that all of it is there
+        if new is None or len(new) * _FEW > len(self._loaded()):
+            disk.write(self._path, _block(self._loaded()), self._scratch)
+        else:
+            disk.append(self._path, _block(self._only(new)))
+        self._new = set()
+
+    def trim(self) -> None:
+        """Drops rows that nothing asked for, once they are many. For a process that looked at all that a
+        project rests on: one that built a single action again would drop all the others."""
+        rows = self._loaded()
+        if len(rows) > 2 * len(self._used) + _SLACK:
+            self._rows = self._only(self._used)
+            self._index = {label: index for index, label in enumerate(self._rows.names)}
+            self._new = None
 
     def _look(self, label: str, path: Path) -> Seen:
         before = path.stat()
@@ -165,27 +179,52 @@ class StatCache:
         return Seen(digest, signature(before))
 
     def _keep(self, label: str, signature: Signature, digest: str) -> None:
-        rows = self._loaded()
-        index = self._index.get(label)
-        if index is None:
-            self._index[label] = len(rows)
-            rows.add(label, signature, digest)
-        else:
-            rows.replace(index, signature, digest)
+        self._put(self._loaded(), label, signature, digest)
         self._used.add(label)
-        self._changed = True
+        if self._new is not None:
+            self._new.add(label)
 
-    def _only_used(self) -> Rows:
-        kept = Rows()
-        for label, index in self._index.items():
-            if label in self._used:
-                kept.add(label, self._loaded().signature(index), self._loaded().digest(index))
+    def _only(self, labels: Collection[str]) -> Rows:
+        rows, kept = self._loaded(), Rows()
+        for label in sorted(labels):
+            kept.add(label, rows.signature(self._index[label]), rows.digest(self._index[label]))
         return kept
 
     def _loaded(self) -> Rows:
         if self._rows is None:
-            found = unpack(disk.read(self._path))
-            known = found is not None and found[0] == SCHEMA
-            self._rows = Rows.unpacked(found[1]) if known else Rows()  # the next save replaces a damaged one
-            self._index = {label: index for index, label in enumerate(self._rows.names)}
+            data = disk.read(self._path) or b""
+            blocks, is_whole = _blocks(data)
+            self._rows = rows = blocks[0] if blocks else Rows()
+            self._index = {label: index for index, label in enumerate(rows.names)}
+            for block in blocks[1:]:
+                for index, label in enumerate(block.names):
+                    self._put(rows, label, block.signature(index), block.digest(index))
+            if not is_whole or len(blocks) > _MOST_BLOCKS:
+                self._new = None
         return self._rows
+
+    def _put(self, rows: Rows, label: str, signature: Signature, digest: str) -> None:
+        index = self._index.setdefault(label, len(rows))
+        if index == len(rows):
+            rows.add(label, signature, digest)
+        else:
+            rows.replace(index, signature, digest)
+
+
+def _block(rows: Rows) -> bytes:
+    data = pack((SCHEMA, rows.packed()))
+    return len(data).to_bytes(_LENGTH, "big") + data
+
+
+def _blocks(data: bytes) -> tuple[list[Rows], bool]:
+    """The blocks up to the first that is damaged, and whether none is."""
+    found: list[Rows] = []
+    start = 0
+    while start < len(data):
+        end = start + _LENGTH + int.from_bytes(data[start : start + _LENGTH], "big")
+        value = unpack(data[start + _LENGTH : end])
+        if value is None or value[0] != SCHEMA:
+            return found, False
+        found.append(Rows.unpacked(value[1]))
+        start = end
+    return found, True

@@ -66,10 +66,14 @@ class Store:
     def adopt(self, source: Path, blob: Blob) -> None:
         """Renames a flushed file of the store's file system into the store. Raises ModelbuildError (exit 1).
 
-        An older blob of that digest is replaced: whatever befell it, this one is right.
+        A blob that is there and right stays, and `source` goes: all that is remembered of it still holds.
+        Anything else in its place is replaced.
         """
         path = self.path(blob.digest)
         try:
+            if self.still_has(blob.digest):
+                source.unlink()
+                return
             source.chmod(READ_ONLY)
             disk.move(source, path)
         except OSError as error:

@@ -45,7 +45,7 @@ class BuildReport(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether everything asked for is there."""
-        return not any(state in {"failed", "skipped"} for state in self.states.values())
+        return {"failed", "skipped"}.isdisjoint(self.states.values())
 
     @property
     def exit_code(self) -> int:
@@ -56,7 +56,7 @@ class BuildReport(NamedTuple):
 
     def count(self, state: str) -> int:
         """How many actions ended so."""
-        return sum(found == state for found in self.states.values())
+        return list(self.states.values()).count(state)
 
     def to_json(self) -> dict[str, Any]:
         """The object of `build --json`."""

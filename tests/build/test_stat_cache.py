@@ -222,9 +222,84 @@ def test_rows_that_no_build_asked_for_are_dropped_once_they_are_many(
         for name in names:
             (tmp_path / name).write_text(name)
             cache.digest_now(name, tmp_path / name)
+        cache.trim()
         cache.save()
     cache = opened(tmp_path)
     assert [cache.row(name) is None for name in "abcdxyz"] == [True] * 4 + [False] * 3
+
+
+def test_what_a_build_of_one_action_did_not_ask_for_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbuild.build.stat_cache._SLACK", 0)
+    later(monkeypatch)
+    for names in ("abcdefgh", "x"):
+        cache = opened(tmp_path)
+        for name in names:
+            (tmp_path / name).write_text(name)
+            cache.digest_now(name, tmp_path / name)
+        cache.save()
+    cache = opened(tmp_path)
+    assert all(cache.row(name) for name in "abcdefghx")
+
+
+def saved(folder: Path, changes: list[dict[str, str]]) -> list[int]:
+    """The sizes of the cache's file after each of the changes to files of the folder."""
+    sizes = []
+    for change in changes:
+        cache = opened(folder)
+        for name, text in change.items():
+            (folder / name).write_text(text)
+            cache.digest_now(name, folder / name)
+        cache.save()
+        sizes.append((folder / "cache.json").stat().st_size)
+    return sizes
+
+
+def test_few_new_rows_are_added_to_the_file_and_the_last_of_a_label_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch)
+    many = {f"file {index}": str(index) for index in range(100)}
+    first, second, third = saved(tmp_path, [many, {"file 3": "three"}, {"new": "n"}])
+    assert 0 < second - first < first / 10
+    assert 0 < third - second < first / 10
+    cache = opened(tmp_path)
+    rows = {name: cache.row(name) for name in ("file 3", "file 4", "new")}
+    assert {name: row and row[1] for name, row in rows.items()} == {
+        "file 3": digest("three"),
+        "file 4": digest("4"),
+        "new": digest("n"),
+    }
+
+
+def test_a_file_cut_anywhere_keeps_its_whole_blocks_and_is_whole_again_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch)
+    first, second = saved(tmp_path, [{f"file {index}": str(index) for index in range(9)}, {"new": "n"}])
+    path = tmp_path / "cache.json"
+    whole = path.read_bytes()
+    for length in [*range(0, first, 37), *range(first, second)]:
+        path.write_bytes(whole[:length])
+        cut = opened(tmp_path)
+        assert (cut.row("file 3") is not None) == (length >= first)
+        assert cut.row("new") is None
+        saved(tmp_path, [{"other": str(length)}])
+        again = opened(tmp_path)
+        assert again.row("other") is not None
+        assert (again.row("file 3") is not None) == (length >= first)
+
+
+def test_a_file_of_many_blocks_becomes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelbuild.build.stat_cache._MOST_BLOCKS", 3)
+    later(monkeypatch)
+    many = {f"file {index}": str(index) for index in range(100)}
+    sizes = saved(tmp_path, [many, *({"file 3": str(number)} for number in range(5))])
+    assert sizes[0] < sizes[1] < sizes[2] < sizes[3]
+    assert sizes[4] == sizes[0]
+    row = opened(tmp_path).row("file 3")
+    assert row is not None and row[1] == digest("4")
 
 
 def test_a_file_of_another_python_is_a_miss(monkeypatch: pytest.MonkeyPatch) -> None:

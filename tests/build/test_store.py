@@ -60,3 +60,16 @@ def test_adopting_replaces_whatever_lay_there(tmp_path: Path) -> None:
     store.adopt(made, blob)
     assert store.path(blob.digest).read_bytes() == b"weights"
     assert not made.exists()
+
+
+def test_adopting_leaves_what_is_there_and_right_as_it_is(tmp_path: Path) -> None:
+    """Another inode would make every file of that content look changed to what is remembered."""
+    store = opened(tmp_path)
+    blob = store.put(b"weights")
+    before = store.path(blob.digest).stat()
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    store.adopt(made, blob)
+    after = store.path(blob.digest).stat()
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+    assert not made.exists()

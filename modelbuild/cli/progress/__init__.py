@@ -30,7 +30,7 @@ def shown(
     build is about, asked for only when something runs. With `failures` each failure is told at once.
     `lines_only` keeps off the display where lines of another kind go to the same terminal.
     """
-    timer = durations.Timer()
+    timer = durations.Timer(state)
     with _display(state, names or tuple, lines_only) as tell:
 
         def observe(event: Event) -> None:
@@ -43,7 +43,7 @@ def shown(
         try:
             yield observe
         finally:
-            timer.save(state, None if names is None else set(names()))
+            timer.save(None if names is None else set(names()))
 
 
 def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextManager[Observer | None]:

@@ -12,28 +12,38 @@ from modelbuild.build.result import Event
 
 SCHEMA = 1
 NAME = "durations.json"
+_NOTICED = 0.5  # seconds; a few actions that take so much more or less change no estimate
 
 
 class Timer:
-    """An observer that takes the time of what runs."""
+    """An observer that takes the time of what runs. What is known of earlier builds is read when something
+    has begun to run, and there is nothing to do but to wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Path) -> None:
         self.took: dict[str, float] = {}
+        self._state = state
+        self._known: dict[str, float] = {}
         self._started: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
         if event.kind == "started":
+            self._known = self._known or load(self._state)
             self._started[event.action] = event.seconds
         elif event.kind == "finished" and event.action in self._started:
             seconds = event.seconds - self._started.pop(event.action)
             if event.state == "run":
                 self.took[event.action] = seconds
 
-    def save(self, state: Path, planned: Collection[str] | None) -> None:
-        """Adds what ran to what is known of earlier builds; writes nothing where nothing ran."""
-        if self.took:
-            save(state, {**load(state), **self.took}, planned)
+    def save(self, planned: Collection[str] | None) -> None:
+        """Adds what ran to what is known of earlier builds, if any of it took another time than then."""
+        if any(_differ(self._known.get(action), took) for action, took in self.took.items()):
+            save(self._state, {**self._known, **self.took}, planned)
+
+
+def _differ(before: float | None, now: float) -> bool:
+    """Whether the time left would be told otherwise."""
+    return before is None or abs(before - now) > max(_NOTICED, before / 2)
 
 
 def load(state: Path) -> dict[str, float]:
