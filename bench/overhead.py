@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -38,39 +40,77 @@ def whole(models: int, folder: Path) -> list[str]:
     ]
 
 
-def edit_one(models: int, folder: Path, runs: int) -> list[str]:
-    """Other weights for one model of many: the build less the work itself, and less a no-op."""
-    manifests.write(folder, models)
-    say(f"  first build of {models:,} models")
-    run(Command(NO_OP, folder, OURS))
-    time.sleep(SETTLED)
-    owns: list[float] = []
-    counts: list[int] = []
+@dataclass(frozen=True)
+class Edit:
+    """What came of editing one model of a project again and again; medians in seconds."""
 
-    def edited(number: int) -> Run:
-        manifests.write_model(folder, models // 2, models + number)
-        done, own, count = _built(folder, "2")
-        if number:
-            owns.append(own)
-            counts.append(count)
+    whole: float
+    work: float  # of that, at least one action ran
+    rest: float
+    no_op: float
+    actions: int
+
+    @property
+    def added(self) -> float:
+        """What the build took beyond the work and a no-op."""
+        return self.rest - self.no_op
+
+
+def edit_one(models: int, folder: Path, runs: int) -> list[str]:
+    """Other weights for one model of many, and for one of a single package, in turn."""
+    projects = {count: folder / str(count) for count in (models, manifests.PER_PACKAGE)}
+    for count, project in projects.items():
+        manifests.write(project, count)
+        say(f"  first build of {count:,} models")
+        run(Command(NO_OP, project, OURS))
+    time.sleep(SETTLED)
+    works: dict[int, list[tuple[float, float, int]]] = {count: [] for count in projects}
+
+    def edited(count: int, number: int) -> Run:
+        manifests.write_model(projects[count], count // 2, count + number)
+        done, own, actions = _built(projects[count], "2")
+        works[count].append((own, done.seconds - own, actions))
         return done
 
-    no_op = Command(NO_OP, folder, OURS)
-    found = interleaved(
-        {"edit": edited, "no-op": lambda number: run(no_op)}, {"edit": runs, "no-op": runs}, warm_up=1
-    )
-    total = [done.seconds for done in found["edit"]]
-    nothing = median(done.seconds for done in found["no-op"])
-    added = [one - own for one, own in zip(total, owns, strict=True)]
-    head = ("", "ms")
-    rows = [
-        (f"build after editing one of {models:,} models ({counts[-1]} actions ran)", median(total)),
-        ("of that, an action ran", median(owns)),
-        ("so the builder took", median(added)),
-        ("a no-op takes", nothing),
-        ("editing one adds to the work and a no-op", median(added) - nothing),
+    commands: dict[str, Callable[[int], Run]] = {
+        f"edit {count}": partial(edited, count) for count in projects
+    }
+    # the first finds files of this moment, and looks at them once more; the second is as any other
+    for name in ("after", "no-op"):
+        commands |= {f"{name} {count}": partial(_nothing, projects[count]) for count in projects}
+    found = interleaved(commands, dict.fromkeys(commands, runs), warm_up=1)
+
+    def middle(name: str, count: int) -> float:
+        return median(done.seconds for done in found[f"{name} {count}"])
+
+    def edit(count: int) -> Edit:
+        own, rest, actions = zip(*works[count][1:], strict=True)
+        return Edit(middle("edit", count), median(own), median(rest), middle("no-op", count), actions[-1])
+
+    edits = [edit(count) for count in projects]
+    return _edits(edits, [middle("after", count) for count in projects], models)
+
+
+def _edits(edits: Sequence[Edit], after: Sequence[float], models: int) -> list[str]:
+    many, few = edits
+    rows: list[tuple[str, Sequence[float]]] = [
+        (f"build after editing one ({many.actions} actions run)", [edit.whole for edit in edits]),
+        ("of that, an action ran", [edit.work for edit in edits]),
+        ("a no-op takes", [edit.no_op for edit in edits]),
+        ("the first no-op after the edit", after),
+        ("editing one adds to the work and a no-op", [edit.added for edit in edits]),
     ]
-    return table.table(head, [(name, table.milliseconds(value)) for name, value in rows])
+    cells = [(name, *map(table.milliseconds, values)) for name, values in rows]
+    difference = table.milliseconds(many.added - few.added)
+    return [
+        *table.table(("ms", f"one of {models:,} models", f"one of {manifests.PER_PACKAGE}"), cells),
+        "",
+        f"The other {models - manifests.PER_PACKAGE:,} models add {difference} ms to that.",
+    ]
+
+
+def _nothing(project: Path, number: int) -> Run:
+    return run(Command(NO_OP, project, OURS))
 
 
 def _built(folder: Path, jobs: str) -> tuple[Run, float, int]:

@@ -109,6 +109,8 @@ class Execution:
         )
         began_ns = time.time_ns()
         worker = self._pool.start(task)
+        if not self._running:
+            self._state.stat_cache.load()  # while there is nothing else to do
         self._running[action.name] = (action, todo, began_ns)
         self._room.take(action.name, action.resources.threads, memory)
         return worker

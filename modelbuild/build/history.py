@@ -14,6 +14,7 @@ from modelbuild.build import canonical, disk
 Reason = Literal["new", "changed", "retry", "damaged"]
 # the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
 _NAME = re.compile(rb'"name":(.*?),"outcome":')
+_MANY = 32  # names; for so many it is quicker to look through the file once
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
 
@@ -38,21 +39,22 @@ class History:
         self._scratch = scratch
         self._entries: dict[str, Entry] = {}
         self._data = disk.read(path) or b""
-        self._newest = {found[1]: found.start() for found in _NAME.finditer(self._data)}  # name as written
-        self._lines = self._data.count(b"\n")
+        self._asked = 0
+        self._newest: dict[bytes, int] | None = None  # name as written -> where; made when many are asked for
+        self._lines = 0  # that were added
         self._torn = bool(self._data) and not self._data.endswith(b"\n")
 
     def get(self, name: str) -> Entry | None:
         """The newest entry of that name."""
         if name not in self._entries:
             written = canonical.encode(name)
-            place = self._newest.pop(written, -1)
+            place = self._place(written)
             while place >= 0:
                 start = self._data.rfind(b"\n", 0, place) + 1
                 with suppress(disk.Damaged):
                     self._entries[name] = Entry(**disk.unsealed_line(self._line(start)))
                     break
-                place = self._data.rfind(b'"name":' + written + b",", 0, start)
+                place = self._before(written, start)
         return self._entries.get(name)
 
     def maker(self, key: str) -> str:
@@ -72,16 +74,34 @@ class History:
 
     def compact(self) -> None:
         """Drops superseded lines once they are many. Raises ModelbuildError (exit 1)."""
-        if self._lines > 2 * (len(self._entries) + len(self._newest)) + _SLACK:
-            kept = self._all()
+        before = self._data.count(b"\n")
+        lines = before + self._lines
+        if lines // _SLACK == before // _SLACK:
+            return  # it was looked at when there were hardly fewer
+        kept = self._all()
+        if lines > 2 * len(kept) + _SLACK:
             disk.write(self._path, b"".join(disk.sealed_line(asdict(entry)) for entry in kept), self._scratch)
-            self._lines = len(kept)
 
     def _all(self) -> list[Entry]:
-        for name in list(self._newest):
+        for name in list(self._places()):
             with suppress(ValueError, TypeError):  # the name of a damaged line
                 self.get(json.loads(name))
         return list(self._entries.values())
+
+    def _place(self, written: bytes) -> int:
+        """Where the newest line of a name has it; -1 if there is none."""
+        self._asked += 1
+        return (
+            self._before(written, len(self._data)) if self._asked < _MANY else self._places().get(written, -1)
+        )
+
+    def _before(self, written: bytes, end: int) -> int:
+        return self._data.rfind(b'"name":' + written + b",", 0, end)
+
+    def _places(self) -> dict[bytes, int]:
+        if self._newest is None:
+            self._newest = {found[1]: found.start() for found in _NAME.finditer(self._data)}
+        return self._newest
 
     def _line(self, start: int) -> bytes:
         end = self._data.find(b"\n", start)

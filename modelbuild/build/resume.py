@@ -125,6 +125,8 @@ def resume(state: State, request: str, seen: Recalled | None) -> Resumption | No
     found = seen if seen is not None and seen.turn == state.turn else looked(state, request)
     if found is None:
         return None
+    rows, files = found.snapshot.rows, found.snapshot.file_rows
+    state.stat_cache.lend({rows.names[row]: (rows.signature(row), rows.digest(row)) for row in files})
     try:
         return Resumption(found, kept_at(state, request, PLAN))
     except (Unremembered, Damaged):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ _MOST_BLOCKS = 64  # of a file that is added to
 _LENGTH = 8  # bytes in front of a block that say how long it is
 
 
+Row = tuple[Signature, str]  # with the digest
+
+
 class Seen(NamedTuple):
     """The digest of a file, and what stat(2) said of it before it was read."""
 
@@ -29,7 +33,8 @@ class Seen(NamedTuple):
 class StatCache:
     """Label -> row. It saves reading; it never decides. Labels are root-relative paths or `blob:<digest>`.
 
-    The file is a block of columns, read when the first label is asked for, and blocks of what came later."""
+    The file is a block of columns, read when a label is asked for that nobody lent, and blocks of what came
+    later."""
 
     def __init__(self, path: Path, scratch: Path, clock: Clock | None = None) -> None:
         self._path = path
@@ -40,7 +45,9 @@ class StatCache:
         self._noted: dict[str, tuple[Path, Signature, str]] = {}
         self._used: set[str] = set()
         self._seen: dict[str, Seen] = {}
-        self._new: set[str] | None = set()  # what the file lacks; None where all of it is to be written
+        self._added: dict[str, Row] = {}  # what the file lacks
+        self._lent: Mapping[str, Row] = {}
+        self._is_whole = True  # the file, as far as it was read, and of few blocks
 
     @property
     def clock(self) -> Clock:
@@ -127,18 +134,27 @@ class StatCache:
             if signature(found) == before and self._clock.is_settled(found):
                 self._keep(label, before, digest)
 
-    def row(self, label: str) -> tuple[Signature, str] | None:
+    def lend(self, rows: Mapping[str, Row]) -> None:
+        """Rows that hold as those of the file do, and spare reading it where others are not asked for."""
+        self._lent = rows
+
+    def load(self) -> None:
+        """Reads the file now, which else is read when it is needed."""
+        self._loaded()
+
+    def row(self, label: str) -> Row | None:
         """What is known of a label: signature and digest."""
+        known = self._added.get(label) or self._lent.get(label)
+        if known is not None:
+            return known
         rows = self._loaded()
         index = self._index.get(label)
         return None if index is None else (rows.signature(index), rows.digest(index))
 
     def names(self, digests: Collection[str]) -> dict[str, list[str]]:
         """Digest -> the paths under which files were last known to have it, in their order."""
-        rows = self._loaded()
         found: dict[str, list[str]] = {}
-        for label, index in sorted(self._index.items()):
-            digest = rows.digest(index)
+        for label, (_, digest) in sorted(self._all().items()):
             if digest in digests and not label.startswith("blob:"):
                 found.setdefault(digest, []).append(label)
         return found
@@ -146,23 +162,23 @@ class StatCache:
     def save(self) -> None:
         """Writes the rows if any is new. Raises ModelbuildError (exit 1)."""
         self.settle()
-        if self._new is not None and not self._new:
-            return
-        new, self._new = self._new, None  # until it is known that all of it is there
-        if new is None or len(new) * _FEW > len(self._loaded()):
-            disk.write(self._path, _block(self._loaded()), self._scratch)
-        else:
-            disk.append(self._path, _block(self._only(new)))
-        self._new = set()
+        is_much = self._rows is not None and len(self._added) * _FEW > len(self._rows)
+        is_whole, self._is_whole = self._is_whole, False  # until it is known that all is written
+        if is_much or not is_whole:
+            self._rows = _rows(self._all())
+            disk.write(self._path, _block(self._rows), self._scratch)
+        elif self._added:
+            disk.append(self._path, _block(_rows(self._added)))
+        self._is_whole = True
+        self._lent, self._added = {**self._lent, **self._added}, {}
 
     def trim(self) -> None:
         """Drops rows that nothing asked for, once they are many. For a process that looked at all that a
         project rests on: one that built a single action again would drop all the others."""
-        rows = self._loaded()
-        if len(rows) > 2 * len(self._used) + _SLACK:
-            self._rows = self._only(self._used)
+        if len(self._loaded()) + len(self._added) > 2 * len(self._used) + _SLACK:
+            self._rows = _rows({label: row for label, row in self._all().items() if label in self._used})
             self._index = {label: index for index, label in enumerate(self._rows.names)}
-            self._new = None
+            self._is_whole = False
 
     def _look(self, label: str, path: Path) -> Seen:
         before = path.stat()
@@ -179,36 +195,39 @@ class StatCache:
         return Seen(digest, signature(before))
 
     def _keep(self, label: str, signature: Signature, digest: str) -> None:
-        self._put(self._loaded(), label, signature, digest)
+        self._added[label] = signature, digest
         self._used.add(label)
-        if self._new is not None:
-            self._new.add(label)
-
-    def _only(self, labels: Collection[str]) -> Rows:
-        rows, kept = self._loaded(), Rows()
-        for label in sorted(labels):
-            kept.add(label, rows.signature(self._index[label]), rows.digest(self._index[label]))
-        return kept
 
     def _loaded(self) -> Rows:
         if self._rows is None:
-            data = disk.read(self._path) or b""
-            blocks, is_whole = _blocks(data)
-            self._rows = rows = blocks[0] if blocks else Rows()
-            self._index = {label: index for index, label in enumerate(rows.names)}
+            blocks, self._is_whole = _blocks(disk.read(self._path) or b"")
+            self._rows = blocks[0] if blocks else Rows()
+            self._index = {label: index for index, label in enumerate(self._rows.names)}
             for block in blocks[1:]:
-                for index, label in enumerate(block.names):
-                    self._put(rows, label, block.signature(index), block.digest(index))
-            if not is_whole or len(blocks) > _MOST_BLOCKS:
-                self._new = None
+                self._lay(block)
+            self._is_whole &= len(blocks) <= _MOST_BLOCKS
         return self._rows
 
-    def _put(self, rows: Rows, label: str, signature: Signature, digest: str) -> None:
-        index = self._index.setdefault(label, len(rows))
-        if index == len(rows):
-            rows.add(label, signature, digest)
-        else:
-            rows.replace(index, signature, digest)
+    def _lay(self, block: Rows) -> None:
+        """Puts rows over those that are there."""
+        assert self._rows is not None
+        for index, label in enumerate(block.names):
+            place = self._index.setdefault(label, len(self._rows))
+            put = self._rows.add if place == len(self._rows) else partial(self._rows.put, place)
+            put(label, block.signature(index), block.digest(index))
+
+    def _all(self) -> dict[str, Row]:
+        """What is known of every label."""
+        rows = self._loaded()
+        known = {label: (rows.signature(index), rows.digest(index)) for label, index in self._index.items()}
+        return {**known, **self._lent, **self._added}
+
+
+def _rows(known: Mapping[str, Row]) -> Rows:
+    rows = Rows()
+    for label, row in sorted(known.items()):
+        rows.add(label, *row)
+    return rows
 
 
 def _block(rows: Rows) -> bytes:

@@ -147,7 +147,7 @@ def test_all_files_damaged_in_one_way(built: Project, damage: str) -> None:
 def damage_some(project: Project, dice: random.Random) -> None:
     found = [path for path in files(project) if path.name != "lock"]
     for path in dice.sample(found, dice.randint(1, len(found))):
-        if path.exists():  # what was set aside may be a link to a file that is gone by now
+        if path.is_file():  # what was set aside may be a link to a file that is another thing by now
             DAMAGES[dice.choice(list(DAMAGES))](path, dice)
 
 
