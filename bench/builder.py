@@ -21,7 +21,6 @@ from modelbuild.build.jobs import processors
 NAMES = ("ninja", "make", "doit", "dvc")
 HOOK_ACTIONS = 1000
 EDIT_MODELS = 1000
-WHOLE_MODELS = 90
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -56,7 +55,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--overhead", action="store_true", help="a first build with one worker, less the work"
     )
-    parser.add_argument("--models", type=int, default=EDIT_MODELS, help="models of --edit-one")
+    parser.add_argument("--models", type=int, default=EDIT_MODELS, help="models of --edit-one and --overhead")
     parser.add_argument("--no-real", action="store_true", help="without real models: no long first build")
     parser.add_argument("--no-peers", action="store_true", help="modelbuild alone")
     parser.add_argument("--without", nargs="*", default=[], choices=NAMES, help="peers to leave out")
@@ -92,7 +91,7 @@ def _sections(options: argparse.Namespace, found: dict[str, peers.Peer], work: P
         lines += ["", *rendered(rows), *(f"\n{note}." for note in notes)]
     if options.overhead:
         say("overhead")
-        lines += ["", *whole(WHOLE_MODELS, work / "whole")]
+        lines += ["", *whole(options.models, work / "whole")]
     if options.edit_one:
         say("edit one")
         lines += ["", *edit_one(options.models, work / "edit", options.runs)]

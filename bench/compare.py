@@ -41,14 +41,18 @@ def build_all(tool: Tool) -> Run | None:
 
 
 def measured(built: Sequence[tuple[Tool, Run | None]], runs: int) -> list[Row]:
-    """Every scenario over all tools in turn."""
+    """Every scenario over all tools in turn. Those of which few runs are wanted, because one takes long, come
+    behind the others: what they read and write would be in the way of whose turn is next."""
     time.sleep(SETTLED)
     wanted = {tool.name: min(runs, tool.runs) for tool, _ in built}
     found: dict[str, dict[str, list[Run]]] = {}
     for scenario, change in CHANGES.items():
         say(f"  {scenario}")
         commands = {tool.name: partial(_changed, tool, change) for tool, _ in built}
-        found[scenario] = interleaved(commands, wanted)
+        found[scenario] = {}
+        for count in sorted(set(wanted.values()), reverse=True):
+            group = {name: command for name, command in commands.items() if wanted[name] == count}
+            found[scenario] |= interleaved(group, wanted)
     return [
         Row(
             tool,

@@ -120,6 +120,7 @@ def test_real_models_in_a_git_hook_and_one_of_them_edited(
     lines = hook.hook(20, tmp_path / "hook", runs=1)
     assert len(lines) == 2 + 3
     lines = overhead.edit_one(3, tmp_path / "edit", runs=1)
-    assert "one of 3 models (14 actions ran)" in lines[2]
+    assert "one of 3 models" in lines[0] and "(14 actions run)" in lines[2]
+    assert len(lines) == 2 + 5 + 2
     lines = overhead.whole(2, tmp_path / "whole")
     assert "25 actions" in lines[0]
