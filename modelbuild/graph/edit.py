@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
@@ -138,6 +139,7 @@ def _rename_tensor(graph: Graph, old: str, new: str) -> None:
     graph.constants = {new if name == old else name: value for name, value in graph.constants.items()}
     graph.shapes = {new if name == old else name: shape for name, shape in graph.shapes.items()}
     graph.dtypes = {new if name == old else name: dtype for name, dtype in graph.dtypes.items()}
+    kept_quantization.renamed(graph, old, new)
 
 
 def _rename_in_node(node: Node, renamed: Callable[[Sequence[str]], list[str]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Array, Attribute, Graph, Node, Shape
 
 
@@ -128,6 +129,8 @@ class Editor:
         if maker is None or source in self.graph.outputs:
             return False
         self.remove(node)
+        if target not in kept_quantization.kept(self.graph):
+            kept_quantization.renamed(self.graph, source, target)
         self.rename_output(maker, source, target)
         return True
 

@@ -1,0 +1,123 @@
+"""The quantization that a source file brings along: scales and zero points of tensors, kept as metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph
+
+KEY = "modelbuild.quantization"
+CODES: Mapping[str, tuple[int, int]] = {
+    "int4": (-8, 7),
+    "uint4": (0, 15),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-(2**15), 2**15 - 1),
+    "uint16": (0, 2**16 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a file quantizes a tensor: value = scale * (code - zero_point)."""
+
+    dtype: str  # one of `CODES`; int32 and int64 are biases
+    scale: tuple[float, ...]  # one, or one a channel
+    zero_point: tuple[int, ...]  # as many as scales
+    axis: int | None = None  # of the channels, in the graph's own layout
+
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest value that the codes of a per-tensor entry stand for."""
+        low, high = CODES[self.dtype]
+        scale, zero = self.scale[0], self.zero_point[0]
+        return scale * (low - zero), scale * (high - zero)
+
+
+def keep(graph: Graph, entries: Mapping[str, Kept]) -> None:
+    """Adds `entries` (tensor name -> quantization) to those of `graph`, in place of older ones."""
+    _write(graph, {**_read(graph), **entries})
+
+
+def kept(graph: Graph) -> dict[str, Kept]:
+    """The entries of the tensors that `graph` has; those of tensors that are gone are left out.
+
+    Raises where the metadata is not what `keep` writes (a file that somebody else wrote).
+    """
+    entries = _read(graph)
+    if not entries:
+        return {}
+    made = {name for node in graph.nodes for name in node.outputs}
+    there = {*graph.inputs, *graph.constants, *made}
+    return {name: entry for name, entry in entries.items() if name in there}
+
+
+def renamed(graph: Graph, old: str, new: str) -> None:
+    """Moves the entry of `old` to the tensor's new name; what `new` had before gives way."""
+    if json.dumps(old) not in graph.metadata.get(KEY, ""):
+        return
+    entries = _read(graph)
+    if old in entries:
+        entries[new] = entries.pop(old)
+        _write(graph, entries)
+
+
+def dropped(graph: Graph, name: str) -> None:
+    """Forgets the entry of `name`: the tensor so called holds other values now."""
+    if json.dumps(name) not in graph.metadata.get(KEY, ""):
+        return
+    entries = _read(graph)
+    if entries.pop(name, None) is not None:
+        _write(graph, entries)
+
+
+def _write(graph: Graph, entries: Mapping[str, Kept]) -> None:
+    if entries:
+        found = {name: asdict(entry) for name, entry in entries.items()}
+        graph.metadata[KEY] = json.dumps(found, sort_keys=True)
+    else:
+        graph.metadata.pop(KEY, None)
+
+
+def _read(graph: Graph) -> dict[str, Kept]:
+    text = graph.metadata.get(KEY)
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _damaged("it is not JSON") from None
+    if not isinstance(found, dict):
+        raise _damaged("it is not a mapping of tensors")
+    return {name: _entry(name, item) for name, item in found.items()}
+
+
+def _entry(name: str, item: Any) -> Kept:
+    if not isinstance(item, dict) or set(item) != {"dtype", "scale", "zero_point", "axis"}:
+        raise _damaged(f"the entry of `{name}` has other fields than dtype, scale, zero_point, axis")
+    dtype, scale, zero, axis = item["dtype"], item["scale"], item["zero_point"], item["axis"]
+    if not isinstance(dtype, str) or dtype not in CODES:
+        raise _damaged(f"the entry of `{name}` has an unknown dtype")
+    if not isinstance(scale, list) or not scale or not all(_is_scale(value) for value in scale):
+        raise _damaged(f"the scales of `{name}` are not positive numbers")
+    whole = isinstance(zero, list) and all(type(value) is int for value in zero)
+    low, high = CODES[dtype]
+    if not whole or len(zero) != len(scale) or not all(low <= value <= high for value in zero):
+        raise _damaged(f"the zero points of `{name}` are not codes of {dtype}, one a scale")
+    if (axis is not None and type(axis) is not int) or (axis is None and len(scale) != 1):
+        raise _damaged(f"the axis of `{name}` is wrong")
+    return Kept(dtype, tuple(float(value) for value in scale), tuple(zero), axis)
+
+
+def _is_scale(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value > 0
+
+
+def _damaged(why: str) -> ModelbuildError:
+    return ModelbuildError(f"the model's metadata `{KEY}` is damaged", why=why, exit_code=2)
