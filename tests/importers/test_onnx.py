@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
-from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import source_of
-from tests.graph.random_models import random_model
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
@@ -202,43 +199,6 @@ def test_shared_models_that_are_refused(shared_data: Path) -> None:
     assert "If `/model/decoder/If` is not supported" in message(models / "silero_vad_16k_op15.onnx")
     assert "quantized already" in message(models / "tf2_mobilenet_v2_int8_qdq.onnx")
     assert "0 (`batch`), 2 (`height`), 3 (`width`)" in message(models / "yunet_n_dynamic.onnx")
-
-
-def _damaged(dice: Random) -> bytes:
-    data = bytearray(random_model(Random(dice.randrange(300))).SerializeToString())
-    for _ in range(dice.randint(1, 3)):
-        place = dice.randrange(len(data))
-        match dice.randrange(4):
-            case 0:
-                data[place] ^= 1 << dice.randrange(8)
-            case 1:
-                data[place : place + 1] = bytes(dice.randrange(256) for _ in range(dice.randint(0, 4)))
-            case 2:
-                data[place] = dice.choice([0, 1, 127, 128, 255])
-            case _:
-                data = data[: max(place, 1)] if dice.random() < 0.3 else data
-    return bytes(data)
-
-
-def _import_or_refuse(folder: Path, seed: int) -> None:
-    path = folder / "damaged.onnx"
-    path.write_bytes(_damaged(Random(seed)))
-    try:
-        normalise(importers.load(path))
-    except ModelbuildError as error:
-        assert error.exit_code == 2, f"seed {seed}: {error}"
-
-
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    for seed in range(300):
-        _import_or_refuse(tmp_path, seed)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("block", range(10))
-def test_many_damaged_files_are_refused(tmp_path: Path, block: int) -> None:
-    for seed in range(1000 * (block + 1), 1000 * (block + 2)):
-        _import_or_refuse(tmp_path, seed)
 
 
 def _matches(pattern: str, text: str) -> bool:
