@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.importers import exporting
 
 if TYPE_CHECKING:
     from modelbuild.graph.edit import Edit
@@ -23,54 +25,97 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Importer:
-    """One source format. Its module has `load(path, input_shapes, edits) -> Graph` and `discover(path)`,
-    which lists further files that a model is made of."""
+    """One source format. Its module has `load(path, input_shapes, edits, weights) -> Graph` and
+    `discover(path)`, which lists further files that a model is made of."""
 
     format: str
     name: str
+    weights: tuple[str, ...] = ()  # suffixes of a separate file of weights
+    needs_weights: bool = False
 
     @property
     def module(self) -> ModuleType:
-        """The module that reads the format."""
-        return import_module(f"modelbuild.importers.{self.name}")
+        """The module that reads the format. Raises where this build of modelbuild lacks it."""
+        name = f"modelbuild.importers.{self.name}"
+        if find_spec(name) is None:
+            raise ModelbuildError(
+                f"reading {self.format} models is not built yet", advice="convert the model to ONNX"
+            )
+        return import_module(name)
 
 
-IMPORTERS: Mapping[str, Importer] = {".onnx": Importer("onnx", "onnx")}
-
-_TORCH = "export it: `torch.onnx.export(model.eval(), example_input, 'model.onnx', opset_version=17)`"
-_TENSORFLOW = "export it: `python -m tf2onnx.convert --saved-model FOLDER --opset 17 --output model.onnx`"
-_EXPORT: Mapping[str, str] = {
-    ".pt": _TORCH,
-    ".pth": _TORCH,
-    ".pb": _TENSORFLOW,
+_KERAS = Importer("keras", "keras", (".h5", ".hdf5"))
+IMPORTERS: Mapping[str, Importer] = {
+    ".onnx": Importer("onnx", "onnx"),
+    ".tflite": Importer("tflite", "tflite"),
+    ".h5": _KERAS,
+    ".hdf5": _KERAS,
+    ".keras": _KERAS,
+    ".prototxt": Importer("caffe", "caffe", (".caffemodel",), needs_weights=True),
 }
 
 
 def importer_for(path: Path) -> Importer:
     """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export."""
-    suffix = path.suffix.lower()
-    found = IMPORTERS.get(suffix)
-    if found is not None:
-        return found
-    raise ModelbuildError(
-        f"models in {suffix or 'files without a suffix'} cannot be imported",
-        where=str(path),
-        why=f"the formats read are {', '.join(IMPORTERS)}",
-        advice=_EXPORT.get(suffix, "convert the model to ONNX"),
-    )
+    found = IMPORTERS.get(path.suffix.lower())
+    if found is None:
+        raise exporting.refusal(path, tuple(IMPORTERS))
+    return found
 
 
-def load(path: Path, input_shapes: Mapping[str, Shape] | None = None, edits: Sequence[Edit] = ()) -> Graph:
-    """The graph of any supported model file, after the manifest's `edit:` list."""
-    graph: Graph = importer_for(path).module.load(path, input_shapes, edits)
+def load(
+    path: Path,
+    input_shapes: Mapping[str, Shape] | None = None,
+    edits: Sequence[Edit] = (),
+    weights: Path | None = None,
+) -> Graph:
+    """The graph of any supported model file, after the manifest's `edit:` list.
+
+    `weights` is the file that holds them, where the format keeps them apart. Raises naming the file."""
+    importer = importer_for(path)
+    try:
+        check_weights(importer, weights)
+        graph: Graph = importer.module.load(path, input_shapes, edits, weights)
+    except ModelbuildError as error:
+        raise located(error, path) from error
     return graph
+
+
+def check_weights(importer: Importer, weights: Path | None) -> None:
+    """That a separate file of weights is given where the format has one, and only there."""
+    suffixes = " or ".join(importer.weights)
+    if weights is None:
+        if importer.needs_weights:
+            raise ModelbuildError(
+                f"a {importer.format} model keeps its weights in a file of their own",
+                advice=f"name it: `weights: MODEL{suffixes}`",
+            )
+    elif not importer.weights:
+        raise ModelbuildError(
+            "`weights`: this model keeps its weights in the source file",
+            why="weights stand apart in Caffe and some Keras models only",
+            advice="remove it; files of external data are found by themselves",
+        )
+    elif weights.suffix.lower() not in importer.weights:
+        raise ModelbuildError(
+            f"`weights`: the weights of a {importer.format} model end with {suffixes}",
+            why=f"this is {weights.name}",
+            advice="name the file of weights that was saved with the model",
+        )
+
+
+def located(error: ModelbuildError, path: Path) -> ModelbuildError:
+    """`error` with the file as its place where it has none."""
+    return ModelbuildError.of(
+        (p if p.where else p._replace(where=str(path)) for p in error.problems), error.exit_code
+    )
 
 
 def check(path: Path, graph: Graph) -> Difference | None:
     """Runs `graph`, just loaded from `path`, against the file itself, as its own runtime runs it.
 
-    None where they cannot be compared: other precision, or edited on the way. Raises with exit code 1 where
-    they differ.
+    None where they cannot be compared: no such runtime here, other precision, or edited on the way. Raises
+    with exit code 1 where they differ.
     """
     from modelbuild.graph import guard
     from modelbuild.importers.source import source_of
@@ -82,5 +127,8 @@ def check(path: Path, graph: Graph) -> Difference | None:
 
 def discover(path: Path) -> list[Path]:
     """The further files that the model file `path` names."""
-    found: list[Path] = importer_for(path).module.discover(path)
+    try:
+        found: list[Path] = importer_for(path).module.discover(path)
+    except ModelbuildError as error:
+        raise located(error, path) from error
     return found

@@ -40,9 +40,13 @@ _ADVICE: Mapping[str, str] = {
 
 
 def load(
-    path: Path, shapes_given: Mapping[str, Shape] | None = None, edits: Sequence[edit.Edit] = ()
+    path: Path,
+    shapes_given: Mapping[str, Shape] | None = None,
+    edits: Sequence[edit.Edit] = (),
+    weights: Path | None = None,
 ) -> Graph:
     """The graph of the ONNX file `path` after `edits`, with `shapes_given` for inputs that it leaves open.
+    Its weights are in it, or in files that it names.
 
     What `cut` takes away is never looked at, so that a tail that is not supported can be cut off. The graph
     has opset 17, static shapes and float32; what was changed is noted (`importers.source.source_of`). Raises

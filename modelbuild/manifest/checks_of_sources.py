@@ -8,15 +8,13 @@ from pathlib import Path
 
 from modelbuild import address, lfs
 from modelbuild.errors import ModelbuildError, did_you_mean
-from modelbuild.importers import IMPORTERS, importer_for
+from modelbuild.importers import IMPORTERS, check_weights, importer_for
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Model
 from modelbuild.manifest.problems import Problems
 from modelbuild.toolchains import builtin
-
-PLANNED_SUFFIXES = (".tflite", ".h5", ".hdf5", ".keras", ".prototxt")
 
 
 def check_sources(manifest: Manifest, problems: Problems) -> None:
@@ -29,14 +27,7 @@ def check_sources(manifest: Manifest, problems: Problems) -> None:
         if model.labels is not None:
             labels_at = tree.place(manifest.tree, (*base, "labels"))
             check_file(manifest, model.labels, labels_at, "list of class names", problems)
-        if model.weights is not None:
-            weights_at = tree.place(manifest.tree, (*base, "weights"))
-            problems.error(
-                "`weights`: this model keeps its weights in the source file",
-                weights_at,
-                "weights stand apart in Caffe models only, which are not built yet",
-                "remove it; files of external data are found by themselves",
-            )
+        _weights(manifest, model, base, problems)
 
 
 def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problems) -> None:
@@ -55,6 +46,25 @@ def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problem
         _misplaced(path or "", model, at, problems)
     else:
         _suffix(address.file_name(url), at, problems)
+
+
+def _weights(manifest: Manifest, model: Model, base: tree.Path, problems: Problems) -> None:
+    """The file of weights: there, and one that goes with the source's format."""
+    importer = IMPORTERS.get(Path(model.source_name).suffix.lower())
+    if importer is None or (model.is_fixed and model.weights is None):
+        return
+    at = tree.place(manifest.tree, (*base, "source" if model.weights is None else "weights"))
+    try:
+        check_weights(importer, None if model.weights is None else Path(model.weights))
+    except ModelbuildError as error:
+        problems.error(error.problems[0].what, at, error.problems[0].why, error.problems[0].advice)
+        return
+    if model.weights is not None and address.is_address(model.weights):
+        problems.error(
+            "`weights` takes no address", at, advice="fetch the file, and name the path that it has here"
+        )
+    elif model.weights is not None:
+        check_file(manifest, model.weights, at, "file of weights", problems)
 
 
 def _misplaced(url: str, model: Model, at: tree.Position, problems: Problems) -> None:
@@ -82,8 +92,6 @@ def _suffix(path: str, at: tree.Position, problems: Problems) -> None:
             f"they are a vendor's own form, for the toolchain {builtin.REFUSED_SOURCES[suffix]} only",
             "use the ONNX model that it was made from",
         )
-    elif suffix in PLANNED_SUFFIXES:
-        problems.error(f"reading `{suffix}` models is not built yet", at, advice="convert the model to ONNX")
     else:
         try:
             importer_for(Path(path))

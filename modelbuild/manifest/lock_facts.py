@@ -31,6 +31,8 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
     found: dict[str, Any] = {"source": entry.source_path or entry.source_url}
     if entry.source_url is not None:
         found["source.sha256"] = entry.source_digest
+    if entry.weights is not None:
+        found["weights"] = entry.weights
     if entry.labels is not None:
         found["labels"] = entry.labels
     for name, given in sorted(entry.inputs.items()):
@@ -76,13 +78,16 @@ def fingerprint(manifest: Manifest, target: str) -> str:
 
 
 def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tuple[str, ...]]:
-    """Path -> where the manifest names it, of the files that decide the bytes: the source, the names of
-    classes, the user's own record. A source that is fetched is no file here: the manifest has its digest."""
+    """Path -> where the manifest names it, of the files that decide the bytes: the source, its weights,
+    the names of classes, the user's own record. A source that is fetched is no file here: the manifest has
+    its digest."""
     entry = manifest.spec.models[model]
     inner = ("source",) if isinstance(entry.source, str) else ("source", "path")
     found: dict[str, tuple[str, ...]] = {}
     if entry.source_path is not None:
         found[entry.source_path] = ("models", model, *inner)
+    if entry.weights is not None:
+        found[entry.weights] = ("models", model, "weights")
     if entry.labels is not None:
         found[entry.labels] = ("models", model, "labels")
     record = effective(manifest, model, target).record

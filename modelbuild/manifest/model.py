@@ -164,7 +164,8 @@ class Model(Settings):
         "postprocess": "remove it: gates and reports use the model's own outputs",
     }
     source: Annotated[Annotated[Text, AS_SCALAR] | Annotated[Source, AS_MAPPING], BY_KIND] = Field(
-        description="the model file: .onnx, or a .fixed.onnx of modelbuild's"
+        description="the model file: .onnx, .tflite, .h5, .hdf5, .keras or .prototxt, "
+        "or a .fixed.onnx of modelbuild's"
     )
     weights: Text | None = Field(None, description="the weights file, where the format keeps them apart")
     inputs: dict[str, Input] = Field(

@@ -78,6 +78,7 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         model=model,
         source=entry.source_name,
         url=entry.source_url,
+        weights=entry.weights,
         source_digest=entry.source_digest,
         inputs={name: _input(given) for name, given in sorted(entry.inputs.items())},
         edit=tuple(settings.values["edit"]),

@@ -61,8 +61,9 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
         whole = model.source_digest is not None or lock is not None
         if model.source_path is not None:
             yield model.source_path, look.FILE if whole else look.HEAD
-        if model.labels is not None:
-            yield model.labels, look.HEAD
+        for path in (model.weights, model.labels):
+            if path is not None:
+                yield path, look.HEAD
     for settings in manifest.examined.values():
         if settings.record is not None:
             yield settings.record, look.FILE if lock else look.HEAD

@@ -132,7 +132,7 @@ def _of_settings(manifest: Manifest, entry: LockedModel, model: str, target: str
     name = pair_name(model, target)
     for key, locked, found in _unlike(entry.settings, lock_facts.settings_of(manifest, model, target)):
         path = tuple(key.split("."))
-        own = path[0] in ("source", "labels", "inputs")
+        own = path[0] in ("source", "weights", "labels", "inputs")
         where = manifest.position(("models", model, *path)) if own else settings.origin(path)
         yield Difference(f"`{key}` of {name}", locked, found, where, again(name))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import Resources
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.fetch import with_suffix
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -19,8 +19,9 @@ DISCOVER = "modelbuild.stages.import_source:discover"
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The source; external data is discovered."""
-    return {"source": request.source_file()}
+    """The source, and its weights where they are apart; external data is discovered."""
+    weights = {} if request.weights is None else {"weights": FileInput(request.weights)}
+    return {"source": request.source_file(), **weights}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     with with_suffix(inputs["source"], suffix) as source:
         if suffix is not None:
             _refuse_further_files(source)
-        graph = importers.load(source, shapes, parameters["edits"])
+        graph = importers.load(source, shapes, parameters["edits"], inputs.get("weights"))
         importers.check(source, graph)
     onnx_io.write(graph, out / "model.onnx")
     write_json(out / "source.json", source_of(graph))

@@ -67,6 +67,7 @@ class ModelRequest:
     fingerprint: str = ""
     shared: bool = True  # every target of the model has the same edits, so the first stages are one
     url: str | None = None  # where the source is fetched from
+    weights: str | None = None  # the file of its weights, where the format keeps them apart
     measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
     remeasured: Samples | None = None  # the evaluation samples on which these are measured again
 

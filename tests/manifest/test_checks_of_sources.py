@@ -26,8 +26,8 @@ def test_what_is_there_is_fine(project: Any) -> None:
         ("pointer.onnx", "the model pointer.onnx is a Git LFS pointer, not the file itself"),
         ("vendor.bie", "the builtin toolchain cannot read `.bie` files"),
         ("vendor.sima", "the builtin toolchain cannot read `.sima` files"),
-        ("model.tflite", "reading `.tflite` models is not built yet"),
-        ("model.h5", "reading `.h5` models is not built yet"),
+        ("gone.tflite", "the model gone.tflite does not exist"),
+        ("net.prototxt", "a caffe model keeps its weights in a file of their own"),
         ("model.pt", "models in .pt cannot be imported"),
         ("model", "models in files without a suffix cannot be imported"),
         ("https://host/model.onnx", "a source at an address needs its `sha256`"),
@@ -44,7 +44,7 @@ def test_what_is_there_is_fine(project: Any) -> None:
 def test_what_is_wrong(project: Any, source: str, what: str) -> None:
     (project.root / "folder.onnx").mkdir()
     project.write("pointer.onnx", LFS)
-    for name in ("vendor.bie", "vendor.sima", "model.tflite", "model.h5", "model.pt", "model"):
+    for name in ("vendor.bie", "vendor.sima", "net.prototxt", "model.pt", "model"):
         project.write(name, "content")
     errors = project.errors(TEXT.replace("{}", source))
     assert any(where == "models.yaml:4:13" and found.startswith(what) for where, found in errors)
@@ -79,6 +79,36 @@ def test_separate_weights(project: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "weights", "what"),
+    [
+        ("net.prototxt", "net.bin", "`weights`: the weights of a caffe model end with .caffemodel"),
+        ("net.prototxt", "gone.caffemodel", "the file of weights gone.caffemodel does not exist"),
+        ("net.prototxt", "pointer.caffemodel", "the file of weights pointer.caffemodel is a Git LFS pointer"),
+        ("net.prototxt", "https://host/net.caffemodel", "`weights` takes no address"),
+        ("net.keras", "net.caffemodel", "`weights`: the weights of a keras model end with .h5 or .hdf5"),
+        ("net.fixed.onnx", "net.bin", "`weights`: this model keeps its weights in the source file"),
+    ],
+)
+def test_what_is_wrong_with_weights(project: Any, source: str, weights: str, what: str) -> None:
+    project.write("pointer.caffemodel", LFS)
+    project.write(source, "content")
+    [(where, found)] = project.errors(TEXT.replace("{}", f"{source}\n    weights: {weights}"))
+    assert where == "models.yaml:5:14"
+    assert found.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("source", "weights"),
+    [("net.prototxt", "net.CaffeModel"), ("net.keras", "net.weights.h5"), ("net.h5", "")],
+)
+def test_weights_beside_a_source(project: Any, source: str, weights: str) -> None:
+    project.write(source, "content")
+    project.write(weights or "unused", "content")
+    text = TEXT.replace("{}", source + (f"\n    weights: {weights}" if weights else ""))
+    assert project.load(text).spec.models["net"].weights == (weights or None)
+
+
 DIGEST = "0" * 64
 ADDRESS = f"{{url: 'https://me:secret@host:8443/path/net.onnx?token=hush', sha256: {DIGEST}}}"
 
@@ -106,7 +136,6 @@ def test_a_fixed_model_may_lie_at_an_address(project: Any) -> None:
         ),
         ("{url: host/net.onnx, sha256: %s}", 19, "`source`: expected an https:// address, found none"),
         ("{url: 'https://host/a b.onnx', sha256: %s}", 19, "`source`: this is no address"),
-        ("{url: 'https://host/net.tflite', sha256: %s}", 19, "reading `.tflite` models is not built yet"),
         (
             "{url: 'https://host/get?id=5', sha256: %s}",
             19,

@@ -1,0 +1,84 @@
+"""Model files that are not read: what to type to get from them a file that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+
+
+def refusal(path: Path, read: Sequence[str]) -> ModelbuildError:
+    """The error for a file whose suffix is none of `read`, with the lines that export it."""
+    suffix = path.suffix.lower()
+    export = _EXPORT.get(suffix)
+    if export is None and (path / "saved_model.pb").is_file():
+        return ModelbuildError(
+            "TensorFlow SavedModel folders cannot be imported",
+            where=str(path),
+            why=f"the formats read are {', '.join(read)}",
+            advice=_saved_model(path),
+        )
+    return ModelbuildError(
+        f"models in {suffix or 'files without a suffix'} cannot be imported",
+        where=str(path),
+        why=f"the formats read are {', '.join(read)}",
+        advice=export(path) if export else "convert the model to ONNX",
+    )
+
+
+def _torch(path: Path) -> str:
+    return (
+        "export it with PyTorch:\n"
+        "         import torch\n"
+        f"         model = torch.load({path.name!r}, map_location='cpu', weights_only=False).eval()\n"
+        "         torch.onnx.export(model, torch.zeros(1, 3, 224, 224), "
+        f"{path.with_suffix('.onnx').name!r}, opset_version=17)\n"
+        "       where it holds weights only, make the model by its class and call "
+        "`model.load_state_dict(torch.load(...))` instead; give the shape that your model takes"
+    )
+
+
+def _frozen(path: Path) -> str:
+    if path.name == "saved_model.pb":
+        return _saved_model(path.parent)
+    return (
+        "export it with TensorFlow and tf2onnx installed: `python -m tf2onnx.convert --graphdef "
+        f"{path.name} --inputs INPUT:0 --outputs OUTPUT:0 --opset 17 --output {_onnx(path)}`"
+    )
+
+
+def _saved_model(path: Path) -> str:
+    return (
+        "export it with TensorFlow and tf2onnx installed: `python -m tf2onnx.convert --saved-model "
+        f"{path.name or '.'} --opset 17 --output {path.name or 'model'}.onnx`"
+    )
+
+
+def _checkpoint(path: Path) -> str:
+    return (
+        "export it with TensorFlow and tf2onnx installed: `python -m tf2onnx.convert --checkpoint "
+        f"{path.with_suffix('.meta').name} --inputs INPUT:0 --outputs OUTPUT:0 --opset 17 "
+        f"--output {_onnx(path)}`"
+    )
+
+
+def _caffemodel(path: Path) -> str:
+    return (
+        f"name the network, and this file as its weights: `source: {path.with_suffix('.prototxt').name}` "
+        f"and `weights: {path.name}`"
+    )
+
+
+def _onnx(path: Path) -> str:
+    return path.with_suffix(".onnx").name
+
+
+_EXPORT: Mapping[str, Callable[[Path], str]] = {
+    ".pt": _torch,
+    ".pth": _torch,
+    ".pb": _frozen,
+    ".meta": _checkpoint,
+    ".index": _checkpoint,
+    ".caffemodel": _caffemodel,
+}
