@@ -13,23 +13,34 @@ _KEY = "modelbuild.source"
 
 @dataclass
 class Source:
-    """The facts of import.json's `source`, and `notes`: what the import changed, in sentences."""
+    """The facts of import.json's `source`; what a format lacks is left out there."""
 
     format: str
     producer: str
-    opset: int
-    ir_version: int
+    opset: int | None  # of ONNX files only, as is `ir_version`
+    ir_version: int | None
     nodes: int
     comparable: bool = True  # whether the graph has the file's own precision and borders
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what the import changed, in sentences
+    # Input or output -> the file's own layout, where the graph's is channels-first and the file's not: NHWC
+    layouts: dict[str, str] = field(default_factory=dict)
+    # Input or output -> the file's own element type, where it is another than the graph's: uint8
+    dtypes: dict[str, str] = field(default_factory=dict)
 
     def attach(self, graph: Graph) -> None:
         """Writes this into the graph's metadata."""
-        graph.metadata[_KEY] = json.dumps(asdict(self), sort_keys=True)
+        facts = {name: value for name, value in asdict(self).items() if value is not None and value != {}}
+        graph.metadata[_KEY] = json.dumps(facts, sort_keys=True)
 
 
 def source_of(graph: Graph) -> dict[str, Any]:
-    """The object `source` of import.json: format, producer, opset, ir_version, nodes, comparable, notes."""
+    """The object `source` of import.json: the fields of `Source` that the format has."""
     found = json.loads(graph.metadata[_KEY])
     assert isinstance(found, dict)
     return found
+
+
+def layouts_of(graph: Graph) -> dict[str, str]:
+    """Input or output -> the layout that the source file has for it (NHWC), where the graph's is another."""
+    found = source_of(graph).get("layouts", {}) if _KEY in graph.metadata else {}
+    return {str(name): str(layout) for name, layout in found.items()}

@@ -1,0 +1,291 @@
+"""Appends ONNX nodes for a source whose tensors end with their channels; Transposes where needed only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import shapes
+from modelbuild.graph.constant_operators import evaluate
+from modelbuild.graph.model import Array, Attribute, Graph, Node, Shape
+
+Order = tuple[int, ...]  # order[i] is the source's axis that is stored as axis i
+BORDER_RANKS = (4, 5)  # inputs and outputs of these ranks become channels-first
+_LAYOUTS = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+_MAX_KNOWN = 65_536  # values that nodes compute from constants are followed up to this size
+
+
+def channels_first(rank: int) -> Order:
+    """The order in which ONNX's spatial operators want a channels-last tensor of `rank` (NHWC -> NCHW)."""
+    return (0, rank - 1, *range(1, rank - 1)) if rank >= 3 else tuple(range(rank))
+
+
+def source_order(rank: int) -> Order:
+    """The axes as the source has them."""
+    return tuple(range(rank))
+
+
+class Writer:
+    """A graph under construction. To the caller, tensors have the source's names, shapes and axes.
+
+    Inside, each is stored in some order of its axes: after a spatial operator channels-first. Operators that
+    take any order, the axes renumbered, keep that of their inputs; a Transpose is written where an operator
+    needs another one. `channels_last_operators` has what is built on `emit`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.graph = Graph(name, [], [], [], {})
+        self._stored: dict[str, dict[Order, str]] = {}  # source tensor -> its forms, the original first
+        self._constants: dict[str, Array] = {}
+        self._known: dict[str, Array] = {}  # graph tensor -> its value, the same for all inputs
+        self._tensors: set[str] = set()
+        self._nodes: set[str] = set()
+        self._layer, self._used = "", False
+
+    # ---- what there is
+
+    def input(self, name: str, shape: Shape, dtype: Any = np.float32, keep_order: bool = False) -> None:
+        """A model input of the source's `shape`. Ranks 4 and 5 become channels-first, unless `keep_order`."""
+        order = _border_order(len(shape), keep_order)
+        self.graph.inputs.append(self._claim(name))
+        self.graph.shapes[name] = tuple(int(shape[axis]) for axis in order)
+        self.graph.dtypes[name] = np.dtype(dtype)
+        self._stored[name] = {order: name}
+
+    def constant(self, name: str, value: Array) -> None:
+        """A constant of the source; it enters the graph when, and in the order that, an operator reads it."""
+        self._claim(name)
+        self._constants[name] = value
+        self._stored[name] = {}
+
+    def parameter(self, base: str, value: Array) -> str:
+        """A constant as ONNX wants it (weights [O, I, H, W], a bias, axes); its name begins with `base`."""
+        return self._place(self._fresh(base, self._tensors), value)
+
+    def integers(self, base: str, values: Sequence[int]) -> str:
+        """A parameter of int64."""
+        return self.parameter(base, np.array(values, np.int64))
+
+    def begin(self, layer: str) -> None:
+        """What follows stands for the source's `layer`. The first node gets its name, further ones
+        `LAYER_OPERATOR`; all have it as their origin."""
+        self._layer, self._used = layer, False
+
+    def scratch(self, base: str) -> str:
+        """A free name for a tensor between the nodes of one layer."""
+        return self._fresh(base, self._tensors)
+
+    def has(self, name: str) -> bool:
+        """Whether the source tensor `name` has been written."""
+        return name in self._stored
+
+    def shape(self, name: str) -> Shape:
+        """The shape of a source tensor, in the source's axes."""
+        if name in self._constants:
+            return tuple(self._constants[name].shape)
+        order, tensor = self._first(name)
+        found = dict(zip(order, self.graph.shapes[tensor], strict=True))
+        return tuple(found[axis] for axis in range(len(order)))
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The element type of a source tensor."""
+        if name in self._constants:
+            return self._constants[name].dtype
+        return self.graph.dtypes[self._first(name)[1]]
+
+    def value(self, name: str) -> Array | None:
+        """The value of a source tensor, in the source's axes, where it is the same for all inputs."""
+        if name in self._constants:
+            return self._constants[name]
+        order, tensor = self._first(name)
+        known = self._known.get(tensor)
+        return None if known is None else np.transpose(known, np.argsort(order))
+
+    def order(self, name: str) -> Order:
+        """The order in which `name` is stored; the source's own for a constant."""
+        if name in self._constants:
+            return source_order(self._constants[name].ndim)
+        return self._first(name)[0]
+
+    def forms(self, name: str) -> Mapping[Order, str]:
+        """All the tensors of the graph that hold the source tensor `name`, by their order; a constant that
+        was widened to broadcast has an order of more axes than the source's."""
+        return self._stored.get(name, {})
+
+    # ---- writing
+
+    def ordered(self, name: str, order: Order | None = None) -> str:
+        """The graph's tensor that holds the source tensor `name` in `order` (None: the source's own)."""
+        if order is None:
+            order = source_order(len(self.shape(name)))
+        forms = self._stored[name]
+        if order in forms:
+            return forms[order]
+        if name in self._constants:
+            value = np.transpose(self._constants[name], order)
+            own = name not in forms.values() and order == source_order(len(order))
+            forms[order] = self._place(name if own else self.scratch(f"{name}_{_suffix(order)}"), value)
+        else:
+            stored, tensor = self._first(name)
+            target = self.scratch(f"{name}_{_suffix(order)}")
+            perm = [stored.index(axis) for axis in order]
+            self._append(Node("Transpose", self._name("Transpose"), [tensor], [target], {"perm": perm}))
+            forms[order] = target
+        return forms[order]
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        outputs: Mapping[str, Order | None],
+        attributes: Mapping[str, Attribute] | None = None,
+    ) -> None:
+        """Appends a node. `inputs` are the graph's tensors ("" is absent), of `ordered` and `parameter`;
+        `outputs` new source tensors or `scratch` names with the order they come in (None: the source's)."""
+        for output in outputs:
+            if output not in self._tensors:
+                self._claim(output)
+        node = Node(op, self._name(op), list(inputs), list(outputs), dict(attributes or {}))
+        self._append(node)
+        for output, order in outputs.items():
+            rank = len(self.graph.shapes[output])
+            if order is not None and len(order) != rank:
+                raise ModelbuildError(f"{op} `{self._layer}` gives {rank} axes where {len(order)} belong")
+            self._stored[output] = {order or source_order(rank): output}
+
+    def common_order(self, names: Sequence[str]) -> Order:
+        """The order that costs least for an operator that wants `names` in one: that of the largest tensor
+        among those of the highest rank; constants follow."""
+        rank = max(len(self.shape(name)) for name in names)
+        full = [n for n in names if n not in self._constants and len(self.shape(n)) == rank]
+        orders = [self.order(name) for name in sorted(full, key=lambda n: -int(np.prod(self.shape(n))))]
+        return orders[0] if orders else source_order(rank)
+
+    def aligned(self, name: str, order: Order) -> str:
+        """The graph's tensor for `name` that broadcasts as the source's does to tensors in `order`, whose
+        rank may be higher."""
+        shape = self.shape(name)
+        missing = len(order) - len(shape)
+        if missing <= 0 or not shape:
+            return self.ordered(name, order if shape else ())
+        wide = (*[1] * missing, *shape)
+        if name in self._constants:
+            forms = self._stored[name]
+            if order not in forms:
+                value = self._constants[name].reshape(wide).transpose(order)
+                forms[order] = self.parameter(f"{name}_{_suffix(order)}", value)
+            return forms[order]
+        if order == source_order(len(order)):
+            return self.ordered(name)
+        target = self.integers(f"{self._layer}_shape", wide)
+        widened = self.scratch(f"{name}_wide")
+        self.emit("Reshape", [self.ordered(name), target], {widened: None})
+        return self.ordered(widened, order)
+
+    # ---- the end
+
+    def finish(self, outputs: Sequence[str], keep_order: Collection[str] = ()) -> Graph:
+        """The graph with `outputs`, of rank 4 and 5 channels-first unless they are in `keep_order`."""
+        for name in dict.fromkeys(outputs):
+            if name in self.graph.inputs:
+                raise ModelbuildError(
+                    f"the output `{name}` is an input of the model", advice="cut the model at another tensor"
+                )
+            self.begin(name)
+            self._name_output(name, _border_order(len(self.shape(name)), name in keep_order))
+            self.graph.outputs.append(name)
+        used = {name for node in self.graph.nodes for name in node.inputs}
+        self.graph.constants = {n: value for n, value in self.graph.constants.items() if n in used}
+        return self.graph
+
+    def layouts(self, graph: Graph, edits: Sequence[Mapping[str, Any]] = ()) -> dict[str, str]:
+        """Of the inputs and outputs of `graph` (this one after `edits`) that are channels-first but not in
+        the source: the source's layout, such as NHWC."""
+        orders = {tensor: order for forms in self._stored.values() for order, tensor in forms.items()}
+        for renames in (edit["rename"] for edit in edits if "rename" in edit):
+            orders |= {new: orders[old] for old, new in renames.items() if old in orders}
+        found = {name: orders.get(name, ()) for name in (*graph.inputs, *graph.outputs)}
+        moved = {name: o for name, o in found.items() if o and o == channels_first(len(o)) and len(o) > 2}
+        return {name: _LAYOUTS.get(len(order), f"rank {len(order)}") for name, order in moved.items()}
+
+    def _first(self, name: str) -> tuple[Order, str]:
+        return next(iter(self._stored[name].items()))
+
+    def _place(self, name: str, value: Array) -> str:
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        self.graph.constants[name] = self._known[name] = array
+        self.graph.shapes[name], self.graph.dtypes[name] = array.shape, array.dtype
+        return name
+
+    def _name_output(self, name: str, order: Order) -> None:
+        holder = self.ordered(name, order)
+        if name in self._constants:
+            if holder == name:
+                self._rename(name, self.scratch(f"{name}_constant"))
+            node = Node("Identity", self._name("Identity"), [self._stored[name][order]], [name])
+            self._append(node)
+        elif holder != name:
+            self._rename(name, self.scratch(f"{name}_{_suffix(self._first(name)[0])}"))
+            self._rename(holder, name)
+
+    def _rename(self, old: str, new: str) -> None:
+        graph = self.graph
+        for node in graph.nodes:
+            node.inputs = [new if name == old else name for name in node.inputs]
+            node.outputs = [new if name == old else name for name in node.outputs]
+        tables: Sequence[dict[str, Any]] = (graph.constants, graph.shapes, graph.dtypes, self._known)
+        for table in tables:
+            if old in table:
+                table[new] = table.pop(old)
+        for forms in self._stored.values():
+            for order, tensor in forms.items():
+                if tensor == old:
+                    forms[order] = new
+
+    def _append(self, node: Node) -> None:
+        node.origin = (self._layer,)
+        self.graph.nodes.append(node)
+        for name, (shape, dtype) in shapes.node_types(self.graph, node, self._known).items():
+            if 0 in shape:
+                raise ModelbuildError(
+                    f"the tensor `{name}` of {node.op} `{node.name}` is empty: {list(shape)}"
+                )
+            self.graph.shapes[name], self.graph.dtypes[name] = shape, dtype
+        sizes = [int(np.prod(self.graph.shapes[name])) for name in (*node.inputs, *node.outputs) if name]
+        if all(name in self._known for name in node.inputs if name) and max(sizes) <= _MAX_KNOWN:
+            inputs = [self._known[name] if name else None for name in node.inputs]
+            for name, value in zip(node.outputs, evaluate(node, inputs) or (), strict=False):
+                self._known[name] = value
+
+    def _name(self, op: str) -> str:
+        first = not self._used and op != "Transpose"
+        self._used = self._used or first
+        return self._fresh(self._layer if first else f"{self._layer}_{op.lower()}", self._nodes)
+
+    def _claim(self, name: str) -> str:
+        if not name or name in self._tensors:
+            raise ModelbuildError(f"the tensor `{name}` is made twice" if name else "a tensor has no name")
+        self._tensors.add(name)
+        return name
+
+    @staticmethod
+    def _fresh(base: str, taken: set[str]) -> str:
+        name, count = base, 0
+        while name in taken:
+            count += 1
+            name = f"{base}_{count}"
+        taken.add(name)
+        return name
+
+
+def _border_order(rank: int, keep: bool) -> Order:
+    return channels_first(rank) if rank in BORDER_RANKS and not keep else source_order(rank)
+
+
+def _suffix(order: Order) -> str:
+    if order == channels_first(len(order)):
+        return "channels_first"
+    return "channels_last" if order == source_order(len(order)) else "transposed"
