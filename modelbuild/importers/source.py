@@ -17,8 +17,8 @@ class Source:
 
     format: str
     producer: str
-    opset: int | None  # of ONNX files only, as is `ir_version`
-    ir_version: int | None
+    opset: int  # of ONNX files only, as is `ir_version`; 0 elsewhere
+    ir_version: int
     nodes: int
     comparable: bool = True  # whether the graph has the file's own precision and borders
     notes: list[str] = field(default_factory=list)  # what the import changed, in sentences
@@ -29,7 +29,8 @@ class Source:
 
     def attach(self, graph: Graph) -> None:
         """Writes this into the graph's metadata."""
-        facts = {name: value for name, value in asdict(self).items() if value is not None and value != {}}
+        lacking = {"opset": 0, "ir_version": 0, "layouts": {}, "dtypes": {}}
+        facts = {name: value for name, value in asdict(self).items() if lacking.get(name) != value}
         graph.metadata[_KEY] = json.dumps(facts, sort_keys=True)
 
 
