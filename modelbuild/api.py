@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from modelbuild.npu.cost import Options
     from modelbuild.project.building import build, clean
     from modelbuild.project.checking import check
+    from modelbuild.project.converting import convert
     from modelbuild.project.dumping import dump
+    from modelbuild.project.edit_file import read as edits_in
     from modelbuild.project.forms import open_form, sample_files
     from modelbuild.project.graphing import graph
     from modelbuild.project.locking import check as check_lock
@@ -53,7 +55,9 @@ __all__ = [
     "compare",
     "config",
     "configs",
+    "convert",
     "dump",
+    "edits_in",
     "evaluate",
     "evaluate_selected",
     "graph",
@@ -84,7 +88,9 @@ _ELSEWHERE = {
     "check_staged": ("modelbuild.project.staged_check", "check_staged"),
     "chips": ("modelbuild.chips.load", "chip_names"),
     "clean": ("modelbuild.project.building", "clean"),
+    "convert": ("modelbuild.project.converting", "convert"),
     "dump": ("modelbuild.project.dumping", "dump"),
+    "edits_in": ("modelbuild.project.edit_file", "read"),
     "evaluate_selected": ("modelbuild.project.predicting", "evaluate"),
     "graph": ("modelbuild.project.graphing", "graph"),
     "init": ("modelbuild.project.starting", "init"),

@@ -28,6 +28,7 @@ VERBS = {
     "clean": "remove the build state and what was built",
     "cache": "what the store holds, whether it is whole, and what can go",
     "hooks": "git hooks that check commits, rebuild behind checkouts, and build before a push",
+    "convert": "write a model file of any format as a clean ONNX file, without a manifest",
     "evaluate": "predict speed on a chip",
     "pack": "make a package of one model file, without a manifest",
     "sweep": "build MODEL@TARGET with several settings and rank what comes out",

@@ -28,6 +28,10 @@ _COMPARE = "modelbuild compare MODEL@TARGET --input FILE"
 _CHECK = "modelbuild check"
 _INSPECT = "modelbuild inspect FILE"
 _EVALUATE = "modelbuild evaluate FILE --chip CHIP"
+_CONVERT = "modelbuild convert FILE -o OUT.onnx"
+_SIMPLIFIES = "writes a clean ONNX file that equals its source; builds do it by themselves"
+_READS = "the file is read as it is, here or as `source:` of a manifest; no TensorFlow is needed"
+_IN_MODEL = "preprocess: {in_model: true, …}"
 _RANGE = "quantize: {range: {method: mse}}"
 
 # One row a meaning: word, vendor, ours, text. Words are compared in small letters, `-` and `_` alike.
@@ -66,10 +70,20 @@ MEANINGS = tuple(
         ("dynasty", KTC, f"{_RUN} --level fixed", "the fixed-point model, exact in every bit"),
         ("csim", KTC, f"{_RUN} --level hardware", "the packaged program in the simulator"),
         ("btm", KTC, _BUILD, "fixed and hardware are compared bit by bit in every build (verify_hardware)"),
-        ("onnx2onnx", KTC, _CHECK, "models are simplified in every build; check says what remains"),
-        ("onnx2onnx_flow", KTC, _CHECK, "models are simplified in every build; check says what remains"),
-        ("onnx_optimizer", KTC, _CHECK, "models are simplified in every build; check says what remains"),
-        ("kneronnxopt", KTC, _CHECK, "models are simplified in every build; check says what remains"),
+        ("onnx2onnx", KTC, _CONVERT, _SIMPLIFIES),
+        ("onnx2onnx_flow", KTC, _CONVERT, _SIMPLIFIES),
+        ("onnx_optimizer", KTC, _CONVERT, _SIMPLIFIES),
+        ("kneronnxopt", KTC, _CONVERT, _SIMPLIFIES),
+        ("tflite2onnx", KTC, _CONVERT, _READS),
+        ("keras2onnx", KTC, _CONVERT, _READS),
+        ("keras2onnx_flow", KTC, _CONVERT, _READS),
+        ("caffe2onnx", KTC, f"{_CONVERT} --weights FILE.caffemodel", _READS),
+        ("caffe_optimize_flow", KTC, f"{_CONVERT} --weights FILE.caffemodel", _READS),
+        ("pytorch2onnx", KTC, _CONVERT, "exported models only; of a .pth it says the lines that export it"),
+        ("torch_exported_onnx_flow", KTC, _CONVERT, "exported models need nothing special"),
+        ("tensorflow2onnx", KTC, _CONVERT, "of a .pb or SavedModel it says the line that exports it"),
+        ("tf2onnx", KTC, _CONVERT, "of a .pb or SavedModel it says the line that exports it"),
+        ("editor", KTC, f"{_CONVERT} --cut-outputs A,B", "cuts, removes and renames; `edit:` in a manifest"),
         ("onnx_vs_onnx", KTC, "modelbuild compare A.onnx B.onnx --input FILE", "both on the same inputs"),
         ("delete_nodes", KTC, "edit: [{cut: {…}}]", "edits of the graph stand in the manifest"),
         ("cut_graph_from_nodes", KTC, "edit: [{cut: {outputs: [NAME]}}]", "cuts the graph at tensors"),
@@ -97,6 +111,11 @@ MEANINGS = tuple(
         ("swapRB", NNCASE, "preprocess: {colour: bgr}", "the order of the colours, said once, at the input"),
         ("letterbox_value", NNCASE, "preprocess: {resize: letterbox, fill: 114}", "said once, at the input"),
         ("import_onnx", NNCASE, "source: MODEL.onnx", "a model of models.yaml"),
+        ("import_tflite", NNCASE, "source: MODEL.tflite", "a model of models.yaml"),
+        ("import_caffe", NNCASE, "source: MODEL.prototxt", "and `weights: MODEL.caffemodel` beside it"),
+        ("input_type", NNCASE, _IN_MODEL, "raw uint8 pictures in; the rest is done in the model"),
+        ("input_range", NNCASE, _IN_MODEL, "what 0..255 becomes, in the model"),
+        ("input_layout", NNCASE, _IN_MODEL, "the layout of the raw picture, transposed in the model"),
         ("gencode", NNCASE, _COMPILE, "writes the program"),
         ("kmodel", NNCASE, _INSPECT, "shows a kmodel's header"),
         ("Simulator", NNCASE, f"{_RUN} --level hardware", "the packaged program in the simulator"),

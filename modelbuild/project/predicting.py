@@ -13,10 +13,10 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.check import place
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.importers.describe import describe
 from modelbuild.npu import cost
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import goals
+from modelbuild.project.open_inputs import explained
 from modelbuild.project.project import Project, located
 from modelbuild.stages.files import read_json
 
@@ -44,33 +44,6 @@ def evaluate_file(
     try:
         graph, _ = normalise(importers.load(path, shapes))
     except ModelbuildError as error:
-        raise _open_inputs(path, shapes) or error from None
+        raise explained(error, path, shapes) from None
     graph, _ = run_passes(graph, recipe.passes)
     return {**cost.evaluate(graph, place(graph, recipe).units, recipe, options), "model": path.stem}
-
-
-def _open_inputs(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> ModelbuildError | None:
-    """The error for inputs of open sizes, all at once: that of an importer speaks of a manifest."""
-    inputs, _ = describe(path)
-    unknown = [port for port in inputs if port.name not in shapes and None in port.shape]
-    if not unknown:
-        return None
-    words = " ".join(
-        f"--input {port.name}={','.join(_size(axis, size) for axis, size in enumerate(port.shape))}"
-        for port in unknown
-    )
-    listed = ", ".join(
-        f"`{port.name}`: [{', '.join('?' if size is None else str(size) for size in port.shape)}]"
-        for port in unknown
-    )
-    return ModelbuildError(
-        f"the model leaves sizes of its inputs open: {listed}",
-        where=str(path),
-        why="an NPU program is made for one shape",
-        advice=f"say them: {words}",
-    )
-
-
-def _size(axis: int, size: int | None) -> str:
-    """A batch that is left open is 1; other sizes nobody but the user knows."""
-    return str(size) if size is not None else "<?>" if axis else "1"

@@ -1,0 +1,224 @@
+"""One model file -> one ONNX file, without a manifest: import, edits, the passes, each held to the source."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelbuild import importers, whole_file
+from modelbuild.chips.load import load_recipe
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard, onnx_io
+from modelbuild.graph.check import place
+from modelbuild.graph.guard import Difference
+from modelbuild.graph.model import Graph, Shape
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import PassResult, run_passes
+from modelbuild.importers.source import source_of
+from modelbuild.manifest.model import FIXED_SUFFIX
+from modelbuild.project.edit_file import Edit, checked
+from modelbuild.project.open_inputs import explained
+
+# How every ONNX file of modelbuild's begins: IR version 10, producer_name "modelbuild".
+OURS = b"\x08\x0a\x12\x0amodelbuild"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did: nodes before and after, the passes that acted and how often, and how far its result
+    is from what it was held against (None: there was nothing to hold it against)."""
+
+    name: str
+    nodes_before: int
+    nodes_after: int
+    passes: Mapping[str, int]
+    difference: Difference | None
+    against: str
+
+    def to_json(self) -> dict[str, Any]:
+        """An item of `steps` in the object of `convert --json`."""
+        return {
+            "name": self.name,
+            "nodes_before": self.nodes_before,
+            "nodes_after": self.nodes_after,
+            "passes": [{"name": name, "changes": count} for name, count in self.passes.items()],
+            "difference": None if self.difference is None else self.difference.to_json(),
+            "against": self.against,
+        }
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written: its size in bytes, its digest, and the borders of the model in it."""
+
+    path: Path
+    size: int
+    sha256: str
+    inputs: tuple[Mapping[str, Any], ...]
+    outputs: tuple[Mapping[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The objects `model` and `post` of `convert --json`."""
+        return {
+            "path": str(self.path),
+            "size": self.size,
+            "sha256": self.sha256,
+            "inputs": [dict(port) for port in self.inputs],
+            "outputs": [dict(port) for port in self.outputs],
+        }
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """What was read, what each step did, and what was written. `units` counts the nodes of each unit of the
+    chip, where one was named."""
+
+    source: Mapping[str, Any]
+    steps: tuple[Step, ...]
+    model: Written
+    post: Written | None = None
+    units: Mapping[str, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `convert --json`."""
+        return {
+            "ok": True,
+            "source": dict(self.source),
+            "steps": [step.to_json() for step in self.steps],
+            "model": self.model.to_json(),
+            "post": None if self.post is None else self.post.to_json(),
+            "units": None if self.units is None else dict(self.units),
+        }
+
+
+def convert(
+    source: Path,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    edits: Sequence[Edit] = (),
+    chip: str | None = None,
+    only_import: bool = False,
+    paranoid: bool = False,
+    force: bool = False,
+    directory: Path | None = None,
+) -> ConvertResult:
+    """Writes `source` as ONNX of opset 17 to `out`: imported, after `edits`, normalised, and with a `chip`
+    after its recipe's passes; with `only_import` as imported and edited.
+
+    `shapes` fixes open inputs; `paranoid` runs the guard after each pass. A recipe's path is relative to
+    `directory`. Raises ModelbuildError for everything that is wrong with the request or the model (exit 2),
+    and for a step that changes what the model computes (exit 1); `out` is then as it was."""
+    recipe = None if chip is None else load_recipe(chip, directory or Path.cwd())
+    _check_request(source, out, weights, recipe, only_import, force)
+    wanted = checked(edits, "edit") if edits else []
+    graph, step = _imported(source, weights, shapes or {}, wanted)
+    found, steps = source_of(graph), [step]
+    imported = graph
+    if not only_import:
+        graph, rows = normalise(graph, paranoid=paranoid)
+        steps.append(_step("normalise", imported, graph, imported, rows))
+    if recipe is not None:
+        before = graph
+        graph, rows = run_passes(graph, recipe.passes, paranoid)
+        steps.append(_step("lower", before, graph, imported, rows))
+    data = onnx_io.to_bytes(graph)
+    whole_file.write(out, data)
+    units = None if recipe is None else _units(graph, recipe)
+    return ConvertResult(found, tuple(steps), _written(out, data, graph), None, units)
+
+
+def _imported(
+    source: Path, weights: Path | None, shapes: Mapping[str, Shape], edits: Sequence[Edit]
+) -> tuple[Graph, Step]:
+    try:
+        graph = importers.load(source, shapes, edits, weights)
+    except ModelbuildError as error:
+        raise explained(error, source, shapes) from None
+    difference = importers.check(source, graph)
+    name = "import, edit" if edits else "import"
+    return graph, Step(name, source_of(graph)["nodes"], len(graph.nodes), {}, difference, "the file")
+
+
+def _step(name: str, before: Graph, after: Graph, held_to: Graph, rows: Sequence[PassResult]) -> Step:
+    difference = guard.check(held_to, after, what=name)
+    acted: dict[str, int] = {}
+    for row in rows:
+        if row.changes:
+            acted[row.name] = acted.get(row.name, 0) + row.changes
+    return Step(name, len(before.nodes), len(after.nodes), acted, difference, "the imported model")
+
+
+def _units(graph: Graph, recipe: Recipe) -> dict[str, int]:
+    placed = list(place(graph, recipe).units.values())
+    return {unit: placed.count(unit) for unit in sorted(set(placed))}
+
+
+def _written(path: Path, data: bytes, graph: Graph) -> Written:
+    inputs, outputs = (tuple(_port(graph, name) for name in names) for names in (graph.inputs, graph.outputs))
+    return Written(path, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
+
+
+def _port(graph: Graph, name: str) -> dict[str, Any]:
+    return {"name": name, "shape": list(graph.shapes[name]), "dtype": str(graph.dtypes[name])}
+
+
+def _check_request(
+    source: Path, out: Path, weights: Path | None, recipe: Recipe | None, only_import: bool, force: bool
+) -> None:
+    """Refuses what could not end well before any work is done."""
+    if only_import and recipe is not None:
+        raise ModelbuildError(
+            "--only-import and --chip contradict each other",
+            why="a chip's passes come after the import",
+            advice="leave one of them out",
+        )
+    if source.name.lower().endswith(FIXED_SUFFIX):
+        raise ModelbuildError(
+            f"{source.name} is imported and quantized already",
+            advice="`modelbuild inspect` shows it; convert the float model that it was made from",
+        )
+    importers.check_weights(importers.importer_for(source), weights)
+    if out.suffix.lower() != ".onnx" or out.name.lower().endswith(FIXED_SUFFIX):
+        raise ModelbuildError(
+            f"-o {out.name} is no name for what is written",
+            why="a float model, as ONNX",
+            advice=f"write -o {out.name.split('.')[0] or 'model'}.onnx",
+        )
+    if not out.parent.is_dir():
+        raise ModelbuildError(f"there is no folder {out.parent}", where=f"-o {out}")
+    for read in (source, weights):
+        if read is not None and read.exists() and out.exists() and read.samefile(out):
+            raise ModelbuildError(
+                f"-o {out.name} is the file that is read",
+                where=str(out),
+                why="the source would be lost",
+                advice=f"name another file: -o {out.stem}.converted.onnx",
+            )
+    _check_replaced(out, force)
+
+
+def _check_replaced(out: Path, force: bool) -> None:
+    """Refuses to write over what may be the only copy of somebody's model."""
+    if force or not out.exists():
+        return
+    try:
+        if out.is_dir():
+            raise ModelbuildError(f"-o {out.name} is a folder", where=str(out), advice="name a file in it")
+        with out.open("rb") as stream:
+            head = stream.read(len(OURS))
+    except OSError as error:
+        raise ModelbuildError(
+            f"-o {out.name} cannot be read", where=str(out), why=error.strerror or str(error)
+        ) from None
+    if head and head != OURS:
+        raise ModelbuildError(
+            f"-o would overwrite a file that modelbuild has not written: {out.name}",
+            where=str(out),
+            advice="name another file, or add --force to replace it",
+        )
