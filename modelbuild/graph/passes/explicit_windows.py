@@ -34,7 +34,7 @@ def _explicit(editor: Editor, node: Node) -> None:
     strides, dilations = node.ints("strides", [1] * rank), node.ints("dilations", [1] * rank)
     spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
     node.attributes["kernel_shape"], node.attributes["strides"] = kernel, strides
-    if node.op != "AveragePool":
+    if node.op not in ("AveragePool", "LpPool"):
         node.attributes["dilations"] = dilations
     if convolution:
         node.attributes["group"] = node.int("group", 1)
