@@ -18,7 +18,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.importers import exporting
 
 if TYPE_CHECKING:
-    from modelbuild.graph.edit import Edit
+    from modelbuild.graph.edits import Edit
     from modelbuild.graph.guard import Difference
     from modelbuild.graph.model import Graph, Shape
 
@@ -114,13 +114,19 @@ def located(error: ModelbuildError, path: Path) -> ModelbuildError:
 def check(path: Path, graph: Graph) -> Difference | None:
     """Runs `graph`, just loaded from `path`, against the file itself, as its own runtime runs it.
 
-    None where they cannot be compared: no such runtime here, other precision, or edited on the way. Raises
-    with exit code 1 where they differ.
+    None where they cannot be compared: no such runtime here, other precision, or edited on the way; and for
+    a quantized file, whose codes are compared (`qdq_check`). Raises with exit code 1 where they differ.
     """
     from modelbuild.graph import guard
+    from modelbuild.importers import qdq_check
     from modelbuild.importers.source import source_of
 
-    if importer_for(path).format != "onnx" or not source_of(graph)["comparable"]:
+    if importer_for(path).format != "onnx":
+        return None
+    facts = source_of(graph)
+    if facts.get("quantized"):
+        qdq_check.check(path, graph)
+    if not facts["comparable"]:
         return None
     return guard.check(path, graph, what="the import")
 

@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import edit, onnx_io, shapes
+from modelbuild.graph import edits as graph_edits
+from modelbuild.graph import onnx_io, shapes
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import external_data, functions, input_shapes, opset, precision, sniff, trim
 from modelbuild.importers.source import Source
@@ -42,7 +43,7 @@ _ADVICE: Mapping[str, str] = {
 def load(
     path: Path,
     shapes_given: Mapping[str, Shape] | None = None,
-    edits: Sequence[edit.Edit] = (),
+    edits: Sequence[graph_edits.Edit] = (),
     weights: Path | None = None,
 ) -> Graph:
     """The graph of the ONNX file `path` after `edits`, with `shapes_given` for inputs that it leaves open.
@@ -81,7 +82,7 @@ def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     )
 
 
-def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Edit]) -> Graph:
+def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_edits.Edit]) -> Graph:
     model = _parse(path)
     source = Source(
         "onnx",
@@ -103,8 +104,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[edit.Ed
     opset.convert(graph, source.notes)
     shapes.infer(graph)
     if edits:
-        graph = edit.apply(graph, edits)
-        shapes.infer(graph)
+        graph = graph_edits.apply(graph, edits)
         source.comparable = False
     input_shapes.confirm(graph, shapes_given)
     if not graph.outputs:

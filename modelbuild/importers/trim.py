@@ -9,7 +9,7 @@ from typing import Any
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.edit import Edit, cut_borders, resolve
+from modelbuild.graph.edits import Edit, cut_borders, resolve
 from modelbuild.graph.order import unique_names
 
 _TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "producer_version")

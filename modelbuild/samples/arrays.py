@@ -17,6 +17,7 @@ from modelbuild.lfs import is_pointer, pointer_error
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
 _VERSION = (1, 0)  # the newer ones are for structured arrays, and let a header claim gigabytes
+_LARGEST = 128 << 20  # bytes of what `read_all` reads: a damaged header may claim anything
 _KINDS = {"f": "floating-point", "i": "integer", "u": "integer", "b": "boolean"}
 
 
@@ -48,6 +49,42 @@ def read_npz(path: Path, input_name: str, shape: Shape, dtype: np.dtype[np.gener
         raise ModelbuildError("not a readable .npz file", where=str(path), why=str(error)) from error
 
 
+def read_all(path: Path) -> dict[str, Array]:
+    """Every array of an .npz file by its name, or the one of an .npy file under "", as float32.
+
+    For weights: whatever shapes they have, up to 128 MiB together. Raises for other files and kinds."""
+    if is_pointer(path):
+        raise pointer_error(path)
+    try:
+        with path.open("rb") as stream:
+            if path.suffix.lower() == ".npy":
+                return {"": _read_any(stream, str(path), _LARGEST)}
+        found: dict[str, Array] = {}
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                left = _LARGEST - sum(array.nbytes for array in found.values())
+                with archive.open(name) as stream:
+                    found[name.removesuffix(".npy")] = _read_any(stream, f"{path}[{name}]", left)
+        return found
+    except ModelbuildError:
+        raise
+    except OSError as error:
+        raise ModelbuildError(
+            "cannot read the arrays", where=str(path), why=error.strerror or str(error)
+        ) from error
+    except Exception as error:  # as above
+        raise ModelbuildError("not a readable .npy or .npz file", where=str(path), why=str(error)) from error
+
+
+def _read_any(stream: IO[bytes], where: str, most: int) -> Array:
+    shape, fortran, dtype = _header(stream, where)
+    if any(size < 0 for size in shape) or math.prod(shape) * max(dtype.itemsize, 4) > most:
+        raise ModelbuildError(f"the array of shape {list(shape)} is too large", where=where)
+    if dtype.kind not in "fiu":
+        raise ModelbuildError(f"the array holds {dtype.name}, not numbers", where=where)
+    return _convert(_data(stream, where, shape, dtype, fortran), np.dtype(np.float32), where)
+
+
 def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generic]) -> Array:
     """The array must have `shape`, or `shape` without a leading batch of 1, and a dtype of the same kind as
     `dtype` whose values fit; it must be finite."""
@@ -67,14 +104,19 @@ def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generi
             why=f"the input holds {dtype.name}; an array is fed as it is, without preprocessing",
             advice=f"save it as {dtype.name}, already preprocessed",
         )
-    size = math.prod(shape) * stored.itemsize
+    values = _data(stream, where, stored_shape, stored, fortran)
+    return _convert(values.reshape(shape), dtype, where)
+
+
+def _data(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generic], fortran: bool) -> Array:
+    size = math.prod(shape) * dtype.itemsize
     data = stream.read(size)
     if len(data) != size:
         raise ModelbuildError(
             "the array is truncated", where=where, why=f"{len(data)} of {size} bytes of data are there"
         )
-    values = np.frombuffer(data, stored).reshape(stored_shape, order="F" if fortran else "C")
-    return _convert(np.ascontiguousarray(values).reshape(shape), dtype, where)
+    values = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    return np.ascontiguousarray(values).reshape(shape)
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[Shape, bool, np.dtype[np.generic]]:

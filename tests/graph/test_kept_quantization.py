@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import edit, onnx_io
+from modelbuild.graph import edits, onnx_io
 from modelbuild.graph.kept_quantization import KEY, Kept, dropped, keep, kept, renamed
 from modelbuild.graph.passes import remove_no_ops
 from modelbuild.graph.rewrite import Editor, copied
@@ -52,7 +52,7 @@ def test_renaming_moves_an_entry_and_dropping_forgets_it() -> None:
 def test_the_edit_rename_renames_the_entry() -> None:
     found = graph([("Relu", "x", "a"), ("Neg", "a", "y")])
     keep(found, {"a": HALF, "x": QUARTER})
-    assert kept(edit.apply(found, [{"rename": {"a": "middle", "x": "input"}}])) == {
+    assert kept(edits.apply(found, [{"rename": {"a": "middle", "x": "input"}}])) == {
         "middle": HALF,
         "input": QUARTER,
     }

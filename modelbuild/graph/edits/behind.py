@@ -1,0 +1,73 @@
+"""Putting nodes behind a tensor: its readers read what they make, and the border keeps its names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelbuild.graph import kept_quantization
+from modelbuild.graph.edits.names import fresh, rename_tensor
+from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.order import in_order
+
+Constants = Mapping[str, Any]  # a name for each further input, in order -> its value
+
+
+def of_input(
+    graph: Graph, name: str, op: str, constants: Constants, attributes: dict[str, Attribute]
+) -> None:
+    """A node between the input `name` and its readers: `op(name, *constants)` is what these read.
+
+    The input's quantization in the source, if it has one, belongs to what they read."""
+    inner = fresh(graph, f"{name}_{op.lower()}")
+    for node in graph.nodes:
+        node.inputs = [inner if read == name else read for read in node.inputs]
+    kept_quantization.renamed(graph, name, inner)
+    _add(graph, op, op.lower(), name, inner, constants, attributes)
+
+
+def of_output(
+    graph: Graph,
+    name: str,
+    op: str,
+    constants: Constants,
+    attributes: dict[str, Attribute],
+    label: str | None = None,
+) -> None:
+    """A node in front of the model's output `name`; the tensor that was called so has another name now."""
+    inner = fresh(graph, f"{name}_before_{op.lower()}")
+    rename_tensor(graph, name, inner)
+    graph.outputs = [name if output == inner else output for output in graph.outputs]
+    _add(graph, op, label or op.lower(), inner, name, constants, attributes)
+
+
+def of_tensor(
+    graph: Graph, name: str, op: str, constants: Constants, attributes: dict[str, Attribute], label: str
+) -> None:
+    """A node between any tensor and its readers; before an output of the model, in front of that."""
+    if name in graph.outputs:
+        of_output(graph, name, op, constants, attributes, label)
+        return
+    inner = fresh(graph, f"{name}_{op.lower()}")
+    for node in graph.nodes:
+        node.inputs = [inner if read == name else read for read in node.inputs]
+    _add(graph, op, label, name, inner, constants, attributes)
+
+
+def _add(
+    graph: Graph,
+    op: str,
+    label: str,
+    source: str,
+    target: str,
+    constants: Constants,
+    attributes: dict[str, Attribute],
+) -> None:
+    label = fresh(graph, label)
+    names: Sequence[str] = [fresh(graph, f"{label}_{key}") for key in constants]
+    for constant, value in zip(names, constants.values(), strict=True):
+        graph.constants[constant] = np.asarray(value)
+    graph.nodes.append(Node(op, label, [source, *names], [target], attributes, "", (label,)))
+    graph.nodes = in_order(graph.nodes, graph)

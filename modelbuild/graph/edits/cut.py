@@ -1,0 +1,58 @@
+"""`cut: {inputs: [...], outputs: [...]}`: these tensors, or those of nodes, become the border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edits.names import resolve
+from modelbuild.graph.model import Graph
+from modelbuild.graph.passes import remove_dead_nodes
+
+
+def borders(settings: object) -> tuple[list[str], list[str]]:
+    """The names under `inputs` and `outputs` of a `cut`. Raises for anything else."""
+    wrong = not isinstance(settings, Mapping) or not settings or set(settings) - {"inputs", "outputs"}
+    if wrong or not isinstance(settings, Mapping):
+        raise ModelbuildError(
+            "`cut` needs `inputs` or `outputs`", advice="for example `edit: [{cut: {outputs: [name]}}]`"
+        )
+    found = []
+    for key in ("inputs", "outputs"):
+        names = settings.get(key, [])
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ModelbuildError(f"`cut: {{{key}: ...}}` must be a list of tensor or node names")
+        found.append(list(names))
+    return found[0], found[1]
+
+
+def apply(graph: Graph, settings: object) -> None:
+    """Keeps what lies between. Raises where no output depends on an input that is named."""
+    inputs, outputs = borders(settings)
+    made = [name for node in graph.nodes for name in node.outputs if name]
+    if outputs:
+        graph.outputs = resolve(outputs, made, {node.name: node.outputs for node in graph.nodes})
+    if inputs:
+        read = {node.name: [n for n in node.inputs if n not in graph.constants] for node in graph.nodes}
+        chosen = resolve(inputs, [*graph.inputs, *made], read)
+        for name in chosen:
+            if name not in graph.inputs:
+                _make_input(graph, name)
+        graph.inputs = [*chosen, *(name for name in graph.inputs if name not in chosen)]
+    remove_dead_nodes.run(graph)
+    read_names = {name for node in graph.nodes for name in node.inputs}
+    lost = [name for name in inputs if name in graph.inputs and name not in read_names]
+    if lost or not graph.nodes:
+        raise ModelbuildError(
+            f"after the cut no output depends on `{lost[0]}`" if lost else "the cut leaves no node",
+            advice="choose inputs that lie before the outputs",
+        )
+    graph.inputs = [name for name in graph.inputs if name in read_names]
+
+
+def _make_input(graph: Graph, tensor: str) -> None:
+    """Takes `tensor` from the model's border instead of from the node that makes it."""
+    for node in graph.nodes:
+        node.outputs = ["" if name == tensor else name for name in node.outputs]
+    graph.nodes = [node for node in graph.nodes if any(node.outputs)]
+    graph.inputs.append(tensor)

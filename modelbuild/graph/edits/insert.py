@@ -1,0 +1,139 @@
+"""`insert: {at: x, op: Conv, ...}`: an operator behind a tensor, with weights from a file or written out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.graph.edits import behind
+from modelbuild.graph.edits.names import mapping, resolve, tensors
+from modelbuild.graph.model import Array, Attribute, Graph
+from modelbuild.samples.arrays import read_all
+
+_EXAMPLE = "edit: [{insert: {at: stem_out, op: Relu}}]"
+_KEYS = ("at", "op", "name", "weights", "constants", "attributes")
+
+
+@dataclass(frozen=True)
+class _Operator:
+    """What an operator is given: constants in order (`-` before one that may be left out), attributes."""
+
+    constants: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
+OPERATORS: Mapping[str, _Operator] = {
+    "Conv": _Operator(("weight", "-bias"), ("pads", "strides", "dilations", "group")),
+    "BatchNormalization": _Operator(("scale", "bias", "-mean", "-var"), ("epsilon",)),
+    "Add": _Operator(("value",)),
+    "Mul": _Operator(("value",)),
+    "Clip": _Operator(("min", "max")),
+    "LeakyRelu": _Operator((), ("alpha",)),
+    "HardSigmoid": _Operator((), ("alpha", "beta")),
+    "Softmax": _Operator((), ("axis",)),
+    "Transpose": _Operator((), ("perm",)),
+    **dict.fromkeys(("Relu", "Sigmoid", "Tanh", "HardSwish", "Softplus"), _Operator()),
+}
+
+
+def apply(graph: Graph, settings: object) -> None:
+    """Whoever read the tensor `at` (or the first output of the node so called) reads the new node's output;
+    an output of the model keeps its name. `weights` is an .npz of the constants by name, or an .npy of the
+    first; `constants` are written out. Raises for what does not fit."""
+    given = mapping(settings, "insert", _KEYS, _EXAMPLE)
+    for key in ("at", "op"):
+        if not isinstance(given.get(key), str):
+            raise ModelbuildError(f"`insert` needs `{key}`", advice=f"for example `{_EXAMPLE}`")
+    op = str(given["op"])
+    if op not in OPERATORS:
+        raise ModelbuildError(
+            f"`insert` has no operator `{op}`",
+            advice=did_you_mean(op, OPERATORS) or f"it has {', '.join(OPERATORS)}",
+        )
+    variable = tensors(graph) - set(graph.constants)
+    first = {node.name: node.outputs[:1] for node in graph.nodes}
+    at = resolve([given["at"]], variable, first)[0]
+    if graph.dtypes[at] != np.dtype(np.float32):
+        raise ModelbuildError(f"the tensor `{at}` holds {graph.dtypes[at]}; `insert` takes real numbers")
+    arrays = _arrays(op, given)
+    attributes = _attributes(op, given.get("attributes") or {})
+    if op == "BatchNormalization" and not {"mean", "var"} <= set(arrays):
+        arrays, attributes = _scale_and_bias(arrays, attributes)
+    behind.of_tensor(graph, at, op, arrays, attributes, str(given.get("name") or op.lower()))
+
+
+def _arrays(op: str, given: Mapping[str, Any]) -> dict[str, Array]:
+    """Constant -> value, in the operator's order."""
+    expected = [name.removeprefix("-") for name in OPERATORS[op].constants]
+    needed = [name for name in OPERATORS[op].constants if not name.startswith("-")]
+    found = _read(given.get("weights"), expected, op)
+    for name, value in (given.get("constants") or {}).items():
+        if name in found:
+            raise ModelbuildError(
+                f"`{name}` stands in `weights` and in `constants`", advice="keep one of them"
+            )
+        found[name] = _written(name, value)
+    for name in found:
+        if name not in expected:
+            raise ModelbuildError(
+                f"{op} has no constant `{name}`",
+                advice=did_you_mean(name, expected)
+                or (f"its constants are {', '.join(expected)}" if expected else "it takes none"),
+            )
+    for name in needed:
+        if name not in found:
+            raise ModelbuildError(
+                f"{op} needs `{name}`",
+                advice=f"write it under `constants:`, or give a file with it: `weights: {name}.npz`",
+            )
+    return {name: found[name] for name in expected if name in found}
+
+
+def _read(path: object, expected: Sequence[str], op: str) -> dict[str, Array]:
+    if path is None:
+        return {}
+    if not expected:
+        raise ModelbuildError(f"{op} takes no weights")
+    return {name or expected[0]: value for name, value in read_all(Path(str(path))).items()}
+
+
+def _written(name: str, value: object) -> Array:
+    try:
+        array = np.asarray(value, np.float32)
+    except (ValueError, TypeError) as error:
+        raise ModelbuildError(f"`{name}` is not a number or an even list of numbers") from error
+    if not np.isfinite(array).all():
+        raise ModelbuildError(f"`{name}` holds a number that float32 cannot")
+    return array
+
+
+def _scale_and_bias(
+    arrays: dict[str, Array], attributes: dict[str, Attribute]
+) -> tuple[dict[str, Array], dict[str, Attribute]]:
+    """A BatchNormalization of scale and bias alone is just that: mean 0, variance 1 and no epsilon."""
+    if "mean" in arrays or "var" in arrays or attributes:
+        raise ModelbuildError(
+            "BatchNormalization needs both of `mean` and `var`, or neither and no `epsilon`",
+            advice="without them it computes x * scale + bias",
+        )
+    shape = arrays["scale"].shape
+    means = {"mean": np.zeros(shape, np.float32), "var": np.ones(shape, np.float32)}
+    return {**arrays, **means}, {"epsilon": 0.0}
+
+
+def _attributes(op: str, given: Mapping[str, Any]) -> dict[str, Attribute]:
+    known = OPERATORS[op].attributes
+    for name in given:
+        if name not in known:
+            raise ModelbuildError(
+                f"{op} has no attribute `{name}` here",
+                advice=did_you_mean(name, known)
+                or (f"its attributes are {', '.join(known)}" if known else "it takes none"),
+            )
+    reals = {"alpha", "beta", "epsilon"}
+    return {name: float(value) if name in reals else value for name, value in given.items()}

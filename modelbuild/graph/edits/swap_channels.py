@@ -1,0 +1,66 @@
+"""`swap_channels: {input: x}`: the input's channels in another order, RGB for BGR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edits import behind
+from modelbuild.graph.edits.names import chosen_input, fresh, mapping
+from modelbuild.graph.model import Graph, Node
+
+_EXAMPLE = "edit: [{swap_channels: {input: image}}]"
+
+
+def apply(graph: Graph, settings: object) -> None:
+    """Channel i of the model is channel `order[i]` of the new input; reversed, if nothing is said.
+
+    Where only convolutions with constant weights read the input, their weights are reordered, which costs
+    nothing on the chip; else a 1x1 convolution that permutes comes behind the input.
+    """
+    given = mapping(settings, "swap_channels", ("input", "order"), _EXAMPLE)
+    name = chosen_input(graph, given, "swap_channels")
+    shape = graph.shapes[name]
+    if len(shape) < 3:
+        raise ModelbuildError(
+            f"the input `{name}` has no channels to swap", why=f"its shape is {list(shape)}"
+        )
+    order = _order(given.get("order"), shape[1], name)
+    readers = [node for node in graph.nodes if name in node.inputs]
+    if readers and name not in graph.outputs and all(_takes(graph, node, name) for node in readers):
+        for node in readers:
+            _reorder(graph, node, order)
+        return
+    if graph.dtypes[name] != np.dtype(np.float32):
+        raise ModelbuildError(
+            f"the input `{name}` holds {graph.dtypes[name]}", why="only channels of real numbers are swapped"
+        )
+    weight = np.zeros((shape[1], shape[1], *[1] * (len(shape) - 2)), np.float32)
+    weight[np.arange(shape[1]), order] = 1
+    behind.of_input(graph, name, "Conv", {"weight": weight}, {"kernel_shape": [1] * (len(shape) - 2)})
+
+
+def _order(given: Any, channels: int, name: str) -> list[int]:
+    order = list(range(channels))[::-1] if given is None else list(given)
+    if sorted(order) != list(range(channels)):
+        raise ModelbuildError(
+            f"`order: {order}` is not an order of the {channels} channels of the input `{name}`",
+            advice=f"name each of 0 to {channels - 1} once",
+        )
+    return order
+
+
+def _takes(graph: Graph, node: Node, name: str) -> bool:
+    plain = node.op == "Conv" and node.domain == "" and node.int("group", 1) == 1
+    return plain and node.inputs[0] == name and node.inputs[1] in graph.constants
+
+
+def _reorder(graph: Graph, node: Node, order: list[int]) -> None:
+    """Gives the convolution weights of its own, which read channel order[i] where they read channel i."""
+    weight = graph.constants[node.inputs[1]]
+    moved = np.empty_like(weight)
+    moved[:, order] = weight
+    graph.constants[new := fresh(graph, f"{node.inputs[1]}_swapped")] = moved
+    node.inputs[1] = new
