@@ -74,8 +74,8 @@ def from_model(model: ModelProto, constants: Mapping[str, Array] | None = None) 
     graph.outputs = [value.name for value in proto.output]
     graph.metadata = {entry.key: entry.value for entry in model.metadata_props}
     names = unique_names([node.name or node.op_type for node in proto.node])
-    found = [_node(node, name) for node, name in zip(proto.node, names, strict=True)]
-    graph.nodes = in_order([n for n in found if not _take_constant(graph, n)], graph)
+    found = [node_of(node, name) for node, name in zip(proto.node, names, strict=True)]
+    graph.nodes = in_order(without_constants(graph, found), graph)
     for value in [*proto.input, *proto.output, *proto.value_info]:
         _take_type(graph, value)
     for name, constant in graph.constants.items():
@@ -117,7 +117,13 @@ def _take_type(graph: Graph, value: ValueInfoProto) -> None:
             graph.shapes[value.name] = tuple(int(dim.dim_value) for dim in dims)
 
 
-def _node(proto: NodeProto, name: str) -> Node:
+def without_constants(graph: Graph, nodes: Iterable[Node]) -> list[Node]:
+    """`nodes` less the Constant nodes, which become constants of `graph`."""
+    return [node for node in nodes if not _take_constant(graph, node)]
+
+
+def node_of(proto: NodeProto, name: str) -> Node:
+    """The node of a protobuf, called `name`. Raises for attributes of kinds that no graph holds."""
     attributes = {item.name: _attribute(item, name, proto.op_type) for item in proto.attribute}
     stored = next((entry.value for entry in proto.metadata_props if entry.key == ORIGIN_KEY), None)
     domain = "" if proto.domain == "ai.onnx" else proto.domain

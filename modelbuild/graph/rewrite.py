@@ -21,6 +21,7 @@ class Editor:
         self._consumers: dict[str, list[Node]] = graph.consumers()
         self._removed: set[int] = set()
         self._before: dict[int, list[Node]] = {}
+        self._after: dict[int, list[Node]] = {}
         self._names = {node.name for node in graph.nodes}
         self._tensors = {*graph.inputs, *graph.constants, *graph.shapes, *self._producers}
 
@@ -67,7 +68,7 @@ class Editor:
 
     def tensor(self, base: str, shape: Sequence[int], dtype: np.dtype[Any] | type = np.float32) -> str:
         """A new tensor name beginning with `base`."""
-        name = _fresh(base, self._tensors)
+        name = fresh(base, self._tensors)
         self.graph.shapes[name], self.graph.dtypes[name] = tuple(int(n) for n in shape), np.dtype(dtype)
         return name
 
@@ -81,9 +82,34 @@ class Editor:
         origin: tuple[str, ...] | None = None,
     ) -> Node:
         """A new node in front of `anchor`, named after it, standing for the same source nodes."""
-        name = _fresh(f"{anchor.name}_{op.lower()}", self._names)
-        node = Node(op, name, list(inputs), list(outputs), attributes or {}, "", origin or anchor.origin)
+        node = self._new(anchor, op, inputs, outputs, attributes, origin)
         self._before.setdefault(id(anchor), []).append(node)
+        return node
+
+    def append(
+        self,
+        anchor: Node,
+        op: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: dict[str, Attribute] | None = None,
+    ) -> Node:
+        """As `insert`, behind `anchor`."""
+        node = self._new(anchor, op, inputs, outputs, attributes, None)
+        self._after.setdefault(id(anchor), []).append(node)
+        return node
+
+    def _new(
+        self,
+        anchor: Node,
+        op: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: dict[str, Attribute] | None,
+        origin: tuple[str, ...] | None,
+    ) -> Node:
+        name = fresh(f"{anchor.name}_{op.lower()}", self._names)
+        node = Node(op, name, list(inputs), list(outputs), attributes or {}, "", origin or anchor.origin)
         self._link(node)
         return node
 
@@ -143,6 +169,12 @@ class Editor:
         self.graph.dtypes[new] = self.graph.dtypes.pop(old)
         self.redirect(old, new)
 
+    def retarget(self, maker: Node, old: str, new: str) -> None:
+        """Makes `maker` make the tensor `new` where it made `old`, which something else has to make."""
+        maker.outputs = [new if name == old else name for name in maker.outputs]
+        self._producers.pop(old, None)
+        self._producers[new] = maker
+
     def absorb(self, into: Node, node: Node) -> bool:
         """Removes `node`, the only reader of `into`'s output, and lets `into` make its output instead."""
         old, new = into.outputs[0], node.outputs[0]
@@ -157,7 +189,7 @@ class Editor:
         for node in self.graph.nodes:
             self._emit(node, nodes)
         self.graph.nodes = nodes
-        self._before, self._removed = {}, set()
+        self._before, self._after, self._removed = {}, {}, set()
         return self.changes
 
     def _emit(self, node: Node, nodes: list[Node]) -> None:
@@ -165,6 +197,8 @@ class Editor:
             self._emit(earlier, nodes)
         if id(node) not in self._removed:
             nodes.append(node)
+        for later in self._after.get(id(node), []):
+            self._emit(later, nodes)
 
     def _link(self, node: Node) -> None:
         for name in node.outputs:
@@ -182,7 +216,8 @@ def merged(*origins: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for origin in origins for name in origin))
 
 
-def _fresh(base: str, taken: set[str]) -> str:
+def fresh(base: str, taken: set[str]) -> str:
+    """`base`, or numbered where it is taken; it is taken then."""
     name, count = base, 0
     while name in taken:
         count += 1

@@ -12,6 +12,7 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph import reference
 from modelbuild.graph.model import Array, Graph, Shape
 from modelbuild.graph.onnx_io import to_bytes
 
@@ -38,9 +39,7 @@ class FloatSession:
         else:
             source = str(model) if outputs is None else _file_with_outputs(model, outputs)
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                source, sess_options=_options(), providers=["CPUExecutionProvider"], enable_fallback=0
-            )
+            self._session = _opened(source)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error
         self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {
@@ -74,6 +73,40 @@ class FloatSession:
     def _failure(self, what: str, error: Exception) -> ModelbuildError:
         reason = " ".join(str(error).split())[:500]
         return ModelbuildError(f"onnxruntime {what} `{self._label}`", why=reason, exit_code=EXIT_FAILED)
+
+
+def _opened(source: str | bytes) -> Any:
+    """A session. A file that onnxruntime is too old for runs as a copy, or by onnx's own evaluator."""
+    try:
+        return _session(source)
+    except Exception:  # as above
+        if isinstance(source, bytes):
+            raise
+        found = _opened_otherwise(Path(source))
+        if found is None:
+            raise
+        return found
+
+
+def _opened_otherwise(path: Path) -> Any:
+    for copy in reference.older(onnx.load(str(path), load_external_data=False)):
+        try:
+            return _session(bytes(copy.SerializeToString()), path.parent)
+        except Exception:  # as above; the caller tells the first one
+            continue
+    try:
+        return reference.ReferenceSession(onnx.load(str(path)))
+    except Exception:  # its evaluator raises what its authors thought of
+        return None
+
+
+def _session(source: str | bytes, folder: Path | None = None) -> Any:
+    options = _options()
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return onnxruntime.InferenceSession(
+        source, sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
 
 
 def _options() -> Any:

@@ -17,6 +17,8 @@ from modelbuild.graph.onnx_io import IR_VERSION, node_to_proto
 from modelbuild.graph.tensors import dtype_of, element_type_of
 
 _MAX_BYTES = 2**29  # of one feature map: far beyond any edge chip, and a bound for damaged files
+# Operators that ONNX infers no shape for in some sets: as large as their inputs together.
+_LIKE_THEIR_INPUTS = ("GroupNormalization", "GreaterOrEqual", "LessOrEqual", "MeanVarianceNormalization")
 _MAX_HINT = 4096  # constants of at most this many values are shown to ONNX's own inference
 Type = tuple[Shape, "np.dtype[np.generic]"]
 
@@ -51,7 +53,7 @@ def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[st
     """The shape and type of each output of `node`, by ONNX's own inference of this one node."""
     inputs = {name: _type_proto(graph, name) for name in node.inputs if name}
     hints = {
-        name: numpy_helper.from_array(np.ascontiguousarray(values[name]), name)
+        name: numpy_helper.from_array(np.array(values[name], order="C"), name)
         for name in inputs
         if name in values and values[name].size <= _MAX_HINT
     }
@@ -70,6 +72,8 @@ def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[st
         ValueError,
     ) as error:
         raise ModelbuildError(f"{node.op} `{node.name}` is not valid", why=_first_line(error)) from error
+    if node.op in _LIKE_THEIR_INPUTS and not node.domain:
+        found = {node.outputs[0]: _broadcast_type(graph, node)}
     validity.check(graph, node, values)
     types = {name: _type_of(name, found.get(name), node) for name in node.outputs if name}
     if node.attributes.get("ceil_mode"):
@@ -77,6 +81,16 @@ def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[st
             name: (_without_outside(graph, node, shape), dtype) for name, (shape, dtype) in types.items()
         }
     return types
+
+
+def _broadcast_type(graph: Graph, node: Node) -> TypeProto:
+    compares = node.op.endswith("OrEqual")
+    given = [graph.shapes[name] for name in (node.inputs if compares else node.inputs[:1])]
+    kind = TensorProto.BOOL if compares else element_type_of(graph.dtypes[node.inputs[0]])
+    try:
+        return helper.make_tensor_type_proto(kind, np.broadcast_shapes(*given))
+    except ValueError as error:
+        raise ModelbuildError(f"{node.op} `{node.name}` is not valid", why=str(error)) from error
 
 
 def _without_outside(graph: Graph, node: Node, shape: Shape) -> Shape:

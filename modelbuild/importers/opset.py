@@ -7,14 +7,15 @@ an origin. A node that no rule covers and that set 17 does not accept is refused
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph import shapes
+from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.rewrite import Editor
-from modelbuild.importers import opset_newer, opset_older
+from modelbuild.importers import function_operators, opset_newer, opset_older
 
 WORKING = 17
 OLDEST = 7
@@ -44,10 +45,14 @@ def check_version(version: int) -> None:
 
 def convert(graph: Graph, notes: list[str]) -> None:
     """Rewrites the nodes of `graph`, whose shapes are known, to the working operator set."""
-    before = graph.opset
+    function_operators.expand(graph)
+    before, values = graph.opset, shapes.known_values(graph)
     editor = Editor(graph)
     for node in editor.nodes():
-        for rule in _rules(node.op, before):
+        rules = _rules(node.op, before)
+        if rules:
+            _take_known_inputs(editor, node, values)
+        for rule in rules:
             rule(editor, node)
     editor.close()
     graph.opset = WORKING
@@ -59,6 +64,18 @@ def convert(graph: Graph, notes: list[str]) -> None:
             )
     if before != WORKING:
         notes.append(f"operator set {before} converted to {WORKING}")
+
+
+def _take_known_inputs(editor: Editor, node: Node, values: Mapping[str, Array]) -> None:
+    """Makes parameters that shape arithmetic computes constants, so that the rules can read them."""
+    inputs = [
+        editor.add_constant(f"{node.name}_{name}", values[name])
+        if index and name in values and name not in editor.graph.constants
+        else name
+        for index, name in enumerate(node.inputs)
+    ]
+    if inputs != node.inputs:
+        editor.set_inputs(node, inputs)
 
 
 def _rules(op: str, version: int) -> list[Rule]:

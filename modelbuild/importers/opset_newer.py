@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Node
 from modelbuild.graph.rewrite import Editor
+from modelbuild.importers import opset_decomposed
+from modelbuild.importers.opset_decomposed import refused
 
 Rule = Callable[[Editor, Node], None]
-
-
-def _refused(node: Node, what: str) -> ModelbuildError:
-    return ModelbuildError(
-        f"{node.op} `{node.name}` {what}", advice="export the model with `opset_version=17`"
-    )
 
 
 def _only(name: str, *allowed: Attribute) -> Rule:
@@ -27,7 +21,7 @@ def _only(name: str, *allowed: Attribute) -> Rule:
         value = node.attributes.pop(name, None)
         flat = value if isinstance(value, list) else [value]
         if value is not None and any(item not in allowed for item in flat):
-            raise _refused(node, f"has `{name} = {value!r}`, which is not supported")
+            raise refused(node, f"has `{name} = {value!r}`, which is not supported")
 
     return rule
 
@@ -44,43 +38,50 @@ def _reduce(editor: Editor, node: Node) -> None:
     """Set 18 moved the axes of every reduction to an input."""
     axes = editor.constant(node, 1)
     if axes is None and len(node.inputs) > 1 and node.inputs[1]:
-        raise _refused(node, "has axes that are not constant")
+        raise refused(node, "has axes that are not constant")
     noop = node.attributes.pop("noop_with_empty_axes", 0)
     editor.set_inputs(node, node.inputs[:1])
     if axes is not None and axes.size:
         node.attributes["axes"] = [int(axis) for axis in axes.reshape(-1)]
     elif noop:
-        raise _refused(node, "reduces no axis (`noop_with_empty_axes`)")
+        raise refused(node, "reduces no axis (`noop_with_empty_axes`)")
 
 
 def _pad(editor: Editor, node: Node) -> None:
-    if node.attributes.get("mode") == "wrap":
-        raise _refused(node, "pads by wrapping around")
-    if len(node.inputs) < 4 or not node.inputs[3]:
+    wraps = node.attributes.get("mode") == "wrap"
+    if not wraps and (len(node.inputs) < 4 or not node.inputs[3]):
         return
-    pads, axes = editor.constant(node, 1), editor.constant(node, 3)
+    rank = editor.rank(node.inputs[0])
+    some = len(node.inputs) > 3 and bool(node.inputs[3])
+    pads, axes = editor.constant(node, 1), editor.constant(node, 3) if some else np.arange(rank)
     if pads is None or axes is None:
-        raise _refused(node, "has pads that are not constant")
-    rank, count = editor.rank(node.inputs[0]), axes.size
+        raise refused(node, "has pads that are not constant")
+    count = axes.size
     full = np.zeros(2 * rank, np.int64)
     for index, axis in enumerate(axes.reshape(-1)):
         full[int(axis) % rank], full[int(axis) % rank + rank] = pads[index], pads[index + count]
-    editor.set_inputs(node, [node.inputs[0], editor.add_constant(f"{node.name}_pads", full), node.inputs[2]])
+    if wraps:
+        opset_decomposed.wrap(editor, node, [int(pad) for pad in full])
+        return
+    name = editor.add_constant(f"{node.name}_pads", full)
+    editor.set_inputs(node, [node.inputs[0], name, *(name for name in node.inputs[2:3] if name)])
 
 
 def _resize(editor: Editor, node: Node) -> None:
     _only("antialias", 0)(editor, node)
-    _only("keep_aspect_ratio_policy", "stretch")(editor, node)
     if node.attributes.get("coordinate_transformation_mode") in (
         "half_pixel_symmetric",
         "tf_crop_and_resize",
     ):
-        raise _refused(node, "uses a coordinate transformation that is not supported")
+        raise refused(node, "uses a coordinate transformation that is not supported")
+    shape = editor.shape(node.inputs[0])
     axes = node.ints("axes", [])
+    policy = node.attributes.pop("keep_aspect_ratio_policy", "stretch")
+    if policy in _CHOICE:
+        _keep_aspect_ratio(editor, node, axes or list(range(len(shape))), _CHOICE[str(policy)])
+    node.attributes.pop("axes", None)
     if not axes:
         return
-    del node.attributes["axes"]
-    shape = editor.shape(node.inputs[0])
     for index, full in ((2, np.ones(len(shape), np.float32)), (3, np.array(shape, np.int64))):
         value = editor.constant(node, index)
         if value is not None and value.size:
@@ -89,6 +90,32 @@ def _resize(editor: Editor, node: Node) -> None:
             inputs = list(node.inputs)
             inputs[index] = editor.add_constant(f"{node.name}_sizes", full)
             editor.set_inputs(node, inputs)
+
+
+def _keep_aspect_ratio(
+    editor: Editor, node: Node, axes: Sequence[int], choose: Callable[[list[float]], float]
+) -> None:
+    """One scale for all axes, the smallest or largest of those that the sizes ask for, instead of the sizes.
+
+    Set 18 rounds the sizes that come out, set 17 cuts them off: where that differs there is no form in 17.
+    """
+    sizes = editor.constant(node, 3)
+    if sizes is None:
+        raise refused(node, "keeps the aspect ratio of sizes that are not constant")
+    given = [editor.shape(node.inputs[0])[axis] for axis in axes]
+    scale = np.float32(choose([int(size) / old for size, old in zip(sizes, given, strict=True)]))
+    if any(int(np.floor(old * scale)) != int(np.floor(old * scale + 0.5)) for old in given):
+        raise refused(node, "keeps an aspect ratio that needs rounding")
+    name = editor.add_constant(f"{node.name}_scales", np.full(len(axes), scale, np.float32))
+    editor.set_inputs(node, [node.inputs[0], "", name])
+
+
+def _grid_sample(editor: Editor, node: Node) -> None:
+    """Set 20 renamed the modes and took volumes in."""
+    if editor.rank(node.inputs[0]) != 4:
+        raise refused(node, "samples a volume")
+    mode = node.attributes.get("mode", "linear")
+    node.attributes["mode"] = {"linear": "bilinear", "cubic": "bicubic"}.get(str(mode), mode)
 
 
 def _split(editor: Editor, node: Node) -> None:
@@ -102,58 +129,17 @@ def _split(editor: Editor, node: Node) -> None:
     editor.set_inputs(node, [node.inputs[0], name])
 
 
-def _gelu(editor: Editor, node: Node) -> None:
-    """0.5 x (1 + erf(x / sqrt 2)), or with tanh: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
-    make = _Chain(editor, node)
-    x = node.inputs[0]
-    if node.attributes.get("approximate", "none") == "tanh":
-        cube = make("Mul", make("Mul", x, x), x)
-        inner = make("Add", x, make("Mul", cube, make.value(0.044715)))
-        curve = make("Tanh", make("Mul", inner, make.value(math.sqrt(2 / math.pi))))
-    else:
-        curve = make("Erf", make("Mul", x, make.value(math.sqrt(0.5))))
-    half = make("Mul", x, make.value(0.5))
-    editor.replace(node, "Mul", [half, make("Add", curve, make.value(1.0))])
-
-
-def _mish(editor: Editor, node: Node) -> None:
-    """x tanh(softplus(x))."""
-    make = _Chain(editor, node)
-    editor.replace(node, "Mul", [node.inputs[0], make("Tanh", make("Softplus", node.inputs[0]))])
-
-
-def _swish(editor: Editor, node: Node) -> None:
-    """x sigmoid(alpha x)."""
-    make = _Chain(editor, node)
-    alpha = node.attributes.get("alpha", 1.0)
-    inner = node.inputs[0] if alpha == 1.0 else make("Mul", node.inputs[0], make.value(alpha))
-    editor.replace(node, "Mul", [node.inputs[0], make("Sigmoid", inner)])
-
-
-class _Chain:
-    """Makes nodes in front of one node, all with the shape of its output."""
-
-    def __init__(self, editor: Editor, node: Node) -> None:
-        self._editor, self._node = editor, node
-
-    def __call__(self, op: str, *inputs: str) -> str:
-        target = self._node.outputs[0]
-        name = self._editor.tensor(f"{target}_{op.lower()}", self._editor.shape(target))
-        self._editor.insert(self._node, op, inputs, [name])
-        return name
-
-    def value(self, number: object) -> str:
-        return self._editor.add_constant(f"{self._node.name}_value", np.array(number, np.float32))
-
-
+_CHOICE: Mapping[str, Callable[[list[float]], float]] = {"not_larger": min, "not_smaller": max}
 _NO_DILATION = ((19, _only("dilations", 1)),)
 _REDUCE = ((18, _reduce),)
 RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "AveragePool": _NO_DILATION,
     "Cast": ((19, _drop("saturate", "round_mode")),),
-    "Gelu": ((20, _gelu),),
+    "Gelu": ((20, opset_decomposed.gelu),),
+    "GridSample": ((20, _grid_sample),),
+    "GroupNormalization": ((18, opset_decomposed.group_normalization),),
     "LpPool": ((18, _only("ceil_mode", 0)), (18, _only("dilations", 1))),
-    "Mish": ((18, _mish),),
+    "Mish": ((18, opset_decomposed.mish),),
     "Pad": ((18, _pad),),
     "ReduceL1": _REDUCE,
     "ReduceL2": _REDUCE,
@@ -164,9 +150,12 @@ RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "ReduceMin": _REDUCE,
     "ReduceProd": _REDUCE,
     "ReduceSumSquare": _REDUCE,
+    "RMSNormalization": ((23, opset_decomposed.rms_normalization),),
     "Resize": ((18, _resize),),
     "ScatterElements": ((18, _only("reduction", "none")),),
     "ScatterND": ((18, _only("reduction", "none")),),
+    "Range": ((27, _drop("stash_type")),),
+    "SpaceToDepth": ((28, _only("mode", "DCR")),),
     "Split": ((18, _split),),
-    "Swish": ((24, _swish),),
+    "Swish": ((24, opset_decomposed.swish),),
 }

@@ -141,6 +141,11 @@ def _scatter(editor: Editor, node: Node) -> None:
     node.op = "ScatterElements"
 
 
+def _roi_align(editor: Editor, node: Node) -> None:
+    """Set 16 moved the picture by half a pixel unless told otherwise."""
+    node.attributes["coordinate_transformation_mode"] = "output_half_pixel"
+
+
 RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "BatchNormalization": ((14, _batch_normalization),),
     "Clip": ((11, _clip),),
@@ -150,6 +155,7 @@ RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "Pad": ((11, _pad),),
     "ReduceSum": ((13, _to_inputs("axes")),),
     "Resize": ((11, _resize_10), (13, _resize_11)),
+    "RoiAlign": ((16, _roi_align),),
     "Scatter": ((11, _scatter),),
     "Slice": ((10, _slice),),
     "Softmax": ((13, _softmax),),

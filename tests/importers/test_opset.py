@@ -106,7 +106,7 @@ def test_split_by_a_number_of_outputs(tmp_path: Path, count: int) -> None:
             {"antialias": 1},
             "Resize `n` has `antialias = 1`",
         ),
-        (19, "Pad", [np.array([0, 0, 1, 0, 0, 0, 0, 0])], {"mode": "wrap"}, "Pad `n` pads by wrapping"),
+        (19, "Pad", [np.array([0, 0, 9, 0, 0, 0, 0, 0])], {"mode": "wrap"}, "Pad `n` wraps [9, 0]"),
         (
             19,
             "AveragePool",

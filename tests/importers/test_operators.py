@@ -1,0 +1,69 @@
+"""Operator by operator, version by version: the import gives what a runtime gives on the file itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from modelbuild import importers
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard
+from modelbuild.graph.normalise import normalise
+from modelbuild.importers.onnx import REFUSED as REFUSED_BY_TABLE
+from tests.importers import cases_elementwise, cases_shaping, cases_windows
+from tests.importers.cases_windows import REFUSED
+from tests.importers.operator_cases import Case, saved
+
+CASES = (*cases_elementwise.CASES, *cases_shaping.CASES, *cases_windows.CASES)
+
+# Spectra and losses of training: nothing that a model for an NPU holds, and nothing is known of them here.
+UNTRIED = {"DFT", "MelWeightMatrix", "NegativeLogLikelihoodLoss", "STFT", "SoftmaxCrossEntropyLoss"}
+
+
+QUANTIZED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}  # test_qdq.py
+
+
+def _versions() -> set[tuple[str, int]]:
+    """Every standard operator with each set from 7 on in which its definition is another one."""
+    history = [s for s in onnx.defs.get_all_schemas_with_history() if not s.domain and not s.deprecated]
+    found = set()
+    for schema in history:
+        newest = (
+            max(s.since_version for s in history if s.name == schema.name and s.since_version <= 7)
+            if (schema.since_version <= 7)
+            else schema.since_version
+        )
+        if schema.since_version == newest:
+            found.add((schema.name, max(newest, 7)))
+    return found
+
+
+def test_every_operator_and_version_is_in_a_table() -> None:
+    tried = {(case.op, version) for case in (*CASES, *REFUSED) for version in case.versions()}
+    left = {
+        (op, version)
+        for op, version in _versions()
+        if op not in REFUSED_BY_TABLE and op not in UNTRIED | QUANTIZED
+    }
+    assert left - tried == set()
+
+
+@pytest.mark.parametrize("op", sorted({case.op for case in CASES}))
+def test_the_import_gives_the_same_values(tmp_path: Path, op: str) -> None:
+    for number, case in enumerate(case for case in CASES if case.op == op):
+        for version in case.versions():
+            path = saved(tmp_path, case, version)
+            graph = importers.load(path)
+            assert graph.opset == 17
+            assert importers.check(path, graph) is not None, (number, case, version)
+            guard.check(path, normalise(graph)[0])
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.op)
+def test_what_has_no_form_is_refused_by_name(tmp_path: Path, case: Case) -> None:
+    for version in case.versions():
+        with pytest.raises(ModelbuildError, match=f"{case.op} `n`") as caught:
+            importers.load(saved(tmp_path, case, version))
+        assert caught.value.exit_code == 2
