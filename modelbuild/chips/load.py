@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ from pydantic import ValidationError
 from modelbuild import resources
 from modelbuild.chips import operators
 from modelbuild.chips.located import Located, merge, parse, place, plain
-from modelbuild.chips.recipe import Container, Fact, Hardware, NumberFormat, OperatorRule, Recipe
+from modelbuild.chips.recipe import Container, Edition, Fact, Hardware, NumberFormat, OperatorRule, Recipe
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 
 _SUFFIXES = (".yaml", ".yml")
 _OWN = ("chip", "aliases", "extends")  # what a recipe does not inherit
-_SCHEMA = (Recipe, Container, Fact, Hardware, NumberFormat, OperatorRule)
+_SCHEMA = (Recipe, Container, Edition, Fact, Hardware, NumberFormat, OperatorRule)
 _MAX_BYTES = 1_000_000
 
 
@@ -35,18 +36,30 @@ def chip_names() -> list[str]:
     return sorted(path.stem for path in resources.folder("recipes").glob("*.yaml"))
 
 
-def load_recipe(name_or_path: str, base: Path | None = None) -> Recipe:
+def load_recipe(name_or_path: str, base: Path | None = None, edition: str | None = None) -> Recipe:
     """The recipe of a chip (`kl720`, or an alias such as `720`), or of a recipe file given as a path from
-    `base`. Raises a `ModelbuildError` that lists every problem with `file:line:column`."""
+    `base`, with the operators of an edition of its toolchain, the newest unless told. Raises a
+    `ModelbuildError` that lists every problem with `file:line:column`."""
     merged = _read_chain(_find(name_or_path, base))
     found = _operator_problems(merged)
     if found:
         raise ModelbuildError.of(found)
-    located = _flatten(merged)
+    located = _flatten(_with_edition(merged, edition, name_or_path))
     try:
         return Recipe.model_validate_json(json.dumps(plain(located)))
     except ValidationError as error:
         raise ModelbuildError.of(_problem(located, dict(item)) for item in error.errors()) from None
+
+
+def recipes_digest() -> str:
+    """The SHA-256 of all recipes that are installed: what depends on the other chips depends on it."""
+    digest = hashlib.sha256()
+    folder = resources.folder("recipes")
+    for path in sorted(folder.rglob("*.yaml")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def recipe_files(name_or_path: str, base: Path | None = None) -> tuple[Path, ...]:
@@ -141,14 +154,44 @@ def _read(file: _File) -> Located:
 
 
 def _operator_problems(merged: Located) -> list[Problem]:
-    table = merged.entries.get("operators")
-    return list(operators.problems(table)) if table is not None else []
+    table, editions = merged.entries.get("operators"), merged.entries.get("editions")
+    found = list(operators.problems(table)) if table is not None else []
+    return found + (list(operators.edition_problems(editions)) if editions is not None else [])
+
+
+def _with_edition(merged: Located, wanted: str | None, chip: str) -> Located:
+    """`edition` and `operators` as wanted, under `editions` the tables of all others, the default first."""
+    entries = dict(merged.entries)
+    others = dict(entries.pop("editions").entries) if "editions" in entries else {}
+    default, table = entries.get("edition"), entries.get("operators", Located({}, merged.where))
+    tables = {str(default.value): table} if default else {}
+    tables.update({name: operators.laid_on(table, other) for name, other in others.items()})
+    if wanted is not None and wanted not in tables:
+        hint = did_you_mean(wanted, tables)
+        raise ModelbuildError(
+            f"{chip} has no edition `{wanted}`",
+            advice=f"{hint} its editions are {', '.join(tables) or 'none'}".lstrip(),
+        )
+    if default is None or not others:
+        return Located(entries, merged.where)
+    chosen = wanted or str(default.value)
+    rest = tuple(
+        Located({"edition": Located(name, other.where), "operators": other}, other.where)
+        for name, other in tables.items()
+        if name != chosen
+    )
+    entries |= {"edition": Located(chosen, default.where), "operators": tables[chosen]}
+    return Located({**entries, "editions": Located(rest, merged.where)}, merged.where)
 
 
 def _flatten(merged: Located) -> Located:
+    """Operator tables as lists of rules."""
     entries = dict(merged.entries)
     if "operators" in entries:
         entries["operators"] = operators.rules(entries["operators"])
+    others = entries.get("editions")
+    if others is not None and isinstance(others.value, tuple):
+        entries["editions"] = Located(tuple(map(_flatten, others.value)), others.where)
     return Located(entries, merged.where)
 
 

@@ -61,5 +61,26 @@ def rules(table: Located) -> Located:
     return Located(tuple(listed), table.where)
 
 
+def edition_problems(editions: Located) -> Iterator[Problem]:
+    """What is wrong with the form of `editions`."""
+    if not isinstance(editions.value, dict):
+        yield Problem("`editions` must map editions to operators", editions.where, advice="see docs/chips.md")
+        return
+    for name, edition in editions.value.items():
+        if set(edition.entries) != {"operators"}:
+            yield Problem(
+                f"the edition `{name}` must have `operators`, and nothing else",
+                edition.where,
+                advice="see docs/chips.md",
+            )
+        else:
+            yield from problems(edition.entries["operators"])
+
+
+def laid_on(table: Located, edition: Located) -> Located:
+    """The table of an edition: its own units, and the other units of the default one."""
+    return Located({**table.entries, **edition.entries["operators"].entries}, edition.where)
+
+
 def _forms(value: Located) -> tuple[Located, ...]:
     return value.value if isinstance(value.value, tuple) else (value,)

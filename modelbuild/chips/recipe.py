@@ -70,7 +70,7 @@ class Container(Strict):
 
     format: Literal["nef", "mpk", "kmodel"]
     platform: str  # "720", "modalix"
-    setup: Literal["legacy520", "legacy720", "flatbuffer", "kne", "mpk"]
+    setup: Literal["legacy520", "legacy720", "flatbuffer", "kne", "mpk", "kmodel"]
     dram_base: int = 0
     program_suffix: str = ""  # ".lm" | ".elf" for mpk
     max_package_bytes: int | None = None
@@ -88,8 +88,15 @@ class OperatorRule(Strict):
     source: str = ""
 
 
+class Edition(Strict):
+    """The operator table of another edition of the vendor's toolchain."""
+
+    edition: str
+    operators: tuple[OperatorRule, ...]
+
+
 class Recipe(Strict):
-    """A chip."""
+    """A chip, with the operator table of one edition; `editions` are the others."""
 
     recipe: Literal[1]
     chip: str
@@ -102,5 +109,6 @@ class Recipe(Strict):
     container: Container
     passes: tuple[str, ...]  # what `lower` runs, in order
     operators: tuple[OperatorRule, ...]  # in the file a table: unit -> operator -> forms; see docs/chips.md
+    editions: tuple[Edition, ...] = ()  # in the file a mapping: edition -> operators
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()

@@ -1,35 +1,194 @@
-"""What to do about an operator that a chip's NPU does not run."""
+"""What to do about a node that a chip's NPU does not run: what it takes, what rewrites it, where to cut, who
+else runs it."""
 
 from __future__ import annotations
 
-from modelbuild.graph.model import Node
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
-_CUT = "cut the model before it (edit: cut: outputs) and compute it after the chip"
-_OTHER = "replace it in the source model, cut the model before it, or take another chip"
+from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
+from modelbuild.graph.rules import Breach
+from modelbuild.graph.subject import Subject
 
-_BY_OPERATOR: dict[str, str] = {
-    "ArgMax": _CUT,
-    "ArgMin": _CUT,
-    "Conv": "use a smaller kernel or stride (two small convolutions cover a large window), or another chip",
-    "ConvTranspose": "replace it by a nearest-neighbour Resize and a Conv, or take another chip",
+_ON_THE_HOST = "it belongs after the chip"
+
+# operator -> what to put in its place
+_REPLACEMENTS: dict[str, str] = {
+    "ArgMax": _ON_THE_HOST,
+    "ArgMin": _ON_THE_HOST,
+    "ConvTranspose": "a nearest-neighbour Resize and a Conv do the same work",
     "Einsum": "write it as MatMul with Reshape and Transpose",
-    "GRU": "unroll the recurrence in the source model, or take another chip",
-    "Gelu": "use Relu or HardSwish and train again, or take another chip",
-    "GridSample": "use Resize or a convolution instead, or cut the model around it",
-    "HardSwish": "use Relu and train again, or accept the CPU's time",
+    "GRU": "unroll the recurrence in the source model",
+    "Gelu": "use Relu or HardSwish and train again",
+    "GridSample": "use Resize or a convolution instead",
+    "HardSwish": "use Relu and train again",
     "If": "export the model with the branch fixed (no control flow)",
-    "LSTM": "unroll the recurrence in the source model, or take another chip",
+    "LSTM": "unroll the recurrence in the source model",
     "Loop": "export the model with the loop unrolled (no control flow)",
-    "NonMaxSuppression": _CUT,
-    "RNN": "unroll the recurrence in the source model, or take another chip",
+    "NonMaxSuppression": _ON_THE_HOST,
+    "RNN": "unroll the recurrence in the source model",
     "Scan": "export the model with the loop unrolled (no control flow)",
-    "Sigmoid": "use HardSigmoid or Relu and train again, or, at the end, " + _CUT,
-    "Softmax": _CUT,
-    "TopK": _CUT,
+    "Sigmoid": "use HardSigmoid or Relu and train again; at the end of a model, " + _ON_THE_HOST,
+    "Softmax": _ON_THE_HOST,
+    "TopK": _ON_THE_HOST,
     "Where": "write the choice as Mul and Add of constant masks",
 }
 
+_SMALLER_WINDOW = (
+    "cover a large window by several small ones, one after another (two of 3x3 see what one of 5x5 sees)"
+)
+_SMALLER_STEPS = "take smaller steps in two layers instead of a large one"
 
-def advice(node: Node) -> str:
-    """One line, for a finding."""
-    return _BY_OPERATOR.get(node.op, _OTHER)
+# (operator, condition) -> how to hold the condition; the operator "" stands for all others
+_MENDS: dict[tuple[str, str], str] = {
+    ("Conv", "kernel"): _SMALLER_WINDOW,
+    ("Conv", "stride"): _SMALLER_STEPS,
+    ("Conv", "stride_h"): _SMALLER_STEPS,
+    ("Conv", "stride_w"): _SMALLER_STEPS,
+    ("Conv", "group"): "use one group, or as many as channels",
+    ("Conv", "weight_loads"): "use fewer channels, or a 1x1 window",
+    ("AveragePool", "kernel"): "pool twice with small windows",
+    ("MaxPool", "kernel"): "pool several times with small windows: two of 3x3 see what one of 5x5 sees",
+    ("MaxPool", "ceil_mode"): "export with ceil_mode off and pad the map instead",
+    ("GlobalAveragePool", "spatial_size"): "pool in two steps, or use a smaller input picture",
+    ("Resize", "changed_axes"): "scale rows and columns in two steps",
+    ("Upsample", "changed_axes"): "scale rows and columns in two steps",
+    ("Resize", "nearest_mode"): "export with nearest_mode floor and asymmetric coordinates",
+    ("Resize", "coordinate_mode"): "export with those coordinates (PyTorch: align_corners, or mode nearest)",
+    ("Clip", "lower_bound"): "use Relu or ReLU6 and train again",
+    ("Pow", "exponent"): "write the power as products",
+    ("", "axes"): "keep the batch out of it, and act on the axes that are named",
+    ("", "constant_input"): "export with this input fixed",
+    ("", "dilation"): "use a window without gaps",
+    ("", "keepdims"): "keep the reduced axes (keepdims=1) and reshape after it",
+    ("", "output_rank"): "join axes of the tensors by a Reshape",
+    ("", "rank"): "join axes of the tensor by a Reshape",
+    ("", "row_memory"): "use smaller maps or fewer channels",
+    ("", "steps"): "slice without steps, or take a pool of stride 2",
+}
+
+# (operator, condition) -> the pass of docs/passes.md that rewrites such nodes
+_PASSES: dict[tuple[str, str], str] = {
+    ("DepthToSpace", ""): "depth_to_space_to_transpose",
+    ("Div", ""): "divide_to_reciprocal",
+    ("Gemm", ""): "gemm_to_conv",
+    ("GlobalAveragePool", ""): "global_pool_to_pool",
+    ("HardSwish", ""): "hard_swish_to_mul",
+    ("InstanceNormalization", ""): "instance_normalization_to_primitives",
+    ("LayerNormalization", ""): "layer_normalization_to_primitives",
+    ("SpaceToDepth", ""): "space_to_depth_to_transpose",
+    ("Split", ""): "split_to_slice",
+}
+
+
+# conditions whose argument is no value that a node could have
+_NOT_TOLD = ("constant_input", "computed_input", "after", "after_group", "before")
+
+
+class Advisor:
+    """Advice about the nodes of one model on one chip. `others` are the chips that may run what it lacks."""
+
+    def __init__(self, recipe: Recipe, others: Callable[[], Sequence[Recipe]]) -> None:
+        self._recipe = recipe
+        self._others = others
+
+    def of_refused(self, one: Placed) -> str:
+        """For a node that nothing on the chip runs: the build cannot go on with it."""
+        ways = [*self._mends(one), _cut(one.subject), self._elsewhere(one.subject)]
+        return _sentence(_allowed(one), ways)
+
+    def of_slow(self, one: Placed, feeds_npu: bool) -> str:
+        """For a node on the CPU. Equal for equal nodes, so that they are told together."""
+        tail = "" if feeds_npu else "cut it off with what follows (edit: [{tail: auto}])"
+        accept = "accept the time of the CPU (`modelbuild evaluate` tells it)" if feeds_npu else ""
+        return _sentence(_allowed(one), [*self._mends(one), tail, accept, self._elsewhere(one.subject)])
+
+    def of_undefined(self, one: Placed) -> str:
+        """For a node that the number system does not define, on whatever chip that has it."""
+        mend = _REPLACEMENTS.get(operator(one.subject.node), "replace it in the source model")
+        return _sentence("", [mend, _cut(one.subject), "build with the vendor's toolchain"])
+
+    def _mends(self, one: Placed) -> Iterator[str]:
+        name = operator(one.subject.node)
+        broken = list(dict.fromkeys(breach.condition for form in one.broken for breach in form))
+        for condition in broken:
+            mend = _MENDS.get((name, condition)) or _MENDS.get(("", condition))
+            if mend:
+                yield mend
+        if name in _REPLACEMENTS:
+            yield _REPLACEMENTS[name]
+        elif not broken:
+            yield "replace it in the source model"
+        for condition in ["", *broken]:
+            rewriting = _PASSES.get((name, condition))
+            if rewriting:
+                yield self._pass(rewriting)
+
+    def _pass(self, name: str) -> str:
+        if name in self._recipe.passes:
+            return f"let the pass `{name}` rewrite it, where `optimize:` leaves it out"
+        return f"add the pass `{name}` in a recipe of your own (`extends: {self._recipe.chip}`)"
+
+    def _elsewhere(self, subject: Subject) -> str:
+        if not self._tables:
+            return "take another chip"
+        takers = [chip for chip, rules in self._tables.items() if runs_on_npu(subject, rules)]
+        if not takers:
+            return ""
+        return f"take another chip: the NPU of {_listed(takers, 'and')} runs it"
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        others = {recipe.chip: table(recipe.operators) for recipe in self._others()}
+        return {chip: rules for chip, rules in others.items() if chip != self._recipe.chip}
+
+
+def _cut(subject: Subject) -> str:
+    """The edit that ends the model before the node, by the names of the source where they are known."""
+    before = [
+        producer.origin[-1]
+        for producer in map(subject.producers.get, subject.node.inputs)
+        if producer is not None and producer.origin
+    ]
+    if not before:
+        return "cut the model before it (edit: cut: outputs) and compute it after the chip"
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys(before))
+    return f"cut the model before it (edit: [{{cut: {{outputs: [{names}]}}}}]) and compute it after the chip"
+
+
+def _allowed(one: Placed) -> str:
+    """What the conditions that the node breaks take, where that is a number or a name."""
+    forms = [
+        " and ".join(filter(None, map(_argument, form)))
+        for form in one.broken
+        if all(_argument(breach) for breach in form)
+    ]
+    return _listed(list(dict.fromkeys(forms)), "or") if forms else ""
+
+
+def _argument(breach: Breach) -> str:
+    if breach.allowed is True or breach.condition in _NOT_TOLD:
+        return ""
+    return f"{breach.condition.replace('_', ' ')} {_range(breach.allowed)}"
+
+
+def _range(allowed: Any) -> str:
+    if isinstance(allowed, list):
+        return _listed([str(item) for item in allowed], "or")
+    if not isinstance(allowed, dict):
+        return f"{allowed:g}"
+    words = {"min": "at least {:g}", "max": "at most {:g}"}
+    parts = [words[key].format(allowed[key]) for key in words if key in allowed]
+    return " and ".join([*parts, *(["a power of two"] if "power_of_two" in allowed else [])])
+
+
+def _listed(names: Sequence[str], word: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _sentence(allowed: str, ways: Sequence[str]) -> str:
+    """What is allowed, and the ways out."""
+    said = "; or ".join(dict.fromkeys(way for way in ways if way))
+    return f"allowed is {allowed}: {said}" if allowed and said else said or allowed

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
-from modelbuild.chips.recipe import OperatorRule, Recipe
-from modelbuild.graph.advice import advice
-from modelbuild.graph.definable import undefined
-from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.rules import broken
-from modelbuild.graph.subject import Subject
-
-Severity = Literal["error", "warning", "note"]
-Rules = Mapping[str, list[OperatorRule]]
-_COMPUTING = ("npu", "cpu")
+from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.advice import Advisor
+from modelbuild.graph.codes import Severity
+from modelbuild.graph.definable import DEFINED, undefined
+from modelbuild.graph.model import Graph
+from modelbuild.graph.placement import ON_NPU, Placed, operator, place_nodes, table
 
 
 @dataclass(frozen=True)
@@ -39,76 +34,45 @@ class Finding:
 @dataclass(frozen=True)
 class Placement:
     """Node name -> `npu`, `fused` (into the node before), `cpu` or `none`; the reason for each node that is
-    not on the NPU; what there is to say, in the graph's order."""
+    not on the NPU; node name -> operator; what there is to say, in the graph's order."""
 
     units: Mapping[str, str]
     reasons: Mapping[str, str]
+    operators: Mapping[str, str]
     findings: tuple[Finding, ...]
 
     def to_json(self) -> dict[str, object]:
         """The form of `check.json`."""
-        return {"findings": [finding.to_json() for finding in self.findings], "units": dict(self.units)}
+        rows = [
+            {"node": node, "op": self.operators[node], "unit": unit, "reason": self.reasons.get(node, "")}
+            for node, unit in self.units.items()
+        ]
+        return {
+            "findings": [finding.to_json() for finding in self.findings],
+            "placement": rows,
+            "units": dict(self.units),
+        }
 
 
-def place(graph: Graph, recipe: Recipe) -> Placement:
-    """Where each node runs. The graph is normalised: static shapes, constant parameters. Pure; the same graph
-    and recipe give the same findings in the same order."""
-    rules = _by_operator(recipe)
-    producers, consumers = graph.producers(), graph.consumers()
-    units: dict[str, str] = {}
-    reasons: dict[str, str] = {}
+def place(graph: Graph, recipe: Recipe, others: Callable[[], Sequence[Recipe]] = tuple) -> Placement:
+    """Where each node runs. The graph is normalised: static shapes, constant parameters. `others` are chips
+    to name where this one does not run a node; asked for at most once. The same graph and recipes give the
+    same findings in the same order."""
+    placed = place_nodes(graph, table(recipe.operators))
+    units = {one.subject.node.name: one.unit for one in placed}
+    advisor = Advisor(recipe, others)
     findings: list[Finding] = list(_model_findings(graph, recipe))
-    placed: list[tuple[Subject, str]] = []
-    for node in graph.nodes:
-        subject = Subject(node, graph, units, producers, consumers)
-        units[node.name], reason = _unit(subject, rules)
-        if reason:
-            reasons[node.name] = f"{reason} on {recipe.chip}"
-        placed.append((subject, reason))
     feeds_npu = _nodes_before_npu(graph, units)
-    for subject, reason in placed:
-        node = subject.node
-        findings.extend(_node_findings(subject, reason, rules, recipe, node.name in feeds_npu))
-    return Placement(units, reasons, tuple(findings))
-
-
-def _by_operator(recipe: Recipe) -> Rules:
-    found: dict[str, list[OperatorRule]] = {}
-    for rule in recipe.operators:
-        found.setdefault(rule.op, []).append(rule)
-    return found
-
-
-def _unit(subject: Subject, rules: Rules) -> tuple[str, str]:
-    """The unit of the first rule that holds, and why it is not the NPU."""
-    listed = rules.get(_operator(subject.node), [])
-    for rule in listed:
-        if not broken(subject, rule.when):
-            return rule.unit, "" if rule.unit != "cpu" else _why_not(subject, listed)
-    return "none", _why_not(subject, listed)
-
-
-def _operator(node: Node) -> str:
-    """The operator as rules name it; those of other domains than ONNX's carry the domain."""
-    return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op}"
-
-
-def _why_not(subject: Subject, listed: list[OperatorRule]) -> str:
-    """What the node breaks of the NPU's forms of the operator, or, where there are none, of the CPU's."""
-    breaks = {
-        unit: [broken(subject, rule.when) for rule in listed if rule.unit == unit] for unit in _COMPUTING
-    }
-    if breaks["npu"]:
-        return _nearest(breaks["npu"])
-    reason = f"the NPU has no {_operator(subject.node)}"
-    cpu = _nearest(breaks["cpu"]) if breaks["cpu"] else ""
-    return f"{reason}, and for the CPU {cpu}" if cpu else reason
-
-
-def _nearest(forms: list[list[str]]) -> str:
-    """What is broken of the forms that are broken least."""
-    fewest = min(map(len, forms))
-    return ", or ".join(dict.fromkeys(" and ".join(form) for form in forms if len(form) == fewest))
+    editions = _by_edition(graph, recipe, units)
+    for one in placed:
+        findings.extend(_node_findings(one, recipe, advisor, one.subject.node.name in feeds_npu))
+        findings.extend(_edition_findings(one, recipe, editions))
+    return Placement(
+        units,
+        {one.subject.node.name: f"{one.reason} on {recipe.chip}" for one in placed if one.reason},
+        {one.subject.node.name: operator(one.subject.node) for one in placed},
+        tuple(findings),
+    )
 
 
 def _nodes_before_npu(graph: Graph, units: Mapping[str, str]) -> set[str]:
@@ -117,36 +81,65 @@ def _nodes_before_npu(graph: Graph, units: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
     for node in reversed(graph.nodes):
         readers = [reader for output in node.outputs for reader in consumers.get(output, [])]
-        if any(units[reader.name] in ("npu", "fused") or reader.name in found for reader in readers):
+        if any(units[reader.name] in ON_NPU or reader.name in found for reader in readers):
             found.add(node.name)
     return found
 
 
-def _node_findings(
-    subject: Subject, reason: str, rules: Rules, recipe: Recipe, feeds_npu: bool
-) -> Iterator[Finding]:
-    node, unit = subject.node, subject.units[subject.node.name]
-    operator, chip = _operator(node), recipe.chip
+def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: bool) -> Iterator[Finding]:
+    node, chip = one.subject.node, recipe.chip
     start = f"{node.op} `{node.name}`:"
-    if operator not in rules:
-        message = f"{start} no unit of {chip} runs {operator}"
-        yield Finding("MB101", "error", message, advice(node), node.name)
-    elif unit == "none":
-        message = f"{start} {reason} on {chip}; nothing on this chip runs it"
-        yield Finding("MB102", "error", message, advice(node), node.name)
-    elif unit == "cpu":
-        code = "MB104" if any(rule.unit == "npu" for rule in rules[operator]) else "MB103"
+    if one.unit == "none":
+        code = "MB102" if one.broken else "MB101"
+        known = f"{one.reason} on {chip}; nothing on this chip runs it"
+        message = f"{start} {known if one.broken else f'no unit of {chip} runs {operator(node)}'}"
+        yield Finding(code, "error", message, advisor.of_refused(one), node.name)
+    elif one.unit == "cpu":
+        code = "MB104" if one.npu_has_it else "MB103"
         severity: Severity = "warning" if feeds_npu else "note"
-        message = f"{start} {reason} on {chip}; it runs on the CPU"
-        yield Finding(code, severity, message, advice(node), node.name)
-    inexpressible = undefined(subject, recipe.number_format.arithmetic) if unit != "none" else ""
+        message = f"{start} {one.reason} on {chip}; it runs on the CPU"
+        yield Finding(code, severity, message, advisor.of_slow(one, feeds_npu), node.name)
+    arithmetic = recipe.number_format.arithmetic
+    inexpressible = undefined(one.subject, arithmetic) if one.unit != "none" and arithmetic in DEFINED else ""
     if inexpressible:
         message = f"{start} {chip} runs it, but {inexpressible}"
-        yield Finding("MB105", "error", message, advice(node), node.name)
+        yield Finding("MB105", "error", message, advisor.of_undefined(one), node.name)
+
+
+def _by_edition(graph: Graph, recipe: Recipe, units: Mapping[str, str]) -> dict[str, dict[str, Placed]]:
+    """Another edition -> the nodes that are on the NPU by it or by this one, but not by both."""
+    found: dict[str, dict[str, Placed]] = {}
+    for other in recipe.editions:
+        placed = place_nodes(graph, table(other.operators))
+        found[other.edition] = {
+            one.subject.node.name: one
+            for one in placed
+            if (one.unit in ON_NPU) != (units[one.subject.node.name] in ON_NPU)
+        }
+    return found
+
+
+def _edition_findings(
+    here: Placed, recipe: Recipe, editions: Mapping[str, Mapping[str, Placed]]
+) -> Iterator[Finding]:
+    node = here.subject.node
+    for edition, differing in editions.items():
+        there = differing.get(node.name)
+        if there is None:
+            continue
+        with_it, without = (recipe.edition, edition) if here.unit in ON_NPU else (edition, recipe.edition)
+        reason = there.reason or here.reason
+        runs = f"the NPU of {recipe.chip} runs it by edition {with_it} only"
+        message = f"{node.op} `{node.name}`: {runs}; by {without}, {reason}"
+        advice = f"set `edition:` of the target to that of your toolchain ({with_it} or {without})"
+        yield Finding("MB109", "warning", message, advice, node.name)
 
 
 def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
     inputs, allowed = len(graph.inputs), recipe.container.max_inputs
+    if recipe.number_format.arithmetic not in DEFINED:
+        message = f"nothing compiles for {recipe.chip} yet: its nodes are placed and timed, and a build stops"
+        yield Finding("MB110", "warning", message, "check and evaluate it, or build for another chip")
     if allowed is not None and inputs > allowed:
         message = f"the model has {inputs} inputs; a model for {recipe.chip} has at most {allowed}"
         yield Finding("MB106", "error", message, "join the inputs to one tensor, or take another chip")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
     Undetermined,
     axes,
     bound,
+    changed_axes,
     kernel,
     pad_value,
     pads,
     permutation,
     spatial,
+    spatial_pads,
     steps,
     strides,
 )
@@ -75,11 +79,28 @@ def _mode(subject: Subject) -> str:
     return str(subject.attribute("mode", _MODE_DEFAULTS.get(subject.node.op, "")))
 
 
+def _nearest_mode(subject: Subject, allowed: Any) -> str | None:
+    if _mode(subject) != "nearest":
+        return None
+    found = str(subject.attribute("nearest_mode", "round_prefer_floor"))
+    return None if found in allowed else f"nearest mode {found} is not {' or '.join(allowed)}"
+
+
 def _group(subject: Subject) -> str:
     groups = int(subject.attribute("group", 1))
     if groups == 1:
         return "one"
     return "depthwise" if groups == subject.shape()[1] else "grouped"
+
+
+def _group_before(subject: Subject) -> str:
+    """The grouping of the convolution that a chain of fused nodes begins with."""
+    producer = subject.producers.get(subject.node.inputs[0])
+    while producer is not None and subject.units.get(producer.name) == "fused":
+        producer = subject.producers.get(producer.inputs[0])
+    if producer is None:
+        raise Undetermined("nothing is computed before it")
+    return _group(subject.at(producer))
 
 
 def _demand(text: str, holds: Callable[[Subject], bool]) -> Check:
@@ -93,6 +114,22 @@ def _stride_within_kernel(subject: Subject) -> bool:
 def _one_direction(subject: Subject) -> bool:
     pairs = list(zip(subject.shape(), subject.output_shape(), strict=False))
     return not (any(new > old for old, new in pairs) and any(new < old for old, new in pairs))
+
+
+def _covers_map(subject: Subject) -> bool:
+    return kernel(subject) == list(subject.shape()[2:])
+
+
+def _other_is_matrix(subject: Subject) -> bool:
+    return set(subject.shape(1)[:-2]) <= {1}
+
+
+def _batch_matmul(subject: Subject) -> bool:
+    """Einsum of two inputs, each letter in at least two tensors and at most once in each."""
+    inputs, _, output = str(subject.attribute("equation", "")).replace(" ", "").partition("->")
+    terms = [*inputs.split(","), output]
+    once = all(term.isalpha() and len(set(term)) == len(term) for term in terms)
+    return len(terms) == 3 and once and all(sum(x in term for term in terms) > 1 for x in "".join(terms))
 
 
 def _flattens(subject: Subject) -> bool:
@@ -117,6 +154,24 @@ def _constant_input(subject: Subject, indices: Any) -> str | None:
     return None
 
 
+def _computed_input(subject: Subject, indices: Any) -> str | None:
+    for index in indices:
+        if subject.has_input(index) and subject.node.inputs[index] in subject.graph.constants:
+            return f"input {index} (`{subject.node.inputs[index]}`) is a constant"
+    return None
+
+
+def _before(subject: Subject, operators: Any) -> str | None:
+    output = subject.node.outputs[0]
+    readers = {reader.op for reader in subject.consumers.get(output, ())}
+    leaves = output in subject.graph.outputs
+    return (
+        None
+        if readers and readers <= set(operators) and not leaves
+        else f"`{output}` is not for {' or '.join(operators)} alone"
+    )
+
+
 def _after(subject: Subject, operators: Any) -> str | None:
     source = subject.node.inputs[0]
     producer = subject.producers.get(source)
@@ -132,11 +187,22 @@ RULES: dict[str, Check] = {
     "rank": _within("rank", lambda s: [len(s.shape())]),
     "other_rank": _within("rank of the second input", lambda s: [len(s.shape(1))]),
     "output_rank": _within("rank of the output", lambda s: [len(s.output_shape())]),
+    "other_is_matrix": _demand("the second input is more than one matrix", _other_is_matrix),
+    "batch": _within("batch", lambda s: s.shape()[:1]),
     "channels": _within("channels", lambda s: s.shape()[1:2]),
+    "output_channels": _within("output channels", lambda s: s.output_shape()[1:2]),
     "height": _within("height", lambda s: s.shape()[2:3]),
+    "width": _within("width", lambda s: s.shape()[3:4]),
     "spatial_size": _within("size of the map in cells", lambda s: [prod(s.shape()[2:])]),
+    "row_memory": _within(
+        "bytes of the maps", lambda s: [row_bytes(s.shape()) + row_bytes(s.output_shape())]
+    ),
+    "weight_loads": _within("loads of weights", lambda s: [weight_loads(s.shape(1))]),
     "kernel": _within("kernel", kernel),
+    "kernel_h": _within("kernel", lambda s: kernel(s)[:1]),
+    "kernel_w": _within("kernel", lambda s: kernel(s)[1:2]),
     "kernel_is_square": _demand("the kernel is not square", lambda s: len(set(kernel(s))) == 1),
+    "covers_map": _demand("the kernel is not the whole map", _covers_map),
     "stride": _within("stride", strides),
     "stride_h": _within("stride", lambda s: strides(s)[:1]),
     "stride_w": _within("stride", lambda s: strides(s)[1:2]),
@@ -145,14 +211,21 @@ RULES: dict[str, Check] = {
     "stride_within_kernel": _demand("the stride is larger than the kernel", _stride_within_kernel),
     "dilation": _within("dilation", lambda s: spatial(s, "dilations")),
     "pads": _within("pad", pads),
+    "spatial_pads": _within("pad", spatial_pads),
     "group": _one_of("grouping", _group),
     "ceil_mode": _attribute("ceil_mode", 0),
     "count_include_pad": _count_include_pad,
     "keepdims": _attribute("keepdims", 1),
+    "reverse": _attribute("reverse", 0),
     "blocksize": _attribute("blocksize", 0),
     "mode": _one_of("mode", _mode),
     "coordinate_mode": _one_of(
         "coordinate mode", lambda s: str(s.attribute("coordinate_transformation_mode", "half_pixel"))
+    ),
+    "nearest_mode": _nearest_mode,
+    "approximate": _one_of("approximate", lambda s: str(s.attribute("approximate", "none"))),
+    "extrapolation_value": _within(
+        "extrapolation value", lambda s: [float(s.attribute("extrapolation_value", 0.0))]
     ),
     "pad_value": _within("pad value", pad_value),
     "exponent": _within("exponent", lambda s: s.constant(1)),
@@ -160,25 +233,44 @@ RULES: dict[str, Check] = {
     "upper_bound": _within("upper bound", bound(2, float("inf"))),
     "axes": _within("axis", axes),
     "axis_size": _within("size of an axis", lambda s: [s.shape()[axis] for axis in axes(s)]),
+    "changed_axes": _within("number of axes that change", lambda s: [len(changed_axes(s))]),
     "one_direction": _demand("it enlarges one axis and shrinks another", _one_direction),
     "steps": _within("step", steps),
     "permutation": _permuted,
     "flattens": _demand("it is not a flattening to [N, all the rest]", _flattens),
     "keeps_batch": _demand("it moves or changes axis 0, the batch", _keeps_batch),
     "constant_input": _constant_input,
+    "computed_input": _computed_input,
     "index_count": _within("number of indices", lambda s: [len(s.constant(1))]),
+    "batch_matmul": _demand("it is no product of matrices", _batch_matmul),
     "after": _after,
+    "after_group": _one_of("grouping before it", _group_before),
+    "before": _before,
 }
 
 
-def broken(subject: Subject, when: Mapping[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class Breach:
+    """A condition that a node breaks: its name, its argument, and what is wrong."""
+
+    condition: str
+    allowed: Any
+    reason: str
+
+
+def breaches(subject: Subject, when: Mapping[str, Any]) -> list[Breach]:
     """What the node breaks of a rule's conditions, in their order; empty where the rule holds."""
-    found: list[str] = []
+    found: list[Breach] = []
     for name, argument in when.items():
         try:
             reason = RULES[name](subject, argument)
         except Undetermined as unknown:
             reason = str(unknown)
-        if reason and reason not in found:
-            found.append(reason)
+        if reason and all(reason != breach.reason for breach in found):
+            found.append(Breach(name, argument, reason))
     return found
+
+
+def broken(subject: Subject, when: Mapping[str, Any]) -> list[str]:
+    """The reasons of `breaches`."""
+    return [breach.reason for breach in breaches(subject, when)]

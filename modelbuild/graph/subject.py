@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelbuild.graph.model import Attribute, Graph, Node, Shape
@@ -22,6 +22,10 @@ class Subject:
     units: Mapping[str, str]
     producers: Mapping[str, Node]
     consumers: Mapping[str, Sequence[Node]]
+
+    def at(self, node: Node) -> Subject:
+        """Another node of the same graph."""
+        return replace(self, node=node)
 
     def shape(self, index: int = 0) -> Shape:
         """The shape of input `index`."""
@@ -92,6 +96,15 @@ def pads(subject: Subject) -> list[float]:
     return [float(value) for value in subject.attribute("pads", [0])]
 
 
+def spatial_pads(subject: Subject) -> list[float]:
+    """As `pads`, without the batch and the channels."""
+    found = pads(subject)
+    if subject.node.op != "Pad":
+        return found
+    rank = len(found) // 2
+    return [*found[2:rank], *found[rank + 2 :]]
+
+
 def pad_value(subject: Subject) -> list[float]:
     """What a Pad fills with."""
     return subject.constant(2) if subject.has_input(2) else [0.0]
@@ -153,11 +166,13 @@ def _padded_axes(subject: Subject) -> list[int]:
 _AXES: dict[str, Callable[[Subject], list[int]]] = {
     "ArgMax": _axis_attribute(0),
     "Concat": _axis_attribute(0),
+    "CumSum": lambda subject: _positive(subject, subject.constant(1)),
     "Expand": changed_axes,
     "Flatten": _axis_attribute(1),
     "Gather": _axis_attribute(0),
     "LayerNormalization": _axis_attribute(-1),
     "Pad": _padded_axes,
+    "RMSNormalization": _axis_attribute(-1),
     "ReduceMax": _reduced_axes,
     "ReduceMean": _reduced_axes,
     "ReduceMin": _reduced_axes,

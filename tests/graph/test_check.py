@@ -48,6 +48,11 @@ def finding(graph: Graph, chip: str, code: str) -> Finding:
 
 
 FOUR = (1, 8, 16, 16)
+FLOOR: dict[str, Any] = {
+    "mode": "nearest",
+    "nearest_mode": "floor",
+    "coordinate_transformation_mode": "asymmetric",
+}
 ELEMENT_WISE_ON_NEWER_ONLY = ("Div", "Elu", "Erf", "HardSigmoid", "Reciprocal", "Sqrt")
 
 # op, graph, the chips whose NPU runs it; on the other Kneron chips it is not on the NPU
@@ -76,7 +81,7 @@ TABLE: list[tuple[str, Graph, tuple[str, ...]]] = [
     ("MaxPool 3/1", pool("MaxPool", 64, 3, 1), KNERON),
     ("MaxPool 5/1", pool("MaxPool", 64, 5, 1), KNERON),
     ("MaxPool 5/1 ceil", pool("MaxPool", 64, 5, 1, ceil_mode=1), ()),
-    ("MaxPool 8/8 ceil", pool("MaxPool", 64, 8, 8, ceil_mode=1), KNERON),
+    ("MaxPool 8/8 ceil", pool("MaxPool", 64, 8, 8, ceil_mode=1), ()),
     ("AveragePool 3/1", pool("AveragePool", 64, 3, 1), KNERON),
     ("AveragePool 8/8", pool("AveragePool", 64, 8, 8), KNERON),
     ("AveragePool 5/1", pool("AveragePool", 64, 5, 1), ()),
@@ -93,7 +98,7 @@ TABLE: list[tuple[str, Graph, tuple[str, ...]]] = [
     ("Transpose NHWC", one("Transpose", FOUR, (1, 16, 16, 8), perm=[0, 2, 3, 1]), NEWER),
     ("Transpose batch", one("Transpose", FOUR, (8, 1, 16, 16), perm=[1, 0, 2, 3]), ("kl730",)),
     ("Pad 31", one("Pad", FOUR, (1, 8, 47, 16), np.array([0, 0, 31, 0, 0, 0, 0, 0])), KNERON),
-    ("Pad 32", one("Pad", FOUR, (1, 8, 48, 16), np.array([0, 0, 32, 0, 0, 0, 0, 0])), ("kl730",)),
+    ("Pad 32", one("Pad", FOUR, (1, 8, 48, 16), np.array([0, 0, 32, 0, 0, 0, 0, 0])), ()),
     ("ReduceMean", one("ReduceMean", FOUR, (1, 8, 1, 1), axes=[2, 3], keepdims=1), ("kl720", *NEWER)),
     ("ReduceSum channels", one("ReduceSum", FOUR, (1, 1, 16, 16), np.array([1]), keepdims=1), KNERON),
     (
@@ -102,8 +107,12 @@ TABLE: list[tuple[str, Graph, tuple[str, ...]]] = [
         ("kl720", *NEWER),
     ),
     ("Resize cubic", one("Resize", FOUR, (1, 8, 32, 32), mode="cubic"), ()),
-    ("Resize nearest", one("Resize", FOUR, (1, 8, 32, 32), mode="nearest"), KNERON),
-    ("Resize up and down", one("Resize", FOUR, (1, 8, 32, 8), mode="linear"), ("kl520", *NEWER)),
+    ("Resize nearest", one("Resize", FOUR, (1, 8, 32, 32), mode="nearest"), NEWER),
+    ("Resize nearest floor", one("Resize", FOUR, (1, 8, 32, 32), **FLOOR), ("kl520", *NEWER)),
+    ("Resize rows", one("Resize", FOUR, (1, 8, 32, 16), **FLOOR), KNERON),
+    ("Resize up and down", one("Resize", FOUR, (1, 8, 32, 8), mode="linear"), NEWER),
+    ("Resize extrapolating", one("Resize", FOUR, (1, 8, 32, 16), **FLOOR, extrapolation_value=1.0), ()),
+    ("Resize rank 3", one("Resize", (1, 8, 16), (1, 8, 32), mode="nearest"), NEWER),
     (
         "DepthToSpace 4",
         one("DepthToSpace", (1, 16, 8, 8), (1, 1, 32, 32), blocksize=4, mode="CRD"),
@@ -112,7 +121,7 @@ TABLE: list[tuple[str, Graph, tuple[str, ...]]] = [
     (
         "DepthToSpace 2",
         one("DepthToSpace", (1, 4, 8, 8), (1, 1, 16, 16), blocksize=2, mode="CRD"),
-        ("kl720", *NEWER),
+        KNERON,
     ),
     ("NonMaxSuppression", one("NonMaxSuppression", (1, 5, 4), (3, 3)), ()),
 ]

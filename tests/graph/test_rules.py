@@ -101,6 +101,36 @@ CASES: list[tuple[Subject, str, Any, Any, str]] = [
         "permutation [0, 2",
     ),
     (subject("Gather", [3, 4]), "index_count", 2, 1, "number of indices 2 is not 1"),
+    (subject("DepthToSpace"), "batch", 1, {"min": 2}, "batch 1 < 2"),
+    (subject("Conv", WEIGHT, y=(1, 6, 16, 20)), "output_channels", 6, {"max": 5}, "output channels 6 > 5"),
+    (subject("Conv", WEIGHT), "width", {"max": 20}, {"max": 19}, "width 20 > 19"),
+    # 20 columns: two channels beside one another in a row of 64 bytes, 16 lines of 4 such rows, in and out
+    (subject("Conv", WEIGHT), "row_memory", {"max": 8192}, {"max": 8191}, "bytes of the maps 8192 > 8191"),
+    (subject("Conv", np.zeros((70, 1024, 3, 3), np.uint8)), "weight_loads", 24, {"max": 23}, "loads of w"),
+    (subject("Conv", WEIGHT), "kernel_h", 3, 5, "kernel 3 is not 5"),
+    (subject("Conv", WEIGHT), "kernel_w", 5, 3, "kernel 5 is not 3"),
+    (subject("Pad", [0, 9, 3, 0, 0, 0, 0, 4]), "spatial_pads", {"max": 4}, {"max": 3}, "pad 4 > 3"),
+    (subject("MaxPool", pads=[0, 1, 2, 0]), "spatial_pads", {"max": 2}, 0, "pad 1 is not 0"),
+    (subject("CumSum", 2, reverse=1), "reverse", 1, 0, "reverse 1 is not 0"),
+    (subject("CumSum", 2), "axis_size", {"max": 16}, {"max": 15}, "size of an axis 16 > 15"),
+    (
+        subject("Resize", nearest_mode=b"floor"),
+        "nearest_mode",
+        ["floor"],
+        ["ceil"],
+        "nearest mode floor is not ceil",
+    ),
+    (subject("Gelu"), "approximate", ["none"], ["tanh"], "approximate none is not tanh"),
+    (
+        subject("Resize", extrapolation_value=1.5),
+        "extrapolation_value",
+        1.5,
+        0,
+        "extrapolation value 1.5 is not 0",
+    ),
+    (subject("Resize", y=(1, 8, 32, 40)), "changed_axes", 2, 1, "number of axes that change 2 is not 1"),
+    (subject("MatMul", WEIGHT), "constant_input", [1], [0], "input 0 (`x`) is not a constant"),
+    (subject("MatMul", WEIGHT), "computed_input", [0], [1], "input 1 (`c0`) is a constant"),
 ]
 
 
@@ -134,6 +164,30 @@ FLAGS: list[tuple[str, Subject, Subject, str]] = [
         "larger than the kernel",
     ),
     ("one_direction", subject("Resize", y=(1, 8, 32, 40)), subject("Resize", y=(1, 8, 32, 10)), "shrinks"),
+    (
+        "covers_map",
+        subject("MaxPool", kernel_shape=[16, 20]),
+        subject("MaxPool", kernel_shape=[16, 16]),
+        "whole map",
+    ),
+    (
+        "other_is_matrix",
+        subject("MatMul", np.zeros((1, 1, 2, 3))),
+        subject("MatMul", np.zeros((1, 2, 2, 3))),
+        "more than one matrix",
+    ),
+    (
+        "batch_matmul",
+        subject("Einsum", equation=b"nhwc, nhqc -> nhwq"),
+        subject("Einsum", equation="jk,kk->j"),
+        "no product of matrices",
+    ),
+    (
+        "batch_matmul",
+        subject("Einsum", equation="ij,jk->ik"),
+        subject("Einsum", equation="jk,k->k"),
+        "no product of matrices",
+    ),
     ("flattens", subject("Reshape", y=(1, 2560)), subject("Reshape", y=(8, 320)), "not a flattening"),
     ("keeps_batch", subject("Reshape", y=(1, 2560)), subject("Reshape", y=(8, 320)), "the batch"),
     (
@@ -150,6 +204,38 @@ def test_flags(name: str, holds: Subject, breaks: Subject, said: str) -> None:
     assert broken(holds, {name: True}) == []
     (reason,) = broken(breaks, {name: True})
     assert said in reason
+
+
+def between(first: str, second: str, **attributes: Any) -> tuple[Graph, dict[str, Node]]:
+    """x -> `first` -> y -> `second` -> z."""
+    before, behind = Node(first, "a", ["x"], ["y"], attributes), Node(second, "b", ["y"], ["z"])
+    return Graph("g", [before, behind], ["x"], ["z"], {}, dict.fromkeys("xyz", X)), {"a": before, "b": behind}
+
+
+def test_what_reads_a_node() -> None:
+    graph, nodes = between("Flatten", "Gemm")
+    one = Subject(nodes["a"], graph, {}, graph.producers(), graph.consumers())
+    assert broken(one, {"before": ["Gemm"]}) == []
+    assert broken(one, {"before": ["Conv"]}) == ["`y` is not for Conv alone"]
+    graph.outputs.append("y")
+    assert broken(one, {"before": ["Gemm"]}) == ["`y` is not for Gemm alone"]
+    assert broken(one.at(nodes["b"]), {"before": ["Gemm"]}) == ["`z` is not for Gemm alone"]
+
+
+def test_the_grouping_of_the_convolution_before_a_pool_is_found_behind_what_is_fused() -> None:
+    graph, nodes = between("Conv", "Relu", group=8)
+    nodes["p"] = Node("MaxPool", "p", ["z"], ["end"])
+    graph.nodes.append(nodes["p"])
+    graph.shapes["end"] = X
+    units = {"a": "npu", "b": "fused"}
+    pool = Subject(nodes["p"], graph, units, graph.producers(), graph.consumers())
+    assert broken(pool, {"after_group": ["depthwise"]}) == []
+    assert broken(pool, {"after_group": ["one"]}) == ["grouping before it depthwise is not one"]
+    assert broken(pool.at(nodes["a"]), {"after_group": ["one"]}) == ["nothing is computed before it"]
+
+
+def test_no_nearest_mode_is_asked_of_what_interpolates() -> None:
+    assert broken(subject("Resize", mode="linear"), {"nearest_mode": ["floor"]}) == []
 
 
 def test_padding_that_is_not_there_need_not_be_counted() -> None:

@@ -1,0 +1,93 @@
+"""Where an operator table puts each node of a graph, and why it is not the NPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from modelbuild.chips.recipe import OperatorRule
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.rules import Breach, breaches
+from modelbuild.graph.subject import Subject
+
+Table = Mapping[str, Sequence[OperatorRule]]  # operator -> its rules, the first that holds wins
+ON_NPU = ("npu", "fused")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A node with its unit (`none`: nothing runs it), and what it breaks of the nearest forms of the
+    operator: of those of the NPU, or, where the NPU has none, of the CPU."""
+
+    subject: Subject
+    unit: str
+    npu_has_it: bool
+    broken: tuple[tuple[Breach, ...], ...]
+
+    @property
+    def reason(self) -> str:
+        """Why it is not on the NPU; empty where it is."""
+        if self.unit in ON_NPU:
+            return ""
+        forms = ", or ".join(
+            dict.fromkeys(" and ".join(breach.reason for breach in form) for form in self.broken)
+        )
+        if self.npu_has_it:
+            return forms
+        missing = f"the NPU has no {operator(self.subject.node)}"
+        return f"{missing}, and for the CPU {forms}" if forms and self.unit == "none" else missing
+
+
+def table(rules: Iterable[OperatorRule]) -> Table:
+    """The rules by operator."""
+    found: dict[str, list[OperatorRule]] = {}
+    for rule in rules:
+        found.setdefault(rule.op, []).append(rule)
+    return found
+
+
+def operator(node: Node) -> str:
+    """The operator as rules name it; those of other domains than ONNX's carry the domain."""
+    return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op}"
+
+
+def place_nodes(graph: Graph, rules: Table) -> list[Placed]:
+    """Each node in the graph's order. The graph is normalised: static shapes, constant parameters."""
+    producers, consumers = graph.producers(), graph.consumers()
+    units: dict[str, str] = {}
+    placed: list[Placed] = []
+    for node in graph.nodes:
+        found = _placed(Subject(node, graph, units, producers, consumers), rules.get(operator(node), ()))
+        units[node.name] = found.unit
+        placed.append(found)
+    return placed
+
+
+def _placed(subject: Subject, rules: Sequence[OperatorRule]) -> Placed:
+    forms: dict[str, list[tuple[Breach, ...]]] = {}
+    unit = "none"
+    for rule in rules:
+        broken = tuple(breaches(subject, rule.when))
+        if not broken:
+            unit = rule.unit
+            break
+        forms.setdefault(rule.unit, []).append(broken)
+    asked = [
+        name for name in ("npu", "fused", "cpu") if forms.get(name)
+    ]  # an activation may have no other place
+    nearest = _nearest(forms[asked[0]]) if asked else ()
+    return Placed(subject, unit, any(rule.unit in ON_NPU for rule in rules), nearest)
+
+
+def runs_on_npu(subject: Subject, rules: Table) -> bool:
+    """Whether the NPU itself runs the node, whatever is before it."""
+    return any(
+        rule.unit == "npu" and not breaches(subject, rule.when)
+        for rule in rules.get(operator(subject.node), ())
+    )
+
+
+def _nearest(forms: Sequence[tuple[Breach, ...]]) -> tuple[tuple[Breach, ...], ...]:
+    """The forms that are broken least."""
+    fewest = min(map(len, forms), default=0)
+    return tuple(form for form in forms if len(form) == fewest)
