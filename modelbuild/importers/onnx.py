@@ -13,14 +13,14 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import onnx_io, shapes
 from modelbuild.graph.model import Graph, Shape
-from modelbuild.importers import external_data, functions, input_shapes, opset, precision, sniff, trim
+from modelbuild.importers import external_data, functions, input_shapes, opset, precision, qdq, sniff, trim
 from modelbuild.importers.source import Source
 
 _CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
 _SEQUENCE = "sequences, optionals and maps have no fixed size"
 _STRINGS = "no NPU handles text"
 _RANDOM = "its result changes from run to run"
-_QUANTIZED = "models that are quantized already are not supported yet: their scales would be lost"
+_DYNAMIC = "its scale is found while it runs; an NPU's are fixed when the model is built"
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
     **dict.fromkeys(("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"), _SEQUENCE),
@@ -30,12 +30,11 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("TfIdfVectorizer", "ImageDecoder"), _STRINGS),
     **dict.fromkeys(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"), _RANDOM),
     **dict.fromkeys(("RandomUniform", "RandomUniformLike"), _RANDOM),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _QUANTIZED),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _QUANTIZED),
+    **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _DYNAMIC),
 }
 _ADVICE: Mapping[str, str] = {
     _CONTROL_FLOW: "export one branch alone, or cut it off before the import",
-    _QUANTIZED: "export the float model and give that as `source:`; modelbuild quantizes it for each chip",
+    _DYNAMIC: "quantize statically, with QuantizeLinear and DequantizeLinear, or give the float model",
     _RANDOM: "export the model in inference mode: `model.eval()`",
 }
 
@@ -100,12 +99,15 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     graph = onnx_io.from_model(model, external_data.read(model, path))
     input_shapes.fix(graph, model, shapes_given)
     source.comparable = not precision.to_float32(graph, source.notes)
+    if qdq.is_quantized(graph):
+        qdq.rewrite(graph, source.notes)
+        source.quantized, source.comparable = source.comparable, False
     shapes.infer(graph)
     opset.convert(graph, source.notes)
     shapes.infer(graph)
     if edits:
         graph = graph_edits.apply(graph, edits)
-        source.comparable = False
+        source.comparable = source.quantized = False
     input_shapes.confirm(graph, shapes_given)
     if not graph.outputs:
         raise ModelbuildError("the model has no outputs")
@@ -128,6 +130,8 @@ def _parse(path: Path) -> ModelProto:
 def _refuse_unsupported(model: ModelProto) -> None:
     for node in model.graph.node:
         label = f"{node.op_type} `{node.name}`"
+        if node.domain == qdq.VENDOR and node.op_type in qdq.LINEAR:
+            node.domain = ""
         if node.domain not in ("", "ai.onnx"):
             raise ModelbuildError(
                 f"{label} belongs to the operator domain `{node.domain}`",

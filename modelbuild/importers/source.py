@@ -21,6 +21,7 @@ class Source:
     ir_version: int
     nodes: int
     comparable: bool = True  # whether the graph has the file's own precision and borders
+    quantized: bool = False  # whether it has so but for the file's quantization, which is kept beside it
     notes: list[str] = field(default_factory=list)  # what the import changed, in sentences
     # Input or output -> the file's own layout, where the graph's is channels-first and the file's not: NHWC
     layouts: dict[str, str] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Source:
 
     def attach(self, graph: Graph) -> None:
         """Writes this into the graph's metadata."""
-        lacking = {"opset": 0, "ir_version": 0, "layouts": {}, "dtypes": {}}
+        lacking = {"opset": 0, "ir_version": 0, "layouts": {}, "dtypes": {}, "quantized": False}
         facts = {name: value for name, value in asdict(self).items() if lacking.get(name) != value}
         graph.metadata[_KEY] = json.dumps(facts, sort_keys=True)
 
