@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from modelbuild import address
-from modelbuild.manifest.options import Settings, Strict, refuse
+from modelbuild.manifest.options import Settings
 from modelbuild.manifest.scalars import (
     AS_LIST,
     AS_MAPPING,
@@ -20,12 +20,15 @@ from modelbuild.manifest.scalars import (
     Integer,
     Name,
     NameText,
+    Number,
     Numbers,
     Section,
+    Switch,
     Text,
     Version1,
 )
-from modelbuild.samples.preprocess import from_settings, to_json
+from modelbuild.manifest.strict import Strict, refuse
+from modelbuild.samples.preprocess import from_settings, host_part, to_json
 
 FIXED_SUFFIX = ".fixed.onnx"
 Layout = Annotated[Literal["NCHW", "NHWC"], AsText]
@@ -87,9 +90,6 @@ class Source(Strict):
 class Preprocess(Strict):
     """Picture to tensor: y = (x * scale - mean) / std a channel, after resizing."""
 
-    planned: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("in_model", "input_range", "input_layout", "input_type"), "remove it: preprocessing runs on the host"
-    )
     preset: Annotated[Literal["imagenet", "unit", "kneron"], AsText] | None = Field(
         None, description="scale, mean and std of a known family; keys beside it win"
     )
@@ -112,6 +112,27 @@ class Preprocess(Strict):
         None, description="divides after the mean is subtracted: a number or one a channel"
     )
     layout: Layout | None = Field(None, description="the same as `layout` of the input")
+    in_model: Switch | None = Field(
+        None, description="true: the model takes raw pictures and preprocesses by itself"
+    )
+    input_type: Annotated[Literal["uint8", "float32"], AsText] | None = Field(
+        None, description="with in_model: what the raw picture holds (uint8)"
+    )
+    input_range: Annotated[tuple[Number, ...], AsTuple, Field(min_length=2, max_length=2)] | None = Field(
+        None, description="with in_model: what 0 and 255 become before mean and std; instead of scale"
+    )
+    input_layout: Layout | None = Field(
+        None, description="with in_model: order of the raw picture's dimensions (the model's own)"
+    )
+    input_colour: Annotated[Literal["rgb", "bgr"], AsText] | None = Field(
+        None, description="with in_model: channel order of the raw picture (rgb)"
+    )
+    input_shape: Annotated[tuple[Annotated[Integer, Field(ge=1)], ...], AsTuple] | None = Field(
+        None, description="with in_model: shape of the raw picture, where `resize` is done in the model"
+    )
+    output_layout: Layout | None = Field(
+        None, description="with in_model: order of the dimensions of the model's outputs"
+    )
 
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:
@@ -141,6 +162,10 @@ class Input(Strict):
     def settings(self) -> dict[str, Any]:
         """The preprocessing in full, as `samples.preprocess.to_json` has it, however it was written."""
         return _in_full(tuple(sorted(self.written().items())))
+
+    def host_settings(self) -> dict[str, Any]:
+        """As `settings`, of what is done before the model: with `in_model`, the raw picture."""
+        return to_json(host_part(from_settings(self.settings())))
 
     def written(self) -> dict[str, Any]:
         """What was written, as `samples.preprocess.from_settings` takes it."""

@@ -148,6 +148,7 @@ Text = Annotated[str, AsText]
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 Integer = Annotated[int, BeforeValidator(read_integer)]
 Number = Annotated[float, BeforeValidator(read_number)]
+Switch = Annotated[bool, BeforeValidator(read_plain)]
 Plain = Annotated[Any, BeforeValidator(read_plain)]
 Numbers = Annotated[
     float | tuple[float, ...],

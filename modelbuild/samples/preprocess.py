@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.samples import images, resample
+from modelbuild.samples import images, in_model, resample
+from modelbuild.samples.in_model import InModel
 from modelbuild.samples.settings import checked_keys, choice, numbers
 
 Colour = Literal["rgb", "bgr", "gray"]
@@ -40,7 +41,8 @@ class Preprocess:
     """Picture operations first (resize, colour), then y = (x * scale - mean) / std on values 0..255.
 
     `fill` (0..255), `scale`, `mean` and `std` are one number, or one a channel in the tensor's channel order.
-    `colour` None means gray for one channel and rgb for three. `layout` is the input tensor's own."""
+    `colour` None means gray for one channel and rgb for three. `layout` is the input tensor's own. With
+    `in_model` the model does all of it but what `host_part` leaves."""
 
     resize: Resize | None = None
     fill: Numbers = 0.0
@@ -50,16 +52,17 @@ class Preprocess:
     mean: Numbers = 0.0
     std: Numbers = 1.0
     layout: Layout = "NCHW"
+    in_model: InModel | None = None
 
 
 def from_settings(settings: Mapping[str, Any]) -> Preprocess:
     """The declaration as it stands in a manifest: the keys of `Preprocess`, `color`, and `preset`, whose
     values give way to a key beside it. Raises one error that lists every unknown key and wrong value."""
-    keys = [field.name for field in fields(Preprocess)]
+    keys = [field.name for field in fields(Preprocess) if field.name != in_model.SWITCH]
     chosen = dict(settings)
     if "color" in chosen and "colour" not in chosen:
         chosen["colour"] = chosen.pop("color")
-    problems = checked_keys(chosen, [*keys, "preset"])
+    problems = checked_keys(chosen, [*keys, "preset", *in_model.KEYS])
     preset = choice("preset", chosen.pop("preset", None), tuple(PRESETS), problems)
     values: dict[str, Any] = dict(PRESETS[preset]) if preset else {}
     for name in keys:
@@ -71,23 +74,61 @@ def from_settings(settings: Mapping[str, Any]) -> Preprocess:
             bounds = (0.0, 255.0) if name == "fill" else None
             values[name] = numbers(name, chosen[name], problems, bounds=bounds, zero=name != "std")
     _check_lengths(values, problems)
+    own = in_model.taken(chosen, values, problems)
     if problems:
         raise ModelbuildError.of(problems)
-    return Preprocess(**values)
+    return Preprocess(**values, in_model=own)
 
 
 def to_json(p: Preprocess) -> dict[str, Any]:
     """Every field, so that the form is complete by itself; `from_settings` reads it back."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(p).items()}
+    found = {field.name: getattr(p, field.name) for field in fields(p) if field.name != in_model.SWITCH}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+    return {**plain, **({} if p.in_model is None else in_model.to_json(p.in_model))}
+
+
+def host_part(p: Preprocess) -> Preprocess:
+    """What is left for who feeds the model: all of `p`, or with `in_model` the raw picture in the declared
+    type, layout and order of colours, at the size that the model takes."""
+    given = p.in_model
+    if given is None:
+        return p
+    other: Colour | None = "bgr" if given.input_colour == "bgr" else None
+    colour = "gray" if p.colour == "gray" else other
+    fill = tuple(reversed(p.fill)) if isinstance(p.fill, tuple) and swaps(p) else p.fill
+    low, high = input_range(p) if given.input_type == "float32" else (0.0, 255.0)
+    return Preprocess(
+        p.resize, fill, p.filter, colour, (high - low) / 255, -low, 1.0, given.input_layout, None
+    )
+
+
+def input_range(p: Preprocess) -> tuple[float, float]:
+    """What 0 and 255 become before mean and std, where the model normalises: where `scale` differs from
+    channel to channel, they stay what they are until then."""
+    if p.in_model is not None and p.in_model.input_range is not None:
+        return p.in_model.input_range
+    if isinstance(p.scale, tuple) or p.scale <= 0:
+        return 0.0, 255.0
+    return 0.0, 255.0 * p.scale
+
+
+def swaps(p: Preprocess) -> bool:
+    """Whether the model exchanges red and blue of the raw picture."""
+    colour = p.colour or "rgb"
+    return p.in_model is not None and colour != "gray" and colour != p.in_model.input_colour
+
+
+def normalisation(p: Preprocess, channels: int) -> list[tuple[float, float, float]]:
+    """(scale, mean, std) of each channel, so that y = (x * scale - mean) / std for x in 0..255."""
+    low = 0.0 if p.in_model is None else input_range(p)[0]
+    parameters = zip(*(_spread(value, channels) for value in (p.scale, p.mean, p.std)), strict=True)
+    return [(scale, mean - low, std) for scale, mean, std in parameters]
 
 
 def resulting_range(p: Preprocess) -> tuple[tuple[float, float], ...]:
     """(low, high) of the tensor for pictures of 0..255: one pair, or one a channel if a parameter has so."""
-    channels = _parameter_length(p)
     pairs = []
-    for scale, mean, std in zip(
-        *(_spread(value, channels) for value in (p.scale, p.mean, p.std)), strict=True
-    ):
+    for scale, mean, std in normalisation(p, _parameter_length(p)):
         ends = ((0.0 - mean) / std, (255.0 * scale - mean) / std)
         pairs.append((min(ends), max(ends)))
     return tuple(pairs)
@@ -114,7 +155,7 @@ def apply(image: Image.Image, p: Preprocess, shape: tuple[int, ...]) -> NDArray[
     with it and keeps the middle; `stretch` ignores the aspect. Without `resize`, a picture of another size
     is an error."""
     channels, height, width = _geometry(shape, p)
-    colour = _colour(p, channels)
+    colour = colour_of(p, channels)
     source = images.to_8_bit(image).convert("L" if colour == "gray" else "RGB")
     pixels = np.asarray(source).reshape(source.height, source.width, channels)
     if colour == "bgr":
@@ -138,7 +179,8 @@ def _geometry(shape: tuple[int, ...], p: Preprocess) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _colour(p: Preprocess, channels: int) -> Colour:
+def colour_of(p: Preprocess, channels: int) -> Colour:
+    """The order of a tensor of so many channels. Raises where the declaration does not fit them."""
     if channels not in (1, 3):
         raise ModelbuildError(
             f"a picture cannot feed an input of {channels} channels",
@@ -172,13 +214,7 @@ def _fit(pixels: resample.Pixels, p: Preprocess, height: int, width: int) -> res
             why="no `resize` is declared for this input",
             advice="add `resize: stretch`, `letterbox` or `crop` to its `preprocess`",
         )
-    if p.resize == "stretch":
-        return resample.resize(pixels, height, width, p.filter)
-    by_width = (width * rows <= height * columns) == (p.resize == "letterbox")
-    if by_width:
-        size = (max(1, (2 * rows * width + columns) // (2 * columns)), width)
-    else:
-        size = (height, max(1, (2 * columns * height + rows) // (2 * rows)))
+    size = scaled_size(p, (rows, columns), (height, width))
     if size[0] * size[1] > images.MAX_PIXELS:
         raise ModelbuildError(
             f"the picture is {columns}x{rows}: too long to be cropped to {width}x{height}",
@@ -189,17 +225,28 @@ def _fit(pixels: resample.Pixels, p: Preprocess, height: int, width: int) -> res
     top, left = abs(height - size[0]) // 2, abs(width - size[1]) // 2
     if p.resize == "crop":
         return pixels[top : top + height, left : left + width]
+    if size == (height, width):
+        return pixels
     canvas = np.empty((height, width, pixels.shape[2]), np.uint8)
     canvas[:] = np.asarray(_spread(p.fill, pixels.shape[2]), np.uint8)
     canvas[top : top + size[0], left : left + size[1]] = pixels
     return canvas
 
 
+def scaled_size(p: Preprocess, source: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a picture of the size `source` after `resize`, before its border or its cut."""
+    (rows, columns), (height, width) = source, wanted
+    if p.resize == "stretch":
+        return wanted
+    if (width * rows <= height * columns) == (p.resize == "letterbox"):
+        return max(1, (2 * rows * width + columns) // (2 * columns)), width
+    return height, max(1, (2 * columns * height + rows) // (2 * rows))
+
+
 def _table(p: Preprocess, channels: int) -> list[NDArray[np.float32]]:
     """For each channel the float32 value of each of the 256 pixel values, computed in float64."""
     x = np.arange(256, dtype=np.float64)
-    parameters = zip(*(_spread(value, channels) for value in (p.scale, p.mean, p.std)), strict=True)
-    return [((x * scale - mean) / std).astype(np.float32) for scale, mean, std in parameters]
+    return [((x * scale - mean) / std).astype(np.float32) for scale, mean, std in normalisation(p, channels)]
 
 
 def _spread(value: Numbers, channels: int) -> tuple[float, ...]:

@@ -54,6 +54,20 @@ def resize(picture: Pixels, height: int, width: int, kernel: str) -> Pixels:
     return picture
 
 
+def matrix(source: int, size: int, kernel: str) -> NDArray[np.float32]:
+    """[source, size]: what `resize` does along one axis, before it rounds to whole pixel values."""
+    found = np.zeros((source, size), np.float32)
+    columns = np.arange(size)
+    if kernel == "nearest":
+        found[_nearest(source, size), columns] = 1
+        return found
+    first, coefficients = _coefficients(source, size, kernel)
+    for tap in range(coefficients.shape[1]):
+        weights = coefficients[:, tap].astype(np.float64) / (1 << _FRACTION_BITS)
+        found[np.minimum(first + tap, source - 1), columns] += weights.astype(np.float32)
+    return found
+
+
 def _nearest(source: int, size: int) -> NDArray[np.int64]:
     return (2 * np.arange(size, dtype=np.int64) + 1) * source // (2 * size)
 
