@@ -91,6 +91,7 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         is_fixed=entry.is_fixed,
         labels=entry.labels,
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
+        recipes=shared.recipes,
     )
     return request if lock is None else _locked(request, lock)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from modelbuild.chips.load import recipes_digest
 from modelbuild.chips.recipe import Recipe
 from modelbuild.manifest.libraries import version
 from modelbuild.manifest.manifest import Manifest
@@ -50,6 +51,11 @@ class Shared:
             found = {name: version(name) for name in module.LIBRARIES}
             self._libraries[module.__name__] = found
         return found
+
+    @cached_property
+    def recipes(self) -> str:
+        """The digest of all recipes that are installed."""
+        return recipes_digest()
 
     @cached_property
     def templates(self) -> dict[str, str]:

@@ -65,6 +65,7 @@ class ModelRequest:
     is_fixed: bool = False  # the source is a .fixed.onnx: nothing to import or quantize
     labels: str | None = None  # a file of the class names
     fingerprint: str = ""
+    recipes: str = ""  # the SHA-256 of all recipes that are installed
     shared: bool = True  # every target of the model has the same edits, so the first stages are one
     url: str | None = None  # where the source is fetched from
     weights: str | None = None  # the file of its weights, where the format keeps them apart
