@@ -10,16 +10,17 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Code:
-    """What a finding of this code says, and how grave it is at most. Errors cannot be ignored: without what
-    they ask for nothing can be built."""
+    """What a finding of this code says, and how grave it is at most. `stops`: nothing can be built before it is
+    mended, so that it cannot be ignored. `sometimes`: only some ways to check can find it."""
 
     title: str
     severity: Severity
+    stops: bool = False
+    sometimes: bool = False
 
-    @property
-    def can_be_ignored(self) -> bool:
-        """Whether `checks: {ignore: ...}` takes it."""
-        return self.severity != "error"
+
+def _error(title: str) -> Code:
+    return Code(title, "error", stops=True)
 
 
 CODES: dict[str, Code] = {
@@ -28,18 +29,18 @@ CODES: dict[str, Code] = {
     "MB003": Code("there are no packages", "warning"),
     "MB004": Code("a model or a target that no package asks for", "warning"),
     "MB005": Code("samples both calibrate and evaluate a model", "warning"),
-    "MB006": Code("files of a sample set that are not staged", "warning"),
-    "MB007": Code("a source that was never fetched", "warning"),
+    "MB006": Code("files of a sample set that are not staged", "warning", sometimes=True),
+    "MB007": Code("a source that was never fetched", "warning", sometimes=True),
     "MB008": Code("an entry of `checks.ignore` that matches nothing", "warning"),
-    "MB100": Code("the model cannot be read", "error"),
-    "MB101": Code("no unit of the chip runs the operator", "error"),
-    "MB102": Code("the operator is known, but not in this form", "error"),
+    "MB100": _error("the model cannot be read"),
+    "MB101": _error("no unit of the chip runs the operator"),
+    "MB102": _error("the operator is known, but not in this form"),
     "MB103": Code("the operator runs on the CPU, since the NPU does not have it", "warning"),
     "MB104": Code("the node runs on the CPU, since it breaks a rule of the NPU", "warning"),
-    "MB105": Code("the chip runs it, but the arithmetic does not define it", "error"),
-    "MB106": Code("the model has more inputs than the package format holds", "error"),
-    "MB107": Code("the parameters alone exceed the memory of the chip", "error"),
-    "MB108": Code("an output is a constant", "error"),
+    "MB105": _error("the chip runs it, but the arithmetic does not define it"),
+    "MB106": _error("the model has more inputs than the package format holds"),
+    "MB107": _error("the parameters alone exceed the memory of the chip"),
+    "MB108": _error("an output is a constant"),
     "MB109": Code("the NPU runs the node by one edition of the toolchain only", "warning"),
-    "MB110": Code("nothing compiles for the chip yet", "warning"),
+    "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
 }

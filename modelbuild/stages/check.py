@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
 
@@ -20,10 +20,11 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, for its operator rules, and the outputs that bounds name: they must exist."""
+    """The recipe, for its operator rules, the digest of all recipes, for other chips are named in advice, and
+    the outputs that bounds name: they must exist."""
     accept = request.settings.get("accept") or {}
     bounded = {key: sorted(bound) for key, bound in accept.items() if isinstance(bound, Mapping)}
-    return {"recipe": request.recipe, "bounded": bounded}
+    return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -32,17 +33,20 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     Findings never fail this stage: a stage whose work depends on there being none asks `refuse_errors`. Of a
     model that the chip can run, `errors.json` is the same on every chip, so that what needs only that much is
     done once for all of them."""
+    from modelbuild.chips.load import chip_names, load_recipe
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
+    from modelbuild.graph.codes import CODES
     from modelbuild.stages.files import validated, write_json
 
     graph = onnx_io.read(inputs["model"])
     _check_bounded(graph.outputs, parameters["bounded"])
-    placement = place(graph, validated(Recipe, parameters["recipe"]))
-    findings = [finding.to_json() for finding in placement.findings]
+    recipe = validated(Recipe, parameters["recipe"])
+    placement = place(graph, recipe, lambda: [load_recipe(chip) for chip in chip_names()])
+    stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
     write_json(out / "check.json", placement.to_json())
-    write_json(out / "errors.json", [finding for finding in findings if finding["severity"] == "error"])
+    write_json(out / "errors.json", stopping)
 
 
 def _check_bounded(outputs: list[str], bounded: Mapping[str, list[str]]) -> None:
@@ -63,8 +67,9 @@ def _check_bounded(outputs: list[str], bounded: Mapping[str, list[str]]) -> None
         raise ModelbuildError.of(problems)
 
 
-def refuse_errors(errors: Path) -> None:
-    """Raises the findings in `errors.json` (exit 1), if there are any."""
+def refuse_errors(errors: Path, *, compiles: bool = True) -> None:
+    """Raises the findings in `errors.json` (exit 1), if there are any. What does not compile goes on where
+    nothing is compiled."""
     from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
     from modelbuild.stages.files import read_json
 
@@ -76,9 +81,18 @@ def refuse_errors(errors: Path) -> None:
             code=finding["code"],
         )
         for finding in read_json(errors)
+        if compiles or finding["severity"] == "error"
     ]
     if problems:
         raise ModelbuildError.of(problems, EXIT_FAILED)
+
+
+def read_placement(check: Path) -> list[dict[str, str]]:
+    """{node, op, unit, reason} of each node in the graph's order, from `check.json`."""
+    from modelbuild.stages.files import read_json
+
+    rows: list[dict[str, str]] = read_json(check)["placement"]
+    return rows
 
 
 def read_units(check: Path) -> dict[str, str]:
