@@ -24,15 +24,18 @@ def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape]) -> None:
             raise ModelbuildError(f"the input `{value.name}` is not a tensor")
         if value.name not in graph.dtypes:
             raise ModelbuildError(f"the input `{value.name}` has no element type")
-        dims = _dims(value)
         shape = given.get(value.name)
-        if shape is None:
-            problems += _open(value.name, dims)
-            continue
-        problems += _mismatch(value.name, dims, shape)
-        graph.shapes[value.name] = tuple(shape)
+        problems += problems_of(value.name, _dims(value), shape)
+        if shape is not None:
+            graph.shapes[value.name] = tuple(shape)
     if problems:
         raise ModelbuildError.of(problems)
+
+
+def problems_of(name: str, dims: Sequence[int | str] | None, given: Shape | None) -> list[Problem]:
+    """What is wrong with the input `name` of `dims`, where a name or "" is an open size, None an open rank:
+    nothing fixes it, or the shape `given` is not one that the model takes."""
+    return _open(name, dims) if given is None else _mismatch(name, dims, given)
 
 
 def confirm(graph: Graph, given: Mapping[str, Shape]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelbuild import lfs
@@ -18,8 +19,9 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 
 
-def read(path: Path) -> bytes:
-    """The bytes of a model file. Raises for what is not a regular file, is empty, or is something else."""
+def read(path: Path, own: Sequence[bytes] = ()) -> bytes:
+    """The bytes of a model file. Raises for what is not a regular file, is empty, or is something else than
+    what begins with one of the format's `own` magic bytes."""
     if path.is_dir():
         raise ModelbuildError("this is a folder, not a model file")
     try:
@@ -36,7 +38,7 @@ def read(path: Path) -> bytes:
         raise ModelbuildError("there is no such file") from error
     except OSError as error:
         raise ModelbuildError("the file cannot be read", why=error.strerror or str(error)) from error
-    _refuse(data)
+    _refuse(data, own)
     return data
 
 
@@ -53,7 +55,7 @@ def damaged(data: bytes, why: str) -> ModelbuildError:
     )
 
 
-def _refuse(data: bytes) -> None:
+def _refuse(data: bytes, own: Sequence[bytes]) -> None:
     if not data:
         raise ModelbuildError("the file is empty", advice="copy it again")
     head = data[:512].lstrip().lower()
@@ -64,5 +66,5 @@ def _refuse(data: bytes) -> None:
             advice="download the file itself (on GitHub: the button `Download raw file`)",
         )
     for offset, magic, what, advice in _MAGIC:
-        if data[offset : offset + len(magic)] == magic:
+        if magic not in own and data[offset : offset + len(magic)] == magic:
             raise ModelbuildError(f"this is {what}", advice=advice)
