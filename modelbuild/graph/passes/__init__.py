@@ -34,6 +34,7 @@ from modelbuild.graph.passes import (
     merge_duplicates,
     merge_reshapes,
     merge_transposes,
+    push_transposes,
     reduce_mean_to_pool,
     remove_dead_nodes,
     remove_no_ops,
@@ -54,6 +55,7 @@ NORMALISE: Mapping[str, ModuleType] = {
     "flatten_to_reshape": flatten_to_reshape,  # Flatten, Squeeze, Unsqueeze -> Reshape to a constant
     "merge_reshapes": merge_reshapes,  # Reshape after Reshape
     "merge_transposes": merge_transposes,  # Transpose after Transpose; of dimensions of 1 -> Reshape
+    "push_transposes": push_transposes,  # through what does not care for the order of axes, until they cancel
     "matmul_to_gemm": matmul_to_gemm,  # MatMul(x, constant) (+ Add) -> Gemm(transB=1)
     "subtract_to_add": subtract_to_add,  # x - c -> x + (-c); x / c -> x * (1 / c)
     "fold_batch_normalization": fold_batch_normalization,  # into the Conv or Gemm before or after
