@@ -7,6 +7,7 @@ from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
+from modelbuild.manifest import edits
 from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.manifest.problems import nearest
 
@@ -89,14 +90,7 @@ def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
 
 def _edit(edit: Tree | Leaf) -> Leaf:
     assert isinstance(edit, Leaf)
-    return Leaf([_one_edit(item) for item in edit.value], edit.origin)
-
-
-def _one_edit(item: dict[str, Any]) -> dict[str, Any]:
-    if "cut" in item:
-        cut = item["cut"]
-        return {"cut": {key: list(cut.get(key) or ()) for key in ("inputs", "outputs")}}
-    return {"rename": dict(sorted(item["rename"].items()))}
+    return Leaf([edits.canonical(item) for item in edit.value], edit.origin)
 
 
 def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import tree
+from modelbuild.manifest import edits, tree
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
@@ -110,6 +110,8 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
     if model.is_fixed:
         return
     values = settings.values
+    for path in edits.files(values["edit"]):
+        check_file(manifest, path, settings.origin(("edit",)), "file of an edit's weights", problems)
     if settings.record is not None:
         check_file(
             manifest,

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from modelbuild.errors import did_you_mean
-from modelbuild.manifest.options import Strict
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.scalars import describe
+from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.tree import Mapping, Path, Scalar, find, place, to_plain
 
 M = TypeVar("M", bound=Strict)

@@ -12,6 +12,7 @@ from typing import Any
 from modelbuild import toolchains
 from modelbuild.build import canonical
 from modelbuild.errors import ModelbuildError
+from modelbuild.manifest import edits
 from modelbuild.manifest.lockfile import LockedSamples, digest_of
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
@@ -90,7 +91,9 @@ def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tup
         found[entry.weights] = ("models", model, "weights")
     if entry.labels is not None:
         found[entry.labels] = ("models", model, "labels")
-    record = effective(manifest, model, target).record
+    settings = effective(manifest, model, target)
+    found.update(dict.fromkeys(edits.files(settings.values["edit"]), ("models", model)))
+    record = settings.record
     if record is not None and not entry.is_fixed:
         found[record] = ("models", model)
     return found

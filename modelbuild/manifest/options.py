@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
+from modelbuild.manifest.edits import Edit, Texts, tail_comes_last
 from modelbuild.manifest.scalars import (
     AS_MAPPING,
     AS_SCALAR,
@@ -21,60 +21,10 @@ from modelbuild.manifest.scalars import (
     Plain,
     Text,
 )
+from modelbuild.manifest.strict import Strict
 
 Activations = Literal["int8", "uint8", "int16", "mixed"]
 Weights = Literal["int8", "int4", "int16", "mixed"]
-Texts = Annotated[tuple[Text, ...], AsTuple]
-
-
-class Strict(BaseModel):
-    """Unknown keys and wrong types are errors. `planned` names keys that are known but not built yet."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    planned: ClassVar[dict[str, str]] = {}
-
-
-def refuse(what: str, advice: str = "") -> PydanticCustomError:
-    """An error about a mapping as a whole."""
-    return PydanticCustomError("manifest", "{what}", {"what": what, "advice": advice})
-
-
-class Cut(Strict):
-    """Where the graph begins and ends: names of tensors or nodes."""
-
-    inputs: Texts = Field((), description="tensors (or nodes) that become the model's inputs")
-    outputs: Texts = Field((), description="tensors (or nodes) that become the model's outputs")
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if not self.inputs and not self.outputs:
-            raise refuse("`cut` without `inputs` and `outputs`", "name the tensors to cut at")
-        return self
-
-
-class Edit(Strict):
-    """One change of the graph: exactly one of the keys."""
-
-    planned: ClassVar[dict[str, str]] = {
-        "remove": "cut at its neighbours with `cut`",
-        "tail": "cut the tail off with `cut: {outputs: [...]}`",
-        "shape": "give the input a `shape:` under `inputs:`",
-        "normalize": "declare it under `preprocess:`",
-        "swap_channels": "declare `colour:` under `preprocess:`",
-        "layout": "declare `layout:` at the input",
-        "insert": "change the model before the build",
-    }
-    cut: Cut | None = Field(None, description="keep what lies between these inputs and outputs")
-    rename: dict[str, Text] | None = Field(None, description="old name: new name, of inputs and outputs")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        given = [name for name in ("cut", "rename") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise refuse(
-                "an edit has exactly one of the keys `cut` and `rename`", "make each edit an item of its own"
-            )
-        return self
 
 
 class Optimize(Strict):
@@ -195,7 +145,7 @@ class Verify(Strict):
 class Settings(Strict):
     """Settings: the nearest to the model wins."""
 
-    edit: Annotated[tuple[Edit, ...], AsTuple] | None = Field(
+    edit: Annotated[tuple[Edit, ...], AsTuple, AfterValidator(tail_comes_last)] | None = Field(
         None, description="changes of the graph, in order"
     )
     optimize: Optimize | None = Field(None, description="which of the recipe's passes run")

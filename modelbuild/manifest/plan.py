@@ -11,6 +11,7 @@ from typing import Any
 
 from modelbuild import toolchains
 from modelbuild.build.action import Action, Resources
+from modelbuild.manifest import edits
 from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_name, record_path
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.settings import effective
@@ -55,12 +56,12 @@ def plan(manifest: Manifest, lock: Lock | None = None, *, remeasure: bool = Fals
 
 
 def _with_shared(requests: Mapping[tuple[str, str], ModelRequest]) -> dict[tuple[str, str], ModelRequest]:
-    edits: dict[str, list[Any]] = {}
+    written: dict[str, list[Any]] = {}
     for request in requests.values():
-        edits.setdefault(request.model, []).append(request.edit)
+        written.setdefault(request.model, []).append(request.edit)
     return {
         pair: request
-        if all(edit == request.edit for edit in edits[request.model])
+        if all(edit == request.edit for edit in written[request.model])
         else replace(request, shared=False)
         for pair, request in requests.items()
     }
@@ -81,7 +82,8 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         weights=entry.weights,
         source_digest=entry.source_digest,
         inputs={name: _input(given) for name, given in sorted(entry.inputs.items())},
-        edit=tuple(settings.values["edit"]),
+        edit=tuple(edit for edit in settings.values["edit"] if edit != edits.TAIL),
+        tail=edits.TAIL in settings.values["edit"],
         target=target,
         recipe=shared.recipe(target),
         settings=settings.values,

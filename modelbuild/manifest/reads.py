@@ -11,6 +11,7 @@ from modelbuild import globs, resources
 from modelbuild.build import look
 from modelbuild.chips.load import recipe_files
 from modelbuild.errors import ModelbuildError
+from modelbuild.manifest import edits
 from modelbuild.manifest.lockfile import LOCK, Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
@@ -65,6 +66,7 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
             if path is not None:
                 yield path, look.HEAD
     for settings in manifest.examined.values():
+        yield from ((path, look.HEAD) for path in edits.files(settings.values["edit"]))
         if settings.record is not None:
             yield settings.record, look.FILE if lock else look.HEAD
     if lock is not None:

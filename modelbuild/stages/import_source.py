@@ -15,23 +15,44 @@ from modelbuild.stages.request import ModelRequest, Source
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.0)
+EDIT_ROLES = "weights/edit/"  # of files that edits name; after `source`, from whose folder others are named
 DISCOVER = "modelbuild.stages.import_source:discover"
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The source, and its weights where they are apart; external data is discovered."""
+    """The source, its weights where they are apart, and those of edits; external data is discovered."""
     weights = {} if request.weights is None else {"weights": FileInput(request.weights)}
-    return {"source": request.source_file(), **weights}
+    inserted = {
+        f"{EDIT_ROLES}{index}": FileInput(path)
+        for index, edit in enumerate(request.edit)
+        if (path := edit.get("insert", {}).get("weights")) is not None
+    }
+    return {"source": request.source_file(), **weights, **inserted}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """Declared shapes, edits in order, and the digest that the manifest demands."""
     return {
         "shapes": request.shapes,
-        "edits": list(request.edit),
+        "edits": [_by_role(edit, f"{EDIT_ROLES}{index}") for index, edit in enumerate(request.edit)],
         "sha256": request.source_digest,
         **({} if request.url is None else {"suffix": request.suffix}),
     }
+
+
+def _by_role(edit: Mapping[str, Any], role: str) -> Mapping[str, Any]:
+    """The edit with the role of the file of weights that it names in place of the path: a file that moves is
+    the same file."""
+    insert = edit.get("insert", {})
+    return {"insert": {**insert, "weights": role}} if "weights" in insert else edit
+
+
+def _by_path(edit: Mapping[str, Any], inputs: Mapping[str, Path]) -> Mapping[str, Any]:
+    """The inverse of `_by_role`."""
+    insert = edit.get("insert", {})
+    return (
+        {"insert": {**insert, "weights": str(inputs[insert["weights"]])}} if "weights" in insert else edit
+    )
 
 
 def discover(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> list[Path]:
@@ -54,7 +75,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     with with_suffix(inputs["source"], suffix) as source:
         if suffix is not None:
             _refuse_further_files(source)
-        graph = importers.load(source, shapes, parameters["edits"], inputs.get("weights"))
+        edits = [_by_path(edit, inputs) for edit in parameters["edits"]]
+        graph = importers.load(source, shapes, edits, inputs.get("weights"))
         importers.check(source, graph)
     onnx_io.write(graph, out / "model.onnx")
     write_json(out / "source.json", source_of(graph))

@@ -55,7 +55,7 @@ class ModelRequest:
     source: str  # a path relative to the project; of a source at an address, the file's name there
     source_digest: str | None  # the SHA-256 that the manifest demands of the source
     inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}}
-    edit: tuple[Json, ...]
+    edit: tuple[Json, ...]  # all but `tail`, which depends on the chip
     target: str
     recipe: Json
     settings: Mapping[str, Json]
@@ -70,6 +70,7 @@ class ModelRequest:
     url: str | None = None  # where the source is fetched from
     weights: str | None = None  # the file of its weights, where the format keeps them apart
     measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
+    tail: bool = False  # what the NPU does not run is cut off, and runs after the chip
     remeasured: Samples | None = None  # the evaluation samples on which these are measured again
 
     @property

@@ -1,0 +1,20 @@
+"""What every mapping of the manifest is read as: nothing unknown, nothing converted."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+
+class Strict(BaseModel):
+    """Unknown keys and wrong types are errors. `planned` names keys that are known but not built yet."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    planned: ClassVar[dict[str, str]] = {}
+
+
+def refuse(what: str, advice: str = "") -> PydanticCustomError:
+    """An error about a mapping as a whole."""
+    return PydanticCustomError("manifest", "{what}", {"what": what, "advice": advice})
