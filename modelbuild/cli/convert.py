@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,6 @@ def _add_edits(add: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Convert, and say what each step did."""
     directory = Path(options.directory)
-    if options.tail and options.chip is None:
-        raise ModelbuildError(
-            "--tail auto needs --chip",
-            why="what is cut off is what a chip does not run",
-            advice="add --chip NAME",
-        )
     checked(directory, options.file, {"convert -o": options.output})
     found = api.convert(
         directory / options.source,
@@ -97,8 +92,7 @@ def _text(name: str, found: ConvertResult) -> str:
     source = found.source
     producer = f", {source['producer']}" if source["producer"] else ""
     lines = [f"{name}: {source['format']}{producer}"]
-    header = ("step", "nodes", "difference", "passes that acted")
-    lines.append(console.table(header, [_row(step) for step in found.steps]))
+    lines += [line for step in found.steps for line in _step(step)]
     lines += [f"import: {note}" for note in source["notes"]]
     if found.units is not None:
         lines.append("nodes on " + ", ".join(f"{unit}: {count}" for unit, count in found.units.items()))
@@ -110,12 +104,13 @@ def _text(name: str, found: ConvertResult) -> str:
     return "\n".join(lines)
 
 
-def _row(step: Step) -> tuple[str, str, str, str]:
-    measured = "not measured"
+def _step(step: Step) -> list[str]:
+    measured = "not measured against the file"
     if step.difference is not None:
-        measured = f"{step.difference.worst.error:.2g} of the range, from {step.against}"
+        measured = f"differs by {step.difference.worst.error:.2g} of the range from {step.against}"
+    head = f"{step.name}: {step.nodes_before} -> {step.nodes_after} nodes, {measured}"
     acted = ", ".join(f"{name} {count}" for name, count in step.passes.items())
-    return step.name, f"{step.nodes_before} -> {step.nodes_after}", measured, acted
+    return [head, *textwrap.wrap(acted, 100, initial_indent="  ", subsequent_indent="  ")]
 
 
 def _port(port: Mapping[str, Any]) -> str:

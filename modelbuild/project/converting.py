@@ -14,11 +14,14 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, onnx_io
 from modelbuild.graph.check import place
+from modelbuild.graph.edits.tail import POST, split
 from modelbuild.graph.guard import Difference
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import PassResult, run_passes
+from modelbuild.graph.rewrite import copied
 from modelbuild.importers.source import source_of
+from modelbuild.manifest.edits import TAIL
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.project.edit_file import Edit, checked
 from modelbuild.project.open_inputs import explained
@@ -115,22 +118,39 @@ def convert(
     `directory`. Raises ModelbuildError for everything that is wrong with the request or the model (exit 2),
     and for a step that changes what the model computes (exit 1); `out` is then as it was."""
     recipe = None if chip is None else load_recipe(chip, directory or Path.cwd())
-    _check_request(source, out, weights, recipe, only_import, force)
     wanted = checked(edits, "edit") if edits else []
-    graph, step = _imported(source, weights, shapes or {}, wanted)
-    found, steps = source_of(graph), [step]
-    imported = graph
+    tail = TAIL in wanted
+    post = out.with_name(f"{out.stem}{POST}{out.suffix}")
+    _check_request(source, out, weights, recipe, only_import)
+    if tail and recipe is None:
+        raise ModelbuildError(
+            "`tail: auto` needs a chip",
+            why="what is cut off is what the chip does not run",
+            advice="name it: --chip kl720",
+        )
+    for path in (out, post) if tail else (out,):
+        _check_place(path, (source, weights), force)
+    imported, step = _imported(source, weights, shapes or {}, [edit for edit in wanted if edit != TAIL])
+    steps, graph, rest = [step], imported, None
     if not only_import:
-        graph, rows = normalise(graph, paranoid=paranoid)
+        graph, rows = normalise(imported, paranoid=paranoid)
         steps.append(_step("normalise", imported, graph, imported, rows))
     if recipe is not None:
         before = graph
         graph, rows = run_passes(graph, recipe.passes, paranoid)
         steps.append(_step("lower", before, graph, imported, rows))
-    data = onnx_io.to_bytes(graph)
-    whole_file.write(out, data)
+        if tail:
+            graph, rest, step = _parted(graph, recipe, imported)
+            steps.append(step)
+    parts = [(out, graph), *([] if rest is None else [(post, rest)])]
+    files = [(path, part, onnx_io.to_bytes(part)) for path, part in parts]
+    for path, _, data in files:
+        whole_file.write(path, data)
+    written = [_written(path, data, part) for path, part, data in files]
     units = None if recipe is None else _units(graph, recipe)
-    return ConvertResult(found, tuple(steps), _written(out, data, graph), None, units)
+    return ConvertResult(
+        source_of(imported), tuple(steps), written[0], written[1] if rest is not None else None, units
+    )
 
 
 def _imported(
@@ -154,6 +174,18 @@ def _step(name: str, before: Graph, after: Graph, held_to: Graph, rows: Sequence
     return Step(name, len(before.nodes), len(after.nodes), acted, difference, "the imported model")
 
 
+def _parted(graph: Graph, recipe: Recipe, imported: Graph) -> tuple[Graph, Graph | None, Step]:
+    """The part on the chip and the part after it (None: the chip runs everything), held to the source
+    together."""
+    found = split(graph, recipe)
+    whole = copied(graph)
+    whole.nodes = [*found.chip.nodes, *found.post.nodes]
+    difference = guard.check(imported, whole, what="cutting off the tail")
+    count = len(found.chip.nodes)
+    step = Step("tail", len(graph.nodes), count, {}, difference, "the imported model, with the part after")
+    return found.chip, found.post if found.post.nodes else None, step
+
+
 def _units(graph: Graph, recipe: Recipe) -> dict[str, int]:
     placed = list(place(graph, recipe).units.values())
     return {unit: placed.count(unit) for unit in sorted(set(placed))}
@@ -169,7 +201,7 @@ def _port(graph: Graph, name: str) -> dict[str, Any]:
 
 
 def _check_request(
-    source: Path, out: Path, weights: Path | None, recipe: Recipe | None, only_import: bool, force: bool
+    source: Path, out: Path, weights: Path | None, recipe: Recipe | None, only_import: bool
 ) -> None:
     """Refuses what could not end well before any work is done."""
     if only_import and recipe is not None:
@@ -190,9 +222,13 @@ def _check_request(
             why="a float model, as ONNX",
             advice=f"write -o {out.name.split('.')[0] or 'model'}.onnx",
         )
+
+
+def _check_place(out: Path, inputs: Sequence[Path | None], force: bool) -> None:
+    """Refuses to write over what is read, or over what may be the only copy of somebody's model."""
     if not out.parent.is_dir():
         raise ModelbuildError(f"there is no folder {out.parent}", where=f"-o {out}")
-    for read in (source, weights):
+    for read in inputs:
         if read is not None and read.exists() and out.exists() and read.samefile(out):
             raise ModelbuildError(
                 f"-o {out.name} is the file that is read",
@@ -200,11 +236,6 @@ def _check_request(
                 why="the source would be lost",
                 advice=f"name another file: -o {out.stem}.converted.onnx",
             )
-    _check_replaced(out, force)
-
-
-def _check_replaced(out: Path, force: bool) -> None:
-    """Refuses to write over what may be the only copy of somebody's model."""
     if force or not out.exists():
         return
     try:

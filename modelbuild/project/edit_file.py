@@ -35,13 +35,23 @@ def read(path: Path) -> list[Edit]:
     except UnicodeDecodeError:
         raise ModelbuildError("the list of edits is not UTF-8 text", where=str(path)) from None
     if not isinstance(node, tree.Mapping):
-        return _checked(node)
+        return _placed(_checked(node), path.parent)
     for key, entry in node.entries.items():
         if key != "edit":
             raise ModelbuildError(
                 f"`{key}` is no edit", where=str(entry.key_at), advice="write a list of edits, or `edit:`"
             )
-    return _checked(node.entries["edit"].node) if node.entries else []
+    return _placed(_checked(node.entries["edit"].node), path.parent) if node.entries else []
+
+
+def _placed(edits: Sequence[Edit], folder: Path) -> list[Edit]:
+    """Files that edits name lie relative to the file that the edits are in."""
+    return [
+        {"insert": {**given, "weights": str(folder / given["weights"])}}
+        if "weights" in (given := edit.get("insert", {}))
+        else edit
+        for edit in edits
+    ]
 
 
 def checked(edits: Sequence[Edit], where: str) -> list[Edit]:

@@ -14,13 +14,10 @@ from modelbuild.importers.describe import describe
 def explained(error: ModelbuildError, path: Path, shapes: Mapping[str, Shape]) -> ModelbuildError:
     """The error of an import: where sizes are open, all of them at once and the options that say them; an
     importer's own error speaks of a manifest."""
-    of_inputs = all(problem.where.startswith("inputs.") for problem in error.problems)
-    if not of_inputs or importer_for(path).format != "onnx":
+    if importer_for(path).format != "onnx" or "has no fixed size" not in error.problems[0].what:
         return error
     inputs, _ = describe(path)
     unknown = [port for port in inputs if port.name not in shapes and None in port.shape]
-    if not unknown:
-        return error
     words = " ".join(
         f"--input {port.name}={','.join(_size(axis, size) for axis, size in enumerate(port.shape))}"
         for port in unknown
