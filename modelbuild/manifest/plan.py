@@ -16,7 +16,7 @@ from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.settings import effective
 from modelbuild.manifest.shared import Shared
-from modelbuild.stages.request import SHARED, ModelRequest, PackagedModel, PackageRequest
+from modelbuild.stages.request import IN_MODEL, SHARED, ModelRequest, PackagedModel, PackageRequest
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,10 @@ def _remeasured(manifest: Manifest, shared: Shared, request: ModelRequest) -> Mo
 
 
 def _input(given: Any) -> dict[str, Any]:
-    described: dict[str, Any] = {"preprocess": given.settings()}
+    settings = given.settings()
+    described: dict[str, Any] = {"preprocess": settings}
+    if IN_MODEL in settings:
+        described = {"preprocess": given.host_settings(), IN_MODEL: settings}
     if given.shape is not None:
         described["shape"] = list(given.shape)
     return described

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.5, counted=("model",))
 
@@ -23,18 +23,23 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The inputs whose preprocessing the manifest declares: they must exist."""
-    return {"inputs": sorted(request.preprocess)}
+    """The inputs whose preprocessing the manifest declares: they must exist; and what the model is to do."""
+    in_model = {"in_model": request.in_model} if request.in_model else {}
+    return {"inputs": sorted(request.preprocess), **in_model}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `model.onnx` and `import.json`; a difference from the source fails the build."""
-    from modelbuild.graph import guard, onnx_io
+    from modelbuild.graph import guard, in_model, onnx_io
     from modelbuild.graph.normalise import normalise
+    from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages.files import read_json, write_json
 
     source = onnx_io.read(inputs["model"])
     _check_inputs(source.inputs, parameters["inputs"])
+    declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
+    if declared:
+        source = in_model.insert(source, declared)
     graph, report = normalise(source)
     difference = guard.check(source, graph, what="normalise")
     onnx_io.write(graph, out / "model.onnx")

@@ -17,6 +17,7 @@ Json = Any
 ACTIVATIONS = 340
 UNDECLARED = 4 * 3 * 224 * 224  # bytes of the inputs where the manifest declares no shape
 Source = FileInput | OutputOf
+IN_MODEL = "in_model"  # the key of an input whose preprocessing is done in the model
 SAMPLE_ROLES = "sample/"  # what the roles of samples begin with
 
 
@@ -54,7 +55,7 @@ class ModelRequest:
     model: str
     source: str  # a path relative to the project; of a source at an address, the file's name there
     source_digest: str | None  # the SHA-256 that the manifest demands of the source
-    inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}}
+    inputs: Mapping[str, Json]  # input name -> {"shape": [...], "preprocess": {...}, "in_model": {...}}
     edit: tuple[Json, ...]  # all but `tail`, which depends on the chip
     target: str
     recipe: Json
@@ -85,8 +86,13 @@ class ModelRequest:
 
     @property
     def preprocess(self) -> dict[str, Json]:
-        """Declared preprocessing of each input that has any."""
+        """Preprocessing of each input that has any, so far as it is done before the model."""
         return {name: given["preprocess"] for name, given in self.inputs.items() if "preprocess" in given}
+
+    @property
+    def in_model(self) -> dict[str, Json]:
+        """The whole declaration of each input whose preprocessing is done in the model."""
+        return {name: given[IN_MODEL] for name, given in self.inputs.items() if IN_MODEL in given}
 
     @property
     def suffix(self) -> str:
