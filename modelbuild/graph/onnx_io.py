@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import large
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.order import in_order, unique_names
 from modelbuild.graph.tensors import array_of, dtype_of, element_type_of
 
 IR_VERSION = 10  # the first with node metadata; every onnxruntime >= 1.18 reads it
 ORIGIN_KEY = "modelbuild.origin"
-_MAX_BYTES = 2**31 - 1  # protobuf's limit for one message
 
 
 def read(path: Path) -> Graph:
-    """A graph from an ONNX file that modelbuild wrote. Foreign files go through `importers`."""
+    """A graph from a file that `write` made. Foreign files go through `importers`."""
+    if large.is_large(path):
+        model, arrays = large.read(path)
+        return from_model(model, arrays)
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except (OSError, DecodeError) as error:
@@ -36,21 +39,34 @@ def read(path: Path) -> Graph:
 
 
 def write(graph: Graph, path: Path) -> None:
-    """`graph` as an ONNX file; the bytes depend on the graph alone."""
-    path.write_bytes(to_bytes(graph))
+    """`graph` as an ONNX file, or as `large` describes where that cannot hold it; for `read` alone then.
+
+    The bytes depend on the graph alone.
+    """
+    if large.weights(graph.constants) > large.MAX_BYTES:
+        large.write(path, to_model(graph, external=True), graph.constants)
+    else:
+        path.write_bytes(to_bytes(graph))
+
+
+def export(graph: Graph, path: Path) -> list[Path]:
+    """`graph` as an ONNX file for others, and what is written: weights beyond 2 GB lie in `PATH.data`."""
+    if large.weights(graph.constants) <= large.MAX_BYTES:
+        path.write_bytes(to_bytes(graph))
+        return [path]
+    data = path.with_name(f"{path.name}.data")
+    large.write_beside(path, data, to_model(graph, external=True), graph.constants)
+    return [path, data]
 
 
 def to_bytes(graph: Graph) -> bytes:
     """The serialised model. Raises when it exceeds protobuf's 2 GB."""
-    size = sum(constant.nbytes for constant in graph.constants.values())
-    if size < _MAX_BYTES:
-        try:
-            return bytes(to_model(graph).SerializeToString(deterministic=True))
-        except (EncodeError, ValueError):
-            size = _MAX_BYTES
+    size = large.weights(graph.constants)
+    if size <= large.MAX_BYTES:
+        return bytes(to_model(graph).SerializeToString(deterministic=True))
     raise ModelbuildError(
         f"the model `{graph.name}` holds {size / 1e9:.1f} GB of weights",
-        why="an ONNX file written by modelbuild holds at most 2 GB",
+        why="one ONNX file holds at most 2 GB",
         advice="cut the model into parts with `edit: [{cut: ...}]`",
     )
 
@@ -91,11 +107,17 @@ def opset_of(model: ModelProto) -> int:
     return 1
 
 
-def to_model(graph: Graph) -> ModelProto:
-    """The protobuf of `graph`, with a type for every tensor whose shape is known."""
+def to_model(graph: Graph, external: bool = False) -> ModelProto:
+    """The protobuf of `graph`, with a type for every tensor whose shape is known.
+
+    With `external` the constants that `large` keeps apart have no data.
+    """
     proto = GraphProto(name=graph.name)
     proto.node.extend(node_to_proto(node) for node in graph.nodes)
-    proto.initializer.extend(_tensor(array, name) for name, array in graph.constants.items())
+    proto.initializer.extend(
+        large.place_holder(array, name) if external and large.is_apart(array) else _tensor(array, name)
+        for name, array in graph.constants.items()
+    )
     proto.input.extend(_value_info(graph, name) for name in graph.inputs)
     proto.output.extend(_value_info(graph, name) for name in graph.outputs)
     border = {*graph.inputs, *graph.outputs}

@@ -12,7 +12,7 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.graph import reference
+from modelbuild.graph import large, reference
 from modelbuild.graph.model import Array, Graph, Shape
 from modelbuild.graph.onnx_io import to_bytes
 
@@ -35,16 +35,21 @@ class FloatSession:
     def __init__(self, model: Graph | Path, outputs: Sequence[str] | Literal["all"] | None = None) -> None:
         self._label = model.name if isinstance(model, Graph) else str(model)
         if isinstance(model, Graph):
-            source: str | bytes = to_bytes(model if outputs is None else _with_outputs(model, outputs))
+            model = model if outputs is None else _with_outputs(model, outputs)
+            model, self._fed = _without_large(model)
+            source: str | bytes = to_bytes(model)
         else:
             source = str(model) if outputs is None else _file_with_outputs(model, outputs)
+            self._fed = {}
+        folder = model.parent if isinstance(model, Path) else None
         try:
-            self._session = _opened(source)
+            self._session = _opened(source, folder)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error
         self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {
             item.name: (_static(item.shape), _dtype(item.name, item.type))
             for item in self._session.get_inputs()
+            if item.name not in self._fed
         }
         self.outputs: tuple[str, ...] = tuple(item.name for item in self._session.get_outputs())
 
@@ -65,7 +70,7 @@ class FloatSession:
                     f"`{self._label}` has no input `{name}`", advice=f"its inputs: {', '.join(self.inputs)}"
                 )
         try:
-            found = self._session.run(list(self.outputs), dict(inputs))
+            found = self._session.run(list(self.outputs), {**inputs, **self._fed})
         except Exception as error:  # as above
             raise self._failure("cannot run", error) from error
         return dict(zip(self.outputs, found, strict=True))
@@ -75,10 +80,24 @@ class FloatSession:
         return ModelbuildError(f"onnxruntime {what} `{self._label}`", why=reason, exit_code=EXIT_FAILED)
 
 
-def _opened(source: str | bytes) -> Any:
-    """A session. A file that onnxruntime is too old for runs as a copy, or by onnx's own evaluator."""
+def _without_large(graph: Graph) -> tuple[Graph, dict[str, Array]]:
+    """A graph beyond protobuf's 2 GB with its large constants as inputs, which take no copy; and these."""
+    if large.weights(graph.constants) <= large.MAX_BYTES:
+        return graph, {}
+    fed = {name: array for name, array in graph.constants.items() if large.is_apart(array)}
+    kept = {name: array for name, array in graph.constants.items() if name not in fed}
+    changed = Graph(graph.name, graph.nodes, [*graph.inputs, *fed], graph.outputs, kept)
+    changed.shapes, changed.dtypes, changed.opset = graph.shapes, graph.dtypes, graph.opset
+    return changed, fed
+
+
+def _opened(source: str | bytes, folder: Path | None) -> Any:
+    """A session. A file that onnxruntime is too old for runs as a copy, or by onnx's own evaluator.
+
+    `folder` is where the data outside of a file's bytes lie.
+    """
     try:
-        return _session(source)
+        return _session(source, folder if isinstance(source, bytes) else None)
     except Exception:  # as above
         if isinstance(source, bytes):
             raise
@@ -100,7 +119,7 @@ def _opened_otherwise(path: Path) -> Any:
         return None
 
 
-def _session(source: str | bytes, folder: Path | None = None) -> Any:
+def _session(source: str | bytes, folder: Path | None) -> Any:
     options = _options()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
@@ -137,7 +156,7 @@ def _with_outputs(graph: Graph, outputs: Sequence[str] | Literal["all"]) -> Grap
 
 def _file_with_outputs(path: Path, outputs: Sequence[str] | Literal["all"]) -> bytes:
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(str(path), load_external_data=False)
     except (OSError, DecodeError) as error:
         raise ModelbuildError("this is not a readable ONNX file", where=str(path), why=str(error)) from error
     own = {value.name: value for value in model.graph.output}

@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto
 
 from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import large
 from modelbuild.graph.model import Array
 from modelbuild.graph.tensors import MAX_TENSOR_BYTES, dtype_of
 
@@ -20,8 +21,13 @@ def files(model: ModelProto, path: Path) -> list[Path]:
 
 
 def read(model: ModelProto, path: Path) -> dict[str, Array]:
-    """Initializer name -> values, for those kept outside of the file."""
-    return {tensor.name: _values(tensor, path) for tensor in _external(model)}
+    """Initializer name -> values, for those kept outside of the file.
+
+    More than one protobuf holds is mapped into memory instead of read: it is needed once, and not at once.
+    """
+    tensors = _external(model)
+    mapped = sum(_size(tensor) for tensor in tensors) > large.MAX_BYTES
+    return {tensor.name: _values(tensor, path, mapped) for tensor in tensors}
 
 
 def _external(model: ModelProto) -> list[TensorProto]:
@@ -56,11 +62,15 @@ def _file(tensor: TensorProto, path: Path) -> Path:
     return found
 
 
-def _values(tensor: TensorProto, path: Path) -> Array:
+def _size(tensor: TensorProto) -> int:
+    return math.prod(int(dim) for dim in tensor.dims) * dtype_of(tensor.data_type, tensor.name).itemsize
+
+
+def _values(tensor: TensorProto, path: Path, mapped: bool) -> Array:
     file, fields = _file(tensor, path), _fields(tensor)
     dtype = dtype_of(tensor.data_type, tensor.name)
     shape = tuple(int(dim) for dim in tensor.dims)
-    size = math.prod(shape) * dtype.itemsize
+    size = _size(tensor)
     try:
         offset, length = int(fields.get("offset", "0")), int(fields.get("length", str(size)))
     except ValueError as error:
@@ -71,8 +81,11 @@ def _values(tensor: TensorProto, path: Path) -> Array:
         )
     try:
         with file.open("rb") as stream:
+            found = min(length, max(file.stat().st_size - offset, 0))
+            if mapped and found == length and size:
+                return np.asarray(np.memmap(stream, dtype.newbyteorder("<"), "r", offset, shape))
             stream.seek(offset)
-            data = stream.read(min(length, max(file.stat().st_size - offset, 0)))
+            data = stream.read(found)
     except FileNotFoundError as error:
         raise ModelbuildError(
             f"the model's weights lie in `{fields['location']}`, which is missing",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
@@ -17,9 +19,11 @@ def to_float32(graph: Graph, notes: list[str]) -> bool:
     Raises where a double is too large.
     """
     before = len(notes)
-    changed = {name: value for name, value in graph.constants.items() if _other_float(value.dtype)}
-    for name, value in changed.items():
-        graph.constants[name] = _converted(name, value)
+    kinds = Counter[str]()
+    for name, value in graph.constants.items():
+        if _other_float(value.dtype):
+            kinds[str(value.dtype)] += 1
+            graph.constants[name] = _converted(name, value)
     notes += [
         f"`{name}` is float32 here; it is {graph.dtypes[name]} in the source"
         for name in [*graph.inputs, *graph.outputs]
@@ -29,9 +33,7 @@ def to_float32(graph: Graph, notes: list[str]) -> bool:
     casts = sum([_convert_attributes(node) for node in graph.nodes])
     if casts:
         notes.append(f"{casts} nodes work in float32 instead of another precision")
-    for kind in sorted({str(value.dtype) for value in changed.values()}):
-        count = sum(str(value.dtype) == kind for value in changed.values())
-        notes.append(f"{count} {kind} constants converted to float32")
+    notes += [f"{count} {kind} constants converted to float32" for kind, count in sorted(kinds.items())]
     return len(notes) > before
 
 
