@@ -10,6 +10,7 @@ import pytest
 from modelbuild import importers
 from modelbuild.graph import guard, onnx_io
 from modelbuild.graph.normalise import normalise
+from modelbuild.graph.pass_names import NORMALISE, REQUIRED
 from modelbuild.graph.session import FloatSession
 from tests.graph.small import graph, ops
 
@@ -80,8 +81,20 @@ def test_every_source_node_that_matters_is_some_nodes_origin(shared_data: Path) 
 
 
 def test_skipped_passes_do_not_run() -> None:
-    before = graph([("Identity", "x", "a"), ("Flatten", "a", "y")])
-    result, rows = normalise(before, skip=["flatten_to_reshape"])
-    assert ops(result) == ["Flatten"]
-    assert "flatten_to_reshape" not in {row.name for row in rows}
+    before = graph([("Identity", "x", "a"), ("Sub", "a c", "y")], {"c": 1.0})
+    result, rows = normalise(before, skip=["subtract_to_add"])
+    assert ops(result) == ["Sub"]
+    assert "subtract_to_add" not in {row.name for row in rows}
     assert {row.name: row.changes for row in rows if row.changes} == {"remove_no_ops": 1}
+
+
+def test_only_leaves_the_passes_that_later_stages_rely_on() -> None:
+    before = graph([("Flatten", "x", "a"), ("Sub", "a c", "b"), ("Mul", "b c", "y")], {"c": 2.0})
+    result, rows = normalise(before, only=["fold_pad"])
+    assert ops(result) == ["Reshape", "Sub", "Mul"]
+    assert {row.name for row in rows} == {"fold_pad", *REQUIRED}
+
+
+def test_a_required_pass_cannot_be_skipped() -> None:
+    assert ops(normalise(graph([("Flatten", "x", "y")]), skip=["flatten_to_reshape"])[0]) == ["Reshape"]
+    assert set(REQUIRED) < set(NORMALISE)

@@ -1,0 +1,63 @@
+"""The names of all passes: planning reads a manifest's `optimize:` by them without loading a single one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+# Chip-neutral: what `normalise` runs, in this order and again until nothing changes.
+NORMALISE = (
+    "fold_constants",
+    "remove_no_ops",
+    "explicit_windows",
+    "explicit_clip",
+    "explicit_axes",
+    "flatten_to_reshape",
+    "merge_reshapes",
+    "merge_transposes",
+    "push_transposes",
+    "matmul_to_gemm",
+    "subtract_to_add",
+    "fold_batch_normalization",
+    "fold_scale_and_shift",
+    "batch_normalization_to_conv",
+    "fold_pad",
+    "reduce_mean_to_pool",
+    "merge_duplicates",
+    "remove_dead_nodes",
+)
+
+# What a recipe's `passes:` may name for `lower`, besides all of the above.
+LOWERING = (
+    "split_to_slice",
+    "gemm_to_conv",
+    "depth_to_space_to_transpose",
+    "space_to_depth_to_transpose",
+    "hard_swish_to_mul",
+    "flat_to_spatial",
+    "reshape_behind_elementwise",
+    "layer_normalization_to_primitives",
+    "instance_normalization_to_primitives",
+    "divide_to_reciprocal",
+    "identity_to_reshape",
+    "global_pool_to_pool",
+)
+
+# Passes of `normalise` that cannot be left out -> why.
+REQUIRED: Mapping[str, str] = {
+    "fold_constants": "what is the same for every input has to be a constant for all that follows",
+    "remove_no_ops": "no later stage has an Identity or Dropout",
+    "explicit_windows": "no later stage resolves auto_pad, output_shape or ceil_mode",
+    "explicit_clip": "no later stage has Min and Max, or a Clip without both bounds",
+    "explicit_axes": "no later stage counts axes from the end",
+    "flatten_to_reshape": "no later stage has Flatten, Squeeze or Unsqueeze",
+    "matmul_to_gemm": "later stages take the weights of a Gemm in one form only",
+    "batch_normalization_to_conv": "no number system has a BatchNormalization",
+    "remove_dead_nodes": "what nobody reads would be quantized and compiled",
+}
+
+
+def chosen(names: Sequence[str], skip: Sequence[str] = (), only: Sequence[str] | None = None) -> list[str]:
+    """Those of `names`, in their order, that `optimize: {skip, only}` leaves; the required ones always."""
+    return [
+        name for name in names if name in REQUIRED or (name not in skip and (only is None or name in only))
+    ]
