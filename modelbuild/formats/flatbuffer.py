@@ -136,6 +136,10 @@ class Table:
         """Offset and size of a vector of bytes, without copying it."""
         return self._vector(slot, 1, len(self.buffer.data))
 
+    def span(self, slot: int, element_size: int) -> tuple[int, int]:
+        """Offset and count of a vector of scalars, without copying it; the count of an absent one is 0."""
+        return self._vector(slot, element_size, len(self.buffer.data)) or (0, 0)
+
     def integers(self, slot: int, layout: str) -> tuple[int, ...]:
         """A vector of integers of one `struct` layout; empty if absent."""
         size = struct.calcsize(f"<{layout}")

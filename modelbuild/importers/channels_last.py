@@ -78,6 +78,10 @@ class Writer:
         """A free name for a tensor between the nodes of one layer."""
         return self._fresh(base, self._tensors)
 
+    def is_constant(self, name: str) -> bool:
+        """Whether `name` is a constant of the source, rather than computed by nodes."""
+        return name in self._constants
+
     def has(self, name: str) -> bool:
         """Whether the source tensor `name` has been written."""
         return name in self._stored
@@ -205,8 +209,11 @@ class Writer:
         """Of the inputs and outputs of `graph` (this one after `edits`) that are channels-first but not in
         the source: the source's layout, such as NHWC."""
         orders = {tensor: order for forms in self._stored.values() for order, tensor in forms.items()}
-        for renames in (edit["rename"] for edit in edits if "rename" in edit):
-            orders |= {new: orders[old] for old, new in renames.items() if old in orders}
+        for edit in edits:
+            orders |= {new: orders[old] for old, new in edit.get("rename", {}).items() if old in orders}
+            for name, layout in edit.get("layout", {}).items():
+                rank = len(orders.get(name, ()))
+                orders[name] = channels_first(rank) if layout == "NCHW" else source_order(rank)
         found = {name: orders.get(name, ()) for name in (*graph.inputs, *graph.outputs)}
         moved = {name: o for name, o in found.items() if o and o == channels_first(len(o)) and len(o) > 2}
         return {name: _LAYOUTS.get(len(order), f"rank {len(order)}") for name, order in moved.items()}

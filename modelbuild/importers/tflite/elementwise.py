@@ -1,0 +1,249 @@
+"""Operators on every element: arithmetic, activations, comparisons; and the few that look along one axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from modelbuild.graph.model import Attribute
+from modelbuild.graph.tensors import element_type_of
+from modelbuild.importers import channels_last_operators as ops
+from modelbuild.importers.tflite import schema
+from modelbuild.importers.tflite.layer import Layer, Rule
+
+_L2_EPSILON = 1e-6  # TFLite's reference kernel divides by no less
+
+
+def _simple(layer: Layer, op: str, count: int = 1) -> None:
+    """One ONNX operator that does the same on `count` inputs."""
+    ops.elementwise(layer.writer, op, [layer.input(index) for index in range(count)], layer.output)
+
+
+def _arithmetic(layer: Layer, op: str, saturates: bool = False) -> None:
+    """Two tensors that broadcast, with a fused activation."""
+    inputs = [layer.input(0), layer.input(1)]
+    entries = [layer.state.kept.get(name) for name in inputs]
+    positive = [entry is not None and entry.range()[0] == 0 for entry in entries]
+    saturates = saturates and not (op == "Add" and all(positive))
+
+    def write(output: str) -> None:
+        ops.elementwise(layer.writer, op, inputs, output)
+
+    layer.activated(layer.option(0, layout="b"), write, saturates)
+
+
+def _chain(layer: Layer, steps: Sequence[str], count: int = 1) -> None:
+    """The first of `steps` on the inputs, each further one on its result."""
+    name, inputs = layer.output, [layer.input(index) for index in range(count)]
+    for index, op in enumerate(steps):
+        last = index == len(steps) - 1
+        output = name if last else layer.writer.scratch(f"{name}_{op.lower()}")
+        ops.elementwise(layer.writer, op, inputs, output)
+        inputs = [output]
+
+
+def _quantization(layer: Layer) -> None:
+    """In the float graph it changes nothing: the tensors' entries say what they are quantized to. Of a
+    constant (weights in half precision or integers) it makes another one."""
+    w, data = layer.writer, layer.input(0)
+    if w.is_constant(data):
+        value = w.value(data)
+        assert value is not None
+        w.constant(layer.output, value)
+        layer.keep(layer.output, layer.state.kept.get(data))
+    else:
+        ops.elementwise(w, "Identity", [data], layer.output)
+
+
+def _limited(layer: Layer, low: float, high: float | None) -> None:
+    ops.clip(layer.writer, layer.input(0), layer.output, low, high)
+
+
+def _leaky_relu(layer: Layer) -> None:
+    ops.elementwise(
+        layer.writer, "LeakyRelu", [layer.input(0)], layer.output, {"alpha": float(layer.real(0))}
+    )
+
+
+def _prelu(layer: Layer) -> None:
+    """ONNX's slope broadcasts to the data, never the data to the slope."""
+    w, data, slope = layer.writer, layer.input(0), layer.input(1)
+    order = w.order(data)
+    if np.broadcast_shapes(w.shape(data), w.shape(slope)) != w.shape(data):
+        raise layer.wrong(f"has slopes {list(w.shape(slope))} for {list(w.shape(data))}")
+    w.emit("PRelu", [w.ordered(data, order), w.aligned(slope, order)], {layer.output: order})
+
+
+def _constant(layer: Layer, word: str, value: float) -> str:
+    """A number as a source tensor."""
+    w = layer.writer
+    name = w.scratch(f"{layer.output}_{word}")
+    w.constant(name, np.array(value, np.float32))
+    return name
+
+
+def _step(layer: Layer, op: str, inputs: Sequence[str], word: str) -> str:
+    """An elementwise node whose result is named by `word`."""
+    name = layer.writer.scratch(f"{layer.output}_{word}")
+    ops.elementwise(layer.writer, op, inputs, name)
+    return name
+
+
+def _gelu(layer: Layer) -> None:
+    """x / 2 * (1 + erf(x / sqrt 2)); approximated x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))."""
+    data, w = layer.input(0), layer.writer
+    if layer.option(0, layout="B"):
+        square = _step(layer, "Mul", [data, data], "square")
+        cube = _step(layer, "Mul", [square, data], "cube")
+        scaled = _step(layer, "Mul", [cube, _constant(layer, "factor", 0.044715)], "scaled")
+        inner = _step(layer, "Add", [data, scaled], "sum")
+        inner = _step(layer, "Mul", [inner, _constant(layer, "root", math.sqrt(2 / math.pi))], "inner")
+        curve = _step(layer, "Tanh", [inner], "tanh")
+    else:
+        inner = _step(layer, "Mul", [data, _constant(layer, "root", math.sqrt(0.5))], "inner")
+        curve = _step(layer, "Erf", [inner], "erf")
+    raised = _step(layer, "Add", [curve, _constant(layer, "one", 1.0)], "raised")
+    half = _step(layer, "Mul", [data, _constant(layer, "half", 0.5)], "half")
+    ops.elementwise(w, "Mul", [half, raised], layer.output)
+
+
+def _squared_difference(layer: Layer) -> None:
+    difference = _step(layer, "Sub", [layer.input(0), layer.input(1)], "difference")
+    ops.elementwise(layer.writer, "Mul", [difference, difference], layer.output)
+
+
+def _square(layer: Layer) -> None:
+    ops.elementwise(layer.writer, "Mul", [layer.input(0)] * 2, layer.output)
+
+
+def _floor_divide(layer: Layer) -> None:
+    if layer.writer.dtype(layer.input(0)).kind != "f":
+        raise layer.wrong("divides integers, which is supported of floats only")
+    _chain(layer, ["Div", "Floor"], 2)
+
+
+def _floor_modulo(layer: Layer) -> None:
+    """x - floor(x / y) * y, as TFLite computes it for floats; ONNX's Mod is the same for integers."""
+    x, y = layer.input(0), layer.input(1)
+    if layer.writer.dtype(x).kind != "f":
+        ops.elementwise(layer.writer, "Mod", [x, y], layer.output)
+        return
+    floor = _step(layer, "Floor", [_step(layer, "Div", [x, y], "quotient")], "floor")
+    ops.elementwise(layer.writer, "Sub", [x, _step(layer, "Mul", [floor, y], "product")], layer.output)
+
+
+def _sum_of_all(layer: Layer) -> None:
+    """ADD_N, two at a time: Add is what chips have."""
+    names = layer.inputs()
+    total = names[0]
+    for index, name in enumerate(names[1:], 1):
+        last = index == len(names) - 1
+        output = layer.output if last else layer.writer.scratch(f"{layer.output}_sum")
+        ops.elementwise(layer.writer, "Add", [total, name], output)
+        total = output
+    if len(names) == 1:
+        ops.elementwise(layer.writer, "Identity", [total], layer.output)
+
+
+def _cast(layer: Layer) -> None:
+    tensor = layer.state.model.tensors[layer.operator.outputs[0]]
+    kind = "float32" if tensor.type in ("float16", "float64", "bfloat16") else tensor.type
+    if kind not in schema.STORED:
+        raise layer.wrong(f"makes {kind}, which is not supported")
+    attributes: dict[str, Attribute] = {"to": element_type_of(np.dtype(kind))}
+    ops.elementwise(layer.writer, "Cast", [layer.input(0)], layer.output, attributes)
+
+
+def _select(layer: Layer, broadcasts: bool) -> None:
+    condition, yes, no = (layer.input(index) for index in range(3))
+    shapes = [layer.writer.shape(name) for name in (condition, yes, no)]
+    if not broadcasts and (shapes[1] != shapes[2] or shapes[0] not in ((), (1,), shapes[1])):
+        raise layer.wrong(f"chooses among {shapes[1]} and {shapes[2]} by {shapes[0]}, which is not supported")
+    ops.elementwise(layer.writer, "Where", [condition, yes, no], layer.output)
+
+
+def _softmax(layer: Layer) -> None:
+    """softmax(beta * x) along the last axis."""
+    data, beta = layer.input(0), layer.real(0)
+    if beta != 1.0:
+        data = _step(layer, "Mul", [data, _constant(layer, "beta", beta)], "scaled")
+    ops.along(layer.writer, "Softmax", [data], [layer.output], layer.rank(0) - 1)
+
+
+def _log_softmax(layer: Layer) -> None:
+    ops.along(layer.writer, "LogSoftmax", [layer.input(0)], [layer.output], layer.rank(0) - 1)
+
+
+def _l2_normalization(layer: Layer) -> None:
+    """x / max(sqrt(sum of x^2 along the last axis), 1e-6)."""
+    w, data = layer.writer, layer.input(0)
+    norm = w.scratch(f"{layer.output}_norm")
+    ops.reduce(w, "ReduceL2", data, norm, [layer.rank(0) - 1], keep=True)
+    limited = w.scratch(f"{layer.output}_limited")
+    ops.clip(w, norm, limited, _L2_EPSILON, None)
+    ops.elementwise(w, "Div", [data, limited], layer.output)
+
+
+def _local_response_normalization(layer: Layer) -> None:
+    """TFLite's alpha multiplies the sum of squares, ONNX's their mean over the `size` channels."""
+    size = 2 * layer.option(0) + 1
+    if layer.rank(0) != 4 or not 0 < size < 2**16:
+        raise layer.wrong(f"has {layer.rank(0)} axes and the radius {layer.option(0)}")
+    attributes: dict[str, Attribute] = {
+        "size": size,
+        "bias": layer.real(1),
+        "alpha": layer.real(2) * size,
+        "beta": layer.real(3),
+    }
+    ops.spatial(layer.writer, "LRN", layer.input(0), [], layer.output, attributes)
+
+
+_UNARY: Mapping[str, str] = {
+    **{name: name.capitalize() for name in ("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "LOG", "NEG")},
+    **{name: name.capitalize() for name in ("RELU", "ROUND", "SIGN", "SIN", "SQRT", "TANH")},
+    "HARD_SWISH": "HardSwish",
+    "LOGICAL_NOT": "Not",
+    "LOGISTIC": "Sigmoid",
+}
+_BINARY: Mapping[str, str] = {
+    **{name: name.capitalize() for name in ("EQUAL", "GREATER", "LESS", "POW")},
+    "GREATER_EQUAL": "GreaterOrEqual",
+    "LESS_EQUAL": "LessOrEqual",
+    "LOGICAL_AND": "And",
+    "LOGICAL_OR": "Or",
+    "MAXIMUM": "Max",
+    "MINIMUM": "Min",
+}
+RULES: Mapping[str, Rule] = {
+    **{name: partial(_simple, op=op) for name, op in _UNARY.items()},
+    **{name: partial(_simple, op=op, count=2) for name, op in _BINARY.items()},
+    "ADD": partial(_arithmetic, op="Add", saturates=True),
+    "ADD_N": _sum_of_all,
+    "CAST": _cast,
+    "DEQUANTIZE": _quantization,
+    "DIV": partial(_arithmetic, op="Div"),
+    "FLOOR_DIV": _floor_divide,
+    "FLOOR_MOD": _floor_modulo,
+    "GELU": _gelu,
+    "L2_NORMALIZATION": _l2_normalization,
+    "LEAKY_RELU": _leaky_relu,
+    "LOCAL_RESPONSE_NORMALIZATION": _local_response_normalization,
+    "LOG_SOFTMAX": _log_softmax,
+    "MUL": partial(_arithmetic, op="Mul"),
+    "NOT_EQUAL": partial(_chain, steps=("Equal", "Not"), count=2),
+    "PRELU": _prelu,
+    "QUANTIZE": _quantization,
+    "RELU6": partial(_limited, low=0.0, high=6.0),
+    "RELU_0_TO_1": partial(_limited, low=0.0, high=1.0),
+    "RELU_N1_TO_1": partial(_limited, low=-1.0, high=1.0),
+    "RSQRT": partial(_chain, steps=("Sqrt", "Reciprocal")),
+    "SELECT": partial(_select, broadcasts=False),
+    "SELECT_V2": partial(_select, broadcasts=True),
+    "SOFTMAX": _softmax,
+    "SQUARE": _square,
+    "SQUARED_DIFFERENCE": _squared_difference,
+    "SUB": partial(_arithmetic, op="Sub", saturates=True),
+}

@@ -1,0 +1,198 @@
+"""What the rules of the operators work with: one TFLite operator, its tensors and options, and the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.kept_quantization import CODES, Kept
+from modelbuild.graph.model import Shape
+from modelbuild.importers import channels_last_operators as ops
+from modelbuild.importers.channels_last import Writer
+from modelbuild.importers.tflite import constants
+from modelbuild.importers.tflite.model import Model, Operator
+from modelbuild.importers.tflite.schema import Activation
+
+_LARGEST_STATIC = 65_536  # numbers of a constant that steers an operator: axes, a shape, indices
+
+
+@dataclass
+class State:
+    """One import under way."""
+
+    model: Model
+    writer: Writer
+    values: constants.Constants
+    kept: dict[str, Kept] = field(default_factory=dict)  # source tensor -> its quantization, in its own axes
+
+
+@dataclass
+class Layer:
+    """One operator. Inputs are numbered as in the file."""
+
+    state: State
+    operator: Operator
+
+    @property
+    def writer(self) -> Writer:
+        """Where the nodes go."""
+        return self.state.writer
+
+    @property
+    def label(self) -> str:
+        """What errors call the operator."""
+        return f"{self.operator.op} `{self.operator.name}`"
+
+    @property
+    def output(self) -> str:
+        """The name of the first output."""
+        return self.outputs[0]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of all outputs."""
+        return self.state.model.names(self.operator.outputs)
+
+    @property
+    def count(self) -> int:
+        """How many inputs the operator has."""
+        return len(self.operator.inputs)
+
+    def has(self, index: int) -> bool:
+        """Whether the input is there."""
+        return index < self.count and self.operator.inputs[index] >= 0
+
+    def input(self, index: int) -> str:
+        """The name of an input that must be there; a constant is read now."""
+        if not self.has(index):
+            raise self.wrong(f"has no input {index}")
+        tensor = self.state.model.tensors[self.operator.inputs[index]]
+        if not self.writer.has(tensor.name):
+            if tensor.span is None:
+                reason = tensor.unsupported or "nothing makes it"
+                raise self.wrong(f"reads the tensor `{tensor.name}`, and {reason}")
+            self.writer.constant(tensor.name, self.state.values.value(tensor))
+            self.keep(tensor.name, constants.kept(tensor))
+        return tensor.name
+
+    def inputs(self) -> list[str]:
+        """The names of all inputs."""
+        return [self.input(index) for index in range(self.count)]
+
+    def bias(self, index: int) -> str:
+        """A bias as ONNX takes it; its scale is that of input 0 times that of the weights, input 1, where
+        the file gives none."""
+        tensors = self.state.model.tensors
+        data, weights = (tensors[max(self.operator.inputs[i], 0)] for i in (0, 1))
+        tensor = constants.bias_of(tensors[self.operator.inputs[index]], data, weights)
+        if tensor.span is None or self.writer.has(tensor.name):
+            return self.writer.ordered(self.input(index))
+        self.writer.constant(tensor.name, self.state.values.value(tensor))
+        self.keep(tensor.name, constants.kept(tensor))
+        return self.writer.ordered(tensor.name)
+
+    def keep(self, name: str, entry: Kept | None) -> None:
+        """Notes the quantization of a tensor."""
+        if entry is not None:
+            self.state.kept[name] = entry
+
+    def alias(self, scratch: str, name: str) -> str:
+        """`scratch`, which holds the numbers of the source's tensor `name` in another shape."""
+        entry = self.state.kept.get(name)
+        if entry is not None and entry.axis is None:
+            self.keep(scratch, entry)
+        return scratch
+
+    def shape(self, index: int) -> Shape:
+        """The shape of an input."""
+        return self.writer.shape(self.input(index))
+
+    def rank(self, index: int) -> int:
+        """The number of axes of an input."""
+        return len(self.shape(index))
+
+    def ints(self, index: int) -> list[int]:
+        """The integers of an input that must be the same for all inputs of the model."""
+        if not self.has(index):
+            raise self.wrong(f"has no input {index}")
+        tensor = self.state.model.tensors[self.operator.inputs[index]]
+        if tensor.span is not None:
+            if tensor.span[1] > 8 * _LARGEST_STATIC:
+                raise self.wrong(f"takes {tensor.span[1]} bytes of `{tensor.name}` for its settings")
+            found = self.state.values.stored(tensor)
+        else:
+            known = self.writer.value(self.input(index))
+            if known is None:
+                raise ModelbuildError(
+                    f"{self.label} takes `{tensor.name}`, which depends on the data, for its settings",
+                    why="an NPU program has fixed shapes",
+                    advice="cut the model before it, or convert it with fixed shapes",
+                )
+            found = known
+        if found.dtype.kind not in "iu":
+            raise self.wrong(f"takes `{tensor.name}` of {found.dtype} for integers")
+        return [int(value) for value in found.reshape(-1)]
+
+    def axis(self, value: int, rank: int) -> int:
+        """An axis of `rank` counted from 0."""
+        if not -rank <= value < rank:
+            raise self.wrong(f"has the axis {value} of {rank}")
+        return value % rank
+
+    def axes(self, values: list[int], rank: int) -> list[int]:
+        """Axes of `rank` counted from 0, each once, ascending."""
+        return sorted({self.axis(value, rank) for value in values})
+
+    def option(self, slot: int, default: int = 0, layout: str = "i") -> int:
+        """An integer, enumeration (`b`) or flag (`B`) of the operator's options."""
+        table = self.operator.options
+        return default if table is None else table.integer(slot, layout, default)
+
+    def real(self, slot: int, default: float = 0.0) -> float:
+        """A float of the operator's options."""
+        table = self.operator.options
+        return default if table is None else table.real(slot, default)
+
+    def activated(
+        self, code: int, write: Callable[[str], None], saturates: bool = False, output: str = ""
+    ) -> None:
+        """Has `write` make the operator's result, and applies the fused activation `code` to it.
+
+        With `saturates` a result whose codes begin at 0.0 is a Relu, which converters leave out there
+        since limiting the integer does the same; a range that ends at 6 is a Relu6.
+        """
+        output = output or self.output
+        limits = LIMITS.get(code)
+        if code == Activation.NONE and saturates:
+            limits = self._saturation()
+        if code == Activation.NONE and limits is None:
+            write(output)
+            return
+        raw = self.writer.scratch(f"{output}_linear")
+        write(raw)
+        if code == Activation.TANH:
+            ops.elementwise(self.writer, "Tanh", [raw], output)
+        elif limits is not None:
+            ops.clip(self.writer, raw, output, *limits)
+        else:
+            raise self.wrong(f"has the fused activation {code}, which is not supported")
+
+    def _saturation(self) -> tuple[float, float | None] | None:
+        entry = self.state.kept.get(self.output)
+        if entry is None or entry.axis is not None or entry.zero_point[0] != CODES[entry.dtype][0]:
+            return None
+        high = entry.range()[1]
+        return (0.0, 6.0 if abs(high - 6) < 0.03 else None)
+
+    def wrong(self, what: str) -> ModelbuildError:
+        """The error for an operator that the file does not have as TFLite would take it."""
+        return ModelbuildError(f"{self.label} {what}")
+
+
+LIMITS: dict[int, tuple[float | None, float | None]] = {
+    Activation.RELU: (0.0, None),
+    Activation.RELU_N1_TO_1: (-1.0, 1.0),
+    Activation.RELU6: (0.0, 6.0),
+}
+Rule = Callable[[Layer], None]

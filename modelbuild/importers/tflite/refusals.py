@@ -1,0 +1,70 @@
+"""TFLite operators that no NPU program can hold, each with its reason and what the user can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.importers.tflite.model import Operator
+
+_CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
+_STATE = "it keeps a state from one run to the next"
+_TABLES = "it looks things up in tables of text or of any size"
+_RANDOM = "its result changes from run to run"
+_SHAPES = "the shape of its result depends on the data"
+_COMPLEX = "complex numbers are not supported"
+_REASONS: Mapping[str, str] = {
+    **dict.fromkeys(("IF", "WHILE", "CALL", "CALL_ONCE", "DELEGATE"), _CONTROL_FLOW),
+    **dict.fromkeys(("LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"), _STATE),
+    **dict.fromkeys(("UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM"), _STATE),
+    **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE", "READ_VARIABLE"), _STATE),
+    **dict.fromkeys(("ASSIGN_VARIABLE",), _STATE),
+    **dict.fromkeys(("EMBEDDING_LOOKUP", "EMBEDDING_LOOKUP_SPARSE", "HASHTABLE_LOOKUP"), _TABLES),
+    **dict.fromkeys(("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"), _TABLES),
+    **dict.fromkeys(("LSH_PROJECTION", "SKIP_GRAM", "CONCAT_EMBEDDINGS"), _TABLES),
+    **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"), _RANDOM),
+    **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE"), _SHAPES),
+    **dict.fromkeys(("RFFT2D", "IMAG", "REAL", "COMPLEX_ABS"), _COMPLEX),
+}
+_CUT = "cut the model before it: `edit: [{cut: {outputs: [...]}}]`"
+_ADVICE: Mapping[str, str] = {
+    _CONTROL_FLOW: "convert one branch alone, or cut the model before it",
+    _STATE: "convert the layer unrolled (Keras: `unroll=True`), or cut the model before it",
+}
+
+
+def refusal(operator: Operator) -> ModelbuildError:
+    """The error for an operator without a rule."""
+    label = f"{operator.op} `{operator.name}`"
+    if operator.op == "CUSTOM":
+        return _custom(operator)
+    if operator.op.startswith("STABLEHLO"):
+        return ModelbuildError(
+            f"{label} is not supported",
+            why="TFLite itself runs few StableHLO operators",
+            advice="convert the model to TFLite's own operators",
+        )
+    if operator.op.startswith("operator "):
+        return ModelbuildError(
+            f"`{operator.name}` is made by {operator.op}, which is not known",
+            why="the file is damaged, or newer than this version of modelbuild",
+        )
+    reason = _REASONS.get(operator.op, "there is no rule for it")
+    return ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, _CUT))
+
+
+def _custom(operator: Operator) -> ModelbuildError:
+    label = f"the custom operator {operator.custom or 'without a name'} (`{operator.name}`)"
+    if operator.custom.startswith("Flex"):
+        return ModelbuildError(
+            f"{label} is not supported",
+            why="it is TensorFlow's own operator, which only TensorFlow can run",
+            advice="convert without `tf.lite.OpsSet.SELECT_TF_OPS`, or " + _CUT,
+        )
+    if operator.custom == "TFLite_Detection_PostProcess":
+        return ModelbuildError(
+            f"{label} is not supported",
+            why="it decodes and sorts boxes on the host's processor",
+            advice=_CUT + " with the tensors that it reads, and do its work after `modelbuild run`",
+        )
+    return ModelbuildError(f"{label} is not supported", why="what it does is not in the file", advice=_CUT)

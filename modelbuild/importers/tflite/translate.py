@@ -1,0 +1,99 @@
+"""The operators of a TFLite model, one after the other, as nodes of a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import edits as graph_edits
+from modelbuild.graph import kept_quantization, shapes
+from modelbuild.graph.model import Graph, Shape
+from modelbuild.importers import input_shapes, sniff
+from modelbuild.importers.channels_last import Writer
+from modelbuild.importers.source import Source
+from modelbuild.importers.tflite import (
+    borders,
+    constants,
+    elementwise,
+    model,
+    reducing,
+    schema,
+    shaping,
+    trim,
+    windows,
+)
+from modelbuild.importers.tflite.layer import Layer, Rule, State
+from modelbuild.importers.tflite.model import Operator
+from modelbuild.importers.tflite.refusals import refusal
+from modelbuild.importers.tflite.strided_slice import strided_slice
+
+RULES: Mapping[str, Rule] = {
+    **elementwise.RULES,
+    **reducing.RULES,
+    **shaping.RULES,
+    **windows.RULES,
+    "STRIDED_SLICE": strided_slice,
+}
+
+
+def load(
+    path: Path,
+    shapes_given: Mapping[str, Shape] | None = None,
+    edits: Sequence[graph_edits.Edit] = (),
+    weights: Path | None = None,
+) -> Graph:
+    """The graph of the file `path` after `edits`, with `shapes_given` for inputs that it leaves open.
+
+    Inputs and outputs of rank 4 and 5 are channels-first; what the file has is noted (`Source.layouts`).
+    A quantized model is a float graph that keeps the file's scales (`graph.kept_quantization`). What a
+    leading `cut` takes away is never looked at. Raises naming operator and reason for all that is not
+    supported. `weights` is not used: the format has them in the same file.
+    """
+    given = shapes_given or {}
+    parsed = model.parse(sniff.read(path, own=(schema.IDENTIFIER,)))
+    source = Source("tflite", parsed.producer, 0, 0, len(parsed.operators), comparable=False)
+    own = [*parsed.inputs, *parsed.outputs]
+    trim.cut_away(parsed, edits)
+    state = State(parsed, Writer(parsed.name), constants.Constants(parsed))
+    graph = _translated(state, given, source.notes)
+    kept_quantization.keep(graph, borders.quantized_names(state))
+    borders.restore_types(graph, state, own, source)
+    shapes.infer(graph)
+    if edits:
+        graph = graph_edits.apply(graph, edits)
+        shapes.infer(graph)
+    source.layouts = state.writer.layouts(graph, edits)
+    input_shapes.confirm(graph, given)
+    source.attach(graph)
+    return graph
+
+
+def discover(path: Path) -> list[Path]:
+    """No further files: a TFLite model is one."""
+    return []
+
+
+def _translated(state: State, given: Mapping[str, Shape], notes: list[str]) -> Graph:
+    parsed = state.model
+    if not parsed.outputs:
+        raise ModelbuildError("the model has no outputs")
+    keep_order = borders.channels_first_already(state)
+    borders.add_inputs(state, given, keep_order, notes)
+    for operator in parsed.operators:
+        _translate(state, operator)
+    return state.writer.finish(list(dict.fromkeys(parsed.names(parsed.outputs))), keep_order)
+
+
+def _translate(state: State, operator: Operator) -> None:
+    rule = RULES.get(operator.op)
+    if rule is None:
+        raise refusal(operator)
+    layer = Layer(state, operator)
+    if not operator.outputs:
+        raise layer.wrong("makes nothing")
+    for index in operator.outputs:
+        tensor = state.model.tensors[index]
+        layer.keep(tensor.name, constants.kept(tensor))
+    state.writer.begin(operator.name)
+    rule(layer)
