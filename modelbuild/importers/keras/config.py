@@ -1,0 +1,188 @@
+"""The JSON that describes a Keras model, of any version -> layers and the calls that connect them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.importers.keras.older import renewed
+
+MODELS = ("Functional", "Model", "Sequential")
+_MAX_BYTES = 2**26
+_MAX_DEPTH = 64
+_TENSOR = "__keras_tensor__"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """One tensor: output number `index` of call number `call` of a layer."""
+
+    layer: str
+    call: int = 0
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer. `problem` tells why it cannot be translated, if it cannot."""
+
+    inputs: tuple[Ref, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer, or a model as one. `config` is what Keras made it from."""
+
+    name: str
+    kind: str
+    calls: tuple[Call, ...] = ()
+    model: Model | None = None
+    own: bool = True  # one of Keras's layers, not somebody's class or an operation on tensors
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Sequential or functional model. A Sequential has neither inputs nor outputs: it is a chain."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[Ref, ...] = ()
+    outputs: tuple[Ref, ...] = ()
+    sequential: bool = False
+    build_shape: tuple[Any, ...] = field(default=())
+
+
+def parse(text: str, version: int) -> Model:
+    """The model that the JSON `text` describes; `version` is that of Keras. Raises for anything else."""
+    if len(text) > _MAX_BYTES:
+        raise ModelbuildError(f"the model's description has {len(text)} bytes")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelbuildError("the model's description is not JSON", why=str(error)) from error
+    if not isinstance(data, dict) or data.get("class_name") not in MODELS:
+        kind = data.get("class_name") if isinstance(data, dict) else None
+        raise ModelbuildError(
+            f"the model is a {kind}, neither Sequential nor functional"
+            if kind
+            else "there is no model in it",
+            why="its calculation is Python code, which is not in the file",
+            advice="build it with `keras.Model(inputs, outputs)`, or export it to ONNX",
+        )
+    return _model(data, version, 0)
+
+
+def strings(value: Any, what: str) -> str:
+    """`value`, which must be a text."""
+    if not isinstance(value, str) or not value:
+        raise ModelbuildError(f"{what} is {json.dumps(value)[:60]}, no name")
+    return value
+
+
+def _model(data: Mapping[str, Any], version: int, depth: int) -> Model:
+    config = data.get("config")
+    if depth > _MAX_DEPTH:
+        raise ModelbuildError(f"models are nested more than {_MAX_DEPTH} deep")
+    if data["class_name"] == "Sequential":
+        entries = config if isinstance(config, list) else _mapping(config, "a model").get("layers")
+        settings: Mapping[str, Any] = config if isinstance(config, dict) else {}
+        name = settings.get("name") or data.get("name") or "sequential"
+        layers = tuple(_layer(entry, version, depth) for entry in _list(entries, "layers"))
+        shape = settings.get("build_input_shape") or ()
+        return Model(str(name), layers, sequential=True, build_shape=tuple(_list(shape, "a shape")))
+    settings = _mapping(config, "a model")
+    layers = tuple(_layer(entry, version, depth) for entry in _list(settings.get("layers"), "layers"))
+    if len({layer.name for layer in layers}) != len(layers):
+        raise ModelbuildError(f"two layers of the model `{settings.get('name')}` have one name")
+    inputs, outputs = (tuple(_refs(settings.get(f"{side}_layers"))) for side in ("input", "output"))
+    if not inputs or not outputs:
+        raise ModelbuildError(f"the model `{settings.get('name')}` has no inputs or no outputs")
+    return Model(str(settings.get("name") or "model"), layers, inputs, outputs)
+
+
+def _layer(entry: Any, version: int, depth: int) -> Layer:
+    data = _mapping(entry, "a layer")
+    kind = strings(data.get("class_name"), "the class of a layer")
+    calls = tuple(_call(node) for node in _list(data.get("inbound_nodes", []), "inbound nodes"))
+    if kind in MODELS:
+        model = _model(data, version, depth + 1)
+        return Layer(str(data.get("name") or model.name), kind, {}, calls, model)
+    config = _mapping(data.get("config"), f"the layer {kind}")
+    name = strings(data.get("name") or config.get("name"), f"the name of a {kind}")
+    module = data.get("module")
+    own = data.get("registered_name") in (None, kind) and (
+        module is None or str(module).startswith(("keras.layers", "keras.src.layers"))
+    )
+    return Layer(name, *renewed(kind, config, version), calls, own=own)
+
+
+def _call(node: Any) -> Call:
+    """One inbound node: of Keras 3 `{args, kwargs}`, before it a list of [layer, call, index, arguments]."""
+    if isinstance(node, dict):
+        arguments = list(_leaves(node.get("args", [])))
+        inputs = [item for item in arguments if isinstance(item, Ref)]
+        named = [item for item in _leaves(node.get("kwargs") or {}) if isinstance(item, Ref)]
+        strange = named or len(inputs) != len(arguments)
+        return Call(tuple(inputs), "it is called with more than tensors" if strange else "")
+    parts = _list(node, "an inbound node")
+    if parts and isinstance(parts[0], str):
+        parts = [parts]
+    problem = ""
+    for part in parts:
+        extra = part[3] if isinstance(part, list) and len(part) > 3 else None
+        if extra and any(
+            value is not None for key, value in extra.items() if key not in ("training", "mask")
+        ):
+            problem = "it is called with more than tensors"
+    return Call(tuple(_ref(part) for part in parts), problem)
+
+
+def _leaves(value: Any, depth: int = 0) -> Iterator[Any]:
+    if depth > _MAX_DEPTH:
+        raise ModelbuildError("the arguments of a layer are nested too deep")
+    if isinstance(value, dict):
+        if value.get("class_name") == _TENSOR:
+            yield _ref(_mapping(value.get("config"), "a tensor").get("keras_history"))
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, depth + 1)
+    elif value is not None:
+        yield value
+
+
+def _refs(value: Any, depth: int = 0) -> Iterator[Ref]:
+    if depth > _MAX_DEPTH:
+        raise ModelbuildError("the borders of a model are nested too deep")
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value)]
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        yield _ref(value)
+    else:
+        for item in _list(value, "the inputs or outputs of a model"):
+            yield from _refs(item, depth + 1)
+
+
+def _ref(value: Any) -> Ref:
+    parts = _list(value, "a tensor")
+    numbers = parts[1:3]
+    if len(numbers) != 2 or not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
+        raise ModelbuildError(f"a tensor is described by {json.dumps(value)[:60]}")
+    return Ref(strings(parts[0], "a layer"), *numbers)
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelbuildError(f"the description of {what} is no mapping")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ModelbuildError(f"the model's description has no list of {what}")
+    return list(value)

@@ -1,0 +1,128 @@
+"""Where a layer's weights lie in an HDF5 file: by layer names (Keras 1 and 2), or by paths (Keras 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Array
+from modelbuild.importers.keras.config import Layer, Model
+from modelbuild.importers.keras.hdf5 import Hdf5
+from modelbuild.importers.keras.variables import Variable, variables
+
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+
+
+@dataclass
+class Weights:
+    """The weights in a file. `of` reads those of one layer, in the order in which Keras makes them."""
+
+    file: Hdf5
+    model: Model
+    _found: dict[tuple[str, ...], list[tuple[Any, str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        root = self.file.group(self.file.root, "model_weights") or self.file.root
+        if self.file.texts(root, "layer_names") is not None:
+            self._find_by_names(root)
+        else:
+            self._find_by_paths(root, self.model, ())
+
+    def of(self, path: tuple[str, ...]) -> list[Array] | None:
+        """The arrays of the layer at `path`; None where the file has nothing of that name."""
+        places = self._found.get(path)
+        if places is None:
+            return None
+        return [self.file.array(group, name) for group, name in places]
+
+    def _find_by_names(self, root: Any) -> None:
+        for layer in self.model.layers:
+            group = self.file.group(root, layer.name)
+            if group is None:
+                continue
+            names = self.file.texts(group, "weight_names") or []
+            places = [(group, name) for name in names]
+            if layer.model is None:
+                self._found[(layer.name,)] = places
+            else:
+                self._share_out(layer.model, (layer.name,), places)
+
+    def _share_out(self, model: Model, path: tuple[str, ...], places: Sequence[tuple[Any, str]]) -> None:
+        """The weights of a nested model stand in one list: those that are trained, then the others."""
+        slots = list(_slots(model, path, True))
+        ordered = [slot for slot in slots if slot[1].trained] + [
+            slot for slot in slots if not slot[1].trained
+        ]
+        if len(ordered) != len(places):
+            raise ModelbuildError(
+                f"the weights of the model `{model.name}` cannot be told apart",
+                why=f"its layers have {len(ordered)}, the file holds {len(places)}",
+                advice="save the model with Keras 3 as .keras",
+            )
+        found = {id(slot): place for slot, place in zip(ordered, places, strict=True)}
+        for slot in slots:
+            self._found.setdefault(slot[0], []).append(found[id(slot)])
+
+    def _find_by_paths(self, group: Any, model: Model, path: tuple[str, ...]) -> None:
+        container = next((c for c in (self.file.group(group, n) for n in _CONTAINERS) if c is not None), None)
+        if container is None:
+            return
+        entries = self._entries(container)
+        counts: dict[str, int] = {}
+        for layer in model.layers:
+            base = _snake(layer.kind)
+            counts[base] = counts.get(base, -1) + 1
+            entry = entries.get(layer.name) or f"{base}_{counts[base]}".removesuffix("_0")
+            found = self.file.group(container, entry)
+            if found is None:
+                continue
+            inner = (*path, layer.name)
+            if layer.model is not None:
+                self._find_by_paths(found, layer.model, inner)
+                continue
+            values = self.file.group(found, "vars")
+            names = [] if values is None else self.file.names(values)
+            self._found[inner] = [(values, name) for name in sorted(names, key=_number)]
+
+    def _entries(self, container: Any) -> Mapping[str, str]:
+        """Layer name -> its entry, where the file tells the names of layers."""
+        entries: dict[str, str] = {}
+        for entry in self.file.names(container):
+            group = self.file.group(container, entry)
+            values = None if group is None else self.file.group(group, "vars")
+            name = None if values is None else self.file.text(values, "name")
+            if name:
+                entries[name] = entry
+        return entries
+
+
+def _slots(model: Model, path: tuple[str, ...], trained: bool) -> list[tuple[tuple[str, ...], Variable]]:
+    """(path of the layer, variable) of every layer of `model`, nested ones included."""
+    slots: list[tuple[tuple[str, ...], Variable]] = []
+    for layer in model.layers:
+        inner = (*path, layer.name)
+        if layer.model is not None:
+            slots += _slots(layer.model, inner, trained)
+        else:
+            live = trained and layer.config.get("trainable", True) is not False
+            slots += [(inner, Variable(v.name, v.trained and live)) for v in variables(layer)]
+    return slots
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), name) if name.isdecimal() and len(name) < 9 else (10**9, name)
+
+
+def _snake(kind: str) -> str:
+    """Keras's own snake case (keras, naming.to_snake_case)."""
+    name = re.sub(r"\W+", "", kind)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def layer_label(layer: Layer) -> str:
+    """What errors call a layer."""
+    return f"{layer.kind} `{layer.name}`"

@@ -1,0 +1,180 @@
+"""Nested and shared layers -> a flat list of steps, each making one tensor; cutting before anything else."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edits import Edit, cut_borders, resolve
+from modelbuild.importers.keras.config import Call, Layer, Model, Ref
+
+_MAX_STEPS = 20_000
+_INPUT = "InputLayer"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the model: Keras's shape, where None is open, and element type."""
+
+    name: str
+    shape: tuple[Any, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of one layer. `path` names the layer within the models that hold it."""
+
+    name: str
+    layer: Layer
+    path: tuple[str, ...]
+    inputs: tuple[str, ...]
+    problem: str
+
+
+@dataclass
+class Wired:
+    """A model laid out flat. `outputs` are the tensors, `names` what the model calls them."""
+
+    inputs: list[Input] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+
+def wired(model: Model) -> Wired:
+    """`model` with every layer's call in the order in which they can run."""
+    result = Wired()
+    flattener = _Flattener(result)
+    given: list[str] = []
+    if model.sequential:
+        first = _first_shape(model)
+        name = model.layers[0].name if model.layers[0].kind == _INPUT else f"{model.layers[0].name}_input"
+        result.inputs.append(Input(name, first[0], first[1]))
+        given = [name]
+    else:
+        layers = {layer.name: layer for layer in model.layers}
+        for ref in model.inputs:
+            result.inputs.append(_input(layers.get(ref.layer), ref.layer))
+        given = [item.name for item in result.inputs]
+    flattener.taken.update(given)
+    result.outputs = flattener.model(model, (), given)
+    last = model.outputs or (Ref(model.layers[-1].name),)
+    result.names = _numbered([ref.layer for ref in last])
+    return result
+
+
+def pruned(model: Wired, edits: Sequence[Edit]) -> Wired:
+    """What the leading `cut` edits leave of the model, with the outputs that they ask for."""
+    steps, outputs, names = model.steps, model.outputs, model.names
+    for edit in itertools.takewhile(lambda edit: list(edit) == ["cut"], edits):
+        _, wanted = cut_borders(edit["cut"])
+        if wanted:
+            renamed = dict(zip(names, outputs, strict=True))
+            made = [*(step.name for step in steps), *renamed]
+            names = resolve(wanted, made, {})
+            outputs = [renamed.get(name, name) for name in names]
+    needed, kept = set(outputs), list[Step]()
+    for step in reversed(steps):
+        if step.name in needed:
+            needed.update(step.inputs)
+            kept.append(step)
+    return Wired(model.inputs, kept[::-1], list(outputs), list(names))
+
+
+@dataclass
+class _Flattener:
+    """Appends the steps of models, in order, under names that are used once."""
+
+    result: Wired
+    taken: set[str] = field(default_factory=set)
+
+    def model(self, model: Model, path: tuple[str, ...], given: Sequence[str]) -> list[str]:
+        """The tensors that `model` makes of the tensors `given`."""
+        if model.sequential:
+            tensors = list(given)
+            for layer in model.layers:
+                if layer.kind != _INPUT:
+                    tensors = self._call(layer, Call(()), path, tensors)
+            return tensors
+        if len(given) != len(model.inputs):
+            raise ModelbuildError(
+                f"the model `{model.name}` takes {len(model.inputs)} tensors, not {len(given)}"
+            )
+        known = dict(zip(model.inputs, given, strict=True))
+        waiting = {
+            (layer.name, index): (layer, call)
+            for layer in model.layers
+            for index, call in enumerate(layer.calls)
+            if layer.kind != _INPUT
+        }
+        while waiting:
+            ready = [key for key, (_, call) in waiting.items() if all(ref in known for ref in call.inputs)]
+            if not ready:
+                break
+            for key in ready:
+                layer, call = waiting.pop(key)
+                made = self._call(layer, call, path, [known[ref] for ref in call.inputs])
+                known.update({Ref(*key, index): name for index, name in enumerate(made)})
+        for ref in model.outputs:
+            if ref not in known:
+                raise ModelbuildError(f"nothing makes output {ref.index} of the layer `{ref.layer}`")
+        return [known[ref] for ref in model.outputs]
+
+    def _call(self, layer: Layer, call: Call, path: tuple[str, ...], tensors: Sequence[str]) -> list[str]:
+        inner = (*path, layer.name)
+        if layer.model is not None:
+            if len(inner) > 64:
+                raise ModelbuildError("models are nested too deep")
+            return self.model(layer.model, inner, tensors)
+        if len(self.result.steps) >= _MAX_STEPS:
+            raise ModelbuildError(f"the model has more than {_MAX_STEPS} layers")
+        name = _fresh("/".join(inner), self.taken)
+        self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem))
+        return [name]
+
+
+def _first_shape(model: Model) -> tuple[tuple[Any, ...], str]:
+    """Shape and element type that a Sequential begins with: of its first layer, wherever that is."""
+    if not model.layers:
+        raise ModelbuildError(f"the model `{model.name}` has no layers")
+    first = model.layers[0]
+    found = _input_shape(first) or model.build_shape
+    dtype = first.config.get("dtype")
+    if not found and first.model is not None:
+        inner = first.model
+        if inner.sequential:
+            return _first_shape(inner)
+        layers = {layer.name: layer for layer in inner.layers}
+        entry = _input(layers.get(inner.inputs[0].layer), inner.inputs[0].layer)
+        return entry.shape, entry.dtype
+    return tuple(found), dtype if isinstance(dtype, str) and first.kind == _INPUT else "float32"
+
+
+def _input(layer: Layer | None, name: str) -> Input:
+    if layer is None:
+        raise ModelbuildError(f"there is no layer `{name}` for an input of the model")
+    dtype = layer.config.get("dtype")
+    return Input(name, tuple(_input_shape(layer)), dtype if isinstance(dtype, str) else "float32")
+
+
+def _input_shape(layer: Layer) -> Sequence[Any]:
+    shape = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or ()
+    return shape if isinstance(shape, list | tuple) else ()
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    taken: set[str] = set()
+    return [_fresh(name, taken) for name in names]
+
+
+def _fresh(base: str, taken: set[str]) -> str:
+    name, count = base, 0
+    while name in taken:
+        count += 1
+        name = f"{base}_{count}"
+    taken.add(name)
+    return name
