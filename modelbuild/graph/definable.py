@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelbuild.graph.quantized_border import is_port
 from modelbuild.graph.rules import Check, broken
 from modelbuild.graph.subject import Subject, kernel, pads, spatial
 
@@ -34,7 +35,7 @@ _UNCONDITIONAL = (
         "HardSigmoid",
     ),
     *("HardSwish", "LeakyRelu", "Log", "Mul", "Neg", "Reciprocal", "Relu", "Reshape", "Selu", "Sigmoid"),
-    *("Softmax", "Softplus", "Softsign"),
+    *("Softmax", "Softplus", "Softsign", "DequantizeLinear", "QuantizeLinear"),
     *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze"),
 )
 
@@ -151,5 +152,6 @@ def _not_numbers(subject: Subject) -> Iterator[str]:
             yield f"its constant `{name}` holds numbers that are not finite"
     for name in (*node.inputs[:1], *node.outputs):
         dtype = graph.dtypes.get(name)
-        if name not in graph.constants and dtype is not None and dtype != np.float32:
+        numbers = dtype is None or dtype == np.float32 or is_port(graph, name)
+        if name not in graph.constants and not numbers:
             yield f"`{name}` holds {dtype}"

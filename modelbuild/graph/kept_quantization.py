@@ -1,7 +1,7 @@
 """The quantization that a source file brings along: scales and zero points of tensors, kept as metadata.
 
-The graph is float. An input or output that holds codes in the file holds them here, too: a DequantizeLinear
-reads the input, a QuantizeLinear makes the output (`graph.quantized_border`), and no other node of those kinds is left.
+The graph is float. An input or output that holds codes in the file may hold them here, too: a DequantizeLinear
+reads the input, a QuantizeLinear makes the output (`graph.quantized_border`), and no other such node is left.
 """
 
 from __future__ import annotations

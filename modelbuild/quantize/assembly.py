@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import FixedOperator, Integers, Parameter, QuantizedTensor
 from modelbuild.arithmetic.number import decompose, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.names import Names
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.plan import Plan, Step
+from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.source_quantization import METHOD
 
 
 class Assembly:
@@ -33,6 +36,7 @@ class Assembly:
         self.operators: list[FixedOperator] = []
         self._plan = plan
         self._units = units
+        self._entries = kept(graph)
         self._lines = record.by_name()
         self._operator_names = Names()
         self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
@@ -81,6 +85,10 @@ class Assembly:
 
     def declare(self, name: str) -> QuantizedTensor:
         """A tensor of the plan with the scale of its line in the record."""
+        port = port_tensor(self.graph, name)
+        if port is not None:
+            self.tensors[name] = port
+            return port
         line = self._lines.get(name)
         if line is None or line.scale is None or line.zero_point is None:
             raise ModelbuildError(
@@ -108,6 +116,19 @@ class Assembly:
         """An output of the step, declared on first use."""
         name = self.step.outputs[index]
         return self.tensors[name] if name in self.tensors else self.declare(name)
+
+    def entry(self, name: str) -> Kept | None:
+        """The source's quantization of weights whose line in the record says that they keep it."""
+        line = self._lines.get(name)
+        if line is None or line.method != METHOD:
+            return None
+        if name not in self._entries:
+            raise ModelbuildError(
+                f"the quantization record says that the weights {name!r} are as the source has them",
+                why="this model's source does not quantize them",
+                advice="quantize again without `record:`",
+            )
+        return self._entries[name]
 
     def between(self, like: QuantizedTensor, shape: tuple[int, ...], role: str) -> QuantizedTensor:
         """A tensor that no node of the graph has, in the number format of `like`."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.quantized_border import is_port
 
 # Operators that leave integers as they are: output and first input have one scale.
 SHARING = frozenset(
@@ -87,10 +89,12 @@ def make_plan(graph: Graph) -> Plan:
         if step.nodes[-1].op in NATURAL:
             natural.update(dict.fromkeys(step.outputs, NATURAL[step.nodes[-1].op]))
     made_by = {name: step for step in steps for name in step.outputs}
+    entries = kept(graph)
     for step in reversed(steps):
         if step.node.op == "Concat":
             for name in step.node.inputs:
-                if _may_take_scale(graph, consumers, made_by.get(name), name):
+                own = _own_scale(entries, name, step.outputs[0])
+                if not own and _may_take_scale(graph, consumers, made_by.get(name), name):
                     share[name] = step.outputs[0]
                     natural.pop(name, None)
     return Plan(tuple(steps), share, natural)
@@ -165,12 +169,18 @@ def _may_take_scale(
     return step.node.op not in SHARING and step.node.op != "Softmax"
 
 
+def _own_scale(entries: Mapping[str, Kept], tensor: str, joined: str) -> bool:
+    """Whether the source quantizes a Concat's input otherwise than the Concat."""
+    entry = entries.get(tensor)
+    return entry is not None and entry != entries.get(joined)
+
+
 def _require_floats(graph: Graph) -> None:
     for name in (*graph.inputs, *(made for node in graph.nodes for made in node.outputs if made)):
         dtype = graph.dtypes.get(name)
         if dtype is None or name not in graph.shapes:
             raise ModelbuildError(f"the type or shape of {name!r} is not known", exit_code=EXIT_FAILED)
-        if dtype.kind != "f":
+        if dtype.kind != "f" and not is_port(graph, name):
             raise ModelbuildError(
                 f"the tensor {name!r} holds {dtype}; only float tensors can be quantized",
                 advice="cut the model before it: `edit: [{cut: {outputs: [...]}}]`",

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.functions import function_after
@@ -18,11 +20,12 @@ from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import Formats, TensorFormat, formats_of
 from modelbuild.quantize.observe import Observations
 from modelbuild.quantize.plan import Plan, make_plan
+from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.ranges import BY_ERROR, DEFAULT_METHOD, METHODS, OPTIONS
 from modelbuild.quantize.ranges.mse import error
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import weight_scales
 
 BEST_SNR = 200.0  # dB written where nothing is lost
 SETTINGS = frozenset({"activations", "weights", "range"})
@@ -46,11 +49,20 @@ def quantize(
     method, options = _range_settings(settings)
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
+    entries = kept(graph)
+    sources = of_roots(entries, graph, plan)
     choices: dict[str, _Choice] = {}
     lines: list[TensorRecord] = []
     ends = _roots_of_outputs(graph, plan)
     for name in plan.tensors(graph):
         root = plan.root(name)
+        port = port_tensor(graph, name)
+        if port is not None:
+            lines.append(_port_line(graph, port))
+            continue
+        if root not in choices and root in sources:
+            grid = activation_grid(sources[root], formats.activation)
+            choices[root] = _Choice(*grid, METHOD)
         if root not in choices:
             named = ("minmax", {}) if root in ends else (method, options)
             choices[root] = _choose(graph, observations, formats.activation, plan, root, *named)
@@ -63,12 +75,13 @@ def quantize(
             continue
         if found.name not in shown:
             shown.add(found.name)
-            lines.append(_weight_line(found, formats))
+            lines.append(_weight_line(found, formats, entries.get(found.name)))
         x = _activation_input(graph, step.node.inputs)
         mean = _observed_mean(observations, x)
         if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
             continue  # the channels that were observed are not the ones that the weights multiply
-        correction = bias_correction(found, formats, choices[plan.root(x)].scale, mean)
+        scales, _ = scales_of(entries.get(found.name), found, formats)
+        correction = bias_correction(found, formats, scales, choices[plan.root(x)].scale, mean)
         if any(correction):
             biases[step.outputs[0]] = correction
     corrections = {"bias": biases} if biases else {}
@@ -152,16 +165,25 @@ def _line(
     return TensorRecord(name, kind, form.bits, form.signed, choice.scale, zero, low, high, method, ratio)
 
 
-def _weight_line(found: Weighted, formats: Formats) -> TensorRecord:
+def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
+    """An input or output of codes: they are what they are."""
+    kind = "input" if port.name in graph.inputs else "output"
+    ends = float(port.low), float(port.high)
+    return TensorRecord(port.name, kind, port.bits, port.signed, 1.0, 0, *ends, METHOD, None)
+
+
+def _weight_line(found: Weighted, formats: Formats, entry: Kept | None) -> TensorRecord:
     bits = formats.weight_bits
-    scales = weight_scales(found.weight, bits, formats.per_channel, formats.activation.form)
+    scales, own = scales_of(entry, found, formats)
     column = scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
     exact = found.weight.astype(np.float64)
     noise = float(np.square(np.rint(exact / column) * column - exact).sum())
     ratio = decibels(float(np.square(exact).sum()), noise)
-    scale, zero = (None, 0) if formats.per_channel else (float(scales[0]), 0)
+    one = not formats.per_channel or (entry is not None and own and len(entry.scale) == 1)
+    scale = float(scales[0]) if one else None
     ends = float(exact.min(initial=0.0)), float(exact.max(initial=0.0))
-    return TensorRecord(found.name, "weight", bits, True, scale, zero, *ends, "minmax", ratio)
+    method = METHOD if own else "minmax"
+    return TensorRecord(found.name, "weight", bits, True, scale, 0, *ends, method, ratio)
 
 
 def decibels(signal: float, noise: float) -> float:

@@ -26,7 +26,7 @@ class TensorRecord:
     zero_point: int | None
     low: float
     high: float
-    method: str  # minmax | mse | percentile | natural | shared
+    method: str  # minmax | mse | percentile | natural | shared | source
     snr_db: float | None  # of quantizing this tensor alone, estimated on its histogram
 
     @property

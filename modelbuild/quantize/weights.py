@@ -53,14 +53,18 @@ def quantize_weights(
     operand_bits: int,
     form: str,
     correction: tuple[int, ...] | None = None,
+    whole_range: bool = False,
 ) -> QuantizedWeights:
-    """Integers of weight [O, ...] and bias [O]; a scale grows where the bias would not fit otherwise."""
+    """Integers of weight [O, ...] and bias [O]; a scale grows where the bias would not fit otherwise.
+
+    `whole_range` allows the lowest code, too, which symmetric weights do without.
+    """
     wide = bias.astype(np.float64)
     least = np.abs(wide) / (input_scale * BIAS_LIMIT[operand_bits])
     scales = np.where(scales < least, _expressed(np.maximum(least, np.finfo(np.float64).tiny), form), scales)
     column = scales.reshape(-1, *([1] * (weight.ndim - 1)))
     limit = (1 << (bits - 1)) - 1
-    steps = np.clip(np.rint(weight.astype(np.float64) / column), -limit, limit)
+    steps = np.clip(np.rint(weight.astype(np.float64) / column), -limit - whole_range, limit)
     integers: Integers = steps.astype(np.int8) if bits <= 8 else steps.astype(np.int16)
     shifted = np.rint(wide / (input_scale * scales)) + np.asarray(correction or 0, np.float64)
     limit = int(BIAS_LIMIT[operand_bits])

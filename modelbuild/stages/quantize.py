@@ -33,11 +33,15 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `quant.txt` and `quantize.json`."""
     from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
+    from modelbuild.graph.kept_quantization import kept
     from modelbuild.quantize import record as records
+    from modelbuild.quantize.number_format import formats_of
     from modelbuild.quantize.observe import Observations
     from modelbuild.quantize.quantize import quantize
+    from modelbuild.quantize.source_quantization import notes
     from modelbuild.stages.files import validated, write_json
 
+    source: dict[str, Any] = {}
     if "record" in inputs:
         record = records.read(inputs["record"])
     else:
@@ -45,5 +49,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
         record = quantize(graph, observations, parameters["settings"], number_format)
+        entries = kept(graph)
+        if entries:
+            formats = formats_of(number_format, parameters["settings"])
+            source["notes"] = notes(entries, graph, formats, record)
     records.write(record, out / "quant.txt")
-    write_json(out / "quantize.json", record.to_json())
+    write_json(out / "quantize.json", {**record.to_json(), **source})

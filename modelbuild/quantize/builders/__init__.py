@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelbuild.quantize.assembly import Assembly
-from modelbuild.quantize.builders import elementwise, movement, pooling, products, reduction, resize, unary
+from modelbuild.quantize.builders import (
+    border,
+    elementwise,
+    movement,
+    pooling,
+    products,
+    reduction,
+    resize,
+    unary,
+)
 
 Builder = Callable[[Assembly], None]
 
@@ -17,4 +26,5 @@ BUILDERS: dict[str, Builder] = {
     **reduction.BUILDERS,
     **movement.BUILDERS,
     **resize.BUILDERS,
+    **border.BUILDERS,
 }

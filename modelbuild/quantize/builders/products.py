@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.builders.windows import explicit_pads, pair
+from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import quantize_weights, weight_scales
+from modelbuild.quantize.weights import quantize_weights
 
 POINT: dict[str, Parameter] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
@@ -31,9 +32,9 @@ def row_constants(
         if values is not None and len(values) != found.weight.shape[0]:
             assembly.fail(f"the record corrects {len(values)} channels of {found.weight.shape[0]}")
     bits_of_operands = 16 if bits > 8 else operand_bits(x)
-    scales = weight_scales(found.weight, bits, formats.per_channel, form, clip)
+    scales, kept = scales_of(assembly.entry(found.name), found, formats, clip)
     made = quantize_weights(
-        found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction
+        found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction, whole_range=kept
     )
     pairs = [assembly.decompose(x.scale * float(s) / y.scale, bits_of_operands) for s in made.scales]
     return {

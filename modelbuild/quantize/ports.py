@@ -1,0 +1,15 @@
+"""Inputs and outputs that hold codes of the source's: in the fixed model, integers that mean themselves."""
+
+from __future__ import annotations
+
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.graph.model import Graph
+from modelbuild.graph.quantized_border import is_port
+
+
+def port_tensor(graph: Graph, name: str) -> QuantizedTensor | None:
+    """The tensor of a port of codes (scale 1, zero point 0); None for float tensors."""
+    if not is_port(graph, name):
+        return None
+    dtype = graph.dtypes[name]
+    return QuantizedTensor(name, graph.shapes[name], 8 * dtype.itemsize, dtype.kind == "i", 1.0, 0)
