@@ -39,6 +39,7 @@ class Layer:
 
     name: str
     kind: str
+    config: Mapping[str, Any]
     calls: tuple[Call, ...] = ()
     model: Model | None = None
     own: bool = True  # one of Keras's layers, not somebody's class or an operation on tensors
