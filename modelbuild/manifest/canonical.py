@@ -7,7 +7,8 @@ from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
-from modelbuild.manifest import edits
+from modelbuild.graph import pass_names
+from modelbuild.manifest import edits, ignored
 from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.manifest.problems import nearest
 
@@ -22,6 +23,7 @@ def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[
     return {
         "accept": _accept(_mapping(merged, "accept")),
         "calibration": _choice("calibration", merged["calibration"], problems),
+        "checks": _checks(_mapping(merged, "checks")),
         "compile": _compile(_mapping(merged, "compile"), toolchain, problems),
         "edit": _edit(merged["edit"]),
         "evaluation": _choice("evaluation", merged["evaluation"], problems),
@@ -53,6 +55,11 @@ def _accept(accept: Tree) -> Tree:
         elif bound.value is not None:
             kept[key] = bound
     return kept
+
+
+def _checks(checks: Tree) -> Tree:
+    ignore = _leaf(checks, "ignore")
+    return {"ignore": Leaf(ignored.canonical(ignore.value), ignore.origin)}
 
 
 def _value(item: Tree | Leaf) -> Any:
@@ -94,25 +101,37 @@ def _edit(edit: Tree | Leaf) -> Leaf:
 
 
 def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
-    skip, only = _leaf(optimize, "skip"), _leaf(optimize, "only")
+    skip, only, paranoid = _leaf(optimize, "skip"), _leaf(optimize, "only"), optimize.get("paranoid")
+    known = tuple(dict.fromkeys((*pass_names.NORMALISE, *recipe.passes)))
     for key, leaf in (("skip", skip), ("only", only)):
         problems += [
             Problem(
                 f"`{key}`: {recipe.chip} has no pass `{name}`",
                 leaf.origin,
-                advice=nearest(name, recipe.passes, "passes of the recipe"),
+                advice=nearest(name, known, f"passes for {recipe.chip}"),
             )
             for name in leaf.value or ()
-            if name not in recipe.passes
+            if name not in known
         ]
+    problems += [
+        Problem(
+            f"`skip`: `{name}` cannot be left out",
+            skip.origin,
+            pass_names.REQUIRED[name],
+            f"those that can: {', '.join(name for name in known if name not in pass_names.REQUIRED)}",
+        )
+        for name in skip.value
+        if name in pass_names.REQUIRED
+    ]
     if skip.value and only.value is not None:
         problems.append(
             Problem(
                 "`skip` beside `only`", only.origin, f"`skip` is set at {skip.origin}", "keep one of the two"
             )
         )
-    ordered = None if only.value is None else [name for name in recipe.passes if name in only.value]
-    return {"only": Leaf(ordered, only.origin), "skip": Leaf(sorted(set(skip.value)), skip.origin)}
+    ordered = None if only.value is None else [name for name in known if name in only.value]
+    chosen: Tree = {"only": Leaf(ordered, only.origin), "skip": Leaf(sorted(set(skip.value)), skip.origin)}
+    return {**chosen, "paranoid": paranoid} if isinstance(paranoid, Leaf) and paranoid.value else chosen
 
 
 def _quantize(quantize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:

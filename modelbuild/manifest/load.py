@@ -16,6 +16,7 @@ from modelbuild.manifest import (
     checks_of_packages,
     checks_of_samples,
     checks_of_sources,
+    ignored,
     include,
     overrides,
     tree,
@@ -57,25 +58,40 @@ def load(
     manifest = replace(manifest, packages={package.name: package for package in packages})
     examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
-    return replace(manifest, warnings=problems.warnings, included=sources.patterns, examined=examined)
+    entries = ignored.of_defaults(spec.defaults)
+    silent = {one for one in problems.warnings if any(ignored.covers(e, one.to_json()) for e in entries)}
+    return replace(
+        manifest,
+        warnings=tuple(one for one in problems.warnings if one not in silent),
+        ignored=tuple(one for one in problems.warnings if one in silent),
+        included=sources.patterns,
+        examined=examined,
+    )
 
 
 def _recipes(manifest: Manifest, problems: Problems) -> dict[str, tuple[Recipe, dict[str, Any]]]:
     """The recipe of each target, and its settings."""
     found: dict[str, tuple[Recipe, dict[str, Any]]] = {}
-    read: dict[str, Recipe] = {}  # by the name written: targets often share a chip
+    read: dict[tuple[str, str | None], Recipe] = {}  # as written: targets often share a chip
     for name, target in manifest.spec.targets.items():
         at = tree.place(manifest.tree, ("targets", name, "chip"))
+        key = target.chip, target.edition
         try:
-            recipe = read.get(target.chip) or load_recipe(target.chip, manifest.root)
+            recipe = read.get(key) or load_recipe(target.chip, manifest.root)
         except ModelbuildError as error:
             if _knows_place(error):
                 problems.keep_all(error.problems)
             else:
                 problems.adopt(error, at)
             continue
+        if target.edition is not None and key not in read:
+            try:
+                recipe = load_recipe(target.chip, manifest.root, target.edition)
+            except ModelbuildError as error:
+                problems.adopt(error, tree.place(manifest.tree, ("targets", name, "edition")))
+                continue
         try:
-            read[target.chip] = recipe
+            read[key] = recipe
             found[name] = recipe, recipe_settings(recipe)
         except ModelbuildError as error:
             problems.adopt(error, at)

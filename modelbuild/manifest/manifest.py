@@ -35,6 +35,7 @@ class Manifest:
     overrides: tuple[Override, ...] = ()
     left_out: tuple[KeyPath, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    ignored: tuple[Finding, ...] = ()  # warnings that `defaults` does not want to hear of
     included: tuple[str, ...] = ()  # the patterns of every `include:`
     examined: Mapping[tuple[str, str], Settings] = field(default_factory=dict)  # (model, target) -> settings
 

@@ -236,6 +236,9 @@ class Target(Settings):
     chip: Text = Field(
         description="name of a chip (`modelbuild chips` lists them), or the path of a recipe file"
     )
+    edition: Text | None = Field(
+        None, description="edition of the toolchain whose operators are checked; the newest, if left out"
+    )
     toolchain: Text | None = Field(None, description="what compiles: builtin (the recipe's, if left out)")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from modelbuild.manifest.edits import Edit, Texts, tail_comes_last
+from modelbuild.manifest.ignored import Checks
 from modelbuild.manifest.scalars import (
     AS_MAPPING,
     AS_SCALAR,
@@ -19,6 +20,7 @@ from modelbuild.manifest.scalars import (
     NameText,
     Number,
     Plain,
+    Switch,
     Text,
 )
 from modelbuild.manifest.strict import Strict
@@ -28,10 +30,11 @@ Weights = Literal["int8", "int4", "int16", "mixed"]
 
 
 class Optimize(Strict):
-    """Which of the recipe's passes run."""
+    """Which passes run, of those that may be left out, and how they are watched."""
 
-    skip: Texts | None = Field(None, description="passes of the recipe not to run")
-    only: Texts | None = Field(None, description="the only passes of the recipe to run")
+    skip: Texts | None = Field(None, description="passes not to run")
+    only: Texts | None = Field(None, description="the only passes to run, beside those that cannot be left out")
+    paranoid: Switch | None = Field(None, description="run the guard after each pass, and name the wrong one")
 
 
 class Range(Strict):
@@ -148,7 +151,7 @@ class Settings(Strict):
     edit: Annotated[tuple[Edit, ...], AsTuple, AfterValidator(tail_comes_last)] | None = Field(
         None, description="changes of the graph, in order"
     )
-    optimize: Optimize | None = Field(None, description="which of the recipe's passes run")
+    optimize: Optimize | None = Field(None, description="which passes run")
     quantize: Quantize | None = Field(None, description="number formats and ranges")
     compile: Compile | None = Field(None, description="what the compiler is told")
     accept: Accept | None = Field(None, description="bounds that decide whether a package is shipped")
@@ -156,6 +159,7 @@ class Settings(Strict):
     calibration: Choice | None = Field(None, description="samples that ranges are observed on")
     evaluation: Choice | None = Field(None, description="samples that accuracy is measured on")
     verify: Verify | None = Field(None, description="what is proven on the packaged bytes")
+    checks: Checks | None = Field(None, description="what `modelbuild check` is told")
 
 
 SETTINGS = tuple(Settings.model_fields)

@@ -23,6 +23,7 @@ BUILT_IN: AbstractMapping[str, Any] = {
     "quantize": {"range": {"method": "mse"}},
     "compile": {"batch": 1},
     "calibration": None,
+    "checks": {"ignore": []},
     "evaluation": None,
     "verify": {"hardware": "first"},
 }
@@ -36,7 +37,7 @@ class Settings:
     `values` has the keys edit, optimize {skip, only}, quantize {activations, weights,
     range {method[, percentile]}[, record]}, compile {[sram_bytes]}, accept {bound: number or
     {output: number}}, toolchain_options, calibration and evaluation ({set, count} or None; count None is
-    all) and verify {hardware}."""
+    all), verify {hardware} and checks {ignore: [{code, node, reason}]}."""
 
     model: str
     target: str

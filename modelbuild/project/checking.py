@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, Problem
 from modelbuild.graph.check import Finding
+from modelbuild.project import ignoring
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
 from modelbuild.project.project import Project, located
@@ -24,12 +25,17 @@ _PLACE = re.compile(r"(.+):(\d+):(\d+)")
 @dataclass(frozen=True)
 class CheckReport:
     """Findings in the manifest's order; `units` is MODEL@TARGET -> node -> unit; `ranges` is MODEL -> input
-    -> (low, high), what preprocessing makes of 0..255."""
+    -> (low, high), what preprocessing makes of 0..255; `placement` is MODEL@TARGET -> {node, op, unit,
+    reason} of each node; `ignored` are the findings that the manifest ignores; `places` is MODEL -> {file,
+    line, column} of its source in the manifest."""
 
     findings: tuple[dict[str, Any], ...]
     units: dict[str, dict[str, str]]
     ranges: dict[str, dict[str, list[list[float]]]]
     exit_code: int
+    placement: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    ignored: tuple[dict[str, Any], ...] = ()
+    places: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -38,7 +44,14 @@ class CheckReport:
 
     def to_json(self) -> dict[str, Any]:
         """The object of `check --json`."""
-        return {"ok": self.ok, "findings": list(self.findings), "units": self.units, "ranges": self.ranges}
+        return {
+            "ok": self.ok,
+            "findings": list(self.findings),
+            "ignored": list(self.ignored),
+            "placement": self.placement,
+            "units": self.units,
+            "ranges": self.ranges,
+        }
 
 
 def check(
@@ -65,14 +78,14 @@ def check(
         observer=observer,
     )
     findings = [_finding(finding, {}) for finding in project.manifest.warnings]
-    units: dict[str, dict[str, str]] = {}
+    places = {model: _place(project, model) for model, _ in goals}
+    checked: dict[tuple[str, str], dict[str, Any]] = {}
     for (model, target), goal in goals.items():
         if result.states.get(goal) in {"run", "cached"}:
             found = read_json(project.builder.output(result, goal, "check.json"))
-            place = _place(project, model)
-            extra = {"model": model, "target": target}
-            findings += [{**finding, **place, **extra} for finding in found["findings"]]
-            units[f"{model}@{target}"] = found["units"]
+            extra = {**places[model], "model": model, "target": target}
+            findings += [{**finding, **extra} for finding in found["findings"]]
+            checked[model, target] = found
     exit_code = 0
     for action, error in result.failures:
         owner = action.split(":")[0].split("@")[0]
@@ -82,9 +95,17 @@ def check(
         exit_code = max(exit_code, error.exit_code)
         found = located(project, action, error).problems
         findings += [item for p in found if (item := problem_finding(p, owner)) not in findings]
-    report = CheckReport(tuple(findings), units, ranges(project), exit_code)
-    return (
-        report if report.ok or exit_code else CheckReport(report.findings, units, report.ranges, EXIT_FAILED)
+    told = ignoring.sort(project.manifest, findings, checked)
+    if not exit_code and any(finding["severity"] == "error" for finding in told.kept):
+        exit_code = EXIT_FAILED
+    return CheckReport(
+        told.kept,
+        {"@".join(pair): found["units"] for pair, found in checked.items()},
+        ranges(project),
+        exit_code,
+        {"@".join(pair): found["placement"] for pair, found in checked.items()},
+        told.ignored,
+        places,
     )
 
 

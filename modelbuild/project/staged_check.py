@@ -12,7 +12,7 @@ from typing import Any
 from modelbuild.build.reading import files_read
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.project import reads
+from modelbuild.project import ignoring, reads
 from modelbuild.project.building import Observer
 from modelbuild.project.checking import CheckReport, check, problem_finding
 from modelbuild.project.layout import RECORDED
@@ -147,7 +147,7 @@ def _not_staged(recorded: Recorded) -> list[dict[str, Any]]:
         ]
         if missing:
             findings.append(_finding(manifest, name, sorted(missing)))
-    return findings
+    return [finding for finding in findings if not ignoring.of_manifest(manifest, finding)]
 
 
 def _matching(pattern: str, folder: Path) -> list[str]:
