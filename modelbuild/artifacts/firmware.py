@@ -15,7 +15,9 @@ def describe(
 ) -> dict[str, Any]:
     """Names, dtypes, shapes, layout, scales, zero points or radices, declared preprocessing, class names."""
     described = interface(program.command)
-    preprocess = json.loads(described.metadata.get("preprocess", "{}"))
+    preprocess, in_model = (
+        json.loads(described.metadata.get(key, "{}")) for key in ("preprocess", "in_model")
+    )
     return {
         "model": program.name,
         "id": program.id,
@@ -23,14 +25,20 @@ def describe(
         "chip": described.chip,
         "arithmetic": described.arithmetic,
         "silicon": silicon,
-        "inputs": [_input(place, preprocess.get(place.name)) for place in described.inputs],
+        "inputs": [
+            _input(place, preprocess.get(place.name), in_model.get(place.name)) for place in described.inputs
+        ],
         "outputs": [_tensor(place, "NCHW") for place in described.outputs],
         "labels": labels,
     }
 
 
-def _input(place: TensorPlace, preprocess: dict[str, Any] | None) -> dict[str, Any]:
-    return {**_tensor(place, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
+def _input(
+    place: TensorPlace, preprocess: dict[str, Any] | None, in_model: dict[str, Any] | None
+) -> dict[str, Any]:
+    """`preprocess` is what firmware does to a picture, `in_model` the declaration of what the model does."""
+    found = {**_tensor(place, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
+    return found if in_model is None else {**found, "in_model": in_model}
 
 
 def _tensor(place: TensorPlace, layout: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelbuild.report import layers
+from modelbuild.report import layers, mapping
 from modelbuild.report.model import (
     Check,
     Failure,
@@ -51,8 +51,8 @@ _MEASURED = ("check", "evaluate", "fixed", "hardware")  # what verdict.judge rea
 class ModelInputs:
     """A model of the package. `files` holds, by role of `MODEL_ROLES`, the JSON file that the stage left, or
     under `<role>.failure` (of `MODEL_STEPS` too) the builder's account of why it left none. A role in neither
-    form does not apply, as import for a source that is a fixed-point model already. `accept` and `preprocess`
-    (input name -> declaration) are the manifest's effective settings."""
+    form does not apply, as import for a source that is a fixed-point model already. `accept`, `preprocess`
+    and `in_model` (input name -> declaration) are the manifest's effective settings."""
 
     name: str
     files: Mapping[str, Path]
@@ -60,6 +60,7 @@ class ModelInputs:
     version: str | None = None
     accept: Mapping[str, Any] = field(default_factory=dict)
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    in_model: Mapping[str, Any] = field(default_factory=dict)
 
 
 def collect(
@@ -117,7 +118,7 @@ def _model(
     inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure, ...], peak: float | None
 ) -> Model:
     imported, lowered, checked = (data.get(role) or {} for role in ("import", "lower", "check"))
-    units = checked.get("units") or {}
+    nodes = mapping.nodes(lowered, checked.get("units") or {})
     tensors = {tensor["name"]: tensor for tensor in (data.get("quantize") or {}).get("tensors") or ()}
     fidelity = Fidelity(**data["fixed"]) if "fixed" in data else None
     return Model(
@@ -125,15 +126,16 @@ def _model(
         id=inputs.id,
         version=inputs.version,
         source=imported.get("source"),
-        inputs=tuple(_port(port, tensors, inputs.preprocess) for port in imported.get("inputs") or ()),
-        outputs=tuple(_port(port, tensors, {}) for port in imported.get("outputs") or ()),
+        inputs=tuple(_port(port, tensors, inputs) for port in imported.get("inputs") or ()),
+        outputs=tuple(_port(port, tensors, None) for port in imported.get("outputs") or ()),
         passes=(*(imported.get("passes") or ()), *(lowered.get("passes") or ())),
         differences={
             stage: source["difference"]
             for stage, source in (("normalise", imported), ("lower", lowered))
             if source.get("difference")
         },
-        nodes=tuple({**node, "unit": units.get(node["name"], "")} for node in lowered.get("nodes") or ()),
+        nodes=nodes,
+        layers=mapping.layers(imported.get("layers") or (), nodes),
         findings=checked.get("findings"),
         performance=_performance(data["evaluate"], fidelity, peak) if "evaluate" in data else None,
         quantization=Quantization(**data["quantize"]) if "quantize" in data else None,
@@ -158,16 +160,18 @@ def _performance(evaluated: Mapping[str, Any], fidelity: Fidelity | None, peak: 
     )
 
 
-def _port(port: Mapping[str, Any], tensors: Mapping[str, Any], preprocess: Mapping[str, Any]) -> Port:
+def _port(port: Mapping[str, Any], tensors: Mapping[str, Any], inputs: ModelInputs | None) -> Port:
     tensor = tensors.get(port["name"]) or {}
-    declared = preprocess.get(port["name"])
+    declared = inputs.preprocess.get(port["name"]) if inputs is not None else None
+    in_model = inputs.in_model.get(port["name"]) if inputs is not None else None
     ranges: tuple[tuple[float, float], ...] = ()
     if declared is not None:
-        settings = from_settings(declared)
-        declared, ranges = to_json(settings), resulting_range(settings)
+        declared = to_json(from_settings(declared))
+        ranges = resulting_range(from_settings(in_model or declared))
     return Port(
         **{**port, "scale": tensor.get("scale"), "zero_point": tensor.get("zero_point")},
         preprocess=declared,
+        in_model=in_model,
         ranges=ranges,
     )
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Item(BaseModel):
-    """Values do not change; keys that stages add later are left out rather than refused."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, serialize_by_alias=True)
+from modelbuild.report.item import Item
+from modelbuild.report.mapping import Node, SourceLayer
 
 
 class Problem(Item):
@@ -113,7 +110,8 @@ class Source(Item):
 
 class Port(Item):
     """An input or output. `preprocess` is the declaration in full; `ranges` is what results from pictures of
-    0..255: (low, high), one pair or one a channel."""
+    0..255: (low, high), one pair or one a channel. With `in_model`, the declaration of what the model itself
+    does, `preprocess` is what is left for who feeds it, and `ranges` is behind what the model does."""
 
     name: str
     dtype: str = ""
@@ -121,6 +119,7 @@ class Port(Item):
     scale: float | None = None
     zero_point: int | None = None
     preprocess: dict[str, Any] | None = None
+    in_model: dict[str, Any] | None = None
     ranges: tuple[tuple[float, float], ...] = ()
 
 
@@ -234,15 +233,6 @@ class Quantization(Item):
     tensors: tuple[Tensor, ...] = ()
 
 
-class Node(Item):
-    """A node of the lowered graph, the source's nodes that it stands for, and where it runs."""
-
-    name: str
-    op: str = ""
-    origin: tuple[str, ...] = ()
-    unit: str = ""
-
-
 class Match(Item):
     """Bit-for-bit comparison of one tensor; `differing` counts values over all samples."""
 
@@ -274,6 +264,7 @@ class Model(Item):
     passes: tuple[Pass, ...] = ()
     differences: dict[str, Difference] = Field(default_factory=dict)  # normalise, lower
     nodes: tuple[Node, ...] = ()
+    layers: tuple[SourceLayer, ...] = ()
     findings: tuple[Finding, ...] | None = None
     performance: Performance | None = None
     quantization: Quantization | None = None

@@ -98,7 +98,7 @@ def host_part(p: Preprocess) -> Preprocess:
     fill = tuple(reversed(p.fill)) if isinstance(p.fill, tuple) and swaps(p) else p.fill
     low, high = input_range(p) if given.input_type == "float32" else (0.0, 255.0)
     return Preprocess(
-        p.resize, fill, p.filter, colour, (high - low) / 255, -low, 1.0, given.input_layout, None
+        p.resize, fill, p.filter, colour, (high - low) / 255, 0.0 - low, 1.0, given.input_layout, None
     )
 
 

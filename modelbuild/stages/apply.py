@@ -11,6 +11,7 @@ from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
 LIBRARIES = ("numpy", "onnx")
+_TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
 
 
@@ -26,7 +27,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """The recipe, and what travels with the model to those who run it."""
-    return {"recipe": request.recipe, "preprocess": request.preprocess, "model": request.model}
+    in_model = {"in_model": request.in_model} if request.in_model else {}
+    return {"recipe": request.recipe, "preprocess": request.preprocess, "model": request.model, **in_model}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -46,5 +48,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     graph = onnx_io.read(inputs["model"])
     units = read_units(inputs["check"])
     fixed = apply(graph, units, records.read(inputs["record"]), validated(Recipe, parameters["recipe"]))
-    metadata = {**fixed.metadata, "preprocess": json.dumps(parameters["preprocess"], sort_keys=True)}
+    told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
+    metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

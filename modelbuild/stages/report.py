@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -74,6 +74,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
                 "id": packaged.id,
                 "version": packaged.version,
                 "preprocess": packaged.request.preprocess,
+                **({"in_model": packaged.request.in_model} if packaged.request.in_model else {}),
             }
             for packaged in request.models
         ],
@@ -109,6 +110,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             version=model["version"],
             accept=parameters["accept"][model["name"]],
             preprocess=model["preprocess"],
+            in_model=model.get("in_model", {}),
         )
         for model in parameters["models"]
     ]

@@ -93,11 +93,6 @@ MODEL = HEAD + "samples: {s: {files: faces/*}}\nmodels:\n  net:\n    source: net
         (MODEL + "    edit: [{tail: auto}]\n", "tail", "`tail` is not built yet"),
         (MODEL + "    postprocess: a.py:f\n", "postprocess", "`postprocess` is not built yet"),
         (
-            MODEL + "    inputs: {x: {preprocess: {in_model: true}}}\n",
-            "in_model",
-            "`in_model` is not built yet",
-        ),
-        (
             MODEL + "    inputs: {x: {preprocess: {colour: rgb, color: bgr}}}\n",
             "preprocess",
             "`preprocess`: `colour` and `color` are the same key",

@@ -78,6 +78,11 @@ def stages(layers: int = 24) -> dict[str, Any]:
             },
             "inputs": [{"name": "image", "shape": [1, 3, 240, 320], "dtype": "float32"}],
             "outputs": [{"name": "scores", "shape": [1, 4420, 2], "dtype": "float32"}],
+            "layers": [
+                *({"name": row["name"], "operators": [row["op"]]} for row in rows),
+                {"name": "Dropout_3", "operators": ["Dropout"]},
+                {"name": "Softmax_12", "operators": ["Softmax"]},
+            ],
             "passes": [
                 {"name": "fold_constants", "nodes_before": 143, "nodes_after": 98, "changes": 45},
                 {"name": "merge_reshapes", "nodes_before": 98, "nodes_after": 98, "changes": 0},
