@@ -154,8 +154,10 @@ class Call:
 
     def values(self, what: str, value: Any) -> str:
         """A constant as a tensor of the source."""
-        name = self.writer.scratch(f"{self.output}_{what}_value")
-        self.writer.constant(self.writer.scratch(name), np.asarray(value, np.float32))
+        name, count = f"{self.output}.{what}", 0
+        while self.writer.has(name):
+            name, count = f"{self.output}.{what}_{count + 1}", count + 1
+        self.writer.constant(name, np.asarray(value, np.float32))
         return name
 
     def elementwise(self, op: str, inputs: Sequence[str], output: str = "") -> str:

@@ -102,7 +102,18 @@ def _model(data: Mapping[str, Any], version: int, depth: int) -> Model:
     inputs, outputs = (tuple(_refs(settings.get(f"{side}_layers"))) for side in ("input", "output"))
     if not inputs or not outputs:
         raise ModelbuildError(f"the model `{settings.get('name')}` has no inputs or no outputs")
+    if version >= 3:
+        outputs = _without_own_calls(outputs, layers)
     return Model(str(settings.get("name") or "model"), layers, inputs, outputs)
+
+
+def _without_own_calls(outputs: tuple[Ref, ...], layers: tuple[Layer, ...]) -> tuple[Ref, ...]:
+    """Where outputs are named, Keras 3 counts the call by which a functional model came to be as well."""
+    functional = {layer.name for layer in layers if layer.model is not None and not layer.model.sequential}
+    return tuple(
+        Ref(ref.layer, ref.call - 1, ref.index) if ref.layer in functional and ref.call else ref
+        for ref in outputs
+    )
 
 
 def _layer(entry: Any, version: int, depth: int) -> Layer:
