@@ -102,10 +102,11 @@ def _sinks(editor: Editor, node: Node) -> tuple[int, ...] | None:
     (perm,) = perms
     assert perm is not None
     move = Move(Move(perm).inverse)
-    before = sum(_cost(editor, name, perm) for name in dict.fromkeys(sources))
     outputs = moved_axes.made(node)
-    wanted = bool(outputs) and sum(_cost(editor, name, perm) for name in outputs) <= before
-    return move.order if wanted and moved_axes.movable(editor, node, move) else None
+    if not outputs or not moved_axes.movable(editor, node, move):
+        return None
+    before = sum(_cost(editor, name, perm) for name in dict.fromkeys(sources))
+    return move.order if sum(_cost(editor, name, perm) for name in outputs) <= before else None
 
 
 def _cost(editor: Editor, tensor: str, order: tuple[int, ...]) -> int:
