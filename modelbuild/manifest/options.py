@@ -33,7 +33,9 @@ class Optimize(Strict):
     """Which passes run, of those that may be left out, and how they are watched."""
 
     skip: Texts | None = Field(None, description="passes not to run")
-    only: Texts | None = Field(None, description="the only passes to run, beside those that cannot be left out")
+    only: Texts | None = Field(
+        None, description="the only passes to run, beside those that cannot be left out"
+    )
     paranoid: Switch | None = Field(None, description="run the guard after each pass, and name the wrong one")
 
 

@@ -58,10 +58,10 @@ def plan(manifest: Manifest, lock: Lock | None = None, *, remeasure: bool = Fals
 def _with_shared(requests: Mapping[tuple[str, str], ModelRequest]) -> dict[tuple[str, str], ModelRequest]:
     written: dict[str, list[Any]] = {}
     for request in requests.values():
-        written.setdefault(request.model, []).append(request.edit)
+        written.setdefault(request.model, []).append((request.edit, request.normalising))
     return {
         pair: request
-        if all(edit == request.edit for edit in written[request.model])
+        if all(same == (request.edit, request.normalising) for same in written[request.model])
         else replace(request, shared=False)
         for pair, request in requests.items()
     }

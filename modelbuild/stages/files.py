@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from modelbuild.graph.model import Graph
 from modelbuild.samples.loader import load
 from modelbuild.samples.preprocess import Preprocess, from_settings
 from modelbuild.stages.request import sample_role
+
+if TYPE_CHECKING:
+    from modelbuild.graph.after_chip import AfterChip
 
 Schema = TypeVar("Schema", bound=BaseModel)
 PLAIN = Preprocess()
@@ -90,11 +93,34 @@ def read_samples(
     return progress.told(samples, rounds[0] * count, rounds[1] * count, what)
 
 
+def read_after_chip(post: Path | None) -> AfterChip | None:
+    """The part of a model that runs after the chip, if it has one."""
+    from modelbuild.graph import onnx_io
+    from modelbuild.graph.after_chip import AfterChip
+
+    return None if post is None else AfterChip(onnx_io.read(post))
+
+
+def first_samples(
+    inputs: Mapping[str, Path], count: int, graph: Graph, preprocess: Mapping[str, Any]
+) -> list[Arrays]:
+    """The first `count` samples as `read_samples` gives them; no progress is told."""
+    ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
+    return list(_samples(inputs, count, ports, preprocess))
+
+
 def fixed_samples(
-    inputs: Mapping[str, Path], count: int, model: FixedModel, preprocess: Mapping[str, Any]
+    inputs: Mapping[str, Path],
+    count: int,
+    model: FixedModel,
+    preprocess: Mapping[str, Any],
+    after: AfterChip | None = None,
 ) -> Iterator[Arrays]:
-    """As `read_samples`, in float, for the inputs of a fixed-point model."""
+    """As `read_samples`, in float, for the inputs of a fixed-point model and of what runs after the chip."""
     ports = {name: (model.tensors[name].shape, np.dtype(np.float32)) for name in model.inputs}
+    if after is not None:
+        further = after.further_inputs([*model.inputs, *model.outputs])
+        ports |= {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in further.items()}
     return progress.told(_samples(inputs, count, ports, preprocess), 0, count, "sample")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
+
+if TYPE_CHECKING:
+    from modelbuild.graph.edits.tail import Split
 
 VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
@@ -22,12 +25,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """The passes to run: the recipe's, less `optimize.skip` or only `optimize.only`. With `tail: auto` the
     recipe, for its operator rules."""
-    optimize = request.settings.get("optimize") or {}
-    skip, only = set(optimize.get("skip") or ()), optimize.get("only")
-    chosen = [
-        name for name in request.recipe["passes"] if name not in skip and (only is None or name in only)
-    ]
-    return {"passes": chosen, **({"tail": request.recipe} if request.tail else {})}
+    tail = {"tail": request.recipe} if request.tail else {}
+    return {"passes": request.lowering, **tail, **request.paranoid}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -41,12 +40,13 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.stages.files import validated, write_json
 
     source = onnx_io.read(inputs["model"])
-    graph, results = run_passes(source, parameters["passes"])
+    graph, results = run_passes(source, parameters["passes"], parameters.get("paranoid", False))
     advice = "leave the pass out with `optimize: {skip: [...]}`, and report it with the model"
     difference = guard.check(source, graph, what="lower", advice=advice)
     tail = None
     if "tail" in parameters:
-        tail = split(graph, validated(Recipe, parameters["tail"]))
+        recipe = validated(Recipe, parameters["tail"])
+        tail = split(graph, recipe)
         graph = tail.chip
         onnx_io.write(tail.post, out / "post.onnx")
     onnx_io.write(graph, out / "model.onnx")
@@ -56,6 +56,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             "passes": [result.to_json() for result in results],
             "difference": difference.to_json(),
             "nodes": [{"name": n.name, "op": n.op, "origin": list(n.origin)} for n in graph.nodes],
-            **({} if tail is None else {"tail": tail.to_json()}),
+            **({} if tail is None else {"tail": _told(tail, recipe.chip)}),
         },
     )
+
+
+def _told(tail: Split, chip: str) -> dict[str, Any]:
+    """The object `tail` of lower.json; `finding` is what `check` says of it, if there is a tail."""
+    finding = tail.finding(chip)
+    return {**tail.to_json(), "finding": None if finding is None else finding.to_json()}

@@ -9,8 +9,9 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
+ADVICE = "`optimize: {paranoid: true}` names the pass; report it with the model"
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.5, counted=("model",))
 
 
@@ -23,9 +24,10 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The inputs whose preprocessing the manifest declares: they must exist; and what the model is to do."""
+    """The inputs whose preprocessing the manifest declares: they must exist; what the model is to do of it;
+    and the passes to leave out."""
     in_model = {"in_model": request.in_model} if request.in_model else {}
-    return {"inputs": sorted(request.preprocess), **in_model}
+    return {"inputs": sorted(request.preprocess), **in_model, **request.normalising}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -37,11 +39,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     source = onnx_io.read(inputs["model"])
     _check_inputs(source.inputs, parameters["inputs"])
+    layers = _layers(source)
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     if declared:
         source = in_model.insert(source, declared)
-    graph, report = normalise(source)
-    difference = guard.check(source, graph, what="normalise")
+    graph, report = normalise(source, parameters.get("skip", ()), parameters.get("paranoid", False))
+    difference = guard.check(source, graph, what="normalise", advice=ADVICE)
     onnx_io.write(graph, out / "model.onnx")
     write_json(
         out / "import.json",
@@ -49,10 +52,20 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             "source": read_json(inputs["source"]),
             "inputs": [port(graph, name) for name in graph.inputs],
             "outputs": [port(graph, name) for name in graph.outputs],
+            "layers": layers,
             "passes": [result.to_json() for result in report],
             "difference": difference.to_json(),
         },
     )
+
+
+def _layers(graph: Any) -> list[dict[str, Any]]:
+    """The source's layers by their own names, in order, with the operators that the import made of each."""
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for name in node.origin:
+            found.setdefault(name, []).append(node.op)
+    return [{"name": name, "operators": list(dict.fromkeys(ops))} for name, ops in found.items()]
 
 
 def port(graph: Any, name: str) -> dict[str, Any]:

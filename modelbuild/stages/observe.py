@@ -9,14 +9,16 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model and the calibration files; `check`'s errors, so that hopeless models cost nothing."""
+    """The lowered model and what was imported, to be held against each other on the first samples; the
+    calibration files; `check`'s errors, so that hopeless models cost nothing."""
     assert request.calibration is not None
     return {
+        "source": request.output("import_source", "model.onnx"),
         "model": request.output("lower", "model.onnx"),
         "errors": request.output("check", "errors.json"),
         **request.calibration.roles(),
@@ -29,21 +31,29 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     return {"preprocess": request.preprocess, "samples": len(request.calibration.files)}
 
 
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """The passes that made the lowered model, which tells their result already: to name the wrong one."""
+    return {"optimize": {"skip": request.normalising.get("skip", []), "passes": request.lowering}}
+
+
 def resources(request: ModelRequest) -> Resources:
     """All tensors of one sample and the weights."""
     memory = (128 << 20) + request.activations
-    return Resources(memory=memory, memory_per_input_byte=4.0, counted=("model",))
+    return Resources(memory=memory, memory_per_input_byte=4.0, counted=("model", "source"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `observations.npz`."""
+    """Leaves `observations.npz`; where a sample shows that a pass changed the model, the build fails."""
     from modelbuild.graph import onnx_io
     from modelbuild.quantize.observe import observe
+    from modelbuild.stages import guarded
     from modelbuild.stages.check import refuse_errors
-    from modelbuild.stages.files import read_samples
+    from modelbuild.stages.files import first_samples, read_samples
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
+    few = first_samples(inputs, min(guarded.SAMPLES, parameters["samples"]), graph, parameters["preprocess"])
+    guarded.check(onnx_io.read(inputs["source"]), graph, few, parameters["optimize"])
 
     rounds = iter(range(2))
 

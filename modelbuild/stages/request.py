@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from modelbuild.build.action import FileInput, OutputOf
+from modelbuild.graph import pass_names
 
 Json = Any
 # All tensors of one run have at most this many times the bytes of the inputs; so many only where a dozen
@@ -18,7 +19,13 @@ ACTIVATIONS = 340
 UNDECLARED = 4 * 3 * 224 * 224  # bytes of the inputs where the manifest declares no shape
 Source = FileInput | OutputOf
 IN_MODEL = "in_model"  # the key of an input whose preprocessing is done in the model
+POST_SUFFIX = "_post.onnx"
 SAMPLE_ROLES = "sample/"  # what the roles of samples begin with
+
+
+def post_name(model: str) -> str:
+    """The file in dist/ of the part of a model that runs after the chip."""
+    return f"{model}{POST_SUFFIX}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class ModelRequest:
     labels: str | None = None  # a file of the class names
     fingerprint: str = ""
     recipes: str = ""  # the SHA-256 of all recipes that are installed
-    shared: bool = True  # every target of the model has the same edits, so the first stages are one
+    shared: bool = True  # all targets of the model edit and normalise it alike: the first stages are one
     url: str | None = None  # where the source is fetched from
     weights: str | None = None  # the file of its weights, where the format keeps them apart
     measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
@@ -95,6 +102,26 @@ class ModelRequest:
         return {name: given[IN_MODEL] for name, given in self.inputs.items() if IN_MODEL in given}
 
     @property
+    def normalising(self) -> dict[str, Json]:
+        """What `optimize` says to `normalise`: nothing, unless it leaves a pass out or is paranoid."""
+        optimize = self.settings.get("optimize") or {}
+        run = pass_names.chosen(pass_names.NORMALISE, optimize.get("skip") or (), optimize.get("only"))
+        skipped = [name for name in pass_names.NORMALISE if name not in run]
+        return {**({"skip": skipped} if skipped else {}), **self.paranoid}
+
+    @property
+    def lowering(self) -> list[str]:
+        """The recipe's passes, in its order, less `optimize.skip` or only `optimize.only`."""
+        optimize = self.settings.get("optimize") or {}
+        skip, only = optimize.get("skip") or (), optimize.get("only")
+        return [name for name in self.recipe["passes"] if name not in skip and (only is None or name in only)]
+
+    @property
+    def paranoid(self) -> dict[str, Json]:
+        """`{"paranoid": True}` where the guard is to run after each pass."""
+        return {"paranoid": True} if (self.settings.get("optimize") or {}).get("paranoid") else {}
+
+    @property
     def suffix(self) -> str:
         """The source's suffix, in small letters."""
         return PurePosixPath(self.source).suffix.lower()
@@ -117,6 +144,10 @@ class ModelRequest:
     def output(self, stage: str, name: str) -> OutputOf:
         """A file that another stage of this request leaves."""
         return OutputOf(self.action(stage), name)
+
+    def after_chip(self) -> dict[str, Source]:
+        """Role `post`: the part that runs after the chip, where one was asked for."""
+        return {"post": self.output("lower", "post.onnx")} if self.tail and not self.is_fixed else {}
 
     def fixed(self) -> OutputOf:
         """The fixed-point model, made here or brought by the user."""

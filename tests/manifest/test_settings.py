@@ -149,7 +149,8 @@ def test_an_empty_section_says_nothing(project: Any) -> None:
 
 def test_passes_are_checked_against_the_recipe(project: Any) -> None:
     manifest = project.load(BASE)
-    name = manifest.recipes["cam"].passes[-1]
+    name = "split_to_slice"
+    assert name in manifest.recipes["cam"].passes
     skipping = BASE.replace("chip: kl720", f"chip: kl720, optimize: {{skip: [{name}, {name}]}}")
     settings = effective(project.load(skipping), "net", "cam")
     assert settings.values["optimize"] == {"only": None, "skip": [name]}
@@ -157,6 +158,18 @@ def test_passes_are_checked_against_the_recipe(project: Any) -> None:
     errors = project.errors(text)
     assert ("models.yaml:7:39", f"`skip`: kl720 has no pass `{name[:-1]}`") in errors
     assert any(what == "`skip` beside `only`" for _, what in errors)
+
+
+def test_passes_of_normalising_can_be_left_out_but_for_those_that_later_stages_rely_on(project: Any) -> None:
+    def optimized(written: str) -> str:
+        return BASE.replace("chip: kl720", f"chip: kl720, optimize: {{{written}}}")
+
+    values = effective(project.load(optimized("skip: [fold_pad], paranoid: true")), "net", "cam").values
+    assert values["optimize"] == {"only": None, "skip": ["fold_pad"], "paranoid": True}
+    only = effective(project.load(optimized("only: [split_to_slice, fold_pad]")), "net", "cam").values
+    assert only["optimize"] == {"only": ["fold_pad", "split_to_slice"], "skip": []}
+    (error,) = project.errors(optimized("skip: [explicit_windows]"))
+    assert error == ("models.yaml:7:39", "`skip`: `explicit_windows` cannot be left out")
 
 
 @pytest.mark.parametrize(

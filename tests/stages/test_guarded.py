@@ -8,12 +8,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard, onnx_io
 from modelbuild.graph.model import Graph
-from modelbuild.graph.passes import LOWERING, NORMALISE
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import LOWERING, NORMALISE, run_passes
+from modelbuild.graph.rewrite import Editor
 from modelbuild.importers import onnx
+from modelbuild.stages import guarded
 from tests.stages.built import Built
 
 
@@ -71,8 +76,13 @@ def test_lower(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
 def test_import_source(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = onnx.load
 
-    def load(path: Path, shapes: Mapping[str, Any] | None, edits: Sequence[Any]) -> Graph:
-        graph = right(path, shapes, edits)
+    def load(
+        path: Path,
+        shapes: Mapping[str, Any] | None,
+        edits: Sequence[Any],
+        weights: Path | None = None,
+    ) -> Graph:
+        graph = right(path, shapes, edits, weights)
         negate_a_weight(graph)
         return graph
 
@@ -87,3 +97,56 @@ def test_what_is_right_passes_and_the_difference_is_told(built: Built, tmp_path:
         assert difference["bound"] == 1e-4
         assert [output["name"] for output in difference["outputs"]] == ["scores"]
         assert difference["outputs"][0]["error"] <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["fold_constants", "gemm_to_conv"])
+def test_paranoid_names_the_pass(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    action, table = ("small:normalise", NORMALISE) if name in NORMALISE else ("small@nef:lower", LOWERING)
+    break_pass(monkeypatch, table[name])
+    passes = {} if name in NORMALISE else {"passes": [name]}
+    error = failure(built, action, tmp_path, paranoid=True, **passes)
+    assert_names(error, f"the pass {name}")
+    assert ("optimize: {skip: [gemm_to_conv]}" in error.problems[0].advice) == (name == "gemm_to_conv")
+
+
+def test_what_only_the_user_s_samples_show(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass that limits values far beyond random ones is found by the samples, and named."""
+    source = onnx_io.read(built.path("small:import_source", "model.onnx"))
+    module = LOWERING["gemm_to_conv"]
+    original = module.run
+
+    def broken(graph: Graph) -> int:
+        done, name = original(graph), graph.inputs[0]
+        readers = [node for node in graph.nodes if name in node.inputs]
+        if done and readers:
+            editor = Editor(graph)
+            bounds = [editor.add_constant("bound", np.array(value, np.float32)) for value in (-50, 50)]
+            limited = editor.tensor("limited", graph.shapes[name])
+            editor.insert(graph.nodes[0], "Clip", [name, *bounds], [limited])
+            for node in readers:
+                editor.set_inputs(node, [limited if item == name else item for item in node.inputs])
+            editor.close()
+        return int(done)
+
+    monkeypatch.setattr(module, "run", broken)
+    optimize = {"skip": [], "passes": ["gemm_to_conv"]}
+    lowered, _ = run_passes(normalise(source)[0], optimize["passes"])
+    guard.check(source, lowered)
+    ramp = np.linspace(-200, 200, lowered.shapes["image"][-1], dtype=np.float32)
+    sample = {"image": np.broadcast_to(ramp, lowered.shapes["image"]).astype(np.float32)}
+    with pytest.raises(ModelbuildError) as caught:
+        guarded.check(source, lowered, [sample], optimize)
+    assert_names(caught.value, "the pass gemm_to_conv")
+    guarded.check(source, normalise(source)[0], [sample], {"skip": [], "passes": []})
+
+
+def test_observing_holds_the_lowered_model_against_the_import(built: Built, tmp_path: Path) -> None:
+    graph = onnx_io.read(built.path("small@nef:lower", "model.onnx"))
+    negate_a_weight(graph)
+    onnx_io.write(graph, tmp_path / "wrong.onnx")
+    with pytest.raises(ModelbuildError, match="the passes together changed the model: output `scores`"):
+        built.run("small@nef:observe", tmp_path / "out", {"model": tmp_path / "wrong.onnx"})
