@@ -87,11 +87,16 @@ def detail(text: str) -> None:
 def result(text: str, data: Any) -> None:
     """The verb's result: the JSON object with --json, else the text."""
     if _style.json:
-        import json
-
-        put(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+        put(json_text(data))
     elif text:
         put(text + "\n")
+
+
+def json_text(data: Any) -> str:
+    """The JSON object as it is printed."""
+    import json
+
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def put(text: str) -> None:

@@ -23,6 +23,7 @@ _REPLACEMENTS: dict[str, str] = {
     "GRU": "unroll the recurrence in the source model",
     "Gelu": "use Relu or HardSwish and train again",
     "GridSample": "use Resize or a convolution instead",
+    "HardSigmoid": "use Relu and train again, or Sigmoid",
     "HardSwish": "use Relu and train again",
     "If": "export the model with the branch fixed (no control flow)",
     "LSTM": "unroll the recurrence in the source model",
@@ -59,6 +60,8 @@ _MENDS: dict[tuple[str, str], str] = {
     ("Resize", "coordinate_mode"): "export with those coordinates (PyTorch: align_corners, or mode nearest)",
     ("Clip", "lower_bound"): "use Relu or ReLU6 and train again",
     ("Pow", "exponent"): "write the power as products",
+    ("", "after"): "mend what is said of the node before it",
+    ("", "after_group"): "pool behind an ordinary convolution",
     ("", "axes"): "keep the batch out of it, and act on the axes that are named",
     ("", "constant_input"): "export with this input fixed",
     ("", "dilation"): "use a window without gaps",
@@ -83,8 +86,16 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
+_BEFORE = ("after", "after_group")  # conditions on the node before
 # conditions whose argument is no value that a node could have
-_NOT_TOLD = ("constant_input", "computed_input", "after", "after_group", "before")
+_NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
+_WORDS = {
+    "kernel_h": "kernel",
+    "kernel_w": "kernel",
+    "stride_h": "stride over rows",
+    "stride_w": "stride over columns",
+    "row_memory": "bytes of the maps",
+}
 
 
 class Advisor:
@@ -96,14 +107,14 @@ class Advisor:
 
     def of_refused(self, one: Placed) -> str:
         """For a node that nothing on the chip runs: the build cannot go on with it."""
-        ways = [*self._mends(one), _cut(one.subject), self._elsewhere(one.subject)]
+        ways = [*self._mends(one), _cut(one.subject), self._elsewhere(one)]
         return _sentence(_allowed(one), ways)
 
     def of_slow(self, one: Placed, feeds_npu: bool) -> str:
         """For a node on the CPU. Equal for equal nodes, so that they are told together."""
         tail = "" if feeds_npu else "cut it off with what follows (edit: [{tail: auto}])"
         accept = "accept the time of the CPU (`modelbuild evaluate` tells it)" if feeds_npu else ""
-        return _sentence(_allowed(one), [*self._mends(one), tail, accept, self._elsewhere(one.subject)])
+        return _sentence(_allowed(one), [*self._mends(one), tail, accept, self._elsewhere(one)])
 
     def of_undefined(self, one: Placed) -> str:
         """For a node that the number system does not define, on whatever chip that has it."""
@@ -131,10 +142,12 @@ class Advisor:
             return f"let the pass `{name}` rewrite it, where `optimize:` leaves it out"
         return f"add the pass `{name}` in a recipe of your own (`extends: {self._recipe.chip}`)"
 
-    def _elsewhere(self, subject: Subject) -> str:
+    def _elsewhere(self, one: Placed) -> str:
         if not self._tables:
             return "take another chip"
-        takers = [chip for chip, rules in self._tables.items() if runs_on_npu(subject, rules)]
+        if one.broken and all(breach.condition in _BEFORE for form in one.broken for breach in form):
+            return ""  # the node itself is not what is wrong
+        takers = [chip for chip, rules in self._tables.items() if runs_on_npu(one.subject, rules)]
         if not takers:
             return ""
         return f"take another chip: the NPU of {_listed(takers, 'and')} runs it"
@@ -146,7 +159,10 @@ class Advisor:
 
 
 def _cut(subject: Subject) -> str:
-    """The edit that ends the model before the node, by the names of the source where they are known."""
+    """The edit that ends the model before the node, by the names of the source where they are known; nothing
+    where the model begins with the node."""
+    if not any(name in subject.producers for name in subject.node.inputs):
+        return ""
     before = [
         producer.origin[-1]
         for producer in map(subject.producers.get, subject.node.inputs)
@@ -171,7 +187,8 @@ def _allowed(one: Placed) -> str:
 def _argument(breach: Breach) -> str:
     if breach.allowed is True or breach.condition in _NOT_TOLD:
         return ""
-    return f"{breach.condition.replace('_', ' ')} {_range(breach.allowed)}"
+    word = _WORDS.get(breach.condition, breach.condition.replace("_", " "))
+    return f"{word} {_range(breach.allowed)}"
 
 
 def _range(allowed: Any) -> str:
