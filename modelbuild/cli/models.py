@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".npy, .npz, a picture (preprocessed as declared), a folder or a glob; "
         "SET of the manifest with MODEL@TARGET",
     )
+    parser.add_argument(
+        "--no-tail",
+        action="store_true",
+        help="the outputs of the chip, without what `tail: auto` runs after it",
+    )
     parser.add_argument("--model", metavar="ID|NAME", help="one model of a package that has several")
     parser.add_argument(
         "--preprocess",
@@ -52,7 +57,15 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
                 raise ModelbuildError(f"{option} goes with a file", why=f"the manifest says it for {word}")
         project = api.open_project(options.directory, options.file)
         with progress.shown(project.root / STATE) as tell:
-            return api.open_form(project, word, level or "fixed", tell)
+            return api.open_form(
+                project,
+                word,
+                level or "fixed",
+                tell,
+                tail=not (options.no_tail or getattr(options, "raw", False)),
+            )
+    if options.no_tail:
+        raise ModelbuildError("--no-tail goes with MODEL@TARGET", why=f"{word} is a file, run as it is")
     if level is not None:
         raise ModelbuildError(
             "--level goes with MODEL@TARGET",

@@ -43,4 +43,5 @@ CODES: dict[str, Code] = {
     "MB108": _error("an output is a constant"),
     "MB109": Code("the NPU runs the node by one edition of the toolchain only", "warning"),
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
+    "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
 }

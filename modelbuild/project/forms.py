@@ -6,9 +6,11 @@ from pathlib import Path
 
 from modelbuild.artifacts.packing import Program
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner, open_runner
+from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import onnx_io
+from modelbuild.graph.after_chip import AfterChip
 from modelbuild.manifest.samples import Sets
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
@@ -26,10 +28,17 @@ def is_pair(text: str) -> bool:
     return "@" in text and not Path(text).exists()
 
 
-def open_form(project: Project, pair: str, level: str, observer: Observer | None = None) -> Runner:
-    """The float, fixed or hardware form of MODEL@TARGET, after building what it needs."""
+def open_form(
+    project: Project, pair: str, level: str, observer: Observer | None = None, *, tail: bool = True
+) -> Runner:
+    """The float, fixed or hardware form of MODEL@TARGET, after building what it needs. What `tail: auto` cut
+    off runs after it, so that the outputs are the source's; not so without `tail`."""
     request = _request(project, pair)
-    return OPENERS[level](project, request, observer)
+    runner = OPENERS[level](project, request, observer)
+    if not tail or not request.after_chip():
+        return runner
+    post = _built(project, request.action("lower"), ["post.onnx"], observer)[0]
+    return WholeRunner(runner, AfterChip(onnx_io.read(post)))
 
 
 def _request(project: Project, pair: str) -> ModelRequest:

@@ -10,7 +10,7 @@ from modelbuild.build.build import Builder
 from modelbuild.build.remember import Product
 from modelbuild.project.build_report import BuiltPackage
 from modelbuild.project.layout import DIST, REPORTS, STALE
-from modelbuild.stages.request import PackageRequest
+from modelbuild.stages.request import PackageRequest, post_name
 
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
@@ -70,6 +70,8 @@ class Shipment(NamedTuple):
             name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")
         }
         for model in self.models:
+            if (after := made.get(f"models/{post_name(model.name)}")) is not None:
+                files[post_name(model.name)] = after
             files[f"{model.name}.json"] = made[f"models/{model.name}.json"]
             files[f"{model.name}.fixed.onnx"] = outputs[model.fixed_action][model.fixed_output]
             if model.quantized:

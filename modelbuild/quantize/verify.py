@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.graph.model import Graph
+from modelbuild.graph.after_chip import AfterChip
+from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.measure import Difference, TopK
@@ -27,31 +29,43 @@ def verify(
     samples: Iterable[Sample],
     labels: Sequence[int] | None = None,
     *,
+    after: AfterChip | None = None,
     evaluation: str = "",
     optimistic: bool = False,
 ) -> dict[str, Any]:
     """The object of fixed.json: SNR of every output and layer, and top-1/top-5 of the first output.
 
     `samples` yields real inputs (name -> array); `labels` has one class a sample. A layer is a tensor that
-    both forms of the model have. Raises (exit 1) if the two are not forms of one model, or where the float
-    model makes NaN or infinity.
+    both forms of the model have. With `after`, the outputs that are made after the chip are measured too,
+    and the first output is that of the whole model. Raises (exit 1) if the two are not forms of one model,
+    or where one makes NaN or infinity.
     """
     float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
     _check_forms(fixed, graph)
+    own = () if after is None else after.own
+    first = fixed.outputs[0] if after is None else after.outputs[0]
     if labels is not None:
-        check_labels(labels, fixed.outputs[0], graph)
-    differences = {name: Difference() for name in (*fixed.outputs, *_layers(fixed, graph))}
+        shape = after.shape(first) if after is not None and first in own else graph.shapes[first]
+        check_labels(labels, first, shape)
+    measured = list(dict.fromkeys([*fixed.outputs, *_layers(fixed, graph)]))
+    differences = {name: Difference() for name in (*measured, *own)}
     accuracies = TopK(), TopK()
     count = 0
     for count, sample in enumerate(samples, 1):
-        expected = float_session.run(sample)
+        expected = float_session.run({name: sample[name] for name in graph.inputs})
         integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
-        found = fixed_session.run(integers, "all")
-        for name, difference in differences.items():
+        found: dict[str, Array] = dict(fixed_session.run(integers, "all"))
+        for name in measured:
             require_finite(name, expected[name], f"evaluation sample {count}")
-            difference.add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
+            differences[name].add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
+        if after is not None:
+            expected |= after.run(expected, sample)
+            found |= after.run(_real(found, fixed), sample)
+            for name in own:
+                require_finite(name, expected[name], f"evaluation sample {count}")
+                require_finite(name, found[name], f"the fixed-point form of evaluation sample {count}")
+                differences[name].add(expected[name], found[name])
         if labels is not None:
-            first = fixed.outputs[0]
             _count(accuracies, (expected[first], found[first]), labels, count)
         del expected, found  # before the next sample's come: they are every tensor of the model
     if not count:
@@ -60,7 +74,10 @@ def verify(
         "samples": count,
         "evaluation": evaluation,
         "optimistic": optimistic,
-        "outputs": [{"name": name, **differences[name].to_json()} for name in fixed.outputs],
+        "outputs": [
+            *({"name": name, **differences[name].to_json()} for name in fixed.outputs),
+            *({"name": name, "after_chip": True, **differences[name].to_json()} for name in own),
+        ],
         "layers": _layer_lines(fixed, differences),
         "accuracy": None if labels is None else _accuracy(*accuracies),
     }
@@ -70,6 +87,13 @@ def _check_forms(fixed: FixedModel, graph: Graph) -> None:
     if list(fixed.inputs) != list(graph.inputs) or list(fixed.outputs) != list(graph.outputs):
         what = "the fixed and the float model do not have the same inputs and outputs"
         raise ModelbuildError(what, exit_code=EXIT_FAILED)
+
+
+def _real(found: Mapping[str, Array], fixed: FixedModel) -> dict[str, Array]:
+    """The outputs of the fixed-point model as float32, as whatever runs after the chip gets them."""
+    return {
+        name: dequantize_array(found[name], fixed.tensors[name]).astype(np.float32) for name in fixed.outputs
+    }
 
 
 def _count(
@@ -82,9 +106,9 @@ def _count(
         accuracy.add(found, labels[at - 1])
 
 
-def check_labels(labels: Sequence[int], output: str, graph: Graph) -> None:
+def check_labels(labels: Sequence[int], output: str, shape: Shape) -> None:
     """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores."""
-    classes = math.prod(graph.shapes[output])
+    classes = math.prod(shape)
     for number, label in enumerate(labels, 1):
         if not 0 <= label < classes:
             raise ModelbuildError(

@@ -15,8 +15,9 @@ RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("mode
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model."""
-    return {"model": request.output("lower", "model.onnx")}
+    """The lowered model, and what `tail: auto` cut off it."""
+    tail = {"lower": request.output("lower", "lower.json")} if request.tail else {}
+    return {"model": request.output("lower", "model.onnx"), **tail}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -38,14 +39,18 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
     from modelbuild.graph.codes import CODES
-    from modelbuild.stages.files import validated, write_json
+    from modelbuild.stages.files import read_json, validated, write_json
 
     graph = onnx_io.read(inputs["model"])
-    _check_bounded(graph.outputs, parameters["bounded"])
+    tail = read_json(inputs["lower"])["tail"] if "lower" in inputs else {"outputs": [], "finding": None}
+    _check_bounded([*graph.outputs, *tail["outputs"]], parameters["bounded"])
     recipe = validated(Recipe, parameters["recipe"])
     placement = place(graph, recipe, lambda: [load_recipe(chip) for chip in chip_names()])
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
-    write_json(out / "check.json", placement.to_json())
+    checked = placement.to_json()
+    if tail["finding"] is not None:
+        checked["findings"] = [tail["finding"], *(finding.to_json() for finding in placement.findings)]
+    write_json(out / "check.json", checked)
     write_json(out / "errors.json", stopping)
 
 

@@ -69,7 +69,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         samples = read_samples(own, given["samples"], graph, parameters["preprocess"])
         counts[use] = sum(1 for _ in samples)
         if given["labels"] is not None:
-            check_labels(given["labels"], graph.outputs[0], graph)
+            check_labels(given["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
     if "labels" in inputs:
         class_names(inputs["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
     if "record" in inputs:

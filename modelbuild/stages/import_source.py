@@ -50,9 +50,7 @@ def _by_role(edit: Mapping[str, Any], role: str) -> Mapping[str, Any]:
 def _by_path(edit: Mapping[str, Any], inputs: Mapping[str, Path]) -> Mapping[str, Any]:
     """The inverse of `_by_role`."""
     insert = edit.get("insert", {})
-    return (
-        {"insert": {**insert, "weights": str(inputs[insert["weights"]])}} if "weights" in insert else edit
-    )
+    return {"insert": {**insert, "weights": str(inputs[insert["weights"]])}} if "weights" in insert else edit
 
 
 def discover(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> list[Path]:

@@ -63,7 +63,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
     from modelbuild.stages.files import read_json, write_json
 
-    found = {file["path"]: file["sha256"] for file in read_json(inputs["package"])["files"]}
+    package = read_json(inputs["package"])
+    listed = (*package["files"], *package.get("after_chip", ()))
+    found = {file["path"]: file["sha256"] for file in listed}
     for role, path in inputs.items():
         if role.startswith(SHIPPED):
             found[role.removeprefix(SHIPPED)] = sha256_of_file(path)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
-from modelbuild.stages.request import PackageRequest, Source
+from modelbuild.stages.request import PackageRequest, Source, post_name
+
+if TYPE_CHECKING:
+    from modelbuild.graph.after_chip import AfterChip
 
 VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
@@ -24,6 +27,7 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
             found[f"compiled/{model.model}/{part}"] = model.output("compile", f"{part}.bin")
         found[f"compiled/{model.model}/plan"] = model.output("compile", "compile.json")
         found[f"compiled/{model.model}/fixed"] = model.fixed()
+        found |= {f"post/{model.model}": source for source in model.after_chip().values()}
         if model.labels is not None:
             found[f"labels/{model.model}"] = FileInput(model.labels)
     return found
@@ -50,11 +54,12 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json` and `package.json`."""
+    """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, where a part runs after the chip
+    `models/<model>_post.onnx`, and `package.json`."""
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container
-    from modelbuild.stages.files import validated, write_json
+    from modelbuild.stages.files import read_after_chip, validated, write_json
 
     container = validated(Container, parameters["container"])
     format_ = FORMATS[container.format]
@@ -69,18 +74,34 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         program = found[model["name"]]
         for part in PARTS:
             (out / "programs" / f"{program.name}.{part}.bin").write_bytes(getattr(program, part))
-        told = describe(program, model["version"], _labels(inputs, program), parameters["silicon"])
+        after = read_after_chip(inputs.get(f"post/{program.name}"))
+        labels = _labels(inputs, program, after)
+        told = describe(program, model["version"], labels, parameters["silicon"])
+        if after is not None and after.own:
+            file = post_name(program.name)
+            (out / "models" / file).write_bytes(inputs[f"post/{program.name}"].read_bytes())
+            told["post"] = {"file": file, "inputs": list(after.inputs), "outputs": list(after.outputs)}
         write_json(out / "models" / f"{program.name}.json", told)
-    write_json(out / "package.json", _summary(parameters, container.format, files))
+    summary = _summary(parameters, container.format, files)
+    beside = {path.name: path.read_bytes() for path in sorted((out / "models").glob("*.onnx"))}
+    if beside:
+        summary["after_chip"] = _listed(beside)
+    write_json(out / "package.json", summary)
 
 
-def _labels(inputs: Mapping[str, Path], program: Any) -> list[str] | None:
+def _labels(inputs: Mapping[str, Path], program: Any, after: AfterChip | None) -> list[str] | None:
     from modelbuild.npu.program import interface
     from modelbuild.stages.files import class_names
 
     path = inputs.get(f"labels/{program.name}")
-    output = interface(program.command).outputs[0]
-    return None if path is None else class_names(path, output.name, output.shape)
+    if path is None:
+        return None
+    shapes = {place.name: place.shape for place in interface(program.command).outputs}
+    first = next(iter(shapes))
+    if after is not None:
+        first = after.outputs[0]
+        shapes |= {name: after.shape(name) for name in after.own}
+    return class_names(path, first, shapes[first])
 
 
 def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
@@ -104,8 +125,6 @@ def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
 
 
 def _summary(parameters: Mapping[str, Any], format_: str, files: Mapping[str, bytes]) -> dict[str, Any]:
-    import hashlib
-
     return {
         "name": parameters["name"],
         "target": parameters["target"],
@@ -113,8 +132,14 @@ def _summary(parameters: Mapping[str, Any], format_: str, files: Mapping[str, by
         "format": format_,
         "silicon": parameters["silicon"],
         "models": parameters["models"],
-        "files": [
-            {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(files.items())
-        ],
+        "files": _listed(files),
     }
+
+
+def _listed(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    import hashlib
+
+    return [
+        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in sorted(files.items())
+    ]

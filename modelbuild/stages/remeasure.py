@@ -25,6 +25,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         "float": request.output("lower", "model.onnx"),
         "fixed": request.fixed(),
         "measurements": FileInput(request.measurements),
+        **request.after_chip(),
         **request.remeasured.roles(),
     }
 

@@ -23,6 +23,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     return {
         "float": request.output("lower", "model.onnx"),
         "fixed": request.fixed(),
+        **request.after_chip(),
         **request.evaluation.roles(),
     }
 
@@ -66,11 +67,13 @@ def measure(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[s
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize.verify import verify
-    from modelbuild.stages.files import read_samples
+    from modelbuild.stages.files import read_after_chip, read_samples
 
     graph = onnx_io.read(inputs["float"])
-    samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
-    measured = verify(fixed_onnx.read(inputs["fixed"]), graph, samples, parameters["labels"])
+    after = read_after_chip(inputs.get("post"))
+    fed = graph if after is None else after.with_inputs(graph)
+    samples = read_samples(inputs, parameters["samples"], fed, parameters["preprocess"])
+    measured = verify(fixed_onnx.read(inputs["fixed"]), graph, samples, parameters["labels"], after=after)
     return {**measured, "evaluation": parameters["evaluation"], "optimistic": parameters["optimistic"]}
 
 

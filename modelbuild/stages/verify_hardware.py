@@ -12,9 +12,10 @@ from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, So
 
 if TYPE_CHECKING:
     from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
+    from modelbuild.graph.after_chip import AfterChip
 
 VERSION = "2"
-LIBRARIES = ("numpy", "onnx", "pillow")
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 SECTIONS = ("command", "weights", "host")
 COUNTS = {"none": 0, "first": 1}
 
@@ -36,6 +37,7 @@ def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
     return {
         **{part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS},
         "fixed": model.request.fixed(),
+        **model.request.after_chip(),
         **(samples.roles() if samples else {}),
     }
 
@@ -58,55 +60,85 @@ def resources(request: PackageRequest, model: PackagedModel) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed."""
-    import numpy as np
-
+    """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed. Where a
+    part runs after the chip, its outputs are compared too."""
     from modelbuild.arithmetic.multiplier_shift import FixedSession
     from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
-    from modelbuild.stages.files import write_json
+    from modelbuild.stages.files import read_after_chip, write_json
 
     fixed = fixed_onnx.read(inputs["fixed"])
+    after = read_after_chip(inputs.get("post"))
     session = FixedSession(fixed)
     command, weights, host = (inputs[part].read_bytes() for part in SECTIONS)
-    differing: dict[str, int] = {}
+    outputs: dict[str, int] = {}
     layers: dict[str, int] = {}
     cycles = 0
     count = 0
-    for integers in _integers(inputs, parameters, fixed):
+    for integers, real in _samples(inputs, parameters, fixed, after):
         count += 1
         expected = session.run(integers, "all")
         found = simulate(command, weights, host, integers, keep_layers=True)
         cycles = found.cycles
-        for counted, values in ((differing, found.outputs), (layers, found.layers)):
-            for name, value in values.items():
-                wrong = int(np.count_nonzero(value != expected[name]))
-                counted[name] = counted.get(name, 0) + wrong
+        _count(outputs, found.outputs, expected)
+        _count(layers, found.layers, expected)
+        if after is not None:
+            final, right = (
+                after.run(_real(values, fixed.outputs, fixed), real) for values in (found.outputs, expected)
+            )
+            _count(outputs, {name: final[name] for name in after.own}, right)
     measured = count > 0
     write_json(
         out / "hardware.json",
         {
             "samples": count,
             "random": parameters["random"],
-            "equal": not any(differing.values()) and not any(layers.values()) if measured else None,
-            "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in differing.items()],
+            "equal": not any(outputs.values()) and not any(layers.values()) if measured else None,
+            "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in outputs.items()],
             "layers": [{"name": n, "equal": not c, "differing": c} for n, c in layers.items()],
             "cycles": cycles if measured else None,
         },
     )
 
 
-def _integers(
-    inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel
-) -> Iterator[dict[str, Any]]:
-    """The model's inputs as integers, sample by sample."""
+def _count(counted: dict[str, int], values: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Adds how many values of each tensor are not the expected ones."""
+    import numpy as np
+
+    for name, value in values.items():
+        same = value == expected[name]
+        if value.dtype.kind == "f":
+            same |= np.isnan(value) & np.isnan(expected[name])
+        counted[name] = counted.get(name, 0) + int(np.count_nonzero(~same))
+
+
+def _real(integers: Mapping[str, Any], names: Sequence[str], fixed: FixedModel) -> dict[str, Any]:
+    """Inputs or outputs as float32, as what runs after the chip gets them."""
+    import numpy as np
+
+    from modelbuild.arithmetic.number import dequantize_array
+
+    return {name: dequantize_array(integers[name], fixed.tensors[name]).astype(np.float32) for name in names}
+
+
+def _samples(
+    inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
+) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The chip's inputs as integers, and all inputs as they were read, sample by sample. What only runs after
+    the chip is given zeros where samples are generated."""
+    import numpy as np
+
     from modelbuild.arithmetic.number import quantize_array
     from modelbuild.stages.files import fixed_samples
 
     if parameters["random"]:
-        yield from _generated([fixed.tensors[name] for name in fixed.inputs])
-    for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"]):
-        yield {name: quantize_array(value, fixed.tensors[name]) for name, value in sample.items()}
+        chip = [*fixed.inputs, *fixed.outputs]
+        further = {} if after is None else after.further_inputs(chip)
+        zeros = {name: np.zeros(shape, dtype) for name, (shape, dtype) in further.items()}
+        for integers in _generated([fixed.tensors[name] for name in fixed.inputs]):
+            yield integers, {**zeros, **_real(integers, fixed.inputs, fixed)}
+    for sample in fixed_samples(inputs, parameters["samples"], fixed, parameters["preprocess"], after):
+        yield {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}, sample
 
 
 def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:

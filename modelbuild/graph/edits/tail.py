@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.check import Placement, place
+from modelbuild.graph.after_chip import mark
+from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
@@ -50,6 +51,26 @@ class Split:
     def causes(self) -> tuple[Removed, ...]:
         """The nodes that the NPU does not run, those first at which the tail begins."""
         return tuple(node for node in self.removed if node.reason)
+
+    def finding(self, chip: str) -> Finding | None:
+        """What `check` says of it: a note, or, where little is left for the NPU, a warning."""
+        if not self.removed:
+            return None
+        first = self.causes[0]
+        start = (
+            f"`tail: auto`: {len(self.removed)} nodes run after the chip, from {first.op} `{first.name}` on "
+            f"({first.reason})"
+        )
+        if not self.is_early:
+            return Finding(
+                "MB111", "note", f"{start}; the package has them as MODEL{POST}.onnx", "", first.name
+            )
+        message = f"{start}: {self.computing_removed} of {self.computing} nodes that compute are among them"
+        advice = (
+            f"replace or remove `{first.name}` in the model (`edit: remove`, `insert`), train it without, or take "
+            f"another chip: what little is left for the NPU of {chip} is hardly worth the way there"
+        )
+        return Finding("MB111", "warning", message, advice, first.name)
 
     def to_json(self) -> dict[str, Any]:
         """The object `tail` of lower.json."""
@@ -97,6 +118,7 @@ def split(graph: Graph, recipe: Recipe) -> Split:
         )
     everything, rest = _computing(graph.nodes), _computing(n for n in graph.nodes if n.name in tail)
     post = _part(graph, tail, chip)
+    mark(post, graph.outputs)
     return Split(chip, post, tuple(graph.outputs), tuple(removed), everything, rest)
 
 
@@ -152,8 +174,3 @@ def _part(graph: Graph, tail: set[str], chip: Graph) -> Graph:
 
 def _computing(nodes: Iterable[Node]) -> int:
     return sum(node.op in _COMPUTING for node in nodes)
-
-
-def joined(outputs: Sequence[str], of_chip: Mapping[str, Any], of_post: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole's outputs, in its order, of what the two parts made."""
-    return {name: of_post[name] if name in of_post else of_chip[name] for name in outputs}
