@@ -13,7 +13,18 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import onnx_io, shapes
 from modelbuild.graph.model import Graph, Shape
-from modelbuild.importers import external_data, functions, input_shapes, opset, precision, qdq, sniff, trim
+from modelbuild.importers import (
+    branches,
+    external_data,
+    functions,
+    input_shapes,
+    opset,
+    precision,
+    qdq,
+    sniff,
+    training,
+    trim,
+)
 from modelbuild.importers.source import Source
 
 _CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
@@ -22,7 +33,7 @@ _STRINGS = "no NPU handles text"
 _RANDOM = "its result changes from run to run"
 _DYNAMIC = "its scale is found while it runs; an NPU's are fixed when the model is built"
 REFUSED: Mapping[str, str] = {
-    **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
+    **dict.fromkeys(("Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
     **dict.fromkeys(("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"), _SEQUENCE),
     **dict.fromkeys(("SequenceErase", "SequenceInsert", "SequenceLength", "SplitToSequence"), _SEQUENCE),
     **dict.fromkeys(("Optional", "OptionalGetElement", "OptionalHasElement"), _SEQUENCE),
@@ -94,15 +105,22 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     opset.check_version(source.opset)
     model = functions.inlined(model)
     trim.name_nodes(model)
+    trim.check_names(model)
     trim.cut_away(model, edits)
+    trim.drop_unused(model, source.notes)
+    _refuse_unsupported(model)
+    branches.take(model, path, shapes_given, source.notes)
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))
     input_shapes.fix(graph, model, shapes_given)
     source.comparable = not precision.to_float32(graph, source.notes)
+    if training.settle_normalizations(graph, source.notes):
+        source.comparable = False
     if qdq.is_quantized(graph):
         qdq.rewrite(graph, source.notes)
         source.quantized, source.comparable = source.comparable, False
     shapes.infer(graph)
+    training.settle_dropouts(graph)
     opset.convert(graph, source.notes)
     shapes.infer(graph)
     if edits:

@@ -66,12 +66,6 @@ def _slice(editor: Editor, node: Node) -> None:
 def _batch_normalization(editor: Editor, node: Node) -> None:
     if not node.int("spatial", 1):
         raise ModelbuildError(f"BatchNormalization `{node.name}` is not spatial (`spatial = 0`)")
-    if any(editor.consumers(name) for name in node.outputs[1:]):
-        raise ModelbuildError(
-            f"BatchNormalization `{node.name}` is in training mode",
-            advice="export the model in inference mode: `model.eval()`",
-        )
-    node.outputs = node.outputs[:1]
     _drop("spatial", "momentum", "is_test", "consumed_inputs")(editor, node)
 
 
@@ -149,7 +143,6 @@ def _roi_align(editor: Editor, node: Node) -> None:
 RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "BatchNormalization": ((14, _batch_normalization),),
     "Clip": ((11, _clip),),
-    "Dropout": ((12, _drop("ratio", "is_test")),),
     "Hardmax": ((13, _softmax),),
     "LogSoftmax": ((13, _softmax),),
     "Pad": ((11, _pad),),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from onnx import ModelProto, NodeProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edits import Edit, cut_borders, resolve
@@ -40,6 +41,22 @@ def name_nodes(model: ModelProto) -> None:
         node.name = name
 
 
+def check_names(model: ModelProto) -> None:
+    """Raises for inputs and outputs without a name or with one that is there twice."""
+    for what, values in (("input", model.graph.input), ("output", model.graph.output)):
+        names = [value.name for value in values]
+        if "" in names:
+            raise ModelbuildError(f"an {what} of the model has no name")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ModelbuildError(f"the model has two {what}s `{twice[0]}`")
+    tensors = Counter(tensor.name for tensor in model.graph.initializer)
+    tensors.update(tensor.values.name for tensor in model.graph.sparse_initializer)
+    twice = [name for name, count in tensors.items() if count > 1]
+    if twice:
+        raise ModelbuildError(f"the model has two initializers `{twice[0]}`")
+
+
 def cut_away(model: ModelProto, edits: Sequence[Edit]) -> None:
     """Deletes the nodes that no output of the leading `cut` edits needs, and makes the outputs the model's.
 
@@ -51,19 +68,83 @@ def cut_away(model: ModelProto, edits: Sequence[Edit]) -> None:
             _cut(model, outputs)
 
 
+def makers_of(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
+    """Tensor name -> the nodes that make it; more than one in a damaged model."""
+    found = dict[str, list[NodeProto]]()
+    for node in nodes:
+        for name in node.output:
+            if name:
+                found.setdefault(name, []).append(node)
+    return found
+
+
+def needed(makers: Mapping[str, Sequence[NodeProto]], wanted: Iterable[str]) -> list[NodeProto]:
+    """The nodes that the tensors `wanted` need, in no order."""
+    found = dict[int, NodeProto]()
+    waiting, seen = list(wanted), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for node in makers.get(name, ()):
+            if id(node) not in found:
+                found[id(node)] = node
+                waiting += _read(node)
+    return list(found.values())
+
+
+def drop_unused(model: ModelProto, notes: list[str]) -> None:
+    """Deletes the nodes and initializers that no output needs: an optimizer's state, and more."""
+    graph = model.graph
+    before = len(graph.node)
+    kept = _keep(graph, [value.name for value in graph.output])
+    read = {name for node in kept for name in _read(node)} | {value.name for value in graph.output}
+    if before > len(kept):
+        notes.append(f"{before - len(kept)} nodes that no output needs left out")
+    for tensors, name_of in ((graph.initializer, _name), (graph.sparse_initializer, _sparse_name)):
+        unused = [index for index, tensor in enumerate(tensors) if name_of(tensor) not in read]
+        for index in reversed(unused):
+            del tensors[index]
+
+
+def _name(tensor: Any) -> str:
+    return str(tensor.name)
+
+
+def _sparse_name(tensor: Any) -> str:
+    return str(tensor.values.name)
+
+
+def _read(node: NodeProto) -> list[str]:
+    """The tensors that a node reads, also in its branches and loop bodies."""
+    found, waiting = [name for name in node.input if name], [node]
+    while waiting:
+        for attribute in waiting.pop().attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting += graph.node
+                found += [name for item in graph.node for name in item.input if name]
+                found += [value.name for value in graph.output]
+    return found
+
+
+def _keep(graph: GraphProto, outputs: Sequence[str]) -> list[NodeProto]:
+    """Deletes the nodes of `graph` that `outputs` do not need; the others, in their order."""
+    listed = list(graph.node)
+    wanted = {id(node) for node in needed(makers_of(listed), outputs)}
+    kept = [node for node in listed if id(node) in wanted]
+    if len(kept) < len(listed):
+        del graph.node[:]
+        graph.node.extend(kept)
+    return kept
+
+
 def _cut(model: ModelProto, outputs: Sequence[str]) -> None:
     graph = model.graph
     made = [name for node in graph.node for name in node.output if name]
     wanted = resolve(outputs, made, {node.name: node.output for node in graph.node})
     known = {value.name: value for value in graph.output}
     values = [known.get(name) or ValueInfoProto(name=name) for name in wanted]
-    needed, kept = set(wanted), list[NodeProto]()
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    kept.reverse()
     del graph.output[:]
-    del graph.node[:]
     graph.output.extend(values)
-    graph.node.extend(kept)
+    _keep(graph, wanted)

@@ -1,0 +1,107 @@
+"""Training leftovers: what is harmless goes, what works as in training is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from modelbuild import importers
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import guard
+from modelbuild.graph.normalise import normalise
+from modelbuild.importers.source import source_of
+
+
+def saved(
+    folder: Path, nodes: list[NodeProto], constants: dict[str, Any], opset: int = 13, outputs: str = "y"
+) -> Path:
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 3, 3])]
+    if opset > 13:
+        ports.append(helper.make_tensor_value_info("training", TensorProto.BOOL, []))
+    kinds = {"mask": TensorProto.BOOL}
+    made = [helper.make_tensor_value_info(n, kinds.get(n, TensorProto.FLOAT), None) for n in outputs.split()]
+    graph = helper.make_graph(nodes, "g", ports, made, tensors)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    (folder / "m.onnx").write_bytes(proto.SerializeToString())
+    return folder / "m.onnx"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(path)
+    assert caught.value.exit_code == 2
+    return " ".join(str(caught.value).split())
+
+
+FOUR = {"s": np.ones(2, np.float32), "b": np.zeros(2, np.float32), "m": np.ones(2, np.float32)}
+FOUR["v"] = np.float32([1, 4])
+_HALF = {"r": np.float32(0.5)}
+
+
+@pytest.mark.parametrize("constants", [{}, _HALF, {**_HALF, "t": np.array(False)}])
+def test_dropout_goes_and_its_mask_is_true(tmp_path: Path, constants: dict[str, Any]) -> None:
+    nodes = [
+        helper.make_node("Dropout", ["x", *constants], ["a", "mask"]),
+        helper.make_node("Where", ["mask", "a", "zero"], ["y"]),
+    ]
+    path = saved(tmp_path, nodes, {**constants, "zero": np.float32(0)})
+    graph = importers.load(path)
+    assert importers.check(path, graph) is not None
+    result, _ = normalise(graph)
+    assert "Dropout" not in {node.op for node in result.nodes}
+    guard.check(path, result)
+
+
+def test_a_mask_that_is_an_output_is_a_constant(tmp_path: Path) -> None:
+    path = saved(tmp_path, [helper.make_node("Dropout", ["x"], ["y", "mask"])], {}, outputs="y mask")
+    graph = importers.load(path)
+    assert importers.check(path, graph) is not None
+    assert graph.outputs == ["y", "mask"]
+
+
+def test_dropout_that_drops_is_refused(tmp_path: Path) -> None:
+    constants = {"r": np.float32(0.5), "t": np.array(True)}
+    node = helper.make_node("Dropout", ["x", "r", "t"], ["y"], "drop")
+    assert "Dropout `drop` is in training mode" in refused(saved(tmp_path, [node], constants))
+    assert importers.load(saved(tmp_path, [node], {**constants, "r": np.float32(0)})).outputs == ["y"]
+
+
+def test_dropout_that_an_input_decides_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("Dropout", ["x", "", "training"], ["y"], "drop")
+    assert "`drop` is told by an input" in refused(saved(tmp_path, [node], {}, opset=15))
+
+
+def test_unused_statistics_of_a_normalisation_go(tmp_path: Path) -> None:
+    node = helper.make_node("BatchNormalization", ["x", *FOUR], ["y", "m2", "v2", "m3", "v3"], "norm")
+    path = saved(tmp_path, [node], FOUR, opset=9)
+    graph = importers.load(path)
+    assert graph.nodes[0].outputs == ["y"]
+    assert any("`norm` was exported as in training" in note for note in source_of(graph)["notes"])
+    assert importers.check(path, graph) is None
+    path = saved(tmp_path, [helper.make_node("BatchNormalization", ["x", *FOUR], ["y"])], FOUR, opset=9)
+    assert guard.check(path, graph).worst.error == 0
+
+
+def test_a_normalisation_over_the_batch_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("BatchNormalization", ["x", *FOUR], ["y", "m2", "v2"], "norm", training_mode=1)
+    assert "`norm` is in training mode" in refused(saved(tmp_path, [node], FOUR, opset=15))
+    node = helper.make_node("BatchNormalization", ["x", *FOUR], ["a", "m2", "v2", "m3", "v3"], "norm")
+    use = helper.make_node("Add", ["a", "m2"], ["y"])
+    assert "`norm` is in training mode" in refused(saved(tmp_path, [node, use], FOUR, opset=9))
+
+
+def test_an_optimizer_is_left_out(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["y"]),
+        helper.make_node("Adam", ["r", "r", "y"], ["next"], "step", domain="ai.onnx.preview.training"),
+        helper.make_node("RandomNormal", [], ["noise"], shape=[1, 4]),
+    ]
+    path = saved(tmp_path, nodes, {"r": np.float32(0), "moment": np.zeros(9, np.float32)})
+    graph = importers.load(path)
+    assert [node.op for node in graph.nodes] == ["Relu"] and not graph.constants
+    assert "2 nodes that no output needs left out" in source_of(graph)["notes"]
