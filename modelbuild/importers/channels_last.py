@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import shapes
-from modelbuild.graph.constant_operators import evaluate
-from modelbuild.graph.model import Array, Attribute, Graph, Node, Shape
+from modelbuild.graph.model import Array, Attribute, Graph, Shape
+from modelbuild.importers.appending import Appender
 
 Order = tuple[int, ...]  # order[i] is the source's axis that is stored as axis i
 BORDER_RANKS = (4, 5)  # inputs and outputs of these ranks become channels-first
 _LAYOUTS = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
-_MAX_KNOWN = 65_536  # values that nodes compute from constants are followed up to this size
 
 
 def channels_first(rank: int) -> Order:
@@ -28,22 +26,19 @@ def source_order(rank: int) -> Order:
     return tuple(range(rank))
 
 
-class Writer:
+class Writer(Appender):
     """A graph under construction. To the caller, tensors have the source's names, shapes and axes.
 
     Inside, each is stored in some order of its axes: after a spatial operator channels-first. Operators that
-    take any order, the axes renumbered, keep that of their inputs; a Transpose is written where an operator
-    needs another one. `channels_last_operators` has what is built on `emit`.
+    take any order keep that of their inputs; a Transpose is written where an operator needs another one.
+    `channels_last_operators` has what is built on `emit`.
     """
 
-    def __init__(self, name: str) -> None:
-        self.graph = Graph(name, [], [], [], {})
+    def __init__(self, name: str, tensors: Iterable[str] = (), layers: Iterable[str] = ()) -> None:
+        super().__init__(name, tensors, layers)
         self._stored: dict[str, dict[Order, str]] = {}  # source tensor -> its forms, the original first
         self._constants: dict[str, Array] = {}
-        self._known: dict[str, Array] = {}  # graph tensor -> its value, the same for all inputs
-        self._tensors: set[str] = set()
-        self._nodes: set[str] = set()
-        self._layer, self._used = "", False
+        self._made = set[str]()
 
     # ---- what there is
 
@@ -61,25 +56,8 @@ class Writer:
         self._constants[name] = value
         self._stored[name] = {}
 
-    def parameter(self, base: str, value: Array) -> str:
-        """A constant as ONNX wants it (weights [O, I, H, W], a bias, axes); its name begins with `base`."""
-        return self._place(self._fresh(base, self._tensors), value)
-
-    def integers(self, base: str, values: Sequence[int]) -> str:
-        """A parameter of int64."""
-        return self.parameter(base, np.array(values, np.int64))
-
-    def begin(self, layer: str) -> None:
-        """What follows stands for the source's `layer`. The first node gets its name, further ones
-        `LAYER_OPERATOR`; all have it as their origin."""
-        self._layer, self._used = layer, False
-
-    def scratch(self, base: str) -> str:
-        """A free name for a tensor between the nodes of one layer."""
-        return self._fresh(base, self._tensors)
-
     def is_constant(self, name: str) -> bool:
-        """Whether `name` is a constant of the source, rather than computed by nodes."""
+        """Whether `name` is a constant of the source, not made by nodes."""
         return name in self._constants
 
     def has(self, name: str) -> bool:
@@ -115,8 +93,8 @@ class Writer:
         return self._first(name)[0]
 
     def forms(self, name: str) -> Mapping[Order, str]:
-        """All the tensors of the graph that hold the source tensor `name`, by their order; a constant that
-        was widened to broadcast has an order of more axes than the source's."""
+        """The graph's tensors that hold the source tensor `name`, by their order; that of a constant which
+        was widened to broadcast has more axes."""
         return self._stored.get(name, {})
 
     # ---- writing
@@ -136,7 +114,7 @@ class Writer:
             stored, tensor = self._first(name)
             target = self.scratch(f"{name}_{_suffix(order)}")
             perm = [stored.index(axis) for axis in order]
-            self._append(Node("Transpose", self._name("Transpose"), [tensor], [target], {"perm": perm}))
+            self._append("Transpose", [tensor], [target], {"perm": perm})
             forms[order] = target
         return forms[order]
 
@@ -150,10 +128,8 @@ class Writer:
         """Appends a node. `inputs` are the graph's tensors ("" is absent), of `ordered` and `parameter`;
         `outputs` new source tensors or `scratch` names with the order they come in (None: the source's)."""
         for output in outputs:
-            if output not in self._tensors:
-                self._claim(output)
-        node = Node(op, self._name(op), list(inputs), list(outputs), dict(attributes or {}))
-        self._append(node)
+            self._claim(output)
+        self._append(op, inputs, list(outputs), attributes or {})
         for output, order in outputs.items():
             rank = len(self.graph.shapes[output])
             if order is not None and len(order) != rank:
@@ -194,6 +170,8 @@ class Writer:
     def finish(self, outputs: Sequence[str], keep_order: Collection[str] = ()) -> Graph:
         """The graph with `outputs`, of rank 4 and 5 channels-first unless they are in `keep_order`."""
         for name in dict.fromkeys(outputs):
+            if name not in self._stored:
+                raise ModelbuildError(f"nothing makes the model's output `{name}`")
             if name in self.graph.inputs:
                 raise ModelbuildError(
                     f"the output `{name}` is an input of the model", advice="cut the model at another tensor"
@@ -221,70 +199,28 @@ class Writer:
     def _first(self, name: str) -> tuple[Order, str]:
         return next(iter(self._stored[name].items()))
 
-    def _place(self, name: str, value: Array) -> str:
-        array = np.ascontiguousarray(value).reshape(np.shape(value))
-        self.graph.constants[name] = self._known[name] = array
-        self.graph.shapes[name], self.graph.dtypes[name] = array.shape, array.dtype
-        return name
-
     def _name_output(self, name: str, order: Order) -> None:
         holder = self.ordered(name, order)
         if name in self._constants:
             if holder == name:
                 self._rename(name, self.scratch(f"{name}_constant"))
-            node = Node("Identity", self._name("Identity"), [self._stored[name][order]], [name])
-            self._append(node)
+            self._append("Identity", [self._stored[name][order]], [name], {})
         elif holder != name:
             self._rename(name, self.scratch(f"{name}_{_suffix(self._first(name)[0])}"))
             self._rename(holder, name)
 
     def _rename(self, old: str, new: str) -> None:
-        graph = self.graph
-        for node in graph.nodes:
-            node.inputs = [new if name == old else name for name in node.inputs]
-            node.outputs = [new if name == old else name for name in node.outputs]
-        tables: Sequence[dict[str, Any]] = (graph.constants, graph.shapes, graph.dtypes, self._known)
-        for table in tables:
-            if old in table:
-                table[new] = table.pop(old)
+        super()._rename(old, new)
         for forms in self._stored.values():
             for order, tensor in forms.items():
                 if tensor == old:
                     forms[order] = new
 
-    def _append(self, node: Node) -> None:
-        node.origin = (self._layer,)
-        self.graph.nodes.append(node)
-        for name, (shape, dtype) in shapes.node_types(self.graph, node, self._known).items():
-            if 0 in shape:
-                raise ModelbuildError(
-                    f"the tensor `{name}` of {node.op} `{node.name}` is empty: {list(shape)}"
-                )
-            self.graph.shapes[name], self.graph.dtypes[name] = shape, dtype
-        sizes = [int(np.prod(self.graph.shapes[name])) for name in (*node.inputs, *node.outputs) if name]
-        if all(name in self._known for name in node.inputs if name) and max(sizes) <= _MAX_KNOWN:
-            inputs = [self._known[name] if name else None for name in node.inputs]
-            for name, value in zip(node.outputs, evaluate(node, inputs) or (), strict=False):
-                self._known[name] = value
-
-    def _name(self, op: str) -> str:
-        first = not self._used and op != "Transpose"
-        self._used = self._used or first
-        return self._fresh(self._layer if first else f"{self._layer}_{op.lower()}", self._nodes)
-
     def _claim(self, name: str) -> str:
-        if not name or name in self._tensors:
+        if not name or name in self._made or name in self.graph.shapes:
             raise ModelbuildError(f"the tensor `{name}` is made twice" if name else "a tensor has no name")
+        self._made.add(name)
         self._tensors.add(name)
-        return name
-
-    @staticmethod
-    def _fresh(base: str, taken: set[str]) -> str:
-        name, count = base, 0
-        while name in taken:
-            count += 1
-            name = f"{base}_{count}"
-        taken.add(name)
         return name
 
 
@@ -293,6 +229,5 @@ def _border_order(rank: int, keep: bool) -> Order:
 
 
 def _suffix(order: Order) -> str:
-    if order == channels_first(len(order)):
-        return "channels_first"
-    return "channels_last" if order == source_order(len(order)) else "transposed"
+    names = {source_order(len(order)): "channels_last", channels_first(len(order)): "channels_first"}
+    return names.get(order, "transposed")

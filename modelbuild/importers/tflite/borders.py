@@ -74,6 +74,14 @@ def add_inputs(
         raise ModelbuildError.of(problems)
 
 
+def add_constant_outputs(state: State) -> None:
+    """Reads the constants that are outputs of the model."""
+    for index in dict.fromkeys(state.model.outputs):
+        tensor = state.model.tensors[index]
+        if tensor.span is not None and not state.writer.has(tensor.name):
+            state.writer.constant(tensor.name, state.values.value(tensor))
+
+
 def _dim(tensor: Tensor, axis: int) -> int | str:
     size = tensor.signature[axis]
     return "" if size == -1 else size

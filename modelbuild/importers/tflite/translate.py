@@ -55,7 +55,8 @@ def load(
     source = Source("tflite", parsed.producer, 0, 0, len(parsed.operators), comparable=False)
     own = [*parsed.inputs, *parsed.outputs]
     trim.cut_away(parsed, edits)
-    state = State(parsed, Writer(parsed.name), constants.Constants(parsed))
+    tensors, layers = [t.name for t in parsed.tensors], [operator.name for operator in parsed.operators]
+    state = State(parsed, Writer(parsed.name, tensors, layers), constants.Constants(parsed))
     graph = _translated(state, given, source.notes)
     kept_quantization.keep(graph, borders.quantized_names(state))
     borders.restore_types(graph, state, own, source)
@@ -82,6 +83,7 @@ def _translated(state: State, given: Mapping[str, Shape], notes: list[str]) -> G
     borders.add_inputs(state, given, keep_order, notes)
     for operator in parsed.operators:
         _translate(state, operator)
+    borders.add_constant_outputs(state)
     return state.writer.finish(list(dict.fromkeys(parsed.names(parsed.outputs))), keep_order)
 
 

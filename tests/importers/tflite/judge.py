@@ -1,0 +1,86 @@
+"""Runs a TFLite file with its own runtime and the imported graph with onnxruntime, in the file's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from modelbuild import importers
+from modelbuild.graph import onnx_io
+from modelbuild.graph.model import Graph
+from modelbuild.importers.source import layouts_of
+
+Arrays = dict[str, Any]
+
+
+def runtime(data: bytes, feeds: Mapping[str, Any]) -> Arrays:
+    """The outputs of the model in the bytes `data`; skips the test where the runtime is not installed."""
+    interpreters = pytest.importorskip(
+        "ai_edge_litert.interpreter", reason="ai-edge-litert, TFLite's runtime, is not installed"
+    )
+    interpreter = interpreters.Interpreter(
+        model_content=data,
+        num_threads=1,
+        experimental_op_resolver_type=interpreters.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        interpreter.set_tensor(detail["index"], feeds[detail["name"]])
+    interpreter.invoke()
+    return {
+        detail["name"]: interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()
+    }
+
+
+def imported(data: bytes, folder: Path, **arguments: Any) -> Graph:
+    """The graph of the bytes `data`."""
+    path = folder / "model.tflite"
+    path.write_bytes(data)
+    return importers.load(path, **arguments)
+
+
+def run(graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
+    """The outputs of `graph`; feeds and outputs have the file's layout."""
+    layouts = layouts_of(graph)
+    moved = {n: np.moveaxis(v, -1, 1) if n in layouts else v for n, v in feeds.items() if n in graph.inputs}
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        onnx_io.to_bytes(graph), options, providers=["CPUExecutionProvider"]
+    )
+    found = session.run(graph.outputs, moved)
+    return {
+        name: np.moveaxis(value, 1, -1) if name in layouts else value
+        for name, value in zip(graph.outputs, found, strict=True)
+    }
+
+
+def random_feeds(graph: Graph, seed: int = 0) -> Arrays:
+    """A sample in the file's layout."""
+    generator, layouts, feeds = np.random.default_rng(seed), layouts_of(graph), {}
+    for name in graph.inputs:
+        shape, dtype = graph.shapes[name], graph.dtypes[name]
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(dtype)  # type: ignore[type-var]
+            value = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        else:
+            value = generator.standard_normal(shape).astype(dtype)
+        feeds[name] = np.ascontiguousarray(np.moveaxis(value, 1, -1)) if name in layouts else value
+    return feeds
+
+
+def assert_equal(expected: Arrays, found: Arrays, bound: float) -> None:
+    """Every output within `bound` of its range, of the same shape and type."""
+    assert list(expected) == list(found)
+    for name, value in expected.items():
+        assert (value.shape, value.dtype) == (found[name].shape, found[name].dtype), name
+        a, b = np.asarray(value, np.float64), np.asarray(found[name], np.float64)
+        if a.size:
+            span = max(float(np.ptp(a)), float(np.abs(a).max()), 1e-6)
+            assert np.abs(a - b).max() <= bound * span, name
