@@ -187,30 +187,42 @@ def run(
     model: str | None = None,
     raw: bool = False,
     preprocess: Mapping[str, Mapping[str, Any]] | None = None,
+    weights: str | Path | None = None,
+    source_layout: bool = False,
 ) -> RunResult:
-    """Run a model file (.onnx, .fixed.onnx, NEF or MPK of ours) on one `[NAME=]FILE` or several."""
-    return run_opened(open_file(source, model, preprocess), inputs, raw=raw)
+    """Run a model file (of any source format, .fixed.onnx, NEF or MPK of ours) on `[NAME=]FILE`s."""
+    opened = open_file(source, model, preprocess, weights)
+    return run_opened(opened, inputs, raw=raw, source_layout=source_layout)
 
 
 def open_file(
-    source: str | Path, model: str | None = None, preprocess: Mapping[str, Mapping[str, Any]] | None = None
+    source: str | Path,
+    model: str | None = None,
+    preprocess: Mapping[str, Mapping[str, Any]] | None = None,
+    weights: str | Path | None = None,
 ) -> Runner:
     """A model file as something that runs. `preprocess` is input -> settings, for files that carry none."""
     from modelbuild.artifacts.runner import open_runner
     from modelbuild.samples.preprocess import from_settings
 
     chosen = {name: from_settings(given) for name, given in (preprocess or {}).items()}
-    return open_runner(Path(source), model, chosen)
+    return open_runner(Path(source), model, chosen, None if weights is None else Path(weights))
 
 
 def run_opened(
-    runner: Runner, inputs: str | Sequence[str], *, raw: bool = False, base: Path | None = None
+    runner: Runner,
+    inputs: str | Sequence[str],
+    *,
+    raw: bool = False,
+    base: Path | None = None,
+    source_layout: bool = False,
 ) -> RunResult:
     """`run` for what is open already; relative files start at `base`."""
     from modelbuild.artifacts import feeds, running
 
     listed = [inputs] if isinstance(inputs, str) else inputs
-    return running.run(runner, feeds.parse(listed, runner.inputs, base or Path.cwd()), raw)
+    feed = feeds.parse(listed, runner.inputs, base or Path.cwd())
+    return running.run(runner, feed, raw, source_layout)
 
 
 def compare(
@@ -229,11 +241,11 @@ def compare(
     )
 
 
-def inspect(path: str | Path) -> dict[str, Any]:
+def inspect(path: str | Path, weights: str | Path | None = None) -> dict[str, Any]:
     """What is inside a file: the object of `inspect --json`."""
     from modelbuild.artifacts import inspect as inspecting
 
-    return inspecting.inspect(Path(path))
+    return inspecting.inspect(Path(path), None if weights is None else Path(weights))
 
 
 def recipe(chip: str) -> Recipe:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.artifacts.layouts import Layouts, from_source, shape_in_source
 from modelbuild.artifacts.runner import Port
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.samples.files import TENSOR_SUFFIXES
 from modelbuild.samples.loader import gather_files, load
 from modelbuild.samples.preprocess import Preprocess
 
@@ -77,19 +80,31 @@ def _unnamed(files: Sequence[Path], names: Sequence[str]) -> Sequence[str]:
 
 
 def arrays(
-    feed: Feed, ports: Sequence[Port], preprocess: Mapping[str, Preprocess], raw: bool
+    feed: Feed,
+    ports: Sequence[Port],
+    preprocess: Mapping[str, Preprocess],
+    raw: bool,
+    layouts: Layouts = MappingProxyType({}),
 ) -> Iterator[Arrays]:
-    """Each sample's tensors: real numbers, or with `raw` integers as the model holds them (.npy and .npz)."""
+    """Each sample's tensors: real numbers, or with `raw` integers as the model holds them (.npy and .npz).
+
+    The files of arrays of an input in `layouts` have the source's layout; pictures have none of their own."""
     for sample in feed.samples:
-        yield {port.name: _array(sample[port.name], port, preprocess, raw) for port in ports}
+        yield {port.name: _array(sample[port.name], port, preprocess, raw, layouts) for port in ports}
 
 
-def _array(path: Path, port: Port, preprocess: Mapping[str, Preprocess], raw: bool) -> NDArray[np.generic]:
-    if raw and path.suffix.lower() not in {".npy", ".npz"}:
+def _array(
+    path: Path, port: Port, preprocess: Mapping[str, Preprocess], raw: bool, layouts: Layouts
+) -> NDArray[np.generic]:
+    is_tensor = path.suffix.lower() in TENSOR_SUFFIXES
+    if raw and not is_tensor:
         raise ModelbuildError(
             "--raw takes integers as the model holds them",
             where=str(path),
             advice="give an .npy or .npz file, or leave --raw out and let the picture be preprocessed",
         )
     dtype = np.dtype(port.dtype) if raw or port.quantized is None else np.dtype(np.float32)
+    if is_tensor and port.name in layouts:
+        found = load(path, port.name, shape_in_source(port.shape), dtype, PLAIN)
+        return from_source(port.name, found, layouts)
     return load(path, port.name, port.shape, dtype, preprocess.get(port.name, PLAIN))

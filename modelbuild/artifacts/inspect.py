@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import lfs
-from modelbuild.artifacts.inspectors import elf, fixed_onnx, kmodel, mpk, nef, onnx, tflite
-from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.kinds import Kind, check_name, identify
 from modelbuild.errors import ModelbuildError
 
 # What each kind that can only be recognised is, and what to do with it.
@@ -23,8 +23,6 @@ _CLOSED: dict[Kind, tuple[str, str]] = {
         "is a .sima, a quantized model of SiMa's toolchain",
         "inspect the package that was compiled from it, or the model it was made from",
     ),
-    Kind.KERAS: ("is a Keras model", "convert it to ONNX"),
-    Kind.HDF5: ("is an HDF5 file, a Keras model perhaps", "convert it to ONNX"),
     Kind.TAR_GZ: (
         "is a .tar.gz without an *mpk.json, so no SiMa package",
         "unpack it and inspect what is inside",
@@ -33,7 +31,7 @@ _CLOSED: dict[Kind, tuple[str, str]] = {
     Kind.ZIP: ("is a ZIP archive", "unpack it and inspect what is inside"),
     Kind.UNKNOWN: (
         "is no kind of file that modelbuild knows",
-        "known are ONNX, TFLite, NEF, MPK (.tar.gz), kmodel and ELF; the file may be damaged",
+        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel and ELF; the file may be damaged",
     ),
 }
 
@@ -48,7 +46,11 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def inspect(path: Path) -> dict[str, Any]:
+# Kinds that are opened by importing them: they may keep their weights in a file of their own.
+_IMPORTED = (Kind.KERAS, Kind.HDF5, Kind.PROTOTXT)
+
+
+def inspect(path: Path, weights: Path | None = None) -> dict[str, Any]:
     """What the file is and holds.
 
     Always there: format, version, size (bytes), silicon (false for modelbuild's own programs, true for a
@@ -56,11 +58,15 @@ def inspect(path: Path) -> dict[str, Any]:
     Errors: ModelbuildError (exit code 2), its `where` naming the file, for what cannot be read.
     """
     kind = identify(path)
+    if weights is not None and kind not in _IMPORTED:
+        raise ModelbuildError(
+            "this file has its weights inside", where=str(path), advice="leave --weights out"
+        )
     if kind in _CLOSED:
         what, advice = _CLOSED[kind]
         raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
     try:
-        described = _READERS[kind](path)
+        described = _described(path, kind, weights)
     except ModelbuildError as error:
         first = error.problems[0]
         if first.where.startswith(str(path)):
@@ -70,3 +76,10 @@ def inspect(path: Path) -> dict[str, Any]:
             first.what, where=place, why=first.why, advice=first.advice, exit_code=error.exit_code
         ) from None
     return {"format": str(kind), "size": path.stat().st_size, **described}
+
+
+def _described(path: Path, kind: Kind, weights: Path | None) -> dict[str, Any]:
+    if kind not in _IMPORTED:
+        return _READERS[kind](path)
+    check_name(path, kind)
+    return imported.describe(path, weights)

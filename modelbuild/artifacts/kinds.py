@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import zipfile
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,9 +13,12 @@ from modelbuild import lfs
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, kmodel_header, nef_header, tar
+from modelbuild.importers import IMPORTERS
 
 ARITHMETIC_KEY = b"modelbuild.arithmetic"
 _MAX_KMODEL_V3 = 64 << 20
+_MAX_TEXT = 64 << 20
+_LAYER = re.compile(rb"^\s*layers?\s*:?\s*\{", re.MULTILINE)
 _ONNX_FIELDS = {
     1: 0,
     2: 2,
@@ -41,6 +45,7 @@ class Kind(StrEnum):
     KMODEL = "kmodel"
     TFLITE = "tflite"
     KERAS = "keras"
+    PROTOTXT = "prototxt"
     HDF5 = "hdf5"
     ELF = "elf"
     SIMA = "sima"
@@ -72,6 +77,26 @@ def identify(path: Path) -> Kind:
     return Kind.BIE if found is Kind.UNKNOWN and path.suffix == ".bie" else found
 
 
+# Source formats are imported by their suffix: the usual one of each.
+SOURCES = {
+    Kind.ONNX: ".onnx",
+    Kind.TFLITE: ".tflite",
+    Kind.KERAS: ".keras",
+    Kind.HDF5: ".h5",
+    Kind.PROTOTXT: ".prototxt",
+}
+
+
+def check_name(path: Path, kind: Kind) -> None:
+    """That a model file of a source format bears a suffix that is imported. Raises naming the usual one."""
+    if path.suffix.lower() not in IMPORTERS:
+        raise ModelbuildError(
+            f"{path.name} holds a model in {kind}, but its name does not say so",
+            where=str(path),
+            advice=f"name it {path.stem}{SOURCES[kind]}",
+        )
+
+
 def _by_content(path: Path, head: bytes, content: mmap.mmap) -> Kind:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
@@ -80,7 +105,9 @@ def _by_content(path: Path, head: bytes, content: mmap.mmap) -> Kind:
         return Kind.FIXED_ONNX if content.rfind(ARITHMETIC_KEY) >= 0 and _is_fixed(content) else Kind.ONNX
     if _is_kmodel_v3(content):
         return Kind.KMODEL
-    return Kind.NEF if nef_header.is_nef(content) else Kind.UNKNOWN
+    if nef_header.is_nef(content):
+        return Kind.NEF
+    return Kind.PROTOTXT if _is_prototxt(content) else Kind.UNKNOWN
 
 
 def _is_onnx(found: TopLevel) -> bool:
@@ -95,6 +122,11 @@ def _is_fixed(content: mmap.mmap) -> bool:
     """Whether a metadata property at the top has the key of modelbuild's arithmetic."""
     pairs = (content[start : start + min(size, 64)] for start, size in scan(content).places.get(14, ()))
     return any(b"\x0a" + bytes((len(ARITHMETIC_KEY),)) + ARITHMETIC_KEY in pair for pair in pairs)
+
+
+def _is_prototxt(content: mmap.mmap) -> bool:
+    """A Caffe network: text in which a layer is opened."""
+    return len(content) <= _MAX_TEXT and b"\0" not in content[:512] and _LAYER.search(content) is not None
 
 
 def _is_kmodel_v3(content: mmap.mmap) -> bool:

@@ -15,7 +15,9 @@ from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
-from modelbuild.artifacts.kinds import identify
+from modelbuild.artifacts import layouts
+from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, identify
+from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
@@ -46,6 +48,7 @@ class Runner(Protocol):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     preprocess: Mapping[str, Preprocess]
+    layouts: Layouts  # those of the source, where they are others
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
         """Outputs under their names; with `layers`, every inner tensor that the form can show too.
@@ -65,6 +68,7 @@ class FloatRunner:
         self._graph = graph
         self._sessions: dict[bool, FloatSession] = {}
         self.preprocess = preprocess
+        self.layouts: Layouts = layouts.recorded(graph.metadata)
         self.inputs = tuple(self._port(name) for name in graph.inputs)
         self.outputs = tuple(self._port(name) for name in graph.outputs)
 
@@ -89,6 +93,7 @@ class FixedRunner:
         self._session = FixedSession(model)
         self.model = model
         self.preprocess: Mapping[str, Preprocess] = declared(model.metadata)
+        self.layouts: Layouts = layouts.recorded(model.metadata)
         self.inputs = tuple(_port(model.tensors[name]) for name in model.inputs)
         self.outputs = tuple(_port(model.tensors[name]) for name in model.outputs)
 
@@ -109,6 +114,7 @@ class HardwareRunner:
         self._program = program
         self._interface = interface(program.command)
         self.preprocess: Mapping[str, Preprocess] = declared(self._interface.metadata)
+        self.layouts: Layouts = layouts.recorded(self._interface.metadata)
         self.inputs = tuple(_port(_tensor(place)) for place in self._interface.inputs)
         self.outputs = tuple(_port(_tensor(place)) for place in self._interface.outputs)
 
@@ -139,10 +145,13 @@ def _tensor(place: TensorPlace) -> QuantizedTensor:
     return QuantizedTensor(place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point)
 
 
-def _open_float(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+def _open_source(
+    path: Path, model: str | None, preprocess: Mapping[str, Preprocess], weights: Path | None
+) -> Runner:
+    """A float model in any format that can be imported."""
     if model is not None:
         raise _one_model_only(path)
-    graph = importers.load(path, None)
+    graph = importers.load(path, None, (), weights)
     unknown = [name for name in preprocess if name and name not in graph.inputs]
     if unknown:
         raise ModelbuildError(
@@ -174,17 +183,27 @@ def _open_mpk(path: Path, model: str | None, preprocess: Mapping[str, Preprocess
     return HardwareRunner(choose(programs(path, "mpk"), model, str(path)))
 
 
-OPENERS = {"onnx": _open_float, "fixed_onnx": _open_fixed, "nef": _open_nef, "mpk": _open_mpk}
+OPENERS = {Kind.FIXED_ONNX: _open_fixed, Kind.NEF: _open_nef, Kind.MPK: _open_mpk}
 
 
 def open_runner(
-    path: Path, model: str | None = None, preprocess: Mapping[str, Preprocess] | None = None
+    path: Path,
+    model: str | None = None,
+    preprocess: Mapping[str, Preprocess] | None = None,
+    weights: Path | None = None,
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
-    for float models, by input or under "" for all; other files carry their own. Raises ModelbuildError for
-    files that cannot be run."""
+    for float models, by input or under "" for all; other files carry their own. `weights` are those of a
+    float model whose format keeps them apart. Raises ModelbuildError for files that cannot be run."""
     kind = identify(path)
-    if preprocess and kind != "onnx":
+    if kind in SOURCES:
+        check_name(path, kind)
+        return _open_source(path, model, preprocess or {}, weights)
+    if weights is not None:
+        raise ModelbuildError(
+            "this file has its weights inside", where=str(path), advice="leave --weights out"
+        )
+    if preprocess:
         raise ModelbuildError(
             "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
         )
@@ -192,7 +211,7 @@ def open_runner(
         raise ModelbuildError(
             f"a file of the kind {kind} cannot be run",
             where=str(path),
-            why=f"what runs is {', '.join(OPENERS)}",
+            why=f"what runs is {', '.join((*SOURCES, *OPENERS))}",
             advice="`modelbuild inspect` shows what is inside",
         )
     return OPENERS[kind](path, model, preprocess or {})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from modelbuild import whole_file
 from modelbuild.artifacts.feeds import Feed, arrays
+from modelbuild.artifacts.layouts import Layouts, require, to_source
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
 
@@ -51,8 +52,11 @@ def _summary(name: str, value: Array) -> dict[str, Any]:
     }
 
 
-def run(runner: Runner, feed: Feed, raw: bool = False) -> RunResult:
-    """Every sample of the feed. `time_ms` is this machine's, of all samples, for orientation only."""
+def run(runner: Runner, feed: Feed, raw: bool = False, source_layout: bool = False) -> RunResult:
+    """Every sample of the feed. `time_ms` is this machine's, of all samples, for orientation only.
+
+    With `source_layout` arrays come and go in the layout that the model's source has."""
+    layouts = require(runner.layouts) if source_layout else {}
     if raw and runner.level == "float":
         raise ModelbuildError(
             "--raw takes a fixed-point model or a package",
@@ -60,16 +64,16 @@ def run(runner: Runner, feed: Feed, raw: bool = False) -> RunResult:
         )
     found: dict[str, list[Array]] = {port.name: [] for port in runner.outputs}
     started = time.perf_counter()
-    for outputs in _each(runner, feed, raw):
+    for outputs in _each(runner, feed, raw, layouts):
         for name, values in found.items():
-            values.append(outputs[name])
+            values.append(to_source(name, outputs[name], layouts))
     elapsed = (time.perf_counter() - started) * 1000
     stacked = {name: values[0] if len(values) == 1 else np.stack(values) for name, values in found.items()}
     return RunResult(stacked, round(elapsed, 3), len(feed.samples), runner.level)
 
 
-def _each(runner: Runner, feed: Feed, raw: bool) -> Iterator[Arrays]:
-    for inputs in arrays(feed, runner.inputs, runner.preprocess, raw):
+def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[Arrays]:
+    for inputs in arrays(feed, runner.inputs, runner.preprocess, raw, layouts):
         yield runner.run(inputs) if raw else run_real(runner, inputs)
 
 

@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         words = (options.reference, options.candidate)
         if options.model is not None and not any(models.is_package(options, word) for word in words):
             raise ModelbuildError("--model picks one model of a package", why="neither file is a package")
+        if options.weights is not None and not any(map(models.takes_weights, words)):
+            raise ModelbuildError("--weights is for a .prototxt or .keras file", why="neither file is one")
         reference, candidate = (models.opened(options, word, pick=True) for word in words)
     feeds = models.inputs(options, options.reference)
     found = api.compare(reference, candidate, feeds, layers=options.layers, base=Path(options.directory))

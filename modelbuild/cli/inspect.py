@@ -13,10 +13,13 @@ from modelbuild.cli import console
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("what", metavar="FILE", help="an ONNX model, a NEF, an MPK, a kmodel …")
+    parser.add_argument("--weights", metavar="FILE", help="of a .prototxt or .keras file: .caffemodel, .h5")
 
 
 def run(options: argparse.Namespace) -> int:
     """A tree, or the object; 1 where a checksum does not agree."""
-    found = api.inspect(Path(options.directory) / options.what)
+    folder = Path(options.directory)
+    weights = None if options.weights is None else folder / options.weights
+    found = api.inspect(folder / options.what, weights)
     console.result(render(found), found)
     return 0 if all(item["ok"] for item in found.get("checksums", ())) else 1

@@ -12,6 +12,7 @@ from modelbuild.artifacts.runner import Runner
 from modelbuild.cli import progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError
+from modelbuild.importers import IMPORTERS
 from modelbuild.project.forms import LEVELS, is_pair
 from modelbuild.project.project import STATE
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".npy, .npz, a picture (preprocessed as declared), a folder or a glob; "
         "SET of the manifest with MODEL@TARGET",
     )
+    parser.add_argument("--weights", metavar="FILE", help="of a .prototxt or .keras file: .caffemodel, .h5")
     parser.add_argument(
         "--no-tail",
         action="store_true",
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]SETTINGS",
-        help="for an .onnx file, which declares none: '{resize: stretch, mean: 127, std: 128}'",
+        help="for a model file that declares none: '{resize: stretch, mean: 127, std: 128}'",
     )
 
 
@@ -52,7 +54,7 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
     told. With `pick`, --model is for packages alone: of two files, one may be a single model."""
     path = Path(options.directory) / word
     if is_pair(word) and not path.exists():
-        for option, given in (("--preprocess", options.preprocess), ("--model", options.model)):
+        for option, given in _of_files(options):
             if given:
                 raise ModelbuildError(f"{option} goes with a file", why=f"the manifest says it for {word}")
         project = api.open_project(options.directory, options.file)
@@ -73,7 +75,28 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             advice=f"levels are {', '.join(LEVELS)}",
         )
     chosen = options.model if not pick or is_package(options, word) else None
-    return api.open_file(path, chosen, preprocessing(options.preprocess))
+    return api.open_file(path, chosen, preprocessing(options.preprocess), _weights(options, path, pick))
+
+
+def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:
+    """The options that go with a file, and what was given."""
+    names = ("preprocess", "model", "weights")
+    return [(f"--{name}", getattr(options, name)) for name in names]
+
+
+def takes_weights(word: str) -> bool:
+    """Whether a word is a file of a format that may keep its weights apart."""
+    importer = IMPORTERS.get(Path(word).suffix.lower())
+    return importer is not None and bool(importer.weights)
+
+
+def _weights(options: argparse.Namespace, path: Path, pick: bool) -> Path | None:
+    """The file of --weights; of two models, it is for the one whose format keeps them apart."""
+    if options.weights is None:
+        return None
+    if pick and not takes_weights(path.name):
+        return None
+    return Path(options.directory) / str(options.weights)
 
 
 def inputs(options: argparse.Namespace, word: str) -> list[str]:

@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_arguments(parser)
     parser.add_argument("--level", choices=LEVELS, help="the form of MODEL@TARGET (fixed)")
     parser.add_argument("--raw", action="store_true", help="integers in and out, as the model holds them")
+    parser.add_argument(
+        "--source-layout",
+        action="store_true",
+        help="arrays in and out as the source has them: channels last for TFLite and Keras",
+    )
     parser.add_argument("-o", "--output", metavar="FILE.npz", help="write the outputs under their names")
 
 
@@ -26,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     """Summaries of the outputs; the arrays themselves go to `-o`."""
     runner = models.opened(options, options.what, options.level)
     feeds = models.inputs(options, options.what)
-    found = api.run_opened(runner, feeds, raw=options.raw, base=Path(options.directory))
+    base = Path(options.directory)
+    found = api.run_opened(runner, feeds, raw=options.raw, base=base, source_layout=options.source_layout)
     if options.output is not None:
         api.save_outputs(found, Path(options.directory) / options.output)
     console.result(_text(found), found.to_json())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from modelbuild.graph.model import Graph
 
-_KEY = "modelbuild.source"
+KEY = "modelbuild.source"
 
 
 @dataclass
@@ -32,17 +33,25 @@ class Source:
         """Writes this into the graph's metadata."""
         lacking = {"opset": 0, "ir_version": 0, "layouts": {}, "dtypes": {}, "quantized": False}
         facts = {name: value for name, value in asdict(self).items() if lacking.get(name) != value}
-        graph.metadata[_KEY] = json.dumps(facts, sort_keys=True)
+        graph.metadata[KEY] = json.dumps(facts, sort_keys=True)
+
+
+def forget_layouts(graph: Graph, names: Collection[str]) -> None:
+    """Takes `names` out of the record: they have another layout than the file's now, by declaration."""
+    found = source_of(graph)
+    if "layouts" in found:
+        kept = {name: layout for name, layout in found.pop("layouts").items() if name not in names}
+        graph.metadata[KEY] = json.dumps({**found, **({"layouts": kept} if kept else {})}, sort_keys=True)
 
 
 def source_of(graph: Graph) -> dict[str, Any]:
     """The object `source` of import.json: the fields of `Source` that the format has."""
-    found = json.loads(graph.metadata[_KEY])
+    found = json.loads(graph.metadata[KEY])
     assert isinstance(found, dict)
     return found
 
 
 def layouts_of(graph: Graph) -> dict[str, str]:
     """Input or output -> the layout that the source file has for it (NHWC), where the graph's is another."""
-    found = source_of(graph).get("layouts", {}) if _KEY in graph.metadata else {}
+    found = source_of(graph).get("layouts", {}) if KEY in graph.metadata else {}
     return {str(name): str(layout) for name, layout in found.items()}

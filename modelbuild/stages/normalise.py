@@ -34,6 +34,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `model.onnx` and `import.json`; a difference from the source fails the build."""
     from modelbuild.graph import guard, in_model, onnx_io
     from modelbuild.graph.normalise import normalise
+    from modelbuild.importers.source import forget_layouts
     from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages.files import read_json, write_json
 
@@ -43,6 +44,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     if declared:
         source = in_model.insert(source, declared)
+        laid_out = any(p.in_model is not None and p.in_model.output_layout for p in declared.values())
+        forget_layouts(source, [*declared, *(source.outputs if laid_out else ())])
     graph, report = normalise(source, parameters.get("skip", ()), parameters.get("paranoid", False))
     difference = guard.check(source, graph, what="normalise", advice=ADVICE)
     onnx_io.write(graph, out / "model.onnx")

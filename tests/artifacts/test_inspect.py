@@ -143,7 +143,7 @@ def test_tflite_models(shared_data: Path) -> None:
         (Kind.UNKNOWN, "no kind of file"),
         (Kind.TAR_GZ, "no SiMa package"),
         (Kind.GZIP, "no complete tar"),
-        (Kind.HDF5, "HDF5"),
+        (Kind.HDF5, "holds a model in hdf5, but its name does not say so"),
     ],
 )
 def test_what_cannot_be_read_is_named(kind: Kind, message: str, tmp_path: Path) -> None:

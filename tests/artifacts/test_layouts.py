@@ -1,0 +1,109 @@
+"""Arrays in the layout of a model's source, in and out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modelbuild import api
+from modelbuild.artifacts.feeds import parse
+from modelbuild.artifacts.layouts import from_source, recorded, shape_in_source, to_source
+from modelbuild.artifacts.runner import FloatRunner
+from modelbuild.artifacts.running import run
+from modelbuild.errors import ModelbuildError
+from modelbuild.importers.source import KEY, Source
+from tests.graph.small import graph
+
+
+def runner(layouts: dict[str, str], op: str = "Relu") -> FloatRunner:
+    """y = max(x, 0) on [1, 3, 4, 5], of a source with these layouts."""
+    made = graph([(op, "x", "y")], x=(1, 3, 4, 5))
+    source = Source("tflite", "test", 0, 0, 1)
+    source.layouts = layouts
+    source.attach(made)
+    return FloatRunner(made, {})
+
+
+def saved(folder: Path, *shape: int) -> tuple[Any, str]:
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    np.save(folder / "x.npy", x)
+    return x, str(folder / "x.npy")
+
+
+def test_arrays_come_and_go_as_the_source_has_them(tmp_path: Path) -> None:
+    opened = runner({"x": "NHWC", "y": "NHWC"})
+    x, path = saved(tmp_path, 1, 4, 5, 3)
+    found = run(opened, parse([path], opened.inputs, tmp_path), source_layout=True)
+    np.testing.assert_array_equal(found.outputs["y"], np.maximum(x, 0))
+    with pytest.raises(ModelbuildError, match="has shape"):
+        run(opened, parse([path], opened.inputs, tmp_path))
+
+
+def test_only_what_is_recorded_is_turned(tmp_path: Path) -> None:
+    opened = runner({"y": "NHWC"})
+    x, path = saved(tmp_path, 1, 3, 4, 5)
+    found = run(opened, parse([path], opened.inputs, tmp_path), source_layout=True)
+    np.testing.assert_array_equal(found.outputs["y"], np.moveaxis(np.maximum(x, 0), 1, -1))
+
+
+def test_pictures_have_no_layout_of_their_own(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 5, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    opened = runner({"x": "NHWC", "y": "NHWC"})
+    found = run(opened, parse([str(tmp_path / "x.png")], opened.inputs, tmp_path), source_layout=True)
+    np.testing.assert_array_equal(found.outputs["y"][0], pixels.astype(np.float32))
+
+
+def test_a_source_without_a_layout_of_its_own_is_an_error(tmp_path: Path) -> None:
+    opened = runner({})
+    _, path = saved(tmp_path, 1, 3, 4, 5)
+    with pytest.raises(ModelbuildError, match="no layout of a source is recorded") as caught:
+        run(opened, parse([path], opened.inputs, tmp_path), source_layout=True)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 3, 4, 5), (1, 3, 4, 5, 6)])
+def test_any_number_of_places(shape: tuple[int, ...]) -> None:
+    x = np.arange(np.prod(shape)).reshape(shape)
+    turned = to_source("x", x, {"x": "N…C"})
+    assert turned.shape == shape_in_source(shape)
+    np.testing.assert_array_equal(from_source("x", turned, {"x": "N…C"}), x)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"layouts": 5}', "{", "5", "[" * 100_000])
+def test_damaged_metadata_is_a_clean_error(text: str) -> None:
+    with pytest.raises(ModelbuildError, match="damaged"):
+        recorded({KEY: text})
+    assert recorded({}) == {} and recorded({KEY: json.dumps({"format": "onnx"})}) == {}
+
+
+@pytest.mark.parametrize("name", ["tflite/mlperf_vww_96_float.tflite", "keras/mlperf_vww_96.h5"])
+def test_real_models_take_their_references_arrays(shared_data: Path, tmp_path: Path, name: str) -> None:
+    if name.endswith(".h5"):
+        pytest.importorskip("h5py")
+    reference = np.load(shared_data / "refs/keras_mlperf_vww_96.npz")
+    np.save(tmp_path / "x.npy", reference["x"][:1].astype(np.float32))
+    found = api.run(shared_data / "models" / name, str(tmp_path / "x.npy"), source_layout=True)
+    [scores] = found.outputs.values()
+    np.testing.assert_allclose(scores[0], reference["y"][0], atol=1e-5)
+
+
+def test_a_caffe_network_runs_with_its_weights(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "models/caffe/lenet"
+    reference = np.load(shared_data / "refs/caffe_lenet.npz")
+    x = reference["x"].astype(np.float32)
+    np.save(tmp_path / "x.npy", np.repeat(x[:1], 64, axis=0))
+    source, weights = folder / "deploy.prototxt", folder / "mnist_lenet.caffemodel"
+    found = api.run(source, str(tmp_path / "x.npy"), weights=weights)
+    assert found.outputs["prob"].shape == (64, 10)
+    inspected = api.inspect(source, weights)
+    assert inspected["format"] == "prototxt" and inspected["models"][0]["parameters"] > 400_000
+    with pytest.raises(ModelbuildError, match="in a file of their own"):
+        api.run(source, str(tmp_path / "x.npy"))
+    with pytest.raises(ModelbuildError, match="has its weights inside"):
+        api.inspect(shared_data / "models/tflite/mlperf_vww_96_float.tflite", weights)
