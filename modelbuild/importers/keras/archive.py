@@ -1,4 +1,4 @@
-"""A .keras file: a ZIP archive of config.json, metadata.json and model.weights.h5."""
+"""A .keras file: a ZIP archive of config.json, metadata.json and, for h5py, model.weights.h5."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
 
 _MAX_JSON = 2**26
-_MAX_WEIGHTS = 2**31 - 1
+WEIGHTS = "model.weights.h5"
 _MAX_FACTOR = 8  # times the archive's size that its parts may unfold to
 _SPARE = 2**20
 
@@ -34,17 +34,17 @@ def check_file(path: Path) -> None:
         raise ModelbuildError(f"this is {lfs.WHAT}", advice=lfs.ADVICE)
 
 
-def read(path: Path) -> tuple[str, str, bytes]:
-    """(description, Keras's version, weights as an HDF5 file) of a .keras archive."""
+def read(path: Path) -> tuple[str, str]:
+    """(description, Keras's version) of a .keras archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             limit = _MAX_FACTOR * path.stat().st_size + _SPARE
             text = _part(archive, "config.json", min(limit, _MAX_JSON))
             about = _part(archive, "metadata.json", min(limit, _MAX_JSON))
-            weights = _part(archive, "model.weights.h5", min(limit, _MAX_WEIGHTS))
+            archive.getinfo(WEIGHTS)
             found = json.loads(about)
             version = found.get("keras_version") if isinstance(found, dict) else None
-            return text.decode("utf-8"), str(version or "3"), weights
+            return text.decode("utf-8"), str(version or "3")
     except ModelbuildError:
         raise
     except KeyError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.formats import hdf5
+from modelbuild.formats.hdf5 import Group
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import shapes
 from modelbuild.graph.model import Graph, Shape
@@ -17,13 +18,13 @@ from modelbuild.importers import input_shapes
 from modelbuild.importers.channels_last import Writer
 from modelbuild.importers.keras import archive, config, wiring
 from modelbuild.importers.keras.call import Call
-from modelbuild.importers.keras.hdf5 import Hdf5, opened
 from modelbuild.importers.keras.inputs import shape_of
 from modelbuild.importers.keras.operators import CUSTOM, OPERATION, OPERATORS, REFUSED
 from modelbuild.importers.keras.weights import Weights
 from modelbuild.importers.keras.wiring import Wired
 from modelbuild.importers.source import Source
 
+_OPTIMIZER = "optimizer_weights"
 _DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8", "int8", "int32", "int64")
 
 
@@ -38,13 +39,12 @@ def load(
 
     What a leading `cut` takes away is never looked at. Raises naming the layer for all that is not supported.
     """
-    with ExitStack() as stack:
-        text, version, producer, own = stack.enter_context(_source(path))
-        file = own if weights_path is None else stack.enter_context(_weights(weights_path))
-        model = config.parse(text, version)
-        laid_out = wiring.pruned(wiring.wired(model), edits)
-        source = Source("keras", producer, 0, 0, len(laid_out.steps))
-        writer = _translated(laid_out, Weights(file, model), version, shapes_given or {}, source)
+    text, version, producer, own = _source(path, weights_path is None)
+    file = own if weights_path is None else _weights(weights_path)
+    model = config.parse(text, version)
+    laid_out = wiring.pruned(wiring.wired(model), edits)
+    source = Source("keras", producer, 0, 0, len(laid_out.steps))
+    writer = _translated(laid_out, Weights(file, model), version, shapes_given or {}, source)
     graph = writer.graph
     shapes.infer(graph)
     if edits:
@@ -62,35 +62,33 @@ def discover(path: Path) -> list[Path]:
     return []
 
 
-@contextmanager
-def _source(path: Path) -> Iterator[tuple[str, int, str, Hdf5]]:
+def _source(path: Path, with_weights: bool) -> tuple[str, int, str, Group]:
     """Description, version of Keras, producer and weights of a model file."""
     archive.check_file(path)
     if path.suffix.lower() == ".keras":
-        text, version, data = archive.read(path)
-        with opened(data) as file:
-            yield text, _major(version), f"keras {version}".strip(), file
-        return
-    with opened(path) as file:
-        found = file.text(file.root, "model_config")
-        if found is None:
-            raise ModelbuildError(
-                "the file holds weights without the model that they belong to",
-                why="it has no `model_config`",
-                advice="save the whole model: `model.save(...)`, not `model.save_weights(...)`",
-            )
-        written = file.text(file.root, "keras_version") or "1"
-        yield found, _major(written), f"keras {written}", file
+        text, version = archive.read(path)
+        file = hdf5.read(path, archive.WEIGHTS) if with_weights else Group()
+        return text, _major(version), f"keras {version}".strip(), file
+    file = hdf5.read(path, skip=_OPTIMIZER)
+    found = file.texts.get("model_config")
+    if not isinstance(found, str):
+        raise ModelbuildError(
+            "the file holds weights without the model that they belong to",
+            why="it has no `model_config`",
+            advice="save the whole model: `model.save(...)`, not `model.save_weights(...)`",
+        )
+    written = str(file.texts.get("keras_version", "1"))
+    return found, _major(written), f"keras {written}", file
 
 
-@contextmanager
-def _weights(path: Path) -> Iterator[Hdf5]:
+def _weights(path: Path) -> Group:
     try:
         archive.check_file(path)
-        with opened(path) as file:
-            yield file
+        return hdf5.read(path, skip=_OPTIMIZER)
     except ModelbuildError as error:
-        raise error
+        raise ModelbuildError.of(
+            (problem._replace(where=str(path)) for problem in error.problems), error.exit_code
+        ) from error
 
 
 def _major(version: str) -> int:

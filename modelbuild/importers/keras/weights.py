@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.hdf5 import Group
 from modelbuild.graph.model import Array
-from modelbuild.importers.keras.config import Layer, Model
-from modelbuild.importers.keras.hdf5 import Hdf5
+from modelbuild.importers.keras.config import Model
 from modelbuild.importers.keras.variables import Variable, variables
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
@@ -20,13 +19,13 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 class Weights:
     """The weights in a file. `of` reads those of one layer, in the order in which Keras makes them."""
 
-    file: Hdf5
+    file: Group
     model: Model
-    _found: dict[tuple[str, ...], list[tuple[Any, str]]] = field(default_factory=dict)
+    _found: dict[tuple[str, ...], list[tuple[Group, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        root = self.file.group(self.file.root, "model_weights") or self.file.root
-        if self.file.texts(root, "layer_names") is not None:
+        root = self.file.group("model_weights") or self.file
+        if root.list_of("layer_names") is not None:
             self._find_by_names(root)
         else:
             self._find_by_paths(root, self.model, ())
@@ -36,21 +35,21 @@ class Weights:
         places = self._found.get(path)
         if places is None:
             return None
-        return [self.file.array(group, name) for group, name in places]
+        return [group.array(name) for group, name in places]
 
-    def _find_by_names(self, root: Any) -> None:
+    def _find_by_names(self, root: Group) -> None:
         for layer in self.model.layers:
-            group = self.file.group(root, layer.name)
+            group = root.group(layer.name)
             if group is None:
                 continue
-            names = self.file.texts(group, "weight_names") or []
+            names = group.list_of("weight_names") or []
             places = [(group, name) for name in names]
             if layer.model is None:
                 self._found[(layer.name,)] = places
             else:
                 self._share_out(layer.model, (layer.name,), places)
 
-    def _share_out(self, model: Model, path: tuple[str, ...], places: Sequence[tuple[Any, str]]) -> None:
+    def _share_out(self, model: Model, path: tuple[str, ...], places: Sequence[tuple[Group, str]]) -> None:
         """The weights of a nested model stand in one list: those that are trained, then the others."""
         slots = list(_slots(model, path, True))
         ordered = [slot for slot in slots if slot[1].trained] + [
@@ -66,37 +65,37 @@ class Weights:
         for slot in slots:
             self._found.setdefault(slot[0], []).append(found[id(slot)])
 
-    def _find_by_paths(self, group: Any, model: Model, path: tuple[str, ...]) -> None:
-        container = next((c for c in (self.file.group(group, n) for n in _CONTAINERS) if c is not None), None)
+    def _find_by_paths(self, group: Group, model: Model, path: tuple[str, ...]) -> None:
+        container = next((c for c in (group.group(n) for n in _CONTAINERS) if c is not None), None)
         if container is None:
             return
-        entries = self._entries(container)
+        entries = _entries(container)
         counts: dict[str, int] = {}
         for layer in model.layers:
             base = _snake(layer.kind)
             counts[base] = counts.get(base, -1) + 1
             entry = entries.get(layer.name) or f"{base}_{counts[base]}".removesuffix("_0")
-            found = self.file.group(container, entry)
+            found = container.group(entry)
             if found is None:
                 continue
             inner = (*path, layer.name)
             if layer.model is not None:
                 self._find_by_paths(found, layer.model, inner)
                 continue
-            values = self.file.group(found, "vars")
-            names = [] if values is None else self.file.names(values)
-            self._found[inner] = [(values, name) for name in sorted(names, key=_number)]
+            values = found.group("vars")
+            if values is not None:
+                self._found[inner] = [(values, name) for name in sorted(values.arrays, key=_number)]
 
-    def _entries(self, container: Any) -> Mapping[str, str]:
-        """Layer name -> its entry, where the file tells the names of layers."""
-        entries: dict[str, str] = {}
-        for entry in self.file.names(container):
-            group = self.file.group(container, entry)
-            values = None if group is None else self.file.group(group, "vars")
-            name = None if values is None else self.file.text(values, "name")
-            if name:
-                entries[name] = entry
-        return entries
+
+def _entries(container: Group) -> Mapping[str, str]:
+    """Layer name -> its entry, where the file tells the names of layers."""
+    entries: dict[str, str] = {}
+    for entry, group in container.groups.items():
+        values = group.group("vars")
+        name = None if values is None else values.texts.get("name")
+        if isinstance(name, str):
+            entries[name] = entry
+    return entries
 
 
 def _slots(model: Model, path: tuple[str, ...], trained: bool) -> list[tuple[tuple[str, ...], Variable]]:
@@ -121,8 +120,3 @@ def _snake(kind: str) -> str:
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def layer_label(layer: Layer) -> str:
-    """What errors call a layer."""
-    return f"{layer.kind} `{layer.name}`"
