@@ -10,13 +10,22 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+)
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import large
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.order import in_order, unique_names
-from modelbuild.graph.tensors import array_of, dtype_of, element_type_of
+from modelbuild.graph.tensors import array_of, dense_of, dtype_of, element_type_of
 
 IR_VERSION = 10  # the first with node metadata; every onnxruntime >= 1.18 reads it
 ORIGIN_KEY = "modelbuild.origin"
@@ -81,11 +90,8 @@ def from_model(model: ModelProto, constants: Mapping[str, Array] | None = None) 
     for tensor in proto.initializer:
         given = (constants or {}).get(tensor.name)
         graph.constants[tensor.name] = array_of(tensor) if given is None else given
-    if proto.sparse_initializer:
-        name = proto.sparse_initializer[0].values.name
-        raise ModelbuildError(
-            f"the initializer `{name}` is sparse", advice="export the model with dense weights"
-        )
+    for sparse in proto.sparse_initializer:
+        graph.constants[sparse.values.name] = dense_of(sparse, sparse.values.name)
     graph.inputs = [value.name for value in proto.input if value.name not in graph.constants]
     graph.outputs = [value.name for value in proto.output]
     graph.metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -174,6 +180,8 @@ def _attribute(proto: AttributeProto, node: str, op: str) -> Attribute:
             return value
         case TensorProto():
             return array_of(value, f"attribute {proto.name} of {node}")
+        case SparseTensorProto():
+            return dense_of(value, f"attribute {proto.name} of {node}")
     if isinstance(value, Iterable):
         items = list(value)
         if all(isinstance(item, bytes) for item in items) and items:
@@ -196,9 +204,14 @@ def _take_constant(graph: Graph, node: Node) -> bool:
     if node.op != "Constant" or node.domain:
         return False
     kind, value = next(iter(node.attributes.items()), ("nothing", None))
-    types: dict[str, Any] = {"value": None, "value_int": np.int64, "value_ints": np.int64}
+    types: dict[str, Any] = {
+        "value": None,
+        "sparse_value": None,
+        "value_int": np.int64,
+        "value_ints": np.int64,
+    }
     types |= {"value_float": np.float32, "value_floats": np.float32}
-    fits = isinstance(value, np.ndarray) if kind == "value" else isinstance(value, int | float | list)
+    fits = isinstance(value, np.ndarray) if kind.endswith("value") else isinstance(value, int | float | list)
     if kind not in types or not fits or len(node.outputs) != 1 or not node.outputs[0]:
         raise ModelbuildError(
             f"the Constant `{node.name}` holds {kind.replace('_', ' ')}, which no NPU can take",

@@ -180,8 +180,9 @@ def _all_known(label: str, outputs: Sequence[str], known: set[str]) -> None:
 
 
 def _static(shape: Sequence[object]) -> Shape | None:
+    """The shape as onnxruntime tells it. Of an input without any it tells that of a scalar: not known."""
     sizes = [size for size in shape if isinstance(size, int)]
-    return tuple(sizes) if len(sizes) == len(shape) else None
+    return tuple(sizes) if len(sizes) == len(shape) and sizes else None
 
 
 def _dtype(name: str, described: str) -> np.dtype[Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array
 
 MAX_TENSOR_BYTES = 2**31  # a feature map or constant above this is a mistake or a trap
+
+_MAX_DENSE_BYTES = 2**28  # of a sparse tensor, of which the file need hold next to nothing
 
 _SUPPORTED = (
     TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16,
@@ -54,3 +56,25 @@ def array_of(tensor: TensorProto, name: str = "") -> Array:
         raise ModelbuildError(f"the tensor `{label}` of shape {list(shape)} holds {array.size} values")
     array.flags.writeable = False
     return array
+
+
+def dense_of(sparse: SparseTensorProto, name: str) -> Array:
+    """The values of a sparse tensor, zeros included. Its indices count all values, or are a row each."""
+    values, indices = array_of(sparse.values, name), array_of(sparse.indices, name)
+    shape = tuple(int(dim) for dim in sparse.dims)
+    count = math.prod(shape)
+    if any(dim < 0 for dim in shape) or count * values.dtype.itemsize > _MAX_DENSE_BYTES:
+        raise ModelbuildError(
+            f"the sparse tensor `{name}` has the shape {list(shape)}",
+            why=f"at most {_MAX_DENSE_BYTES >> 20} MiB are made of one",
+            advice="export the model with dense weights",
+        )
+    rows = indices.reshape(-1, 1) if indices.ndim == 1 else indices
+    sizes = (count,) if indices.ndim == 1 else shape
+    fits = indices.dtype == np.int64 and rows.ndim == 2 and rows.shape == (values.size, len(sizes))
+    if not fits or (rows < 0).any() or (rows >= np.array(sizes)).any():
+        raise ModelbuildError(f"the indices of the sparse tensor `{name}` do not fit its shape {list(shape)}")
+    dense = np.zeros(sizes, values.dtype)
+    dense[tuple(rows.T)] = values.reshape(-1)
+    dense.flags.writeable = False
+    return dense.reshape(shape)
