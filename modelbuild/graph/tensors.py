@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
@@ -69,7 +70,7 @@ def dense_of(sparse: SparseTensorProto, name: str) -> Array:
             why=f"at most {_MAX_DENSE_BYTES >> 20} MiB are made of one",
             advice="export the model with dense weights",
         )
-    rows = indices.reshape(-1, 1) if indices.ndim == 1 else indices
+    rows: Any = indices.reshape(-1, 1) if indices.ndim == 1 else indices
     sizes = (count,) if indices.ndim == 1 else shape
     fits = indices.dtype == np.int64 and rows.ndim == 2 and rows.shape == (values.size, len(sizes))
     if not fits or (rows < 0).any() or (rows >= np.array(sizes)).any():
