@@ -40,6 +40,8 @@ LOWERING = (
     "divide_to_reciprocal",
     "identity_to_reshape",
     "global_pool_to_pool",
+    "focus_to_conv",
+    "channel_shuffle_to_conv",
 )
 
 # Passes of `normalise` that cannot be left out -> why.
