@@ -1,7 +1,8 @@
 """Nodes that do the same on the same inputs -> one.
 
-Why: exporters repeat casts, reshapes and whole branches.
-Legal: operators are functions; outputs of the model keep their own node.
+Why: exporters repeat casts, reshapes and whole branches, each with constants of its own.
+Legal: operators are functions, and constants are the same where all their bits are; outputs of the model keep
+their own node.
 """
 
 from __future__ import annotations
@@ -10,26 +11,51 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from modelbuild.graph.model import Attribute, Graph, Node
-from modelbuild.graph.rewrite import Editor
+from modelbuild.graph.model import Array, Attribute, Graph, Node
+from modelbuild.graph.rewrite import Editor, merged
 
 
 def run(graph: Graph) -> int:
     """Number of nodes removed."""
     editor = Editor(graph)
-    first: dict[Hashable, Node] = {}
+    alike: dict[Hashable, list[Node]] = {}
     for node in editor.nodes():
-        attributes = tuple((name, _frozen(value)) for name, value in sorted(node.attributes.items()))
-        original = first.setdefault((node.op, tuple(node.inputs), attributes, len(node.outputs)), node)
-        if original is node or any(name in graph.outputs for name in node.outputs):
+        found = alike.setdefault(_outline(graph, node), [])
+        original = next((other for other in found if _same_constants(graph, node, other)), None)
+        if original is None:
+            found.append(node)
             continue
-        if [bool(name) for name in original.outputs] != [bool(name) for name in node.outputs]:
+        if any(name in graph.outputs for name in node.outputs):
             continue
         editor.remove(node)
+        original.origin = merged(original.origin, node.origin)
         for mine, kept in zip(node.outputs, original.outputs, strict=True):
             editor.redirect(mine, kept)
         editor.changes += 1
     return editor.close()
+
+
+def _outline(graph: Graph, node: Node) -> Hashable:
+    """All that has to agree but the values of constants."""
+    attributes = tuple((name, _frozen(value)) for name, value in sorted(node.attributes.items()))
+    inputs = tuple(_input(graph, name) for name in node.inputs)
+    return (node.op, inputs, attributes, tuple(bool(name) for name in node.outputs))
+
+
+def _input(graph: Graph, name: str) -> Hashable:
+    value = graph.constants.get(name)
+    return name if value is None else (str(value.dtype), value.shape)
+
+
+def _same_constants(graph: Graph, node: Node, other: Node) -> bool:
+    pairs = [pair for pair in zip(node.inputs, other.inputs, strict=True) if pair[0] in graph.constants]
+    return all(a == b or _same(graph.constants[a], graph.constants[b]) for a, b in pairs)
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether all bits are the same: -0 is not 0, and a value that is not a number is itself."""
+    first, second = (np.ascontiguousarray(value).reshape(-1).view(np.uint8) for value in (a, b))
+    return bool(np.array_equal(first, second))
 
 
 def _frozen(value: Attribute) -> Hashable:

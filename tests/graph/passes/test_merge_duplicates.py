@@ -25,3 +25,12 @@ def test_other_attributes_and_outputs_of_the_model_stay() -> None:
     before = graph([("Relu", "x", "a"), ("Relu", "x", "y")])
     before.outputs = ["a", "y"]
     untouched("merge_duplicates", before)
+
+
+def test_constants_are_equal_where_their_bits_are() -> None:
+    steps = [("Add", "x c", "a"), ("Add", "x d", "b"), ("Mul", "a b", "y")]
+    result = after("merge_duplicates", graph(steps, {"c": [1.0, 2.0, 3.0, 4.0], "d": [1.0, 2.0, 3.0, 4.0]}))
+    assert ops(result) == ["Add", "Mul"] and result.nodes[0].origin == ("add_0", "add_1")
+    for other in ([1.0, 2.0, 3.0, 5.0], [[1.0, 2.0, 3.0, 4.0]]):
+        untouched("merge_duplicates", graph(steps, {"c": [1.0, 2.0, 3.0, 4.0], "d": other}))
+    untouched("merge_duplicates", graph(steps, {"c": 0.0, "d": -0.0}))
