@@ -15,6 +15,7 @@ NORMALISE = (
     "merge_reshapes",
     "merge_transposes",
     "push_transposes",
+    "gather_to_slice",
     "merge_slices",
     "merge_concats",
     "matmul_to_gemm",
