@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.graph import constant_indexing
 from modelbuild.graph.model import Array, Node
 from modelbuild.graph.tensors import dtype_of
 
@@ -116,6 +117,9 @@ def _cast(node: Node, x: Sequence[Any]) -> Any:
 
 def _clip(node: Node, x: Sequence[Any]) -> Any:
     low, high = (x[index] if len(x) > index else None for index in (1, 2))
+    if len(x) == 1:  # before set 11
+        low, high = (node.attributes.get(name) for name in ("min", "max"))
+        low, high = (None if item is None else np.asarray(item, x[0].dtype) for item in (low, high))
     result = x[0] if low is None else np.maximum(x[0], low)
     return result if high is None else np.minimum(result, high)
 
@@ -143,8 +147,10 @@ def _squeeze(node: Node, x: Sequence[Any]) -> Any:
 
 
 def _slice(node: Node, x: Sequence[Any]) -> Any:
-    starts, ends = _integers(x[1]), _integers(x[2])
-    axes = _integers(x[3]) if len(x) > 3 and x[3] is not None else list(range(len(starts)))
+    given = [node.ints(name, []) for name in ("starts", "ends")] if len(x) == 1 else map(_integers, x[1:3])
+    starts, ends = given  # attributes before set 10
+    default = node.ints("axes", list(range(len(starts))))
+    axes = _integers(x[3]) if len(x) > 3 and x[3] is not None else default
     steps = _integers(x[4]) if len(x) > 4 and x[4] is not None else [1] * len(starts)
     index = [slice(None)] * x[0].ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -175,10 +181,11 @@ def _constant_of_shape(node: Node, x: Sequence[Any]) -> Any:
 def _pad(node: Node, x: Sequence[Any]) -> Any:
     if node.attributes.get("mode", "constant") != "constant" or (len(x) > 3 and x[3] is not None):
         return None
-    pads = _integers(x[1])
+    pads = _integers(x[1]) if len(x) > 1 else node.ints("pads", [])  # attributes before set 11
     if min(pads, default=0) < 0:
         return None
-    value = x[2].reshape(-1)[0] if len(x) > 2 and x[2] is not None else 0
+    given = x[2].reshape(-1)[0] if len(x) > 2 and x[2] is not None else node.attributes.get("value", 0)
+    value = np.asarray(given, x[0].dtype)
     rank = x[0].ndim
     return np.pad(x[0], [(pads[i], pads[i + rank]) for i in range(rank)], constant_values=value)
 
@@ -260,4 +267,5 @@ OPERATORS: Mapping[str, Operator] = {
     "Unsqueeze": lambda node, x: np.expand_dims(x[0], tuple(_axes(node, x, []))),
     "Where": lambda node, x: np.where(x[0], x[1], x[2]),
     "Xor": _binary(np.logical_xor),
+    **constant_indexing.OPERATORS,
 }

@@ -130,6 +130,8 @@ def _values(graph: Graph, node: Node, values: Mapping[str, Array]) -> Sequence[A
         if node.op == "Size":
             return [np.array(math.prod(shape), np.int64)]
         return [np.array(shape[node.int("start", 0) : _end(node)], np.int64)]
+    if node.op == "CastLike":
+        node = _plain_cast(graph, node)
     if not node.inputs or any(name and name not in values for name in node.inputs):
         return None
     try:
@@ -138,6 +140,12 @@ def _values(graph: Graph, node: Node, values: Mapping[str, Array]) -> Sequence[A
         raise ModelbuildError(
             f"{node.op} `{node.name}` cannot be computed", why=_first_line(error)
         ) from error
+
+
+def _plain_cast(graph: Graph, node: Node) -> Node:
+    """A CastLike as a Cast: of its second input the type matters, not the values."""
+    kind = element_type_of(graph.dtypes[node.inputs[1]])
+    return Node("Cast", node.name, node.inputs[:1], node.outputs, {"to": kind})
 
 
 def _end(node: Node) -> int | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from modelbuild.graph.model import Attribute, Node
 from modelbuild.graph.rewrite import Editor
+from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import opset_decomposed
 from modelbuild.importers.opset_decomposed import refused
 
@@ -118,6 +119,12 @@ def _grid_sample(editor: Editor, node: Node) -> None:
     node.attributes["mode"] = {"linear": "bilinear", "cubic": "bicubic"}.get(str(mode), mode)
 
 
+def _cast_like(editor: Editor, node: Node) -> None:
+    """Of the second input the type matters, not the values."""
+    kind = element_type_of(editor.graph.dtypes[node.inputs[1]])
+    editor.replace(node, "Cast", node.inputs[:1], {"to": kind})
+
+
 def _split(editor: Editor, node: Node) -> None:
     count = node.attributes.pop("num_outputs", None)
     if not isinstance(count, int):
@@ -135,6 +142,7 @@ _REDUCE = ((18, _reduce),)
 RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
     "AveragePool": _NO_DILATION,
     "Cast": ((19, _drop("saturate", "round_mode")),),
+    "CastLike": ((15, _cast_like),),
     "Gelu": ((20, opset_decomposed.gelu),),
     "GridSample": ((20, _grid_sample),),
     "GroupNormalization": ((18, opset_decomposed.group_normalization),),
