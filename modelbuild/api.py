@@ -16,6 +16,7 @@ from modelbuild.project.project import Project, open_project
 
 if TYPE_CHECKING:
     from modelbuild.artifacts.comparing import Comparison
+    from modelbuild.artifacts.postprocess import Postprocess
     from modelbuild.artifacts.runner import Runner
     from modelbuild.artifacts.running import RunResult
     from modelbuild.artifacts.running import save as save_outputs
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from modelbuild.project.converting import convert
     from modelbuild.project.dumping import dump
     from modelbuild.project.edit_file import read as edits_in
-    from modelbuild.project.forms import open_form, sample_files
+    from modelbuild.project.forms import open_form, postprocess_of, sample_files
     from modelbuild.project.graphing import graph
     from modelbuild.project.locking import check as check_lock
     from modelbuild.project.locking import lock
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildOptions",
     "ModelbuildError",
+    "Postprocess",
     "Project",
     "build",
     "check",
@@ -69,6 +71,7 @@ __all__ = [
     "open_project",
     "overridden",
     "pack",
+    "postprocess_of",
     "recipe",
     "run",
     "run_opened",
@@ -82,6 +85,7 @@ __all__ = [
 
 # name here -> where it is, and its name there
 _ELSEWHERE = {
+    "Postprocess": ("modelbuild.artifacts.postprocess", "Postprocess"),
     "build": ("modelbuild.project.building", "build"),
     "check": ("modelbuild.project.checking", "check"),
     "check_lock": ("modelbuild.project.locking", "check"),
@@ -96,6 +100,7 @@ _ELSEWHERE = {
     "init": ("modelbuild.project.starting", "init"),
     "lock": ("modelbuild.project.locking", "lock"),
     "open_form": ("modelbuild.project.forms", "open_form"),
+    "postprocess_of": ("modelbuild.project.forms", "postprocess_of"),
     "pack": ("modelbuild.project.packing_file", "pack"),
     "sample_files": ("modelbuild.project.forms", "sample_files"),
     "save_outputs": ("modelbuild.artifacts.running", "save"),
@@ -216,13 +221,14 @@ def run_opened(
     raw: bool = False,
     base: Path | None = None,
     source_layout: bool = False,
+    post: Postprocess | None = None,
 ) -> RunResult:
     """`run` for what is open already; relative files start at `base`."""
     from modelbuild.artifacts import feeds, running
 
     listed = [inputs] if isinstance(inputs, str) else inputs
     feed = feeds.parse(listed, runner.inputs, base or Path.cwd())
-    return running.run(runner, feed, raw, source_layout)
+    return running.run(runner, feed, raw, source_layout, post)
 
 
 def compare(
@@ -232,12 +238,13 @@ def compare(
     *,
     layers: bool = False,
     base: Path | None = None,
+    post: Postprocess | None = None,
 ) -> Comparison:
     """Run both on the same inputs and compare their outputs, and with `layers` every tensor both have."""
     from modelbuild.artifacts import comparing, feeds
 
     return comparing.compare(
-        reference, candidate, feeds.parse(inputs, reference.inputs, base or Path.cwd()), layers
+        reference, candidate, feeds.parse(inputs, reference.inputs, base or Path.cwd()), layers, post
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from modelbuild.artifacts.comparing_results import Results
 from modelbuild.artifacts.feeds import Feed, arrays
+from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.measure import Difference
@@ -21,6 +23,7 @@ class Comparison:
     layers: tuple[dict[str, Any], ...]
     equal: bool
     samples: int
+    post: tuple[dict[str, Any], ...] | None = None  # of what postprocessing makes of both
 
     def to_json(self) -> dict[str, Any]:
         """The object of `compare --json`."""
@@ -29,11 +32,15 @@ class Comparison:
             "layers": list(self.layers),
             "equal": self.equal,
             "samples": self.samples,
+            **({} if self.post is None else {"post": list(self.post)}),
         }
 
 
-def compare(reference: Runner, candidate: Runner, feed: Feed, layers: bool) -> Comparison:
+def compare(
+    reference: Runner, candidate: Runner, feed: Feed, layers: bool, post: Postprocess | None = None
+) -> Comparison:
     """Runs both on every sample, each with its own preprocessing where it declares any, else the other's.
+    What `post` makes of both is compared, too, number by number.
 
     Outputs are matched by name; where no name agrees and the numbers of outputs do, by order. Raises
     ModelbuildError where inputs or outputs cannot be matched."""
@@ -42,12 +49,16 @@ def compare(reference: Runner, candidate: Runner, feed: Feed, layers: bool) -> C
     _check_inputs(reference, candidate)
     differences = {name: Difference() for name in ports}
     inner: dict[str, Difference] = {}
+    results = Results()
     equal = True
     for inputs in arrays(feed, _real_ports(reference, candidate), preprocess, raw=False):
         expected, found = run_real(reference, inputs, layers), run_real(candidate, inputs, layers)
         for name, other in ports.items():
             differences[name].add(expected[name], found[other])
             equal = equal and np.array_equal(expected[name], found[other])
+        if post is not None:
+            renamed = {name: found[other] for name, other in ports.items()}
+            results.add(post({name: expected[name] for name in ports}, inputs), post(renamed, inputs))
         for name in _common(expected, found, ports) if layers else ():
             inner.setdefault(name, Difference()).add(expected[name], found[name])
     return Comparison(
@@ -55,6 +66,7 @@ def compare(reference: Runner, candidate: Runner, feed: Feed, layers: bool) -> C
         tuple({"name": name, **difference.to_json()} for name, difference in inner.items()),
         equal,
         len(feed.samples),
+        None if post is None else results.to_json(),
     )
 
 

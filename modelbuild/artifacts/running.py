@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild import whole_file
+from modelbuild.artifacts import values
 from modelbuild.artifacts.feeds import Feed, arrays
 from modelbuild.artifacts.layouts import Layouts, require, to_source
+from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
 
@@ -28,6 +30,7 @@ class RunResult:
     time_ms: float
     samples: int
     level: str
+    post: tuple[Any, ...] | None = None  # what the postprocessing made of each sample
 
     def to_json(self) -> dict[str, Any]:
         """The object of `run --json`."""
@@ -36,6 +39,7 @@ class RunResult:
             "time_ms": self.time_ms,
             "samples": self.samples,
             "level": self.level,
+            **({} if self.post is None else {"post": values.to_json(self.post)}),
         }
 
 
@@ -52,10 +56,19 @@ def _summary(name: str, value: Array) -> dict[str, Any]:
     }
 
 
-def run(runner: Runner, feed: Feed, raw: bool = False, source_layout: bool = False) -> RunResult:
-    """Every sample of the feed. `time_ms` is this machine's, of all samples, for orientation only.
+def run(
+    runner: Runner,
+    feed: Feed,
+    raw: bool = False,
+    source_layout: bool = False,
+    post: Postprocess | None = None,
+) -> RunResult:
+    """Every sample of the feed. `time_ms` is this machine's, of all samples, for orientation only, without
+    `post`, which is given the outputs of each sample as they are here.
 
     With `source_layout` arrays come and go in the layout that the model's source has."""
+    if raw and post is not None:
+        raise ModelbuildError("postprocessing takes real numbers", advice="leave --raw out")
     layouts = require(runner.layouts) if source_layout else {}
     if raw and runner.level == "float":
         raise ModelbuildError(
@@ -63,18 +76,36 @@ def run(runner: Runner, feed: Feed, raw: bool = False, source_layout: bool = Fal
             why="a float model has no integers at its borders",
         )
     found: dict[str, list[Array]] = {port.name: [] for port in runner.outputs}
+    made: list[Any] = []
+    elapsed = 0.0
+    for inputs, outputs, seconds in _each(runner, feed, raw, layouts):
+        elapsed += seconds
+        shown = {name: to_source(name, outputs[name], layouts) for name in found}
+        for name, value in shown.items():
+            found[name].append(value)
+        if post is not None:
+            made.append(post(shown, inputs))
+    stacked = {name: each[0] if len(each) == 1 else np.stack(each) for name, each in found.items()}
+    results = None if post is None else tuple(made)
+    return RunResult(stacked, round(elapsed * 1000, 3), len(feed.samples), runner.level, results)
+
+
+def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[tuple[Arrays, Arrays, float]]:
+    """Inputs, outputs and the seconds that they took, of one sample after another."""
     started = time.perf_counter()
-    for outputs in _each(runner, feed, raw, layouts):
-        for name, values in found.items():
-            values.append(to_source(name, outputs[name], layouts))
-    elapsed = (time.perf_counter() - started) * 1000
-    stacked = {name: values[0] if len(values) == 1 else np.stack(values) for name, values in found.items()}
-    return RunResult(stacked, round(elapsed, 3), len(feed.samples), runner.level)
-
-
-def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[Arrays]:
     for inputs in arrays(feed, runner.inputs, runner.preprocess, raw, layouts):
-        yield runner.run(inputs) if raw else run_real(runner, inputs)
+        outputs = runner.run(inputs) if raw else run_real(runner, inputs)
+        yield inputs, outputs, time.perf_counter() - started
+        started = time.perf_counter()
+
+
+def _of_post(result: RunResult) -> Arrays:
+    """The numbers that postprocessing made: `post/boxes`, or `post/0/boxes` of the first of many samples."""
+    return {
+        f"post/{name}" if result.samples == 1 else f"post/{index}/{name}": value
+        for index, made in enumerate(result.post or ())
+        for name, value in values.numbers(made)
+    }
 
 
 def save(result: RunResult, path: Path) -> None:
@@ -83,7 +114,7 @@ def save(result: RunResult, path: Path) -> None:
         raise ModelbuildError("outputs are written as .npz", where=str(path), advice="write -o outputs.npz")
     try:
         with whole_file.replacing(path) as private, private.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **result.outputs)
+            np.savez(stream, allow_pickle=False, **result.outputs, **_of_post(result))
     except OSError as error:
         raise ModelbuildError(
             "cannot write the outputs", where=str(path), why=error.strerror or ""

@@ -1,4 +1,4 @@
-"""A model whose tail runs after the chip, as one: it takes the source's inputs and gives the source's outputs."""
+"""A model whose tail runs after the chip, as one: the source's inputs in, the source's outputs out."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
             raise ModelbuildError("--weights is for a .prototxt or .keras file", why="neither file is one")
         reference, candidate = (models.opened(options, word, pick=True) for word in words)
     feeds = models.inputs(options, options.reference)
-    found = api.compare(reference, candidate, feeds, layers=options.layers, base=Path(options.directory))
+    base = Path(options.directory)
+    with models.postprocessing(options, options.reference) as post:
+        found = api.compare(reference, candidate, feeds, layers=options.layers, base=base, post=post)
     console.result(_text(found), found.to_json())
     return 0
 
@@ -75,6 +77,19 @@ def _text(found: Comparison) -> str:
         ranked = sorted(found.layers, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))
         layer_rows = [(item["name"], _db(item["snr_db"])) for item in ranked]
         lines.append("worst first:\n" + console.table(("tensor", "SNR dB"), layer_rows, right=(1,)))
+    if found.post is not None:
+        header = ("post", "SNR dB", "cosine", "max abs", "other shape")
+        of_post = [
+            (
+                item["name"],
+                "n/a" if item["cosine"] is None else _db(item["snr_db"]),
+                "n/a" if item["cosine"] is None else f"{item['cosine']:.6f}",
+                "n/a" if item["max_abs"] is None else f"{item['max_abs']:.6g}",
+                str(item["unlike"]),
+            )
+            for item in found.post
+        ]
+        lines.append(console.table(header, of_post, right=(1, 2, 3, 4)))
     lines.append("equal in every value" if found.equal else "not equal")
     return "\n".join(lines)
 

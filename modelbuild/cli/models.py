@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from modelbuild import api
 from modelbuild.artifacts.kinds import identify
 from modelbuild.artifacts.packing import FORMATS
+from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
 from modelbuild.cli import progress
 from modelbuild.cli.options import preprocessing
@@ -29,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", metavar="FILE", help="of a .prototxt or .keras file: .caffemodel, .h5")
     parser.add_argument(
+        "--post", action="store_true", help="give the outputs to the manifest's `postprocess:` function"
+    )
+    parser.add_argument(
+        "--postprocess", metavar="FILE.py:FUNCTION", help="give the outputs to this function instead"
+    )
+    parser.add_argument(
         "--no-tail",
         action="store_true",
         help="the outputs of the chip, without what `tail: auto` runs after it",
@@ -41,6 +49,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]SETTINGS",
         help="for a model file that declares none: '{resize: stretch, mean: 127, std: 128}'",
     )
+
+
+def postprocessing(options: argparse.Namespace, word: str) -> AbstractContextManager[Postprocess | None]:
+    """The function that --post or --postprocess asks for, as a context; of None where neither does."""
+    if options.post and options.postprocess is not None:
+        raise ModelbuildError("--post and --postprocess name the same thing", advice="leave --post out")
+    if options.postprocess is not None:
+        return api.Postprocess(options.postprocess, Path(options.directory))
+    if not options.post:
+        return nullcontext()
+    if not is_pair(word):
+        raise ModelbuildError(
+            "--post goes with MODEL@TARGET",
+            why=f"{word} is a file, and no manifest names a function for it",
+            advice="name one: --postprocess FILE.py:FUNCTION",
+        )
+    return api.postprocess_of(api.open_project(options.directory, options.file), word)
 
 
 def is_package(options: argparse.Namespace, word: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 
 from modelbuild import api
+from modelbuild.artifacts import values
 from modelbuild.artifacts.running import RunResult
 from modelbuild.cli import console, models
 from modelbuild.project.forms import LEVELS
@@ -32,7 +34,10 @@ def run(options: argparse.Namespace) -> int:
     runner = models.opened(options, options.what, options.level)
     feeds = models.inputs(options, options.what)
     base = Path(options.directory)
-    found = api.run_opened(runner, feeds, raw=options.raw, base=base, source_layout=options.source_layout)
+    with models.postprocessing(options, options.what) as post:
+        found = api.run_opened(
+            runner, feeds, raw=options.raw, base=base, source_layout=options.source_layout, post=post
+        )
     if options.output is not None:
         api.save_outputs(found, Path(options.directory) / options.output)
     console.result(_text(found), found.to_json())
@@ -48,4 +53,7 @@ def _text(found: RunResult) -> str:
         if scores.size > 1:
             first = np.argsort(-scores.astype(np.float64), kind="stable")[:5]
             lines.append("  largest: " + ", ".join(f"[{index}] {scores[index]:.6g}" for index in first))
+    for index, made in enumerate(found.post or ()):
+        lines.append("post:" if found.samples == 1 else f"post of sample {index + 1}:")
+        lines += [f"  {line}" for line in json.dumps(values.to_json(made), indent=2).splitlines()]
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import (
     checks,
     checks_of_fixed,
+    checks_of_functions,
     checks_of_packages,
     checks_of_samples,
     checks_of_sources,
@@ -108,6 +109,7 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
     checks.check_environment_values(manifest, problems)
     checks.check_toolchains(manifest, problems)
     checks_of_sources.check_sources(manifest, problems)
+    checks_of_functions.check_functions(manifest, problems)
     checks_of_samples.check_preprocessing(manifest, problems)
     sets = Sets(manifest)
     if needs_samples:

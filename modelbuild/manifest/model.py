@@ -185,9 +185,6 @@ def _in_full(written: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 class Model(Settings):
     """A model."""
 
-    planned: ClassVar[dict[str, str]] = {
-        "postprocess": "remove it: gates and reports use the model's own outputs",
-    }
     source: Annotated[Annotated[Text, AS_SCALAR] | Annotated[Source, AS_MAPPING], BY_KIND] = Field(
         description="the model file: .onnx, .tflite, .h5, .hdf5, .keras or .prototxt, "
         "or a .fixed.onnx of modelbuild's"
@@ -198,6 +195,9 @@ class Model(Settings):
     )
     labels: Text | None = Field(
         None, description="a text file with the name of a class on each line, for MODEL.json and firmware"
+    )
+    postprocess: Text | None = Field(
+        None, description="FILE.py:FUNCTION that `run --post` and `compare --post` give the outputs to"
     )
     targets: dict[Name, Settings] = Field(
         default_factory=dict, description="settings of this model on one target"

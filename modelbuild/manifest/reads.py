@@ -65,6 +65,8 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
         for path in (model.weights, model.labels):
             if path is not None:
                 yield path, look.HEAD
+        if model.postprocess is not None:
+            yield model.postprocess.rpartition(":")[0], look.FILE
     for settings in manifest.examined.values():
         yield from ((path, look.HEAD) for path in edits.files(settings.values["edit"]))
         if settings.record is not None:

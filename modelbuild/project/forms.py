@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelbuild.artifacts.packing import Program
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner, open_runner
@@ -19,6 +20,9 @@ from modelbuild.quantize import fixed_onnx
 from modelbuild.samples.preprocess import from_settings
 from modelbuild.stages.request import ModelRequest
 from modelbuild.toolchains.builtin import LEVELS
+
+if TYPE_CHECKING:
+    from modelbuild.artifacts.postprocess import Postprocess
 
 PARTS = ("command", "weights", "host")
 
@@ -39,6 +43,21 @@ def open_form(
         return runner
     post = _built(project, request.action("lower"), ["post.onnx"], observer)[0]
     return WholeRunner(runner, AfterChip(onnx_io.read(post)))
+
+
+def postprocess_of(project: Project, pair: str) -> Postprocess:
+    """The function that the manifest names to make something of the outputs of MODEL@TARGET."""
+    from modelbuild.artifacts.postprocess import Postprocess
+
+    model = _request(project, pair).model
+    spec = project.manifest.spec.models[model].postprocess
+    if spec is None:
+        raise ModelbuildError(
+            f"{model} has no postprocessing",
+            where=project.manifest.position(("models", model)),
+            advice="add `postprocess: FILE.py:FUNCTION` to the model",
+        )
+    return Postprocess(spec, project.root)
 
 
 def _request(project: Project, pair: str) -> ModelRequest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.rewrite import Editor, merged
 
 _SWAP = [0, 2, 1, 3, 4]
@@ -45,7 +45,7 @@ def _replace(editor: Editor, first: Node, transpose: Node, last: Node) -> None:
     weight = np.zeros((order.size, order.size, 1, 1), np.float32)
     weight[np.arange(order.size), order, 0, 0] = 1
     name = editor.add_constant(f"{last.name}_weight", weight)
-    attributes = {
+    attributes: dict[str, Attribute] = {
         "kernel_shape": [1, 1],
         "strides": [1, 1],
         "pads": [0, 0, 0, 0],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.rewrite import Editor
 
 _Phase = tuple[str, tuple[int, int], tuple[int, int]]  # picture, first row and column, steps
@@ -69,7 +69,7 @@ def _replace(editor: Editor, node: Node, phases: list[_Phase]) -> None:
         for channel in range(channels):
             weight[index * channels + channel, channel, row, column] = 1
     name = editor.add_constant(f"{node.name}_weight", weight)
-    attributes = {
+    attributes: dict[str, Attribute] = {
         "kernel_shape": list(steps),
         "strides": list(steps),
         "pads": [0, 0, 0, 0],
