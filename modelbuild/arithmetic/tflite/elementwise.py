@@ -55,8 +55,10 @@ def multiply_tensors(call: Call) -> Codes:
 
 
 def limit(call: Call) -> Codes:
-    """A Relu or Clip by itself; `call.bounds` holds its limits."""
-    return requantize(call)
+    """A Relu or Clip by itself; `call.bounds` holds its limits. The factor is a float32 (activations.cc)."""
+    x = call.operand(0)
+    factor = _FLOAT(x.scale) / _FLOAT(call.scale)
+    return call.saturated(multiply(x.steps, *quantize_multiplier(float(factor))) + call.zero)
 
 
 def leaky_relu(call: Call) -> Codes:

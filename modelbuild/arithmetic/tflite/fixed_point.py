@@ -41,6 +41,13 @@ def multiply(x: Any, multiplier: Any, shift: Any) -> Integers:
     return divide_by_power(doubled_high(np.left_shift(np.asarray(x, np.int64), left), multiplier), right)
 
 
+def multiply_once(x: Any, multiplier: Any, shift: Any) -> Integers:
+    """x * M / 2^31 * 2^s rounded once, halves up: what FULLY_CONNECTED does in the runtime of today."""
+    total = 31 - np.asarray(shift, np.int64)
+    half = np.left_shift(np.int64(1), total - 1)
+    return np.asarray((np.asarray(x, np.int64) * np.asarray(multiplier, np.int64) + half) >> total, np.int64)
+
+
 def doubled_high(a: Any, b: Any) -> Integers:
     """round(a * b / 2^31), halves away from 0, saturated (SaturatingRoundingDoublingHighMul)."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
