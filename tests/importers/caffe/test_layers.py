@@ -62,8 +62,8 @@ AGAINST_OPENCV = {
     "deconvolution groups": one("Deconvolution", "num_output: 4 kernel_size: 2 stride: 2 group: 4"
                                 " bias_term: false", numbers(4, 1, 2, 2)),
     **pools((1, 2, 7, 9), "kernel_size: 3 stride: 2", "kernel_size: 2 stride: 2", "global_pooling: true"),
-    **pools((1, 2, 7, 9), "kernel_size: 3 stride: 2 pad: 1", "kernel_size: 3 stride: 1 pad: 1"),
-    **pools((1, 2, 7, 9), "kernel_h: 2 kernel_w: 3 stride_h: 2 stride_w: 3", "kernel_size: 4 stride: 3 pad: 1"),
+    **pools((1, 2, 7, 9), "kernel_size: 3 stride: 2 pad: 1", "kernel_size: 4 stride: 3 pad: 1"),
+    **pools((1, 2, 7, 9), "kernel_h: 2 kernel_w: 3 stride_h: 2 stride_w: 3"),
     **pools((1, 2, 6, 8), "kernel_size: 3 stride: 2", "kernel_size: 2 stride: 2 pad: 1"),
     "inner product": one("InnerProduct", "num_output: 5", numbers(5, 192), numbers(5)),
     "inner product rows": one("InnerProduct", "num_output: 5 axis: -1 bias_term: false",

@@ -1,0 +1,315 @@
+"""Whole networks: their forms, phases, wires, weights and edits, and one clear message for all else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild import importers
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.normalise import normalise
+from modelbuild.importers.source import source_of
+from tests.importers import mutations
+from tests.importers.caffe.judge import agree, imported, opencv, ours
+from tests.importers.caffe.writer import caffemodel, field, layer, network, numbers, saved
+from tests.importers.mutations import Sample
+
+K, B, X = numbers(3, 4, 3, 3), numbers(3), numbers(1, 4, 6, 8, seed=5)
+CONV = layer("Convolution", "num_output: 3 kernel_size: 3")
+
+
+def message(folder: Path, prototxt: str, model: bytes = b"", **arguments: Any) -> str:
+    text, weights = saved(folder, prototxt, model)
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(text, weights=weights, **arguments)
+    assert caught.value.exit_code == 2
+    return " ".join(str(caught.value).split()).replace(str(folder), "")
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re.search(pattern, text) is not None
+
+
+@pytest.mark.parametrize("form", ["new", "old", "single", "double"])
+@pytest.mark.parametrize("layers", ["layer", "layers"])
+def test_every_form_of_weights_gives_the_same(tmp_path: Path, form: str, layers: str) -> None:
+    found = imported(saved(tmp_path, network(CONV), caffemodel({"out": [K, B]}, form, layers)), data=X)
+    wanted = imported(saved(tmp_path, network(CONV), caffemodel({"out": [K, B]})), data=X)
+    np.testing.assert_array_equal(found["out"], wanted["out"])
+
+
+OLD = """
+input: "data" input_dim: 1 input_dim: 4 input_dim: 6 input_dim: 8
+layers { name: "out" type: CONVOLUTION bottom: "data" top: "out" blobs_lr: 1
+         convolution_param { num_output: 3 kernel_size: 3 } }
+layers { name: "act" type: RELU bottom: "out" top: "out" }
+layers { name: "end" type: INNER_PRODUCT bottom: "out" top: "end"
+         inner_product_param { num_output: 2 bias_term: false } }
+"""
+
+
+def test_networks_of_the_older_form_are_read_as_opencv_does(tmp_path: Path) -> None:
+    model = caffemodel({"out": [K, B], "end": [numbers(2, 72)]}, "old", "layers")
+    files = saved(tmp_path, OLD, model)
+    agree(imported(files, data=X)["end"], opencv(files, {"data": X}, ["end"])["end"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 4, 6, 8] } } }',
+        "input: 'data' input_shape < dim: 1; dim: 0x4, dim: 06 dim: 8 > # the size",
+        'input: "da" "ta"; input_dim: 1 input_dim: 4 input_dim: 6 input_dim: 8',
+    ],
+)
+def test_every_form_of_inputs_is_read(tmp_path: Path, text: str) -> None:
+    graph = importers.load(
+        saved(tmp_path, f"{text}\n{layer('TanH')}")[0], weights=tmp_path / "net.caffemodel"
+    )
+    assert graph.inputs == ["data"]
+    assert graph.shapes["data"] == (1, 4, 6, 8)
+    assert graph.dtypes["data"] == np.float32
+
+
+def test_what_is_trained_only_is_left_out(tmp_path: Path) -> None:
+    body = (
+        'layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN } }'
+        'layer { name: "a" type: "TanH" bottom: "data" top: "a" exclude { phase: TEST } }'
+        'layer { name: "s" type: "TanH" bottom: "data" top: "s" include { stage: "extra" } }'
+        'layer { name: "l" type: "TanH" bottom: "data" top: "l" include { phase: TEST min_level: 1 } }'
+        'layer { name: "b" type: "Sigmoid" bottom: "data" top: "b" include { phase: TEST not_stage: "x" } }'
+    )
+    graph = importers.load(saved(tmp_path, network(body))[0], weights=tmp_path / "net.caffemodel")
+    assert [(node.op, node.name) for node in graph.nodes] == [("Sigmoid", "b")]
+
+
+def test_blobs_overwritten_in_place_end_with_their_own_name(tmp_path: Path) -> None:
+    body = CONV + (
+        'layer { name: "r1" type: "ReLU" bottom: "out" top: "out" }'
+        'layer { name: "p" type: "Power" bottom: "out" top: "out" power_param { shift: 1 } }'
+        'layer { name: "q" type: "Power" bottom: "data" top: "data" power_param { scale: 2 } }'
+    )
+    files = saved(tmp_path, network(body), caffemodel({"out": [K, B]}))
+    graph = importers.load(files[0], weights=files[1])
+    assert graph.inputs == ["data"]
+    assert graph.outputs == ["out", "data_after_q"]
+    assert [node.name for node in graph.nodes if node.name in ("out", "r1", "p", "q")] == [
+        "out",
+        "r1",
+        "p",
+        "q",
+    ]
+    assert {"out_before_r1", "out_before_p"} <= set(graph.shapes)
+    found = ours(graph, data=X)
+    assert float(found["out"].min()) >= 1
+    np.testing.assert_array_equal(found["data_after_q"], 2 * X)
+    cut = importers.load(files[0], {}, [{"cut": {"outputs": ["out_before_r1"]}}], files[1])
+    np.testing.assert_allclose(np.maximum(ours(cut, data=X)["out_before_r1"], 0) + 1, found["out"], rtol=1e-6)
+
+
+def test_inputs_take_any_size_of_their_rank(tmp_path: Path) -> None:
+    files = saved(tmp_path, network(CONV), caffemodel({"out": [K, B]}))
+    graph = importers.load(files[0], {"data": (2, 4, 10, 5)}, weights=files[1])
+    assert graph.shapes["out"] == (2, 3, 8, 3)
+    assert source_of(graph)["notes"] == [
+        "the input data has the shape [2, 4, 10, 5], not the prototxt's [1, 4, 6, 8]"
+    ]
+    text = network(CONV)
+    model = caffemodel({"out": [K, B]})
+    assert "inputs.data: the shape [4] given" in message(tmp_path, text, model, input_shapes={"data": (4,)})
+    assert "inputs.dada: the model has no input `dada`" in message(
+        tmp_path, text, model, input_shapes={"dada": (1, 4, 6, 8)}
+    )
+
+
+SSD = (
+    CONV
+    + layer("PriorBox", "min_size: 3", ["out", "data"], "boxes")
+    + layer("Permute", "order: 0 order: 2 order: 3 order: 1", ["out"], "moved")
+    + layer("Flatten", "", ["moved"], "flat")
+    + layer("DetectionOutput", "num_classes: 2", ["flat", "flat", "boxes"], "found")
+)
+
+
+def test_a_tail_that_is_not_supported_is_refused_or_cut_off(tmp_path: Path) -> None:
+    model = caffemodel({"out": [K, B]})
+    error = message(tmp_path, network(SSD), model)
+    assert matches(r"net.prototxt:\d+:\d+: DetectionOutput `found` is not supported why: the number", error)
+    assert "edit: [{cut: {outputs: [...]}}]" in error
+    text, weights = saved(tmp_path, network(SSD), model)
+    graph = importers.load(text, {}, [{"cut": {"outputs": ["flat", "boxes"]}}], weights)
+    assert graph.outputs == ["flat", "boxes"]
+    assert not source_of(graph)["comparable"]
+    found = ours(graph, data=X)
+    assert found["boxes"].shape == (1, 2, 96)
+    middle = importers.load(
+        text, {}, [{"cut": {"inputs": ["moved"], "outputs": ["flat"]}}, {"rename": {"flat": "y"}}], weights
+    )
+    assert (middle.inputs, middle.outputs) == (["moved"], ["y"])
+    assert "did you mean `flat`" in message(
+        tmp_path, network(SSD), model, edits=[{"cut": {"outputs": ["flatt"]}}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            'layer { name: "x" type: "Python" bottom: "data" top: "x" }',
+            "Python `x` is not supported.*program code",
+        ),
+        ('layer { name: "x" type: "Data" top: "x" }', "Data `x` is not supported.*Input"),
+        ('layer { name: "x" type: "SoftmaxWithLoss" bottom: "data" top: "x" }', "deploy.prototxt"),
+        ('layer { name: "x" type: "LSTM" bottom: "data" top: "x" }', "remembers"),
+        (layer("Convolutoin"), "did you mean `Convolution`"),
+        (layer("TanH", "", ["dta"]), "reads the blob `dta`.*did you mean `data`"),
+        (layer("TanH") + layer("ReLU"), "the blob `out` is made twice"),
+        (
+            layer("ReLU", "negativ_slope: 1"),
+            r":4:\d+: ReLU `out` has the field `negativ_slope`.*`negative_slope`",
+        ),
+        (layer("ReLU", "negative_slope: x"), r":4:\d+: `negative_slope` must be a number, not `x`"),
+        (layer("ReLU", "negative_slope: 1e999"), "must be a finite number"),
+        (layer("ReLU", 'negative_slope: "1"'), "must be a finite number"),
+        (layer("Convolution", "num_output: 3 kernel_size: 3.5"), "must be a whole number"),
+        (layer("Convolution", "num_output: 3"), "has the kernel_size"),
+        (layer("Convolution", "num_output: 3 kernel_size: 0"), "has the kernel_size"),
+        (layer("Convolution", "num_output: 3 kernel_size: 3"), "`out` has no weights in the caffemodel"),
+        (layer("Convolution", "num_output: 3 kernel_size: 3 group: 5"), "5 groups on 4 channels"),
+        (layer("Pooling", "kernel_size: 9"), "a window of 9 on 6 cells"),
+        (layer("Pooling", "kernel_size: 2 pad: 2"), "pads by"),
+        (layer("Pooling", "kernel_size: 1 stride: 4"), "last window behind"),
+        (layer("Pooling", "pool: STOCHASTIC kernel_size: 2"), "stochastic"),
+        (layer("Pooling", "pool: MEAN kernel_size: 2"), "must be one of MAX, AVE"),
+        (layer("Upsample", "", ["data", "data"]), "puts numbers where a pool"),
+        (layer("Eltwise", "coeff: 1", ["data", "data"]), "1 coefficients for a SUM of 2"),
+        (layer("Concat", "axis: 7"), "has `axis: 7`; its input has 4 axes"),
+        (layer("Reshape", "shape { dim: 7 dim: -1 }"), "the number of values differs"),
+        (layer("Permute", "order: 0 order: 0"), "has the order"),
+        (layer("BatchNorm", "use_global_stats: false"), "statistics of each batch"),
+        (layer("TanH", "", ["data", "data"]), "has 2 bottoms, where 1 belong"),
+        ('layer { name: "x" bottom: "data" }', "this layer has no `type`"),
+        ('layer { type: "TanH" include { phase: TEST } exclude { phase: TEST } }', "not both"),
+        ('layers { layer { name: "x" } }', "Caffe before 2014"),
+        ("", "this prototxt has no layers"),
+    ],
+)
+def test_what_cannot_be_is_named(tmp_path: Path, body: str, words: str) -> None:
+    assert matches(words, message(tmp_path, network(body)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("layer {\n  name: 'x'\n", r"prototxt:1:7: the `\{` is never closed"),
+        ('name: "a\nb"', r"prototxt:1:7: a string is not closed"),
+        ("layer }", r"prototxt:1:7: expected `:` or `\{` after `layer`"),
+        ("a: [1 2]", "1:7: expected `,` or `]`"),
+        ("a: }", "1:4: expected a value, found `}`"),
+        ("a:", "1:3: expected a value, found `the end`"),
+        ("\n  $", r"2:3: an unexpected character: `\$`"),
+        ("a {" * 5000, "nested more than"),
+        ("layer: 1 name: 'x'", "1:8: `layer` must be a message in braces, not `1`"),
+        ("input: 'data' " + layer("TanH"), "1 inputs need 4 `input_dim`, not 0"),
+        ("input: 'data' input_shape { dim: 0 } " + layer("TanH"), r"an input cannot have the shape \[0\]"),
+        ("<!DOCTYPE html>", "web page"),
+    ],
+)
+def test_damaged_text_is_refused_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    assert matches(words, message(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (caffemodel({"out": [K, B]})[:-7], "net.caffemodel: the caffemodel is truncated or damaged"),
+        (
+            caffemodel({"out": [K[:2], B]}),
+            r"needs weights of the shape \[3, 4, 3, 3\] why: the caffemodel has \[2",
+        ),
+        (caffemodel({"out": [K]}), "needs 2 blobs of weights; the caffemodel has 1"),
+        (caffemodel({"out": [K, B]}) * 2, "the weights of the layer `out` twice"),
+        (field(100, field(1, "out") + field(7, field(7, field(1, b"\x09")))), r"shape \[9\] holds 0 numbers"),
+        (field(100, field(1, "out") + field(7, field(12, b"xx"))), "half precision"),
+        (field(100, field(1, b"\xff")), "a name is not text"),
+        (field(2, field(1, b"")), "V0 layers"),
+        (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file"),
+        (b"\xff" * 20, "a number does not end"),
+        (b"\x0f", "unknown wire type 7"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path: Path, model: bytes, words: str) -> None:
+    assert matches(words, message(tmp_path, network(CONV), model))
+
+
+def test_weights_are_asked_for(tmp_path: Path) -> None:
+    text, weights = saved(tmp_path, network(CONV))
+    with pytest.raises(ModelbuildError, match="keeps its weights in a file of their own"):
+        importers.load(text)
+    weights.unlink()
+    assert "there is no such file" in " ".join(_error(text, weights).split())
+    assert importers.discover(text) == []
+
+
+def _error(text: Path, weights: Path) -> str:
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(text, weights=weights)
+    return str(caught.value)
+
+
+def test_lenet_equals_its_reference(shared_data: Path) -> None:
+    folder = shared_data / "models/caffe/lenet"
+    reference = np.load(shared_data / "refs/caffe_lenet.npz")
+    graph = importers.load(
+        folder / "deploy.prototxt", {"data": (10, 1, 28, 28)}, weights=folder / "mnist_lenet.caffemodel"
+    )
+    agree(ours(graph, data=reference["x"])["prob"], reference["y"], 1e-4)
+
+
+def test_ultraface_equals_its_reference_before_and_after_the_passes(shared_data: Path) -> None:
+    folder = shared_data / "models/caffe/ultraface_rfb_320"
+    reference = np.load(shared_data / "refs/caffe_ultraface.npz")
+    graph = importers.load(folder / "RFB-320.prototxt", weights=folder / "RFB-320.caffemodel")
+    assert source_of(graph)["format"] == "caffe"
+    for form in (graph, normalise(graph)[0]):
+        found = ours(form, **{form.inputs[0]: reference["x"]})
+        for name in ("boxes", "scores"):
+            agree(found[name], reference[name], 1e-4)
+
+
+def samples() -> list[Sample]:
+    model = caffemodel({"out": [K, B], "end": [numbers(2, 72)]}, "old", "layers")
+    texts = {
+        "old": (OLD, model),
+        "ssd": (network(SSD.replace("DetectionOutput", "Concat").replace("num_classes: 2", "axis: 1")), b""),
+        "pools": (network(CONV + layer("Pooling", "kernel_size: 2 stride: 2 pool: AVE", ["out"], "p")), b""),
+    }
+    return [
+        Sample(
+            name,
+            {"net.prototxt": text.encode(), "net.caffemodel": weights or caffemodel({"out": [K, B]})},
+            {"weights": "net.caffemodel"},
+        )
+        for name, (text, weights) in texts.items()
+    ]
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    assert mutations.faults(samples(), range(100), tmp_path) == []
+
+
+@pytest.mark.long
+def test_a_thousand_damaged_files_are_refused(tmp_path: Path) -> None:
+    assert mutations.faults(samples(), range(1000, 2000), tmp_path) == []
+
+
+def test_fields_of_nothing_cost_no_memory(tmp_path: Path) -> None:
+    many = field(
+        100, field(1, "out") + field(7, field(7, field(1, b"\xff\xff\xff\x7f" * 8)) + field(5, bytes(12)))
+    )
+    assert "holds 3 numbers" in message(tmp_path, network(CONV), many)
