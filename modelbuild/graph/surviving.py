@@ -52,7 +52,7 @@ def _of_transpose(graph: Graph, node: Node, maker: Node | None, readers: dict[st
 def _first(nodes: Sequence[Node]) -> Node | None:
     """The reader that holds to an order, if there is one."""
     held = [node for node in nodes if node.op in _SPATIAL or node.op in ("Gemm", "MatMul")]
-    return (held or list(nodes) or [None])[0]
+    return next(iter([*held, *nodes]), None)
 
 
 def _said(node: Node | None) -> str:
