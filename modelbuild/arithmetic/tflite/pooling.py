@@ -58,6 +58,16 @@ def _same(call: Call, x: Operand, codes: Codes) -> Codes:
     return call.saturated(requantized(Operand(x.name, codes, x.entry), call.scale, call.zero))
 
 
+def global_average_pool(call: Call) -> Codes:
+    """An AveragePool of one window where it keeps the quantization, as that does; else a mean."""
+    x = call.operand(0)
+    if x.entry != call.target:
+        return mean(call)
+    axes = _axes(call, x)
+    count = int(np.prod([x.values.shape[axis] for axis in axes]))
+    return call.saturated(divide(x.values.astype(np.int64).sum(axis=axes, keepdims=True), count))
+
+
 def mean(call: Call) -> Codes:
     """The sum rescaled by a factor that holds 1 / count, cut off to 31 bits (reference/reduce.h)."""
     x = call.operand(0)
@@ -101,7 +111,7 @@ def _axes(call: Call, x: Operand) -> tuple[int, ...]:
 
 KERNELS = {
     "AveragePool": average_pool,
-    "GlobalAveragePool": mean,
+    "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": reduce_max,
     "MaxPool": max_pool,
     "ReduceMax": reduce_max,
