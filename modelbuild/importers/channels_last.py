@@ -204,7 +204,8 @@ class Writer(Appender):
         if name in self._constants:
             if holder == name:
                 self._rename(name, self.scratch(f"{name}_constant"))
-            self._append("Identity", [self._stored[name][order]], [name], {})
+            self._append("Identity", [self._stored[name].pop(order)], [name], {})
+            self._stored[name][order] = name
         elif holder != name:
             self._rename(name, self.scratch(f"{name}_{_suffix(self._first(name)[0])}"))
             self._rename(holder, name)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.graph import quantized_border
+from modelbuild.graph import kept_quantization, quantized_border
 from modelbuild.graph.kept_quantization import Kept
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import input_shapes
 from modelbuild.importers.channels_last import BORDER_RANKS, channels_first, source_order
 from modelbuild.importers.source import Source
-from modelbuild.importers.tflite import constants
+from modelbuild.importers.tflite import constants, schema
 from modelbuild.importers.tflite.layer import State
 from modelbuild.importers.tflite.model import Operator, Tensor
 
-_FLOATS = ("float16", "float64", "bfloat16")
 _TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
@@ -88,7 +87,7 @@ def _dim(tensor: Tensor, axis: int) -> int | str:
 
 
 def _type(tensor: Tensor) -> str:
-    if constants.is_quantized(tensor) or tensor.type in _FLOATS:
+    if constants.is_quantized(tensor) or tensor.type in schema.OTHER_FLOATS:
         return "float32"
     if tensor.type not in _TYPES or tensor.unsupported:
         why = tensor.unsupported or f"its elements are {tensor.type}"
@@ -105,13 +104,14 @@ def restore_types(graph: Graph, state: State, own: Sequence[int], source: Source
         if name not in (*graph.inputs, *graph.outputs):
             continue
         if entry is not None and entry.dtype in quantized_border.CODE_TYPES and entry.axis is None:
+            kept_quantization.dropped(graph, name)  # the float tensor beside it gets the entry
             if name in graph.inputs:
                 quantized_border.dequantize_input(graph, name, entry)
             else:
                 quantized_border.quantize_output(graph, name, entry)
         elif str(graph.dtypes[name]) != tensor.type:
             source.dtypes[name] = tensor.type
-            if tensor.type in _FLOATS:
+            if tensor.type in schema.OTHER_FLOATS:
                 source.notes.append(f"`{name}` of {tensor.type} became float32")
 
 

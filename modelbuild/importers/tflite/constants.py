@@ -13,7 +13,7 @@ from modelbuild.graph.model import Array
 from modelbuild.importers.tflite import schema
 from modelbuild.importers.tflite.model import Model, Quantization, Tensor
 
-_FACTOR, _SLACK = 16, 2**24  # int4 becomes eight times larger; converters store equal constants once
+_FACTOR, _SLACK = 16, 2**26  # of the file's size; int4 becomes eight times larger
 
 
 @dataclass
@@ -25,6 +25,8 @@ class Constants:
 
     def __post_init__(self) -> None:
         self._left = _FACTOR * len(self.model.data) + _SLACK
+        self._values: dict[object, Array] = {}  # equal constants are one, as in the file
+        self.converted = 0  # how many constants in half or double precision were read
 
     def stored(self, tensor: Tensor) -> Array:
         """The numbers as they are stored: codes, where the tensor is quantized."""
@@ -45,11 +47,22 @@ class Constants:
 
     def value(self, tensor: Tensor) -> Array:
         """The numbers that they stand for: float32 where the tensor is quantized or a float of any size."""
+        self.converted += tensor.type in schema.OTHER_FLOATS
+        key = (tensor.span, tensor.type, tensor.shape, kept(tensor))
+        if key not in self._values:
+            self._values[key] = self._value(tensor)
+        return self._values[key]
+
+    def _value(self, tensor: Tensor) -> Array:
         found = self.stored(tensor)
         if is_quantized(tensor):
             return dequantized(found, tensor)
-        if np.issubdtype(found.dtype, np.floating):
-            return found.astype(np.float32)
+        if tensor.type in schema.OTHER_FLOATS:
+            with np.errstate(over="ignore"):
+                value = found.astype(np.float32)
+            if np.isinf(value).sum() > np.isinf(found).sum():
+                raise ModelbuildError(f"the tensor `{tensor.name}` holds numbers too large for float32")
+            return value
         return found
 
     def _spend(self, size: int, tensor: Tensor) -> None:

@@ -150,7 +150,7 @@ def _sum_of_all(layer: Layer) -> None:
 
 def _cast(layer: Layer) -> None:
     tensor = layer.state.model.tensors[layer.operator.outputs[0]]
-    kind = "float32" if tensor.type in ("float16", "float64", "bfloat16") else tensor.type
+    kind = "float32" if tensor.type in schema.OTHER_FLOATS else tensor.type
     if kind not in schema.STORED:
         raise layer.wrong(f"makes {kind}, which is not supported")
     attributes: dict[str, Attribute] = {"to": element_type_of(np.dtype(kind))}

@@ -50,7 +50,19 @@ def load(
     leading `cut` takes away is never looked at. Raises naming operator and reason for all that is not
     supported. `weights` is not used: the format has them in the same file.
     """
-    given = shapes_given or {}
+    try:
+        return _load(path, shapes_given or {}, edits)
+    except ModelbuildError as error:
+        placed = [
+            problem._replace(where=f"{path}, {problem.where}")
+            if problem.where.startswith("offset ")
+            else problem
+            for problem in error.problems
+        ]
+        raise ModelbuildError.of(placed, error.exit_code) from error
+
+
+def _load(path: Path, given: Mapping[str, Shape], edits: Sequence[graph_edits.Edit]) -> Graph:
     parsed = model.parse(sniff.read(path, own=(schema.IDENTIFIER,)))
     source = Source("tflite", parsed.producer, 0, 0, len(parsed.operators), comparable=False)
     own = [*parsed.inputs, *parsed.outputs]
@@ -83,6 +95,8 @@ def _translated(state: State, given: Mapping[str, Shape], notes: list[str]) -> G
     borders.add_inputs(state, given, keep_order, notes)
     for operator in parsed.operators:
         _translate(state, operator)
+    if state.values.converted:
+        notes.append(f"{state.values.converted} constants in half or double precision became float32")
     borders.add_constant_outputs(state)
     return state.writer.finish(list(dict.fromkeys(parsed.names(parsed.outputs))), keep_order)
 

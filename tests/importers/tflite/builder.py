@@ -87,7 +87,7 @@ class TFLite:
         return len(self.tensors) - 1
 
     def constant(self, name: str, value: Any, quantized: Quantized | None = None, kind: str = "") -> int:
-        """A tensor with values; numpy's type is the file's unless `kind` says otherwise."""
+        """A tensor with values, of numpy's type unless `kind` says otherwise; equal bytes are stored once."""
         array = np.asarray(value)
         data = array.astype(array.dtype.newbyteorder("<")).tobytes()
         self.tensors.append(
@@ -110,13 +110,12 @@ class TFLite:
         """The file."""
         b = flatbuffers.Builder(1024)
         buffers = [_table(b, {})]
-        tensors = []
-        for tensor in self.tensors:
-            index = 0
-            if tensor.data is not None:
-                index = len(buffers)
-                buffers.append(_table(b, {0: ("O", b.CreateByteVector(tensor.data))}))
-            tensors.append(_tensor(b, tensor, index))
+        stored: dict[bytes | None, int] = {None: 0}
+        for data in (tensor.data for tensor in self.tensors if tensor.data is not None):
+            if data not in stored:
+                stored[data] = len(buffers)
+                buffers.append(_table(b, {0: ("O", b.CreateByteVector(data))}))
+        tensors = [_tensor(b, tensor, stored[tensor.data]) for tensor in self.tensors]
         codes = list(dict.fromkeys((operator.op, operator.custom) for operator in self.operators))
         operators = [_operator(b, operator, codes) for operator in self.operators]
         graph = _table(

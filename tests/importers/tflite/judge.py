@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import onnxruntime
 import pytest
 
 from modelbuild import importers
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.graph.model import Graph
 from modelbuild.importers.source import layouts_of
@@ -18,22 +20,28 @@ from modelbuild.importers.source import layouts_of
 Arrays = dict[str, Any]
 
 
-def runtime(data: bytes, feeds: Mapping[str, Any]) -> Arrays:
-    """The outputs of the model in the bytes `data`; skips the test where the runtime is not installed."""
+def runtime(data: bytes, feeds: Mapping[str, Any], inner: Sequence[str] = ()) -> Arrays:
+    """The outputs of the model in the bytes `data`, and the tensors called `inner`; skips the test where the
+    runtime is not installed."""
     interpreters = pytest.importorskip(
         "ai_edge_litert.interpreter", reason="ai-edge-litert, TFLite's runtime, is not installed"
     )
-    interpreter = interpreters.Interpreter(
-        model_content=data,
-        num_threads=1,
-        experimental_op_resolver_type=interpreters.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that keeping all tensors takes memory
+        interpreter = interpreters.Interpreter(
+            model_content=data,
+            num_threads=1,
+            experimental_op_resolver_type=interpreters.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=bool(inner),
+        )
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail["index"], feeds[detail["name"]])
     interpreter.invoke()
+    wanted = [item for item in interpreter.get_tensor_details() if item["name"] in inner]
     return {
-        detail["name"]: interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()
+        item["name"]: interpreter.get_tensor(item["index"])
+        for item in (*interpreter.get_output_details(), *wanted)
     }
 
 
@@ -42,6 +50,17 @@ def imported(data: bytes, folder: Path, **arguments: Any) -> Graph:
     path = folder / "model.tflite"
     path.write_bytes(data)
     return importers.load(path, **arguments)
+
+
+def refused(data: bytes, folder: Path, **arguments: Any) -> str:
+    """The message, of one line, with which the bytes `data` are refused."""
+    path = folder / "model.tflite"
+    path.write_bytes(data)
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(path, **arguments)
+    assert caught.value.exit_code == 2
+    assert str(path) in str(caught.value)
+    return " ".join(str(caught.value).split())
 
 
 def run(graph: Graph, feeds: Mapping[str, Any]) -> Arrays:

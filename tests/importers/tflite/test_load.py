@@ -1,0 +1,260 @@
+"""TFLite import beside the operators: borders, shapes, quantization, edits, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelbuild import importers
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph
+from modelbuild.graph.normalise import normalise
+from modelbuild.importers.source import layouts_of, source_of
+from tests.importers.tflite import judge
+from tests.importers.tflite.builder import Quantized, TFLite
+
+_CONV = {0: ("b", 0), 1: ("i", 1), 2: ("i", 1), 3: ("b", 0)}
+
+
+def one(op: str, inputs: int = 1, custom: str = "") -> bytes:
+    """x -> relu -> the operator -> y."""
+    model = TFLite()
+    x, middle, y = (model.tensor(name, [1, 4, 4, 2]) for name in ("x", "middle", "y"))
+    model.add("RELU", [x], [middle])
+    model.add(op, [middle] * inputs, [y], custom=custom)
+    return model.build([x], [y])
+
+
+@pytest.mark.parametrize(
+    ("op", "custom", "words"),
+    [
+        ("WHILE", "", "WHILE `y` is not supported why: its path is chosen while it runs"),
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", "", "keeps a state from one run to the next.*unroll=True"),
+        ("NON_MAX_SUPPRESSION_V5", "", "depends on the data do: cut the model before it"),
+        ("CUSTOM", "TFLite_Detection_PostProcess", "TFLite_Detection_PostProcess .`y`.*cut the model before"),
+        ("CUSTOM", "FlexErf", "FlexErf .`y`.*only TensorFlow can run.*SELECT_TF_OPS"),
+        ("CUSTOM", "Mine", "the custom operator Mine .`y`. is not supported why: what it does is not in"),
+        ("MATRIX_DIAG", "", "MATRIX_DIAG `y` is not supported why: there is no rule for it"),
+    ],
+)
+def test_operators_are_refused_by_name_with_reason_and_advice(
+    tmp_path: Path, op: str, custom: str, words: str
+) -> None:
+    assert re.search(words, judge.refused(one(op, custom=custom), tmp_path))
+
+
+def test_what_a_leading_cut_takes_away_is_not_looked_at(tmp_path: Path) -> None:
+    data = one("CUSTOM", custom="TFLite_Detection_PostProcess")
+    graph = judge.imported(data, tmp_path, edits=[{"cut": {"outputs": ["middle"]}}])
+    assert (graph.inputs, graph.outputs) == (["x"], ["middle"])
+    assert graph.shapes["middle"] == (1, 2, 4, 4)
+    assert layouts_of(graph) == {"x": "NHWC", "middle": "NHWC"}
+
+
+def test_the_beginning_is_cut_off_where_the_file_knows_the_shape(tmp_path: Path) -> None:
+    model = TFLite()
+    x, middle, y = (model.tensor(name, [1, 4, 4, 2]) for name in ("x", "middle", "y"))
+    model.add("CUSTOM", [x], [middle], custom="FlexDecodeJpeg")
+    model.add("RELU", [middle], [y])
+    graph = judge.imported(model.build([x], [y]), tmp_path, edits=[{"cut": {"inputs": ["middle"]}}])
+    assert (graph.inputs, graph.outputs) == (["middle"], ["y"])
+    assert [node.op for node in graph.nodes] == ["Relu"]
+
+
+def test_an_unknown_name_in_a_cut_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    assert "middle" in judge.refused(one("RELU"), tmp_path, edits=[{"cut": {"outputs": ["midle"]}}])
+
+
+def test_other_edits_see_the_graph(tmp_path: Path) -> None:
+    edits = [{"rename": {"x": "picture"}}, {"layout": {"y": "NHWC"}}]
+    graph = judge.imported(one("RELU"), tmp_path, edits=edits)
+    assert graph.shapes["picture"] == (1, 2, 4, 4)
+    assert graph.shapes["y"] == (1, 4, 4, 2)
+    assert layouts_of(graph) == {"picture": "NHWC"}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\x1c\0\0\0TFL2" + bytes(64), "this is not a TFLite file"),
+        (b"PK\x03\x04rest of an archive", "this is a ZIP archive"),
+        (b"\x1c\0\0\0TFL3", "is damaged"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+    ],
+)
+def test_what_is_no_model_is_named(tmp_path: Path, data: bytes, words: str) -> None:
+    assert words in judge.refused(data, tmp_path)
+
+
+def test_an_onnx_name_for_a_tflite_file_is_answered(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(one("RELU"))
+    with pytest.raises(ModelbuildError, match="TFLite model"):
+        importers.load(path)
+
+
+def _open(signature: list[int], shape: list[int]) -> bytes:
+    model = TFLite()
+    x, y = (model.tensor(name, shape, signature=signature) for name in ("x", "y"))
+    model.add("RELU", [x], [y])
+    return model.build([x], [y])
+
+
+def test_an_open_batch_is_one_or_what_the_manifest_says(tmp_path: Path) -> None:
+    data = _open([-1, 4, 6, 2], [1, 4, 6, 2])
+    graph = judge.imported(data, tmp_path)
+    assert graph.shapes["y"] == (1, 2, 4, 6)
+    assert source_of(graph)["notes"] == ["the input `x` takes any number of samples: made for 1"]
+    graph = judge.imported(data, tmp_path, input_shapes={"x": (3, 2, 4, 6)})
+    assert graph.shapes["y"] == (3, 2, 4, 6)
+    assert source_of(graph)["notes"] == []
+
+
+def test_other_open_sizes_must_be_given_in_the_graph_s_layout(tmp_path: Path) -> None:
+    data = _open([1, -1, -1, 3], [1, 1, 1, 3])
+    assert "inputs: {x: {shape: [1, 3, <?>, <?>]}}" in judge.refused(data, tmp_path)
+    graph = judge.imported(data, tmp_path, input_shapes={"x": (1, 3, 8, 6)})
+    assert graph.shapes["x"] == (1, 3, 8, 6)
+    for given, words in (
+        ({"x": (1, 8, 6, 3)}, "dimension 1 is 3"),
+        ({"x": (1, 3, 8, 6), "z": (1,)}, "input `z`"),
+    ):
+        with pytest.raises(ModelbuildError, match=words):
+            judge.imported(data, tmp_path, input_shapes=given)
+
+
+def test_a_shape_computed_from_the_batch_is_followed(tmp_path: Path) -> None:
+    """What Keras makes of Flatten: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
+    model = TFLite()
+    x = model.tensor("x", [1, 4, 6, 2], signature=[-1, 4, 6, 2])
+    shape, batch = model.tensor("shape", [4], "int32"), model.tensor("batch", [], "int32")
+    target, y = model.tensor("target", [2], "int32"), model.tensor("y", [1, 48])
+    numbers = [model.constant(f"c{n}", np.array([n], np.int32)) for n in (0, 1)]
+    count = model.constant("count", np.array(48, np.int32))
+    model.add("SHAPE", [x], [shape])
+    options = {4: ("i", 1)}
+    model.add("STRIDED_SLICE", [shape, numbers[0], numbers[1], numbers[1]], [batch], options)
+    model.add("PACK", [batch, count], [target], {0: ("i", 2), 1: ("i", 0)})
+    model.add("RESHAPE", [x, target], [y])
+    graph = judge.imported(model.build([x], [y]), tmp_path, input_shapes={"x": (5, 2, 4, 6)})
+    assert graph.shapes["y"] == (5, 48)
+    assert {node.op for node in normalise(graph)[0].nodes} == {"Transpose", "Reshape"}
+
+
+def test_a_border_that_is_channels_first_in_the_file_stays_so(tmp_path: Path) -> None:
+    """What converters from PyTorch write: a TRANSPOSE behind the input and one before the output."""
+    model = TFLite()
+    x, a = model.tensor("x", [1, 3, 8, 8]), model.tensor("a", [1, 8, 8, 3])
+    b, y = model.tensor("b", [1, 8, 8, 4]), model.tensor("y", [1, 4, 8, 8])
+    perms = [
+        model.constant(f"perm{i}", np.array(p, np.int32)) for i, p in enumerate(((0, 2, 3, 1), (0, 3, 1, 2)))
+    ]
+    weights = model.constant("w", np.ones((4, 3, 3, 3), np.float32))
+    bias = model.constant("bias", np.ones(4, np.float32))
+    model.add("TRANSPOSE", [x, perms[0]], [a])
+    model.add("CONV_2D", [a, weights, bias], [b], _CONV)
+    model.add("TRANSPOSE", [b, perms[1]], [y])
+    data = model.build([x], [y])
+    graph = judge.imported(data, tmp_path)
+    assert (graph.shapes["x"], graph.shapes["y"]) == ((1, 3, 8, 8), (1, 4, 8, 8))
+    assert layouts_of(graph) == {}
+    assert [node.op for node in normalise(graph)[0].nodes] == ["Conv"]
+    feeds = judge.random_feeds(graph)
+    judge.assert_equal(judge.runtime(data, feeds), judge.run(graph, feeds), 1e-5)
+
+
+def test_names_repeated_in_the_file_leave_the_border_s_alone(tmp_path: Path) -> None:
+    model = TFLite()
+    inner, x, y = model.tensor("t", [1, 4]), model.tensor("t", [1, 4]), model.tensor("", [1, 4])
+    model.add("RELU", [x], [inner])
+    model.add("TANH", [inner], [y])
+    graph = judge.imported(model.build([x], [y]), tmp_path)
+    assert (graph.inputs, graph.outputs) == (["t"], ["tensor_2"])
+    assert [(node.name, node.origin) for node in graph.nodes] == [
+        ("t_1", ("t_1",)),
+        ("tensor_2", ("tensor_2",)),
+    ]
+
+
+def test_an_output_that_is_a_constant_or_also_read_inside(tmp_path: Path) -> None:
+    model = TFLite()
+    x, a, y = (model.tensor(name, [1, 4, 4, 2]) for name in ("x", "a", "y"))
+    c = model.constant("c", np.arange(32, dtype=np.float32).reshape(1, 4, 4, 2))
+    target = model.constant("shape", np.array([1, 4, 4, 2], np.int32))
+    model.add("RESHAPE", [x, target], [a])
+    model.add("ADD", [a, c], [y])
+    data = model.build([x], [a, y, c])
+    graph = judge.imported(data, tmp_path)
+    feeds = judge.random_feeds(graph)
+    judge.assert_equal(judge.runtime(data, feeds), judge.run(graph, feeds), 1e-6)
+
+
+def test_an_integer_input_keeps_its_type(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4, 4, 3], "uint8"), model.tensor("y", [1, 4, 4, 3])
+    model.add("CAST", [x], [y], {0: ("b", 3), 1: ("b", 0)})
+    graph = judge.imported(model.build([x], [y]), tmp_path)
+    assert (graph.dtypes["x"], graph.dtypes["y"]) == (np.uint8, np.float32)
+
+
+def test_an_input_that_is_an_output_or_a_tensor_made_twice_is_refused(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4]), model.tensor("y", [1, 4])
+    model.add("RELU", [x], [y])
+    assert "is an input of the model" in judge.refused(model.build([x], [x]), tmp_path)
+    model.add("TANH", [x], [y])
+    assert "`y` is made twice" in judge.refused(model.build([x], [y]), tmp_path)
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4]), model.tensor("y", [1, 4])
+    model.add("ADD", [x, y], [y])
+    assert "reads the tensor `y`, and nothing makes it" in judge.refused(model.build([x], [y]), tmp_path)
+
+
+def _repeated(times: int) -> TFLite:
+    """A constant that TILE makes `times` as long, over and over."""
+    model = TFLite()
+    last = model.constant("c", np.ones((1, 64), np.float32))
+    size = 64
+    repeats = model.constant("repeats", np.array([1, times], np.int32))
+    for index in range(12):
+        size *= times
+        after = model.tensor(f"t{index}", [1, size])
+        model.add("TILE", [last, repeats], [after])
+        last = after
+    x, y = model.tensor("x", [1, 1]), model.tensor("y", [1, size])
+    model.add("ADD", [x, last], [y])
+    return model
+
+
+def test_constants_that_grow_without_bound_are_refused(tmp_path: Path) -> None:
+    model = _repeated(4)
+    x, y = len(model.tensors) - 2, len(model.tensors) - 1
+    assert "from constants alone" in judge.refused(model.build([x], [y]), tmp_path)
+
+
+def _shared(scales: list[float]) -> bytes:
+    model, size = TFLite(), 2**20
+    x = last = model.tensor("x", [1, size])
+    for index, scale in enumerate(scales):
+        w = model.constant(f"w{index}", np.ones(size, np.int8), Quantized([scale], [0]))
+        y = model.tensor(f"y{index}", [1, size])
+        model.add("ADD", [last, w], [y])
+        last = y
+    return model.build([x], [last])
+
+
+def test_tensors_that_share_one_buffer_are_bounded_together(tmp_path: Path) -> None:
+    assert "its constants overlap" in judge.refused(_shared([float(n) for n in range(1, 41)]), tmp_path)
+    assert len(judge.imported(_shared([2.0] * 40), tmp_path).nodes) == 40
+
+
+def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    data = one("RELU")
+    graph: Graph = judge.imported(data, tmp_path)
+    assert graph.outputs == ["y"]
+    for size in range(8, len(data), 29):
+        assert judge.refused(data[:size], tmp_path)
