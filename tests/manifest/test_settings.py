@@ -72,6 +72,7 @@ def test_the_canonical_form(project: Any) -> None:
     assert effective(project.load(BASE), "net", "cam").values == {
         "accept": {},
         "calibration": {"count": None, "set": "faces"},
+        "checks": {"ignore": []},
         "compile": {},
         "edit": [],
         "evaluation": None,

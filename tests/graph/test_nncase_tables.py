@@ -1,0 +1,97 @@
+"""K210's limits (nncase v1.9.0), and what its CPU runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild.graph.check import place
+from modelbuild.graph.model import Graph
+from tests.graph.tables import behind, conv, one, pool, recipe, units
+
+MAP = (1, 8, 64, 64)
+
+
+def sized(height: int, width: int, channels: int = 8, out: int = 8, **more: Any) -> Graph:
+    return conv(x=(1, channels, height, width), out=out, **more)
+
+
+LIMITS: list[tuple[str, Graph, str]] = [
+    ("3x3", conv(), "npu"),
+    ("1x1", conv((1, 1)), "npu"),
+    ("5x5", conv((5, 5)), "cpu"),
+    ("3x1", conv((3, 1)), "cpu"),
+    ("stride 2", conv(stride=(2, 2)), "npu"),
+    ("stride 2x1", conv(stride=(2, 1)), "cpu"),
+    ("stride 3", conv(stride=(3, 3)), "cpu"),
+    ("depthwise", conv(group=8), "npu"),
+    ("depthwise, stride 2", conv(group=8, stride=(2, 2)), "cpu"),
+    ("in two groups", conv(group=2), "cpu"),
+    ("dilated", conv(dilations=[2, 2]), "cpu"),
+    ("4x4", sized(4, 4), "npu"),
+    ("3 rows", sized(3, 8), "cpu"),
+    ("3 columns", sized(8, 3), "cpu"),
+    ("256x512", sized(256, 512, 1, 1), "npu"),
+    ("257 rows", sized(257, 8), "cpu"),
+    ("513 columns", sized(8, 513), "cpu"),
+    ("1024 channels", sized(8, 8, 1024, 64, kernel=(1, 1)), "npu"),
+    ("1025 channels", sized(8, 8, 1025, 8), "cpu"),
+    ("1025 output channels", sized(8, 8, 8, 1025), "cpu"),
+    # 240 rows of 5 times 64 bytes each: 76,800 bytes a channel; 2 MB are 27.3 of them
+    ("27 channels of 320x240", sized(240, 320, 13, 14), "npu"),
+    ("28 channels of 320x240", sized(240, 320, 14, 14), "cpu"),
+    # 9216 bytes an output channel: three a load
+    ("64 loads", sized(8, 8, 1024, 192), "npu"),
+    ("65 loads", sized(8, 8, 1024, 193), "cpu"),
+    ("Gemm", one("Gemm", (1, 1024), (1, 1000), np.zeros((1000, 1024), np.float32), transB=1), "npu"),
+    ("Gemm of 1025", one("Gemm", (1, 1025), (1, 8), np.zeros((8, 1025), np.float32), transB=1), "cpu"),
+    ("PRelu", one("PRelu", MAP, MAP, np.zeros((8, 1, 1), np.float32)), "cpu"),
+    ("GRU", one("GRU", (4, 1, 8), (4, 1, 1, 8)), "cpu"),
+    ("NonZero", one("NonZero", MAP, MAP), "none"),
+    ("Einsum", one("Einsum", MAP, MAP, equation="abcd->abcd"), "none"),
+]
+
+
+@pytest.mark.parametrize(("graph", "unit"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
+def test_limits(graph: Graph, unit: str) -> None:
+    assert units(graph, "k210") == [unit]
+
+
+@pytest.mark.parametrize("op", ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "Elu"])
+def test_activations_are_fused_into_the_convolution(op: str) -> None:
+    assert units(behind(conv(), op, MAP), "k210") == ["npu", "fused"]
+    assert units(behind(one("Neg", MAP, MAP), op, MAP), "k210") == ["cpu", "cpu"]
+    assert units(behind(conv((5, 5)), op, MAP), "k210") == ["cpu", "cpu"]
+
+
+def pooled(op: str, kernel: int, stride: int, **before: Any) -> list[str]:
+    activated = behind(conv(**before), "Relu", MAP)
+    size = 64 // stride
+    settings = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2}
+    return units(behind(activated, op, (1, 8, size, size), **settings), "k210")
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_are_fused_behind_an_ordinary_convolution(op: str) -> None:
+    for kernel, stride in ((2, 2), (2, 1), (4, 4)):
+        assert pooled(op, kernel, stride) == ["npu", "fused", "fused"]
+    assert pooled(op, 3, 2) == ["npu", "fused", "cpu"]
+    assert pooled(op, 4, 2) == ["npu", "fused", "cpu"]
+    assert pooled(op, 2, 2, group=8) == ["npu", "fused", "cpu"]
+    assert units(pool(op, (2, 2), (2, 2)), "k210") == ["cpu"]
+
+
+def test_what_does_not_compile_is_told_once_and_is_no_error() -> None:
+    findings = place(conv(), recipe("k210")).findings
+    assert [(found.code, found.severity) for found in findings] == [("MB110", "warning")]
+
+
+def test_a_model_that_fills_the_memory() -> None:
+    weight = np.broadcast_to(np.float32(0), (1024, 6145))
+    graph = one("Gemm", (1, 6145), (1, 1024), weight, transB=1)
+    found = place(graph, recipe("k210")).findings
+    assert "6292480 bytes at 8 bits; k210 holds 6291456" in next(
+        f.message for f in found if f.code == "MB107"
+    )
