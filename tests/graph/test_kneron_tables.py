@@ -48,8 +48,8 @@ HAS: dict[str, str] = {
 NOWHERE = """
 ArgMax ArgMin And Cast Ceil Cos CumSum Einsum Equal Floor GRU GatherND GreaterOrEqual GridSample
 GroupNormalization HardSwish Hardmax Identity LRN LSTM LogSoftmax Mean Min Mish Mod NonMaxSuppression Not
-OneHot RNN ReduceL1 ReduceL2 ReduceProd RoiAlign Round ScatterND Selu Shape Sin Softplus Softsign Squeeze Sum Tile
-TopK Unsqueeze Where
+OneHot RNN ReduceL1 ReduceL2 ReduceProd RoiAlign Round ScatterND Selu Shape Sin Softplus Softsign Squeeze Sum
+Tile TopK Unsqueeze Where
 """
 
 
