@@ -178,11 +178,14 @@ def evaluate(
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     options: Options | None = None,
+    weights: str | Path | None = None,
 ) -> dict[str, Any]:
     """The predicted speed of a model file on a chip, without a manifest: the object of `evaluate --json`."""
     from modelbuild.project import predicting
 
-    return predicting.evaluate_file(Path(source), chip, shapes or {}, options)
+    return predicting.evaluate_file(
+        Path(source), chip, shapes or {}, options, None if weights is None else Path(weights)
+    )
 
 
 def run(

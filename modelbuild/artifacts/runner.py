@@ -20,12 +20,14 @@ from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, identify
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import in_model
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.importers.source import forget_layouts
 from modelbuild.npu.program import TensorPlace, interface
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
-from modelbuild.samples.preprocess import Preprocess, from_settings
+from modelbuild.samples.preprocess import Preprocess, from_settings, host_part
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
@@ -160,7 +162,12 @@ def _open_source(
             why=f"its inputs are {', '.join(graph.inputs)}",
         )
     for_all = dict.fromkeys(graph.inputs, preprocess[""]) if "" in preprocess else {}
-    return FloatRunner(graph, {**for_all, **{name: given for name, given in preprocess.items() if name}})
+    chosen = {**for_all, **{name: given for name, given in preprocess.items() if name}}
+    inside = {name: given for name, given in chosen.items() if given.in_model is not None}
+    if inside:
+        graph = in_model.insert(graph, inside)
+        forget_layouts(graph, graph.inputs)
+    return FloatRunner(graph, {name: host_part(given) for name, given in chosen.items()})
 
 
 def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
     )
+    parser.add_argument("--weights", metavar="FILE", help="the file's weights, where they are apart")
     parser.add_argument("--clock", type=float, metavar="HZ", help="instead of the recipe's clock")
     parser.add_argument(
         "--bandwidth", type=float, metavar="BYTES_PER_SECOND", help="of reading, writing, weights"
@@ -56,7 +57,8 @@ def _file(options: argparse.Namespace) -> dict[str, Any]:
         dram_write_bytes_per_second=options.bandwidth,
         weight_bytes_per_second=options.bandwidth,
     )
-    return api.evaluate(path, options.chip[0], shapes=shapes(options.input), options=chosen)
+    weights = None if options.weights is None else Path(options.directory) / options.weights
+    return api.evaluate(path, options.chip[0], shapes=shapes(options.input), options=chosen, weights=weights)
 
 
 def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -65,9 +67,10 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
             raise ModelbuildError(
                 "which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720"
             )
-    if options.clock is not None or options.bandwidth is not None or options.input:
+    given = (options.clock, options.bandwidth, options.weights)
+    if options.input or any(value is not None for value in given):
         raise ModelbuildError(
-            "--clock, --bandwidth and --input go with --chip",
+            "--clock, --bandwidth, --weights and --input go with --chip",
             why="a manifest's targets use their recipes' facts",
         )
     project = api.open_project(options.directory, options.file)

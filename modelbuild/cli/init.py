@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("source", metavar="MODEL", help="the model file")
     parser.add_argument("--chip", action="append", required=True, help="a chip; may be given several times")
+    parser.add_argument("--weights", metavar="FILE", help="its weights, where they are apart: .caffemodel")
     parser.add_argument("--samples", action="append", default=[], metavar="GLOB", help="calibration files")
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         file=options.file,
         samples=options.samples,
         shapes=shapes(options.input),
+        weights=None if options.weights is None else directory / options.weights,
     )
     lines = [f"wrote {started.manifest.name}"]
     if started.gitignore:

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     add = parser.add_argument
     add("source", metavar="MODEL", help="the model file")
+    add("--weights", metavar="FILE", help="its weights, where they are apart: .caffemodel")
     add("--chip", required=True, help="the chip, or the path of its recipe")
     add("--samples", nargs="+", action="extend", default=[], metavar="GLOB", help="calibration files")
     add(
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         accept=_accept(options.accept),
         id=options.id,
         version=options.version,
+        weights=options.weights,
     )
     if options.print_manifest:
         _refuse_ignored(options)

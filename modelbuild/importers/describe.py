@@ -1,4 +1,4 @@
-"""What a model file says of its inputs and outputs, without importing it: for `init`."""
+"""What a model file says of its inputs and outputs; an ONNX file without being imported: for `init`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from modelbuild.importers import importer_for
+from modelbuild.importers import check_weights, importer_for, load
 from modelbuild.importers.onnx import parse
 
 
@@ -20,11 +20,17 @@ class Border:
     dtype: str
 
 
-def describe(path: Path) -> tuple[tuple[Border, ...], tuple[str, ...]]:
-    """(inputs, names of outputs) of an ONNX file. Initializers among the inputs are left out.
+def describe(path: Path, weights: Path | None = None) -> tuple[tuple[Border, ...], tuple[str, ...]]:
+    """(inputs, names of outputs) of a model file. Of ONNX, initializers among the inputs are left out; files
+    of other formats are imported, `weights` with them.
 
     Raises ModelbuildError for a file that is no model, or in a format that is not read."""
-    importer_for(path)
+    importer = importer_for(path)
+    check_weights(importer, weights)
+    if importer.format != "onnx":
+        made = load(path, None, (), weights)
+        ports = (Border(name, made.shapes[name], str(made.dtypes[name])) for name in made.inputs)
+        return tuple(ports), tuple(made.outputs)
     graph = parse(path).graph
     constants = {initializer.name for initializer in graph.initializer}
     inputs = tuple(_border(value) for value in graph.input if value.name not in constants)

@@ -28,14 +28,16 @@ def refusal(path: Path, read: Sequence[str]) -> ModelbuildError:
 
 
 def _torch(path: Path) -> str:
-    return (
-        "export it with PyTorch:\n"
-        "         import torch\n"
-        f"         model = torch.load({path.name!r}, map_location='cpu', weights_only=False).eval()\n"
-        "         torch.onnx.export(model, torch.zeros(1, 3, 224, 224), "
-        f"{path.with_suffix('.onnx').name!r}, opset_version=17)\n"
-        "       where it holds weights only, make the model by its class and call "
-        "`model.load_state_dict(torch.load(...))` instead; give the shape that your model takes"
+    from modelbuild.importers import torch_files
+
+    listed = (
+        "import torch",
+        *torch_files.lines(path),
+        "model.eval()",
+        f"torch.onnx.export(model, torch.zeros(1, 3, 224, 224), {_onnx(path)!r}, opset_version=17)",
+    )
+    return "export it with PyTorch, with the shape that the model takes:" + "".join(
+        f"\n         {line}" for line in listed
     )
 
 
@@ -77,6 +79,8 @@ def _onnx(path: Path) -> str:
 _EXPORT: Mapping[str, Callable[[Path], str]] = {
     ".pt": _torch,
     ".pth": _torch,
+    ".pt2": _torch,
+    ".ckpt": _torch,
     ".pb": _frozen,
     ".meta": _checkpoint,
     ".index": _checkpoint,

@@ -35,7 +35,8 @@ def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problem
     inner = ("source",) if short else ("source", "path") if url is None else ("source", "url")
     at = tree.place(manifest.tree, (*base, *inner))
     if url is None and path is not None and not address.is_address(path):
-        _suffix(path, at, problems)
+        if not _suffix(manifest.root / path, at, problems):
+            return
         present = check_file(manifest, path, at, "model", problems)
         if present and model.source_digest:
             of_digest = tree.place(manifest.tree, (*base, "source", "sha256"))
@@ -45,7 +46,7 @@ def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problem
     elif url is None:
         _misplaced(path or "", model, at, problems)
     else:
-        _suffix(address.file_name(url), at, problems)
+        _suffix(Path(address.file_name(url)), at, problems)
 
 
 def _weights(manifest: Manifest, model: Model, base: tree.Path, problems: Problems) -> None:
@@ -81,10 +82,11 @@ def _misplaced(url: str, model: Model, at: tree.Position, problems: Problems) ->
     )
 
 
-def _suffix(path: str, at: tree.Position, problems: Problems) -> None:
-    suffix = Path(path).suffix.lower()
+def _suffix(path: Path, at: tree.Position, problems: Problems) -> bool:
+    """Whether files with this suffix are read; if not, says so, and how to make of them one that is."""
+    suffix = path.suffix.lower()
     if suffix in IMPORTERS:
-        return
+        return True
     if suffix in builtin.REFUSED_SOURCES:
         problems.error(
             f"the builtin toolchain cannot read `{suffix}` files",
@@ -94,10 +96,11 @@ def _suffix(path: str, at: tree.Position, problems: Problems) -> None:
         )
     else:
         try:
-            importer_for(Path(path))
+            importer_for(path)
         except ModelbuildError as error:
             first = error.problems[0]
             problems.error(first.what, at, first.why, first.advice)
+    return False
 
 
 def check_file(manifest: Manifest, path: str, at: tree.Position | str, what: str, problems: Problems) -> bool:

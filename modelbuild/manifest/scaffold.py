@@ -49,12 +49,14 @@ class ChipFacts:
 @dataclass(frozen=True)
 class Choices:
     """What takes the place of the scaffold's own: YAML on one line for `accept` and for the preprocessing of
-    inputs, by name; and the package's id and version of the model."""
+    inputs, by name; the package's id and version of the model; and the file of its weights, if they are
+    apart."""
 
     preprocess: Mapping[str, str] = field(default_factory=dict)
     accept: str = ""
     id: int | None = None
     version: str = ""
+    weights: str = ""
 
 
 DEFAULT = Choices()
@@ -85,6 +87,7 @@ def manifest_text(
         "models:",
         f"  {name}:",
         f"    source: {_text(source)}",
+        *([f"    weights: {_text(choices.weights)}"] if choices.weights else []),
         *_inputs(inputs, choices.preprocess),
         f"    calibration: {_calibration(count)}",
         "    # evaluation: NAME of a set that calibration does not see; without it, accuracy is measured on",

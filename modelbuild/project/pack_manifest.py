@@ -35,6 +35,7 @@ class PackRequest:
     accept: Mapping[str, Any] = field(default_factory=dict)
     id: int | None = None
     version: str = ""
+    weights: str | None = None  # where they are apart, relative to `directory`
 
 
 def text_of(request: PackRequest) -> str:
@@ -55,9 +56,10 @@ def text_of(request: PackRequest) -> str:
             "give a package that is silently wrong",
             advice="name some 50 to 200 typical inputs: --samples 'img/*.jpg'",
         )
-    named, _ = described(model, {}, "--shape")
+    weights = None if request.weights is None else request.directory / request.weights
+    named, _ = described(model, {}, "--shape", weights)
     shapes = {_input(name, named, "--shape"): shape for name, shape in request.shapes.items()}
-    facts, outputs = described(model, shapes, "--shape")
+    facts, outputs = described(model, shapes, "--shape", weights)
     _refuse_open(facts)
     count = min(len(gather_files(list(request.samples), request.directory)), _MOST_SAMPLES)
     choices = Choices(
@@ -69,6 +71,7 @@ def text_of(request: PackRequest) -> str:
         _flow(request.accept) if request.accept else "",
         request.id,
         request.version,
+        "" if weights is None else Path(relpath(weights, request.directory)).as_posix(),
     )
     chips = chip_facts([request.chip], request.directory)
     path = Path(relpath(model, request.directory)).as_posix()

@@ -37,12 +37,16 @@ def evaluate(
 
 
 def evaluate_file(
-    path: Path, chip: str, shapes: Mapping[str, tuple[int, ...]], options: cost.Options | None
+    path: Path,
+    chip: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    options: cost.Options | None,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed, not refused."""
     recipe = load_recipe(chip, Path.cwd())
     try:
-        graph, _ = normalise(importers.load(path, shapes))
+        graph, _ = normalise(importers.load(path, shapes, (), weights))
     except ModelbuildError as error:
         raise explained(error, path, shapes) from None
     graph, _ = run_passes(graph, recipe.passes)

@@ -12,7 +12,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers.describe import Border, describe
 from modelbuild.manifest.model import FIXED_SUFFIX
-from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, InputFacts, manifest_text
+from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, Choices, InputFacts, manifest_text
 from modelbuild.project.project import DIST, REPORTS, STATE
 from modelbuild.samples.loader import gather_files
 
@@ -44,8 +44,10 @@ def init(
     file: str = "models.yaml",
     samples: Sequence[str] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
+    weights: Path | None = None,
 ) -> Started:
-    """Write `directory`/`file` for the model file `source`. An existing manifest is never overwritten."""
+    """Write `directory`/`file` for the model file `source`, and the file of its weights where they are apart.
+    An existing manifest is never overwritten."""
     manifest = directory / file
     if manifest.exists():
         raise ModelbuildError(
@@ -59,7 +61,7 @@ def init(
             advice="fetch the file first; then replace its path in the manifest by `{url: …, sha256: …}`",
         )
     model = Path(source)
-    facts, outputs = described(model, shapes or {}, "--input")
+    facts, outputs = described(model, shapes or {}, "--input", weights)
     count = len(gather_files(list(samples), directory)) if samples else None
     text = manifest_text(
         Path(os.path.relpath(model, directory)).as_posix(),
@@ -68,6 +70,7 @@ def init(
         chip_facts(chips, directory),
         samples,
         min(count, 64) if count else None,
+        Choices(weights="" if weights is None else Path(os.path.relpath(weights, directory)).as_posix()),
     )
     ignored = _ignore_text(directory)
     whole_file.write(manifest, text.encode())
@@ -79,16 +82,16 @@ def init(
 
 
 def described(
-    model: Path, shapes: Mapping[str, Sequence[int]], option: str
+    model: Path, shapes: Mapping[str, Sequence[int]], option: str, weights: Path | None = None
 ) -> tuple[list[InputFacts], Sequence[str]]:
     """The inputs, in these shapes, and the names of the outputs of a model file that can be imported.
 
     `option` is what errors call the one that gave the shapes."""
-    inputs, outputs = describe(model)
+    inputs, outputs = describe(model, weights)
     given = {name: tuple(shape) for name, shape in shapes.items()}
     _check_shapes(given, inputs, option)
     facts = [InputFacts(port.name, given.get(port.name, port.shape), port.dtype) for port in inputs]
-    _try_import(model, facts)
+    _try_import(model, facts, weights)
     return facts, outputs
 
 
@@ -123,7 +126,7 @@ def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]
             )
 
 
-def _try_import(model: Path, facts: Sequence[InputFacts]) -> None:
+def _try_import(model: Path, facts: Sequence[InputFacts], weights: Path | None) -> None:
     """Raises what importing would, so that no manifest is written for a model that cannot be built."""
     if model.name.endswith(FIXED_SUFFIX):
         return
@@ -131,7 +134,7 @@ def _try_import(model: Path, facts: Sequence[InputFacts]) -> None:
     if all(
         len(shapes[port.name]) == len(port.shape) for port in facts
     ):  # else the user has to say them first
-        importers.load(model, shapes)
+        importers.load(model, shapes, (), weights)
 
 
 def _ignore_text(directory: Path) -> str | None:

@@ -95,3 +95,20 @@ def test_an_existing_manifest_stays_and_is_named_once(folder: Path) -> None:
         init("net.onnx", ["kl720"], directory=folder)
     assert str(caught.value).splitlines()[0] == "models.yaml: there is a manifest already"
     assert (folder / "models.yaml").read_bytes() == before
+
+
+def test_sources_of_other_formats(shared_data: Path, tmp_path: Path) -> None:
+    """A Caffe network is named with its weights; what a TFLite file says of its inputs is as imported."""
+    folder = shared_data / "models/caffe/ultraface_rfb_320"
+    source, weights = folder / "RFB-320.prototxt", folder / "RFB-320.caffemodel"
+    for path in (source, weights):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    init(str(tmp_path / source.name), ["kl720"], directory=tmp_path, weights=tmp_path / weights.name)
+    text = (tmp_path / "models.yaml").read_text(encoding="utf-8")
+    assert "    source: RFB-320.prototxt\n    weights: RFB-320.caffemodel\n" in text
+    assert "shape: [1, 3, 240, 320]" in text
+    with pytest.raises(ModelbuildError, match="in a file of their own"):
+        init(str(tmp_path / source.name), ["kl720"], directory=tmp_path, file="other.yaml")
+    tflite = shared_data / "models/tflite/mlperf_vww_96_float.tflite"
+    init(str(tflite), ["kl720"], directory=tmp_path, file="lite.yaml")
+    assert "shape: [1, 3, 96, 96]" in (tmp_path / "lite.yaml").read_text(encoding="utf-8")
