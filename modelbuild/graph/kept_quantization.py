@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -70,6 +70,16 @@ def renamed(graph: Graph, old: str, new: str) -> None:
     if old in entries:
         entries[new] = entries.pop(old)
         _write(graph, entries)
+
+
+def derived(graph: Graph, old: str, new: str, axes: Sequence[int]) -> None:
+    """Gives `new`, the constant `old` laid out otherwise, the entry of `old`; `axes` says for each axis of
+    `old` which one it became."""
+    if json.dumps(old) not in graph.metadata.get(KEY, ""):
+        return
+    entry = _read(graph).get(old)
+    if entry is not None and (entry.axis is None or 0 <= entry.axis < len(axes)):
+        keep(graph, {new: replace(entry, axis=None if entry.axis is None else axes[entry.axis])})
 
 
 def dropped(graph: Graph, name: str) -> None:

@@ -88,5 +88,8 @@ def notes(entries: Mapping[str, Kept], graph: Graph, formats: Formats, record: R
             f"{len(again)} tensors keep the source's range, but not its codes: this chip's are {kind}"
             + (" without a zero point" if form.symmetric else "")
         )
-    why = "are quantized again: the chip's cannot be as they are"
-    return found + [f"the weights `{name}` {why}" for name in weights if lines[name].method != METHOD]
+    lost = [name for name in weights if lines[name].method != METHOD]
+    if lost:
+        others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
+        found.append(f"the weights `{lost[0]}`{others} are quantized again: the chip's cannot be as they are")
+    return found

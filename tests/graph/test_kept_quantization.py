@@ -8,7 +8,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edits, onnx_io
-from modelbuild.graph.kept_quantization import KEY, Kept, dropped, keep, kept, renamed
+from modelbuild.graph.kept_quantization import KEY, Kept, derived, dropped, keep, kept, renamed
 from modelbuild.graph.passes import remove_no_ops
 from modelbuild.graph.rewrite import Editor, copied
 from tests.graph.small import graph
@@ -47,6 +47,16 @@ def test_renaming_moves_an_entry_and_dropping_forgets_it() -> None:
     dropped(found, "y")
     dropped(found, "x")
     assert kept(found) == {} and KEY not in found.metadata
+
+
+def test_a_constant_laid_out_otherwise_keeps_its_channels() -> None:
+    found = graph([("Relu", "x", "a"), ("Neg", "a", "y")])
+    keep(found, {"x": Kept("int8", (0.1, 0.3), (0, 0), 1), "y": HALF})
+    derived(found, "x", "a", (1, 0))
+    derived(found, "nothing", "y", (0,))
+    assert kept(found)["a"] == Kept("int8", (0.1, 0.3), (0, 0), 0)
+    derived(found, "y", "x", ())
+    assert kept(found)["x"] == HALF
 
 
 def test_the_edit_rename_renames_the_entry() -> None:

@@ -18,6 +18,7 @@ from modelbuild.graph import quantized_border
 from modelbuild.graph.kept_quantization import Kept, keep, kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import run_passes
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
@@ -166,6 +167,24 @@ def test_tensors_of_one_scale_take_the_first_entry() -> None:
     assert (
         (lines["a"].scale, lines["a"].zero_point) == (0.25, -128) == (lines["y"].scale, lines["y"].zero_point)
     )
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Gemm"])
+def test_matrices_keep_their_codes_through_the_passes(op: str) -> None:
+    codes = GENERATOR.integers(-90, 91, (6, 4))  # none at the end: choosing a scale would find another one
+    scales = tuple(map(float, SCALES))
+    graph = graph_of(
+        [Node(op, "m", ["x", "w"], ["y"])], {"x": (1, 6)}, ["y"], {"w": codes.astype(F) * SCALES}
+    )
+    keep(graph, {"x": INPUT, "y": OUTPUT, "w": Kept("int8", scales, (0,) * 4, 1)})
+    clean, _ = normalise(graph)
+    lowered, _ = run_passes(clean, load_recipe("kl720").passes)
+    for form in (clean, lowered):
+        made = make(form, "modalix")
+        weight = next(line for line in made.record.tensors if line.kind == "weight")
+        (found,) = (op for op in made.fixed.operators if "weight" in op.constants)
+        assert weight.method == "source"
+        assert np.array_equal(made.fixed.constants[found.constants["weight"]].reshape(4, 6), codes.T)
 
 
 def ported(chip: str) -> tuple[Graph, Any]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.rewrite import Editor, merged
 
@@ -44,6 +45,7 @@ def _matmul(editor: Editor, node: Node) -> bool:
     if any(size != 1 for size in shape[:-2]):
         return False
     name = editor.add_constant(f"{node.name}_weight", weights.T)
+    kept_quantization.derived(editor.graph, node.inputs[1], name, (1, 0))
     if len(shape) == 2:
         editor.replace(node, "Gemm", [node.inputs[0], name], {**_FORM})
         return True
@@ -94,6 +96,8 @@ def _gemm(editor: Editor, node: Node) -> bool:
             inputs[2] = editor.add_constant(f"{node.name}_bias", full * beta)
     if wide is not weights or alpha != 1:
         inputs[1] = editor.add_constant(f"{node.name}_weight", wide * alpha)
+        if alpha == 1:
+            kept_quantization.derived(editor.graph, node.inputs[1], inputs[1], (1, 0))
     if inputs == node.inputs and node.attributes == _FORM:
         return False
     editor.replace(node, "Gemm", [name for name in inputs if name], {**_FORM})
