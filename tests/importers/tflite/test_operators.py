@@ -23,7 +23,7 @@ def _ways() -> Iterator[Any]:
             yield pytest.param(case, behind, id=f"{case.name}-{behind}", marks=marks)
 
 
-@pytest.mark.parametrize(("case", "behind"), _ways())
+@pytest.mark.parametrize(("case", "behind"), list(_ways()))
 def test_the_graph_computes_what_tflite_computes(tmp_path: Path, case: Case, behind: str) -> None:
     data, feeds = case.build(behind)
     graph = judge.imported(data, tmp_path)
