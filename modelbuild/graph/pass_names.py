@@ -20,13 +20,16 @@ NORMALISE = (
     "merge_concats",
     "matmul_to_gemm",
     "subtract_to_add",
+    "merge_duplicates",
     "merge_scales",
+    "recognise_hard_swish",
+    "recognise_gelu",
+    "recognise_layer_normalization",
     "fold_batch_normalization",
     "fold_scale_and_shift",
     "batch_normalization_to_conv",
     "fold_pad",
     "reduce_mean_to_pool",
-    "merge_duplicates",
     "remove_dead_nodes",
 )
 
