@@ -88,10 +88,23 @@ MODEL = HEAD + "samples: {s: {files: faces/*}}\nmodels:\n  net:\n    source: net
         (
             MODEL + "    edit: [{cut: {outputs: [a]}, rename: {a: b}}]\n",
             "{cut",
-            "item 1 of `edit`: an edit has exactly one of the keys `cut` and `rename`",
+            "item 1 of `edit`: an edit has exactly one of the keys cut, rename, remove, shape, normalize, "
+            "swap_channels, layout, insert, tail",
         ),
-        (MODEL + "    edit: [{tail: auto}]\n", "tail", "`tail` is not built yet"),
-        (MODEL + "    postprocess: a.py:f\n", "postprocess", "`postprocess` is not built yet"),
+        (MODEL + "    edit: [{tail: all}]\n", "all", "`tail`: expected one of auto, found `all`"),
+        (
+            MODEL + "    edit: [{tail: auto}, {rename: {a: b}}]\n",
+            "[{tail",
+            "`edit`: `tail: auto` is not the last edit",
+        ),
+        (MODEL + "    edit: [{remove: {}}]\n", "remove", "`remove`: `remove` without `nodes` and `types`"),
+        (MODEL + "    edit: [{shape: {}}]\n", "{shape", "item 1 of `edit`: `shape` names nothing"),
+        (
+            MODEL + "    edit: [{normalize: {input: x}}]\n",
+            "normalize",
+            "`normalize`: `normalize` without `scale` and `bias`",
+        ),
+        (MODEL + "    edit: [{insert: {op: Relu}}]\n", "insert", "the key `at` is missing in `insert`"),
         (
             MODEL + "    inputs: {x: {preprocess: {colour: rgb, color: bgr}}}\n",
             "preprocess",
@@ -197,8 +210,9 @@ def test_advice_names_the_nearest_key(project: Any) -> None:
 
 def test_planned_keys_say_what_to_do_instead(project: Any) -> None:
     with pytest.raises(ModelbuildError) as caught:
-        project.load(MODEL + "    edit: [{tail: auto}]\n")
-    assert caught.value.problems[0].advice == "cut the tail off with `cut: {outputs: [...]}`"
+        project.load(MODEL + "packages: {p: {target: cam, encrypt: key}}\n")
+    advice = {problem.what: problem.advice for problem in caught.value.problems}
+    assert advice["`encrypt` is not built yet"] == "remove it: packages are written in the clear"
 
 
 def test_flags_and_leading_zeros_say_what_to_write(project: Any) -> None:

@@ -104,7 +104,8 @@ def _read(path: object, expected: Sequence[str], op: str) -> dict[str, Array]:
 
 def _written(name: str, value: object) -> Array:
     try:
-        array = np.asarray(value, np.float32)
+        with np.errstate(over="ignore"):
+            array = np.asarray(value, np.float64).astype(np.float32)
     except (ValueError, TypeError) as error:
         raise ModelbuildError(f"`{name}` is not a number or an even list of numbers") from error
     if not np.isfinite(array).all():

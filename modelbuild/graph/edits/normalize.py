@@ -42,7 +42,8 @@ def _axis(given: Any, graph: Graph, name: str) -> int:
 
 def _values(given: Any, key: str, graph: Graph, name: str, axis: int) -> Any:
     shape = graph.shapes[name]
-    values = np.asarray(given, np.float32).reshape(-1)
+    with np.errstate(over="ignore"):
+        values = np.asarray(given, np.float64).astype(np.float32).reshape(-1)
     if values.size not in (1, shape[axis]):
         raise ModelbuildError(
             f"`{key}` has {values.size} numbers for the {shape[axis]} channels of the input `{name}`",

@@ -1,0 +1,154 @@
+"""Edits at the inputs and outputs: shapes, scale and bias, channels, layout."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import edits
+from modelbuild.graph.kept_quantization import Kept, keep, kept
+from modelbuild.graph.session import FloatSession
+from tests.graph.small import graph, numbers, ops
+
+WEIGHT = numbers(4, 3, 1, 1)
+SHAPE = {"flat": np.array([1, 64], np.int64)}
+
+
+def conv() -> Any:
+    return graph([("Conv", "x w", "y")], {"w": WEIGHT}, x=(1, 3, 4, 4))
+
+
+def flattened() -> Any:
+    steps = [("Conv", "x w", "a"), ("Reshape", "a flat", "y")]
+    return graph(steps, {"w": WEIGHT, **SHAPE}, x=(1, 3, 4, 4))
+
+
+def run(found: Any, x: Any) -> Any:
+    return FloatSession(found).run({found.inputs[0]: x})[found.outputs[0]]
+
+
+X = numbers(1, 3, 4, 4, seed=5)
+
+
+def test_normalize_scales_then_adds_a_channel() -> None:
+    settings = {"scale": 0.5, "bias": [1, 2, 3]}
+    found = edits.apply(conv(), [{"normalize": settings}])
+    assert (ops(found), found.inputs) == (["Mul", "Add", "Conv"], ["x"])
+    shifted = X * np.float32(0.5) + np.array([1, 2, 3], np.float32).reshape(1, 3, 1, 1)
+    assert np.allclose(run(found, X), run(conv(), shifted), atol=1e-6)
+
+
+def test_normalize_along_another_axis() -> None:
+    found = edits.apply(
+        graph([("Relu", "x", "y")], x=(1, 4, 4, 3)), [{"normalize": {"bias": [1, 2, 3], "axis": 3}}]
+    )
+    assert np.array_equal(run(found, np.zeros((1, 4, 4, 3), np.float32))[0, 0, 0], [1, 2, 3])
+
+
+def test_swapped_channels_cost_nothing_before_a_convolution() -> None:
+    found = edits.apply(conv(), [{"swap_channels": {}}])
+    assert ops(found) == ["Conv"]
+    assert np.allclose(run(found, X[:, ::-1]), run(conv(), X), atol=1e-6)
+
+
+def test_swapped_channels_elsewhere_are_a_convolution_of_ones() -> None:
+    before = graph([("Relu", "x", "y")], x=(1, 3, 4, 4))
+    found = edits.apply(before, [{"swap_channels": {"input": "x", "order": [1, 2, 0]}}])
+    assert ops(found) == ["Conv", "Relu"]
+    assert np.array_equal(run(found, X), run(before, X[:, [1, 2, 0]]))
+
+
+def test_a_swapped_order_means_the_same_for_weights() -> None:
+    found = edits.apply(conv(), [{"swap_channels": {"order": [1, 2, 0]}}])
+    assert np.allclose(run(found, X), run(conv(), np.ascontiguousarray(X[:, [1, 2, 0]])), atol=1e-6)
+
+
+def test_weights_that_others_read_stay() -> None:
+    before = graph([("Conv", "x w", "a"), ("Conv", "a w", "y")], {"w": numbers(3, 3, 1, 1)}, x=(1, 3, 4, 4))
+    found = edits.apply(before, [{"swap_channels": {}}])
+    assert np.allclose(run(found, X[:, ::-1]), run(before, X), atol=1e-6)
+
+
+def test_layouts_of_input_and_output() -> None:
+    found = edits.apply(conv(), [{"layout": {"x": "NHWC", "y": "NHWC"}}])
+    assert ops(found) == ["Transpose", "Conv", "Transpose"]
+    assert (found.shapes["x"], found.shapes["y"]) == ((1, 4, 4, 3), (1, 4, 4, 4))
+    expected = run(conv(), X).transpose(0, 2, 3, 1)
+    assert np.array_equal(run(found, np.ascontiguousarray(X.transpose(0, 2, 3, 1))), expected)
+
+
+def test_there_and_back_is_the_same() -> None:
+    found = edits.apply(conv(), [{"layout": {"x": "NHWC"}}, {"layout": {"x": "NCHW"}}])
+    assert np.array_equal(run(found, X), run(conv(), X))
+
+
+def test_another_batch_reaches_a_reshape_that_wrote_it_out() -> None:
+    found = edits.apply(flattened(), [{"shape": {"x": [2, 3, 4, 4]}}])
+    assert found.shapes["y"] == (2, 64)
+    both = np.concatenate([X, X + 1])
+    each = [run(flattened(), X), run(flattened(), X + 1)]
+    assert np.allclose(run(found, both), np.concatenate(each), atol=1e-6)
+
+
+def test_another_picture_size() -> None:
+    assert edits.apply(conv(), [{"shape": {"x": [1, 3, 6, 8]}}]).shapes["y"] == (1, 4, 6, 8)
+
+
+def test_an_output_is_reshaped_and_keeps_its_name() -> None:
+    found = edits.apply(conv(), [{"shape": {"y": [4, 16]}}])
+    assert (ops(found), found.outputs) == (["Conv", "Reshape"], ["y"])
+    assert np.array_equal(run(found, X), run(conv(), X).reshape(4, 16))
+
+
+def test_kept_quantization_stays_with_its_values() -> None:
+    entry = Kept("uint8", (0.5,), (0,))
+    for edit in (
+        {"normalize": {"scale": 2}},
+        {"layout": {"x": "NHWC"}},
+        {"insert": {"at": "x", "op": "Relu"}},
+    ):
+        before = conv()
+        keep(before, {"x": entry, "y": entry})
+        found = edits.apply(before, [edit])
+        (name,) = [name for name in kept(found) if name != "y"]
+        assert name == ("x" if "insert" in edit else next(n for n in found.nodes if n.op == "Conv").inputs[0])
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ({"shape": {"z": [1]}}, "no input or output `z`"),
+        ({"shape": {"x": [1, 3, 4]}}, "has 3 dimensions.*the model's has 4"),
+        ({"shape": {"x": [1, 5, 4, 4]}}, "the model cannot take `x` .*conv_0"),
+        ({"shape": {"y": [1, 63]}}, "it has 64 values, .*that are 63"),
+        ({"shape": {"y": [0]}}, "is not a list of sizes from 1"),
+        ({"shape": {}}, "needs inputs or outputs"),
+        ({"normalize": {"scale": [1, 2]}}, "`scale` has 2 numbers for the 3 channels"),
+        ({"normalize": {"input": "y", "scale": 2}}, "no input `y`"),
+        ({"normalize": {"scale": 1, "axis": 4}}, "no axis 4"),
+        ({"normalize": {"scal": 1}}, "no key `scal`.*did you mean `scale`"),
+        ({"normalize": {"scale": 1e39}}, "a number that float32 cannot"),
+        ({"swap_channels": {"order": [0, 0, 1]}}, "not an order of the 3 channels"),
+        ({"layout": {"x": "NCWH"}}, "is not a layout"),
+        ({"layout": {"q": "NHWC"}}, "no input or output `q`"),
+        ({"layout": []}, "`layout` needs"),
+    ],
+)
+def test_what_does_not_fit_is_told(edit: dict[str, Any], words: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        edits.apply(flattened(), [{"rename": {"w": "v"}}, edit])
+    text = " ".join(str(caught.value).split())
+    assert re.search(words, text)
+    assert text.startswith(f"edit 2 (`{next(iter(edit))}`): ")
+    assert caught.value.exit_code == 2
+
+
+def test_one_of_several_inputs_is_named() -> None:
+    two = graph([("Add", "a b", "y")], a=(1, 3, 4, 4), b=(1, 3, 4, 4))
+    with pytest.raises(ModelbuildError, match="the model has 2 inputs: a, b"):
+        edits.apply(two, [{"swap_channels": {}}])
+    assert ops(edits.apply(two, [{"swap_channels": {"input": "b"}}])) == ["Conv", "Add"]
