@@ -19,6 +19,7 @@ import numpy as np
 
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.order import in_order
 from modelbuild.graph.passes import moved_axes
 from modelbuild.graph.passes.minimum_cut import SINK, SOURCE, Edge, capacity_of, minimum_cut
 from modelbuild.graph.passes.moved_axes import Move
@@ -82,6 +83,7 @@ def _adopt(graph: Graph, changed: Graph, changes: int, gain: int) -> int:
     """Makes `graph` the `changed` one, if that moves less by at least `gain`: so this comes to an end."""
     if _work(changed) + gain > _work(graph):
         return 0
+    changed.nodes = in_order(changed.nodes, changed)  # a shared Transpose stands before its first reader
     for name in ("nodes", "constants", "shapes", "dtypes", "metadata"):
         setattr(graph, name, getattr(changed, name))
     return changes
