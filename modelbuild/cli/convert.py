@@ -105,10 +105,12 @@ def _text(name: str, found: ConvertResult) -> str:
 
 
 def _step(step: Step) -> list[str]:
-    measured = "not measured against the file"
+    measured = f", not measured against {step.against}" if step.against else ""
+    if step.by_codes:
+        measured = f", within the steps of {step.against}'s quantization"
     if step.difference is not None:
-        measured = f"differs by {step.difference.worst.error:.2g} of the range from {step.against}"
-    head = f"{step.name}: {step.nodes_before} -> {step.nodes_after} nodes, {measured}"
+        measured = f", differs by {step.difference.worst.error:.2g} of the range from {step.against}"
+    head = f"{step.name}: {step.nodes_before} -> {step.nodes_after} nodes{measured}"
     acted = ", ".join(f"{name} {count}" for name, count in step.passes.items())
     return [head, *textwrap.wrap(acted, 100, initial_indent="  ", subsequent_indent="  ")]
 

@@ -33,7 +33,7 @@ OURS = b"\x08\x0a\x12\x0amodelbuild"
 @dataclass(frozen=True)
 class Step:
     """What one step did: nodes before and after, the passes that acted and how often, and how far its result
-    is from what it was held against (None: there was nothing to hold it against)."""
+    is from what it was held against (None: it could not be held against that; edits are against nothing)."""
 
     name: str
     nodes_before: int
@@ -41,6 +41,7 @@ class Step:
     passes: Mapping[str, int]
     difference: Difference | None
     against: str
+    by_codes: bool = False  # held against a quantized file in steps of its codes, which are no range
 
     def to_json(self) -> dict[str, Any]:
         """An item of `steps` in the object of `convert --json`."""
@@ -51,6 +52,7 @@ class Step:
             "passes": [{"name": name, "changes": count} for name, count in self.passes.items()],
             "difference": None if self.difference is None else self.difference.to_json(),
             "against": self.against,
+            "by_codes": self.by_codes,
         }
 
 
@@ -130,8 +132,9 @@ def convert(
         )
     for path in (out, post) if tail else (out,):
         _check_place(path, (source, weights), force)
-    imported, step = _imported(source, weights, shapes or {}, [edit for edit in wanted if edit != TAIL])
-    steps, graph, rest = [step], imported, None
+    asked = [edit for edit in wanted if edit != TAIL]
+    imported, steps = _imported(source, weights, shapes or {}, asked)
+    graph, rest = imported, None
     if not only_import:
         graph, rows = normalise(imported, paranoid=paranoid)
         steps.append(_step("normalise", imported, graph, imported, rows))
@@ -155,14 +158,27 @@ def convert(
 
 def _imported(
     source: Path, weights: Path | None, shapes: Mapping[str, Shape], edits: Sequence[Edit]
-) -> tuple[Graph, Step]:
+) -> tuple[Graph, list[Step]]:
+    """The model after the edits. Whole it is held against the file, if it can be imported whole: edits may
+    take away what cannot, and change inputs that shapes are given for."""
     try:
         graph = importers.load(source, shapes, edits, weights)
     except ModelbuildError as error:
         raise explained(error, source, shapes) from None
-    difference = importers.check(source, graph)
-    name = "import, edit" if edits else "import"
-    return graph, Step(name, source_of(graph)["nodes"], len(graph.nodes), {}, difference, "the file")
+    try:
+        whole = importers.load(source, shapes, (), weights) if edits else graph
+    except ModelbuildError:
+        return graph, [_step_of_import("import, edit", graph, None)]
+    steps = [_step_of_import("import", whole, importers.check(source, whole))]
+    if edits:
+        steps.append(Step("edit", len(whole.nodes), len(graph.nodes), {}, None, ""))
+    return graph, steps
+
+
+def _step_of_import(name: str, graph: Graph, difference: Difference | None) -> Step:
+    facts = source_of(graph)
+    by_codes = name == "import" and facts["format"] == "onnx" and bool(facts.get("quantized"))
+    return Step(name, facts["nodes"], len(graph.nodes), {}, difference, "the file", by_codes)
 
 
 def _step(name: str, before: Graph, after: Graph, held_to: Graph, rows: Sequence[PassResult]) -> Step:

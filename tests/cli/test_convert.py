@@ -136,7 +136,8 @@ def test_edits_in_a_file(folder: Path, command: Command, text: str) -> None:
     said = command(folder, "convert", "net.onnx", "-o", "out.onnx", "--edit", "edits.yaml", "--rename", "r=z")
     assert said.code == 0, said.err
     assert list(ran(folder / "out.onnx", numbers(*SHAPE))) == ["z"]
-    assert said.lines[1].startswith("import, edit: 5 -> ")
+    assert said.lines[1] == "import: 5 -> 5 nodes, differs by 0 of the range from the file"
+    assert said.lines[2].startswith("edit: 5 -> ") and said.lines[2].endswith(" nodes")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,18 @@ def test_wrong_edits_say_where(folder: Path, command: Command, text: str, where:
     said = command(folder, "convert", "net.onnx", "-o", "out.onnx", "--edit", "edits.yaml")
     assert said.code == 2 and where in said.err and what in said.err
     assert not (folder / "out.onnx").exists()
+
+
+def test_what_cannot_be_imported_can_be_cut_off(folder: Path, command: Command) -> None:
+    model = onnx.load(str(folder / "net.onnx"))
+    model.graph.node.append(helper.make_node("NonZero", ["y"], ["places"], name="where"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("places", TensorProto.INT64, None))
+    onnx.save(model, str(folder / "net.onnx"))
+    assert command(folder, "convert", "net.onnx", "-o", "out.onnx").code == 2
+    said = command(folder, "convert", "net.onnx", "-o", "out.onnx", "--cut-outputs", "soft")
+    assert said.code == 0, said.err
+    assert said.lines[1].startswith("import, edit: 6 -> 5 nodes, not measured against the file")
+    assert ops(folder / "out.onnx") == ["Conv", "Relu", "Softmax"]
 
 
 def test_the_tail_becomes_a_model_of_its_own(folder: Path, command: Command) -> None:
