@@ -44,7 +44,7 @@ def load_recipe(name_or_path: str, base: Path | None = None, edition: str | None
     found = _operator_problems(merged)
     if found:
         raise ModelbuildError.of(found)
-    located = _flatten(_with_edition(merged, edition, name_or_path))
+    located = _flatten(_with_passes(_with_edition(merged, edition, name_or_path)))
     try:
         return Recipe.model_validate_json(json.dumps(plain(located)))
     except ValidationError as error:
@@ -182,6 +182,19 @@ def _with_edition(merged: Located, wanted: str | None, chip: str) -> Located:
     )
     entries |= {"edition": Located(chosen, default.where), "operators": tables[chosen]}
     return Located({**entries, "editions": Located(rest, merged.where)}, merged.where)
+
+
+def _with_passes(merged: Located) -> Located:
+    """`own_passes` in front of `passes`: a chip adds to those of its family without repeating them."""
+    entries = dict(merged.entries)
+    own, passes = entries.get("own_passes"), entries.get("passes")
+    if own is None or passes is None or not isinstance(passes.value, tuple):
+        return merged
+    if not isinstance(own.value, tuple):
+        raise ModelbuildError("`own_passes` must be a list of passes", where=own.where)
+    del entries["own_passes"]
+    entries["passes"] = Located((*own.value, *passes.value), passes.where)
+    return Located(entries, merged.where)
 
 
 def _flatten(merged: Located) -> Located:

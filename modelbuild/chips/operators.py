@@ -45,9 +45,10 @@ def _form_problems(name: str, forms: Located) -> Iterator[Problem]:
 
 def rules(table: Located) -> Located:
     """The table as a list of `OperatorRule` mappings: fused before npu before cpu, operators by name."""
-    source = table.entries.get("source", Located("", table.where))
     listed: list[Located] = []
     for unit in _ORDER:
+        written = table.entries.get("source", Located("", table.where))
+        source = table.entries.get(_source_of(unit), written)
         operators = table.entries.get(unit, Located({}, table.where)).entries
         for name in sorted(operators):
             for form in _forms(operators[name]):
@@ -78,8 +79,15 @@ def edition_problems(editions: Located) -> Iterator[Problem]:
 
 
 def laid_on(table: Located, edition: Located) -> Located:
-    """The table of an edition: its own units, and the other units of the default one."""
-    return Located({**table.entries, **edition.entries["operators"].entries}, edition.where)
+    """The table of an edition: its own units, and the other units of the default one with their source."""
+    own = edition.entries["operators"].entries
+    units = {unit: rules for unit, rules in table.entries.items() if unit in UNITS and unit not in own}
+    source = table.entries.get("source", Located("", table.where))
+    return Located({**own, **units, **{_source_of(unit): source for unit in units}}, edition.where)
+
+
+def _source_of(unit: str) -> str:
+    return f"source of {unit}"
 
 
 def _forms(value: Located) -> tuple[Located, ...]:

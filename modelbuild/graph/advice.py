@@ -83,6 +83,12 @@ _PASSES: dict[tuple[str, str], str] = {
     ("LayerNormalization", ""): "layer_normalization_to_primitives",
     ("SpaceToDepth", ""): "space_to_depth_to_transpose",
     ("Split", ""): "split_to_slice",
+    ("Conv", "stride"): "strided_conv_to_slice",
+    ("Conv", "stride_h"): "strided_conv_to_slice",
+    ("Conv", "stride_w"): "strided_conv_to_slice",
+    ("Resize", "changed_axes"): "resize_by_axis",
+    ("Resize", "coordinate_mode"): "resize_to_asymmetric",
+    ("Resize", "nearest_mode"): "resize_to_asymmetric",
 }
 
 
@@ -140,7 +146,8 @@ class Advisor:
     def _pass(self, name: str) -> str:
         if name in self._recipe.passes:
             return f"let the pass `{name}` rewrite it, where `optimize:` leaves it out"
-        return f"add the pass `{name}` in a recipe of your own (`extends: {self._recipe.chip}`)"
+        keys = f"`extends: {self._recipe.chip}`, `own_passes: [{name}]`"
+        return f"let the pass `{name}` rewrite it, in a recipe of your own ({keys})"
 
     def _elsewhere(self, one: Placed) -> str:
         if not self._tables:

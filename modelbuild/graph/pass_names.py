@@ -49,6 +49,9 @@ LOWERING = (
     "global_pool_to_pool",
     "focus_to_conv",
     "channel_shuffle_to_conv",
+    "resize_to_asymmetric",
+    "resize_by_axis",
+    "strided_conv_to_slice",
 )
 
 # Passes of `normalise` that cannot be left out -> why.

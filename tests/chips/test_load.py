@@ -118,6 +118,28 @@ operators:
     assert ("Gemm", "npu") not in rules and rules["Gemm", "cpu"] == {"rank": 2}
 
 
+def test_own_passes_come_before_those_of_the_family(tmp_path: Path) -> None:
+    name = write(tmp_path, "cam.yaml", "extends: kl520\nchip: cam\nown_passes: [gemm_to_conv]\n")
+    assert load_recipe(name, tmp_path).passes == ("gemm_to_conv", *load_recipe("kl530").passes)
+    name = write(tmp_path, "cam.yaml", "extends: kl520\nchip: cam\nown_passes: gemm_to_conv\n")
+    assert failure(name, tmp_path)[0] == "./cam.yaml:3:1: `own_passes` must be a list of passes"
+
+
+def test_editions(tmp_path: Path) -> None:
+    new, old = load_recipe("kl720"), load_recipe("kl720", edition="v0.15.5")
+    assert (new.edition, [other.edition for other in new.editions]) == ("v0.33.1", ["v0.15.5"])
+    assert (old.edition, [other.edition for other in old.editions]) == ("v0.15.5", ["v0.33.1"])
+    assert old.operators == new.editions[0].operators and new.operators == old.editions[0].operators
+    assert old.hardware == new.hardware and old.passes == new.passes
+    npu = {rule.op for rule in old.operators if rule.unit == "npu"}
+    assert "Exp" not in npu and "MaxRoiPool" in npu  # a unit of the edition is its own
+    of_cpu = [[rule for rule in recipe.operators if rule.unit == "cpu"] for recipe in (old, new)]
+    assert of_cpu[0] == of_cpu[1]  # one that it has not is that of the default
+    assert all("v0.15.5" in rule.source for rule in old.operators if rule.unit == "npu")
+    with pytest.raises(ModelbuildError, match=r"k210 has no edition `v0\.15\.5`"):
+        load_recipe("k210", edition="v0.15.5")
+
+
 def test_a_recipe_extends_another_file_beside_it(tmp_path: Path) -> None:
     write(tmp_path / "deep", "base.yaml", "extends: kl520\nchip: base\naliases: [b]\n")
     write(tmp_path / "deep", "cam.yaml", "extends: base.yaml\nchip: cam\n")
@@ -168,6 +190,17 @@ def test_recipes_in_a_circle_are_refused(tmp_path: Path) -> None:
         ),
         ("extends: kl720\nchip: cam\noperators:\n  gpu: {}\n", "cam.yaml:4:3", "unknown unit `gpu`"),
         ("extends: kl720\nchip: cam\noperators: []\n", "cam.yaml:3:1", "`operators` must be a mapping"),
+        ("extends: kl720\nchip: cam\neditions: []\n", "cam.yaml:3:1", "`editions` must map editions"),
+        (
+            "extends: kl720\nchip: cam\neditions:\n  v1: {npu: {}}\n",
+            "cam.yaml:4:3",
+            "the edition `v1` must have `operators`, and nothing else",
+        ),
+        (
+            "extends: kl720\nchip: cam\neditions:\n  v1: {operators: {npu: {Conv: {kernle: 3}}}}\n",
+            "cam.yaml:4:33",
+            "unknown condition `kernle`",
+        ),
         ("- kl720\n", "cam.yaml:1:1", "a recipe must be a mapping"),
         ("chip: [\n", "cam.yaml:2:1", "this is not YAML"),
         ("chip: cam\nrecipe: 2\n", "cam.yaml", ""),
