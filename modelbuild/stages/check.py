@@ -43,7 +43,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     graph = onnx_io.read(inputs["model"])
     tail = read_json(inputs["lower"])["tail"] if "lower" in inputs else {"outputs": [], "finding": None}
-    _check_bounded([*graph.outputs, *tail["outputs"]], parameters["bounded"])
+    _check_bounded(list(dict.fromkeys([*graph.outputs, *tail["outputs"]])), parameters["bounded"])
     recipe = validated(Recipe, parameters["recipe"])
     placement = place(graph, recipe, lambda: [load_recipe(chip) for chip in chip_names()])
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
