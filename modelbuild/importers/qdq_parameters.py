@@ -41,6 +41,8 @@ def read(graph: Graph, node: Node, scale: str, zero: str, axis: int | None, fall
     dtype = str(zeros.dtype)
     if dtype not in CODES:
         raise refused(node, f"its codes are {dtype}")
+    if scales.dtype.kind != "f":
+        raise refused(node, f"its scale is {scales.dtype}")
     if scales.ndim > 1 or scales.size > MOST_CHANNELS or zeros.size not in (1, scales.size):
         raise refused(node, f"it has scales {list(scales.shape)} and zero points {list(zeros.shape)}")
     found = scales.astype(np.float32).reshape(-1)
