@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -105,24 +106,23 @@ class _Flattener:
                 f"the model `{model.name}` takes {len(model.inputs)} tensors, not {len(given)}"
             )
         known = dict(zip(model.inputs, given, strict=True))
-        waiting = {
-            (layer.name, index): (layer, call)
-            for layer in model.layers
-            for index, call in enumerate(layer.calls)
-            if layer.kind != _INPUT
-        }
-        while waiting:
-            ready = [key for key, (_, call) in waiting.items() if all(ref in known for ref in call.inputs)]
-            if not ready:
-                break
-            for key in ready:
-                layer, call = waiting.pop(key)
-                made = self._call(layer, call, path, [known[ref] for ref in call.inputs])
-                known.update({Ref(*key, index): name for index, name in enumerate(made)})
+        whole = {layer.name for layer in model.layers if layer.model is not None}
+
+        def made(ref: Ref) -> str:
+            """The tensor that `ref` means, or nothing. No layer that is translated has several outputs, so
+            further ones stand for the layer itself, which is refused by its name."""
+            return known.get(ref if ref.layer in whole else Ref(ref.layer, ref.call), "")
+
+        for layer, call, index in _in_order(model):
+            inputs = [made(ref) for ref in call.inputs if made(ref)]
+            if len(inputs) < len(call.inputs):
+                continue  # cut off from the inputs; it matters only where an output needs it
+            for place, name in enumerate(self._call(layer, call, path, inputs)):
+                known[Ref(layer.name, index, place)] = name
         for ref in model.outputs:
-            if ref not in known:
+            if not made(ref):
                 raise ModelbuildError(f"nothing makes output {ref.index} of the layer `{ref.layer}`")
-        return [known[ref] for ref in model.outputs]
+        return [made(ref) for ref in model.outputs]
 
     def _call(self, layer: Layer, call: Call, path: tuple[str, ...], tensors: Sequence[str]) -> list[str]:
         inner = (*path, layer.name)
@@ -135,6 +135,32 @@ class _Flattener:
         name = _fresh("/".join(inner), self.taken)
         self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem))
         return [name]
+
+
+def _in_order(model: Model) -> list[tuple[Layer, Call, int]]:
+    """The calls of a functional model after those whose results they read, else in the order of the file."""
+    calls = [
+        (layer, call, index)
+        for layer in model.layers
+        if layer.kind != _INPUT
+        for index, call in enumerate(layer.calls)
+    ]
+    makers = {(layer.name, index): number for number, (layer, _, index) in enumerate(calls)}
+    waits = [{makers.get((r.layer, r.call), -1) for r in call.inputs} - {-1} for _, call, _ in calls]
+    readers: dict[int, list[int]] = {}
+    for number, makes in enumerate(waits):
+        for maker in makes:
+            readers.setdefault(maker, []).append(number)
+    ready = [number for number, makes in enumerate(waits) if not makes]
+    order: list[int] = []
+    while ready:
+        number = heappop(ready)
+        order.append(number)
+        for reader in readers.get(number, ()):
+            waits[reader].discard(number)
+            if not waits[reader]:
+                heappush(ready, reader)
+    return [calls[number] for number in order]
 
 
 def _first_shape(model: Model) -> tuple[tuple[Any, ...], str]:
