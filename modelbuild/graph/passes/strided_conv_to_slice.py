@@ -2,7 +2,8 @@
 
 Why: an array that walks cell by cell has strides of 2 as a pool that keeps one cell of four, but not behind a
 depthwise Conv, and no larger ones; the Conv itself it has.
-Legal: the cells that the Slice keeps are those that the Conv would have computed.
+Legal: the cells that the Slice keeps are those that the Conv would have computed. An activation that alone
+reads the Conv stays beside it: it is computed cell by cell.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.rewrite import Editor
 
+_ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu")
 _POOLED = 2  # the stride that a pool makes behind a Conv that is not depthwise
 
 
@@ -29,20 +31,28 @@ def run(graph: Graph) -> int:
 
 
 def _slice(editor: Editor, node: Node, strides: list[int]) -> None:
-    kept, (weight, output) = editor.shape(node.outputs[0]), (editor.shape(node.inputs[1]), node.outputs[0])
-    size = editor.shape(node.inputs[0])
+    size, kernel = editor.shape(node.inputs[0])[2:], editor.shape(node.inputs[1])[2:]
     pads, dilations = node.ints("pads", [0] * 4), node.ints("dilations", [1, 1])
-    whole = [
-        size[2 + axis] + pads[axis] + pads[2 + axis] - dilations[axis] * (weight[2 + axis] - 1)
-        for axis in range(2)
-    ]
-    every = editor.tensor(f"{output}_every", (*kept[:2], *whole))
+    whole = [size[k] + pads[k] + pads[2 + k] - dilations[k] * (kernel[k] - 1) for k in range(2)]
+    last = _activation(editor, node) or node
+    output = last.outputs[0]
+    shape = (*editor.shape(output)[:2], *whole)
+    every = editor.tensor(f"{output}_every", shape, editor.graph.dtypes[output])
     values = {"starts": [0, 0], "ends": whole, "axes": [2, 3], "steps": strides}
     constants = [
         editor.add_constant(f"{node.name}_{what}", np.array(value, np.int64))
         for what, value in values.items()
     ]
-    attributes = {**node.attributes, "strides": [1, 1]}
-    editor.insert(node, "Conv", list(node.inputs), [every], attributes)
-    editor.replace(node, "Slice", [every, *constants])
+    node.attributes["strides"] = [1, 1]
+    if last is not node:
+        editor.graph.shapes[node.outputs[0]] = shape
+    editor.retarget(last, output, every)
+    editor.append(last, "Slice", [every, *constants], [output])
     editor.changes += 1
+
+
+def _activation(editor: Editor, node: Node) -> Node | None:
+    output = node.outputs[0]
+    readers = editor.consumers(output)
+    alone = editor.private(output) and readers[0].domain == "" and readers[0].op in _ACTIVATIONS
+    return readers[0] if alone and readers[0].inputs[0] == output else None

@@ -94,6 +94,20 @@ def test_large_strides_become_slices(before: Any) -> None:
     assert ops(found) == ["Conv", "Slice"] and found.nodes[0].attributes["strides"] == [1, 1]
 
 
+def test_an_activation_stays_beside_its_convolution() -> None:
+    steps = [
+        ("Conv", "x w", "c", {"strides": [2, 2], "group": 4, "kernel_shape": [3, 3]}),
+        ("Clip", "c low high", "y"),
+    ]
+    constants = {"w": numbers(4, 1, 3, 3), "low": np.float32(0), "high": np.float32(0.5)}
+    found = after("strided_conv_to_slice", graph(steps, constants, x=(1, 4, 9, 9)))
+    assert ops(found) == ["Conv", "Clip", "Slice"]
+    assert [node.name for node in found.nodes[:2]] == ["conv_0", "clip_1"]
+    read_twice = [*steps, ("Add", "c y", "z")]
+    found = after("strided_conv_to_slice", graph(read_twice, constants, x=(1, 4, 9, 9)))
+    assert ops(found) == ["Conv", "Slice", "Clip", "Add"]
+
+
 @pytest.mark.parametrize("before", [conv((2, 2)), conv((1, 1), group=4), conv((2, 2), group=2)])
 def test_strides_that_a_pool_makes_stay(before: Any) -> None:
     untouched("strided_conv_to_slice", before)
