@@ -120,9 +120,13 @@ def _square(layer: Layer) -> None:
 
 
 def _floor_divide(layer: Layer) -> None:
-    if layer.writer.dtype(layer.input(0)).kind != "f":
-        raise layer.wrong("divides integers, which is supported of floats only")
-    _chain(layer, ["Div", "Floor"], 2)
+    """Of integers (x - x mod y) / y, since ONNX's Div rounds towards 0 and its Mod has the sign of y."""
+    x, y = layer.input(0), layer.input(1)
+    if layer.writer.dtype(x).kind == "f":
+        _chain(layer, ["Div", "Floor"], 2)
+        return
+    multiple = _step(layer, "Sub", [x, _step(layer, "Mod", [x, y], "rest")], "multiple")
+    ops.elementwise(layer.writer, "Div", [multiple, y], layer.output)
 
 
 def _floor_modulo(layer: Layer) -> None:

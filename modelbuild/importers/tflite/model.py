@@ -51,6 +51,14 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """What surrounds a convolution that is dilated (see `dilated`): (height, width) and ONNX's four pads."""
+
+    dilations: tuple[int, int]
+    pads: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
 class Operator:
     """An operator; it has no name of its own and goes by its first output's. -1 is an absent input."""
 
@@ -60,6 +68,7 @@ class Operator:
     outputs: tuple[int, ...]
     options: Table | None
     custom: str = ""
+    spread: Spread | None = None
 
 
 @dataclass

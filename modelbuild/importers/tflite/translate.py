@@ -15,6 +15,7 @@ from modelbuild.importers.source import Source
 from modelbuild.importers.tflite import (
     borders,
     constants,
+    dilated,
     elementwise,
     model,
     reducing,
@@ -91,6 +92,7 @@ def _translated(state: State, given: Mapping[str, Shape], notes: list[str]) -> G
     parsed = state.model
     if not parsed.outputs:
         raise ModelbuildError("the model has no outputs")
+    dilated.fuse(parsed, state.values)
     keep_order = borders.channels_first_already(state)
     borders.add_inputs(state, given, keep_order, notes)
     for operator in parsed.operators:

@@ -63,11 +63,15 @@ def _convolution(
     if per_group < 1 or channels % per_group or (depthwise and weights[0] != 1):
         raise layer.wrong(f"has weights {list(weights)} for {channels} channels")
     step, gap = _sizes(layer, strides, "strides"), _sizes(layer, dilations, "dilations", 1)
+    spread = layer.operator.spread
+    pads = _pads(layer, window, step, gap) if spread is None else list(spread.pads)
+    if spread is not None:
+        gap = [size * block for size, block in zip(gap, spread.dilations, strict=True)]
     attributes: dict[str, Attribute] = {
         "kernel_shape": window,
         "strides": step,
         "dilations": gap,
-        "pads": _pads(layer, window, step, gap),
+        "pads": pads,
         "group": channels // per_group,
     }
     parameters = [layer.writer.ordered(layer.input(1), weights_order)]

@@ -50,6 +50,7 @@ def _elementwise() -> list[Case]:
         Case("div", "DIV", (IMAGE, Data((1, 7, 6, 4), positive=True)), {0: ("b", 0)}),
         Case("pow", "POW", (positive, np.float32(2.5))),
         Case("floor div", "FLOOR_DIV", (IMAGE, row)),
+        Case("floor div integers", "FLOOR_DIV", (Data((1, 4, 3, 2), "int32"), ints(-3)), outputs=("int32",)),
         Case("floor mod", "FLOOR_MOD", (IMAGE, row)),
         Case("add three", "ADD_N", (IMAGE, IMAGE, IMAGE)),
         Case("higher rank constant", "ADD", (Data((6, 4)), weights(1, 7, 6, 4))),

@@ -258,3 +258,28 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     assert graph.outputs == ["y"]
     for size in range(8, len(data), 29):
         assert judge.refused(data[:size], tmp_path)
+
+
+@pytest.mark.parametrize("crop", [0, 1])
+def test_a_dilated_convolution_in_three_operators_becomes_one(tmp_path: Path, crop: int) -> None:
+    model = TFLite()
+    x, dealt = model.tensor("x", [1, 7, 8, 3]), model.tensor("dealt", [4, 6, 6, 3])
+    small, y = model.tensor("small", [4, 4, 4, 3]), model.tensor("y", [1, 8 - crop, 8, 3])
+    block = model.constant("block", np.array([2, 2], np.int32))
+    pads = model.constant("pads", np.array([[2, 3], [2, 2]], np.int32))
+    crops = model.constant("crops", np.array([[0, crop], [0, 0]], np.int32))
+    generator = np.random.default_rng(0)
+    w = model.constant("w", generator.standard_normal((1, 3, 3, 3)).astype(np.float32))
+    b = model.constant("b", generator.standard_normal(3).astype(np.float32))
+    model.add("SPACE_TO_BATCH_ND", [x, block, pads], [dealt])
+    options = {0: ("b", 1), 1: ("i", 1), 2: ("i", 1), 3: ("i", 1), 4: ("b", 1)}
+    model.add("DEPTHWISE_CONV_2D", [dealt, w, b], [small], options)
+    model.add("BATCH_TO_SPACE_ND", [small, block, crops], [y])
+    data = model.build([x], [y])
+    graph = judge.imported(data, tmp_path)
+    assert [node.op for node in graph.nodes] == ["Conv", "Relu"]
+    assert graph.nodes[0].attributes["dilations"] == [2, 2]
+    feeds = judge.random_feeds(graph)
+    judge.assert_equal(judge.runtime(data, feeds), judge.run(graph, feeds), 1e-5)
+    refusal = judge.refused(model.build([x], [dealt]), tmp_path)
+    assert "SPACE_TO_BATCH_ND `dealt` is not supported" in refusal
