@@ -18,19 +18,39 @@ from modelbuild.graph.model import Array
 IR_VERSION = 10  # every onnxruntime >= 1.18 reads it; the versions since add types, which no graph here has
 _OLDER_SETS = (26, 21, 17)  # onnxruntime 1.31 knows 26, and not each operator whose definition is of set 22
 
+_OF_FLOAT8 = ("saturate", "round_mode")  # how Cast rounds to types that no graph here has
+
 
 def older(model: ModelProto) -> Iterable[ModelProto]:
-    """Copies of `model` that mean the same to an older runtime, the newest first; its data stay outside."""
+    """Copies of `model` that mean the same to an older or stricter runtime, the newest first.
+
+    Data outside of the file stay there.
+    """
     version = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=1)
     sets = [version, *(item for item in _OLDER_SETS if item < version and _same(model, version, item))]
     for lower in sets:
         copy = ModelProto()
         copy.CopyFrom(model)
         copy.ir_version = min(copy.ir_version, IR_VERSION)
+        _forget_claims(copy)
+        for node in copy.graph.node:
+            kept = [item for item in node.attribute if lower >= version or item.name not in _OF_FLOAT8]
+            del node.attribute[:]
+            node.attribute.extend(kept)
         for entry in copy.opset_import:
             if entry.domain in ("", "ai.onnx"):
                 entry.version = lower
         yield copy
+
+
+def _forget_claims(model: ModelProto) -> None:
+    """Drops what a runtime may stumble over and need not know: names of nodes, shapes that are claimed."""
+    graph = model.graph
+    del graph.value_info[:]
+    for node in graph.node:
+        node.ClearField("name")
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
 
 
 def _same(model: ModelProto, newer: int, lower: int) -> bool:
@@ -43,7 +63,9 @@ def _form(op: str, version: int) -> object:
     if not defs.has(op, version):
         return version
     schema = defs.get_schema(op, version)
-    attributes = {name: str(item.default_value) for name, item in schema.attributes.items()}
+    attributes = {
+        name: str(item.default_value) for name, item in schema.attributes.items() if name not in _OF_FLOAT8
+    }
     return attributes, [item.name for item in schema.inputs], [item.name for item in schema.outputs]
 
 
