@@ -1,4 +1,4 @@
-"""Every real ONNX model beside the checkout imports and agrees with its file, or is refused as it should be."""
+"""Every real ONNX model beside the checkout imports and agrees with its file, or is refused as it must be."""
 
 from __future__ import annotations
 
