@@ -19,6 +19,7 @@ from modelbuild.report.model import (
     Performance,
     Port,
     Quantization,
+    Removed,
     Report,
 )
 from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
@@ -136,6 +137,7 @@ def _model(
         },
         nodes=nodes,
         layers=mapping.layers(imported.get("layers") or (), nodes),
+        tail=tuple(Removed(**node) for node in (lowered.get("tail") or {}).get("removed") or ()),
         findings=checked.get("findings"),
         performance=_performance(data["evaluate"], fidelity, peak) if "evaluate" in data else None,
         quantization=Quantization(**data["quantize"]) if "quantize" in data else None,

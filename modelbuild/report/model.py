@@ -170,9 +170,11 @@ class Performance(Item):
 
 
 class OutputQuality(Item):
-    """The fixed-point model held against the float model, one output; null where not measurable."""
+    """The fixed-point model held against the float model, one output; null where not measurable.
+    `after_chip`: an output of the part that runs after the chip, on what either model gives it."""
 
     name: str
+    after_chip: bool = False
     snr_db: float | None = None
     snr_db_mean: float | None = None
     cosine: float | None = None
@@ -252,6 +254,16 @@ class Hardware(Item):
     cycles: int | None = None
 
 
+class Removed(Item):
+    """A node that `tail: auto` cut off; `reason` is why the NPU does not run it, empty where it follows one
+    that the NPU does not run."""
+
+    name: str
+    op: str = ""
+    origin: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class Model(Item):
     """One model of the package. A part is null where its stage failed or does not apply."""
 
@@ -265,6 +277,7 @@ class Model(Item):
     differences: dict[str, Difference] = Field(default_factory=dict)  # normalise, lower
     nodes: tuple[Node, ...] = ()
     layers: tuple[SourceLayer, ...] = ()
+    tail: tuple[Removed, ...] = ()
     findings: tuple[Finding, ...] | None = None
     performance: Performance | None = None
     quantization: Quantization | None = None

@@ -126,6 +126,15 @@ def test_both_parts_are_measured_and_bounds_name_either(face: Path) -> None:
     assert {"snr_db of probabilities", "snr_db of c", "top1"} <= {check["check"] for check in checks}
 
 
+def test_the_report_lists_what_was_cut_off_and_why(face: Path) -> None:
+    soft, last = measured(face)["tail"]
+    assert (soft["name"], soft["op"], "Softmax" in soft["reason"]) == ("soft", "Softmax", True)
+    assert last["op"] == "Transpose"
+    page = (face / "reports/p/report.html").read_text(encoding="utf-8")
+    assert "2 nodes run after the chip" in page
+    assert soft["reason"] in page
+
+
 def test_labels_are_of_the_models_own_first_output(face: Path) -> None:
     accuracy = measured(face)["fidelity"]["accuracy"]
     assert accuracy["labelled"] == 3
