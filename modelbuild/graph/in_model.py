@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import shapes
 from modelbuild.graph.edits import behind, layout, swap_channels
+from modelbuild.graph.edits.names import fresh
+from modelbuild.graph.edits.swap_channels import takes
 from modelbuild.graph.kept_quantization import Kept
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import dequantize_input
-from modelbuild.graph.rewrite import copied
+from modelbuild.graph.rewrite import copied, merged
 from modelbuild.samples import preprocess, resample
 from modelbuild.samples.preprocess import Preprocess
 
+ORIGIN = ".preprocess"  # behind the input's name: the origin of what is inserted
 _HEIGHT, _WIDTH = 2, 3
+Floats = NDArray[np.float32]
 
 
 def insert(graph: Graph, declared: Mapping[str, Preprocess]) -> Graph:
@@ -66,8 +71,9 @@ def _insert(graph: Graph, name: str, p: Preprocess) -> None:
     if p.in_model.input_type == "uint8":
         dequantize_input(graph, name, Kept("uint8", (_step(p),), (0,)))
     for node in graph.nodes:
-        if node.name not in known:
-            node.origin = (f"{name}.preprocess",)
+        if node.name not in known:  # findings about it are to say where it comes from
+            node.name = fresh(graph, f"{name}_preprocess_{node.op.lower()}")
+            node.origin = (f"{name}{ORIGIN}",)
 
 
 def _step(p: Preprocess) -> float:
@@ -77,16 +83,35 @@ def _step(p: Preprocess) -> float:
 
 
 def _normalise(graph: Graph, name: str, p: Preprocess, channels: int) -> None:
-    """y = v * factor + offset, of v = pixel * step; with real numbers at the border v has its `low`, too."""
+    """y = (v + shift) * factor, of v = pixel * step; with real numbers at the border v has its `low`, too.
+
+    The factor comes last, and goes into the weights of the convolutions that follow, if nothing else does."""
     assert p.in_model is not None
     low = preprocess.input_range(p)[0] if p.in_model.input_type == "float32" else 0.0
     found = preprocess.normalisation(p, channels)
+    if not all(scale for scale, _, _ in found):
+        raise ModelbuildError("`scale: 0` leaves nothing of a picture", advice="remove it")
     factors = [scale / (_step(p) * std) for scale, _, std in found]
-    offsets = [-mean / std - low * factor for (_, mean, std), factor in zip(found, factors, strict=True)]
-    for op, key, values, neutral in (("Add", "bias", offsets, 0.0), ("Mul", "scale", factors, 1.0)):
-        numbers = _of_raw(values, p)
-        if any(np.float32(number) != np.float32(neutral) for number in numbers):
-            behind.of_input(graph, name, op, {key: _column(numbers)}, {})
+    shifts = [-mean / (std * factor) - low for (_, mean, std), factor in zip(found, factors, strict=True)]
+    scale, bias = (_column(_of_raw(values, p)) for values in (factors, shifts))
+    if (scale != 1).any() and not _scale_weights(graph, name, scale.reshape(-1)):
+        behind.of_input(graph, name, "Mul", {"scale": scale}, {})
+    if bias.any():
+        behind.of_input(graph, name, "Add", {"bias": bias}, {})
+
+
+def _scale_weights(graph: Graph, name: str, factors: Floats) -> bool:
+    """Multiplies the weights that meet each channel of the input; False where other nodes read it, too."""
+    readers = [node for node in graph.nodes if name in node.inputs]
+    if name in graph.outputs or not readers or not all(takes(graph, node, name) for node in readers):
+        return False
+    for node in readers:
+        weight = np.asarray(graph.constants[node.inputs[1]], np.float32)
+        column = factors.reshape(1, -1, *[1] * (weight.ndim - 2))
+        graph.constants[new := fresh(graph, f"{node.inputs[1]}_scaled")] = weight * column
+        node.inputs[1] = new
+        node.origin = merged((f"{name}{ORIGIN}",), node.origin)
+    return True
 
 
 def _of_raw(values: list[float], p: Preprocess) -> list[float]:
@@ -94,7 +119,7 @@ def _of_raw(values: list[float], p: Preprocess) -> list[float]:
     return values[::-1] if preprocess.swaps(p) else values
 
 
-def _column(values: list[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _column(values: list[float]) -> Floats:
     return np.asarray(values, np.float32).reshape(1, -1, 1, 1)
 
 
@@ -155,9 +180,7 @@ def _cut(graph: Graph, name: str, p: Preprocess, scaled: tuple[int, int]) -> Non
     graph.shapes[name] = (1, channels, *scaled)
 
 
-def _resample(
-    graph: Graph, name: str, axis: int, matrix: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-) -> None:
+def _resample(graph: Graph, name: str, axis: int, matrix: Floats) -> None:
     """The sides as a product with a constant matrix: it has the filter's weights, however wide it is."""
     across = {"perm": [0, 1, 3, 2]}
     if axis == _HEIGHT:

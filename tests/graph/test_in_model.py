@@ -128,7 +128,28 @@ def test_the_input_takes_raw_pictures_and_keeps_its_name() -> None:
     assert inside.inputs == ["x"] and inside.shapes["x"] == (1, 12, 16, 3)
     assert inside.dtypes["x"] == np.uint8
     assert graph.shapes["x"] == (1, 3, 12, 16)
-    assert {node.origin for node in inside.nodes if node.op != "Identity"} == {("x.preprocess",)}
+    added = [node for node in inside.nodes if node.op != "Identity"]
+    assert {node.origin for node in added} == {("x.preprocess",)}
+    names = ["x_preprocess_dequantizelinear", "x_preprocess_transpose", "x_preprocess_add"]
+    assert [node.name for node in added] == names
+
+
+def test_the_factor_goes_into_padded_convolutions_and_the_shift_stays() -> None:
+    weight = np.random.default_rng(2).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    graph = passing()
+    pads: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    graph.nodes = [Node("Conv", "conv", ["x", "w"], ["y"], pads, "", ("conv",))]
+    graph.constants = {"w": weight}
+    shapes.infer(graph)
+    settings: Settings = {"preset": "imagenet", "input_layout": "NHWC", "colour": "bgr"}
+    image = picture(12, 16)
+    host = apply(image, from_settings({"preset": "imagenet", "colour": "bgr"}), graph.shapes["x"])
+    declared = from_settings({**settings, "in_model": True})
+    normal, _ = normalise(in_model.insert(graph, {"x": declared}))
+    assert sorted(node.op for node in normal.nodes) == ["Add", "Conv", "DequantizeLinear", "Transpose"]
+    raw = apply(image, host_part(declared), normal.shapes["x"]).astype(np.uint8)
+    expected = FloatSession(graph).run({"x": host})["y"]
+    np.testing.assert_allclose(FloatSession(normal).run({"x": raw})["y"], expected, atol=1e-3)
 
 
 def test_a_model_of_other_layouts() -> None:
@@ -159,6 +180,7 @@ def test_it_folds_into_the_first_convolution() -> None:
         ((2, 3, 12, 16), {}, "takes one picture"),
         ((1, 3, 12, 16), {"resize": "crop", "input_shape": [1, 1, 9, 9]}, "has 1 channels"),
         ((1, 1, 12, 16), {"colour": "bgr"}, "`colour: bgr` makes 3 channels"),
+        ((1, 3, 12, 16), {"scale": 0}, "`scale: 0` leaves nothing"),
         ((1, 3, 12, 16), {"output_layout": "NHWC", "flat": True}, "no output of four dimensions"),
     ],
 )

@@ -29,7 +29,7 @@ def apply(graph: Graph, settings: object) -> None:
         )
     order = _order(given.get("order"), shape[1], name)
     readers = [node for node in graph.nodes if name in node.inputs]
-    if readers and name not in graph.outputs and all(_takes(graph, node, name) for node in readers):
+    if readers and name not in graph.outputs and all(takes(graph, node, name) for node in readers):
         for node in readers:
             _reorder(graph, node, order)
         return
@@ -52,7 +52,8 @@ def _order(given: Any, channels: int, name: str) -> list[int]:
     return order
 
 
-def _takes(graph: Graph, node: Node, name: str) -> bool:
+def takes(graph: Graph, node: Node, name: str) -> bool:
+    """Whether the node is a convolution of the input `name`, all channels at once, with constant weights."""
     plain = node.op == "Conv" and node.domain == "" and node.int("group", 1) == 1
     return plain and node.inputs[0] == name and node.inputs[1] in graph.constants
 
