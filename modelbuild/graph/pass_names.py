@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 # Chip-neutral: what `normalise` runs, in this order and again until nothing changes.
@@ -11,11 +12,13 @@ NORMALISE = (
     "explicit_windows",
     "explicit_clip",
     "explicit_axes",
+    "explicit_resize",
     "flatten_to_reshape",
     "merge_reshapes",
     "merge_transposes",
     "push_transposes",
     "gather_to_slice",
+    "split_to_one_slice",
     "merge_slices",
     "merge_concats",
     "matmul_to_gemm",
@@ -52,6 +55,12 @@ LOWERING = (
     "resize_to_asymmetric",
     "resize_by_axis",
     "strided_conv_to_slice",
+    "dilated_to_dense",
+    "large_kernel_to_small",
+    "split_global_pool",
+    "conv_transpose_to_conv",
+    "duplicate_shared_weights",
+    "clean_names",
 )
 
 # Passes of `normalise` that cannot be left out -> why.
@@ -68,8 +77,28 @@ REQUIRED: Mapping[str, str] = {
 }
 
 
+# Passes that a recipe may name with a limit: `split_global_pool(7)`.
+LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "split_global_pool"})
+
+_ENTRY = re.compile(r"(\w+)(?:\((\d{1,4})\))?")
+
+
+def parsed(entry: str) -> tuple[str, tuple[int, ...]]:
+    """The name in an entry of a recipe's `passes`, and its number if it has one."""
+    found = _ENTRY.fullmatch(entry)
+    return (entry, ()) if found is None else (found[1], (int(found[2]),) if found[2] else ())
+
+
+def base(entry: str) -> str:
+    """The name in an entry of a recipe's `passes`."""
+    return parsed(entry)[0]
+
+
 def chosen(names: Sequence[str], skip: Sequence[str] = (), only: Sequence[str] | None = None) -> list[str]:
     """Those of `names`, in their order, that `optimize: {skip, only}` leaves; the required ones always."""
-    return [
-        name for name in names if name in REQUIRED or (name not in skip and (only is None or name in only))
-    ]
+    return [name for name in names if name in REQUIRED or named(name, skip, only)]
+
+
+def named(entry: str, skip: Sequence[str] = (), only: Sequence[str] | None = None) -> bool:
+    """Whether `optimize: {skip, only}` leaves the entry of a recipe's `passes`."""
+    return base(entry) not in skip and (only is None or base(entry) in only)

@@ -102,7 +102,7 @@ def _edit(edit: Tree | Leaf) -> Leaf:
 
 def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     skip, only, paranoid = _leaf(optimize, "skip"), _leaf(optimize, "only"), optimize.get("paranoid")
-    known = tuple(dict.fromkeys((*pass_names.NORMALISE, *recipe.passes)))
+    known = tuple(dict.fromkeys((*pass_names.NORMALISE, *map(pass_names.base, recipe.passes))))
     for key, leaf in (("skip", skip), ("only", only)):
         problems += [
             Problem(

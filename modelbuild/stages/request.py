@@ -114,7 +114,7 @@ class ModelRequest:
         """The recipe's passes, in its order, less `optimize.skip` or only `optimize.only`."""
         optimize = self.settings.get("optimize") or {}
         skip, only = optimize.get("skip") or (), optimize.get("only")
-        return [name for name in self.recipe["passes"] if name not in skip and (only is None or name in only)]
+        return [entry for entry in self.recipe["passes"] if pass_names.named(entry, skip, only)]
 
     @property
     def paranoid(self) -> dict[str, Json]:

@@ -50,22 +50,22 @@ def normalization(channels: int = 2) -> dict[str, Any]:
     }
 
 
-def after(name: str, before: Graph) -> Graph:
+def after(name: str, before: Graph, *numbers: int) -> Graph:
     """`before` after the pass: same outputs, shapes still true, a second run finds nothing."""
     result = copied(before)
-    changes = PASSES[name].run(result)
+    changes = PASSES[name].run(result, *numbers)
     assert changes > 0
     _agree(before, result)
     again = copied(result)
-    assert PASSES[name].run(again) == 0
+    assert PASSES[name].run(again, *numbers) == 0
     assert onnx_io.to_bytes(again) == onnx_io.to_bytes(result)
     return result
 
 
-def untouched(name: str, before: Graph) -> None:
+def untouched(name: str, before: Graph, *numbers: int) -> None:
     """Asserts that the pass leaves the graph as it is."""
     result = copied(before)
-    assert PASSES[name].run(result) == 0
+    assert PASSES[name].run(result, *numbers) == 0
     assert onnx_io.to_bytes(result) == onnx_io.to_bytes(before)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import guard
 from modelbuild.graph.model import Array, Graph
+from modelbuild.graph.pass_names import LIMITED, REQUIRED, parsed
 from modelbuild.graph.pass_names import LOWERING as _LOWERING
 from modelbuild.graph.pass_names import NORMALISE as _NORMALISE
-from modelbuild.graph.pass_names import REQUIRED
 from modelbuild.graph.rewrite import copied
 
 NORMALISE: Mapping[str, ModuleType] = {name: import_module(f"{__name__}.{name}") for name in _NORMALISE}
@@ -47,27 +47,36 @@ def run_passes(
     paranoid: bool = False,
     inputs: Sequence[Mapping[str, Array]] = (),
 ) -> tuple[Graph, list[PassResult]]:
-    """Runs the passes `names` in order on a copy of `graph`.
+    """Runs the passes `names` in order on a copy of `graph`; `name(N)` is one that takes a limit.
 
     With `paranoid`, the guard compares the graph before and after each pass that changed something, on random
     samples and on `inputs`, and the error names the pass. Raises for an unknown name.
     """
-    for name in names:
-        if name not in PASSES:
-            raise ModelbuildError(
-                f"there is no pass `{name}`",
-                advice=did_you_mean(name, PASSES) or f"the passes: {', '.join(sorted(PASSES))}",
-            )
+    steps = [_step(entry) for entry in names]
     result, rows = copied(graph), []
-    for name in names:
+    for name, numbers in steps:
         before = copied(result) if paranoid else None
         count = len(result.nodes)
         with np.errstate(all="ignore"):  # weights that are not numbers stay so; the guard compares them
-            changes = PASSES[name].run(result)
+            changes = PASSES[name].run(result, *numbers)
         rows.append(PassResult(name, count, len(result.nodes), changes))
         if before is not None and changes:
             guard.check(before, result, inputs, what=f"the pass {name}", advice=advice(name))
     return result, rows
+
+
+def _step(entry: str) -> tuple[str, tuple[int, ...]]:
+    """A pass and its number. Raises for an unknown name, and for a number too many or too few."""
+    name, numbers = parsed(entry)
+    if name not in PASSES:
+        raise ModelbuildError(
+            f"there is no pass `{name}`",
+            advice=did_you_mean(name, PASSES) or f"the passes: {', '.join(sorted(PASSES))}",
+        )
+    if (numbers and name not in LIMITED) or 0 in numbers:
+        needs = "takes a limit above 0" if name in LIMITED else "takes no number"
+        raise ModelbuildError(f"the pass `{entry}` {needs}")
+    return name, numbers
 
 
 def advice(name: str) -> str:
