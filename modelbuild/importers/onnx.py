@@ -148,7 +148,7 @@ def _parse(path: Path) -> ModelProto:
 def _refuse_unsupported(model: ModelProto) -> None:
     for node in model.graph.node:
         label = f"{node.op_type} `{node.name}`"
-        if node.domain == qdq.VENDOR and node.op_type in qdq.LINEAR:
+        if node.domain == qdq.VENDOR and node.op_type in qdq.VENDORS:
             node.domain = ""
         if node.domain not in ("", "ai.onnx"):
             raise ModelbuildError(

@@ -21,11 +21,12 @@ from modelbuild.importers.qdq_activations import Signs
 from modelbuild.importers.qdq_parameters import dequantized, of_linear, on_axis, quantized, refused
 
 LINEAR = ("QuantizeLinear", "DequantizeLinear")
-VENDOR = "com.microsoft"  # onnxruntime's domain, where these two stand for 4 and 16 bits before set 21
+VENDOR = "com.microsoft"  # onnxruntime's domain: these two for 4 and 16 bits before set 21, and QLinear...
+VENDORS = frozenset(LINEAR) | qdq_operators.VENDORS
 # Operators that move codes without looking at them: what they make has the quantization of what they take.
 MOVING = frozenset(
     {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape"}
-    | {"Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+    | {"Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
 # Those of them that make nothing larger, so that they may be computed before shapes are known.
 _FOLDED = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})

@@ -13,7 +13,7 @@ from PIL import Image
 from modelbuild.graph.session import FloatSession
 from tests.e2e.command import modelbuild
 
-COUNT = 12
+COUNT = 8
 MANIFEST = """\
 modelbuild: 1
 samples:
@@ -23,7 +23,7 @@ models:
   mobilenet:
     source: {data}/models/onnx/tf2_mobilenet_v2_int8_qdq.onnx
     inputs: {{input: {{preprocess: {{layout: NHWC}}}}}}
-    calibration: {{set: pictures, count: 3}}
+    calibration: {{set: pictures, count: 2}}
     evaluation: {{set: unseen, count: {count}}}
 targets: {{kl720: {{chip: kl720}}, modalix: {{chip: modalix}}}}
 packages:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import quantization
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
@@ -233,6 +234,72 @@ def test_qlinear_operators(tmp_path: Path) -> None:
     assert kept(graph)["y"] == z and kept(graph)["c"] == y
     conv = next(node for node in graph.nodes if node.op == "Conv")
     assert kept(graph)[conv.inputs[2]].scale == tuple(map(float, np.float32(0.05) * SCALES))
+
+
+class Pictures:
+    """Samples for onnxruntime's quantizer."""
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(3)
+        self._left = [generator.standard_normal((1, 4, 8, 8)).astype(np.float32) for _ in range(4)]
+
+    def get_next(self) -> dict[str, Any] | None:
+        return {"x": self._left.pop()} if self._left else None
+
+
+def network(folder: Path) -> Path:
+    """Most of what onnxruntime's quantizer has integer operators for."""
+    generator = np.random.default_rng(2)
+    constants = {
+        "w": generator.standard_normal((4, 4, 3, 3)) / 6, "b": generator.standard_normal(4),
+        "m": generator.standard_normal((8, 5)), "n": generator.standard_normal(5),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], "conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"], "relu"),
+        helper.make_node("Add", ["r", "x"], ["s"], "sum"),
+        helper.make_node("LeakyRelu", ["s"], ["l"], "leaky", alpha=0.2),
+        helper.make_node("Sigmoid", ["s"], ["g"], "gate"),
+        helper.make_node("Mul", ["l", "g"], ["p"], "product"),
+        helper.make_node("Concat", ["p", "r"], ["j"], "join", axis=1),
+        helper.make_node("AveragePool", ["j"], ["a"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["a"], ["v"], "average"),
+        helper.make_node("Flatten", ["v"], ["f"], "flat"),
+        helper.make_node("Gemm", ["f", "m", "n"], ["d"], "dense"),
+        helper.make_node("Softmax", ["d"], ["y"], "softmax"),
+    ]
+    floats = {name: value.astype(np.float32) for name, value in constants.items()}
+    return save(folder, nodes, floats, shapes=([1, 4, 8, 8], [1, 5]))
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("activations", ["QUInt8", "QInt8"])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_what_onnxruntime_quantizes_is_read(
+    tmp_path: Path, form: str, activations: str, per_channel: bool
+) -> None:
+    path = tmp_path / "quantized.onnx"
+    weights = quantization.QuantType.QInt8
+    quantization.quantize_static(
+        str(network(tmp_path)),
+        str(path),
+        Pictures(),
+        quant_format=quantization.QuantFormat[form],
+        activation_type=quantization.QuantType[activations],
+        weight_type=weights,
+        per_channel=per_channel,
+    )
+    graph = imported(path)
+    clean, _ = normalise(graph)
+    found = {node.op for node in clean.nodes}
+    assert {"Conv", "Add", "Mul", "Concat", "AveragePool", "Gemm", "Softmax"} <= found
+    entries = kept(clean)
+    weighted = [node for node in clean.nodes if node.op in ("Conv", "Gemm")]
+    assert [entries[node.inputs[1]].dtype for node in weighted] == ["int8", "int8"]
+    dtype = "uint8" if activations == "QUInt8" else "int8"
+    assert all(entries[node.inputs[0]].dtype == dtype for node in weighted)
+    if per_channel:
+        assert entries[weighted[0].inputs[1]].axis == 0
 
 
 def test_sixteen_bits_keep_their_entries(tmp_path: Path) -> None:
