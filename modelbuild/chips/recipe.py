@@ -34,8 +34,9 @@ class NumberFormat(Strict):
     """How tensors become integers on this chip."""
 
     arithmetic: str  # "multiplier_shift@1"
-    activations: tuple[Literal["int8", "uint8", "int16"], ...]  # what the chip has; the first is the default
-    weights: tuple[Literal["int8", "int4", "int16"], ...]
+    # what the chip has; the first is the default
+    activations: tuple[Literal["int8", "uint8", "int16", "float32"], ...]
+    weights: tuple[Literal["int8", "int4", "int16", "float32"], ...]
     symmetric_activations: bool
     scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
     per_channel_weights: bool

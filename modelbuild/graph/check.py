@@ -61,18 +61,24 @@ def place(graph: Graph, recipe: Recipe, others: Callable[[], Sequence[Recipe]] =
     placed = place_nodes(graph, table(recipe.operators))
     units = {one.subject.node.name: one.unit for one in placed}
     advisor = Advisor(recipe, others)
+    has_npu = any(rule.unit == "npu" for rule in recipe.operators)
     findings: list[Finding] = list(_model_findings(graph, recipe))
     feeds_npu = _nodes_before_npu(graph, units)
     editions = _by_edition(graph, recipe, units)
     for one in placed:
-        findings.extend(_node_findings(one, recipe, advisor, one.subject.node.name in feeds_npu))
+        if has_npu or one.unit != "cpu":
+            findings.extend(_node_findings(one, recipe, advisor, one.subject.node.name in feeds_npu))
         findings.extend(_edition_findings(one, recipe, editions))
     return Placement(
         units,
-        {one.subject.node.name: f"{one.reason} on {recipe.chip}" for one in placed if one.reason},
+        {one.subject.node.name: f"{_reason(one, has_npu)} on {recipe.chip}" for one in placed if one.reason},
         {one.subject.node.name: operator(one.subject.node) for one in placed},
         tuple(findings),
     )
+
+
+def _reason(one: Placed, has_npu: bool) -> str:
+    return one.reason if has_npu or one.unit == "none" else "there is no NPU"
 
 
 def _nodes_before_npu(graph: Graph, units: Mapping[str, str]) -> set[str]:
@@ -107,16 +113,21 @@ def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: boo
 
 
 def _by_edition(graph: Graph, recipe: Recipe, units: Mapping[str, str]) -> dict[str, dict[str, Placed]]:
-    """Another edition -> the nodes that are on the NPU by it or by this one, but not by both."""
+    """Another edition -> the nodes that it has on the NPU, on the CPU or nowhere, unlike this one."""
     found: dict[str, dict[str, Placed]] = {}
     for other in recipe.editions:
         placed = place_nodes(graph, table(other.operators))
         found[other.edition] = {
             one.subject.node.name: one
             for one in placed
-            if (one.unit in ON_NPU) != (units[one.subject.node.name] in ON_NPU)
+            if _standing(one.unit) != _standing(units[one.subject.node.name])
         }
     return found
+
+
+def _standing(unit: str) -> int:
+    """2 on the NPU, 1 on the CPU, 0 where nothing runs it."""
+    return 2 if unit in ON_NPU else int(unit == "cpu")
 
 
 def _edition_findings(
@@ -127,10 +138,14 @@ def _edition_findings(
         there = differing.get(node.name)
         if there is None:
             continue
-        with_it, without = (recipe.edition, edition) if here.unit in ON_NPU else (edition, recipe.edition)
-        reason = there.reason or here.reason
-        runs = f"the NPU of {recipe.chip} runs it by edition {with_it} only"
-        message = f"{node.op} `{node.name}`: {runs}; by {without}, {reason}"
+        ours, theirs = (here, recipe.edition), (there, edition)
+        (_, without), (best, with_it) = sorted((ours, theirs), key=lambda pair: _standing(pair[0].unit))
+        worst = here if best is there else there
+        runner = f"the NPU of {recipe.chip}" if best.unit in ON_NPU else recipe.chip
+        reason = worst.reason if worst.broken else f"it has no {operator(node)}"
+        message = (
+            f"{node.op} `{node.name}`: {runner} runs it by edition {with_it} only; by {without}, {reason}"
+        )
         advice = f"set `edition:` of the target to that of your toolchain ({with_it} or {without})"
         yield Finding("MB109", "warning", message, advice, node.name)
 

@@ -41,7 +41,7 @@ CODES: dict[str, Code] = {
     "MB106": _error("the model has more inputs than the package format holds"),
     "MB107": _error("the parameters alone exceed the memory of the chip"),
     "MB108": _error("an output is a constant"),
-    "MB109": Code("the NPU runs the node by one edition of the toolchain only", "warning"),
+    "MB109": Code("one edition of the toolchain alone runs the node there", "warning"),
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
     "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
 }

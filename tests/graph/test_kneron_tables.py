@@ -261,7 +261,7 @@ def test_what_flattens_before_a_gemm() -> None:
 @pytest.mark.parametrize(
     ("graph", "only", "why"),
     [
-        (NEG, "v0.33.1", "the NPU has no Neg"),
+        (NEG, "v0.33.1", "it has no Neg"),
         (conv(stride=(3, 3)), "v0.33.1", "stride 3 is not 1 or 2 or 4"),
         (one("GlobalAveragePool", (1, 8, 17, 17), (1, 8, 1, 1)), "v0.15.5", "cells 289 > 256"),
     ],

@@ -88,6 +88,28 @@ def test_what_does_not_compile_is_told_once_and_is_no_error() -> None:
     assert [(found.code, found.severity) for found in findings] == [("MB110", "warning")]
 
 
+def test_the_lists_of_the_interpreter() -> None:
+    only_new = ["Atan", "Gelu", "Mean", "Mod", "Or", "Range", "ScatterND", "Tan", "Xor"]
+    only_old = ["And", "Compress", "GRU", "Greater", "GreaterOrEqual", "Less", "RoiAlign", "ThresholdedRelu"]
+    neither = ["Atanh", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RNN", "Reciprocal"]
+    both = ["Conv", "MatMul", "LSTM", "Softmax", "TopK", "Where", "ReduceL2", "Erf", "Hardmax", "CumSum"]
+    for edition, has, has_not in (
+        (None, [*only_new, *both], [*only_old, *neither]),
+        ("v1.9.0", [*only_old, *both], [*only_new, *neither]),
+    ):
+        found = {op: units(one(op, MAP, MAP), "cpu", edition) for op in [*has, *has_not]}
+        assert found == {op: ["cpu" if op in has else "none"] for op in [*has, *has_not]}
+
+
+def test_what_one_edition_of_the_interpreter_has() -> None:
+    placement = place(one("GRU", MAP, MAP), recipe("cpu"))
+    messages = [found.message for found in placement.findings if found.code == "MB109"]
+    assert messages == ["GRU `n`: cpu runs it by edition v1.9.0 only; by v2.11.0, it has no GRU"]
+    placement = place(conv(), recipe("cpu"))
+    assert [found.code for found in placement.findings] == ["MB110"]  # there is no NPU to be missed
+    assert placement.reasons == {"n": "there is no NPU on cpu"}
+
+
 def test_a_model_that_fills_the_memory() -> None:
     weight = np.broadcast_to(np.float32(0), (1024, 6145))
     graph = one("Gemm", (1, 6145), (1, 1024), weight, transB=1)
