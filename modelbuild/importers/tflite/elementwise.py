@@ -46,16 +46,21 @@ def _chain(layer: Layer, steps: Sequence[str], count: int = 1) -> None:
 
 
 def _quantization(layer: Layer) -> None:
-    """In the float graph it changes nothing: the tensors' entries say what they are quantized to. Of a
-    constant (weights in half precision or integers) it makes another one."""
-    w, data = layer.writer, layer.input(0)
+    """QUANTIZE and DEQUANTIZE change nothing in the float graph. The entry is of the floats on the other
+    side, too, so that it stays when the node goes. Of a constant (weights in half precision or integers)
+    they make another one."""
+    w, data, entries = layer.writer, layer.input(0), layer.state.kept
     if w.is_constant(data):
         value = w.value(data)
         assert value is not None
         w.constant(layer.output, value)
-        layer.keep(layer.output, layer.state.kept.get(data))
-    else:
-        ops.elementwise(w, "Identity", [data], layer.output)
+        layer.keep(layer.output, entries.get(data))
+        return
+    ops.elementwise(w, "Identity", [data], layer.output)
+    if layer.operator.op == "DEQUANTIZE":
+        layer.keep(layer.output, entries.get(data))
+    elif data not in entries and layer.reads_alone(0):
+        layer.keep(data, entries.get(layer.output))
 
 
 def _limited(layer: Layer, low: float, high: float | None) -> None:

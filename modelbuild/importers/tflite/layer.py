@@ -104,6 +104,12 @@ class Layer:
             self.keep(scratch, entry)
         return scratch
 
+    def reads_alone(self, index: int) -> bool:
+        """Whether nothing else reads the input, and it is no output of the model."""
+        number, model = self.operator.inputs[index], self.state.model
+        readers = sum(number in operator.inputs for operator in model.operators)
+        return readers == 1 and number not in model.outputs
+
     def shape(self, index: int) -> Shape:
         """The shape of an input."""
         return self.writer.shape(self.input(index))

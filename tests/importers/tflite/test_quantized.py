@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.kept_quantization import Kept, kept
+from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import source_of
 from tests.importers.tflite import judge
 from tests.importers.tflite.builder import Quantized, TFLite
@@ -79,6 +80,22 @@ def test_an_activation_that_the_range_stands_for_is_written_out(
         assert inner[0].outputs[0] not in kept(graph)
 
 
+def test_float_borders_share_the_scales_of_what_they_are_quantized_to(tmp_path: Path) -> None:
+    """What the converter writes by default: QUANTIZE behind the input, DEQUANTIZE before the output."""
+    model = TFLite()
+    entry, result = Quantized([0.05], [-3]), Quantized([0.3], [5])
+    x, xq = model.tensor("x", [1, 6, 6, 2]), model.tensor("xq", [1, 6, 6, 2], "int8", entry)
+    yq, y = model.tensor("yq", [1, 6, 6, 2], "int8", result), model.tensor("y", [1, 6, 6, 2])
+    model.add("QUANTIZE", [x], [xq])
+    model.add("TANH", [xq], [yq])
+    model.add("DEQUANTIZE", [yq], [y])
+    graph = judge.imported(model.build([x], [y]), tmp_path)
+    assert (graph.dtypes["x"], graph.dtypes["y"]) == (np.float32, np.float32)
+    normal = normalise(graph)[0]
+    assert [node.op for node in normal.nodes] == ["Tanh"]
+    assert {name: found.zero_point for name, found in kept(normal).items()} == {"x": (-3,), "y": (5,)}
+
+
 def test_sixteen_bit_borders_are_float_and_noted(tmp_path: Path) -> None:
     data, _ = _quantized_conv("int16", "int64", Quantized([0.001], [0]))
     graph = judge.imported(data, tmp_path)
@@ -118,3 +135,19 @@ def test_impossible_quantization_is_refused(tmp_path: Path, quantized: Quantized
     x, y = model.tensor("x", [1, 4], "int8", quantized), model.tensor("y", [1, 4], "int8", quantized)
     model.add("RELU", [x], [y])
     assert words in judge.refused(model.build([x], [y]), tmp_path)
+
+
+def test_borders_in_half_precision_are_float_and_noted(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4], "float16"), model.tensor("y", [1, 4], "float16")
+    model.add("RELU", [x], [y])
+    graph = judge.imported(model.build([x], [y]), tmp_path)
+    assert (graph.dtypes["x"], graph.dtypes["y"]) == (np.float32, np.float32)
+    assert source_of(graph)["notes"] == ["`x` of float16 became float32", "`y` of float16 became float32"]
+
+
+def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 2]), model.tensor("y", [1, 2])
+    model.add("ADD", [x, model.constant("huge", np.array([1.0, 1e300]))], [y])
+    assert "`huge` holds numbers too large for float32" in judge.refused(model.build([x], [y]), tmp_path)
