@@ -18,15 +18,22 @@ _TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "produce
 
 def check_text(model: ModelProto) -> None:
     """Raises where a name is not UTF-8: protobuf gives such a name as bytes, or fails when it is read."""
-    graph = model.graph
-    messages: list[Any] = [model, graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
-    messages += [*model.metadata_props, *model.opset_import, *graph.node]
-    messages += [entry for tensor in graph.initializer for entry in tensor.external_data]
-    messages += [entry for node in graph.node for entry in node.metadata_props]
-    messages += [attribute for node in graph.node for attribute in node.attribute]
     try:
-        texts = [getattr(message, name) for message in messages for name in _TEXTS if hasattr(message, name)]
-        texts += [text for node in graph.node for text in (*node.input, *node.output)]
+        bodies = [function.node for function in model.functions]
+        messages: list[Any] = [model, *model.metadata_props, *model.opset_import, *model.functions]
+        texts = [text for item in model.functions for text in (*item.input, *item.output)]
+        waiting = [model.graph]
+        while waiting:
+            graph = waiting.pop()
+            messages += [graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+            messages += [entry for tensor in graph.initializer for entry in tensor.external_data]
+            messages += [tensor.values for tensor in graph.sparse_initializer]
+            bodies.append(graph.node)
+            waiting += [g for node in graph.node for item in node.attribute for g in (item.g, *item.graphs)]
+        for node in itertools.chain(*bodies):
+            messages += [node, *node.metadata_props, *node.attribute]
+            texts += [*node.input, *node.output]
+        texts += [getattr(message, name) for message in messages for name in _TEXTS if hasattr(message, name)]
         damaged = any(isinstance(text, bytes) for text in texts)
     except UnicodeDecodeError:
         damaged = True
