@@ -2,7 +2,7 @@
 
 Why: arrays have kernels up to some size.
 Legal: a sum of products may be added up in parts. Each part reads the cells under it: where it begins behind
-the padding, less padding, or none and a Slice. `large_kernel_to_small(7)` in a recipe names the limit, else 11.
+the padding, less padding, or none and a Slice. `large_kernel_to_small(7)` in a recipe names the limit (11).
 """
 
 from __future__ import annotations
