@@ -17,9 +17,12 @@ from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
 
 # A value halfway between two codes may be rounded either way, and behind the layers that follow one such step
-# may become a few. What is wrong (a scale, an axis, a missing activation) is wrong in most values.
+# may become a few; in networks that amplify noise (integer kernels of a YuNet on noise: 12 % of the values,
+# up to 5 steps) the sum of all distances stays small. What is wrong (a scale, an axis, a missing activation)
+# is wrong in most values.
 MOST_STEPS = 3.0
 SHARE_BEYOND_ONE = 0.01
+SHARE_OF_SIGNAL = 0.05
 _SLACK = 1e-3  # of a step: outputs are compared as floats
 _CODES = 255  # an output without a scale of its own has steps of its range by this
 
@@ -31,6 +34,7 @@ class _Steps:
     worst: float = 0.0
     beyond_one: int = 0
     values: int = 0
+    share_of_signal: float = 0.0
     expected: list[NDArray[np.float64]] = field(default_factory=list)
     found: list[NDArray[np.float64]] = field(default_factory=list)
 
@@ -40,16 +44,20 @@ class _Steps:
         off = np.abs(a - b) / step
         self.worst, self.values = float(off.max(initial=0.0)), off.size
         self.beyond_one = int((off > 1 + _SLACK).sum())
+        signal = float(np.abs(a - a.mean()).sum()) / step
+        self.share_of_signal = float(off.sum()) / max(signal, 1e-30)
 
     @property
     def right(self) -> bool:
         few = max(1, int(self.values * SHARE_BEYOND_ONE))
-        return self.worst <= MOST_STEPS + _SLACK and self.beyond_one <= few
+        near = self.worst <= MOST_STEPS + _SLACK and self.beyond_one <= few
+        return near or self.share_of_signal <= SHARE_OF_SIGNAL
 
 
 def check(path: Path, graph: Graph) -> None:
-    """Runs both on random inputs; raises (exit 1) where an output of `graph`, which was just made of the file
-    `path`, is off by more than `MOST_STEPS` codes anywhere, or by more than one in 1 % of its values."""
+    """Runs both on random inputs; raises (exit 1) where an output of `graph`, just made of the file `path`, is
+    off by more than `MOST_STEPS` codes anywhere or by more than one in 1 % of its values, unless all that it
+    is off by is at most 5 % of how much it varies."""
     entries = kept(graph)
     before, after = FloatSession(path), FloatSession(requantized(graph))
     scores = {name: _Steps() for name in graph.outputs}
@@ -64,7 +72,8 @@ def check(path: Path, graph: Graph) -> None:
         if not score.right:
             raise ModelbuildError(
                 f"the import changed the model: output `{name}` is off by {score.worst:.3g} steps",
-                why=f"at most {MOST_STEPS:g} are allowed, and 1 in {SHARE_BEYOND_ONE:.0%} of the values",
+                why=f"at most {MOST_STEPS:g} are allowed, with more than one in {SHARE_BEYOND_ONE:.0%} of the "
+                f"values, or {SHARE_OF_SIGNAL:.0%} of the signal; it is {score.share_of_signal:.0%}",
                 advice="report it with the model: the reading of its quantization is wrong here",
                 exit_code=EXIT_FAILED,
             )
