@@ -20,19 +20,32 @@ _TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 def channels_first_already(state: State) -> set[str]:
     """The names of inputs that only a TRANSPOSE to channels-last reads, and of outputs that one back makes:
-    converters from PyTorch leave the border as it was there."""
+    converters from PyTorch leave the border as it was there. QUANTIZE and DEQUANTIZE may stand between."""
     model, found = state.model, set()
-    for index in model.inputs:
-        first = channels_first(len(model.tensors[index].shape))
-        back = tuple(first.index(axis) for axis in source_order(len(first)))
-        readers = [operator for operator in model.operators if index in operator.inputs]
-        if readers and all(_perm(state, operator) == back for operator in readers):
-            found.add(model.tensors[index].name)
+    readers: dict[int, list[Operator]] = {}
     for operator in model.operators:
-        for index in set(operator.outputs) & set(model.outputs):
-            if _perm(state, operator) == channels_first(len(model.tensors[index].shape)):
-                found.add(model.tensors[index].name)
+        for index in set(operator.inputs):
+            readers.setdefault(index, []).append(operator)
+    makers = {index: operator for operator in model.operators for index in operator.outputs}
+    for index in model.inputs:
+        number, name = index, model.tensors[index].name
+        while len(readers.get(number, ())) == 1 and _is_neutral(readers[number][0]):
+            number = readers.pop(number)[0].outputs[0]
+        first = channels_first(len(model.tensors[number].shape))
+        back = tuple(first.index(axis) for axis in source_order(len(first)))
+        if readers.get(number) and all(_perm(state, operator) == back for operator in readers[number]):
+            found.add(name)
+    for index in model.outputs:
+        maker = makers.get(index)
+        while maker is not None and _is_neutral(maker):
+            maker = makers.pop(maker.inputs[0], None)
+        if maker is not None and _perm(state, maker) == channels_first(len(model.tensors[index].shape)):
+            found.add(model.tensors[index].name)
     return found
+
+
+def _is_neutral(operator: Operator) -> bool:
+    return operator.op in ("QUANTIZE", "DEQUANTIZE") and len(operator.inputs) == len(operator.outputs) == 1
 
 
 def _perm(state: State, operator: Operator) -> tuple[int, ...] | None:
