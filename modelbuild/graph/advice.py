@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from modelbuild.chips.recipe import Recipe
+from modelbuild.graph import pass_names
 from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
 from modelbuild.graph.rules import Breach
 from modelbuild.graph.subject import Subject
@@ -77,7 +78,10 @@ _PASSES: dict[tuple[str, str], str] = {
     ("DepthToSpace", ""): "depth_to_space_to_transpose",
     ("Div", ""): "divide_to_reciprocal",
     ("Gemm", ""): "gemm_to_conv",
-    ("GlobalAveragePool", ""): "global_pool_to_pool",
+    ("GlobalAveragePool", "spatial_size"): "split_global_pool",
+    ("ConvTranspose", ""): "conv_transpose_to_conv",
+    ("Conv", "dilation"): "dilated_to_dense",
+    ("Conv", "kernel"): "large_kernel_to_small",
     ("HardSwish", ""): "hard_swish_to_mul",
     ("InstanceNormalization", ""): "instance_normalization_to_primitives",
     ("LayerNormalization", ""): "layer_normalization_to_primitives",
@@ -144,8 +148,8 @@ class Advisor:
                 yield self._pass(rewriting)
 
     def _pass(self, name: str) -> str:
-        if name in self._recipe.passes:
-            return f"let the pass `{name}` rewrite it, where `optimize:` leaves it out"
+        if name in map(pass_names.base, self._recipe.passes):
+            return f"see that `optimize:` does not leave out the pass `{name}`, which rewrites such nodes"
         keys = f"`extends: {self._recipe.chip}`, `own_passes: [{name}]`"
         return f"let the pass `{name}` rewrite it, in a recipe of your own ({keys})"
 
