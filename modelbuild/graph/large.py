@@ -19,6 +19,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
+from modelbuild import whole_file
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array
 from modelbuild.graph.tensors import dtype_of, element_type_of
@@ -67,9 +68,14 @@ def write(path: Path, model: ModelProto, constants: Mapping[str, Array]) -> None
 def write_beside(path: Path, data: Path, model: ModelProto, constants: Mapping[str, Array]) -> None:
     """An ONNX file and its external data."""
     _place(model, constants, data.name)
-    with data.open("wb") as stream:
-        _write_data(stream, model, constants, 0)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    try:
+        with whole_file.replacing(data) as private, private.open("wb") as stream:
+            _write_data(stream, model, constants, 0)
+    except OSError as error:
+        raise ModelbuildError(
+            f"cannot write {data.name}", where=str(data.parent), why=error.strerror or str(error)
+        ) from None
+    whole_file.write(path, model.SerializeToString(deterministic=True))
 
 
 def read(path: Path) -> tuple[ModelProto, dict[str, Array]]:

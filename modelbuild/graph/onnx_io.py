@@ -21,6 +21,7 @@ from onnx import (
     helper,
 )
 
+from modelbuild import whole_file
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import large
 from modelbuild.graph.model import Array, Attribute, Graph, Node
@@ -59,9 +60,12 @@ def write(graph: Graph, path: Path) -> None:
 
 
 def export(graph: Graph, path: Path) -> list[Path]:
-    """`graph` as an ONNX file for others, and what is written: weights beyond 2 GB lie in `PATH.data`."""
+    """`graph` as an ONNX file for others, and what is written: weights beyond 2 GB lie in `PATH.data`.
+
+    Raises ModelbuildError where the folder or the disk refuses; each file is then whole or as it was.
+    """
     if large.weights(graph.constants) <= large.MAX_BYTES:
-        path.write_bytes(to_bytes(graph))
+        whole_file.write(path, to_bytes(graph))
         return [path]
     data = path.with_name(f"{path.name}.data")
     large.write_beside(path, data, to_model(graph, external=True), graph.constants)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelbuild import importers, whole_file
+from modelbuild import importers
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
@@ -146,10 +146,7 @@ def convert(
             graph, rest, step = _parted(graph, recipe, imported)
             steps.append(step)
     parts = [(out, graph), *([] if rest is None else [(post, rest)])]
-    files = [(path, part, onnx_io.to_bytes(part)) for path, part in parts]
-    for path, _, data in files:
-        whole_file.write(path, data)
-    written = [_written(path, data, part) for path, part, data in files]
+    written = [_written(path, part) for path, part in parts]
     units = None if recipe is None else _units(graph, recipe)
     return ConvertResult(
         source_of(imported), tuple(steps), written[0], written[1] if rest is not None else None, units
@@ -207,9 +204,14 @@ def _units(graph: Graph, recipe: Recipe) -> dict[str, int]:
     return {unit: placed.count(unit) for unit in sorted(set(placed))}
 
 
-def _written(path: Path, data: bytes, graph: Graph) -> Written:
+def _written(path: Path, graph: Graph) -> Written:
+    """What `path` holds once `graph` is in it; weights beyond 2 GB lie in a file beside it."""
+    files = onnx_io.export(graph, path)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     inputs, outputs = (tuple(_port(graph, name) for name in names) for names in (graph.inputs, graph.outputs))
-    return Written(path, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
+    size = sum(file.stat().st_size for file in files)
+    return Written(path, size, digest, inputs, outputs)
 
 
 def _port(graph: Graph, name: str) -> dict[str, Any]:
