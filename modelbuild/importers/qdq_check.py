@@ -72,8 +72,8 @@ def check(path: Path, graph: Graph) -> None:
         if not score.right:
             raise ModelbuildError(
                 f"the import changed the model: output `{name}` is off by {score.worst:.3g} steps",
-                why=f"at most {MOST_STEPS:g} are allowed, more than one in {SHARE_BEYOND_ONE:.0%} of the values, "
-                f"or {SHARE_OF_SIGNAL:.0%} of how it varies; it is {score.share_of_signal:.0%}",
+                why=f"{MOST_STEPS:g} are allowed, more than one in {SHARE_BEYOND_ONE:.0%} of the values, or "
+                f"{SHARE_OF_SIGNAL:.0%} of how it varies, which it is by {score.share_of_signal:.0%}",
                 advice="report it with the model: the reading of its quantization is wrong here",
                 exit_code=EXIT_FAILED,
             )
