@@ -1,4 +1,4 @@
-"""Where nodes run on the seven chips, and what the findings say."""
+"""What the findings say. Which unit runs what is in test_kneron_tables and its neighbours."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.passes import run_passes
 from modelbuild.quantize.builders import BUILDERS
+from tests.graph.tables import one
 
 Shapes = dict[str, tuple[int, ...]]
-NEWER = ("kl530", "kl630", "kl730")
-KNERON = ("kl520", "kl720", *NEWER)
-
-
-def one(op: str, x: tuple[int, ...], y: tuple[int, ...], *constants: Any, **attributes: Any) -> Graph:
-    """A graph of one node `n` from `x` to `y`; the constants are its further inputs."""
-    names = [f"c{index}" for index in range(len(constants))]
-    node = Node(op, "n", ["x", *names], ["y"], attributes)
-    values = {name: np.asarray(value) for name, value in zip(names, constants, strict=True)}
-    return Graph("g", [node], ["x"], ["y"], values, {"x": x, "y": y})
 
 
 def conv(kernel: int = 3, stride: int = 1, op: str = "Conv") -> Graph:
@@ -38,10 +28,6 @@ def pool(op: str, size: int, kernel: int, stride: int, **attributes: Any) -> Gra
     return one(op, (1, 8, size, size), (1, 8, size // stride, size // stride), **window, **attributes)
 
 
-def unit(graph: Graph, chip: str) -> str:
-    return place(graph, load_recipe(chip)).units["n"]
-
-
 def finding(graph: Graph, chip: str, code: str) -> Finding:
     placement = place(graph, load_recipe(chip))
     (found,) = [item for item in placement.findings if item.code == code]
@@ -49,112 +35,6 @@ def finding(graph: Graph, chip: str, code: str) -> Finding:
 
 
 FOUR = (1, 8, 16, 16)
-FLOOR: dict[str, Any] = {
-    "mode": "nearest",
-    "nearest_mode": "floor",
-    "coordinate_transformation_mode": "asymmetric",
-}
-ELEMENT_WISE_ON_NEWER_ONLY = ("Div", "Elu", "Erf", "HardSigmoid", "Reciprocal", "Sqrt")
-
-# op, graph, the chips whose NPU runs it; on the other Kneron chips it is not on the NPU
-TABLE: list[tuple[str, Graph, tuple[str, ...]]] = [
-    *(
-        (op, one(op, FOUR, FOUR, *([np.float32(2)] if op == "Div" else [])), NEWER)
-        for op in ELEMENT_WISE_ON_NEWER_ONLY
-    ),
-    *((op, one(op, FOUR, FOUR), KNERON) for op in ("Relu", "LeakyRelu", "Neg", "BatchNormalization")),
-    *((op, one(op, FOUR, FOUR), ("kl720", *NEWER)) for op in ("Sigmoid", "Tanh", "Exp")),
-    *((op, one(op, FOUR, FOUR), ("kl730",)) for op in ("Abs", "Log", "Sign")),
-    ("Softmax", one("Softmax", FOUR, FOUR, axis=1), NEWER),
-    ("Conv", conv(), KNERON),
-    ("Conv 12", conv(kernel=12), KNERON),
-    ("Conv 13", conv(kernel=13), ("kl720", *NEWER)),
-    ("Conv stride 4", conv(stride=4), KNERON),
-    ("Conv stride 5", conv(stride=5), NEWER),
-    ("ConvTranspose", conv(stride=2, op="ConvTranspose"), ("kl720", *NEWER)),
-    ("ConvTranspose stride 4", conv(stride=4, op="ConvTranspose"), NEWER),
-    ("GlobalAveragePool 16", one("GlobalAveragePool", (1, 8, 16, 16), (1, 8, 1, 1)), KNERON),
-    ("GlobalAveragePool 17", one("GlobalAveragePool", (1, 8, 17, 17), (1, 8, 1, 1)), ("kl720", *NEWER)),
-    ("GlobalAveragePool 129", one("GlobalAveragePool", (1, 8, 129, 129), (1, 8, 1, 1)), ()),
-    ("GlobalMaxPool 3", one("GlobalMaxPool", (1, 8, 3, 3), (1, 8, 1, 1)), ("kl720", *NEWER)),
-    ("GlobalMaxPool 4", one("GlobalMaxPool", (1, 8, 4, 4), (1, 8, 1, 1)), KNERON),
-    ("MaxPool 2/2", pool("MaxPool", 64, 2, 2), KNERON),
-    ("MaxPool 3/1", pool("MaxPool", 64, 3, 1), KNERON),
-    ("MaxPool 5/1", pool("MaxPool", 64, 5, 1), KNERON),
-    ("MaxPool 5/1 ceil", pool("MaxPool", 64, 5, 1, ceil_mode=1), ()),
-    ("MaxPool 8/8 ceil", pool("MaxPool", 64, 8, 8, ceil_mode=1), ()),
-    ("AveragePool 3/1", pool("AveragePool", 64, 3, 1), KNERON),
-    ("AveragePool 8/8", pool("AveragePool", 64, 8, 8), KNERON),
-    ("AveragePool 5/1", pool("AveragePool", 64, 5, 1), ()),
-    ("Pow 2", one("Pow", FOUR, FOUR, np.float32(2)), ("kl720", *NEWER)),
-    ("Pow 3", one("Pow", FOUR, FOUR, np.float32(3)), ()),
-    ("Clip 0..6", one("Clip", FOUR, FOUR, np.float32(0), np.float32(6)), KNERON),
-    ("Clip -1..1", one("Clip", FOUR, FOUR, np.float32(-1), np.float32(1)), ()),
-    ("Mul", one("Mul", FOUR, FOUR, np.ones((1, 8, 1, 1), np.float32)), ("kl720", *NEWER)),
-    ("Add rank 5", one("Add", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5), np.float32(1)), ("kl730",)),
-    ("Concat", one("Concat", FOUR, (1, 9, 16, 16), np.zeros((1, 1, 16, 16), np.float32), axis=1), KNERON),
-    ("Reshape", one("Reshape", FOUR, (1, 2048), np.array([1, 2048])), ("kl720", *NEWER)),
-    ("Reshape 1x1", one("Reshape", (1, 8, 1, 1), (1, 8), np.array([1, 8])), KNERON),
-    ("Transpose ch/row", one("Transpose", FOUR, (1, 16, 8, 16), perm=[0, 2, 1, 3]), ("kl720", *NEWER)),
-    ("Transpose NHWC", one("Transpose", FOUR, (1, 16, 16, 8), perm=[0, 2, 3, 1]), NEWER),
-    ("Transpose batch", one("Transpose", FOUR, (8, 1, 16, 16), perm=[1, 0, 2, 3]), ("kl730",)),
-    ("Pad 31", one("Pad", FOUR, (1, 8, 47, 16), np.array([0, 0, 31, 0, 0, 0, 0, 0])), KNERON),
-    ("Pad 32", one("Pad", FOUR, (1, 8, 48, 16), np.array([0, 0, 32, 0, 0, 0, 0, 0])), ()),
-    ("ReduceMean", one("ReduceMean", FOUR, (1, 8, 1, 1), axes=[2, 3], keepdims=1), ("kl720", *NEWER)),
-    ("ReduceSum channels", one("ReduceSum", FOUR, (1, 1, 16, 16), np.array([1]), keepdims=1), KNERON),
-    (
-        "ReduceSum rows",
-        one("ReduceSum", FOUR, (1, 8, 1, 16), np.array([2]), keepdims=1),
-        ("kl720", *NEWER),
-    ),
-    ("Resize cubic", one("Resize", FOUR, (1, 8, 32, 32), mode="cubic"), ()),
-    ("Resize nearest", one("Resize", FOUR, (1, 8, 32, 32), mode="nearest"), NEWER),
-    ("Resize nearest floor", one("Resize", FOUR, (1, 8, 32, 32), **FLOOR), ("kl520", *NEWER)),
-    ("Resize rows", one("Resize", FOUR, (1, 8, 32, 16), **FLOOR), KNERON),
-    ("Resize up and down", one("Resize", FOUR, (1, 8, 32, 8), mode="linear"), NEWER),
-    ("Resize extrapolating", one("Resize", FOUR, (1, 8, 32, 16), **FLOOR, extrapolation_value=1.0), ()),
-    ("Resize rank 3", one("Resize", (1, 8, 16), (1, 8, 32), mode="nearest"), NEWER),
-    (
-        "DepthToSpace 4",
-        one("DepthToSpace", (1, 16, 8, 8), (1, 1, 32, 32), blocksize=4, mode="CRD"),
-        NEWER,
-    ),
-    (
-        "DepthToSpace 2",
-        one("DepthToSpace", (1, 4, 8, 8), (1, 1, 16, 16), blocksize=2, mode="CRD"),
-        KNERON,
-    ),
-    ("NonMaxSuppression", one("NonMaxSuppression", (1, 5, 4), (3, 3)), ()),
-]
-
-
-@pytest.mark.parametrize(("graph", "chips"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_the_kneron_table(graph: Graph, chips: tuple[str, ...]) -> None:
-    assert tuple(chip for chip in KNERON if unit(graph, chip) == "npu") == chips
-
-
-@pytest.mark.parametrize(
-    ("graph", "expected"),
-    [
-        (conv(stride=31), "npu"),
-        (conv(stride=32), "none"),
-        (conv(stride=8, op="ConvTranspose"), "npu"),
-        (conv(stride=3, op="ConvTranspose"), "none"),
-        (pool("MaxPool", 256, 127, 1), "npu"),
-        (pool("MaxPool", 256, 128, 1), "cpu"),
-        (one("HardSwish", FOUR, FOUR), "npu"),
-        (one("HardSwish", (1, 8), (1, 8)), "cpu"),  # not of rank 4
-        (one("Softmax", (1, 10), (1, 10), axis=1), "npu"),
-        (one("Softmax", FOUR, FOUR, axis=3), "cpu"),
-        (one("Pow", FOUR, FOUR, np.float32(-0.5)), "npu"),
-        (one("Pad", FOUR, (1, 9, 16, 16), np.array([0, 1, 0, 0, 0, 0, 0, 0])), "cpu"),
-        (one("ReduceMin", FOUR, (1, 8, 1, 1), axes=[2, 3]), "none"),
-        (one("GridSample", FOUR, FOUR, np.zeros((1, 16, 16, 2), np.float32)), "none"),
-    ],
-)
-@pytest.mark.parametrize("chip", ["mlsoc", "modalix"])
-def test_the_sima_table(graph: Graph, expected: str, chip: str) -> None:
-    assert unit(graph, chip) == expected
 
 
 def test_a_broken_rule_is_named_with_its_numbers() -> None:
@@ -162,80 +42,6 @@ def test_a_broken_rule_is_named_with_its_numbers() -> None:
     assert found.message == "Conv `n`: stride 5 > 4 on kl720; nothing on this chip runs it"
     assert (found.severity, found.node) == ("error", "n")
     assert "another chip" in found.advice
-
-
-def advice(graph: Graph, chip: str) -> str:
-    others = [load_recipe(name) for name in ("kl520", "kl530", "kl720", "k210", "modalix")]
-    (found,) = [one for one in place(graph, load_recipe(chip), lambda: others).findings if one.node == "n"]
-    return found.advice
-
-
-def test_advice_says_what_is_allowed_what_rewrites_it_and_who_else_runs_it() -> None:
-    told = advice(conv(stride=5), "kl720").split("; or ")
-    assert told == [
-        "allowed is stride over rows at most 4: take smaller steps in two layers instead of a large one",
-        "let the pass `strided_conv_to_slice` rewrite it, in a recipe of your own (`extends: kl720`, "
-        "`own_passes: [strided_conv_to_slice]`)",
-        "take another chip: the NPU of kl530 and modalix runs it",
-    ]
-    told = advice(pool("AveragePool", 64, 5, 1), "kl720").split("; or ")
-    assert told[0].startswith("allowed is stride at least 4 or kernel at most 3: ")
-    assert told[-1] == "take another chip: the NPU of modalix runs it"
-    assert "takes another" not in advice(one("Softmax", FOUR, FOUR, axis=3), "k210")
-
-
-def test_advice_names_the_node_of_the_source_to_cut_at() -> None:
-    graph = chain("Conv", "TopK")
-    graph.nodes[0].origin = ("backbone/conv", "backbone/relu")
-    (found,) = place(graph, load_recipe("kl720")).findings
-    assert 'cut the model before it (edit: [{cut: {outputs: ["backbone/relu"]}}])' in found.advice
-    first = place(one("TopK", FOUR, FOUR), load_recipe("kl720")).findings[0]
-    assert "cut" not in first.advice  # there is nothing before it
-
-
-def test_advice_on_the_cpu_is_equal_for_equal_nodes() -> None:
-    placement = place(chain("Conv", "Sigmoid", "Conv", "Sigmoid", "Conv"), load_recipe("kl520"))
-    first, second = (found for found in placement.findings if found.code == "MB103")
-    assert first.advice == second.advice and "accept the time of the CPU" in first.advice
-    at_the_end = place(chain("Conv", "Sigmoid"), load_recipe("kl520")).findings[-1]
-    assert "edit: [{tail: auto}]" in at_the_end.advice
-
-
-def test_a_pass_that_was_left_out_is_named() -> None:
-    large = one("GlobalAveragePool", (1, 8, 32, 32), (1, 8, 1, 1))
-    (found,) = [item for item in place(large, load_recipe("kl520")).findings if item.code == "MB104"]
-    assert "see that `optimize:` does not leave out the pass `split_global_pool`" in found.advice
-
-
-NONE = np.zeros(0, np.float32)
-LOWERED: list[tuple[str, Graph, list[str]]] = [
-    ("kl520", one("GlobalAveragePool", (1, 8, 32, 32), (1, 8, 1, 1)), ["npu", "npu"]),
-    ("kl720", one("GlobalAveragePool", (1, 8, 160, 160), (1, 8, 1, 1)), ["npu", "npu"]),
-    ("kl520", one("Resize", FOUR, (1, 8, 8, 8), NONE, np.array([1, 1, 0.5, 0.5], np.float32)), ["npu"]),
-    ("kl720", one("Resize", FOUR, (1, 8, 32, 32), NONE, np.array([1, 1, 2, 2], np.float32)), ["npu"] * 2),
-    ("k210", conv(stride=3), ["npu", "cpu"]),
-]
-
-
-@pytest.mark.parametrize(("chip", "graph", "expected"), LOWERED)
-def test_what_the_chips_own_passes_bring_to_its_npu(chip: str, graph: Graph, expected: list[str]) -> None:
-    graph.dtypes = {name: np.dtype(np.float32) for name in graph.shapes}
-    recipe = load_recipe(chip)
-    lowered, _ = run_passes(graph, recipe.passes)
-    assert list(place(lowered, recipe).units.values()) == expected
-
-
-def test_kernels_and_deconvolutions_that_kl520_lacks() -> None:
-    recipe = load_recipe("kl520")
-    for graph in (conv(kernel=13), conv(stride=2, op="ConvTranspose")):
-        size = 52 if graph.nodes[0].op == "Conv" else 129
-        graph.shapes["y"] = (1, 8, size, size)
-        graph.nodes[0].attributes |= {"dilations": [1, 1], "group": 1}
-        graph.dtypes = {name: np.dtype(np.float32) for name in graph.shapes}
-        lowered, _ = run_passes(graph, recipe.passes)
-        units = place(lowered, recipe).units
-        assert "none" not in units.values()
-        assert {units[node.name] for node in lowered.nodes if node.op == "Conv"} == {"npu"}
 
 
 def test_every_broken_condition_and_every_near_form_is_named() -> None:
