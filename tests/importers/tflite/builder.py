@@ -106,15 +106,26 @@ class TFLite:
         """An operator."""
         self.operators.append(_Operator(op, inputs, outputs, options or {}, custom))
 
-    def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The file."""
+    def build(self, inputs: Sequence[int], outputs: Sequence[int], outside: bool = False) -> bytes:
+        """The file; with `outside` the constants' bytes are behind the FlatBuffer, as above 2 GB."""
+        if not outside:
+            return self._build(inputs, outputs, None)
+        start = len(self._build(inputs, outputs, 2))
+        data = [tensor.data for tensor in self.tensors if tensor.data is not None]
+        return self._build(inputs, outputs, start) + b"".join(dict.fromkeys(data))
+
+    def _build(self, inputs: Sequence[int], outputs: Sequence[int], place: int | None) -> bytes:
         b = flatbuffers.Builder(1024)
         buffers = [_table(b, {})]
         stored: dict[bytes | None, int] = {None: 0}
         for data in (tensor.data for tensor in self.tensors if tensor.data is not None):
             if data not in stored:
                 stored[data] = len(buffers)
-                buffers.append(_table(b, {0: ("O", b.CreateByteVector(data))}))
+                if place is None:
+                    buffers.append(_table(b, {0: ("O", b.CreateByteVector(data))}))
+                else:
+                    buffers.append(_table(b, {1: ("Q", place), 2: ("Q", len(data))}))
+                    place += len(data)
         tensors = [_tensor(b, tensor, stored[tensor.data]) for tensor in self.tensors]
         codes = list(dict.fromkeys((operator.op, operator.custom) for operator in self.operators))
         operators = [_operator(b, operator, codes) for operator in self.operators]

@@ -10,7 +10,6 @@ import pytest
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import layouts_of, source_of
 from tests.importers.tflite import judge
@@ -200,6 +199,17 @@ def test_an_output_that_is_a_constant_or_also_read_inside(tmp_path: Path) -> Non
     judge.assert_equal(judge.runtime(data, feeds), judge.run(graph, feeds), 1e-6)
 
 
+def test_constants_behind_the_flatbuffer(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y, z = (model.tensor(name, [1, 3]) for name in "xyz")
+    model.add("ADD", [x, model.constant("a", np.array([1, 2, 3], np.float32))], [y])
+    model.add("MUL", [y, model.constant("b", np.array([4, 5, 6], np.float32))], [z])
+    data = model.build([x], [z], outside=True)
+    found = judge.run(judge.imported(data, tmp_path), {"x": np.ones((1, 3), np.float32)})
+    np.testing.assert_array_equal(found["z"], [[8, 15, 24]])
+    assert "is damaged" in judge.refused(data[:-4], tmp_path)
+
+
 def test_an_integer_input_keeps_its_type(tmp_path: Path) -> None:
     model = TFLite()
     x, y = model.tensor("x", [1, 4, 4, 3], "uint8"), model.tensor("y", [1, 4, 4, 3])
@@ -219,52 +229,6 @@ def test_an_input_that_is_an_output_or_a_tensor_made_twice_is_refused(tmp_path: 
     x, y = model.tensor("x", [1, 4]), model.tensor("y", [1, 4])
     model.add("ADD", [x, y], [y])
     assert "reads the tensor `y`, and nothing makes it" in judge.refused(model.build([x], [y]), tmp_path)
-
-
-def _repeated(times: int) -> TFLite:
-    """A constant that TILE makes `times` as long, over and over."""
-    model = TFLite()
-    last = model.constant("c", np.ones((1, 64), np.float32))
-    size = 64
-    repeats = model.constant("repeats", np.array([1, times], np.int32))
-    for index in range(12):
-        size *= times
-        after = model.tensor(f"t{index}", [1, size])
-        model.add("TILE", [last, repeats], [after])
-        last = after
-    x, y = model.tensor("x", [1, 1]), model.tensor("y", [1, size])
-    model.add("ADD", [x, last], [y])
-    return model
-
-
-def test_constants_that_grow_without_bound_are_refused(tmp_path: Path) -> None:
-    model = _repeated(4)
-    x, y = len(model.tensors) - 2, len(model.tensors) - 1
-    assert "from constants alone" in judge.refused(model.build([x], [y]), tmp_path)
-
-
-def _shared(scales: list[float]) -> bytes:
-    model, size = TFLite(), 2**20
-    x = last = model.tensor("x", [1, size])
-    for index, scale in enumerate(scales):
-        w = model.constant(f"w{index}", np.ones(size, np.int8), Quantized([scale], [0]))
-        y = model.tensor(f"y{index}", [1, size])
-        model.add("ADD", [last, w], [y])
-        last = y
-    return model.build([x], [last])
-
-
-def test_tensors_that_share_one_buffer_are_bounded_together(tmp_path: Path) -> None:
-    assert "its constants overlap" in judge.refused(_shared([float(n) for n in range(1, 41)]), tmp_path)
-    assert len(judge.imported(_shared([2.0] * 40), tmp_path).nodes) == 40
-
-
-def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
-    data = one("RELU")
-    graph: Graph = judge.imported(data, tmp_path)
-    assert graph.outputs == ["y"]
-    for size in range(8, len(data), 29):
-        assert judge.refused(data[:size], tmp_path)
 
 
 @pytest.mark.parametrize("crop", [0, 1])
