@@ -37,6 +37,9 @@ def _convolve(context: Context, op: str, groups: int) -> None:
     strides = _spatial(context, "stride", "stride", spatial, 1)
     pads = _spatial(context, "pad", "pad", spatial, 0)
     dilations = _spatial(context, "dilation", "", spatial, 1)
+    reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
+    if op == "Conv" and any(r > n + 2 * p for r, n, p in zip(reach, given[2:], pads, strict=True)):
+        context.fail(f"has a window of {reach} on {list(given[2:])} cells padded by {pads}")
     outputs, group = parameters.integer("num_output", 0), parameters.integer("group", groups)
     if outputs < 1 or group < 1 or outputs % group or given[1] % group:
         context.fail(f"has {outputs} outputs and {group} groups on {given[1]} channels")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,12 @@ def load(
 
     What a leading `cut` takes away is never looked at. Raises naming the layer for all that is not supported.
     """
-    text, version, producer, own = _source(path, weights_path is None)
-    file = own if weights_path is None else _weights(weights_path)
+    text, version, producer, own = _source(path)
+    read = own if weights_path is None else partial(_weights, weights_path)
     model = config.parse(text, version)
     laid_out = wiring.pruned(wiring.wired(model), edits)
     source = Source("keras", producer, 0, 0, len(laid_out.steps))
-    writer = _translated(laid_out, Weights(file, model), version, shapes_given or {}, source)
+    writer = _translated(laid_out, Weights(read, model), version, shapes_given or {}, source)
     graph = writer.graph
     shapes.infer(graph)
     if edits:
@@ -62,13 +63,12 @@ def discover(path: Path) -> list[Path]:
     return []
 
 
-def _source(path: Path, with_weights: bool) -> tuple[str, int, str, Group]:
-    """Description, version of Keras, producer and weights of a model file."""
+def _source(path: Path) -> tuple[str, int, str, Callable[[], Group]]:
+    """Description, version of Keras, producer, and what reads the weights of a model file."""
     archive.check_file(path)
     if path.suffix.lower() == ".keras":
         text, version = archive.read(path)
-        file = hdf5.read(path, archive.WEIGHTS) if with_weights else Group()
-        return text, _major(version), f"keras {version}".strip(), file
+        return text, _major(version), f"keras {version}", partial(hdf5.read, path, archive.WEIGHTS)
     file = hdf5.read(path, skip=_OPTIMIZER)
     found = file.texts.get("model_config")
     if not isinstance(found, str):
@@ -78,7 +78,7 @@ def _source(path: Path, with_weights: bool) -> tuple[str, int, str, Group]:
             advice="save the whole model: `model.save(...)`, not `model.save_weights(...)`",
         )
     written = str(file.texts.get("keras_version", "1"))
-    return found, _major(written), f"keras {written}", file
+    return found, _major(written), f"keras {written}", lambda: file
 
 
 def _weights(path: Path) -> Group:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.hdf5 import Group
@@ -19,16 +20,8 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 class Weights:
     """The weights in a file. `of` reads those of one layer, in the order in which Keras makes them."""
 
-    file: Group
+    read: Callable[[], Group]  # called when the first weights are asked for
     model: Model
-    _found: dict[tuple[str, ...], list[tuple[Group, str]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        root = self.file.group("model_weights") or self.file
-        if root.list_of("layer_names") is not None:
-            self._find_by_names(root)
-        else:
-            self._find_by_paths(root, self.model, ())
 
     def of(self, path: tuple[str, ...]) -> list[Array] | None:
         """The arrays of the layer at `path`; None where the file has nothing of that name."""
@@ -36,6 +29,26 @@ class Weights:
         if places is None:
             return None
         return [group.array(name) for group, name in places]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, ...], list[tuple[Group, str]]]:
+        return _Places(self.read(), self.model).found
+
+
+@dataclass
+class _Places:
+    """Path of a layer -> where its weights lie."""
+
+    file: Group
+    model: Model
+    found: dict[tuple[str, ...], list[tuple[Group, str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        root = self.file.group("model_weights") or self.file
+        if root.list_of("layer_names") is not None:
+            self._find_by_names(root)
+        else:
+            self._find_by_paths(root, self.model, ())
 
     def _find_by_names(self, root: Group) -> None:
         for layer in self.model.layers:
@@ -45,7 +58,7 @@ class Weights:
             names = group.list_of("weight_names") or []
             places = [(group, name) for name in names]
             if layer.model is None:
-                self._found[(layer.name,)] = places
+                self.found[(layer.name,)] = places
             else:
                 self._share_out(layer.model, (layer.name,), places)
 
@@ -61,9 +74,9 @@ class Weights:
                 why=f"its layers have {len(ordered)}, the file holds {len(places)}",
                 advice="save the model with Keras 3 as .keras",
             )
-        found = {id(slot): place for slot, place in zip(ordered, places, strict=True)}
+        shared = {id(slot): place for slot, place in zip(ordered, places, strict=True)}
         for slot in slots:
-            self._found.setdefault(slot[0], []).append(found[id(slot)])
+            self.found.setdefault(slot[0], []).append(shared[id(slot)])
 
     def _find_by_paths(self, group: Group, model: Model, path: tuple[str, ...]) -> None:
         container = next((c for c in (group.group(n) for n in _CONTAINERS) if c is not None), None)
@@ -84,7 +97,7 @@ class Weights:
                 continue
             values = found.group("vars")
             if values is not None:
-                self._found[inner] = [(values, name) for name in sorted(values.arrays, key=_number)]
+                self.found[inner] = [(values, name) for name in sorted(values.arrays, key=_number)]
 
 
 def _entries(container: Group) -> Mapping[str, str]:

@@ -174,6 +174,8 @@ def _window(
     for size, width, step, spread in zip(sizes, kernel, strides, dilations, strict=True):
         reach = (width - 1) * spread + 1
         total = max((-(-size // step) - 1) * step + reach - size, 0) if padding == "same" else 0
+        if padding == "valid" and reach > size:
+            call.fail(f"has a window of {reach} on {size} cells")
         pads.append((reach - 1, 0) if padding == "causal" else (total // 2, total - total // 2))
     found: dict[str, Attribute] = {"kernel_shape": kernel, "strides": strides, "pads": _flat(pads)}
     return {**found, "dilations": dilations} if dilated else found

@@ -180,6 +180,7 @@ def test_a_tail_that_is_not_supported_is_refused_or_cut_off(tmp_path: Path) -> N
         (layer("Convolution", "num_output: 3 kernel_size: 0"), "has the kernel_size"),
         (layer("Convolution", "num_output: 3 kernel_size: 3"), "`out` has no weights in the caffemodel"),
         (layer("Convolution", "num_output: 3 kernel_size: 3 group: 5"), "5 groups on 4 channels"),
+        (layer("Convolution", "num_output: 3 kernel_size: 9 stride: 9"), r"a window of \[9, 9\] on \[6, 8\]"),
         (layer("Pooling", "kernel_size: 9"), "a window of 9 on 6 cells"),
         (layer("Pooling", "kernel_size: 2 pad: 2"), "pads by"),
         (layer("Pooling", "kernel_size: 1 stride: 4"), "last window behind"),
