@@ -108,6 +108,17 @@ def test_a_vector_longer_than_the_file_is_refused() -> None:
     assert f"0x{place:x}" in str(caught.value)
 
 
+def test_a_span_is_inside_of_the_file_and_counts_elements() -> None:
+    writer = Writer()
+    data = writer.finish(writer.table([offset(0, writer.numbers("q", [1, 2, 3]))]))
+    root = flatbuffer.root(data, "test")
+    start, count = root.span(0, 8)
+    assert struct.unpack_from(f"<{count}q", data, start) == (1, 2, 3)
+    assert root.span(1, 8) == (0, 0)
+    with pytest.raises(ModelbuildError, match="is damaged"):
+        flatbuffer.root(data, "test").span(0, len(data))
+
+
 def test_a_table_that_contains_itself_is_refused() -> None:
     """table at 8 with vtable at 0 .. its only field refers back to the table."""
     data = struct.pack("<I", 12) + struct.pack("<HHHH", 6, 8, 4, 0) + struct.pack("<iI", 8, (1 << 32) - 4)
