@@ -48,6 +48,14 @@ def multiply_once(x: Any, multiplier: Any, shift: Any) -> Integers:
     return np.asarray((np.asarray(x, np.int64) * np.asarray(multiplier, np.int64) + half) >> total, np.int64)
 
 
+def multiply_wide(x: Any, multiplier: Any, shift: Any) -> Integers:
+    """x * M / 2^31 * 2^s for sums of 48 bits: M rounded to 15 bits first, the product rounded halves up."""
+    short = np.minimum((np.asarray(multiplier, np.int64) + (1 << 15)) >> 16, (1 << 15) - 1)
+    total = 15 - np.asarray(shift, np.int64)
+    half = np.left_shift(np.int64(1), total - 1)
+    return np.asarray((np.asarray(x, np.int64) * short + half) >> total, np.int64)
+
+
 def doubled_high(a: Any, b: Any) -> Integers:
     """round(a * b / 2^31), halves away from 0, saturated (SaturatingRoundingDoublingHighMul)."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)

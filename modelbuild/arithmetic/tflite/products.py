@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.tflite.call import Call, Codes, Operand
-from modelbuild.arithmetic.tflite.fixed_point import multiply, multiply_once, quantize_multiplier
+from modelbuild.arithmetic.tflite.fixed_point import (
+    multiply,
+    multiply_once,
+    multiply_wide,
+    quantize_multiplier,
+)
 
 Reals = NDArray[np.float64]
 
@@ -121,7 +126,8 @@ def _finished(call: Call, total: Reals, x: Operand, w: Operand, axis: int) -> Co
     pairs = [quantize_multiplier(factor) for factor in _factors(call, x, w)]
     multipliers: NDArray[Any] = np.array([pair[0] for pair in pairs], np.int64).reshape(shape)
     shifts: NDArray[Any] = np.array([pair[1] for pair in pairs], np.int64).reshape(shape)
-    rescale = multiply_once if call.node.op == "Gemm" else multiply
+    wide = x.entry is not None and x.entry.dtype == "int16"
+    rescale = multiply_once if call.node.op == "Gemm" else multiply_wide if wide else multiply
     return call.saturated(rescale(sums, multipliers, shifts) + call.zero)
 
 

@@ -208,5 +208,32 @@ def _moves() -> list[Case]:
     return found
 
 
-CASES: Sequence[Case] = [*_elementwise(), *_softmaxes(), *_windows(), *_moves()]
+def _sixteen_bits() -> list[Case]:
+    """Activations of int16, weights of int8, biases of int64."""
+    x, other = Codes(X.shape, 0.0005, 0, "int16"), Codes(X.shape, 0.0003, 0, "int16")
+    flat = weights(30, 20, axis=None)
+
+    def y(shape: Sequence[int], scale: float) -> Codes:
+        return Codes(shape, scale, 0, "int16")
+
+    def wide(w: Codes, count: int) -> Codes:
+        values = _RANDOM.integers(-300_000, 300_000, count)
+        return Codes((count,), bias(w, 0.0005, count).scale, 0, "int64", values)
+
+    window = _window((1, 1), SAME)
+    return [
+        Case("conv_16", "CONV_2D", [x, W, wide(W, 5)], y((1, 6, 7, 5), 0.0011), window),
+        Case("fully_connected_16", "FULLY_CONNECTED", [y((3, 20), 0.0005), flat, wide(flat, 30)],
+             y((3, 30), 0.001)),
+        Case("add_16", "ADD", [x, other], y(X.shape, 0.0007), {0: ("b", NONE)}),
+        Case("mul_16", "MUL", [x, other], y(X.shape, 0.004), {0: ("b", NONE)}),
+        _unary("average_16", "AVERAGE_POOL_2D", x, y((1, 2, 3, 4), 0.0005), POOL),
+        _unary("relu_16", "RELU", x, y(X.shape, 0.0005)),
+        _unary("leaky_relu_16", "LEAKY_RELU", x, y(X.shape, 0.0005), {0: ("f", 0.1)}),
+        Case("mean_16", "MEAN", [x, AXES], y((1, 4), 0.0002), {0: ("B", 0)}),
+        _unary("to_8_bits", "QUANTIZE", x, Codes(X.shape, 0.13, -3)),
+    ]  # fmt: skip
+
+
+CASES: Sequence[Case] = [*_elementwise(), *_softmaxes(), *_windows(), *_moves(), *_sixteen_bits()]
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}

@@ -43,7 +43,7 @@ def smooth_codes(graph: Graph, name: str, seed: int) -> Any:
 def test_the_real_files_give_the_codes_of_the_reference_kernels(shared_data: Path, name: str) -> None:
     path = shared_data / "models/tflite" / f"{name}.tflite"
     graph = importers.load(path)
-    for seed in range(3):
+    for seed in range(1 if name.startswith("tf2") else 3):
         feeds = {entry: smooth_codes(graph, entry, seed) for entry in graph.inputs}
         expected = reference(path.read_bytes(), feeds)
         found = in_own_layout(graph, tflite.run, feeds)
