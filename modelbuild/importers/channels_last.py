@@ -106,6 +106,11 @@ class Writer(Appender):
         forms = self._stored[name]
         if order in forms:
             return forms[order]
+        if len(order) != len(self.shape(name)):
+            raise ModelbuildError(
+                f"the layer `{self._layer}` takes `{name}` for a tensor of {len(order)} axes",
+                why=f"it has the shape {list(self.shape(name))}",
+            )
         if name in self._constants:
             value = np.transpose(self._constants[name], order)
             own = name not in forms.values() and order == source_order(len(order))

@@ -135,3 +135,10 @@ def test_a_node_that_is_not_valid_is_named() -> None:
     w = writer()
     with pytest.raises(ModelbuildError, match="Conv `layer` is not valid"):
         ops.spatial(w, "Conv", "x", [w.parameter("w", ones(3, 5, 1, 1))], "y")
+
+
+def test_tensors_of_different_ranks_are_not_joined() -> None:
+    w = writer()
+    w.input("row", (4, 3))
+    with pytest.raises(ModelbuildError, match="layer `layer` takes `row` for a tensor of 4 axes"):
+        ops.along(w, "Concat", ["x", "row"], ["y"], 1)
