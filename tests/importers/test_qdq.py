@@ -183,6 +183,17 @@ def test_ports_of_codes_keep_their_names_and_types(tmp_path: Path) -> None:
     assert set(kept(normalise(again)[0]).values()) == set(kept(normalise(graph)[0]).values())
 
 
+def test_every_tensor_of_the_file_can_be_a_border(tmp_path: Path) -> None:
+    path = convolution(tmp_path)
+    graph = importers.load(path, edits=[{"cut": {"outputs": ["yq"]}}])
+    assert ports(graph)[1:] == [("yq", "int8", (1, 4, 4, 4))]
+    assert kept(graph)["yq_quantized"] == Y and ops(graph) == ["Conv", "QuantizeLinear"]
+    graph = importers.load(path, edits=[{"cut": {"inputs": ["xf"], "outputs": ["c"]}}])
+    assert ports(graph) == [("xf", "float32", (1, 3, 6, 6)), ("c", "float32", (1, 4, 4, 4))]
+    assert kept(graph)["xf"].dtype == "uint8"
+    importers.check(path, graph)  # nothing to compare with
+
+
 def write(graph: Graph, path: Path) -> Path:
     onnx_io.write(graph, path)
     return path
