@@ -179,13 +179,14 @@ def evaluate(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     options: Options | None = None,
     weights: str | Path | None = None,
+    edition: str | None = None,
 ) -> dict[str, Any]:
-    """The predicted speed of a model file on a chip, without a manifest: the object of `evaluate --json`."""
+    """The predicted speed of a model file on a chip, without a manifest: the object of `evaluate --json`.
+    `edition` is that of the operator table, the newest unless told."""
     from modelbuild.project import predicting
 
-    return predicting.evaluate_file(
-        Path(source), chip, shapes or {}, options, None if weights is None else Path(weights)
-    )
+    weights = None if weights is None else Path(weights)
+    return predicting.evaluate_file(Path(source), chip, shapes or {}, options, weights, edition)
 
 
 def run(
@@ -258,8 +259,8 @@ def inspect(path: str | Path, weights: str | Path | None = None) -> dict[str, An
     return inspecting.inspect(Path(path), None if weights is None else Path(weights))
 
 
-def recipe(chip: str) -> Recipe:
-    """A chip's facts."""
+def recipe(chip: str, edition: str | None = None) -> Recipe:
+    """A chip's facts, with the operators of an edition of its toolchain, the newest unless told."""
     from modelbuild.chips.load import load_recipe
 
-    return load_recipe(chip, Path.cwd())
+    return load_recipe(chip, Path.cwd(), edition)

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="FILE|PACKAGE|MODEL|MODEL@TARGET", help="a model file, or what to select"
     )
     parser.add_argument("--chip", action="append", help="the chip, where a file is named")
+    parser.add_argument("--edition", help="of the chip's operator table, with --chip; the newest unless told")
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input"
     )
@@ -58,7 +59,14 @@ def _file(options: argparse.Namespace) -> dict[str, Any]:
         weight_bytes_per_second=options.bandwidth,
     )
     weights = None if options.weights is None else Path(options.directory) / options.weights
-    return api.evaluate(path, options.chip[0], shapes=shapes(options.input), options=chosen, weights=weights)
+    return api.evaluate(
+        path,
+        options.chip[0],
+        shapes=shapes(options.input),
+        options=chosen,
+        weights=weights,
+        edition=options.edition,
+    )
 
 
 def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -67,11 +75,11 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
             raise ModelbuildError(
                 "which chip?", where=name, advice=f"modelbuild evaluate {name} --chip kl720"
             )
-    given = (options.clock, options.bandwidth, options.weights)
+    given = (options.clock, options.bandwidth, options.weights, options.edition)
     if options.input or any(value is not None for value in given):
         raise ModelbuildError(
-            "--clock, --bandwidth, --weights and --input go with --chip",
-            why="a manifest's targets use their recipes' facts",
+            "--clock, --bandwidth, --weights, --edition and --input go with --chip",
+            why="a manifest's targets use their recipes' facts, and say their `edition:`",
         )
     project = api.open_project(options.directory, options.file)
     with progress.shown(project.root / STATE) as tell:

@@ -42,12 +42,16 @@ def evaluate_file(
     shapes: Mapping[str, tuple[int, ...]],
     options: cost.Options | None,
     weights: Path | None = None,
+    edition: str | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed, not refused."""
-    recipe = load_recipe(chip, Path.cwd())
+    recipe = load_recipe(chip, Path.cwd(), edition)
     try:
         graph, _ = normalise(importers.load(path, shapes, (), weights))
     except ModelbuildError as error:
         raise explained(error, path, shapes) from None
     graph, _ = run_passes(graph, recipe.passes)
-    return {**cost.evaluate(graph, place(graph, recipe).units, recipe, options), "model": path.stem}
+    placement = place(graph, recipe)
+    found = cost.evaluate(graph, placement.units, recipe, options)
+    unsupported = [{**node, "reason": placement.reasons[node["name"]]} for node in found["unsupported"]]
+    return {**found, "unsupported": unsupported, "model": path.stem}

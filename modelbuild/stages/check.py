@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
+
+if TYPE_CHECKING:
+    from modelbuild.chips.recipe import Recipe
 
 VERSION = "2"
 LIBRARIES = ("numpy", "onnx")
@@ -34,7 +38,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     Findings never fail this stage: a stage whose work depends on there being none asks `refuse_errors`. Of a
     model that the chip can run, `errors.json` is the same on every chip, so that what needs only that much is
     done once for all of them."""
-    from modelbuild.chips.load import chip_names, load_recipe
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
@@ -45,13 +48,21 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     tail = read_json(inputs["lower"])["tail"] if "lower" in inputs else {"outputs": [], "finding": None}
     _check_bounded(list(dict.fromkeys([*graph.outputs, *tail["outputs"]])), parameters["bounded"])
     recipe = validated(Recipe, parameters["recipe"])
-    placement = place(graph, recipe, lambda: [load_recipe(chip) for chip in chip_names()])
+    placement = place(graph, recipe, lambda: _chips(parameters["recipes"]))
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
     checked = placement.to_json()
     if tail["finding"] is not None:
         checked["findings"] = [tail["finding"], *(finding.to_json() for finding in placement.findings)]
     write_json(out / "check.json", checked)
     write_json(out / "errors.json", stopping)
+
+
+@cache
+def _chips(digest: str) -> tuple[Recipe, ...]:
+    """All recipes that are installed, whose digest this is: read once for the many models of a worker."""
+    from modelbuild.chips.load import chip_names, load_recipe
+
+    return tuple(map(load_recipe, chip_names()))
 
 
 def _check_bounded(outputs: list[str], bounded: Mapping[str, list[str]]) -> None:

@@ -11,7 +11,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph import pass_names
 from modelbuild.graph.passes import LOWERING, NORMALISE
 
-CHIPS = ["cpu", "k210", "kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix"]
+CHIPS = ["k210", "kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix", "nncase-cpu"]
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -63,7 +63,6 @@ def test_number_formats_are_those_of_the_facts() -> None:
 def test_containers_are_those_of_the_facts() -> None:
     containers = {chip: load_recipe(chip).container for chip in CHIPS}
     assert [(chip, containers[chip].setup) for chip in CHIPS] == [
-        ("cpu", "kmodel"),
         ("k210", "kmodel"),
         ("kl520", "legacy520"),
         ("kl530", "flatbuffer"),
@@ -72,6 +71,7 @@ def test_containers_are_those_of_the_facts() -> None:
         ("kl730", "kne"),
         ("mlsoc", "mpk"),
         ("modalix", "mpk"),
+        ("nncase-cpu", "kmodel"),
     ]
     assert containers["kl520"].dram_base == 0x60000000
     assert containers["kl720"].dram_base == 0x80220000
@@ -83,7 +83,7 @@ def test_containers_are_those_of_the_facts() -> None:
 def test_an_unknown_chip_names_the_nearest(tmp_path: Path) -> None:
     lines = failure("kl72O", tmp_path)
     assert lines[0] == "unknown chip `kl72O`"
-    assert lines[1].startswith("  do:  did you mean `kl720`? chips are cpu, k210, ")
+    assert lines[1].startswith("  do:  did you mean `kl720`? chips are k210, ")
 
 
 def test_a_recipe_of_the_users_extends_a_chip(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
@@ -98,3 +99,25 @@ def test_open_inputs_are_told_at_once_with_the_option_that_closes_them(
     assert "models.yaml" not in said.err
     words = ["--input", "a=1,3,8,8", "--input", "b=1,3,8,8"]
     assert command(copied, "evaluate", "open.onnx", "--chip", "kl720", *words).code == 0
+
+
+def test_another_edition_of_the_operator_table(tmp_path: Path, command: Command) -> None:
+    weight = onnx.numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "w")
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 3, 27, 27]), ("y", [1, 4, 9, 9]))
+    ]
+    nodes = [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="c", strides=[3, 3], pads=[1] * 4)]
+    graph = onnx.helper.make_graph(nodes, "net", ports[:1], ports[1:], [weight])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "net.onnx")
+    words = ("evaluate", "net.onnx", "--chip", "kl520")
+    assert command(tmp_path, *words, "--json").json["unsupported"] == []
+    (node,) = command(tmp_path, *words, "--edition", "v0.15.5", "--json").json["unsupported"]
+    assert node["name"] == "c" and "stride 3 is not 1 or 2 or 4" in node["reason"]
+    text = command(tmp_path, *words, "--edition", "v0.15.5")
+    assert text.code == 0 and "  nothing runs Conv c: stride 3 is not 1 or 2 or 4 on kl520" in text.out
+    said = command(tmp_path, *words, "--edition", "v9")
+    assert said.code == 2 and "kl520 has no edition `v9`" in said.err
+    said = command(tmp_path, "evaluate", "net", "--edition", "v9")
+    assert said.code == 2 and "go with --chip" in said.err

@@ -97,17 +97,17 @@ def test_the_lists_of_the_interpreter() -> None:
         (None, [*only_new, *both], [*only_old, *neither]),
         ("v1.9.0", [*only_old, *both], [*only_new, *neither]),
     ):
-        found = {op: units(one(op, MAP, MAP), "cpu", edition) for op in [*has, *has_not]}
+        found = {op: units(one(op, MAP, MAP), "nncase-cpu", edition) for op in [*has, *has_not]}
         assert found == {op: ["cpu" if op in has else "none"] for op in [*has, *has_not]}
 
 
 def test_what_one_edition_of_the_interpreter_has() -> None:
-    placement = place(one("GRU", MAP, MAP), recipe("cpu"))
+    placement = place(one("GRU", MAP, MAP), recipe("nncase-cpu"))
     messages = [found.message for found in placement.findings if found.code == "MB109"]
-    assert messages == ["GRU `n`: cpu runs it by edition v1.9.0 only; by v2.11.0, it has no GRU"]
-    placement = place(conv(), recipe("cpu"))
+    assert messages == ["GRU `n`: nncase-cpu runs it by edition v1.9.0 only; by v2.11.0, it has no GRU"]
+    placement = place(conv(), recipe("nncase-cpu"))
     assert [found.code for found in placement.findings] == ["MB110"]  # there is no NPU to be missed
-    assert placement.reasons == {"n": "there is no NPU on cpu"}
+    assert placement.reasons == {"n": "there is no NPU on nncase-cpu"}
 
 
 def test_a_model_that_fills_the_memory() -> None:

@@ -54,7 +54,7 @@ def test_unknown_names(project: Any, place: Place, old: str, new: str, at: str, 
 def test_the_nearest_name_is_told(project: Any) -> None:
     with pytest.raises(ModelbuildError) as caught:
         project.load(GOOD.replace("chip: kl720", "chip: kl72"))
-    assert caught.value.problems[0].advice.startswith("did you mean `kl720`? chips are cpu, k210, ")
+    assert caught.value.problems[0].advice.startswith("did you mean `kl720`? chips are k210, ")
 
 
 def test_a_reference_to_a_broken_entry_is_no_error_of_its_own(project: Any) -> None:
