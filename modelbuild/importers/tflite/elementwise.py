@@ -76,8 +76,9 @@ def _leaky_relu(layer: Layer) -> None:
 def _prelu(layer: Layer) -> None:
     """ONNX's slope broadcasts to the data, never the data to the slope."""
     w, data, slope = layer.writer, layer.input(0), layer.input(1)
-    order = w.order(data)
-    if np.broadcast_shapes(w.shape(data), w.shape(slope)) != w.shape(data):
+    order, pairs = w.order(data), zip(reversed(w.shape(slope)), reversed(w.shape(data)), strict=False)
+    fits = all(size in (1, wanted) for size, wanted in pairs)
+    if not fits or len(w.shape(slope)) > len(order):
         raise layer.wrong(f"has slopes {list(w.shape(slope))} for {list(w.shape(data))}")
     w.emit("PRelu", [w.ordered(data, order), w.aligned(slope, order)], {layer.output: order})
 

@@ -254,3 +254,11 @@ def test_a_dilated_convolution_in_three_operators_becomes_one(tmp_path: Path, cr
     judge.assert_equal(judge.runtime(data, feeds), judge.run(graph, feeds), 1e-5)
     refusal = judge.refused(model.build([x], [dealt]), tmp_path)
     assert "SPACE_TO_BATCH_ND `dealt` is not supported" in refusal
+
+
+def test_slopes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4, 4, 8]), model.tensor("y", [1, 4, 4, 8])
+    model.add("PRELU", [x, model.constant("slope", np.ones((4, 4, 3), np.float32))], [y])
+    words = "PRELU `y` has slopes [4, 4, 3] for [1, 4, 4, 8]"
+    assert words in judge.refused(model.build([x], [y]), tmp_path)
