@@ -99,7 +99,7 @@ def _blob(blob: Field, budget: Budget) -> Blob:
             pieces.append(_numbers(field, FIXED64, "<f8"))
         elif field.number == _RAW_DATA:
             raise ModelbuildError("the caffemodel holds half precision", advice="save it in single precision")
-    values = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    values = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.float32), *pieces])
     if shape is None:
         shape = tuple(old.get(number, 1) for number in _OLD_SHAPE) if old else (len(values),)
     if math.prod(shape) != len(values):

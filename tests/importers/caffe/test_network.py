@@ -168,6 +168,34 @@ def _error(text: Path, weights: Path) -> str:
     return str(caught.value)
 
 
+def proposals() -> tuple[str, bytes]:
+    """A network in the style of MTCNN's first: PReLU, a pool that rounds up, two heads, any size."""
+    shapes = {"conv1": (10, 3, 3, 3), "conv2": (16, 10, 3, 3), "cls": (2, 16, 1, 1), "box": (4, 16, 1, 1)}
+    blobs = {name: [numbers(*shape) * 0.3, numbers(shape[0])] for name, shape in shapes.items()}
+    body = layer("Convolution", "num_output: 10 kernel_size: 3", name="conv1")
+    body += 'layer { name: "p1" type: "PReLU" bottom: "conv1" top: "conv1" }'
+    body += layer("Pooling", "pool: MAX kernel_size: 2 stride: 2", ["conv1"], "pool")
+    body += layer("Convolution", "num_output: 16 kernel_size: 3", ["pool"], "conv2")
+    body += 'layer { name: "p2" type: "PReLU" bottom: "conv2" top: "conv2" }'
+    body += layer("Convolution", "num_output: 2 kernel_size: 1", ["conv2"], "cls")
+    body += layer("Convolution", "num_output: 4 kernel_size: 1", ["conv2"], "box")
+    body += layer("Softmax", "", ["cls"], "prob")
+    blobs |= {"p1": [np.abs(numbers(10))], "p2": [np.abs(numbers(16))]}
+    return network(body, (1, 3, 12, 12)), caffemodel(blobs)
+
+
+def test_a_proposal_network_of_any_size_equals_opencv(tmp_path: Path) -> None:
+    files = saved(tmp_path, *proposals())
+    for size in ((12, 12), (17, 23)):
+        data = numbers(1, 3, *size)
+        graph = importers.load(files[0], {"data": data.shape}, weights=files[1])
+        assert graph.outputs == ["box", "prob"]
+        wanted = opencv(files, {"data": data}, graph.outputs)
+        for form in (graph, normalise(graph)[0]):
+            for name, found in ours(form, data=data).items():
+                agree(found, wanted[name])
+
+
 def test_lenet_equals_its_reference(shared_data: Path) -> None:
     folder = shared_data / "models/caffe/lenet"
     reference = np.load(shared_data / "refs/caffe_lenet.npz")
