@@ -118,7 +118,7 @@ class Preprocess(Strict):
     input_type: Annotated[Literal["uint8", "float32"], AsText] | None = Field(
         None, description="with in_model: what the raw picture holds (uint8)"
     )
-    input_range: Annotated[tuple[Number, ...], AsTuple, Field(min_length=2, max_length=2)] | None = Field(
+    input_range: Annotated[tuple[Number, ...], AsTuple] | None = Field(
         None, description="with in_model: what 0 and 255 become before mean and std; instead of scale"
     )
     input_layout: Layout | None = Field(

@@ -89,6 +89,13 @@ def read_plain(value: object) -> Any:
     return value.text
 
 
+def read_switch(value: object) -> bool:
+    """true or false, without quotes."""
+    if isinstance(value, Scalar) and not value.quoted and value.text in _TRUE + _FALSE:
+        return value.text in _TRUE
+    raise wrong("true or false", value)
+
+
 def read_numbers(value: object) -> float | tuple[float, ...]:
     """A number, or a list of them (one a channel)."""
     if isinstance(value, list):
@@ -148,7 +155,7 @@ Text = Annotated[str, AsText]
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 Integer = Annotated[int, BeforeValidator(read_integer)]
 Number = Annotated[float, BeforeValidator(read_number)]
-Switch = Annotated[bool, BeforeValidator(read_plain)]
+Switch = Annotated[bool, BeforeValidator(read_switch)]
 Plain = Annotated[Any, BeforeValidator(read_plain)]
 Numbers = Annotated[
     float | tuple[float, ...],

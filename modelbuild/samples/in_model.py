@@ -88,7 +88,7 @@ def _range(given: Any, values: dict[str, Any], problems: list[Problem]) -> tuple
     if len(pair) != 2 or not numbers or any(isinstance(item, bool) for item in pair) or pair[0] >= pair[1]:
         problems.append(
             Problem(
-                f"`input_range: {given}` is no range",
+                f"`input_range: {pair or given}` is no range",
                 "preprocess.input_range",
                 "it is two numbers, what 0 and 255 become",
                 "write `input_range: [0, 1]`",
@@ -120,7 +120,9 @@ def _shape(
     wrong = Problem("", "preprocess.input_shape", "it is the raw picture's shape, with a batch of 1")
     if len(sizes) != 4 or not whole or sizes[0] != 1:
         example = "[1, 480, 640, 3]" if layout == "NHWC" else "[1, 3, 480, 640]"
-        problems.append(wrong._replace(what=f"`input_shape: {given}` is no shape", advice=f"write {example}"))
+        problems.append(
+            wrong._replace(what=f"`input_shape: {sizes or given}` is no shape", advice=f"write {example}")
+        )
         return None
     if values.get("resize") is None:
         problems.append(wrong._replace(what="`input_shape` needs `resize`", advice="add `resize: letterbox`"))

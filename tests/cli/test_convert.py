@@ -269,3 +269,44 @@ def test_real_models(shared_data: Path, command: Command, tmp_path: Path) -> Non
     expected = ran(source, x)
     for name, value in zip(names, session.run(None, middle), strict=True):
         np.testing.assert_allclose(value, expected[name], atol=1e-4)
+
+
+SOURCES = {
+    "tflite/mlperf_resnet8_float.tflite": None,
+    "tflite/mlperf_kws_dscnn_int8.tflite": None,
+    "keras/mlperf_resnet8_cifar10.h5": None,
+    "caffe/lenet/deploy.prototxt": "caffe/lenet/mnist_lenet.caffemodel",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_format(shared_data: Path, command: Command, tmp_path: Path, name: str) -> None:
+    if name.endswith(".h5"):
+        pytest.importorskip("h5py")
+    models, weights = shared_data / "models", SOURCES[name]
+    words = ["convert", str(models / name), "-o", "out.onnx"]
+    words += [] if weights is None else ["--weights", str(models / weights)]
+    for chip in ((), ("--chip", "kl720")):
+        said = command(tmp_path, *words, *chip)
+        assert said.code == 0, said.err
+        assert "not measured against the file" in said.lines[1]
+    onnx.checker.check_model(onnx.load(str(tmp_path / "out.onnx")), full_check=True)
+    session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
+    [given] = session.get_inputs()
+    x = np.zeros(given.shape, {"tensor(float)": np.float32, "tensor(int8)": np.int8}[given.type])
+    assert all(np.isfinite(value).all() for value in session.run(None, {given.name: x}))
+    said = command(tmp_path, *words, "--cut-outputs", "no_such_layer")
+    assert said.code == 2 and "no_such_layer" in said.err
+
+
+def test_run_takes_the_sources_layout(shared_data: Path, command: Command, tmp_path: Path) -> None:
+    source = str(shared_data / "models/tflite/mlperf_resnet8_float.tflite")
+    np.save(tmp_path / "x.npy", numbers(1, 32, 32, 3))
+    said = command(tmp_path, "run", source, "--input", "x.npy")
+    assert said.code == 2 and "the input has shape [1, 3, 32, 32]" in said.err
+    assert command(tmp_path, "run", source, "--input", "x.npy", "--source-layout").code == 0
+    said = command(tmp_path, "run", source, "--input", "x.npy", "--weights", "x.h5")
+    assert said.code == 2 and "keeps its weights in the source file" in said.err
+    assert command(tmp_path, "convert", source, "-o", "plain.onnx").code == 0
+    said = command(tmp_path, "compare", source, "plain.onnx", "--input", "x.npy", "--weights", "x.h5")
+    assert said.code == 2 and "neither file is one" in said.err

@@ -106,6 +106,21 @@ MODEL = HEAD + "samples: {s: {files: faces/*}}\nmodels:\n  net:\n    source: net
         ),
         (MODEL + "    edit: [{insert: {op: Relu}}]\n", "insert", "the key `at` is missing in `insert`"),
         (
+            MODEL + "    inputs: {x: {preprocess: {in_model: yes please}}}\n",
+            "yes please",
+            "`in_model`: expected true or false, found `yes please`",
+        ),
+        (
+            MODEL + "    inputs: {x: {preprocess: {in_model: true, input_range: [1]}}}\n",
+            "[1]",
+            "`input_range: [1.0]` is no range",
+        ),
+        (
+            MODEL + "    inputs: {x: {preprocess: {in_model: true, input_layout: HWC}}}\n",
+            "HWC",
+            "`input_layout`: expected one of NCHW, NHWC, found `HWC`",
+        ),
+        (
             MODEL + "    inputs: {x: {preprocess: {colour: rgb, color: bgr}}}\n",
             "preprocess",
             "`preprocess`: `colour` and `color` are the same key",
