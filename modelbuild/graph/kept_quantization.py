@@ -93,7 +93,7 @@ def dropped(graph: Graph, name: str) -> None:
 
 def _write(graph: Graph, entries: Mapping[str, Kept]) -> None:
     if entries:
-        found = {name: asdict(entry) for name, entry in entries.items()}
+        found = {name: vars(entry) for name, entry in entries.items()}
         graph.metadata[KEY] = json.dumps(found, sort_keys=True)
     else:
         graph.metadata.pop(KEY, None)
