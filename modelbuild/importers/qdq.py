@@ -92,7 +92,7 @@ class _Codes:
                 if node.op == "Pad":
                     self._pad_with_floats(node)
                 self.entries.update({name: self.codes[name] for name in node.outputs if name in self.codes})
-            signs.add(node, self.entries.get(node.outputs[0]))
+            signs.add(node, self.entries.get(next(iter(node.outputs), "")))
 
     def _folded(self, node: Node) -> bool:
         """Computes a node on constant codes; whether it did."""
@@ -229,7 +229,9 @@ def _open_input(graph: Graph, name: str, found: _Codes, notes: list[str]) -> Non
     entry = found.codes.get(name)
     if entry is None:
         return
-    others = [node for node in graph.nodes if name in node.inputs and node.outputs[0] not in found.entries]
+    others = [
+        node for node in graph.nodes if name in node.inputs and not found.entries.keys() & set(node.outputs)
+    ]
     if others:
         raise refused(others[0], f"the input `{name}` holds codes for others, and numbers for it")
     if entry.dtype in quantized_border.CODE_TYPES:

@@ -40,7 +40,7 @@ class Signs:
 
     def add(self, node: Node, entry: Kept | None) -> None:
         """Takes note of `node`, whose first output is quantized with `entry`."""
-        self._makers[node.outputs[0]] = node.op
+        self._makers.update(dict.fromkeys(node.outputs, node.op))
         lowest = entry is not None and entry.zero_point[0] == CODES[entry.dtype][0]
         if lowest or self._makes_no_negatives(node):
             self._at_least_zero.update(node.outputs)
@@ -50,7 +50,8 @@ class Signs:
             return _clips_at_zero(self._graph, node)
         if node.op in _SUMS | _CHOOSING_AMONG_ALL:
             return all(self._known(name) for name in node.inputs)
-        return node.op in _AT_LEAST_ZERO or (node.op in _CHOOSING and self._known(node.inputs[0]))
+        first = node.inputs[0] if node.inputs else ""
+        return node.op in _AT_LEAST_ZERO or (node.op in _CHOOSING and self._known(first))
 
     def _known(self, tensor: str) -> bool:
         value = self._graph.constants.get(tensor)
