@@ -14,6 +14,7 @@ NORMALISE = (
     "explicit_axes",
     "explicit_resize",
     "flatten_to_reshape",
+    "operator_between_reshapes",
     "merge_reshapes",
     "merge_transposes",
     "push_transposes",

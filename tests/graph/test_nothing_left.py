@@ -29,7 +29,7 @@ LEFT_OVER = {
     *("Squeeze", "Unsqueeze"),
 }
 # Detection heads and channel shuffles, and a model whose input is NHWC.
-TRANSPOSED = ("nanodet", "tf2_mobilenet_v2_int8_qdq", "ultraface", "yolov5n", "yolox", "yunet")
+TRANSPOSED = ("RFB-320", "nanodet", "tf2_mobilenet_v2_int8_qdq", "ultraface", "yolov5n", "yolox", "yunet")
 FILES = sorted(path for path in MODELS.rglob("*") if path.suffix in importers.IMPORTERS and path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""BatchNormalization that folds into nothing -> 1x1 depthwise Conv (rank 4), else Mul and Add.
+"""BatchNormalization that folds into nothing -> 1x1 depthwise Conv (rank 3 and 4), else Mul and Add.
 
 Why: a pre-activation network keeps it between Add and Relu, and fixed-point arithmetic has no such operator.
 Legal: its parameters are constant; see fold_batch_normalization for the formula.
@@ -22,11 +22,12 @@ def run(graph: Graph) -> int:
             continue
         scale, shift = (item.astype(np.float32) for item in factors)
         source, rank = node.inputs[0], editor.rank(node.inputs[0])
-        if rank == 4:
-            weight = editor.add_constant(f"{node.name}_weight", scale.reshape(-1, 1, 1, 1))
+        if rank in (3, 4):
+            ones = [1] * (rank - 2)
+            weight = editor.add_constant(f"{node.name}_weight", scale.reshape(-1, 1, *ones))
             bias = editor.add_constant(f"{node.name}_bias", shift)
-            window = {"kernel_shape": [1, 1], "strides": [1, 1], "dilations": [1, 1]}
-            attributes: dict[str, Attribute] = {**window, "pads": [0] * 4, "group": len(scale)}
+            window = {"kernel_shape": ones, "strides": ones, "dilations": ones, "pads": [0, 0] * len(ones)}
+            attributes: dict[str, Attribute] = {**window, "group": len(scale)}
             editor.replace(node, "Conv", [source, weight, bias], attributes)
         else:
             shape = (-1, *(1,) * (rank - 2))
