@@ -1,6 +1,6 @@
 """The quantization that a source file brings along: scales and zero points of tensors, kept as metadata.
 
-The graph is float. An input or output that holds codes in the file may hold them here, too: a DequantizeLinear
+The graph is float. An input or output that holds codes in the file may hold them here: a DequantizeLinear
 reads the input, a QuantizeLinear makes the output (`graph.quantized_border`), and no other such node is left.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
