@@ -21,6 +21,7 @@ from modelbuild.importers import (
     opset,
     precision,
     qdq,
+    qdq_int4,
     sniff,
     training,
     trim,
@@ -109,6 +110,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     trim.cut_away(model, edits)
     trim.drop_unused(model, source.notes)
     _refuse_unsupported(model)
+    qdq_int4.widen(model)
     branches.take(model, path, shapes_given, source.notes)
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))

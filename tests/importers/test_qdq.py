@@ -346,6 +346,31 @@ def test_refusals_name_the_node_and_the_reason(tmp_path: Path) -> None:
     assert "3 scales on axis 0 of [4, 3, 3, 3]" in refusal(path)
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT4])
+def test_weights_of_4_bits(tmp_path: Path, kind: int) -> None:
+    path = convolution(tmp_path, opset=21)
+    proto = onnx.load(path)
+    low = -8 if kind == TensorProto.INT4 else 0
+    codes = GENERATOR.integers(low, low + 16, WEIGHT.shape)
+    for name, values in (("w", codes), ("w_z", np.full(4, low + 7))):
+        (tensor,) = (item for item in proto.graph.initializer if item.name == name)
+        tensor.CopyFrom(helper.make_tensor(name, kind, values.shape, values.reshape(-1).tolist()))
+    path.write_bytes(proto.SerializeToString())
+    graph = imported(path)
+    expected = (codes - (low + 7)).astype(np.float32) * SCALES.reshape(4, 1, 1, 1)
+    assert np.array_equal(graph.constants["wf"], expected)
+    assert kept(graph)["wf"].zero_point == (low + 7,) * 4
+
+
+def test_activations_of_4_bits_are_refused(tmp_path: Path) -> None:
+    zero = helper.make_tensor("x_z", TensorProto.INT4, [], [0])
+    nodes = [q("x", "x", "a"), dq("a", "x", "y")]
+    proto = onnx.load(save(tmp_path, nodes, {"x_s": np.float32(1)}, shapes=([1, 4], [1, 4]), opset=21))
+    proto.graph.initializer.append(zero)
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    assert "the tensor `x_z` holds int4" in refusal(tmp_path / "model.onnx")
+
+
 def test_scales_in_blocks_are_refused(tmp_path: Path) -> None:
     constants = {"w": WEIGHT.reshape(4, 27)[:, :4], "w_s": np.ones((4, 2), np.float32)}
     node = helper.make_node("DequantizeLinear", ["w", "w_s"], ["wf"], "blocks", axis=1, block_size=2)
