@@ -99,6 +99,7 @@ def _text(name: str, found: ConvertResult) -> str:
     for written in (found.model, found.post):
         if written is not None:
             lines.append(f"wrote {written.path}, {written.size} bytes")
+            lines += [f"wrote {path}: its weights, to be kept beside it" for path in written.data]
             lines += [f"  input {_port(port)}" for port in written.inputs]
             lines += [f"  output {_port(port)}" for port in written.outputs]
     return "\n".join(lines)

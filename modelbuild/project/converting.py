@@ -58,18 +58,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: its size in bytes, its digest, and the borders of the model in it."""
+    """A file that was written: its digest, its size in bytes with that of `data`, and the borders of the model
+    in it."""
 
     path: Path
     size: int
     sha256: str
     inputs: tuple[Mapping[str, Any], ...]
     outputs: tuple[Mapping[str, Any], ...]
+    data: tuple[Path, ...] = ()  # the file of its weights, where they are more than 2 GB
 
     def to_json(self) -> dict[str, Any]:
         """The objects `model` and `post` of `convert --json`."""
         return {
             "path": str(self.path),
+            "data": [str(path) for path in self.data],
             "size": self.size,
             "sha256": self.sha256,
             "inputs": [dict(port) for port in self.inputs],
@@ -211,7 +214,7 @@ def _written(path: Path, graph: Graph) -> Written:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     inputs, outputs = (tuple(_port(graph, name) for name in names) for names in (graph.inputs, graph.outputs))
     size = sum(file.stat().st_size for file in files)
-    return Written(path, size, digest, inputs, outputs)
+    return Written(path, size, digest, inputs, outputs, tuple(files[1:]))
 
 
 def _port(graph: Graph, name: str) -> dict[str, Any]:
