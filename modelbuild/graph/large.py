@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ from onnx import ModelProto, TensorProto
 
 from modelbuild import whole_file
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import serial
 from modelbuild.graph.model import Array
 from modelbuild.graph.tensors import dtype_of, element_type_of
 
@@ -41,10 +42,15 @@ def is_apart(array: Array) -> bool:
     return array.nbytes >= _APART
 
 
-def place_holder(array: Array, name: str) -> TensorProto:
-    """The initializer of a constant that is kept apart, without its place."""
-    kind = element_type_of(array.dtype)
-    return TensorProto(name=name, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
+def place_holders(constants: Mapping[str, Array]) -> Iterator[TensorProto]:
+    """The initializers: without data and place of constants that are kept apart, with data of others."""
+    for name, array in constants.items():
+        tensor = TensorProto(name=name, data_type=element_type_of(array.dtype), dims=array.shape)
+        if is_apart(array):
+            tensor.data_location = TensorProto.EXTERNAL
+        else:
+            tensor.raw_data = serial.data(array).tobytes()
+        yield tensor
 
 
 def is_large(path: Path) -> bool:
@@ -130,6 +136,4 @@ def _write_data(stream: BinaryIO, model: ModelProto, constants: Mapping[str, Arr
     for tensor in model.graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
             stream.seek(start + int(_fields(tensor)["offset"]))
-            array: Any = constants[tensor.name]
-            little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-            stream.write(little.reshape(-1).view(np.uint8).data)
+            stream.write(serial.data(constants[tensor.name]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from onnx import (
 
 from modelbuild import whole_file
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import large
+from modelbuild.graph import large, serial
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.order import in_order, unique_names
 from modelbuild.graph.tensors import array_of, dense_of, dtype_of, element_type_of
@@ -54,9 +54,10 @@ def write(graph: Graph, path: Path) -> None:
     The bytes depend on the graph alone.
     """
     if large.weights(graph.constants) > large.MAX_BYTES:
-        large.write(path, to_model(graph, external=True), graph.constants)
-    else:
-        path.write_bytes(to_bytes(graph))
+        large.write(path, _to_model(graph, large.place_holders(graph.constants)), graph.constants)
+        return
+    with path.open("wb") as stream:
+        stream.writelines(_chunks(graph))
 
 
 def export(graph: Graph, path: Path) -> list[Path]:
@@ -68,7 +69,7 @@ def export(graph: Graph, path: Path) -> list[Path]:
         whole_file.write(path, to_bytes(graph))
         return [path]
     data = path.with_name(f"{path.name}.data")
-    large.write_beside(path, data, to_model(graph, external=True), graph.constants)
+    large.write_beside(path, data, _to_model(graph, large.place_holders(graph.constants)), graph.constants)
     return [path, data]
 
 
@@ -76,7 +77,7 @@ def to_bytes(graph: Graph) -> bytes:
     """The serialised model. Raises when it exceeds protobuf's 2 GB."""
     size = large.weights(graph.constants)
     if size <= large.MAX_BYTES:
-        return bytes(to_model(graph).SerializeToString(deterministic=True))
+        return b"".join(_chunks(graph))
     raise ModelbuildError(
         f"the model `{graph.name}` holds {size / 1e9:.1f} GB of weights",
         why="one ONNX file holds at most 2 GB",
@@ -117,17 +118,19 @@ def opset_of(model: ModelProto) -> int:
     return 1
 
 
-def to_model(graph: Graph, external: bool = False) -> ModelProto:
-    """The protobuf of `graph`, with a type for every tensor whose shape is known.
+def to_model(graph: Graph) -> ModelProto:
+    """The protobuf of `graph`, with a type for every tensor whose shape is known."""
+    return _to_model(graph, (_tensor(array, name) for name, array in graph.constants.items()))
 
-    With `external` the constants that `large` keeps apart have no data.
-    """
+
+def _chunks(graph: Graph) -> Iterator[bytes | memoryview]:
+    return serial.chunks(_to_model(graph, ()), graph.constants)
+
+
+def _to_model(graph: Graph, constants: Iterable[TensorProto]) -> ModelProto:
     proto = GraphProto(name=graph.name)
     proto.node.extend(node_to_proto(node) for node in graph.nodes)
-    proto.initializer.extend(
-        large.place_holder(array, name) if external and large.is_apart(array) else _tensor(array, name)
-        for name, array in graph.constants.items()
-    )
+    proto.initializer.extend(constants)
     proto.input.extend(_value_info(graph, name) for name in graph.inputs)
     proto.output.extend(_value_info(graph, name) for name in graph.outputs)
     border = {*graph.inputs, *graph.outputs}
@@ -243,9 +246,8 @@ def node_to_proto(node: Node) -> NodeProto:
 
 
 def _tensor(array: Array, name: str) -> TensorProto:
-    little = np.ascontiguousarray(array).reshape(array.shape)
     proto = TensorProto(name=name, data_type=element_type_of(array.dtype), dims=array.shape)
-    proto.raw_data = little.astype(little.dtype.newbyteorder("<"), copy=False).tobytes()
+    proto.raw_data = serial.data(array).tobytes()
     return proto
 
 

@@ -23,6 +23,7 @@ _ELEMENT_TYPES: Mapping[str, Any] = {
     "bool": np.bool_,
     **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
+_MOST_COPIED = 2**28  # bytes of weights: to_bytes and onnxruntime hold up to four copies of them
 
 
 class FloatSession:
@@ -81,8 +82,8 @@ class FloatSession:
 
 
 def _without_large(graph: Graph) -> tuple[Graph, dict[str, Array]]:
-    """A graph beyond protobuf's 2 GB with its large constants as inputs, which take no copy; and these."""
-    if large.weights(graph.constants) <= large.MAX_BYTES:
+    """A graph of heavy weights with its large constants as inputs, which take no copy; and these."""
+    if large.weights(graph.constants) <= _MOST_COPIED:
         return graph, {}
     fed = {name: array for name, array in graph.constants.items() if large.is_apart(array)}
     kept = {name: array for name, array in graph.constants.items() if name not in fed}

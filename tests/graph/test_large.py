@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, large, onnx_io
+from modelbuild.graph import session as session_module
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.session import FloatSession
@@ -26,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if one protobuf held 4 kB."""
     monkeypatch.setattr(large, "MAX_BYTES", 4096)
+    monkeypatch.setattr(session_module, "_MOST_COPIED", 4096)
 
 
 def network() -> Graph:
@@ -51,7 +53,7 @@ def test_a_large_graph_runs_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> N
     graph = network()
     sample = guard.random_inputs(graph, 1)[0]
     expected = FloatSession(graph).run(sample)["y"]
-    monkeypatch.setattr(large, "MAX_BYTES", 4096)
+    monkeypatch.setattr(session_module, "_MOST_COPIED", 4096)
     session = FloatSession(graph)
     assert list(session.inputs) == ["x"]
     assert np.allclose(session.run(sample)["y"], expected, atol=1e-5)
@@ -89,6 +91,7 @@ import resource, sys
 from pathlib import Path
 from modelbuild import importers
 from modelbuild.graph import guard, large, onnx_io
+from modelbuild.graph import session as session_module
 from modelbuild.graph.normalise import normalise
 
 folder, limit = Path(sys.argv[1]), float(sys.argv[2])

@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
+from tests.graph.random_models import random_model
 from tests.graph.small import graph, numbers
 
 
@@ -86,3 +89,15 @@ def test_a_file_that_is_none_is_an_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(data)
     with pytest.raises(ModelbuildError):
         onnx_io.read(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_bytes_are_those_that_protobuf_writes(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(random_model(Random(seed)).SerializeToString())
+    graph = importers.load(path)
+    graph.constants |= {"none": np.zeros((0, 3), np.int64), "number": np.array(7), "wide": numbers(90, 200)}
+    expected = onnx_io.to_model(graph).SerializeToString(deterministic=True)
+    assert onnx_io.to_bytes(graph) == expected
+    onnx_io.write(graph, path)
+    assert path.read_bytes() == expected
