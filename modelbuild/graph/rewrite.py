@@ -190,6 +190,7 @@ class Editor:
             self._emit(node, nodes)
         self.graph.nodes = nodes
         self._before, self._after, self._removed = {}, {}, set()
+        _spread_quantization(self.graph)
         return self.changes
 
     def _emit(self, node: Node, nodes: list[Node]) -> None:
@@ -209,6 +210,36 @@ class Editor:
 
     def _unread(self, name: str, node: Node) -> None:
         self._consumers[name] = [item for item in self._consumers.get(name, []) if item is not node]
+
+
+def _spread_quantization(graph: Graph) -> None:
+    """What holds the same values has the same quantization: both sides of a Reshape or Transpose.
+
+    Against the flow only where nothing else reads the tensor, which may be float there."""
+    if kept_quantization.KEY not in graph.metadata:
+        return
+    entries, found = kept_quantization.kept(graph), dict[str, kept_quantization.Kept]()
+    moving = [node for node in graph.nodes if node.op in ("Reshape", "Transpose") and not node.domain]
+    for node in moving:
+        source, target = node.inputs[0], node.outputs[0]
+        entry = entries.get(source) or found.get(source)
+        if entry is not None and entry.axis is None and target not in entries:
+            found[target] = entry
+    readers = graph.consumers() if moving else {}
+    for node in reversed(moving):
+        source, target = node.inputs[0], node.outputs[0]
+        entry = entries.get(target) or found.get(target)
+        private = len(readers[source]) == 1 and source not in graph.outputs and source not in graph.constants
+        if (
+            entry is not None
+            and entry.axis is None
+            and source not in entries
+            and source not in found
+            and private
+        ):
+            found[source] = entry
+    if found:
+        kept_quantization.keep(graph, found)
 
 
 def merged(*origins: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelbuild.graph.kept_quantization import Kept, keep, kept
 from modelbuild.graph.rewrite import Editor, copied, merged
 from tests.graph.small import graph, ops
 
@@ -46,3 +47,22 @@ def test_copies_share_nothing_that_changes() -> None:
 
 def test_origins_are_merged_in_order() -> None:
     assert merged(("b", "a"), ("a", "c")) == ("b", "a", "c")
+
+
+def test_both_sides_of_a_reshape_have_one_quantization() -> None:
+    steps = [
+        ("Reshape", "x s", "a"),
+        ("Relu", "a", "b"),
+        ("Transpose", "b", "c", {"perm": [1, 0]}),
+        ("Abs", "c", "y"),
+    ]
+    given = graph(steps, {"s": [4, 8]})
+    one, two = Kept("int8", (0.5,), (1,)), Kept("int8", (0.25,), (0,))
+    keep(given, {"x": one, "c": two})
+    Editor(given).close()
+    assert kept(given) == {"x": one, "a": one, "b": two, "c": two}
+    given.outputs.append("b")
+    given.metadata.clear()
+    keep(given, {"c": two})
+    Editor(given).close()
+    assert kept(given) == {"c": two}  # b is read elsewhere, where it may be float

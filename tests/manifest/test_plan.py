@@ -58,6 +58,24 @@ def test_targets_with_edits_of_their_own_share_nothing(folder: Path) -> None:
     assert "one:import_source" not in names
 
 
+def test_targets_that_leave_out_passes_of_normalising_share_nothing(folder: Path) -> None:
+    own = TEXT.replace("{chip: modalix}", "{chip: modalix, optimize: {skip: [fold_pad]}}")
+    found = by_name(planned(folder, own))
+    assert found["one@eye:normalise"].parameters["skip"] == ["fold_pad"]
+    assert "skip" not in found["one@cam:normalise"].parameters and "one:normalise" not in found
+    recipes = TEXT.replace("{chip: modalix}", "{chip: modalix, optimize: {skip: [split_to_slice]}}")
+    found = by_name(planned(folder, recipes))
+    assert "one:normalise" in found and "split_to_slice" not in found["one@eye:lower"].parameters["passes"]
+
+
+def test_paranoid_is_said_to_both_stages_that_rewrite(folder: Path) -> None:
+    text = TEXT.replace("defaults: {", "defaults: {optimize: {paranoid: true}, ")
+    found = by_name(planned(folder, text))
+    assert (
+        found["one:normalise"].parameters["paranoid"] is found["one@cam:lower"].parameters["paranoid"] is True
+    )
+
+
 def test_samples_are_inputs_by_position_and_never_by_path(folder: Path) -> None:
     action = by_name(planned(folder))["one@cam:observe"]
     roles = {role: source for role, source in action.inputs.items() if role.startswith("sample/")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import prod
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.rewrite import Editor
 
@@ -53,6 +54,7 @@ def _fits(editor: Editor, node: Node, shape: Shape) -> bool:
 def _move(editor: Editor, node: Node, source: str) -> None:
     target = node.outputs[0]
     name = editor.tensor(f"{target}_straight", editor.shape(source), editor.graph.dtypes[target])
+    kept_quantization.renamed(editor.graph, target, name)
     editor.retarget(node, target, name)
     editor.redirect(target, name)
     editor.set_inputs(node, [source, *node.inputs[1:]])
