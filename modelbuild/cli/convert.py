@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="FILE", help="the model: .onnx, .tflite, .h5, .hdf5, .keras or .prototxt")
     add("--weights", metavar="FILE", help="its weights, where they are apart: .caffemodel")
-    add("-o", "--output", metavar="OUT.onnx", required=True, help="where the ONNX file goes")
+    add("-o", "--output", metavar="FILE.onnx", required=True, help="where the ONNX file goes")
     add("--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input")
     add("--chip", help="make it ready for this chip: its name, or the path of its recipe")
     add("--only-import", action="store_true", help="write what was imported and edited; run no passes")
-    add("--edit", metavar="EDITS.yaml", help="a list of edits, as `edit:` of models.yaml has them")
+    add("--edit", metavar="FILE.yaml", help="a list of edits, as `edit:` of models.yaml has them")
     _add_edits(add)
     add("--paranoid", action="store_true", help="hold the model to its source after each pass")
-    add("--force", action="store_true", help="replace OUT.onnx though modelbuild has not written it")
+    add("--force", action="store_true", help="replace FILE.onnx though modelbuild has not written it")
 
 
 def _add_edits(add: Any) -> None:
@@ -39,7 +39,7 @@ def _add_edits(add: Any) -> None:
     add("--cut-outputs", action="append", default=[], metavar="A,B", help="tensors or nodes to end at")
     add("--remove-type", action="append", default=[], metavar="OP", help="remove the nodes of a type")
     add("--rename", action="append", default=[], metavar="OLD=NEW", help="rename a tensor or node")
-    add("--tail", choices=("auto",), help="cut off what comes after the chip's last node: OUT_post.onnx")
+    add("--tail", choices=("auto",), help="cut off what comes after the chip's last node: FILE_post.onnx")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -58,8 +58,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: its digest, its size in bytes with that of `data`, and the borders of the model
-    in it."""
+    """A file that was written: its digest, its size in bytes with that of `data`, the model's borders."""
 
     path: Path
     size: int
