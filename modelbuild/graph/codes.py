@@ -10,8 +10,8 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Code:
-    """What a finding of this code says, and how grave it is at most. `stops`: nothing can be built before it is
-    mended, so that it cannot be ignored. `sometimes`: only some ways to check can find it."""
+    """What a finding of this code says, and how grave it is at most. `stops`: nothing can be built before it
+    is mended, so that it cannot be ignored. `sometimes`: only some ways to check can find it."""
 
     title: str
     severity: Severity
