@@ -1,4 +1,4 @@
-"""A TFLite model as `inspect` shows it: its borders and operator codes."""
+"""A TFLite model as `inspect` shows it: its borders and operators."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from modelbuild.formats import flatbuffer
-
-_DTYPES = ("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8")
+from modelbuild.formats import flatbuffer, tflite_schema
 
 
 def describe(path: Path) -> dict[str, Any]:
     """Inputs, outputs and operators of every subgraph. Errors: ModelbuildError with the offset."""
     model = flatbuffer.root(path.read_bytes(), "TFLite")
-    codes = [max(table.integer(0, "b"), table.integer(3, "i")) for table in model.tables(1)]
+    codes = [_operator(table) for table in model.tables(1)]
     return {
         "version": str(model.integer(0, "I")),
         "silicon": None,
@@ -24,7 +22,12 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def _subgraph(table: flatbuffer.Table, codes: list[int]) -> dict[str, Any]:
+def _operator(table: flatbuffer.Table) -> str:
+    name = tflite_schema.operator_name(table.integer(0, "b"), table.integer(3, "i"))
+    return f"{name} {table.string(1) or ''}".strip() if name == "CUSTOM" else name
+
+
+def _subgraph(table: flatbuffer.Table, codes: list[str]) -> dict[str, Any]:
     tensors = table.tables(0)
     operators = Counter(_code(item.integer(0, "I"), codes) for item in table.tables(3))
     return {
@@ -38,8 +41,8 @@ def _subgraph(table: flatbuffer.Table, codes: list[int]) -> dict[str, Any]:
     }
 
 
-def _code(index: int, codes: list[int]) -> str:
-    return f"builtin {codes[index]}" if index < len(codes) else "unknown"
+def _code(index: int, codes: list[str]) -> str:
+    return codes[index] if index < len(codes) else "unknown"
 
 
 def _tensors(indices: tuple[int, ...], tensors: tuple[flatbuffer.Table, ...]) -> list[dict[str, Any]]:
@@ -55,4 +58,5 @@ def _tensors(indices: tuple[int, ...], tensors: tuple[flatbuffer.Table, ...]) ->
 
 
 def _dtype(code: int) -> str:
-    return _DTYPES[code] if 0 <= code < len(_DTYPES) else f"unknown ({code})"
+    types = tflite_schema.TENSOR_TYPES
+    return types[code] if 0 <= code < len(types) else f"unknown ({code})"

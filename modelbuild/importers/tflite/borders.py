@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph import kept_quantization, quantized_border
 from modelbuild.graph.kept_quantization import Kept
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import input_shapes
 from modelbuild.importers.channels_last import BORDER_RANKS, channels_first, source_order
 from modelbuild.importers.source import Source
-from modelbuild.importers.tflite import constants, schema
+from modelbuild.importers.tflite import constants
 from modelbuild.importers.tflite.layer import State
 from modelbuild.importers.tflite.model import Operator, Tensor
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph.kept_quantization import CODES, Kept
 from modelbuild.graph.model import Array
-from modelbuild.importers.tflite import schema
 from modelbuild.importers.tflite.model import Model, Quantization, Tensor
 
 _FACTOR, _SLACK = 16, 2**26  # of the file's size; int4 becomes eight times larger

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelbuild.formats.tflite_schema import Padding
 from modelbuild.importers.tflite.constants import Constants
 from modelbuild.importers.tflite.model import Model, Operator, Spread
-from modelbuild.importers.tflite.schema import Padding
 
 _STRIDES = (1, 2)  # slots, of both convolutions
 

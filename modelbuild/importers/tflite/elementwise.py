@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph.model import Attribute
 from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import channels_last_operators as ops
-from modelbuild.importers.tflite import schema
 from modelbuild.importers.tflite.layer import Layer, Rule
 
 _L2_EPSILON = 1e-6  # TFLite's reference kernel divides by no less

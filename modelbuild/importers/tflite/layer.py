@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.tflite_schema import Activation
 from modelbuild.graph.kept_quantization import CODES, Kept
 from modelbuild.graph.model import Shape
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.channels_last import Writer
 from modelbuild.importers.tflite import constants
 from modelbuild.importers.tflite.model import Model, Operator
-from modelbuild.importers.tflite.schema import Activation
 
 _LARGEST_STATIC = 65_536  # numbers of a constant that steers an operator: axes, a shape, indices
 

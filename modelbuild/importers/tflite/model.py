@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.formats.flatbuffer import MAX_TABLES, Buffer, Table, damaged
-from modelbuild.graph.model import Shape
-from modelbuild.graph.order import unique_names
-from modelbuild.importers.tflite import schema
-from modelbuild.importers.tflite.schema import (
+from modelbuild.formats.tflite_schema import (
     BufferSlot,
     CodeSlot,
     ModelSlot,
@@ -22,6 +20,8 @@ from modelbuild.importers.tflite.schema import (
     SubGraphSlot,
     TensorSlot,
 )
+from modelbuild.graph.model import Shape
+from modelbuild.graph.order import unique_names
 
 _NAME = "the TFLite file"
 _MAX_RANK = 8
@@ -123,12 +123,8 @@ def parse(data: bytes) -> Model:
 
 def _code(table: Table) -> tuple[str, str]:
     """The operator's name, and what a custom one calls itself."""
-    number = table.integer(CodeSlot.NEW, "i")
-    if number < schema.PLACEHOLDER:  # files from before 2020 have the old field only
-        number = max(number, table.integer(CodeSlot.OLD, "b"))
-    if 0 <= number < len(schema.OPERATORS):
-        return schema.OPERATORS[number], table.string(CodeSlot.CUSTOM) or ""
-    return f"STABLEHLO_{number}" if number in schema.STABLEHLO else f"operator {number}", ""
+    name = schema.operator_name(table.integer(CodeSlot.OLD, "b"), table.integer(CodeSlot.NEW, "i"))
+    return name, table.string(CodeSlot.CUSTOM) or ""
 
 
 def _operator(table: Table, codes: list[tuple[str, str]], tensors: list[Tensor]) -> Operator:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import kept_quantization, shapes
 from modelbuild.graph.model import Graph, Shape
@@ -19,7 +20,6 @@ from modelbuild.importers.tflite import (
     elementwise,
     model,
     reducing,
-    schema,
     shaping,
     trim,
     windows,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from modelbuild.formats.tflite_schema import Padding
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.channels_last import Order
 from modelbuild.importers.tflite.layer import Layer, Rule
-from modelbuild.importers.tflite.schema import Padding
 
 _LARGEST = 2**20  # of a stride, dilation or window, in damaged files
 

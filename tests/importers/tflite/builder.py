@@ -9,7 +9,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from modelbuild.importers.tflite import schema
+from modelbuild.formats import tflite_schema as schema
 
 # The members of the union BuiltinOptions, in the order of schema.fbs; 0 is none.
 _UNION = """

@@ -141,3 +141,12 @@ class Padding(IntEnum):
 
     SAME = 0
     VALID = 1
+
+
+def operator_name(old: int, new: int) -> str:
+    """The name of the operator of the two number fields of an OperatorCode: files from before 2020 have the
+    old one only, which ends at 127; in later ones the greater holds."""
+    number = max(old, new) if new < PLACEHOLDER else new
+    if 0 <= number < len(OPERATORS):
+        return OPERATORS[number]
+    return f"STABLEHLO_{number}" if number in STABLEHLO else f"operator {number}"
