@@ -85,7 +85,7 @@ MEANINGS = tuple(
         ("tf2onnx", KTC, _CONVERT, "of a .pb or SavedModel it says the line that exports it"),
         ("editor", KTC, f"{_CONVERT} --cut-outputs A,B", "cuts, removes and renames; `edit:` in a manifest"),
         ("onnx_vs_onnx", KTC, "modelbuild compare A.onnx B.onnx --input FILE", "both on the same inputs"),
-        ("delete_nodes", KTC, "edit: [{cut: {…}}]", "edits of the graph stand in the manifest"),
+        ("delete_nodes", KTC, "edit: [{remove: {nodes: [NAME]}}]", "nodes by name, or `types:`"),
         ("cut_graph_from_nodes", KTC, "edit: [{cut: {outputs: [NAME]}}]", "cuts the graph at tensors"),
         ("pixel_modify", KTC, "inputs: {NAME: {preprocess: {…}}}", "what is done to a picture's values"),
         ("kneron_nef_utils", KTC, _INSPECT, "shows what is inside a NEF and verifies its checksums"),

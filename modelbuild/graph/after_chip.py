@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from modelbuild.graph.model import Array, Graph, Shape
-from modelbuild.graph.session import FloatSession
+
+if TYPE_CHECKING:
+    from modelbuild.graph.session import FloatSession
 
 _OUTPUTS = "modelbuild.outputs"  # metadata: the names of the whole model's outputs, in order
 
@@ -29,6 +32,8 @@ class AfterChip:
 
     @cached_property
     def _session(self) -> FloatSession | None:
+        from modelbuild.graph.session import FloatSession  # who only asks for names loads no onnxruntime
+
         return FloatSession(self._post) if self._post.nodes else None
 
     @property

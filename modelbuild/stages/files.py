@@ -95,10 +95,12 @@ def read_samples(
 
 def read_after_chip(post: Path | None) -> AfterChip | None:
     """The part of a model that runs after the chip, if it has one."""
+    if post is None:
+        return None
     from modelbuild.graph import onnx_io
     from modelbuild.graph.after_chip import AfterChip
 
-    return None if post is None else AfterChip(onnx_io.read(post))
+    return AfterChip(onnx_io.read(post))
 
 
 def first_samples(

@@ -54,8 +54,8 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, where a part runs after the chip
-    `models/<model>_post.onnx`, and `package.json`."""
+    """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, `package.json`, and
+    `models/<model>_post.onnx` where a part runs after the chip."""
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container
