@@ -68,14 +68,16 @@ def _cut(graph: Graph, order: tuple[int, ...]) -> int:
 
 def _sink(graph: Graph) -> int:
     """Moves Transposes behind the operator that reads them, where no more is moved then."""
-    changes = 0
-    for index in range(len(graph.nodes)):
-        order = _sinks(Editor(graph), graph.nodes[index])
+    changes, index, editor = 0, 0, Editor(graph)
+    while index < len(graph.nodes):
+        order = _sinks(editor, graph.nodes[index])
         if order is not None:
             changed = copied(graph)
-            editor = Editor(changed)
-            _apply(editor, [changed.nodes[index]], Move(order))
-            changes += _adopt(graph, changed, editor.close(), gain=0)
+            moving = Editor(changed)
+            _apply(moving, [changed.nodes[index]], Move(order))
+            changes += _adopt(graph, changed, moving.close(), gain=0)
+            editor = Editor(graph)
+        index += 1
     return changes
 
 
