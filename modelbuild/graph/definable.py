@@ -9,7 +9,7 @@ import numpy as np
 
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.graph.rules import Check, broken
-from modelbuild.graph.subject import Subject, kernel, pads, spatial
+from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatial
 
 _Forms = tuple[Mapping[str, Any], ...]
 
@@ -138,9 +138,17 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     found = min(reasons, key=len) if all(reasons) else []
     demand = _DEMANDS.get(subject.node.op)
     if not found and demand is not None:
-        found = [reason for reason in [demand(subject, None)] if reason]
+        found = _demanded(subject, demand)
     found = found or list(_not_numbers(subject))[:1]
     return f"{arithmetic} does not define it where {' and '.join(found)}" if found else ""
+
+
+def _demanded(subject: Subject, demand: Check) -> list[str]:
+    try:
+        reason = demand(subject, None)
+    except Undetermined as unknown:
+        reason = str(unknown)
+    return [reason] if reason else []
 
 
 def _not_numbers(subject: Subject) -> Iterator[str]:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelbuild.chips.load import load_recipe
+from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.graph.check import place
+from modelbuild.graph.codes import CODES
 from modelbuild.graph.model import Graph
 from modelbuild.graph.passes import run_passes
 from tests.graph.tables import behind, conv, one, pool
+from tests.graph.test_kneron_tables import NOTES, OLD
 
 FOUR = (1, 8, 16, 16)
 
@@ -97,3 +99,16 @@ def test_kernels_and_deconvolutions_that_kl520_lacks() -> None:
         units = place(lowered, recipe).units
         assert "none" not in units.values()
         assert {units[node.name] for node in lowered.nodes if node.op == "Conv"} == {"npu"}
+
+
+@pytest.mark.parametrize("chip", chip_names())
+def test_findings_are_as_grave_as_their_codes_say(chip: str) -> None:
+    recipe = load_recipe(chip)
+    for label, graph, _ in (*NOTES, *OLD):
+        placement = place(graph, recipe)
+        assert set(placement.units) == {node.name for node in graph.nodes}, label
+        for found in placement.findings:
+            assert (found.severity == "error") <= CODES[found.code].stops, (label, found)
+            assert found.advice and found.message, (label, found)
+        stopped = {found.node for found in placement.findings if found.severity == "error"}
+        assert {node for node, unit in placement.units.items() if unit == "none"} <= stopped
