@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelbuild.chips.load import load_recipe
 from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.builders import BUILDERS
-from tests.graph.tables import one
+from tests.graph.tables import one, recipe
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,7 +28,7 @@ def pool(op: str, size: int, kernel: int, stride: int, **attributes: Any) -> Gra
 
 
 def finding(graph: Graph, chip: str, code: str) -> Finding:
-    placement = place(graph, load_recipe(chip))
+    placement = place(graph, recipe(chip))
     (found,) = [item for item in placement.findings if item.code == code]
     return found
 
@@ -91,7 +90,7 @@ def chain(*operators: str) -> Graph:
 
 
 def test_an_activation_is_fused_into_the_node_before_it() -> None:
-    placement = place(chain("Conv", "Relu", "Relu", "Conv", "LeakyRelu"), load_recipe("kl720"))
+    placement = place(chain("Conv", "Relu", "Relu", "Conv", "LeakyRelu"), recipe("kl720"))
     assert list(placement.units.values()) == ["npu", "fused", "npu", "npu", "fused"]
     assert placement.findings == () and placement.reasons == {}
 
@@ -99,15 +98,15 @@ def test_an_activation_is_fused_into_the_node_before_it() -> None:
 def test_an_activation_is_not_fused_where_others_read_what_is_before_it() -> None:
     graph = chain("Conv", "Relu")
     graph.outputs.append("t1")
-    assert place(graph, load_recipe("kl720")).units["Relu1"] == "npu"
+    assert place(graph, recipe("kl720")).units["Relu1"] == "npu"
     graph = chain("Conv", "Relu")
     graph.nodes.append(Node("Neg", "other", ["t1"], ["t9"]))
     graph.shapes["t9"] = FOUR
-    assert place(graph, load_recipe("kl720")).units["Relu1"] == "npu"
+    assert place(graph, recipe("kl720")).units["Relu1"] == "npu"
 
 
 def test_a_cpu_node_between_npu_nodes_is_a_warning_and_at_the_end_a_note() -> None:
-    placement = place(chain("Conv", "Sigmoid", "Conv", "Sigmoid"), load_recipe("kl520"))
+    placement = place(chain("Conv", "Sigmoid", "Conv", "Sigmoid"), recipe("kl520"))
     assert [(item.node, item.severity) for item in placement.findings] == [
         ("Sigmoid1", "warning"),
         ("Sigmoid3", "note"),
@@ -151,7 +150,7 @@ UNDEFINED: list[tuple[Graph, str]] = [
 def test_a_form_that_the_arithmetic_does_not_define_is_an_error_before_any_work(
     graph: Graph, reason: str
 ) -> None:
-    errors = [f.message for f in place(graph, load_recipe("kl530")).findings if f.code == "MB105"]
+    errors = [f.message for f in place(graph, recipe("kl530")).findings if f.code == "MB105"]
     assert [message.partition(" does not define it where ")[2] for message in errors] == [reason]
 
 
@@ -169,12 +168,12 @@ def test_tensors_of_integers() -> None:
 
 def test_a_vector_can_be_multiplied_by_a_matrix_of_weights() -> None:
     graph = one("MatMul", (8,), (3,), np.ones((8, 3), np.float32))
-    assert all(item.severity != "error" for item in place(graph, load_recipe("kl720")).findings)
+    assert all(item.severity != "error" for item in place(graph, recipe("kl720")).findings)
 
 
 def test_infinite_bounds_are_bounds() -> None:
     graph = one("Clip", FOUR, FOUR, np.float32(0), np.float32("inf"))
-    assert place(graph, load_recipe("kl720")).findings == ()
+    assert place(graph, recipe("kl720")).findings == ()
 
 
 def test_an_output_that_is_a_constant() -> None:
@@ -190,7 +189,7 @@ def test_the_defined_operators_are_those_that_can_be_built() -> None:
 
 
 def test_what_the_cpu_runs_is_defined() -> None:
-    rules = load_recipe("kl520").operators
+    rules = recipe("kl520").operators
     assert {rule.op for rule in rules if rule.unit == "cpu"} <= set(DEFINED["multiplier_shift@1"])
 
 
@@ -200,14 +199,14 @@ def test_more_inputs_than_the_container_has() -> None:
     assert (
         finding(graph, "kl520", "MB106").message == "the model has 2 inputs; a model for kl520 has at most 1"
     )
-    assert all(item.code != "MB106" for item in place(graph, load_recipe("kl720")).findings)
+    assert all(item.code != "MB106" for item in place(graph, recipe("kl720")).findings)
 
 
 def test_parameters_that_no_memory_of_the_chip_holds() -> None:
     weight = np.broadcast_to(np.float32(0), (6000, 6200))
     graph = one("Gemm", (1, 6200), (1, 6000), weight, transB=1)
     assert "37200000 bytes at 8 bits; kl520 holds 36700160" in finding(graph, "kl520", "MB107").message
-    assert place(graph, load_recipe("kl720")).findings == ()
+    assert place(graph, recipe("kl720")).findings == ()
 
 
 def test_a_parameter_that_is_computed_at_run_time_breaks_the_rule_that_asks_for_it() -> None:
@@ -219,8 +218,8 @@ def test_a_parameter_that_is_computed_at_run_time_breaks_the_rule_that_asks_for_
 
 def test_the_same_graph_gives_the_same_findings_in_graph_order() -> None:
     graph = chain("Sigmoid", "Conv", "If", "Softmax")
-    first: Placement = place(graph, load_recipe("kl520"))
-    assert first.to_json() == place(graph, load_recipe("kl520")).to_json()
+    first: Placement = place(graph, recipe("kl520"))
+    assert first.to_json() == place(graph, recipe("kl520")).to_json()
     assert [item.node for item in first.findings] == ["Sigmoid0", "If2", "Softmax3"]
     data = first.to_json()["findings"]
     assert isinstance(data, list)
