@@ -32,8 +32,10 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
 
 
 def unkeyed(request: ModelRequest) -> dict[str, Any]:
-    """The passes that made the lowered model, which tells their result already: to name the wrong one."""
-    return {"optimize": {"skip": request.normalising.get("skip", []), "passes": request.lowering}}
+    """The passes that made the lowered model, which tells their result already: to name the wrong one; and
+    the preprocessing that is in it."""
+    in_model = {"in_model": request.in_model} if request.in_model else {}
+    return {"optimize": {"skip": request.normalising.get("skip", []), "passes": request.lowering}, **in_model}
 
 
 def resources(request: ModelRequest) -> Resources:
@@ -44,8 +46,9 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `observations.npz`; where a sample shows that a pass changed the model, the build fails."""
-    from modelbuild.graph import onnx_io
+    from modelbuild.graph import in_model, onnx_io
     from modelbuild.quantize.observe import observe
+    from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages import guarded
     from modelbuild.stages.check import refuse_errors
     from modelbuild.stages.files import first_samples, read_samples
@@ -53,7 +56,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
     few = first_samples(inputs, min(guarded.SAMPLES, parameters["samples"]), graph, parameters["preprocess"])
-    guarded.check(onnx_io.read(inputs["source"]), graph, few, parameters["optimize"])
+    source = onnx_io.read(inputs["source"])
+    declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
+    source = in_model.insert(source, declared) if declared else source
+    guarded.check(source, graph, few, parameters["optimize"])
 
     rounds = iter(range(2))
 

@@ -30,9 +30,14 @@ models:
     inputs:
       image:
         preprocess: {{in_model: true, resize: letterbox, fill: 114, input_shape: [1, 3, 20, 14], std: 255}}
+  real:
+    source: net.onnx
+    inputs: {{image: {{preprocess: {{{SHARED}, in_model: true, input_type: float32}}}}}}
 targets: {{nef: {{chip: kl720}}, mpk: {{chip: modalix}}}}
 packages:
-  some: {{targets: [nef, mpk], models: {{fed: {{id: 32768}}, raw: {{id: 32769}}, boxed: {{id: 32770}}}}}}
+  some:
+    targets: [nef, mpk]
+    models: {{fed: {{id: 32768}}, raw: {{id: 32769}}, boxed: {{id: 32770}}, real: {{id: 32771}}}}
 """
 
 
@@ -78,8 +83,10 @@ def outputs(folder: Path, pair: str, level: str) -> Any:
 def test_it_computes_what_the_fed_model_does(built: Path, target: str) -> None:
     fed, raw = outputs(built, f"fed@{target}", "float"), outputs(built, f"raw@{target}", "float")
     np.testing.assert_allclose(raw, fed, atol=1e-4 * np.abs(fed).max())
+    real = outputs(built, f"real@{target}", "float")
+    np.testing.assert_allclose(real, fed, atol=1e-4 * np.abs(fed).max())
     span = fed.max() - fed.min()
-    for name in ("fed", "raw"):
+    for name in ("fed", "raw", "real"):
         assert np.abs(outputs(built, f"{name}@{target}", "fixed") - fed).max() < 0.1 * span
 
 
