@@ -51,6 +51,6 @@ def test_a_stage_that_runs_a_model_in_onnxruntime_names_it(
         out = tmp_path / f"out{number}"
         out.mkdir()
         module, function = action.function.split(":")
-        getattr(import_module(module), function)(inputs, action.parameters, out)
+        getattr(import_module(module), function)(inputs, {**action.parameters, **action.unkeyed}, out)
     named = {action.name for action in actions if "onnxruntime" in action.libraries}
     assert {"m:import_source", "m:normalise", "m@cam:observe"} <= set(sessions) <= named
