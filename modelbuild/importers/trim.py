@@ -109,10 +109,14 @@ def drop_unused(model: ModelProto, notes: list[str]) -> None:
     read = {name for node in kept for name in _read(node)} | {value.name for value in graph.output}
     if before > len(kept):
         notes.append(f"{before - len(kept)} nodes that no output needs left out")
+    gone = set[str]()
     for tensors, name_of in ((graph.initializer, _name), (graph.sparse_initializer, _sparse_name)):
         unused = [index for index, tensor in enumerate(tensors) if name_of(tensor) not in read]
+        gone |= {name_of(tensors[index]) for index in unused}
         for index in reversed(unused):
             del tensors[index]
+    for index in reversed([index for index, value in enumerate(graph.input) if value.name in gone]):
+        del graph.input[index]  # IR 3 lists initializers among the inputs
 
 
 def _name(tensor: Any) -> str:

@@ -105,3 +105,17 @@ def test_an_optimizer_is_left_out(tmp_path: Path) -> None:
     graph = importers.load(path)
     assert [node.op for node in graph.nodes] == ["Relu"] and not graph.constants
     assert "2 nodes that no output needs left out" in source_of(graph)["notes"]
+
+
+def test_an_unused_initializer_that_ir_3_lists_as_input_is_no_input(tmp_path: Path) -> None:
+    ports = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3]),
+        helper.make_tensor_value_info("num_batches_tracked", TensorProto.INT64, []),
+    ]
+    counter = numpy_helper.from_array(np.array(7, np.int64), "num_batches_tracked")
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports, [output], [counter])
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 9)], ir_version=3)
+    path.write_bytes(model.SerializeToString())
+    assert importers.load(path).inputs == ["x"]
