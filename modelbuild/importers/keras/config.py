@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ MODELS = ("Functional", "Model", "Sequential")
 _MAX_BYTES = 2**26
 _MAX_DEPTH = 64
 _TENSOR = "__keras_tensor__"
+_OPERATIONS = "keras.src.ops.numpy"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Call:
 
     inputs: tuple[Ref, ...]
     problem: str = ""
+    operands: tuple[float | None, ...] = ()  # numbers that stand among the inputs; None for an input
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Layer:
     config: Mapping[str, Any]
     calls: tuple[Call, ...] = ()
     model: Model | None = None
-    own: bool = True  # one of Keras's layers, not somebody's class or an operation on tensors
+    own: bool = True  # one of Keras's layers, not somebody's class
+    operation: bool = False  # Keras 3's arithmetic on tensors outside of layers, such as `x + 3`
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ def _layer(entry: Any, version: int, depth: int) -> Layer:
     own = data.get("registered_name") in (None, kind) and (
         module is None or str(module).startswith(("keras.layers", "keras.src.layers"))
     )
-    return Layer(name, *renewed(kind, config, version), calls, own=own)
+    operation = module == _OPERATIONS
+    return Layer(name, *renewed(kind, config, version), calls, own=own, operation=operation)
 
 
 def _call(node: Any) -> Call:
@@ -139,7 +144,8 @@ def _call(node: Any) -> Call:
         inputs = [item for item in arguments if isinstance(item, Ref)]
         named = [item for item in _leaves(node.get("kwargs") or {}) if isinstance(item, Ref)]
         strange = named or len(inputs) != len(arguments)
-        return Call(tuple(inputs), "it is called with more than tensors" if strange else "")
+        numbers = tuple(None if isinstance(item, Ref) else _number(item) for item in arguments)
+        return Call(tuple(inputs), "it is called with more than tensors" if strange else "", numbers)
     parts = _list(node, "an inbound node")
     if parts and isinstance(parts[0], str):
         parts = [parts]
@@ -151,6 +157,11 @@ def _call(node: Any) -> Call:
         ):
             problem = "it is called with more than tensors"
     return Call(tuple(_ref(part) for part in parts), problem)
+
+
+def _number(value: Any) -> float:
+    """`value` as a float, not a number where it is none."""
+    return float(value) if type(value) in (int, float) and abs(value) < 1e30 else math.nan
 
 
 def _leaves(value: Any, depth: int = 0) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -146,6 +147,19 @@ def merge(op: str, average: bool = False) -> Callable[[Call], None]:
             call.elementwise("Mul", [total, call.number("share", 1.0 / len(tensors))], call.output)
         else:
             call.elementwise(op, [total, tensors[-1]], call.output)
+
+    return translate
+
+
+def arithmetic(op: str) -> Callable[[Call], None]:
+    """Keras 3's `+`, `-`, `*` and `/` of two tensors, or of a tensor and a number."""
+
+    def translate(call: Call) -> None:
+        tensors, operands = list(call.step.inputs), call.step.operands
+        if len(operands) != 2 or not tensors or any(n is not None and math.isnan(n) for n in operands):
+            call.fail("is not an operation on two tensors, or on a tensor and a number")
+        names = [tensors.pop(0) if n is None else call.number("number", n) for n in operands]
+        call.elementwise(op, names, call.output)
 
     return translate
 

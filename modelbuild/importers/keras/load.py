@@ -20,7 +20,7 @@ from modelbuild.importers.channels_last import Writer
 from modelbuild.importers.keras import archive, config, wiring
 from modelbuild.importers.keras.call import Call
 from modelbuild.importers.keras.inputs import shape_of
-from modelbuild.importers.keras.operators import CUSTOM, OPERATION, OPERATORS, REFUSED
+from modelbuild.importers.keras.operators import CUSTOM, OPERATION, OPERATIONS, OPERATORS, REFUSED
 from modelbuild.importers.keras.weights import Weights
 from modelbuild.importers.keras.wiring import Wired
 from modelbuild.importers.source import Source
@@ -131,6 +131,9 @@ def _named(writer: Writer, tensor: str, name: str) -> str:
 
 def _translate(call: Call) -> None:
     layer = call.step.layer
+    if layer.operation and layer.kind in OPERATIONS:
+        OPERATIONS[layer.kind](call)
+        return
     operator = OPERATORS.get(layer.kind)
     if operator is not None and layer.own and not call.step.problem:
         operator(call)

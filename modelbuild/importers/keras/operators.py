@@ -55,6 +55,15 @@ OPERATORS: Mapping[str, Callable[[Call], None]] = {
     "Subtract": elements.subtract,
 }
 
+# Arithmetic on tensors outside of layers, by the name of the operation.
+OPERATIONS: Mapping[str, Callable[[Call], None]] = {
+    "Add": elements.arithmetic("Add"),
+    "Divide": elements.arithmetic("Div"),
+    "Multiply": elements.arithmetic("Mul"),
+    "Subtract": elements.arithmetic("Sub"),
+    "TrueDivide": elements.arithmetic("Div"),
+}
+
 _CODE = "its calculation is Python code, which is not in the file"
 _STATE = "it runs once for each step of a sequence; an NPU program is one pass"
 _TENSORS = "it is an operation on tensors outside of layers, whose arguments are Python values"

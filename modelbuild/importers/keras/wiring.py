@@ -34,6 +34,7 @@ class Step:
     path: tuple[str, ...]
     inputs: tuple[str, ...]
     problem: str
+    operands: tuple[float | None, ...] = ()
 
 
 @dataclass
@@ -133,7 +134,7 @@ class _Flattener:
         if len(self.result.steps) >= _MAX_STEPS:
             raise ModelbuildError(f"the model has more than {_MAX_STEPS} layers")
         name = _fresh("/".join(inner), self.taken)
-        self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem))
+        self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem, call.operands))
         return [name]
 
 

@@ -165,6 +165,29 @@ def test_frozen_layers_of_a_nested_model_stand_last(tmp_path: Path) -> None:
     assert "its layers have 6, the file holds 5" in message(lacking)
 
 
+def operation(kind: str, name: str, *arguments: Any) -> Config:
+    """Arithmetic as Keras 3 writes it."""
+    tensors = [
+        {"class_name": "__keras_tensor__", "config": {"keras_history": [item, 0, 0]}}
+        if isinstance(item, str)
+        else item
+        for item in arguments
+    ]
+    entry = {"class_name": kind, "module": "keras.src.ops.numpy", "config": {"name": name}, "name": name}
+    return {**entry, "inbound_nodes": [{"args": tensors, "kwargs": {}}]}
+
+
+def test_arithmetic_outside_of_layers(tmp_path: Path) -> None:
+    steps = [
+        operation("Add", "a", "x", 3.0),
+        operation("Subtract", "b", 1, "a"),
+        operation("TrueDivide", "c", "b", 4.0),
+        operation("Multiply", "d", "c", "x"),
+    ]
+    path = archive(tmp_path / "m.keras", functional([source("x", 6, 7, 4), *steps], ["x"], ["d"]), {})
+    agree(imported(path, X), (1 - (X + 3)) / 4 * X)
+
+
 def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
     path = hdf5(tmp_path / "m.h5", sequential(CONV, NORMAL, shape=(None, None, None, 4)), WEIGHTS)
     error = message(path)

@@ -34,7 +34,11 @@ from tests.importers.mutations import Sample
         (layer("MyBlock", "y"), "MyBlock `y` is not supported why: its calculation is Python code"),
         (layer("Conv2d", "y"), "did you mean `Conv2D`"),
         ({**layer("Dense", "y"), "registered_name": "mine>Dense"}, "Dense `y` is not supported"),
-        ({**layer("Add", "y"), "module": "keras.src.ops.numpy"}, "Add `y` is not supported"),
+        ({**layer("Einsum", "y"), "module": "keras.src.ops.numpy"}, "Einsum `y` is not supported"),
+        (
+            {**layer("Add", "y"), "module": "keras.src.ops.numpy"},
+            "Add `y` is not an operation on two tensors",
+        ),
         (layer("Activation", "y", activation="mine"), "has the activation `mine`, which is not known"),
         (layer("Conv2D", "y", filters=5, kernel_size=[3]), "needs `kernel`|no weights"),
         (layer("Conv2D", "y", filters=0, kernel_size=3), "has `filters: 0` why: it must be a whole number"),
