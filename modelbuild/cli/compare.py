@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
         reference, candidate = (models.opened(options, word, pick=True) for word in words)
     feeds = models.inputs(options, options.reference)
     base = Path(options.directory)
-    with models.postprocessing(options, options.reference) as post:
+    both = (options.reference, options.candidate or options.reference)
+    named = next(filter(is_pair, both), options.reference)
+    with models.postprocessing(options, named) as post:
         found = api.compare(reference, candidate, feeds, layers=options.layers, base=base, post=post)
     console.result(_text(found), found.to_json())
     return 0

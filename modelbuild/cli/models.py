@@ -91,7 +91,7 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
                 tell,
                 tail=not (options.no_tail or getattr(options, "raw", False)),
             )
-    if options.no_tail:
+    if options.no_tail and not pick:
         raise ModelbuildError("--no-tail goes with MODEL@TARGET", why=f"{word} is a file, run as it is")
     if level is not None:
         raise ModelbuildError(
