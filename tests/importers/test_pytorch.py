@@ -182,7 +182,8 @@ EXPORTERS = [(9, False), (11, False), (13, False), (17, False), (18, True), (20,
 NETWORKS: dict[Callable[[Exporter], str], int] = {  # and the first operator set that has what they need
     **dict.fromkeys((flatten, flatten_by_operator, reshape_of_all, resize, expand, zeros, casts), 7),
     **dict.fromkeys((resize_to_another, pad, halves, grid, embedding), 11),
-    **{masked: 14, functions: 18},
+    masked: 14,
+    functions: 18,
 }
 
 
