@@ -25,9 +25,9 @@ MODELS: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {
     "resnet20_cifar10": ({}, 52),
     "squeezenet1.1": ({}, 65),
     "st_mobilenet_v2_128_05": ({"input_1:0": (1, 3, 128, 128)}, 101),
-    "ultraface_rfb_320": ({}, 128),
+    "ultraface_rfb_320": ({}, 124),
     "ultraface_rfb_320_nopost": ({}, 110),
-    "yolox_nano": ({}, 369),
+    "yolox_nano": ({}, 365),
     "yunet_n_320": ({}, 109),
     "yunet_n_dynamic": ({"input": (1, 3, 320, 320)}, 109),
 }
