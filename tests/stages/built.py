@@ -46,7 +46,8 @@ class Built:
         module, _, function = action.function.partition(":")
         out.mkdir(parents=True, exist_ok=True)
         stage = getattr(import_module(module), function)
-        stage({**self.inputs(name), **(inputs or {})}, {**action.parameters, **action.unkeyed, **(parameters or {})}, out)
+        given = {**action.parameters, **action.unkeyed, **(parameters or {})}
+        stage({**self.inputs(name), **(inputs or {})}, given, out)
         return out
 
     def _file(self, source: FileInput | OutputOf) -> Path:

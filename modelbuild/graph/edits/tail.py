@@ -67,8 +67,8 @@ class Split:
             )
         message = f"{start}: {self.computing_removed} of {self.computing} nodes that compute are among them"
         advice = (
-            f"replace or remove `{first.name}` in the model (`edit: remove`, `insert`), train it without, or take "
-            f"another chip: what little is left for the NPU of {chip} is hardly worth the way there"
+            f"replace or remove `{first.name}` in the model (`edit: remove`, `insert`), train it without, or "
+            f"take another chip: what little is left for the NPU of {chip} is hardly worth the way there"
         )
         return Finding("MB111", "warning", message, advice, first.name)
 
