@@ -58,7 +58,9 @@ def from_json(value: Any, at: Position) -> Node:
         return Items(tuple(from_json(item, at) for item in value), at)
     if isinstance(value, str):
         return Scalar(value, True, at)
-    return Scalar({None: "null", True: "true", False: "false"}.get(value, repr(value)), False, at)
+    if value is None or isinstance(value, bool):  # 1 is True as a key of a mapping
+        return Scalar({None: "null", True: "true", False: "false"}[value], False, at)
+    return Scalar(repr(value), False, at)
 
 
 def _move(node: Node, at: Position) -> Node:
