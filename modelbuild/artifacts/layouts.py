@@ -31,7 +31,7 @@ def require(layouts: Layouts) -> Layouts:
     if not layouts:
         raise ModelbuildError(
             "--source-layout: no layout of a source is recorded with this model",
-            why="its inputs and outputs are as the source has them, as in ONNX and Caffe",
+            why="its inputs and outputs are as the source has them, or as the manifest says (`in_model`)",
             advice="leave --source-layout out",
         )
     return layouts

@@ -88,13 +88,13 @@ def check_weights(importer: Importer, weights: Path | None) -> None:
         if importer.needs_weights:
             raise ModelbuildError(
                 f"a {importer.format} model keeps its weights in a file of their own",
-                advice=f"name it: `weights: MODEL{suffixes}`",
+                advice=f"name it: `weights: MODEL{suffixes}` in models.yaml, or `--weights FILE`",
             )
     elif not importer.weights:
         raise ModelbuildError(
             "`weights`: this model keeps its weights in the source file",
             why="weights stand apart in Caffe and some Keras models only",
-            advice="remove it; files of external data are found by themselves",
+            advice="leave `weights` out; files of external data are found by themselves",
         )
     elif weights.suffix.lower() not in importer.weights:
         raise ModelbuildError(

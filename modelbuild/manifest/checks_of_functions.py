@@ -40,10 +40,11 @@ def _defined(path: Path, file: str, function: str, at: tree.Position, problems: 
         return
     own = _names(module)
     if own is not None and function not in own:
+        likely = [node.name for node in module.body if isinstance(node, ast.FunctionDef)]
         problems.error(
             f"{file} defines no function `{function}`",
             at,
-            advice=did_you_mean(function, own) or f"it has {', '.join(own) or 'none'}",
+            advice=did_you_mean(function, likely) or f"it has {', '.join(likely) or 'none'}",
         )
 
 

@@ -58,6 +58,12 @@ def load(path: Path, input_name: str, shape: Shape, dtype: DTypeLike, preprocess
     return _cast(tensor, wanted, path)
 
 
+_ADVICE = {
+    "uint8": "such an input usually takes pixels as they are: leave scale, mean and std out",
+    "int8": "such an input usually takes pixels less 128: write `mean: 128`, without scale and std",
+}
+
+
 def _cast(tensor: NDArray[np.float32], dtype: np.dtype[np.generic], path: Path) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         cast = tensor.astype(dtype)
@@ -66,6 +72,8 @@ def _cast(tensor: NDArray[np.float32], dtype: np.dtype[np.generic], path: Path) 
             f"the preprocessed picture does not fit {dtype.name}",
             where=str(path),
             why=f"its values go from {tensor.min():g} to {tensor.max():g} and must be whole numbers in range",
-            advice="an integer input usually takes pixels as they are: leave scale, mean and std out",
+            advice=_ADVICE.get(
+                dtype.name, "leave scale, mean and std out, so that pixels stay whole numbers"
+            ),
         )
     return cast
