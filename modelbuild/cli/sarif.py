@@ -18,7 +18,10 @@ Placed = Callable[[_Found], tuple[str, int, int] | None]  # a finding -> file, l
 def text(findings: Iterable[_Found], ignored: Iterable[_Found], placed: Placed) -> str:
     """One run; what the manifest ignores is in it as suppressed."""
     results = [_result(finding, placed) for finding in findings]
-    results += [_result(finding, placed) | _suppression(finding) for finding in ignored]
+    hidden = [_result(finding, placed) | _suppression(finding) for finding in ignored]
+    if hidden:  # SARIF 2.1.0, 3.27.23: all results of a run have the property, or none has
+        results = [{**result, "suppressions": []} for result in results]
+    results += hidden
     driver = {
         "name": "modelbuild",
         "version": __version__,

@@ -58,7 +58,8 @@ def _names(module: ast.Module) -> list[str] | None:
             case ast.Import() | ast.ImportFrom():
                 found += [alias.asname or alias.name for alias in node.names]
             case ast.Assign():
-                found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+                assigned = [item for target in node.targets for item in ast.walk(target)]
+                found += [item.id for item in assigned if isinstance(item, ast.Name)]
             case ast.AnnAssign(target=ast.Name(id=name)):
                 found.append(name)
             case ast.Expr():

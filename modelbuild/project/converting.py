@@ -125,6 +125,10 @@ def convert(
     wanted = checked(edits, "edit") if edits else []
     tail = TAIL in wanted
     post = out.with_name(f"{out.stem}{POST}{out.suffix}")
+    if only_import and paranoid:
+        raise ModelbuildError(
+            "--only-import runs no pass that --paranoid could look at", advice="leave one of them out"
+        )
     _check_request(source, out, weights, recipe, only_import)
     if tail and recipe is None:
         raise ModelbuildError(

@@ -59,10 +59,12 @@ def test_sarif_has_what_its_schema_requires() -> None:
         assert location["physicalLocation"]["region"] == {"startLine": 3, "startColumn": 7}
         assert location["logicalLocations"] == [{"name": "a:b, c", "fullyQualifiedName": "net/a:b, c"}]
     assert [result.get("suppressions") for result in run["results"]] == [
-        None,
+        [],
         [{"kind": "external", "justification": "as wanted"}],
     ]
     assert {rule["defaultConfiguration"]["level"] for rule in driver["rules"]} <= {"error", "warning", "note"}
+    kept = json.loads(sarif.text([FINDING], [], lambda _: None))
+    assert "suppressions" not in kept["runs"][0]["results"][0]
     nowhere = json.loads(sarif.text([{**FINDING, "node": ""}], [], lambda _: None))
     assert "locations" not in nowhere["runs"][0]["results"][0]
 

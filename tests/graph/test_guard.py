@@ -43,6 +43,28 @@ def test_a_broken_bound_names_step_and_output() -> None:
     assert "the pass broken" in str(caught.value) and "report it" in str(caught.value)
 
 
+def test_of_codes_one_step_is_none_and_of_other_small_integers_it_is() -> None:
+    """A mask or a class is no code: one more is another answer."""
+
+    def classes(shift: float) -> Graph:
+        steps = [
+            ("Add", "x c", "s"),
+            ("Clip", "s l h", "p"),
+            ("Floor", "p", "f"),
+            ("Cast", "f", "y", {"to": 2}),
+        ]
+        return graph(steps, {"c": np.float32(5 + shift), "l": 0.0, "h": 200.0})
+
+    def codes(shift: float) -> Graph:
+        steps = [("Add", "x c", "s"), ("QuantizeLinear", "s scale zero", "q"), ("Reshape", "q to", "y")]
+        given = {"c": np.float32(shift), "scale": np.float32(0.1), "zero": np.uint8(128)}
+        return graph(steps, {**given, "to": np.array([1, 32], np.int64)})
+
+    assert guard.compare(classes(0), classes(1)).worst.error > 0.01
+    assert guard.compare(codes(0), codes(0.06)).worst.error == 0
+    assert guard.compare(codes(0), codes(0.26)).worst.error > 0.01
+
+
 def test_what_random_inputs_do_not_show_a_given_input_does() -> None:
     before, after = (graph([("Clip", "x _ h", "y")], {"h": np.float32(high)}) for high in (1000, 2000))
     guard.check(before, after)

@@ -32,6 +32,7 @@ def apply(graph: Graph, settings: object) -> None:
     made = [name for node in graph.nodes for name in node.outputs if name]
     if outputs:
         graph.outputs = resolve(outputs, made, {node.name: node.outputs for node in graph.nodes})
+    chosen: list[str] = []
     if inputs:
         read = {node.name: [n for n in node.inputs if n not in graph.constants] for node in graph.nodes}
         chosen = resolve(inputs, [*graph.inputs, *made], read)
@@ -41,7 +42,7 @@ def apply(graph: Graph, settings: object) -> None:
         graph.inputs = [*chosen, *(name for name in graph.inputs if name not in chosen)]
     remove_dead_nodes.run(graph)
     read_names = {name for node in graph.nodes for name in node.inputs}
-    lost = [name for name in inputs if name in graph.inputs and name not in read_names]
+    lost = [name for name in chosen if name not in read_names]
     if lost or not graph.nodes:
         raise ModelbuildError(
             f"after the cut no output depends on `{lost[0]}`" if lost else "the cut leaves no node",

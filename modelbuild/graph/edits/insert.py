@@ -17,6 +17,7 @@ from modelbuild.samples.arrays import read_all
 
 _EXAMPLE = "edit: [{insert: {at: stem_out, op: Relu}}]"
 _KEYS = ("at", "op", "name", "weights", "constants", "attributes")
+_REALS = ("alpha", "beta", "epsilon")
 
 
 @dataclass(frozen=True)
@@ -136,5 +137,15 @@ def _attributes(op: str, given: Mapping[str, Any]) -> dict[str, Attribute]:
                 advice=did_you_mean(name, known)
                 or (f"its attributes are {', '.join(known)}" if known else "it takes none"),
             )
-    reals = {"alpha", "beta", "epsilon"}
-    return {name: float(value) if name in reals else value for name, value in given.items()}
+    return {name: _attribute(op, name, value) for name, value in given.items()}
+
+
+def _attribute(op: str, name: str, value: Any) -> Attribute:
+    if name in _REALS:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        raise ModelbuildError(f"{op}'s `{name}` is a number, not `{value}`")
+    items = value if isinstance(value, list | tuple) else [value]
+    if all(isinstance(item, str) for item in items) or all(type(item) is int for item in items):
+        return list(value) if isinstance(value, tuple) else value
+    raise ModelbuildError(f"{op}'s `{name}` is a whole number, a list of those or a word, not `{value}`")

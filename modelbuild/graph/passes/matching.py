@@ -41,12 +41,20 @@ def factors(editor: Editor, name: str, most: int = 6) -> tuple[list[str], float,
         value, maker = number(editor, item), editor.producer(item, "Mul")
         if value is not None:
             scale *= value
-        elif maker is not None and len(nodes) < most and (item == name or editor.private(item)):
+        elif maker is not None and len(nodes) < most and _may_open(editor, maker, item == name):
             nodes.append(maker)
             open_ += maker.inputs
         else:
             tensors.append(item)
     return tensors, scale, nodes
+
+
+def _may_open(editor: Editor, maker: Node, is_outermost: bool) -> bool:
+    """Whether a Mul stands for its product alone: a number may have more axes than what it multiplies."""
+    made = maker.outputs[0]
+    others = [item for item in maker.inputs if number(editor, item) is None]
+    same_shape = len(others) != 1 or editor.shape(others[0]) == editor.shape(made)
+    return same_shape and (is_outermost or editor.private(made))
 
 
 def become(

@@ -235,10 +235,10 @@ def _clean(editor: Editor, moved: dict[str, str], move: Move) -> None:
     for tensor, name in moved.items():
         if tensor in editor.graph.constants:
             continue
-        for reader in editor.consumers(tensor):
-            if reader.op != "Transpose" or name in reader.outputs:
-                continue
-            if tuple(_perm(editor.graph, reader)) == move.order:
+        readers = [reader for reader in editor.consumers(tensor) if reader.op == "Transpose"]
+        # one that makes an output comes last: `name` is called as the output then
+        for reader in sorted(readers, key=lambda reader: reader.outputs[0] in editor.graph.outputs):
+            if name not in reader.outputs and tuple(_perm(editor.graph, reader)) == move.order:
                 editor.bypass(reader, name)
         maker = editor.producer(tensor, "Transpose", "Reshape")
         if maker is not None and tensor not in editor.graph.outputs and not editor.consumers(tensor):

@@ -54,6 +54,7 @@ def _standardized(editor: Editor, node: Node) -> _Found | None:
     pieces = (root, total, variance, square, centred, mean)
     alone = all(editor.private(piece.outputs[0]) for piece in pieces if piece is not centred)
     readers = {id(reader) for reader in editor.consumers(difference)} == {id(square), id(node)}
+    readers &= difference not in editor.graph.outputs
     if not (last and kept and alone and readers and _squares(editor, square, difference)):
         return None
     return _Found(centred.inputs[0], axes[0], sum_[1], pieces)

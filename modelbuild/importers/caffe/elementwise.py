@@ -26,8 +26,11 @@ def plain(op: str) -> Operator:
 
 def copies(context: Context) -> None:
     """Dropout (nothing when it does not train) and Split (the same tensor under several names)."""
-    context.parameters.read |= {"dropout_ratio", "scale_train"}
+    ratio = context.parameters.real("dropout_ratio", 0.5)
     context.expect(1, max(1, len(context.step.outputs)))
+    if not context.parameters.boolean("scale_train", True):  # forks that scale when they test instead
+        context.finish("Mul", [context.input, context.number("kept", 1 - ratio)])
+        return
     for output in context.step.outputs[:-1]:
         context.copy(output)
     context.copy(context.step.outputs[-1], last=True)

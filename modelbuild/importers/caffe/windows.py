@@ -17,7 +17,8 @@ def convolution(context: Context) -> None:
 
 def depthwise(context: Context) -> None:
     """The depthwise convolution of many forks: a group a channel unless `group` says otherwise."""
-    _convolve(context, "Conv", context.shape()[1])
+    context.expect(1)
+    _convolve(context, "Conv", context.shape()[1] if len(context.shape()) > 1 else 1)
 
 
 def deconvolution(context: Context) -> None:

@@ -16,6 +16,7 @@ _MAX_BYTES = 2**26
 _MAX_DEPTH = 64
 _TENSOR = "__keras_tensor__"
 _OPERATIONS = "keras.src.ops.numpy"
+_MORE = "it is called with more than tensors"
 
 
 @dataclass(frozen=True)
@@ -137,25 +138,32 @@ def _layer(entry: Any, version: int, depth: int) -> Layer:
     return Layer(name, *renewed(kind, config, version), calls, own=own, operation=operation)
 
 
+def _strange(arguments: Any) -> str:
+    """Why the arguments of a call, besides tensors, are none that a network at work has; else nothing."""
+    arguments = _mapping(arguments, "the arguments of a call")
+    given = {key: value for key, value in arguments.items() if value is not None and value is not False}
+    if given.pop("training", None):
+        return "it is called in training mode"
+    given.pop("mask", None)
+    return _MORE if given else ""
+
+
 def _call(node: Any) -> Call:
     """One inbound node: of Keras 3 `{args, kwargs}`, before it a list of [layer, call, index, arguments]."""
     if isinstance(node, dict):
         arguments = list(_leaves(node.get("args", [])))
         inputs = [item for item in arguments if isinstance(item, Ref)]
         named = [item for item in _leaves(node.get("kwargs") or {}) if isinstance(item, Ref)]
-        strange = named or len(inputs) != len(arguments)
+        strange = _MORE if named or len(inputs) != len(arguments) else _strange(node.get("kwargs") or {})
         numbers = tuple(None if isinstance(item, Ref) else _number(item) for item in arguments)
-        return Call(tuple(inputs), "it is called with more than tensors" if strange else "", numbers)
+        return Call(tuple(inputs), strange, numbers)
     parts = _list(node, "an inbound node")
     if parts and isinstance(parts[0], str):
         parts = [parts]
     problem = ""
     for part in parts:
         extra = part[3] if isinstance(part, list) and len(part) > 3 else None
-        if extra and any(
-            value is not None for key, value in extra.items() if key not in ("training", "mask")
-        ):
-            problem = "it is called with more than tensors"
+        problem = problem or _strange(extra or {})
     return Call(tuple(_ref(part) for part in parts), problem)
 
 

@@ -58,6 +58,7 @@ def test_rename_tensors_and_nodes() -> None:
         ([{"cut": {"output": ["b"]}}], "`cut` needs `inputs` or `outputs`"),
         ([{"cut": {"outputs": "b"}}], "must be a list"),
         ([{"cut": {"inputs": ["y"], "outputs": ["b"]}}], "no output depends on `y`"),
+        ([{"cut": {"inputs": ["add_3"], "outputs": ["b"]}}], "no output depends on `d`"),
         ([{"cutt": {}}], "`cutt` is not supported.*did you mean `cut`"),
         ([{"tails": "auto"}], "`tails` is not supported.*did you mean `tail`"),
         ([{"rename": {"q": "z"}}], "no tensor and no node `q`"),

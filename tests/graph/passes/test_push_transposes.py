@@ -41,6 +41,22 @@ def _channels(steps: Sequence[Step], constants: Mapping[str, Any]) -> int:
     return open_graph.shapes["b"][3]
 
 
+def test_one_of_two_equal_transposes_makes_an_output() -> None:
+    """The model's output keeps its name, and who reads the other finds what it read."""
+    steps: list[Step] = [
+        ("Relu", "x", "t"),
+        ("Transpose", "t", "out", TO_LAST),
+        ("Transpose", "t", "u", TO_LAST),
+        ("Sigmoid", "u", "y"),
+    ]
+    before = graph(steps)
+    before.outputs = ["out", "y"]
+    result = copied(before)
+    PASSES["push_transposes"].run(result)
+    guard.check(before, result)
+    assert result.outputs == ["out", "y"]
+
+
 THROUGH: list[tuple[str, list[Step], dict[str, Any]]] = [
     ("Relu", [("Relu", "a", "b")], {}),
     ("Clip", [("Clip", "a low high", "b")], {"low": 0.0, "high": 6.0}),

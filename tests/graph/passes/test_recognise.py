@@ -41,6 +41,15 @@ def test_hard_sigmoid_of_any_slope() -> None:
     assert result.nodes[1].attributes == {"alpha": 0.25, "beta": 0.5}
 
 
+def test_a_number_of_more_axes_than_what_it_multiplies_changes_the_shape() -> None:
+    steps = [FORMS[3][0], ("Mul", "h x", "m"), ("Mul", "m one", "y")]
+    before = graph(steps, {"one": np.ones((1, 1, 1, 1, 1), np.float32)})
+    result, _ = run_passes(before, ["recognise_hard_swish"])
+    assert result.shapes["y"] == (1, 1, 2, 4, 4)
+    guard.check(before, result)
+    assert ops(result) == ["HardSwish", "Mul"]
+
+
 @pytest.mark.parametrize(
     ("changed", "steps"),
     [
@@ -128,6 +137,12 @@ def test_axes_that_are_not_the_last_stay(axes: list[int]) -> None:
         "recognise_layer_normalization",
         graph(layer_normalization(MUL, axes, SCALE_AND_BIAS), LN, x=(4, 4, 4)),
     )
+
+
+def test_what_is_an_output_of_the_model_stays() -> None:
+    before = graph(layer_normalization(MUL, [2], SCALE_AND_BIAS), LN, x=(2, 4, 4))
+    before.outputs = ["y", "d"]
+    untouched("recognise_layer_normalization", before)
 
 
 def test_in_whole() -> None:

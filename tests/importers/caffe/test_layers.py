@@ -151,6 +151,9 @@ BY_DEFINITION: dict[str, tuple[Case, Array]] = {
         Case(layer("AbsVal", name="a") + layer("Log", "base: 10 scale: 2 shift: 1", ["a"])),
         np.log10(1 + 2 * np.abs(X)),
     ),
+    "dropout that scales when it tests": (
+        one("Dropout", "dropout_ratio: 0.4 scale_train: false"), X * np.float32(0.6)
+    ),
     "clip": (one("Clip", "min: -0.5 max: 0.25"), X.clip(-0.5, 0.25)),
     "swish": (one("Swish", "beta: 2"), X / (1 + np.exp(-2 * X))),
     "concat dim": (two("Concat", "concat_dim: 2"), np.concatenate([X * 0.5, X * 1.5 + 1], 2)),
