@@ -24,12 +24,14 @@ PASSES: Mapping[str, ModuleType] = {**NORMALISE, **LOWERING}
 
 @dataclass(frozen=True)
 class PassResult:
-    """What one run of one pass did."""
+    """What one run of one pass did. `error` is what the guard found it to change, as a part of the output's
+    range, where that was looked at; it is not stored."""
 
     name: str
     nodes_before: int
     nodes_after: int
     changes: int
+    error: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """A row of `passes` in import.json and lower.json."""
@@ -59,9 +61,11 @@ def run_passes(
         count = len(result.nodes)
         with np.errstate(all="ignore"):  # weights that are not numbers stay so; the guard compares them
             changes = PASSES[name].run(result, *numbers)
-        rows.append(PassResult(name, count, len(result.nodes), changes))
+        error = None
         if before is not None and changes:
-            guard.check(before, result, inputs, what=f"the pass {name}", advice=advice(name))
+            found = guard.check(before, result, inputs, what=f"the pass {name}", advice=advice(name))
+            error = found.worst.error
+        rows.append(PassResult(name, count, len(result.nodes), changes, error))
     return result, rows
 
 
