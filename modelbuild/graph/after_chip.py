@@ -12,12 +12,26 @@ from modelbuild.graph.model import Array, Graph, Shape
 if TYPE_CHECKING:
     from modelbuild.graph.session import FloatSession
 
-_OUTPUTS = "modelbuild.outputs"  # metadata: the names of the whole model's outputs, in order
+OUTPUTS = "modelbuild.outputs"  # metadata: the names of the whole model's outputs, in order
 
 
 def mark(post: Graph, outputs: Sequence[str]) -> None:
     """Notes in `post` what the outputs of the whole model are."""
-    post.metadata[_OUTPUTS] = json.dumps(list(outputs))
+    post.metadata[OUTPUTS] = json.dumps(list(outputs))
+
+
+def joined(chip: Graph, post: Graph) -> Graph:
+    """Both parts as the one model that they were: tensors have the same names in both."""
+    further = [name for name in post.inputs if name not in {*chip.inputs, *chip.outputs}]
+    whole = Graph(chip.name, [*chip.nodes, *post.nodes], [*chip.inputs, *further], _outputs(post), {})
+    whole.constants = {**chip.constants, **post.constants}
+    whole.shapes, whole.dtypes = {**post.shapes, **chip.shapes}, {**post.dtypes, **chip.dtypes}
+    whole.opset, whole.metadata = chip.opset, dict(chip.metadata)
+    return whole
+
+
+def _outputs(post: Graph) -> list[str]:
+    return list(json.loads(post.metadata[OUTPUTS]))
 
 
 class AfterChip:
@@ -27,7 +41,7 @@ class AfterChip:
 
     def __init__(self, post: Graph) -> None:
         self._post = post
-        self.outputs: tuple[str, ...] = tuple(json.loads(post.metadata[_OUTPUTS]))
+        self.outputs: tuple[str, ...] = tuple(_outputs(post))
         self.own: tuple[str, ...] = tuple(post.outputs)  # those that this part makes
 
     @cached_property
