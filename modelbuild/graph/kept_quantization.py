@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -44,65 +44,102 @@ class Kept:
         return scale * (low - zero), scale * (high - zero)
 
 
+def is_kept(graph: Graph) -> bool:
+    """Whether a source's quantization is kept beside `graph`."""
+    return bool(graph.quantization) or KEY in graph.metadata
+
+
 def keep(graph: Graph, entries: Mapping[str, Kept]) -> None:
     """Adds `entries` (tensor name -> quantization) to those of `graph`, in place of older ones."""
-    _write(graph, {**_read(graph), **entries})
+    if entries:
+        _read(graph).update(entries)
+
+
+def replace(graph: Graph, entries: Mapping[str, Kept]) -> None:
+    """Makes `entries` those of `graph`, in place of all others."""
+    graph.metadata.pop(KEY, None)
+    graph.quantization = dict(entries)
 
 
 def kept(graph: Graph) -> dict[str, Kept]:
     """The entries of the tensors that `graph` has; those of tensors that are gone are left out.
 
-    Raises where the metadata is not what `keep` writes (a file that somebody else wrote).
+    Raises where the metadata is not what `metadata` writes (a file that somebody else wrote).
     """
     entries = _read(graph)
     if not entries:
         return {}
     made = {name for node in graph.nodes for name in node.outputs}
     there = {*graph.inputs, *graph.constants, *made}
-    return {name: entry for name, entry in entries.items() if name in there}
+    return {name: item for name, item in entries.items() if name in there}
+
+
+def entry(graph: Graph, tensor: str) -> Kept | None:
+    """The entry of `tensor`, if it has one."""
+    return _read(graph).get(tensor) if is_kept(graph) else None
 
 
 def renamed(graph: Graph, old: str, new: str) -> None:
     """Moves the entry of `old` to the tensor's new name; what `new` had before gives way."""
-    if json.dumps(old) not in graph.metadata.get(KEY, ""):
-        return
-    entries = _read(graph)
-    if old in entries:
-        entries[new] = entries.pop(old)
-        _write(graph, entries)
+    found = entry(graph, old)
+    if found is not None:
+        dropped(graph, old)
+        keep(graph, {new: found})
 
 
-def derived(graph: Graph, old: str, new: str, axes: Sequence[int]) -> None:
-    """Gives `new`, the constant `old` laid out otherwise, the entry of `old`; `axes` says for each axis of
-    `old` which one it became."""
-    if json.dumps(old) not in graph.metadata.get(KEY, ""):
+def derived(
+    graph: Graph,
+    old: str,
+    new: str,
+    axes: Sequence[int | None],
+    taken: Mapping[int, Sequence[int]] | None = None,
+) -> None:
+    """Gives the constant `new`, which has the values of `old` in other places and zeros, the entry of `old`.
+
+    `axes` says for each axis of `old`, from the first, which one of `new` it became; None, or an axis that
+    `axes` does not reach: none that could have a scale for each index. `taken` has the axes of `old` whose
+    indices are not all taken in order: for each index of the new axis that of the old one.
+    """
+    found = entry(graph, old)
+    if found is None or found.axis is None:
+        keep(graph, {} if found is None else {new: found})
         return
-    entry = _read(graph).get(old)
-    if entry is not None and (entry.axis is None or 0 <= entry.axis < len(axes)):
-        keep(graph, {new: replace(entry, axis=None if entry.axis is None else axes[entry.axis])})
+    axis = axes[found.axis] if 0 <= found.axis < len(axes) else None
+    if axis is not None:
+        places = (taken or {}).get(found.axis, range(len(found.scale)))
+        scale, zero = ([values[place] for place in places] for values in (found.scale, found.zero_point))
+        keep(graph, {new: Kept(found.dtype, tuple(map(float, scale)), tuple(map(int, zero)), axis)})
 
 
 def dropped(graph: Graph, name: str) -> None:
     """Forgets the entry of `name`: the tensor so called holds other values now."""
-    if json.dumps(name) not in graph.metadata.get(KEY, ""):
-        return
-    entries = _read(graph)
-    if entries.pop(name, None) is not None:
-        _write(graph, entries)
+    if is_kept(graph):
+        _read(graph).pop(name, None)
 
 
-def _write(graph: Graph, entries: Mapping[str, Kept]) -> None:
-    if entries:
-        found = {name: vars(entry) for name, entry in entries.items()}
-        graph.metadata[KEY] = json.dumps(found, sort_keys=True)
-    else:
-        graph.metadata.pop(KEY, None)
+def copied(graph: Graph, copy: Graph) -> None:
+    """Gives `copy`, which has the metadata of `graph`, its entries."""
+    copy.quantization = None if graph.quantization is None else dict(graph.quantization)
+
+
+def metadata(graph: Graph) -> dict[str, str]:
+    """All metadata of `graph` as a file holds them, the entries as JSON among them."""
+    if not graph.quantization:
+        return dict(graph.metadata)
+    found = {name: vars(item) for name, item in graph.quantization.items()}
+    return {**graph.metadata, KEY: json.dumps(found, sort_keys=True)}
 
 
 def _read(graph: Graph) -> dict[str, Kept]:
-    text = graph.metadata.get(KEY)
-    if text is None:
-        return {}
+    """The entries themselves, to be changed in place: parsed once, then held by the graph."""
+    if graph.quantization is None:
+        text = graph.metadata.get(KEY)
+        graph.quantization = {} if text is None else _parsed(text)
+        graph.metadata.pop(KEY, None)
+    return graph.quantization
+
+
+def _parsed(text: str) -> dict[str, Kept]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from modelbuild.graph.kept_quantization import Kept
 
 Array = NDArray[np.generic]
 Attribute = int | float | str | bytes | list[int] | list[float] | list[str] | Array
@@ -50,6 +54,8 @@ class Graph:
     dtypes: dict[str, np.dtype[np.generic]] = field(default_factory=dict)
     opset: int = 17
     metadata: dict[str, str] = field(default_factory=dict)
+    # `graph.kept_quantization` alone looks at it: None while what a source says is unread in `metadata`
+    quantization: dict[str, Kept] | None = None
 
     def producers(self) -> dict[str, Node]:
         """Tensor name -> the node that makes it."""

@@ -23,7 +23,7 @@ from onnx import (
 
 from modelbuild import whole_file
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import large, serial
+from modelbuild.graph import kept_quantization, large, serial
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.order import in_order, unique_names
 from modelbuild.graph.tensors import array_of, dense_of, dtype_of, element_type_of
@@ -138,7 +138,7 @@ def _to_model(graph: Graph, constants: Iterable[TensorProto]) -> ModelProto:
     proto.value_info.extend(_value_info(graph, name) for name in inner if name in graph.shapes)
     model = ModelProto(ir_version=IR_VERSION, producer_name="modelbuild", graph=proto)
     model.opset_import.append(helper.make_opsetid("", graph.opset))
-    _set_metadata(model.metadata_props, sorted(graph.metadata.items()))
+    _set_metadata(model.metadata_props, sorted(kept_quantization.metadata(graph).items()))
     return model
 
 

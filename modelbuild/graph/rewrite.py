@@ -155,7 +155,7 @@ class Editor:
         if maker is None or source in self.graph.outputs:
             return False
         self.remove(node)
-        if target not in kept_quantization.kept(self.graph):
+        if kept_quantization.entry(self.graph, target) is None:
             kept_quantization.renamed(self.graph, source, target)
         self.rename_output(maker, source, target)
         return True
@@ -216,7 +216,7 @@ def _spread_quantization(graph: Graph) -> None:
     """What holds the same values has the same quantization: both sides of a Reshape or Transpose.
 
     Against the flow only where nothing else reads the tensor, which may be float there."""
-    if kept_quantization.KEY not in graph.metadata:
+    if not kept_quantization.is_kept(graph):
         return
     entries, found = kept_quantization.kept(graph), dict[str, kept_quantization.Kept]()
     moving = [node for node in graph.nodes if node.op in ("Reshape", "Transpose") and not node.domain]
@@ -266,4 +266,5 @@ def copied(graph: Graph) -> Graph:
     result = Graph(graph.name, nodes, list(graph.inputs), list(graph.outputs), dict(graph.constants))
     result.shapes, result.dtypes = dict(graph.shapes), dict(graph.dtypes)
     result.opset, result.metadata = graph.opset, dict(graph.metadata)
+    kept_quantization.copied(graph, result)
     return result

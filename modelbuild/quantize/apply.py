@@ -9,6 +9,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.validation import validate
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.builders import BUILDERS
@@ -53,7 +54,7 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         assembly.tensors,
         assembly.constants,
         tuple(assembly.operators),
-        dict(graph.metadata),
+        kept_quantization.metadata(graph),
     )
     validate(model, EXIT_FAILED)
     return model

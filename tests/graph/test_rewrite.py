@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelbuild.graph.kept_quantization import Kept, keep, kept
+from modelbuild.graph.kept_quantization import Kept, keep, kept, replace
 from modelbuild.graph.rewrite import Editor, copied, merged
 from tests.graph.small import graph, ops
 
@@ -62,7 +62,7 @@ def test_both_sides_of_a_reshape_have_one_quantization() -> None:
     Editor(given).close()
     assert kept(given) == {"x": one, "a": one, "b": two, "c": two}
     given.outputs.append("b")
-    given.metadata.clear()
+    replace(given, {})
     keep(given, {"c": two})
     Editor(given).close()
     assert kept(given) == {"c": two}  # b is read elsewhere, where it may be float

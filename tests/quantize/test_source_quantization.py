@@ -15,7 +15,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import quantized_border
-from modelbuild.graph.kept_quantization import Kept, keep, kept
+from modelbuild.graph.kept_quantization import Kept, keep, kept, replace
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
@@ -143,7 +143,7 @@ def test_a_chip_without_channel_scales_quantizes_again() -> None:
 def test_a_record_of_source_weights_needs_such_a_source() -> None:
     made = make(convolution(), "modalix")
     graph = convolution()
-    graph.metadata.clear()
+    replace(graph, {})
     with pytest.raises(ModelbuildError, match="this model's source does not quantize them"):
         apply(graph, {}, made.record, load_recipe("modalix"))
 

@@ -30,8 +30,7 @@ def run(graph: Graph) -> int:
     graph.constants = {changed.get(name, name): value for name, value in graph.constants.items()}
     graph.shapes = {changed.get(name, name): value for name, value in graph.shapes.items()}
     graph.dtypes = {changed.get(name, name): value for name, value in graph.dtypes.items()}
-    graph.metadata.pop(kept_quantization.KEY, None)
-    kept_quantization.keep(graph, {changed.get(name, name): entry for name, entry in entries.items()})
+    kept_quantization.replace(graph, {changed.get(name, name): entry for name, entry in entries.items()})
     names = _renamed([node.name for node in graph.nodes], set())
     for node in graph.nodes:
         node.name = names.get(node.name, node.name)

@@ -86,7 +86,7 @@ def _adopt(graph: Graph, changed: Graph, changes: int, gain: int) -> int:
     if _work(changed) + gain > _work(graph):
         return 0
     changed.nodes = in_order(changed.nodes, changed)  # a shared Transpose stands before its first reader
-    for name in ("nodes", "constants", "shapes", "dtypes", "metadata"):
+    for name in ("nodes", "constants", "shapes", "dtypes", "metadata", "quantization"):
         setattr(graph, name, getattr(changed, name))
     return changes
 
@@ -225,9 +225,9 @@ def _transposed(
 
 def _hand_over(graph: Graph, known: str, other: str) -> None:
     """The same values in another order have the same quantization."""
-    entries = kept_quantization.kept(graph) if kept_quantization.KEY in graph.metadata else {}
-    if known in entries and other not in entries and entries[known].axis is None:
-        kept_quantization.keep(graph, {other: entries[known]})
+    entry = kept_quantization.entry(graph, known)
+    if entry is not None and entry.axis is None and kept_quantization.entry(graph, other) is None:
+        kept_quantization.keep(graph, {other: entry})
 
 
 def _clean(editor: Editor, moved: dict[str, str], move: Move) -> None:
