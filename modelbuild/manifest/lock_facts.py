@@ -18,9 +18,10 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import Settings, effective
 
-# Sections of the effective settings that decide the record, the program or what is measured. Bounds and how
-# much the hardware is simulated judge and check; they change no byte.
+# Sections of the effective settings that decide the record, the program or what is measured. Bounds, how
+# much the hardware is simulated and how often the guard runs judge and check; they change no byte.
 DECIDING = ("calibration", "compile", "edit", "evaluation", "optimize", "quantize", "toolchain_options")
+_JUDGING = "optimize.paranoid"
 USES = ("calibration", "evaluation")
 
 
@@ -42,6 +43,7 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
             found[f"inputs.{name}.shape"] = list(given.shape)
     for section in DECIDING:
         found.update(_leaves(section, settings.values.get(section)))
+    found.pop(_JUDGING, None)
     return found
 
 

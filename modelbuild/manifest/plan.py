@@ -59,10 +59,13 @@ def _with_shared(requests: Mapping[tuple[str, str], ModelRequest]) -> dict[tuple
     written: dict[str, list[Any]] = {}
     for request in requests.values():
         written.setdefault(request.model, []).append((request.edit, request.normalising))
+    watched = {request.model for request in requests.values() if request.paranoid}
     return {
-        pair: request
-        if all(same == (request.edit, request.normalising) for same in written[request.model])
-        else replace(request, shared=False)
+        pair: replace(
+            request,
+            shared=all(same == (request.edit, request.normalising) for same in written[request.model]),
+            paranoid=request.model in watched,
+        )
         for pair, request in requests.items()
     }
 
@@ -92,6 +95,7 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         record=settings.record,
         is_fixed=entry.is_fixed,
         labels=entry.labels,
+        paranoid=bool(settings.values["optimize"].get("paranoid")),
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
         recipes=shared.recipes,
     )

@@ -26,7 +26,12 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """The passes to run: the recipe's, less `optimize.skip` or only `optimize.only`. With `tail: auto` the
     recipe, for its operator rules."""
     tail = {"tail": request.recipe} if request.tail else {}
-    return {"passes": request.lowering, **tail, **request.paranoid}
+    return {"passes": request.lowering, **tail}
+
+
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """Whether the guard runs after each pass."""
+    return request.watching
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:

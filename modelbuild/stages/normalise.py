@@ -30,6 +30,11 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     return {"inputs": sorted(request.preprocess), **in_model, **request.normalising}
 
 
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """Whether the guard runs after each pass."""
+    return request.watching
+
+
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `model.onnx` and `import.json`; a difference from the source fails the build."""
     from modelbuild.graph import guard, in_model, onnx_io

@@ -14,13 +14,15 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model and what was imported, to be held against each other on the first samples; the
-    calibration files; `check`'s errors, so that hopeless models cost nothing."""
+    """The lowered model (with `tail: auto`, its two parts) and what was imported, to be held against each
+    other on the first samples; the calibration files; `check`'s errors, so that hopeless models cost nothing.
+    """
     assert request.calibration is not None
     return {
         "source": request.output("import_source", "model.onnx"),
         "model": request.output("lower", "model.onnx"),
         "errors": request.output("check", "errors.json"),
+        **request.after_chip(),
         **request.calibration.roles(),
     }
 
@@ -46,7 +48,7 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `observations.npz`; where a sample shows that a pass changed the model, the build fails."""
-    from modelbuild.graph import in_model, onnx_io
+    from modelbuild.graph import after_chip, in_model, onnx_io
     from modelbuild.quantize.observe import observe
     from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages import guarded
@@ -55,11 +57,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
-    few = first_samples(inputs, min(guarded.SAMPLES, parameters["samples"]), graph, parameters["preprocess"])
+    whole = after_chip.joined(graph, onnx_io.read(inputs["post"])) if "post" in inputs else graph
+    few = first_samples(inputs, min(guarded.SAMPLES, parameters["samples"]), whole, parameters["preprocess"])
     source = onnx_io.read(inputs["source"])
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     source = in_model.insert(source, declared) if declared else source
-    guarded.check(source, graph, few, parameters["optimize"])
+    guarded.check(source, whole, few, parameters["optimize"])
 
     rounds = iter(range(2))
 

@@ -74,6 +74,7 @@ class ModelRequest:
     labels: str | None = None  # a file of the class names
     fingerprint: str = ""
     recipes: str = ""  # the SHA-256 of all recipes that are installed
+    paranoid: bool = False  # one of the model's targets wants the guard after each pass
     shared: bool = True  # all targets of the model edit and normalise it alike: the first stages are one
     url: str | None = None  # where the source is fetched from
     weights: str | None = None  # the file of its weights, where the format keeps them apart
@@ -103,11 +104,11 @@ class ModelRequest:
 
     @property
     def normalising(self) -> dict[str, Json]:
-        """What `optimize` says to `normalise`: nothing, unless it leaves a pass out or is paranoid."""
+        """What `optimize` says to `normalise`: nothing, unless it leaves a pass out."""
         optimize = self.settings.get("optimize") or {}
         run = pass_names.chosen(pass_names.NORMALISE, optimize.get("skip") or (), optimize.get("only"))
         skipped = [name for name in pass_names.NORMALISE if name not in run]
-        return {**({"skip": skipped} if skipped else {}), **self.paranoid}
+        return {"skip": skipped} if skipped else {}
 
     @property
     def lowering(self) -> list[str]:
@@ -117,9 +118,9 @@ class ModelRequest:
         return [entry for entry in self.recipe["passes"] if pass_names.named(entry, skip, only)]
 
     @property
-    def paranoid(self) -> dict[str, Json]:
-        """`{"paranoid": True}` where the guard is to run after each pass."""
-        return {"paranoid": True} if (self.settings.get("optimize") or {}).get("paranoid") else {}
+    def watching(self) -> dict[str, Json]:
+        """`{"paranoid": True}` where the guard is to run after each pass, which changes no result."""
+        return {"paranoid": True} if self.paranoid else {}
 
     @property
     def suffix(self) -> str:

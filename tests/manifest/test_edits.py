@@ -85,7 +85,7 @@ def test_a_file_of_weights_that_moves_is_the_same_file(tmp_path: Path) -> None:
 def test_only_with_a_tail_do_stages_read_the_part_after_the_chip(tmp_path: Path) -> None:
     for written, expected in (("edit: [{tail: auto}]", True), ("edit: []", False)):
         found = actions(tmp_path, written)
-        for name in ("net@cam:verify_fixed", "p/net:verify_hardware"):
+        for name in ("net@cam:observe", "net@cam:verify_fixed", "p/net:verify_hardware"):
             assert ("post" in found[name].inputs) is expected
         assert ("tail" in found["net@cam:lower"].parameters) is expected
 

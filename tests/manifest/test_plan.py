@@ -70,10 +70,16 @@ def test_targets_that_leave_out_passes_of_normalising_share_nothing(folder: Path
 
 def test_paranoid_is_said_to_both_stages_that_rewrite(folder: Path) -> None:
     text = TEXT.replace("defaults: {", "defaults: {optimize: {paranoid: true}, ")
-    found = by_name(planned(folder, text))
-    assert (
-        found["one:normalise"].parameters["paranoid"] is found["one@cam:lower"].parameters["paranoid"] is True
-    )
+    found, usual = by_name(planned(folder, text)), by_name(planned(folder))
+    for name in ("one:normalise", "one@cam:lower"):
+        assert found[name].unkeyed == {"paranoid": True} and usual[name].unkeyed == {}
+        assert found[name].parameters == usual[name].parameters  # it decides no result, and enters no key
+
+
+def test_what_targets_share_is_watched_where_one_of_them_wants_it(folder: Path) -> None:
+    own = TEXT.replace("{chip: modalix}", "{chip: modalix, optimize: {paranoid: true}}")
+    found = by_name(planned(folder, own))
+    assert found["one:normalise"].unkeyed == {"paranoid": True} and "one@eye:normalise" not in found
 
 
 def test_samples_are_inputs_by_position_and_never_by_path(folder: Path) -> None:

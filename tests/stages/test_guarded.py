@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, onnx_io
+from modelbuild.graph.after_chip import joined
+from modelbuild.graph.edits.tail import Split, split
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import LOWERING, NORMALISE, run_passes
-from modelbuild.graph.rewrite import Editor
+from modelbuild.graph.rewrite import Editor, copied
 from modelbuild.importers import onnx
 from modelbuild.stages import guarded
+from tests.graph import small
 from tests.stages.built import Built
 
 
@@ -150,3 +154,41 @@ def test_observing_holds_the_lowered_model_against_the_import(built: Built, tmp_
     onnx_io.write(graph, tmp_path / "wrong.onnx")
     with pytest.raises(ModelbuildError, match="the passes together changed the model: output `scores`"):
         built.run("small@nef:observe", tmp_path / "out", {"model": tmp_path / "wrong.onnx"})
+
+
+def in_two_parts(built: Built, folder: Path) -> tuple[Split, dict[str, Path]]:
+    """The lowered model parted before its Gemm, which makes the only output: as files for `observe`."""
+    recipe = load_recipe("kl520")
+    recipe = recipe.model_copy(update={"operators": [r for r in recipe.operators if r.op != "Gemm"]})
+    parts = split(onnx_io.read(built.path("small@old:lower", "model.onnx")), recipe)
+    assert "scores" not in parts.chip.outputs and parts.post.nodes
+    files = {"model": folder / "chip.onnx", "post": folder / "post.onnx"}
+    for role, graph in (("model", parts.chip), ("post", parts.post)):
+        onnx_io.write(graph, files[role])
+    return parts, files
+
+
+def test_observing_holds_both_parts_together_against_the_import(built: Built, tmp_path: Path) -> None:
+    """With `tail: auto` all outputs may come from the part after the chip."""
+    parts, files = in_two_parts(built, tmp_path)
+    built.run("small@old:observe", tmp_path / "out", files)
+    assert (tmp_path / "out" / "observations.npz").exists()
+    for part, role in ((parts.chip, "model"), (parts.post, "post")):
+        wrong = copied(part)
+        negate_a_weight(wrong)
+        onnx_io.write(wrong, tmp_path / "wrong.onnx")
+        with pytest.raises(ModelbuildError, match="the passes together changed the model: output `scores`"):
+            built.run("small@old:observe", tmp_path / role, {**files, role: tmp_path / "wrong.onnx"})
+
+
+def test_an_input_that_neither_part_reads_is_no_obstacle() -> None:
+    """The import keeps inputs that nothing reads; `tail: auto` leaves them out of both parts."""
+    steps = [("Relu", "x", "a"), ("Softmax", "a", "y", {"axis": -1})]
+    source = small.graph(steps, x=(1, 2, 4, 4), unread=(1, 3))
+    parts = split(source, load_recipe("kl520"))
+    assert parts.chip.inputs == ["x"] and parts.post.nodes
+    whole, sample = joined(parts.chip, parts.post), {"x": small.numbers(1, 2, 4, 4)}
+    guarded.check(source, whole, [sample], {"skip": [], "passes": []})
+    whole.nodes[1].op, whole.nodes[1].attributes = "Neg", {}
+    with pytest.raises(ModelbuildError, match="output `y`"):
+        guarded.check(source, whole, [sample], {"skip": [], "passes": []})
