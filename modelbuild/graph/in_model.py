@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import shapes
 from modelbuild.graph.edits import behind, layout, swap_channels
-from modelbuild.graph.edits.names import fresh
 from modelbuild.graph.edits.swap_channels import takes
+from modelbuild.graph.fresh_names import fresh_in
 from modelbuild.graph.kept_quantization import Kept
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import dequantize_input
@@ -56,7 +56,7 @@ def _insert(graph: Graph, name: str, p: Preprocess) -> None:
         )
     known = {node.name for node in graph.nodes}
     if p.layout == "NHWC":
-        layout.apply(graph, {name: "NCHW"})
+        layout.change(graph, {name: "NCHW"})
     batch, channels = graph.shapes[name][:2]
     preprocess.colour_of(p, channels)
     if batch != 1:
@@ -67,12 +67,12 @@ def _insert(graph: Graph, name: str, p: Preprocess) -> None:
     if p.in_model.input_shape is not None:
         _fit(graph, name, p, p.in_model.input_shape)
     if p.in_model.input_layout == "NHWC":
-        layout.apply(graph, {name: "NHWC"})
+        layout.change(graph, {name: "NHWC"})
     if p.in_model.input_type == "uint8":
         dequantize_input(graph, name, Kept("uint8", (_step(p),), (0,)))
     for node in graph.nodes:
         if node.name not in known:  # findings about it are to say where it comes from
-            node.name = fresh(graph, f"{name}_preprocess_{node.op.lower()}")
+            node.name = fresh_in(graph, f"{name}_preprocess_{node.op.lower()}")
             node.origin = (f"{name}{ORIGIN}",)
 
 
@@ -108,7 +108,7 @@ def _scale_weights(graph: Graph, name: str, factors: Floats) -> bool:
     for node in readers:
         weight = np.asarray(graph.constants[node.inputs[1]], np.float32)
         column = factors.reshape(1, -1, *[1] * (weight.ndim - 2))
-        graph.constants[new := fresh(graph, f"{node.inputs[1]}_scaled")] = weight * column
+        graph.constants[new := fresh_in(graph, f"{node.inputs[1]}_scaled")] = weight * column
         node.inputs[1] = new
         node.origin = merged((f"{name}{ORIGIN}",), node.origin)
     return True
@@ -207,4 +207,4 @@ def _lay_out(graph: Graph, declared: Mapping[str, Preprocess]) -> None:
             where="inputs",
             advice="remove `output_layout`",
         )
-    layout.apply(graph, dict.fromkeys(pictures, "NHWC"))
+    layout.change(graph, dict.fromkeys(pictures, "NHWC"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.kept_quantization import CODES, Kept, keep
 from modelbuild.graph.model import Graph, Node
 
@@ -17,7 +18,7 @@ def dequantize_input(graph: Graph, name: str, entry: Kept) -> str:
 
     Returns the float tensor's name; it gets the entry. `entry` is one scale, of a type of `CODE_TYPES`.
     """
-    inner = _fresh(graph, f"{name}_dequantized")
+    inner = fresh(f"{name}_dequantized", tensors(graph))
     for node in graph.nodes:
         node.inputs = [inner if item == name else item for item in node.inputs]
     parameters = _constants(graph, name, entry)
@@ -35,7 +36,7 @@ def quantize_output(graph: Graph, name: str, entry: Kept) -> str:
 
     Returns the float tensor's new name; it gets the entry.
     """
-    inner = _fresh(graph, f"{name}_quantized")
+    inner = fresh(f"{name}_quantized", tensors(graph))
     origin: Sequence[str] = (name,)
     for node in graph.nodes:
         node.inputs = [inner if item == name else item for item in node.inputs]
@@ -76,27 +77,14 @@ def _constants(graph: Graph, name: str, entry: Kept) -> list[str]:
     assert CODES[entry.dtype][0] <= entry.zero_point[0] <= CODES[entry.dtype][1]
     names = []
     for role, value in values.items():
-        fresh = _fresh(graph, f"{name}_{role}")
+        free = fresh(f"{name}_{role}", tensors(graph))
         array = np.asarray(value)
-        graph.constants[fresh], graph.shapes[fresh], graph.dtypes[fresh] = array, (), array.dtype
-        names.append(fresh)
+        graph.constants[free], graph.shapes[free], graph.dtypes[free] = array, (), array.dtype
+        names.append(free)
     return names
 
 
 def _node(graph: Graph, op: str, base: str, inputs: list[str], output: str, origin: Sequence[str]) -> Node:
     taken = {node.name for node in graph.nodes}
-    name = base if base not in taken else _numbered(f"{base}_{op}", taken)
+    name = base if base not in taken else fresh(f"{base}_{op}", taken)
     return Node(op, name, inputs, [output], origin=tuple(origin))
-
-
-def _fresh(graph: Graph, base: str) -> str:
-    made = (name for node in graph.nodes for name in node.outputs)
-    return _numbered(base, {*graph.inputs, *graph.outputs, *graph.constants, *graph.shapes, *made})
-
-
-def _numbered(base: str, taken: set[str]) -> str:
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    return name

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelbuild.graph import kept_quantization
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Array, Attribute, Graph, Node, Shape
 
 
@@ -245,16 +246,6 @@ def _spread_quantization(graph: Graph) -> None:
 def merged(*origins: tuple[str, ...]) -> tuple[str, ...]:
     """All names of `origins`, each once, in order."""
     return tuple(dict.fromkeys(name for origin in origins for name in origin))
-
-
-def fresh(base: str, taken: set[str]) -> str:
-    """`base`, or numbered where it is taken; it is taken then."""
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    taken.add(name)
-    return name
 
 
 def copied(graph: Graph) -> Graph:

@@ -11,6 +11,7 @@ import numpy as np
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import shapes
 from modelbuild.graph.constant_operators import evaluate
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 
 _MAX_KNOWN = 65_536  # values that nodes compute from constants are followed up to this size
@@ -37,7 +38,7 @@ class Appender:
 
     def scratch(self, base: str) -> str:
         """A free name for a tensor between the nodes of one layer."""
-        return _fresh(base, self._tensors)
+        return fresh(base, self._tensors)
 
     def parameter(self, base: str, value: Array) -> str:
         """A constant as ONNX wants it (weights [O, I, H, W], a bias, axes); its name begins with `base`."""
@@ -97,7 +98,7 @@ class Appender:
             self._named.add(self._layer)
             self._nodes.add(self._layer)
             return self._layer
-        return _fresh(f"{self._layer}_{op.lower()}", self._nodes)
+        return fresh(f"{self._layer}_{op.lower()}", self._nodes)
 
     def _rename(self, old: str, new: str) -> None:
         graph = self.graph
@@ -108,12 +109,3 @@ class Appender:
         for table in tables:
             if old in table:
                 table[new] = table.pop(old)
-
-
-def _fresh(base: str, taken: set[str]) -> str:
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    taken.add(name)
-    return name

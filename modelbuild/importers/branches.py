@@ -12,8 +12,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io, shapes
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Array, Shape
-from modelbuild.graph.rewrite import fresh
 from modelbuild.importers import external_data, input_shapes, precision, trim
 
 _MAX_ROUNDS = 16  # an If may depend on what another one gives

@@ -9,8 +9,8 @@ from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io, shapes
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.rewrite import fresh
 from modelbuild.graph.tensors import element_type_of
 
 # Operator -> the first set in which its body is taken. Gelu, Mish and others have shorter rules of our own.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.model import Graph, Node
 from modelbuild.importers.qdq_parameters import constant, refused
 
@@ -29,16 +30,10 @@ class _Names:
     """Free names for tensors and nodes."""
 
     def __init__(self, graph: Graph) -> None:
-        made = (name for node in graph.nodes for name in node.outputs)
-        self._taken = {*graph.inputs, *graph.constants, *made, *(node.name for node in graph.nodes)}
+        self._taken = tensors(graph) | {node.name for node in graph.nodes}
 
     def fresh(self, base: str) -> str:
-        name, count = base, 0
-        while name in self._taken:
-            count += 1
-            name = f"{base}_{count}"
-        self._taken.add(name)
-        return name
+        return fresh(base, self._taken)
 
 
 def _dequantize(names: _Names, node: Node, role: str, inputs: list[str], axis: int) -> Node:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from modelbuild.graph import kept_quantization
-from modelbuild.graph.edits.names import fresh, rename_tensor
+from modelbuild.graph.edits.names import rename_tensor
+from modelbuild.graph.fresh_names import fresh_in
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.order import in_order
 
@@ -21,7 +22,7 @@ def of_input(
     """A node between the input `name` and its readers: `op(name, *constants)` is what these read.
 
     The input's quantization in the source, if it has one, belongs to what they read."""
-    inner = fresh(graph, f"{name}_{op.lower()}")
+    inner = fresh_in(graph, f"{name}_{op.lower()}")
     for node in graph.nodes:
         node.inputs = [inner if read == name else read for read in node.inputs]
     kept_quantization.renamed(graph, name, inner)
@@ -37,7 +38,7 @@ def of_output(
     label: str | None = None,
 ) -> None:
     """A node in front of the model's output `name`; the tensor that was called so has another name now."""
-    inner = fresh(graph, f"{name}_before_{op.lower()}")
+    inner = fresh_in(graph, f"{name}_before_{op.lower()}")
     rename_tensor(graph, name, inner)
     graph.outputs = [name if output == inner else output for output in graph.outputs]
     _add(graph, op, label or op.lower(), inner, name, constants, attributes)
@@ -50,7 +51,7 @@ def of_tensor(
     if name in graph.outputs:
         of_output(graph, name, op, constants, attributes, label)
         return
-    inner = fresh(graph, f"{name}_{op.lower()}")
+    inner = fresh_in(graph, f"{name}_{op.lower()}")
     for node in graph.nodes:
         node.inputs = [inner if read == name else read for read in node.inputs]
     _add(graph, op, label, name, inner, constants, attributes)
@@ -65,8 +66,8 @@ def _add(
     constants: Constants,
     attributes: dict[str, Attribute],
 ) -> None:
-    label = fresh(graph, label)
-    names: Sequence[str] = [fresh(graph, f"{label}_{key}") for key in constants]
+    label = fresh_in(graph, label)
+    names: Sequence[str] = [fresh_in(graph, f"{label}_{key}") for key in constants]
     for constant, value in zip(names, constants.values(), strict=True):
         graph.constants[constant] = np.asarray(value)
     graph.nodes.append(Node(op, label, [source, *names], [target], attributes, "", (label,)))

@@ -11,7 +11,8 @@ import numpy as np
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.edits import behind
-from modelbuild.graph.edits.names import mapping, resolve, tensors
+from modelbuild.graph.edits.names import mapping, resolve
+from modelbuild.graph.fresh_names import tensors
 from modelbuild.graph.model import Array, Attribute, Graph
 from modelbuild.samples.arrays import read_all
 
@@ -65,7 +66,16 @@ def apply(graph: Graph, settings: object) -> None:
     attributes = _attributes(op, given.get("attributes") or {})
     if op == "BatchNormalization" and not {"mean", "var"} <= set(arrays):
         arrays, attributes = _scale_and_bias(arrays, attributes)
-    behind.of_tensor(graph, at, op, arrays, attributes, str(given.get("name") or op.lower()))
+    behind.of_tensor(graph, at, op, arrays, attributes, _label(graph, op, given.get("name")))
+
+
+def _label(graph: Graph, op: str, name: str | None) -> str:
+    """The new node's name: the one that is asked for, which must be free, or one after its operator."""
+    if name and (name in tensors(graph) or any(node.name == name for node in graph.nodes)):
+        raise ModelbuildError(
+            f"there is a `{name}` already", advice="take another `name`, or leave it out: one is found then"
+        )
+    return name or op.lower()
 
 
 def _arrays(op: str, given: Mapping[str, Any]) -> dict[str, Array]:

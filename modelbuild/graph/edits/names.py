@@ -1,31 +1,47 @@
-"""What edits ask of a graph's names: which tensor is meant, what is free, and giving a tensor another one."""
+"""What edits ask of a graph's names: which tensor is meant, and giving a tensor another one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
 
 Tensors = Mapping[str, Sequence[str]]  # node name -> tensors
+T = TypeVar("T")
+LISTED = "`modelbuild inspect --nodes FILE` lists the names"
 
 
-def resolve(names: Iterable[str], tensors: Iterable[str], nodes: Tensors) -> list[str]:
+def resolve(
+    names: Iterable[str],
+    tensors: Iterable[str],
+    nodes: Tensors,
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """The tensors that `names` mean: tensors themselves, else those of the node so called; each once.
 
-    Raises for an unknown name, with the nearest tensors and nodes.
+    `others` says of tensors that cannot be meant what they are. Raises for one of those, for a node without
+    such a tensor, and for an unknown name, with the nearest tensors and nodes.
     """
     known = set(tensors)
     found: dict[str, None] = {}
     for name in names:
         if name in known:
             found[name] = None
-        elif name in nodes:
-            found.update(dict.fromkeys(item for item in nodes[name] if item))
-        else:
+            continue
+        meant = [item for item in nodes.get(name, ()) if item]
+        if not meant and name in others:
+            raise ModelbuildError(f"`{name}` is {others[name]}", advice="name a tensor that nodes compute")
+        if not meant and name in nodes:
+            raise ModelbuildError(
+                f"the node `{name}` reads constants alone", advice="name a tensor that nodes compute"
+            )
+        if not meant:
             raise unknown(name, [*known, *nodes])
+        found.update(dict.fromkeys(meant))
     return list(found)
 
 
@@ -33,7 +49,7 @@ def unknown(name: str, known: Iterable[str]) -> ModelbuildError:
     """The error of a name that is neither a tensor's nor a node's."""
     return ModelbuildError(
         f"the model has no tensor and no node `{name}`",
-        advice=did_you_mean(name, known) or "`modelbuild inspect` lists the names",
+        advice=did_you_mean(name, known) or LISTED,
     )
 
 
@@ -76,32 +92,36 @@ def mapping(settings: object, kind: str, keys: Iterable[str], example: str) -> M
     return settings
 
 
-def tensors(graph: Graph) -> set[str]:
-    """The names of all tensors, constants included."""
-    made = (name for node in graph.nodes for name in node.outputs if name)
-    return {*graph.inputs, *graph.constants, *made}
-
-
-def fresh(graph: Graph, base: str) -> str:
-    """A name beginning with `base` that neither a tensor nor a node has."""
-    taken = tensors(graph) | {node.name for node in graph.nodes}
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    return name
-
-
 def rename_tensor(graph: Graph, old: str, new: str) -> None:
     """Calls the tensor `old` by the free name `new` everywhere."""
+    rename_tensors(graph, {old: new})
 
-    def renamed(names: Sequence[str]) -> list[str]:
-        return [new if name == old else name for name in names]
+
+def rename_tensors(graph: Graph, names: Mapping[str, str]) -> None:
+    """Gives tensors other names everywhere, all at once: two may change theirs with each other. No other
+    tensor has one of the new names."""
+
+    def renamed(listed: Iterable[str]) -> list[str]:
+        return [names.get(name, name) for name in listed]
 
     graph.inputs, graph.outputs = renamed(graph.inputs), renamed(graph.outputs)
     for node in graph.nodes:
         node.inputs, node.outputs = renamed(node.inputs), renamed(node.outputs)
-    graph.constants = {new if name == old else name: value for name, value in graph.constants.items()}
-    graph.shapes = {new if name == old else name: shape for name, shape in graph.shapes.items()}
-    graph.dtypes = {new if name == old else name: dtype for name, dtype in graph.dtypes.items()}
-    kept_quantization.renamed(graph, old, new)
+    new_names = set(names.values())
+    _rekey(graph.constants, names, new_names)
+    _rekey(graph.shapes, names, new_names)
+    _rekey(graph.dtypes, names, new_names)
+    for old, new in names.items():  # by way of names that nothing has: two may change theirs with each other
+        kept_quantization.renamed(graph, old, f"\0{new}")
+    for new in new_names:
+        kept_quantization.dropped(graph, new)
+        kept_quantization.renamed(graph, f"\0{new}", new)
+
+
+def _rekey(table: dict[str, T], names: Mapping[str, str], new_names: set[str]) -> None:
+    """Puts entries under their new names; what tensors that are gone left there gives way."""
+    entries = [
+        (names.get(key, key), value) for key, value in table.items() if key in names or key not in new_names
+    ]
+    table.clear()
+    table.update(entries)

@@ -8,7 +8,8 @@ import numpy as np
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edits import behind
-from modelbuild.graph.edits.names import chosen_input, fresh, mapping
+from modelbuild.graph.edits.names import chosen_input, mapping
+from modelbuild.graph.fresh_names import fresh_in
 from modelbuild.graph.model import Graph, Node
 
 _EXAMPLE = "edit: [{swap_channels: {input: image}}]"
@@ -63,5 +64,5 @@ def _reorder(graph: Graph, node: Node, order: list[int]) -> None:
     weight = graph.constants[node.inputs[1]]
     moved = np.empty_like(weight)
     moved[:, order] = weight
-    graph.constants[new := fresh(graph, f"{node.inputs[1]}_swapped")] = moved
+    graph.constants[new := fresh_in(graph, f"{node.inputs[1]}_swapped")] = moved
     node.inputs[1] = new

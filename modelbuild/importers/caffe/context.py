@@ -11,6 +11,7 @@ import numpy as np
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import shapes
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Attribute, Graph, Node, Shape
 from modelbuild.importers.caffe.message import Message
 from modelbuild.importers.caffe.weights import Blob
@@ -29,7 +30,7 @@ class Writer:
 
     def tensor(self, base: str) -> str:
         """A free name that begins with `base`."""
-        return _fresh(base, self.taken)
+        return fresh(base, self.taken)
 
     def constant(self, base: str, value: Any) -> str:
         """A new constant; its name."""
@@ -123,7 +124,7 @@ class Context:
 
     def emit(self, op: str, inputs: Sequence[str], attributes: Attributes | None = None) -> str:
         """A node before the layer's last one; the name of the tensor that it makes."""
-        name = _fresh(f"{self.step.name}_{op.lower()}", self.writer.nodes)
+        name = fresh(f"{self.step.name}_{op.lower()}", self.writer.nodes)
         output = self.writer.tensor(name)
         self._append(op, name, inputs, [output], attributes)
         return output
@@ -134,7 +135,7 @@ class Context:
 
     def copy(self, output: str, last: bool = False) -> None:
         """Makes the top `output` equal to the first input; `last` for the node with the layer's name."""
-        name = self.step.name if last else _fresh(f"{self.step.name}_identity", self.writer.nodes)
+        name = self.step.name if last else fresh(f"{self.step.name}_identity", self.writer.nodes)
         self._append("Identity", name, [self.input], [output], None)
 
     def reshape(self, tensor: str, shape: Sequence[int]) -> str:
@@ -158,12 +159,3 @@ class Context:
 def channelwise(values: Blob, axis: int, rank: int) -> Blob:
     """`values` in a shape that broadcasts onto a tensor of `rank`, beginning at its `axis`."""
     return values.reshape(values.shape + (1,) * (rank - axis - values.ndim))
-
-
-def _fresh(base: str, taken: set[str]) -> str:
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    taken.add(name)
-    return name

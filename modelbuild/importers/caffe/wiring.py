@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError, did_you_mean
-from modelbuild.graph.edits import Edit, cut_borders, resolve
+from modelbuild.graph.edits import INPUT, Edit, leading_cuts, resolve
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.order import unique_names
 from modelbuild.importers.caffe.network import Layer, Network
 
@@ -43,11 +43,12 @@ def pruned(
 ) -> tuple[list[Step], list[str]]:
     """What the leading `cut` edits leave of the steps, and the outputs that they ask for."""
     wanted, kept = list(outputs), list(steps)
-    for edit in itertools.takewhile(lambda edit: list(edit) == ["cut"], edits):
-        _, names = cut_borders(edit["cut"])
-        if names:
+    others = dict.fromkeys((name for step in steps for name in step.inputs), INPUT)  # that no step makes
+    for cut in leading_cuts(edits):
+        if cut.outputs:
             made = [name for step in kept for name in step.outputs]
-            wanted = resolve(names, made, {step.name: step.outputs for step in kept})
+            with cut.numbered:
+                wanted = resolve(cut.outputs, made, {step.name: step.outputs for step in kept}, others)
             kept = _needed(kept, wanted)
     return kept, wanted
 
@@ -93,21 +94,12 @@ class _Tensors:
         count, writers = self._written[blob], self._writers[blob]
         self._written[blob] = count + 1
         if blob in self._inputs:
-            name = self._fresh(f"{blob}_after_{writers[count]}")
+            name = fresh(f"{blob}_after_{writers[count]}", self._taken)
         elif count + 1 == len(writers):
             name = blob
         else:
-            name = self._fresh(f"{blob}_before_{writers[count + 1]}")
+            name = fresh(f"{blob}_before_{writers[count + 1]}", self._taken)
         self.current.pop(blob, None)  # outputs stand in the order in which they were made last
         self.current[blob] = name
         self.unread.add(name)
-        return name
-
-    def _fresh(self, base: str) -> str:
-        name = next(
-            n
-            for n in itertools.chain([base], (f"{base}_{i}" for i in itertools.count(1)))
-            if n not in self._taken
-        )
-        self._taken.add(name)
         return name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.edits import Edit, cut_borders, resolve
+from modelbuild.graph.edits import INPUT, Edit, leading_cuts, resolve
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.importers.keras.config import Call, Layer, Model, Ref
 
 _MAX_STEPS = 20_000
@@ -72,12 +72,13 @@ def wired(model: Model) -> Wired:
 def pruned(model: Wired, edits: Sequence[Edit]) -> Wired:
     """What the leading `cut` edits leave of the model, with the outputs that they ask for."""
     steps, outputs, names = model.steps, model.outputs, model.names
-    for edit in itertools.takewhile(lambda edit: list(edit) == ["cut"], edits):
-        _, wanted = cut_borders(edit["cut"])
-        if wanted:
+    others = dict.fromkeys((item.name for item in model.inputs), INPUT)
+    for cut in leading_cuts(edits):
+        if cut.outputs:
             renamed = dict(zip(names, outputs, strict=True))
             made = [*(step.name for step in steps), *renamed]
-            names = resolve(wanted, made, {})
+            with cut.numbered:
+                names = resolve(cut.outputs, made, {}, others)
             outputs = [renamed.get(name, name) for name in names]
     needed, kept = set(outputs), list[Step]()
     for step in reversed(steps):
@@ -133,7 +134,7 @@ class _Flattener:
             return self.model(layer.model, inner, tensors)
         if len(self.result.steps) >= _MAX_STEPS:
             raise ModelbuildError(f"the model has more than {_MAX_STEPS} layers")
-        name = _fresh("/".join(inner), self.taken)
+        name = fresh("/".join(inner), self.taken)
         self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem, call.operands))
         return [name]
 
@@ -195,13 +196,4 @@ def _input_shape(layer: Layer) -> Sequence[Any]:
 
 def _numbered(names: Sequence[str]) -> list[str]:
     taken: set[str] = set()
-    return [_fresh(name, taken) for name in names]
-
-
-def _fresh(base: str, taken: set[str]) -> str:
-    name, count = base, 0
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    taken.add(name)
-    return name
+    return [fresh(name, taken) for name in names]
