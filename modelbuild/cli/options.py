@@ -18,6 +18,8 @@ def shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         parts = sizes.split(",")
         if not name or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
             raise ModelbuildError(f"`{text}` is not a shape", advice="write --input NAME=1,3,224,224")
+        if name in found:
+            raise ModelbuildError(f"two shapes are given for `{name}`", advice="keep one of them")
         found[name] = tuple(int(part) for part in parts)
     return found
 
@@ -37,5 +39,8 @@ def preprocessing(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise ModelbuildError(
                 f"--preprocess {text} is not a mapping", advice="write --preprocess '{mean: 127, std: 128}'"
             )
+        if name in found:
+            about = f"`{name}`" if name else "every input"
+            raise ModelbuildError(f"--preprocess is given twice for {about}", advice="keep one of them")
         found[name] = value
     return found

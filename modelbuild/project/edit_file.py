@@ -17,6 +17,11 @@ Edit = Mapping[str, Any]
 def read(path: Path) -> list[Edit]:
     """The edits in a YAML file: the list itself, or a mapping with the key `edit`. Raises ModelbuildError
     that names the file, line and column of everything that is no edit."""
+    return [edit for _, edit in read_placed(path)]
+
+
+def read_placed(path: Path) -> list[tuple[str, Edit]]:
+    """As `read`, each edit with its place: `edits.yaml:2:3`."""
     try:
         with path.open("rb") as stream:
             data = stream.read(document.MAX_BYTES + 1)
@@ -34,14 +39,28 @@ def read(path: Path) -> list[Edit]:
         ) from None
     except UnicodeDecodeError:
         raise ModelbuildError("the list of edits is not UTF-8 text", where=str(path)) from None
+    listed = _list_in(node)
+    found = _placed(_checked(listed), path.parent)
+    if not found:
+        raise ModelbuildError(
+            "there is no edit in the list",
+            where=str(path),
+            advice="write one, as `- cut: {outputs: [name]}`, or leave the file out",
+        )
+    nodes = listed.nodes if isinstance(listed, tree.Items) else ()
+    return [(str(node.at), edit) for node, edit in zip(nodes, found, strict=True)]
+
+
+def _list_in(node: tree.Node) -> tree.Node:
+    """The list itself; of a mapping, that of its key `edit`. An empty file is an empty list."""
     if not isinstance(node, tree.Mapping):
-        return _placed(_checked(node), path.parent)
+        return node
     for key, entry in node.entries.items():
         if key != "edit":
             raise ModelbuildError(
                 f"`{key}` is no edit", where=str(entry.key_at), advice="write a list of edits, or `edit:`"
             )
-    return _placed(_checked(node.entries["edit"].node), path.parent) if node.entries else []
+    return node.entries["edit"].node if node.entries else tree.Items((), node.at)
 
 
 def _placed(edits: Sequence[Edit], folder: Path) -> list[Edit]:

@@ -14,6 +14,7 @@ import pytest
 from modelbuild import api
 from modelbuild.cli.main import main
 from modelbuild.project.options import BuildOptions
+from tests.cli.exported_model import SHAPE, save
 from tests.stages.golden import write_project
 
 
@@ -65,6 +66,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(small: Path, tmp_path: Path) -> Path:
     """A built copy that a test may change."""
     return Path(shutil.copytree(small, tmp_path / "small", symlinks=True))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with `net.onnx`: Conv, BatchNormalization, Identity, Relu, Softmax."""
+    save(tmp_path / "net.onnx", SHAPE)
+    return tmp_path
 
 
 def edit(folder: Path, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""Where `--events`, `--trace`, `graph -o` and `pack -o` may write: nowhere that builds read or keep."""
+"""Where `--events`, `--trace` and `-o` may write: nowhere that builds read or keep."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
     "graph -o": (b"flowchart LR\n", b"digraph modelbuild {", b'{\n  "edges"'),
 }
 _WRITERS = {"graph -o": "graph"}
-_EXAMPLES = {"graph -o": "plan.mmd", "pack -o": "m.nef"}
+_EXAMPLES = {"graph -o": "plan.mmd", "pack -o": "m.nef", "convert -o": "clean.onnx"}
 
 
 def _elsewhere(option: str) -> str:
