@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Array, Graph
 
 KEY = "modelbuild.quantization"
 CODES: Mapping[str, tuple[int, int]] = {
@@ -87,28 +90,54 @@ def renamed(graph: Graph, old: str, new: str) -> None:
         keep(graph, {new: found})
 
 
-def derived(
-    graph: Graph,
-    old: str,
-    new: str,
-    axes: Sequence[int | None],
-    taken: Mapping[int, Sequence[int]] | None = None,
-) -> None:
-    """Gives the constant `new`, which has the values of `old` in other places and zeros, the entry of `old`.
+def derived(graph: Graph, old: str, new: str, change: Callable[[Array], Array]) -> None:
+    """Gives the constant `new`, which is `change` of the constant `old`, the entry of `old`.
 
-    `axes` says for each axis of `old`, from the first, which one of `new` it became; None, or an axis that
-    `axes` does not reach: none that could have a scale for each index. `taken` has the axes of `old` whose
-    indices are not all taken in order: for each index of the new axis that of the old one.
+    `change` only moves, repeats and leaves out values, or puts zeros between them; it is asked where each
+    channel went. No entry where channels of different scales share an index of every axis of `new`.
     """
     found = entry(graph, old)
     if found is None or found.axis is None:
         keep(graph, {} if found is None else {new: found})
         return
-    axis = axes[found.axis] if 0 <= found.axis < len(axes) else None
-    if axis is not None:
-        places = (taken or {}).get(found.axis, range(len(found.scale)))
-        scale, zero = ([values[place] for place in places] for values in (found.scale, found.zero_point))
+    shape = graph.constants[old].shape
+    numbers = np.arange(1, len(found.scale) + 1, dtype=np.int32)  # 0 is left to zeros that `change` puts in
+    spread = numbers.reshape([-1 if axis == found.axis else 1 for axis in range(len(shape))])
+    places = _places(change(np.broadcast_to(spread, shape)))
+    if places is not None:
+        axis, taken = places
+        scale, zero = ([values[i] for i in taken] for values in (found.scale, found.zero_point))
         keep(graph, {new: Kept(found.dtype, tuple(map(float, scale)), tuple(map(int, zero)), axis)})
+
+
+def _places(numbers: Any) -> tuple[int | None, list[int]] | None:
+    """The axis of `numbers` each index of which has one number (beside zeros), and these numbers - 1; no axis
+    where there is one number in all, and None where there is no such axis."""
+    for axis in (None, *range(numbers.ndim)):
+        others = tuple(other for other in range(numbers.ndim) if other != axis)
+        high = np.asarray(numbers.max(axis=others, initial=0)).reshape(-1)
+        low = np.asarray(np.where(numbers == 0, high.max(initial=1), numbers).min(axis=others)).reshape(-1)
+        if ((low == high) | (high == 0)).all():
+            return axis, [max(int(number) - 1, 0) for number in high]
+    return None
+
+
+def scaled(graph: Graph, old: str, new: str, factors: NDArray[np.float64], axis: int) -> None:
+    """Gives the constant `new`, which is the constant `old` times `factors` (one, or one for each index of
+    `axis`), the entry of `old` with its scales multiplied; none where its scales lie along another axis."""
+    found = entry(graph, old)
+    if found is None or (found.axis not in (None, axis) and len(factors) > 1):
+        return
+    count = max(len(factors), len(found.scale))
+    each = np.broadcast_to(factors, (count,))
+    scales = np.abs(np.where(each == 0, 1, each)) * np.broadcast_to(found.scale, (count,))
+    zeros = np.broadcast_to(np.array(found.zero_point, np.int64), (count,))
+    low, high = CODES[found.dtype]
+    turned = (each < 0) & ((zeros != 0) | (low == 0))  # symmetric ones turn by themselves
+    zeros = np.where(turned, low + high - zeros, zeros)
+    if np.isfinite(scales).all() and (scales > 0).all():
+        along = found.axis if len(found.scale) > 1 else axis if count > 1 else None
+        keep(graph, {new: Kept(found.dtype, tuple(scales.tolist()), tuple(zeros.tolist()), along)})
 
 
 def dropped(graph: Graph, name: str) -> None:

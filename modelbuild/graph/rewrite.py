@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,13 @@ class Editor:
         array = array.reshape(np.shape(value))
         name = self.tensor(base, array.shape, array.dtype)
         self.graph.constants[name] = array
+        return name
+
+    def laid_out(self, base: str, old: str, change: Callable[[Any], Any]) -> str:
+        """A new constant, `change` of the constant `old`, which moves, repeats and leaves out values or puts
+        zeros between them; its name. Its quantization in the source is that of `old`."""
+        name = self.add_constant(base, change(self.graph.constants[old]))
+        kept_quantization.derived(self.graph, old, name, change)
         return name
 
     def tensor(self, base: str, shape: Sequence[int], dtype: np.dtype[Any] | type = np.float32) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import edits, onnx_io
-from modelbuild.graph.kept_quantization import KEY, Kept, derived, dropped, keep, kept, renamed
+from modelbuild.graph import edits, kept_quantization, onnx_io
+from modelbuild.graph.kept_quantization import KEY, Kept, derived, dropped, keep, kept, renamed, scaled
+from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import remove_no_ops
 from modelbuild.graph.rewrite import Editor, copied
 from tests.graph.small import graph
@@ -49,14 +52,56 @@ def test_renaming_moves_an_entry_and_dropping_forgets_it() -> None:
     assert kept(found) == {} and KEY not in found.metadata
 
 
+PER_CHANNEL = Kept("int8", (0.1, 0.2, 0.3), (1, -2, 0), 0)
+
+
+def laid_out(change: Any, entry: Kept = PER_CHANNEL) -> Kept | None:
+    found = graph([("Add", "x w", "y")], {"w": np.ones((3, 1, 2, 2), np.float32)}, x=(1, 1, 2, 2))
+    keep(found, {"w": entry})
+    found.constants["new"] = change(found.constants["w"])
+    derived(found, "w", "new", change)
+    return kept(found).get("new")
+
+
 def test_a_constant_laid_out_otherwise_keeps_its_channels() -> None:
-    found = graph([("Relu", "x", "a"), ("Neg", "a", "y")])
-    keep(found, {"x": Kept("int8", (0.1, 0.3), (0, 0), 1), "y": HALF})
-    derived(found, "x", "a", (1, 0))
-    derived(found, "nothing", "y", (0,))
-    assert kept(found)["a"] == Kept("int8", (0.1, 0.3), (0, 0), 0)
-    derived(found, "y", "x", ())
-    assert kept(found)["x"] == HALF
+    moved = laid_out(lambda w: np.transpose(w, (2, 3, 1, 0)))
+    assert moved == Kept("int8", PER_CHANNEL.scale, PER_CHANNEL.zero_point, 3)
+    assert laid_out(lambda w: w.reshape(3, 4)) == laid_out(lambda w: np.pad(w, ((0, 0),) * 3 + ((1, 2),)))
+    assert laid_out(lambda w: w[[2, 0]]) == Kept("int8", (0.3, 0.1), (0, 1), 0)
+    assert laid_out(lambda w: np.concatenate([w, w], 1)) == PER_CHANNEL
+    assert laid_out(lambda w: w[1:2]) == Kept("int8", (0.2,), (-2,))
+    assert laid_out(lambda w: w.reshape(-1)) == Kept(
+        "int8", tuple(s for s in PER_CHANNEL.scale for _ in range(4)), (1,) * 4 + (-2,) * 4 + (0,) * 4, 0
+    )
+    assert laid_out(lambda w: w.reshape(2, 6)) is None  # channels share rows and columns
+    assert laid_out(lambda w: w.reshape(2, 6), HALF) == HALF
+
+
+def test_a_scaled_constant_has_scaled_scales() -> None:
+    found = graph([("Add", "x w", "y")], {"w": np.ones((3, 1, 2, 2), np.float32)}, x=(1, 1, 2, 2))
+    keep(found, {"w": PER_CHANNEL, "x": HALF})
+    found.constants["new"] = found.constants["w"]
+    factors = np.array([2.0, -4.0, -1.0])
+    scaled(found, "w", "new", factors, 0)
+    assert kept(found)["new"] == Kept("int8", (0.2, 0.8, 0.3), (1, 1, 0), 0)  # -2 turns to -128 + 127 + 2
+    scaled(found, "x", "new", factors, 1)
+    assert kept(found)["new"] == Kept("uint8", (1.0, 2.0, 0.5), (3, 252, 252), 1)
+    dropped(found, "new")
+    scaled(found, "w", "new", factors, 1)
+    assert "new" not in kept(found)
+    scaled(found, "w", "new", np.array([0.5]), 1)
+    assert kept(found)["new"] == Kept("int8", (0.05, 0.1, 0.15), (1, -2, 0), 0)
+
+
+def test_the_entries_of_a_file_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = graph([("Relu", "x", "a"), ("Identity", "a", "b"), ("Neg", "b", "y")])
+    keep(found, {"a": HALF, "b": HALF})
+    onnx_io.write(found, tmp_path / "model.onnx")
+    again, parsed = onnx_io.read(tmp_path / "model.onnx"), list[str]()
+    monkeypatch.setattr(kept_quantization, "_parsed", lambda text, real=kept_quantization._parsed: (
+        parsed.append(text), real(text))[1])  # fmt: skip
+    clean, _ = normalise(again)
+    assert kept(clean) and kept(again) and len(parsed) <= 2  # of the graph, and of its copy
 
 
 def test_the_edit_rename_renames_the_entry() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.edits import behind
 from modelbuild.graph.edits.names import chosen_input, mapping
 from modelbuild.graph.fresh_names import fresh_in
@@ -61,8 +62,7 @@ def takes(graph: Graph, node: Node, name: str) -> bool:
 
 def _reorder(graph: Graph, node: Node, order: list[int]) -> None:
     """Gives the convolution weights of its own, which read channel order[i] where they read channel i."""
-    weight = graph.constants[node.inputs[1]]
-    moved = np.empty_like(weight)
-    moved[:, order] = weight
-    graph.constants[new := fresh_in(graph, f"{node.inputs[1]}_swapped")] = moved
+    weight, places = node.inputs[1], np.argsort(order)
+    graph.constants[new := fresh_in(graph, f"{weight}_swapped")] = graph.constants[weight][:, places]
+    kept_quantization.derived(graph, weight, new, lambda value: value[:, places])
     node.inputs[1] = new

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.constant_operators import ordered_sum
 from modelbuild.graph.model import Node
 from modelbuild.graph.rewrite import Editor
@@ -40,21 +41,25 @@ def per_channel(value: Any, rank: int, count: int) -> Vector | None:
 
 def scale_output(editor: Editor, node: Node, scale: Vector, shift: Vector) -> None:
     """Makes `node` give y · scale + shift, one of each a channel, computed in float64."""
-    weights = editor.graph.constants[node.inputs[1]].astype(np.float64)
+    old, axis = node.inputs[1], 0
+    weights = editor.graph.constants[old].astype(np.float64)
     bias = _bias(editor, node, len(scale))
     if node.op == "ConvTranspose":  # weights [inputs, outputs / group, ...]
-        groups = node.int("group", 1)
+        groups, axis = node.int("group", 1), 1
         by_group = weights.reshape(groups, -1, *weights.shape[1:])
         by_output = scale.reshape(groups, 1, -1, *(1,) * (weights.ndim - 2))
         weights = (by_group * by_output).reshape(weights.shape)
     else:
         weights = weights * scale.reshape(-1, *(1,) * (weights.ndim - 1))
     _set(editor, node, weights, bias * scale + shift)
+    if len(scale) == weights.shape[axis] or len(_fewest(scale)) == 1:  # else groups share a channel's scale
+        kept_quantization.scaled(editor.graph, old, node.inputs[1], _fewest(scale), axis)
 
 
 def scale_input(editor: Editor, node: Node, scale: Vector, shift: Vector) -> None:
     """Makes a Conv or Gemm `node` read x where it read x · scale + shift. Pads must be 0 unless shift is."""
-    weights = editor.graph.constants[node.inputs[1]].astype(np.float64)
+    old = node.inputs[1]
+    weights = editor.graph.constants[old].astype(np.float64)
     groups = node.int("group", 1)
     inputs = scale.reshape(groups, 1, -1, *(1,) * (weights.ndim - 2))
     shifts = shift.reshape(inputs.shape)
@@ -62,6 +67,16 @@ def scale_input(editor: Editor, node: Node, scale: Vector, shift: Vector) -> Non
     added = ordered_sum(by_group * shifts, tuple(range(2, by_group.ndim))).reshape(-1)
     bias = _bias(editor, node, weights.shape[0]) + added
     _set(editor, node, (by_group * inputs).reshape(weights.shape), bias)
+    if len(_fewest(scale)) == 1 or groups == 1:
+        kept_quantization.scaled(editor.graph, old, node.inputs[1], _fewest(scale), 1)
+    elif weights.shape[1] == 1:  # depthwise: the channel in is the channel out
+        each = np.repeat(scale, weights.shape[0] // groups)
+        kept_quantization.scaled(editor.graph, old, node.inputs[1], each, 0)
+
+
+def _fewest(scale: Vector) -> Vector:
+    """One number where all are the same."""
+    return scale[:1] if (scale == scale[0]).all() else scale
 
 
 def _bias(editor: Editor, node: Node, count: int) -> Vector:

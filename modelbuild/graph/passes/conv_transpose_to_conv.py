@@ -7,6 +7,8 @@ Legal: weights are constant, rank 4; it is the definition of the operator. Finit
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from modelbuild.graph.model import Array, Attribute, Graph, Node
@@ -35,7 +37,7 @@ def _replace(editor: Editor, node: Node, weights: Array) -> None:
     source = _apart(editor, node, strides)
     source = _cropped(editor, node, source, before, behind)
     group = node.int("group", 1)
-    name = editor.add_constant(f"{node.name}_weight", _turned(weights, group))
+    name = editor.laid_out(f"{node.name}_weight", node.inputs[1], partial(_turned, group=group))
     attributes: dict[str, Attribute] = {
         "kernel_shape": list(weights.shape[2:]),
         "strides": [1, 1],

@@ -7,6 +7,10 @@ be `limit` wide at most: `dilated_to_dense(7)` in a recipe, 11 if it names none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from modelbuild.graph.model import Graph
@@ -23,10 +27,16 @@ def run(graph: Graph, limit: int = 11) -> int:
         spans = [(size - 1) * step + 1 for size, step in zip(weights.shape[2:], holes, strict=True)]
         if max(spans) > limit:
             continue
-        dense = np.zeros((*weights.shape[:2], *spans), weights.dtype)
-        dense[(slice(None), slice(None), *(slice(None, None, step) for step in holes))] = weights
-        name = editor.add_constant(f"{node.name}_weight", dense)
+        dense = partial(_dense, holes=holes, spans=spans)
+        name = editor.laid_out(f"{node.name}_weight", node.inputs[1], dense)
         editor.set_inputs(node, [node.inputs[0], name, *node.inputs[2:]])
         node.attributes |= {"kernel_shape": spans, "dilations": [1] * len(spans)}
         editor.changes += 1
     return editor.close()
+
+
+def _dense(weights: Any, holes: Sequence[int], spans: Sequence[int]) -> Any:
+    """`weights` with zeros between the cells of the kernel, which is of the sizes `spans` then."""
+    dense = np.zeros((*weights.shape[:2], *spans), weights.dtype)
+    dense[(slice(None), slice(None), *(slice(None, None, step) for step in holes))] = weights
+    return dense

@@ -21,7 +21,7 @@ def run(graph: Graph) -> int:
         inputs = list(node.inputs)
         for index, name in enumerate(inputs):
             if name in taken:
-                inputs[index] = editor.add_constant(name, graph.constants[name])
+                inputs[index] = editor.laid_out(name, name, lambda weights: weights)
                 editor.changes += 1
             elif name in graph.constants:
                 taken.add(name)

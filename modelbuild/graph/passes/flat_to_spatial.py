@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.rewrite import Editor
 
@@ -38,9 +37,7 @@ def _move(editor: Editor, node: Node) -> None:
     back = editor.add_constant(f"{node.name}_shape", np.array(editor.shape(target), np.int64))
     inputs = list(node.inputs)
     if len(inputs) > 1:
-        weights = editor.graph.constants[inputs[1]]
-        inputs[1] = editor.add_constant(f"{node.name}_kernel", weights[:, :, np.newaxis, :])
-        kept_quantization.derived(editor.graph, node.inputs[1], inputs[1], (0, 1, 3))
+        inputs[1] = editor.laid_out(f"{node.name}_kernel", inputs[1], lambda w: w[:, :, np.newaxis, :])
     attributes = dict(node.attributes)
     for name, value in _NEUTRAL.items():
         if name in attributes:

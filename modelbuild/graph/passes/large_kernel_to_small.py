@@ -7,6 +7,7 @@ the padding, less padding, or none and a Slice. `large_kernel_to_small(7)` in a 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from itertools import product
 
@@ -28,7 +29,7 @@ def run(graph: Graph, limit: int = 11) -> int:
             continue
         parts = [_parts(size, limit) for size in weights.shape[2:]]
         if all(_has_cells(editor, node, where) for where in product(*parts)):
-            _replace(editor, node, weights, list(product(*parts)))
+            _replace(editor, node, list(product(*parts)))
             editor.changes += 1
     return editor.close()
 
@@ -57,17 +58,12 @@ def _has_cells(editor: Editor, node: Node, where: Sequence[Part]) -> bool:
     )
 
 
-def _replace(
-    editor: Editor,
-    node: Node,
-    weights: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
-    parts: list[tuple[Part, ...]],
-) -> None:
+def _replace(editor: Editor, node: Node, parts: list[tuple[Part, ...]]) -> None:
     target, total = node.outputs[0], ""
     shape = editor.shape(target)
     for index, where in enumerate(parts):
-        cut = weights[(slice(None), slice(None), *(slice(start, start + size) for start, size in where))]
-        name = editor.add_constant(f"{node.name}_weight", cut)
+        cells = (..., *(slice(start, start + size) for start, size in where))
+        name = editor.laid_out(f"{node.name}_weight", node.inputs[1], operator.itemgetter(cells))
         before, behind = _pads(node, where)
         source = _cropped(editor, node, before, behind)
         attributes: dict[str, Attribute] = dict(node.attributes)

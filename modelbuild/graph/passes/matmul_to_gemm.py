@@ -39,13 +39,12 @@ def _matmul(editor: Editor, node: Node) -> bool:
     if weights is None or not _is_float(weights) or len(shape) < 2:
         return False
     if weights.ndim == 1:
-        return _matmul_of_vector(editor, node, weights)
+        return _matmul_of_vector(editor, node)
     if weights.ndim != 2:
         return False
     if any(size != 1 for size in shape[:-2]):
         return False
-    name = editor.add_constant(f"{node.name}_weight", weights.T)
-    kept_quantization.derived(editor.graph, node.inputs[1], name, (1, 0))
+    name = editor.laid_out(f"{node.name}_weight", node.inputs[1], np.transpose)
     if len(shape) == 2:
         editor.replace(node, "Gemm", [node.inputs[0], name], {**_FORM})
         return True
@@ -62,9 +61,9 @@ def _matmul(editor: Editor, node: Node) -> bool:
     return True
 
 
-def _matmul_of_vector(editor: Editor, node: Node, weights: Array) -> bool:
+def _matmul_of_vector(editor: Editor, node: Node) -> bool:
     source, made = node.inputs[0], editor.shape(node.outputs[0])
-    column = editor.add_constant(f"{node.name}_weight", weights.reshape(-1, 1))
+    column = editor.laid_out(f"{node.name}_weight", node.inputs[1], lambda vector: vector.reshape(-1, 1))
     wide = editor.tensor(f"{node.outputs[0]}_wide", (*made, 1))
     back = editor.add_constant(f"{node.name}_shape", np.array(made, np.int64))
     _matmul(editor, editor.insert(node, "MatMul", [source, column], [wide]))
@@ -95,9 +94,13 @@ def _gemm(editor: Editor, node: Node) -> bool:
         if bias is None or bias.shape != full.shape or beta != 1:
             inputs[2] = editor.add_constant(f"{node.name}_bias", full * beta)
     if wide is not weights or alpha != 1:
-        inputs[1] = editor.add_constant(f"{node.name}_weight", wide * alpha)
-        if alpha == 1:
-            kept_quantization.derived(editor.graph, node.inputs[1], inputs[1], (1, 0))
+        turned = node.inputs[1]
+        if wide is not weights:
+            turned = editor.laid_out(f"{node.name}_weight", turned, np.transpose)
+        inputs[1] = turned
+        if alpha != 1:
+            inputs[1] = editor.add_constant(f"{node.name}_weight", wide * alpha)
+            kept_quantization.scaled(editor.graph, turned, inputs[1], np.float64(alpha).reshape(1), 0)
     if inputs == node.inputs and node.attributes == _FORM:
         return False
     editor.replace(node, "Gemm", [name for name in inputs if name], {**_FORM})

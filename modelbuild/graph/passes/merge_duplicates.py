@@ -11,6 +11,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.rewrite import Editor, merged
 
@@ -29,6 +30,10 @@ def run(graph: Graph) -> int:
             continue
         editor.remove(node)
         original.origin = merged(original.origin, node.origin)
+        for mine, kept in zip(node.inputs, original.inputs, strict=True):
+            entry = kept_quantization.entry(graph, mine)
+            if entry is not None and mine in graph.constants and kept_quantization.entry(graph, kept) is None:
+                kept_quantization.keep(graph, {kept: entry})
         for mine, kept in zip(node.outputs, original.outputs, strict=True):
             editor.redirect(mine, kept)
         editor.changes += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,8 @@ def moved_constant(editor: Editor, name: str, move: Move) -> str:
     value = editor.graph.constants[name]
     if value.size == 1:
         return name
-    full = value.reshape((1,) * (len(move.order) - value.ndim) + value.shape)
-    return editor.add_constant(f"{name}_moved", np.transpose(full, move.order))
+    full = (1,) * (len(move.order) - value.ndim) + value.shape
+    return editor.laid_out(f"{name}_moved", name, lambda v: np.transpose(v.reshape(full), move.order))
 
 
 Test = Callable[[Editor, Node, Move], bool]
@@ -209,10 +210,12 @@ def flattened_for(editor: Editor, node: Node) -> Node | None:
 def _move_flattened(editor: Editor, node: Node, move: Move) -> None:
     gemm = flattened_for(editor, node)
     assert gemm is not None
-    weights = editor.graph.constants[gemm.inputs[1]]
     given = editor.shape(node.inputs[0])
-    turned = np.transpose(weights.reshape(-1, *given[1:]), move.order).reshape(weights.shape)
-    name = editor.add_constant(f"{gemm.name}_weight", turned)
+
+    def turned(weights: Any) -> Any:
+        return np.transpose(weights.reshape(-1, *given[1:]), move.order).reshape(weights.shape)
+
+    name = editor.laid_out(f"{gemm.name}_weight", gemm.inputs[1], turned)
     editor.set_inputs(gemm, [gemm.inputs[0], name, *gemm.inputs[2:]])
 
 
