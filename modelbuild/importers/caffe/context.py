@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import shapes
 from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Attribute, Graph, Node, Shape
@@ -56,6 +56,7 @@ class Context:
     step: Step
     parameters: Message
     blobs: Sequence[Blob] | None
+    stored: Collection[str] = ()  # the names of the layers that the caffemodel has weights of
     input: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +98,10 @@ class Context:
         """The layer's weights number `index`, which must be as many as `shape` holds."""
         if self.blobs is None:
             self.fail(
-                "has no weights in the caffemodel", advice="give the caffemodel saved with this prototxt"
+                "has no weights in the caffemodel",
+                why=_listed(self.stored),
+                advice=did_you_mean(self.step.layer.name, self.stored)
+                or "give the caffemodel saved with this prototxt",
             )
         if index >= len(self.blobs):
             self.fail(f"needs {index + 1} blobs of weights; the caffemodel has {len(self.blobs)}")
@@ -154,6 +158,13 @@ class Context:
                 "does not fit its inputs",
                 why=f"{problem.what}: {problem.why}" if problem.why else problem.what,
             )
+
+
+def _listed(stored: Collection[str]) -> str:
+    if not stored:
+        return "it holds no weights at all"
+    shown = ", ".join(f"`{name}`" for name in list(stored)[:5])
+    return f"it has those of {shown}" + (f" and {len(stored) - 5} more" if len(stored) > 5 else "")
 
 
 def channelwise(values: Blob, axis: int, rank: int) -> Blob:

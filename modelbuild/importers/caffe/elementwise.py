@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 
 from modelbuild.graph.model import Attribute
+from modelbuild.importers.caffe import exact
 from modelbuild.importers.caffe.context import Context, channelwise
 
 Operator = Callable[[Context], None]
 _MANY = 1000
+_FLOAT = 1  # TensorProto.FLOAT
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def plain(op: str) -> Operator:
@@ -88,6 +90,20 @@ def swish(context: Context) -> None:
     context.finish("Mul", [context.input, context.emit("Sigmoid", [gate])])
 
 
+def mish(context: Context) -> None:
+    """x * tanh(log(1 + exp(x)))."""
+    context.expect(1)
+    curve = context.emit("Tanh", [context.emit("Softplus", [context.input])])
+    context.finish("Mul", [context.input, curve])
+
+
+def threshold(context: Context) -> None:
+    """1 where x is above `threshold`, 0 elsewhere."""
+    context.expect(1)
+    limit = context.number("threshold", context.parameters.real("threshold", 0.0))
+    context.finish("Cast", [context.emit("Greater", [context.input, limit])], {"to": _FLOAT})
+
+
 def power(context: Context) -> None:
     """(shift + scale * x) ^ power."""
     context.expect(1)
@@ -104,8 +120,11 @@ def exponential(context: Context) -> None:
     context.expect(1)
     factor = _logarithm_of_base(context)
     scale, shift = context.parameters.real("scale", 1.0), context.parameters.real("shift", 0.0)
+    outer = exact.exp(shift * factor)
+    if outer > _LARGEST:
+        context.fail(f"multiplies by its base to the power of {shift}, which no float32 holds")
     result = context.emit("Exp", [_scaled(context, context.input, scale * factor)])
-    context.finish("Mul", [result, context.number("factor", math.exp(min(shift * factor, 700.0)))])
+    context.finish("Mul", [result, context.number("factor", outer)])
 
 
 def logarithm(context: Context) -> None:
@@ -120,7 +139,7 @@ def _logarithm_of_base(context: Context) -> float:
     base = context.parameters.real("base", -1.0)
     if base != -1.0 and (base <= 0 or base == 1.0):
         context.fail(f"has the base {base}")
-    return 1.0 if base == -1.0 else math.log(base)
+    return 1.0 if base == -1.0 else exact.ln(base)
 
 
 def _affine(context: Context, scale: float, shift: float) -> str:
@@ -158,6 +177,38 @@ def batch_normalization(context: Context) -> None:
     tensors = {"scale": ones, "bias": zeros, "mean": mean, "variance": variance}
     inputs = [context.input, *(context.constant(kind, value) for kind, value in tensors.items())]
     context.finish("BatchNormalization", inputs, {"epsilon": parameters.real("eps", 1e-5)})
+
+
+def stored_normalization(context: Context) -> None:
+    """BN of the forks: times scale plus shift (SegNet, its statistics folded in), or with four blobs scale,
+    shift, mean and variance (PSPNet)."""
+    context.expect(1)
+    given, parameters = context.shape(), context.parameters
+    parameters.read |= _TRAINING
+    if len(given) < 2:
+        context.fail(f"needs channels; its input is {list(given)}")
+    epsilon, channels = parameters.real("eps", 1e-5), (given[1],)
+    if context.blobs is not None and len(context.blobs) == 4:
+        blobs = [context.blob(index, channels) for index in range(4)]
+        if not (blobs[3] >= 0).all():
+            context.fail("has a negative variance")
+        inputs = [context.constant(kind, value) for kind, value in zip(_STATISTICS, blobs, strict=True)]
+        context.finish("BatchNormalization", [context.input, *inputs], {"epsilon": epsilon})
+        return
+    if parameters.choice("bn_mode", ("LEARN", "INFERENCE")) == "LEARN":
+        context.fail(
+            "has `bn_mode: LEARN`",
+            why="it would normalise by the statistics of each batch, which no NPU does",
+            advice="give the network for inference, with the statistics folded in (SegNet: "
+            "`compute_bn_statistics.py`)",
+        )
+    factor, shift = (channelwise(context.blob(index, channels), 1, len(given)) for index in (0, 1))
+    scaled = context.emit("Mul", [context.input, context.constant("scale", factor)])
+    context.finish("Add", [scaled, context.constant("shift", shift)])
+
+
+_STATISTICS = ("scale", "shift", "mean", "variance")
+_TRAINING = {"scale_filler", "shift_filler", "slope_filler", "momentum", "frozen"}
 
 
 def scale(context: Context) -> None:

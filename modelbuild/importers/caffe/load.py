@@ -128,6 +128,6 @@ def _translate(writer: Writer, step: Step, blobs: Mapping[str, list[Blob]]) -> N
             advice=advice or did_you_mean(layer.type, OPERATORS) or REFUSED["Python"][1],
         )
     parameters = layer.message.message(translation.parameters)
-    context = Context(writer, step, parameters, blobs.get(layer.name))
+    context = Context(writer, step, parameters, blobs.get(layer.name), blobs)
     translation.operator(context)
     parameters.refuse_others(layer.label)

@@ -27,8 +27,9 @@ def _snake(name: str) -> str:
 
 # Types whose message is not their name in snake case.
 _PARAMETERS: Mapping[str, str] = {
-    "AbsVal": "absval", "BatchNorm": "batch_norm", "ConvolutionDepthwise": "convolution",
-    "Deconvolution": "convolution", "DepthwiseConvolution": "convolution", "ELU": "elu", "LRN": "lrn",
+    "AbsVal": "absval", "ArgMax": "argmax", "BN": "bn", "BatchNorm": "batch_norm",
+    "ConvolutionDepthwise": "convolution", "Deconvolution": "convolution",
+    "DepthwiseConvolution": "convolution", "ELU": "elu", "LRN": "lrn",
     "MVN": "mvn", "Normalize": "norm", "PReLU": "prelu", "ReLU": "relu", "ReLU6": "relu6", "TanH": "tanh",
 }  # fmt: skip
 
@@ -41,6 +42,7 @@ OPERATORS: Mapping[str, Translation] = {
     **_named(detection.normalize, "Normalize"),
     **_named(detection.prior_boxes, "PriorBox"),
     **_named(elementwise.batch_normalization, "BatchNorm"),
+    **_named(elementwise.stored_normalization, "BN"),
     **_named(elementwise.bias, "Bias"),
     **_named(elementwise.clip, "Clip"),
     **_named(elementwise.copies, "Dropout", "Split"),
@@ -48,12 +50,15 @@ OPERATORS: Mapping[str, Translation] = {
     **_named(elementwise.elu, "ELU"),
     **_named(elementwise.exponential, "Exp"),
     **_named(elementwise.logarithm, "Log"),
+    **_named(elementwise.mish, "Mish"),
     **_named(elementwise.power, "Power"),
     **_named(elementwise.prelu, "PReLU"),
     **_named(elementwise.relu, "ReLU"),
     **_named(elementwise.relu6, "ReLU6"),
     **_named(elementwise.scale, "Scale"),
     **_named(elementwise.swish, "Swish"),
+    **_named(elementwise.threshold, "Threshold"),
+    **_named(shaping.arg_max, "ArgMax"),
     **_named(shaping.concat, "Concat"),
     **_named(shaping.crop, "Crop"),
     **_named(shaping.flatten, "Flatten"),
@@ -78,6 +83,7 @@ OPERATORS: Mapping[str, Translation] = {
 _DATA = "it reads training data; a network to deploy has Input layers"
 _LOSS = "it measures how training goes; a network to deploy has none"
 _BOXES = "the number of boxes that it leaves depends on the picture"
+_REGIONS = "where it looks is found in the picture by other layers, which one fixed program cannot follow"
 _STATE = "it remembers what came before, which one pass of an NPU cannot"
 _CODE = "its calculation is program code beside the network"
 _CUT = "cut the model before it: `edit: [{cut: {outputs: [...]}}]`"
@@ -95,6 +101,7 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("SigmoidCrossEntropyLoss", "SmoothL1Loss", "MultiBoxLoss"), (_LOSS, _DEPLOY)),
     **dict.fromkeys(("DetectionEvaluate", "HDF5Output"), (_LOSS, _DEPLOY)),
     **dict.fromkeys(("DetectionOutput", "Proposal", "Filter"), (_BOXES, _CUT)),
+    **dict.fromkeys(("ROIPooling", "ROIAlign", "PSROIPooling", "PSROIAlign", "ROIWarping"), (_REGIONS, _CUT)),
     **dict.fromkeys(("LSTM", "RNN", "Recurrent", "LSTMUnit"), (_STATE, _CUT)),
     "Python": (_CODE, _CUT),
 }

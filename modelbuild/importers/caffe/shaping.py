@@ -11,6 +11,7 @@ from modelbuild.graph.model import Attribute
 from modelbuild.importers.caffe.context import Context
 
 _MANY = 1000
+_FLOAT = 1  # TensorProto.FLOAT
 
 
 def concat(context: Context) -> None:
@@ -157,9 +158,10 @@ def upsample(context: Context) -> None:
         context.fail("puts numbers where a pool took them from", advice="cut the model before it")
     context.expect(1)
     given, factor = context.shape(), context.parameters.integer("scale", 2)
-    if len(given) != 4 or not 1 <= factor <= 64:
-        context.fail(f"has the scale {factor} on {list(given)}")
-    sizes = context.integers("sizes", [*given[:2], given[2] * factor, given[3] * factor])
+    factors = [context.parameters.integer(f"scale_{axis}", factor) for axis in "hw"]
+    if len(given) != 4 or not all(1 <= factor <= 64 for factor in factors):
+        context.fail(f"has the scales {factors} on {list(given)}")
+    sizes = context.integers("sizes", [*given[:2], given[2] * factors[0], given[3] * factors[1]])
     attributes: dict[str, Attribute] = {"mode": "nearest", "nearest_mode": "floor"}
     attributes["coordinate_transformation_mode"] = "asymmetric"
     context.finish("Resize", [context.input, "", "", sizes], attributes)
@@ -200,6 +202,28 @@ def _interpolated(context: Context, given: list[int]) -> list[int]:
         context.fail(f"shrinks by {shrink} and zooms by {zoom}")
     shrunk = [(size - 1) // shrink + 1 for size in given]
     return [size + (size - 1) * (zoom - 1) for size in shrunk]
+
+
+def arg_max(context: Context) -> None:
+    """ArgMax along `axis`, or over each sample: the place, the value, or both; the last one of equals."""
+    context.expect(1)
+    given, parameters = context.shape(), context.parameters
+    if parameters.integer("top_k", 1) != 1:
+        context.fail("keeps more than the largest (`top_k`)", advice="cut the model before it")
+    values = parameters.boolean("out_max_val", False)
+    if parameters.has("axis"):
+        axis, data, both = context.axis("axis", 0), context.input, False
+    else:
+        axis, both = 1, values
+        rest = [1] * max(len(given) - 2, 1)
+        data = context.reshape(context.input, [given[0], math.prod(given[1:]), *rest])
+    found: list[str] = []
+    if not values or both:
+        attributes: dict[str, Attribute] = {"axis": axis, "keepdims": 1, "select_last_index": 1}
+        found.append(context.emit("Cast", [context.emit("ArgMax", [data], attributes)], {"to": _FLOAT}))
+    if values:
+        found.append(context.emit("ReduceMax", [data], {"axes": [axis], "keepdims": 1}))
+    context.finish("Concat", found, {"axis": 1}) if both else context.finish("Identity", found)
 
 
 def reduction(context: Context) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from modelbuild.errors import ModelbuildError
 from modelbuild.importers.caffe.message import Message, Scalar
 
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 4 * 2**20
 _MAX_DEPTH = 24
-_MAX_TOKENS = 2_000_000
+_MAX_TOKENS = 500_000
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\f\v]+|\#[^\n]*)|(?P<newline>\n)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')

@@ -43,7 +43,9 @@ class _Form:
 
 _FORMS: Mapping[int, _Form] = {_NET_LAYER: _Form(1, 7, 0), _NET_LAYERS_V1: _Form(4, 6, 1)}
 _OLD_SHAPE = (1, 2, 3, 4)  # num, channels, height, width
-_DATA, _SHAPE, _DOUBLE_DATA, _RAW_DATA = 5, 7, 8, 12
+_SHAPE, _RAW_DATA = 7, 12
+_NUMBERS = {5: (FIXED32, "<f4"), 8: (FIXED64, "<f8")}  # field -> wire type of one that is not packed, layout
+_BLOB_FIELDS = frozenset((*_OLD_SHAPE, *_NUMBERS, _SHAPE, _RAW_DATA))
 
 
 def read(data: bytes) -> dict[str, list[Blob]]:
@@ -57,11 +59,9 @@ def read(data: bytes) -> dict[str, list[Blob]]:
             advice="save them with `net.save('model.caffemodel')`",
         )
     budget, found = Budget(), dict[str, list[Blob]]()
-    for field in fields(memoryview(data), 0, budget):
-        form = _FORMS.get(field.number)
-        if form is None:
-            continue
-        name, blobs = _layer(field, form, budget)
+    for field in fields(memoryview(data), 0, budget, _FORMS):
+        budget.take_part(field.offset)
+        name, blobs = _layer(field, _FORMS[field.number], budget)
         if blobs and name in found:
             raise ModelbuildError(f"the caffemodel has the weights of the layer `{name}` twice")
         if blobs:
@@ -71,10 +71,11 @@ def read(data: bytes) -> dict[str, list[Blob]]:
 
 def _layer(layer: Field, form: _Form, budget: Budget) -> tuple[str, list[Blob]]:
     name, blobs = "", list[Blob]()
-    for field in fields(layer.message, layer.offset, budget):
+    for field in fields(layer.message, layer.offset, budget, (form.name, form.blobs, form.nested)):
         if field.number == form.name:
             name = field.text
         elif field.number == form.blobs:
+            budget.take_part(field.offset)
             blobs.append(_blob(field, budget))
         elif field.number == form.nested:
             raise ModelbuildError(
@@ -87,19 +88,17 @@ def _layer(layer: Field, form: _Form, budget: Budget) -> tuple[str, list[Blob]]:
 def _blob(blob: Field, budget: Budget) -> Blob:
     old: dict[int, int] = {}
     shape: tuple[int, ...] | None = None
-    pieces: list[NDArray[np.float32]] = []
-    for field in fields(blob.message, blob.offset, budget):
-        if field.number in _OLD_SHAPE and field.kind == VARINT:
-            old[field.number] = field.value
-        elif field.number == _SHAPE:
+    numbers: _Numbers | None = None
+    for field in fields(blob.message, blob.offset, budget, _BLOB_FIELDS):
+        if field.number == _SHAPE:
             shape = _shape(field, budget)
-        elif field.number == _DATA:
-            pieces.append(_numbers(field, FIXED32, "<f4"))
-        elif field.number == _DOUBLE_DATA:
-            pieces.append(_numbers(field, FIXED64, "<f8"))
+        elif field.number in _NUMBERS:
+            numbers = _gathered(numbers, field)
         elif field.number == _RAW_DATA:
             raise ModelbuildError("the caffemodel holds half precision", advice="save it in single precision")
-    values = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.float32), *pieces])
+        elif field.kind == VARINT:
+            old[field.number] = field.value
+    values = np.zeros(0, np.float32) if numbers is None else numbers.floats()
     if shape is None:
         shape = tuple(old.get(number, 1) for number in _OLD_SHAPE) if old else (len(values),)
     if math.prod(shape) != len(values):
@@ -107,20 +106,37 @@ def _blob(blob: Field, budget: Budget) -> Blob:
     return values.reshape(shape)
 
 
-def _numbers(field: Field, single: int, layout: str) -> NDArray[np.float32]:
-    """Packed numbers, or a single one."""
-    width = np.dtype(layout).itemsize
-    if field.kind not in (single, BYTES) or len(field.data) % width:
+@dataclass
+class _Numbers:
+    """The numbers of a blob: a part of the file, or many parts put together."""
+
+    layout: str
+    data: memoryview | bytearray
+
+    def floats(self) -> Blob:
+        """All of them, in float32."""
+        with np.errstate(over="ignore"):
+            return np.frombuffer(self.data, self.layout).astype(np.float32)
+
+
+def _gathered(before: _Numbers | None, field: Field) -> _Numbers:
+    """The numbers `before` and those of `field`, packed or a single one."""
+    single, layout = _NUMBERS[field.number]
+    if field.kind not in (single, BYTES) or len(field.data) % np.dtype(layout).itemsize:
         raise damaged("the numbers of a blob have the wrong size", field.offset)
-    with np.errstate(over="ignore"):
-        return np.frombuffer(field.data, layout).astype(np.float32)
+    if before is None:
+        return _Numbers(layout, field.data)
+    if before.layout != layout:
+        raise damaged("a blob holds numbers of two precisions", field.offset)
+    if not isinstance(before.data, bytearray):
+        before.data = bytearray(before.data)
+    before.data += field.data
+    return before
 
 
 def _shape(shape: Field, budget: Budget) -> tuple[int, ...]:
     dims: list[int] = []
-    for field in fields(shape.message, shape.offset, budget):
-        if field.number != 1:
-            continue
+    for field in fields(shape.message, shape.offset, budget, (1,)):
         if field.kind == VARINT:
             dims.append(field.value)
         position = 0

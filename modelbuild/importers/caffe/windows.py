@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from modelbuild.graph.model import Attribute
 from modelbuild.importers.caffe.context import Context
+from modelbuild.importers.caffe.weights import Blob
 
 _MAX_WINDOW = 2**20
 
@@ -45,12 +48,32 @@ def _convolve(context: Context, op: str, groups: int) -> None:
     if outputs < 1 or group < 1 or outputs % group or given[1] % group:
         context.fail(f"has {outputs} outputs and {group} groups on {given[1]} channels")
     first, second = (outputs, given[1]) if op == "Conv" else (given[1], outputs)
-    weights = context.blob(0, (first, second // group, *kernel))
+    shape = (first, second // group, *kernel)
+    filled = op == "ConvTranspose" and not context.blobs and _is_bilinear(context)
+    weights = _bilinear(context, shape) if filled else context.blob(0, shape)
     inputs = [context.input, context.constant("weight", weights)]
-    if parameters.boolean("bias_term", True):
+    if parameters.boolean("bias_term", True) and not filled:
         inputs.append(context.constant("bias", context.blob(1, (outputs,))))
     attributes: dict[str, Attribute] = {"group": group, "kernel_shape": kernel, "strides": strides}
     context.finish(op, inputs, {**attributes, "pads": pads * 2, "dilations": dilations})
+
+
+def _is_bilinear(context: Context) -> bool:
+    """Whether the layer enlarges by weights that are never trained nor stored: Caffe fills them in."""
+    return context.parameters.message("weight_filler").text("type") == "bilinear"
+
+
+def _bilinear(context: Context, shape: tuple[int, ...]) -> Blob:
+    """The weights of Caffe's BilinearFiller: the same for every pair of channels."""
+    size = shape[-1]
+    if len(shape) != 4 or shape[2] != size:
+        context.fail(f"fills bilinear weights into the shape {list(shape)}", why="the window must be square")
+    if context.parameters.message("bias_filler").real("value", 0.0):
+        context.fail("has no bias in the caffemodel", advice="give the caffemodel saved with this prototxt")
+    factor = -(-size // 2)
+    centre = (size - 1) / (2 * factor)
+    line = 1 - np.abs(np.arange(size) / factor - centre)
+    return np.broadcast_to(np.outer(line, line), shape).astype(np.float32)
 
 
 def _spatial(context: Context, name: str, short: str, count: int, default: int | None) -> list[int]:
@@ -84,11 +107,17 @@ def pooling(context: Context) -> None:
     ceil = parameters.choice("round_mode", ("CEIL", "FLOOR")) == "CEIL" and parameters.boolean(
         "ceil_mode", True
     )
+    strides, pads = _pair(context, "stride", "stride", 1), _pair(context, "pad", "pad", 0)
     if parameters.boolean("global_pooling", False):
+        if strides != [1, 1] or pads != [0, 0]:
+            context.fail(
+                f"has the stride {strides} and the pad {pads}",
+                why="its window is the whole picture (`global_pooling`), which Caffe takes once, unpadded",
+                advice="remove these fields, as Caffe asks for 1 and 0",
+            )
         context.finish("GlobalMaxPool" if method == "MAX" else "GlobalAveragePool", [context.input])
         return
     kernel = _pair(context, "kernel_size", "kernel", 0)
-    strides, pads = _pair(context, "stride", "stride", 1), _pair(context, "pad", "pad", 0)
     if any(pad >= size for pad, size in zip(pads, kernel, strict=True)):
         context.fail(f"pads by {pads}, as much as its window {kernel}")
     ends = [_end(context, *numbers, ceil) for numbers in zip(given[2:], kernel, strides, pads, strict=True)]

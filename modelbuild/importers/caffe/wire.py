@@ -5,25 +5,34 @@ Source: protobuf.dev, "Encoding". Nothing is copied but the numbers that are ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelbuild.errors import ModelbuildError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WIDTH = {FIXED64: 8, FIXED32: 4}
-_MAX_FIELDS = 4_000_000
+_MAX_FIELDS = 2_000_000
+_MAX_PARTS = 200_000
 
 
 @dataclass
 class Budget:
-    """How many fields may still be read: a file of nothing but tiny fields takes no unbounded time."""
+    """How many fields, and how many layers and blobs, may still be read: a file of nothing but tiny ones
+    takes no unbounded time and memory."""
 
     fields_left: int = _MAX_FIELDS
+    parts_left: int = _MAX_PARTS
+
+    def take_part(self, offset: int) -> None:
+        """Counts a layer or blob."""
+        self.parts_left -= 1
+        if self.parts_left < 0:
+            raise damaged("it has too many layers and blobs", offset)
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field: `value` of a varint, or the bytes `data` of any other."""
 
     number: int
@@ -59,39 +68,45 @@ def damaged(what: str, offset: int) -> ModelbuildError:
     )
 
 
-def fields(data: memoryview, base: int, budget: Budget) -> Iterator[Field]:
-    """The fields of the message `data`, which begins at the offset `base` of its file."""
+def fields(data: memoryview, base: int, budget: Budget, wanted: Container[int]) -> Iterator[Field]:
+    """The fields of the message `data` whose number is `wanted`; it begins at the offset `base` of its file.
+
+    All others are checked and passed over."""
     position, end, empty = 0, len(data), data[:0]
     while position < end:
         budget.fields_left -= 1
         if budget.fields_left < 0:
             raise damaged("it has too many fields", base + position)
         begin = base + position
-        key, position = varint(data, position, base)
+        key = data[position]
+        position += 1
+        if key > 0x7F:
+            key, position = varint(data, position - 1, base)
         number, kind = key >> 3, key & 7
         if number == 0:
             raise damaged("a field has the number 0", begin)
-        if kind == VARINT:
-            value, position = varint(data, position, base)
-            yield Field(number, kind, value, empty, begin)
-            continue
-        if kind == BYTES:
+        if kind in (VARINT, BYTES):
             size, position = varint(data, position, base)
         elif kind in _WIDTH:
             size = _WIDTH[kind]
         else:
             raise damaged(f"a field has the unknown wire type {kind}", begin)
+        if kind == VARINT:
+            if number in wanted:
+                yield Field(number, kind, size, empty, begin)
+            continue
         if size > end - position:
             raise damaged(f"a field of {size} bytes where {end - position} are left", begin)
-        yield Field(number, kind, 0, data[position : position + size], base + position)
+        if number in wanted:
+            yield Field(number, kind, 0, data[position : position + size], base + position)
         position += size
 
 
 def varint(data: memoryview, position: int, base: int) -> tuple[int, int]:
     """The number at `position` and the position behind it."""
-    value = 0
+    value, end = 0, len(data)
     for shift in range(0, 70, 7):
-        if position >= len(data):
+        if position >= end:
             break
         byte = data[position]
         position += 1

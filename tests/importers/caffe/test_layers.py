@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from modelbuild import importers
+from modelbuild.importers.caffe import exact
 from tests.importers.caffe.judge import Array, agree, imported, opencv
 from tests.importers.caffe.writer import Blobs, caffemodel, layer, network, numbers, saved
 
@@ -62,9 +63,12 @@ AGAINST_OPENCV = {
     "deconvolution groups": one("Deconvolution", "num_output: 4 kernel_size: 2 stride: 2 group: 4"
                                 " bias_term: false", numbers(4, 1, 2, 2)),
     **pools((1, 2, 7, 9), "kernel_size: 3 stride: 2", "kernel_size: 2 stride: 2", "global_pooling: true"),
+    **pools((1, 2, 7, 9), "global_pooling: true stride: 1 pad: 0"),
     **pools((1, 2, 7, 9), "kernel_size: 3 stride: 2 pad: 1", "kernel_size: 4 stride: 3 pad: 1"),
     **pools((1, 2, 7, 9), "kernel_h: 2 kernel_w: 3 stride_h: 2 stride_w: 3"),
     **pools((1, 2, 6, 8), "kernel_size: 3 stride: 2", "kernel_size: 2 stride: 2 pad: 1"),
+    "deconvolution two groups": one("Deconvolution", "num_output: 6 kernel_size: 3 stride: 2 pad: 1 group: 2",
+                                    numbers(4, 3, 3, 3), B),
     "inner product": one("InnerProduct", "num_output: 5", numbers(5, 192), numbers(5)),
     "inner product rows": one("InnerProduct", "num_output: 5 axis: -1 bias_term: false",
                               numbers(5, 8)),
@@ -133,6 +137,7 @@ def test_layer_equals_opencv(tmp_path: Path, name: str) -> None:
 
 X = numbers(1, 4, 6, 8, seed=7)
 ROWS = X.reshape(4, 48)
+PLANES = [np.abs(numbers(4, 1, 1, seed=seed)) for seed in range(4)]
 BY_DEFINITION: dict[str, tuple[Case, Array]] = {
     "inner product transposed": (
         one("InnerProduct", "num_output: 5 transpose: true", numbers(192, 5), numbers(5)),
@@ -153,6 +158,29 @@ BY_DEFINITION: dict[str, tuple[Case, Array]] = {
     ),
     "dropout that scales when it tests": (
         one("Dropout", "dropout_ratio: 0.4 scale_train: false"), X * np.float32(0.6)
+    ),
+    "log of e": (Case(layer("AbsVal", name="a") + layer("Log", "shift: 1", ["a"])), np.log1p(np.abs(X))),
+    "exp below one": (one("Exp", "base: 0.25 scale: -0.5 shift: -3"), 0.25 ** (-3 - 0.5 * X)),
+    "mish": (one("Mish"), X * np.tanh(np.log1p(np.exp(X)))),
+    "threshold": (one("Threshold", "threshold: 0.5"), (X > 0.5).astype(np.float32)),
+    "upsample each": (one("Upsample", "scale_h: 3 scale_w: 1"), X.repeat(3, 2)),
+    "folded bn": (one("BN", "bn_mode: INFERENCE", numbers(1, 4, 1, 1), numbers(1, 4, 1, 1, seed=1)),
+                  X * numbers(4)[:, None, None] + numbers(4, seed=1)[:, None, None]),
+    "bn of four": (
+        one("BN", "frozen: true", *(np.abs(numbers(1, 4, 1, 1, seed=seed)) for seed in range(4))),
+        (X - PLANES[2]) / np.sqrt(PLANES[3] + 1e-5) * PLANES[0] + PLANES[1],
+    ),
+    "largest of all": (one("ArgMax"), X.reshape(1, -1).argmax(1).reshape(1, 1, 1, 1).astype(np.float32)),
+    "largest and where": (
+        one("ArgMax", "out_max_val: true"),
+        np.array([X.argmax(), X.max()], np.float32).reshape(1, 2, 1, 1),
+    ),
+    "largest channel": (one("ArgMax", "axis: 1"), X.argmax(1)[:, None].astype(np.float32)),
+    "largest value": (one("ArgMax", "axis: -1 out_max_val: true"), X.max(3, keepdims=True)),
+    "last of equals": (
+        Case(layer("ReLU", "", name="r") + layer("Power", "scale: 0", ["r"], "p")
+             + layer("ArgMax", "axis: 1", ["p"])),
+        np.full((1, 1, 6, 8), 3, np.float32),
     ),
     "clip": (one("Clip", "min: -0.5 max: 0.25"), X.clip(-0.5, 0.25)),
     "swish": (one("Swish", "beta: 2"), X / (1 + np.exp(-2 * X))),
@@ -189,6 +217,28 @@ BY_DEFINITION: dict[str, tuple[Case, Array]] = {
 def test_layer_equals_its_definition(tmp_path: Path, name: str) -> None:
     case, wanted = BY_DEFINITION[name]
     agree(imported(files_of(case, tmp_path), data=X)["out"], wanted)
+
+
+def test_weights_that_are_not_stored_are_those_of_the_bilinear_filler(tmp_path: Path) -> None:
+    def filled(size: int) -> Array:
+        factor = (size + 1) // 2
+        centre = factor - 1 if size % 2 else factor - 0.5
+        line = 1 - np.abs(np.arange(size) - centre) / factor
+        return np.broadcast_to(np.outer(line, line), (4, 1, size, size)).astype(np.float32)
+
+    for size, stride in ((4, 2), (3, 2), (6, 3)):
+        setting = f"num_output: 4 group: 4 kernel_size: {size} stride: {stride} bias_term: false"
+        body = layer("Deconvolution", f'{setting} weight_filler {{ type: "bilinear" }}')
+        found = imported(saved(tmp_path, network(body)), data=X)["out"]
+        plain, blobs = network(layer("Deconvolution", setting)), caffemodel({"out": [filled(size)]})
+        stored = saved(tmp_path, plain, blobs)
+        agree(found, opencv(stored, {"data": X}, ["out"])["out"])
+
+
+def test_constants_of_exp_and_log_do_not_depend_on_the_machine() -> None:
+    assert exact.exp(1.0) == float.fromhex("0x1.5bf0a8b145769p+1")
+    assert exact.ln(10.0) == float.fromhex("0x1.26bb1bbb55516p+1")
+    assert (exact.exp(-1e300), exact.exp(0.0), exact.exp(1e300)) == (0.0, 1.0, float("inf"))
 
 
 def test_sizes_of_prior_boxes_lose_their_fraction_as_in_the_original(tmp_path: Path) -> None:
