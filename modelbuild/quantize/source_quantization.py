@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,14 @@ def notes(entries: Mapping[str, Kept], graph: Graph, formats: Formats, record: R
         )
     lost = [name for name in weights if lines[name].method != METHOD]
     if lost:
-        others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
-        found.append(f"the weights `{lost[0]}`{others} are quantized again: the chip's cannot be as they are")
+        found.append(f"{_listed(lost)} are quantized again: the chip's cannot be as they are")
+    without = [name for name, line in lines.items() if line.kind == "weight" and name not in entries]
+    if without:
+        why = "the source has no scales for them, or a pass mixed channels of several"
+        found.append(f"{_listed(without)} are quantized here: {why}")
     return found
+
+
+def _listed(weights: Sequence[str]) -> str:
+    others = f" and {len(weights) - 1} others" if len(weights) > 1 else ""
+    return f"the weights `{weights[0]}`{others}"

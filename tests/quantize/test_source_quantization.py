@@ -15,7 +15,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import quantized_border
-from modelbuild.graph.kept_quantization import Kept, keep, kept, replace
+from modelbuild.graph.kept_quantization import Kept, dropped, keep, kept, replace
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
@@ -115,6 +115,14 @@ def test_weights_out_of_reach_are_quantized_again_and_it_is_said() -> None:
     assert said[0].startswith(
         "2 tensors keep the source's range, but not its codes: this chip's are int8 with"
     )
+
+
+def test_weights_without_scales_of_the_source_are_told() -> None:
+    graph = convolution()
+    dropped(graph, "w")
+    formats = formats_of(load_recipe("modalix").number_format, {})
+    said = notes(kept(graph), graph, formats, make(graph, "modalix").record)
+    assert said[0].startswith("the weights `w` are quantized here: the source has no scales for them")
 
 
 def test_codes_with_a_zero_point_stay_where_the_chip_can_hold_them() -> None:
