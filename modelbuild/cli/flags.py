@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.graph.edits import PLACE
+from modelbuild.graph.edit_places import number_at
 
 _PREFIX = re.compile(r"edit \d+ \(`\w+`\): ")
 
@@ -26,11 +26,12 @@ def spoken(error: ModelbuildError, edits: Sequence[Said] = ()) -> ModelbuildErro
 
 def _spoken(problem: Problem, edits: Sequence[Said]) -> Problem:
     key, _, name = problem.where.partition(".")
+    number = number_at(problem.where)
     where, what, advice = problem.where, problem.what, problem.advice
     if key == "inputs":
         where, advice = f"--input {name}", advice.replace("`shape: ", f"`{name}: ")
-    elif key == PLACE and name.isdecimal() and int(name) <= len(edits):
-        where = edits[int(name) - 1].where
+    elif number is not None and edits:
+        where = edits[number - 1 if number > 0 else number].where
         what = _PREFIX.sub("", what) if where.startswith("-") else what
     return problem._replace(where=where, what=_worded(what), why=_worded(problem.why), advice=_worded(advice))
 
@@ -67,6 +68,7 @@ _WORDS: Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] =
         lambda found: f"--skip {found[1].replace('...', 'PASS')}",
     ),
     (re.compile(r"`weights: [^`]*` in models\.yaml, or `(--weights FILE)`"), r"\1"),
+    (re.compile(r"`source: (\S+)` and `weights: (\S+)`"), r"\1 --weights \2"),
     (re.compile(r"`weights`"), "--weights"),
 )
 

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edit_places import in_file
 from modelbuild.importers import exporting
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def check_weights(importer: Importer, weights: Path | None) -> None:
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     """`error` with the file as its place where it has none."""
     return ModelbuildError.of(
-        (p if p.where else p._replace(where=str(path)) for p in error.problems), error.exit_code
+        (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
     )
 
 

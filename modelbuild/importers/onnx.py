@@ -12,6 +12,7 @@ from onnx import ModelProto
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import onnx_io, shapes
+from modelbuild.graph.edit_places import in_file
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import (
     branches,
@@ -89,7 +90,7 @@ def discover(path: Path) -> list[Path]:
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     """`error` with the file as its place where it has none."""
     return ModelbuildError.of(
-        (p if p.where else p._replace(where=str(path)) for p in error.problems), error.exit_code
+        (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
     )
 
 

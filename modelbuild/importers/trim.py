@@ -10,7 +10,7 @@ from typing import Any
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.edits import Edit, cut_borders, resolve
+from modelbuild.graph.edits import CONSTANT, INPUT, Edit, leading_cuts, resolve
 from modelbuild.graph.order import unique_names
 
 _TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "producer_version")
@@ -69,10 +69,10 @@ def cut_away(model: ModelProto, edits: Sequence[Edit]) -> None:
 
     Inputs stay: the nodes before a new input tell its shape.
     """
-    for edit in itertools.takewhile(lambda edit: list(edit) == ["cut"], edits):
-        _, outputs = cut_borders(edit["cut"])
-        if outputs:
-            _cut(model, outputs)
+    for cut in leading_cuts(edits):
+        if cut.outputs:
+            with cut.numbered:
+                _cut(model, cut.outputs)
 
 
 def makers_of(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
@@ -153,7 +153,9 @@ def _keep(graph: GraphProto, outputs: Sequence[str]) -> list[NodeProto]:
 def _cut(model: ModelProto, outputs: Sequence[str]) -> None:
     graph = model.graph
     made = [name for node in graph.node for name in node.output if name]
-    wanted = resolve(outputs, made, {node.name: node.output for node in graph.node})
+    others = dict.fromkeys((value.name for value in graph.input), INPUT)
+    others |= dict.fromkeys((tensor.name for tensor in graph.initializer), CONSTANT)
+    wanted = resolve(outputs, made, {node.name: node.output for node in graph.node}, others)
     known = {value.name: value for value in graph.output}
     values = [known.get(name) or ValueInfoProto(name=name) for name in wanted]
     del graph.output[:]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from modelbuild.graph.codes import CODES
-from modelbuild.manifest import ignored
+from modelbuild.manifest import ignored, places
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.settings import effective
 
@@ -101,14 +101,9 @@ def _of_defaults(manifest: Manifest) -> list[_Entry]:
 
 def _entries(manifest: Manifest, model: str, target: str) -> list[_Entry]:
     settings = effective(manifest, model, target)
-    origin = settings.origin(("checks", "ignore"))
-    levels = (("defaults",), ("targets", target), ("models", model), ("models", model, "targets", target))
-    paths = [(*level, "checks", "ignore") for level in levels]
-    written = next((path for path in reversed(paths) if manifest.position(path) == origin), None)
-    return [
-        _Entry(origin if written is None else manifest.position((*written, index)), **entry)
-        for index, entry in enumerate(settings.values["checks"]["ignore"])
-    ]
+    entries = settings.values["checks"]["ignore"]
+    at = places.of_items(manifest, settings, ("checks", "ignore"), len(entries))
+    return [_Entry(place, **entry) for place, entry in zip(at, entries, strict=True)]
 
 
 def _warning(entry: _Entry) -> Found:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from modelbuild.build.build import Builder
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.graph.edit_places import number_at
 from modelbuild.manifest import lockfile
 from modelbuild.manifest.load import load
 from modelbuild.manifest.lockfile import Lock
 from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.places import of_items
 from modelbuild.manifest.plan import Plan, plan
 from modelbuild.manifest.settings import effective
 from modelbuild.project.layout import DIST, ENVIRONMENT, REPORTS, STALE, STATE
@@ -101,9 +103,12 @@ def evaluation_place(manifest: Manifest, model: str) -> str:
 
 
 def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> Problem:
+    number = number_at(problem.where)
+    if number is not None:
+        return _of_edit(manifest, model, target, number, problem)
     key, _, rest = problem.where.partition(".")
     if key == "inputs":
-        where = manifest.position(("models", model, "inputs", *([rest] if rest else [])))
+        where = manifest.position(("models", model, "inputs", *_of_input(manifest, model, rest)))
     elif key == "source":
         where = manifest.position(("models", model, "source", "url"))
     elif key == "evaluation":
@@ -113,3 +118,22 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
     else:
         return problem
     return problem._replace(where=where)
+
+
+def _of_input(manifest: Manifest, model: str, rest: str) -> tuple[str, ...]:
+    """The keys of `NAME.preprocess`; a name may have dots itself."""
+    known = [name for name in manifest.spec.models[model].inputs if f"{rest}.".startswith(f"{name}.")]
+    name = max(known, key=len, default=rest)
+    further = rest[len(name) + 1 :]
+    return (*filter(None, (name,)), *(further.split(".") if further else ()))
+
+
+def _of_edit(manifest: Manifest, model: str, target: str, number: int, problem: Problem) -> Problem:
+    """The place of the edit, from 1 or -1, and the model: others may share the list."""
+    pairs = [pair for pair in manifest.pairs() if pair[0] == model and target in ("", pair[1])]
+    if not pairs:
+        return problem
+    settings = effective(manifest, *pairs[0])
+    places = of_items(manifest, settings, ("edit",), len(settings.values["edit"]))
+    where = places[number - 1 if number > 0 else number]
+    return problem._replace(where=where, what=f"{model}: {problem.what}")

@@ -9,6 +9,9 @@ from modelbuild.graph.edits.names import resolve
 from modelbuild.graph.model import Graph
 from modelbuild.graph.passes import remove_dead_nodes
 
+INPUT = "an input of the model, and nothing computes it: it cannot be an output"
+CONSTANT = "a constant of the model"
+
 
 def borders(settings: object) -> tuple[list[str], list[str]]:
     """The names under `inputs` and `outputs` of a `cut`. Raises for anything else."""
@@ -30,12 +33,14 @@ def apply(graph: Graph, settings: object) -> None:
     """Keeps what lies between. Raises where no output depends on an input that is named."""
     inputs, outputs = borders(settings)
     made = [name for node in graph.nodes for name in node.outputs if name]
+    constants = dict.fromkeys(graph.constants, CONSTANT)
     if outputs:
-        graph.outputs = resolve(outputs, made, {node.name: node.outputs for node in graph.nodes})
+        others = {**constants, **dict.fromkeys(graph.inputs, INPUT)}
+        graph.outputs = resolve(outputs, made, {node.name: node.outputs for node in graph.nodes}, others)
     chosen: list[str] = []
     if inputs:
         read = {node.name: [n for n in node.inputs if n not in graph.constants] for node in graph.nodes}
-        chosen = resolve(inputs, [*graph.inputs, *made], read)
+        chosen = resolve(inputs, [*graph.inputs, *made], read, constants)
         for name in chosen:
             if name not in graph.inputs:
                 _make_input(graph, name)

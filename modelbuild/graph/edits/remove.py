@@ -7,7 +7,7 @@ from typing import Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import shapes
-from modelbuild.graph.edits.names import mapping, rename_tensor
+from modelbuild.graph.edits.names import LISTED, mapping, rename_tensor
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
@@ -44,7 +44,7 @@ def _check_known(names: Sequence[str], known: Sequence[str], what: str) -> None:
         if name not in known:
             raise ModelbuildError(
                 f"the model has no {what} `{name}`",
-                advice=did_you_mean(name, known) or "`modelbuild inspect` lists the nodes",
+                advice=did_you_mean(name, known) or LISTED,
             )
 
 

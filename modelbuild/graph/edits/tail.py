@@ -8,6 +8,7 @@ from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import edit_places
 from modelbuild.graph.after_chip import mark
 from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.model import Graph, Node
@@ -112,6 +113,7 @@ def split(graph: Graph, recipe: Recipe) -> Split:
         raise ModelbuildError(
             f"`tail: auto` leaves the NPU of {recipe.chip} nothing to run: "
             f"{first.op} `{first.name}` stands before everything else",
+            where=edit_places.place(edit_places.LAST),
             why=first.reason,
             advice="cut the model behind it with `cut: {inputs: [...]}` and compute what comes before on the "
             "host, or take another chip (`modelbuild check` names those that run it)",

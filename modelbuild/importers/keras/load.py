@@ -49,7 +49,7 @@ def load(
     graph = writer.graph
     shapes.infer(graph)
     if edits:
-        graph = graph_edits.apply(graph, edits)
+        graph = graph_edits.apply(graph, edits, writer.layouts(graph))
         shapes.infer(graph)
         source.comparable = False
     input_shapes.confirm(graph, shapes_given or {})

@@ -75,7 +75,7 @@ def _load(path: Path, given: Mapping[str, Shape], edits: Sequence[graph_edits.Ed
     borders.restore_types(graph, state, own, source)
     shapes.infer(graph)
     if edits:
-        graph = graph_edits.apply(graph, edits)
+        graph = graph_edits.apply(graph, edits, state.writer.layouts(graph))
         shapes.infer(graph)
     source.layouts = state.writer.layouts(graph, edits)
     input_shapes.confirm(graph, given)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
-from modelbuild.graph.edits import Edit, cut_borders, resolve
+from modelbuild.graph.edits import CONSTANT, INPUT, Edit, leading_cuts, resolve
 from modelbuild.importers.tflite.model import Model
 
 
@@ -13,18 +12,28 @@ def cut_away(model: Model, edits: Sequence[Edit]) -> None:
     """Makes the outputs, and the inputs whose shape the file fixes, of leading `cut` edits the model's, and
     drops the operators that no output needs."""
     named: set[int] = set()
-    leading = list(itertools.takewhile(lambda edit: list(edit) == ["cut"], edits))
-    for edit in leading:
-        inputs, outputs = cut_borders(edit["cut"])
-        if outputs:
-            made = {operator.name: model.names(operator.outputs) for operator in model.operators}
-            names = resolve(outputs, [name for group in made.values() for name in group], made)
-            model.outputs = _numbers(model, names)
-        if inputs:
-            named.update(_begin_at(model, inputs))
+    cuts = list(leading_cuts(edits))
+    for cut in cuts:
+        with cut.numbered:
+            if cut.outputs:
+                model.outputs = _ends(model, cut.outputs)
+            if cut.inputs:
+                named.update(_begin_at(model, cut.inputs))
     read = _drop_unread(model)
-    if leading:
+    if cuts:
         model.inputs = [index for index in model.inputs if index in read | named]
+
+
+def _ends(model: Model, outputs: Sequence[str]) -> list[int]:
+    made = {operator.name: model.names(operator.outputs) for operator in model.operators}
+    others = {**_constants(model), **dict.fromkeys(model.names(model.inputs), INPUT)}
+    return _numbers(
+        model, resolve(outputs, [name for group in made.values() for name in group], made, others)
+    )
+
+
+def _constants(model: Model) -> dict[str, str]:
+    return {tensor.name: CONSTANT for tensor in model.tensors if tensor.span is not None}
 
 
 def _begin_at(model: Model, inputs: Sequence[str]) -> list[int]:
@@ -35,7 +44,7 @@ def _begin_at(model: Model, inputs: Sequence[str]) -> list[int]:
         for operator in model.operators
     }
     made = [name for operator in model.operators for name in model.names(operator.outputs)]
-    chosen = resolve(inputs, [*model.names(model.inputs), *made], read)
+    chosen = resolve(inputs, [*model.names(model.inputs), *made], read, _constants(model))
     fixed = [i for i in _numbers(model, chosen) if -1 not in model.tensors[i].signature]
     model.inputs = list(dict.fromkeys([*fixed, *model.inputs]))
     return fixed

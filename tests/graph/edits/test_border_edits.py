@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_told(edit: dict[str, Any], words: str) -> None:
         edits.apply(flattened(), [{"rename": {"w": "v"}}, edit])
     text = " ".join(str(caught.value).split())
     assert re.search(words, text)
-    assert text.startswith(f"edit 2 (`{next(iter(edit))}`): ")
+    assert text.startswith(f"edit[2]: edit 2 (`{next(iter(edit))}`): ")
     assert caught.value.exit_code == 2
 
 
@@ -152,3 +152,78 @@ def test_one_of_several_inputs_is_named() -> None:
     with pytest.raises(ModelbuildError, match="the model has 2 inputs: a, b"):
         edits.apply(two, [{"swap_channels": {}}])
     assert ops(edits.apply(two, [{"swap_channels": {"input": "b"}}])) == ["Conv", "Add"]
+
+
+SPATIAL = [("Conv", "x w", "a"), ("Relu", "a", "y")]
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_layout_that_is_there_already_is_told(name: str) -> None:
+    """Silently it would be made another one, of the wrong shape."""
+    before = graph(SPATIAL, {"w": WEIGHT}, x=(1, 3, 4, 4))
+    with pytest.raises(ModelbuildError, match=f"`{name}` is NCHW already"):
+        edits.apply(before, [{"layout": {name: "NCHW"}}])
+    for again in ({name: "NHWC"}, {"z": "NHWC"}):
+        renamed = [{"rename": {name: "z"}}] if "z" in again else []
+        with pytest.raises(ModelbuildError, match="is NHWC already"):
+            edits.apply(before, [{"layout": {name: "NHWC"}}, *renamed, {"layout": again}])
+    back = edits.apply(before, [{"layout": {name: "NHWC"}}, {"layout": {name: "NCHW"}}])
+    assert back.shapes[name] == before.shapes[name]
+
+
+def test_what_the_source_says_of_a_layout_counts_where_no_node_tells() -> None:
+    before = graph([("Relu", "x", "y")], x=(1, 3, 4, 4))
+    assert edits.apply(before, [{"layout": {"x": "NCHW"}}]).shapes["x"] == (1, 4, 3, 4)
+    with pytest.raises(ModelbuildError, match="`x` is NCHW already"):
+        edits.apply(before, [{"layout": {"x": "NCHW"}}], ["x"])
+    with pytest.raises(ModelbuildError, match="`z` is NCHW already"):
+        edits.apply(before, [{"rename": {"x": "z"}}, {"layout": {"z": "NCHW"}}], ["x"])
+
+
+def test_a_model_that_transposes_by_itself_is_channels_last() -> None:
+    steps = [("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}), ("Conv", "t w", "y")]
+    before = graph(steps, {"w": WEIGHT}, x=(1, 4, 4, 3))
+    assert edits.apply(before, [{"layout": {"x": "NCHW"}}]).shapes["x"] == (1, 3, 4, 4)
+    with pytest.raises(ModelbuildError, match="`x` is NHWC already"):
+        edits.apply(before, [{"layout": {"x": "NHWC"}}])
+
+
+@pytest.mark.parametrize(
+    ("steps", "constants", "shape", "words"),
+    [
+        ([("Reshape", "x s", "y")], {"s": np.array([1, 48])}, [1, 3, 2, 2], "Reshape `reshape_0`.*48"),
+        (
+            [("Gather", "x i", "y", {"axis": 2})],
+            {"i": np.array([3])},
+            [1, 3, 2, 4],
+            r"Gather `gather_0` does not fit.*`x` \[1, 3, 2, 4\].*idx=3",
+        ),
+        (
+            [("Einsum", "x w", "y", {"equation": "nchw,cd->ndhw"})],
+            {"w": numbers(3, 5)},
+            [1, 2, 4, 4],
+            r"`einsum_0` does not fit.*`w` \[3, 5\]",
+        ),
+        (
+            [("Add", "x w", "y")],
+            {"w": numbers(1, 3, 4, 4)},
+            [1, 3, 3, 3],
+            r"Add `add_0`.*`x` \[1, 3, 3, 3\], `w` \[1, 3, 4, 4\]",
+        ),
+    ],
+)
+def test_a_shape_that_a_node_cannot_take_names_node_and_sizes(
+    steps: Any, constants: Any, shape: list[int], words: str
+) -> None:
+    """What shape inference lets pass, and only the runtime would find."""
+    with pytest.raises(ModelbuildError) as caught:
+        edits.apply(graph(steps, constants, x=(1, 3, 4, 4)), [{"shape": {"x": shape}}])
+    text = " ".join(str(caught.value).split())
+    assert caught.value.exit_code == 2 and "the model cannot take `x`" in text
+    assert re.search(words, text), text
+    assert "onnxruntime_src" not in text
+
+
+def test_a_size_is_no_truth_value() -> None:
+    with pytest.raises(ModelbuildError, match="not a list of sizes from 1"):
+        edits.apply(conv(), [{"shape": {"x": [True, 3, 4, 4]}}])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from modelbuild import importers
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import edits, shapes
+from modelbuild.graph import edits, onnx_io, shapes
+from modelbuild.graph.edit_places import number_at
+from modelbuild.graph.kept_quantization import Kept, keep, kept
 from modelbuild.graph.session import FloatSession
 from tests.graph.small import graph, numbers, ops
 
@@ -63,6 +67,12 @@ def test_rename_tensors_and_nodes() -> None:
         ([{"tails": "auto"}], "`tails` is not supported.*did you mean `tail`"),
         ([{"rename": {"q": "z"}}], "no tensor and no node `q`"),
         ([{"rename": {"x": "a"}}], "there is a `a` already"),
+        ([{"rename": {"a": "z", "b": "z"}}], "cannot call `a` and `b` `z`"),
+        ([{"rename": {"a": "b", "neg_2": "a", "b": "neg_2", "y": "add_3"}}], "there is a `add_3` already"),
+        ([{"rename": {"a": "q", "q": "z"}}], "no node `q` before this edit.*given at once"),
+        ([{"cut": {"outputs": ["x"]}}], "`x` is an input of the model, and nothing computes it"),
+        ([{"cut": {"outputs": ["c"]}}], "`c` is a constant"),
+        ([{"cut": {"inputs": ["c"]}}], "`c` is a constant"),
     ],
 )
 def test_wrong_edits_are_named(listed: list[dict[str, Any]], words: str) -> None:
@@ -70,6 +80,51 @@ def test_wrong_edits_are_named(listed: list[dict[str, Any]], words: str) -> None
         edits.apply(model(), listed)
     assert caught.value.exit_code == 2
     assert re.search(words, " ".join(str(caught.value).split()))
+
+
+@pytest.mark.parametrize("names", [{"a": "b", "b": "a"}, {"b": "a", "a": "b"}])
+def test_two_tensors_change_their_names_with_each_other(names: dict[str, str]) -> None:
+    """A manifest's mapping has no order, and its canonical form another one than the file."""
+    found = edits.apply(model(), [{"rename": names}])
+    assert [node.outputs for node in found.nodes] == [["b"], ["a"], ["d"], ["y"]]
+    assert found.nodes[3].inputs == ["d", "b"]
+
+
+@pytest.mark.parametrize("names", [{"a": "b", "b": "z"}, {"b": "z", "a": "b"}])
+def test_a_name_that_is_given_up_is_free_in_any_order(names: dict[str, str]) -> None:
+    found = edits.apply(model(), [{"rename": names}])
+    assert [node.outputs for node in found.nodes] == [["b"], ["z"], ["d"], ["y"]]
+
+
+def test_names_of_nodes_are_changed_with_each_other() -> None:
+    found = edits.apply(model(), [{"rename": {"relu_0": "neg_2", "neg_2": "relu_0"}}])
+    assert [node.name for node in found.nodes] == ["neg_2", "mul_1", "relu_0", "add_3"]
+
+
+def test_quantization_follows_the_names_that_are_changed_with_each_other() -> None:
+    before = model()
+    keep(before, {"a": Kept("int8", (0.5,), (1,)), "d": Kept("int8", (9.0,), (9,))})
+    found = edits.apply(before, [{"cut": {"outputs": ["b"]}}, {"rename": {"a": "b", "b": "a", "x": "d"}}])
+    assert kept(found) == {"b": Kept("int8", (0.5,), (1,))}
+
+
+def test_an_input_takes_nothing_from_a_tensor_that_is_gone() -> None:
+    before = graph([("Relu", "x", "a"), ("Cast", "a", "d", {"to": 7}), ("Abs", "d", "y")])
+    found = edits.apply(before, [{"cut": {"outputs": ["a"]}}, {"rename": {"x": "d"}}])
+    assert found.dtypes["d"] == np.float32
+
+
+def test_a_cut_before_the_import_names_its_edit(tmp_path: Path) -> None:
+    """What leading cuts take away is deleted before the graph is made."""
+    onnx_io.write(model(), tmp_path / "m.onnx")
+    listed = [{"cut": {"outputs": ["d"]}}, {"cut": {"outputs": ["bb"]}}]
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(tmp_path / "m.onnx", None, listed)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what[:15]) == (f"{tmp_path}/m.onnx: edit[2]", "edit 2 (`cut`):")
+    assert number_at(problem.where) == 2
+    with pytest.raises(ModelbuildError, match=r"edit 1 \(`cut`\): `x` is an input of the model"):
+        importers.load(tmp_path / "m.onnx", None, [{"cut": {"outputs": ["x"]}}])
 
 
 def test_the_given_graph_stays() -> None:

@@ -174,3 +174,12 @@ def test_a_header_that_claims_too_much_takes_no_memory(tmp_path: Path) -> None:
     (tmp_path / "w.npy").write_bytes(data.replace(b"(1, 1), }          ", b"(99999999, 99999), }"[:19]))
     with pytest.raises(ModelbuildError):
         edits.apply(model(), [{"insert": {"at": "a", "op": "Conv", "weights": str(tmp_path / "w.npy")}}])
+
+
+@pytest.mark.parametrize("name", ["x", "relu_0", "a"])
+def test_a_name_that_is_taken_is_refused(name: str) -> None:
+    before = graph([("Relu", "x", "a"), ("Neg", "a", "y")])
+    with pytest.raises(ModelbuildError, match=f"there is a `{name}` already"):
+        edits.apply(before, [{"insert": {"at": "a", "op": "Tanh", "name": name}}])
+    found = edits.apply(before, [{"insert": {"at": "a", "op": "Relu"}}] * 2)
+    assert len({node.name for node in found.nodes}) == 4  # names that nobody asked for are found
