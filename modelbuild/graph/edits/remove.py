@@ -12,6 +12,9 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
 
+_KEEP = "keep it: nothing can take its place, and no cut leaves the rest of the model"
+_FOLDED = "leave it: the optimizer folds what is the same for all inputs"
+
 
 def apply(graph: Graph, settings: object) -> None:
     """Removes nodes by name and by operator, in the graph's order.
@@ -52,6 +55,7 @@ def _remove(graph: Graph, node: Node, known: set[str]) -> None:
     label = f"{node.op} `{node.name}`"
     source = _source(graph, node, known, label)
     target = node.outputs[0]
+    cuts = _cuts(graph, node, [source])
     before, after = (f"{graph.dtypes[name]} {list(graph.shapes[name])}" for name in (source, target))
     graph.nodes.remove(node)
     if target in graph.outputs:
@@ -67,9 +71,20 @@ def _remove(graph: Graph, node: Node, known: set[str]) -> None:
         raise ModelbuildError(
             f"{label} cannot be removed: it makes {after} of {before}",
             why=f"what follows does not take that: {error.problems[0].what}",
-            advice="remove the nodes that follow, too, or cut the model before it: "
-            f"`cut: {{outputs: [{source}]}}`",
+            advice="remove the nodes that follow, too" + "".join(f", or {cut}" for cut in cuts),
         ) from error
+
+
+def _cuts(graph: Graph, node: Node, reads: Sequence[str]) -> list[str]:
+    """What ends before the node or begins behind it, so far as that is possible: no input of the model can be
+    an output, and what nothing reads no input."""
+    found = []
+    if reads and not set(reads) & set(graph.inputs):
+        found.append(f"end the model before it: `cut: {{outputs: [{', '.join(reads)}]}}`")
+    behind = [name for name in node.outputs if any(name and name in other.inputs for other in graph.nodes)]
+    if behind and not set(node.outputs) & set(graph.outputs):
+        found.append(f"begin it behind it: `cut: {{inputs: [{', '.join(behind)}]}}`")
+    return found
 
 
 def _source(graph: Graph, node: Node, known: set[str], label: str) -> str:
@@ -80,14 +95,14 @@ def _source(graph: Graph, node: Node, known: set[str], label: str) -> str:
             f"{label} cannot be removed: it reads {len(computed)} tensors"
             + (f" ({', '.join(computed)})" if computed else ""),
             why="which of them would take its place is not known" if computed else "it makes a constant",
-            advice="cut the model around it with `cut`",
+            advice=" or ".join(_cuts(graph, node, computed)) or _KEEP if computed else _FOLDED,
         )
     read = {name for reader in graph.nodes if reader is not node for name in reader.inputs}
     further = [name for name in node.outputs[1:] if name and (name in read or name in graph.outputs)]
     if further:
         raise ModelbuildError(
             f"{label} cannot be removed: its further output `{further[0]}` is read",
-            advice="cut the model around it with `cut`",
+            advice=" or ".join(_cuts(graph, node, computed)) or _KEEP,
         )
     return computed[0]
 
@@ -96,9 +111,10 @@ def _hand_over(graph: Graph, source: str, target: str, label: str) -> None:
     """The model's output `target` becomes the tensor `source`, and keeps its name."""
     if source in graph.inputs or source in graph.outputs:
         kind = "input" if source in graph.inputs else "output"
+        others = [name for name in graph.outputs if name != target]
         raise ModelbuildError(
             f"{label} cannot be removed: the model's output `{target}` would be its {kind} `{source}`",
-            advice=f"cut the output away: `cut: {{outputs: [...]}}` without `{target}`",
+            advice=f"do without the output: `cut: {{outputs: [{', '.join(others)}]}}`" if others else _KEEP,
         )
     for table in (graph.shapes, graph.dtypes):
         table.pop(target, None)

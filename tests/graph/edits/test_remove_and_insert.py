@@ -183,3 +183,63 @@ def test_a_name_that_is_taken_is_refused(name: str) -> None:
         edits.apply(before, [{"insert": {"at": "a", "op": "Tanh", "name": name}}])
     found = edits.apply(before, [{"insert": {"at": "a", "op": "Relu"}}] * 2)
     assert len({node.name for node in found.nodes}) == 4  # names that nobody asked for are found
+
+
+FLATTEN = ("Flatten", "x", "f")
+
+
+@pytest.mark.parametrize(
+    ("steps", "outputs", "node", "advice"),
+    [  # what follows an input cannot be told to cut there
+        (
+            [FLATTEN, ("MatMul", "f w", "y")],
+            ["y"],
+            "flatten_0",
+            "too, or begin it behind it: `cut: {inputs: [f]}`",
+        ),
+        (
+            [("Relu", "x", "a"), ("Flatten", "a", "f"), ("MatMul", "f w", "y")],
+            ["y"],
+            "flatten_1",
+            "too, or end the model before it: `cut: {outputs: [a]}`, or begin it behind it: "
+            "`cut: {inputs: [f]}`",
+        ),
+        ([("Add", "x z", "y")], ["y"], "add_0", "keep it"),
+        (
+            [("Add", "x z", "a"), ("Relu", "a", "y")],
+            ["y"],
+            "add_0",
+            "begin it behind it: `cut: {inputs: [a]}`",
+        ),
+        (
+            [("Relu", "x", "a"), ("Relu", "z", "b"), ("Add", "a b", "y")],
+            ["y"],
+            "add_2",
+            "end the model before it: `cut: {outputs: [a, b]}`",
+        ),
+        ([("Relu", "x", "y")], ["y"], "relu_0", "keep it"),
+        (
+            [("Relu", "x", "y"), ("Tanh", "x", "t")],
+            ["y", "t"],
+            "relu_0",
+            "do without the output: `cut: {outputs: [t]}`",
+        ),
+        (
+            [("Relu", "x", "y"), ("Tanh", "y", "t")],
+            ["y", "t"],
+            "tanh_1",
+            "do without the output: `cut: {outputs: [y]}`",
+        ),
+    ],
+)
+def test_what_is_advised_instead_of_removing_can_be_done(
+    steps: Any, outputs: list[str], node: str, advice: str
+) -> None:
+    shape = (1, 2, 4, 4)
+    before = graph(steps, {"w": numbers(32, 3)}, x=shape, z=shape)
+    before.outputs = outputs
+    with pytest.raises(ModelbuildError) as caught:
+        edits.apply(before, [{"remove": {"nodes": [node]}}])
+    assert advice in caught.value.problems[0].advice
+    for kind, names in re.findall(r"`cut: {(\w+): \[([^]]*)\]}`", caught.value.problems[0].advice):
+        edits.apply(before, [{"cut": {kind: names.split(", ")}}])
