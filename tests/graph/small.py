@@ -86,6 +86,7 @@ def _agree(before: Graph, result: Graph) -> None:
     shapes.infer(inferred)
     made = [name for node in result.nodes for name in node.outputs if name]
     assert {name: result.shapes[name] for name in made} == {name: inferred.shapes[name] for name in made}
+    assert {name: result.dtypes[name] for name in made} == {name: inferred.dtypes[name] for name in made}
     guard.check(before, result)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modelbuild import importers
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, onnx_io
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.pass_names import NORMALISE, REQUIRED
+from modelbuild.graph.passes import NORMALISE as NORMALISING
 from modelbuild.graph.session import FloatSession
-from tests.graph.small import graph, ops
+from tests.graph.small import Step, graph, numbers, ops
 
 # model -> (shape of its open input, most nodes that may be left)
 MODELS: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {
@@ -98,3 +101,26 @@ def test_only_leaves_the_passes_that_later_stages_rely_on() -> None:
 def test_a_required_pass_cannot_be_skipped() -> None:
     assert ops(normalise(graph([("Flatten", "x", "y")]), skip=["flatten_to_reshape"])[0]) == ["Reshape"]
     assert set(REQUIRED) < set(NORMALISE)
+
+
+def test_passes_that_undo_each_other_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is handed on that is not in its normal form."""
+    for name in ("fold_constants", "fold_pad"):
+        monkeypatch.setattr(NORMALISING[name], "run", lambda graph: 1)
+    with pytest.raises(ModelbuildError) as caught:
+        normalise(graph([("Relu", "x", "y")]))
+    (problem,) = caught.value.problems
+    assert problem.what.endswith("after 100 rounds fold_constants and fold_pad still act")
+    assert "optimize: {skip: [fold_pad]}" in problem.advice and caught.value.exit_code == 1
+
+
+def test_a_long_chain_before_a_layer_folds_to_its_end() -> None:
+    steps: list[Step] = []
+    source = "x"
+    for index in range(60):
+        steps.append((("Add", "Mul")[index % 2], f"{source} c", f"t{index}"))
+        source = f"t{index}"
+    chain = graph([*steps, ("Conv", f"{source} w", "y")], {"c": 1.01, "w": numbers(3, 2, 1, 1)})
+    result, rows = normalise(chain)
+    assert ops(result) == ["Conv"]
+    assert max(Counter(row.name for row in rows).values()) < 10

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.constant_operators import ordered_sum
 from modelbuild.graph.model import Node
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor
 
 Vector = NDArray[np.float64]
@@ -27,6 +28,17 @@ def foldable(editor: Editor, node: Node) -> bool:
     plain = node.attributes.get("alpha", 1.0) == 1.0 == node.attributes.get("beta", 1.0)
     one_row = bias is None or bias.shape == (weights.shape[0],)
     return plain and one_row and not node.int("transA", 0) and node.int("transB", 0) == 1
+
+
+def layer_behind(editor: Editor, tensor: str, is_shifted: bool) -> Node | None:
+    """The foldable Conv or Gemm that alone reads `tensor`, as its data; without padding where what comes is
+    `is_shifted`, since padded cells are 0 after the shift, not before."""
+    later = sole_reader(editor, tensor, "Conv", "Gemm")
+    if later is None or later.inputs.index(tensor) or later.inputs.count(tensor) > 1:
+        return None
+    automatic = later.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+    padded = automatic or any(later.ints("pads", []))
+    return later if foldable(editor, later) and not (padded and is_shifted) else None
 
 
 def per_channel(value: Any, rank: int, count: int) -> Vector | None:

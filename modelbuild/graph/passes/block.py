@@ -13,8 +13,9 @@ from modelbuild.graph.rewrite import Editor
 def rearrange(editor: Editor, node: Node, split: Sequence[int], perm: Sequence[int]) -> None:
     """Replaces `node` by its input reshaped to `split`, transposed by `perm`, reshaped to its output."""
     source, target = node.inputs[0], node.outputs[0]
-    apart = editor.tensor(f"{target}_split", split)
-    moved = editor.tensor(f"{target}_moved", [split[axis] for axis in perm])
+    dtype = editor.graph.dtypes[source]
+    apart = editor.tensor(f"{target}_split", split, dtype)
+    moved = editor.tensor(f"{target}_moved", [split[axis] for axis in perm], dtype)
     shapes = [
         editor.add_constant(f"{node.name}_shape", np.array(shape, np.int64))
         for shape in (split, editor.shape(target))

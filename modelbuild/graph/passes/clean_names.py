@@ -11,7 +11,6 @@ import re
 
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
-from modelbuild.graph.order import unique_names
 
 _LONGEST = 64
 _OTHER = re.compile(r"[^A-Za-z0-9_./-]+")
@@ -39,11 +38,28 @@ def run(graph: Graph) -> int:
 
 def _renamed(names: list[str], taken: set[str]) -> dict[str, str]:
     """Old name -> new name, of those that change."""
-    wanted = [_clean(name) for name in names]
-    fresh = unique_names([*sorted(taken), *wanted])[len(taken) :]
-    return {old: new for old, new in zip(names, fresh, strict=True) if old != new}
+    found: dict[str, str] = {}
+    used = {*taken, *(name for name in names if _is_clean(name))}
+    counts: dict[str, int] = {}
+    for name in names:
+        if _is_clean(name):
+            continue
+        base = new = _clean(name)
+        while new in used:
+            counts[base] = counts.get(base, 0) + 1
+            number = f"_{counts[base]}"
+            new = base[-(_LONGEST - len(number)) :] + number
+        used.add(new)
+        found[name] = new
+    return found
+
+
+def _is_clean(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST and _OTHER.search(name) is None
 
 
 def _clean(name: str) -> str:
-    short = _OTHER.sub("_", name.split(";")[-1])
-    return short if len(short) <= _LONGEST else short[-_LONGEST:].lstrip("./-_")
+    """The last of the names that `name` joins, or its end; `unnamed` where nothing is left of it."""
+    last = next(filter(None, reversed(name.split(";"))), "")
+    short = _OTHER.sub("_", last)
+    return (short if len(short) <= _LONGEST else short[-_LONGEST:].lstrip("./-_")) or "unnamed"

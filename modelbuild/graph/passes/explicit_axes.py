@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.merge_slices import kept
 from modelbuild.graph.rewrite import Editor
 
 # operator -> its default axis (ONNX operator set 17)
@@ -28,16 +29,13 @@ def run(graph: Graph) -> int:
     """Number of nodes changed."""
     editor = Editor(graph)
     for node in editor.nodes(*_AXIS, *_REDUCTIONS, "Slice", "Transpose"):
-        if node.op in _AXIS:
-            editor.changes += _set(
-                node, "axis", node.int("axis", _AXIS[node.op]) % editor.rank(node.inputs[0])
-            )
+        rank = editor.rank(node.inputs[0])
+        if node.op in _AXIS:  # a single number has none to count
+            editor.changes += rank > 0 and _set(node, "axis", node.int("axis", _AXIS[node.op]) % rank)
         elif node.op == "Slice":
             editor.changes += _slice(editor, node)
         elif node.op == "Transpose":
-            editor.changes += _set(
-                node, "perm", node.ints("perm", list(range(editor.rank(node.inputs[0])))[::-1])
-            )
+            editor.changes += _set(node, "perm", node.ints("perm", list(range(rank))[::-1]))
         else:
             editor.changes += _reduction(editor, node)
     return editor.close()
@@ -80,7 +78,8 @@ def _slice(editor: Editor, node: Node) -> bool:
     axes = list(range(len(starts))) if values[2] is None else [int(a) % len(shape) for a in values[2]]
     steps = [1] * len(starts) if values[3] is None else [int(step) for step in values[3]]
     for index, (axis, step) in enumerate(zip(axes, steps, strict=True)):
-        starts[index], ends[index] = _clamped(starts[index], ends[index], step, shape[axis])
+        cells = kept(starts[index], ends[index], step, shape[axis])
+        starts[index], ends[index] = cells.start, cells.stop if cells.stop >= 0 else -(shape[axis] + 1)
     wanted = [np.array(item, np.int64) for item in (starts, ends, axes, steps)]
     if all(
         v is not None and v.dtype == np.int64 and np.array_equal(v, w)
@@ -93,11 +92,3 @@ def _slice(editor: Editor, node: Node) -> bool:
     ]
     editor.set_inputs(node, [node.inputs[0], *names])
     return True
-
-
-def _clamped(start: int, end: int, step: int, size: int) -> tuple[int, int]:
-    """Bounds inside the axis; backwards, an end before the first cell stays `-(size + 1)`."""
-    start, end = (item + size if item < 0 else item for item in (start, end))
-    if step > 0:
-        return min(max(start, 0), size), min(max(end, 0), size)
-    return min(max(start, 0), size - 1), end if 0 <= end < size else (-(size + 1) if end < 0 else size - 1)

@@ -24,6 +24,8 @@ def run(graph: Graph) -> int:
     editor = Editor(graph)
     for node in editor.nodes("Resize"):
         given, made = editor.shape(node.inputs[0]), editor.shape(node.outputs[0])
+        if 0 in (*given, *made):
+            continue
         factors = [after // before for before, after in zip(given, made, strict=True)]
         scales, sizes = editor.constant(node, 2), editor.constant(node, 3)
         plain = node.attributes.get("coordinate_transformation_mode") != "tf_crop_and_resize"

@@ -48,16 +48,8 @@ def _into_earlier(editor: Editor, node: Node, scale: affine.Vector, shift: affin
 
 def _into_later(editor: Editor, node: Node, scale: affine.Vector, shift: affine.Vector) -> bool:
     target = node.outputs[0]
-    if not editor.private(target):
-        return False
-    later = editor.consumers(target)[0]
-    if later.op not in ("Conv", "Gemm") or later.inputs.count(target) != 1 or later.inputs[0] != target:
-        return False
-    padded = any(later.ints("pads", [])) or later.attributes.get("auto_pad", "NOTSET") not in (
-        "NOTSET",
-        "VALID",
-    )
-    if not affine.foldable(editor, later) or (padded and shift.any()):
+    later = affine.layer_behind(editor, target, is_shifted=bool(shift.any()))
+    if later is None:
         return False
     affine.scale_input(editor, later, scale, shift)
     later.origin = merged(node.origin, later.origin)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.rewrite import Editor, merged
 
 Rule = Callable[[Editor, Node, Node, float], bool]
@@ -27,11 +28,8 @@ def run(graph: Graph) -> int:
             continue
         readers = editor.consumers(pad.outputs[0])
         for node in readers:
-            if (
-                node.op in _RULES
-                and node.inputs.count(pad.outputs[0]) == 1
-                and node.inputs[0] == pad.outputs[0]
-            ):
+            once = node.inputs.count(pad.outputs[0]) == 1 and node.inputs[0] == pad.outputs[0]
+            if once and is_standard(node, *_RULES):
                 editor.changes += _fold(editor, pad, node, pads, value)
     return editor.close()
 

@@ -17,8 +17,9 @@ from modelbuild.graph.rewrite import Editor, merged
 def run(graph: Graph) -> int:
     """Number of nodes folded."""
     editor = Editor(graph)
-    for node in editor.nodes("Mul", "Add"):
-        editor.changes += _into_earlier(editor, node) or _into_later(editor, node)
+    editor.changes += sum(_into_earlier(editor, node) for node in editor.nodes("Mul", "Add"))
+    left = reversed(list(editor.nodes("Mul", "Add")))  # the nearest to the layer after it goes first
+    editor.changes += sum(_into_later(editor, node) for node in left)
     return editor.close()
 
 
@@ -49,16 +50,8 @@ def _into_earlier(editor: Editor, node: Node) -> bool:
 
 def _into_later(editor: Editor, node: Node) -> bool:
     found, target = _factors(editor, node), node.outputs[0]
-    if found is None or not editor.private(target):
-        return False
-    later = editor.consumers(target)[0]
-    if later.op not in ("Conv", "Gemm") or later.inputs[0] != target or later.inputs.count(target) != 1:
-        return False
-    padded = any(later.ints("pads", [])) or later.attributes.get("auto_pad", "NOTSET") not in (
-        "NOTSET",
-        "VALID",
-    )
-    if not affine.foldable(editor, later) or (padded and found[2].any()):
+    later = None if found is None else affine.layer_behind(editor, target, is_shifted=bool(found[2].any()))
+    if found is None or later is None:
         return False
     affine.scale_input(editor, later, found[1], found[2])
     later.origin = merged(node.origin, later.origin)

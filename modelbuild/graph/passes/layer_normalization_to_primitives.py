@@ -7,6 +7,7 @@ Legal: it is ONNX's own definition; the statistics (outputs 2 and 3) are not rea
 from __future__ import annotations
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import is_read
 from modelbuild.graph.passes.standardize import made, standardized
 from modelbuild.graph.rewrite import Editor
 
@@ -15,7 +16,7 @@ def run(graph: Graph) -> int:
     """Number of nodes replaced."""
     editor = Editor(graph)
     for node in editor.nodes("LayerNormalization"):
-        if not any(editor.consumers(name) or name in graph.outputs for name in node.outputs[1:]):
+        if not any(is_read(editor, name) for name in node.outputs[1:]):
             node.outputs = node.outputs[:1]
             _decompose(editor, node)
             editor.changes += 1

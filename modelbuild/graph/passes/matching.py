@@ -1,4 +1,4 @@
-"""Looking upstream from a node for what the recognising passes know."""
+"""Looking around a node: who reads a tensor, and what the patterns of the recognising passes consist of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ import numpy as np
 
 from modelbuild.graph.model import Node
 from modelbuild.graph.rewrite import Editor, merged
+
+
+def is_standard(node: Node, *ops: str) -> bool:
+    """Whether `node` is a standard operator among `ops`."""
+    return node.domain == "" and node.op in ops
+
+
+def sole_reader(editor: Editor, tensor: str, *ops: str) -> Node | None:
+    """The node that alone reads `tensor`, which is no output of the model, if it is a standard operator among
+    `ops`."""
+    node = editor.consumers(tensor)[0] if editor.private(tensor) else None
+    return node if node is not None and is_standard(node, *ops) else None
+
+
+def is_read(editor: Editor, tensor: str) -> bool:
+    """Whether a node reads `tensor`, or it is an output of the model."""
+    return bool(tensor) and bool(editor.consumers(tensor) or tensor in editor.graph.outputs)
 
 
 def number(editor: Editor, name: str) -> float | None:

@@ -14,6 +14,8 @@ import numpy as np
 
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Array, Graph, Node
+from modelbuild.graph.passes import affine
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor, merged
 
 _FORM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
@@ -117,20 +119,17 @@ def _bias(value: Array | None, outputs: int) -> Any:
 
 def _take_bias(editor: Editor, node: Node) -> bool:
     """Adds the constant of a following Add, also one behind the Reshape back to leading 1s."""
-    after = editor.consumers(node.outputs[0])
-    if len(node.inputs) > 2 or not after or not editor.private(node.outputs[0]):
+    if len(node.inputs) > 2 or not affine.foldable(editor, node):
         return False
-    reshape = after[0] if after[0].op == "Reshape" else None
+    reshape = sole_reader(editor, node.outputs[0], "Reshape")
     if reshape is not None:
         shape = editor.shape(reshape.outputs[0])
-        leading = shape[-2:] == editor.shape(node.outputs[0]) and all(size == 1 for size in shape[:-2])
-        after = editor.consumers(reshape.outputs[0])
-        if not leading or not after or not editor.private(reshape.outputs[0]):
+        if shape[-2:] != editor.shape(node.outputs[0]) or any(size != 1 for size in shape[:-2]):
             return False
-    add = after[0]
-    if add.op != "Add":
-        return False
     source = (reshape or node).outputs[0]
+    add = sole_reader(editor, source, "Add")
+    if add is None:
+        return False
     index = 1 - add.inputs.index(source)
     outputs = editor.shape(node.inputs[1])[0]
     bias = _bias(editor.constant(add, index), outputs)

@@ -7,6 +7,7 @@ Legal: the inner one has no other reader.
 from __future__ import annotations
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor, merged
 
 
@@ -15,13 +16,8 @@ def run(graph: Graph) -> int:
     editor = Editor(graph)
     for node in editor.nodes("Concat"):
         target = node.outputs[0]
-        outer = editor.consumers(target)[0] if editor.private(target) else None
-        if (
-            outer is None
-            or outer.op != "Concat"
-            or outer.domain
-            or _axis(editor, outer) != _axis(editor, node)
-        ):
+        outer = sole_reader(editor, target, "Concat")
+        if outer is None or _axis(editor, outer) != _axis(editor, node):
             continue
         joined = [name for item in outer.inputs for name in (node.inputs if item == target else [item])]
         editor.set_inputs(outer, joined)

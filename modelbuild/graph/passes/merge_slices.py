@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.rewrite import Editor, merged
 
 Cells = dict[int, range]  # axis -> the indices that are kept
@@ -24,7 +25,7 @@ def run(graph: Graph) -> int:
         outer = cells(editor, node)
         if outer is None or not readers or node.outputs[0] in graph.outputs:
             continue
-        if any(reader.op != "Slice" or cells(editor, reader) is None for reader in readers):
+        if any(not is_standard(reader, "Slice") or cells(editor, reader) is None for reader in readers):
             continue
         for reader in readers:
             inner = cells(editor, reader)
@@ -44,34 +45,38 @@ def cells(editor: Editor, node: Node) -> Cells | None:
     starts, ends, axes, steps = ([int(n) for n in value.reshape(-1)] for value in values if value is not None)
     shape = editor.shape(node.inputs[0])
     return {
-        axis: range(shape[axis])[start : _end(end, step, shape[axis]) : step]
+        axis % len(shape): kept(start, end, step, shape[axis])
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)
     }
 
 
-def _end(end: int, step: int, size: int) -> int | None:
-    """The bound as Python has it: ONNX ends a Slice that runs backwards to the first cell below -size."""
-    return None if step < 0 and end < -size else end
+def kept(start: int, end: int, step: int, size: int) -> range:
+    """The cells of an axis of `size` that a Slice keeps, by ONNX's rule: bounds below 0 count from the end,
+    and are limited to the axis; backwards, -1 after that is before the first cell."""
+    start, end = (bound + size if bound < 0 else bound for bound in (start, end))
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    first = min(max(start, 0), high)
+    return range(first, min(max(end, low), high), step)
 
 
 def _composed(outer: Cells, inner: Cells) -> Cells:
     """What is kept of the first input; the cells of `inner` count those that `outer` keeps."""
     found = dict(outer)
-    for axis, kept in inner.items():
-        found[axis] = _through(outer[axis], kept) if axis in outer else kept
+    for axis, taken in inner.items():
+        found[axis] = _through(outer[axis], taken) if axis in outer else taken
     return dict(sorted(found.items()))
 
 
-def _through(outer: range, kept: range) -> range:
-    stop = outer.start + kept.stop * outer.step
-    return range(outer.start + kept.start * outer.step, stop, kept.step * outer.step)
+def _through(outer: range, inner: range) -> range:
+    stop = outer.start + inner.stop * outer.step
+    return range(outer.start + inner.start * outer.step, stop, inner.step * outer.step)
 
 
-def write(editor: Editor, node: Node, source: str, kept: Mapping[int, range]) -> None:
-    """Makes `node` a Slice that keeps these cells of the tensor `source`."""
-    size = editor.shape(source)
-    ends = [cut.stop if cut.stop >= 0 else -(size[axis] + 1) for axis, cut in kept.items()]
-    values = ([cut.start for cut in kept.values()], ends, list(kept), [cut.step for cut in kept.values()])
+def write(editor: Editor, node: Node, source: str, wanted: Mapping[int, range]) -> None:
+    """Makes `node` a Slice that keeps the cells `wanted` of the tensor `source`."""
+    size, cuts = editor.shape(source), wanted.values()
+    ends = [cut.stop if cut.stop >= 0 else -(size[axis] + 1) for axis, cut in wanted.items()]
+    values = ([cut.start for cut in cuts], ends, list(wanted), [cut.step for cut in cuts])
     names = [
         editor.add_constant(f"{node.name}_{which}", np.array(value, np.int64))
         for which, value in zip(("starts", "ends", "axes", "steps"), values, strict=True)

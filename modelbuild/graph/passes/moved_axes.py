@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelbuild.graph.model import Array, Node, Shape
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor
 
 ELEMENTWISE = frozenset((
@@ -54,7 +55,8 @@ def data_inputs(node: Node) -> list[str]:
 def movable(editor: Editor, node: Node, move: Move) -> bool:
     """Whether `node` can work on data that are moved, with every axis that it names moved too."""
     rank = len(move.order)
-    if not (node.op in ELEMENTWISE or node.op in _RULES) or any(editor.rank(n) != rank for n in made(node)):
+    known = not node.domain and (node.op in ELEMENTWISE or node.op in _RULES)
+    if not known or any(editor.rank(n) != rank for n in made(node)):
         return False
     names = data_inputs(node)
     feature_maps = [name for name in names if name not in editor.graph.constants]
@@ -198,11 +200,11 @@ def _absorbs(editor: Editor, node: Node, move: Move) -> bool:
 def flattened_for(editor: Editor, node: Node) -> Node | None:
     """The Gemm x · Wᵀ that alone reads the Reshape `node`, if its weights are a constant."""
     target = node.outputs[0]
-    if not editor.private(target):
+    gemm = sole_reader(editor, target, "Gemm")
+    if gemm is None:
         return None
-    gemm = editor.consumers(target)[0]
     weights = editor.constant(gemm, 1)
-    form = gemm.op == "Gemm" and gemm.inputs[0] == target and gemm.inputs.count(target) == 1
+    form = gemm.inputs[0] == target and gemm.inputs.count(target) == 1
     plain = not gemm.int("transA", 0) and gemm.int("transB", 0) == 1
     return gemm if form and plain and weights is not None and weights.ndim == 2 else None
 

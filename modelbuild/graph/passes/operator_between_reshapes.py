@@ -12,6 +12,7 @@ from math import prod
 
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor
 
 _PICTURE = 4
@@ -28,8 +29,8 @@ def run(graph: Graph) -> int:
     for node in editor.nodes(*_UNARY, *_ALONG):
         target = node.outputs[0]
         before = editor.producer(node.inputs[0], "Reshape")
-        after = editor.consumers(target)[0] if editor.private(target) else None
-        if before is None or after is None or after.op != "Reshape" or after.inputs[0] != target:
+        after = sole_reader(editor, target, "Reshape")
+        if before is None or after is None or after.inputs[0] != target:
             continue
         source = before.inputs[0]
         shape = editor.shape(source)

@@ -21,6 +21,7 @@ from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.order import in_order
 from modelbuild.graph.passes import moved_axes
+from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.passes.minimum_cut import SINK, SOURCE, Edge, capacity_of, minimum_cut
 from modelbuild.graph.passes.moved_axes import Move
 from modelbuild.graph.rewrite import Editor, copied
@@ -42,7 +43,7 @@ def _orders(graph: Graph) -> list[tuple[int, ...]]:
     """The permutations of the graph's Transposes and their inverses, each once, in graph order."""
     found: dict[tuple[int, ...], None] = {}
     for node in graph.nodes:
-        if node.op == "Transpose" and not node.domain:
+        if is_standard(node, "Transpose"):
             order = tuple(_perm(graph, node))
             found.update({order: None, Move(order).inverse: None})
     return list(found)
@@ -93,8 +94,9 @@ def _adopt(graph: Graph, changed: Graph, changes: int, gain: int) -> int:
 
 def _work(graph: Graph) -> int:
     """What the graph's Transposes move, and a little for each of them and for each Reshape."""
-    moved = sum(_A_NUMBER * math.prod(graph.shapes[n.inputs[0]]) for n in graph.nodes if n.op == "Transpose")
-    return moved + sum(node.op in ("Transpose", "Reshape") for node in graph.nodes)
+    transposes = (node for node in graph.nodes if is_standard(node, "Transpose"))
+    moved = sum(_A_NUMBER * math.prod(graph.shapes[node.inputs[0]]) for node in transposes)
+    return moved + sum(is_standard(node, "Transpose", "Reshape") for node in graph.nodes)
 
 
 def _sinks(editor: Editor, node: Node) -> tuple[int, ...] | None:
@@ -152,11 +154,12 @@ def _edges_of(editor: Editor, nodes: dict[int, Node], tensor: str, move: Move) -
     else:
         edges.append((moved, SINK, _cost(editor, tensor, move.order)))
     for reader in editor.consumers(tensor):
+        turns = is_standard(reader, "Transpose")
         if id(reader) in nodes and tensor in moved_axes.data_inputs(reader):
             edges += [(id(reader), moved, endless), (as_is, id(reader), endless)]
-        elif flexible and reader.op == "Transpose" and tuple(_perm(editor.graph, reader)) == move.order:
+        elif flexible and turns and tuple(_perm(editor.graph, reader)) == move.order:
             edges.append((SOURCE, id(maker), _cost(editor, tensor, move.order)))
-        elif reader.op != "Transpose" or flexible:
+        elif flexible or not turns:
             edges.append((as_is, SINK, endless))
     if tensor in editor.graph.outputs:
         edges.append((as_is, SINK, endless))
@@ -235,7 +238,7 @@ def _clean(editor: Editor, moved: dict[str, str], move: Move) -> None:
     for tensor, name in moved.items():
         if tensor in editor.graph.constants:
             continue
-        readers = [reader for reader in editor.consumers(tensor) if reader.op == "Transpose"]
+        readers = [reader for reader in editor.consumers(tensor) if is_standard(reader, "Transpose")]
         # one that makes an output comes last: `name` is called as the output then
         for reader in sorted(readers, key=lambda reader: reader.outputs[0] in editor.graph.outputs):
             if name not in reader.outputs and tuple(_perm(editor.graph, reader)) == move.order:

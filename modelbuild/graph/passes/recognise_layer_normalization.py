@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.passes.matching import is_float, near, number, with_number
+from modelbuild.graph.passes.matching import is_float, near, number, sole_reader, with_number
 from modelbuild.graph.rewrite import Editor, merged
 
 
@@ -90,8 +90,8 @@ def _constant_after(
 ) -> tuple[Node, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] | None:
     """The one reader of `node` if it is `op` with a constant, and that constant as [normalized axes]."""
     target = node.outputs[0]
-    after = editor.consumers(target)[0] if editor.private(target) else None
-    if after is None or after.op != op or after.domain or after.inputs.count(target) != 1:
+    after = sole_reader(editor, target, op)
+    if after is None or after.inputs.count(target) != 1:
         return None
     value = editor.constant(after, 1 - after.inputs.index(target))
     if value is None or value.dtype != np.float32 or editor.shape(after.outputs[0]) != editor.shape(target):

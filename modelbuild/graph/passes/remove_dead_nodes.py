@@ -7,6 +7,7 @@ Legal: always; the model's inputs stay, also unused ones.
 from __future__ import annotations
 
 from modelbuild.graph.model import Graph
+from modelbuild.graph.passes.matching import is_standard
 
 _OPTIONAL = (
     "BatchNormalization",
@@ -24,7 +25,7 @@ def run(graph: Graph) -> int:
         if not wanted.intersection(node.outputs):
             changes += 1
             continue
-        while node.op in _OPTIONAL and len(node.outputs) > 1 and node.outputs[-1] not in wanted:
+        while is_standard(node, *_OPTIONAL) and len(node.outputs) > 1 and node.outputs[-1] not in wanted:
             changes += node.outputs.pop() != ""
         wanted.update(name for name in node.inputs if name)
         kept.append(node)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import is_read
 from modelbuild.graph.rewrite import Editor
 
 Test = Callable[[Editor, Node], int | None]  # the index of the input that passes through, or None
@@ -21,7 +22,7 @@ def run(graph: Graph) -> int:
     editor = Editor(graph)
     for node in editor.nodes(*_TESTS):
         index = _TESTS[node.op](editor, node)
-        if index is not None and not any(editor.consumers(name) for name in node.outputs[1:]):
+        if index is not None and not any(is_read(editor, name) for name in node.outputs[1:]):
             editor.changes += editor.bypass(node, node.inputs[index])
     return editor.close()
 

@@ -51,7 +51,7 @@ def _move(editor: Editor, node: Node) -> bool:
     if len(shape) != _PICTURE or len(editor.shape(output)) == _PICTURE:
         return False
     inputs = [sources.get(name) or name for name in node.inputs]
-    picture = editor.tensor(f"{output}_picture", shape)
+    picture = editor.tensor(f"{output}_picture", shape, editor.graph.dtypes[output])
     back = editor.add_constant(f"{node.name}_shape", np.array(editor.shape(output), np.int64))
     editor.insert(node, node.op, inputs, [picture], dict(node.attributes))
     editor.replace(node, "Reshape", [picture, back])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import sole_reader
 from modelbuild.graph.rewrite import Editor
 
 _ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu")
@@ -22,16 +23,17 @@ def run(graph: Graph) -> int:
     editor = Editor(graph)
     for node in editor.nodes("Conv"):
         shape = editor.shape(node.inputs[0])
-        strides = node.ints("strides", [1] * (len(shape) - 2))
+        strides, is_explicit = node.ints("strides", [1] * (len(shape) - 2)), "auto_pad" not in node.attributes
         depthwise = node.int("group", 1) == shape[1] > 1
         uneven = len(set(strides)) > 1
-        if len(shape) == 4 and max(strides) > 1 and (depthwise or uneven or max(strides) > _POOLED):
+        is_large = max(strides) > 1 and (depthwise or uneven or max(strides) > _POOLED)
+        if len(shape) == 4 and is_explicit and is_large:
             _slice(editor, node, strides)
     return editor.close()
 
 
 def _slice(editor: Editor, node: Node, strides: list[int]) -> None:
-    size, kernel = editor.shape(node.inputs[0])[2:], node.ints("kernel_shape", [])
+    size, kernel = editor.shape(node.inputs[0])[2:], editor.shape(node.inputs[1])[2:]
     pads, dilations = node.ints("pads", [0] * 4), node.ints("dilations", [1, 1])
     whole = [size[k] + pads[k] + pads[2 + k] - dilations[k] * (kernel[k] - 1) for k in range(2)]
     last = _activation(editor, node) or node
@@ -53,6 +55,5 @@ def _slice(editor: Editor, node: Node, strides: list[int]) -> None:
 
 def _activation(editor: Editor, node: Node) -> Node | None:
     output = node.outputs[0]
-    readers = editor.consumers(output)
-    alone = editor.private(output) and readers[0].domain == "" and readers[0].op in _ACTIVATIONS
-    return readers[0] if alone and readers[0].inputs[0] == output else None
+    reader = sole_reader(editor, output, *_ACTIVATIONS)
+    return reader if reader is not None and reader.inputs[0] == output else None

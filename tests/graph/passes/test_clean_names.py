@@ -17,8 +17,24 @@ def test_names_become_short_and_plain() -> None:
     result = after("clean_names", before)
     assert result.outputs == ["y:0"] and result.inputs == ["x"]
     inner = [node.inputs[0] for node in result.nodes[1:]]
-    assert inner == ["a_0", "a_0_1"] and list(result.constants) == ["w_0"]
+    assert inner == ["a_0_1", "a_0"] and list(result.constants) == ["w_0"]
     assert [node.name for node in result.nodes] == ["two/three_x", "l" * 64, "mul_2"]
-    assert all(re.fullmatch(r"[\w./-]{1,66}", name) for name in inner)
+    assert all(re.fullmatch(r"[\w./-]{1,64}", name) for name in inner)
     assert kept_quantization.kept(result) == dict(zip(inner, entries.values(), strict=True))
     assert [node.origin for node in result.nodes] == [("relu_0",), ("abs_1",), ("mul_2",)]
+
+
+def test_what_is_left_of_odd_names_is_a_name() -> None:
+    """An empty name would be an absent input; numbers count among the 64 letters."""
+    odd, long = ["a;b;", ";;", "é;", "_" * 70, "unnamed"], [f"{'n' * 70}{mark}" for mark in ":;?"]
+    names = [*odd, *long]
+    steps = [("Relu", source, made) for source, made in zip(["x", *names], [*names, "y"], strict=True)]
+    before = graph(steps)
+    for node, name in zip(before.nodes, [*names, "last"], strict=True):
+        node.name = name
+    result = after("clean_names", before)
+    made = [node.outputs[0] for node in result.nodes[:-1]]
+    assert made[:5] == ["b", "unnamed_1", "_", "unnamed_2", "unnamed"]
+    assert [node.name for node in result.nodes] == [*made, "last"]
+    assert len(set(made)) == len(made) and all(re.fullmatch(r"[\w./-]{1,64}", name) for name in made)
+    assert made[5:] == ["n" * 63 + "_", "n" * 64, "n" * 61 + "__1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.graph.small import after, graph, ops
+from tests.graph.small import after, graph, ops, untouched
 
 
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Concat"])
@@ -53,3 +53,9 @@ def test_slice_without_axes_and_steps_gets_them() -> None:
         [1, 1],
     ]
     assert ops(result) == ["Slice"]
+
+
+def test_a_single_number_has_no_axes() -> None:
+    before = graph([("Relu", "x", "y")], x=())
+    before.nodes[0].op = "Softmax"
+    untouched("explicit_axes", before)

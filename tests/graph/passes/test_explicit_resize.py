@@ -72,3 +72,11 @@ def test_a_split_of_which_one_part_is_read() -> None:
     assert ops(result) == ["Slice", "Relu"]
     both = graph([("Split", "x", ["a", "b"], {"axis": 1}), ("Add", "a b", "y")])
     untouched("split_to_one_slice", both)
+
+
+def test_a_picture_without_cells_stays() -> None:
+    """Shapes are claims of a file until ONNX's own inference refuses them."""
+    before = graph([("Resize", "x _ s", "y")], {"s": np.array([1, 1, 2, 2], np.float32)}, x=(1, 2, 3, 4))
+    for name, shape in (("x", (1, 2, 0, 4)), ("y", (1, 2, 0, 8))):
+        before.shapes[name] = shape
+        untouched("explicit_resize", before)

@@ -147,3 +147,10 @@ def test_an_element_wise_operator_changes_places_with_reshapes() -> None:
 def test_what_does_not_commute_with_a_reshape_stays(steps: list[Step]) -> None:
     constants = {"s": [1, 2, 12], "other": [1, 2, 12], "row": numbers(12)}
     untouched("reshape_behind_elementwise", graph(steps, constants, x=(1, 2, 3, 4), y=(1, 2, 4, 3)))
+
+
+def test_whole_numbers_stay_whole_numbers() -> None:
+    """What a pass adds has the type of what it stands for."""
+    whole = ("Cast", "x", "i", {"to": 6})
+    behind = graph([whole, ("Reshape", "i s", "r"), ("Neg", "r", "y")], {"s": [2, 16]})
+    after("reshape_behind_elementwise", behind)

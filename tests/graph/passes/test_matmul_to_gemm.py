@@ -62,3 +62,9 @@ def test_a_transposed_input_is_transposed_before() -> None:
     )
     assert ops(result) == ["Transpose", "Gemm"]
     assert only(result, "Gemm").attributes == FORM
+
+
+def test_a_bias_goes_into_the_one_form_only() -> None:
+    """Computed weights may lie the other way round, and beta would be a factor of the bias."""
+    steps = [("Relu", "v", "w"), ("Gemm", "x w", "a", {"beta": 0.5}), ("Add", "a c", "y")]
+    untouched("matmul_to_gemm", graph(steps, {"c": 2.0}, x=(2, 3), v=(3, 4)))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from modelbuild.graph import guard
 from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import merge_slices
 from tests.graph.small import Step, after, graph, ops, untouched
 
 
@@ -95,3 +96,15 @@ def test_concats_of_two_axes_stay() -> None:
         ("Concat", "x x", "a", {"axis": 1}), ("Relu", "a", "r"), ("Concat", "a r", "y", {"axis": 2})
     ]  # fmt: skip
     untouched("merge_concats", graph(steps))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-12, 12), st.integers(-12, 12), st.sampled_from([-3, -2, -1, 1, 2, 3]), st.integers(1, 6))
+def test_bounds_are_limited_as_onnx_limits_them(start: int, end: int, step: int, size: int) -> None:
+    """Backwards from before the axis is from its first cell, where Python takes nothing."""
+    outer, values = cut("x", "a", 1, start, end, step)
+    kept = len(merge_slices.kept(start, end, step, size))
+    if not kept:
+        return
+    inner, more = cut("a", "y", 0, 0, 1, 1)
+    after("merge_slices", graph([outer, inner], {**values, **more}, x=(2, size)))

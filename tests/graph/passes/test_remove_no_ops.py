@@ -52,3 +52,11 @@ def test_at_the_output_the_maker_takes_the_name() -> None:
 )
 def test_it_stays(step: Step, constants: dict[str, object]) -> None:
     untouched("remove_no_ops", graph([step], constants))
+
+
+def test_a_second_output_that_leaves_the_model_keeps_its_node() -> None:
+    before = graph(
+        [("Relu", "x", "a"), ("MaxPool", "a", ["b", "places"], {"kernel_shape": [1, 1]}), ("Neg", "b", "y")]
+    )
+    before.outputs = ["y", "places"]
+    untouched("remove_no_ops", before)
