@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 DISCOVERED = "discovered/"  # role prefix of files that an action's `discover` function found
 OFFLINE = "MODELBUILD_OFFLINE"  # "1" in the environment of workers that may fetch nothing
 FAILURE = ".failure"  # role suffix under which the failure of a soft input arrives
 
 
-@dataclass(frozen=True)
-class FileInput:
+class FileInput(NamedTuple):  # no dataclass, as in modelbuild.errors
     """A file of the user's; of `path`, relative to the project root, only the suffix enters the key, in small
     letters, because by that stages choose how to read; the digest of its bytes does."""
 
     path: str
 
 
-@dataclass(frozen=True)
-class OutputOf:
+class OutputOf(NamedTuple):
     """One output file of another action; `name` is its relative POSIX path among that action's outputs."""
 
     action: str
     name: str
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(NamedTuple):
     """What one action takes while it runs: `threads` that compute, and bytes of main memory.
 
     The memory is `memory` + `memory_per_input_byte` * the sum of the sizes of its input files: of the roles
@@ -46,8 +42,7 @@ class Resources:
         return self.memory + round(self.memory_per_input_byte * input_bytes)
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One unit of work.
 
     `function` is `"module:function"`, called in a worker as
@@ -66,15 +61,15 @@ class Action:
     name: str
     function: str
     version: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, FileInput | OutputOf] = field(default_factory=dict)
-    soft_inputs: Mapping[str, OutputOf] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
+    inputs: Mapping[str, FileInput | OutputOf] = {}
+    soft_inputs: Mapping[str, OutputOf] = {}
     discover: str | None = None
     toolchain: str = ""
-    libraries: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = {}
     always: bool = False
     resources: Resources = Resources()
-    unkeyed: Mapping[str, Any] = field(default_factory=dict)
+    unkeyed: Mapping[str, Any] = {}
 
     def paths(self) -> dict[str, str]:
         """Role -> path, relative to the root, of the inputs that are files of the user's; sorted by role."""

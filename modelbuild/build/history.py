@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from modelbuild.build import canonical, disk
 
@@ -18,8 +17,7 @@ _MANY = 32  # names; for so many it is quicker to look through the file once
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """The last time that an action of this name ran, failed, or was found in the store under another key."""
 
     name: str
@@ -64,7 +62,7 @@ class History:
 
     def add(self, entry: Entry) -> None:
         """Appends an entry. Raises ModelbuildError (exit 1)."""
-        line = disk.sealed_line(asdict(entry))
+        line = disk.sealed_line(entry._asdict())
         data = b"\n" + line if self._torn else line
         self._torn = True  # until it is known that all of it is there
         disk.append(self._path, data)
@@ -80,7 +78,9 @@ class History:
             return  # it was looked at when there were hardly fewer
         kept = self._all()
         if lines > 2 * len(kept) + _SLACK:
-            disk.write(self._path, b"".join(disk.sealed_line(asdict(entry)) for entry in kept), self._scratch)
+            disk.write(
+                self._path, b"".join(disk.sealed_line(entry._asdict()) for entry in kept), self._scratch
+            )
 
     def _all(self) -> list[Entry]:
         for name in list(self._places()):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from modelbuild.build import canonical
 from modelbuild.build.action import Action
@@ -16,8 +15,7 @@ FieldPath = tuple[str | int, ...]
 Fields = list[tuple[FieldPath, Any]]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One field in which two lists of fields differ; `old` is None where added, `new` where removed."""
 
     path: FieldPath
@@ -32,7 +30,7 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """`{field, path, kind, old, new}`."""
-        return {**asdict(self), "path": list(self.path), "field": self.field}
+        return {**self._asdict(), "path": list(self.path), "field": self.field}
 
 
 class Walks:

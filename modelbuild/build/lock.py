@@ -6,8 +6,8 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.build import disk
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -19,8 +19,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.
 _COUNT = 32  # bytes that hold the number of a turn
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(NamedTuple):
     """A lock file that is held."""
 
     path: Path

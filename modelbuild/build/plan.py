@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelbuild.build.action import DISCOVERED, FAILURE, Action
 from modelbuild.errors import EXIT_FAILED, ModelbuildError, did_you_mean
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The actions that some goals need, in topological order; the order given decides between equals."""
 
     actions: Mapping[str, Action]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from modelbuild.build.action import Action
 from modelbuild.build.verdict import MustDiscover, MustRun
@@ -13,15 +12,15 @@ PATIENCE = 16  # how many may start before one that is too large for the room th
 SEEN = 64  # how many are looked at to find one that fits
 
 
-@dataclass(order=True)
 class Waiting:
     """An action with its position in the plan and the memory that it needs, in bytes."""
 
-    position: int
-    action: Action = field(compare=False)
-    todo: MustRun | MustDiscover = field(compare=False)
-    memory: int = field(compare=False)
-    passed: int = field(default=0, compare=False)
+    def __init__(self, position: int, action: Action, todo: MustRun | MustDiscover, memory: int) -> None:
+        self.position = position
+        self.action = action
+        self.todo = todo
+        self.memory = memory
+        self.passed = 0
 
 
 class Queue:
@@ -35,7 +34,7 @@ class Queue:
 
     def add(self, waiting: Waiting) -> None:
         """Puts an action where the plan has it."""
-        bisect.insort(self._waiting, waiting)
+        bisect.insort(self._waiting, waiting, key=lambda one: one.position)
 
     def take(self, fits: Callable[[Waiting], bool]) -> Waiting | None:
         """Removes the first that fits; None if there is none, or if one that was passed over too often must

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelbuild.build import disk
 from modelbuild.build.key import Fields
@@ -15,13 +14,12 @@ from modelbuild.errors import ModelbuildError
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The result of one action, or of one `discover` call (`discovered`: root-relative path -> digest)."""
 
     fields: Fields
-    outputs: Mapping[str, Blob] = field(default_factory=dict)
-    discovered: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, Blob] = {}
+    discovered: Mapping[str, str] = {}
     failure: ModelbuildError | None = None
 
 

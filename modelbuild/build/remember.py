@@ -6,7 +6,6 @@ import marshal
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +24,7 @@ from modelbuild.errors import ModelbuildError
 _MOST = 32  # requests that are remembered
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """What one action of a build was found by: the keys of its records, and root-relative path -> digest of
     the files of the user's that it read."""
 
@@ -43,8 +41,7 @@ class Fact:
         return cls(keys, labels)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """What came of one action: the fact, and its outputs."""
 
     action: Action
@@ -52,8 +49,7 @@ class Done:
     outcome: Outcome
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """A published folder, relative to the root, and what it holds: relative path -> digest."""
 
     folder: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from modelbuild.build.store import Blob
 from modelbuild.errors import ModelbuildError
@@ -13,12 +12,11 @@ from modelbuild.errors import ModelbuildError
 ActionState = Literal["run", "cached", "failed", "skipped", "would_run"]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one action ended. `cause` is the action that made it `skipped`, or the one it must wait for."""
 
     state: ActionState
-    outputs: Mapping[str, Blob] = field(default_factory=dict)
+    outputs: Mapping[str, Blob] = {}
     error: ModelbuildError | None = None
     cause: str = ""
 
@@ -28,8 +26,7 @@ class Outcome:
         return self.state in ("failed", "skipped")
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """`waiting` is for another build's lock; `started`, `progress` and `finished` are an action's.
 
     `done` of `total` actions are settled. `seconds` have passed since the build began. `worker` counts from 0
@@ -56,8 +53,7 @@ class Event:
 Observer = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """What a runner says of an action that ended; `outcome` is None where only its discovery did."""
 
     name: str
@@ -67,8 +63,7 @@ class Ended:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Advanced:
+class Advanced(NamedTuple):
     """What a runner says of an action that is under way."""
 
     name: str
@@ -78,8 +73,7 @@ class Advanced:
     what: str
 
 
-@dataclass(frozen=True)
-class BuildResult:
+class BuildResult(NamedTuple):
     """Every action that the goals needed, in topological order.
 
     `outputs` is action -> output name -> SHA-256, for actions that ran or were cached. `failures` holds those

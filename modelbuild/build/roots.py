@@ -6,9 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelbuild.build import canonical, disk
 from modelbuild.build.recall import ROOTS
@@ -18,8 +17,7 @@ SCHEMA = 1
 Keys = Mapping[str, Sequence[str]]  # action -> the keys of its records
 
 
-@dataclass(frozen=True)
-class About:
+class About(NamedTuple):
     """What was built: `manifest` is its file, `sources` are the files that it was read from with their
     digests, both relative to the root.
 
@@ -40,8 +38,7 @@ class About:
         return self.whole or all(_is_same(folder / name, digest) for name, digest in self.sources.items())
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """The last build of a request; `retired` is key -> the time from which on it did without that result."""
 
     about: About

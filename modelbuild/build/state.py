@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.build import disk
 from modelbuild.build.clock import Clock
@@ -21,8 +21,7 @@ from modelbuild.errors import ModelbuildError
 LOCK = "lock"
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Everything the builder remembers. Only who holds the lock opens it writable."""
 
     root: Path
@@ -32,9 +31,9 @@ class State:
     records: Records
     history: History
     published: Published
-    turn: bytes = b""  # how often others had the lock before
-    walks: Walks = field(default_factory=Walks)
-    proven: dict[str, Mapping[str, Blob]] = field(default_factory=dict)  # key -> outputs, all there and right
+    turn: bytes  # how often others had the lock before
+    walks: Walks
+    proven: dict[str, Mapping[str, Blob]]  # key -> outputs, all there and right
 
     @property
     def scratch(self) -> Path:
@@ -65,4 +64,6 @@ def open_state(root: Path, folder: Path, writable: bool, turn: bytes = b"") -> S
         history=History(folder / "history.jsonl", scratch),
         published=Published(folder / "published.json", scratch, root),
         turn=turn,
+        walks=Walks(),
+        proven={},
     )

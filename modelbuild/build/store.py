@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.build import canonical, disk
 from modelbuild.build.stat_cache import StatCache
@@ -12,8 +12,7 @@ from modelbuild.build.stat_cache import StatCache
 READ_ONLY = 0o444
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(NamedTuple):
     """A stored file: its SHA-256 and its size in bytes."""
 
     digest: str

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelbuild.build.key import Fields
 from modelbuild.build.memory import readable
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """One call: `kind` is `run` or `discover`; `folder`, with `out` and `tmp` in it, is private to it;
     `inputs` is role -> path; `memory` is what the action said that it needs, in bytes. The record of a `run`
     has `key` and `fields`."""
@@ -51,8 +49,7 @@ def record_path(folder: Path) -> Path:
     return folder / "record"
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """How a call ended. `remember` is false where the error may be gone the next time.
 
     `log` holds what was printed, if anything was. `clean` says that the task's folder is empty but for the
@@ -72,8 +69,7 @@ class Reply:
     alone: bool = True
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a task is."""
 
     task: Task

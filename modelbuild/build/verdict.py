@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild.build import canonical
 from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, OutputOf
@@ -18,8 +18,7 @@ from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """One input file. `label` names a file of the user's, and `signature` tells whether that was written to
     since; `data` is the failure of a soft input."""
 
@@ -33,20 +32,18 @@ class Input:
 Inputs = Mapping[str, Input]
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """Nothing needs to run. `key` is absent where the inputs did not allow one; `discovery` is the key under
     which it is kept which files the action reads besides those it names."""
 
     outcome: Outcome
     key: str | None = None
     fields: Fields | None = None
-    inputs: Inputs = field(default_factory=dict)
+    inputs: Mapping[str, Input] = {}
     discovery: str | None = None
 
 
-@dataclass(frozen=True)
-class MustRun:
+class MustRun(NamedTuple):
     """No usable record lies under the key. `discovery` as in `Settled`."""
 
     key: str
@@ -56,15 +53,14 @@ class MustRun:
     discovery: str | None = None
 
 
-@dataclass(frozen=True)
-class MustDiscover:
+class MustDiscover(NamedTuple):
     """The key is not known before the action's `discover` function has run. `known` are the files that it
     found the last time, by path."""
 
     key: str
     fields: Fields
     inputs: Inputs
-    known: Inputs = field(default_factory=dict)
+    known: Mapping[str, Input] = {}
 
 
 Verdict = Settled | MustRun | MustDiscover
@@ -87,7 +83,7 @@ def judge(action: Action, outcomes: Mapping[str, Outcome], state: State, retry: 
             if isinstance(found, MustDiscover):
                 return found
             discovery, more = found
-            return replace(_look_up(action, inputs | more, state, retry), discovery=discovery)
+            return _look_up(action, inputs | more, state, retry)._replace(discovery=discovery)
         return _look_up(action, inputs, state, retry)
     except ModelbuildError as error:
         return Settled(Outcome("failed", error=error))

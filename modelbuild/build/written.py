@@ -6,7 +6,6 @@ import hashlib
 import marshal
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from modelbuild.build.rows import pack, unpack
 SCHEMA = 2
 _DIGEST = 32  # bytes
 _LENGTH = 8  # of the number in front that says how long the head is
-
-_RESOURCES = tuple(field.name for field in fields(Resources))
 
 Lists = Sequence[Sequence[int]]
 
@@ -139,7 +136,7 @@ def _to_plain(action: Action, shared: _Shared) -> tuple[Any, ...]:
         action.toolchain,
         dict(action.libraries),
         action.always,
-        tuple(getattr(action.resources, name) for name in _RESOURCES),
+        tuple(action.resources),
         dict(action.unkeyed),
     )
 

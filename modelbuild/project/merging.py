@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
 
 from modelbuild.build import canonical
 from modelbuild.build.action import Action, FileInput, OutputOf
@@ -33,23 +32,22 @@ class Merged:
         `digits@kl720` of `digits@kl720:quantize`. Two labels must differ."""
         renamed: dict[str, str] = {}
         for action in actions:
-            moved = replace(
-                action,
+            moved = action._replace(
                 inputs={role: _renamed(source, renamed) for role, source in action.inputs.items()},
                 soft_inputs={
                     role: OutputOf(renamed[source.action], source.name)
                     for role, source in action.soft_inputs.items()
                 },
             )
-            identity = action.name, canonical.encode(asdict(moved))
+            identity = action.name, canonical.encode(moved)
             if identity not in self._names:
                 owner, stage = action.name.rsplit(":", 1)
                 name = self._names[identity] = f"{owner}{label}:{stage}"
-                self._actions[name] = replace(moved, name=name)
+                self._actions[name] = moved._replace(name=name)
                 self._plain[name] = action.name
             renamed[action.name] = self._names[identity]
         return renamed
 
 
 def _renamed(source: FileInput | OutputOf, names: Mapping[str, str]) -> FileInput | OutputOf:
-    return replace(source, action=names[source.action]) if isinstance(source, OutputOf) else source
+    return source._replace(action=names[source.action]) if isinstance(source, OutputOf) else source

@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,7 +211,7 @@ def test_a_blob_that_is_spoilt_while_it_is_read_leaves_no_verdict(project: Proje
     environment = {**project.environment, "TEST_SPOIL": str(spoil)}
     project.builder = Builder(project.root, environment=environment)
     reader = action("reader", "read", inputs={"made": "@a"})
-    actions = [action("a", parameters={"text": "a"}), replace(reader, function="stages_of_damage:read")]
+    actions = [action("a", parameters={"text": "a"}), reader._replace(function="stages_of_damage:read")]
     spoil.write_text(how)
     error = project.failure(project.build(actions), "reader")
     assert "was damaged or removed while reader was reading it" in str(error) and error.exit_code == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,7 +165,7 @@ def test_a_mapped_input_that_changes_is_an_error_too(project: Project, how: str)
     """Cut short, it even kills the worker that reads it: what is told is why."""
     project.write("a.txt", "x" * 10_000)
     mapped = action("a", function="stages_of_processes:change_mapped", inputs={"x": "a.txt"})
-    mapped = replace(mapped, parameters={"how": how})
+    mapped = mapped._replace(parameters={"how": how})
     error = project.failure(project.build([mapped]), "a")
     assert "a.txt changed while a was reading it" in str(error)
     assert error.exit_code == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 from pathlib import Path
@@ -40,7 +39,7 @@ def test_the_form_of_the_key_is_fixed() -> None:
 
 
 def test_names_and_paths_are_no_part_of_the_key() -> None:
-    moved = dataclasses.replace(BASE, name="other", inputs={"graph": FileInput("elsewhere/m.onnx")})
+    moved = BASE._replace(name="other", inputs={"graph": FileInput("elsewhere/m.onnx")})
     assert fields(moved, DIGESTS) == fields(BASE, DIGESTS)
 
 
@@ -49,7 +48,7 @@ def test_names_and_paths_are_no_part_of_the_key() -> None:
     [("m.ONNX", True), ("n.onnx", True), ("m.fixed.onnx", True), ("m.tflite", False), ("onnx", False)],
 )
 def test_the_suffix_is_part_of_the_key_whatever_its_case(path: str, same: bool) -> None:
-    renamed = dataclasses.replace(BASE, inputs={"graph": FileInput(path)})
+    renamed = BASE._replace(inputs={"graph": FileInput(path)})
     assert (key_of(fields(renamed, DIGESTS)) == key_of(fields(BASE, DIGESTS))) is same
 
 
@@ -77,7 +76,7 @@ def test_the_suffix_is_part_of_the_key_whatever_its_case(path: str, same: bool) 
 def test_a_change_is_named_with_old_and_new_value(
     change: dict[str, Any], field: str, old: Any, new: Any
 ) -> None:
-    before, after = fields(BASE, DIGESTS), fields(dataclasses.replace(BASE, **change), DIGESTS)
+    before, after = fields(BASE, DIGESTS), fields(BASE._replace(**change), DIGESTS)
     (found,) = explain(before, after)
     assert (found.field, found.kind, found.old, found.new) == (field, "changed", old, new)
     assert key_of(before) != key_of(after)
@@ -96,14 +95,14 @@ def test_an_input_and_what_is_added_or_removed_are_named() -> None:
 
 
 def test_a_discovery_has_another_key_than_its_action() -> None:
-    with_discovery = dataclasses.replace(BASE, discover=BASE.function)
+    with_discovery = BASE._replace(discover=BASE.function)
     assert key_of(discovery_fields(with_discovery, DIGESTS)) != key_of(fields(with_discovery, DIGESTS))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, Path("x"), b"x", {1: 2}, {"deep": [object()]}])
 def test_what_is_not_json_is_refused_by_name(value: Any) -> None:
     with pytest.raises(ModelbuildError, match=r"parameters\.odd.* of action m@cam:quantize is not JSON"):
-        fields(dataclasses.replace(BASE, parameters={"odd": value}), DIGESTS)
+        fields(BASE._replace(parameters={"odd": value}), DIGESTS)
 
 
 LEAVES = (
@@ -134,8 +133,8 @@ def exact(value: Any) -> Any:
 
 @given(PARAMETERS, PARAMETERS)
 def test_keys_are_equal_exactly_if_the_fields_are_and_then_nothing_is_explained(one: Any, other: Any) -> None:
-    first = fields(dataclasses.replace(BASE, parameters=one), DIGESTS)
-    second = fields(dataclasses.replace(BASE, parameters=other), DIGESTS)
+    first = fields(BASE._replace(parameters=one), DIGESTS)
+    second = fields(BASE._replace(parameters=other), DIGESTS)
     same = exact(one) == exact(other)
     assert (key_of(first) == key_of(second)) == same
     assert (explain(first, second) == ()) == same
@@ -144,6 +143,6 @@ def test_keys_are_equal_exactly_if_the_fields_are_and_then_nothing_is_explained(
 @given(PARAMETERS)
 def test_the_order_of_mappings_does_not_matter(parameters: dict[str, Any]) -> None:
     turned = dict(reversed(list(parameters.items())))
-    assert fields(dataclasses.replace(BASE, parameters=turned), DIGESTS) == fields(
-        dataclasses.replace(BASE, parameters=parameters), DIGESTS
+    assert fields(BASE._replace(parameters=turned), DIGESTS) == fields(
+        BASE._replace(parameters=parameters), DIGESTS
     )

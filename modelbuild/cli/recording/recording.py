@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -72,11 +71,11 @@ class Recording:
     def __call__(self, event: Event) -> None:
         """Notes an event, its time moved from the build's clock to the command's."""
         if event.kind == "waiting":
-            stamped = replace(event, seconds=self.now())
+            stamped = event._replace(seconds=self.now())
         else:
             if self._offset is None:
                 self._offset = self.now() - event.seconds
-            stamped = replace(event, seconds=event.seconds + self._offset)
+            stamped = event._replace(seconds=event.seconds + self._offset)
         self.ledger(stamped)
         if self._events is not None:
             self._events(stamped)
