@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from modelbuild.artifacts.layouts import Layouts, from_source, shape_in_source
 from modelbuild.artifacts.runner import Port
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.quantize.ports import means_itself
 from modelbuild.samples.files import TENSOR_SUFFIXES
-from modelbuild.samples.loader import gather_files, load
+from modelbuild.samples.loader import gather_files, load, load_codes
 from modelbuild.samples.preprocess import Preprocess
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -88,7 +89,8 @@ def arrays(
 ) -> Iterator[Arrays]:
     """Each sample's tensors: real numbers, or with `raw` integers as the model holds them (.npy and .npz).
 
-    The files of arrays of an input in `layouts` have the source's layout; pictures have none of their own."""
+    An input that takes a source's codes or raw pixels takes arrays of those without `raw`, too. The files of
+    arrays of an input in `layouts` have the source's layout; pictures have none of their own."""
     for sample in feed.samples:
         yield {port.name: _array(sample[port.name], port, preprocess, raw, layouts) for port in ports}
 
@@ -103,8 +105,11 @@ def _array(
             where=str(path),
             advice="give an .npy or .npz file, or leave --raw out and let the picture be preprocessed",
         )
-    dtype = np.dtype(port.dtype) if raw or port.quantized is None else np.dtype(np.float32)
+    quantized = None if raw else port.quantized
+    codes = quantized is not None and means_itself(quantized)
+    dtype = np.dtype(port.dtype if codes or quantized is None else np.float32)
+    read = load_codes if codes else load
     if is_tensor and port.name in layouts:
-        found = load(path, port.name, shape_in_source(port.shape), dtype, PLAIN)
+        found = read(path, port.name, shape_in_source(port.shape), dtype, PLAIN)
         return from_source(port.name, found, layouts)
-    return load(path, port.name, port.shape, dtype, preprocess.get(port.name, PLAIN))
+    return read(path, port.name, port.shape, dtype, preprocess.get(port.name, PLAIN))

@@ -81,8 +81,11 @@ class AfterChip:
         return both
 
     def run(self, of_chip: Mapping[str, Array], inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The whole model's outputs, of real numbers that the chip gave and the model's own inputs."""
+        """The whole model's outputs, of real numbers that the chip gave and the model's own inputs; of a source
+        with codes at its border, these as numbers of any type."""
         known = {**inputs, **of_chip}
         if self._session is not None:
-            known |= self._session.run({name: known[name] for name in self._session.inputs})
+            known |= self._session.run(
+                {name: known[name].astype(dtype) for name, (_, dtype) in self._session.inputs.items()}
+            )
         return {name: known[name] for name in self.outputs}

@@ -193,6 +193,16 @@ def _resample(graph: Graph, name: str, axis: int, matrix: Floats) -> None:
     graph.shapes[name] = tuple(sizes)
 
 
+def laid_out(graph: Graph, declared: Mapping[str, Preprocess]) -> list[str]:
+    """The inputs and outputs whose layout is the declared one, and no longer the source's."""
+    asked = any(p.in_model is not None and p.in_model.output_layout for p in declared.values())
+    return [*declared, *(_pictures(graph) if asked else ())]
+
+
+def _pictures(graph: Graph) -> list[str]:
+    return [name for name in graph.outputs if len(graph.shapes[name]) == 4]
+
+
 def _lay_out(graph: Graph, declared: Mapping[str, Preprocess]) -> None:
     """Outputs of four dimensions in the layout that is asked for; the model's own is NCHW."""
     wanted = {p.in_model.output_layout for p in declared.values() if p.in_model is not None} - {None}
@@ -200,7 +210,7 @@ def _lay_out(graph: Graph, declared: Mapping[str, Preprocess]) -> None:
         raise ModelbuildError("the inputs ask for different output layouts", where="inputs", why="it is one")
     if "NHWC" not in wanted:
         return
-    pictures = [name for name in graph.outputs if len(graph.shapes[name]) == 4]
+    pictures = _pictures(graph)
     if not pictures:
         raise ModelbuildError(
             "`output_layout`: the model has no output of four dimensions",

@@ -49,6 +49,19 @@ def read_npz(path: Path, input_name: str, shape: Shape, dtype: np.dtype[np.gener
         raise ModelbuildError("not a readable .npz file", where=str(path), why=str(error)) from error
 
 
+def holds_integers(path: Path, input_name: str) -> bool:
+    """Whether the array for an input, in an .npy or .npz file, is of integers. False for what is no such
+    file: to read it says what is wrong."""
+    try:
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".npy":
+                return _header(file, str(path))[2].kind in "iu"
+            with zipfile.ZipFile(file) as archive, archive.open(f"{input_name}.npy") as stream:
+                return _header(stream, str(path))[2].kind in "iu"
+    except Exception:  # zipfile and the decompressors have no common exception type
+        return False
+
+
 def read_all(path: Path) -> dict[str, Array]:
     """Every array of an .npz file by its name, or the one of an .npy file under "", as float32.
 

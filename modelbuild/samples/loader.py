@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples import images
-from modelbuild.samples.arrays import read_npy, read_npz
-from modelbuild.samples.files import SUFFIXES, gather_files
+from modelbuild.samples.arrays import holds_integers, read_npy, read_npz
+from modelbuild.samples.files import SUFFIXES, TENSOR_SUFFIXES, gather_files
 from modelbuild.samples.labels import read_labels
 from modelbuild.samples.preprocess import Preprocess, apply
 from modelbuild.samples.sample_set import Sample, SampleSet, pair, spread
@@ -20,6 +20,7 @@ __all__ = [
     "SampleSet",
     "gather_files",
     "load",
+    "load_codes",
     "pair",
     "read_labels",
     "spread",
@@ -56,6 +57,14 @@ def load(path: Path, input_name: str, shape: Shape, dtype: DTypeLike, preprocess
             problem.what, where=str(path), why=problem.why, advice=problem.advice
         ) from error
     return _cast(tensor, wanted, path)
+
+
+def load_codes(path: Path, input_name: str, shape: Shape, dtype: DTypeLike, preprocess: Preprocess) -> Array:
+    """As `load`, for an input whose integers of `dtype` are the numbers that they stand for (raw pixels, a
+    quantized source's codes): an array of integers gives those, anything else real numbers."""
+    is_array = path.suffix.lower() in TENSOR_SUFFIXES
+    chosen = dtype if is_array and holds_integers(path, input_name) else np.float32
+    return load(path, input_name, shape, chosen, preprocess)
 
 
 _ADVICE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,8 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.build import progress
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
-from modelbuild.samples.loader import load
+from modelbuild.quantize.ports import means_itself
+from modelbuild.samples.loader import load, load_codes
 from modelbuild.samples.preprocess import Preprocess, from_settings
 from modelbuild.stages.request import sample_role
 
@@ -118,21 +119,30 @@ def fixed_samples(
     preprocess: Mapping[str, Any],
     after: AfterChip | None = None,
 ) -> Iterator[Arrays]:
-    """As `read_samples`, in float, for the inputs of a fixed-point model and of what runs after the chip."""
-    ports = {name: (model.tensors[name].shape, np.dtype(np.float32)) for name in model.inputs}
+    """As `read_samples`, in float, for the inputs of a fixed-point model and of what runs after the chip;
+    inputs of raw pixels or of a source's codes take arrays of those."""
+    tensors = [model.tensors[name] for name in model.inputs]
+    codes = {tensor.name for tensor in tensors if means_itself(tensor)}
+    ports = {t.name: (t.shape, t.dtype if t.name in codes else np.dtype(np.float32)) for t in tensors}
     if after is not None:
         further = after.further_inputs([*model.inputs, *model.outputs])
         ports |= {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in further.items()}
-    return progress.told(_samples(inputs, count, ports, preprocess), 0, count, "sample")
+    return progress.told(_samples(inputs, count, ports, preprocess, codes), 0, count, "sample")
 
 
 def _samples(
-    inputs: Mapping[str, Path], count: int, ports: Mapping[str, Any], preprocess: Mapping[str, Any]
+    inputs: Mapping[str, Path],
+    count: int,
+    ports: Mapping[str, Any],
+    preprocess: Mapping[str, Any],
+    codes: Collection[str] = (),
 ) -> Iterator[Arrays]:
     settings = {name: from_settings(given) for name, given in preprocess.items()}
     for index in range(count):
         yield {
-            name: load(_file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN))
+            name: (load_codes if name in codes else load)(
+                _file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN)
+            )
             for name, (shape, dtype) in ports.items()
         }
 

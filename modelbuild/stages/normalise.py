@@ -49,8 +49,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     if declared:
         source = in_model.insert(source, declared)
-        laid_out = any(p.in_model is not None and p.in_model.output_layout for p in declared.values())
-        forget_layouts(source, [*declared, *(source.outputs if laid_out else ())])
+        forget_layouts(source, in_model.laid_out(source, declared))
     graph, report = normalise(source, parameters.get("skip", ()), parameters.get("paranoid", False))
     difference = guard.check(source, graph, what="normalise", advice=ADVICE)
     onnx_io.write(graph, out / "model.onnx")

@@ -16,7 +16,9 @@ from modelbuild.artifacts.layouts import from_source, recorded, shape_in_source,
 from modelbuild.artifacts.runner import FloatRunner
 from modelbuild.artifacts.running import run
 from modelbuild.errors import ModelbuildError
-from modelbuild.importers.source import KEY, Source
+from modelbuild.graph import in_model
+from modelbuild.importers.source import KEY, Source, forget_layouts
+from modelbuild.samples.preprocess import from_settings, host_part
 from tests.graph.small import graph
 
 
@@ -57,6 +59,47 @@ def test_pictures_have_no_layout_of_their_own(tmp_path: Path) -> None:
     opened = runner({"x": "NHWC", "y": "NHWC"})
     found = run(opened, parse([str(tmp_path / "x.png")], opened.inputs, tmp_path), source_layout=True)
     np.testing.assert_array_equal(found.outputs["y"][0], pixels.astype(np.float32))
+
+
+TAGS = {"x": "NHWC", "z": "NHWC", "y": "NHWC", "v": "NDHWC"}
+
+
+def in_the_model(folder: Path, declared: dict[str, Any]) -> Any:
+    """A TFLite model of two inputs and two outputs, one of five dimensions, whose input `x` is declared."""
+    made = graph([("Relu", "x", "y"), ("Relu", "z", "v")], x=(1, 3, 4, 5), z=(1, 3, 4, 5, 6))
+    made.outputs = ["y", "v"]
+    source = Source("tflite", "test", 0, 0, 1)
+    source.layouts = TAGS
+    source.attach(made)
+    declaration = from_settings({"in_model": True, **declared})
+    made = in_model.insert(made, {"x": declaration})
+    forget_layouts(made, in_model.laid_out(made, {"x": declaration}))
+    return FloatRunner(made, {"x": host_part(declaration)})
+
+
+@pytest.mark.parametrize(
+    ("declared", "x", "y"),
+    [
+        ({}, (1, 3, 4, 5), (1, 4, 5, 3)),
+        ({"input_layout": "NHWC"}, (1, 4, 5, 3), (1, 4, 5, 3)),
+        ({"input_layout": "NHWC", "output_layout": "NHWC"}, (1, 4, 5, 3), (1, 4, 5, 3)),
+        ({"output_layout": "NCHW"}, (1, 3, 4, 5), (1, 3, 4, 5)),
+    ],
+)
+def test_what_is_declared_of_a_layout_is_not_turned_again(
+    tmp_path: Path, declared: dict[str, Any], x: tuple[int, ...], y: tuple[int, ...]
+) -> None:
+    """--source-layout turns what is as the source has it; inputs and outputs that `in_model` lays out are as
+    it says, and no others."""
+    opened = in_the_model(tmp_path, declared)
+    pixels = np.arange(60).reshape(x).astype(np.uint8)
+    z = np.random.default_rng(1).normal(size=(1, 4, 5, 6, 3)).astype(np.float32)
+    np.savez(tmp_path / "both.npz", x=pixels, z=z)
+    found = run(opened, parse([str(tmp_path / "both.npz")], opened.inputs, tmp_path), source_layout=True)
+    last = pixels if x[-1] == 3 else np.moveaxis(pixels, 1, -1)
+    expected = last if y[-1] == 3 else np.moveaxis(last, -1, 1)
+    np.testing.assert_array_equal(found.outputs["y"], expected)
+    np.testing.assert_array_equal(found.outputs["v"], np.maximum(z, 0))
 
 
 def test_a_source_without_a_layout_of_its_own_is_an_error(tmp_path: Path) -> None:
