@@ -192,8 +192,14 @@ class Writer(Appender):
         """Of the inputs and outputs of `graph` (this one after `edits`) that are channels-first but not in
         the source: the source's layout, such as NHWC."""
         orders = {tensor: order for forms in self._stored.values() for order, tensor in forms.items()}
+        channels = {name: shape[1] for name, shape in self.graph.shapes.items() if len(shape) > 1}
         for edit in edits:
-            orders |= {new: orders[old] for old, new in edit.get("rename", {}).items() if old in orders}
+            for old, new in edit.get("rename", {}).items():
+                orders |= {new: orders[old]} if old in orders else {}
+                channels |= {new: channels[old]} if old in channels else {}
+            for name, shape in edit.get("shape", {}).items():
+                if name in orders and (len(shape) != len(orders[name]) or shape[1] != channels.get(name)):
+                    del orders[name]  # a Reshape, whose axes are the user's own
             for name, layout in edit.get("layout", {}).items():
                 rank = len(orders.get(name, ()))
                 orders[name] = channels_first(rank) if layout == "NCHW" else source_order(rank)

@@ -42,6 +42,14 @@ class Operand:
         return self.values.astype(np.int64) - self.zero
 
 
+    @property
+    def reals(self) -> NDArray[Any]:
+        """The numbers: float32 where codes stand for them (dequantize.h)."""
+        if self.entry is None:
+            return self.values
+        return (np.float32(self.scale) * self.steps.astype(np.float32)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Call:
     """`bounds` are the real limits of a fused activation, `target` the quantization behind it."""

@@ -95,7 +95,8 @@ class _Session:
         name, bounds = self._target(node)
         entry = self.entries.get(name)
         if entry is None:
-            raise _refused(node, f"the source does not quantize its output `{node.outputs[0]}`")
+            self._plain(node, inputs)
+            return
         call = Call(self.graph, node, inputs, entry, bounds)
         if node.op in movement.MOVING and not node.domain:
             self.values.update(zip(node.outputs, movement.moved(call), strict=True))
@@ -142,12 +143,20 @@ class _Session:
         raise _refused(node, f"the source does not quantize its input `{name}`")
 
     def _plain(self, node: Node, inputs: tuple[Operand | None, ...]) -> None:
-        """A node on numbers that are not quantized: shapes, indices."""
-        arrays: list[Array | None] = [None if operand is None else operand.values for operand in inputs]
-        made = evaluate(node, arrays)
-        if made is None or any(name in self.entries for name in node.outputs):
-            raise _refused(node, "the source does not quantize its inputs")
-        self.values.update(zip(node.outputs, made, strict=False))
+        """A node whose inputs or output are not quantized, on the numbers themselves: shapes, indices, the
+        codes that a CAST reads. Only operators that round as IEEE 754 says."""
+        made = evaluate(node, [None if operand is None else self._reals(operand) for operand in inputs])
+        if made is None:
+            lacking = next((item.name for item in inputs if item is not None and item.entry is None), "")
+            what = f"input `{lacking}`" if lacking else f"output `{node.outputs[0]}`"
+            raise _refused(node, f"the source does not quantize its {what}")
+        for name, values in zip(node.outputs, made, strict=False):
+            entry = self.entries.get(name)
+            self.values[name] = values if entry is None else _quantized(values, entry)
+
+    def _reals(self, operand: Operand) -> NDArray[Any]:
+        found = self.graph.constants.get(operand.name)
+        return operand.reals if found is None else found
 
 
 def _codes(value: Array, entry: Kept) -> NDArray[np.int64]:
@@ -159,6 +168,14 @@ def _codes(value: Array, entry: Kept) -> NDArray[np.int64]:
     low, high = CODES[entry.dtype]
     wide = steps.astype(np.int64) + np.array(entry.zero_point, np.int64).reshape(shape)
     codes: NDArray[np.int64] = np.clip(wide, low, high)
+    return codes
+
+
+def _quantized(values: Array, entry: Kept) -> NDArray[np.int64]:
+    """The codes of numbers that a float operator made (affine_quantize.h)."""
+    steps = values.astype(np.float32) / np.float32(entry.scale[0])
+    whole = np.trunc(steps + np.copysign(np.float32(0.5), steps)).astype(np.int64)
+    codes: NDArray[np.int64] = np.clip(whole + entry.zero_point[0], *CODES[entry.dtype])
     return codes
 
 

@@ -80,11 +80,17 @@ def is_quantized(tensor: Tensor) -> bool:
 
 
 def kept(tensor: Tensor) -> Kept | None:
-    """The quantization of `tensor` in the source's axes; None if it has none. Raises if it cannot be."""
+    """The quantization of `tensor` in the source's axes; None if it has none. Raises if it cannot be.
+
+    A constant's scale of 0 for one channel of several says that the channel is dead: all its numbers are 0,
+    whatever the codes. Its entry has the largest scale of the others, with which 0 is 0 as well.
+    """
     found = tensor.quantization
     if found is None or tensor.type not in schema.QUANTIZED:
         return None
     scales, points = found.scales, found.zero_points
+    if tensor.span is not None and len(scales) > 1:
+        scales = np.where(scales == 0, scales.max() or np.float32(1), scales)
     low, high = CODES[tensor.type]
     wrong = ""
     if not np.all(np.isfinite(scales) & (scales > 0)):
@@ -101,23 +107,28 @@ def kept(tensor: Tensor) -> Kept | None:
 
 def dequantized(codes: Array, tensor: Tensor) -> Array:
     """(code - zero_point) * scale, rounded to float32 once."""
-    entry = kept(tensor)
-    assert entry is not None
+    entry, found = kept(tensor), tensor.quantization
+    assert entry is not None and found is not None
     shape = [1] * codes.ndim
     if entry.axis is not None:
         shape[entry.axis] = -1
-    scale = np.array(entry.scale, np.float64).reshape(shape if entry.axis is not None else ())
-    point = np.array(entry.zero_point, np.int64).reshape(scale.shape)
-    return np.asarray((codes.astype(np.int64) - point) * scale).astype(np.float32)
+    scale = found.scales.astype(np.float64).reshape(shape if entry.axis is not None else ())
+    point = found.zero_points.reshape(scale.shape)
+    return np.asarray((codes.astype(np.int64) - point) * scale + 0.0).astype(np.float32)  # no -0.0
 
 
 def bias_of(bias: Tensor, data: Tensor, weights: Tensor) -> Tensor:
-    """`bias` with a scale where the file leaves it to be the product of those of data and weights."""
-    a, b = data.quantization, weights.quantization
-    if bias.quantization is not None or bias.type not in ("int32", "int64") or a is None or b is None:
+    """`bias` with a scale where the file leaves it to be the product of those of data and weights, and with
+    one of 0 in dead channels of the weights, as TFLite multiplies the sum with its bias by that scale."""
+    a, b, own = data.quantization, weights.quantization, bias.quantization
+    if bias.type not in ("int32", "int64") or a is None or b is None:
         return bias
-    scales = (a.scales[:1] * b.scales).astype(np.float32)
-    return replace(bias, quantization=Quantization(scales, np.zeros(len(scales), np.int64), 0))
+    if own is None:
+        scales = (a.scales[:1] * b.scales).astype(np.float32)
+        return replace(bias, quantization=Quantization(scales, np.zeros(len(scales), np.int64), 0))
+    if len(own.scales) != len(b.scales) or len(b.scales) == 1:
+        return bias
+    return replace(bias, quantization=replace(own, scales=np.where(b.scales == 0, b.scales, own.scales)))
 
 
 def _fits(found: Quantization, tensor: Tensor) -> bool:

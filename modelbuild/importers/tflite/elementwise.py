@@ -14,6 +14,7 @@ from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.tflite.layer import Layer, Rule
 
+_CAST_TO = ("float32", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _L2_EPSILON = 1e-6  # TFLite's reference kernel divides by no less
 
 
@@ -159,12 +160,27 @@ def _sum_of_all(layer: Layer) -> None:
 
 
 def _cast(layer: Layer) -> None:
+    """Of quantized tensors TFLite casts the codes: x / scale + zero point, and back (cast.cc)."""
+    w, data, entries = layer.writer, layer.input(0), layer.state.kept
     tensor = layer.state.model.tensors[layer.operator.outputs[0]]
     kind = "float32" if tensor.type in schema.OTHER_FLOATS else tensor.type
-    if kind not in schema.STORED:
+    if kind not in _CAST_TO:
         raise layer.wrong(f"makes {kind}, which is not supported")
-    attributes: dict[str, Attribute] = {"to": element_type_of(np.dtype(kind))}
-    ops.elementwise(layer.writer, "Cast", [layer.input(0)], layer.output, attributes)
+    read, made = entries.get(data), entries.get(layer.output)
+    if any(entry is not None and entry.axis is not None for entry in (read, made)):
+        raise layer.wrong("casts codes with a scale a channel, which is not supported")
+    if read is not None:
+        steps = _step(layer, "Div", [data, _constant(layer, "scale", read.scale[0])], "steps")
+        whole = _step(layer, "Round", [steps], "whole")
+        data = _step(layer, "Add", [whole, _constant(layer, "zero", read.zero_point[0])], "codes")
+    target = layer.output if made is None else w.scratch(f"{layer.output}_cast")
+    ops.elementwise(w, "Cast", [data], target, {"to": element_type_of(np.dtype(kind))})
+    if made is not None:
+        codes = w.scratch(f"{layer.output}_codes")
+        ops.elementwise(w, "Cast", [target], codes, {"to": element_type_of(np.dtype(np.float32))})
+        zero = _constant(layer, "zero", made.zero_point[0])
+        steps = _step(layer, "Sub", [codes, zero], "steps")
+        ops.elementwise(w, "Mul", [steps, _constant(layer, "scale", made.scale[0])], layer.output)
 
 
 def _select(layer: Layer, broadcasts: bool) -> None:

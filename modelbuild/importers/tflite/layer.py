@@ -80,12 +80,12 @@ class Layer:
         """The names of all inputs."""
         return [self.input(index) for index in range(self.count)]
 
-    def bias(self, index: int) -> str:
-        """A bias as ONNX takes it; its scale is that of input 0 times that of the weights, input 1, where
-        the file gives none."""
+    def bias(self, index: int, data: int = 0, weights: int = 1) -> str:
+        """A bias as ONNX takes it; its scale is that of the input `data` times that of `weights`, where the
+        file gives none."""
         tensors = self.state.model.tensors
-        data, weights = (tensors[max(self.operator.inputs[i], 0)] for i in (0, 1))
-        tensor = constants.bias_of(tensors[self.operator.inputs[index]], data, weights)
+        factors = [tensors[max(self.operator.inputs[i], 0)] for i in (data, weights)]
+        tensor = constants.bias_of(tensors[self.operator.inputs[index]], *factors)
         if tensor.span is None or self.writer.has(tensor.name):
             return self.writer.ordered(self.input(index))
         self.writer.constant(tensor.name, self.state.values.value(tensor))
@@ -169,20 +169,17 @@ class Layer:
         since limiting the integer does the same; a range that ends at 6 is a Relu6.
         """
         output = output or self.output
-        limits = LIMITS.get(code)
+        if code not in LIMITS:
+            raise self.wrong(f"has the fused activation {_name(code)}", _NOT_APPLIED, _APART)
+        limits = LIMITS[code]
         if code == Activation.NONE and saturates:
             limits = self._saturation()
-        if code == Activation.NONE and limits is None:
+        if limits is None:
             write(output)
             return
         raw = self.writer.scratch(f"{output}_linear")
         write(raw)
-        if code == Activation.TANH:
-            ops.elementwise(self.writer, "Tanh", [raw], output)
-        elif limits is not None:
-            ops.clip(self.writer, raw, output, *limits)
-        else:
-            raise self.wrong(f"has the fused activation {code}, which is not supported")
+        ops.clip(self.writer, raw, output, *limits)
 
     def _saturation(self) -> tuple[float, float | None] | None:
         entry = self.state.kept.get(self.output)
@@ -191,12 +188,19 @@ class Layer:
         high = entry.range()[1]
         return (0.0, 6.0 if abs(high - 6) < 0.03 else None)
 
-    def wrong(self, what: str) -> ModelbuildError:
+    def wrong(self, what: str, why: str = "", advice: str = "") -> ModelbuildError:
         """The error for an operator that the file does not have as TFLite would take it."""
-        return ModelbuildError(f"{self.label} {what}")
+        return ModelbuildError(f"{self.label} {what}", why=why, advice=advice)
 
 
-LIMITS: dict[int, tuple[float | None, float | None]] = {
+def _name(activation: int) -> str:
+    return next((known.name for known in Activation if known == activation), str(activation))
+
+
+_NOT_APPLIED = "TFLite's own kernels leave it out, so that what the file says and what it computes differ"
+_APART = "convert it again with the activation as an operator of its own"
+LIMITS: dict[int, tuple[float, float | None] | None] = {
+    Activation.NONE: None,
     Activation.RELU: (0.0, None),
     Activation.RELU_N1_TO_1: (-1.0, 1.0),
     Activation.RELU6: (0.0, 6.0),

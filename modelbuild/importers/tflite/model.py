@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,6 @@ class Model:
     inputs: list[int]
     outputs: list[int]
     operators: list[Operator]
-    notes: list[str] = field(default_factory=list)
 
     def names(self, indices: list[int] | tuple[int, ...]) -> list[str]:
         """The names of the tensors with these numbers; "" for an absent one."""
@@ -116,6 +115,7 @@ def parse(data: bytes) -> Model:
     tensors = _named(tensors, [*inputs, *outputs])
     codes = [_code(table) for table in root.tables(ModelSlot.OPERATOR_CODES)]
     operators = [_operator(table, codes, tensors) for table in main.tables(SubGraphSlot.OPERATORS)]
+    tensors = _with_empty_constants(tensors, {*inputs, *(i for item in operators for i in item.outputs)})
     name = main.string(SubGraphSlot.NAME) or "model"
     producer = root.string(ModelSlot.DESCRIPTION) or ""
     return Model(data, name, producer.strip(), tensors, list(inputs), list(outputs), operators)
@@ -156,6 +156,14 @@ def _named(tensors: list[Tensor], border: list[int]) -> list[Tensor]:
 def _tensors(graph: Table, buffers: tuple[Table, ...]) -> list[Tensor]:
     spans = [_span(table) for table in buffers]
     return [_tensor(table, spans) for table in graph.tables(SubGraphSlot.TENSORS)]
+
+
+def _with_empty_constants(tensors: list[Tensor], made: set[int]) -> list[Tensor]:
+    """A tensor of no elements that nothing makes is a constant, though its buffer has no bytes."""
+    return [
+        replace(tensor, span=(0, 0)) if 0 in tensor.shape and not tensor.span and i not in made else tensor
+        for i, tensor in enumerate(tensors)
+    ]
 
 
 def _tensor(table: Table, spans: list[tuple[int, int] | None]) -> Tensor:
@@ -210,7 +218,7 @@ def _quantization(table: Table | None) -> Quantization | None:
     table.buffer.spend(count * 4, start)
     data = table.buffer.data
     scales = np.frombuffer(data, "<f4", count, start).astype(np.float32)
-    if not scales.any():  # how older converters say that a tensor is not quantized
+    if count == 1 and not scales[0]:  # how older converters say that a tensor is not quantized
         return None
     start, zeros = table.span(QuantizationSlot.ZERO_POINT, 8)
     table.buffer.spend(zeros * 8, start)

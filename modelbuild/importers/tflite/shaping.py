@@ -132,7 +132,9 @@ def _reverse(layer: Layer) -> None:
 
 
 def _concatenation(layer: Layer) -> None:
-    names, axis = layer.inputs(), layer.axis(layer.option(0), layer.rank(0))
+    """Constants of no elements add nothing."""
+    axis = layer.axis(layer.option(0), layer.rank(0))
+    names = [name for name in layer.inputs() if 0 not in layer.writer.shape(name)]
 
     def write(output: str) -> None:
         ops.along(layer.writer, "Concat", names, [output], axis)

@@ -114,7 +114,7 @@ def _transposed_convolution(layer: Layer) -> None:
     }
     parameters = [layer.writer.ordered(layer.input(1), (3, 0, 1, 2))]
     if layer.has(3):
-        parameters.append(layer.bias(3))
+        parameters.append(layer.bias(3, data=2))
     write = partial(_write, layer, "ConvTranspose", 2, parameters, attributes)
     layer.activated(layer.option(3, layout="b"), write, saturates=True)
 
