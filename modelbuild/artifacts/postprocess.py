@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,7 +55,8 @@ class Postprocess:
         assert self._process.stdin is not None and self._process.stdout is not None
         if kind is not None:
             self._process.kill()
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # a process that has ended takes no last bytes
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 

@@ -112,9 +112,17 @@ def save(result: RunResult, path: Path) -> None:
     """The outputs as .npz, written beside `path` and renamed. Raises ModelbuildError if the disk refuses."""
     if path.suffix.lower() != ".npz":
         raise ModelbuildError("outputs are written as .npz", where=str(path), advice="write -o outputs.npz")
+    made = _of_post(result)
+    twice = [name for name in made if name in result.outputs]
+    if twice:
+        raise ModelbuildError(
+            f"postprocessing makes what an output of the model is called: `{twice[0]}`",
+            where=str(path),
+            advice="rename that output (`edit: [{rename: ...}]`), or leave -o out",
+        )
     try:
         with whole_file.replacing(path) as private, private.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **result.outputs, **_of_post(result))
+            values.write_npz(stream, {**result.outputs, **made})
     except OSError as error:
         raise ModelbuildError(
             "cannot write the outputs", where=str(path), why=error.strerror or ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from typing import Any
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import numpy as np
+
+from modelbuild.graph.fresh_names import fresh
 
 _ARRAY = "__array__"  # {"__array__": 3} stands for the third array
 
@@ -18,8 +21,17 @@ def encode(value: Any) -> bytes:
     text = json.dumps(_plain(value, "", arrays)).encode()
     stream = io.BytesIO()
     named = {f"a{index}": array for index, array in enumerate(arrays)}
-    np.savez(stream, allow_pickle=False, text=np.frombuffer(text, np.uint8), **named)
+    write_npz(stream, {"text": np.frombuffer(text, np.uint8), **named})
     return stream.getvalue()
+
+
+def write_npz(stream: IO[bytes], named: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Arrays under their names, whatever these are: `numpy.savez` has parameters of its own, as `file`."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in named.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980, the same in any run
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
 def decode(data: bytes) -> Any:
@@ -76,19 +88,25 @@ def to_json(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def numbers(value: Any, at: str = "") -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def numbers(value: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """The numbers in a value: (`boxes`, array), (`faces.0.score`, array of no dimension). A list of numbers,
-    or of equally long lists of numbers, is one array."""
+    or of equally long lists of numbers, is one array. Each name stands once: later ones are numbered."""
+    taken = set[str]()
+    for name, array in _numbers(value, ""):
+        yield fresh(name, taken), array
+
+
+def _numbers(value: Any, at: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from numbers(item, f"{at}.{key}" if at else key)
+            yield from _numbers(item, f"{at}.{key}" if at else key)
     elif isinstance(value, list):
         whole = _array(value)
         if whole is not None:
             yield at or "result", whole
         else:
             for index, item in enumerate(value):
-                yield from numbers(item, f"{at}.{index}" if at else str(index))
+                yield from _numbers(item, f"{at}.{index}" if at else str(index))
     else:
         whole = _array(value)
         if whole is not None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from modelbuild.artifacts import values
 from modelbuild.artifacts.comparing_results import Results
 from modelbuild.artifacts.postprocess import Postprocess
+from modelbuild.artifacts.running import RunResult, save
 from modelbuild.artifacts.user_function import parted
 from modelbuild.errors import ModelbuildError
 
@@ -48,6 +49,24 @@ def dies(outputs):
 def deep(outputs):
     return doubled(None)
 """
+SHADOW = """\
+import os
+import sys
+import threading
+
+import onnx
+
+
+def decode(outputs):
+    import other
+
+    return {"onnx": onnx.WHOSE, "same": other.post is sys.modules[__name__], "name": __name__}
+
+
+def dies_then_more(outputs):
+    threading.Timer(0, os._exit, (3,)).start()
+    threading.Event().wait()
+"""
 Y = np.arange(3, dtype=np.float32)
 
 
@@ -55,12 +74,22 @@ Y = np.arange(3, dtype=np.float32)
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for name, text in {
+        "shadow/post.py": SHADOW,
+        "shadow/onnx.py": "WHOSE = 'mine'\n",
+        "shadow/difflib.py": "raise RuntimeError('a test script of mine')\n",
+        "shadow/linecache.py": "raise RuntimeError('another')\n",
+        "shadow/other.py": "import post\n",
+        "whole/part/__init__.py": "",
+        "whole/part/post.py": "from .limits import LIMIT\n\n\ndef decode(outputs):\n    return LIMIT\n",
+        "whole/part/limits.py": "LIMIT = 0.25\n",
+        "json.py": "def decode(outputs):\n    return 'a file called as a module of Python'\n",
+        "my-post.py": "def decode(outputs):\n    return 'no identifier'\n",
         "tools/post.py": CODE,
         "tools/beside.py": "LIMIT = 0.5\n",
         "tools/broken.py": "def decode(outputs):\n    return (\n",
         "lib/more.py": "def doubled(value):\n    return value * 2\n",
     }.items():
-        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     return root
 
@@ -107,6 +136,56 @@ def test_a_file_that_is_not_python(project: Path) -> None:
 def test_a_file_that_is_not_there(project: Path) -> None:
     with pytest.raises(ModelbuildError, match=r"tools/none\.py of the postprocessing does not exist"):
         Postprocess("tools/none.py:decode", project)
+
+
+def test_its_modules_are_found_as_a_scripts_are(project: Path) -> None:
+    """Its own folder comes first, and the file is the module that others import."""
+    with Postprocess("shadow/post.py:decode", project) as post:
+        assert post({"y": Y}, {}) == {"onnx": "mine", "same": True, "name": "post"}
+    assert not list(project.rglob("*.pyc"))
+
+
+def test_files_of_the_users_do_not_stand_in_our_way(project: Path) -> None:
+    told = fault(project, "shadow/post.py:decod")
+    assert "it defines no function `decod`" in told and "did you mean `decode`" in told
+
+
+@pytest.mark.parametrize(
+    ("spec", "result"),
+    [
+        ("whole/part/post.py:decode", 0.25),
+        ("json.py:decode", "a file called as a module of Python"),
+        ("my-post.py:decode", "no identifier"),
+    ],
+)
+def test_files_of_packages_and_of_any_name(project: Path, spec: str, result: object) -> None:
+    with Postprocess(spec, project) as post:
+        assert post({"y": Y}, {}) == result
+
+
+def test_a_process_that_ended_while_it_was_fed(project: Path) -> None:
+    """What it did not take must not be the error when the context ends."""
+    with Postprocess("shadow/post.py:dies_then_more", project) as post:
+        for _ in range(2):
+            with pytest.raises(ModelbuildError, match="ended with code 3"):
+                post({"y": np.zeros(1_000_000)}, {})
+
+
+def test_any_names_are_saved(tmp_path: Path) -> None:
+    outputs = {"file": Y, "a/b": Y + 1, "allow_pickle": Y + 2}
+    made: Any = {"boxes": [1.0, 2.0], "a": {"b": 3}, "a.b": 4}
+    save(RunResult(outputs, 0.0, 1, "float", (made,)), tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as found:
+        assert {name: found[name].tolist() for name in found.files} == {
+            **{name: value.tolist() for name, value in outputs.items()},
+            "post/boxes": [1.0, 2.0],
+            "post/a.b": 3,
+            "post/a.b_1": 4,
+        }
+    before = (tmp_path / "o.npz").read_bytes()
+    with pytest.raises(ModelbuildError, match="`post/boxes`"):
+        save(RunResult({"post/boxes": Y}, 0.0, 1, "float", (made,)), tmp_path / "o.npz")
+    assert (tmp_path / "o.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize("spec", ["post.py", "post.py:", "post:decode", "post.py:a-b", ":decode", ""])
