@@ -107,7 +107,7 @@ def check_weights(importer: Importer, weights: Path | None) -> None:
 
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     """`error` with the file as its place where it has none."""
-    return ModelbuildError.of(
+    return type(error).of(
         (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
     )
 

@@ -10,13 +10,18 @@ from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.graph.model import Graph, Shape
 
 
+class OpenSizes(ModelbuildError):
+    """Inputs have sizes that neither the file nor the manifest fixes; nothing else is wrong with any."""
+
+
 def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape]) -> None:
     """Sets the shape of every input of `graph`.
 
     Raises naming all open dimensions and what to write, and all given shapes that the model does not take;
-    the place of these is `inputs.NAME`.
+    the place of these is `inputs.NAME`. `OpenSizes`, where there is nothing but open dimensions.
     """
     problems: list[Problem] = []
+    wrong = False
     for value in model.graph.input:
         if value.name not in graph.inputs:
             continue
@@ -25,11 +30,13 @@ def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape]) -> None:
         if value.name not in graph.dtypes:
             raise ModelbuildError(f"the input `{value.name}` has no element type")
         shape = given.get(value.name)
-        problems += problems_of(value.name, _dims(value), shape)
+        found = problems_of(value.name, _dims(value), shape)
+        problems += found
+        wrong = wrong or _is_empty(_dims(value)) or (shape is not None and bool(found))
         if shape is not None:
             graph.shapes[value.name] = tuple(shape)
     if problems:
-        raise ModelbuildError.of(problems)
+        raise (ModelbuildError if wrong else OpenSizes).of(problems)
 
 
 def problems_of(name: str, dims: Sequence[int | str] | None, given: Shape | None) -> list[Problem]:
@@ -59,11 +66,15 @@ def _dims(value: ValueInfoProto) -> list[int | str] | None:
     return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
 
 
+def _is_empty(dims: Sequence[int | str] | None) -> bool:
+    return dims is not None and 0 in dims and all(isinstance(dim, int) for dim in dims)
+
+
 def _open(name: str, dims: Sequence[int | str] | None) -> list[Problem]:
     if dims is None:
         what = f"the model's input `{name}` has no shape"
         return [Problem(what, advice=_advice(name, ["..."]))]
-    if 0 in dims and all(isinstance(dim, int) for dim in dims):
+    if _is_empty(dims):
         return [Problem(f"the model's input `{name}` is empty: {list(dims)}")]
     symbolic = [axis for axis, dim in enumerate(dims) if not isinstance(dim, int) or dim <= 0]
     if not symbolic:

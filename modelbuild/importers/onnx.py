@@ -89,7 +89,7 @@ def discover(path: Path) -> list[Path]:
 
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
     """`error` with the file as its place where it has none."""
-    return ModelbuildError.of(
+    return type(error).of(
         (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
     )
 
