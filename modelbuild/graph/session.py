@@ -30,19 +30,27 @@ class FloatSession:
     """A float model ready to run.
 
     `outputs` names the tensors to return: None for the model's own, "all" for every float tensor that a
-    node makes, besides the model's own outputs.
+    node makes, besides the model's own outputs. `folder` is where data outside of a file lie, of which
+    `model` are the bytes.
     """
 
-    def __init__(self, model: Graph | Path, outputs: Sequence[str] | Literal["all"] | None = None) -> None:
-        self._label = model.name if isinstance(model, Graph) else str(model)
+    def __init__(
+        self,
+        model: Graph | Path | bytes,
+        outputs: Sequence[str] | Literal["all"] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._label = model.name if isinstance(model, Graph) else str(folder or model)
         if isinstance(model, Graph):
             model = model if outputs is None else _with_outputs(model, outputs)
             model, self._fed = _without_large(model)
             source: str | bytes = to_bytes(model)
         else:
-            source = str(model) if outputs is None else _file_with_outputs(model, outputs)
             self._fed = {}
-        folder = model.parent if isinstance(model, Path) else None
+            source = model if isinstance(model, bytes) else str(model)
+            if isinstance(model, Path):
+                folder = model.parent
+                source = source if outputs is None else _file_with_outputs(model, outputs)
         try:
             self._session = _opened(source, folder)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
@@ -100,22 +108,25 @@ def _opened(source: str | bytes, folder: Path | None) -> Any:
     try:
         return _session(source, folder if isinstance(source, bytes) else None)
     except Exception:  # as above
-        if isinstance(source, bytes):
-            raise
-        found = _opened_otherwise(Path(source))
+        found = None if folder is None else _opened_otherwise(source, folder)
         if found is None:
             raise
         return found
 
 
-def _opened_otherwise(path: Path) -> Any:
-    for copy in reference.older(onnx.load(str(path), load_external_data=False)):
+def _opened_otherwise(source: str | bytes, folder: Path) -> Any:
+    if isinstance(source, bytes):
+        model = onnx.load_model_from_string(source)
+    else:
+        model = onnx.load(source, load_external_data=False)
+    for copy in reference.older(model):
         try:
-            return _session(bytes(copy.SerializeToString()), path.parent)
+            return _session(bytes(copy.SerializeToString()), folder)
         except Exception:  # as above; the caller tells the first one
             continue
     try:
-        return reference.ReferenceSession(onnx.load(str(path)))
+        onnx.load_external_data_for_model(model, str(folder))
+        return reference.ReferenceSession(model)
     except Exception:  # its evaluator raises what its authors thought of
         return None
 

@@ -85,13 +85,18 @@ def dequantized(codes: Array, entry: Kept) -> NDArray[np.float32]:
 
 
 def quantized(values: Array, entry: Kept) -> Array:
+    """The codes of `values` in their own type."""
+    codes: Array = codes_of(values, entry).astype(entry.dtype)
+    return codes
+
+
+def codes_of(values: Array, entry: Kept) -> NDArray[np.int64]:
     """The codes of `values`: divided in float32, rounded half to even, saturated."""
     scale, zero = _columns(entry, values.ndim)
     low, high = CODES[entry.dtype]
     with np.errstate(all="ignore"):
         steps = np.rint(values.astype(np.float32) / scale).astype(np.float64) + zero
-    codes: Array = np.clip(np.nan_to_num(steps), low, high).astype(entry.dtype)
-    return codes
+    return np.asarray(np.clip(np.nan_to_num(steps), low, high), np.int64)
 
 
 def _columns(entry: Kept, rank: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

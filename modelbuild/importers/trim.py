@@ -105,7 +105,7 @@ def drop_unused(model: ModelProto, notes: list[str]) -> None:
     """Deletes the nodes and initializers that no output needs: an optimizer's state, and more."""
     graph = model.graph
     before = len(graph.node)
-    kept = _keep(graph, [value.name for value in graph.output])
+    kept = keep_needed(graph, [value.name for value in graph.output])
     read = {name for node in kept for name in _read(node)} | {value.name for value in graph.output}
     if before > len(kept):
         notes.append(f"{before - len(kept)} nodes that no output needs left out")
@@ -129,7 +129,12 @@ def _sparse_name(tensor: Any) -> str:
 
 def _read(node: NodeProto) -> list[str]:
     """The tensors that a node reads, also in its branches and loop bodies."""
-    found, waiting = [name for name in node.input if name], [node]
+    return [*(name for name in node.input if name), *read_inside(node)]
+
+
+def read_inside(node: NodeProto) -> list[str]:
+    """The tensors that the branches and loop bodies of a node read, their own among them."""
+    found, waiting = list[str](), [node]
     while waiting:
         for attribute in waiting.pop().attribute:
             for graph in (attribute.g, *attribute.graphs):
@@ -139,7 +144,7 @@ def _read(node: NodeProto) -> list[str]:
     return found
 
 
-def _keep(graph: GraphProto, outputs: Sequence[str]) -> list[NodeProto]:
+def keep_needed(graph: GraphProto, outputs: Sequence[str]) -> list[NodeProto]:
     """Deletes the nodes of `graph` that `outputs` do not need; the others, in their order."""
     listed = list(graph.node)
     wanted = {id(node) for node in needed(makers_of(listed), outputs)}
@@ -160,4 +165,4 @@ def _cut(model: ModelProto, outputs: Sequence[str]) -> None:
     values = [known.get(name) or ValueInfoProto(name=name) for name in wanted]
     del graph.output[:]
     graph.output.extend(values)
-    _keep(graph, wanted)
+    keep_needed(graph, wanted)
