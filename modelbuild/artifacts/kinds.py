@@ -88,8 +88,9 @@ SOURCES = {
 
 
 def check_name(path: Path, kind: Kind) -> None:
-    """That a model file of a source format bears a suffix that is imported. Raises naming the usual one."""
-    if path.suffix.lower() not in IMPORTERS:
+    """That a model file of a source format bears a suffix of it. Raises naming the usual one."""
+    named, usual = IMPORTERS.get(path.suffix.lower()), IMPORTERS[SOURCES[kind]]
+    if named is None or named.format != usual.format:
         raise ModelbuildError(
             f"{path.name} holds a model in {kind}, but its name does not say so",
             where=str(path),

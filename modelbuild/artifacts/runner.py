@@ -23,6 +23,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph import in_model
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.importers import exporting
 from modelbuild.importers.source import forget_layouts
 from modelbuild.npu.program import TensorPlace, interface
 from modelbuild.npu.simulator import simulate
@@ -166,7 +167,7 @@ def _open_source(
     inside = {name: given for name, given in chosen.items() if given.in_model is not None}
     if inside:
         graph = in_model.insert(graph, inside)
-        forget_layouts(graph, graph.inputs)
+        forget_layouts(graph, in_model.laid_out(graph, inside))
     return FloatRunner(graph, {name: host_part(given) for name, given in chosen.items()})
 
 
@@ -215,8 +216,12 @@ def open_runner(
             "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
         )
     if kind not in OPENERS:
+        if exporting.knows(path):
+            importers.importer_for(path)  # raises with the lines that export it
         raise ModelbuildError(
-            f"a file of the kind {kind} cannot be run",
+            f"a file of the kind {kind} cannot be run"
+            if kind is not Kind.UNKNOWN
+            else f"{path.name} is no kind of file that modelbuild knows",
             where=str(path),
             why=f"what runs is {', '.join((*SOURCES, *OPENERS))}",
             advice="`modelbuild inspect` shows what is inside",

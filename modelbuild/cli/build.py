@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("names", nargs="*", metavar="PACKAGE|MODEL|MODEL@TARGET", help="every package, if none")
     add("-j", "--jobs", type=int, metavar="N", help="actions side by side (the number of processors)")
     add("--memory", metavar="SIZE", help="what actions may take together: 4G, 512M (most of what is free)")
-    add("--until", metavar="STAGE", help="stop after this stage")
+    add("--until", metavar="STAGE", help=f"stop after this stage: {_STAGES}")
     add("--set", **SETTING)
     add("-n", "--dry-run", action="store_true", help="say what would run; run nothing")
     add("-k", "--keep-going", action="store_true", help="after a failure, build all that can be")
@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--profile", action="store_true", help="show the slowest actions, and the longest chain of them")
 
 
+# as `modelbuild.toolchains.builtin` has them, which a build with nothing to do does not import
+_STAGES = (
+    "fetch, import_source, import_fixed, normalise, check_samples, lower, check, evaluate, observe, "
+    "quantize, apply, verify_fixed, remeasure, compile, package, verify_hardware, locked, gate, report"
+)
 SETTING: dict[str, Any] = {
     "dest": "overrides",
     "action": "append",

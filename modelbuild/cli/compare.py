@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelbuild import api
 from modelbuild.artifacts.comparing import Comparison
+from modelbuild.artifacts.runner import Runner
 from modelbuild.cli import console, models
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.forms import LEVELS, is_pair
@@ -28,29 +29,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 whether or not they are equal: `equal` in the result says."""
-    first, second = _levels(options.levels or "float,fixed")
-    if options.candidate is not None and options.levels is not None:
-        raise ModelbuildError("--levels goes with MODEL@TARGET alone", why="two models are named to compare")
-    if options.candidate is None:
-        if not is_pair(options.reference):
-            raise ModelbuildError("compare with what?", advice="name a second file, or MODEL@TARGET")
-        reference = models.opened(options, options.reference, first)
-        candidate = models.opened(options, options.reference, second)
-    else:
-        words = (options.reference, options.candidate)
-        if options.model is not None and not any(models.is_package(options, word) for word in words):
-            raise ModelbuildError("--model picks one model of a package", why="neither file is a package")
-        if options.weights is not None and not any(map(models.takes_weights, words)):
-            raise ModelbuildError("--weights is for a .prototxt or .keras file", why="neither file is one")
-        reference, candidate = (models.opened(options, word, pick=True) for word in words)
+    reference, candidate = _runners(options)
     feeds = models.inputs(options, options.reference)
-    base = Path(options.directory)
-    both = (options.reference, options.candidate or options.reference)
-    named = next(filter(is_pair, both), options.reference)
+    named = next(filter(is_pair, _words(options)), options.reference)
     with models.postprocessing(options, named) as post:
-        found = api.compare(reference, candidate, feeds, layers=options.layers, base=base, post=post)
+        found = api.compare(
+            reference, candidate, feeds, layers=options.layers, base=Path(options.directory), post=post
+        )
     console.result(_text(found), found.to_json())
     return 0
+
+
+def _words(options: argparse.Namespace) -> list[str]:
+    return [word for word in (options.reference, options.candidate) if word is not None]
+
+
+def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
+    """Two files or pairs, or two forms of one pair. Refuses options that would have no effect."""
+    words, levels = _words(options), _levels(options.levels or "float,fixed")
+    if options.no_tail and not any(map(is_pair, words)):
+        raise ModelbuildError(
+            "--no-tail goes with MODEL@TARGET",
+            why="files are run as they are",
+            advice="leave --no-tail out, or name MODEL@TARGET",
+        )
+    if len(words) == 1:
+        if not is_pair(options.reference):
+            raise ModelbuildError("compare with what?", advice="name a second file, or MODEL@TARGET")
+        first, second = (models.opened(options, options.reference, level) for level in levels)
+        return first, second
+    if options.levels is not None:
+        raise ModelbuildError(
+            "--levels goes with MODEL@TARGET alone",
+            why="two models are named to compare",
+            advice="leave --levels out, or name one MODEL@TARGET",
+        )
+    if options.model is not None and not any(models.is_package(options, word) for word in words):
+        raise ModelbuildError(
+            "--model picks one model of a package", why="neither file is a package", advice="leave it out"
+        )
+    if options.weights is not None and not any(map(models.takes_weights, words)):
+        raise ModelbuildError(
+            "--weights is for a .prototxt or .keras file", why="neither file is one", advice="leave it out"
+        )
+    first, second = (models.opened(options, word, pick=True) for word in words)
+    return first, second
 
 
 def _levels(text: str) -> tuple[str, str]:

@@ -99,7 +99,7 @@ def _chips(prefix: str, directory: str, file: str) -> list[str]:
 
 
 def _stages(prefix: str, directory: str, file: str) -> list[str]:
-    return [*builtin.STAGES, *builtin.STAGES_OF_PACKAGED_MODEL, *builtin.PACKAGE_STAGES]
+    return list(builtin.PIPELINE)
 
 
 SOURCES: dict[str, Callable[[str, str, str], list[str]]] = {

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     checked(directory, options.file, {"convert -o": options.output})
     edits = _edits(options, directory)
-    try:
+    with flags.spoken(edits):
         found = api.convert(
             directory / options.source,
             directory / options.output,
@@ -63,8 +63,6 @@ def run(options: argparse.Namespace) -> int:
             force=options.force,
             directory=directory,
         )
-    except ModelbuildError as error:
-        raise flags.spoken(error, [said for said in edits if said.edit != _TAIL]) from None
     text = conversion.text(options.source, found, paranoid=options.paranoid)
     console.summary(text, found.to_json())
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console, progress
+from modelbuild.cli import console, flags, progress
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.cost import Options
@@ -59,14 +59,15 @@ def _file(options: argparse.Namespace) -> dict[str, Any]:
         weight_bytes_per_second=options.bandwidth,
     )
     weights = None if options.weights is None else Path(options.directory) / options.weights
-    return api.evaluate(
-        path,
-        options.chip[0],
-        shapes=shapes(options.input),
-        options=chosen,
-        weights=weights,
-        edition=options.edition,
-    )
+    with flags.spoken():
+        return api.evaluate(
+            path,
+            options.chip[0],
+            shapes=shapes(options.input),
+            options=chosen,
+            weights=weights,
+            edition=options.edition,
+        )
 
 
 def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:

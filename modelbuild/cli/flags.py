@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from modelbuild.errors import ModelbuildError, Problem
@@ -19,12 +20,18 @@ class Said(NamedTuple):
     edit: Mapping[str, Any]
 
 
-def spoken(error: ModelbuildError, edits: Sequence[Said] = ()) -> ModelbuildError:
-    """The error with options in place of a manifest's keys. `edits` is what stood for each edit."""
-    return ModelbuildError.of((_spoken(problem, edits) for problem in error.problems), error.exit_code)
+@contextmanager
+def spoken(edits: Sequence[Said] = (), sized_by: str = "") -> Iterator[None]:
+    """Errors have options in place of a manifest's keys. `edits` is what stood for each edit, `sized_by` the
+    command that fixes the sizes of inputs, where the verb's own `--input` does not."""
+    try:
+        yield
+    except ModelbuildError as error:
+        problems = (_spoken(problem, edits, sized_by) for problem in error.problems)
+        raise ModelbuildError.of(problems, error.exit_code) from None
 
 
-def _spoken(problem: Problem, edits: Sequence[Said]) -> Problem:
+def _spoken(problem: Problem, edits: Sequence[Said], sized_by: str) -> Problem:
     key, _, name = problem.where.partition(".")
     number = number_at(problem.where)
     where, what, advice = problem.where, problem.what, problem.advice
@@ -33,7 +40,10 @@ def _spoken(problem: Problem, edits: Sequence[Said]) -> Problem:
     elif number is not None and edits:
         where = edits[number - 1 if number > 0 else number].where
         what = _PREFIX.sub("", what) if where.startswith("-") else what
-    return problem._replace(where=where, what=_worded(what), why=_worded(problem.why), advice=_worded(advice))
+    what, why, advice = map(_worded, (what, problem.why, advice))
+    if sized_by and advice.startswith(_SAY):
+        advice = f"fix it: `{sized_by} {advice.removeprefix(_SAY)}`, and name OUT.onnx"
+    return problem._replace(where=where, what=what, why=why, advice=advice)
 
 
 def _worded(text: str) -> str:
@@ -50,12 +60,13 @@ def _names(text: str) -> str:
     return "NAME" if text.strip() == "..." else text.replace(" ", "")
 
 
+_SAY = "say it: "
 _CUT = r"(?:edit: )?\[?\{?cut: \{(inputs|outputs): \[([^\]]*)\]\}\}?\]?"
 # what an importer or a pass says of a manifest -> what the command line calls it
 _WORDS: Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = (
     (
         re.compile(r"write into models\.yaml: `inputs: \{([^:]+): \{shape: \[([^\]]*)\]\}\}`"),
-        lambda found: f"say it: --input {found[1]}={_sizes(found[2])}",
+        lambda found: f"{_SAY}--input {found[1]}={_sizes(found[2])}",
     ),
     (re.compile(r"`([^`]+): \[([^\]]*)\]`"), lambda found: f"--input {found[1]}={_sizes(found[2])}"),
     (re.compile(rf"`{_CUT}`|\({_CUT}\)"), lambda found: _cut(found)),

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Never
+from typing import Any, Never
 
 from modelbuild.cli import console
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 
+# argparse's words -> ours
+_WORDS = (
+    (re.compile(r"^the following arguments are required: (.*, .*)$"), r"\1 are missing"),
+    (re.compile(r"^the following arguments are required: (.*)$"), r"\1 is missing"),
+    (re.compile(r"^argument (\S+): expected (?:one|at least one) argument$"), r"\1 needs a value"),
+    (re.compile(r"^argument (\S+): ignored explicit argument (.*)$"), r"\1 takes no value: \2"),
+    (re.compile(r"^argument (\S+): not allowed with argument (\S+)$"), r"\1 does not go with \2"),
+)
 # Options of every verb that take a value: only they may stand before the verb with a word behind them.
 WITH_VALUE = ("-C", "-f", "--color")
 
@@ -19,8 +28,41 @@ WITH_VALUE = ("-C", "-f", "--color")
 class Parser(argparse.ArgumentParser):
     """argparse with our messages: every wrong argument is one error, exit 2."""
 
+    def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """The options in `words`. Raises for the first of them that is none, with the nearest."""
+        found, left = self.parse_known_args(words)
+        if left:
+            option = left[0].partition("=")[0]
+            if not option.startswith("-"):
+                raise self._refused(f"`{left[0]}` is one too many")
+            near = did_you_mean(option, self._option_string_actions)
+            raise self._refused(f"there is no option `{option}`", near)
+        return found
+
     def error(self, message: str) -> Never:
-        raise ModelbuildError(message, where=self.prog, advice=f"see `{self.prog} --help`")
+        for pattern, replacement in _WORDS:
+            message = pattern.sub(replacement, message)
+        raise self._refused(message)
+
+    def _refused(self, what: str, advice: str = "") -> ModelbuildError:
+        return ModelbuildError(what, where=self.prog, advice=advice or f"see `{self.prog} --help`")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        metavar = action.metavar if isinstance(action.metavar, str) else ""
+        known = metavar.split("|") if "|" in metavar else [str(choice) for choice in action.choices]
+        listed = f"it is one of {', '.join(known)}" if len(known) > 1 else f"it takes {known[0]} alone"
+        near = did_you_mean(str(value), known)
+        what = f"{'/'.join(action.option_strings)} `{value}`".strip() + " is not known"
+        raise self._refused(what, f"{near} {listed}".strip())
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            kind = "a whole number" if action.type is int else "a number"
+            raise self._refused(f"{'/'.join(action.option_strings)} `{arg_string}` is not {kind}") from None
 
     def print_help(self, file: object = None) -> None:
         """On standard output, as a verb's result: argparse says nothing of what it could not write."""

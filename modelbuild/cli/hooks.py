@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", metavar="HOOK,…", help=f"some of {', '.join(HOOKS)}")
     # What the hooks call: `run HOOK SCRIPT ARGUMENT …` and `background`
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs="*", default=[], help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelbuild import api
 from modelbuild.artifacts.tree import render
-from modelbuild.cli import console
+from modelbuild.cli import console, flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """A tree, or the object; 1 where a checksum does not agree."""
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
-    found = api.inspect(folder / options.what, weights)
+    with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
+        found = api.inspect(folder / options.what, weights)
     console.result(render(found), found)
     return 0 if all(item["ok"] for item in found.get("checksums", ())) else 1

@@ -11,7 +11,7 @@ from modelbuild.artifacts.kinds import identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
-from modelbuild.cli import progress
+from modelbuild.cli import flags, progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError
 from modelbuild.importers import IMPORTERS
@@ -100,7 +100,8 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             advice=f"levels are {', '.join(LEVELS)}",
         )
     chosen = options.model if not pick or is_package(options, word) else None
-    return api.open_file(path, chosen, preprocessing(options.preprocess), _weights(options, path, pick))
+    with flags.spoken(sized_by=f"modelbuild convert {word} -o OUT.onnx"):
+        return api.open_file(path, chosen, preprocessing(options.preprocess), _weights(options, path, pick))
 
 
 def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:

@@ -8,6 +8,11 @@ from pathlib import Path
 from modelbuild.errors import ModelbuildError
 
 
+def knows(path: Path) -> bool:
+    """Whether the suffix is that of a format that can be exported to one that is read."""
+    return path.suffix.lower() in _EXPORT
+
+
 def refusal(path: Path, read: Sequence[str]) -> ModelbuildError:
     """The error for a file whose suffix is none of `read`, with the lines that export it."""
     suffix = path.suffix.lower()

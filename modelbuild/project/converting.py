@@ -24,7 +24,7 @@ from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.project import convert_files
 from modelbuild.project.conversion import ConvertResult, Step
 from modelbuild.project.edit_file import Edit, checked
-from modelbuild.project.open_inputs import explained
+from modelbuild.project.model_files import check_suffix, explained
 
 
 def convert(
@@ -134,6 +134,7 @@ def _check_source(source: Path, weights: Path | None) -> None:
             where=str(source),
             advice="`modelbuild inspect` shows it; convert the float model that it was made from",
         )
+    check_suffix(source)
     importers.check_weights(importers.importer_for(source), weights)
 
 

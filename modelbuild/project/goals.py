@@ -8,6 +8,7 @@ from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.project.project import Project
 from modelbuild.project.selection import Selection, select
 from modelbuild.stages.request import ModelRequest, PackageRequest
+from modelbuild.toolchains import builtin
 
 ONLY_CHECKED = ":check_samples"  # asked for by `check`, and by no build
 
@@ -50,7 +51,8 @@ def _until(
     names += [package.action(wanted, p.request.model) for package in packages for p in package.models]
     found = _planned(project, names)
     if not found:
-        stages = dict.fromkeys(action.name.rsplit(":", 1)[1] for action in project.plan.actions)
+        there = {action.name.rsplit(":", 1)[1] for action in project.plan.actions}
+        stages = [stage for stage in builtin.PIPELINE if stage in there]
         raise ModelbuildError(
             f"--until: nothing selected has a stage `{stage}`",
             advice=f"{did_you_mean(wanted, stages)} stages are {', '.join(stages)}".lstrip(),

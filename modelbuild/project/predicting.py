@@ -16,7 +16,7 @@ from modelbuild.graph.passes import run_passes
 from modelbuild.npu import cost
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import goals
-from modelbuild.project.open_inputs import explained
+from modelbuild.project.model_files import check_suffix, explained
 from modelbuild.project.project import Project, located
 from modelbuild.stages.files import read_json
 
@@ -46,6 +46,7 @@ def evaluate_file(
 ) -> dict[str, Any]:
     """The `evaluate` object of a model file on a chip. Nodes that nothing runs are listed, not refused."""
     recipe = load_recipe(chip, Path.cwd(), edition)
+    check_suffix(path)
     try:
         graph, _ = normalise(importers.load(path, shapes, (), weights))
     except ModelbuildError as error:

@@ -26,6 +26,15 @@ STAGES = (
 STAGES_OF_FIXED = ("fetch", "import_fixed", "compile")  # for a source that is a .fixed.onnx already
 PACKAGE_STAGES = ("package", "locked", "gate", "report")
 STAGES_OF_PACKAGED_MODEL = ("verify_hardware",)  # of each model in a package, between package and gate
+# All of them, in the order in which they run.
+PIPELINE = (
+    *STAGES[:2],
+    STAGES_OF_FIXED[1],
+    *STAGES[2:],
+    PACKAGE_STAGES[0],
+    *STAGES_OF_PACKAGED_MODEL,
+    *PACKAGE_STAGES[1:],
+)
 
 
 def fingerprint() -> str:

@@ -53,3 +53,9 @@ def test_wrong_levels(small: Path, command: Command) -> None:
     for levels in ("float", "float,fixd", "float,fixed,hardware"):
         said = command(small, "compare", "small@nef", "--levels", levels, "--input", "integers")
         assert said.code == 2 and f"--levels {levels} is not two of float, fixed, hardware" in said.err
+
+
+def test_no_tail_needs_a_model_that_can_have_one(folder: Path, command: Command) -> None:
+    said = command(folder, "compare", "net.onnx", "net.onnx", "--no-tail", "--input", "x.npy")
+    assert said.code == 2
+    assert said.err.splitlines()[0] == "error: --no-tail goes with MODEL@TARGET"

@@ -69,8 +69,8 @@ def test_only(git: Git, command: Command) -> None:
     [
         (["hooks", "install", "pre-commit"], "takes no further words"),
         (["hooks", "run", "pre-commit"], "is what the hooks call"),
-        (["hooks", "frobnicate"], "invalid choice"),
-        (["hooks"], "arguments are required"),
+        (["hooks", "frobnicate"], "do:  it is one of install, uninstall, status\n"),
+        (["hooks"], "install|uninstall|status is missing"),
     ],
 )
 def test_wrong_words(git: Git, command: Command, words: list[str], message: str) -> None:

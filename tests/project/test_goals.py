@@ -10,6 +10,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.project.checking import check
 from modelbuild.project.goals import actions_named, goals
 from modelbuild.project.project import Project, open_project
+from modelbuild.toolchains import builtin
 from tests.manifest.test_plan import TEXT, folder
 
 __all__ = ["folder"]
@@ -36,7 +37,10 @@ def test_until_names_a_stage_with_either_dash(project: Project) -> None:
     assert goals(project, ["eyes"], "verify-hardware") == ["eyes/one:verify_hardware"]
     with pytest.raises(ModelbuildError, match="nothing selected has a stage") as caught:
         goals(project, [], "quantise")
-    assert "did you mean `quantize`" in caught.value.problems[0].advice
+    advice = caught.value.problems[0].advice
+    assert "did you mean `quantize`" in advice
+    listed = advice.partition("stages are ")[2].split(", ")
+    assert listed == [stage for stage in builtin.PIPELINE if stage in listed] and "verify_hardware" in listed
 
 
 def test_without_packages_every_model_on_every_target(folder: Path) -> None:

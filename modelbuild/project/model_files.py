@@ -1,23 +1,33 @@
-"""Model files used without a manifest: what is said of inputs whose sizes the file leaves open."""
+"""Model files used without a manifest: what is said of wrong names, and of sizes that a file leaves open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelbuild.artifacts.kinds import SOURCES, check_name, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Shape
-from modelbuild.importers import importer_for
 from modelbuild.importers.describe import describe
+from modelbuild.importers.input_shapes import OpenSizes
+
+
+def check_suffix(path: Path) -> None:
+    """That a file of a format that is read has a name that says so. Raises naming one that does."""
+    kind = identify(path) if path.is_file() else None
+    if kind in SOURCES:
+        check_name(path, kind)
 
 
 def explained(error: ModelbuildError, path: Path, shapes: Mapping[str, Shape]) -> ModelbuildError:
     """The error of an import: where sizes are open, all of them at once and the options that say them; an
     importer's own error speaks of a manifest."""
-    if importer_for(path).format != "onnx" or "has no fixed size" not in error.problems[0].what:
+    if not isinstance(error, OpenSizes):
         return error
     inputs, _ = describe(path)
     unknown = [port for port in inputs if port.name not in shapes and None in port.shape]
+    if not unknown:
+        return error
     words = " ".join(
         f"--input {port.name}={','.join(_size(axis, size) for axis, size in enumerate(port.shape))}"
         for port in unknown
