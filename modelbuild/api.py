@@ -252,11 +252,11 @@ def compare(
     )
 
 
-def inspect(path: str | Path, weights: str | Path | None = None) -> dict[str, Any]:
-    """What is inside a file: the object of `inspect --json`."""
+def inspect(path: str | Path, weights: str | Path | None = None, *, nodes: bool = False) -> dict[str, Any]:
+    """What is inside a file: the object of `inspect --json`, with `nodes` that of `--nodes`."""
     from modelbuild.artifacts import inspect as inspecting
 
-    return inspecting.inspect(Path(path), None if weights is None else Path(weights))
+    return inspecting.inspect(Path(path), None if weights is None else Path(weights), nodes=nodes)
 
 
 def recipe(chip: str, edition: str | None = None) -> Recipe:

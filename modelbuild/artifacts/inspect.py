@@ -8,6 +8,7 @@ from typing import Any
 
 from modelbuild import lfs
 from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.inspectors.nodes import listed
 from modelbuild.artifacts.kinds import Kind, check_name, identify
 from modelbuild.errors import ModelbuildError
 
@@ -50,8 +51,8 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
 _IMPORTED = (Kind.KERAS, Kind.HDF5, Kind.PROTOTXT)
 
 
-def inspect(path: Path, weights: Path | None = None) -> dict[str, Any]:
-    """What the file is and holds.
+def inspect(path: Path, weights: Path | None = None, *, nodes: bool = False) -> dict[str, Any]:
+    """What the file is and holds; with `nodes`, the model's nodes as `node_list` (`inspectors.nodes`).
 
     Always there: format, version, size (bytes), silicon (false for modelbuild's own programs, true for a
     vendor's, null where the question makes no sense), checksums and models; each kind adds its own keys.
@@ -67,6 +68,8 @@ def inspect(path: Path, weights: Path | None = None) -> dict[str, Any]:
         raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
     try:
         described = _described(path, kind, weights)
+        if nodes:
+            described["models"][0]["node_list"] = listed(path, kind, weights)
     except ModelbuildError as error:
         first = error.problems[0]
         if first.where.startswith(str(path)):

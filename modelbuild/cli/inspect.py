@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("what", metavar="FILE", help="an ONNX model, a NEF, an MPK, a kmodel …")
     parser.add_argument("--weights", metavar="FILE", help="of a .prototxt or .keras file: .caffemodel, .h5")
+    parser.add_argument("--nodes", action="store_true", help="list the model's nodes and their tensors")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,6 +22,6 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
-        found = api.inspect(folder / options.what, weights)
+        found = api.inspect(folder / options.what, weights, nodes=options.nodes)
     console.result(render(found), found)
     return 0 if all(item["ok"] for item in found.get("checksums", ())) else 1

@@ -8,8 +8,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.kinds import Kind
@@ -203,3 +206,54 @@ def test_the_tree_leaves_out_what_is_not_there() -> None:
     assert render({"format": "elf", "version": None, "checksums": [], "silicon": False, "size": 3}) == (
         "format: elf\nsilicon: no\nsize: 3\n"
     )
+
+
+def test_the_nodes_that_edits_name(tmp_path: Path) -> None:
+    """Also of a model that no import takes, and of nodes that the file gives no name."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b c"], name="act/1"),
+        helper.make_node("Conv", ["b c", "w"], ["d"]),
+        helper.make_node("NonZero", ["d"], ["y"], name="tail"),
+    ]
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1, 1, 1, 1], [1.0])
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, None)],
+        [weight],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    found = stable(inspect(path, nodes=True))["models"][0]["node_list"]
+    assert found[:3] == [
+        {"name": "Conv", "op": "Conv", "reads": ["x"], "makes": ["a"], "shape": [1, 1, 2, 3]},
+        {"name": "act/1", "op": "Relu", "reads": ["a"], "makes": ["b c"], "shape": [1, 1, 2, 3]},
+        {"name": "Conv_1", "op": "Conv", "reads": ["b c"], "makes": ["d"], "shape": [1, 1, 2, 3]},
+    ]
+    assert "  act/1, op Relu, reads a, makes b c, 1x1x2x3" in render(inspect(path, nodes=True))
+    assert "node_list" not in inspect(path)["models"][0]
+    for name in ("a", "b c", "d", "Conv_1"):
+        assert importers.load(path, edits=[{"cut": {"outputs": [name]}}]).outputs
+
+
+def test_the_nodes_of_a_fixed_point_model_and_of_no_model(tmp_path: Path) -> None:
+    fixed_onnx.write(reshape_model(), tmp_path / "m.fixed.onnx")
+    [node] = inspect(tmp_path / "m.fixed.onnx", nodes=True)["models"][0]["node_list"]
+    assert (node["op"], node["reads"], node["makes"], node["shape"]) == ("reshape", ["x"], ["y"], [1, 2, 4])
+
+
+@pytest.mark.parametrize("name", ["tflite/mlperf_vww_96_float.tflite", "caffe/lenet/deploy.prototxt"])
+def test_the_nodes_of_real_models(shared_data: Path, name: str) -> None:
+    path = shared_data / "models" / name
+    weights = path.parent / "mnist_lenet.caffemodel" if name.endswith("prototxt") else None
+    entry = inspect(path, weights, nodes=True)["models"][0]
+    assert len(entry["node_list"]) == entry["nodes"]
+    listed = {tensor for node in entry["node_list"] for tensor in node["makes"]}
+    assert {port["name"] for port in entry["outputs"]} <= listed
+
+
+def test_a_package_lists_no_nodes(shared_data: Path) -> None:
+    with pytest.raises(ModelbuildError, match="the kind nef has no nodes"):
+        inspect(shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef", nodes=True)
