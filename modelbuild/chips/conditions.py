@@ -93,6 +93,7 @@ CONDITIONS: dict[str, _Form] = {
     "axes": RANGE,
     "changed_axes": RANGE,
     "one_direction": FLAG,
+    "enlarges": FLAG,
     "axis_size": RANGE,
     "steps": RANGE,
     "permutation": PERMUTATIONS,

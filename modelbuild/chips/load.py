@@ -116,7 +116,7 @@ def _read_chain(first: _File) -> Located:
     for depth, layer in reversed(list(enumerate(layers))):
         dropped = ("extends",) if depth == 0 else _OWN
         kept = {key: value for key, value in layer.entries.items() if key not in dropped}
-        merged = merge(merged, Located(kept, layer.where))
+        merged = merge(merged, operators.with_inherited(Located(kept, layer.where), merged))
     return merged
 
 
@@ -185,7 +185,8 @@ def _with_edition(merged: Located, wanted: str | None, chip: str) -> Located:
 
 
 def _with_passes(merged: Located) -> Located:
-    """`own_passes` in front of `passes`: a chip adds to those of its family without repeating them."""
+    """`own_passes` in front of `passes`: a chip adds to those of its family without repeating them. A pass
+    that both name runs in the place that the chip gives it."""
     entries = dict(merged.entries)
     own, passes = entries.get("own_passes"), entries.get("passes")
     if own is None or passes is None or not isinstance(passes.value, tuple):
@@ -193,7 +194,9 @@ def _with_passes(merged: Located) -> Located:
     if not isinstance(own.value, tuple):
         raise ModelbuildError("`own_passes` must be a list of passes", where=own.where)
     del entries["own_passes"]
-    entries["passes"] = Located((*own.value, *passes.value), passes.where)
+    named = {entry.value for entry in own.value}
+    rest = (entry for entry in passes.value if entry.value not in named)
+    entries["passes"] = Located((*own.value, *rest), passes.where)
     return Located(entries, merged.where)
 
 

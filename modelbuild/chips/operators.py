@@ -8,9 +8,10 @@ from typing import get_args
 from modelbuild.chips import conditions
 from modelbuild.chips.located import Located
 from modelbuild.chips.recipe import Unit
-from modelbuild.errors import Problem
+from modelbuild.errors import ModelbuildError, Problem
 
 UNITS: tuple[str, ...] = get_args(Unit)
+_INHERITED = "inherited"
 _ORDER = ("fused", "npu", "cpu")  # the first rule that holds wins
 
 
@@ -76,6 +77,27 @@ def edition_problems(editions: Located) -> Iterator[Problem]:
             )
         else:
             yield from problems(edition.entries["operators"])
+
+
+def with_inherited(layer: Located, extended: Located) -> Located:
+    """The recipe file `layer` with, in place of an edition's `operators: inherited`, the table of the recipe
+    that it extends. Raises where that has none."""
+    editions = layer.entries.get("editions")
+    if editions is None or not editions.entries:
+        return layer
+    filled = {name: _filled(edition, extended) for name, edition in editions.entries.items()}
+    return Located({**layer.entries, "editions": Located(filled, editions.where)}, layer.where)
+
+
+def _filled(edition: Located, extended: Located) -> Located:
+    written, table = edition.entries.get("operators"), extended.entries.get("operators")
+    if written is None or written.value != _INHERITED:
+        return edition
+    if table is None:
+        raise ModelbuildError(
+            "no operators are inherited", where=written.where, why="no recipe that it extends has any"
+        )
+    return Located({**edition.entries, "operators": table}, edition.where)
 
 
 def laid_on(table: Located, edition: Located) -> Located:

@@ -116,6 +116,10 @@ def _one_direction(subject: Subject) -> bool:
     return not (any(new > old for old, new in pairs) and any(new < old for old, new in pairs))
 
 
+def _enlarges(subject: Subject) -> bool:
+    return all(new >= old for old, new in zip(subject.shape(), subject.output_shape(), strict=False))
+
+
 def _covers_map(subject: Subject) -> bool:
     return kernel(subject) == list(subject.shape()[2:])
 
@@ -235,6 +239,7 @@ RULES: dict[str, Check] = {
     "axis_size": _within("size of an axis", lambda s: [s.shape()[axis] for axis in axes(s)]),
     "changed_axes": _within("number of axes that change", lambda s: [len(changed_axes(s))]),
     "one_direction": _demand("it enlarges one axis and shrinks another", _one_direction),
+    "enlarges": _demand("it makes an axis smaller", _enlarges),
     "steps": _within("step", steps),
     "permutation": _permuted,
     "flattens": _demand("it is not a flattening to [N, all the rest]", _flattens),

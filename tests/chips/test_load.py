@@ -123,6 +123,11 @@ operators:
 def test_own_passes_come_before_those_of_the_family(tmp_path: Path) -> None:
     name = write(tmp_path, "cam.yaml", "extends: kl520\nchip: cam\nown_passes: [gemm_to_conv]\n")
     assert load_recipe(name, tmp_path).passes == ("gemm_to_conv", *load_recipe("kl530").passes[1:])
+    name = write(
+        tmp_path, "cam.yaml", "extends: kl530\nchip: cam\nown_passes: [focus_to_conv, gemm_to_conv]\n"
+    )
+    assert load_recipe(name, tmp_path).passes[:3] == ("focus_to_conv", "gemm_to_conv", "split_to_slice")
+    assert load_recipe(name, tmp_path).passes.count("focus_to_conv") == 1
     name = write(tmp_path, "cam.yaml", "extends: kl520\nchip: cam\nown_passes: gemm_to_conv\n")
     assert failure(name, tmp_path)[0] == "./cam.yaml:3:1: `own_passes` must be a list of passes"
 
@@ -228,3 +233,12 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
     assert "not UTF-8" in failure("latin.yaml", tmp_path)[0]
     (tmp_path / "big.yaml").write_bytes(b"#" * 2_000_000)
     assert "at most" in failure("big.yaml", tmp_path)[0]
+
+
+def test_an_edition_may_have_the_table_of_the_recipe_that_is_extended(tmp_path: Path) -> None:
+    text = "extends: nncase-cpu\nchip: cam\neditions: {v3: {operators: inherited}}\noperators: {cpu: {Tan: null}}\n"
+    found = load_recipe(write(tmp_path, "cam.yaml", text), tmp_path, edition="v3")
+    assert found.operators == load_recipe("nncase-cpu").operators
+    assert found.operators != load_recipe("./cam.yaml", tmp_path).operators
+    name = write(tmp_path, "own.yaml", "chip: own\neditions: {v3: {operators: inherited}}\n")
+    assert failure(name, tmp_path)[0].startswith("./own.yaml:2:27: no operators are inherited")

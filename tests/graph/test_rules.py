@@ -164,6 +164,7 @@ FLAGS: list[tuple[str, Subject, Subject, str]] = [
         "larger than the kernel",
     ),
     ("one_direction", subject("Resize", y=(1, 8, 32, 40)), subject("Resize", y=(1, 8, 32, 10)), "shrinks"),
+    ("enlarges", subject("Resize", y=(1, 8, 32, 20)), subject("Resize", y=(1, 8, 32, 10)), "smaller"),
     (
         "covers_map",
         subject("MaxPool", kernel_shape=[16, 20]),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.selection import select
 from modelbuild.graph.rewrite import Editor, merged
 
 _SWAP = [0, 2, 1, 3, 4]
@@ -42,17 +43,7 @@ def _replace(editor: Editor, first: Node, transpose: Node, last: Node) -> None:
     source = first.inputs[0]
     groups, size = editor.shape(first.outputs[0])[1:3]
     order = np.arange(groups * size).reshape(groups, size).T.reshape(-1)
-    weight = np.zeros((order.size, order.size, 1, 1), np.float32)
-    weight[np.arange(order.size), order, 0, 0] = 1
-    name = editor.add_constant(f"{last.name}_weight", weight)
-    attributes: dict[str, Attribute] = {
-        "kernel_shape": [1, 1],
-        "strides": [1, 1],
-        "pads": [0, 0, 0, 0],
-        "dilations": [1, 1],
-        "group": 1,
-    }
     last.origin = merged(first.origin, transpose.origin, last.origin)
-    editor.replace(last, "Conv", [source, name], attributes)
+    select(editor, last, source, order.tolist())
     editor.remove(transpose)
     editor.remove(first)

@@ -33,7 +33,8 @@ def run(graph: Graph) -> int:
 
 
 def _slice(editor: Editor, node: Node, strides: list[int]) -> None:
-    size, kernel = editor.shape(node.inputs[0])[2:], editor.shape(node.inputs[1])[2:]
+    size = editor.shape(node.inputs[0])[2:]
+    kernel = node.ints("kernel_shape", []) or editor.shape(node.inputs[1])[2:]
     pads, dilations = node.ints("pads", [0] * 4), node.ints("dilations", [1, 1])
     whole = [size[k] + pads[k] + pads[2 + k] - dilations[k] * (kernel[k] - 1) for k in range(2)]
     last = _activation(editor, node) or node

@@ -35,16 +35,17 @@ CASES: dict[str, tuple[list[Step], dict[str, Any], int]] = {
     "push_transposes": (
         [("Transpose", "x", "b", NHWC), ("Relu", "b", "c"), ("Transpose", "c", "y", NCHW)], {}, 1
     ),
-    "matmul_to_gemm": ([("Gemm", "x v", "b", {"transB": 1}), ("Add", "b c", "y")], {"v": KERNEL["w"], "c": 1.0}, 1),
+    "matmul_to_gemm": (
+        [("Gemm", "x v", "b", {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}), ("Add", "b c", "y")],
+        {"v": numbers(3, 4), "c": 1.0},
+        1,
+    ),
 }  # fmt: skip
 
 
 def built(name: str) -> Graph:
     steps, constants, _ = CASES[name]
-    if name == "matmul_to_gemm":
-        form = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
-        return graph([(*steps[0][:3], form), steps[1]], {"v": numbers(3, 4), "c": 1.0}, x=(2, 4))
-    return graph(steps, constants)
+    return graph(steps, constants, x=(2, 4) if name == "matmul_to_gemm" else (1, 2, 4, 4))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -66,3 +66,56 @@ def test_a_channel_shuffle_becomes_a_convolution_of_one_point() -> None:
 @pytest.mark.parametrize("perm", [[0, 2, 1, 4, 3], [0, 1, 2, 4, 3]])
 def test_another_transpose_stays(perm: list[int]) -> None:
     untouched("channel_shuffle_to_conv", shuffle(perm))
+
+
+def parted(steps: list[Any], *cuts: tuple[int, int, int], **more: Any) -> Any:
+    """`steps`, and a Slice along the channels for each (start, end, step) of what they make, `m`."""
+    constants: dict[str, Any] = {"axis": [1], **more}
+    parts = []
+    for index, cut in enumerate(cuts):
+        names = [f"{which}{index}" for which in ("start", "end", "step")]
+        constants |= {name: [value] for name, value in zip(names, cut, strict=True)}
+        start, end, step = names
+        parts.append(("Slice", f"m {start} {end} axis {step}", f"y{index}"))
+    found = graph([*steps, *parts], constants)
+    found.outputs = [f"y{index}" for index in range(len(cuts))]
+    return found
+
+
+RELU = [("Conv", "x w b", "a"), ("Relu", "a", "m")]
+WEIGHTS = {"w": numbers(6, 2, 3, 3), "b": numbers(6, seed=2)}
+
+
+def test_channels_that_an_activation_makes_are_taken_by_convolutions_of_one_point() -> None:
+    before = parted(RELU, (0, 4, 1), (5, -7, -2), **WEIGHTS)
+    found = after("channel_slice_to_conv", before)
+    assert ops(found) == ["Conv", "Relu", "Conv", "Conv"]
+    assert [found.shapes[name] for name in found.outputs] == [(1, 4, 2, 2), (1, 3, 2, 2)]
+    x = {"x": numbers(1, 2, 4, 4)}
+    wanted, got = FloatSession(before).run(x), FloatSession(found).run(x)
+    assert all(np.array_equal(got[name], wanted[name]) for name in found.outputs)
+
+
+def test_a_convolution_that_is_parted_at_once_is_parted_itself() -> None:
+    conv = [("Conv", "x w b", "m")]
+    found = after("channel_slice_to_conv", parted(conv, (0, 2, 1), (2, 6, 1), **WEIGHTS))
+    assert ops(found) == ["Conv", "Conv"] and {node.inputs[0] for node in found.nodes} == {"x"}
+    assert [node.origin for node in found.nodes] == [("conv_0", "slice_1"), ("conv_0", "slice_2")]
+    assert found.constants[found.nodes[1].inputs[1]].shape == (4, 2, 3, 3)
+
+
+def test_a_convolution_that_others_read_stays_whole() -> None:
+    before = parted([("Conv", "x w b", "m"), ("Neg", "m", "n")], (0, 2, 1), **WEIGHTS)
+    before.outputs = ["y0", "n"]
+    assert ops(after("channel_slice_to_conv", before)) == ["Conv", "Neg", "Conv"]
+    depthwise = parted([("Conv", "x w", "m", {"group": 2})], (0, 1, 1), w=numbers(2, 1, 3, 3))
+    assert ops(after("channel_slice_to_conv", depthwise)) == ["Conv", "Conv"]
+
+
+def test_slices_of_rows_and_of_signals_stay() -> None:
+    rows = {"s": [0], "e": [1], "a": [2], "t": [1]}
+    untouched("channel_slice_to_conv", graph([("Slice", "x s e a t", "y")], rows))
+    signal = graph([("Slice", "x s e a t", "y")], {**rows, "a": [1]}, x=(1, 4, 6))
+    untouched("channel_slice_to_conv", signal)
+    both = {"s": [0, 0], "e": [1, 2], "a": [1, 3], "t": [1, 1]}
+    untouched("channel_slice_to_conv", graph([("Slice", "x s e a t", "y")], both))
