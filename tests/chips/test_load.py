@@ -236,9 +236,10 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
 
 
 def test_an_edition_may_have_the_table_of_the_recipe_that_is_extended(tmp_path: Path) -> None:
-    text = "extends: nncase-cpu\nchip: cam\neditions: {v3: {operators: inherited}}\noperators: {cpu: {Tan: null}}\n"
+    changed = "editions: {v3: {operators: inherited}}\noperators: {cpu: {Tan: null}}\n"
+    text = f"extends: nncase-cpu\nchip: cam\n{changed}"
     found = load_recipe(write(tmp_path, "cam.yaml", text), tmp_path, edition="v3")
     assert found.operators == load_recipe("nncase-cpu").operators
     assert found.operators != load_recipe("./cam.yaml", tmp_path).operators
     name = write(tmp_path, "own.yaml", "chip: own\neditions: {v3: {operators: inherited}}\n")
-    assert failure(name, tmp_path)[0].startswith("./own.yaml:2:27: no operators are inherited")
+    assert failure(name, tmp_path)[0].startswith("./own.yaml:2:17: no operators are inherited")
