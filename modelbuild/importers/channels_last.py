@@ -39,6 +39,7 @@ class Writer(Appender):
         self._stored: dict[str, dict[Order, str]] = {}  # source tensor -> its forms, the original first
         self._constants: dict[str, Array] = {}
         self._made = set[str]()
+        self.widened: dict[str, str] = {}  # tensor between nodes -> the source tensor that it holds, wider
 
     # ---- what there is
 
@@ -167,6 +168,7 @@ class Writer(Appender):
             return self.ordered(name)
         target = self.integers(f"{self._layer}_shape", wide)
         widened = self.scratch(f"{name}_wide")
+        self.widened[widened] = name
         self.emit("Reshape", [self.ordered(name), target], {widened: None})
         return self.ordered(widened, order)
 

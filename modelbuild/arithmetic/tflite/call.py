@@ -41,7 +41,6 @@ class Operand:
         """The codes less the zero point."""
         return self.values.astype(np.int64) - self.zero
 
-
     @property
     def reals(self) -> NDArray[Any]:
         """The numbers: float32 where codes stand for them (dequantize.h)."""

@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.tflite.call import Call, Codes, Operand
 from modelbuild.arithmetic.tflite.elementwise import requantized
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.constant_operators import evaluate
+from modelbuild.graph.model import Node
 
 # constant_operators computes these on codes as on any numbers.
 MOVING = frozenset(
-    {"Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+    {"Expand", "Flatten", "Gather", "GatherND", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
+    | {"Transpose", "Unsqueeze"}
 )
+INDEX = frozenset({"ArgMax", "ArgMin"})  # the place of a code is that of its number
 _GRIDS = ("half_pixel", "align_corners", "asymmetric")
 _FIXED = 1 << 10  # resize_bilinear.h: fractional bits of positions and weights
 
@@ -26,6 +30,41 @@ def moved(call: Call) -> tuple[Codes, ...]:
         call.fail("its settings are not constant")
     parts = (Operand(x.name, np.asarray(part, np.int64), x.entry) for part in made)
     return tuple(call.saturated(requantized(part, call.scale, call.zero)) for part in parts)
+
+
+def index(node: Node, data: Operand | None) -> NDArray[np.int64]:
+    """ArgMax or ArgMin of the codes: of equals the first."""
+    assert data is not None
+    find = np.argmax if node.op == "ArgMax" else np.argmin
+    codes, axis = data.values.astype(np.int64), node.int("axis", 0)
+    if node.int("select_last_index", 0):
+        raise ModelbuildError(
+            f"tflite@1 cannot run {node.op} `{node.name}`", why="it takes the last of equals"
+        )
+    found = np.asarray(find(codes, axis=axis), np.int64)
+    return np.expand_dims(found, axis) if node.int("keepdims", 1) else found
+
+
+def blocks(call: Call) -> Codes:
+    """DepthToSpace in the order DCR, and SpaceToDepth, of [N, C, H, W]."""
+    x, size = call.operand(0), call.node.int("blocksize", 1)
+    if call.node.attributes.get("mode", "DCR") != "DCR":
+        call.fail("its channels are in another order than TFLite's")
+    codes = requantized(x, call.scale, call.zero)
+    batch, channels, rows, columns = codes.shape
+    if call.node.op == "DepthToSpace":
+        parts = codes.reshape(batch, size, size, channels // size**2, rows, columns)
+        return call.saturated(parts.transpose(0, 3, 4, 1, 5, 2).reshape(call.shape()))
+    parts = codes.reshape(batch, channels, rows // size, size, columns // size, size)
+    return call.saturated(parts.transpose(0, 3, 5, 1, 2, 4).reshape(call.shape()))
+
+
+def select(call: Call) -> Codes:
+    """SELECT: the codes of one input or the other."""
+    condition, yes, no = call.optional(0), call.operand(1), call.operand(2)
+    assert condition is not None
+    parts = [requantized(x, call.scale, call.zero) for x in (yes, no)]
+    return call.saturated(np.where(condition.values, *parts))
 
 
 def concat(call: Call) -> Codes:
@@ -86,6 +125,8 @@ def resize(call: Call) -> Codes:
     if mode == "nearest":
         rows, columns = (_nearest(codes.shape[a], out[a], str(grid)) for a in (2, 3))
         return call.saturated(codes[:, :, rows][:, :, :, columns])
+    if call.target.dtype == "uint8":
+        return call.saturated(_between_floats(codes, out, str(grid)))
     (top, bottom, down), (left, right, across) = (
         _between(codes.shape[axis], out[axis], str(grid)) for axis in (2, 3)
     )
@@ -96,6 +137,34 @@ def resize(call: Call) -> Codes:
     total = np.asarray(upper * up[:, None] + lower * down[:, None], np.int64)
     half = _FIXED * _FIXED // 2
     return call.saturated(np.where(total > 0, (total + half) >> 20, -((half - total) >> 20)))
+
+
+def _between_floats(codes: Codes, out: tuple[int, ...], grid: str) -> Codes:
+    """Four codes weighted in float32 and rounded halves up, as the kernel for uint8 does."""
+    (top, bottom, down), (left, right, across) = (
+        _places(codes.shape[axis], out[axis], grid) for axis in (2, 3)
+    )
+    cells = codes.astype(np.float32)
+    one, down = np.float32(1), down[:, None]
+    total = cells[:, :, top][..., left] * (one - down) * (one - across)
+    total = total + cells[:, :, bottom][..., left] * down * (one - across)
+    total = total + cells[:, :, top][..., right] * (one - down) * across
+    total = total + cells[:, :, bottom][..., right] * down * across
+    rounded: Codes = np.trunc(total + np.float32(0.5)).astype(np.int64)
+    return rounded
+
+
+def _places(size: int, count: int, grid: str) -> tuple[Codes, Codes, NDArray[np.float32]]:
+    """As `_between`, in float32."""
+    step = np.float32(size) / np.float32(count)
+    if grid == "align_corners" and count > 1:
+        step = np.float32(size - 1) / np.float32(count - 1)
+    places = np.arange(count, dtype=np.float32)
+    half = np.float32(0.5)
+    places = (places + half) * step - half if grid == "half_pixel" else places * step
+    before = np.maximum(np.floor(places), 0).astype(np.int64)
+    after = np.minimum(np.ceil(places).astype(np.int64), size - 1)
+    return before, after, (places - before.astype(np.float32)).astype(np.float32)
 
 
 def _nearest(size: int, count: int, grid: str) -> Codes:
@@ -126,4 +195,13 @@ def _between(size: int, count: int, grid: str) -> tuple[Codes, Codes, Codes]:
     return np.minimum(before, size - 1), after, places - before * _FIXED
 
 
-KERNELS = {"Concat": concat, "Max": extreme, "Min": extreme, "Pad": pad, "Resize": resize}
+KERNELS = {
+    "Concat": concat,
+    "DepthToSpace": blocks,
+    "Max": extreme,
+    "Min": extreme,
+    "Pad": pad,
+    "Resize": resize,
+    "SpaceToDepth": blocks,
+    "Where": select,
+}

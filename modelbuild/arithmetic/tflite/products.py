@@ -135,7 +135,8 @@ def _factors(call: Call, x: Operand, w: Operand) -> list[float]:
     """In double precision a channel; of one scale for all, the product of the inputs' is a float32 first
     (kernel_util.cc: PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler)."""
     assert w.entry is not None
-    if (w.entry.axis is None and call.node.op != "Conv") or w.entry.dtype == "uint8":
+    whole = w.entry.axis is None and call.node.op != "Conv" and w.entry.dtype != "int4"
+    if whole or w.entry.dtype == "uint8":
         return [float(np.float32(x.scale) * np.float32(w.scale)) / call.scale]
     return [x.scale * scale / call.scale for scale in w.entry.scale]
 

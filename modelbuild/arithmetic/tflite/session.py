@@ -94,9 +94,14 @@ class _Session:
             return
         name, bounds = self._target(node)
         entry = self.entries.get(name)
-        if entry is None:
+        if entry is None and node.op in movement.INDEX:
+            self.values[name] = movement.index(node, inputs[0])
+            return
+        if entry is None and self._casts_codes(node):
             self._plain(node, inputs)
             return
+        if entry is None:
+            raise _refused(node, f"the source does not quantize its output `{node.outputs[0]}`")
         call = Call(self.graph, node, inputs, entry, bounds)
         if node.op in movement.MOVING and not node.domain:
             self.values.update(zip(node.outputs, movement.moved(call), strict=True))
@@ -143,16 +148,19 @@ class _Session:
         raise _refused(node, f"the source does not quantize its input `{name}`")
 
     def _plain(self, node: Node, inputs: tuple[Operand | None, ...]) -> None:
-        """A node whose inputs or output are not quantized, on the numbers themselves: shapes, indices, the
-        codes that a CAST reads. Only operators that round as IEEE 754 says."""
+        """A node on numbers that are not quantized (shapes, indices), or that makes codes of such."""
         made = evaluate(node, [None if operand is None else self._reals(operand) for operand in inputs])
         if made is None:
-            lacking = next((item.name for item in inputs if item is not None and item.entry is None), "")
-            what = f"input `{lacking}`" if lacking else f"output `{node.outputs[0]}`"
-            raise _refused(node, f"the source does not quantize its {what}")
+            raise _refused(node, "the source does not quantize its inputs")
         for name, values in zip(node.outputs, made, strict=False):
             entry = self.entries.get(name)
             self.values[name] = values if entry is None else _quantized(values, entry)
+
+    def _casts_codes(self, node: Node) -> bool:
+        """Whether `node` is among those that the importer writes for a CAST of a quantized tensor."""
+        while node.op in ("Div", "Round", "Add") and len(self.consumers.get(node.outputs[0], [])) == 1:
+            node = self.consumers[node.outputs[0]][0]
+        return node.op == "Cast"
 
     def _reals(self, operand: Operand) -> NDArray[Any]:
         found = self.graph.constants.get(operand.name)

@@ -131,8 +131,11 @@ def restore_types(graph: Graph, state: State, own: Sequence[int], source: Source
 
 def quantized_names(state: State) -> dict[str, Kept]:
     """Tensor of the graph -> its quantization, its axis counted in the stored order."""
-    found = {}
-    for name, entry in state.kept.items():
+    found, entries = {}, dict(state.kept)
+    for wide, name in state.writer.widened.items():
+        if name in entries and entries[name].axis is None:
+            entries[wide] = entries[name]
+    for name, entry in entries.items():
         for order, tensor in state.writer.forms(name).items():
             axis = None if entry.axis is None else order.index(entry.axis)
             found[tensor] = Kept(entry.dtype, entry.scale, entry.zero_point, axis)

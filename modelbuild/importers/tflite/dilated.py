@@ -17,7 +17,7 @@ _STRIDES = (1, 2)  # slots, of both convolutions
 
 
 def fuse(model: Model, values: Constants) -> None:
-    """Makes one convolution of each such three; others stay, and are refused as operators."""
+    """Makes one convolution of each such three; others stay (see `batches`)."""
     makers = {index: operator for operator in model.operators for index in operator.outputs}
     readers: dict[int, list[Operator]] = {}
     for operator in model.operators:

@@ -8,13 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph.model import Attribute
-from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import channels_last_operators as ops
-from modelbuild.importers.tflite.layer import Layer, Rule
+from modelbuild.importers.tflite.layer import RAW, Layer, Rule
 
-_CAST_TO = ("float32", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _L2_EPSILON = 1e-6  # TFLite's reference kernel divides by no less
 
 
@@ -36,6 +33,20 @@ def _arithmetic(layer: Layer, op: str, saturates: bool = False) -> None:
     layer.activated(layer.option(0, layout="b"), write, saturates)
 
 
+def _at_one_scale(layer: Layer, op: str, kinds: Sequence[str], makes_codes: bool = True) -> None:
+    """A comparison of two tensors, whose codes TFLite takes as they are if they are of `kinds`."""
+    names = [layer.input(0), layer.input(1), *([layer.output] if makes_codes else [])]
+    layer.at_one_scale(names, kinds)
+    _simple(layer, op, 2)
+
+
+def _of_numbers(layer: Layer, rule: Rule) -> None:
+    """An operator that TFLite computes with the codes themselves, whatever their scale."""
+    if any(layer.state.kept.get(name) is not None for name in layer.inputs()):
+        raise layer.wrong("has a quantized input", RAW, "convert it again with this operator in floats")
+    rule(layer)
+
+
 def _chain(layer: Layer, steps: Sequence[str], count: int = 1) -> None:
     """The first of `steps` on the inputs, each further one on its result."""
     name, inputs = layer.output, [layer.input(index) for index in range(count)]
@@ -44,24 +55,6 @@ def _chain(layer: Layer, steps: Sequence[str], count: int = 1) -> None:
         output = name if last else layer.writer.scratch(f"{name}_{op.lower()}")
         ops.elementwise(layer.writer, op, inputs, output)
         inputs = [output]
-
-
-def _quantization(layer: Layer) -> None:
-    """QUANTIZE and DEQUANTIZE change nothing in the float graph. The entry is of the floats on the other
-    side, too, so that it stays when the node goes. Of a constant (weights in half precision or integers)
-    they make another one."""
-    w, data, entries = layer.writer, layer.input(0), layer.state.kept
-    if w.is_constant(data):
-        value = w.value(data)
-        assert value is not None
-        w.constant(layer.output, value)
-        layer.keep(layer.output, entries.get(data))
-        return
-    ops.elementwise(w, "Identity", [data], layer.output)
-    if layer.operator.op == "DEQUANTIZE":
-        layer.keep(layer.output, entries.get(data))
-    elif data not in entries and layer.reads_alone(0):
-        layer.keep(data, entries.get(layer.output))
 
 
 def _limited(layer: Layer, low: float, high: float | None) -> None:
@@ -84,7 +77,7 @@ def _prelu(layer: Layer) -> None:
     w.emit("PRelu", [w.ordered(data, order), w.aligned(slope, order)], {layer.output: order})
 
 
-def _constant(layer: Layer, word: str, value: float) -> str:
+def constant(layer: Layer, word: str, value: float) -> str:
     """A number as a source tensor."""
     w = layer.writer
     name = w.scratch(f"{layer.output}_{word}")
@@ -92,7 +85,7 @@ def _constant(layer: Layer, word: str, value: float) -> str:
     return name
 
 
-def _step(layer: Layer, op: str, inputs: Sequence[str], word: str) -> str:
+def step(layer: Layer, op: str, inputs: Sequence[str], word: str) -> str:
     """An elementwise node whose result is named by `word`."""
     name = layer.writer.scratch(f"{layer.output}_{word}")
     ops.elementwise(layer.writer, op, inputs, name)
@@ -103,22 +96,22 @@ def _gelu(layer: Layer) -> None:
     """x / 2 * (1 + erf(x / sqrt 2)); approximated x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))."""
     data, w = layer.input(0), layer.writer
     if layer.option(0, layout="B"):
-        square = _step(layer, "Mul", [data, data], "square")
-        cube = _step(layer, "Mul", [square, data], "cube")
-        scaled = _step(layer, "Mul", [cube, _constant(layer, "factor", 0.044715)], "scaled")
-        inner = _step(layer, "Add", [data, scaled], "sum")
-        inner = _step(layer, "Mul", [inner, _constant(layer, "root", math.sqrt(2 / math.pi))], "inner")
-        curve = _step(layer, "Tanh", [inner], "tanh")
+        square = step(layer, "Mul", [data, data], "square")
+        cube = step(layer, "Mul", [square, data], "cube")
+        scaled = step(layer, "Mul", [cube, constant(layer, "factor", 0.044715)], "scaled")
+        inner = step(layer, "Add", [data, scaled], "sum")
+        inner = step(layer, "Mul", [inner, constant(layer, "root", math.sqrt(2 / math.pi))], "inner")
+        curve = step(layer, "Tanh", [inner], "tanh")
     else:
-        inner = _step(layer, "Mul", [data, _constant(layer, "root", math.sqrt(0.5))], "inner")
-        curve = _step(layer, "Erf", [inner], "erf")
-    raised = _step(layer, "Add", [curve, _constant(layer, "one", 1.0)], "raised")
-    half = _step(layer, "Mul", [data, _constant(layer, "half", 0.5)], "half")
+        inner = step(layer, "Mul", [data, constant(layer, "root", math.sqrt(0.5))], "inner")
+        curve = step(layer, "Erf", [inner], "erf")
+    raised = step(layer, "Add", [curve, constant(layer, "one", 1.0)], "raised")
+    half = step(layer, "Mul", [data, constant(layer, "half", 0.5)], "half")
     ops.elementwise(w, "Mul", [half, raised], layer.output)
 
 
 def _squared_difference(layer: Layer) -> None:
-    difference = _step(layer, "Sub", [layer.input(0), layer.input(1)], "difference")
+    difference = step(layer, "Sub", [layer.input(0), layer.input(1)], "difference")
     ops.elementwise(layer.writer, "Mul", [difference, difference], layer.output)
 
 
@@ -132,7 +125,7 @@ def _floor_divide(layer: Layer) -> None:
     if layer.writer.dtype(x).kind == "f":
         _chain(layer, ["Div", "Floor"], 2)
         return
-    multiple = _step(layer, "Sub", [x, _step(layer, "Mod", [x, y], "rest")], "multiple")
+    multiple = step(layer, "Sub", [x, step(layer, "Mod", [x, y], "rest")], "multiple")
     ops.elementwise(layer.writer, "Div", [multiple, y], layer.output)
 
 
@@ -142,8 +135,8 @@ def _floor_modulo(layer: Layer) -> None:
     if layer.writer.dtype(x).kind != "f":
         ops.elementwise(layer.writer, "Mod", [x, y], layer.output)
         return
-    floor = _step(layer, "Floor", [_step(layer, "Div", [x, y], "quotient")], "floor")
-    ops.elementwise(layer.writer, "Sub", [x, _step(layer, "Mul", [floor, y], "product")], layer.output)
+    floor = step(layer, "Floor", [step(layer, "Div", [x, y], "quotient")], "floor")
+    ops.elementwise(layer.writer, "Sub", [x, step(layer, "Mul", [floor, y], "product")], layer.output)
 
 
 def _sum_of_all(layer: Layer) -> None:
@@ -159,34 +152,14 @@ def _sum_of_all(layer: Layer) -> None:
         ops.elementwise(layer.writer, "Identity", [total], layer.output)
 
 
-def _cast(layer: Layer) -> None:
-    """Of quantized tensors TFLite casts the codes: x / scale + zero point, and back (cast.cc)."""
-    w, data, entries = layer.writer, layer.input(0), layer.state.kept
-    tensor = layer.state.model.tensors[layer.operator.outputs[0]]
-    kind = "float32" if tensor.type in schema.OTHER_FLOATS else tensor.type
-    if kind not in _CAST_TO:
-        raise layer.wrong(f"makes {kind}, which is not supported")
-    read, made = entries.get(data), entries.get(layer.output)
-    if any(entry is not None and entry.axis is not None for entry in (read, made)):
-        raise layer.wrong("casts codes with a scale a channel, which is not supported")
-    if read is not None:
-        steps = _step(layer, "Div", [data, _constant(layer, "scale", read.scale[0])], "steps")
-        whole = _step(layer, "Round", [steps], "whole")
-        data = _step(layer, "Add", [whole, _constant(layer, "zero", read.zero_point[0])], "codes")
-    target = layer.output if made is None else w.scratch(f"{layer.output}_cast")
-    ops.elementwise(w, "Cast", [data], target, {"to": element_type_of(np.dtype(kind))})
-    if made is not None:
-        codes = w.scratch(f"{layer.output}_codes")
-        ops.elementwise(w, "Cast", [target], codes, {"to": element_type_of(np.dtype(np.float32))})
-        zero = _constant(layer, "zero", made.zero_point[0])
-        steps = _step(layer, "Sub", [codes, zero], "steps")
-        ops.elementwise(w, "Mul", [steps, _constant(layer, "scale", made.scale[0])], layer.output)
-
-
 def _select(layer: Layer, broadcasts: bool) -> None:
     condition, yes, no = (layer.input(index) for index in range(3))
     shapes = [layer.writer.shape(name) for name in (condition, yes, no)]
-    if not broadcasts and (shapes[1] != shapes[2] or shapes[0] not in ((), (1,), shapes[1])):
+    if not broadcasts and len(shapes[0]) == 1 < len(shapes[1]) and shapes[0] == shapes[1][:1]:
+        rows = layer.writer.scratch(f"{layer.output}_rows")  # SELECT takes a vector for whole rows
+        ops.reshape(layer.writer, condition, rows, (*shapes[0], *[1] * (len(shapes[1]) - 1)))
+        condition = rows
+    elif not broadcasts and (shapes[1] != shapes[2] or shapes[0] not in ((), (1,), shapes[1])):
         raise layer.wrong(f"chooses among {shapes[1]} and {shapes[2]} by {shapes[0]}, which is not supported")
     ops.elementwise(layer.writer, "Where", [condition, yes, no], layer.output)
 
@@ -195,7 +168,7 @@ def _softmax(layer: Layer) -> None:
     """softmax(beta * x) along the last axis."""
     data, beta = layer.input(0), layer.real(0)
     if beta != 1.0:
-        data = _step(layer, "Mul", [data, _constant(layer, "beta", beta)], "scaled")
+        data = step(layer, "Mul", [data, constant(layer, "beta", beta)], "scaled")
     ops.along(layer.writer, "Softmax", [data], [layer.output], layer.rank(0) - 1)
 
 
@@ -228,40 +201,46 @@ def _local_response_normalization(layer: Layer) -> None:
 
 
 _UNARY: Mapping[str, str] = {
-    **{name: name.capitalize() for name in ("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "LOG", "NEG")},
+    **{name: name.capitalize() for name in ("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "LOG")},
     **{name: name.capitalize() for name in ("RELU", "ROUND", "SIGN", "SIN", "SQRT", "TANH")},
     "HARD_SWISH": "HardSwish",
     "LOGICAL_NOT": "Not",
     "LOGISTIC": "Sigmoid",
 }
 _BINARY: Mapping[str, str] = {
-    **{name: name.capitalize() for name in ("EQUAL", "GREATER", "LESS", "POW")},
-    "GREATER_EQUAL": "GreaterOrEqual",
-    "LESS_EQUAL": "LessOrEqual",
     "LOGICAL_AND": "And",
     "LOGICAL_OR": "Or",
-    "MAXIMUM": "Max",
-    "MINIMUM": "Min",
+    "POW": "Pow",
 }
+_COMPARISONS: Mapping[str, str] = {
+    **{name: name.capitalize() for name in ("EQUAL", "GREATER", "LESS")},
+    "GREATER_EQUAL": "GreaterOrEqual",
+    "LESS_EQUAL": "LessOrEqual",
+}
+_CODES = ("int8", "uint8", "int16")
 RULES: Mapping[str, Rule] = {
     **{name: partial(_simple, op=op) for name, op in _UNARY.items()},
     **{name: partial(_simple, op=op, count=2) for name, op in _BINARY.items()},
+    **{
+        name: partial(_at_one_scale, op=op, kinds=("int16",), makes_codes=False)
+        for name, op in _COMPARISONS.items()
+    },
     "ADD": partial(_arithmetic, op="Add", saturates=True),
     "ADD_N": _sum_of_all,
-    "CAST": _cast,
-    "DEQUANTIZE": _quantization,
     "DIV": partial(_arithmetic, op="Div"),
-    "FLOOR_DIV": _floor_divide,
-    "FLOOR_MOD": _floor_modulo,
+    "FLOOR_DIV": partial(_of_numbers, rule=_floor_divide),
+    "FLOOR_MOD": partial(_of_numbers, rule=_floor_modulo),
     "GELU": _gelu,
     "L2_NORMALIZATION": _l2_normalization,
     "LEAKY_RELU": _leaky_relu,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_normalization,
     "LOG_SOFTMAX": _log_softmax,
+    "MAXIMUM": partial(_at_one_scale, op="Max", kinds=_CODES),
+    "MINIMUM": partial(_at_one_scale, op="Min", kinds=_CODES),
     "MUL": partial(_arithmetic, op="Mul"),
+    "NEG": partial(_of_numbers, rule=partial(_simple, op="Neg")),
     "NOT_EQUAL": partial(_chain, steps=("Equal", "Not"), count=2),
     "PRELU": _prelu,
-    "QUANTIZE": _quantization,
     "RELU6": partial(_limited, low=0.0, high=6.0),
     "RELU_0_TO_1": partial(_limited, low=0.0, high=1.0),
     "RELU_N1_TO_1": partial(_limited, low=-1.0, high=1.0),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.tflite_schema import Activation
@@ -14,6 +16,8 @@ from modelbuild.importers.channels_last import Writer
 from modelbuild.importers.tflite import constants
 from modelbuild.importers.tflite.model import Model, Operator
 
+RAW = "TFLite computes it with the codes as they are, so that its result is not that of the numbers"
+_SAME_SCALE = "convert it again, so that its tensors have one scale and zero point"
 _LARGEST_STATIC = 65_536  # numbers of a constant that steers an operator: axes, a shape, indices
 
 
@@ -92,6 +96,20 @@ class Layer:
         self.keep(tensor.name, constants.kept(tensor))
         return self.writer.ordered(tensor.name)
 
+    def weights(self, index: int) -> str:
+        """The name of weights for the data of input 0. Those of uint8 beside floats hold int8, whatever the
+        file says: so the first converters wrote them (EvalHybrid in conv.cc and fully_connected.cc)."""
+        data, tensor = (self.state.model.tensors[max(self.operator.inputs[i], 0)] for i in (0, index))
+        found = tensor.quantization
+        if (tensor.type, data.type) != ("uint8", "float32") or found is None or not self.has(index):
+            return self.input(index)
+        if tensor.span is not None and not self.writer.has(tensor.name):
+            plain = replace(found, zero_points=np.zeros_like(found.zero_points))
+            tensor = replace(tensor, type="int8", quantization=plain)
+            self.writer.constant(tensor.name, self.state.values.value(tensor))
+            self.keep(tensor.name, constants.kept(tensor))
+        return self.input(index)
+
     def keep(self, name: str, entry: Kept | None) -> None:
         """Notes the quantization of a tensor."""
         if entry is not None:
@@ -140,6 +158,13 @@ class Layer:
             raise self.wrong(f"takes `{tensor.name}` of {found.dtype} for integers")
         return [int(value) for value in found.reshape(-1)]
 
+    def one(self, index: int) -> int:
+        """The one integer of such an input."""
+        found = self.ints(index)
+        if len(found) != 1:
+            raise self.wrong(f"has {len(found)} numbers as input {index}, where one belongs")
+        return found[0]
+
     def axis(self, value: int, rank: int) -> int:
         """An axis of `rank` counted from 0."""
         if not -rank <= value < rank:
@@ -187,6 +212,12 @@ class Layer:
             return None
         high = entry.range()[1]
         return (0.0, 6.0 if abs(high - 6) < 0.03 else None)
+
+    def at_one_scale(self, names: Sequence[str], kinds: Collection[str]) -> None:
+        """Raises where codes of `kinds`, which TFLite takes as they are here, have different meanings."""
+        entries = [self.state.kept.get(name) for name in names]
+        if any(e is not None and e.dtype in kinds and e != entries[0] for e in entries):
+            raise self.wrong("has tensors of different scales or zero points", RAW, _SAME_SCALE)
 
     def wrong(self, what: str, why: str = "", advice: str = "") -> ModelbuildError:
         """The error for an operator that the file does not have as TFLite would take it."""

@@ -23,6 +23,18 @@ def _reduce(layer: Layer, op: str) -> None:
     ops.reduce(layer.writer, op, layer.input(0), layer.output, axes, keep)
 
 
+def _reduce_truths(layer: Layer, op: str) -> None:
+    """REDUCE_ANY is the largest of truths, REDUCE_ALL the least."""
+    w, axes = layer.writer, layer.axes(layer.ints(1), layer.rank(0))
+    numbers, found = w.scratch(f"{layer.output}_numbers"), w.scratch(f"{layer.output}_found")
+    ops.elementwise(w, "Cast", [layer.input(0)], numbers, {"to": element_type_of(np.dtype(np.int32))})
+    if axes:
+        ops.reduce(w, op, numbers, found, axes, bool(layer.option(0, layout="B")))
+    ops.elementwise(
+        w, "Cast", [found if axes else numbers], layer.output, {"to": element_type_of(np.dtype(bool))}
+    )
+
+
 def _arg(layer: Layer, op: str) -> None:
     """The index has the type that the file gives it, int32 mostly."""
     w, numbers = layer.writer, layer.ints(1)
@@ -85,6 +97,8 @@ RULES: Mapping[str, Rule] = {
     "ARG_MIN": partial(_arg, op="ArgMin"),
     "BATCH_MATMUL": _matrix_product,
     "MEAN": partial(_reduce, op="ReduceMean"),
+    "REDUCE_ALL": partial(_reduce_truths, op="ReduceMin"),
+    "REDUCE_ANY": partial(_reduce_truths, op="ReduceMax"),
     "REDUCE_MAX": partial(_reduce, op="ReduceMax"),
     "REDUCE_MIN": partial(_reduce, op="ReduceMin"),
     "REDUCE_PROD": partial(_reduce, op="ReduceProd"),

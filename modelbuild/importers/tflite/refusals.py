@@ -12,7 +12,6 @@ _STATE = "it keeps a state from one run to the next"
 _TABLES = "it looks things up in tables of text or of any size"
 _RANDOM = "its result changes from run to run"
 _SHAPES = "the shape of its result depends on the data"
-_BATCHES = "it moves cells of the picture to the batch, and is not part of a dilated convolution"
 _COMPLEX = "complex numbers are not supported"
 _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("IF", "WHILE", "CALL", "CALL_ONCE", "DELEGATE"), _CONTROL_FLOW),
@@ -20,12 +19,11 @@ _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM"), _STATE),
     **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE", "READ_VARIABLE"), _STATE),
     **dict.fromkeys(("ASSIGN_VARIABLE",), _STATE),
-    **dict.fromkeys(("EMBEDDING_LOOKUP", "EMBEDDING_LOOKUP_SPARSE", "HASHTABLE_LOOKUP"), _TABLES),
+    **dict.fromkeys(("EMBEDDING_LOOKUP_SPARSE", "HASHTABLE_LOOKUP"), _TABLES),
     **dict.fromkeys(("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"), _TABLES),
     **dict.fromkeys(("LSH_PROJECTION", "SKIP_GRAM", "CONCAT_EMBEDDINGS"), _TABLES),
     **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"), _RANDOM),
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE"), _SHAPES),
-    **dict.fromkeys(("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"), _BATCHES),
     **dict.fromkeys(("RFFT2D", "IMAG", "REAL", "COMPLEX_ABS"), _COMPLEX),
 }
 _CUT = "cut the model before it: `edit: [{cut: {outputs: [...]}}]`"

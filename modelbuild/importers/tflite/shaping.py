@@ -1,4 +1,4 @@
-"""Operators that move numbers: reshapes, slices, joins, pads; and shapes as data."""
+"""Operators that move numbers: reshapes, slices, joins, pads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import numpy as np
-
 from modelbuild.graph.model import Attribute, Shape
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.tflite.layer import Layer, Rule
-
-_MOST_NUMBERS = 65_536  # of a constant that FILL or RANGE makes
 
 
 def _reshape(layer: Layer) -> None:
@@ -47,14 +43,7 @@ def _squeeze(layer: Layer) -> None:
 
 
 def _expand(layer: Layer) -> None:
-    ops.expand(layer.writer, layer.input(0), layer.output, layer.axis(_one(layer, 1), layer.rank(0) + 1))
-
-
-def _one(layer: Layer, index: int) -> int:
-    found = layer.ints(index)
-    if len(found) != 1:
-        raise layer.wrong(f"has {len(found)} numbers as input {index}, where one belongs")
-    return found[0]
+    ops.expand(layer.writer, layer.input(0), layer.output, layer.axis(layer.one(1), layer.rank(0) + 1))
 
 
 def _transpose(layer: Layer) -> None:
@@ -94,7 +83,8 @@ def _mirror_pad(layer: Layer) -> None:
         return
     data, padded = layer.input(0), [axis for axis, pair in enumerate(pairs) if max(pair)]
     for axis in padded:
-        output = layer.output if axis == padded[-1] else layer.writer.scratch(f"{layer.output}_{axis}")
+        between = layer.alias(layer.writer.scratch(f"{layer.output}_{axis}"), data)
+        output = layer.output if axis == padded[-1] else between
         _mirrored(layer, data, output, axis, pairs[axis])
         data = output
 
@@ -117,7 +107,7 @@ def _turned(layer: Layer, data: str, axis: int, start: int, count: int) -> str:
     starts[axis], ends[axis], steps[axis] = start, start - count, -1
     if ends[axis] < 0:
         ends[axis] = -shape[axis] - 1  # ONNX's name for before the first
-    name = layer.writer.scratch(f"{layer.output}_turned")
+    name = layer.alias(layer.writer.scratch(f"{layer.output}_turned"), data)
     ops.cut(layer.writer, data, name, starts, ends, steps)
     return name
 
@@ -135,6 +125,7 @@ def _concatenation(layer: Layer) -> None:
     """Constants of no elements add nothing."""
     axis = layer.axis(layer.option(0), layer.rank(0))
     names = [name for name in layer.inputs() if 0 not in layer.writer.shape(name)]
+    layer.at_one_scale([*names, layer.output], ("int16",))
 
     def write(output: str) -> None:
         ops.along(layer.writer, "Concat", names, [output], axis)
@@ -155,7 +146,7 @@ def _slice(layer: Layer) -> None:
 
 def _split(layer: Layer, data: int, axis: int, sizes: int | None) -> None:
     """SPLIT into equal parts; SPLIT_V into sizes, of which one may be -1."""
-    where = layer.axis(_one(layer, axis), layer.rank(data))
+    where = layer.axis(layer.one(axis), layer.rank(data))
     whole, outputs = layer.shape(data)[where], layer.outputs
     if sizes is None:
         parts = [whole // len(outputs)] * len(outputs)
@@ -187,29 +178,6 @@ def _unpack(layer: Layer) -> None:
         ops.squeeze(w, part, name, [axis])
 
 
-def _gather(layer: Layer) -> None:
-    """Along one axis; indices of several axes put these in its place, which takes the source's order."""
-    w, axis = layer.writer, layer.axis(layer.option(0), layer.rank(0))
-    if layer.option(1):
-        raise layer.wrong("has batch_dims, which is not supported")
-    data, indices = layer.input(0), layer.input(1)
-    if w.dtype(indices).kind != "i":
-        raise layer.wrong(f"has indices of {w.dtype(indices)}")
-    order = w.order(data)
-    if len(w.shape(indices)) == 1:
-        attributes: dict[str, Attribute] = {"axis": order.index(axis)}
-        w.emit("Gather", [w.ordered(data, order), w.ordered(indices)], {layer.output: order}, attributes)
-    else:
-        ops.plain(w, "Gather", [data, indices], layer.output, {"axis": axis})
-
-
-def _gather_nd(layer: Layer) -> None:
-    w, indices = layer.writer, layer.input(1)
-    wide = w.scratch(f"{layer.output}_indices")
-    w.emit("Cast", [w.ordered(indices)], {wide: None}, {"to": 7})
-    ops.plain(w, "GatherND", [layer.input(0), wide], layer.output)
-
-
 def _tile(layer: Layer) -> None:
     repeats = layer.ints(1)
     if len(repeats) != layer.rank(0) or min(repeats, default=1) < 1:
@@ -219,43 +187,6 @@ def _tile(layer: Layer) -> None:
 
 def _broadcast(layer: Layer) -> None:
     ops.broadcast(layer.writer, layer.input(0), layer.output, tuple(layer.ints(1)))
-
-
-def _known(layer: Layer, value: np.ndarray) -> None:
-    """A constant that the operator makes, with the element type of its output."""
-    tensor = layer.state.model.tensors[layer.operator.outputs[0]]
-    kind = "float32" if tensor.type == "float16" else tensor.type
-    layer.writer.constant(layer.output, value.astype(np.dtype(kind)))
-
-
-def _shape(layer: Layer) -> None:
-    _known(layer, np.array(layer.shape(0), np.int64))
-
-
-def _rank(layer: Layer) -> None:
-    _known(layer, np.array(layer.rank(0), np.int64))
-
-
-def _fill(layer: Layer) -> None:
-    """A constant of one value."""
-    shape, value = layer.ints(0), layer.writer.value(layer.input(1))
-    if value is None or value.size != 1 or min(shape, default=0) < 0 or math.prod(shape) > _MOST_NUMBERS:
-        raise layer.wrong(f"makes {shape} of a value that is no constant, or too many")
-    layer.writer.constant(layer.output, np.full(shape, value.reshape(-1)[0], value.dtype))
-
-
-def _zeros(layer: Layer) -> None:
-    shape = layer.shape(0)
-    if math.prod(shape) > _MOST_NUMBERS:
-        raise layer.wrong(f"makes {list(shape)}, more than {_MOST_NUMBERS} numbers")
-    layer.writer.constant(layer.output, np.zeros(shape, layer.writer.dtype(layer.input(0))))
-
-
-def _range(layer: Layer) -> None:
-    (start, limit, step) = (_one(layer, index) for index in range(3))
-    if not step or (limit - start) // step > _MOST_NUMBERS:
-        raise layer.wrong(f"counts from {start} to {limit} by {step}")
-    _known(layer, np.arange(start, limit, step, dtype=np.int64))
 
 
 def _blocks(layer: Layer, op: str, mode: str = "") -> None:
@@ -273,18 +204,12 @@ RULES: Mapping[str, Rule] = {
     "CONCATENATION": _concatenation,
     "DEPTH_TO_SPACE": partial(_blocks, op="DepthToSpace", mode="DCR"),
     "EXPAND_DIMS": _expand,
-    "FILL": _fill,
-    "GATHER": _gather,
-    "GATHER_ND": _gather_nd,
     "MIRROR_PAD": _mirror_pad,
     "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
-    "RANGE": _range,
-    "RANK": _rank,
     "RESHAPE": _reshape,
     "REVERSE_V2": _reverse,
-    "SHAPE": _shape,
     "SLICE": _slice,
     "SPACE_TO_DEPTH": partial(_blocks, op="SpaceToDepth"),
     "SPLIT": partial(_split, data=1, axis=0, sizes=None),
@@ -293,5 +218,4 @@ RULES: Mapping[str, Rule] = {
     "TILE": _tile,
     "TRANSPOSE": _transpose,
     "UNPACK": _unpack,
-    "ZEROS_LIKE": _zeros,
 }

@@ -58,7 +58,9 @@ def _read(layer: Layer, shape: tuple[int, ...]) -> _Cut:
         elif axis >= len(shape):
             raise layer.wrong(f"has more entries than {list(shape)} has axes")
         elif shrink & bit:
-            at = layer.axis(begins[i], shape[axis])
+            if strides[i] < 1:
+                raise layer.wrong(f"takes one cell by a stride of {strides[i]}")
+            at = 0 if begin_mask & bit else layer.axis(begins[i], shape[axis])
             found.starts.append(at)
             found.ends.append(at + 1)
             found.steps.append(1)

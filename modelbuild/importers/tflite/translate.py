@@ -14,10 +14,14 @@ from modelbuild.importers import input_shapes, sniff
 from modelbuild.importers.channels_last import Writer
 from modelbuild.importers.source import Source
 from modelbuild.importers.tflite import (
+    batches,
     borders,
+    casting,
     constants,
     dilated,
     elementwise,
+    indexing,
+    known,
     model,
     reducing,
     shaping,
@@ -30,7 +34,11 @@ from modelbuild.importers.tflite.refusals import refusal
 from modelbuild.importers.tflite.strided_slice import strided_slice
 
 RULES: Mapping[str, Rule] = {
+    **batches.RULES,
+    **casting.RULES,
     **elementwise.RULES,
+    **indexing.RULES,
+    **known.RULES,
     **reducing.RULES,
     **shaping.RULES,
     **windows.RULES,

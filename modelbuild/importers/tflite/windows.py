@@ -55,7 +55,7 @@ def _convolution(
     depthwise: bool = False,
 ) -> None:
     """Weights [O, kh, kw, I], depthwise [1, kh, kw, O], 3D [kd, kh, kw, I, O]. Slots are those of options."""
-    rank = len(weights_order)
+    rank, matrix = len(weights_order), layer.weights(1)
     _ranks(layer, {0: rank, 1: rank})
     weights, channels = layer.shape(1), layer.shape(0)[-1]
     window = [weights[axis] for axis in weights_order[2:]]
@@ -74,7 +74,7 @@ def _convolution(
         "pads": pads,
         "group": channels // per_group,
     }
-    parameters = [layer.writer.ordered(layer.input(1), weights_order)]
+    parameters = [layer.writer.ordered(matrix, weights_order)]
     if layer.has(2):
         parameters.append(layer.bias(2))
     write = partial(_write, layer, "Conv", 0, parameters, attributes)
@@ -120,19 +120,29 @@ def _transposed_convolution(layer: Layer) -> None:
 
 
 def _pool(layer: Layer, op: str) -> None:
+    attributes = _pool_attributes(layer)
+    layer.activated(layer.option(5, layout="b"), partial(_write, layer, op, 0, [], attributes))
+
+
+def _pool_attributes(layer: Layer) -> Mapping[str, Attribute]:
     _ranks(layer, {0: 4})
     strides, window = _sizes(layer, (2, 1), "strides"), _sizes(layer, (4, 3), "window")
-    attributes: dict[str, Attribute] = {
-        "kernel_shape": window,
-        "strides": strides,
-        "pads": _pads(layer, window, strides, (1, 1)),
-    }
-    layer.activated(layer.option(5, layout="b"), partial(_write, layer, op, 0, [], attributes))
+    pads = _pads(layer, window, strides, (1, 1))
+    return {"kernel_shape": window, "strides": strides, "pads": pads}
+
+
+def _l2_pool(layer: Layer) -> None:
+    """The root of the mean of squares."""
+    w = layer.writer
+    square, mean = w.scratch(f"{layer.output}_square"), w.scratch(f"{layer.output}_mean")
+    ops.elementwise(w, "Mul", [layer.input(0)] * 2, square)
+    ops.spatial(w, "AveragePool", square, [], mean, _pool_attributes(layer))
+    layer.activated(layer.option(5, layout="b"), lambda output: ops.elementwise(w, "Sqrt", [mean], output))
 
 
 def _fully_connected(layer: Layer) -> None:
     """Weights [O, I]; the data is taken as rows of I. The rows' axes stay with the option keep_num_dims."""
-    w = layer.writer
+    w, matrix = layer.writer, layer.weights(1)
     _ranks(layer, {1: 2})
     if layer.option(1, layout="b"):
         raise layer.wrong("has its weights in the shuffled format, which no converter writes any more")
@@ -145,7 +155,7 @@ def _fully_connected(layer: Layer) -> None:
         rows = layer.alias(w.scratch(f"{data}_rows"), data)
         ops.reshape(w, data, rows, (count // size, size))
         data = rows
-    inputs = [w.ordered(data), w.ordered(layer.input(1))]
+    inputs = [w.ordered(data), w.ordered(matrix)]
     if layer.has(2):
         inputs.append(layer.bias(2))
     final = (*shape[:-1], outputs) if layer.option(2, layout="B") else (count // size, outputs)
@@ -177,6 +187,7 @@ RULES: Mapping[str, Rule] = {
         depthwise=True,
     ),
     "FULLY_CONNECTED": _fully_connected,
+    "L2_POOL_2D": _l2_pool,
     "MAX_POOL_2D": partial(_pool, op="MaxPool"),
     "TRANSPOSE_CONV": _transposed_convolution,
 }
