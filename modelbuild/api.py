@@ -200,7 +200,7 @@ def run(
     source_layout: bool = False,
 ) -> RunResult:
     """Run a model file (of any source format, .fixed.onnx, NEF or MPK of ours) on `[NAME=]FILE`s."""
-    opened = open_file(source, model, preprocess, weights)
+    opened = open_file(source, model, preprocess, weights, tail=not raw)
     return run_opened(opened, inputs, raw=raw, source_layout=source_layout)
 
 
@@ -209,13 +209,17 @@ def open_file(
     model: str | None = None,
     preprocess: Mapping[str, Mapping[str, Any]] | None = None,
     weights: str | Path | None = None,
+    *,
+    tail: bool = True,
 ) -> Runner:
-    """A model file as something that runs. `preprocess` is input -> settings, for files that carry none."""
-    from modelbuild.artifacts.runner import open_runner
+    """A model file as something that runs. `preprocess` is input -> settings, for files that carry none. What
+    `tail: auto` cut off runs after a package beside which it lies; not so without `tail`."""
+    from modelbuild.artifacts.shipped import open_shipped
     from modelbuild.samples.preprocess import from_settings
 
     chosen = {name: from_settings(given) for name, given in (preprocess or {}).items()}
-    return open_runner(Path(source), model, chosen, None if weights is None else Path(weights))
+    given = None if weights is None else Path(weights)
+    return open_shipped(Path(source), model, chosen, given, tail=tail)
 
 
 def run_opened(

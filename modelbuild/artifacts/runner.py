@@ -115,6 +115,7 @@ class HardwareRunner:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self.name = program.name
         self._interface = interface(program.command)
         self.preprocess: Mapping[str, Preprocess] = declared(self._interface.metadata)
         self.layouts: Layouts = layouts.recorded(self._interface.metadata)

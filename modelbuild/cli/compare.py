@@ -47,9 +47,9 @@ def _words(options: argparse.Namespace) -> list[str]:
 def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
     """Two files or pairs, or two forms of one pair. Refuses options that would have no effect."""
     words, levels = _words(options), _levels(options.levels or "float,fixed")
-    if options.no_tail and not any(map(is_pair, words)):
+    if options.no_tail and not any(models.has_parts(options, word) for word in words):
         raise ModelbuildError(
-            "--no-tail goes with MODEL@TARGET",
+            "--no-tail goes with MODEL@TARGET or a package",
             why="files are run as they are",
             advice="leave --no-tail out, or name MODEL@TARGET",
         )

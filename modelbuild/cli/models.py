@@ -11,6 +11,7 @@ from modelbuild.artifacts.kinds import identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
+from modelbuild.artifacts.shipped import WITH_PARTS
 from modelbuild.cli import flags, progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError
@@ -74,6 +75,12 @@ def is_package(options: argparse.Namespace, word: str) -> bool:
     return path.is_file() and identify(path) in FORMATS
 
 
+def has_parts(options: argparse.Namespace, word: str) -> bool:
+    """Whether what runs after the chip may lie beside the file, or is known of MODEL@TARGET."""
+    path = Path(options.directory) / word
+    return is_pair(word) or (path.is_file() and identify(path) in WITH_PARTS)
+
+
 def opened(options: argparse.Namespace, word: str, level: str | None = None, *, pick: bool = False) -> Runner:
     """The runner for a word. `level` (float, fixed, hardware) picks the form of MODEL@TARGET; fixed unless
     told. With `pick`, --model is for packages alone: of two files, one may be a single model."""
@@ -91,8 +98,10 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
                 tell,
                 tail=not (options.no_tail or getattr(options, "raw", False)),
             )
-    if options.no_tail and not pick:
-        raise ModelbuildError("--no-tail goes with MODEL@TARGET", why=f"{word} is a file, run as it is")
+    if options.no_tail and not pick and not has_parts(options, word):
+        raise ModelbuildError(
+            "--no-tail goes with MODEL@TARGET or a package", why=f"{word} is a file, run as it is"
+        )
     if level is not None:
         raise ModelbuildError(
             "--level goes with MODEL@TARGET",
@@ -101,7 +110,13 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
         )
     chosen = options.model if not pick or is_package(options, word) else None
     with flags.spoken(sized_by=f"modelbuild convert {word} -o OUT.onnx"):
-        return api.open_file(path, chosen, preprocessing(options.preprocess), _weights(options, path, pick))
+        return api.open_file(
+            path,
+            chosen,
+            preprocessing(options.preprocess),
+            _weights(options, path, pick),
+            tail=not (options.no_tail or getattr(options, "raw", False)),
+        )
 
 
 def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array, Graph, Shape
 
 if TYPE_CHECKING:
@@ -31,7 +32,14 @@ def joined(chip: Graph, post: Graph) -> Graph:
 
 
 def _outputs(post: Graph) -> list[str]:
-    return list(json.loads(post.metadata[OUTPUTS]))
+    try:
+        found = json.loads(post.metadata[OUTPUTS])
+    except (ValueError, RecursionError):
+        found = None
+    listed = isinstance(found, list) and all(isinstance(name, str) for name in found)
+    if not listed or not set(post.outputs) <= set(found):
+        raise ModelbuildError(f"the model's metadata `{OUTPUTS}` is damaged")
+    return list(found)
 
 
 class AfterChip:
@@ -54,6 +62,10 @@ class AfterChip:
     def inputs(self) -> tuple[str, ...]:
         """What this part reads: outputs of the chip, then inputs of the model."""
         return tuple(self._post.inputs)
+
+    def input_shape(self, name: str) -> Shape:
+        """The shape of a tensor that this part reads."""
+        return self._post.shapes[name]
 
     def dtype(self, name: str) -> str:
         """The type of an output that this part makes."""
@@ -81,8 +93,8 @@ class AfterChip:
         return both
 
     def run(self, of_chip: Mapping[str, Array], inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The whole model's outputs, of real numbers that the chip gave and the model's own inputs; of a source
-        with codes at its border, these as numbers of any type."""
+        """The whole model's outputs, of real numbers that the chip gave and the model's own inputs. Codes at
+        the border of the source may be numbers of any type."""
         known = {**inputs, **of_chip}
         if self._session is not None:
             known |= self._session.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,50 @@ def test_without_the_tail_the_chips_outputs(face: Path, capsys: pytest.CaptureFi
     words = ("run", "face@cam", "--input", str(face / "data/0.npy"))
     assert [o["name"] for o in said(capsys, face, *words)["outputs"]] == ["probabilities", "scores"]
     assert [o["name"] for o in said(capsys, face, *words, "--no-tail")["outputs"]] == ["scores", "c"]
+
+
+def shipped(face: Path, folder: Path) -> Path:
+    """A copy of the package's folder, which has one NEF."""
+    shutil.copytree(face / "dist/p", folder / "p")
+    [package] = (folder / "p").glob("*.nef")
+    return package
+
+
+def test_what_is_shipped_gives_the_outputs_of_the_source(
+    face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = shipped(face, tmp_path)
+    words = ("run", str(package), "--input", str(face / "data/0.npy"))
+    found = said(capsys, face, *words, "-o", str(tmp_path / "o.npz"))
+    assert [o["name"] for o in found["outputs"]] == ["probabilities", "scores"]
+    expected = api.open_form(api.open_project(face), "face@cam", "hardware")
+    same = api.run_opened(expected, str(face / "data/0.npy")).outputs
+    assert all(np.array_equal(np.load(tmp_path / "o.npz")[name], value) for name, value in same.items())
+    assert [o["name"] for o in said(capsys, face, *words, "--no-tail")["outputs"]] == ["scores", "c"]
+    compared = ("compare", str(package), "face@cam", "--input", str(face / "data/0.npy"))
+    assert len(said(capsys, face, *compared)["outputs"]) == 2
+    both = said(capsys, face, *compared, "--no-tail")["outputs"]
+    assert [o["name"] for o in both] == ["scores", "c"]
+    fixed = ("run", str(package.parent / "face.fixed.onnx"), *words[2:])
+    assert [o["name"] for o in said(capsys, face, *fixed)["outputs"]] == ["probabilities", "scores"]
+    (package.parent / "face_post.onnx").unlink()
+    assert [o["name"] for o in said(capsys, face, *words)["outputs"]] == ["scores", "c"]
+
+
+def test_only_the_part_of_this_model_is_taken(
+    face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = shipped(face, tmp_path)
+    post = package.parent / "face_post.onnx"
+    model = onnx.load(post)
+    model.graph.input[0].name = model.graph.node[0].input[0] = "other"
+    onnx.save(model, post)
+    words = ("run", str(package), "--input", str(face / "data/0.npy"))
+    assert main([*words, "-C", str(face)]) == 2
+    assert "face_post.onnx is not the part after the chip of this model" in capsys.readouterr().err
+    del model.metadata_props[:]  # somebody's own model, which happens to be called so
+    onnx.save(model, post)
+    assert [o["name"] for o in said(capsys, face, *words)["outputs"]] == ["scores", "c"]
 
 
 def test_compare_compares_the_outputs_and_what_is_made_of_them(
