@@ -10,6 +10,7 @@ import numpy as np
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array, Attribute, Node
 from modelbuild.graph.rewrite import Editor
+from modelbuild.importers.formulas import gelu_factors
 
 
 def refused(node: Node, what: str) -> ModelbuildError:
@@ -20,17 +21,10 @@ def refused(node: Node, what: str) -> ModelbuildError:
 
 
 def gelu(editor: Editor, node: Node) -> None:
-    """0.5 x (1 + erf(x / sqrt 2)), or with tanh: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+    """The product of `gelu_factors`."""
     make = _Chain(editor, node)
-    x = node.inputs[0]
-    if node.attributes.get("approximate", "none") == "tanh":
-        cube = make("Mul", make("Mul", x, x), x)
-        inner = make("Add", x, make("Mul", cube, make.value(0.044715)))
-        curve = make("Tanh", make("Mul", inner, make.value(math.sqrt(2 / math.pi))))
-    else:
-        curve = make("Erf", make("Mul", x, make.value(math.sqrt(0.5))))
-    half = make("Mul", x, make.value(0.5))
-    editor.replace(node, "Mul", [half, make("Add", curve, make.value(1.0))])
+    approximate = node.attributes.get("approximate", "none") == "tanh"
+    editor.replace(node, "Mul", list(gelu_factors(make, make.value, node.inputs[0], approximate)))
 
 
 def mish(editor: Editor, node: Node) -> None:

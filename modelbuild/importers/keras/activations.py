@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from modelbuild.errors import did_you_mean
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
+from modelbuild.importers.formulas import gelu_factors
 from modelbuild.importers.keras.call import CUT, Call
 
 Function = Callable[[Call, str, str], None]  # call, input, output
@@ -96,20 +97,14 @@ def _mish(call: Call, data: str, output: str) -> None:
 
 
 def _gelu(call: Call, data: str, output: str) -> None:
-    """x / 2 * (1 + erf(x / sqrt 2)), or its approximation with tanh."""
-    if call.setting("approximate") is True:
-        cube = call.elementwise("Mul", [data, call.elementwise("Mul", [data, data])])
-        inner = call.elementwise(
-            "Add", [data, call.elementwise("Mul", [cube, call.number("cubic", 0.044715)])]
-        )
-        scaled = call.elementwise("Mul", [inner, call.number("root", math.sqrt(2.0 / math.pi))])
-        curve = call.elementwise("Tanh", [scaled])
-    else:
-        scaled = call.elementwise("Mul", [data, call.number("root", math.sqrt(0.5))])
-        curve = call.elementwise("Erf", [scaled])
-    shifted = call.elementwise("Add", [curve, call.number("one", 1.0)])
-    product = call.elementwise("Mul", [data, shifted])
-    call.elementwise("Mul", [product, call.number("half", 0.5)], output)
+    """The product of `gelu_factors`."""
+
+    def make(op: str, *inputs: str) -> str:
+        return call.elementwise(op, inputs)
+
+    number = partial(call.number, "gelu")
+    factors = gelu_factors(make, number, data, call.setting("approximate") is True)
+    call.elementwise("Mul", factors, output)
 
 
 def _softmax(call: Call, data: str, output: str) -> None:

@@ -154,9 +154,7 @@ class Call:
 
     def values(self, what: str, value: Any) -> str:
         """A constant as a tensor of the source."""
-        name, count = f"{self.output}.{what}", 0
-        while self.writer.has(name):
-            name, count = f"{self.output}.{what}_{count + 1}", count + 1
+        name = self.writer.scratch(f"{self.output}.{what}")
         self.writer.constant(name, np.asarray(value, np.float32))
         return name
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
+from modelbuild.importers.formulas import same_pads
 from modelbuild.importers.keras.activations import finish
 from modelbuild.importers.keras.call import Call
 
@@ -173,10 +174,10 @@ def _window(
     pads = []
     for size, width, step, spread in zip(sizes, kernel, strides, dilations, strict=True):
         reach = (width - 1) * spread + 1
-        total = max((-(-size // step) - 1) * step + reach - size, 0) if padding == "same" else 0
         if padding == "valid" and reach > size:
             call.fail(f"has a window of {reach} on {size} cells")
-        pads.append((reach - 1, 0) if padding == "causal" else (total // 2, total - total // 2))
+        both = same_pads(size, width, step, spread) if padding == "same" else (0, 0)
+        pads.append((reach - 1, 0) if padding == "causal" else both)
     found: dict[str, Attribute] = {"kernel_shape": kernel, "strides": strides, "pads": _flat(pads)}
     return {**found, "dilations": dilations} if dilated else found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
+from modelbuild.importers.formulas import gelu_factors
 from modelbuild.importers.tflite.layer import RAW, Layer, Rule
 
 _L2_EPSILON = 1e-6  # TFLite's reference kernel divides by no less
@@ -93,21 +93,14 @@ def step(layer: Layer, op: str, inputs: Sequence[str], word: str) -> str:
 
 
 def _gelu(layer: Layer) -> None:
-    """x / 2 * (1 + erf(x / sqrt 2)); approximated x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))."""
-    data, w = layer.input(0), layer.writer
-    if layer.option(0, layout="B"):
-        square = step(layer, "Mul", [data, data], "square")
-        cube = step(layer, "Mul", [square, data], "cube")
-        scaled = step(layer, "Mul", [cube, constant(layer, "factor", 0.044715)], "scaled")
-        inner = step(layer, "Add", [data, scaled], "sum")
-        inner = step(layer, "Mul", [inner, constant(layer, "root", math.sqrt(2 / math.pi))], "inner")
-        curve = step(layer, "Tanh", [inner], "tanh")
-    else:
-        inner = step(layer, "Mul", [data, constant(layer, "root", math.sqrt(0.5))], "inner")
-        curve = step(layer, "Erf", [inner], "erf")
-    raised = step(layer, "Add", [curve, constant(layer, "one", 1.0)], "raised")
-    half = step(layer, "Mul", [data, constant(layer, "half", 0.5)], "half")
-    ops.elementwise(w, "Mul", [half, raised], layer.output)
+    """The product of `gelu_factors`."""
+
+    def make(op: str, *inputs: str) -> str:
+        return step(layer, op, inputs, op.lower())
+
+    number, approximate = partial(constant, layer, "number"), bool(layer.option(0, layout="B"))
+    factors = gelu_factors(make, number, layer.input(0), approximate)
+    ops.elementwise(layer.writer, "Mul", factors, layer.output)
 
 
 def _squared_difference(layer: Layer) -> None:

@@ -10,16 +10,10 @@ from modelbuild.formats.tflite_schema import Padding
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.channels_last import Order
+from modelbuild.importers.formulas import same_pads
 from modelbuild.importers.tflite.layer import Layer, Rule
 
 _LARGEST = 2**20  # of a stride, dilation or window, in damaged files
-
-
-def same_pads(size: int, window: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Before and after: TensorFlow's SAME gives ceil(size / stride) windows, the odd cell of padding last."""
-    span = (window - 1) * dilation + 1
-    total = max((-(-size // stride) - 1) * stride + span - size, 0)
-    return total // 2, total - total // 2
 
 
 def _pads(layer: Layer, window: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[int]:
