@@ -104,6 +104,8 @@ CONDITIONS: dict[str, _Form] = {
     "index_count": RANGE,
     "batch_matmul": FLAG,
     "after": NAMES,
+    "gate_of": NAMES,
+    "gated": FLAG,
     "after_group": NAMES,
     "before": NAMES,
 }

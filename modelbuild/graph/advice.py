@@ -96,7 +96,7 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group")  # conditions on the node before
+_BEFORE = ("after", "after_group", "gate_of")  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {

@@ -57,6 +57,7 @@ LOWERING = (
     "resize_to_asymmetric",
     "linear_resize_to_pools",
     "resize_by_axis",
+    "prelu_to_conv",
     "strided_conv_to_slice",
     "dilated_to_dense",
     "large_kernel_to_small",

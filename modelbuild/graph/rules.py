@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from modelbuild.graph.neighbours import after, before, chain_start, gate_of, is_gated
 from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,
@@ -93,16 +94,6 @@ def _group(subject: Subject) -> str:
     return "depthwise" if groups == subject.shape()[1] else "grouped"
 
 
-def _group_before(subject: Subject) -> str:
-    """The grouping of the convolution that a chain of fused nodes begins with."""
-    producer = subject.producers.get(subject.node.inputs[0])
-    while producer is not None and subject.units.get(producer.name) == "fused":
-        producer = subject.producers.get(producer.inputs[0])
-    if producer is None:
-        raise Undetermined("nothing is computed before it")
-    return _group(subject.at(producer))
-
-
 def _demand(text: str, holds: Callable[[Subject], bool]) -> Check:
     return lambda subject, _: None if holds(subject) else text
 
@@ -163,28 +154,6 @@ def _computed_input(subject: Subject, indices: Any) -> str | None:
         if subject.has_input(index) and subject.node.inputs[index] in subject.graph.constants:
             return f"input {index} (`{subject.node.inputs[index]}`) is a constant"
     return None
-
-
-def _before(subject: Subject, operators: Any) -> str | None:
-    output = subject.node.outputs[0]
-    readers = {reader.op for reader in subject.consumers.get(output, ())}
-    leaves = output in subject.graph.outputs
-    return (
-        None
-        if readers and readers <= set(operators) and not leaves
-        else f"`{output}` is not for {' or '.join(operators)} alone"
-    )
-
-
-def _after(subject: Subject, operators: Any) -> str | None:
-    source = subject.node.inputs[0]
-    producer = subject.producers.get(source)
-    if producer is None or producer.op not in operators:
-        return f"does not follow {' or '.join(operators)}"
-    if len(subject.consumers.get(source, ())) > 1 or source in subject.graph.outputs:
-        return f"`{source}` has other readers"
-    on_npu = subject.units.get(producer.name) in ("npu", "fused")
-    return None if on_npu else f"`{producer.name}` is not on the NPU"
 
 
 RULES: dict[str, Check] = {
@@ -248,9 +217,11 @@ RULES: dict[str, Check] = {
     "computed_input": _computed_input,
     "index_count": _within("number of indices", lambda s: [len(s.constant(1))]),
     "batch_matmul": _demand("it is no product of matrices", _batch_matmul),
-    "after": _after,
-    "after_group": _one_of("grouping before it", _group_before),
-    "before": _before,
+    "after": after,
+    "gate_of": gate_of,
+    "gated": _demand("it is no product of a tensor and a fused gate of it", is_gated),
+    "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
+    "before": before,
 }
 
 

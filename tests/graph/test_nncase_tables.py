@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelbuild.chips.load import load_recipe
+from modelbuild.graph import guard
 from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import run_passes
+from tests.graph.small import graph, numbers
 from tests.graph.tables import behind, conv, one, pool, recipe, units
 
 MAP = (1, 8, 64, 64)
@@ -117,3 +122,30 @@ def test_a_model_that_fills_the_memory() -> None:
     assert "6292480 bytes at 8 bits; k210 holds 6291456" in next(
         f.message for f in found if f.code == "MB107"
     )
+
+
+def activated(*steps: tuple[Any, ...], **constants: Any) -> tuple[list[str], Graph]:
+    """Where the nodes of `steps` behind a Conv of 8 channels run, once lowered."""
+    weights = {"w": numbers(8, 8, 3, 3), "b": numbers(8), **constants}
+    before = graph([("Conv", "x w b", "c", {"pads": [1, 1, 1, 1]}), *steps], weights, x=(1, 8, 16, 16))
+    lowered, _ = run_passes(normalise(before)[0], load_recipe("k210").passes)
+    guard.check(before, lowered)
+    return list(place(lowered, load_recipe("k210")).units.values()), lowered
+
+
+def test_a_gate_and_its_product_are_one_table() -> None:
+    """nncase's `fused_unary` takes in a product of two functions of one tensor."""
+    for gate in ("Sigmoid", "Tanh", "HardSigmoid"):
+        assert activated((gate, "c", "g"), ("Mul", "g c", "y"))[0] == ["npu", "fused", "fused"]
+    others = activated(("Sigmoid", "c", "g"), ("Mul", "g c", "m"), ("Add", "m c", "y"))[0]
+    assert others == ["npu", "cpu", "cpu", "cpu"]
+    alone = activated(("Sigmoid", "c", "g"), ("Mul", "g x", "y"))[0]
+    assert alone == ["npu", "fused", "cpu"]
+
+
+def test_slopes_a_channel_are_convolutions() -> None:
+    units, lowered = activated(("PRelu", "c s", "y"), s=numbers(8, 1, 1))
+    assert [node.op for node in lowered.nodes] == ["Conv", "Relu", "Conv"]
+    assert units == ["npu", "fused", "npu"]
+    units, lowered = activated(("PRelu", "c s", "y"), s=np.full((8, 1, 1), 0.25))
+    assert ([node.op for node in lowered.nodes], units) == (["Conv", "LeakyRelu"], ["npu", "fused"])

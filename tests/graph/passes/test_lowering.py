@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
@@ -154,3 +155,22 @@ def test_whole_numbers_stay_whole_numbers() -> None:
     whole = ("Cast", "x", "i", {"to": 6})
     behind = graph([whole, ("Reshape", "i s", "r"), ("Neg", "r", "y")], {"s": [2, 16]})
     after("reshape_behind_elementwise", behind)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 4), (2, 3, 5), (2, 3)])
+def test_one_slope_is_a_leaky_relu(shape: tuple[int, ...]) -> None:
+    slope = np.full((3, *(1,) * (len(shape) - 2)), -0.5, np.float32)
+    found = after("prelu_to_conv", graph([("PRelu", "x s", "y")], {"s": slope}, x=shape))
+    assert only(found, "LeakyRelu").attributes == {"alpha": -0.5}
+
+
+def test_slopes_that_no_convolution_can_take_stay() -> None:
+    """Another reader of what the Conv makes, a grouped Conv, no Conv, a slope a cell."""
+    slopes = {"s": numbers(2, 1, 1), "w": numbers(2, 2, 1, 1), "g": numbers(2, 1, 1, 1)}
+    steps = [("Conv", "x w", "a"), ("PRelu", "a s", "p"), ("Add", "a p", "y")]
+    untouched("prelu_to_conv", graph(steps, slopes))
+    grouped = [("Conv", "x g", "a", {"group": 2}), ("PRelu", "a s", "y")]
+    untouched("prelu_to_conv", graph(grouped, slopes))
+    untouched("prelu_to_conv", graph([("PRelu", "x s", "y")], slopes))
+    cells = [("Conv", "x w", "a"), ("PRelu", "a s", "y")]
+    untouched("prelu_to_conv", graph(cells, {**slopes, "s": numbers(1, 4, 4)}))

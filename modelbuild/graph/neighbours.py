@@ -1,0 +1,65 @@
+"""Conditions of operator rules on the nodes around a node: what is before it, and who reads it."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+from modelbuild.graph.subject import Subject, Undetermined
+
+
+def chain_start(subject: Subject) -> Subject:
+    """The convolution that a chain of fused nodes in front of the node begins with."""
+    producer = subject.producers.get(subject.node.inputs[0])
+    while producer is not None and subject.units.get(producer.name) == "fused":
+        producer = subject.producers.get(producer.inputs[0])
+    if producer is None:
+        raise Undetermined("nothing is computed before it")
+    return subject.at(producer)
+
+
+def before(subject: Subject, operators: Any) -> str | None:
+    """What is wrong where the output is not for `operators` alone."""
+    output = subject.node.outputs[0]
+    readers = {reader.op for reader in subject.consumers.get(output, ())}
+    leaves = output in subject.graph.outputs
+    return (
+        None
+        if readers and readers <= set(operators) and not leaves
+        else f"`{output}` is not for {' or '.join(operators)} alone"
+    )
+
+
+def after(subject: Subject, operators: Any) -> str | None:
+    """What is wrong where the node does not alone follow one of `operators` on the NPU."""
+    source = subject.node.inputs[0]
+    producer = subject.producers.get(source)
+    if producer is None or producer.op not in operators:
+        return f"does not follow {' or '.join(operators)}"
+    if len(subject.consumers.get(source, ())) > 1 or source in subject.graph.outputs:
+        return f"`{source}` has other readers"
+    on_npu = subject.units.get(producer.name) in ("npu", "fused")
+    return None if on_npu else f"`{producer.name}` is not on the NPU"
+
+
+def gate_of(subject: Subject, operators: Any) -> str | None:
+    """What is wrong where the node is not g in x · g(x), with x made by one of `operators` on the NPU."""
+    source, gate = subject.node.inputs[0], subject.node.outputs[0]
+    producer = subject.producers.get(source)
+    if producer is None or producer.op not in operators:
+        return f"does not follow {' or '.join(operators)}"
+    readers, products = subject.consumers.get(source, ()), subject.consumers.get(gate, ())
+    alone = len(readers) == 2 and len(products) == 1 and products[0] in readers
+    if not alone or products[0].op != "Mul" or {source, gate} & set(subject.graph.outputs):
+        return "it is no gate of one tensor alone"
+    on_npu = subject.units.get(producer.name) in ("npu", "fused")
+    return None if on_npu else f"`{producer.name}` is not on the NPU"
+
+
+def is_gated(subject: Subject) -> bool:
+    """Whether the node is x · g(x) with a gate g that is computed with the node before it."""
+    for gate, source in permutations(subject.node.inputs, 2):
+        producer = subject.producers.get(gate)
+        if producer is not None and producer.inputs[:1] == [source]:
+            return subject.units.get(producer.name) == "fused"
+    return False
