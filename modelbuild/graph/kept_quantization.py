@@ -19,15 +19,10 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array, Graph
 
 KEY = "modelbuild.quantization"
+# Those of fewer than 8 bits lie in 8 in most files.
 CODES: Mapping[str, tuple[int, int]] = {
-    "int4": (-8, 7),
-    "uint4": (0, 15),
-    "int8": (-128, 127),
-    "uint8": (0, 255),
-    "int16": (-(2**15), 2**15 - 1),
-    "uint16": (0, 2**16 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
+    **{f"int{bits}": (-(1 << bits - 1), (1 << bits - 1) - 1) for bits in (2, 3, 4, 5, 6, 7, 8, 16, 32, 64)},
+    **{f"uint{bits}": (0, (1 << bits) - 1) for bits in (1, 2, 3, 4, 5, 6, 7, 8, 16)},
 }
 
 

@@ -23,33 +23,12 @@ from modelbuild.importers import (
     precision,
     qdq,
     qdq_int4,
+    refused,
     sniff,
     training,
     trim,
 )
 from modelbuild.importers.source import Source
-
-_CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
-_SEQUENCE = "sequences, optionals and maps have no fixed size"
-_STRINGS = "no NPU handles text"
-_RANDOM = "its result changes from run to run"
-_DYNAMIC = "its scale is found while it runs; an NPU's are fixed when the model is built"
-REFUSED: Mapping[str, str] = {
-    **dict.fromkeys(("Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
-    **dict.fromkeys(("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"), _SEQUENCE),
-    **dict.fromkeys(("SequenceErase", "SequenceInsert", "SequenceLength", "SplitToSequence"), _SEQUENCE),
-    **dict.fromkeys(("Optional", "OptionalGetElement", "OptionalHasElement"), _SEQUENCE),
-    **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"), _STRINGS),
-    **dict.fromkeys(("TfIdfVectorizer", "ImageDecoder"), _STRINGS),
-    **dict.fromkeys(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"), _RANDOM),
-    **dict.fromkeys(("RandomUniform", "RandomUniformLike"), _RANDOM),
-    **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _DYNAMIC),
-}
-_ADVICE: Mapping[str, str] = {
-    _CONTROL_FLOW: "export one branch alone, or cut it off before the import",
-    _DYNAMIC: "quantize statically, with QuantizeLinear and DequantizeLinear, or give the float model",
-    _RANDOM: "export the model in inference mode: `model.eval()`",
-}
 
 
 def load(
@@ -150,15 +129,6 @@ def _parse(path: Path) -> ModelProto:
 
 def _refuse_unsupported(model: ModelProto) -> None:
     for node in model.graph.node:
-        label = f"{node.op_type} `{node.name}`"
         if node.domain == qdq.VENDOR and node.op_type in qdq.VENDORS:
             node.domain = ""
-        if node.domain not in ("", "ai.onnx"):
-            raise ModelbuildError(
-                f"{label} belongs to the operator domain `{node.domain}`",
-                why="only the standard ONNX operators are supported",
-                advice="export the model without operators of its own, and without a runtime's optimizations",
-            )
-        reason = REFUSED.get(node.op_type)
-        if reason is not None:
-            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, ""))
+        refused.refuse(node)

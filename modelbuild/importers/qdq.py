@@ -6,17 +6,16 @@ saturation stands for), so that names stay for edits; constants become floats. d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import quantized_border
-from modelbuild.graph.constant_operators import evaluate
 from modelbuild.graph.kept_quantization import Kept, keep
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.order import in_order
-from modelbuild.importers import qdq_operators, qdq_parameters
+from modelbuild.importers import qdq_constants, qdq_limits, qdq_operators, qdq_parameters
 from modelbuild.importers.qdq_activations import Signs
 from modelbuild.importers.qdq_parameters import dequantized, of_linear, on_axis, quantized, refused
 
@@ -28,8 +27,8 @@ MOVING = frozenset(
     {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape"}
     | {"Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
-# Those of them that make nothing larger, so that they may be computed before shapes are known.
-_FOLDED = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_TAKE_CODES = MOVING | qdq_limits.LIMITING | {*LINEAR}
+_FOLDED = qdq_constants.MOVING | qdq_limits.LIMITING  # on constant codes
 
 
 def is_quantized(graph: Graph) -> bool:
@@ -43,6 +42,7 @@ def rewrite(graph: Graph, notes: list[str]) -> None:
     Shapes and types of what nodes make are to be inferred again. Raises naming the node for scales that are
     not constant, codes that other operators calculate with, and codes of unknown scale.
     """
+    qdq_constants.fold(graph, {*LINEAR, *qdq_operators.OPERATORS})
     qdq_operators.expand(graph)
     found = _Codes(graph)
     found.scan()
@@ -73,10 +73,11 @@ class _Codes:
         """Finds all codes, folding those that are constant."""
         self.producers = self.graph.producers()
         self.graph.nodes = [node for node in self.graph.nodes if not self._folded(node)]
+        self.narrow = qdq_limits.narrow(self.graph)
         for node in self.graph.nodes:
             self._visit(node)
         for node in self.graph.nodes:
-            if any(name in self.codes for name in node.inputs) and node.op not in {*LINEAR, *MOVING}:
+            if any(name in self.codes for name in node.inputs) and node.op not in _TAKE_CODES:
                 raise refused(node, "it calculates with codes", "export the model in the QDQ form")
 
     def to_floats(self) -> None:
@@ -91,6 +92,10 @@ class _Codes:
             elif _moves(node) and node.outputs[0] in self.codes:
                 if node.op == "Pad":
                     self._pad_with_floats(node)
+                elif node.op == "Concat":
+                    self._join_floats(node)
+                elif node.op in qdq_limits.LIMITING:
+                    self._limit_floats(node)
                 self.entries.update({name: self.codes[name] for name in node.outputs if name in self.codes})
             signs.add(node, self.entries.get(next(iter(node.outputs), "")))
 
@@ -110,18 +115,10 @@ class _Codes:
             else:
                 self._constant(node, quantized(value, entry))
             return True
-        moved = node.op in _FOLDED and _moves(node) and len(node.outputs) == 1
-        if moved and all(name in constants for name in node.inputs if name):
-            value = constants[node.inputs[0]]
-            if value.dtype.kind in "iu" and value.dtype.itemsize == 1:
-                try:
-                    made = evaluate(node, [constants[name] if name else None for name in node.inputs])
-                except (ValueError, IndexError, TypeError, OverflowError) as error:
-                    raise refused(node, f"it cannot be computed: {error}") from error
-                if made is not None:
-                    self._constant(node, made[0])
-                    return True
-        return False
+        held = constants.get(node.inputs[0]) if node.op in _FOLDED and node.inputs else None
+        if held is None or held.dtype.kind not in "iu" or held.dtype.itemsize > 1:
+            return False
+        return qdq_constants.folded(self.graph, node)
 
     def _constant(self, node: Node, value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
         name = node.outputs[0]
@@ -131,7 +128,8 @@ class _Codes:
 
     def _visit(self, node: Node) -> None:
         if node.op == "QuantizeLinear":
-            self._claim(node.outputs[0], of_linear(self.graph, node), node)
+            target, entry = node.outputs[0], of_linear(self.graph, node)
+            self._claim(target, replace(entry, dtype=self.narrow.get(target, entry.dtype)), node)
         elif node.op == "DequantizeLinear":
             given = self.codes.get(node.inputs[0])
             entry = of_linear(self.graph, node)
@@ -140,6 +138,8 @@ class _Codes:
             elif given is None and len(node.inputs) < 3:
                 dtype = str(self.graph.dtypes.get(node.inputs[0], np.dtype(np.uint8)))
                 entry = Kept(dtype, entry.scale, entry.zero_point, entry.axis)
+            if given is not None and qdq_limits.of_same_codes(given, entry):
+                entry = given
             self._trace(node, node.inputs[0], entry)
         elif _moves(node) and node.inputs[0] in self.codes:
             entry = self.codes[node.inputs[0]]
@@ -158,8 +158,8 @@ class _Codes:
                 self._claim(name, entry, node)
                 continue
             maker = self.producers.get(name)
-            if maker is None and name not in self.graph.inputs:
-                raise refused(node, f"the codes `{name}` are constant in part")
+            if name in self.graph.constants:
+                continue  # joined to others: `to_floats` makes numbers of them
             if maker is not None:
                 if not _moves(maker):
                     raise refused(node, f"the codes `{name}` come from {maker.op} `{maker.name}`")
@@ -206,19 +206,41 @@ class _Codes:
             inputs = [*node.inputs[:2], self._number(f"{node.outputs[0]}_value", value), *node.inputs[3:]]
             node.inputs = inputs
 
-    def _number(self, base: str, value: float) -> str:
+    def _join_floats(self, node: Node) -> None:
+        """Codes among the inputs of a Concat that are constant become numbers of the same quantization."""
+        entry, constants = self.codes[node.outputs[0]], self.graph.constants
+        for index, name in enumerate(node.inputs):
+            if name in constants:
+                if str(constants[name].dtype) != entry.dtype:
+                    raise refused(node, f"it joins {constants[name].dtype} to {entry.dtype}")
+                node.inputs[index] = self._number(f"{name}_dequantized", dequantized(constants[name], entry))
+
+    def _limit_floats(self, node: Node) -> None:
+        """A Clip or Relu of codes limits the numbers that they stand for."""
+        entry = self.codes[node.outputs[0]]
+        low, high = qdq_limits.values_of(self.graph, node, entry)
+        names = [
+            "" if value is None else self._number(f"{node.outputs[0]}_{role}", value)
+            for role, value in (("min", low), ("max", high))
+        ]
+        op = "Identity" if low is high is None else "Relu" if (low, high) == (0.0, None) else "Clip"
+        node.op, node.attributes = op, {}
+        node.inputs = [node.inputs[0], *(names if op == "Clip" else ())]
+
+    def _number(self, base: str, value: float | Array) -> str:
         name, count = base, 0
         while name in self.producers or name in self.graph.constants or name in self.graph.inputs:
             count += 1
             name = f"{base}_{count}"
         array = np.asarray(value, np.float32)
-        self.graph.constants[name], self.graph.shapes[name] = array, ()
+        self.graph.constants[name], self.graph.shapes[name] = array, array.shape
         self.graph.dtypes[name] = array.dtype
         return name
 
 
 def _moves(node: Node) -> bool:
-    return node.op in MOVING and not node.domain and bool(node.inputs and node.inputs[0] and node.outputs)
+    plain = node.op in MOVING | qdq_limits.LIMITING and not node.domain
+    return plain and bool(node.inputs and node.inputs[0] and node.outputs)
 
 
 def _described(entry: Kept) -> str:

@@ -53,6 +53,7 @@ class _Cut:
         """Random codes. For integer kernels the lower half: on processors without VNNI those of onnxruntime
         add two products of 8 bits in 16, which saturate above."""
         low, high = CODES[self.entry.dtype]
+        low = low if self.is_halved else low + (low < 0)  # symmetric ranges lack the lowest
         high = (low + high) // 2 if self.is_halved else high
         return generator.integers(low, high + 1, self.shape).astype(self.dtype)
 

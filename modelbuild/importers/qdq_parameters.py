@@ -28,7 +28,7 @@ def of_linear(graph: Graph, node: Node, codes: Array | None = None) -> Kept:
     if node.op == "QuantizeLinear" and isinstance(output, int) and output:
         fallback = str(dtype_of(output, node.outputs[0]))
     zero = node.inputs[2] if len(node.inputs) > 2 else ""
-    axis = node.attributes.get("axis", 1) if graph.opset >= _FIRST_WITH_AXIS else None
+    axis = node.attributes.get("axis", 1 if graph.opset >= _FIRST_WITH_AXIS else None)
     if not isinstance(axis, int | None):
         raise refused(node, "its axis is no number")
     return read(graph, node, node.inputs[1], zero, axis, fallback)
