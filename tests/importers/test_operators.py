@@ -11,7 +11,7 @@ from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard
 from modelbuild.graph.normalise import normalise
-from modelbuild.importers.onnx import REFUSED as REFUSED_BY_TABLE
+from modelbuild.importers.refused import OPERATORS as REFUSED_BY_TABLE
 from tests.importers import cases_elementwise, cases_shaping, cases_windows
 from tests.importers.cases_windows import REFUSED
 from tests.importers.operator_cases import Case, saved
