@@ -75,14 +75,16 @@ class Builder:
         dry_run: bool = False,
         retry: bool = False,
         observer: Observer | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> BuildResult:
         """Brings the goals, names of actions, up to date with at most `jobs` workers.
 
         What fails is told in the result. Raises ModelbuildError for a goal that does not exist (exit 2), a
         graph that cannot be built or a state folder that cannot be used (exit 1). After a failure nothing new
-        starts, save `always` actions, unless `keep_going`. `retry` runs again what failed with these very
-        inputs. `offline` tells every stage that nothing may be fetched (`OFFLINE` in its environment).
-        `dry_run` runs and writes nothing. `given` are outcomes that are known of actions outside `actions`.
+        starts, save `always` actions, unless `keep_going`. `retry` runs what failed with these inputs again.
+        `offline` tells stages that nothing may be fetched (`OFFLINE` in their environment). `dry_run` runs
+        and writes nothing. `given` are known outcomes of actions outside `actions`. `meanwhile` is called
+        once, as soon as something runs that has to be waited for.
         """
         if jobs < 1:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")
@@ -107,7 +109,7 @@ class Builder:
 
             facts: dict[str, Fact] = {}
             look = partial(_judge_and_note, state=state, retry=retry, facts=facts)
-            outcomes = Scheduler(planned, look, observer, keep_going, given).walk(open_runner)
+            outcomes = Scheduler(planned, look, observer, keep_going, given, meanwhile).walk(open_runner)
             self._planned = planned.order
             self._done = [
                 Done(planned.actions[name], facts[name], outcome)
@@ -230,7 +232,7 @@ class Builder:
         from modelbuild.build.publish import superseded
 
         with self._locked(None) as state:
-            kept = {self._root / folder for folder in current}
+            kept = {self._root / one for one in current}
             found = superseded(state, self._owner, kept, self._root / below)
             return tuple(folder.relative_to(self._root) for folder in found)
 
@@ -265,7 +267,6 @@ class Builder:
         if self._held is not None:
             yield self._held
             return
-
         with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
             state = open_state(self._root, self._folder, writable=True, turn=held.turn())
             try:

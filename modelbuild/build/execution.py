@@ -109,8 +109,6 @@ class Execution:
         )
         began_ns = time.time_ns()
         worker = self._pool.start(task)
-        if not self._running:
-            self._state.stat_cache.load()  # while there is nothing else to do
         self._running[action.name] = (action, todo, began_ns)
         self._room.take(action.name, action.resources.threads, memory)
         return worker
@@ -127,6 +125,8 @@ class Execution:
     def wait(self, block: bool) -> Ended | Advanced | None:
         """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
         if not self._replies:
+            if block:
+                self._state.stat_cache.load()  # while there is nothing else to do
             self._replies.extend(self._pool.wait(block))
         return self._heard(self._replies.popleft()) if self._replies else None
 

@@ -38,7 +38,8 @@ class Runner(Protocol):
 
 
 class Scheduler:
-    """One walk over a plan. `given` are the outcomes that are known of actions outside it."""
+    """One walk over a plan. `given` are the outcomes that are known of actions outside it; `meanwhile` is
+    called once, when something runs and there is nothing to do but to wait for it."""
 
     def __init__(
         self,
@@ -47,8 +48,10 @@ class Scheduler:
         observer: Observer | None,
         keep_going: bool,
         given: Mapping[str, Outcome] | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         self._plan = plan
+        self._meanwhile = meanwhile
         self._judge = judge
         self._observer = observer
         self._keep_going = keep_going
@@ -132,6 +135,9 @@ class Scheduler:
         return bool(self._failed) and not waiting.action.always
 
     def _hear(self, runner: Runner | None, block: bool) -> None:
+        if block and self._running and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
         heard = runner.wait(block) if runner is not None and self._running else None
         if isinstance(heard, Advanced):
             about = {"step": heard.step, "steps": heard.steps, "what": heard.what, "worker": heard.worker}

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild import lfs
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
-from modelbuild.build.plan import plan
 from modelbuild.build.recall import Recalled, is_noted, path_of
-from modelbuild.build.result import BuildResult, Observer
-from modelbuild.build.resume import Resumption
+from modelbuild.build.result import Observer
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.build_report import BuildReport, BuiltPackage
+from modelbuild.project.build_report import BuildReport
 from modelbuild.project.layout import ENVIRONMENT, STATE
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.rooting import note_again
-from modelbuild.project.settled import noted_as, report_of, request_of, told
-from modelbuild.project.shipping import Shipment, publish
+from modelbuild.project.settled import noted_as, request_of, told
+
+if TYPE_CHECKING:
+    from modelbuild.project.republishing import Concerned
 
 Tell = Callable[[Sequence[dict[str, Any]]], None]
 
@@ -68,8 +67,14 @@ class Rebuilding:
             if found is None or not all(map(self._can_be_read, found.files)):
                 return None  # what loading says of such a file is better than what a stage would
             self._names = found.snapshot.actions
-            before = report_of(found.snapshot.told, found.snapshot.actions)
-            warn(before.warnings)
+            warn(found.snapshot.told["warnings"])
+
+            @cache
+            def concerned() -> Concerned:  # imported and found out while the first action runs
+                from modelbuild.project.republishing import Concerned
+
+                return Concerned(found)
+
             options = self._options
             result = self._builder.build(
                 found.actions,
@@ -81,9 +86,13 @@ class Rebuilding:
                 keep_going=options.keep_going,
                 retry=options.retry,
                 observer=observer,
+                meanwhile=concerned,
             )
             note_again(self._builder, self._noted)
-            report = self._publish(found, result, before)
+            report = concerned().publish(self._builder, self._root, result)
+            if report.ok:
+                products = concerned().products(result)
+                self._builder.renew(self._request, found, products, told(report))
         failures = tuple((action, self.located(action, error)) for action, error in result.failures)
         return report._replace(failures=failures)
 
@@ -107,53 +116,3 @@ class Rebuilding:
     def _can_be_read(self, name: str) -> bool:
         path = self._root / name
         return path.is_file() and not lfs.is_pointer(path)
-
-    def _publish(self, found: Resumption, result: BuildResult, before: BuildReport) -> BuildReport:
-        """The report, after putting in place the packages that are concerned, and taking the others over."""
-        shipments = [Shipment.from_plain(plain) for plain in found.told_of_plan]
-        touched = {
-            index
-            for index, one in enumerate(shipments)
-            if {one.gate, *_read_by(one)} & result.states.keys()
-            or found.products & {2 * index, 2 * index + 1}
-        }
-        states: dict[str, str] = {name: result.states.get(name, "cached") for name in self._names}
-        concerned = {name for index in touched for name in _read_by(shipments[index])} - result.states.keys()
-        outputs = ChainMap(dict(result.outputs), _outputs(found, concerned))
-        packages: list[BuiltPackage] = list(before.packages)
-        for index in sorted(touched):
-            shipment = shipments[index]
-            is_at_fault = partial(_failed, found, result, shipment)
-            packages[index] = publish(self._builder, self._root, shipment, states, outputs, is_at_fault)
-        report = BuildReport(tuple(packages), states, result.failures, before.warnings)
-        if report.ok:
-            products = {
-                2 * index + side: product
-                for index in touched
-                for side, product in enumerate(shipments[index].products(outputs))
-            }
-            self._builder.renew(self._request, found, products, told(report))
-        return report
-
-
-def _read_by(shipment: Shipment) -> Iterator[str]:
-    """The actions whose outputs are shipped."""
-    yield from (shipment.report, shipment.made)
-    for model in shipment.models:
-        yield from filter(None, (model.fixed_action, model.quantized))
-
-
-def _outputs(found: Resumption, names: set[str]) -> dict[str, Mapping[str, str]]:
-    return {
-        name: {output: blob.digest for output, blob in outputs.items()}
-        for name, (_, _, outputs) in found.results(names).items()
-    }
-
-
-def _failed(found: Resumption, result: BuildResult, shipment: Shipment) -> bool:
-    """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
-    built = {action.name for action in found.actions}
-    if shipment.gate not in built:
-        return False
-    given = {name for action in found.actions for name in action.dependencies()} - built
-    return any(result.states[name] == "failed" for name in plan(found.actions, [shipment.gate], given).order)

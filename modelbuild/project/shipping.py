@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelbuild.build.build import Builder
 from modelbuild.build.remember import Product
 from modelbuild.project.build_report import BuiltPackage
 from modelbuild.project.layout import DIST, REPORTS, STALE
-from modelbuild.stages.request import PackageRequest, post_name
+
+if TYPE_CHECKING:  # a build of what changed knows its packages from the last one
+    from modelbuild.stages.request import PackageRequest
 
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
 class ShippedModel(NamedTuple):
-    """A model in a package: its fixed-point form, and the action that quantized it, if one did."""
+    """A model in a package: its fixed-point form, the action that quantized it, if one did, and what the file
+    of its part behind the chip is called, if it has one."""
 
     name: str
     fixed_action: str
     fixed_output: str
     quantized: str
+    post: str
 
 
 class Shipment(NamedTuple):
@@ -38,12 +42,15 @@ class Shipment(NamedTuple):
     @classmethod
     def of(cls, package: PackageRequest) -> Shipment:
         """The shipment of a package as planned."""
+        from modelbuild.stages.request import post_name
+
         models = []
         for packaged in package.models:
             model = packaged.request
             fixed = model.fixed()
             quantized = "" if model.is_fixed else model.action("quantize")
-            models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized))
+            post = post_name(model.model)
+            models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post))
         gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
         return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
 
@@ -70,8 +77,8 @@ class Shipment(NamedTuple):
             name.removeprefix("files/"): digest for name, digest in made.items() if name.startswith("files/")
         }
         for model in self.models:
-            if (after := made.get(f"models/{post_name(model.name)}")) is not None:
-                files[post_name(model.name)] = after
+            if (after := made.get(f"models/{model.post}")) is not None:
+                files[model.post] = after
             files[f"{model.name}.json"] = made[f"models/{model.name}.json"]
             files[f"{model.name}.fixed.onnx"] = outputs[model.fixed_action][model.fixed_output]
             if model.quantized:

@@ -43,7 +43,7 @@ def shown(
         try:
             yield observe
         finally:
-            timer.save(None if names is None else set(names()))
+            timer.save(names)
 
 
 def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextManager[Observer | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,10 +35,11 @@ class Timer:
             if event.state == "run":
                 self.took[event.action] = seconds
 
-    def save(self, planned: Collection[str] | None) -> None:
-        """Adds what ran to what is known of earlier builds, if any of it took another time than then."""
+    def save(self, planned: Callable[[], Collection[str]] | None) -> None:
+        """Adds what ran to what is known of earlier builds, if any of it took another time than then, and
+        drops what is not among `planned`, which is asked only for that."""
         if any(_differ(self._known.get(action), took) for action, took in self.took.items()):
-            save(self._state, {**self._known, **self.took}, planned)
+            save(self._state, {**self._known, **self.took}, None if planned is None else set(planned()))
 
 
 def _differ(before: float | None, now: float) -> bool:
