@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edits.names import resolve
+from modelbuild.graph.fresh_names import fresh_in
 from modelbuild.graph.model import Graph
 from modelbuild.graph.passes import remove_dead_nodes
 
@@ -54,11 +55,18 @@ def apply(graph: Graph, settings: object) -> None:
             advice="choose inputs that lie before the outputs",
         )
     graph.inputs = [name for name in graph.inputs if name in read_names]
+    if not graph.inputs:
+        raise ModelbuildError(
+            "after the cut no output depends on an input",
+            advice="choose outputs that are computed of the model's inputs",
+        )
 
 
 def _make_input(graph: Graph, tensor: str) -> None:
-    """Takes `tensor` from the model's border instead of from the node that makes it."""
+    """Takes `tensor` from the model's border instead of from the node that makes it. A node that makes other
+    tensors, too, keeps its form: what a Split gives cannot be left out."""
+    unread = fresh_in(graph, f"{tensor}_before_cut")
     for node in graph.nodes:
-        node.outputs = ["" if name == tensor else name for name in node.outputs]
-    graph.nodes = [node for node in graph.nodes if any(node.outputs)]
+        node.outputs = [unread if name == tensor else name for name in node.outputs]
+    graph.nodes = [node for node in graph.nodes if any(name not in ("", unread) for name in node.outputs)]
     graph.inputs.append(tensor)

@@ -18,6 +18,7 @@ from modelbuild.samples.arrays import read_all
 
 _EXAMPLE = "edit: [{insert: {at: stem_out, op: Relu}}]"
 _KEYS = ("at", "op", "name", "weights", "constants", "attributes")
+_LARGEST = float(np.finfo(np.float32).max)
 _REALS = ("alpha", "beta", "epsilon")
 
 
@@ -63,10 +64,21 @@ def apply(graph: Graph, settings: object) -> None:
     if graph.dtypes[at] != np.dtype(np.float32):
         raise ModelbuildError(f"the tensor `{at}` holds {graph.dtypes[at]}; `insert` takes real numbers")
     arrays = _arrays(op, given)
+    if op == "Clip":
+        _check_ends(arrays)
     attributes = _attributes(op, given.get("attributes") or {})
     if op == "BatchNormalization" and not {"mean", "var"} <= set(arrays):
         arrays, attributes = _scale_and_bias(arrays, attributes)
     behind.of_tensor(graph, at, op, arrays, attributes, _label(graph, op, given.get("name")))
+
+
+def _check_ends(arrays: Mapping[str, Array]) -> None:
+    for name, value in arrays.items():
+        if value.shape != ():
+            raise ModelbuildError(f"Clip's `{name}` is one number, not {list(value.shape)} of them")
+    low, high = (float(value) for value in (arrays["min"].item(), arrays["max"].item()))
+    if low > high:
+        raise ModelbuildError(f"Clip's `min` {low:g} is above its `max` {high:g}")
 
 
 def _label(graph: Graph, op: str, name: str | None) -> str:
@@ -152,9 +164,9 @@ def _attributes(op: str, given: Mapping[str, Any]) -> dict[str, Attribute]:
 
 def _attribute(op: str, name: str, value: Any) -> Attribute:
     if name in _REALS:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
             return float(value)
-        raise ModelbuildError(f"{op}'s `{name}` is a number, not `{value}`")
+        raise ModelbuildError(f"{op}'s `{name}` is a number that float32 can hold, not `{value}`")
     items = value if isinstance(value, list | tuple) else [value]
     if all(isinstance(item, str) for item in items) or all(type(item) is int for item in items):
         return list(value) if isinstance(value, tuple) else value

@@ -32,8 +32,8 @@ def apply(graph: Graph, settings: object) -> None:
 
 def _axis(given: Any, graph: Graph, name: str) -> int:
     rank = len(graph.shapes[name])
-    axis = min(1, rank - 1) if given is None else int(given)
-    if not 0 <= axis < rank:
+    axis = min(1, rank - 1) if given is None else given
+    if type(axis) is not int or not 0 <= axis < rank:
         raise ModelbuildError(
             f"the input `{name}` has no axis {axis}", why=f"its shape is {list(graph.shapes[name])}"
         )
@@ -42,8 +42,11 @@ def _axis(given: Any, graph: Graph, name: str) -> int:
 
 def _values(given: Any, key: str, graph: Graph, name: str, axis: int) -> Any:
     shape = graph.shapes[name]
-    with np.errstate(over="ignore"):
-        values = np.asarray(given, np.float64).astype(np.float32).reshape(-1)
+    try:
+        with np.errstate(over="ignore"):
+            values = np.asarray(given, np.float64).astype(np.float32).reshape(-1)
+    except (ValueError, TypeError) as error:
+        raise ModelbuildError(f"`{key}` is not a number or a list of numbers") from error
     if values.size not in (1, shape[axis]):
         raise ModelbuildError(
             f"`{key}` has {values.size} numbers for the {shape[axis]} channels of the input `{name}`",

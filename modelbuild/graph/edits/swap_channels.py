@@ -45,13 +45,14 @@ def apply(graph: Graph, settings: object) -> None:
 
 
 def _order(given: Any, channels: int, name: str) -> list[int]:
-    order = list(range(channels))[::-1] if given is None else list(given)
-    if sorted(order) != list(range(channels)):
+    order = list(range(channels))[::-1] if given is None else given
+    whole = isinstance(order, list | tuple) and all(type(channel) is int for channel in order)
+    if not whole or sorted(order) != list(range(channels)):
         raise ModelbuildError(
             f"`order: {order}` is not an order of the {channels} channels of the input `{name}`",
             advice=f"name each of 0 to {channels - 1} once",
         )
-    return order
+    return list(order)
 
 
 def takes(graph: Graph, node: Node, name: str) -> bool:

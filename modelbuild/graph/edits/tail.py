@@ -167,7 +167,7 @@ def _part(graph: Graph, tail: set[str], chip: Graph) -> Graph:
     post.nodes = [node for node in post.nodes if node.name in tail]
     made = {name for node in post.nodes for name in node.outputs}
     read = {name for node in post.nodes for name in node.inputs}
-    post.inputs = [name for name in (*chip.outputs, *graph.inputs) if name in read]
+    post.inputs = [name for name in dict.fromkeys((*chip.outputs, *graph.inputs)) if name in read]
     post.outputs = [name for name in graph.outputs if name in made]
     post.metadata, post.quantization = {}, None
     remove_dead_nodes.run(post)

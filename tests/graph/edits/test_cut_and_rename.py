@@ -131,3 +131,20 @@ def test_the_given_graph_stays() -> None:
     before = model()
     edits.apply(before, [{"cut": {"outputs": ["b"]}}, {"rename": {"b": "z"}}])
     assert before.outputs == ["y"] and len(before.nodes) == 4
+
+
+def test_a_cut_behind_one_output_of_several_keeps_the_node() -> None:
+    """A Split without its first output is no Split: onnxruntime ends with it."""
+    before = graph([("Split", "x", ["a", "b"], {"axis": 1}), ("Relu", "a", "c"), ("Add", "c b", "y")])
+    found = edits.apply(before, [{"cut": {"inputs": ["a"]}}])
+    assert found.inputs == ["a", "x"] and ops(found) == ["Split", "Relu", "Add"]
+    x, a = numbers(1, 2, 4, 4), numbers(1, 1, 4, 4, seed=2)
+    made = FloatSession(found).run({"x": x, "a": a})["y"]
+    assert np.array_equal(made, np.maximum(a, 0) + x[:, 1:])
+
+
+def test_a_cut_that_leaves_constants_alone_is_refused() -> None:
+    before = graph([("Relu", "x", "y"), ("Identity", "k", "z")], {"k": 1.0})
+    before.outputs = ["y", "z"]
+    with pytest.raises(ModelbuildError, match="no output depends on an input"):
+        edits.apply(before, [{"cut": {"outputs": ["z"]}}])

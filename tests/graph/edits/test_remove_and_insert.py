@@ -243,3 +243,17 @@ def test_what_is_advised_instead_of_removing_can_be_done(
     assert advice in caught.value.problems[0].advice
     for kind, names in re.findall(r"`cut: {(\w+): \[([^]]*)\]}`", caught.value.problems[0].advice):
         edits.apply(before, [{"cut": {kind: names.split(", ")}}])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"op": "Clip", "constants": {"min": [0, 1], "max": 1}}, "`min` is one number"),
+        ({"op": "Clip", "constants": {"min": 2, "max": 1}}, "`min` 2 is above its `max` 1"),
+        ({"op": "LeakyRelu", "attributes": {"alpha": float("inf")}}, "a number that float32 can hold"),
+        ({"op": "LeakyRelu", "attributes": {"alpha": 1e39}}, "a number that float32 can hold"),
+    ],
+)
+def test_constants_and_attributes_that_no_runtime_takes(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ModelbuildError, match=words):
+        edits.apply(graph([("Relu", "x", "y")]), [{"insert": {"at": "y", **settings}}])

@@ -149,3 +149,13 @@ def test_real_detectors_are_reproduced_by_their_two_parts(shared_data: Path, nam
     assert list(found) == list(whole.outputs)
     for output, value in expected.items():
         assert np.abs(found[output] - value).max() <= 1e-4 * np.ptp(value)
+
+
+def test_an_input_that_is_an_output_and_that_the_tail_reads() -> None:
+    whole = graph([("Relu", "x", "a"), ("Softmax", "x", "y", {"axis": 1})], x=(1, 3, 4, 4))
+    whole.outputs = ["a", "y", "x"]
+    parts, x = split(whole, KL720), {"x": numbers(1, 3, 4, 4)}
+    assert parts.post.inputs == ["x"]
+    found, expected = together(parts, x), FloatSession(whole).run(x)
+    assert list(found) == ["a", "y", "x"]
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
