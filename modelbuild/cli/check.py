@@ -11,7 +11,7 @@ from typing import Any
 from modelbuild import api
 from modelbuild.cli import console, findings, github, progress, sarif
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.checking import CheckReport, problem_finding
+from modelbuild.project.checking import CheckReport, coded, problem_finding
 from modelbuild.project.project import STATE
 
 FORMATS = ("text", "json", "github", "sarif")
@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="for people, programs, GitHub's annotations, code scanners"
+    )
+    parser.add_argument(
+        "--edition", help="of the chips' operator tables, in place of what the targets say: v0.15.5"
     )
     parser.add_argument(
         "--staged", action="store_true", help="what the next commit would hold, by git's index"
@@ -44,13 +47,22 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = _report(options)
     except ModelbuildError as error:
-        if options.json or form == "text":
-            raise
-        console.report(error)
+        if options.json or form in ("text", "json"):
+            raise ModelbuildError.of(map(coded, error.problems), error.exit_code) from error
         found = tuple(error_json(error)["findings"])
         report = CheckReport(found, {}, {}, error.exit_code)
     _show(report, form, options)
+    if form in ("github", "sarif"):
+        console.progress(_count(report))
     return report.exit_code
+
+
+def _count(report: CheckReport) -> str:
+    """What is in a text that people do not read."""
+    severities = [finding["severity"] for finding in report.findings]
+    counts = {severity: severities.count(severity) for severity in ("error", "warning", "note")}
+    listed = [f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count]
+    return ", ".join(listed) or "no findings"
 
 
 def _form(options: argparse.Namespace) -> str:
@@ -66,9 +78,16 @@ def _report(options: argparse.Namespace) -> CheckReport:
     with progress.shown(Path(options.directory, STATE)) as tell:
         if project is None:
             return api.check_staged(
-                options.directory, options.file, options.names, observer=tell, offline=options.offline
+                options.directory,
+                options.file,
+                options.names,
+                observer=tell,
+                offline=options.offline,
+                edition=options.edition,
             )
-        return api.check(project, options.names, observer=tell, offline=options.offline)
+        return api.check(
+            project, options.names, observer=tell, offline=options.offline, edition=options.edition
+        )
 
 
 def _show(report: CheckReport, form: str, options: argparse.Namespace) -> None:

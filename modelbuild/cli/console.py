@@ -63,8 +63,10 @@ def paint(text: str, colour: str, stream: Any = None) -> str:
 
 def report(error: ModelbuildError) -> None:
     """Every problem of an error, on standard error."""
+    from modelbuild.project.nearby import told
+
     for problem in error.problems:
-        print(f"{paint('error:', 'red')} {problem}", file=sys.stderr)
+        print(f"{paint('error:', 'red')} {told(problem)}", file=sys.stderr)
 
 
 def say(text: str) -> None:

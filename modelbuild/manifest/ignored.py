@@ -13,12 +13,19 @@ from modelbuild.graph.codes import CODES
 from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, AsTuple, Text
 from modelbuild.manifest.strict import Strict, refuse
 
+UNMATCHED = "MB008"  # the code of an entry that matches nothing
+
 
 def _ignorable(code: str) -> str:
     known = CODES.get(code)
     if known is None:
         near = did_you_mean(code, [name for name, one in CODES.items() if not one.stops])
         raise refuse(f"there is no finding `{code}`", f"{near} docs/checks.md lists them".lstrip())
+    if code == UNMATCHED:
+        raise refuse(
+            f"`{code}` cannot be ignored: it says of an entry that it has no effect",
+            "remove the entry that matches nothing",
+        )
     if known.stops:
         raise refuse(
             f"`{code}` cannot be ignored: {known.title}, and nothing can be built before that is mended",

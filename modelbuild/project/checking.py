@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelbuild.build.jobs import processors
-from modelbuild.errors import EXIT_FAILED, Problem
-from modelbuild.graph.check import Finding
+from modelbuild.build.result import BuildResult
+from modelbuild.chips.load import load_recipe
+from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
+from modelbuild.manifest.plan import plan
 from modelbuild.project import ignoring
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
+from modelbuild.project.ignoring import Pair
+from modelbuild.project.nearby import told
 from modelbuild.project.project import Project, located
 from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
 from modelbuild.stages.fetch import NOT_FETCHED
 from modelbuild.stages.files import read_json
+from modelbuild.stages.request import ModelRequest
 
 _PLACE = re.compile(r"(.+):(\d+):(\d+)")
 
@@ -55,58 +60,101 @@ class CheckReport:
 
 
 def check(
-    project: Project, names: Sequence[str] = (), observer: Observer | None = None, *, offline: bool = False
+    project: Project,
+    names: Sequence[str] = (),
+    observer: Observer | None = None,
+    *,
+    offline: bool = False,
+    edition: str | None = None,
 ) -> CheckReport:
     """Place the selected models' nodes, read their samples, and collect what was found. `offline`: nothing is
-    fetched, and of what was never fetched a warning says that it was not looked at."""
-    selection = select(project.manifest, names)
-    pairs = dict.fromkeys(selection.pairs)
-    for name in selection.packages:
-        package = project.plan.packages[name]
-        pairs.update(dict.fromkeys((p.request.model, package.target) for p in package.models))
+    fetched, and of what was never fetched a warning says that it was not looked at. `edition` is that of the
+    operator tables, in place of what the targets say; raises where a chip has none of that name."""
+    pairs = _pairs(project, names)
+    if edition is not None:
+        project = in_edition(project, edition, dict.fromkeys(target for _, target in pairs))
     requests = {pair: request_of(project, pair) for pair in pairs}
     goals = {pair: request.action("check") for pair, request in requests.items()}
-    samples = [request.action("check_samples") for request in requests.values()]
+    result = _built(project, list(requests.values()), observer, offline)
+    places = {model: _place(project, model) for model, _ in goals}
+    checked = {
+        pair: read_json(project.builder.output(result, goal, "check.json"))
+        for pair, goal in goals.items()
+        if result.states.get(goal) in {"run", "cached"}
+    }
+    findings = [
+        *(finding.to_json() for finding in project.manifest.warnings),
+        *(
+            {**finding, **places[model], "model": model, "target": target}
+            for (model, target), found in checked.items()
+            for finding in found["findings"]
+        ),
+    ]
+    failed, exit_code = _failures(project, result)
+    sorted_ = ignoring.sort(project.manifest, [*findings, *failed], checked)
+    if not exit_code and any(finding["severity"] == "error" for finding in sorted_.kept):
+        exit_code = EXIT_FAILED
+    return CheckReport(
+        sorted_.kept,
+        {"@".join(pair): found["units"] for pair, found in checked.items()},
+        ranges(project),
+        exit_code,
+        {"@".join(pair): found["placement"] for pair, found in checked.items()},
+        sorted_.ignored,
+        places,
+    )
+
+
+def _pairs(project: Project, names: Sequence[str]) -> list[Pair]:
+    """Models on targets, also those within the selected packages, each once."""
+    selection = select(project.manifest, names)
+    packages = [project.plan.packages[name] for name in selection.packages]
+    within = ((packaged.request.model, package.target) for package in packages for packaged in package.models)
+    return list(dict.fromkeys((*selection.pairs, *within)))
+
+
+def in_edition(project: Project, edition: str, targets: Iterable[str]) -> Project:
+    """The project with another edition's operator tables on `targets`, planned anew."""
+    manifest, recipes = project.manifest, dict(project.manifest.recipes)
+    for target in targets:
+        try:
+            recipes[target] = load_recipe(manifest.spec.targets[target].chip, manifest.root, edition)
+        except ModelbuildError as error:
+            where = manifest.position(("targets", target, "chip"))
+            problems = (problem._replace(where=where) for problem in error.problems)
+            raise ModelbuildError.of(problems, error.exit_code) from None
+    changed = replace(manifest, recipes=recipes)
+    return replace(project, manifest=changed, plan=plan(changed, project.lock))
+
+
+def _built(
+    project: Project, requests: Sequence[ModelRequest], observer: Observer | None, offline: bool
+) -> BuildResult:
     planned = project.plan.names()
-    wanted = [goal for goal in dict.fromkeys((*goals.values(), *samples)) if goal in planned]
-    result = project.builder.build(
+    wanted = [request.action(stage) for stage in ("check", "check_samples") for request in requests]
+    return project.builder.build(
         project.plan.actions,
-        wanted,
+        [goal for goal in dict.fromkeys(wanted) if goal in planned],
         jobs=processors(),
         offline=offline,
         keep_going=True,
         observer=observer,
     )
-    findings = [_finding(finding, {}) for finding in project.manifest.warnings]
-    places = {model: _place(project, model) for model, _ in goals}
-    checked: dict[tuple[str, str], dict[str, Any]] = {}
-    for (model, target), goal in goals.items():
-        if result.states.get(goal) in {"run", "cached"}:
-            found = read_json(project.builder.output(result, goal, "check.json"))
-            extra = {**places[model], "model": model, "target": target}
-            findings += [{**finding, **extra} for finding in found["findings"]]
-            checked[model, target] = found
+
+
+def _failures(project: Project, result: BuildResult) -> tuple[list[dict[str, Any]], int]:
+    """A finding for each problem that a stage failed for, once, and the worst exit code of them."""
+    findings: list[dict[str, Any]] = []
     exit_code = 0
     for action, error in result.failures:
         owner = action.split(":")[0].split("@")[0]
+        problems = located(project, action, error).problems
         if error.problems[0].code == NOT_FETCHED:
-            findings.append(_not_looked_at(located(project, action, error).problems[0], owner))
+            findings.append(_not_looked_at(problems[0], owner))
             continue
         exit_code = max(exit_code, error.exit_code)
-        found = located(project, action, error).problems
-        findings += [item for p in found if (item := problem_finding(p, owner)) not in findings]
-    told = ignoring.sort(project.manifest, findings, checked)
-    if not exit_code and any(finding["severity"] == "error" for finding in told.kept):
-        exit_code = EXIT_FAILED
-    return CheckReport(
-        told.kept,
-        {"@".join(pair): found["units"] for pair, found in checked.items()},
-        ranges(project),
-        exit_code,
-        {"@".join(pair): found["placement"] for pair, found in checked.items()},
-        told.ignored,
-        places,
-    )
+        findings += [item for one in problems if (item := problem_finding(one, owner)) not in findings]
+    return findings, exit_code
 
 
 def _not_looked_at(found: Problem, model: str) -> dict[str, Any]:
@@ -119,21 +167,23 @@ def _not_looked_at(found: Problem, model: str) -> dict[str, Any]:
     return {**problem_finding(problem, model), "severity": "warning"}
 
 
-def _finding(finding: Finding, extra: dict[str, Any]) -> dict[str, Any]:
-    return {**finding.to_json(), **extra}
-
-
 def _place(project: Project, model: str) -> dict[str, Any]:
     """Where the manifest names the model: that is where a finding on one of its nodes can be acted upon."""
     file, line, column = project.manifest.position(("models", model, "source")).rsplit(":", 2)
     return {"file": file, "line": int(line), "column": int(column)}
 
 
+def coded(problem: Problem, model: str = "") -> Problem:
+    """The problem with the code of a finding."""
+    return problem if problem.code else problem._replace(code="MB100" if model else "MB009")
+
+
 def problem_finding(problem: Problem, model: str = "") -> dict[str, Any]:
-    """A problem, which has a place in a file or elsewhere, as a finding."""
+    """A problem, which has a place in a file or elsewhere, as a finding: of a `model`, or of the manifest."""
+    problem = told(coded(problem, model))
     place = _PLACE.fullmatch(problem.where)
     return {
-        "code": problem.code or "MB100",
+        "code": problem.code,
         "severity": "error",
         "message": problem.what + (f" ({problem.why})" if problem.why else ""),
         "advice": problem.advice,

@@ -32,11 +32,12 @@ def check_staged(
     observer: Observer | None = None,
     *,
     offline: bool = False,
+    edition: str | None = None,
 ) -> CheckReport:
     """`check` of what the next commit would hold. Raises as `check` does, and exit 2 without a repository."""
     folder = Path(directory).absolute()
     with opened(open_repository(folder), folder, file, observer=observer) as recorded:
-        return _checked(recorded, names, observer, offline)
+        return _checked(recorded, names, observer, offline, edition)
 
 
 def check_commit(
@@ -117,9 +118,13 @@ def _stops(errors: int, file: str) -> str:
 
 
 def _checked(
-    recorded: Recorded, names: Sequence[str], observer: Observer | None, offline: bool
+    recorded: Recorded,
+    names: Sequence[str],
+    observer: Observer | None,
+    offline: bool,
+    edition: str | None = None,
 ) -> CheckReport:
-    report = check(recorded.project, names, observer, offline=offline)
+    report = check(recorded.project, names, observer, offline=offline, edition=edition)
     findings = [_told(finding, recorded) for finding in report.findings]
     return replace(report, findings=(*findings, *_not_staged(recorded)))
 

@@ -104,6 +104,48 @@ def test_a_manifest_that_cannot_be_read_has_findings_too(form: str, copied: Path
     said = command(copied, "check", "--format", form)
     assert said.code == 2 and "unknown key `sauce`" in said.out
     assert ("line=" if form == "github" else "startLine") in said.out
+    assert "MB009" in said.out and "MB100 " not in said.out
+    assert said.err == "1 error\n"  # what they are stands on standard output
+
+
+def test_an_error_has_one_code_in_every_form(copied: Path, command: Command) -> None:
+    edit(copied, "source: small.onnx", "source: none.onnx")
+    said = command(copied, "check")
+    assert said.code == 2 and "the model none.onnx does not exist [MB009]" in said.err
+    said = command(copied, "check", "--json")
+    assert [finding["code"] for finding in said.json["findings"]] == ["MB009"]
+    said = command(copied, "check", "nobody", "--json")
+    assert [finding["code"] for finding in said.json["findings"]] == ["MB009"]
+
+
+def test_paths_are_told_as_the_user_writes_them(
+    copied: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(copied, "source: small.onnx", "source: none.onnx")
+    for here, shown in ((copied, "none.onnx"), (copied.parent, f"{copied.name}/none.onnx")):
+        monkeypatch.chdir(here)
+        for words in ((), ("--json",), ("--format", "github"), ("--format", "sarif")):
+            said = command(copied, "check", *words)
+            assert str(copied) not in said.out + said.err
+        assert f"why: looked for {shown}\n" in command(copied, "check").err
+
+
+def test_another_edition_of_the_operator_tables(copied: Path, command: Command) -> None:
+    model = onnx.load(copied / "small.onnx")
+    name = model.graph.output[0].name
+    node = onnx.helper.make_node("Exp", [name], ["grown"], name="grown")
+    model.graph.node.append(node)
+    model.graph.output[0].name = "grown"
+    onnx.save(model, copied / "small.onnx")
+    units = {
+        edition: command(copied, "check", "small@nef", "--json", *words).json["units"]["small@nef"]
+        for edition, words in (("newest", ()), ("old", ("--edition", "v0.15.5")))
+    }
+    assert (units["newest"]["grown"], units["old"]["grown"]) == ("npu", "cpu")
+    before = command(copied, "check", "small@nef", "--json")
+    assert before.json["units"]["small@nef"] == units["newest"]  # nothing of it stays
+    said = command(copied, "check", "small@nef", "--edition", "v9")
+    assert said.code == 2 and "models.yaml:" in said.err and "v0.15.5" in said.err
 
 
 def test_two_forms_are_refused(small: Path, command: Command) -> None:

@@ -99,6 +99,7 @@ def test_a_problem_with_a_place_is_a_finding_there() -> None:
     assert (found["file"], found["line"], found["column"]) == ("models.yaml", 3, 14)
     assert (found["message"], found["advice"], found["model"]) == ("too much (it is 5)", "write 4", "net")
     assert (found["code"], found["severity"]) == ("MB100", "error")
+    assert problem_finding(Problem("too much", "models.yaml:3:14"))["code"] == "MB009"
     elsewhere = problem_finding(Problem("too much", "input x", code="MB042"))
     assert (elsewhere["file"], elsewhere["line"], elsewhere["where"]) == ("", None, "input x")
     assert elsewhere["code"] == "MB042"

@@ -122,6 +122,7 @@ def test_findings_on_the_manifest_are_for_defaults(checked: Checked) -> None:
     [
         ("MB102", "`MB102` cannot be ignored: the operator is known, but not in this form"),
         ("{code: MB110}", "`MB110` cannot be ignored: nothing compiles for the chip yet"),
+        ("MB008", "`MB008` cannot be ignored: it says of an entry that it has no effect"),
         ("MB999", "there is no finding `MB999`"),
         ("{node: x}", "the key `code` is missing"),
     ],
