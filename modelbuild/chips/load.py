@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelbuild import resources
-from modelbuild.chips import operators
+from modelbuild.chips import operators, pass_names
 from modelbuild.chips.located import Located, merge, parse, place, plain
 from modelbuild.chips.recipe import Container, Edition, Fact, Hardware, NumberFormat, OperatorRule, Recipe
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
@@ -41,7 +41,7 @@ def load_recipe(name_or_path: str, base: Path | None = None, edition: str | None
     `base`, with the operators of an edition of its toolchain, the newest unless told. Raises a
     `ModelbuildError` that lists every problem with `file:line:column`."""
     merged = _read_chain(_find(name_or_path, base))
-    found = _operator_problems(merged)
+    found = [*_operator_problems(merged), *_pass_problems(merged)]
     if found:
         raise ModelbuildError.of(found)
     located = _flatten(_with_passes(_with_edition(merged, edition, name_or_path)))
@@ -157,6 +157,13 @@ def _operator_problems(merged: Located) -> list[Problem]:
     table, editions = merged.entries.get("operators"), merged.entries.get("editions")
     found = list(operators.problems(table)) if table is not None else []
     return found + (list(operators.edition_problems(editions)) if editions is not None else [])
+
+
+def _pass_problems(merged: Located) -> list[Problem]:
+    listed = [merged.entries[key].value for key in ("own_passes", "passes") if key in merged.entries]
+    entries = [entry for value in listed if isinstance(value, tuple) for entry in value]
+    found = (pass_names.wrong(str(entry.value), entry.where) for entry in entries)
+    return [problem for problem in found if problem is not None]
 
 
 def _with_edition(merged: Located, wanted: str | None, chip: str) -> Located:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
-from modelbuild.graph import pass_names
 from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
 from modelbuild.graph.rules import Breach
 from modelbuild.graph.subject import Subject

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from modelbuild.chips.pass_names import REQUIRED, chosen
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import shapes
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.order import in_order
-from modelbuild.graph.pass_names import REQUIRED, chosen
 from modelbuild.graph.passes import NORMALISE, PassResult, run_passes
 
 _MOST_ROUNDS = 100  # real models take two to four

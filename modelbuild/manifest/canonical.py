@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
-from modelbuild.graph import pass_names
 from modelbuild.manifest import edits, ignored
 from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.manifest.problems import nearest
@@ -102,13 +102,13 @@ def _edit(edit: Tree | Leaf) -> Leaf:
 
 def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     skip, only, paranoid = _leaf(optimize, "skip"), _leaf(optimize, "only"), optimize.get("paranoid")
-    known = tuple(dict.fromkeys((*pass_names.NORMALISE, *map(pass_names.base, recipe.passes))))
+    known = pass_names.for_recipe(recipe.passes)
     for key, leaf in (("skip", skip), ("only", only)):
         problems += [
             Problem(
                 f"`{key}`: {recipe.chip} has no pass `{name}`",
                 leaf.origin,
-                advice=nearest(name, known, f"passes for {recipe.chip}"),
+                advice=nearest(pass_names.base(name), known, f"passes for {recipe.chip}"),
             )
             for name in leaf.value or ()
             if name not in known

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelbuild import importers
 from modelbuild.chips.load import load_recipe
+from modelbuild.chips.pass_names import REQUIRED, base, for_recipe, named
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph import guard
@@ -15,7 +16,6 @@ from modelbuild.graph.edits.tail import Split, split
 from modelbuild.graph.guard import Difference
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.normalise import normalise
-from modelbuild.graph.pass_names import NORMALISE, REQUIRED, base, named
 from modelbuild.graph.passes import PassResult, run_passes
 from modelbuild.graph.rewrite import copied
 from modelbuild.importers.source import source_of
@@ -110,8 +110,9 @@ def _check_options(
 
 def _check_skip(skip: Sequence[str], recipe: Recipe | None) -> None:
     """Refuses passes that would not run anyway, and those that have to."""
-    known = [*NORMALISE, *(base(entry) for entry in (recipe.passes if recipe is not None else ()))]
+    known = for_recipe(recipe.passes if recipe is not None else ())
     free = sorted({*known} - {*REQUIRED})
+    listed = f"those that do and can be left out: {', '.join(free)}"
     for name in skip:
         if name in REQUIRED:
             raise ModelbuildError(
@@ -122,7 +123,7 @@ def _check_skip(skip: Sequence[str], recipe: Recipe | None) -> None:
         if name not in known:
             raise ModelbuildError(
                 f"--skip: no pass `{name}` runs here",
-                advice=did_you_mean(name, free) or f"those that do and can be left out: {', '.join(free)}",
+                advice=did_you_mean(base(name), free) or listed,
             )
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from modelbuild.build.action import FileInput, OutputOf
-from modelbuild.graph import pass_names
+from modelbuild.chips import pass_names
 
 Json = Any
 # All tensors of one run have at most this many times the bytes of the inputs; so many only where a dozen

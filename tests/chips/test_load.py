@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from modelbuild.chips import pass_names
 from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import pass_names
 from modelbuild.graph.passes import LOWERING, NORMALISE
 
 CHIPS = ["k210", "kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix", "nncase-cpu"]
@@ -243,3 +243,15 @@ def test_an_edition_may_have_the_table_of_the_recipe_that_is_extended(tmp_path: 
     assert found.operators != load_recipe("./cam.yaml", tmp_path).operators
     name = write(tmp_path, "own.yaml", "chip: own\neditions: {v3: {operators: inherited}}\n")
     assert failure(name, tmp_path)[0].startswith("./own.yaml:2:17: no operators are inherited")
+
+
+def test_passes_that_are_not_there_are_found_where_they_stand(tmp_path: Path) -> None:
+    passes = "[gemm_to_cov, fold_pad(3), split_global_pool(0), split_global_pool(7)]"
+    text = f"extends: kl520\nchip: cam\nown_passes: {passes}\n"
+    found = failure(write(tmp_path, "cam.yaml", text), tmp_path)
+    assert found == [
+        "./cam.yaml:3:14: there is no pass `gemm_to_cov`",
+        "  do:  did you mean `gemm_to_conv`?",
+        "./cam.yaml:3:27: the pass `fold_pad(3)` takes no number",
+        "./cam.yaml:3:40: the pass `split_global_pool(0)` takes a limit above 0",
+    ]

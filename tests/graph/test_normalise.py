@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from modelbuild import importers
+from modelbuild.chips.pass_names import NORMALISE, REQUIRED
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, onnx_io
 from modelbuild.graph.normalise import normalise
-from modelbuild.graph.pass_names import NORMALISE, REQUIRED
 from modelbuild.graph.passes import NORMALISE as NORMALISING
 from modelbuild.graph.session import FloatSession
 from tests.graph.small import Step, graph, numbers, ops

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.chips.load import chip_names, load_recipe
+from modelbuild.chips.pass_names import LOWERING
 from modelbuild.graph import edits
 from modelbuild.graph.kept_quantization import Kept, keep, kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
-from modelbuild.graph.pass_names import LOWERING
 from modelbuild.graph.passes import run_passes
 from tests.graph.small import Step, graph
 

@@ -159,6 +159,9 @@ def test_passes_are_checked_against_the_recipe(project: Any) -> None:
     errors = project.errors(text)
     assert ("models.yaml:7:39", f"`skip`: kl720 has no pass `{name[:-1]}`") in errors
     assert any(what == "`skip` beside `only`" for _, what in errors)
+    limited = BASE.replace("chip: kl720", "chip: kl720, optimize: {skip: [split_global_pool(128)]}")
+    with pytest.raises(ModelbuildError, match="did you mean `split_global_pool`"):
+        project.load(limited)
 
 
 def test_passes_of_normalising_can_be_left_out_but_for_those_that_later_stages_rely_on(project: Any) -> None:

@@ -9,12 +9,12 @@ from types import ModuleType
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.chips.pass_names import LOWERING as _LOWERING
+from modelbuild.chips.pass_names import NORMALISE as _NORMALISE
+from modelbuild.chips.pass_names import REQUIRED, parsed, wrong
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard
 from modelbuild.graph.model import Array, Graph
-from modelbuild.graph.pass_names import LIMITED, REQUIRED, parsed
-from modelbuild.graph.pass_names import LOWERING as _LOWERING
-from modelbuild.graph.pass_names import NORMALISE as _NORMALISE
 from modelbuild.graph.rewrite import copied
 
 NORMALISE: Mapping[str, ModuleType] = {name: import_module(f"{__name__}.{name}") for name in _NORMALISE}
@@ -70,17 +70,11 @@ def run_passes(
 
 
 def _step(entry: str) -> tuple[str, tuple[int, ...]]:
-    """A pass and its number. Raises for an unknown name, and for a number too many or too few."""
-    name, numbers = parsed(entry)
-    if name not in PASSES:
-        raise ModelbuildError(
-            f"there is no pass `{name}`",
-            advice=did_you_mean(name, PASSES) or f"the passes: {', '.join(sorted(PASSES))}",
-        )
-    if (numbers and name not in LIMITED) or 0 in numbers:
-        needs = "takes a limit above 0" if name in LIMITED else "takes no number"
-        raise ModelbuildError(f"the pass `{entry}` {needs}")
-    return name, numbers
+    """A pass and its number. Raises for an unknown name, and for a number too many."""
+    problem = wrong(entry)
+    if problem is not None:
+        raise ModelbuildError.of([problem])
+    return parsed(entry)
 
 
 def advice(name: str) -> str:

@@ -1,9 +1,12 @@
-"""The names of all passes: planning reads a manifest's `optimize:` by them without loading a single one."""
+"""The vocabulary of passes: recipes and a manifest's `optimize:` are read by it without loading a single one.
+What each one does is written in docs/passes.md and implemented in `modelbuild/graph/passes/`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
+from modelbuild.errors import Problem, did_you_mean
 
 # Chip-neutral: what `normalise` runs, in this order and again until nothing changes.
 NORMALISE = (
@@ -96,6 +99,23 @@ def parsed(entry: str) -> tuple[str, tuple[int, ...]]:
 def base(entry: str) -> str:
     """The name in an entry of a recipe's `passes`."""
     return parsed(entry)[0]
+
+
+def wrong(entry: str, where: str = "") -> Problem | None:
+    """What is wrong with an entry of a recipe's `passes`, if anything is: its name, or a number too many."""
+    (name, numbers), known = parsed(entry), (*NORMALISE, *LOWERING)
+    if name not in known:
+        advice = did_you_mean(name, known) or f"the passes: {', '.join(sorted(known))}"
+        return Problem(f"there is no pass `{name}`", where, advice=advice)
+    if (numbers and name not in LIMITED) or 0 in numbers:
+        needs = "takes a limit above 0" if name in LIMITED else "takes no number"
+        return Problem(f"the pass `{entry}` {needs}", where)
+    return None
+
+
+def for_recipe(passes: Sequence[str]) -> tuple[str, ...]:
+    """What `optimize` may name where a recipe has these `passes`: those of normalising, and these."""
+    return tuple(dict.fromkeys((*NORMALISE, *map(base, passes))))
 
 
 def chosen(names: Sequence[str], skip: Sequence[str] = (), only: Sequence[str] | None = None) -> list[str]:
