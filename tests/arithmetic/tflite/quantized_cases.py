@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.importers.tflite import judge
 from tests.importers.tflite.builder import Options, Quantized, TFLite
 
 _RANDOM = np.random.default_rng(11)
@@ -31,6 +32,16 @@ class Codes:
         scales = [self.scale] if isinstance(self.scale, float) else list(self.scale)
         return Quantized(scales, [self.zero] * len(scales), self.axis)
 
+    def stored(self, model: TFLite, name: str) -> int:
+        """The constant, two codes of four bits in a byte."""
+        values = np.asarray(self.values)
+        if self.kind != "int4":
+            return model.constant(name, values.astype(self.kind), self.quantized)
+        low, high = values.reshape(-1, 2).T & 15
+        number = model.constant(name, (low | high << 4).astype(np.uint8), self.quantized, "int4")
+        model.tensors[number].shape = values.shape
+        return number
+
 
 @dataclass(frozen=True)
 class Case:
@@ -42,7 +53,7 @@ class Case:
     output: Codes
     options: Options = field(default_factory=dict)
     most: int = 0  # codes that the kernel may be off
-    kernels: str = "BUILTIN_REF"
+    kernels: str = judge.REFERENCE
 
     def build(self, seed: int) -> tuple[bytes, dict[str, Any]]:
         """The file, and codes for its inputs."""
@@ -54,14 +65,15 @@ class Case:
             elif not isinstance(item, Codes):
                 numbers.append(model.constant(f"c{index}", item))
             elif item.values is not None:
-                numbers.append(model.constant(f"c{index}", item.values.astype(item.kind), item.quantized))
+                numbers.append(item.stored(model, f"c{index}"))
             else:
                 name, limits = f"x{index}", np.iinfo(item.kind)
                 number = model.tensor(name, item.shape, item.kind, item.quantized)
                 numbers.append(number)
                 inputs.append(number)
                 feeds[name] = generator.integers(limits.min, limits.max + 1, item.shape).astype(item.kind)
-        output = model.tensor("y", self.output.shape, self.output.kind, self.output.quantized)
+        entry = self.output.quantized if self.output.scale else None
+        output = model.tensor("y", self.output.shape, self.output.kind, entry)
         model.add(self.op, numbers, [output], self.options)
         return model.build(inputs, [output]), feeds
 
@@ -184,7 +196,7 @@ def _moves() -> list[Case]:
         found.append(Case(f"mean_{keep}", "MEAN", [X, AXES], y, {0: ("B", keep)}))
     found.append(Case("mean_uint8", "MEAN", [U, AXES], Codes((1, 4), 0.02, 90, "uint8"), {0: ("B", 0)}))
     found.append(Case("mean_channels", "MEAN", [X, np.array([3], np.int32)], Codes((1, 6, 7), 0.03, 1)))
-    plain = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"  # the reference kernel of SUM leaves its output unwritten
+    plain = judge.PLAIN  # the reference kernel of SUM leaves its output unwritten
     found.append(Case("sum", "SUM", [X, AXES], Codes((1, 4), 0.9, 11), {0: ("B", 0)}, most=1, kernels=plain))
     found.append(Case("reduce_max", "REDUCE_MAX", [X, AXES], Codes((1, 4)), {0: ("B", 0)}))
     pads = np.array([[0, 0], [1, 2], [0, 3], [0, 0]], np.int32)
@@ -206,6 +218,45 @@ def _moves() -> list[Case]:
     begin, size = np.array([0, 1, 2, 1], np.int32), np.array([1, 3, 4, 2], np.int32)
     found.append(Case("slice", "SLICE", [X, begin, size], Codes((1, 3, 4, 2))))
     return found
+
+
+def _blocks_and_places() -> list[Case]:
+    u = Codes((1, 4, 6, 8), 0.05, 120, "uint8")
+    picture, condition = Codes((1, 4, 6, 8)), np.array([True, False] * 4)
+    sizes, row = np.array([7, 9], np.int32), Codes((7, 1))
+    found = [
+        _unary("depth_to_space", "DEPTH_TO_SPACE", picture, Codes((1, 8, 12, 2)), {0: ("i", 2)}),
+        _unary("space_to_depth", "SPACE_TO_DEPTH", picture, Codes((1, 2, 3, 32)), {0: ("i", 2)}),
+        Case("select", "SELECT_V2", [condition, picture, Codes((1, 4, 6, 8))], picture),
+        Case("gather_nd", "GATHER_ND", [picture, np.array([[0, 1], [0, 3]], np.int32)], Codes((2, 6, 8))),
+        Case("symmetric", "MIRROR_PAD", [picture, np.array([[0, 0], [2, 1], [0, 0], [0, 3]], np.int32)],
+             Codes((1, 7, 6, 11)), {0: ("b", 1)}),
+        Case("lower_rank", "ADD", [X, row], Codes((1, 6, 7, 4), 0.08, 3), {0: ("b", NONE)}),
+        *(Case(op.lower(), op, [picture, np.int32(3)], Codes((1, 4, 6), 0.0, kind="int32"), {0: ("b", 2)})
+          for op in ("ARG_MAX", "ARG_MIN")),
+    ]  # fmt: skip
+    for grid, (align, half) in {"": (0, 0), "_align": (1, 0), "_half": (0, 1)}.items():
+        options: Options = {2: ("B", align), 3: ("B", half)}
+        y = Codes((1, 7, 9, 8), 0.05, 120, "uint8")
+        found.append(Case(f"bilinear_uint8{grid}", "RESIZE_BILINEAR", [u, sizes], y, options))
+    return found
+
+
+def _casts() -> list[Case]:
+    """CAST reads and makes the codes themselves."""
+    kinds = (("int8", "float32"), ("uint8", "float32"), ("int8", "int32"), ("int16", "float32"))
+    found = [
+        _unary(f"cast_{a}_{b}", "CAST", Codes((1, 2, 3, 4), 0.05, 0 if a == "int16" else 30, a),
+               Codes((1, 2, 3, 4), 0.0, kind=b))
+        for a, b in kinds
+    ]  # fmt: skip
+    return [*found, _unary("cast_int8_int8", "CAST", Codes((2, 3), 0.1, 7), Codes((2, 3), 0.05, -3))]
+
+
+def _four_bits() -> list[Case]:
+    flat = Codes((30, 20), 0.02, 0, "int4", _RANDOM.integers(-7, 8, (30, 20)))
+    x, y = Codes((8, 20)), Codes((8, 30), 0.05, -4)
+    return [Case("fully_connected_4", "FULLY_CONNECTED", [x, flat, bias(flat, 0.05, 30)], y)]
 
 
 def _sixteen_bits() -> list[Case]:
@@ -235,5 +286,8 @@ def _sixteen_bits() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = [*_elementwise(), *_softmaxes(), *_windows(), *_moves(), *_sixteen_bits()]
+CASES: Sequence[Case] = [
+    *(*_elementwise(), *_softmaxes(), *_windows(), *_moves(), *_blocks_and_places()),
+    *(*_casts(), *_four_bits(), *_sixteen_bits()),
+]
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}

@@ -16,7 +16,7 @@ from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import layouts_of
-from tests.arithmetic.tflite.litert import in_own_layout, reference
+from tests.importers.tflite import judge
 
 FILES = (
     "coral_mobilenet_v1_0.25_128_quant",
@@ -45,8 +45,8 @@ def test_the_real_files_give_the_codes_of_the_reference_kernels(shared_data: Pat
     graph = importers.load(path)
     for seed in range(1 if name.startswith("tf2") else 3):
         feeds = {entry: smooth_codes(graph, entry, seed) for entry in graph.inputs}
-        expected = reference(path.read_bytes(), feeds)
-        found = in_own_layout(graph, tflite.run, feeds)
+        expected = judge.runtime(path.read_bytes(), feeds, kernels=judge.REFERENCE)
+        found = judge.in_own_layout(graph, tflite.run, feeds)
         assert set(found) == set(expected)
         for output, codes in expected.items():
             assert (found[output].shape, found[output].dtype) == (codes.shape, codes.dtype)
@@ -66,7 +66,7 @@ def test_a_qdq_file_of_the_same_model_gives_nearly_the_same(shared_data: Path) -
     path = shared_data / "models/tflite/tf2_mobilenet_v2_1.0_224_ptq_int8.tflite"
     other = importers.load(path)
     feeds = {name: smooth_codes(other, name, 0) for name in other.inputs}
-    (expected,) = reference(path.read_bytes(), feeds).values()
+    (expected,) = judge.runtime(path.read_bytes(), feeds, kernels=judge.REFERENCE).values()
     (codes,) = feeds.values()
     found = tflite.run(graph, {"input": codes})["Identity"]
     assert found.dtype == expected.dtype == np.uint8

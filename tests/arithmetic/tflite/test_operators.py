@@ -9,8 +9,8 @@ import pytest
 
 from modelbuild import importers
 from modelbuild.arithmetic import tflite
-from tests.arithmetic.tflite.litert import in_own_layout, reference
 from tests.arithmetic.tflite.quantized_cases import BY_NAME
+from tests.importers.tflite import judge
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -20,7 +20,7 @@ def test_the_codes_are_those_of_the_reference_kernel(tmp_path: Path, name: str) 
         data, feeds = case.build(seed)
         (tmp_path / "model.tflite").write_bytes(data)
         graph = importers.load(tmp_path / "model.tflite")
-        found = in_own_layout(graph, tflite.run, feeds)["y"]
-        expected = reference(data, feeds, kernels=case.kernels)["y"]
+        found = judge.in_own_layout(graph, tflite.run, feeds)["y"]
+        expected = judge.runtime(data, feeds, kernels=case.kernels)["y"]
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
         assert np.abs(found.astype(int) - expected.astype(int)).max() <= case.most

@@ -27,8 +27,9 @@ HashtableFind HashtableImport HashtableSize VarHandle ReadVariable AssignVariabl
 """
 _MEMBERS = {name.upper(): index for index, name in enumerate(_UNION.split(), 1)}
 _OTHER_NAMES = {
-    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "POOL2D"),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "L2_POOL_2D", "MAX_POOL_2D"), "POOL2D"),
     **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), "REDUCER"),
+    **dict.fromkeys(("REDUCE_ANY", "REDUCE_ALL"), "REDUCER"),
     **dict.fromkeys(("MAXIMUM", "MINIMUM"), "MAXIMUMMINIMUM"),
     "L2_NORMALIZATION": "L2NORM",
 }

@@ -73,6 +73,8 @@ def _entry(model: TFLite, item: Data, behind: str, index: int) -> tuple[Any, int
 
 
 def _sample(item: Data, shape: Sequence[int]) -> Any:
+    if item.kind == "bool":
+        return RANDOM.integers(0, 2, shape).astype(bool)
     if item.kind != "float32":
         return RANDOM.integers(0, 5, shape).astype(item.kind)
     value = RANDOM.standard_normal(shape).astype(np.float32) * 2

@@ -71,7 +71,8 @@ def _convolutions() -> list[Case]:
 
 
 def _pools() -> list[Case]:
-    return [
+    root = {**_window(_SAME, (2, 2), 0, 5), 3: ("i", 3), 4: ("i", 2)}
+    return [Case("root of mean of squares", "L2_POOL_2D", (IMAGE,), root)] + [
         Case(
             f"{op} padding {padding} {stride} {window}", op, (IMAGE,),
             {**_window(padding, stride, 0, 5), 3: ("i", window[1]), 4: ("i", window[0])},

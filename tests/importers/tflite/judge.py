@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from modelbuild.graph.model import Graph
 from modelbuild.importers.source import layouts_of
 
 Arrays = dict[str, Any]
+PLAIN = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+REFERENCE = "BUILTIN_REF"  # the kernels that are TFLite's definition, and that of tflite@1
 
 
-def runtime(data: bytes, feeds: Mapping[str, Any], inner: Sequence[str] = ()) -> Arrays:
-    """The outputs of the model in the bytes `data`, and the tensors called `inner`; skips the test where the
-    runtime is not installed."""
+def runtime(data: bytes, feeds: Mapping[str, Any], inner: Sequence[str] = (), kernels: str = PLAIN) -> Arrays:
+    """The outputs of the model in the bytes `data`, and the tensors called `inner`, by the optimized kernels
+    or others; skips the test where the runtime is not installed."""
     interpreters = pytest.importorskip(
         "ai_edge_litert.interpreter", reason="ai-edge-litert, TFLite's runtime, is not installed"
     )
@@ -31,7 +33,7 @@ def runtime(data: bytes, feeds: Mapping[str, Any], inner: Sequence[str] = ()) ->
         interpreter = interpreters.Interpreter(
             model_content=data,
             num_threads=1,
-            experimental_op_resolver_type=interpreters.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_op_resolver_type=getattr(interpreters.OpResolverType, kernels),
             experimental_preserve_all_tensors=bool(inner),
         )
     interpreter.allocate_tensors()
@@ -65,19 +67,27 @@ def refused(data: bytes, folder: Path, **arguments: Any) -> str:
 
 def run(graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
     """The outputs of `graph`; feeds and outputs have the file's layout."""
+    return in_own_layout(graph, _run, feeds)
+
+
+def in_own_layout(
+    graph: Graph, run: Callable[[Graph, Mapping[str, Any]], Arrays], feeds: Mapping[str, Any]
+) -> Arrays:
+    """`run(graph, feeds)` with feeds and outputs in the file's layout."""
     layouts = layouts_of(graph)
     moved = {n: np.moveaxis(v, -1, 1) if n in layouts else v for n, v in feeds.items() if n in graph.inputs}
+    found = run(graph, moved)
+    return {n: np.moveaxis(v, 1, -1) if n in layouts else v for n, v in found.items()}
+
+
+def _run(graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         onnx_io.to_bytes(graph), options, providers=["CPUExecutionProvider"]
     )
-    found = session.run(graph.outputs, moved)
-    return {
-        name: np.moveaxis(value, 1, -1) if name in layouts else value
-        for name, value in zip(graph.outputs, found, strict=True)
-    }
+    return dict(zip(graph.outputs, session.run(graph.outputs, dict(feeds)), strict=True))
 
 
 def random_feeds(graph: Graph, seed: int = 0) -> Arrays:

@@ -56,6 +56,7 @@ def _elementwise() -> list[Case]:
         Case("higher rank constant", "ADD", (Data((6, 4)), weights(1, 7, 6, 4))),
         Case("higher rank tensor", "MUL", (Data((6, 4)), IMAGE)),
         Case("cast", "CAST", (Data((1, 3, 3, 2), "int32"),), {0: ("b", 2), 1: ("b", 0)}),
+        Case("select rows", "SELECT", (np.array([True, False]), Data((2, 3, 4)), Data((2, 3, 4)))),
         Case("select", "SELECT_V2", (np.array([True, False, True, False]), IMAGE, row)),
         Case(
             "local response", "LOCAL_RESPONSE_NORMALIZATION", (IMAGE,),
@@ -104,12 +105,48 @@ def _shaping() -> list[Case]:
         Case("gather a grid", "GATHER", (IMAGE, np.array([[2, 0], [1, 1]], np.int32)), {0: ("i", 2)}),
         Case("gather one", "GATHER", (IMAGE, np.int32(3)), {0: ("i", 1)}),
         Case("gather nd", "GATHER_ND", (IMAGE, np.array([[0, 1], [0, 5]], np.int32))),
+        *(
+            Case(
+                f"gather {axis} in {batch} batches",
+                "GATHER",
+                (Data((2, 3, 4, 5)), _indices(*shape)),
+                {0: ("i", axis), 1: ("i", batch)},
+            )
+            for axis, batch, shape in ((1, 1, (2, 2)), (3, 1, (2, 3)), (2, 2, (2, 3, 2)), (3, -1, (2, 3)))
+        ),
+        Case("lookup", "EMBEDDING_LOOKUP", (Data((3,), "int32"), weights(5, 4))),
+        Case(
+            "one hot",
+            "ONE_HOT",
+            (Data((2, 3), "int32"), np.int32(4), np.float32(5), np.float32(-1)),
+            {0: ("i", 1)},
+        ),
+        *(
+            Case(
+                f"cumulated {flags}",
+                "CUMSUM",
+                (IMAGE, np.int32(-1)),
+                {0: ("B", flags[0]), 1: ("B", flags[1])},
+            )
+            for flags in ((0, 0), (1, 1))
+        ),
+        Case("space to batch", "SPACE_TO_BATCH_ND", (Data((2, 5, 6, 3)), ints(3, 2), _pairs(1, 0, 0, 2))),
+        Case("batch to space", "BATCH_TO_SPACE_ND", (Data((12, 5, 6, 3)), ints(3, 2), _pairs(1, 0, 0, 2))),
+        Case("rows to batch", "SPACE_TO_BATCH_ND", (Data((1, 6, 3)), ints(2), _pairs(0, 0))),
         Case("tile", "TILE", (IMAGE, ints(1, 2, 1, 3))),
         Case("broadcast", "BROADCAST_TO", (Data((1, 1, 6, 1)), ints(2, 3, 6, 4))),
         Case("reverse", "REVERSE_V2", (IMAGE, ints(2))),
         Case("depth to space", "DEPTH_TO_SPACE", (Data((1, 3, 2, 8)),), {0: ("i", 2)}),
         Case("space to depth", "SPACE_TO_DEPTH", (Data((1, 4, 6, 3)),), {0: ("i", 2)}),
     ]
+
+
+def _indices(*shape: int) -> Any:
+    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape) % 3
+
+
+def _pairs(*values: int) -> Any:
+    return np.array(values, np.int32).reshape(-1, 2)
 
 
 def _mirror(size: int) -> Any:
@@ -133,6 +170,7 @@ def _slices() -> list[Case]:
         _strided("index", ints(0, 2, 0, 1), ints(1, 3, 6, 2), ints(1, 1, 1, 1), 0, 0, 0, 0, 0b1010),
         _strided("last", ints(0, 0, 0, -1), ints(1, 7, 6, 0), ints(1, 1, 1, 1), 0, 0, 0, 0, 0b1000),
         _strided("ellipsis", ints(0, 1), ints(0, 3), ints(1, 1), 0, 0, 0b01),
+        _strided("open index", ints(0, 3, 1, 0), ints(1, 4, 6, 4), ints(1, 1, 1, 1), 0b10, 0, 0, 0, 0b10),
         _strided("past the end", ints(0, 0, 2, 0), ints(9, 99, 99, 9), ints(1, 1, 1, 1)),
     ]
 
@@ -149,6 +187,10 @@ def _reductions() -> list[Case]:
         Case(f"{op} {axis} {kind}", op, (IMAGE, np.int32(axis)), {0: ("b", code)}, (kind,))
         for op in ("ARG_MAX", "ARG_MIN")
         for axis, kind, code in ((-1, "int32", 2), (1, "int64", 4))
+    ]
+    cases += [
+        Case(op, op, (Data((2, 3, 4), "bool"), ints(1)), {0: ("B", False)}, ("bool",))
+        for op in ("REDUCE_ANY", "REDUCE_ALL")
     ]
     cases.append(Case("top", "TOPK_V2", (IMAGE, np.int32(2)), {}, ("float32", "int32")))
     return cases
