@@ -118,17 +118,15 @@ def dequantized(codes: Array, tensor: Tensor) -> Array:
 
 
 def bias_of(bias: Tensor, data: Tensor, weights: Tensor) -> Tensor:
-    """`bias` with a scale where the file leaves it to be the product of those of data and weights, and with
-    one of 0 in dead channels of the weights, as TFLite multiplies the sum with its bias by that scale."""
+    """`bias` with the scale by which TFLite multiplies it: the product of those of data and weights, whatever
+    the file says of the bias itself (kernel_util.cc). Where that is the same but for rounding, it stays."""
     a, b, own = data.quantization, weights.quantization, bias.quantization
     if bias.type not in ("int32", "int64") or a is None or b is None:
         return bias
-    if own is None:
-        scales = (a.scales[:1] * b.scales).astype(np.float32)
-        return replace(bias, quantization=Quantization(scales, np.zeros(len(scales), np.int64), 0))
-    if len(own.scales) != len(b.scales) or len(b.scales) == 1:
+    scales = (a.scales[:1] * b.scales).astype(np.float32)
+    if own is not None and len(own.scales) == len(scales) and np.allclose(own.scales, scales, 1e-5, 0):
         return bias
-    return replace(bias, quantization=replace(own, scales=np.where(b.scales == 0, b.scales, own.scales)))
+    return replace(bias, quantization=Quantization(scales, np.zeros(len(scales), np.int64), 0))
 
 
 def _fits(found: Quantization, tensor: Tensor) -> bool:

@@ -85,16 +85,19 @@ class Layer:
         return [self.input(index) for index in range(self.count)]
 
     def bias(self, index: int, data: int = 0, weights: int = 1) -> str:
-        """A bias as ONNX takes it; its scale is that of the input `data` times that of `weights`, where the
-        file gives none."""
+        """A bias as ONNX takes it; its scale is that of the input `data` times that of `weights`. Where two
+        operators share one and these differ, it is two constants."""
         tensors = self.state.model.tensors
         factors = [tensors[max(self.operator.inputs[i], 0)] for i in (data, weights)]
         tensor = constants.bias_of(tensors[self.operator.inputs[index]], *factors)
-        if tensor.span is None or self.writer.has(tensor.name):
+        name, entry = tensor.name, constants.kept(tensor)
+        if tensor.span is None or (self.writer.has(name) and self.state.kept.get(name) == entry):
             return self.writer.ordered(self.input(index))
-        self.writer.constant(tensor.name, self.state.values.value(tensor))
-        self.keep(tensor.name, constants.kept(tensor))
-        return self.writer.ordered(tensor.name)
+        if self.writer.has(name):
+            name = self.writer.scratch(f"{name}_{self.operator.name}")
+        self.writer.constant(name, self.state.values.value(tensor))
+        self.keep(name, entry)
+        return self.writer.ordered(name)
 
     def weights(self, index: int) -> str:
         """The name of weights for the data of input 0. Those of uint8 beside floats hold int8, whatever the

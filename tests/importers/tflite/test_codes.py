@@ -99,6 +99,27 @@ def test_the_bias_of_a_transposed_convolution(tmp_path: Path, bias: str, axis: i
     assert _steps(model.build([x], [y]), {"x": _codes((1, 4, 4, 3))}, tmp_path) <= 1
 
 
+@pytest.mark.parametrize("scale", [None, 0.01])
+def test_a_bias_is_multiplied_by_the_scales_of_data_and_weights(tmp_path: Path, scale: float | None) -> None:
+    """Whatever the file says of it; two convolutions that share it may have different ones."""
+    model, entries = TFLite(), [_ENTRY, Quantized([0.4], [3]), Quantized([0.9], [-20])]
+    weights = np.maximum(_codes((4, 3, 3, 4)), -127)
+    w = model.constant("w", weights, Quantized([0.01, 0.02, 0.005, 0.01], [0] * 4))
+    bias = np.array([4000, -3000, 900, 0], np.int32)
+    b = model.constant("b", bias, None if scale is None else Quantized([scale] * 4, [0] * 4))
+    x, middle, y = (
+        model.tensor(name, [1, 5, 5, 4], "int8", entry) for name, entry in zip("xmy", entries, strict=True)
+    )
+    model.add("CONV_2D", [x, w, b], [middle], _ROWS)
+    model.add("CONV_2D", [middle, w, b], [y], _ROWS)
+    data, feeds = model.build([x], [middle, y]), {"x": _codes((1, 5, 5, 4))}
+    assert _steps(model.build([x], [middle]), feeds, tmp_path) <= 1
+    graph = judge.imported(data, tmp_path)
+    first, second = (graph.constants[n.inputs[2]] for n in graph.nodes if n.op == "Conv")
+    np.testing.assert_allclose(second, first * 0.4 / 0.05, rtol=1e-6)
+    np.testing.assert_allclose(first, bias * 0.05 * np.array([0.01, 0.02, 0.005, 0.01]), rtol=1e-6)
+
+
 def test_settings_without_elements_are_read(tmp_path: Path) -> None:
     """A shape of no axes makes a scalar, and a reduction over none changes nothing."""
     model, empty = TFLite(), np.zeros(0, np.int32)
