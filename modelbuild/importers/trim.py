@@ -160,6 +160,7 @@ def _cut(model: ModelProto, outputs: Sequence[str]) -> None:
     made = [name for node in graph.node for name in node.output if name]
     others = dict.fromkeys((value.name for value in graph.input), INPUT)
     others |= dict.fromkeys((tensor.name for tensor in graph.initializer), CONSTANT)
+    made += [value.name for value in graph.output]
     wanted = resolve(outputs, made, {node.name: node.output for node in graph.node}, others)
     known = {value.name: value for value in graph.output}
     values = [known.get(name) or ValueInfoProto(name=name) for name in wanted]

@@ -37,7 +37,8 @@ def apply(graph: Graph, settings: object) -> None:
     constants = dict.fromkeys(graph.constants, CONSTANT)
     if outputs:
         others = {**constants, **dict.fromkeys(graph.inputs, INPUT)}
-        graph.outputs = resolve(outputs, made, {node.name: node.outputs for node in graph.nodes}, others)
+        nodes = {node.name: node.outputs for node in graph.nodes}
+        graph.outputs = resolve(outputs, [*made, *graph.outputs], nodes, others)
     chosen: list[str] = []
     if inputs:
         read = {node.name: [n for n in node.inputs if n not in graph.constants] for node in graph.nodes}

@@ -148,3 +148,12 @@ def test_a_cut_that_leaves_constants_alone_is_refused() -> None:
     before.outputs = ["y", "z"]
     with pytest.raises(ModelbuildError, match="no output depends on an input"):
         edits.apply(before, [{"cut": {"outputs": ["z"]}}])
+
+
+def test_an_input_that_is_an_output_may_stay_one(tmp_path: Path) -> None:
+    before = graph([("Relu", "x", "a"), ("Neg", "a", "y")])
+    before.outputs = ["y", "x"]
+    listed = [{"cut": {"outputs": ["a", "x"]}}]
+    assert edits.apply(before, listed).outputs == ["a", "x"]
+    onnx_io.write(before, tmp_path / "m.onnx")
+    assert importers.load(tmp_path / "m.onnx", None, listed).outputs == ["a", "x"]
