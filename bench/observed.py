@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.cli import progress
+from modelbuild.cli.leaving import leave
 
 if TYPE_CHECKING:
     from modelbuild.build.result import Event
@@ -47,6 +48,7 @@ def main(words: list[str]) -> int:
 
     code = command(words[1:])
     Path(words[0]).write_text(json.dumps(spans), encoding="utf-8")
+    leave(code)  # as the program does
     return code
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from modelbuild.build import interrupts
 from modelbuild.cli import console
+from modelbuild.cli.leaving import leave
 from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
 
 EXIT_UNREAD = 141  # as of a process that SIGPIPE ended: who read the output has gone
@@ -42,11 +43,20 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Never shows a traceback, save with --debug."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns the exit code. Never shows a traceback, save with --debug.
+
+    Without arguments it is the program, and need not return."""
+    if arguments is not None:
+        return _ended(list(arguments), is_program=False)
+    code = _ended(sys.argv[1:], is_program=True)
+    leave(code)
+    return code
+
+
+def _ended(words: list[str], is_program: bool) -> int:
     try:
         with interrupts.Handled():
-            _prepare_streams(is_program=arguments is None)
+            _prepare_streams(is_program)
             return _run(words)
     except ModelbuildError as error:
         console.report(error)
