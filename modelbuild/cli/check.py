@@ -10,7 +10,7 @@ from typing import Any
 
 from modelbuild import api
 from modelbuild.cli import console, findings, github, progress, sarif
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import EXIT_USER, ModelbuildError
 from modelbuild.project.checking import CheckReport, coded, problem_finding
 from modelbuild.project.project import STATE
 
@@ -37,8 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:
-    """An error in the manifest, as `check --json` shows it."""
+    """An error in the manifest, as `check --json` shows it; others are told as every verb tells them."""
+    if error.exit_code != EXIT_USER:
+        return {"ok": False, "findings": [], "error": error.to_json()}
     return {"ok": False, "findings": [problem_finding(problem) for problem in error.problems]}
+
+
+def _coded(error: ModelbuildError) -> ModelbuildError:
+    if error.exit_code != EXIT_USER:
+        return error
+    return ModelbuildError.of(map(coded, error.problems), error.exit_code)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
         report = _report(options)
     except ModelbuildError as error:
         if options.json or form in ("text", "json"):
-            raise ModelbuildError.of(map(coded, error.problems), error.exit_code) from error
+            raise _coded(error) from error
+        if error.exit_code != EXIT_USER:  # the disk, and nothing that was written in a manifest
+            raise
         found = tuple(error_json(error)["findings"])
         report = CheckReport(found, {}, {}, error.exit_code)
     _show(report, form, options)
@@ -137,7 +147,10 @@ def _lines(report: CheckReport, options: argparse.Namespace) -> list[str]:
     return lines
 
 
+_WIDEST = 40  # TensorFlow joins the names of all layers that it fused: one of them sets no column
+
+
 def _table(rows: list[dict[str, str]]) -> str:
     """Every node with the unit that runs it, and why that is not the NPU."""
     cells = [(row["node"], row["op"], row["unit"], row["reason"]) for row in rows]
-    return console.table(("node", "operator", "unit", "because"), cells)
+    return console.table(("node", "operator", "unit", "because"), cells, widest=_WIDEST)

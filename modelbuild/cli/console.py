@@ -132,9 +132,13 @@ def summary(text: str, data: Any) -> None:
     result("" if _style.quiet else text, data)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns that line up; those in `right` are set right."""
-    widths = [max(width(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), widest: int | None = None
+) -> str:
+    """Columns that line up; those in `right` are set right. A cell beyond `widest` columns stands out of its
+    own line and moves no other."""
+    cells = [[width(str(row[index])) for row in (header, *rows)] for index in range(len(header))]
+    widths = [max(room for room in column if widest is None or room <= widest) for column in cells]
 
     def line(row: Sequence[str]) -> str:
         cells = (

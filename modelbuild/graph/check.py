@@ -9,8 +9,11 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
 from modelbuild.graph.definable import DEFINED, undefined
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.placement import ON_NPU, Placed, operator, place_nodes, table
+
+# The number conversion of a port that holds codes: it runs where the data go in and out, and is no work.
+_OF_PORTS = ("DequantizeLinear", "QuantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,13 @@ def _nodes_before_npu(graph: Graph, units: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
     for node in reversed(graph.nodes):
         readers = [reader for output in node.outputs for reader in consumers.get(output, [])]
-        if any(units[reader.name] in ON_NPU or reader.name in found for reader in readers):
+        if any(reader.name in found or _is_work(reader, units) for reader in readers):
             found.add(node.name)
     return found
+
+
+def _is_work(node: Node, units: Mapping[str, str]) -> bool:
+    return units[node.name] in ON_NPU and node.op not in _OF_PORTS
 
 
 def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: bool) -> Iterator[Finding]:

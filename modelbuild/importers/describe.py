@@ -13,11 +13,19 @@ from modelbuild.importers.onnx import parse
 
 @dataclass(frozen=True)
 class Border:
-    """An input of the file. A dimension that it leaves open is None."""
+    """An input of the file. A dimension that it leaves open is None; `dims` are their names there."""
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    dims: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The shape as messages show it: open dimensions by name, as in `[batch, 3, ?, 8]`."""
+        names = self.dims or ("",) * len(self.shape)
+        known = zip(self.shape, names, strict=True)
+        return f"[{', '.join(str(size) if size is not None else name or '?' for size, name in known)}]"
 
 
 def describe(path: Path, weights: Path | None = None) -> tuple[tuple[Border, ...], tuple[str, ...]]:
@@ -40,4 +48,5 @@ def describe(path: Path, weights: Path | None = None) -> tuple[tuple[Border, ...
 def _border(value: onnx.ValueInfoProto) -> Border:
     tensor = value.type.tensor_type
     dims = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
-    return Border(value.name, dims, onnx.TensorProto.DataType.Name(tensor.elem_type).lower())
+    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+    return Border(value.name, dims, kind, tuple(dim.dim_param for dim in tensor.shape.dim))

@@ -32,10 +32,7 @@ def explained(error: ModelbuildError, path: Path, shapes: Mapping[str, Shape]) -
         f"--input {port.name}={','.join(_size(axis, size) for axis, size in enumerate(port.shape))}"
         for port in unknown
     )
-    listed = ", ".join(
-        f"`{port.name}`: [{', '.join('?' if size is None else str(size) for size in port.shape)}]"
-        for port in unknown
-    )
+    listed = ", ".join(f"`{port.name}`: {port.shown}" for port in unknown)
     return ModelbuildError(
         f"the model leaves sizes of its inputs open: {listed}",
         where=str(path),

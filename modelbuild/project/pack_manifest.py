@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.importers.describe import describe
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import Choices, InputFacts, colour, manifest_text
 from modelbuild.project.starting import chip_facts, described
@@ -60,7 +61,7 @@ def text_of(request: PackRequest) -> str:
     named, _ = described(model, {}, "--shape", weights)
     shapes = {_input(name, named, "--shape"): shape for name, shape in request.shapes.items()}
     facts, outputs = described(model, shapes, "--shape", weights)
-    _refuse_open(facts)
+    _refuse_open(facts, model)
     count = min(len(gather_files(list(request.samples), request.directory)), _MOST_SAMPLES)
     choices = Choices(
         {
@@ -91,13 +92,13 @@ def _input(name: str, facts: Sequence[InputFacts], option: str) -> str:
     )
 
 
-def _refuse_open(facts: Sequence[InputFacts]) -> None:
+def _refuse_open(facts: Sequence[InputFacts], model: Path) -> None:
     """A batch that is left open is 1; other sizes nobody but the user knows."""
     for port in facts:
         if None in port.shape[1:]:
-            has = ", ".join("?" if size is None else str(size) for size in port.shape)
+            (has,) = (border.shown for border in describe(model)[0] if border.name == port.name)
             raise ModelbuildError(
-                f"the model leaves sizes of the input `{port.name}` open: [{has}]",
+                f"the model leaves sizes of the input `{port.name}` open: {has}",
                 advice=f"say them: --shape {port.name}={','.join(str(size or 1) for size in port.shape)}",
             )
 

@@ -118,11 +118,11 @@ def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]
             size in (None, wanted) for size, wanted in zip(known[name], shape, strict=True)
         )
         if known[name] and not fits:
-            has = ", ".join("?" if size is None else str(size) for size in known[name])
+            has = next(port.shown for port in inputs if port.name == name)
             raise ModelbuildError(
                 f"the shape {list(shape)} does not fit the input `{name}`",
                 where=f"{option} {name}",
-                why=f"the model says [{has}]",
+                why=f"the model says {has}",
             )
 
 

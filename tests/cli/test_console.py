@@ -188,3 +188,9 @@ def test_a_number_that_json_does_not_have_is_no_output() -> None:
     configured(json=True)
     with pytest.raises(ValueError, match="JSON"):
         console.result("", {"x": float("nan")})
+
+
+def test_a_cell_that_is_too_wide_moves_its_own_line_only() -> None:
+    rows = [("a", "npu"), ("n" * 12, "cpu"), ("bcd", "npu")]
+    lines = console.table(("node", "unit"), rows, widest=10).splitlines()
+    assert lines == ["node  unit", "a     npu", f"{'n' * 12}  cpu", "bcd   npu"]

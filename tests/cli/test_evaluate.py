@@ -94,7 +94,7 @@ def test_open_inputs_are_told_at_once_with_the_option_that_closes_them(
     )
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), path)
     said = command(copied, "evaluate", "open.onnx", "--chip", "kl720")
-    assert said.code == 2 and "`a`: [?, 3, 8, 8], `b`: [1, 3, ?, 8]" in said.err
+    assert said.code == 2 and "`a`: [batch, 3, 8, 8], `b`: [1, 3, rows, 8]" in said.err
     assert "do:  say them: --input a=1,3,8,8 --input b=1,3,<?>,8" in said.err
     assert "models.yaml" not in said.err
     words = ["--input", "a=1,3,8,8", "--input", "b=1,3,8,8"]

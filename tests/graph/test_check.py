@@ -11,6 +11,8 @@ from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.builders import BUILDERS
+from tests.graph import small
+from tests.graph.small import Step, numbers
 from tests.graph.tables import one, recipe
 
 Shapes = dict[str, tuple[int, ...]]
@@ -224,3 +226,15 @@ def test_the_same_graph_gives_the_same_findings_in_graph_order() -> None:
     data = first.to_json()["findings"]
     assert isinstance(data, list)
     assert set(data[0]) == {"code", "severity", "message", "advice", "file", "line", "column", "node"}
+
+
+def test_the_number_conversion_of_a_port_is_no_work_of_the_npu() -> None:
+    """A tail says the same in a float model and in one whose output holds codes."""
+    steps: list[Step] = [("Conv", "x w", "a"), ("Softmax", "a", "b", {"axis": 1})]
+    constants = {"w": numbers(3, 2, 1, 1), "s": 0.01, "z": np.array(0, np.int8)}
+    real = small.graph(steps, constants)
+    codes = small.graph([*steps, ("QuantizeLinear", "b s z", "y")], constants)
+    found = [finding(graph, "kl520", "MB103") for graph in (real, codes)]
+    assert found[0] == found[1] and found[0].severity == "note"
+    before_work = small.graph([*steps, ("Conv", "b v", "y")], {**constants, "v": numbers(2, 3, 1, 1)})
+    assert finding(before_work, "kl520", "MB103").severity == "warning"
