@@ -14,6 +14,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
 from modelbuild.manifest.plan import plan
 from modelbuild.project import ignoring
 from modelbuild.project.building import Observer
+from modelbuild.project.elsewhere import able
 from modelbuild.project.goals import request_of
 from modelbuild.project.ignoring import Pair
 from modelbuild.project.nearby import told
@@ -22,7 +23,6 @@ from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
 from modelbuild.stages.fetch import NOT_FETCHED
 from modelbuild.stages.files import read_json
-from modelbuild.stages.request import ModelRequest
 
 _PLACE = re.compile(r"(.+):(\d+):(\d+)")
 
@@ -73,36 +73,50 @@ def check(
     pairs = _pairs(project, names)
     if edition is not None:
         project = in_edition(project, edition, dict.fromkeys(target for _, target in pairs))
-    requests = {pair: request_of(project, pair) for pair in pairs}
-    goals = {pair: request.action("check") for pair, request in requests.items()}
-    result = _built(project, list(requests.values()), observer, offline)
-    places = {model: _place(project, model) for model, _ in goals}
-    checked = {
-        pair: read_json(project.builder.output(result, goal, "check.json"))
-        for pair, goal in goals.items()
-        if result.states.get(goal) in {"run", "cached"}
-    }
-    findings = [
-        *(finding.to_json() for finding in project.manifest.warnings),
-        *(
-            {**finding, **places[model], "model": model, "target": target}
-            for (model, target), found in checked.items()
-            for finding in found["findings"]
-        ),
-    ]
+    result, checked = _looked_at(project, pairs, observer, offline)
+    places = {model: _place(project, model) for model, _ in pairs}
+    found = [finding.to_json() for finding in project.manifest.warnings]
+    for (model, target), one in checked.items():
+        extra = {**places[model], "model": model, "target": target}
+        found += [{**finding, **extra} for finding in one["findings"]]
     failed, exit_code = _failures(project, result)
-    sorted_ = ignoring.sort(project.manifest, [*findings, *failed], checked)
-    if not exit_code and any(finding["severity"] == "error" for finding in sorted_.kept):
+    heard = ignoring.sort(project.manifest, [*found, *failed], checked)
+    if not exit_code and any(finding["severity"] == "error" for finding in heard.kept):
         exit_code = EXIT_FAILED
     return CheckReport(
-        sorted_.kept,
-        {"@".join(pair): found["units"] for pair, found in checked.items()},
+        heard.kept,
+        {"@".join(pair): one["units"] for pair, one in checked.items()},
         ranges(project),
         exit_code,
-        {"@".join(pair): found["placement"] for pair, found in checked.items()},
-        sorted_.ignored,
+        {"@".join(pair): one["placement"] for pair, one in checked.items()},
+        heard.ignored,
         places,
     )
+
+
+def _looked_at(
+    project: Project, pairs: Sequence[Pair], observer: Observer | None, offline: bool
+) -> tuple[BuildResult, dict[Pair, dict[str, Any]]]:
+    """What the stages did, and check.json of each pair that was placed."""
+    requests = {pair: request_of(project, pair) for pair in pairs}
+    listed = [request.action(stage) for stage in ("check", "check_samples") for request in requests.values()]
+    planned = project.plan.names()
+    wanted = [goal for goal in dict.fromkeys(listed) if goal in planned]
+    with able(project, wanted) as there:
+        result = there.builder.build(
+            there.plan.actions,
+            wanted,
+            jobs=processors(),
+            offline=offline,
+            keep_going=True,
+            observer=observer,
+        )
+        goals = {pair: request.action("check") for pair, request in requests.items()}
+        return result, {
+            pair: read_json(there.builder.output(result, goal, "check.json"))
+            for pair, goal in goals.items()
+            if result.states.get(goal) in {"run", "cached"}
+        }
 
 
 def _pairs(project: Project, names: Sequence[str]) -> list[Pair]:
@@ -125,21 +139,6 @@ def in_edition(project: Project, edition: str, targets: Iterable[str]) -> Projec
             raise ModelbuildError.of(problems, error.exit_code) from None
     changed = replace(manifest, recipes=recipes)
     return replace(project, manifest=changed, plan=plan(changed, project.lock))
-
-
-def _built(
-    project: Project, requests: Sequence[ModelRequest], observer: Observer | None, offline: bool
-) -> BuildResult:
-    planned = project.plan.names()
-    wanted = [request.action(stage) for stage in ("check", "check_samples") for request in requests]
-    return project.builder.build(
-        project.plan.actions,
-        [goal for goal in dict.fromkeys(wanted) if goal in planned],
-        jobs=processors(),
-        offline=offline,
-        keep_going=True,
-        observer=observer,
-    )
 
 
 def _failures(project: Project, result: BuildResult) -> tuple[list[dict[str, Any]], int]:

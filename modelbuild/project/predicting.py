@@ -15,6 +15,7 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.npu import cost
 from modelbuild.project.building import Observer
+from modelbuild.project.elsewhere import able
 from modelbuild.project.goals import goals
 from modelbuild.project.model_files import check_suffix, explained
 from modelbuild.project.project import Project, located
@@ -26,14 +27,15 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """The `evaluate` objects of the selection, in its order. Raises the first failure."""
     wanted = goals(project, names, until="evaluate")
-    result = project.builder.build(
-        project.plan.actions, wanted, jobs=processors(), keep_going=True, observer=observer
-    )
-    for action, error in result.failures:
-        raise located(project, action, error)
-    if not result.ok:
-        raise ModelbuildError("not everything could be evaluated", exit_code=EXIT_FAILED)
-    return [read_json(project.builder.output(result, action, "evaluate.json")) for action in wanted]
+    with able(project, wanted) as there:
+        result = there.builder.build(
+            there.plan.actions, wanted, jobs=processors(), keep_going=True, observer=observer
+        )
+        for action, error in result.failures:
+            raise located(project, action, error)
+        if not result.ok:
+            raise ModelbuildError("not everything could be evaluated", exit_code=EXIT_FAILED)
+        return [read_json(there.builder.output(result, action, "evaluate.json")) for action in wanted]
 
 
 def evaluate_file(

@@ -27,6 +27,7 @@ class Plain:
         self._started: dict[str, float] = {}  # what runs -> when it started, in seconds of the build
         self._told: dict[str, float] = {}  # what runs -> when it last had a line
         self._quarter: dict[str, int] = {}
+        self._unseen = 0  # cached actions since the last line
         self._watch: _Watch | None = None
 
     def __enter__(self) -> Self:
@@ -42,6 +43,12 @@ class Plain:
 
     def _waiting(self, event: Event) -> None:
         self._write("waiting for another modelbuild in this folder")
+
+    def _count(self, event: Event) -> str:
+        """How many are done; those that had no line of their own since the last one are told with it."""
+        unseen = f" ({self._unseen} cached)" if self._unseen else ""
+        self._unseen = 0
+        return f"[{event.done}/{event.total}]{unseen}"
 
     def _start(self, event: Event) -> None:
         self._started[event.action] = self._told[event.action] = event.seconds
@@ -70,7 +77,9 @@ class Plain:
             took = 0.0 if started is None else event.seconds - started
             time = f" in {duration(took)}" if took >= WORTH_TELLING else ""
             word = WORDS.get(event.state or "", event.state)
-            self._write(f"[{event.done}/{event.total}] {word} {event.action}{time}")
+            self._write(f"{self._count(event)} {word} {event.action}{time}")
+        elif event.state == "cached":
+            self._unseen += 1
 
     def remind(self, now: float) -> None:
         """A line for each action that has run for long without one. `now` is in seconds of the build."""

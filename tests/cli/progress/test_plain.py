@@ -29,6 +29,14 @@ def test_what_ran_and_what_failed_has_a_line() -> None:
     assert lines(STARTED, RAN, FAILED, CACHED) == ["[1/3] ran a", "[2/3] failed b"]
 
 
+def test_what_is_cached_is_counted_on_the_next_line() -> None:
+    """Else numbers would be missing."""
+    cached = [Event("finished", name, "cached", done=done, total=6) for done, name in ((1, "x"), (2, "y"))]
+    ran = Event("finished", "a", "run", done=3, total=6, seconds=0.2)
+    further = Event("finished", "z", "run", done=4, total=6, seconds=0.3)
+    assert lines(*cached, STARTED, ran, further) == ["[3/6] (2 cached) ran a", "[4/6] ran z"]
+
+
 def test_with_v_everything_has_one() -> None:
     found = lines(Event("waiting"), STARTED, RAN, CACHED, verbose=True)
     assert found == [
