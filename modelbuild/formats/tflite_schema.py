@@ -97,6 +97,7 @@ STORED: Mapping[str, np.dtype[np.generic]] = {
     "bfloat16": np.dtype("<u2"),
     "int4": np.dtype("u1"),
 }
+NUMBERS = tuple(name for name in STORED if name not in ("float16", "float64", "bfloat16", "int4"))
 OTHER_FLOATS = ("float16", "float64", "bfloat16")  # these become float32
 QUANTIZED = frozenset({"int4", "int8", "uint8", "int16", "int32", "int64"})  # where a scale is there
 

@@ -12,8 +12,6 @@ from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.tflite.elementwise import constant, step
 from modelbuild.importers.tflite.layer import Layer, Rule
 
-_CAST_TO = ("float32", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-
 
 def _quantization(layer: Layer) -> None:
     """QUANTIZE and DEQUANTIZE change nothing in the float graph. The entry is of the floats on the other
@@ -38,7 +36,7 @@ def _cast(layer: Layer) -> None:
     w, data, entries = layer.writer, layer.input(0), layer.state.kept
     tensor = layer.state.model.tensors[layer.operator.outputs[0]]
     kind = "float32" if tensor.type in schema.OTHER_FLOATS else tensor.type
-    if kind not in _CAST_TO:
+    if kind not in schema.NUMBERS:
         raise layer.wrong(f"makes {kind}, which is not supported")
     read, made = entries.get(data), entries.get(layer.output)
     if any(entry is not None and entry.axis is not None for entry in (read, made)):

@@ -32,7 +32,8 @@ class Constants:
         """The numbers as they are stored: codes, where the tensor is quantized."""
         if tensor.unsupported or tensor.span is None or tensor.type not in schema.STORED:
             why = tensor.unsupported or f"its type is {tensor.type}"
-            raise ModelbuildError(f"the tensor `{tensor.name}` cannot be read", why=why)
+            advice = "convert the model again without this"
+            raise ModelbuildError(f"the tensor `{tensor.name}` cannot be read", why=why, advice=advice)
         start, size = tensor.span
         count, dtype = _elements(tensor), schema.STORED[tensor.type]
         expected = (count + 1) // 2 if tensor.type == "int4" else count * dtype.itemsize
@@ -114,7 +115,12 @@ def dequantized(codes: Array, tensor: Tensor) -> Array:
         shape[entry.axis] = -1
     scale = found.scales.astype(np.float64).reshape(shape if entry.axis is not None else ())
     point = found.zero_points.reshape(scale.shape)
-    return np.asarray((codes.astype(np.int64) - point) * scale + 0.0).astype(np.float32)  # no -0.0
+    # Weights are large: what fits is computed in place, in float64 all the same, and rounded once.
+    values = np.empty(codes.shape, np.float32 if codes.dtype.itemsize <= 2 else np.float64)
+    np.subtract(codes, point, out=values, dtype=np.float64, casting="unsafe")
+    np.multiply(values, scale, out=values, dtype=np.float64, casting="unsafe")
+    values += 0.0  # no -0.0
+    return values.astype(np.float32, copy=False)
 
 
 def bias_of(bias: Tensor, data: Tensor, weights: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from modelbuild.formats import tflite_schema as schema
 from modelbuild.graph.model import Array
 from modelbuild.importers.tflite.layer import Layer, Rule
 
@@ -16,7 +17,9 @@ _MOST_NUMBERS = 65_536  # of a constant that FILL or RANGE makes
 def _known(layer: Layer, value: Array) -> None:
     """A constant that the operator makes, with the element type of its output."""
     tensor = layer.state.model.tensors[layer.operator.outputs[0]]
-    kind = "float32" if tensor.type == "float16" else tensor.type
+    kind = "float32" if tensor.type in schema.OTHER_FLOATS else tensor.type
+    if kind not in schema.NUMBERS:
+        raise layer.wrong(f"makes {kind}, which is not supported")
     layer.writer.constant(layer.output, value.astype(np.dtype(kind)))
 
 

@@ -82,6 +82,7 @@ class Model:
     inputs: list[int]
     outputs: list[int]
     operators: list[Operator]
+    others: int = 0  # further subgraphs: of other signatures, or branches and bodies of loops
 
     def names(self, indices: list[int] | tuple[int, ...]) -> list[str]:
         """The names of the tensors with these numbers; "" for an absent one."""
@@ -118,7 +119,9 @@ def parse(data: bytes) -> Model:
     tensors = _with_empty_constants(tensors, {*inputs, *(i for item in operators for i in item.outputs)})
     name = main.string(SubGraphSlot.NAME) or "model"
     producer = root.string(ModelSlot.DESCRIPTION) or ""
-    return Model(data, name, producer.strip(), tensors, list(inputs), list(outputs), operators)
+    return Model(
+        data, name, producer.strip(), tensors, list(inputs), list(outputs), operators, len(graphs) - 1
+    )
 
 
 def _code(table: Table) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.importers.tflite.model import Operator
@@ -26,18 +26,18 @@ _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE"), _SHAPES),
     **dict.fromkeys(("RFFT2D", "IMAG", "REAL", "COMPLEX_ABS"), _COMPLEX),
 }
-_CUT = "cut the model before it: `edit: [{cut: {outputs: [...]}}]`"
 _ADVICE: Mapping[str, str] = {
     _CONTROL_FLOW: "convert one branch alone, or cut the model before it",
     _STATE: "convert the layer unrolled (Keras: `unroll=True`), or cut the model before it",
 }
 
 
-def refusal(operator: Operator) -> ModelbuildError:
-    """The error for an operator without a rule."""
+def refusal(operator: Operator, reads: Sequence[str]) -> ModelbuildError:
+    """The error for an operator without a rule; `reads` are the tensors before it, where to cut."""
     label = f"{operator.op} `{operator.name}`"
+    cut = f"cut the model before it: `edit: [{{cut: {{outputs: [{', '.join(reads) or '...'}]}}}}]`"
     if operator.op == "CUSTOM":
-        return _custom(operator)
+        return _custom(operator, cut)
     if operator.op.startswith("STABLEHLO"):
         return ModelbuildError(
             f"{label} is not supported",
@@ -50,21 +50,21 @@ def refusal(operator: Operator) -> ModelbuildError:
             why="the file is damaged, or newer than this version of modelbuild",
         )
     reason = _REASONS.get(operator.op, "there is no rule for it")
-    return ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, _CUT))
+    return ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, cut))
 
 
-def _custom(operator: Operator) -> ModelbuildError:
+def _custom(operator: Operator, cut: str) -> ModelbuildError:
     label = f"the custom operator {operator.custom or 'without a name'} (`{operator.name}`)"
     if operator.custom.startswith("Flex"):
         return ModelbuildError(
             f"{label} is not supported",
             why="it is TensorFlow's own operator, which only TensorFlow can run",
-            advice="convert without `tf.lite.OpsSet.SELECT_TF_OPS`, or " + _CUT,
+            advice="convert without `tf.lite.OpsSet.SELECT_TF_OPS`, or " + cut,
         )
     if operator.custom == "TFLite_Detection_PostProcess":
         return ModelbuildError(
             f"{label} is not supported",
             why="it decodes and sorts boxes on the host's processor",
-            advice=_CUT + " with the tensors that it reads, and do its work after `modelbuild run`",
+            advice=f"{cut}, and do its work after `modelbuild run`",
         )
-    return ModelbuildError(f"{label} is not supported", why="what it does is not in the file", advice=_CUT)
+    return ModelbuildError(f"{label} is not supported", why="what it does is not in the file", advice=cut)

@@ -75,6 +75,8 @@ def _load(path: Path, given: Mapping[str, Shape], edits: Sequence[graph_edits.Ed
     parsed = model.parse(sniff.read(path, own=(schema.IDENTIFIER,)))
     source = Source("tflite", parsed.producer, 0, 0, len(parsed.operators), comparable=False)
     own = [*parsed.inputs, *parsed.outputs]
+    if parsed.others:
+        source.notes.append(f"the file has {parsed.others} graphs beside the first, which are not read")
     trim.cut_away(parsed, edits)
     tensors, layers = [t.name for t in parsed.tensors], [operator.name for operator in parsed.operators]
     state = State(parsed, Writer(parsed.name, tensors, layers), constants.Constants(parsed))
@@ -114,7 +116,9 @@ def _translated(state: State, given: Mapping[str, Shape], notes: list[str]) -> G
 def _translate(state: State, operator: Operator) -> None:
     rule = RULES.get(operator.op)
     if rule is None:
-        raise refusal(operator)
+        before = [index for index in operator.inputs if index >= 0 and index not in state.model.inputs]
+        tensors = [state.model.tensors[index] for index in before]
+        raise refusal(operator, [tensor.name for tensor in tensors if tensor.span is None])
     layer = Layer(state, operator)
     if not operator.outputs:
         raise layer.wrong("makes nothing")

@@ -107,15 +107,20 @@ class TFLite:
         """An operator."""
         self.operators.append(_Operator(op, inputs, outputs, options or {}, custom))
 
-    def build(self, inputs: Sequence[int], outputs: Sequence[int], outside: bool = False) -> bytes:
-        """The file; with `outside` the constants' bytes are behind the FlatBuffer, as above 2 GB."""
+    def build(
+        self, inputs: Sequence[int], outputs: Sequence[int], outside: bool = False, copies: int = 1
+    ) -> bytes:
+        """The file; with `outside` the constants' bytes are behind the FlatBuffer, as above 2 GB. It holds
+        the graph `copies` times."""
         if not outside:
-            return self._build(inputs, outputs, None)
+            return self._build(inputs, outputs, None, copies)
         start = len(self._build(inputs, outputs, 2))
         data = [tensor.data for tensor in self.tensors if tensor.data is not None]
         return self._build(inputs, outputs, start) + b"".join(dict.fromkeys(data))
 
-    def _build(self, inputs: Sequence[int], outputs: Sequence[int], place: int | None) -> bytes:
+    def _build(
+        self, inputs: Sequence[int], outputs: Sequence[int], place: int | None, copies: int = 1
+    ) -> bytes:
         b = flatbuffers.Builder(1024)
         buffers = [_table(b, {})]
         stored: dict[bytes | None, int] = {None: 0}
@@ -143,7 +148,7 @@ class TFLite:
         fields = {
             0: ("I", 3),
             1: ("O", _offsets(b, [_code(b, *code) for code in codes])),
-            2: ("O", _offsets(b, [graph])),
+            2: ("O", _offsets(b, [graph] * copies)),
             3: ("O", b.CreateString("made by a test")),
             4: ("O", _offsets(b, buffers)),
         }

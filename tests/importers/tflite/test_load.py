@@ -33,7 +33,11 @@ def one(op: str, inputs: int = 1, custom: str = "") -> bytes:
         ("WHILE", "", "WHILE `y` is not supported why: its path is chosen while it runs"),
         ("UNIDIRECTIONAL_SEQUENCE_LSTM", "", "keeps a state from one run to the next.*unroll=True"),
         ("NON_MAX_SUPPRESSION_V5", "", "depends on the data do: cut the model before it"),
-        ("CUSTOM", "TFLite_Detection_PostProcess", "TFLite_Detection_PostProcess .`y`.*cut the model before"),
+        (
+            "CUSTOM",
+            "TFLite_Detection_PostProcess",
+            "TFLite_Detection_PostProcess .`y`.*cut: {outputs: .middle.}}]",
+        ),
         ("CUSTOM", "FlexErf", "FlexErf .`y`.*only TensorFlow can run.*SELECT_TF_OPS"),
         ("CUSTOM", "Mine", "the custom operator Mine .`y`. is not supported why: what it does is not in"),
         ("MATRIX_DIAG", "", "MATRIX_DIAG `y` is not supported why: there is no rule for it"),
@@ -219,6 +223,14 @@ def test_constants_behind_the_flatbuffer(tmp_path: Path) -> None:
     found = judge.run(judge.imported(data, tmp_path), {"x": np.ones((1, 3), np.float32)})
     np.testing.assert_array_equal(found["z"], [[8, 15, 24]])
     assert "is damaged" in judge.refused(data[:-4], tmp_path)
+
+
+def test_graphs_beside_the_first_are_noted(tmp_path: Path) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4]), model.tensor("y", [1, 4])
+    model.add("RELU", [x], [y])
+    graph = judge.imported(model.build([x], [y], copies=3), tmp_path)
+    assert source_of(graph)["notes"] == ["the file has 2 graphs beside the first, which are not read"]
 
 
 def test_an_integer_input_keeps_its_type(tmp_path: Path) -> None:
