@@ -60,10 +60,11 @@ def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[st
     try:
         schema = defs.get_schema(node.op, graph.opset, node.domain)
         proto = node_to_proto(node)
-        onnx.checker.check_node(proto, _checker_context(graph.opset))
-        found = shape_inference.infer_node_outputs(
-            schema, proto, inputs, hints, opset_imports=[helper.make_opsetid("", graph.opset)]
-        )
+        found = dict[str, TypeProto]()
+        if not (schema.deprecated and node.op in _LIKE_THEIR_INPUTS):  # as set 18's GroupNormalization
+            onnx.checker.check_node(proto, _checker_context(graph.opset))
+            opsets = [helper.make_opsetid("", graph.opset)]
+            found = shape_inference.infer_node_outputs(schema, proto, inputs, hints, opset_imports=opsets)
     except (
         shape_inference.InferenceError,
         defs.SchemaError,

@@ -86,6 +86,7 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     opset.check_version(source.opset)
     model = functions.inlined(model)
     trim.name_nodes(model)
+    unnamed = trim.name_parts(model)
     trim.check_names(model)
     trim.cut_away(model, edits)
     trim.drop_unused(model, source.notes)
@@ -95,20 +96,22 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     _refuse_unsupported(model)
     graph = onnx_io.from_model(model, external_data.read(model, path))
     input_shapes.fix(graph, model, shapes_given)
-    source.comparable = not precision.to_float32(graph, source.notes)
+    source.comparable = not precision.to_float32(graph, source.notes) and not unnamed
     if training.settle_normalizations(graph, source.notes):
         source.comparable = False
     if qdq.is_quantized(graph):
         qdq.rewrite(graph, source.notes)
         source.quantized, source.comparable = source.comparable, False
+    training.drop_masks(graph)
     shapes.infer(graph)
     training.settle_dropouts(graph)
     opset.convert(graph, source.notes)
     shapes.infer(graph)
+    own_inputs = graph.inputs
     if edits:
         graph = graph_edits.apply(graph, edits)
         source.comparable = source.quantized = False
-    input_shapes.confirm(graph, shapes_given)
+    input_shapes.confirm(graph, shapes_given, own_inputs)
     if not graph.outputs:
         raise ModelbuildError("the model has no outputs")
     source.attach(graph)

@@ -45,7 +45,16 @@ def _reduce(editor: Editor, node: Node) -> None:
     if axes is not None and axes.size:
         node.attributes["axes"] = [int(axis) for axis in axes.reshape(-1)]
     elif noop:
-        raise refused(node, "reduces no axis (`noop_with_empty_axes`)")
+        _reduce_nothing(editor, node)
+
+
+def _reduce_nothing(editor: Editor, node: Node) -> None:
+    """With `noop_with_empty_axes`, each value is reduced alone."""
+    if node.op == "ReduceSumSquare":
+        editor.replace(node, "Mul", [node.inputs[0]] * 2)
+    else:
+        alone = {"ReduceL1": "Abs", "ReduceL2": "Abs", "ReduceLogSum": "Log"}
+        editor.replace(node, alone.get(node.op, "Identity"), node.inputs)
 
 
 def _pad(editor: Editor, node: Node) -> None:

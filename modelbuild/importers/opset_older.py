@@ -63,12 +63,6 @@ def _slice(editor: Editor, node: Node) -> None:
     _to_inputs("starts", "ends", "axes")(editor, node)
 
 
-def _batch_normalization(editor: Editor, node: Node) -> None:
-    if not node.int("spatial", 1):
-        raise ModelbuildError(f"BatchNormalization `{node.name}` is not spatial (`spatial = 0`)")
-    _drop("spatial", "momentum", "is_test", "consumed_inputs")(editor, node)
-
-
 def _softmax(editor: Editor, node: Node) -> None:
     """Before set 13 all axes from `axis` on were one: put that into the shape."""
     shape = editor.shape(node.inputs[0])
@@ -141,7 +135,7 @@ def _roi_align(editor: Editor, node: Node) -> None:
 
 
 RULES: Mapping[str, tuple[tuple[int, Rule], ...]] = {
-    "BatchNormalization": ((14, _batch_normalization),),
+    "BatchNormalization": ((14, _drop("spatial", "momentum", "is_test", "consumed_inputs")),),
     "Clip": ((11, _clip),),
     "Hardmax": ((13, _softmax),),
     "LogSoftmax": ((13, _softmax),),

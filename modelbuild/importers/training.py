@@ -11,14 +11,18 @@ from modelbuild.graph.model import Array, Graph, Node
 _ADVICE = "export the model in inference mode: `model.eval()`"
 
 
-def settle_normalizations(graph: Graph, notes: list[str]) -> bool:
-    """Leaves one output to each BatchNormalization; whether one had more.
+_FIRST_PLAIN = 14  # the operator set from which on a BatchNormalization is told whether it trains
+_FIRST_SPATIAL = 9  # and that from which on it has one number a channel in any case
 
-    Before set 14 the further outputs were what made it work as in training, over the batch. Exporters leave
-    them by mistake, read by nothing: it then takes its stored statistics, and the notes say so. Raises for
-    those that are in training mode by attribute, or whose further outputs are read.
+
+def settle_normalizations(graph: Graph, notes: list[str]) -> bool:
+    """Leaves one output to each BatchNormalization; whether a runtime takes one otherwise than it is here.
+
+    Before set 14 the further outputs, also those without a name, were what made it work as in training, over
+    the batch. Exporters leave them by mistake, read by nothing: it then takes its stored statistics, and the
+    notes say so. Raises for those that are in training mode by attribute, or whose further outputs are read.
     """
-    before = len(notes)
+    changed = False
     read = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
     for node in graph.nodes:
         if node.op != "BatchNormalization" or node.domain:
@@ -31,8 +35,31 @@ def settle_normalizations(graph: Graph, notes: list[str]) -> bool:
                 f"BatchNormalization `{node.name}` was exported as in training; it takes its stored "
                 "statistics here"
             )
+        changed |= bool(more) or (len(node.outputs) > 1 and graph.opset < _FIRST_PLAIN)
+        changed |= _made_spatial(graph, node)
         node.outputs = node.outputs[:1]
-    return len(notes) > before
+    return changed
+
+
+def _made_spatial(graph: Graph, node: Node) -> bool:
+    """Takes `spatial = 0` away where there is one number a channel all the same, as MXNet exports it."""
+    if graph.opset >= _FIRST_SPATIAL or node.attributes.pop("spatial", 1):
+        return False
+    shapes_of = [graph.constants[name].shape for name in node.inputs[1:] if name in graph.constants]
+    if len(shapes_of) < 4 or any(len(shape) > 1 for shape in shapes_of):
+        raise ModelbuildError(
+            f"BatchNormalization `{node.name}` has numbers for each cell (`spatial = 0`)",
+            advice="export it with `spatial = 1`, one number a channel",
+        )
+    return True
+
+
+def drop_masks(graph: Graph) -> None:
+    """Takes away the mask of each Dropout that nothing reads: before set 10 it has no shape."""
+    read = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
+    for node in graph.nodes:
+        if node.op == "Dropout" and not node.domain and not read & set(node.outputs[1:]):
+            node.outputs = node.outputs[:1]
 
 
 def settle_dropouts(graph: Graph) -> None:

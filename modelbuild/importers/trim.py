@@ -11,6 +11,7 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edits import CONSTANT, INPUT, Edit, leading_cuts, resolve
+from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.order import unique_names
 
 _TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "producer_version")
@@ -46,6 +47,18 @@ def name_nodes(model: ModelProto) -> None:
     nodes = model.graph.node
     for node, name in zip(nodes, unique_names(node.name or node.op_type for node in nodes), strict=True):
         node.name = name
+
+
+def name_parts(model: ModelProto) -> bool:
+    """Names the outputs of Splits that have no name since nothing reads them; whether there are any: then
+    onnxruntime, 1.31 for one, crashes on the file."""
+    taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    taken |= {value.name for value in model.graph.input} | {tensor.name for tensor in model.graph.initializer}
+    before = len(taken)
+    for node in model.graph.node:
+        if node.op_type == "Split":
+            node.output[:] = [name or fresh(f"{node.name}_unused", taken) for name in node.output]
+    return len(taken) > before
 
 
 def check_names(model: ModelProto) -> None:

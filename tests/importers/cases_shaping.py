@@ -122,7 +122,7 @@ def _reductions() -> list[Case]:
                 Case(op, (X(), ints(1, -1)), {"keepdims": keep}, since=since),
             ]
         found += [Case(op), Case(op, (X(), ints()), since=since)]
-        found.append(Case(op, (X(), None), {"noop_with_empty_axes": 0}, since=since))
+        found += [Case(op, (X(), None), {"noop_with_empty_axes": noop}, since=since) for noop in (0, 1)]
     return found
 
 

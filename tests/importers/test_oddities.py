@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
@@ -110,6 +110,43 @@ def test_it_is_read_for_what_it_means(tmp_path: Path, change: Callable[[ModelPro
     assert graph.shapes["y"] == (1, 4) and graph.inputs == ["x"]
     assert importers.check(path, graph) is not None
     guard.check(saved(tmp_path, network()), normalise(graph)[0])
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+def test_parts_of_a_split_without_names(tmp_path: Path, opset: int) -> None:
+    """Those that nothing reads; onnxruntime crashes on the file, so that nothing is compared with it."""
+    named = network(opset)
+    sizes = numpy_helper.from_array(np.array([1, 2, 1]), "sizes")
+    inputs, how = (["x", "sizes"], {}) if opset > 11 else (["x"], {"split": [1, 2, 1]})
+    split = helper.make_node("Split", inputs, ["p", "q", "y"], "split", axis=1, **how)
+    graph = helper.make_graph([split], "g", named.graph.input, [onnx_float("y", [1, 1])], [sizes])
+    named.graph.CopyFrom(graph)
+    unnamed = type(named)()
+    unnamed.CopyFrom(named)
+    unnamed.graph.node[0].output[:2] = ["", ""]
+    path = saved(tmp_path, unnamed)
+    found = importers.load(path)
+    assert importers.check(path, found) is None
+    guard.check(saved(tmp_path, named), normalise(found)[0])
+
+
+def onnx_float(name: str, shape: list[int]) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, FLOAT, shape)
+
+
+def test_group_normalization_of_set_18(tmp_path: Path) -> None:
+    """onnx has taken its first form back; exporters wrote it, and onnxruntime runs it."""
+    numbers = {"s": np.float32([1, 2]), "b": np.float32([0.5, -1])}
+    node = helper.make_node("GroupNormalization", ["x", *numbers], ["y"], "norm", num_groups=2)
+    tensors = [numpy_helper.from_array(value, name) for name, value in numbers.items()]
+    ports = [onnx_float(name, [1, 4, 3, 3]) for name in "xy"]
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:], tensors)
+    path = saved(
+        tmp_path, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    )
+    found = importers.load(path)
+    assert importers.check(path, found) is not None
+    guard.check(path, normalise(found)[0])
 
 
 @pytest.mark.parametrize("ir", [3, 4, 7, 10, 12, 13, 14])

@@ -57,6 +57,13 @@ def test_dropout_goes_and_its_mask_is_true(tmp_path: Path, constants: dict[str, 
     guard.check(path, result)
 
 
+@pytest.mark.parametrize("opset", [7, 10, 12])
+def test_a_mask_that_nothing_reads_goes(tmp_path: Path, opset: int) -> None:
+    path = saved(tmp_path, [helper.make_node("Dropout", ["x"], ["y", "mask"])], {}, opset=opset)
+    graph = importers.load(path)
+    assert importers.check(path, graph) is not None and [node.op for node in graph.nodes] == ["Identity"]
+
+
 def test_a_mask_that_is_an_output_is_a_constant(tmp_path: Path) -> None:
     path = saved(tmp_path, [helper.make_node("Dropout", ["x"], ["y", "mask"])], {}, outputs="y mask")
     graph = importers.load(path)
@@ -85,6 +92,27 @@ def test_unused_statistics_of_a_normalisation_go(tmp_path: Path) -> None:
     assert importers.check(path, graph) is None
     path = saved(tmp_path, [helper.make_node("BatchNormalization", ["x", *FOUR], ["y"])], FOUR, opset=9)
     assert guard.check(path, graph).worst.error == 0
+
+
+def test_further_outputs_without_a_name_count_as_none(tmp_path: Path) -> None:
+    """Before set 14 onnxruntime crashes on such a file, so that nothing is compared with it."""
+    node = helper.make_node("BatchNormalization", ["x", *FOUR], ["y", "", "", "", ""], "norm")
+    path = saved(tmp_path, [node], FOUR, opset=9)
+    graph = importers.load(path)
+    assert importers.check(path, graph) is None
+    path = saved(tmp_path, [helper.make_node("BatchNormalization", ["x", *FOUR], ["y"])], FOUR, opset=9)
+    assert guard.check(path, graph).worst.error == 0
+
+
+def test_numbers_a_channel_of_a_normalisation_that_is_not_spatial(tmp_path: Path) -> None:
+    """As MXNet exports it (the ArcFace of ONNX's model zoo); a number a cell is refused."""
+    node = helper.make_node("BatchNormalization", ["x", *FOUR], ["y"], "norm", spatial=0)
+    graph = importers.load(saved(tmp_path, [node], FOUR, opset=8))
+    path = saved(tmp_path, [helper.make_node("BatchNormalization", ["x", *FOUR], ["y"])], FOUR, opset=8)
+    assert guard.check(path, graph).worst.error == 0
+    cells = {name: np.ones((2, 4, 4), np.float32) for name in FOUR}
+    text = refused(saved(tmp_path, [node], cells, opset=8))
+    assert "BatchNormalization `norm` has numbers for each cell" in text
 
 
 def test_a_normalisation_over_the_batch_is_refused(tmp_path: Path) -> None:
