@@ -32,8 +32,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the clock of the cache stand after every file's granularity has passed."""
-    now = time.time_ns() + 2 * COARSE_NS
-    monkeypatch.setattr("modelbuild.build.clock.time.time_ns", lambda: now)
+    now = time.time_ns
+    monkeypatch.setattr("modelbuild.build.clock.time.time_ns", lambda: now() + 2 * COARSE_NS)
 
 
 def opened(folder: Path) -> StatCache:
@@ -212,35 +212,25 @@ def test_where_no_file_can_be_written_the_machines_clock_serves_with_the_coarse_
         assert not Clock(folder).is_settled(stamped(now - GRANULARITY_NS, 1))
 
 
-def test_rows_that_no_build_asked_for_are_dropped_once_they_are_many(
-    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("first", "then", "is_whole", "kept"),
+    [("abcd", "xyz", True, "xyz"), ("abcdefgh", "x", False, "abcdefghx")],
+)
+def test_rows_that_nothing_asked_for_go_only_where_all_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, then: str, is_whole: bool, kept: str
 ) -> None:
     monkeypatch.setattr("modelbuild.build.stat_cache._SLACK", 0)
     later(monkeypatch)
-    for names in ("abcd", "xyz"):
+    for names in (first, then):
         cache = opened(tmp_path)
         for name in names:
             (tmp_path / name).write_text(name)
             cache.digest_now(name, tmp_path / name)
-        cache.trim()
+        if is_whole:
+            cache.trim()
         cache.save()
     cache = opened(tmp_path)
-    assert [cache.row(name) is None for name in "abcdxyz"] == [True] * 4 + [False] * 3
-
-
-def test_what_a_build_of_one_action_did_not_ask_for_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("modelbuild.build.stat_cache._SLACK", 0)
-    later(monkeypatch)
-    for names in ("abcdefgh", "x"):
-        cache = opened(tmp_path)
-        for name in names:
-            (tmp_path / name).write_text(name)
-            cache.digest_now(name, tmp_path / name)
-        cache.save()
-    cache = opened(tmp_path)
-    assert all(cache.row(name) for name in "abcdefghx")
+    assert [name for name in first + then if cache.row(name)] == list(kept)
 
 
 def saved(folder: Path, changes: list[dict[str, str]]) -> list[int]:
