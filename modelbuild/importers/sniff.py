@@ -42,6 +42,11 @@ def read(path: Path, own: Sequence[bytes] = ()) -> bytes:
     return data
 
 
+def located(error: ModelbuildError, path: Path) -> ModelbuildError:
+    """`error`, which arose in a further file of a model, with that file as its place."""
+    return ModelbuildError.of((p._replace(where=str(path)) for p in error.problems), error.exit_code)
+
+
 def damaged(data: bytes, why: str) -> ModelbuildError:
     """The error for bytes that are no ONNX model: truncated ones begin as a model does."""
     if data[:1] == b"\x08" and len(data) > 1:

@@ -76,9 +76,7 @@ def _weights(path: Path | None) -> dict[str, list[Blob]]:
     try:
         return weights.read(sniff.read(path))
     except ModelbuildError as error:
-        raise ModelbuildError.of(
-            (p._replace(where=str(path)) for p in error.problems), error.exit_code
-        ) from error
+        raise sniff.located(error, path) from error
 
 
 def _translated(

@@ -32,9 +32,7 @@ def activate(call: Call, given: Any, data: str) -> None:
     """Makes the layer's output from `data` with the activation that a configuration names."""
     name = _name(given)
     if isinstance(given, dict) and name in LAYERS and isinstance(given.get("config"), dict):
-        settings = given["config"]
-        inner = Call(call.writer, _with(call, settings), call.version, call.load_weights)
-        LAYERS[name](inner, data, call.output)
+        LAYERS[name](call.configured(given["config"]), data, call.output)
         return
     function = FUNCTIONS.get(name)
     if function is None:
@@ -54,12 +52,6 @@ def layer(function: Function) -> Callable[[Call], None]:
 def activation(call: Call) -> None:
     """The layer Activation."""
     activate(call, call.setting("activation", "linear"), call.input)
-
-
-def _with(call: Call, settings: Mapping[str, Any]) -> Any:
-    from dataclasses import replace
-
-    return replace(call.step, layer=replace(call.step.layer, config=settings))
 
 
 def _name(given: Any) -> str:

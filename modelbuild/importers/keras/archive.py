@@ -34,6 +34,13 @@ def check_file(path: Path) -> None:
         raise ModelbuildError(f"this is {lfs.WHAT}", advice=lfs.ADVICE)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether the file begins as a ZIP archive does, or, where it begins as nothing known, is named so."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    return head[:2] == b"PK" or (path.suffix.lower() == ".keras" and head != b"\x89HDF")
+
+
 def read(path: Path) -> tuple[str, str]:
     """(description, Keras's version) of a .keras archive."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array, Attribute, Shape
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.channels_last import Writer, source_order
+from modelbuild.importers.keras import older
 from modelbuild.importers.keras.variables import variables
 from modelbuild.importers.keras.wiring import Step
 
@@ -30,8 +31,10 @@ class Call:
     step: Step
     version: int
     load_weights: Callable[[], list[Array] | None]
+    file: str = ""
+    backend: Callable[[], str] = str  # the library that Keras ran on when it wrote the weights
     output: str = field(init=False)
-    _weights: dict[str, Array] | None = None
+    _weights: dict[str, Array] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.output = self.step.name
@@ -153,10 +156,26 @@ class Call:
         return self.values(what, np.float32(value))
 
     def values(self, what: str, value: Any) -> str:
+        """A constant of float32 as a tensor of the source."""
+        return self.constant(what, np.asarray(value, np.float32))
+
+    def constant(self, what: str, value: Array) -> str:
         """A constant as a tensor of the source."""
         name = self.writer.scratch(f"{self.output}.{what}")
-        self.writer.constant(name, np.asarray(value, np.float32))
+        self.writer.constant(name, value)
         return name
+
+    def configured(self, settings: Mapping[str, Any]) -> Call:
+        """The same call of a layer with other `settings`."""
+        return replace(self, step=replace(self.step, layer=replace(self.step.layer, config=settings)))
+
+    def floats(self) -> str:
+        """The only input in float32: pictures of bytes may come in."""
+        if self.writer.dtype(self.input) == np.float32:
+            return self.input
+        target = self.scratch("float")
+        ops.elementwise(self.writer, "Cast", [self.input], target, {"to": 1})
+        return target
 
     def elementwise(self, op: str, inputs: Sequence[str], output: str = "") -> str:
         """An operator on each number; the name of what it makes."""
@@ -184,4 +203,8 @@ class Call:
             self.fail("has no weights in the file", advice="give the file that holds them as `weights:`")
         if len(arrays) != len(names):
             self.fail(f"needs {len(names)} weights ({', '.join(names)})", why=f"the file has {len(arrays)}")
+        if names[:1] == ["kernel"]:
+            layer = self.step.layer
+            first = older.kernel(layer.kind, layer.config, self.version, self.backend(), arrays[0])
+            arrays = [first, *arrays[1:]]
         return dict(zip(names, arrays, strict=True))

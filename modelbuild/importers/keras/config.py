@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.importers.keras.nodes import Call, Ref, call, items, mapping, refs, strings
 from modelbuild.importers.keras.older import renewed
 
 MODELS = ("Functional", "Model", "Sequential")
 _MAX_BYTES = 2**26
 _MAX_DEPTH = 64
-_TENSOR = "__keras_tensor__"
-_OPERATIONS = "keras.src.ops.numpy"
-_MORE = "it is called with more than tensors"
-
-
-@dataclass(frozen=True)
-class Ref:
-    """One tensor: output number `index` of call number `call` of a layer."""
-
-    layer: str
-    call: int = 0
-    index: int = 0
-
-
-@dataclass(frozen=True)
-class Call:
-    """One use of a layer. `problem` tells why it cannot be translated, if it cannot."""
-
-    inputs: tuple[Ref, ...]
-    problem: str = ""
-    operands: tuple[float | None, ...] = ()  # numbers that stand among the inputs; None for an input
+_LAMBDAS = ("TFOpLambda", "SlicingOpLambda")  # Keras 2
+_OPERATIONS = ("keras.src.ops", "keras.ops")  # Keras 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +28,9 @@ class Layer:
     calls: tuple[Call, ...] = ()
     model: Model | None = None
     own: bool = True  # one of Keras's layers, not somebody's class
-    operation: bool = False  # Keras 3's arithmetic on tensors outside of layers, such as `x + 3`
+    module: str = ""  # where the class is defined, where the file says so
+    registered: str = ""  # the name under which somebody registered the class
+    function: str = ""  # what is called on tensors outside of layers, such as `math.add` or `keras.Add`
 
 
 @dataclass(frozen=True)
@@ -82,29 +65,22 @@ def parse(text: str, version: int) -> Model:
     return _model(data, version, 0)
 
 
-def strings(value: Any, what: str) -> str:
-    """`value`, which must be a text."""
-    if not isinstance(value, str) or not value:
-        raise ModelbuildError(f"{what} is {json.dumps(value)[:60]}, no name")
-    return value
-
-
 def _model(data: Mapping[str, Any], version: int, depth: int) -> Model:
     config = data.get("config")
     if depth > _MAX_DEPTH:
         raise ModelbuildError(f"models are nested more than {_MAX_DEPTH} deep")
     if data["class_name"] == "Sequential":
-        entries = config if isinstance(config, list) else _mapping(config, "a model").get("layers")
+        entries = config if isinstance(config, list) else mapping(config, "a model").get("layers")
         settings: Mapping[str, Any] = config if isinstance(config, dict) else {}
         name = settings.get("name") or data.get("name") or "sequential"
-        layers = tuple(_layer(entry, version, depth) for entry in _list(entries, "layers"))
+        layers = tuple(_layer(entry, version, depth) for entry in items(entries, "layers"))
         shape = settings.get("build_input_shape") or ()
-        return Model(str(name), layers, sequential=True, build_shape=tuple(_list(shape, "a shape")))
-    settings = _mapping(config, "a model")
-    layers = tuple(_layer(entry, version, depth) for entry in _list(settings.get("layers"), "layers"))
+        return Model(str(name), layers, sequential=True, build_shape=tuple(items(shape, "a shape")))
+    settings = mapping(config, "a model")
+    layers = tuple(_layer(entry, version, depth) for entry in items(settings.get("layers"), "layers"))
     if len({layer.name for layer in layers}) != len(layers):
         raise ModelbuildError(f"two layers of the model `{settings.get('name')}` have one name")
-    inputs, outputs = (tuple(_refs(settings.get(f"{side}_layers"))) for side in ("input", "output"))
+    inputs, outputs = (tuple(refs(settings.get(f"{side}_layers"))) for side in ("input", "output"))
     if not inputs or not outputs:
         raise ModelbuildError(f"the model `{settings.get('name')}` has no inputs or no outputs")
     if version >= 3:
@@ -122,98 +98,29 @@ def _without_own_calls(outputs: tuple[Ref, ...], layers: tuple[Layer, ...]) -> t
 
 
 def _layer(entry: Any, version: int, depth: int) -> Layer:
-    data = _mapping(entry, "a layer")
+    data = mapping(entry, "a layer")
     kind = strings(data.get("class_name"), "the class of a layer")
-    calls = tuple(_call(node) for node in _list(data.get("inbound_nodes", []), "inbound nodes"))
+    calls = tuple(call(node) for node in items(data.get("inbound_nodes", []), "inbound nodes"))
     if kind in MODELS:
         model = _model(data, version, depth + 1)
         return Layer(str(data.get("name") or model.name), kind, {}, calls, model)
-    config = _mapping(data.get("config"), f"the layer {kind}")
+    config = mapping(data.get("config"), f"the layer {kind}")
     name = strings(data.get("name") or config.get("name"), f"the name of a {kind}")
     module = data.get("module")
     own = data.get("registered_name") in (None, kind) and (
         module is None or str(module).startswith(("keras.layers", "keras.src.layers"))
     )
-    operation = module == _OPERATIONS
-    return Layer(name, *renewed(kind, config, version), calls, own=own, operation=operation)
+    kind, settings = renewed(kind, config, version)
+    where = "" if module is None else str(module)
+    registered = data.get("registered_name") or ""
+    function = _function(kind, where, config)
+    return Layer(name, kind, settings, calls, None, own, where, str(registered), function)
 
 
-def _strange(arguments: Any) -> str:
-    """Why the arguments of a call, besides tensors, are none that a network at work has; else nothing."""
-    arguments = _mapping(arguments, "the arguments of a call")
-    given = {key: value for key, value in arguments.items() if value is not None and value is not False}
-    if given.pop("training", None):
-        return "it is called in training mode"
-    given.pop("mask", None)
-    return _MORE if given else ""
-
-
-def _call(node: Any) -> Call:
-    """One inbound node: of Keras 3 `{args, kwargs}`, before it a list of [layer, call, index, arguments]."""
-    if isinstance(node, dict):
-        arguments = list(_leaves(node.get("args", [])))
-        inputs = [item for item in arguments if isinstance(item, Ref)]
-        named = [item for item in _leaves(node.get("kwargs") or {}) if isinstance(item, Ref)]
-        strange = _MORE if named or len(inputs) != len(arguments) else _strange(node.get("kwargs") or {})
-        numbers = tuple(None if isinstance(item, Ref) else _number(item) for item in arguments)
-        return Call(tuple(inputs), strange, numbers)
-    parts = _list(node, "an inbound node")
-    if parts and isinstance(parts[0], str):
-        parts = [parts]
-    problem = ""
-    for part in parts:
-        extra = part[3] if isinstance(part, list) and len(part) > 3 else None
-        problem = problem or _strange(extra or {})
-    return Call(tuple(_ref(part) for part in parts), problem)
-
-
-def _number(value: Any) -> float:
-    """`value` as a float, not a number where it is none."""
-    return float(value) if type(value) in (int, float) and abs(value) < 1e30 else math.nan
-
-
-def _leaves(value: Any, depth: int = 0) -> Iterator[Any]:
-    if depth > _MAX_DEPTH:
-        raise ModelbuildError("the arguments of a layer are nested too deep")
-    if isinstance(value, dict):
-        if value.get("class_name") == _TENSOR:
-            yield _ref(_mapping(value.get("config"), "a tensor").get("keras_history"))
-            return
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, depth + 1)
-    elif value is not None:
-        yield value
-
-
-def _refs(value: Any, depth: int = 0) -> Iterator[Ref]:
-    if depth > _MAX_DEPTH:
-        raise ModelbuildError("the borders of a model are nested too deep")
-    if isinstance(value, dict):
-        value = [value[key] for key in sorted(value)]
-    if isinstance(value, list) and value and isinstance(value[0], str):
-        yield _ref(value)
-    else:
-        for item in _list(value, "the inputs or outputs of a model"):
-            yield from _refs(item, depth + 1)
-
-
-def _ref(value: Any) -> Ref:
-    parts = _list(value, "a tensor")
-    numbers = parts[1:3]
-    if len(numbers) != 2 or not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
-        raise ModelbuildError(f"a tensor is described by {json.dumps(value)[:60]}")
-    return Ref(strings(parts[0], "a layer"), *numbers)
-
-
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ModelbuildError(f"the description of {what} is no mapping")
-    return value
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ModelbuildError(f"the model's description has no list of {what}")
-    return list(value)
+def _function(kind: str, module: str, config: Mapping[str, Any]) -> str:
+    """The function on tensors that a layer of Keras 2 or an operation of Keras 3 stands for."""
+    if kind in _LAMBDAS:
+        return str(config.get("function")).removeprefix("tf.")
+    if module.startswith(_OPERATIONS):
+        return f"keras.{kind}"
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers.channels_last import source_order
 from modelbuild.importers.keras.activations import finish
-from modelbuild.importers.keras.call import Call
+from modelbuild.importers.keras.call import CUT, Call
+from modelbuild.importers.keras.nodes import plain
 
 _SMALLEST = 1e-7  # keras.backend.epsilon(): the least deviation that Normalization divides by
 
@@ -47,6 +47,13 @@ def _matmul(
 
 def batch_normalization(call: Call) -> None:
     """BatchNormalization along any axis; gamma and beta may be absent."""
+    if call.version < 2 and call.setting("mode", 0) != 0:
+        call.fail(
+            f"has `mode: {str(call.setting('mode'))[:20]}`",
+            why="in modes 1 and 2, Keras 1 normalises by the statistics of each sample or batch, not by "
+            "those that are stored",
+            advice=CUT,
+        )
     shape, axis = call.shape(), call.axis("axis", -1)
     channels = (shape[axis],)
     gamma = call.weight("gamma", channels) if call.flag("scale", True) else np.ones(channels, np.float32)
@@ -85,11 +92,11 @@ def layer_normalization(call: Call) -> None:
 
 def rescaling(call: Call) -> None:
     """x * scale + offset."""
-    scale, offset = (np.asarray(call.setting(*item)) for item in (("scale", 1.0), ("offset", 0.0)))
+    scale, offset = (np.asarray(plain(call.setting(*item))) for item in (("scale", 1.0), ("offset", 0.0)))
     for value in (scale, offset):
         if value.dtype.kind not in "if" or value.ndim > 1 or not np.isfinite(value).all():
             call.fail("has a scale or offset that is no number, nor one a channel")
-    product = call.elementwise("Mul", [_floats(call), call.values("scale", scale)])
+    product = call.elementwise("Mul", [call.floats(), call.values("scale", scale)])
     call.elementwise("Add", [product, call.values("offset", offset)], call.output)
 
 
@@ -110,29 +117,20 @@ def normalization(call: Call) -> None:
         call.fail("has a negative variance")
     deviation = np.maximum(np.sqrt(variance), np.float32(_SMALLEST))
     if call.flag("invert", False):
-        product = call.elementwise("Mul", [_floats(call), call.values("deviation", deviation)])
+        product = call.elementwise("Mul", [call.floats(), call.values("deviation", deviation)])
         call.elementwise("Add", [product, call.values("mean", mean)], call.output)
         return
-    centred = call.elementwise("Sub", [_floats(call), call.values("mean", mean)])
+    centred = call.elementwise("Sub", [call.floats(), call.values("mean", mean)])
     inverse = (np.float32(1.0) / deviation).astype(np.float32)
     call.elementwise("Mul", [centred, call.values("inverse", inverse)], call.output)
 
 
 def _listed(call: Call, name: str, wide: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     try:
-        value = np.asarray(call.setting(name), np.float32)
+        value = np.asarray(plain(call.setting(name)), np.float32)
         return np.broadcast_to(value if value.ndim == 0 else value.reshape(wide), wide).astype(np.float32)
     except (ValueError, TypeError) as error:
         call.fail(f"has a `{name}` that does not fit its input", why=str(error).splitlines()[0])
-
-
-def _floats(call: Call) -> str:
-    """The input in float32: pictures of bytes may come in."""
-    if call.writer.dtype(call.input) == np.float32:
-        return call.input
-    target = call.scratch("float")
-    ops.elementwise(call.writer, "Cast", [call.input], target, {"to": 1})
-    return target
 
 
 def merge(op: str, average: bool = False) -> Callable[[Call], None]:
@@ -147,19 +145,6 @@ def merge(op: str, average: bool = False) -> Callable[[Call], None]:
             call.elementwise("Mul", [total, call.number("share", 1.0 / len(tensors))], call.output)
         else:
             call.elementwise(op, [total, tensors[-1]], call.output)
-
-    return translate
-
-
-def arithmetic(op: str) -> Callable[[Call], None]:
-    """Keras 3's `+`, `-`, `*` and `/` of two tensors, or of a tensor and a number."""
-
-    def translate(call: Call) -> None:
-        tensors, operands = list(call.step.inputs), call.step.operands
-        if len(operands) != 2 or not tensors or any(n is not None and math.isnan(n) for n in operands):
-            call.fail("is not an operation on two tensors, or on a tensor and a number")
-        names = [tensors.pop(0) if n is None else call.number("number", n) for n in operands]
-        call.elementwise(op, names, call.output)
 
     return translate
 

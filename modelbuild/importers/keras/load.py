@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import hdf5
 from modelbuild.formats.hdf5 import Group
 from modelbuild.graph import edits as graph_edits
@@ -17,12 +18,13 @@ from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import channels_last_operators as ops
 from modelbuild.importers import input_shapes
 from modelbuild.importers.channels_last import Writer
-from modelbuild.importers.keras import archive, config, wiring
+from modelbuild.importers.keras import archive, config, function_table, precision, refusing, wiring
 from modelbuild.importers.keras.call import Call
 from modelbuild.importers.keras.inputs import shape_of
-from modelbuild.importers.keras.operators import CUSTOM, OPERATION, OPERATIONS, OPERATORS, REFUSED
-from modelbuild.importers.keras.weights import Weights
-from modelbuild.importers.keras.wiring import Wired
+from modelbuild.importers.keras.operators import OPERATORS
+from modelbuild.importers.keras.weights import CONTAINERS, Weights
+from modelbuild.importers.keras.wiring import Input, Wired
+from modelbuild.importers.sniff import located
 from modelbuild.importers.source import Source
 
 _OPTIMIZER = "optimizer_weights"
@@ -40,12 +42,14 @@ def load(
 
     What a leading `cut` takes away is never looked at. Raises naming the layer for all that is not supported.
     """
-    text, version, producer, own = _source(path)
-    read = own if weights_path is None else partial(_weights, weights_path)
-    model = config.parse(text, version)
+    file = _opened(path)
+    read = file.read if weights_path is None else partial(_weights, weights_path)
+    version = _major(file.version)
+    model = config.parse(file.text, version)
     laid_out = wiring.pruned(wiring.wired(model), edits)
-    source = Source("keras", producer, 0, 0, len(laid_out.steps))
-    writer = _translated(laid_out, Weights(read, model), version, shapes_given or {}, source)
+    source = Source("keras", f"keras {file.version}", 0, 0, len(laid_out.steps))
+    weights = Weights(read, model)
+    writer = _Translation(laid_out, weights, version, path.name).writer(shapes_given or {}, source)
     graph = writer.graph
     shapes.infer(graph)
     if edits:
@@ -63,32 +67,44 @@ def discover(path: Path) -> list[Path]:
     return []
 
 
-def _source(path: Path) -> tuple[str, int, str, Callable[[], Group]]:
-    """Description, version of Keras, producer, and what reads the weights of a model file."""
+@dataclass(frozen=True)
+class _File:
+    """A model file: its description, Keras's version in full, and what reads its weights."""
+
+    text: str
+    version: str
+    read: Callable[[], Group]
+
+
+def _opened(path: Path) -> _File:
+    """The model file `path`, an archive or HDF5 by its first bytes: either may have the other's suffix."""
     archive.check_file(path)
-    if path.suffix.lower() == ".keras":
+    if archive.is_archive(path):
         text, version = archive.read(path)
-        return text, _major(version), f"keras {version}", partial(hdf5.read, path, archive.WEIGHTS)
+        return _File(text, version, partial(hdf5.read, path, archive.WEIGHTS))
     file = hdf5.read(path, skip=_OPTIMIZER)
     found = file.texts.get("model_config")
     if not isinstance(found, str):
+        holds_weights = file.list_of("layer_names") is not None or any(map(file.group, CONTAINERS))
         raise ModelbuildError(
-            "the file holds weights without the model that they belong to",
+            "the file holds weights without the model that they belong to"
+            if holds_weights
+            else "the HDF5 file holds no Keras model",
             why="it has no `model_config`",
-            advice="save the whole model: `model.save(...)`, not `model.save_weights(...)`",
+            advice="save the whole model: `model.save(...)`, not `model.save_weights(...)`; or give the "
+            "model's file as `source:` and this one as `weights:`",
         )
-    written = str(file.texts.get("keras_version", "1"))
-    return found, _major(written), f"keras {written}", lambda: file
+    return _File(found, str(file.texts.get("keras_version", "1")), lambda: file)
 
 
 def _weights(path: Path) -> Group:
     try:
         archive.check_file(path)
+        if archive.is_archive(path):
+            return hdf5.read(path, archive.WEIGHTS)
         return hdf5.read(path, skip=_OPTIMIZER)
     except ModelbuildError as error:
-        raise ModelbuildError.of(
-            (problem._replace(where=str(path)) for problem in error.problems), error.exit_code
-        ) from error
+        raise located(error, path) from error
 
 
 def _major(version: str) -> int:
@@ -96,28 +112,47 @@ def _major(version: str) -> int:
     return int(first) if first.isdecimal() and len(first) < 4 else 2
 
 
-def _translated(
-    model: Wired, weights: Weights, version: int, given: Mapping[str, Shape], source: Source
-) -> Writer:
-    channels_first = any(step.layer.config.get("data_format") == "channels_first" for step in model.steps)
-    writer = Writer("model")
-    for entry in model.inputs:
-        shape = shape_of(entry, given.get(entry.name), channels_first)
-        if entry.dtype not in _DTYPES:
-            raise ModelbuildError(f"the input `{entry.name}` holds {entry.dtype}")
-        dtype = np.dtype(np.float32 if "float" in entry.dtype else entry.dtype)
-        if "float" in entry.dtype and entry.dtype != "float32":
-            source.notes.append(f"the input {entry.name} is float32, not {entry.dtype}")
+@dataclass(frozen=True)
+class _Translation:
+    """A model laid out flat, and all that its layers are translated with."""
+
+    model: Wired
+    weights: Weights
+    version: int
+    file: str
+
+    def writer(self, given: Mapping[str, Shape], source: Source) -> Writer:
+        """The finished graph, in its writer. Appends notes to `source`."""
+        layers = [step.layer for step in self.model.steps]
+        channels_first = any(layer.config.get("data_format") == "channels_first" for layer in layers)
+        writer = Writer("model")
+        for entry in self.model.inputs:
+            _write_input(writer, entry, given.get(entry.name), channels_first, source)
+        halves = sum(precision.is_half(layer.config.get("dtype")) for layer in layers)
+        if halves:
+            source.notes.append(f"{halves} layers that calculate in half precision do so in float32 here")
             source.comparable = False
-        writer.input(entry.name, shape, dtype, keep_order=channels_first)
-    for step in model.steps:
-        writer.begin(step.name)
-        _translate(Call(writer, step, version, lambda path=step.path: weights.of(path)))  # type: ignore[misc]
-    outputs = [_named(writer, tensor, name) for tensor, name in zip(model.outputs, model.names, strict=True)]
-    if not outputs:
-        raise ModelbuildError("the model has no outputs")
-    writer.finish(outputs, outputs if channels_first else ())
-    return writer
+        for step in self.model.steps:
+            writer.begin(step.name)
+            read = partial(self.weights.of, step.path)
+            _translate(Call(writer, step, self.version, read, self.file, lambda: self.weights.backend))
+        ends = zip(self.model.outputs, self.model.names, strict=True)
+        outputs = [_named(writer, tensor, name) for tensor, name in ends]
+        if not outputs:
+            raise ModelbuildError("the model has no outputs")
+        writer.finish(outputs, outputs if channels_first else ())
+        return writer
+
+
+def _write_input(writer: Writer, entry: Input, given: Shape | None, keep_order: bool, source: Source) -> None:
+    shape = shape_of(entry, given, keep_order)
+    if entry.dtype not in _DTYPES:
+        raise ModelbuildError(f"the input `{entry.name}` holds {entry.dtype[:40]}")
+    dtype = np.dtype(np.float32 if "float" in entry.dtype else entry.dtype)
+    if "float" in entry.dtype and entry.dtype != "float32":
+        source.notes.append(f"the input {entry.name} is float32, not {entry.dtype}")
+        source.comparable = False
+    writer.input(entry.name, shape, dtype, keep_order=keep_order)
 
 
 def _named(writer: Writer, tensor: str, name: str) -> str:
@@ -131,13 +166,11 @@ def _named(writer: Writer, tensor: str, name: str) -> str:
 
 def _translate(call: Call) -> None:
     layer = call.step.layer
-    if layer.operation and layer.kind in OPERATIONS:
-        OPERATIONS[layer.kind](call)
-        return
+    precision.check(call)
     operator = OPERATORS.get(layer.kind)
-    if operator is not None and layer.own and not call.step.problem:
+    if layer.function:
+        function_table.translate(call, refusing.export(call))
+    elif operator is not None and layer.own and not call.step.call.problem:
         operator(call)
-        return
-    why, advice = REFUSED.get(layer.kind, OPERATION if call.step.problem else CUSTOM)
-    known = did_you_mean(layer.kind, OPERATORS) if operator is None and layer.kind not in REFUSED else ""
-    call.fail("is not supported", why=why, advice=known or advice)
+    else:
+        refusing.refuse(call, OPERATORS)

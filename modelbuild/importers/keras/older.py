@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from modelbuild.graph.model import Array
+
 Config = Mapping[str, Any]
 _KINDS: Mapping[str, str] = {
     "AtrousConvolution2D": "Conv2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
@@ -32,3 +36,28 @@ def renewed(kind: str, config: Config, version: int) -> tuple[str, Config]:
     if kind == "Merge":
         return _MERGES.get(str(config.get("mode")), kind), found
     return _KINDS.get(kind, kind), found
+
+
+# Of Keras 1: class -> the axes of its kernel in the present order, with channels in front and at the end.
+_KERNELS: Mapping[str, tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = {
+    "Conv2D": ((2, 3, 1, 0), None),
+    "Conv2DTranspose": ((2, 3, 0, 1), (0, 1, 3, 2)),
+    "Conv3D": ((2, 3, 4, 1, 0), None),
+}
+# Layers whose kernels Theano turned around, since it convolves where others correlate.
+_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
+
+
+def kernel(kind: str, config: Config, version: int, backend: str, value: Array) -> Array:
+    """A kernel of a layer of the class `kind` in the present order of axes and of taps.
+
+    Source: Keras 2.3, `preprocess_weights_for_loading`."""
+    if version == 1 and kind == "Conv1D" and value.ndim == 4:
+        legacy = value.shape[1] != 1 or value.shape[3] != config.get("filters")
+        value = (value.transpose(2, 3, 1, 0) if legacy else value)[:, 0]
+    elif version == 1 and kind in _KERNELS:
+        perm = _KERNELS[kind][0 if config.get("data_format") == "channels_first" else 1]
+        value = value.transpose(perm) if perm is not None and len(perm) == value.ndim else value
+    if backend == "theano" and kind in _TURNED and value.ndim > 2:
+        value = np.flip(value, tuple(range(value.ndim - 2)))
+    return value

@@ -1,11 +1,11 @@
-"""Which layers are translated, by what, and which are refused, why."""
+"""Which layers are translated, by what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from modelbuild.importers.keras import activations, elements, shaping, windows
-from modelbuild.importers.keras.call import CUT, Call
+from modelbuild.importers.keras import activations, elements, shaping, windows, wrappers
+from modelbuild.importers.keras.call import Call
 
 _GONE = (
     *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"),
@@ -19,7 +19,7 @@ _GONE = (
     ),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
 )
-OPERATORS: Mapping[str, Callable[[Call], None]] = {
+_LAYERS: Mapping[str, Callable[[Call], None]] = {
     **dict.fromkeys(_GONE, shaping.gone),
     **{name: activations.layer(function) for name, function in activations.LAYERS.items()},
     **{f"Conv{axes}D": windows.convolution(axes) for axes in (1, 2, 3)},
@@ -54,26 +54,7 @@ OPERATORS: Mapping[str, Callable[[Call], None]] = {
     "Resizing": shaping.resizing,
     "Subtract": elements.subtract,
 }
-
-# Arithmetic on tensors outside of layers, by the name of the operation.
-OPERATIONS: Mapping[str, Callable[[Call], None]] = {
-    "Add": elements.arithmetic("Add"),
-    "Divide": elements.arithmetic("Div"),
-    "Multiply": elements.arithmetic("Mul"),
-    "Subtract": elements.arithmetic("Sub"),
-    "TrueDivide": elements.arithmetic("Div"),
+OPERATORS: Mapping[str, Callable[[Call], None]] = {
+    **_LAYERS,
+    "TimeDistributed": wrappers.each_step(_LAYERS),
 }
-
-_CODE = "its calculation is Python code, which is not in the file"
-_STATE = "it runs once for each step of a sequence; an NPU program is one pass"
-_TENSORS = "it is an operation on tensors outside of layers, whose arguments are Python values"
-_EXPORT = "export the model to ONNX (`python -m tf2onnx.convert`), or cut the model before it"
-
-# Class -> (why it is refused, what to do)
-REFUSED: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys(("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), (_CODE, _EXPORT)),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D"), (_STATE, CUT)),
-    **dict.fromkeys(("CuDNNLSTM", "CuDNNGRU", "ConvLSTM1D", "ConvLSTM3D"), (_STATE, CUT)),
-}
-CUSTOM = (_CODE, _EXPORT)
-OPERATION = (_TENSORS, _EXPORT)

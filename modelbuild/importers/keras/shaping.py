@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from onnx import helper
 
 from modelbuild.graph.model import Attribute
 from modelbuild.importers import channels_last_operators as ops
@@ -111,7 +115,7 @@ def upsampling(axes: int) -> Callable[[Call], None]:
         sizes, factors = call.spatial_shape(axes + 2), call.integers("size", axes, 2)
         kind = call.word("interpolation", "nearest", ("nearest", "bilinear"))
         wanted = [size * factor for size, factor in zip(sizes, factors, strict=True)]
-        _resize(call, wanted, _NEAREST if kind == "nearest" else _BILINEAR)
+        _resize(call, call.input, call.output, wanted, _NEAREST if kind == "nearest" else _BILINEAR)
 
     return translate
 
@@ -124,13 +128,29 @@ def resizing(call: Call) -> None:
         call.fail(
             "crops, pads or smooths", advice="prepare pictures with `preprocess:` and cut this layer off"
         )
-    _resize(
-        call,
-        [call.integer("height"), call.integer("width")],
-        _NEAREST_CENTRES if kind == "nearest" else _BILINEAR,
-    )
+    sizes, dtype = [call.integer("height"), call.integer("width")], call.writer.dtype(call.input)
+    attributes = _NEAREST_CENTRES if kind == "nearest" else _BILINEAR
+    if dtype.kind not in "iu":
+        _resize(call, call.input, call.output, sizes, attributes)
+        return
+    resized = call.output if call.version < 3 else call.scratch("resized")
+    _resize(call, call.floats(), resized, sizes, attributes)
+    if call.version >= 3:
+        _rounded(call, resized, dtype)
 
 
-def _resize(call: Call, sizes: list[int], attributes: dict[str, Attribute]) -> None:
+def _rounded(call: Call, data: str, dtype: np.dtype[Any]) -> None:
+    """The layer's output of integers, as Keras 3 gives it: to the nearest, ties to even, saturated. Keras 2
+    gave floats."""
+    limits = np.iinfo(dtype)
+    limited = call.scratch("limited")
+    low, high = float(limits.min), float(np.nextafter(np.float32(limits.max), np.float32(0)))
+    high = float(limits.max) if limits.bits <= 16 else high  # the largest float32 that the type holds
+    ops.clip(call.writer, call.elementwise("Round", [data]), limited, low, high)
+    code: dict[str, Attribute] = {"to": int(helper.np_dtype_to_tensor_dtype(dtype))}
+    ops.elementwise(call.writer, "Cast", [limited], call.output, code)
+
+
+def _resize(call: Call, data: str, output: str, sizes: list[int], attributes: dict[str, Attribute]) -> None:
     target = call.writer.integers(f"{call.output}_sizes", [call.shape()[0], call.channels(), *sizes])
-    call.spatial("Resize", call.input, ["", "", target], call.output, attributes)
+    call.spatial("Resize", data, ["", "", target], output, attributes)

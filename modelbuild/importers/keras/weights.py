@@ -13,7 +13,7 @@ from modelbuild.graph.model import Array
 from modelbuild.importers.keras.config import Model
 from modelbuild.importers.keras.variables import Variable, variables
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
 
 @dataclass
@@ -31,24 +31,37 @@ class Weights:
         return [group.array(name) for group, name in places]
 
     @cached_property
+    def backend(self) -> str:
+        """The library that Keras ran on when it wrote the file, where it says so."""
+        found = self._file.texts.get("backend") or self._root.texts.get("backend")
+        return found if isinstance(found, str) else ""
+
+    @cached_property
+    def _file(self) -> Group:
+        return self.read()
+
+    @property
+    def _root(self) -> Group:
+        return self._file.group("model_weights") or self._file
+
+    @cached_property
     def _found(self) -> dict[tuple[str, ...], list[tuple[Group, str]]]:
-        return _Places(self.read(), self.model).found
+        return _Places(self._root, self.model).found
 
 
 @dataclass
 class _Places:
     """Path of a layer -> where its weights lie."""
 
-    file: Group
+    root: Group
     model: Model
     found: dict[tuple[str, ...], list[tuple[Group, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        root = self.file.group("model_weights") or self.file
-        if root.list_of("layer_names") is not None:
-            self._find_by_names(root)
+        if self.root.list_of("layer_names") is not None:
+            self._find_by_names(self.root)
         else:
-            self._find_by_paths(root, self.model, ())
+            self._find_by_paths(self.root, self.model, ())
 
     def _find_by_names(self, root: Group) -> None:
         for layer in self.model.layers:
@@ -79,12 +92,12 @@ class _Places:
             self.found.setdefault(slot[0], []).append(shared[id(slot)])
 
     def _find_by_paths(self, group: Group, model: Model, path: tuple[str, ...]) -> None:
-        container = next((c for c in (group.group(n) for n in _CONTAINERS) if c is not None), None)
+        container = next((c for c in (group.group(n) for n in CONTAINERS) if c is not None), None)
         if container is None:
             return
         entries = _entries(container)
         counts: dict[str, int] = {}
-        for layer in model.layers:
+        for layer in (layer for layer in model.layers if not layer.function):
             base = _snake(layer.kind)
             counts[base] = counts.get(base, -1) + 1
             entry = entries.get(layer.name) or f"{base}_{counts[base]}".removesuffix("_0")
@@ -96,6 +109,8 @@ class _Places:
                 self._find_by_paths(found, layer.model, inner)
                 continue
             values = found.group("vars")
+            if values is not None and not values.arrays:
+                values = found.group("layer/vars") or values  # of a wrapper, such as TimeDistributed
             if values is not None:
                 self.found[inner] = [(values, name) for name in sorted(values.arrays, key=_number)]
 

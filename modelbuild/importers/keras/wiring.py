@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -10,9 +11,11 @@ from typing import Any
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.edits import INPUT, Edit, leading_cuts, resolve
 from modelbuild.graph.fresh_names import fresh
-from modelbuild.importers.keras.config import Call, Layer, Model, Ref
+from modelbuild.importers.keras.config import Layer, Model
+from modelbuild.importers.keras.nodes import Call, Ref
 
 _MAX_STEPS = 20_000
+_MAX_OUTPUTS = 4096
 _INPUT = "InputLayer"
 
 
@@ -33,8 +36,8 @@ class Step:
     layer: Layer
     path: tuple[str, ...]
     inputs: tuple[str, ...]
-    problem: str
-    operands: tuple[float | None, ...] = ()
+    call: Call
+    outputs: tuple[str, ...]  # the first has the step's name
 
 
 @dataclass
@@ -63,7 +66,7 @@ def wired(model: Model) -> Wired:
             result.inputs.append(_input(layers.get(ref.layer), ref.layer))
         given = [item.name for item in result.inputs]
     flattener.taken.update(given)
-    result.outputs = flattener.model(model, (), given)
+    result.outputs = list(flattener.model(model, (), given))
     last = model.outputs or (Ref(model.layers[-1].name),)
     result.names = _numbered([ref.layer for ref in last])
     return result
@@ -76,13 +79,13 @@ def pruned(model: Wired, edits: Sequence[Edit]) -> Wired:
     for cut in leading_cuts(edits):
         if cut.outputs:
             renamed = dict(zip(names, outputs, strict=True))
-            made = [*(step.name for step in steps), *renamed]
+            made = [*(name for step in steps for name in step.outputs), *renamed]
             with cut.numbered:
                 names = resolve(cut.outputs, made, {}, others)
             outputs = [renamed.get(name, name) for name in names]
     needed, kept = set(outputs), list[Step]()
     for step in reversed(steps):
-        if step.name in needed:
+        if needed.intersection(step.outputs):
             needed.update(step.inputs)
             kept.append(step)
     return Wired(model.inputs, kept[::-1], list(outputs), list(names))
@@ -94,11 +97,12 @@ class _Flattener:
 
     result: Wired
     taken: set[str] = field(default_factory=set)
+    calls: int = 0
 
-    def model(self, model: Model, path: tuple[str, ...], given: Sequence[str]) -> list[str]:
+    def model(self, model: Model, path: tuple[str, ...], given: Sequence[str]) -> Sequence[str]:
         """The tensors that `model` makes of the tensors `given`."""
         if model.sequential:
-            tensors = list(given)
+            tensors: Sequence[str] = list(given)
             for layer in model.layers:
                 if layer.kind != _INPUT:
                     tensors = self._call(layer, Call(()), path, tensors)
@@ -108,7 +112,9 @@ class _Flattener:
                 f"the model `{model.name}` takes {len(model.inputs)} tensors, not {len(given)}"
             )
         known = dict(zip(model.inputs, given, strict=True))
-        whole = {layer.name for layer in model.layers if layer.model is not None}
+        whole = {layer.name for layer in model.layers if layer.model is not None or layer.function}
+
+        counts = _outputs(model)
 
         def made(ref: Ref) -> str:
             """The tensor that `ref` means, or nothing. No layer that is translated has several outputs, so
@@ -119,24 +125,41 @@ class _Flattener:
             inputs = [made(ref) for ref in call.inputs if made(ref)]
             if len(inputs) < len(call.inputs):
                 continue  # cut off from the inputs; it matters only where an output needs it
-            for place, name in enumerate(self._call(layer, call, path, inputs)):
+            count = counts.get((layer.name, index), 1)
+            for place, name in enumerate(self._call(layer, call, path, inputs, count)):
                 known[Ref(layer.name, index, place)] = name
         for ref in model.outputs:
             if not made(ref):
                 raise ModelbuildError(f"nothing makes output {ref.index} of the layer `{ref.layer}`")
         return [made(ref) for ref in model.outputs]
 
-    def _call(self, layer: Layer, call: Call, path: tuple[str, ...], tensors: Sequence[str]) -> list[str]:
+    def _call(
+        self, layer: Layer, call: Call, path: tuple[str, ...], tensors: Sequence[str], count: int = 1
+    ) -> Sequence[str]:
         inner = (*path, layer.name)
+        self.calls += 1
+        if self.calls > _MAX_STEPS:
+            raise ModelbuildError(f"the model calls more than {_MAX_STEPS} layers")
         if layer.model is not None:
             if len(inner) > 64:
                 raise ModelbuildError("models are nested too deep")
             return self.model(layer.model, inner, tensors)
-        if len(self.result.steps) >= _MAX_STEPS:
-            raise ModelbuildError(f"the model has more than {_MAX_STEPS} layers")
         name = fresh("/".join(inner), self.taken)
-        self.result.steps.append(Step(name, layer, inner, tuple(tensors), call.problem, call.operands))
-        return [name]
+        further = [fresh(f"{name}:{index}", self.taken) for index in range(1, count if layer.function else 1)]
+        outputs = (name, *further)
+        self.result.steps.append(Step(name, layer, inner, tuple(tensors), call, outputs))
+        return outputs
+
+
+def _outputs(model: Model) -> dict[tuple[str, int], int]:
+    """How many outputs of each call of a layer something reads, as the highest one tells."""
+    reads = (ref for layer in model.layers for call in layer.calls for ref in call.inputs)
+    counts: dict[tuple[str, int], int] = {}
+    for ref in itertools.chain(reads, model.outputs):
+        if ref.index >= _MAX_OUTPUTS:
+            raise ModelbuildError(f"something reads output {ref.index} of the layer `{ref.layer}`")
+        counts[ref.layer, ref.call] = max(counts.get((ref.layer, ref.call), 1), ref.index + 1)
+    return counts
 
 
 def _in_order(model: Model) -> list[tuple[Layer, Call, int]]:

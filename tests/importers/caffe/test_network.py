@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import source_of
+from tests.importers import refused
 from tests.importers.caffe.judge import agree, imported, opencv, ours
 from tests.importers.caffe.writer import caffemodel, layer, network, numbers, saved
+from tests.importers.refused import matches
 
 K, B, X = numbers(3, 4, 3, 3), numbers(3), numbers(1, 4, 6, 8, seed=5)
 CONV = layer("Convolution", "num_output: 3 kernel_size: 3")
@@ -22,14 +23,7 @@ CONV = layer("Convolution", "num_output: 3 kernel_size: 3")
 
 def message(folder: Path, prototxt: str, model: bytes = b"", **arguments: Any) -> str:
     text, weights = saved(folder, prototxt, model)
-    with pytest.raises(ModelbuildError) as caught:
-        importers.load(text, weights=weights, **arguments)
-    assert caught.value.exit_code == 2
-    return " ".join(str(caught.value).split()).replace(str(folder), "")
-
-
-def matches(pattern: str, text: str) -> bool:
-    return re.search(pattern, text) is not None
+    return refused.message(text, weights=weights, **arguments).replace(str(folder), "")
 
 
 @pytest.mark.parametrize("form", ["new", "old", "single", "double"])

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.importers import mutations
-from tests.importers.caffe.test_network import CONV, OLD, SSD, B, K, matches, message
+from tests.importers.caffe.test_network import CONV, OLD, SSD, B, K, message
 from tests.importers.caffe.writer import caffemodel, field, layer, network, numbers
 from tests.importers.mutations import Sample
+from tests.importers.refused import matches
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import h5py
 import pytest
 
 from tests.importers import mutations
-from tests.importers.keras.test_files import BOTH, CONV, WEIGHTS, B, K, matches, message, nested
+from tests.importers.keras.test_files import BOTH, CONV, WEIGHTS, B, K, nested
 from tests.importers.keras.writer import (
     Config,
     archive,
@@ -25,19 +25,44 @@ from tests.importers.keras.writer import (
     source,
 )
 from tests.importers.mutations import Sample
+from tests.importers.refused import matches, message
 
 
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
         (layer("LSTM", "y", units=3), "LSTM `y` is not supported why: it runs once for each step"),
-        (layer("MyBlock", "y"), "MyBlock `y` is not supported why: its calculation is Python code"),
-        (layer("Conv2d", "y"), "did you mean `Conv2D`"),
-        ({**layer("Dense", "y"), "registered_name": "mine>Dense"}, "Dense `y` is not supported"),
-        ({**layer("Einsum", "y"), "module": "keras.src.ops.numpy"}, "Einsum `y` is not supported"),
         (
-            {**layer("Add", "y"), "module": "keras.src.ops.numpy"},
-            "Add `y` is not an operation on two tensors",
+            layer("MyBlock", "y"),
+            "its class `MyBlock` is not one of Keras's: its calculation is Python code, which is not in the "
+            r"file do: cut the model .*load_model\('m.keras', custom_objects={'MyBlock': MyBlock}\) "
+            r"model.export\('m.onnx', format='onnx'\)",
+        ),
+        (
+            {**layer("Net", "y"), "module": "mine.blocks", "registered_name": "lab>Net"},
+            "its class `Net` of the module `mine.blocks` registered as `lab>Net` is not one of Keras's",
+        ),
+        (layer("Conv2d", "y"), "did you mean `Conv2D`"),
+        ({**layer("Dense", "y"), "registered_name": "mine>Dense"}, "`Dense` registered as `mine>Dense`"),
+        (layer("Masking", "y"), "marks steps of a sequence"),
+        (layer("Bidirectional", "y", layer=layer("LSTM", "i")), "runs once for each step"),
+        (
+            layer("Embedding", "y"),
+            "no translation of this layer of Keras is built in do: cut .*load_model\\('m.ker",
+        ),
+        (
+            layer("TimeDistributed", "y", layer=layer("GRU", "i")),
+            "holds the layer GRU, which is not supported",
+        ),
+        (layer("QuantizeWrapperV2", "y"), "quantizes while the model trains .*TFLiteConverter"),
+        (layer("PruneLowMagnitude", "y"), "strip_pruning"),
+        (
+            layer(
+                "Dense",
+                "y",
+                dtype={"class_name": "QuantizedDTypePolicy", "config": {"name": "int8_from_float32"}},
+            ),
+            r"is quantized \(`int8_from_float32`\)",
         ),
         (layer("Activation", "y", activation="mine"), "has the activation `mine`, which is not known"),
         (layer("Conv2D", "y", filters=5, kernel_size=[3]), "needs `kernel`|no weights"),
