@@ -72,11 +72,17 @@ def load(
 ) -> Graph:
     """The graph of any supported model file, after the manifest's `edit:` list.
 
+    `input_shapes` are those of the source's inputs, under their own names or those that edits give them.
     `weights` is the file that holds them, where the format keeps them apart. Raises naming the file."""
     importer = importer_for(path)
     try:
         check_weights(importer, weights)
-        graph: Graph = importer.module.load(path, input_shapes, edits, weights)
+        given = input_shapes or {}
+        if given and edits:
+            from modelbuild.importers.input_shapes import of_source  # loads onnx
+
+            given = of_source(given, edits)
+        graph: Graph = importer.module.load(path, given, edits, weights)
     except ModelbuildError as error:
         raise located(error, path) from error
     return graph

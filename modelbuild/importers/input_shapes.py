@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from onnx import ModelProto, ValueInfoProto
 
@@ -45,9 +46,30 @@ def problems_of(name: str, dims: Sequence[int | str] | None, given: Shape | None
     return _open(name, dims) if given is None else _mismatch(name, dims, given)
 
 
-def confirm(graph: Graph, given: Mapping[str, Shape]) -> None:
-    """Raises where a shape was given for what is no input of the finished graph, or is not the input's."""
+def of_source(given: Mapping[str, Shape], edits: Sequence[Mapping[str, Any]]) -> dict[str, Shape]:
+    """The shapes that are `given` under the names that inputs have after `edits`, or in the source, under the
+    latter. Raises where an input is given two."""
+    found: dict[str, Shape] = {}
     for name, shape in given.items():
+        own = name
+        for edit in reversed(edits):
+            own = next((old for old, new in edit.get("rename", {}).items() if new == own), own)
+        if found.setdefault(own, shape) != shape:
+            raise ModelbuildError(
+                f"the input `{own}` is given two shapes, also as `{name}`",
+                where=f"inputs.{name}",
+                why="an edit renames it",
+                advice="keep one of them",
+            )
+    return found
+
+
+def confirm(graph: Graph, given: Mapping[str, Shape], source: Collection[str] = ()) -> None:
+    """Raises where a shape was given for what is no input of the finished graph, or is not the input's. Those
+    of the inputs of the `source` were taken before edits changed names, shapes or the border."""
+    for name, shape in given.items():
+        if name in source:
+            continue
         if name not in graph.inputs:
             raise _unknown(name, graph.inputs)
         if graph.shapes[name] != tuple(shape):

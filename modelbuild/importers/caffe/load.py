@@ -44,11 +44,12 @@ def load(
         raise ModelbuildError("the network has no outputs", why="every blob is read by a layer")
     graph = _translated(network, steps, outputs, blobs, given, source.notes)
     shapes.infer(graph)
+    own_inputs = graph.inputs
     if edits:
         graph = graph_edits.apply(graph, edits)
         shapes.infer(graph)
         source.comparable = False
-    input_shapes.confirm(graph, given)
+    input_shapes.confirm(graph, given, own_inputs)
     source.attach(graph)
     return graph
 

@@ -52,11 +52,12 @@ def load(
     writer = _Translation(laid_out, weights, version, path.name).writer(shapes_given or {}, source)
     graph = writer.graph
     shapes.infer(graph)
+    own_inputs = graph.inputs
     if edits:
         graph = graph_edits.apply(graph, edits, writer.layouts(graph))
         shapes.infer(graph)
         source.comparable = False
-    input_shapes.confirm(graph, shapes_given or {})
+    input_shapes.confirm(graph, shapes_given or {}, own_inputs)
     source.layouts = writer.layouts(graph, edits)
     source.attach(graph)
     return graph
