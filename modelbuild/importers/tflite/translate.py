@@ -84,11 +84,12 @@ def _load(path: Path, given: Mapping[str, Shape], edits: Sequence[graph_edits.Ed
     kept_quantization.keep(graph, borders.quantized_names(state))
     borders.restore_types(graph, state, own, source)
     shapes.infer(graph)
+    own_inputs = graph.inputs
     if edits:
         graph = graph_edits.apply(graph, edits, state.writer.layouts(graph))
         shapes.infer(graph)
     source.layouts = state.writer.layouts(graph, edits)
-    input_shapes.confirm(graph, given)
+    input_shapes.confirm(graph, given, own_inputs)
     source.attach(graph)
     return graph
 
