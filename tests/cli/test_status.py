@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command, edit
 from tests.e2e.command import files_below
 
@@ -23,6 +25,24 @@ def test_with_v_every_action_has_a_line(small: Path, command: Command) -> None:
     of_one = command(small, "status", "-v", "small@nef").lines
     assert "small@nef:compile: up to date" in of_one
     assert not any("mpk" in line or "gate" in line for line in of_one)
+
+
+def test_the_snapshot_of_a_build_says_what_a_look_at_everything_says(
+    copied: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):  # the first one finds other inodes than it knew
+        assert command(copied, "build").code == 0
+    for words in ((), ("-v",), ("--json",), ("all-nef", "--json")):
+        if words == ("all-nef", "--json"):
+            assert command(copied, "build", "all-nef").code == 0
+        with monkeypatch.context() as patched:
+            patched.setattr("modelbuild.project.settled.unchanged", lambda *asked: None)
+            looked = command(copied, "status", *words).out
+        with monkeypatch.context() as patched:
+            patched.setattr("modelbuild.api.open_project", None)  # it is not asked for
+            assert command(copied, "status", *words).out == looked
+    (copied / "dist/all-mpk").rename(copied / "elsewhere")
+    assert " is missing; the next build puts it back" in command(copied, "status").out
 
 
 def test_what_is_out_of_date_and_what_waits_for_it(copied: Path, command: Command) -> None:
