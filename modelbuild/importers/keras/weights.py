@@ -109,7 +109,7 @@ class _Places:
                 self._find_by_paths(found, layer.model, inner)
                 continue
             values = found.group("vars")
-            if values is not None and not values.arrays:
+            if values is None or not values.arrays:
                 values = found.group("layer/vars") or values  # of a wrapper, such as TimeDistributed
             if values is not None:
                 self.found[inner] = [(values, name) for name in sorted(values.arrays, key=_number)]
