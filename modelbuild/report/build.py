@@ -9,19 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.report import layers, mapping
-from modelbuild.report.model import (
-    Check,
-    Failure,
-    Fidelity,
-    Hardware,
-    Model,
-    Package,
-    Performance,
-    Port,
-    Quantization,
-    Removed,
-    Report,
-)
+from modelbuild.report.measurements import Fidelity, Hardware, Performance
+from modelbuild.report.model import Check, Failure, Model, Package, Quantization, Report
+from modelbuild.report.network import Port, Removed
 from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
 from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
 

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelbuild.report import chart, text
-from modelbuild.report.model import Layer, Model, Report
+from modelbuild.report.measurements import Layer
+from modelbuild.report.model import Model, Report
 from modelbuild.resources import folder
 
 PAGE = "report/page.html.j2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelbuild.report.model import Fidelity, Layer
+from modelbuild.report.measurements import Fidelity, Layer
 
 
 def rows(

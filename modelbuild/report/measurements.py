@@ -1,0 +1,114 @@
+"""What stages predicted and measured of one model, as `report.json` holds it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from modelbuild.report.item import Item
+
+
+class CpuNode(Item):
+    """A node that the NPU cannot run, why, and an estimate of its time in ms."""
+
+    name: str
+    op: str
+    reason: str = ""
+    time_ms: float | None = None
+
+
+class Layer(Item):
+    """One layer as predicted, with what verification measured on it. Times in ms, traffic in bytes;
+    `utilisation` is the share 0..1 of the MAC array's peak."""
+
+    name: str
+    op: str = ""
+    origin: tuple[str, ...] = ()
+    unit: str = ""
+    macs: int = 0
+    cycles: int = 0
+    time_ms: float = 0.0
+    dram_read: int = 0
+    dram_write: int = 0
+    weights: int = 0
+    bound: str = ""
+    utilisation: float | None = None
+    snr_db: float | None = None
+
+
+class Performance(Item):
+    """The prediction of `evaluate`. `utilisation` is of all layers together."""
+
+    fps: float | None = None
+    npu_fps: float | None = None
+    time_ms: float | None = None
+    cpu_time_ms: float | None = None
+    total_ms: float | None = None
+    confidence: str = ""
+    confidence_because: str = ""
+    cycles: int = 0
+    macs: int = 0
+    utilisation: float | None = None
+    cpu_nodes: tuple[CpuNode, ...] = ()
+    memory: dict[str, int] = Field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+
+
+class OutputQuality(Item):
+    """The fixed-point model held against the float model, one output; null where not measurable.
+    `after_chip`: an output of the part that runs after the chip, on what either model gives it."""
+
+    name: str
+    after_chip: bool = False
+    snr_db: float | None = None
+    snr_db_mean: float | None = None
+    cosine: float | None = None
+    max_abs: float | None = None
+
+
+class LayerQuality(Item):
+    """The same for one operator; null where it is exact or was not measured."""
+
+    name: str
+    origin: tuple[str, ...] = ()
+    snr_db: float | None = None
+
+
+class Accuracy(Item):
+    """Shares 0..1 by `top1`, `top5`; drop = float - fixed."""
+
+    labelled: int
+    of_float: dict[str, float] = Field(alias="float")
+    fixed: dict[str, float]
+    drop: dict[str, float]
+
+
+class Fidelity(Item):
+    """What `verify_fixed` measured. `optimistic`: on the samples that calibrated the model; `locked`: not in
+    this build, but when `modelbuild.lock` was written."""
+
+    samples: int = 0
+    evaluation: str = ""
+    optimistic: bool = False
+    locked: bool = False
+    outputs: tuple[OutputQuality, ...] = ()
+    layers: tuple[LayerQuality, ...] = ()
+    accuracy: Accuracy | None = None
+
+
+class Match(Item):
+    """Bit-for-bit comparison of one tensor; `differing` counts values over all samples."""
+
+    name: str
+    equal: bool
+    differing: int = 0
+
+
+class Hardware(Item):
+    """What `verify_hardware` found; `equal` is null where nothing was run."""
+
+    samples: int = 0
+    random: bool = False
+    equal: bool | None = None
+    outputs: tuple[Match, ...] = ()
+    layers: tuple[Match, ...] = ()
+    cycles: int | None = None
