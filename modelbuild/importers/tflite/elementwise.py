@@ -162,18 +162,18 @@ def _softmax(layer: Layer) -> None:
     data, beta = layer.input(0), layer.real(0)
     if beta != 1.0:
         data = step(layer, "Mul", [data, constant(layer, "beta", beta)], "scaled")
-    ops.along(layer.writer, "Softmax", [data], [layer.output], layer.rank(0) - 1)
+    ops.along(layer.writer, "Softmax", [data], [layer.output], layer.axis(-1, layer.rank(0)))
 
 
 def _log_softmax(layer: Layer) -> None:
-    ops.along(layer.writer, "LogSoftmax", [layer.input(0)], [layer.output], layer.rank(0) - 1)
+    ops.along(layer.writer, "LogSoftmax", [layer.input(0)], [layer.output], layer.axis(-1, layer.rank(0)))
 
 
 def _l2_normalization(layer: Layer) -> None:
     """x / max(sqrt(sum of x^2 along the last axis), 1e-6)."""
     w, data = layer.writer, layer.input(0)
     norm = w.scratch(f"{layer.output}_norm")
-    ops.reduce(w, "ReduceL2", data, norm, [layer.rank(0) - 1], keep=True)
+    ops.reduce(w, "ReduceL2", data, norm, [layer.axis(-1, layer.rank(0))], keep=True)
     limited = w.scratch(f"{layer.output}_limited")
     ops.clip(w, norm, limited, _L2_EPSILON, None)
     ops.elementwise(w, "Div", [data, limited], layer.output)

@@ -102,9 +102,11 @@ class Layer:
     def weights(self, index: int) -> str:
         """The name of weights for the data of input 0. Those of uint8 beside floats hold int8, whatever the
         file says: so the first converters wrote them (EvalHybrid in conv.cc and fully_connected.cc)."""
-        data, tensor = (self.state.model.tensors[max(self.operator.inputs[i], 0)] for i in (0, index))
+        if not self.has(0) or not self.has(index):
+            return self.input(index)
+        data, tensor = (self.state.model.tensors[self.operator.inputs[i]] for i in (0, index))
         found = tensor.quantization
-        if (tensor.type, data.type) != ("uint8", "float32") or found is None or not self.has(index):
+        if (tensor.type, data.type) != ("uint8", "float32") or found is None:
             return self.input(index)
         if tensor.span is not None and not self.writer.has(tensor.name):
             plain = replace(found, zero_points=np.zeros_like(found.zero_points))

@@ -54,11 +54,20 @@ def _cast_to_own(layer: Layer, name: str, output: str, index: int) -> None:
 def _top(layer: Layer) -> None:
     """The k largest along the last axis, sorted, and where they are."""
     w, count, rank = layer.writer, layer.ints(1), layer.rank(0)
-    if len(count) != 1 or not 0 < count[0] <= layer.shape(0)[-1] or len(layer.outputs) != 2:
+    most = layer.shape(0)[layer.axis(-1, rank)]
+    if len(count) != 1 or not 0 < count[0] <= most or len(layer.outputs) != 2:
         raise layer.wrong(f"takes the {count} largest of {list(layer.shape(0))}")
     index = w.scratch(f"{layer.outputs[1]}_index")
     names = [layer.output, index]
-    ops.along(w, "TopK", [layer.input(0)], names, rank - 1, None, [w.integers(f"{layer.output}_k", count)])
+    ops.along(
+        w,
+        "TopK",
+        [layer.input(0)],
+        names,
+        layer.axis(-1, rank),
+        None,
+        [w.integers(f"{layer.output}_k", count)],
+    )
     _cast_to_own(layer, index, layer.outputs[1], 1)
 
 

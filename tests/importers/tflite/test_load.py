@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,30 @@ def test_an_output_of_another_shape_has_no_layout_of_the_source(tmp_path: Path) 
     assert layouts_of(judge.imported(one("RELU"), tmp_path, edits=edits)) == {"x": "NHWC", "y": "NHWC"}
     edits = [{"shape": {"y": [1, 32, 1, 1]}}]
     assert layouts_of(judge.imported(one("RELU"), tmp_path, edits=edits)) == {"x": "NHWC"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "layouts"),
+    [
+        ({"shape": {"y": [1, 32]}}, {"x": "NHWC"}),
+        (
+            {"insert": {"at": "y", "op": "Transpose", "attributes": {"perm": [0, 1, 3, 2]}}},
+            {"x": "NHWC"},
+        ),
+        ({"rename": {"x": "y", "y": "x"}}, {"x": "NHWC", "y": "NHWC"}),
+    ],
+)
+def test_layouts_of_the_file_follow_edits(
+    tmp_path: Path, edit: dict[str, Any], layouts: dict[str, str]
+) -> None:
+    graph = judge.imported(one("RELU"), tmp_path, edits=[edit])
+    assert layouts_of(graph) == layouts
+
+
+def test_a_layout_follows_its_tensor_when_names_are_exchanged(tmp_path: Path) -> None:
+    flat = [{"shape": {"y": [1, 32]}}, {"rename": {"x": "y", "y": "x"}}]
+    graph = judge.imported(one("RELU"), tmp_path, edits=flat)
+    assert graph.inputs == ["y"] and layouts_of(graph) == {"y": "NHWC"}
 
 
 @pytest.mark.parametrize(
@@ -286,3 +311,22 @@ def test_slopes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     model.add("PRELU", [x, model.constant("slope", np.ones((4, 4, 3), np.float32))], [y])
     words = "PRELU `y` has slopes [4, 4, 3] for [1, 4, 4, 8]"
     assert words in judge.refused(model.build([x], [y]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "words"),
+    [
+        ("SOFTMAX", 1, "has the axis -1 of 0"),
+        ("LOG_SOFTMAX", 1, "has the axis -1 of 0"),
+        ("L2_NORMALIZATION", 1, "has the axis -1 of 0"),
+        ("CONV_2D", 0, "has no input 1"),
+        ("FULLY_CONNECTED", 1, "has no input 1"),
+    ],
+)
+def test_operators_that_lack_axes_or_inputs_are_refused(
+    tmp_path: Path, op: str, inputs: int, words: str
+) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", []), model.tensor("y", [])
+    model.add(op, [x] * inputs, [y])
+    assert f"{op} `y` {words}" in judge.refused(model.build([x], [y]), tmp_path)
