@@ -196,9 +196,11 @@ class Writer(Appender):
         orders = {tensor: order for forms in self._stored.values() for order, tensor in forms.items()}
         channels = {name: shape[1] for name, shape in self.graph.shapes.items() if len(shape) > 1}
         for edit in edits:
-            for old, new in edit.get("rename", {}).items():
-                orders |= {new: orders[old]} if old in orders else {}
-                channels |= {new: channels[old]} if old in channels else {}
+            names = edit.get("rename", {})  # all at once
+            orders = {names.get(name, name): order for name, order in orders.items()}
+            channels = {names.get(name, name): count for name, count in channels.items()}
+            if edit.get("insert", {}).get("op") == "Transpose":
+                orders.pop(edit["insert"]["at"], None)
             for name, shape in edit.get("shape", {}).items():
                 if name in orders and (len(shape) != len(orders[name]) or shape[1] != channels.get(name)):
                     del orders[name]  # a Reshape, whose axes are the user's own

@@ -192,3 +192,41 @@ def test_what_cannot_be_fed(shape: tuple[int, ...], settings: Settings, what: st
     with pytest.raises(ModelbuildError, match=what) as caught:
         in_model.insert(graph, {"x": from_settings({**settings, "in_model": True})})
     assert caught.value.exit_code == 2 and caught.value.problems[0].where.startswith("inputs")
+
+
+def _each(values: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
+    """One number, or one a channel."""
+    return values | st.lists(values, min_size=3, max_size=3)
+
+
+COMBINED = st.fixed_dictionaries(
+    {
+        "layout": st.sampled_from(["NCHW", "NHWC"]),
+        "resize": st.sampled_from(["letterbox", "stretch", "crop"]),
+    },
+    optional={
+        "colour": st.sampled_from(["rgb", "bgr"]),
+        "input_colour": st.sampled_from(["rgb", "bgr"]),
+        "input_layout": st.sampled_from(["NCHW", "NHWC"]),
+        "input_type": st.sampled_from(["uint8", "float32"]),
+        "input_range": st.sampled_from([[0, 1], [-1, 1], [-128, 127], [0.5, 3]]),
+        "filter": st.sampled_from(["bilinear", "nearest", "area"]),
+        "fill": _each(st.integers(0, 255)),
+        "mean": _each(st.integers(-3, 130)),
+        "std": _each(st.sampled_from([0.25, 1, 64, 255])),
+    },
+)
+
+
+@given(COMBINED, st.tuples(st.integers(1, 30), st.integers(1, 30)), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_any_combination_is_the_hosts_within_one_step(
+    chosen: Settings, size: tuple[int, int], resized_inside: bool
+) -> None:
+    shape = (1, 3, 12, 16) if chosen["layout"] == "NCHW" else (1, 12, 16, 3)
+    raw = chosen.get("input_layout", chosen["layout"])
+    if resized_inside:
+        chosen = {**chosen, "input_shape": [1, 3, *size] if raw == "NCHW" else [1, *size, 3]}
+    expected, found = fed(passing(shape), picture(*size), chosen)
+    allowed = step(chosen) * 1.001 if resized_inside else 0.0
+    assert np.abs(expected - found).max() <= allowed + 1e-5 * max(1.0, np.abs(expected).max())

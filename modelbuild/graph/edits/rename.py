@@ -13,7 +13,7 @@ from modelbuild.graph.model import Graph
 
 def apply(graph: Graph, settings: object) -> None:
     """Renames all at once: every old name is one from before, whatever the order, so that two may change
-    theirs with each other. A name that a tensor and a node have is the tensor's.
+    theirs with each other. A node that is called as the tensor is renamed with it.
 
     Raises for a name that is not there, and for one that would be there twice."""
     if not isinstance(settings, Mapping) or not settings:
@@ -25,7 +25,7 @@ def apply(graph: Graph, settings: object) -> None:
         if old not in known and old not in nodes:
             raise _unknown(str(old), settings, [*known, *nodes])
     of_tensors = {old: new for old, new in settings.items() if old in known}
-    of_nodes = {old: new for old, new in settings.items() if old not in known}
+    of_nodes = {old: new for old, new in settings.items() if old in nodes}
     kept = (known - set(of_tensors)) | (set(nodes) - set(of_nodes))
     wanted = Counter(settings.values())
     for old, new in settings.items():

@@ -157,3 +157,11 @@ def test_an_input_that_is_an_output_may_stay_one(tmp_path: Path) -> None:
     assert edits.apply(before, listed).outputs == ["a", "x"]
     onnx_io.write(before, tmp_path / "m.onnx")
     assert importers.load(tmp_path / "m.onnx", None, listed).outputs == ["a", "x"]
+
+
+def test_a_node_that_is_called_as_its_tensor_gets_the_new_name_too() -> None:
+    """As in all TFLite and Keras models."""
+    before = model()
+    before.nodes[0].name = "a"
+    found = edits.apply(before, [{"rename": {"a": "b", "b": "a"}}])
+    assert (found.nodes[0].name, found.nodes[0].outputs, found.nodes[1].outputs) == ("b", ["b"], ["a"])
