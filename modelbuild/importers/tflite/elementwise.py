@@ -134,7 +134,7 @@ def _floor_modulo(layer: Layer) -> None:
 
 def _sum_of_all(layer: Layer) -> None:
     """ADD_N, two at a time: Add is what chips have."""
-    names = layer.inputs()
+    names = [layer.input(0), *layer.inputs()[1:]]
     total = names[0]
     for index, name in enumerate(names[1:], 1):
         last = index == len(names) - 1

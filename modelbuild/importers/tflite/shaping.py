@@ -125,6 +125,8 @@ def _concatenation(layer: Layer) -> None:
     """Constants of no elements add nothing."""
     axis = layer.axis(layer.option(0), layer.rank(0))
     names = [name for name in layer.inputs() if 0 not in layer.writer.shape(name)]
+    if not names:
+        raise layer.wrong("joins nothing")
     layer.at_one_scale([*names, layer.output], ("int16",))
 
     def write(output: str) -> None:

@@ -139,6 +139,8 @@ def test_a_constant_without_elements_adds_nothing_to_a_concatenation(tmp_path: P
     model.add("CONCATENATION", [x, nothing], [y], {0: ("i", 0)})
     data, feeds = model.build([x], [y]), {"x": np.ones((2, 3), np.float32)}
     judge.assert_equal(judge.runtime(data, feeds), judge.run(judge.imported(data, tmp_path), feeds), 0)
+    model.add("CONCATENATION", [nothing, nothing], [empty := model.tensor("empty", [0, 3])], {0: ("i", 0)})
+    assert "`empty` joins nothing" in judge.refused(model.build([x], [empty]), tmp_path)
 
 
 @pytest.mark.parametrize("op", ["CONV_2D", "FULLY_CONNECTED"])

@@ -319,6 +319,7 @@ def test_slopes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ("SOFTMAX", 1, "has the axis -1 of 0"),
         ("LOG_SOFTMAX", 1, "has the axis -1 of 0"),
         ("L2_NORMALIZATION", 1, "has the axis -1 of 0"),
+        ("ADD_N", 0, "has no input 0"),
         ("CONV_2D", 0, "has no input 1"),
         ("FULLY_CONNECTED", 1, "has no input 1"),
     ],
