@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from modelbuild import importers
 from modelbuild.chips.load import load_recipe
@@ -53,39 +54,54 @@ def convert(
     recipe = None if chip is None else load_recipe(chip, directory or Path.cwd(), edition)
     _check_skip(skip, recipe)
     wanted = checked(edits, "edit") if edits else []
-    tail = TAIL in wanted
-    if tail and recipe is None:
+    tail = _asks_for_tail(wanted, recipe)
+    _check_places(source, out, weights, tail, force)
+    asked = [edit for edit in wanted if edit != TAIL]
+    imported, steps = _imported(source, weights, shapes or {}, asked)
+    graph, further = (imported, []) if only_import else _optimized(imported, recipe, skip, paranoid)
+    parted = _parted(graph, recipe, imported) if tail and recipe is not None else None
+    if parted is not None:
+        further.append(parted.step)
+        graph = parted.split.chip
+    rest = [(convert_files.post_of(out), parted.split.post)] if parted and parted.split.post.nodes else []
+    stale = None if rest else convert_files.left_behind(out)
+    written = convert_files.write([(out, graph), *rest], stale)
+    return ConvertResult(
+        source_of(imported),
+        (*steps, *further),
+        written[0],
+        written[1] if rest else None,
+        None if recipe is None else _units(graph, recipe),
+        None if parted is None else parted.split,
+        stale,
+    )
+
+
+def _asks_for_tail(edits: Sequence[Edit], recipe: Recipe | None) -> bool:
+    if TAIL not in edits:
+        return False
+    if recipe is None:
         raise ModelbuildError(
             "`tail: auto` needs a chip",
             why="what is cut off is what the chip does not run",
             advice="name it: --chip kl720",
         )
-    _check_source(source, weights)
+    return True
+
+
+def _check_places(source: Path, out: Path, weights: Path | None, tail: bool, force: bool) -> None:
+    """Refuses what could not end well before any work is done."""
+    if source.name.lower().endswith(FIXED_SUFFIX):
+        raise ModelbuildError(
+            f"{source.name} is imported and quantized already",
+            where=str(source),
+            advice="`modelbuild inspect` shows it; convert the float model that it was made from",
+        )
+    check_suffix(source)
+    importers.check_weights(importers.importer_for(source), weights)
     convert_files.check_name(out)
-    post = convert_files.post_of(out)
-    for path in (out, post) if tail else (out,):
+    for path in (out, convert_files.post_of(out)) if tail else (out,):
         convert_files.check_place(path, (source, weights), force)
-    asked = [edit for edit in wanted if edit != TAIL]
-    imported, steps = _imported(source, weights, shapes or {}, asked)
-    graph, further = (imported, []) if only_import else _optimized(imported, recipe, skip, paranoid)
-    steps += further
-    parted: Split | None = None
-    if tail and recipe is not None:
-        parted, step = _parted(graph, recipe, imported)
-        steps.append(step)
-        graph = parted.chip
-    rest = [(post, parted.post)] if parted is not None and parted.post.nodes else []
-    stale = None if rest else convert_files.left_behind(out)
-    written = convert_files.write([(out, graph), *rest], stale)
-    return ConvertResult(
-        source_of(imported),
-        tuple(steps),
-        written[0],
-        written[1] if rest else None,
-        None if recipe is None else _units(graph, recipe),
-        parted,
-        stale,
-    )
 
 
 def _check_options(
@@ -125,18 +141,6 @@ def _check_skip(skip: Sequence[str], recipe: Recipe | None) -> None:
                 f"--skip: no pass `{name}` runs here",
                 advice=did_you_mean(base(name), free) or listed,
             )
-
-
-def _check_source(source: Path, weights: Path | None) -> None:
-    """Refuses what could not end well before any work is done."""
-    if source.name.lower().endswith(FIXED_SUFFIX):
-        raise ModelbuildError(
-            f"{source.name} is imported and quantized already",
-            where=str(source),
-            advice="`modelbuild inspect` shows it; convert the float model that it was made from",
-        )
-    check_suffix(source)
-    importers.check_weights(importers.importer_for(source), weights)
 
 
 def _imported(
@@ -213,7 +217,12 @@ def _step(name: str, before: Graph, after: Graph, held_to: Graph, rows: Sequence
 _FIND_PASS = "add --paranoid, which names the pass, and leave that one out with --skip"
 
 
-def _parted(graph: Graph, recipe: Recipe, imported: Graph) -> tuple[Split, Step]:
+class _Parted(NamedTuple):
+    split: Split
+    step: Step
+
+
+def _parted(graph: Graph, recipe: Recipe, imported: Graph) -> _Parted:
     """The part on the chip and the part after it, held to the source together."""
     found = split(graph, recipe)
     whole = copied(graph)
@@ -221,7 +230,7 @@ def _parted(graph: Graph, recipe: Recipe, imported: Graph) -> tuple[Split, Step]
     difference = guard.check(imported, whole, what="cutting off the tail")
     count = len(found.chip.nodes)
     against = "the imported model, with the part after"
-    return found, Step("tail", len(graph.nodes), count, difference=difference, against=against)
+    return _Parted(found, Step("tail", len(graph.nodes), count, difference=difference, against=against))
 
 
 def _units(graph: Graph, recipe: Recipe) -> dict[str, int]:
