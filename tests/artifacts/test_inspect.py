@@ -257,3 +257,17 @@ def test_the_nodes_of_real_models(shared_data: Path, name: str) -> None:
 def test_a_package_lists_no_nodes(shared_data: Path) -> None:
     with pytest.raises(ModelbuildError, match="the kind nef has no nodes"):
         inspect(shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef", nodes=True)
+
+
+def test_an_output_without_a_shape_is_no_single_number(tmp_path: Path) -> None:
+    """Here it is an input, too, whose shape is stated there."""
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 3, 5])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "x")],
+        [helper.make_tensor("w", TensorProto.FLOAT, [4, 2, 1, 1], [0.0] * 8)],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    assert inspect(path)["models"][0]["macs"] == 4 * 2 * 3 * 5

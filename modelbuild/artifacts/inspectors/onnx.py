@@ -117,7 +117,7 @@ def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int
     graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
     for value in (*inferred.value_info, *inferred.input, *inferred.output):
         shape = tuple(dim for dim in _shape(value) if isinstance(dim, int))
-        if len(shape) == len(_shape(value)):
+        if value.type.tensor_type.HasField("shape") and len(shape) == len(_shape(value)):
             graph.shapes[value.name] = shape
     try:
         return sum(node_macs(graph, _node(node)) for node in inferred.node)
