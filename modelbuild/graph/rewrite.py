@@ -156,6 +156,8 @@ class Editor:
         forbids it: an output cannot be another output, an input or a constant."""
         target = node.outputs[0]
         if target not in self.graph.outputs:
+            if self.private(source) and kept_quantization.entry(self.graph, source) is None:
+                kept_quantization.renamed(self.graph, target, source)
             self.remove(node)
             self.redirect(target, source)
             return True

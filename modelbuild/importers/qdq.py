@@ -24,10 +24,11 @@ VENDOR = "com.microsoft"  # onnxruntime's domain: these two for 4 and 16 bits be
 VENDORS = frozenset(LINEAR) | qdq_operators.VENDORS
 # Operators that move codes without looking at them: what they make has the quantization of what they take.
 MOVING = frozenset(
-    {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape"}
-    | {"Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+    {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity"}
+    | {"MaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split"}
+    | {"Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
-_TAKE_CODES = MOVING | qdq_limits.LIMITING | {*LINEAR}
+_TAKE_CODES = MOVING | qdq_limits.LIMITING | {*LINEAR, "ArgMax", "ArgMin", "Shape", "Size"}
 _FOLDED = qdq_constants.MOVING | qdq_limits.LIMITING  # on constant codes
 
 
@@ -73,7 +74,7 @@ class _Codes:
         """Finds all codes, folding those that are constant."""
         self.producers = self.graph.producers()
         self.graph.nodes = [node for node in self.graph.nodes if not self._folded(node)]
-        self.narrow = qdq_limits.narrow(self.graph)
+        self.narrow = qdq_limits.narrow(self.graph, MOVING)
         for node in self.graph.nodes:
             self._visit(node)
         for node in self.graph.nodes:
@@ -90,10 +91,9 @@ class _Codes:
                 self.entries[node.outputs[0]] = self.codes[node.inputs[0]]
                 node.op, node.inputs, node.attributes = "Identity", node.inputs[:1], {}
             elif _moves(node) and node.outputs[0] in self.codes:
+                self._take_constant_codes(node)
                 if node.op == "Pad":
                     self._pad_with_floats(node)
-                elif node.op == "Concat":
-                    self._join_floats(node)
                 elif node.op in qdq_limits.LIMITING:
                     self._limit_floats(node)
                 self.entries.update({name: self.codes[name] for name in node.outputs if name in self.codes})
@@ -159,7 +159,7 @@ class _Codes:
                 continue
             maker = self.producers.get(name)
             if name in self.graph.constants:
-                continue  # joined to others: `to_floats` makes numbers of them
+                continue  # `to_floats` makes numbers of them
             if maker is not None:
                 if not _moves(maker):
                     raise refused(node, f"the codes `{name}` come from {maker.op} `{maker.name}`")
@@ -206,14 +206,15 @@ class _Codes:
             inputs = [*node.inputs[:2], self._number(f"{node.outputs[0]}_value", value), *node.inputs[3:]]
             node.inputs = inputs
 
-    def _join_floats(self, node: Node) -> None:
-        """Codes among the inputs of a Concat that are constant become numbers of the same quantization."""
+    def _take_constant_codes(self, node: Node) -> None:
+        """Codes that are constant, joined to others or looked up, become numbers of the same quantization."""
         entry, constants = self.codes[node.outputs[0]], self.graph.constants
-        for index, name in enumerate(node.inputs):
+        for index, name in enumerate(node.inputs if node.op == "Concat" else node.inputs[:1]):
             if name in constants:
                 if str(constants[name].dtype) != entry.dtype:
-                    raise refused(node, f"it joins {constants[name].dtype} to {entry.dtype}")
-                node.inputs[index] = self._number(f"{name}_dequantized", dequantized(constants[name], entry))
+                    raise refused(node, f"it takes {constants[name].dtype} for {entry.dtype}")
+                made = self._number(f"{name}_dequantized", dequantized(constants[name], entry))
+                node.inputs[index], self.entries[made] = made, entry
 
     def _limit_floats(self, node: Node) -> None:
         """A Clip or Relu of codes limits the numbers that they stand for."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.guard import BOUND, random_inputs
@@ -25,11 +25,13 @@ from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
 from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import qdq_operators, trim
+from modelbuild.importers.qdq import MOVING
 from modelbuild.importers.qdq_parameters import codes_of, dequantized
 
 MOST_STEPS = 1
 _MOST_VALUES = 1 << 25  # of codes that are compared in one run: 128 MB as floats
 _ROUNDING = frozenset({"QuantizeLinear"}) | qdq_operators.OPERATORS
+_CODES = frozenset({TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16})
 _GIVEN = "/given"  # behind a tensor's name: the input that its readers read instead
 
 
@@ -99,8 +101,7 @@ def _cuts(model: ModelProto, graph: Graph) -> Iterator[_Cut]:
     entries, producers, nodes = kept(graph), graph.producers(), model.graph.node
     integers = {name for node in nodes if node.op_type in qdq_operators.OPERATORS for name in node.input}
     hidden = {name for node in nodes for name in trim.read_inside(node)}
-    for node in nodes:
-        name = node.output[0] if node.op_type in _ROUNDING and node.output else ""
+    for name in _rounded(model):
         maker = producers.get(name)
         if maker is None or name in hidden:
             continue
@@ -108,6 +109,17 @@ def _cuts(model: ModelProto, graph: Graph) -> Iterator[_Cut]:
         entry = entries.get(inner)
         if entry is not None and entry.axis is None and graph.dtypes[inner] == np.float32:
             yield _Cut(name, inner, entry, graph.shapes[inner], name in integers)
+
+
+def _rounded(model: ModelProto) -> Iterator[str]:
+    """The tensors of codes that the file's nodes make by rounding: a Resize of codes, too."""
+    codes = {value.name for value in model.graph.input if value.type.tensor_type.elem_type in _CODES}
+    for node in model.graph.node:
+        moves = node.op_type in MOVING and bool(node.input) and node.input[0] in codes
+        if node.op_type in _ROUNDING or moves:
+            codes.update(node.output)
+            if node.op_type in _ROUNDING or node.op_type == "Resize":
+                yield node.output[0]
 
 
 def _batches(graph: Graph, cuts: Mapping[str, _Cut]) -> Iterator[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -22,16 +22,21 @@ _NARROW: Mapping[tuple[int, int], str] = {
 }
 
 
-def narrow(graph: Graph) -> dict[str, str]:
+def narrow(graph: Graph, moving: Collection[str]) -> dict[str, str]:
     """The tensors of codes that a QuantizeLinear makes for a Clip alone, and the type of what that leaves: it
-    is how exporters write codes of fewer than 8 bits. Such a Clip becomes an Identity."""
+    is how exporters write codes of fewer than 8 bits. Such a Clip becomes an Identity. Codes that operators
+    of the kinds `moving` bring to an output of the model stay as they are: no port has such types."""
     producers, consumers, found = graph.producers(), graph.consumers(), dict[str, str]()
+    outward = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if node.op in moving and outward & set(node.outputs):
+            outward |= set(node.inputs)
     for node in graph.nodes:
         codes = node.inputs[0] if node.op == "Clip" and node.inputs else ""
         maker = producers.get(codes)
         if maker is None or maker.op != "QuantizeLinear" or len(consumers[codes]) > 1:
             continue
-        if {codes, *node.outputs} & set(graph.outputs):
+        if {codes, *node.outputs} & outward:
             continue
         low, high = limits(graph, node)
         kind = "" if low is None or high is None else _NARROW.get((low, high), "")

@@ -180,3 +180,15 @@ def test_constant_codes_joined_to_others_become_numbers(tmp_path: Path) -> None:
     graph = imported(path)
     (join,) = (node for node in graph.nodes if node.op == "Concat")
     assert np.allclose(graph.constants[join.inputs[0]], (codes.astype(np.float32) - 100) * 0.05)
+
+
+def test_an_embedding_of_codes_is_looked_up_in_numbers(tmp_path: Path) -> None:
+    codes = GENERATOR.integers(0, 256, (9, 4)).astype(np.uint8)
+    nodes = [helper.make_node("Gather", ["codes", "x"], ["g"], "look"), dq("g", "x", "y")]
+    constants = {"codes": codes, **scalar(X, "x")}
+    graph = imported(
+        save(tmp_path, nodes, constants, (TensorProto.INT64, TensorProto.FLOAT), ([1, 3], [1, 3, 4]))
+    )
+    (look,) = (node for node in graph.nodes if node.op == "Gather")
+    assert np.allclose(graph.constants[look.inputs[0]], (codes.astype(np.float32) - 100) * 0.05)
+    assert kept(graph)[look.inputs[0]].zero_point == (100,)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from onnxruntime import quantization
 
+from modelbuild import importers
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.session import FloatSession
@@ -196,6 +197,55 @@ def test_a_relu_of_codes_is_one_of_numbers(tmp_path: Path, zero: int, op: str) -
     graph = imported(save(tmp_path, nodes, scalar(x, "x"), shapes=([3, 400], [400, 3]), opset=14))
     assert ops(graph) in ([op, "Transpose"], ["Transpose", op])
     assert kept(graph)["t"].zero_point == (zero,)
+
+
+MOVED: dict[str, tuple[list[str], dict[str, Any], list[int]]] = {
+    "ReduceMax": (["xq"], {"axes": [2, 3]}, [1, 3, 1, 1]),
+    "MaxPool": (["xq"], {"kernel_shape": [2, 2]}, [1, 3, 5, 5]),
+    "Resize": (["xq", "", "twice"], {"mode": "linear"}, [1, 3, 12, 12]),
+    "Transpose": (["xq"], {"perm": [0, 2, 3, 1]}, [1, 6, 6, 3]),
+    "GatherElements": (["xq", "places"], {"axis": 3}, [1, 3, 6, 2]),
+}
+
+
+@pytest.mark.parametrize("op", list(MOVED))
+def test_each_operator_that_moves_codes_moves_numbers(tmp_path: Path, op: str) -> None:
+    """A Resize rounds codes, where the graph does not round: it counts as a layer of its own."""
+    inputs, attributes, shape = MOVED[op]
+    nodes = [q("x", "x", "xq"), helper.make_node(op, inputs, ["m"], "move", **attributes), dq("m", "x", "y")]
+    constants = {"twice": np.float32([1, 1, 2, 2]), "places": np.zeros((1, 3, 6, 2), np.int64)}
+    graph = imported(save(tmp_path, nodes, {**scalar(X, "x"), **constants}, shapes=([1, 3, 6, 6], shape)))
+    assert kept(graph)["m"].dtype == "uint8" and len(ops(graph)) == 1
+
+
+def test_what_reads_codes_as_they_are_reads_numbers(tmp_path: Path) -> None:
+    nodes = [q("x", "x", "xq"), helper.make_node("ArgMax", ["xq"], ["y"], "best", axis=1)]
+    kinds = (TensorProto.FLOAT, TensorProto.INT64)
+    path = save(tmp_path, nodes, scalar(X, "x"), kinds, ([1, 9], [1, 1]))
+    assert ops(imported(path)) == ["ArgMax"]
+
+
+def test_codes_of_fewer_bits_at_an_output_stay_limited(tmp_path: Path) -> None:
+    """No port has 7 bits: the Clip stays, on numbers."""
+    clip = helper.make_node("Clip", ["xq", "low", "high"], ["c"], "narrow")
+    nodes = [q("x", "x", "xq"), clip, helper.make_node("Transpose", ["c"], ["y"], "turn", perm=[1, 0])]
+    constants = {**scalar(X, "x"), "low": np.uint8(0), "high": np.uint8(127)}
+    path = save(tmp_path, nodes, constants, (TensorProto.FLOAT, TensorProto.UINT8), ([3, 4], [4, 3]))
+    graph = imported(path)
+    assert ops(graph) == ["Clip", "Transpose", "QuantizeLinear"] and str(graph.dtypes["y"]) == "uint8"
+
+
+def test_casts_between_precisions_keep_the_quantization_of_what_they_take(tmp_path: Path) -> None:
+    """ModelOpt writes them around what works in half precision."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], "half", to=TensorProto.FLOAT16), q("h", "x", "xq"),
+        dq("xq", "x", "xh"), helper.make_node("Cast", ["xh"], ["xf"], "float", to=TensorProto.FLOAT),
+        dq("w", "w", "wf", axis=0), helper.make_node("Conv", ["xf", "wf"], ["y"], "conv"),
+    ]  # fmt: skip
+    constants = {**WEIGHTS, "x_s": np.float16(0.05), "x_z": np.uint8(100)}
+    clean, _ = normalise(importers.load(save(tmp_path, nodes, constants, opset=19)))
+    assert [node.op for node in clean.nodes] == ["Conv"]
+    assert kept(clean)["x"] == Kept("uint8", (float(np.float16(0.05)),), (100,))
 
 
 def test_one_dequantize_for_many_readers_and_one_each(tmp_path: Path) -> None:
