@@ -260,7 +260,7 @@ def test_a_package_lists_no_nodes(shared_data: Path) -> None:
 
 
 def test_an_output_without_a_shape_is_no_single_number(tmp_path: Path) -> None:
-    """Here it is an input, too, whose shape is stated there."""
+    """Here it is an input, too, and ONNX infers nothing behind one; then the number is not known."""
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["y"])],
         "net",
@@ -270,4 +270,4 @@ def test_an_output_without_a_shape_is_no_single_number(tmp_path: Path) -> None:
     )
     path = tmp_path / "m.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
-    assert inspect(path)["models"][0]["macs"] == 4 * 2 * 3 * 5
+    assert inspect(path)["models"][0]["macs"] is None
