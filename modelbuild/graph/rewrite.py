@@ -88,37 +88,13 @@ class Editor:
         outputs: Sequence[str],
         attributes: dict[str, Attribute] | None = None,
         origin: tuple[str, ...] | None = None,
+        behind: bool = False,
     ) -> Node:
-        """A new node in front of `anchor`, named after it, standing for the same source nodes."""
-        node = self._new(anchor, op, inputs, outputs, attributes, origin)
-        self._before.setdefault(id(anchor), []).append(node)
-        return node
-
-    def append(
-        self,
-        anchor: Node,
-        op: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        attributes: dict[str, Attribute] | None = None,
-    ) -> Node:
-        """As `insert`, behind `anchor`."""
-        node = self._new(anchor, op, inputs, outputs, attributes, None)
-        self._after.setdefault(id(anchor), []).append(node)
-        return node
-
-    def _new(
-        self,
-        anchor: Node,
-        op: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        attributes: dict[str, Attribute] | None,
-        origin: tuple[str, ...] | None,
-    ) -> Node:
+        """A new node in front of `anchor`, or `behind` it, named after it, for the same source nodes."""
         name = fresh(f"{anchor.name}_{op.lower()}", self._names)
         node = Node(op, name, list(inputs), list(outputs), attributes or {}, "", origin or anchor.origin)
         self._link(node)
+        (self._after if behind else self._before).setdefault(id(anchor), []).append(node)
         return node
 
     def replace(

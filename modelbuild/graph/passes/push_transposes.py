@@ -218,12 +218,11 @@ def _made_moved(editor: Editor, node: Node, tensor: str, move: Move) -> str:
 def _transposed(
     editor: Editor, anchor: Node, source: str, target: str, order: tuple[int, ...], behind: bool
 ) -> None:
-    add = editor.append if behind else editor.insert
     if moved_axes.free(editor.shape(source), order):
         shape = editor.add_constant(f"{target}_shape", np.array(editor.shape(target), np.int64))
-        add(anchor, "Reshape", [source, shape], [target])
+        editor.insert(anchor, "Reshape", [source, shape], [target], behind=behind)
     else:
-        add(anchor, "Transpose", [source], [target], {"perm": list(order)})
+        editor.insert(anchor, "Transpose", [source], [target], {"perm": list(order)}, behind=behind)
 
 
 def _hand_over(graph: Graph, known: str, other: str) -> None:

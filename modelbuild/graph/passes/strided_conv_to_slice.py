@@ -50,7 +50,7 @@ def _slice(editor: Editor, node: Node, strides: list[int]) -> None:
     if last is not node:
         editor.graph.shapes[node.outputs[0]] = shape
     editor.retarget(last, output, every)
-    editor.append(last, "Slice", [every, *constants], [output])
+    editor.insert(last, "Slice", [every, *constants], [output], behind=True)
     editor.changes += 1
 
 
