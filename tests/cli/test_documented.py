@@ -29,7 +29,8 @@ def options(verb: str) -> Iterator[argparse.Action]:
     """The verb's own: `schema` has those of every verb alone."""
     shared = {name for action in grammar.parser("schema", VERBS)._actions for name in action.option_strings}
     for action in grammar.parser(verb, VERBS)._actions:
-        if action.option_strings and action.option_strings[0] not in shared:
+        hidden = action.help == argparse.SUPPRESS  # what the scripts ask
+        if action.option_strings and not hidden and action.option_strings[0] not in shared:
             yield action
 
 
