@@ -14,6 +14,7 @@ from modelbuild.importers.keras.older import renewed
 MODELS = ("Functional", "Model", "Sequential")
 _MAX_BYTES = 2**26
 _MAX_DEPTH = 64
+_MAX_NESTING = 400  # of lists and mappings: a model within another takes four
 _LAMBDAS = ("TFOpLambda", "SlicingOpLambda")  # Keras 2
 _OPERATIONS = ("keras.src.ops", "keras.ops")  # Keras 3
 
@@ -53,6 +54,7 @@ def parse(text: str, version: int) -> Model:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelbuildError("the model's description is not JSON", why=str(error)) from error
+    _check_nesting(data)
     if not isinstance(data, dict) or data.get("class_name") not in MODELS:
         kind = data.get("class_name") if isinstance(data, dict) else None
         raise ModelbuildError(
@@ -63,6 +65,19 @@ def parse(text: str, version: int) -> Model:
             advice="build it with `keras.Model(inputs, outputs)`, or export it to ONNX",
         )
     return _model(data, version, 0)
+
+
+def _check_nesting(data: Any) -> None:
+    """Raises where lists and mappings are nested so deep that walking them could overflow the stack."""
+    level = [data]
+    for _ in range(_MAX_NESTING):
+        following: list[Any] = []
+        for item in level:
+            following += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        if not following:
+            return
+        level = following
+    raise ModelbuildError(f"the model's description is nested more than {_MAX_NESTING} deep")
 
 
 def _model(data: Mapping[str, Any], version: int, depth: int) -> Model:
