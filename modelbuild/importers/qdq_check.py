@@ -24,7 +24,7 @@ from modelbuild.graph.passes import remove_dead_nodes
 from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
 from modelbuild.graph.tensors import element_type_of
-from modelbuild.importers import qdq_operators, trim
+from modelbuild.importers import branches, functions, qdq_operators, trim
 from modelbuild.importers.qdq import MOVING
 from modelbuild.importers.qdq_parameters import codes_of, dequantized
 
@@ -68,7 +68,7 @@ class _Cut:
 def check(path: Path, graph: Graph) -> None:
     """Runs both on random codes. Raises (exit 1), naming the tensor, where codes that `graph`, just made of
     the file `path`, stands for are off by more than one, or a float output by more than the guard's bound."""
-    model = onnx.load(str(path), load_external_data=False)
+    model = _plain(path, graph)
     cuts = {cut.name: cut for cut in _cuts(model, graph)}
     generator = np.random.default_rng(0)
     for wanted in _batches(graph, cuts):
@@ -81,6 +81,15 @@ def check(path: Path, graph: Graph) -> None:
             found = ours.run({name: {**sample, **values}[name] for name in ours.inputs})
             for name, made in zip(wanted, inner, strict=True):
                 _compare(name, cuts.get(name), expected[name], found[made])
+
+
+def _plain(path: Path, graph: Graph) -> ModelProto:
+    """The file with its functions and the branches that it takes in place, as the import has them."""
+    model = functions.inlined(onnx.load(str(path), load_external_data=False))
+    trim.name_nodes(model)
+    trim.drop_unused(model, [])
+    branches.take(model, path, {name: graph.shapes[name] for name in graph.inputs}, [])
+    return model
 
 
 def _given(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.kept_quantization import kept
 from tests.importers.quantized import (
+    FLOAT,
     WEIGHTS,
     X,
     Y,
     convolution,
     dq,
     imported,
+    ops,
     q,
     save,
     scalar,
@@ -50,3 +55,36 @@ def test_each_layer_is_held_against_the_file_on_its_own(tmp_path: Path) -> None:
     graph.constants["wf"] = graph.constants["wf"].astype(np.float32) * np.float32(1.1)
     with pytest.raises(ModelbuildError, match="`yq` is off by"):
         importers.check(path, graph)
+
+
+def within_function(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    inputs = ["x", "x_s", "x_z"]
+    body = helper.make_function("own", "Rounded", inputs, ["r"], nodes, [helper.make_opsetid("", 17)])
+    call = helper.make_node("Rounded", inputs, ["r"], "call", domain="own")
+    return model([call, helper.make_node("Neg", ["r"], ["y"], "neg")], [body])
+
+
+def within_branch(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    made = helper.make_tensor_value_info("r", FLOAT, [1, 40])
+    other = helper.make_tensor_value_info("o", FLOAT, [1, 40])
+    branch = helper.make_graph(nodes, "taken", [], [made])
+    rest = helper.make_graph([helper.make_node("Abs", ["x"], ["o"])], "rest", [], [other])
+    chosen = helper.make_node("If", ["yes"], ["c"], "if", then_branch=branch, else_branch=rest)
+    return model([chosen, helper.make_node("Neg", ["c"], ["y"], "neg")], [])
+
+
+def model(nodes: list[onnx.NodeProto], functions: list[onnx.FunctionProto]) -> onnx.ModelProto:
+    ports = [helper.make_tensor_value_info(name, FLOAT, [1, 40]) for name in "xy"]
+    constants = {**scalar(X, "x"), "yes": np.array(True)}
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    opsets = [helper.make_opsetid(domain, version) for domain, version in (("", 17), ("own", 1))]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], tensors)
+    return helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=8)
+
+
+@pytest.mark.parametrize("placed", [within_function, within_branch])
+def test_layers_within_functions_and_branches_are_found(tmp_path: Path, placed: Any) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(placed([q("x", "x", "xq"), dq("xq", "x", "r")]).SerializeToString())
+    graph = imported(path)
+    assert ops(graph) == ["Neg"] and kept(graph)["x"].zero_point == X.zero_point
