@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def encode(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no spaces, ASCII only. NaN and infinities raise ValueError."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def sha256(data: bytes) -> str:

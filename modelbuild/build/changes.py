@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from modelbuild.build.rows import Signature
 from modelbuild.build.state import State
@@ -47,22 +47,22 @@ class Changes:
         """Path -> digest of the files that a discovery found, which began at `began_ns` of `time.time_ns()`;
         None if one is so young that it may have been another when the discovery read it. What is found then
         counts if the file is the same before and after. Raises as `disturbed`."""
-        cache, root = self._state.stat_cache, self._state.root
+        cache, place = self._state.stat_cache, self._state.place
         before = {path: _moments(one.signature) for path, one in todo.known.items()}
         before.update(self._repeated.get(todo.key, {}))
         digests, seen, doubtful = {}, {}, []
         for path in found:
-            now = cache.look_again(path, root / path)
-            if now.digest != cache.digest(path, root / path):
+            now = cache.look_again(path, place(path))
+            if now.digest != cache.digest(path, place(path)):
                 raise _changed(path, name)
             digests[path], seen[path] = now.digest, _moments(now.signature)
-            if before.get(path) != seen[path] and not self._is_older(root / path, began_ns):
+            if before.get(path) != seen[path] and not self._is_older(place(path), began_ns):
                 doubtful.append(path)
         return None if self._repeats(todo.key, doubtful, seen, _rewritten(name, doubtful)) else digests
 
-    def _is_older(self, path: Path, began_ns: int) -> bool:
+    def _is_older(self, path: str, began_ns: int) -> bool:
         try:
-            return self._state.stat_cache.clock.was_settled(path.stat(), began_ns)
+            return self._state.stat_cache.clock.was_settled(os.stat(path), began_ns)  # noqa: PTH116
         except OSError:
             return False
 
@@ -91,7 +91,7 @@ def _changed(label: str, name: str, why: str = "what came out belongs to neither
     )
 
 
-def _lost(path: Path, name: str) -> ModelbuildError:
+def _lost(path: str, name: str) -> ModelbuildError:
     return ModelbuildError(
         f"{path} was damaged or removed while {name} was reading it",
         why="it is what another action made, and nothing but the builder writes there",

@@ -15,6 +15,8 @@ from typing import Any
 from modelbuild.build import canonical
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+Place = str | Path  # text where a build asks ten thousand times: pathlib takes longer than the system
+
 _serial = itertools.count()
 _IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
 _SPACE = "free space on the disk that this is on, and run the command again: nothing half done is kept"
@@ -47,12 +49,12 @@ def advice(error: OSError) -> str:
     return _ADVICE.get(error.errno or 0, "see that the disk is there and in order, and run the command again")
 
 
-def failure(doing: str, path: Path, error: OSError) -> ModelbuildError:
+def failure(doing: str, path: Place, error: OSError) -> ModelbuildError:
     """The message for a disk that refuses: names the file, and, where it is not about the place alone, the
     disk by where it is mounted."""
     why = str(error.strerror or error)
     if error.errno not in _OF_THE_PLACE:
-        why += f" (the disk mounted at {_mounted_at(path)})"
+        why += f" (the disk mounted at {_mounted_at(Path(path))})"
     return ModelbuildError(f"cannot {doing} {path}", why=why, advice=advice(error), exit_code=EXIT_FAILED)
 
 
@@ -93,30 +95,19 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
         raise failure("write", path, error) from error
 
 
-def append(path: Path, data: bytes) -> None:
-    """Adds `data` to the file; part of it may be there if this fails. Raises ModelbuildError (exit 1)."""
-    try:
-        if os.path.lexists(path) and not path.is_file():  # a fifo would hang the build
-            set_aside(path)
-        make_state_folder(path.parent)
-        with path.open("ab") as stream:
-            stream.write(data)
-    except OSError as error:
-        raise failure("write", path, error) from error
-
-
-def move(source: Path, destination: Path) -> None:
+def move(source: Place, destination: Place) -> None:
     """Renames over `destination` in the state, making its folder; what is in the way is set aside.
 
     Raises OSError.
     """
     try:
-        source.replace(destination)
+        os.replace(source, destination)  # noqa: PTH105
     except (FileNotFoundError, *_IN_THE_WAY):
-        if is_folder(destination):
-            set_aside(destination)
-        make_state_folder(destination.parent)
-        source.replace(destination)
+        place = Path(destination)
+        if is_folder(place):
+            set_aside(place)
+        make_state_folder(place.parent)
+        os.replace(source, destination)  # noqa: PTH105
 
 
 def exchange(one: Path, other: Path) -> bool:
@@ -161,7 +152,12 @@ def flush(descriptor: int) -> None:
 
 def flush_folder(path: Path) -> None:
     """Waits until the folder's names are on the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    flush_file(path)
+
+
+def flush_file(path: Place) -> None:
+    """Waits until the bytes of a file that is closed are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -200,7 +196,7 @@ def names(folder: Path) -> list[str]:
         return []
 
 
-def read(path: Path) -> bytes | None:
+def read(path: Place) -> bytes | None:
     """The file's bytes; None if nothing is there, and no byte if it is no regular file.
 
     Raises ModelbuildError (exit 1) if it is unreadable.
@@ -260,7 +256,11 @@ def remove(path: Path) -> None:
 
 def seal(value: Any) -> bytes:
     """Canonical JSON after a line with its own digest."""
-    body = canonical.encode(value)
+    return seal_body(canonical.encode(value))
+
+
+def seal_body(body: bytes) -> bytes:
+    """As `seal`, of a value whose canonical JSON is there already."""
     return canonical.sha256(body).encode("ascii") + b"\n" + body + b"\n"
 
 

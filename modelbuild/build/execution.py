@@ -18,6 +18,7 @@ from modelbuild.build.action import DISCOVERED, Action
 from modelbuild.build.changes import Changes
 from modelbuild.build.history import Entry
 from modelbuild.build.interrupts import Shielded
+from modelbuild.build.key import rows_of
 from modelbuild.build.labels import marked
 from modelbuild.build.memory import usable
 from modelbuild.build.pool import Pool
@@ -55,7 +56,7 @@ class Execution:
         self._logs: set[str] = set()  # names of those that earlier builds left
         with suppress(OSError):
             self._logs.update(path.name for path in (state.folder / "logs").iterdir())
-        self._folders: list[Path] = []  # private ones, empty, to be used again
+        self._folders: list[str] = []  # private ones, empty, to be used again
         self._pool = Pool(jobs, environment, self._folder)
         self._serial = itertools.count()
         self._replies: deque[Reply | Progress] = deque()
@@ -103,6 +104,7 @@ class Execution:
             parameters={**action.parameters, **action.unkeyed},
             inputs={role: found.path for role, found in todo.inputs.items()},
             folder=folder,
+            blobs=self._state.store.folder,
             key=todo.key,
             fields=todo.fields,
             memory=memory,
@@ -113,14 +115,14 @@ class Execution:
         self._room.take(action.name, action.resources.threads, memory)
         return worker
 
-    def _new_folder(self) -> Path:
+    def _new_folder(self) -> str:
         folder = self._folder / str(next(self._serial))
         try:
             for one in (folder, folder / "out", folder / "tmp"):
                 disk.make_folder(one)
         except OSError as error:
             raise disk.failure("make the folder", folder, error) from error
-        return folder
+        return str(folder)
 
     def wait(self, block: bool) -> Ended | Advanced | None:
         """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
@@ -157,7 +159,7 @@ class Execution:
             if is_empty:
                 self._folders.append(reply.task.folder)
             else:
-                disk.remove_tree(reply.task.folder)
+                disk.remove_tree(Path(reply.task.folder))
 
     def _found(self, todo: MustDiscover, reply: Reply, began_ns: int) -> Outcome | None:
         """Records what a discovery found, if it can be trusted; None: the action is to be judged again."""
@@ -171,19 +173,21 @@ class Execution:
                 raise
             raise _named_by(error, reply.task) from error
         if found is not None:
-            self._state.records.put(todo.key, Record(todo.fields, discovered=found))
+            self._state.records.put(todo.key, Record(rows_of(todo.fields), discovered=found))
         return None
 
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
         if reply.error:
             if reply.remember:  # a verdict on the inputs
-                self._state.records.put(todo.key, Record(todo.fields, failure=self._marked(reply)))
+                self._state.records.put(todo.key, Record(rows_of(todo.fields), failure=self._marked(reply)))
                 self._note(action, todo, "failed")
             return Outcome("failed", error=self._said(todo, reply))
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
-            self._state.store.adopt(reply.task.folder / "out" / name, blob)
+            place, is_flushed = f"{reply.task.folder}/out/{name}", name not in reply.doubles
+            self._state.store.adopt(place, blob, is_flushed=is_flushed)
         self._state.records.adopt(todo.key, record_path(reply.task.folder))
+        self._state.stat_cache.note(f"record:{todo.key}", self._state.records.place(todo.key), reply.record)
         self._note(action, todo, "run")
         return Outcome("run", outputs=outputs)
 
@@ -201,6 +205,8 @@ class Execution:
         self._state.history.add(entry)
 
     def _keep_log(self, reply: Reply) -> None:
+        if reply.log is None and not self._logs:
+            return
         kept = log_path(self._state.folder, reply.task.name)
         with suppress(OSError):  # a log is a comfort, not a result
             if reply.log is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelbuild.build import canonical, disk
+from modelbuild.build.appending import append
 
 Reason = Literal["new", "changed", "retry", "damaged"]
 # the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
@@ -65,7 +66,7 @@ class History:
         line = disk.sealed_line(entry._asdict())
         data = b"\n" + line if self._torn else line
         self._torn = True  # until it is known that all of it is there
-        disk.append(self._path, data)
+        append(self._path, data)
         self._torn = False
         self._entries[entry.name] = entry
         self._lines += 1

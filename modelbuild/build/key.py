@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from modelbuild.build import canonical
@@ -12,7 +13,8 @@ from modelbuild.build.action import Action
 from modelbuild.errors import ModelbuildError
 
 FieldPath = tuple[str | int, ...]
-Fields = list[tuple[FieldPath, Any]]
+_Row = tuple[FieldPath, Any]
+Fields = list[_Row]
 
 
 class Change(NamedTuple):
@@ -33,58 +35,92 @@ class Change(NamedTuple):
         return {**self._asdict(), "path": list(self.path), "field": self.field}
 
 
-class Walks:
-    """Parameters that actions of one build share, such as a chip's recipe: each is walked and written once.
+class Part(NamedTuple):
+    """Some fields that follow one another, and their canonical form without the brackets; `value` is the
+    parameter, called `name`, whose leaves they are."""
 
-    They are known by their identity, so they must not change while this lasts."""
+    rows: Fields
+    text: bytes
+    name: str = ""
+    value: Any = None
+
+
+Parts = tuple[Part, ...]
+
+
+class Walks:
+    """What actions of one build share, such as a chip's recipe: each is walked and written once.
+
+    Parameters are known by their identity, so they must not change while this lasts."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[Any, _Group]] = {}
+        self._parameters: dict[tuple[str, int], Part] = {}
+        self._rows: dict[tuple[_Row, ...], Part] = {}
 
-    def of(self, name: str, value: Any, action: str) -> _Group:
+    def of(self, name: str, value: Any, action: str) -> Part:
         """The leaves of the parameter `name`."""
+        if value is None or isinstance(value, bool):
+            return self.of_rows((("parameters", name), value))
         if not isinstance(value, (dict, list, tuple)):
-            return _group(_leaves(("parameters", name), value, action))
-        known = self._known.get((name, id(value)))
+            return _part(_leaves(("parameters", name), value, action))
+        known = self._parameters.get((name, id(value)))
         if known is None:
-            known = value, _group(_leaves(("parameters", name), value, action))
-            self._known[name, id(value)] = known
-        return known[1]
+            known = _part(_leaves(("parameters", name), value, action))._replace(name=name, value=value)
+            self._parameters[name, id(value)] = known
+        return known
+
+    def of_rows(self, *rows: _Row) -> Part:
+        """Rows of few values, none of them a number: 1 and True are equal in Python."""
+        known = self._rows.get(rows)
+        if known is None:
+            known = self._rows[rows] = _part(rows)
+        return known
 
 
-_Group = tuple[Fields, bytes]  # rows, and their canonical form without the brackets
+def rows_of(parts: Parts) -> Fields:
+    """All fields."""
+    return [row for part in parts for row in part.rows]
 
 
-def keyed(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Fields]:
+def text_of(parts: Parts) -> bytes:
+    """The canonical form of all fields: that of a list is those of its parts between commas."""
+    return b"[" + b",".join([part.text for part in parts]) + b"]"
+
+
+def keyed(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Parts]:
     """The key, and everything that decides an action's outputs, a leaf a row; `digests` is role -> digest.
 
     The rows' paths are tuples with names for mappings and numbers for lists, so that no two different actions
     give one list. Raises ModelbuildError (exit 1) if a parameter is not JSON.
     """
     paths = action.paths()
-    more: Fields = [(("suffixes", role), posixpath.splitext(path)[1].lower()) for role, path in paths.items()]
+    suffixes = [(("suffixes", role), posixpath.splitext(path)[1].lower()) for role, path in paths.items()]
+    more = [walks.of_rows(*suffixes)] if suffixes else []
     if action.discover is not None and len(paths) > 1:  # one base names what all of them found
-        more += [(("folders", role), posixpath.dirname(path)) for role, path in paths.items()]
-    return _joined(_groups(action, action.function, digests, more, walks))
+        more.append(_part((("folders", role), posixpath.dirname(path)) for role, path in paths.items()))
+    return _keyed((*_parts(action, action.function, digests, walks), *more))
 
 
-def keyed_discovery(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Fields]:
+def keyed_discovery(action: Action, digests: Mapping[str, str], walks: Walks) -> tuple[str, Parts]:
     """As `keyed`, of what decides which files an action's `discover` function finds.
 
     That is also where its files lie: equal bytes in two folders name the files beside each.
     """
-    more: Fields = [(("paths", role), path) for role, path in action.paths().items()]
-    return _joined(_groups(action, f"discover {action.discover}", digests, more, walks))
+    parts = tuple(_parts(action, f"discover {action.discover}", digests, walks))
+    paths = action.paths()
+    return _keyed(
+        (*parts, _part((("paths", role), path) for role, path in paths.items())) if paths else parts
+    )
 
 
 def fields(action: Action, digests: Mapping[str, str]) -> Fields:
     """The rows of `keyed`."""
-    return keyed(action, digests, Walks())[1]
+    return rows_of(keyed(action, digests, Walks())[1])
 
 
 def discovery_fields(action: Action, digests: Mapping[str, str]) -> Fields:
     """The rows of `keyed_discovery`."""
-    return keyed_discovery(action, digests, Walks())[1]
+    return rows_of(keyed_discovery(action, digests, Walks())[1])
 
 
 def key_of(rows: Fields) -> str:
@@ -108,34 +144,41 @@ def explain(old: Fields, new: Fields) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _groups(
-    action: Action, function: str, digests: Mapping[str, str], more: Fields, walks: Walks
-) -> Iterator[_Group]:
-    yield _group([(("function",), function), (("version",), action.version)])
+def _parts(action: Action, function: str, digests: Mapping[str, str], walks: Walks) -> Iterator[Part]:
+    yield walks.of_rows((("function",), function), (("version",), action.version))
     if not isinstance(action.parameters, Mapping) or not all(
         isinstance(name, str) for name in action.parameters
     ):
         raise _not_json(("parameters",), "a mapping whose keys are not all text", action.name)
     if not action.parameters:
-        yield _group([(("parameters",), {})])
+        yield _part([(("parameters",), {})])
     for name in sorted(action.parameters):
         yield walks.of(name, action.parameters[name], action.name)
-    rows: Fields = [(("inputs", role), digests[role]) for role in sorted(digests)]
-    rows.append((("toolchain",), action.toolchain))
-    rows += [(("libraries", name), action.libraries[name]) for name in sorted(action.libraries)]
-    yield _group(rows + more)
+    if digests:
+        yield _inputs(digests)
+    libraries = [(("libraries", name), action.libraries[name]) for name in sorted(action.libraries)]
+    yield walks.of_rows((("toolchain",), action.toolchain), *libraries)
 
 
-def _group(rows: Iterable[tuple[FieldPath, Any]]) -> _Group:
+def _part(rows: Iterable[_Row]) -> Part:
     listed = list(rows)
-    return listed, canonical.encode(listed)[1:-1]
+    return Part(listed, canonical.encode(listed)[1:-1])
 
 
-def _joined(groups: Iterable[_Group]) -> tuple[str, Fields]:
-    """The canonical form of a list is those of its parts between commas."""
-    listed = list(groups)
-    key = canonical.sha256(b"[" + b",".join(text for _, text in listed) + b"]")
-    return key, [row for rows, _ in listed for row in rows]
+def _inputs(digests: Mapping[str, str]) -> Part:
+    """Digests are no JSON's to escape, and roles are few."""
+    roles = sorted(digests)
+    text = ",".join([f'[["inputs",{_quoted(role)}],"{digests[role]}"]' for role in roles])
+    return Part([(("inputs", role), digests[role]) for role in roles], text.encode("ascii"))
+
+
+@lru_cache(maxsize=10_000)
+def _quoted(role: str) -> str:
+    return canonical.encode(role).decode("ascii")
+
+
+def _keyed(parts: Parts) -> tuple[str, Parts]:
+    return canonical.sha256(text_of(parts)), parts
 
 
 def _leaves(path: FieldPath, value: Any, action: str) -> Iterator[tuple[FieldPath, Any]]:

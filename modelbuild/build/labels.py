@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from modelbuild.build.disk import Place
 from modelbuild.errors import ModelbuildError, Problem
 
 _MARK = "\0{}\0"  # around a role; no path holds a NUL, and no message does
@@ -14,7 +15,9 @@ _MARKED = re.compile("\0([^\0]*)\0")
 _BEFORE, _AFTER = r"(?<![\w.-])", r"(?![\w/-]|\.\w)"  # a path that is no part of a longer one
 
 
-def marked(error: ModelbuildError, inputs: Mapping[str, Path], root: Path, private: Path) -> ModelbuildError:
+def marked(
+    error: ModelbuildError, inputs: Mapping[str, Place], root: Path, private: Place
+) -> ModelbuildError:
     """`error` with the paths of inputs replaced by marks of their roles, and other paths below the action's
     `private` folder and below `root` by relative ones: it is true wherever the checkout and the inputs lie.
     """

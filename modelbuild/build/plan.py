@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from modelbuild.build.action import DISCOVERED, FAILURE, Action
@@ -82,20 +83,24 @@ def _visit(
 
 
 def _checked(action: Action, named: Mapping[str, Action], given: frozenset[str]) -> frozenset[str]:
-    functions = [action.function, *([action.discover] if action.discover else [])]
-    if not action.name or any(len([part for part in text.split(":") if part]) != 2 for text in functions):
+    is_named = _is_function(action.function) and (not action.discover or _is_function(action.discover))
+    if not action.name or not is_named:
         raise _malformed(f"action {action.name!r} has no name or no function of the form module:function")
-    roles = [*action.inputs, *action.soft_inputs]
-    if len(set(roles)) != len(roles):
+    if not action.inputs.keys().isdisjoint(action.soft_inputs):
         raise _malformed(f"action {action.name} has one role both as an input and as a soft input")
-    for role in roles:
+    for role in (*action.inputs, *action.soft_inputs):
         if role.startswith(DISCOVERED) or role.endswith(FAILURE):
             raise _malformed(f"action {action.name} uses the reserved role {role}")
     dependencies = frozenset(action.dependencies())
-    for dependency in sorted(dependencies):
-        if dependency not in named and dependency not in given:
-            raise _malformed(f"action {action.name} reads from {dependency}, which does not exist")
+    unknown = [name for name in dependencies if name not in named and name not in given]
+    if unknown:
+        raise _malformed(f"action {action.name} reads from {min(unknown)}, which does not exist")
     return dependencies
+
+
+@cache  # many actions have one function
+def _is_function(text: str) -> bool:
+    return len([part for part in text.split(":") if part]) == 2
 
 
 def _malformed(what: str) -> ModelbuildError:

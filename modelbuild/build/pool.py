@@ -16,6 +16,7 @@ from typing import Self
 
 from modelbuild.build import disk
 from modelbuild.build.interrupts import Shielded
+from modelbuild.build.task_lines import Sender
 from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 
 # Nothing of the user's session may reach an output by these ways.
@@ -68,6 +69,7 @@ class _Worker:
         self.number = number
         self.log = log
         self.task: Task | None = None
+        self._sender = Sender()
         self._buffer = b""
         log.unlink(missing_ok=True)
         printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -86,7 +88,7 @@ class _Worker:
     def send(self, task: Task) -> None:
         """Hands over a task; a worker that has died meanwhile is noticed when it is read."""
         self.task = task
-        data = memoryview(task.to_line(self.log))
+        data = memoryview(self._sender.lines(task, self.log))
         with suppress(BrokenPipeError):
             while data:
                 data = data[os.write(self._tasks, data) :]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild.build import disk
+from modelbuild.build import canonical, disk
 from modelbuild.build.key import Fields
 from modelbuild.build.store import Blob
 from modelbuild.errors import ModelbuildError
@@ -27,14 +27,13 @@ class Records:
     """Key -> record. An unknown schema or a damaged file is a miss."""
 
     def __init__(self, folder: Path, scratch: Path, writable: bool) -> None:
-        self._folder = folder
+        self._folder = str(folder)
         self._scratch = scratch
         self._writable = writable
 
     def get(self, key: str) -> Record | None:
         """The record, or None; a damaged one is set aside as `*.bad`. Raises ModelbuildError (exit 1)."""
-        path = self.path(key)
-        data = disk.read(path)
+        data = disk.read(self.place(key))
         if data is None:
             return None
         try:
@@ -45,7 +44,7 @@ class Records:
             return None
         if content["key"] != key:
             if self._writable:
-                disk.set_aside(path)
+                disk.set_aside(self.path(key))
             return None
         return _from_json(content)
 
@@ -53,11 +52,11 @@ class Records:
         """Writes the record whole. Raises ModelbuildError (exit 1)."""
         disk.write(self.path(key), encode(key, record), self._scratch)
 
-    def adopt(self, key: str, private: Path) -> None:
-        """Renames a file that a worker has written, with what `encode` gives, and flushed.
+    def adopt(self, key: str, private: disk.Place) -> None:
+        """Renames a file that a worker has written, with what `encode_with` gives, and flushed.
 
         Raises ModelbuildError (exit 1)."""
-        path = self.path(key)
+        path = self.place(key)
         try:
             disk.move(private, path)
         except OSError as error:
@@ -65,20 +64,32 @@ class Records:
 
     def path(self, key: str) -> Path:
         """Where the record lies, whether or not it is there."""
-        return self._folder / f"{key[:2]}/{key[2:]}.json"
+        return Path(self.place(key))
+
+    def place(self, key: str) -> str:
+        """The same as text."""
+        return f"{self._folder}/{key[:2]}/{key[2:]}.json"
 
 
 def encode(key: str, record: Record) -> bytes:
     """The sealed bytes of a record's file."""
-    content = {
-        "schema": SCHEMA,
-        "key": key,
-        "fields": record.fields,
-        "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
+    return encode_with(canonical.encode(record.fields), key, record)
+
+
+def encode_with(fields: bytes, key: str, record: Record) -> bytes:
+    """As `encode`, where the canonical form of the record's fields is there already: they are most of it, and
+    the record's own are not looked at."""
+    before = {
         "discovered": dict(record.discovered),
         "failure": record.failure.to_json() if record.failure else None,
     }
-    return disk.seal(content)
+    after = {
+        "key": key,
+        "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
+        "schema": SCHEMA,
+    }
+    parts = canonical.encode(before)[:-1], b',"fields":', fields, b",", canonical.encode(after)[1:]
+    return disk.seal_body(b"".join(parts))
 
 
 def _from_json(content: Mapping[str, Any]) -> Record:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild.build import disk, look, written
+from modelbuild.build import cycles, disk, look, written
 from modelbuild.build.action import Action
 from modelbuild.build.amendment import Amendment, load
 from modelbuild.build.recall import AMENDED, PLAN, Recalled, path_of
@@ -94,6 +94,7 @@ def keep(path: Path, snapshot: Snapshot, amendment: Amendment | None, scratch: P
         disk.remove(beside)
 
 
+@cycles.not_sought()
 def trust(state: State, request: str) -> None:
     """Lets verdicts take the results of a request as they are, where no row of theirs differs."""
     found = looked(state, request)
@@ -113,6 +114,7 @@ def owners(spans: Sequence[int], rows: Sequence[int]) -> Iterator[int]:
             yield bisect_right(spans, row) - 1
 
 
+@cycles.not_sought()
 def remember(
     state: State,
     request: str,
@@ -147,7 +149,7 @@ def changed(state: State, done: Sequence[Done]) -> list[str]:
 
     def is_same(name: str, digest: str) -> bool:
         try:
-            return state.stat_cache.digest_now(name, state.root / name) == digest
+            return state.stat_cache.digest_now(name, state.place(name)) == digest
         except ModelbuildError:
             return False
 
@@ -222,11 +224,10 @@ def _plan_rows(
 
 def left_by(state: State, done: Done) -> Left:
     """What an action left in the state: records and outputs."""
-    rows = [
-        file_row(state, label(state, str(state.records.path(key))), f"record:{key}") for key in done.fact.keys
-    ]
+    places = {key: label(state, state.records.place(key)) for key in done.fact.keys}
+    rows = [file_row(state, place, f"record:{key}") for key, place in places.items()]
     for blob in done.outcome.outputs.values():
-        path = label(state, str(state.store.path(blob.digest)))
+        path = label(state, state.store.place(blob.digest))
         rows.append(file_row(state, path, f"blob:{blob.digest}", blob.digest))
     outputs = {name: (blob.digest, blob.size) for name, blob in done.outcome.outputs.items()}
     return Left(done.action.name, rows, marshal.dumps((done.fact.keys, sorted(done.fact.files), outputs)))
@@ -266,12 +267,10 @@ def product_rows(state: State, product: Product) -> Iterator[Looked]:
 def file_row(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
     """A row of a file: the digest that was seen, if one was, and a signature where that is still true."""
     try:
-        digest = state.stat_cache.digest_now(known_as, state.root / name)
+        signature, digest = state.stat_cache.row_now(known_as, state.place(name))
     except ModelbuildError as error:
         raise Stale(f"{name} cannot be read: {error}") from error
-    row = state.stat_cache.row(known_as)
-    true = row is not None and row[1] == digest and expected in (None, digest)
-    return Looked(look.FILE, name, expected or digest, row[0] if row and true else UNKNOWN)
+    return Looked(look.FILE, name, expected or digest, signature if expected in (None, digest) else UNKNOWN)
 
 
 def label(state: State, path: str) -> str:

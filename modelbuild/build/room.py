@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from modelbuild.build.action import Resources
+from modelbuild.build.disk import Place
 
 
 class Room:
@@ -34,7 +35,7 @@ class Room:
         del self._taken[name]
 
 
-def memory_of(resources: Resources, inputs: Mapping[str, Path]) -> int:
+def memory_of(resources: Resources, inputs: Mapping[str, Place]) -> int:
     """What an action with these inputs, role -> file, says that it needs, in bytes; a missing file counts
     nothing."""
     if not resources.memory_per_input_byte:
@@ -43,8 +44,8 @@ def memory_of(resources: Resources, inputs: Mapping[str, Path]) -> int:
     return resources.bytes_for(sum(_size(inputs[role]) for role in roles))
 
 
-def _size(path: Path) -> int:
+def _size(path: Place) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116
     except OSError:
         return 0

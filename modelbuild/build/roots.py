@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelbuild.build import canonical, disk
+from modelbuild.build.appending import append
 from modelbuild.build.recall import ROOTS
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -75,7 +76,7 @@ def note_again(state_folder: Path, scratch: Path, request: str, keys: Keys) -> N
     if not _ends_whole(path) and (before := _read(path)) is not None:
         _write(path, scratch, before)
     changed = {name: sorted(found) for name, found in keys.items()}
-    disk.append(path, disk.sealed_line({"at": int(time.time()), "keys": changed}))
+    append(path, disk.sealed_line({"at": int(time.time()), "keys": changed}))
 
 
 def read_all(state_folder: Path) -> dict[Path, Root]:

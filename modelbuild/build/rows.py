@@ -82,8 +82,8 @@ class Rows:
 
     def signature(self, index: int) -> Signature:
         """The signature of a row."""
-        size, mtime, inode, ctime = (column[index] for column in self._columns)
-        return size, mtime, inode, ctime
+        size, mtime, inode, ctime = self._columns
+        return size[index], mtime[index], inode[index], ctime[index]
 
     def digest(self, index: int) -> str:
         """The digest of a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelbuild.build import canonical, disk
+from modelbuild.build.appending import append
 from modelbuild.build.clock import Clock
-from modelbuild.build.rows import Rows, Signature, pack, signature, unpack
+from modelbuild.build.rows import UNKNOWN, Rows, Signature, pack, signature, unpack
 from modelbuild.errors import ModelbuildError
 
 SCHEMA = 3
@@ -42,7 +44,7 @@ class StatCache:
         self._clock = clock or Clock(None)
         self._rows: Rows | None = None
         self._index: dict[str, int] = {}
-        self._noted: dict[str, tuple[Path, Signature, str]] = {}
+        self._noted: dict[str, tuple[disk.Place, Signature, str]] = {}
         self._used: set[str] = set()
         self._seen: dict[str, Seen] = {}
         self._added: dict[str, Row] = {}  # what the file lacks
@@ -54,18 +56,18 @@ class StatCache:
         """What says whether a file is old enough to be remembered."""
         return self._clock
 
-    def digest(self, label: str, path: Path) -> str:
+    def digest(self, label: str, path: disk.Place) -> str:
         """The digest of the bytes the file had when this build first looked. Raises as `digest_now`."""
         return self.seen(label, path).digest
 
-    def seen(self, label: str, path: Path) -> Seen:
+    def seen(self, label: str, path: disk.Place) -> Seen:
         """What this build saw when it first looked. Raises as `digest_now`."""
         found = self._seen.get(label)
         if found is None:
             found = self._seen[label] = self._seen_now(label, path)
         return found
 
-    def look_again(self, label: str, path: Path) -> Seen:
+    def look_again(self, label: str, path: disk.Place) -> Seen:
         """What the file is now. Where its bytes are those of the first look, `seen` has this signature from
         now on. Raises as `digest_now`."""
         now = self._seen_now(label, path)
@@ -77,49 +79,53 @@ class StatCache:
         """Looks at every file again: a new build begins."""
         self._seen.clear()
 
-    def digest_now(self, label: str, path: Path) -> str:
+    def digest_now(self, label: str, path: disk.Place) -> str:
         """The digest of the bytes the file has now. Raises ModelbuildError: exit 2 if it is not a file that
         may be read, 1 if the disk fails."""
         return self._seen_now(label, path).digest
 
-    def _seen_now(self, label: str, path: Path) -> Seen:
+    def row_now(self, label: str, path: disk.Place) -> Row:
+        """The digest of the bytes the file has now, with its signature if that is worth remembering, else
+        UNKNOWN. Raises as `digest_now`."""
         try:
-            return self._look(label, path)
+            return self._known(label, path, os.stat(path))  # noqa: PTH116
         except OSError as error:
-            if error.errno in disk.TROUBLES:
-                raise disk.failure("read", path, error) from error
-            missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
-            raise ModelbuildError(
-                f"{label} does not exist" if missing else f"cannot read {label}",
-                why="" if missing else error.strerror or str(error),
-                advice="check the path and its permissions",
-            ) from error
+            raise _unreadable(label, path, error) from error
 
-    def has(self, label: str, path: Path, size: int, digest: str) -> bool:
+    def _seen_now(self, label: str, path: disk.Place) -> Seen:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+            return Seen(self._known(label, path, found)[1], signature(found))
+        except OSError as error:
+            raise _unreadable(label, path, error) from error
+
+    def has(self, label: str, path: disk.Place, size: int, digest: str) -> bool:
         """Whether the file is there with that size and digest. Raises OSError if nobody can say."""
         try:
-            return path.stat().st_size == size and self._look(label, path).digest == digest
+            found = os.stat(path)  # noqa: PTH116
+            return found.st_size == size and self._known(label, path, found)[1] == digest
         except OSError as error:
             if error.errno in disk.TROUBLES:
                 raise
             return False
 
-    def is_still(self, label: str, path: Path, digest: str) -> bool:
+    def is_still(self, label: str, path: disk.Place, digest: str) -> bool:
         """Whether a file that the builder wrote, or has seen before, is there with that digest."""
         try:
+            found = os.stat(path)  # noqa: PTH116
             noted = self._noted.get(label)
-            if noted is not None and noted[1:] == (signature(path.stat()), digest):
+            if noted is not None and noted[1:] == (signature(found), digest):
                 return True
-            return self._look(label, path).digest == digest
+            return self._known(label, path, found)[1] == digest
         except OSError:
             return False
 
-    def note(self, label: str, path: Path, digest: str) -> None:
+    def note(self, label: str, path: disk.Place, digest: str) -> None:
         """Takes the digest of a file that the builder has just written, computed while it was: nobody else
         writes there, so it need not be read again. It counts once the file is old enough. A file that is not
         there is passed over."""
         try:
-            self._noted[label] = path, signature(path.stat()), digest
+            self._noted[label] = path, signature(os.stat(path)), digest  # noqa: PTH116
         except OSError:
             return
 
@@ -128,7 +134,7 @@ class StatCache:
         noted, self._noted = self._noted, {}
         for label, (path, before, digest) in noted.items():
             try:
-                found = path.stat()
+                found = os.stat(path)  # noqa: PTH116
             except OSError:
                 continue
             if signature(found) == before and self._clock.is_settled(found):
@@ -168,7 +174,7 @@ class StatCache:
             self._rows = _rows(self._all())
             disk.write(self._path, _block(self._rows), self._scratch)
         elif self._added:
-            disk.append(self._path, _block(_rows(self._added)))
+            append(self._path, _block(_rows(self._added)))
         self._is_whole = True
         self._lent, self._added = {**self._lent, **self._added}, {}
 
@@ -180,19 +186,21 @@ class StatCache:
             self._index = {label: index for index, label in enumerate(self._rows.names)}
             self._is_whole = False
 
-    def _look(self, label: str, path: Path) -> Seen:
-        before = path.stat()
+    def _known(self, label: str, path: disk.Place, found: os.stat_result) -> Row:
+        """The row of a file of which stat(2) said `found`; its signature is UNKNOWN if it is too young."""
+        now = signature(found)
         known = self.row(label)
-        if known is not None and known[0] == signature(before):
+        if known is not None and known[0] == now:
             self._used.add(label)
-            return Seen(known[1], known[0])
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(0, "it is a folder" if stat.S_ISDIR(before.st_mode) else "it is not a regular file")
-        settled = self._clock.is_settled(before)
-        digest = canonical.sha256_of_file(path)
-        if settled:  # a younger file may change again and keep its times: it stays unknown until it is older
-            self._keep(label, signature(before), digest)
-        return Seen(digest, signature(before))
+            return known
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a regular file")
+        settled = self._clock.is_settled(found)
+        digest = canonical.sha256_of_file(Path(path))
+        if not settled:  # it may change again and keep its times: it stays unknown until it is older
+            return UNKNOWN, digest
+        self._keep(label, now, digest)
+        return now, digest
 
     def _keep(self, label: str, signature: Signature, digest: str) -> None:
         self._added[label] = signature, digest
@@ -221,6 +229,17 @@ class StatCache:
         rows = self._loaded()
         known = {label: (rows.signature(index), rows.digest(index)) for label, index in self._index.items()}
         return {**known, **self._lent, **self._added}
+
+
+def _unreadable(label: str, path: disk.Place, error: OSError) -> ModelbuildError:
+    if error.errno in disk.TROUBLES:
+        return disk.failure("read", path, error)
+    missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return ModelbuildError(
+        f"{label} does not exist" if missing else f"cannot read {label}",
+        why="" if missing else error.strerror or str(error),
+        advice="check the path and its permissions",
+    )
 
 
 def _rows(known: Mapping[str, Row]) -> Rows:

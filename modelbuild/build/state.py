@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,10 @@ class State(NamedTuple):
     def scratch(self) -> Path:
         """Where private files and folders are made; emptied when a build begins."""
         return self.folder / "work"
+
+    def place(self, path: str) -> str:
+        """A path relative to the root, as text; one that lies elsewhere as it is."""
+        return os.path.join(self.root, path)  # noqa: PTH118 - pathlib takes longer than the system
 
     def save(self) -> None:
         """Keeps what only saves work; a disk that refuses costs reading files again, never truth."""

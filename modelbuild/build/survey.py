@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelbuild.build.action import DISCOVERED, Action
-from modelbuild.build.key import Fields, fields
+from modelbuild.build.key import Fields, rows_of
+from modelbuild.build.key import fields as fields_of
 from modelbuild.build.plan import Plan
 from modelbuild.build.result import Outcome
 from modelbuild.build.scheduler import Scheduler
@@ -63,10 +64,11 @@ class Survey:
         record = self._state.records.get(entry.key)
         if record is None:
             return Reason("unknown")
-        rows = (
-            verdict.fields if isinstance(verdict, MustRun) else self._presumed(action, verdict, record.fields)
-        )
-        return changed(action, record.fields, rows, self._state)
+        if isinstance(verdict, MustRun):
+            fields = rows_of(verdict.fields)
+        else:
+            fields = self._presumed(action, verdict, record.fields)
+        return changed(action, record.fields, fields, self._state)
 
     def _next_settled(self, name: str, verdict: Settled) -> Reason:
         outcome = verdict.outcome
@@ -91,7 +93,7 @@ class Survey:
                     digests[role] = file_input(found_path(action, role), self._state).digest
                 except ModelbuildError:
                     continue  # it is gone, and the explanation says "removed"
-        return fields(action, digests)
+        return fields_of(action, digests)
 
 
 def _status(outcome: Outcome) -> ActionStatus:

@@ -1,4 +1,4 @@
-"""What goes to a worker and what comes back, as values and as JSON lines."""
+"""What goes to a worker and what comes back, as values."""
 
 from __future__ import annotations
 
@@ -8,57 +8,47 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild.build.key import Fields
+from modelbuild.build.key import Parts
 from modelbuild.build.memory import readable
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
 class Task(NamedTuple):
     """One call: `kind` is `run` or `discover`; `folder`, with `out` and `tmp` in it, is private to it;
-    `inputs` is role -> path; `memory` is what the action said that it needs, in bytes. The record of a `run`
-    has `key` and `fields`."""
+    `inputs` is role -> path; `blobs` is where the store has its files; `memory` is what the action said that
+    it needs, in bytes. The record of a `run` has `key` and `fields`."""
 
     name: str
     kind: str
     function: str
     parameters: Mapping[str, Any]
-    inputs: Mapping[str, Path]
-    folder: Path
+    inputs: Mapping[str, str]
+    folder: str
+    blobs: str
     key: str
-    fields: Fields
+    fields: Parts
     memory: int
 
-    def to_line(self, log: Path) -> bytes:
-        """For a worker whose stages print to `log`."""
-        message = {
-            "name": self.name,
-            "kind": self.kind,
-            "function": self.function,
-            "parameters": self.parameters,
-            "inputs": {role: str(path) for role, path in self.inputs.items()},
-            "folder": str(self.folder),
-            "key": self.key,
-            "fields": self.fields,
-            "log": str(log),
-        }
-        return json.dumps(message).encode("ascii") + b"\n"
 
-
-def record_path(folder: Path) -> Path:
+def record_path(folder: str) -> str:
     """Where a worker leaves the record of a task with this private folder."""
-    return folder / "record"
+    return f"{folder}/record"
 
 
 class Reply(NamedTuple):
     """How a call ended. `remember` is false where the error may be gone the next time.
 
-    `log` holds what was printed, if anything was. `clean` says that the task's folder is empty but for the
-    outputs. `resident` is what the worker's process still holds; `alone`, whether no thread is left in it.
+    `doubles` are outputs that are not flushed, because there is such a blob. `record` is the digest of the
+    record's file. `log` holds what was printed, if anything was. `clean` says that the task's folder is empty
+    but for the outputs. `resident` is what the worker's process still holds; `alone`, whether no thread is
+    left in it.
     """
 
     task: Task
     worker: int
     outputs: Mapping[str, tuple[str, int]]
+    doubles: frozenset[str]
+    record: str
     found: tuple[str, ...]
     error: ModelbuildError | None
     remember: bool
@@ -89,10 +79,12 @@ def from_line(line: bytes, task: Task, worker: int) -> Reply | Progress:
         task=task,
         worker=worker,
         outputs={name: (digest, size) for name, (digest, size) in content.get("outputs", {}).items()},
+        doubles=frozenset(content.get("doubles", ())),
+        record=content.get("record", ""),
         found=tuple(content.get("found", ())),
         error=ModelbuildError.from_json(error) if error else None,
         remember=content.get("remember", False),
-        log=task.folder / "log" if content["printed"] else None,
+        log=Path(task.folder, "log") if content["printed"] else None,
         clean=content["clean"],
         peak_bytes=content["peak"],
         resident=content["resident"] or 0,
@@ -113,7 +105,7 @@ def crashed(task: Task, worker: int, log: Path, last_word: bytes) -> Reply:
         advice=ADVICE.get(-status, ""),
         exit_code=EXIT_FAILED,
     )
-    return Reply(task, worker, {}, (), error, False, printed, False, peak)
+    return Reply(task, worker, {}, frozenset(), "", (), error, False, printed, False, peak)
 
 
 ADVICE: dict[int, str] = {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from modelbuild.build import canonical
 from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, OutputOf
 from modelbuild.build.history import Reason
-from modelbuild.build.key import Fields, keyed, keyed_discovery
+from modelbuild.build.key import Parts, keyed, keyed_discovery
 from modelbuild.build.labels import labelled
 from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN, Signature
@@ -23,7 +22,7 @@ class Input(NamedTuple):
     since; `data` is the failure of a soft input."""
 
     digest: str
-    path: Path
+    path: str
     label: str | None = None
     data: bytes | None = None
     signature: Signature = UNKNOWN
@@ -38,7 +37,6 @@ class Settled(NamedTuple):
 
     outcome: Outcome
     key: str | None = None
-    fields: Fields | None = None
     inputs: Mapping[str, Input] = {}
     discovery: str | None = None
 
@@ -47,7 +45,7 @@ class MustRun(NamedTuple):
     """No usable record lies under the key. `discovery` as in `Settled`."""
 
     key: str
-    fields: Fields
+    fields: Parts
     inputs: Inputs
     reason: Reason
     discovery: str | None = None
@@ -58,7 +56,7 @@ class MustDiscover(NamedTuple):
     found the last time, by path."""
 
     key: str
-    fields: Fields
+    fields: Parts
     inputs: Inputs
     known: Mapping[str, Input] = {}
 
@@ -101,8 +99,9 @@ def told(error: ModelbuildError, inputs: Inputs) -> ModelbuildError:
 
 def file_input(path: str, state: State) -> Input:
     """A file of the user's. Raises ModelbuildError (exit 2) if it is missing or unreadable."""
-    seen = state.stat_cache.seen(path, state.root / path)
-    return Input(seen.digest, state.root / path, label=path, signature=seen.signature)
+    place = state.place(path)
+    seen = state.stat_cache.seen(path, place)
+    return Input(seen.digest, place, label=path, signature=seen.signature)
 
 
 def _declared(action: Action, outcomes: Mapping[str, Outcome], state: State) -> dict[str, Input]:
@@ -117,7 +116,7 @@ def _declared(action: Action, outcomes: Mapping[str, Outcome], state: State) -> 
         if outcome.broken:
             data = _failure_data(source.action, outcome)
             digest = canonical.sha256(data)
-            inputs[role + FAILURE] = Input(digest, state.store.path(digest), data=data)
+            inputs[role + FAILURE] = Input(digest, state.store.place(digest), data=data)
         else:
             inputs[role] = _output(action, source, outcomes, state)
     return inputs
@@ -132,7 +131,7 @@ def _output(action: Action, source: OutputOf, outcomes: Mapping[str, Outcome], s
             exit_code=EXIT_FAILED,
         )
     digest = outputs[source.name].digest
-    return Input(digest, state.store.path(digest))
+    return Input(digest, state.store.place(digest))
 
 
 def _failure_data(name: str, outcome: Outcome) -> bytes:
@@ -161,7 +160,7 @@ def _discovered(action: Action, inputs: Inputs, state: State) -> tuple[str, dict
 def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settled | MustRun:
     key, rows = keyed(action, digests_of(inputs), state.walks)
     if key in state.proven:
-        return Settled(Outcome("cached", outputs=state.proven[key]), key, rows, inputs)
+        return Settled(Outcome("cached", outputs=state.proven[key]), key, inputs)
     record = state.records.get(key)
     if record is None:
         last = state.history.get(action.name)
@@ -170,10 +169,10 @@ def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settl
     if record.failure:
         if retry:
             return MustRun(key, rows, inputs, "retry")
-        return Settled(Outcome("failed", error=told(record.failure, inputs)), key, rows, inputs)
+        return Settled(Outcome("failed", error=told(record.failure, inputs)), key, inputs)
     if state.store.missing(record.outputs):
         return MustRun(key, rows, inputs, "damaged")
-    return Settled(Outcome("cached", outputs=record.outputs), key, rows, inputs)
+    return Settled(Outcome("cached", outputs=record.outputs), key, inputs)
 
 
 def _skipped(action: Action, dependency: str, outcome: Outcome) -> Outcome:

@@ -15,11 +15,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from modelbuild.build import disk, processes, progress, trouble
-from modelbuild.build.records import Record, encode
-from modelbuild.build.store import Blob
+from modelbuild.build.records import Record, encode_with
+from modelbuild.build.store import Blob, name_of
+from modelbuild.build.task_lines import Receiver
 from modelbuild.build.tasks import record_path
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
@@ -35,8 +36,11 @@ def serve(tasks: int, replies: int, log: int) -> None:
         Path("/proc/self/oom_score_adj").write_bytes(OUT_OF_MEMORY_SCORE)
     answers = _Answers(replies)
     peak = _Peak()
+    receiver = Receiver()
     for line in os.fdopen(tasks, "rb"):
-        task = json.loads(line)
+        task = receiver.task(line)
+        if task is None:
+            continue
         peak.begin()
         answers.begin()
         os.dup2(log, 1)
@@ -121,7 +125,8 @@ class _Peak:
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"outputs": {name: [digest, size]}}`, `{"found": [path]}` or `{"error": ..., "remember": bool}`."""
+    """`{"outputs": {name: [digest, size]}, "doubles": [name], "record": digest}`, `{"found": [path]}` or
+    `{"error": ..., "remember": bool}`."""
     folder = Path(task["folder"])
     try:
         # relative and temporary files go to a private folder too
@@ -132,10 +137,9 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
         if task["kind"] == "discover":
             return {"found": [str(path) for path in function(inputs, task["parameters"])]}
         function(inputs, task["parameters"], folder / "out")
-        outputs = dict(_collect(folder / "out"))
+        outputs, doubles = _collect(folder / "out", task["blobs"])
         trouble.refuse_full_disk(folder)
-        _prepare_record(task, outputs)
-        return {"outputs": outputs}
+        return {"outputs": outputs, "doubles": doubles, "record": _prepare_record(task, outputs)}
     except BaseException as error:  # a stage's sys.exit or a bug must cost this action only
         with suppress(OSError):  # the log may lie on a full disk
             traceback.print_exc()
@@ -174,11 +178,29 @@ def _resolve(name: str) -> Callable[..., Any]:
     return function
 
 
-def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
-    """The outputs by relative POSIX path, hashed and flushed to the disk."""
+def _collect(out: Path, blobs: str) -> tuple[dict[str, tuple[str, int]], list[str]]:
+    """The outputs by relative POSIX path, hashed and flushed to the disk, and the names of those that are not
+    flushed, because there is such a blob: it is for the builder to say whether that is right."""
+    found: dict[str, tuple[str, int]] = {}
+    doubles: list[str] = []
+    for name, path, mode in _files(out):
+        if not mode & stat.S_IRUSR:
+            Path(path).chmod(0o644)
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+            digest, size = _hashed(stream)
+            found[name] = digest, size
+            if os.path.exists(f"{blobs}/{name_of(digest)}"):  # noqa: PTH110
+                doubles.append(name)
+            else:
+                disk.flush(stream.fileno())
+    return found, doubles
+
+
+def _files(out: Path) -> Iterator[tuple[str, str, int]]:
+    """Relative POSIX path, path and mode of each file that the stage left."""
     if out.is_symlink():
         raise ModelbuildError("the stage put a link in the place of its folder", exit_code=EXIT_FAILED)
-    waiting = [(out, "")]
+    waiting = [(str(out), "")]
     while waiting:
         folder, prefix = waiting.pop()
         with os.scandir(folder) as entries:
@@ -187,36 +209,32 @@ def _collect(out: Path) -> Iterator[tuple[str, tuple[str, int]]]:
             name = prefix + entry.name
             about = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(about.st_mode):
-                waiting.append((Path(entry.path), f"{name}/"))
+                waiting.append((entry.path, f"{name}/"))
             elif stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
-                yield name, _hash_and_flush(entry.path, about.st_mode)
+                yield name, entry.path, about.st_mode
             else:
                 raise ModelbuildError(
                     f"the stage left {name!r}, which is a link or no regular file", exit_code=EXIT_FAILED
                 )
 
 
-def _prepare_record(task: Mapping[str, Any], outputs: Mapping[str, tuple[str, int]]) -> None:
-    """Writes and flushes the record here, side by side with other workers; the builder only renames it."""
+def _prepare_record(task: Mapping[str, Any], outputs: Mapping[str, tuple[str, int]]) -> str:
+    """Writes and flushes the record here, side by side with other workers; the builder only renames it. Its
+    digest."""
     blobs = {name: Blob(digest, size) for name, (digest, size) in outputs.items()}
-    with record_path(Path(task["folder"])).open("wb", buffering=0) as stream:
-        data = memoryview(encode(task["key"], Record(task["fields"], outputs=blobs)))
+    whole = encode_with(task["fields"], task["key"], Record([], outputs=blobs))
+    with open(record_path(task["folder"]), "wb", buffering=0) as stream:  # noqa: PTH123
+        data = memoryview(whole)
         while data:
             data = data[stream.write(data) :]
         disk.flush(stream.fileno())
+    return hashlib.sha256(whole).hexdigest()
 
 
-def _hash_and_flush(path: str, mode: int) -> tuple[str, int]:
+def _hashed(stream: BinaryIO) -> tuple[str, int]:
     """Digest and size, from one reading."""
-    if not mode & stat.S_IRUSR:
-        Path(path).chmod(0o644)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size, digest = 0, hashlib.sha256()
-        while block := os.read(descriptor, BLOCK):
-            size += len(block)
-            digest.update(block)
-        disk.flush(descriptor)
-    finally:
-        os.close(descriptor)
+    size, digest = 0, hashlib.sha256()
+    while block := stream.read(BLOCK):
+        size += len(block)
+        digest.update(block)
     return digest.hexdigest(), size

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelbuild.build import cycles
 from modelbuild.build.build import Builder
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.graph.edit_places import number_at
@@ -64,25 +63,13 @@ def open_project(
     samples, which need not be there."""
     began_ns = time.time_ns()
     path = Path(directory) / file
-    with _no_collections():
+    with cycles.not_sought():  # that costs a third of loading and planning
         manifest = load(path, overrides, needs_samples=not locked)
         root = manifest.root
         lock = lockfile.read(root) if locked else None
         planned = plan(manifest, lock)
     builder = Builder(root, root / STATE, environment=ENVIRONMENT, owner=path.name)
     return Project(manifest, planned, builder, lock, tuple(overrides), began_ns)
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Loading and planning make much and drop nothing in cycles: looking for cycles costs a third of them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def located(project: Project, action: str, error: ModelbuildError) -> ModelbuildError:

@@ -201,3 +201,9 @@ def drone(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     for index in range(parameters["lines"]):
         print(f"line {index}")
     (out / "text").write_text("")
+
+
+def exhaust(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Writes how many lines its parameter has, and takes them all out of it."""
+    (out / "text").write_text(str(len(parameters["shared"]["lines"])))
+    parameters["shared"]["lines"].clear()

@@ -12,6 +12,7 @@ import pytest
 from faults import CRASHED, Fault, Injector
 
 from modelbuild.build import disk
+from modelbuild.build.appending import append
 from modelbuild.errors import ModelbuildError
 
 DATA = b"0123456789" * 10
@@ -128,7 +129,7 @@ def test_what_is_no_file_is_set_aside_before_a_line_is_added(tmp_path: Path, kin
     for _ in range(2):  # the second finds something where the first was put
         path.unlink(missing_ok=True)
         ODD[kind](path)
-        disk.append(path, b"line\n")
+        append(path, b"line\n")
         assert disk.read(path) == b"line\n"
         assert os.path.lexists(tmp_path / "history.bad")
 

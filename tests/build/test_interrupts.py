@@ -89,7 +89,7 @@ def strike(
     ) as process:
         out, errors = process.communicate(timeout=PATIENCE_MS / 1000)
     left = list(marked(mark))
-    if process.returncode >= 0:
+    if process.returncode >= 0 and len(strikes) < 3:  # at the third signal nothing is waited for
         assert left == [], "an orderly end waits for all that the build has started"
     for pid in left:
         with suppress(ProcessLookupError):

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.build.action import Action, FileInput
-from modelbuild.build.key import discovery_fields, explain, fields, key_of
+from modelbuild.build.key import (
+    Walks,
+    discovery_fields,
+    explain,
+    fields,
+    key_of,
+    keyed,
+    keyed_discovery,
+    rows_of,
+    text_of,
+)
 from modelbuild.errors import ModelbuildError
 
 BASE = Action(
@@ -146,3 +156,20 @@ def test_the_order_of_mappings_does_not_matter(parameters: dict[str, Any]) -> No
     assert fields(BASE._replace(parameters=turned), DIGESTS) == fields(
         BASE._replace(parameters=parameters), DIGESTS
     )
+
+
+ROLES = st.dictionaries(st.text('a"\\ä\x00/.', min_size=1, max_size=3), st.just("ab" * 32), max_size=3)
+
+
+@given(PARAMETERS, ROLES, st.booleans())
+def test_a_key_made_of_parts_that_are_known_already_is_that_of_all_fields(
+    parameters: dict[str, Any], digests: dict[str, str], discovers: bool
+) -> None:
+    files = {role: FileInput(f"folder/{role.replace('/', '_')}.Onnx") for role in digests}
+    one = BASE._replace(parameters=parameters, inputs=files, discover=BASE.function if discovers else None)
+    walks = Walks()
+    for make, plain in ((keyed, fields), (keyed_discovery, discovery_fields)):
+        for _ in range(2):  # the second time from what is known
+            key, parts = make(one, digests, walks)
+            assert key == key_of(plain(one, digests)) == hashlib.sha256(text_of(parts)).hexdigest()
+            assert rows_of(parts) == plain(one, digests)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
+import pytest
+
+from modelbuild.build import canonical
 from modelbuild.build.stat_cache import StatCache
 from modelbuild.build.store import Blob, Store
 
@@ -58,6 +62,29 @@ def test_adopting_replaces_whatever_lay_there(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.write_bytes(b"weights")
     store.adopt(made, blob)
+    assert store.path(blob.digest).read_bytes() == b"weights"
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("there", ["nothing", "damaged", "right"])
+def test_what_a_worker_left_to_the_builder_to_flush_is_flushed_before_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    """It saw a blob there; only the builder knows whether that is right, and then the file goes."""
+    store = opened(tmp_path)
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    blob = Blob(canonical.sha256(b"weights"), 7)
+    if there != "nothing":
+        store.put(b"weights")
+    if there == "damaged":
+        store.path(blob.digest).chmod(0o644)
+        store.path(blob.digest).write_bytes(b"damaged")
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
+    inode = made.stat().st_ino
+    store.adopt(made, blob, is_flushed=False)
+    assert flushed == ([] if there == "right" else [inode])
     assert store.path(blob.digest).read_bytes() == b"weights"
     assert not made.exists()
 

@@ -22,13 +22,14 @@ class Timer:
     def __init__(self, state: Path) -> None:
         self.took: dict[str, float] = {}
         self._state = state
-        self._known: dict[str, float] = {}
+        self._known: dict[str, float] | None = None
         self._started: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
         if event.kind == "started":
-            self._known = self._known or load(self._state)
+            if self._known is None:
+                self._known = load(self._state)
             self._started[event.action] = event.seconds
         elif event.kind == "finished" and event.action in self._started:
             seconds = event.seconds - self._started.pop(event.action)
@@ -38,8 +39,9 @@ class Timer:
     def save(self, planned: Callable[[], Collection[str]] | None) -> None:
         """Adds what ran to what is known of earlier builds, if any of it took another time than then, and
         drops what is not among `planned`, which is asked only for that."""
-        if any(_differ(self._known.get(action), took) for action, took in self.took.items()):
-            save(self._state, {**self._known, **self.took}, None if planned is None else set(planned()))
+        known = self._known or {}
+        if any(_differ(known.get(action), took) for action, took in self.took.items()):
+            save(self._state, {**known, **self.took}, None if planned is None else set(planned()))
 
 
 def _differ(before: float | None, now: float) -> bool:

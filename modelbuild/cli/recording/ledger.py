@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from modelbuild.build.result import Event
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One action that ran. `state` is run, failed or interrupted; times are in seconds of the build."""
 
     action: str
@@ -52,12 +52,19 @@ class Ledger:
             run = self._open.pop(event.action, None)
             if run is not None:
                 worker = run.worker if event.worker is None else event.worker
-                ended = replace(run, ended=event.seconds, worker=worker, state=event.state or "")
-                self.runs.append(replace(ended, peak_bytes=event.peak_bytes, key=event.key))
+                self.runs.append(
+                    run._replace(
+                        ended=event.seconds,
+                        worker=worker,
+                        state=event.state or "",
+                        peak_bytes=event.peak_bytes,
+                        key=event.key,
+                    )
+                )
 
     def close(self, now: float) -> None:
         """What runs still was interrupted."""
-        self.runs += [replace(run, ended=max(now, run.started)) for run in self._open.values()]
+        self.runs += [run._replace(ended=max(now, run.started)) for run in self._open.values()]
         self._open.clear()
 
     @property
