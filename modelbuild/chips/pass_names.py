@@ -20,6 +20,8 @@ NORMALISE = (
     "operator_between_reshapes",
     "merge_reshapes",
     "merge_transposes",
+    "merge_duplicates",
+    "recognise_layer_normalization",
     "push_transposes",
     "gather_to_slice",
     "split_to_one_slice",
@@ -27,11 +29,9 @@ NORMALISE = (
     "merge_concats",
     "matmul_to_gemm",
     "subtract_to_add",
-    "merge_duplicates",
     "merge_scales",
     "recognise_hard_swish",
     "recognise_gelu",
-    "recognise_layer_normalization",
     "fold_batch_normalization",
     "fold_scale_and_shift",
     "batch_normalization_to_conv",
@@ -42,6 +42,8 @@ NORMALISE = (
 
 # What a recipe's `passes:` may name for `lower`, besides all of the above.
 LOWERING = (
+    "flat_mean_to_pool",
+    "index_to_slice",
     "split_to_slice",
     "gemm_to_conv",
     "depth_to_space_to_transpose",

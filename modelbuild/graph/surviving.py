@@ -30,6 +30,8 @@ def _of_gather(graph: Graph, node: Node) -> str:
         return f"it looks the tensor `{node.inputs[1]}` up in a table"
     if indices is None:
         return f"which cells it takes is computed, by the tensor `{node.inputs[1]}`"
+    if indices.ndim == 0:
+        return "it takes one cell and its axis away, for which a Slice needs a Reshape beside it"
     return f"the {indices.size} cells that it takes are not evenly spaced, so that no Slice takes them"
 
 

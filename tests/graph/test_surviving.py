@@ -48,6 +48,10 @@ def test_gathers() -> None:
     assert reasons([("Gather", "x i", "y", {"axis": 3})], odd) == [
         "the 3 cells that it takes are not evenly spaced, so that no Slice takes them"
     ]
+    one: dict[str, object] = {"i": np.array(1, np.int64)}
+    assert reasons([("Gather", "x i", "y", {"axis": 1})], one) == [
+        "it takes one cell and its axis away, for which a Slice needs a Reshape beside it"
+    ]
     steps: list[Step] = [("ArgMax", "x", "i", {"axis": 1, "keepdims": 0}), ("Gather", "t i", "y")]
     assert reasons(steps, {"t": numbers(4, 3)}) == ["it looks the tensor `i` up in a table"]
 

@@ -1,22 +1,31 @@
-"""Gather of evenly spaced constant indices -> Slice, and a Reshape where the index is a single number.
+"""Gather of evenly spaced constant indices -> Slice.
 
-Why: exporters write x[:, 0] and x[:, 2:4] as Gather, which no NPU runs; Slice many do.
+Why: exporters write x[:, 2:4] as Gather, which few NPUs run; Slice many do. x[:, 0] takes the axis away, too,
+for which Slice needs a Reshape: it stays one node, unless that costs nothing because Reshapes alone read it or
+the axis has one cell (`index_to_slice` does it for chips that want it).
 Legal: indices are constants in steps of one length, forwards or backwards, within the axis.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.passes.merge_slices import write
 from modelbuild.graph.rewrite import Editor
 
 
 def run(graph: Graph) -> int:
     """Number of Gathers replaced."""
+    return replace_gathers(graph, is_free)
+
+
+def replace_gathers(graph: Graph, wanted: Callable[[Editor, Node, int], bool]) -> int:
+    """Replaces the Gathers of which `wanted` (editor, node, axis) holds; their number."""
     editor = Editor(graph)
     for node in editor.nodes("Gather"):
         indices = editor.constant(node, 1)
@@ -25,10 +34,20 @@ def run(graph: Graph) -> int:
         axis = node.int("axis", 0) % editor.rank(node.inputs[0])
         size = editor.shape(node.inputs[0])[axis]
         cells = _evenly([int(index) + size * (int(index) < 0) for index in indices.reshape(-1)])
-        if cells is not None:
+        if cells is not None and wanted(editor, node, axis):
             _replace(editor, node, axis, cells)
             editor.changes += 1
     return editor.close()
+
+
+def is_free(editor: Editor, node: Node, axis: int) -> bool:
+    """Whether one node is enough in place of the Gather."""
+    source, target = node.inputs[0], node.outputs[0]
+    if editor.rank(target) == editor.rank(source) or editor.shape(source)[axis] == 1:
+        return True
+    readers = editor.consumers(target)
+    reshaped = bool(readers) and all(is_standard(reader, "Reshape") for reader in readers)
+    return reshaped and target not in editor.graph.outputs
 
 
 def _evenly(indices: list[int]) -> range | None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.graph.small import after, graph, numbers, only, ops, untouched
+from modelbuild.graph.normalise import normalise
+from tests.graph.small import Step, after, graph, numbers, only, ops, untouched
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,21 @@ def test_evenly_spaced_cells(indices: Any, expected: list[str], axis: int) -> No
     before = graph(
         [("Gather", "x i", "y", {"axis": axis})], {"i": np.array(indices, np.int64)}, x=(2, 5, 5, 3)
     )
-    assert ops(after("gather_to_slice", before)) == expected
+    name = "gather_to_slice" if expected == ["Slice"] else "index_to_slice"
+    assert ops(after(name, before)) == expected
+
+
+def test_a_single_index_stays_unless_no_node_is_added() -> None:
+    index = {"i": np.array(1, np.int64), "s": [2, 8]}
+    gather: Step = ("Gather", "x i", "g", {"axis": 1})
+    untouched("gather_to_slice", graph([gather, ("Relu", "g", "y")], index))
+    reshaped = after("gather_to_slice", graph([gather, ("Reshape", "g s", "y")], index))
+    assert ops(normalise(reshaped)[0]) == ["Slice", "Reshape"]
+    both = graph([gather, ("Reshape", "g s", "y")], index)
+    both.outputs = ["y", "g"]
+    untouched("gather_to_slice", both)
+    single = graph([("Gather", "x i", "y", {"axis": 0})], {"i": np.array(0, np.int64)})
+    assert ops(normalise(after("gather_to_slice", single))[0]) == ["Reshape"]
 
 
 def test_others_stay() -> None:
@@ -40,4 +55,4 @@ def test_what_shape_arithmetic_needs_folds_before_it() -> None:
     before = graph(
         [("Gather", "x i", "a", {"axis": 3}), ("Mul", "a c", "y")], {"i": np.array(1), "c": numbers(4)}
     )
-    assert only(after("gather_to_slice", before), "Slice").origin == ("gather_0",)
+    assert only(after("index_to_slice", before), "Slice").origin == ("gather_0",)
