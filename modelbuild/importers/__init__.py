@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.edit_places import in_file
 from modelbuild.importers import exporting
+from modelbuild.importers.sniff import located
 
 if TYPE_CHECKING:
     from modelbuild.graph.edits import Edit
@@ -36,13 +35,8 @@ class Importer:
 
     @property
     def module(self) -> ModuleType:
-        """The module that reads the format. Raises where this build of modelbuild lacks it."""
-        name = f"modelbuild.importers.{self.name}"
-        if find_spec(name) is None:
-            raise ModelbuildError(
-                f"reading {self.format} models is not built yet", advice="convert the model to ONNX"
-            )
-        return import_module(name)
+        """The module that reads the format."""
+        return import_module(f"modelbuild.importers.{self.name}")
 
 
 _KERAS = Importer("keras", "keras", (".h5", ".hdf5"))
@@ -109,13 +103,6 @@ def check_weights(importer: Importer, weights: Path | None) -> None:
             why=f"this is {weights.name}",
             advice="name the file of weights that was saved with the model",
         )
-
-
-def located(error: ModelbuildError, path: Path) -> ModelbuildError:
-    """`error` with the file as its place where it has none."""
-    return type(error).of(
-        (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
-    )
 
 
 def check(path: Path, graph: Graph) -> Difference | None:

@@ -12,7 +12,6 @@ from onnx import ModelProto
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edits as graph_edits
 from modelbuild.graph import onnx_io, shapes
-from modelbuild.graph.edit_places import in_file
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.importers import (
     branches,
@@ -47,7 +46,7 @@ def load(
     try:
         return _load(path, shapes_given or {}, edits)
     except ModelbuildError as error:
-        raise located(error, path) from error
+        raise sniff.located(error, path) from error
 
 
 def parse(path: Path) -> ModelProto:
@@ -55,7 +54,7 @@ def parse(path: Path) -> ModelProto:
     try:
         return _parse(path)
     except ModelbuildError as error:
-        raise located(error, path) from error
+        raise sniff.located(error, path) from error
 
 
 def discover(path: Path) -> list[Path]:
@@ -63,14 +62,7 @@ def discover(path: Path) -> list[Path]:
     try:
         return external_data.files(_parse(path), path)
     except ModelbuildError as error:
-        raise located(error, path) from error
-
-
-def located(error: ModelbuildError, path: Path) -> ModelbuildError:
-    """`error` with the file as its place where it has none."""
-    return type(error).of(
-        (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
-    )
+        raise sniff.located(error, path) from error
 
 
 def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_edits.Edit]) -> Graph:

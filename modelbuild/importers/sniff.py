@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.edit_places import in_file
 
 _MAX_BYTES = 2**31 - 1
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
@@ -43,8 +44,10 @@ def read(path: Path, own: Sequence[bytes] = ()) -> bytes:
 
 
 def located(error: ModelbuildError, path: Path) -> ModelbuildError:
-    """`error`, which arose in a further file of a model, with that file as its place."""
-    return ModelbuildError.of((p._replace(where=str(path)) for p in error.problems), error.exit_code)
+    """`error` with the file `path` as its place where it has none, and before that of an edit."""
+    return type(error).of(
+        (p._replace(where=in_file(p.where, path) or str(path)) for p in error.problems), error.exit_code
+    )
 
 
 def damaged(data: bytes, why: str) -> ModelbuildError:
