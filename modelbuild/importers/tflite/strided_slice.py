@@ -43,6 +43,8 @@ def _read(layer: Layer, shape: tuple[int, ...]) -> _Cut:
     count = len(begins)
     if not count == len(ends) == len(strides) or layer.option(5, layout="B"):
         raise layer.wrong(f"begins at {begins}, ends at {ends} by {strides}, which is not supported")
+    if (ellipsis & ((1 << count) - 1)).bit_count() > 1:
+        raise layer.wrong("has more than one ellipsis")
     found, axis, result = _Cut(), 0, 0
     new = sum(bool(new_axis >> i & 1 and not ellipsis >> i & 1) for i in range(count))
     hidden = len(shape) - (count - new - sum(ellipsis >> i & 1 for i in range(count)))

@@ -156,6 +156,15 @@ class TFLite:
         return bytes(b.Output())
 
 
+def one(op: str, inputs: int = 1, custom: str = "") -> bytes:
+    """x -> relu -> the operator -> y."""
+    model = TFLite()
+    x, middle, y = (model.tensor(name, [1, 4, 4, 2]) for name in ("x", "middle", "y"))
+    model.add("RELU", [x], [middle])
+    model.add(op, [middle] * inputs, [y], custom=custom)
+    return model.build([x], [y])
+
+
 def _tensor(b: Any, tensor: _Tensor, buffer: int) -> int:
     fields: dict[int, tuple[str, Any]] = {
         0: ("O", _ints(b, tensor.shape)),

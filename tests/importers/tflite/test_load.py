@@ -1,8 +1,7 @@
-"""TFLite import beside the operators: borders, shapes, quantization, edits, and what is refused."""
+"""TFLite import beside the operators: borders, shapes, edits, and files that are no model."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +13,9 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.normalise import normalise
 from modelbuild.importers.source import layouts_of, source_of
 from tests.importers.tflite import judge
-from tests.importers.tflite.builder import Quantized, TFLite
+from tests.importers.tflite.builder import Quantized, TFLite, one
 
 _CONV = {0: ("b", 0), 1: ("i", 1), 2: ("i", 1), 3: ("b", 0)}
-
-
-def one(op: str, inputs: int = 1, custom: str = "") -> bytes:
-    """x -> relu -> the operator -> y."""
-    model = TFLite()
-    x, middle, y = (model.tensor(name, [1, 4, 4, 2]) for name in ("x", "middle", "y"))
-    model.add("RELU", [x], [middle])
-    model.add(op, [middle] * inputs, [y], custom=custom)
-    return model.build([x], [y])
-
-
-@pytest.mark.parametrize(
-    ("op", "custom", "words"),
-    [
-        ("WHILE", "", "WHILE `y` is not supported why: its path is chosen while it runs"),
-        ("UNIDIRECTIONAL_SEQUENCE_LSTM", "", "keeps a state from one run to the next.*unroll=True"),
-        ("NON_MAX_SUPPRESSION_V5", "", "depends on the data do: cut the model before it"),
-        (
-            "CUSTOM",
-            "TFLite_Detection_PostProcess",
-            "TFLite_Detection_PostProcess .`y`.*cut: {outputs: .middle.}}]",
-        ),
-        ("CUSTOM", "FlexErf", "FlexErf .`y`.*only TensorFlow can run.*SELECT_TF_OPS"),
-        ("CUSTOM", "Mine", "the custom operator Mine .`y`. is not supported why: what it does is not in"),
-        ("MATRIX_DIAG", "", "MATRIX_DIAG `y` is not supported why: there is no rule for it"),
-    ],
-)
-def test_operators_are_refused_by_name_with_reason_and_advice(
-    tmp_path: Path, op: str, custom: str, words: str
-) -> None:
-    assert re.search(words, judge.refused(one(op, custom=custom), tmp_path))
 
 
 def test_what_a_leading_cut_takes_away_is_not_looked_at(tmp_path: Path) -> None:
@@ -303,31 +271,3 @@ def test_a_dilated_convolution_in_three_operators_becomes_one(tmp_path: Path, cr
     alone = model.build([x], [dealt])
     feeds = judge.random_feeds(graph := judge.imported(alone, tmp_path))
     judge.assert_equal(judge.runtime(alone, feeds), judge.run(graph, feeds), 0)
-
-
-def test_slopes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    model = TFLite()
-    x, y = model.tensor("x", [1, 4, 4, 8]), model.tensor("y", [1, 4, 4, 8])
-    model.add("PRELU", [x, model.constant("slope", np.ones((4, 4, 3), np.float32))], [y])
-    words = "PRELU `y` has slopes [4, 4, 3] for [1, 4, 4, 8]"
-    assert words in judge.refused(model.build([x], [y]), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("op", "inputs", "words"),
-    [
-        ("SOFTMAX", 1, "has the axis -1 of 0"),
-        ("LOG_SOFTMAX", 1, "has the axis -1 of 0"),
-        ("L2_NORMALIZATION", 1, "has the axis -1 of 0"),
-        ("ADD_N", 0, "has no input 0"),
-        ("CONV_2D", 0, "has no input 1"),
-        ("FULLY_CONNECTED", 1, "has no input 1"),
-    ],
-)
-def test_operators_that_lack_axes_or_inputs_are_refused(
-    tmp_path: Path, op: str, inputs: int, words: str
-) -> None:
-    model = TFLite()
-    x, y = model.tensor("x", []), model.tensor("y", [])
-    model.add(op, [x] * inputs, [y])
-    assert f"{op} `y` {words}" in judge.refused(model.build([x], [y]), tmp_path)
