@@ -98,7 +98,9 @@ def _matched_outputs(reference: Runner, candidate: Runner) -> dict[str, str]:
         pairs = dict(zip(first, second, strict=True))
     if not pairs or any(first[name] != second[other] for name, other in pairs.items()):
         raise ModelbuildError(
-            "the outputs of the two models do not match", why=f"{_listed(first)}; {_listed(second)}"
+            "the outputs of the two models do not match",
+            why=f"{_listed(first)}; {_listed(second)}",
+            advice="compare a model with another form of itself: names or shapes have to be the same",
         )
     return pairs
 

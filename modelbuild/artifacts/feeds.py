@@ -66,7 +66,7 @@ def _split(text: str, names: Sequence[str]) -> tuple[str, str]:
         f"the model has no input `{name}`",
         where=f"--input {text}",
         why=f"its inputs are {', '.join(names)}",
-        advice=did_you_mean(name, names),
+        advice=did_you_mean(name, names) or f"write --input {names[0]}=FILE",
     )
 
 

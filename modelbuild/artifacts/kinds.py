@@ -63,7 +63,7 @@ def identify(path: Path) -> Kind:
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "not there" if not path.exists() else "not a regular file"
-            raise ModelbuildError(f"{path.name} is {what}", where=str(path), advice="name a file")
+            raise ModelbuildError(f"{path.name or path} is {what}", where=str(path), advice="name a file")
         with path.open("rb") as file:
             head = file.read(512)
             if not head:

@@ -37,7 +37,11 @@ class Postprocess:
         self._spec, self._root = spec, root.resolve()
         path = (self._root / file).resolve()
         if not path.is_file():
-            raise ModelbuildError(f"the file {file} of the postprocessing does not exist", where=str(path))
+            raise ModelbuildError(
+                f"the file {file} of the postprocessing does not exist",
+                where=str(path),
+                advice="correct the path before the colon",
+            )
         about = json.dumps([str(path), name, str(self._root), sys.path])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, about],

@@ -35,7 +35,7 @@ def choose(found: list[Program], wanted: str | None, where: str) -> Program:
         f"the package holds no model `{wanted}`",
         where=where,
         why=f"it holds {', '.join(_called(program) for program in found)}",
-        advice=did_you_mean(wanted, [program.name for program in found]),
+        advice=did_you_mean(wanted, [program.name for program in found]) or "name one of these, or its id",
     )
 
 

@@ -162,6 +162,7 @@ def _open_source(
             f"the model has no input `{unknown[0]}` to preprocess",
             where=str(path),
             why=f"its inputs are {', '.join(graph.inputs)}",
+            advice=f"write --preprocess '{graph.inputs[0]}={{...}}'",
         )
     for_all = dict.fromkeys(graph.inputs, preprocess[""]) if "" in preprocess else {}
     chosen = {**for_all, **{name: given for name, given in preprocess.items() if name}}
@@ -180,7 +181,10 @@ def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preproce
 
 def _one_model_only(path: Path) -> ModelbuildError:
     return ModelbuildError(
-        "--model picks one model of a package", where=str(path), why="this file is one model"
+        "--model picks one model of a package",
+        where=str(path),
+        why="this file is one model",
+        advice="leave --model out",
     )
 
 

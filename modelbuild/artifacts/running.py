@@ -74,6 +74,7 @@ def run(
         raise ModelbuildError(
             "--raw takes a fixed-point model or a package",
             why="a float model has no integers at its borders",
+            advice="leave --raw out, or name a .fixed.onnx, a package, or MODEL@TARGET",
         )
     found: dict[str, list[Array]] = {port.name: [] for port in runner.outputs}
     made: list[Any] = []
@@ -125,5 +126,8 @@ def save(result: RunResult, path: Path) -> None:
             values.write_npz(stream, {**result.outputs, **made})
     except OSError as error:
         raise ModelbuildError(
-            "cannot write the outputs", where=str(path), why=error.strerror or ""
+            "cannot write the outputs",
+            where=str(path),
+            why=error.strerror or "",
+            advice="name a file in a folder that is there and that you may write to",
         ) from error

@@ -14,7 +14,7 @@ from modelbuild.artifacts.runner import Runner
 from modelbuild.artifacts.shipped import WITH_PARTS
 from modelbuild.cli import flags, progress
 from modelbuild.cli.options import preprocessing
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers import IMPORTERS
 from modelbuild.project.forms import LEVELS, is_pair
 from modelbuild.project.project import STATE
@@ -88,7 +88,11 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
     if is_pair(word) and not path.exists():
         for option, given in _of_files(options):
             if given:
-                raise ModelbuildError(f"{option} goes with a file", why=f"the manifest says it for {word}")
+                raise ModelbuildError(
+                    f"{option} goes with a file",
+                    why=f"the manifest says it for {word}",
+                    advice=f"leave {option} out, or name a file",
+                )
         project = api.open_project(options.directory, options.file)
         with progress.shown(project.root / STATE) as tell:
             return api.open_form(
@@ -100,13 +104,15 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             )
     if options.no_tail and not pick and not has_parts(options, word):
         raise ModelbuildError(
-            "--no-tail goes with MODEL@TARGET or a package", why=f"{word} is a file, run as it is"
+            "--no-tail goes with MODEL@TARGET or a package",
+            why=f"{word} is a file, run as it is",
+            advice="leave --no-tail out",
         )
     if level is not None:
         raise ModelbuildError(
             "--level goes with MODEL@TARGET",
             why=f"{word} is a file, of one form",
-            advice=f"levels are {', '.join(LEVELS)}",
+            advice=f"leave --level out, or name MODEL@TARGET, which has the levels {', '.join(LEVELS)}",
         )
     chosen = options.model if not pick or is_package(options, word) else None
     with flags.spoken(sized_by=f"modelbuild convert {word} -o OUT.onnx"):
@@ -147,4 +153,17 @@ def inputs(options: argparse.Namespace, word: str) -> list[str]:
     if not is_pair(word):
         return list(options.input)
     project = api.open_project(options.directory, options.file)
-    return [file for text in options.input for file in api.sample_files(project, text)]
+    return [file for text in options.input for file in _files(project, text, Path(options.directory))]
+
+
+def _files(project: api.Project, text: str, folder: Path) -> list[str]:
+    """`[NAME=]FILE` as it is, of `[NAME=]SET` the files. Raises for what is a slip of a set's name."""
+    files = api.sample_files(project, text)
+    last, sets = text.rpartition("=")[2], project.manifest.spec.samples
+    is_word = not {"/", ".", "*"} & {*last}
+    if files == [text] and is_word and not (folder / last).exists():
+        raise ModelbuildError(
+            f"--input {text}: there is no file and no sample set `{last}`",
+            advice=did_you_mean(last, sets) or f"name a file, or a sample set: {', '.join(sets)}",
+        )
+    return files

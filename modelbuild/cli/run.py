@@ -40,7 +40,10 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.output is not None:
         api.save_outputs(found, Path(options.directory) / options.output)
-    console.result(_text(found), found.to_json())
+    text = _text(found)
+    if options.output is not None:
+        text += f"\nwrote {options.output}: the outputs under their names"
+    console.result(text, found.to_json())
     return 0
 
 

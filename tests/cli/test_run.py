@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from modelbuild.artifacts.running import RunResult
 from modelbuild.cli.run import _text
 from tests.cli.conftest import Command
+from tests.cli.exported_model import SHAPE, numbers
 
 
 def test_one_sample_is_ranked(small: Path, command: Command) -> None:
@@ -61,3 +63,44 @@ def test_raw_integers_are_ranked_as_numbers(values: np.ndarray, line: str) -> No
 def test_a_single_number_is_not_ranked() -> None:
     text = _text(RunResult({"y": np.array([3.0], np.float32)}, 12.34, 1, "hardware"))
     assert text.splitlines() == ["hardware form, 12.3 ms on this machine", "y [1] float32: 3 to 3"]
+
+
+def test_it_says_where_the_outputs_are(folder: Path, command: Command) -> None:
+    np.save(folder / "x.npy", numbers(*SHAPE))
+    said = command(folder, "run", "net.onnx", "--input", "x.npy", "-o", "y.npz")
+    assert said.lines[-1] == "wrote y.npz: the outputs under their names"
+    assert list(np.load(folder / "y.npz")) == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("run net.onnx", "add --input [NAME=]FILE"),
+        ("run net.onnx --input z=x.npy", "write --input x=FILE"),
+        ("run net.onnx --input x.npy --raw", "leave --raw out, or name a .fixed.onnx"),
+        ("run net.onnx --input x.npy --level fixed", "leave --level out, or name MODEL@TARGET"),
+        ("run net.onnx --input x.npy --no-tail", "leave --no-tail out"),
+        ("run net.onnx --input x.npy --model 3", "leave --model out"),
+        ("run net.onnx --input x.npy --postprocess none.py:f", "correct the path before the colon"),
+        ("run net.onnx --input x.npy --preprocess 'q={mean: 1}'", "write --preprocess 'x={...}'"),
+        ("run net.onnx --input x.npy -o none/y.npz", "name a file in a folder that is there"),
+        ("compare net.onnx other.onnx --input x.npy", "compare a model with another form of itself"),
+        ("compare net.onnx --input x.npy", "name a second file, or MODEL@TARGET"),
+        ("compare net.onnx net.onnx --input x.npy --levels float,fixed", "leave --levels out"),
+        ("compare net.onnx net.onnx --input x.npy --model 1", "leave it out"),
+    ],
+)
+def test_every_refusal_says_what_to_do(folder: Path, command: Command, words: str, advice: str) -> None:
+    np.save(folder / "x.npy", numbers(*SHAPE))
+    if "other.onnx" in words:
+        cut = ("--cut-outputs", "relu,conv")
+        assert command(folder, "convert", "net.onnx", "-o", "other.onnx", *cut).code == 0
+    said = command(folder, *shlex.split(words))
+    assert said.code == 2 and f"  do:  {advice}" in said.err, said.err
+
+
+def test_a_slip_in_the_name_of_a_sample_set(small: Path, command: Command) -> None:
+    said = command(small, "run", "small@nef", "--input", "intergers")
+    assert said.code == 2 and "do:  did you mean `integers`?" in said.err
+    said = command(small, "run", "small@nef", "--input", "qqq")
+    assert "there is no file and no sample set `qqq`" in said.err and "or a sample set: " in said.err
