@@ -92,7 +92,13 @@ def _resize(layer: Layer, mode: str, align: int, half: int) -> None:
     """
     aligned, halves = layer.option(align, layout="B"), layer.option(half, layout="B")
     sizes = layer.ints(1)
-    if layer.rank(0) != 4 or len(sizes) != 2 or min(sizes) < 1 or (aligned and halves):
+    if aligned and halves:
+        raise layer.wrong(
+            "aligns the corners and takes the middles of pixels at once",
+            why="no other runtime has such a grid",
+            advice="convert it again with one of align_corners and half_pixel_centers",
+        )
+    if layer.rank(0) != 4 or len(sizes) != 2 or min(sizes) < 1:
         raise layer.wrong(f"makes {sizes} of {list(layer.shape(0))}")
     grid = "align_corners" if aligned else "half_pixel" if halves else "asymmetric"
     attributes: dict[str, Attribute] = {"mode": mode, "coordinate_transformation_mode": grid}

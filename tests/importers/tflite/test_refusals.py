@@ -73,3 +73,14 @@ def test_a_second_ellipsis_and_an_index_counted_backwards_are_refused(tmp_path: 
         numbers.append(model.constant("strides", np.array([stride, 1], np.int32)))
         model.add("STRIDED_SLICE", [x, *numbers], [y], masks)
         assert f"STRIDED_SLICE `y` {words}" in judge.refused(model.build([x], [y]), tmp_path)
+
+
+@pytest.mark.parametrize(("op", "slots"), [("RESIZE_BILINEAR", (2, 3)), ("RESIZE_NEAREST_NEIGHBOR", (0, 1))])
+def test_a_grid_that_onnx_lacks_is_refused(tmp_path: Path, op: str, slots: tuple[int, int]) -> None:
+    model = TFLite()
+    x, y = model.tensor("x", [1, 4, 4, 2]), model.tensor("y", [1, 8, 8, 2])
+    sizes = model.constant("sizes", np.array([8, 8], np.int32))
+    model.add(op, [x, sizes], [y], {slot: ("B", True) for slot in slots})
+    assert f"{op} `y` aligns the corners and takes the middles of pixels at once" in (
+        judge.refused(model.build([x], [y]), tmp_path)
+    )
