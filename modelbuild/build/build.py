@@ -16,7 +16,7 @@ from modelbuild.build.recall import Recalled
 from modelbuild.build.remember import Done, Fact, Product, changed, remember, trust
 from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
 from modelbuild.build.resume import Resumption, resume
-from modelbuild.build.scheduler import Runner, Scheduler
+from modelbuild.build.scheduler import Meanwhile, Runner, Scheduler
 from modelbuild.build.state import LOCK, State, open_state
 from modelbuild.build.store import blob_path
 from modelbuild.build.verdict import Settled, Verdict, judge
@@ -75,7 +75,7 @@ class Builder:
         dry_run: bool = False,
         retry: bool = False,
         observer: Observer | None = None,
-        meanwhile: Callable[[], object] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> BuildResult:
         """Brings the goals, names of actions, up to date with at most `jobs` workers.
 
@@ -84,7 +84,7 @@ class Builder:
         starts, save `always` actions, unless `keep_going`. `retry` runs what failed with these inputs again.
         `offline` tells stages that nothing may be fetched (`OFFLINE` in their environment). `dry_run` runs
         and writes nothing. `given` are known outcomes of actions outside `actions`. `meanwhile` is called
-        once, as soon as something runs that has to be waited for.
+        with the outcomes so far whenever there is nothing to do but to wait for what runs.
         """
         if jobs < 1:
             raise ModelbuildError(f"{jobs} jobs cannot build anything", advice="give 1 or more")

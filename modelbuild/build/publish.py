@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - `disk.exchange` needs it, and this module may be imported while there is time
 import errno
 import os
 import shutil
@@ -31,11 +32,12 @@ def publish(state: State, files: Mapping[str, str], destination: Path, owner: st
     private = _beside(destination, "new")
     try:
         _clear(destination)
-        if _is_right(state, files, destination):
+        right, others = _looked_over(state, files, destination)
+        if len(right) == len(files) and not others:
             return False
         check_place(state.root, destination)
         try:
-            _copy_all(state, files, private)
+            _fill(state, files, private, {name: destination / name for name in right})
             disk.put_folder(private, destination, _beside(destination, "old"))
         finally:
             _delete(private)
@@ -127,10 +129,13 @@ def _what_is(path: Path) -> str:
     return "a file" if path.is_file() else "no folder"
 
 
-def _is_right(state: State, files: Mapping[str, str], destination: Path) -> bool:
-    if not disk.is_folder(destination) or set(_present(destination)) != files.keys():
-        return False
-    return all(_digest(state, destination / name) == digest for name, digest in files.items())
+def _looked_over(state: State, files: Mapping[str, str], destination: Path) -> tuple[set[str], bool]:
+    """The files that lie in the product already, as they shall be, and whether there is anything else."""
+    if not disk.is_folder(destination):
+        return set(), True
+    found = set(_present(destination))
+    right = {name for name in found & files.keys() if _digest(state, destination / name) == files[name]}
+    return right, len(right) < len(found)
 
 
 def _present(folder: Path) -> Iterator[str]:
@@ -150,17 +155,26 @@ def _digest(state: State, path: Path) -> str:
         return ""  # whatever it is, it is not what was published
 
 
-def _copy_all(state: State, files: Mapping[str, str], private: Path) -> None:
+def _fill(state: State, files: Mapping[str, str], private: Path, right: Mapping[str, Path]) -> None:
+    """Puts the files into the new folder; those of the product that are `right` are in both from then on."""
     disk.make_folder(private)
     for name, digest in sorted(files.items()):
-        _copy(state, digest, private / name)
+        _put(state, digest, private / name, right.get(name))
     for folder in {private, *((private / name).parent for name in files)}:
         disk.flush_folder(folder)
 
 
+def _put(state: State, digest: str, target: Path, right: Path | None) -> None:
+    disk.make_folder(target.parent)
+    if right is not None:
+        with suppress(OSError):  # the file system has no links, or it is another user's file
+            target.hardlink_to(right)
+            return
+    _copy(state, digest, target)
+
+
 def _copy(state: State, digest: str, target: Path) -> None:
     source = state.store.path(digest)
-    disk.make_folder(target.parent)
     with target.open("xb") as stream:
         with suppress(FileNotFoundError), source.open("rb") as blob:
             shutil.copyfileobj(blob, stream, 1 << 20)

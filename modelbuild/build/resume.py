@@ -25,6 +25,7 @@ from modelbuild.build.remember import (
 )
 from modelbuild.build.result import Outcome
 from modelbuild.build.snapshot import renewed
+from modelbuild.build.stat_cache import Row
 from modelbuild.build.state import State
 from modelbuild.build.written import Damaged, Written
 
@@ -64,6 +65,17 @@ class Resumption:
         needed = {name for action in self.actions for name in action.dependencies()} - affected
         results = self.results(needed)
         return {name: Outcome("cached", outputs=results[name].outputs) for name in sorted(needed)}
+
+    def read(self) -> dict[str, Row]:
+        """What was known of the files of the user's that the affected actions read."""
+        rows = self.snapshot.rows
+        packed = [self.snapshot.results[index] for index in self._affected]
+        names = {name for result in packed for name in result_of(result).files}
+        return {
+            rows.names[row]: (rows.signature(row), rows.digest(row))
+            for row in self.snapshot.file_rows
+            if rows.names[row] in names
+        }
 
     def results(self, names: set[str]) -> dict[str, Result]:
         """What these actions read and left when the snapshot was taken."""
@@ -125,12 +137,12 @@ def resume(state: State, request: str, seen: Recalled | None) -> Resumption | No
     found = seen if seen is not None and seen.turn == state.turn else looked(state, request)
     if found is None:
         return None
-    rows, files = found.snapshot.rows, found.snapshot.file_rows
-    state.stat_cache.lend({rows.names[row]: (rows.signature(row), rows.digest(row)) for row in files})
     try:
-        return Resumption(found, kept_at(state, request, PLAN))
+        made = Resumption(found, kept_at(state, request, PLAN))
     except (Unremembered, Damaged):
         return None
+    state.stat_cache.lend(made.read())
+    return made
 
 
 class Unremembered(Exception):

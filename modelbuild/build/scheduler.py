@@ -18,6 +18,7 @@ from modelbuild.errors import ModelbuildError
 AHEAD = 64  # how many that must run are sought while none can start; each verdict takes memory
 
 Judge = Callable[[Action, Mapping[str, Outcome]], Verdict]
+Meanwhile = Callable[[Mapping[str, Outcome]], object]
 
 
 class Runner(Protocol):
@@ -39,7 +40,7 @@ class Runner(Protocol):
 
 class Scheduler:
     """One walk over a plan. `given` are the outcomes that are known of actions outside it; `meanwhile` is
-    called once, when something runs and there is nothing to do but to wait for it."""
+    called with those so far whenever something runs and there is nothing to do but to wait for it."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Scheduler:
         observer: Observer | None,
         keep_going: bool,
         given: Mapping[str, Outcome] | None = None,
-        meanwhile: Callable[[], object] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> None:
         self._plan = plan
         self._meanwhile = meanwhile
@@ -136,8 +137,7 @@ class Scheduler:
 
     def _hear(self, runner: Runner | None, block: bool) -> None:
         if block and self._running and self._meanwhile is not None:
-            meanwhile, self._meanwhile = self._meanwhile, None
-            meanwhile()
+            self._meanwhile(self._outcomes)
         heard = runner.wait(block) if runner is not None and self._running else None
         if isinstance(heard, Advanced):
             about = {"step": heard.step, "steps": heard.steps, "what": heard.what, "worker": heard.worker}

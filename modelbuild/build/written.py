@@ -6,6 +6,7 @@ import hashlib
 import marshal
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,8 @@ class Written:
             raise Damaged
         _, self._actions, self._readers, lengths, self._digests, self.told = head
         self._read: dict[int, Any] = {}
-        self._starts = [_LENGTH + size]
         self._lengths = array("q", lengths)
-        for length in self._lengths:
-            self._starts.append(self._starts[-1] + length)
+        self._starts = list(accumulate(self._lengths, initial=_LENGTH + size))
 
     def close(self) -> None:
         """Closes the file."""

@@ -73,7 +73,7 @@ class Rebuilding:
             def concerned() -> Concerned:  # imported and found out while the first action runs
                 from modelbuild.project.republishing import Concerned
 
-                return Concerned(found)
+                return Concerned(self._builder, self._root, found)
 
             options = self._options
             result = self._builder.build(
@@ -86,10 +86,10 @@ class Rebuilding:
                 keep_going=options.keep_going,
                 retry=options.retry,
                 observer=observer,
-                meanwhile=concerned,
+                meanwhile=lambda outcomes: concerned().publish_passed(outcomes),
             )
             note_again(self._builder, self._noted)
-            report = concerned().publish(self._builder, self._root, result)
+            report = concerned().publish(result)
             if report.ok:
                 products = concerned().products(result)
                 self._builder.renew(self._request, found, products, told(report))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +11,30 @@ from modelbuild.build import publish as _  # noqa: F401 - which the builder else
 from modelbuild.build.build import Builder
 from modelbuild.build.plan import plan
 from modelbuild.build.remember import Product
-from modelbuild.build.result import BuildResult
+from modelbuild.build.result import BuildResult, Outcome
 from modelbuild.build.resume import Resumption
+from modelbuild.build.store import Blob
+from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.settled import report_of
-from modelbuild.project.shipping import Outputs, Shipment, publish
+from modelbuild.project.shipping import (
+    PASSED,
+    Outputs,
+    Shipment,
+    publish,
+    publish_passed,
+    publish_report,
+)
 
 
 class Concerned:
     """What of a remembered build's packages a resumption concerns."""
 
-    def __init__(self, found: Resumption) -> None:
+    def __init__(self, builder: Builder, root: Path, found: Resumption) -> None:
+        self._builder = builder
+        self._root = root
         self._found = found
+        self._passed: dict[int, BuiltPackage] = {}  # what is in `dist/` already
         self._before = report_of(found.snapshot.told, found.snapshot.actions)
         self._shipments = [Shipment.from_plain(plain) for plain in found.told_of_plan]
         built = {action.name for action in found.actions}
@@ -33,18 +46,37 @@ class Concerned:
         ]
         read = {name for index in self._touched for name in _read_by(self._shipments[index])}
         self._outputs = {
-            name: {output: blob.digest for output, blob in result.outputs.items()}
-            for name, result in found.results(read - built).items()
+            name: _digests(result.outputs) for name, result in found.results(read - built).items()
         }
 
-    def publish(self, builder: Builder, root: Path, result: BuildResult) -> BuildReport:
+    def publish_passed(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Puts packages whose gate has passed into `dist/` while reports are still being written. What cannot
+        be put there now is left to `publish`, which says why."""
+        for index in self._touched:
+            shipment = self._shipments[index]
+            if index in self._passed or shipment.gate not in outcomes:
+                continue
+            needed = {shipment.gate, *_read_by(shipment)} - {shipment.report} - self._outputs.keys()
+            known = {name: outcomes[name] for name in needed if name in outcomes}
+            if len(known) < len(needed) or not all(one.state in PASSED for one in known.values()):
+                continue
+            outputs = {name: _digests(one.outputs) for name, one in known.items()}
+            with suppress(ModelbuildError):
+                passed = publish_passed(self._builder, self._root, shipment, {**self._outputs, **outputs})
+                self._passed[index] = passed
+
+    def publish(self, result: BuildResult) -> BuildReport:
         """The report, after putting in place the packages that are concerned, and taking the others over."""
         states = {**self._before.states, **result.states}
         packages: list[BuiltPackage] = list(self._before.packages)
         for index in self._touched:
-            shipment = self._shipments[index]
-            is_at_fault = partial(_failed, self._found, result, shipment)
-            packages[index] = publish(builder, root, shipment, states, self._all(result), is_at_fault)
+            shipment, outputs = self._shipments[index], self._all(result)
+            if index in self._passed:
+                report = publish_report(self._builder, shipment, outputs)
+                packages[index] = self._passed[index]._replace(report=report)
+            else:
+                is_at_fault = partial(_failed, self._found, result, shipment)
+                packages[index] = publish(self._builder, self._root, shipment, states, outputs, is_at_fault)
         return BuildReport(tuple(packages), states, result.failures, self._before.warnings)
 
     def products(self, result: BuildResult) -> dict[int, Product]:
@@ -57,6 +89,10 @@ class Concerned:
 
     def _all(self, result: BuildResult) -> Outputs:
         return {**self._outputs, **result.outputs}
+
+
+def _digests(outputs: Mapping[str, Blob]) -> dict[str, str]:
+    return {name: blob.digest for name, blob in outputs.items()}
 
 
 def _read_by(shipment: Shipment) -> Iterator[str]:

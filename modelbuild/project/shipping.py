@@ -14,6 +14,7 @@ from modelbuild.project.layout import DIST, REPORTS, STALE
 if TYPE_CHECKING:  # a build of what changed knows its packages from the last one
     from modelbuild.stages.request import PackageRequest
 
+PASSED = frozenset({"run", "cached"})  # states of a gate
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
@@ -96,15 +97,21 @@ def publish(
 ) -> BuiltPackage:
     """Puts a package whose gate passed into `dist/`, and its report into `reports/`. A product whose build
     `is_at_fault` is put aside: it is no longer what the manifest says."""
-    report = _publish_report(builder, shipment, outputs)
+    report = publish_report(builder, shipment, outputs)
     gate = states[shipment.gate]
-    folder = Path(DIST) / shipment.package
     name, target, silicon = shipment.package, shipment.target, shipment.silicon
-    if gate not in {"run", "cached"}:
-        if is_at_fault():
-            builder.withdraw(folder, Path(STALE) / name)
-        verdict = "failed" if gate == "failed" else "not reached"
-        return BuiltPackage(name, target, verdict, (), report, False, silicon)
+    if gate in PASSED:
+        return publish_passed(builder, root, shipment, outputs)._replace(report=report)
+    if is_at_fault():
+        builder.withdraw(Path(DIST) / name, Path(STALE) / name)
+    verdict = "failed" if gate == "failed" else "not reached"
+    return BuiltPackage(name, target, verdict, (), report, False, silicon)
+
+
+def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> BuiltPackage:
+    """Puts a package whose gate passed into `dist/`, and nothing into `reports/`."""
+    name, target, silicon = shipment.package, shipment.target, shipment.silicon
+    folder = Path(DIST) / name
     files = shipment.files(outputs)
     changed = builder.publish(files, folder)
     listed = tuple(
@@ -115,10 +122,11 @@ def publish(
         }
         for file, digest in sorted(files.items())
     )
-    return BuiltPackage(name, target, "passed", listed, report, changed, silicon)
+    return BuiltPackage(name, target, "passed", listed, None, changed, silicon)
 
 
-def _publish_report(builder: Builder, shipment: Shipment, outputs: Outputs) -> str | None:
+def publish_report(builder: Builder, shipment: Shipment, outputs: Outputs) -> str | None:
+    """Puts the report of a package, if there is one, into `reports/`; where that is."""
     if shipment.report not in outputs:
         return None
     folder = Path(REPORTS) / shipment.package

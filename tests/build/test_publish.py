@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -53,15 +55,15 @@ def test_a_product_is_replaced_as_a_whole_or_not_at_all(
     dist = project.root / "dist" / "doorbell"
     project.builder.publish(built(project, "one"), dist)
     files = built(project, "two")
-    original, copied = publish._copy, []
+    original, put = publish._put, []
 
-    def interrupted(state, digest: str, target: Path) -> None:
-        if copied:
+    def interrupted(state, digest: str, target: Path, right: Path | None) -> None:
+        if put:
             raise KeyboardInterrupt
-        copied.append(target)
-        original(state, digest, target)
+        put.append(target)
+        original(state, digest, target, right)
 
-    monkeypatch.setattr(publish, "_copy", interrupted)
+    monkeypatch.setattr(publish, "_put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         project.builder.publish(files, dist)
     assert content(dist)["model.nef"] == "one()"
@@ -69,6 +71,37 @@ def test_a_product_is_replaced_as_a_whole_or_not_at_all(
     assert project.builder.publish(files, dist) is True
     assert content(dist)["model.nef"] == "two()"
     assert [path.name for path in (project.root / "dist").iterdir()] == ["doorbell"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_right_in_a_product_stays_the_file_that_it_was(
+    project: Project, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """A package of large models, of which one is another, is not written anew. Some disks have no links."""
+    dist = project.root / "dist" / "doorbell"
+    project.builder.publish(built(project, "one"), dist)
+    before = (dist / "deep/empty").stat().st_ino
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    assert project.builder.publish(built(project, "two"), dist) is True
+    assert content(dist) == {"model.nef": "two()", "deep/empty": ""}
+    found = (dist / "deep/empty").stat()
+    assert (found.st_ino == before) is links and found.st_nlink == 1
+
+
+def test_a_file_of_a_product_that_was_altered_is_no_part_of_the_next(project: Project) -> None:
+    files, dist = built(project, "one"), project.root / "dist" / "doorbell"
+    project.builder.publish(files, dist)
+    (dist / "model.nef").write_text("ONE()")
+    (dist / "deep/empty").unlink()
+    (dist / "deep/empty").symlink_to(dist / "model.nef")
+    assert project.builder.publish(files, dist) is True
+    assert content(dist) == {"model.nef": "one()", "deep/empty": ""}
+    assert not (dist / "deep/empty").is_symlink()
 
 
 def test_a_damaged_blob_is_never_published(project: Project) -> None:

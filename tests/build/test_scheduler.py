@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 import pytest
 from build_harness import Project, action, state_of
 
-from modelbuild.build.result import Event
+from modelbuild.build.result import Event, Outcome
 
 
 def test_independent_actions_run_at_the_same_time(project: Project) -> None:
@@ -30,6 +31,21 @@ def test_events_tell_the_course_of_a_build(project: Project) -> None:
         ("started", "b", None, 1, 2),
         ("finished", "b", "run", 2, 2),
     ]
+
+
+def test_while_something_runs_other_things_are_done(project: Project) -> None:
+    """Each time that there is nothing to do but to wait, and with what is known by then."""
+    known: list[set[str]] = []
+
+    def meanwhile(outcomes: Mapping[str, Outcome]) -> None:
+        known.append(set(outcomes))
+
+    actions = [action("a"), action("b", inputs={"x": "@a"})]
+    project.build(actions, meanwhile=meanwhile)
+    assert known[0] == set() and known[-1] == {"a"}
+    known.clear()
+    project.build(actions, meanwhile=meanwhile)
+    assert known == [], "nothing ran"
 
 
 def test_actions_that_ask_for_the_same_run_once(project: Project) -> None:

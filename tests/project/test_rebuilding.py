@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from modelbuild import api
+from modelbuild.build.result import Event
 from modelbuild.errors import ModelbuildError
 from modelbuild.project import project as opening
+from modelbuild.project import republishing
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import open_project
@@ -27,6 +29,7 @@ packages:
   pa: {target: cam, models: {a: {id: 32768}}}
   pb: {target: eye, models: [b]}
 """
+PLACES = ("reports/pa/report.html", "reports/pb/report.html")
 ONE = BuildOptions(jobs=1)
 
 
@@ -95,6 +98,35 @@ def test_the_result_is_that_of_a_whole_build(
     settled = unchanged(built, "models.yaml")
     assert settled is not None and settled.to_json()["packages"] == of_fresh.to_json()["packages"]
     assert ran(whole(built)) == set(), "a build that remembers nothing finds nothing to do either"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_product_whose_gate_passed_is_put_in_place_while_its_report_is_written(
+    built: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """Where the disk refuses just then, it is tried again at the end, as if nothing had been."""
+    before, seen = products(built), dict[str, bytes]()
+    write_model(built / "a.onnx", 7)
+
+    def refuse(*_: object) -> None:
+        raise ModelbuildError("the disk refuses")
+
+    def observe(event: Event) -> None:
+        if event.action == "pa:report" and event.kind == "finished":
+            seen.update(products(built))
+
+    if refused:
+        monkeypatch.setattr(republishing, "publish_passed", refuse)
+    report = Rebuilding(str(built), "models.yaml", (), (), ONE).build(observe, lambda warnings: None)
+    assert report is not None and report.ok
+    assert [package.changed for package in report.packages] == [True, False]
+    assert [package.report for package in report.packages] == list(PLACES)
+    after = products(built)
+    made = {name for name in after if name.startswith("dist/pa/") and after[name] != before[name]}
+    told = {name for name in after if name.startswith("reports/pa/") and after[name] != before[name]}
+    assert made and told
+    assert all(seen[name] == (before if refused else after)[name] for name in made)
+    assert all(seen[name] == before[name] for name in told)
 
 
 def test_a_changed_sample_concerns_all_that_read_it(built: Path) -> None:
