@@ -80,7 +80,7 @@ def test_a_grid_that_onnx_lacks_is_refused(tmp_path: Path, op: str, slots: tuple
     model = TFLite()
     x, y = model.tensor("x", [1, 4, 4, 2]), model.tensor("y", [1, 8, 8, 2])
     sizes = model.constant("sizes", np.array([8, 8], np.int32))
-    model.add(op, [x, sizes], [y], {slot: ("B", True) for slot in slots})
+    model.add(op, [x, sizes], [y], dict.fromkeys(slots, ("B", True)))
     assert f"{op} `y` aligns the corners and takes the middles of pixels at once" in (
         judge.refused(model.build([x], [y]), tmp_path)
     )
