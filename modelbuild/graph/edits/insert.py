@@ -14,6 +14,7 @@ from modelbuild.graph.edits import behind
 from modelbuild.graph.edits.names import mapping, resolve
 from modelbuild.graph.fresh_names import tensors
 from modelbuild.graph.model import Array, Attribute, Graph
+from modelbuild.graph.quantized_border import is_port
 from modelbuild.samples.arrays import read_all
 
 _EXAMPLE = "edit: [{insert: {at: stem_out, op: Relu}}]"
@@ -60,8 +61,15 @@ def apply(graph: Graph, settings: object) -> None:
         )
     variable = tensors(graph) - set(graph.constants)
     first = {node.name: node.outputs[:1] for node in graph.nodes}
-    at = resolve([given["at"]], variable, first)[0]
-    if graph.dtypes[at] != np.dtype(np.float32):
+    at = behind.real_input(graph, resolve([given["at"]], variable, first)[0])
+    if at in graph.inputs and at in graph.outputs:
+        raise ModelbuildError(
+            f"`{at}` is an input and an output of the model",
+            why="what is inserted there would need the name of both",
+            advice="leave the output out before: `cut: {outputs: [...]}`",
+        )
+    codes = at in graph.outputs and is_port(graph, at)
+    if graph.dtypes[at] != np.dtype(np.float32) and not codes:
         raise ModelbuildError(f"the tensor `{at}` holds {graph.dtypes[at]}; `insert` takes real numbers")
     arrays = _arrays(op, given)
     if op == "Clip":

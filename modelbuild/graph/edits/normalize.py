@@ -15,13 +15,14 @@ _KEYS = ("input", "scale", "bias", "axis")
 
 
 def apply(graph: Graph, settings: object) -> None:
-    """The input keeps name and shape. Numbers are one for all channels, or one a channel (of `axis`, 1)."""
+    """The input keeps name and shape; codes stand for the real numbers that are scaled. Numbers are one for
+    all channels, or one a channel (of `axis`, 1)."""
     example = "edit: [{normalize: {scale: 0.00784, bias: -1}}]"
     given = mapping(settings, "normalize", _KEYS, example)
     if given.get("scale") is None and given.get("bias") is None:
         raise ModelbuildError("`normalize` needs `scale` or `bias`", advice=f"for example `{example}`")
     name = chosen_input(graph, given, "normalize")
-    if graph.dtypes[name] != np.dtype(np.float32):
+    if graph.dtypes[behind.real_input(graph, name)] != np.dtype(np.float32):
         raise ModelbuildError(f"the input `{name}` holds {graph.dtypes[name]}; only real numbers are scaled")
     axis = _axis(given.get("axis"), graph, name)
     for op, key in (("Add", "bias"), ("Mul", "scale")):  # the one nearest to the input comes last

@@ -30,12 +30,13 @@ def apply(graph: Graph, settings: object) -> None:
             f"the input `{name}` has no channels to swap", why=f"its shape is {list(shape)}"
         )
     order = _order(given.get("order"), shape[1], name)
-    readers = [node for node in graph.nodes if name in node.inputs]
-    if readers and name not in graph.outputs and all(takes(graph, node, name) for node in readers):
+    source = behind.real_input(graph, name)
+    readers = [node for node in graph.nodes if source in node.inputs]
+    if readers and source not in graph.outputs and all(takes(graph, node, source) for node in readers):
         for node in readers:
             _reorder(graph, node, order)
         return
-    if graph.dtypes[name] != np.dtype(np.float32):
+    if graph.dtypes[source] != np.dtype(np.float32):
         raise ModelbuildError(
             f"the input `{name}` holds {graph.dtypes[name]}", why="only channels of real numbers are swapped"
         )

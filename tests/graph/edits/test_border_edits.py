@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import edits
+from modelbuild.graph import edits, shapes
 from modelbuild.graph.kept_quantization import Kept, keep, kept
+from modelbuild.graph.quantized_border import dequantize_input, is_port, quantize_output
 from modelbuild.graph.session import FloatSession
 from tests.graph.small import graph, numbers, ops
 
@@ -232,3 +233,47 @@ def test_a_shape_that_a_node_cannot_take_names_node_and_sizes(
 def test_a_size_is_no_truth_value() -> None:
     with pytest.raises(ModelbuildError, match="not a list of sizes from 1"):
         edits.apply(conv(), [{"shape": {"x": [True, 3, 4, 4]}}])
+
+
+def coded() -> Any:
+    """A convolution between codes, as a quantized source has them at its border."""
+    made = graph([("Conv", "x w", "y")], {"w": WEIGHT}, x=(1, 3, 4, 4))
+    dequantize_input(made, "x", Kept("uint8", (0.5,), (7,)))
+    quantize_output(made, "y", Kept("uint8", (0.25,), (9,)))
+    shapes.infer(made)
+    return made
+
+
+CODES = np.arange(48, dtype=np.uint8).reshape(1, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("edit", "given", "turned"),
+    [
+        ({"layout": {"x": "NHWC"}}, CODES.transpose(0, 2, 3, 1), lambda y: y),
+        ({"layout": {"y": "NHWC"}}, CODES, lambda y: y.transpose(0, 2, 3, 1)),
+        ({"shape": {"y": [1, 64]}}, CODES, lambda y: y.reshape(1, 64)),
+        ({"swap_channels": {}}, CODES[:, ::-1], lambda y: y),
+        ({"insert": {"at": "y", "op": "Relu"}}, CODES, lambda y: np.maximum(y, 9)),
+    ],
+)
+def test_codes_at_the_border_stay_codes(edit: dict[str, Any], given: Any, turned: Any) -> None:
+    """Between them and the model's real numbers is nothing but what quantizes, so that a chip can run it."""
+    found = edits.apply(coded(), [edit])
+    assert is_port(found, "x") and is_port(found, "y")
+    expected = turned(run(coded(), CODES))
+    assert np.abs(run(found, np.ascontiguousarray(given)).astype(int) - expected).max() <= 1
+    last = found.producers()["y"].inputs[0]
+    assert kept(found)[last] == Kept("uint8", (0.25,), (9,))
+
+
+def test_normalize_scales_what_codes_stand_for() -> None:
+    scaled = edits.apply(coded(), [{"normalize": {"scale": 2, "bias": 1}}])
+    assert is_port(scaled, "x") and ops(scaled)[:3] == ["DequantizeLinear", "Mul", "Add"]
+
+
+def test_nothing_is_inserted_at_an_input_that_is_an_output() -> None:
+    before = graph([("Relu", "x", "y")], x=(1, 3, 4, 4))
+    before.outputs = ["y", "x"]
+    with pytest.raises(ModelbuildError, match="`x` is an input and an output"):
+        edits.apply(before, [{"insert": {"at": "x", "op": "Tanh"}}])
