@@ -61,8 +61,15 @@ def limits(graph: Graph, node: Node) -> tuple[int | None, int | None]:
     if graph.opset < _FIRST_OF_CODES:
         raise refused(node, "it calculates with codes")
     names = [*node.inputs[1:3], "", ""][:2]
-    ends = [int(constant(graph, node, name, "bound").reshape(-1)[0]) if name else None for name in names]
-    return ends[0], ends[1]
+    low, high = (_code(graph, node, name) if name else None for name in names)
+    return low, high
+
+
+def _code(graph: Graph, node: Node, name: str) -> int:
+    value = constant(graph, node, name, "bound")
+    if value.size != 1 or value.dtype.kind not in "iu":
+        raise refused(node, f"its bound is {value.dtype} {list(value.shape)}")
+    return int(value.reshape(-1)[0])
 
 
 def values_of(graph: Graph, node: Node, entry: Kept) -> tuple[float | None, float | None]:

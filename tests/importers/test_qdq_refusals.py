@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -81,6 +82,17 @@ def test_quantizers_operators_are_refused_with_advice(
     node = helper.make_node(op, ["x", "w"], ["y"], "odd", domain=domain)
     text = refusal(save(tmp_path, [node], {"w": np.ones(4, np.float32)}, shapes=([1, 4], [1, 4])))
     assert f"{op} `odd`" in text and why in text and advice in text
+
+
+@pytest.mark.parametrize("bound", [np.zeros(0, np.uint8), np.float32(np.nan), np.uint8([1, 2])])
+def test_bounds_of_codes_that_are_no_code(tmp_path: Path, bound: Any) -> None:
+    nodes = [
+        q("x", "x", "a"),
+        helper.make_node("Clip", ["a", "low", "low"], ["c"], "limit"),
+        dq("c", "x", "y"),
+    ]
+    path = save(tmp_path, nodes, {**scalar(X, "x"), "low": bound}, shapes=([1, 4], [1, 4]))
+    assert "Clip `limit`" in refusal(path) and "its bound is" in refusal(path)
 
 
 def test_an_activation_a_channel_of_an_operator_on_codes_is_refused(tmp_path: Path) -> None:
