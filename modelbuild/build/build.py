@@ -196,8 +196,7 @@ class Builder:
         return log_path(self._folder, action)
 
     def check_places(self, destinations: Iterable[Path]) -> None:
-        """Raises ModelbuildError (exit 1) if one cannot be published to: something that is no folder, or that
-        is a link, is in its place."""
+        """Raises ModelbuildError (exit 1) if one cannot be published to: no folder is in its place."""
         from modelbuild.build.publish import check_place
 
         for destination in destinations:
@@ -232,7 +231,7 @@ class Builder:
         from modelbuild.build.publish import superseded
 
         with self._locked(None) as state:
-            kept = {self._root / one for one in current}
+            kept = {self._root / folder for folder in current}
             found = superseded(state, self._owner, kept, self._root / below)
             return tuple(folder.relative_to(self._root) for folder in found)
 
