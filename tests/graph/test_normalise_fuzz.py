@@ -15,6 +15,7 @@ from modelbuild import importers
 from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard, onnx_io
+from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import LOWERING, run_passes
 from modelbuild.graph.session import FloatSession
@@ -55,7 +56,7 @@ def _check(dice: Random, lowerings: list[tuple[str, ...]]) -> bool:
     return True
 
 
-def runs(path: Path) -> bool:
+def runs(path: Path | Graph) -> bool:
     """Whether onnxruntime itself takes the model: 25 of 2,000 it does not.
 
     Version 1.31 stops at pools of auto_pad SAME whose stride exceeds the kernel ("padding values must be

@@ -1,8 +1,8 @@
 """Gather of evenly spaced constant indices -> Slice.
 
 Why: exporters write x[:, 2:4] as Gather, which few NPUs run; Slice many do. x[:, 0] takes the axis away, too,
-for which Slice needs a Reshape: it stays one node, unless that costs nothing because Reshapes alone read it or
-the axis has one cell (`index_to_slice` does it for chips that want it).
+for which Slice needs a Reshape: it stays one node, unless that costs nothing because Reshapes alone read it
+or the axis has one cell (`index_to_slice` does it for chips that want it).
 Legal: indices are constants in steps of one length, forwards or backwards, within the axis.
 """
 

@@ -60,7 +60,7 @@ def _move(editor: Editor, node: Node) -> bool:
 
 def _is_number(editor: Editor, name: str) -> bool:
     value = editor.graph.constants.get(name)
-    return value is not None and value.size == 1
+    return value is not None and value.size == 1 and value.ndim <= _PICTURE  # more axes would stay
 
 
 def _source(editor: Editor, name: str) -> str | None:

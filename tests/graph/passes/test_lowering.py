@@ -174,3 +174,8 @@ def test_slopes_that_no_convolution_can_take_stay() -> None:
     untouched("prelu_to_conv", graph([("PRelu", "x s", "y")], slopes))
     cells = [("Conv", "x w", "a"), ("PRelu", "a s", "y")]
     untouched("prelu_to_conv", graph(cells, {**slopes, "s": numbers(1, 4, 4)}))
+
+
+def test_a_number_of_more_axes_than_a_picture_stays() -> None:
+    many = {"s": [2, 16], "c": np.ones((1,) * 5, np.float32)}
+    untouched("reshape_behind_elementwise", graph([("Reshape", "x s", "r"), ("Add", "r c", "y")], many))
