@@ -129,6 +129,10 @@ def _layer(entry: Any, version: int, depth: int) -> Layer:
     where = "" if module is None else str(module)
     registered = data.get("registered_name") or ""
     function = _function(kind, where, config)
+    if not where and kind != "InputLayer" and "trainable" not in config:
+        # The .h5 files of Keras 3 name no modules; of layers they have `trainable`, of operations not.
+        called = any(isinstance(node, dict) and "args" in node for node in data.get("inbound_nodes", []))
+        function = function or (f"keras.{kind}" if called else "")
     return Layer(name, kind, settings, calls, None, own, where, str(registered), function)
 
 
@@ -136,6 +140,4 @@ def _function(kind: str, module: str, config: Mapping[str, Any]) -> str:
     """The function on tensors that a layer of Keras 2 or an operation of Keras 3 stands for."""
     if kind in _LAMBDAS:
         return str(config.get("function")).removeprefix("tf.")
-    if module.startswith(_OPERATIONS):
-        return f"keras.{kind}"
-    return ""
+    return f"keras.{kind}" if module.startswith(_OPERATIONS) else ""

@@ -21,9 +21,17 @@ from modelbuild.formats.hdf5 import Group
 from modelbuild.graph.normalise import normalise
 from tests.importers import mutations
 from tests.importers.keras.test_files import BOTH, WEIGHTS, B, K, nested, three
-from tests.importers.keras.test_functions import lambda_layer, operation
 from tests.importers.keras.test_shapes import MOVES
-from tests.importers.keras.writer import Config, called, functional, layer, numbers, source
+from tests.importers.keras.writer import (
+    Config,
+    called,
+    functional,
+    lambda_layer,
+    layer,
+    numbers,
+    operation,
+    source,
+)
 from tests.importers.refused import message
 
 DEEP: Any = []

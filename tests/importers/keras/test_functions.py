@@ -19,34 +19,17 @@ from tests.importers.keras.writer import (
     called,
     functional,
     hdf5,
+    lambda_layer,
     layer,
     numbers,
+    operation,
     source,
+    tensor,
 )
 from tests.importers.refused import matches, message
 
 X, Z = numbers(1, 6, 7, 4, seed=9), numbers(1, 6, 7, 4, seed=3)
 SLICE = {"start": None, "stop": None, "step": None}
-
-
-def lambda_layer(function: str, name: str, node: list[Any]) -> Config:
-    """A function as Keras 2 writes it."""
-    kind = "SlicingOpLambda" if function.endswith("getitem") else "TFOpLambda"
-    config = {"name": name, "trainable": True, "dtype": "float32", "function": function}
-    return {"class_name": kind, "config": config, "name": name, "inbound_nodes": [node]}
-
-
-def tensor(name: str, index: int = 0) -> Config:
-    """A tensor as Keras 3 writes it."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": [1], "keras_history": [name, 0, index]}}
-
-
-def operation(kind: str, name: str, *arguments: Any, module: str = "numpy", **settings: Any) -> Config:
-    """A function as Keras 3 writes it."""
-    entry = {"class_name": kind, "module": f"keras.src.ops.{module}", "name": name, "registered_name": kind}
-    entry["config"] = {"name": name, **settings}
-    listed = [tensor(item) if item in ("x", "z") else item for item in arguments]
-    return {**entry, "inbound_nodes": [{"args": listed, "kwargs": {}}]}
 
 
 class Case(NamedTuple):
@@ -291,6 +274,16 @@ def test_what_is_wrong_with_a_call_is_named(
     entry = lambda_layer(function, "y", ["x", 0, 0, arguments])
     path = hdf5(tmp_path / "m.h5", functional([source("x", 6, 7, 4), entry], ["x"], ["y"]))
     assert matches(words, message(path))
+
+
+def test_the_h5_files_of_keras_3_name_no_modules(tmp_path: Path) -> None:
+    added, relu = operation("Add", "a", "x", 3.0), called(layer("ReLU", "r", trainable=True, max_value=6.0))
+    for entry in (added, relu):
+        for key in ("module", "registered_name"):
+            entry.pop(key, None)
+    relu["inbound_nodes"] = [{"args": [tensor("a")], "kwargs": {}}]
+    model = functional([source("x", 6, 7, 4), added, relu], ["x"], ["r"])
+    agree(imported(hdf5(tmp_path / "m.h5", model, version="3.15.1"), X), (X + 3).clip(0, 6))
 
 
 def test_a_function_may_be_cut_off(tmp_path: Path) -> None:

@@ -54,6 +54,26 @@ def functional(layers: Sequence[Config], inputs: Sequence[str], outputs: Sequenc
     return {"class_name": "Functional", "config": {"name": "net", "layers": list(layers), **borders}}
 
 
+def lambda_layer(function: str, name: str, node: list[Any]) -> Config:
+    """A function as Keras 2 writes it."""
+    kind = "SlicingOpLambda" if function.endswith("getitem") else "TFOpLambda"
+    config = {"name": name, "trainable": True, "dtype": "float32", "function": function}
+    return {"class_name": kind, "config": config, "name": name, "inbound_nodes": [node]}
+
+
+def tensor(name: str, index: int = 0) -> Config:
+    """A tensor as Keras 3 writes it."""
+    return {"class_name": "__keras_tensor__", "config": {"shape": [1], "keras_history": [name, 0, index]}}
+
+
+def operation(kind: str, name: str, *arguments: Any, module: str = "numpy", **settings: Any) -> Config:
+    """A function as Keras 3 writes it."""
+    entry = {"class_name": kind, "module": f"keras.src.ops.{module}", "name": name, "registered_name": kind}
+    entry["config"] = {"name": name, **settings}
+    listed = [tensor(item) if item in ("x", "z") else item for item in arguments]
+    return {**entry, "inbound_nodes": [{"args": listed, "kwargs": {}}]}
+
+
 def hdf5(
     path: Path,
     model: Config | None,
