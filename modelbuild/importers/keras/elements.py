@@ -12,6 +12,7 @@ from modelbuild.importers.keras.activations import finish
 from modelbuild.importers.keras.call import CUT, Call
 from modelbuild.importers.keras.nodes import plain
 
+_LARGEST = 1e30  # well within float32
 _SMALLEST = 1e-7  # keras.backend.epsilon(): the least deviation that Normalization divides by
 
 
@@ -92,12 +93,18 @@ def layer_normalization(call: Call) -> None:
 
 def rescaling(call: Call) -> None:
     """x * scale + offset."""
-    scale, offset = (np.asarray(plain(call.setting(*item))) for item in (("scale", 1.0), ("offset", 0.0)))
-    for value in (scale, offset):
-        if value.dtype.kind not in "if" or value.ndim > 1 or not np.isfinite(value).all():
-            call.fail("has a scale or offset that is no number, nor one a channel")
+    scale, offset = _factors(call, "scale", 1.0), _factors(call, "offset", 0.0)
     product = call.elementwise("Mul", [call.floats(), call.values("scale", scale)])
     call.elementwise("Add", [product, call.values("offset", offset)], call.output)
+
+
+def _factors(call: Call, name: str, default: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """A number, or one a channel."""
+    given = plain(call.setting(name, default))
+    listed = given if isinstance(given, list) else [given]
+    if not listed or not all(type(n) in (int, float) and abs(n) < _LARGEST for n in listed):
+        call.fail(f"has a `{name}` that is no number, nor one a channel")
+    return np.asarray(given, np.float32)
 
 
 def normalization(call: Call) -> None:

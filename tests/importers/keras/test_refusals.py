@@ -44,6 +44,8 @@ from tests.importers.refused import matches, message
         ),
         (layer("Conv2d", "y"), "did you mean `Conv2D`"),
         ({**layer("Dense", "y"), "registered_name": "mine>Dense"}, "`Dense` registered as `mine>Dense`"),
+        (layer("Rescaling", "y", scale=[1, [2, 3]]), "has a `scale` that is no number, nor one a channel"),
+        (layer("Rescaling", "y", offset=float("nan")), "has a `offset` that is no number"),
         (layer("Masking", "y"), "marks steps of a sequence"),
         (layer("Bidirectional", "y", layer=layer("LSTM", "i")), "runs once for each step"),
         (
