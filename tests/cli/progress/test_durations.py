@@ -34,7 +34,7 @@ def test_a_time_that_is_about_the_same_is_not_written_again(
 
 
 def test_what_is_planned_no_more_is_forgotten(tmp_path: Path) -> None:
-    timed(tmp_path, ("a", 2.0, "run"), ("b", 3.0, "run")).save({"b"})
+    timed(tmp_path, ("a", 2.0, "run"), ("b", 3.0, "run")).save(lambda: {"b"})
     assert load(tmp_path) == {"b": 3.0}
 
 
