@@ -81,7 +81,8 @@ def test_no_signal_leaves_a_hidden_cursor(tmp_path: Path, how: signal.Signals) -
 def test_no_control_characters_where_nobody_draws(tmp_path: Path, environment: dict[str, str]) -> None:
     found = seen(drawn(tmp_path, 2, ending="fail"), environment={**environment, "NO_COLOR": "1"})
     assert "\x1b" not in found.raw
-    assert (
+    assert "[2/3] (1 cached) ran face@cam0:observe" in found.text
+    assert "failed: face@cam1:observe" in found.text
         "[2/3] (1 cached) ran face@cam0:observe" in found.text and "failed: face@cam1:observe" in found.text
     )
 
