@@ -83,8 +83,6 @@ def test_no_control_characters_where_nobody_draws(tmp_path: Path, environment: d
     assert "\x1b" not in found.raw
     assert "[2/3] (1 cached) ran face@cam0:observe" in found.text
     assert "failed: face@cam1:observe" in found.text
-        "[2/3] (1 cached) ran face@cam0:observe" in found.text and "failed: face@cam1:observe" in found.text
-    )
 
 
 def test_colours(tmp_path: Path) -> None:
