@@ -9,10 +9,13 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/modelbuild -C examples/digits build
 
+# Compiled once: the tests start the command hundreds of times, also where PYTHONDONTWRITEBYTECODE is set.
 test: $(STAMP)
+	$(BIN)/python -m compileall -q modelbuild tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(STAMP)
+	$(BIN)/python -m compileall -q modelbuild tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
