@@ -1,40 +1,39 @@
 """`python -m bench.observed FILE VERB …`: the command as it is, and when each action ran, as JSON in FILE.
 
 `--events` would do for builds that load the manifest; a build that goes on from the last one is not asked for
-them, because it does not look at most of the actions."""
+them, because it does not look at most of the actions. Nothing is imported here that a build in which an action
+runs does without: it would count as the builder's time."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelbuild.cli import progress
 from modelbuild.cli.leaving import leave
 
+TYPE_CHECKING = False  # `typing` is not imported either
 if TYPE_CHECKING:
-    from modelbuild.build.result import Event
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
-Tell = Callable[["Event"], None]
+    from modelbuild.build.result import Event
 
 
 def main(words: list[str]) -> int:
     """Runs the command and writes `[[first, last], …]`, seconds of the build's clock, of what ran."""
     started: dict[str, float] = {}
-    spans: list[tuple[float, float]] = []
+    spans: list[list[float]] = []
     shown: Any = progress.shown
 
     def note(event: Event) -> None:
         if event.kind == "started":
             started[event.action] = event.seconds
         elif event.kind == "finished" and event.action in started:
-            spans.append((started.pop(event.action), event.seconds))
+            spans.append([started.pop(event.action), event.seconds])
 
     @contextmanager
-    def noting(*given: Any, **named: Any) -> Iterator[Tell]:
+    def noting(*given: Any, **named: Any) -> Iterator[Callable[[Event], None]]:
         with shown(*given, **named) as tell:
 
             def both(event: Event) -> None:
@@ -47,7 +46,8 @@ def main(words: list[str]) -> int:
     from modelbuild.cli.main import main as command
 
     code = command(words[1:])
-    Path(words[0]).write_text(json.dumps(spans), encoding="utf-8")
+    with open(words[0], "w", encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not imported here
+        stream.write(repr(spans))
     leave(code)  # as the program does
     return code
 
