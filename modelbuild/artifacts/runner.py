@@ -223,13 +223,14 @@ def open_runner(
     if kind not in OPENERS:
         if exporting.knows(path):
             importers.importer_for(path)  # raises with the lines that export it
+        known = kind is not Kind.UNKNOWN
         raise ModelbuildError(
             f"a file of the kind {kind} cannot be run"
-            if kind is not Kind.UNKNOWN
+            if known
             else f"{path.name} is no kind of file that modelbuild knows",
             where=str(path),
             why=f"what runs is {', '.join((*SOURCES, *OPENERS))}",
-            advice="`modelbuild inspect` shows what is inside",
+            advice="`modelbuild inspect` shows what is inside" if known else "is it the file that was meant?",
         )
     return OPENERS[kind](path, model, preprocess or {})
 

@@ -99,7 +99,7 @@ def test_compare_the_forms_of_a_model(built_once: Path) -> None:
         (("run", NEF), "--input"),
         (("run", NEF, "--input", "nothing.png"), "nothing.png"),
         (("run", NEF, "--input", "data/test/*.png", "--model", "7"), "holds no model `7`"),
-        (("run", "models.yaml", "--input", "data/test"), "cannot be run"),
+        (("run", "models.yaml", "--input", "data/test"), "no kind of file that modelbuild knows"),
         (("run", "missing.nef", "--input", "data/test"), "missing.nef"),
         (("run", NEF, "--input", "imag=data/test"), "did you mean `image`"),
         (("run", "digits@kl270", "--input", "test"), "kl270"),
