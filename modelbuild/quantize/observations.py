@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.histogram import BINS, Histogram
+from modelbuild.quantize import arrays_file
+from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 
-SCHEMA = 1
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_UNIX = 3  # APPNOTE.TXT 4.4.2.2; Python writes the system that it runs on
-_CHANNELS = ("channel_low", "channel_high", "channel_sum")
+SCHEMA = 2
+_EXACT = ("channel_low", "channel_high", "channel_sum", "channel_square")
 
 
 @dataclass(frozen=True)
 class TensorObservation:
-    """One tensor over all samples; channels are axis 1, and one channel for tensors of fewer axes."""
+    """One tensor over all samples; channels are axis 1, and one channel for tensors of fewer axes.
+
+    `channel_weight` is the sum of the squared gradients of all values of a channel (zeros included), None
+    where `histogram.weights` is.
+    """
 
     histogram: Histogram
     count: int  # values in all samples
     channel_low: NDArray[np.float64]
     channel_high: NDArray[np.float64]
     channel_sum: NDArray[np.float64]
+    channel_square: NDArray[np.float64]
+    channels: ChannelHistograms | None = None
+    channel_weight: NDArray[np.float64] | None = None
 
     @property
     def channel_mean(self) -> NDArray[np.float64]:
@@ -39,75 +43,136 @@ class TensorObservation:
 
 @dataclass(frozen=True)
 class Observations:
-    """Tensor name -> what it held. Independent of number format and range method."""
+    """Tensor name -> what it held. Independent of number format and range method.
+
+    `outputs` counts the outputs of which the gradients speak; `no_gradient` says of the tensors without a
+    gradient which operator has no rule, or "" where nothing that an output depends on reads the tensor.
+    """
 
     samples: int
     tensors: Mapping[str, TensorObservation]
+    outputs: int = 0
+    no_gradient: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write a deterministic .npz."""
-        names = list(self.tensors)
-        counts = np.array([self.tensors[name].histogram.counts for name in names]).reshape(-1, BINS)
+        found = list(self.tensors.values())
+        weighted = [tensor.histogram.weights for tensor in found if tensor.histogram.weights is not None]
+        split = [tensor.channels for tensor in found if tensor.channels is not None]
+        counts = np.array([tensor.histogram.counts for tensor in found]).reshape(-1, BINS)
         arrays: dict[str, NDArray[Any]] = {
-            "schema": np.array([SCHEMA, self.samples, BINS], np.int64),
-            "names": np.frombuffer("\0".join(names).encode(), np.uint8),
-            "ranges": np.array([_extremes(self.tensors[name]) for name in names]).reshape(-1, 2),
-            "sizes": np.array([_sizes(self.tensors[name]) for name in names], np.int64).reshape(-1, 3),
+            "schema": np.array([SCHEMA, self.samples, self.outputs, BINS, CHANNEL_BINS], np.int64),
+            "names": _text(self.tensors),
+            "no_gradient": _text(part for pair in self.no_gradient.items() for part in pair),
+            "ranges": np.array([_numbers(tensor) for tensor in found]).reshape(-1, 3),
+            "sizes": np.array([_sizes(tensor) for tensor in found], np.int64).reshape(-1, 5),
             "counts": counts.astype(np.min_scalar_type(counts.max(initial=0))),
+            "weights": np.array(weighted, np.float64).reshape(-1, BINS),
+            **{key: _joined([getattr(tensor, key) for tensor in found]) for key in _EXACT},
+            "channel_weight": _joined([t.channel_weight for t in found if t.channel_weight is not None]),
+            "channel_counts": _rows([channels.counts for channels in split]),
+            "channel_weights": _rows([part.weights for part in split if part.weights is not None]),
         }
-        for key in _CHANNELS:
-            parts = [getattr(self.tensors[name], key) for name in names]
-            arrays[key] = np.concatenate(parts) if parts else np.zeros(0)
-        path.write_bytes(_npz(arrays))
+        arrays_file.write(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Observations:
         """The inverse of `save`; raises on a file that is not one."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                return _unpacked({key: stored[key] for key in stored.files})
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, EOFError) as error:
+            return _unpacked(arrays_file.read(path))
+        except arrays_file.DAMAGED as error:
             raise ModelbuildError(
                 "this is not a file of observations", where=str(path), why=f"{type(error).__name__}: {error}"
             ) from error
 
 
-def _extremes(tensor: TensorObservation) -> tuple[float, float]:
-    return tensor.histogram.low, tensor.histogram.high
+def _numbers(tensor: TensorObservation) -> tuple[float, float, float]:
+    return tensor.histogram.low, tensor.histogram.high, tensor.histogram.zero_weight
 
 
-def _sizes(tensor: TensorObservation) -> tuple[int, int, int]:
-    return tensor.count, tensor.histogram.zeros, len(tensor.channel_sum)
+def _sizes(tensor: TensorObservation) -> tuple[int, int, int, int, int]:
+    has = tensor.histogram.weights is not None, tensor.channels is not None
+    return tensor.count, tensor.histogram.zeros, len(tensor.channel_sum), int(has[0]), int(has[1])
 
 
-def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """A .npz whose bytes depend on the arrays alone: numpy's own carries the clock, and compressed bytes the
-    version of zlib."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for key, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
-            entry.create_system = _UNIX
-            archive.writestr(entry, member.getvalue())
-    return buffer.getvalue()
+def _text(names: Any) -> NDArray[np.uint8]:
+    return np.frombuffer("\0".join(names).encode(), np.uint8)
+
+
+def _names(text: NDArray[Any]) -> list[str]:
+    whole = text.tobytes().decode()
+    return whole.split("\0") if whole else []
+
+
+def _joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _rows(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate(parts) if parts else np.zeros((0, CHANNEL_BINS), np.float32)
 
 
 def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Observations:
-    schema, samples, bins = (int(value) for value in arrays["schema"])
-    if (schema, bins) != (SCHEMA, BINS):
+    schema, samples, outputs, *bins = (int(value) for value in arrays["schema"])
+    if (schema, bins) != (SCHEMA, [BINS, CHANNEL_BINS]):
         raise ValueError(f"schema {schema} with {bins} bins; this version reads {SCHEMA} with {BINS}")
-    text = arrays["names"].tobytes().decode()
-    names = text.split("\0") if text else []
-    tensors: dict[str, TensorObservation] = {}
-    start = 0
-    for index, name in enumerate(names):
-        values, zeros, channels = (int(value) for value in arrays["sizes"][index])
-        low, high = (float(value) for value in arrays["ranges"][index])
-        span = slice(start, start + channels)
-        start += channels
-        parts = [arrays[key][span] for key in _CHANNELS]
-        histogram = Histogram(low, high, arrays["counts"][index].astype(np.int64), zeros)
-        tensors[name] = TensorObservation(histogram, values, *parts)
-    return Observations(samples, tensors)
+    if samples < 1 or any(not np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("numbers that no sample makes")
+    names = _names(arrays["names"])
+    reasons = _names(arrays["no_gradient"])
+    parts = _Parts(arrays)
+    tensors = {name: parts.tensor(row) for name, row in zip(names, parts.rows(), strict=True)}
+    parts.finish()
+    if len(tensors) != len(names):
+        raise ValueError("a tensor stands there twice")
+    return Observations(samples, tensors, outputs, dict(zip(reasons[::2], reasons[1::2], strict=True)))
+
+
+class _Parts:
+    """The arrays of a file, taken apart from front to back."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._taken = dict.fromkeys(arrays, 0)
+
+    def rows(self) -> Iterator[int]:
+        """The numbers of the tensors."""
+        return iter(range(len(self._arrays["sizes"])))
+
+    def tensor(self, row: int) -> TensorObservation:
+        """The next tensor."""
+        count, zeros, channels, has_weights, has_channels = (int(v) for v in self._arrays["sizes"][row])
+        low, high, zero_weight = (float(value) for value in self._arrays["ranges"][row])
+        counts = self._take("counts", 1)[0].astype(np.int64)
+        if count < 1 or zeros < 0 or not 0 < channels <= count or low > high or counts.min() < 0:
+            raise ValueError("numbers that no tensor has")
+        weights = self._take("weights", 1)[0] if has_weights else None
+        smallest, largest, total, square = (self._take(key, channels) for key in _EXACT)
+        return TensorObservation(
+            Histogram(low, high, counts, zeros, weights, zero_weight),
+            count,
+            smallest,
+            largest,
+            total,
+            square,
+            self._channels(channels, bool(has_weights)) if has_channels else None,
+            self._take("channel_weight", channels) if has_weights else None,
+        )
+
+    def finish(self) -> None:
+        """Raises where the file holds more than its tensors."""
+        for key in ("counts", "weights", "channel_weight", "channel_counts", "channel_weights", *_EXACT):
+            if self._taken[key] != len(self._arrays[key]):
+                raise ValueError(f"too many {key}")
+
+    def _channels(self, channels: int, has_weights: bool) -> ChannelHistograms:
+        counts = self._take("channel_counts", channels)
+        return ChannelHistograms(counts, self._take("channel_weights", channels) if has_weights else None)
+
+    def _take(self, key: str, rows: int) -> NDArray[Any]:
+        start = self._taken[key]
+        self._taken[key] = start + rows
+        found = self._arrays[key][start : start + rows]
+        if len(found) != rows:
+            raise ValueError(f"too few {key}")
+        return found

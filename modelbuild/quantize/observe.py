@@ -46,7 +46,8 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
     for name, counts in totals.items():
         histogram = Histogram(*extremes.range(name), counts, zero_totals[name])
         low, high, total = extremes.low[name], extremes.high[name], extremes.sum[name]
-        found[name] = TensorObservation(histogram, extremes.count[name], low, high, total)
+        square = extremes.square[name]
+        found[name] = TensorObservation(histogram, extremes.count[name], low, high, total, square)
     return Observations(extremes.samples, found)
 
 
@@ -75,6 +76,7 @@ class _Extremes:
         self.low: dict[str, NDArray[np.float64]] = {}
         self.high: dict[str, NDArray[np.float64]] = {}
         self.sum: dict[str, NDArray[np.float64]] = {}
+        self.square: dict[str, NDArray[np.float64]] = {}
         self.count: dict[str, int] = {}
 
     def range(self, name: str) -> tuple[float, float]:
@@ -90,11 +92,14 @@ class _Extremes:
             low, high = rows.min(axis=(0, 2)).astype(float), rows.max(axis=(0, 2)).astype(float)
             require_finite(name, np.concatenate((low, high)), f"calibration sample {number + 1}")
             total = rows.sum(axis=(0, 2), dtype=np.float64)
+            square = np.square(rows, dtype=np.float64).sum(axis=(0, 2))
             if name in self.count:
                 np.minimum(self.low[name], low, out=self.low[name])
                 np.maximum(self.high[name], high, out=self.high[name])
                 self.sum[name] += total
+                self.square[name] += square
                 self.count[name] += values.size
             else:
                 self.low[name], self.high[name], self.sum[name] = low, high, total
+                self.square[name] = square
                 self.count[name] = values.size
