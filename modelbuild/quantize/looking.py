@@ -1,0 +1,143 @@
+"""A graph that gives some values of every tensor and their gradients: what histograms are counted from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.graph.fresh_names import fresh, tensors
+from modelbuild.graph.gradient import gradient_graph
+from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.graph.session import FloatSession
+
+VALUES = 16384  # of a tensor that are looked at, at most
+_KEY = 0x6D6F64656C  # of the generator; any number would do
+Sample = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The cells of a tensor that are looked at: every `pace`-th, from `start`; all where `pace` is 1.
+
+    The pace shares no factor with any axis but the first, so that all channels, rows and columns have their
+    share.
+    """
+
+    start: int
+    pace: int
+    count: int
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values there."""
+        return values.reshape(-1)[self.start :: self.pace][: self.count]
+
+    def channels(self, shape: Shape) -> NDArray[np.int64]:
+        """The channel (axis 1) of each."""
+        cells = self.start + self.pace * np.arange(self.count)
+        return cells // math.prod(shape[2:]) % shape[1]
+
+
+def places_in(shape: Shape) -> Places:
+    """Where a tensor of `shape` is looked at; of the shape alone."""
+    size = math.prod(shape)
+    if size <= VALUES:
+        return Places(0, 1, size)
+    pace, inner = -(-size // VALUES), math.prod(shape[1:])
+    while math.gcd(pace, inner) > 1:
+        pace += 1
+    return Places(pace // 2, pace, size // pace)
+
+
+class Look:
+    """The model with its gradients, ready to run. `norms`: output -> what its gradient is divided by."""
+
+    def __init__(self, graph: Graph, names: Iterable[str], norms: Mapping[str, float]) -> None:
+        self._graph = graph
+        self.places = {name: places_in(graph.shapes[name]) for name in names}
+        found = gradient_graph(graph, list(self.places))
+        self.missing = dict(found.missing)
+        self._cotangents = [(name, other, norms.get(name, 0.0)) for name, other in found.cotangents.items()]
+        self.outputs = sum(norm > 0 for *_, norm in self._cotangents)
+        self._ends = _Ends(found.graph)
+        self._values = {
+            name: self._ends.add(name, places)
+            for name, places in self.places.items()
+            if name not in graph.inputs
+        }
+        self._slopes = {name: self._ends.add(other, self.places[name]) for name, other in found.names.items()}
+        self._session = FloatSession(self._ends.graph())
+
+    def run(self, number: int, sample: Sample) -> Iterable[tuple[str, NDArray[Any], NDArray[Any] | None]]:
+        """(tensor, values, gradients or None) of sample `number`, in the order of execution."""
+        inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
+        signs = random_signs(
+            number, sum(math.prod(self._graph.shapes[name]) for name, *_ in self._cotangents)
+        )
+        start, cotangents = 0, {}
+        for name, other, norm in self._cotangents:
+            shape = self._graph.shapes[name]
+            part = signs[start : start + math.prod(shape)].reshape(shape)
+            start += part.size
+            dtype = self._graph.dtypes[name]
+            cotangents[other] = part.astype(dtype) * dtype.type(1 / norm if norm else 0.0)
+        found = self._session.run({**inputs, **cotangents})
+        for name, places in self.places.items():
+            values = places.of(inputs[name]) if name in inputs else found[self._values[name]].reshape(-1)
+            slopes = self._slopes.get(name)
+            yield name, values, None if slopes is None else found[slopes].reshape(-1)
+
+
+class _Ends:
+    """A graph whose outputs are cells of its tensors."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._taken = tensors(graph) | {node.name for node in graph.nodes}
+        self._nodes = list(graph.nodes)
+        self._constants = dict(graph.constants)
+        self._outputs: dict[tuple[str, Places], str] = {}
+
+    def add(self, name: str, places: Places) -> str:
+        """The output that holds those cells of a tensor."""
+        if (name, places) not in self._outputs:
+            self._outputs[name, places] = self._made(name, places)
+        return self._outputs[name, places]
+
+    def graph(self) -> Graph:
+        """The graph with its new outputs."""
+        whole = self._graph
+        made = Graph(whole.name, self._nodes, whole.inputs, list(self._outputs.values()), self._constants)
+        made.shapes, made.dtypes, made.opset = dict(whole.shapes), dict(whole.dtypes), whole.opset
+        for (name, places), output in self._outputs.items():
+            if output not in made.shapes:
+                made.shapes[output], made.dtypes[output] = (places.count,), whole.dtypes[name]
+        return made
+
+    def _made(self, name: str, places: Places) -> str:
+        if places.pace == 1 and name not in self._graph.inputs:
+            return name
+        flat = self._node("Reshape", name, [-1])
+        if places.pace == 1:
+            return flat
+        end = places.start + places.count * places.pace
+        return self._node("Slice", flat, [places.start], [end], [0], [places.pace])
+
+    def _node(self, op: str, name: str, *lists: list[int]) -> str:
+        given = [fresh(f"{name}/constant", self._taken) for _ in lists]
+        self._constants |= {key: np.array(value, np.int64) for key, value in zip(given, lists, strict=True)}
+        made = fresh(f"{name}/looked_at", self._taken)
+        self._nodes.append(Node(op, made, [name, *given], [made]))
+        return made
+
+
+def random_signs(number: int, count: int) -> NDArray[np.int8]:
+    """`count` signs for sample `number`, the same on every machine: the bits of Philox 4x64 (Salmon et al.,
+    2011), counted from the sample's number."""
+    generator = np.random.Philox(key=_KEY, counter=number << 128)
+    words = np.asarray(generator.random_raw(-(-count // 64)), "<u8")
+    return np.unpackbits(words.view(np.uint8), count=count).astype(np.int8) * 2 - 1
