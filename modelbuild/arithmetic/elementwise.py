@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from modelbuild.arithmetic.binding import Bound, Kernel
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from modelbuild.arithmetic.binding import Bound, Kernel, magnitude
 from modelbuild.arithmetic.fixed_model import Integers
-from modelbuild.arithmetic.requantize import half, rescaled, saturated
+from modelbuild.arithmetic.products import SINGLE
+from modelbuild.arithmetic.requantize import PIECE, Requantizer, half, one_scaling, rescaled, saturated
+from modelbuild.arithmetic.tables import looked_up, tabulated
+
+Combine = Callable[[Integers, Integers], NDArray[Any]]
 
 
 def add(bound: Bound) -> Kernel:
-    """Both inputs by their multipliers, one rounding."""
-    zeros = bound.number("input_zero"), bound.number("other_zero")
+    """Both inputs by their multipliers, one rounding. The products stay below 2^48: exact in float64."""
     multipliers = bound.number("input_multiplier"), bound.number("other_multiplier")
-    shift = bound.number("shift")
+    bias = -multipliers[0] * bound.number("input_zero") - multipliers[1] * bound.number("other_zero")
+    reach = [abs(m) * magnitude(x, 0) for m, x in zip(multipliers, bound.inputs, strict=True)]
+    requantize = Requantizer(bound, one_scaling(1, bound.number("shift"), bias, sum(reach)))
+    first, second = (np.float64(value) for value in multipliers)
 
-    def run(a: Integers, b: Integers) -> Integers:
-        left = (a.astype(np.int64) - zeros[0]) * multipliers[0]
-        right = (b.astype(np.int64) - zeros[1]) * multipliers[1]
-        return rescaled(left + right, 1, shift, bound)
+    def combine(a: Integers, b: Integers) -> NDArray[Any]:
+        total = a.astype(np.float64)
+        total *= first
+        other = b.astype(np.float64)
+        other *= second
+        total += other
+        return total
 
-    return run
+    return _by_pieces(bound, combine, requantize)
 
 
 def multiply(bound: Bound) -> Kernel:
     """The product of two tensors."""
     zeros = bound.number("input_zero"), bound.number("other_zero")
-    multiplier, shift = bound.number("multiplier"), bound.number("shift")
+    largest = magnitude(bound.inputs[0], zeros[0]) * magnitude(bound.inputs[1], zeros[1])
+    scaling = one_scaling(bound.number("multiplier"), bound.number("shift"), 0, largest)
+    dtype: DTypeLike = np.float32 if largest < SINGLE else np.float64
+
+    def combine(a: Integers, b: Integers) -> NDArray[Any]:
+        product: NDArray[Any] = a.astype(dtype)
+        product -= zeros[0]
+        other = b.astype(dtype)
+        other -= zeros[1]
+        product *= other
+        return product
+
+    return _by_pieces(bound, combine, Requantizer(bound, scaling))
+
+
+def _by_pieces(bound: Bound, combine: Combine, requantize: Requantizer) -> Kernel:
+    """Two tensors broadcast to the output, combined and requantized piece by piece."""
+    shape, dtype = bound.output.shape, bound.output.dtype
 
     def run(a: Integers, b: Integers) -> Integers:
-        product = (a.astype(np.int64) - zeros[0]) * (b.astype(np.int64) - zeros[1])
-        return rescaled(product, multiplier, shift, bound)
+        left, right = (np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1) for x in (a, b))
+        out = np.empty(left.size, dtype)
+        for start in range(0, out.size, PIECE):
+            piece = slice(start, start + PIECE)
+            requantize(combine(left[piece], right[piece])[None, None], out[None, None, piece])
+        return out.reshape(shape)
 
     return run
 
@@ -39,10 +73,10 @@ def rescale(bound: Bound) -> Kernel:
     """One tensor to another scale."""
     zero, multiplier, shift = bound.number("input_zero"), bound.number("multiplier"), bound.number("shift")
 
-    def run(x: Integers) -> Integers:
+    def answer(x: Integers) -> Integers:
         return rescaled(x.astype(np.int64) - zero, multiplier, shift, bound)
 
-    return run
+    return tabulated(answer, bound.inputs[0])
 
 
 def prelu(bound: Bound) -> Kernel:
@@ -64,12 +98,5 @@ def prelu(bound: Bound) -> Kernel:
 
 
 def table(bound: Bound) -> Kernel:
-    """256 stored answers, looked up by the byte's own bit pattern."""
-    entries = bound.constant("table").astype(bound.output.dtype)
-    if bound.inputs[0].signed:
-        entries = np.roll(entries, 128)  # byte 0x80, the smallest signed value, comes last of the two halves
-
-    def run(x: Integers) -> Integers:
-        return entries[np.ascontiguousarray(x).view(np.uint8)]
-
-    return run
+    """256 stored answers."""
+    return looked_up(bound.constant("table").astype(bound.output.dtype), bound.inputs[0])

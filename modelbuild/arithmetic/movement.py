@@ -5,27 +5,46 @@ from __future__ import annotations
 import numpy as np
 
 from modelbuild.arithmetic.binding import Bound, Kernel
-from modelbuild.arithmetic.fixed_model import Integers
+from modelbuild.arithmetic.fixed_model import Integers, QuantizedTensor
 from modelbuild.arithmetic.requantize import rescaled
+from modelbuild.arithmetic.tables import tabulated
 
 
 def concat(bound: Bound) -> Kernel:
     """Each input at the output's scale, side by side."""
-    axis = bound.number("axis")
-    zeros, multipliers, shifts = (
+    axis, dtype, shape = bound.number("axis"), bound.output.dtype, bound.output.shape
+    factors = zip(
+        bound.inputs,
         bound.numbers("input_zeros"),
         bound.numbers("multipliers"),
         bound.numbers("shifts"),
+        strict=True,
     )
+    parts = [_at_scale(bound, *of_input) for of_input in factors]
+    ends = np.cumsum([tensor.shape[axis] for tensor in bound.inputs])
+    spans = [
+        (*(slice(None),) * axis, slice(int(end) - tensor.shape[axis], int(end)))
+        for tensor, end in zip(bound.inputs, ends, strict=True)
+    ]
 
     def run(*inputs: Integers) -> Integers:
-        parts = [
-            rescaled(x.astype(np.int64) - zero, multiplier, shift, bound)
-            for x, zero, multiplier, shift in zip(inputs, zeros, multipliers, shifts, strict=True)
-        ]
-        return np.concatenate(parts, axis=axis)
+        out = np.empty(shape, dtype)
+        for x, part, span in zip(inputs, parts, spans, strict=True):
+            out[span] = part(x)
+        return out
 
     return run
+
+
+def _at_scale(bound: Bound, x: QuantizedTensor, zero: int, multiplier: int, shift: int) -> Kernel:
+    kept = (multiplier, shift, zero, x.dtype) == (1, 0, bound.number("output_zero"), bound.output.dtype)
+    if kept and bound.number("low") <= x.low and x.high <= bound.number("high"):
+        return lambda values: values
+
+    def answer(values: Integers) -> Integers:
+        return rescaled(values.astype(np.int64) - zero, multiplier, shift, bound)
+
+    return tabulated(answer, x)
 
 
 def reshape(bound: Bound) -> Kernel:

@@ -1,12 +1,11 @@
-"""Sliding windows over pictures: sizes, padding, and the picture seen by each tap."""
+"""Sliding windows over pictures: sizes, and padded pictures whose cells one tap meets lie side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.binding import Bound
@@ -29,30 +28,79 @@ class Window:
         """One tap that meets every cell once."""
         return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
 
-    def padded(self, picture: NDArray[Any], fill: int = 0) -> NDArray[Any]:
-        """The picture [..., H, W] with `fill` around it."""
-        if not any(self.pads):
-            return picture
-        top, left, bottom, right = self.pads
-        height, width = picture.shape[-2:]
-        framed = np.full(
-            (*picture.shape[:-2], top + height + bottom, left + width + right), fill, picture.dtype
-        )
-        framed[..., top : top + height, left : left + width] = picture
-        return framed
 
-    def taps(self, padded: NDArray[Any]) -> Iterator[tuple[Pair, NDArray[Any]]]:
-        """For each tap (i, j), the cells that it meets, as a view [..., H', W']."""
-        for i in range(self.kernel[0]):
-            rows = span(i * self.dilations[0], self.strides[0], self.out[0])
-            for j in range(self.kernel[1]):
-                columns = span(j * self.dilations[1], self.strides[1], self.out[1])
-                yield (i, j), padded[..., rows, columns]
+class Tap(NamedTuple):
+    """Where the cells that a tap meets begin: which plane, and which place in it."""
+
+    plane: int
+    place: int
 
 
-def span(start: int, stride: int, count: int) -> slice:
-    """`count` places from `start`, `stride` apart."""
-    return slice(start, start + stride * (count - 1) + 1, stride)
+class Axis:
+    """One axis of padded pictures split by the stride: plane a holds the cells a, a + stride, ... as far as a
+    tap meets them, so that what a tap meets over all windows is a run of neighbours in one plane."""
+
+    def __init__(self, window: Window, axis: int, size: int) -> None:
+        self.stride, self.pad, self.size = window.strides[axis], window.pads[axis], size
+        met = [divmod(tap * window.dilations[axis], self.stride) for tap in range(window.kernel[axis])]
+        self.phases = sorted({phase for _, phase in met})
+        self.taps = [Tap(self.phases.index(phase), place) for place, phase in met]
+        self.reach = max(place for place, _ in met)  # cells of a plane beyond one a window
+
+    def parts(self, start: int, windows: int) -> list[tuple[slice, slice]]:
+        """For each plane over `windows` windows from `start` on: places that the picture
+        fills, and the cells that do."""
+        return [self._part(phase, start, windows + self.reach) for phase in self.phases]
+
+    def _part(self, phase: int, start: int, count: int) -> tuple[slice, slice]:
+        at = start * self.stride + phase - self.pad  # of place 0 in the picture
+        first = max(0, -(at // self.stride))
+        end = max(first, min(count, (self.size - 1 - at) // self.stride + 1))
+        return slice(first, end), slice(at + first * self.stride, max(at + end * self.stride, 0), self.stride)
+
+
+class Planes:
+    """Pictures [C, H, W], padded and split by both strides."""
+
+    def __init__(self, window: Window, picture: tuple[int, ...]) -> None:
+        self.window = window
+        self.rows, self.columns = (Axis(window, axis, picture[axis]) for axis in range(2))
+        self.width = window.out[1] + self.columns.reach
+        self._column_parts = self.columns.parts(0, window.out[1])
+        # of planes as flat lines: what a tap meets begins there in that plane
+        self.taps = [
+            Tap(down.plane * len(self._column_parts) + along.plane, down.place * self.width + along.place)
+            for down in self.rows.taps
+            for along in self.columns.taps
+        ]
+
+    def shape(self, channels: int, rows: int) -> tuple[int, ...]:
+        """[row planes, column planes, channels, height, width] for that many rows of windows."""
+        height = rows + self.rows.reach
+        return len(self.rows.phases), len(self._column_parts), channels, height, self.width
+
+    def load(self, x: NDArray[Any], start: int, fill: int, planes: NDArray[Any]) -> NDArray[Any]:
+        """`planes`, of `shape`, filled with what the rows of windows from `start` on meet."""
+        parts = self.rows.parts(start, planes.shape[3] - self.rows.reach)
+        covered = [to for to, _ in parts], [to for to, _ in self._column_parts]
+        whole = [slice(0, planes.shape[3])] * len(parts), [slice(0, self.width)] * len(self._column_parts)
+        if covered != whole:
+            planes.fill(fill)
+        for plane, (to_rows, from_rows) in zip(planes, parts, strict=True):
+            for cells, (to_columns, from_columns) in zip(plane, self._column_parts, strict=True):
+                cells[:, to_rows, to_columns] = x[:, from_rows, from_columns]
+        return planes
+
+    def blocks(self, channels: int, most: int) -> Iterator[tuple[slice, slice]]:
+        """Channels and rows of windows in blocks with planes of about `most` cells: whole channels where one
+        fits, else strips of one channel."""
+        rows = self.window.out[0]
+        row_cost = len(self.rows.phases) * len(self._column_parts) * self.width
+        strip = max(1, min(rows, most // row_cost))
+        together = max(1, most // (rows * row_cost))
+        for channel in range(0, channels, together):
+            for row in range(0, rows, strip):
+                yield slice(channel, min(channel + together, channels)), slice(row, min(row + strip, rows))
 
 
 def extent(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> int:
