@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +54,6 @@ def extremes_of(name: str, values: NDArray[Any], sample: str) -> Extremes:
     total = rows.sum(axis=2).sum(axis=0, dtype=np.float64)
     square = np.einsum("ncl,ncl->nc", rows, rows).sum(axis=0, dtype=np.float64)
     return Extremes(values.size, low, high, total, square)
-
-
-def merge(into: dict[str, Extremes], found: Iterable[tuple[str, Extremes]]) -> None:
-    """Adds what one more sample held."""
-    for name, extremes in found:
-        into[name] = into[name].merged(extremes) if name in into else extremes
 
 
 def norm(extremes: Mapping[str, Extremes], name: str, samples: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from modelbuild.graph.session import FloatSession
 VALUES = 16384  # of a tensor that are looked at, at most
 _KEY = 0x6D6F64656C  # of the generator; any number would do
 Sample = Mapping[str, NDArray[Any]]
+Seen = tuple[str, NDArray[Any], NDArray[Any] | None]  # tensor, values, their gradients
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Places:
         return values.reshape(-1)[self.start :: self.pace][: self.count]
 
     def channels(self, shape: Shape) -> NDArray[np.int64]:
-        """The channel (axis 1) of each."""
+        """The channel (axis 1) of each; 0 for tensors of fewer axes."""
+        if len(shape) < 2:
+            return np.zeros(self.count, np.int64)
         cells = self.start + self.pace * np.arange(self.count)
         return cells // math.prod(shape[2:]) % shape[1]
 
@@ -51,6 +54,12 @@ def places_in(shape: Shape) -> Places:
     while math.gcd(pace, inner) > 1:
         pace += 1
     return Places(pace // 2, pace, size // pace)
+
+
+def look_at(places: Mapping[str, Places], tensors: dict[str, NDArray[Any]]) -> Iterator[Seen]:
+    """Of `tensors`, which leave it one by one, what is looked at; without gradients."""
+    for name, cells in places.items():
+        yield name, cells.of(tensors.pop(name)), None
 
 
 class Look:
@@ -72,8 +81,8 @@ class Look:
         self._slopes = {name: self._ends.add(other, self.places[name]) for name, other in found.names.items()}
         self._session = FloatSession(self._ends.graph())
 
-    def run(self, number: int, sample: Sample) -> Iterable[tuple[str, NDArray[Any], NDArray[Any] | None]]:
-        """(tensor, values, gradients or None) of sample `number`, in the order of execution."""
+    def run(self, number: int, sample: Sample) -> list[Seen]:
+        """Of sample `number` what is looked at, in the order of execution."""
         inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
         signs = random_signs(
             number, sum(math.prod(self._graph.shapes[name]) for name, *_ in self._cotangents)
@@ -86,10 +95,12 @@ class Look:
             dtype = self._graph.dtypes[name]
             cotangents[other] = part.astype(dtype) * dtype.type(1 / norm if norm else 0.0)
         found = self._session.run({**inputs, **cotangents})
+        seen: list[Seen] = []
         for name, places in self.places.items():
             values = places.of(inputs[name]) if name in inputs else found[self._values[name]].reshape(-1)
             slopes = self._slopes.get(name)
-            yield name, values, None if slopes is None else found[slopes].reshape(-1)
+            seen.append((name, values, None if slopes is None else found[slopes].reshape(-1)))
+        return seen
 
 
 class _Ends:
