@@ -19,6 +19,7 @@ from modelbuild.arithmetic.requantize import Requantizer, one_scaling, row_scali
 from modelbuild.arithmetic.windows import Planes, window_of
 
 MATRIX = 1 << 18  # elements of the larger matrix that a product reads or makes
+LEAST_BLOCK = 256  # places; below this a product is slow
 LINE = 1 << 18  # cells of a block of planes
 Real = NDArray[Any]
 Accumulate = Callable[[Integers, Integers], None]  # one picture [C, H, W] to its output [O, H', W']
@@ -67,7 +68,7 @@ class _Pointwise:
     def __init__(self, bound: Bound, requantize: Requantizer) -> None:
         self.requantize = requantize
         self.product = _product(bound, bound.constant("weight"), bound.number("group"))
-        self.block = max(256, MATRIX // max(bound.inputs[0].shape[1], bound.output.shape[1]))
+        self.block = max(LEAST_BLOCK, MATRIX // max(bound.inputs[0].shape[1], bound.output.shape[1]))
 
     def __call__(self, x: Integers, out: Integers) -> None:
         groups, _, depth = self.product.weight.shape

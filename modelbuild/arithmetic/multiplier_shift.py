@@ -62,7 +62,7 @@ class FixedSession:
             if name not in inputs:
                 raise ModelbuildError(f"the input {name!r} is missing", why=f"given: {sorted(inputs)}")
             live[name] = _checked(inputs[name], model.tensors[name])
-        with _short_buffers():
+        with short_buffers():
             self._execute(live, keep)
         if keep == "outputs":
             return {name: live[name] for name in model.outputs}
@@ -86,7 +86,7 @@ def run(
 
 
 @contextmanager
-def _short_buffers() -> Iterator[None]:
+def short_buffers() -> Iterator[None]:
     """numpy copies an operand that it broadcasts along lines shorter than its buffer; with a buffer shorter
     than most lines it does not, and factors a channel take half the time. Results do not depend on it."""
     before = np.setbufsize(BUFFER)

@@ -72,10 +72,9 @@ class Requantizer:
         unit = np.asarray(2**exact_shift, dtype=object)
         offset = exact_bias * exact_multiplier + unit // 2 + (self.zero - self.low) * unit
         reach = np.minimum((self.top + 1) * unit, scaling.largest * abs(exact_multiplier))
-        self.proven = np.asarray(abs(offset) + reach <= DOUBLE, dtype=bool)
-        self.factor = np.asarray(scaling.multiplier / unit, dtype=np.float64)
-        self.offset = np.asarray(offset / unit, dtype=np.float64)
-        self.some = not self.proven.all()
+        proven = np.asarray(abs(offset) + reach <= DOUBLE, np.bool_)
+        self.unproven: NDArray[np.bool_] = ~np.all(proven, axis=(1, 2))  # by row
+        self.constants = [np.asarray(values / unit, np.float64) for values in (scaling.multiplier, offset)]
         self.whole = (
             scaling.multiplier,
             scaling.shift,
@@ -85,13 +84,13 @@ class Requantizer:
     def __call__(self, accumulator: NDArray[Any], out: Integers, part: Part = WHOLE) -> None:
         """`accumulator` [R, H, W'] holds whole numbers in any type, those of the rows and lines `part`; `out`
         [R, H, W] is written, W ≤ W': what lies behind column W is left out."""
-        factor, offset = _part(self.factor, part), _part(self.offset, part)
         rows = max(1, PIECE // max(1, accumulator[0].size))
         for start in range(0, len(accumulator), rows):
             piece = slice(start, start + rows), slice(None)
-            self._in_doubles(accumulator[piece], out[piece], _part(factor, piece), _part(offset, piece))
-        for row in self._unproven(len(accumulator), part):
-            self._in_integers(accumulator[row, :, : out.shape[-1]], out[row], row, part)
+            constants = [_part(_part(values, part), piece) for values in self.constants]
+            self._in_doubles(accumulator[piece], out[piece], *constants)
+        if self.unproven.any():
+            self._in_integers(accumulator, out, part)
 
     def _in_doubles(self, accumulator: NDArray[Any], out: Integers, factor: Reals, offset: Reals) -> None:
         values = np.multiply(accumulator, factor, dtype=np.float64)
@@ -102,25 +101,20 @@ class Requantizer:
         if self.low:
             unsigned += unsigned.dtype.type(self.low % (1 << 8 * out.dtype.itemsize))
 
-    def _unproven(self, count: int, part: Part) -> list[int]:
-        """Which of the `count` rows of `part` float64 is not proven for."""
-        if len(self.proven) == 1:
-            return [] if self.proven.all() else list(range(count))
-        return (
-            [row for row, proven in enumerate(self.proven[part[0], 0, 0]) if not proven] if self.some else []
+    def _in_integers(self, accumulator: NDArray[Any], out: Integers, part: Part) -> None:
+        """Again the rows that float64 is not proven for."""
+        rows = np.flatnonzero(np.broadcast_to(_part(self.unproven, part), len(accumulator)))
+        multiplier, shift, offset = (
+            values if len(values) == 1 else values[rows]
+            for values in (_part(values, part) for values in self.whole)
         )
-
-    def _in_integers(self, accumulator: NDArray[Any], out: Integers, row: int, part: Part) -> None:
-        """One row again."""
-        one = slice(row, row + 1), slice(None)
-        multiplier, shift, offset = (_part(_part(values, part), one)[0] for values in self.whole)
-        values = accumulator.astype(np.int64)
+        values = accumulator[rows, :, : out.shape[-1]].astype(np.int64)
         values *= multiplier
         values += offset
         values >>= shift
         np.clip(values, self.low - self.zero, self.low - self.zero + self.top, out=values)
         values += self.zero
-        out[...] = values
+        out[rows] = values
 
 
 def _part(values: NDArray[Any], part: Part) -> NDArray[Any]:

@@ -16,26 +16,31 @@ from tests.arithmetic.random_models import one
 
 rng = np.random.default_rng(1)
 digest = hashlib.sha256()
-for bits, channels in ((8, 64), (8, 700), (16, 96)):
+for bits, channels, group, kernel, stride in (
+    (8, 64, 1, 3, 1), (8, 700, 1, 3, 1), (16, 96, 1, 3, 1),
+    (8, 40, 40, 3, 2), (8, 600, 1, 1, 1), (16, 40, 40, 3, 1),
+):
     x = QuantizedTensor("x", (1, channels, 20, 20), bits, True, 1.0, 3)
-    y = QuantizedTensor("y", (1, 40, 20, 20), bits, True, 1.0, -5)
+    y = QuantizedTensor("y", (1, 40, 20 // stride, 20 // stride), bits, True, 1.0, -5)
     dtype = np.int8 if bits == 8 else np.int16
     constants = {
-        "weight": rng.integers(-127, 128, (40, channels, 3, 3)).astype(dtype),
+        "weight": rng.integers(-127, 128, (40, channels // group, kernel, kernel)).astype(dtype),
         "bias": rng.integers(-9999, 9999, 40).astype(np.int32 if bits == 8 else np.int64),
         "multiplier": rng.integers(1, 2**15, 40).astype(np.int32),
-        "shift": np.full(40, 26, np.int32),
+        "shift": rng.integers(20, 34, 40).astype(np.int32),
     }
-    p = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "group": 1, "input_zero": 3}
+    pads = (kernel // 2,) * 4
+    p = {"strides": (stride, stride), "pads": pads, "dilations": (1, 1), "group": group, "input_zero": 3}
     p |= {"output_zero": -5, "low": y.low, "high": y.high}
     values = rng.integers(x.low, x.high + 1, x.shape).astype(x.dtype)
     digest.update(run(one("conv", [x, y], p, constants), {"x": values})["y"].tobytes())
 print(digest.hexdigest())
 """
+LEAST = "X86_V4 AVX512_ICL X86_V3 AVX512_SPR"  # numpy's own loops without them
 SETTINGS = (
     {"OPENBLAS_NUM_THREADS": "1"},
     {"OPENBLAS_NUM_THREADS": "2"},
-    {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Prescott"},
+    {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": LEAST},
     {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"},
 )
 
