@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
@@ -16,18 +16,16 @@ from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.functions import function_after
-from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import Formats, TensorFormat, formats_of
-from modelbuild.quantize.observe import Observations
-from modelbuild.quantize.plan import Plan, make_plan
+from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
-from modelbuild.quantize.ranges import BY_ERROR, DEFAULT_METHOD, METHODS, OPTIONS
-from modelbuild.quantize.ranges.mse import error
+from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
+from modelbuild.quantize.ranges import BY_ERROR, DEFAULT_METHOD, METHODS, OPTIONS, applicable
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
 
-BEST_SNR = 200.0  # dB written where nothing is lost
 SETTINGS = frozenset({"activations", "weights", "range"})
 
 
@@ -68,22 +66,26 @@ def quantize(
             choices[root] = _choose(graph, observations, formats.activation, plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
-    shown: set[str] = set()
+    weights: dict[str, list[float | None]] = {}
+    constants: dict[str, Weighted] = {}
     for step in plan.steps:
         found = weighted(graph, step.node)
         if found is None:
             continue
-        if found.name not in shown:
-            shown.add(found.name)
-            lines.append(_weight_line(found, formats, entries.get(found.name)))
+        constants.setdefault(found.name, found)
+        weights.setdefault(found.name, [])
         x = _activation_input(graph, step.node.inputs)
-        mean = _observed_mean(observations, x)
+        mean = _observed(observations, x).channel_mean
         if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
+            weights[found.name].append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
         scales, _ = scales_of(entries.get(found.name), found, formats)
         correction = bias_correction(found, formats, scales, choices[plan.root(x)].scale, mean)
         if any(correction):
             biases[step.outputs[0]] = correction
+        y = _last_with_gradient(observations, step)
+        weights[found.name].append(weight_noise(observations, found, _rounding(found, scales), x, y))
+    lines += [_weight_line(constants[n], formats, entries.get(n), noise) for n, noise in weights.items()]
     corrections = {"bias": biases} if biases else {}
     text = formats.to_text()
     arithmetic = number_format.arithmetic
@@ -116,19 +118,20 @@ def _roots_of_outputs(graph: Graph, plan: Plan) -> set[str]:
     return {plan.root(name) for name in graph.outputs}
 
 
-def _observed(observations: Observations, name: str) -> Histogram:
+def _observed(observations: Observations, name: str) -> TensorObservation:
     if name not in observations.tensors:
         raise ModelbuildError(
             f"the tensor {name!r} was not observed",
             why="the observations belong to another model or to an older form of this one",
             exit_code=EXIT_FAILED,
         )
-    return observations.tensors[name].histogram
+    return observations.tensors[name]
 
 
-def _observed_mean(observations: Observations, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    _observed(observations, name)
-    return observations.tensors[name].channel_mean
+def _last_with_gradient(observations: Observations, step: Step) -> str:
+    """What the node with the weights makes itself, or what is left of it, whichever has a gradient."""
+    made = observations.tensors.get(step.node.outputs[0])
+    return step.outputs[0] if made is None or made.channel_weight is None else step.node.outputs[0]
 
 
 def _choose(
@@ -142,10 +145,11 @@ def _choose(
 ) -> _Choice:
     if name in plan.natural:
         return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
-    histogram = _observed(observations, name)
+    observation = _observed(observations, name)
+    method = applicable(method, observation)
     if method in BY_ERROR:
         options = {**options, "through": function_after(graph, plan, name)}
-    low, high = METHODS[method](histogram, tensor_format, options)
+    low, high = METHODS[method](observation, tensor_format, options)
     return _Choice(*tensor_format.grid(low, high), method)
 
 
@@ -157,12 +161,20 @@ def _line(
     low = (form.low - choice.zero_point) * choice.scale
     high = (form.high - choice.zero_point) * choice.scale
     method = choice.method if plan.root(name) == name else "shared"
-    values, counts = _observed(observations, name).values()
-    signal = float((values * values * counts).sum())
-    noise = error(values, counts, form, (choice.scale, choice.zero_point))
-    ratio = decibels(signal, noise)
-    zero = choice.zero_point
-    return TensorRecord(name, kind, form.bits, form.signed, choice.scale, zero, low, high, method, ratio)
+    grid = choice.scale, choice.zero_point
+    ratio = _own_snr(_observed(observations, name), form, grid)
+    ends = _decibels(activation_noise(observations, name, form, grid))
+    return TensorRecord(name, kind, form.bits, form.signed, *grid, low, high, method, ratio, ends)
+
+
+def _decibels(noise: float | None) -> float | None:
+    return None if noise is None else decibels(1.0, noise)
+
+
+def _own_snr(observation: TensorObservation, form: TensorFormat, grid: tuple[float, int]) -> float:
+    histogram = observation.histogram
+    noise = squared_errors(histogram, histogram.counts.astype(np.float64), form, [grid])[0]
+    return decibels(float(observation.channel_square.sum()), float(noise))
 
 
 def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
@@ -172,27 +184,27 @@ def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
     return TensorRecord(port.name, kind, port.bits, port.signed, 1.0, 0, *ends, METHOD, None)
 
 
-def _weight_line(found: Weighted, formats: Formats, entry: Kept | None) -> TensorRecord:
-    bits = formats.weight_bits
-    scales, own = scales_of(entry, found, formats)
+def _rounding(found: Weighted, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantized less exact weights."""
     column = scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
     exact = found.weight.astype(np.float64)
-    noise = float(np.square(np.rint(exact / column) * column - exact).sum())
-    ratio = decibels(float(np.square(exact).sum()), noise)
+    return np.asarray(np.rint(exact / column) * column - exact)
+
+
+def _weight_line(
+    found: Weighted, formats: Formats, entry: Kept | None, noise: Sequence[float | None]
+) -> TensorRecord:
+    """`noise` at the outputs, of each node that multiplies by these weights."""
+    bits = formats.weight_bits
+    scales, own = scales_of(entry, found, formats)
+    exact = found.weight.astype(np.float64)
+    ratio = decibels(float(np.square(exact).sum()), float(np.square(_rounding(found, scales)).sum()))
+    predicted = None if None in noise else decibels(1.0, sum(part for part in noise if part is not None))
     one = not formats.per_channel or (entry is not None and own and len(entry.scale) == 1)
     scale = float(scales[0]) if one else None
     ends = float(exact.min(initial=0.0)), float(exact.max(initial=0.0))
     method = METHOD if own else "minmax"
-    return TensorRecord(found.name, "weight", bits, True, scale, 0, *ends, method, ratio)
-
-
-def decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise), rounded to 0.1 dB and kept within +-200 dB."""
-    if noise <= 0.0:
-        return BEST_SNR
-    if signal <= 0.0:
-        return -BEST_SNR
-    return round(min(max(10 * math.log10(signal / noise), -BEST_SNR), BEST_SNR), 1)
+    return TensorRecord(found.name, "weight", bits, True, scale, 0, *ends, method, ratio, predicted)
 
 
 def _activation_input(graph: Graph, inputs: list[str]) -> str:

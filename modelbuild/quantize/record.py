@@ -26,8 +26,9 @@ class TensorRecord:
     zero_point: int | None
     low: float
     high: float
-    method: str  # minmax | mse | percentile | natural | shared | source
-    snr_db: float | None  # of quantizing this tensor alone, estimated on its histogram
+    method: str  # a range method | natural | shared | source
+    snr_db: float | None  # of the tensor itself when it alone is quantized, estimated on its histogram
+    output_snr_db: float | None = None  # of the model's outputs when it alone is quantized, as predicted
 
     @property
     def radix(self) -> int | None:
@@ -74,6 +75,7 @@ class Record:
                     "high": tensor.high,
                     "method": tensor.method,
                     "snr_db": tensor.snr_db,
+                    "output_snr_db": tensor.output_snr_db,
                 }
                 for tensor in self.tensors
             ],
@@ -105,6 +107,7 @@ def to_text(record: Record) -> str:
             tensor.high,
             tensor.method,
             tensor.snr_db,
+            tensor.output_snr_db,
             tensor.name,
         )
         for tensor in record.tensors

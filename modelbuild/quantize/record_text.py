@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 from modelbuild.errors import ModelbuildError
 
 TITLE = "modelbuild quantization record"
-VERSION = "1"
+VERSION = "2"
 HEADER = ("model", "arithmetic", "format", "method", "samples")
-COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "snr", "name")
-WIDTHS = (11, 7, 24, 7, 6, 25, 25, 11, 7, 0)
+COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "snr", "output", "name")
+WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 0)
+DECIBELS = frozenset({"snr", "output"})
 KINDS = frozenset({"input", "activation", "output", "weight"})
 CORRECTIONS = frozenset({"bias", "clip"})
 MOST_BYTES = 64 << 20
@@ -23,7 +24,7 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `rest` is low, high, method, snr."""
+    """One line of the table; `rest` is low, high, method, snr, output."""
 
     name: str
     kind: str
@@ -31,7 +32,7 @@ class Row:
     signed: bool
     scale: float | None
     zero_point: int | None
-    rest: tuple[float, float, str, float | None]
+    rest: tuple[float, float, str, float | None, float | None]
 
 
 @dataclass
@@ -67,7 +68,7 @@ def _columns(cells: Sequence[str]) -> str:
 def _cell(index: int, value: object) -> str:
     if value is None:
         return "-"
-    if COLUMNS[index] == "snr":
+    if COLUMNS[index] in DECIBELS:
         return f"{value:.1f}"
     if COLUMNS[index] == "name":
         return _quoted(str(value))
@@ -185,6 +186,7 @@ def _row(line: str) -> Row:
         _real(cells["high"]),
         cells["method"],
         _optional(cells["snr"], _real),
+        _optional(cells["output"], _real),
     )
     return Row(_name(cells["name"]), cells["kind"], bits, signed, scale, zero, rest)
 

@@ -20,7 +20,8 @@ from modelbuild.importers import onnx as importer
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
-from modelbuild.quantize.quantize import decibels, quantize
+from modelbuild.quantize.quantize import quantize
+from modelbuild.quantize.ranges import METHODS
 from modelbuild.quantize.verify import verify
 from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
 
@@ -43,10 +44,11 @@ def test_lines_of_the_record() -> None:
     kinds = [line.kind for line in record.tensors]
     assert kinds == ["input", "activation", "activation", "output", "weight", "weight"]
     assert lines["p"].method == "shared" and lines["p"].scale == lines["r"].scale
-    assert lines["y"].method == "minmax" and lines["r"].method == "mse"
+    assert lines["y"].method == "minmax" and lines["r"].method == "output_error"
     assert lines["w"].scale is None and lines["w"].low == float(chain().constants["w"].min())
+    assert all(20 < lines[name].output_snr_db < 70 for name in ("x", "r", "y", "w", "v"))
     assert 25 < lines["x"].snr_db < 60 and 35 < lines["w"].snr_db < 60
-    assert record.samples == 4 and record.method == "mse"
+    assert record.samples == 4 and record.method == "output_error"
 
 
 def test_outputs_are_never_clipped() -> None:
@@ -58,7 +60,7 @@ def test_outputs_are_never_clipped() -> None:
     assert made.record.by_name()["r"].high < made.observations.tensors["r"].histogram.high
 
 
-@pytest.mark.parametrize("method", ["minmax", "mse", "percentile"])
+@pytest.mark.parametrize("method", sorted(METHODS))
 @pytest.mark.parametrize("chip", ["kl520", "kl720", "modalix"])
 def test_every_method_on_every_scale_form(method: str, chip: str) -> None:
     made = make(chain(), chip, {"range": {"method": method}})
@@ -105,12 +107,6 @@ def test_bias_correction_removes_the_mean_error_of_coarse_weights() -> None:
         verify(fixed, graph, iter(samples))["outputs"][0]["snr_db"] for fixed in (made.fixed, without)
     )
     assert better > worse + 3
-
-
-def test_decibels() -> None:
-    assert decibels(100.0, 1.0) == 20.0
-    assert decibels(1.0, 0.0) == 200.0
-    assert decibels(0.0, 1.0) == -200.0
 
 
 def imagenet(path: Path) -> np.ndarray[Any, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.histogram import Histogram, count
+from modelbuild.quantize.histogram import BINS, Histogram, bin_indices, count
 from modelbuild.quantize.number_format import TensorFormat
-from modelbuild.quantize.ranges import METHODS, minmax, mse, percentile
+from modelbuild.quantize.observations import TensorObservation
+from modelbuild.quantize.ranges import METHODS, applicable, entropy, minmax, mse, output_error, percentile
 
 ASYMMETRIC = TensorFormat(8, True, False, "free")
 SYMMETRIC = TensorFormat(8, True, True, "free")
@@ -24,9 +25,19 @@ ALL = [
 ]
 
 
-def histogram(values: np.ndarray[Any, Any]) -> Histogram:
+def observed(
+    values: np.ndarray[Any, Any], gradients: np.ndarray[Any, Any] | None = None
+) -> TensorObservation:
+    """A tensor of one channel; `gradients` a value."""
+    values = values.astype(np.float32)
     low, high = float(values.min()), float(values.max())
-    return Histogram(low, high, *count(values.astype(np.float32), low, high))
+    weights = None
+    if gradients is not None:
+        weights = np.bincount(bin_indices(values, low, high), gradients**2 * (values != 0), minlength=BINS)
+    histogram = Histogram(low, high, *count(values, low, high), weights)
+    exact = values.astype(np.float64)
+    sums = np.array([exact.sum()]), np.array([(exact**2).sum()])
+    return TensorObservation(histogram, len(values), np.array([low]), np.array([high]), *sums)
 
 
 def real_error(values: np.ndarray[Any, Any], form: TensorFormat, ends: tuple[float, float]) -> float:
@@ -42,7 +53,7 @@ HALF = np.maximum(RNG.laplace(size=40000), 0)
 
 
 def test_histogram_counts_zeros_apart() -> None:
-    made = histogram(HALF)
+    made = observed(HALF).histogram
     assert made.zeros == int((HALF.astype(np.float32) == 0).sum()) > 15000
     assert int(made.counts.sum()) + made.zeros == len(HALF)
     values, weights = made.values()
@@ -50,13 +61,13 @@ def test_histogram_counts_zeros_apart() -> None:
 
 
 def test_minmax() -> None:
-    assert minmax.choose(histogram(TAILED), SYMMETRIC, {}) == (-45.0, 60.0)
+    assert minmax.choose(observed(TAILED), SYMMETRIC, {}) == (-45.0, 60.0)
 
 
 @pytest.mark.parametrize("form", ALL)
 @pytest.mark.parametrize("values", [NORMAL, TAILED, HALF, np.full(9, 2.5), np.zeros(9), -HALF])
 def test_mse_is_never_worse_than_any_range_on_a_grid(form: TensorFormat, values: Any) -> None:
-    ends = mse.choose(histogram(values), form, {})
+    ends = mse.choose(observed(values), form, {})
     found = real_error(values, form, ends)
     low, high = min(values.min(), 0.0), max(values.max(), 0.0)
     rivals = [
@@ -68,13 +79,58 @@ def test_mse_is_never_worse_than_any_range_on_a_grid(form: TensorFormat, values:
 
 
 def test_mse_cuts_a_tail_that_minmax_keeps() -> None:
-    ends = mse.choose(histogram(TAILED), SYMMETRIC, {})
+    ends = mse.choose(observed(TAILED), SYMMETRIC, {})
     assert ends[1] < 55
     assert real_error(TAILED, SYMMETRIC, ends) < 0.95 * real_error(TAILED, SYMMETRIC, (-45, 60))
 
 
+def test_output_error_cuts_what_the_outputs_do_not_see() -> None:
+    gradients = np.where(np.abs(TAILED) > 2, 0.01, 1.0)
+    made = observed(TAILED, gradients)
+    ends = output_error.choose(made, ASYMMETRIC, {})
+    assert -3.2 < ends[0] < -1.9 and 1.9 < ends[1] < 3.2
+
+    def cost(low: float, high: float) -> float:
+        scale, zero = ASYMMETRIC.grid(low, high)
+        steps = np.clip(np.rint(TAILED / scale) + zero, -128, 127) - zero
+        return float(np.square((steps * scale - TAILED) * gradients).sum())
+
+    rivals = [cost(-low, high) for low in np.linspace(1, 6, 26) for high in np.linspace(1, 6, 26)]
+    assert cost(*ends) <= min(rivals) * 1.03
+    assert cost(*ends) < 0.5 * cost(*mse.choose(made, ASYMMETRIC, {}))
+
+
+def test_output_error_needs_gradients() -> None:
+    assert applicable("output_error", observed(NORMAL)) == "mse"
+    assert applicable("output_error", observed(NORMAL, np.zeros(40000))) == "mse"
+    assert applicable("output_error", observed(NORMAL, np.ones(40000))) == "output_error"
+    assert applicable("entropy", observed(NORMAL)) == "entropy"
+
+
+def test_few_values_get_room_beyond_the_largest_but_not_beyond_a_bound() -> None:
+    few = RNG.exponential(size=64)
+    ends = output_error.choose(observed(few, np.ones(64)), ASYMMETRIC, {})
+    assert ends[0] == 0.0 and few.max() * 1.05 < ends[1] < few.max() * 2
+    bounded = np.minimum(RNG.exponential(4, size=64), 6.0)
+    assert output_error.choose(observed(bounded, np.ones(64)), ASYMMETRIC, {}) == (0.0, 6.0)
+
+
+def test_entropy_cuts_an_outlier_that_moves_the_grid() -> None:
+    """40,000 normal numbers and two far away: the levels go where the numbers are."""
+    ends = entropy.choose(observed(TAILED), SYMMETRIC, {})
+    assert ends[0] == -ends[1] and 2.5 < ends[1] < 12
+    low, high = entropy.choose(observed(np.append(HALF, 80.0)), ASYMMETRIC, {})
+    assert low == 0.0 and 4 < high < 25
+
+
+def test_entropy_keeps_everything_where_levels_are_finer_than_bins_or_even() -> None:
+    assert entropy.choose(observed(TAILED), TensorFormat(16, True, True, "free"), {}) == (-45.0, 60.0)
+    even = np.linspace(-1, 1, 50001)
+    assert entropy.choose(observed(even), SYMMETRIC, {}) == (-1.0, 1.0)
+
+
 def test_percentile() -> None:
-    made = histogram(TAILED)
+    made = observed(TAILED)
     low, high = percentile.choose(made, SYMMETRIC, {"percentile": 99.0})
     assert high == pytest.approx(np.quantile(np.abs(TAILED), 0.99), abs=0.05) and low == -high
     low, high = percentile.choose(made, ASYMMETRIC, {"percentile": 98.0})
@@ -86,12 +142,12 @@ def test_percentile() -> None:
 @pytest.mark.parametrize("share", [0, 50, 101, "99", True])
 def test_percentile_refuses_nonsense(share: object) -> None:
     with pytest.raises(ModelbuildError, match="percentile"):
-        percentile.choose(histogram(NORMAL), SYMMETRIC, {"percentile": share})
+        percentile.choose(observed(NORMAL), SYMMETRIC, {"percentile": share})
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_constant_tensors_have_a_range(method: str) -> None:
     for value in (0.0, 3.0, -1.0):
-        low, high = METHODS[method](histogram(np.full(5, value)), ASYMMETRIC, {})
+        low, high = METHODS[method](observed(np.full(5, value), np.ones(5)), ASYMMETRIC, {})
         scale, _ = ASYMMETRIC.grid(low, high)
         assert scale > 0 and abs((round(value / scale)) * scale - value) < 0.02

@@ -14,7 +14,7 @@ from modelbuild.quantize import record as records
 from modelbuild.quantize.record import Record, TensorRecord
 
 FORMAT = "activations=int8 weights=int8 symmetric=no scale=free per_channel=yes"
-LINE = TensorRecord("x", "input", 8, True, 0.1, -3, -12.5, 13.0, "mse", 40.5)
+LINE = TensorRecord("x", "input", 8, True, 0.1, -3, -12.5, 13.0, "mse", 40.5, 31.2)
 WEIGHT = TensorRecord("w", "weight", 8, True, None, 0, -0.5, 0.25, "minmax", 44.0)
 RECORD = Record("net", "multiplier_shift@1", FORMAT, "mse", 64, (LINE, WEIGHT), {"bias": {"y": (1, -2)}})
 
@@ -44,7 +44,7 @@ def test_text_reads_back_as_it_was(names, scale, low, high, zero, bias) -> None:
 def test_the_text_is_stable() -> None:
     text = records.to_text(RECORD)
     assert text.splitlines()[:6] == [
-        "# modelbuild quantization record 1",
+        "# modelbuild quantization record 2",
         "model: net",
         "arithmetic: multiplier_shift@1",
         f"format: {FORMAT}",
@@ -52,8 +52,8 @@ def test_the_text_is_stable() -> None:
         "samples: 64",
     ]
     rows = text.splitlines()[8:]
-    assert rows[0].split() == ["input", "int8", "0.1", "-3", "3", "-12.5", "13.0", "mse", "40.5", "x"]
-    assert rows[1].split() == ["weight", "int8", "-", "0", "-", "-0.5", "0.25", "minmax", "44.0", "w"]
+    assert rows[0].split() == ["input", "int8", "0.1", "-3", "3", "-12.5", "13.0", "mse", "40.5", "31.2", "x"]
+    assert rows[1].split() == ["weight", "int8", "-", "0", "-", "-0.5", "0.25", "minmax", "44.0", "-", "w"]
     assert rows[2] == "correct bias y 1 -2"
 
 
@@ -69,7 +69,7 @@ GOOD = records.to_text(RECORD)
 @pytest.mark.parametrize(
     ("old", "new", "line", "text"),
     [
-        ("record 1", "record 2", 1, "first line"),
+        ("record 2", "record 1", 1, "first line"),
         ("samples: 64", "samples: many", 6, "not a whole number"),
         ("samples: 64", "samples: 64\nsamples: 64", 7, "twice"),
         ("method: mse\n", "", 11, "lacks method"),
@@ -81,7 +81,7 @@ GOOD = records.to_text(RECORD)
         ("0.1 ", "1e999 ", 9, "not a finite number"),
         ("0.1 ", "- ", 9, "needed"),
         (" -3 ", " -129 ", 9, "outside -128...127"),
-        ("40.5 ", "", 9, "has 10 columns"),
+        ("40.5 ", "", 9, "has 11 columns"),
         ("correct bias", "correct weight", 11, "not a kind of correction"),
         ("y 1 -2", "y 1 x", 11, "'x' is not a whole number"),
         ("y 1 -2", "y 1 -2\ncorrect bias y 3", 12, "twice"),
@@ -98,7 +98,7 @@ def test_errors_name_the_line(old: str, new: str, line: int, text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for content in (text, GOOD + text, "# modelbuild quantization record 1\n" + text):
+    for content in (text, GOOD + text, "# modelbuild quantization record 2\n" + text):
         try:
             records.from_text(content)
         except ModelbuildError as error:

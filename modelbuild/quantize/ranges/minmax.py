@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
+from modelbuild.quantize.observations import TensorObservation
 
 
 def choose(
-    histogram: Histogram, tensor_format: TensorFormat, options: Mapping[str, Any]
+    observation: TensorObservation, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
     """(low, high) as observed."""
-    return histogram.low, histogram.high
+    return observation.histogram.low, observation.histogram.high

@@ -10,12 +10,13 @@ import numpy as np
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
+from modelbuild.quantize.observations import TensorObservation
 
 DEFAULT_PERCENTILE = 99.99
 
 
 def choose(
-    histogram: Histogram, tensor_format: TensorFormat, options: Mapping[str, Any]
+    observation: TensorObservation, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
     """`percentile` of the values lie inside.
 
@@ -24,6 +25,7 @@ def choose(
     share = options.get("percentile", DEFAULT_PERCENTILE)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
         raise ModelbuildError(f"percentile: {share!r} is not a number above 50 and up to 100")
+    histogram = observation.histogram
     values, weights = histogram.values()
     half_bin = (histogram.high - histogram.low) / len(histogram.counts) / 2
     if tensor_format.symmetric:
