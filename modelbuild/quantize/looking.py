@@ -25,8 +25,8 @@ Seen = tuple[str, NDArray[Any], NDArray[Any] | None]  # tensor, values, their gr
 class Places:
     """The cells of a tensor that are looked at: every `pace`-th, from `start`; all where `pace` is 1.
 
-    The pace shares no factor with any axis but the first, so that all channels, rows and columns have their
-    share.
+    The pace shares no factor with the size of a channel, so that all channels, rows and columns have their
+    share; where it is larger than a channel, with none of the axes but the first.
     """
 
     start: int
@@ -50,7 +50,8 @@ def places_in(shape: Shape) -> Places:
     size = math.prod(shape)
     if size <= VALUES:
         return Places(0, 1, size)
-    pace, inner = -(-size // VALUES), math.prod(shape[1:])
+    pace, channel = -(-size // VALUES), math.prod(shape[2:])
+    inner = channel if pace <= channel else math.prod(shape[1:])
     while math.gcd(pace, inner) > 1:
         pace += 1
     return Places(pace // 2, pace, size // pace)
@@ -93,7 +94,7 @@ class Look:
             part = signs[start : start + math.prod(shape)].reshape(shape)
             start += part.size
             dtype = self._graph.dtypes[name]
-            cotangents[other] = part.astype(dtype) * dtype.type(1 / norm if norm else 0.0)
+            cotangents[other] = np.asarray(part * (1 / norm if norm else 0.0), dtype)
         found = self._session.run({**inputs, **cotangents})
         seen: list[Seen] = []
         for name, places in self.places.items():

@@ -87,11 +87,10 @@ def _padded(step: Step, name: str, widths: Sequence[tuple[int, int]]) -> str:
 def _pad(step: Step) -> None:
     step.only(0)
     shape = step.shape(step.x)
-    widths = step.integers(1) or []
-    axes = step.integers(3) or list(range(len(shape)))
-    pairs = [(0, 0)] * len(shape)
-    for place, axis in enumerate(axes):
-        pairs[axis % len(shape)] = widths[place], widths[place + len(axes)]
+    widths = step.integers(1)
+    if widths is None:
+        raise NoRule
+    pairs = list(zip(widths[: len(shape)], widths[len(shape) :], strict=True))
     mode = attribute(step, "mode", "constant")
     if mode == "constant":
         step.give(0, _padded(step, step.gradient, [(-before, -after) for before, after in pairs]))

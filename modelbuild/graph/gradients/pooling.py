@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from modelbuild.graph.gradients.products import transposed
 from modelbuild.graph.gradients.reduction import spread_maximum, spread_mean
 from modelbuild.graph.gradients.step import NoRule, Rules, Step
 from modelbuild.graph.gradients.windows import Window, window_of
+from modelbuild.graph.model import Array, Graph
+from modelbuild.graph.session import FloatSession
 
 
 def _max_pool(step: Step) -> None:
@@ -26,7 +29,7 @@ def _max_pool(step: Step) -> None:
 def _average_pool(step: Step) -> None:
     """Each gradient, divided by its window's divisor, goes to all cells of its window."""
     window = window_of(step, step.node.ints("kernel_shape", []))
-    inverse = _inverse_divisors(step, window)
+    inverse = step.constant(_inverse_divisors(step, window))
     shape, counts = step.shape(step.x), step.shape(step.y)
     rows = shape[0] * shape[1]
     shares = step.reshaped(step.emit("Mul", step.gradient, inverse), (rows, 1, *counts[2:]))
@@ -34,23 +37,24 @@ def _average_pool(step: Step) -> None:
     step.give(0, step.reshaped(transposed(step, shares, ones, window), shape))
 
 
-def _inverse_divisors(step: Step, window: Window) -> str:
+def _inverse_divisors(step: Step, window: Window) -> Array:
     """1 / what each window's sum is divided by: the pool of ones, less its number of real cells.
 
     So onnxruntime itself says what counts at the borders, which differs between versions of the operator.
     """
-    shape, counts = step.shape(step.x), step.shape(step.y)
-    cells = np.ones((), np.float32)
-    for axis, size in enumerate(shape[2:]):
-        starts = np.arange(counts[2 + axis]) * window.strides[axis] - window.pads[axis]
+    sizes, counts = step.shape(step.x)[2:], step.shape(step.y)[2:]
+    cells = np.ones((1, 1), np.float32)
+    for axis, size in enumerate(sizes):
+        starts = np.arange(counts[axis]) * window.strides[axis] - window.pads[axis]
         places = starts[:, None] + window.dilations[axis] * np.arange(window.kernel[axis])
         inside = ((places >= 0) & (places < size)).sum(axis=1).astype(np.float32)
         cells = np.multiply.outer(cells, inside)
     if cells.min() < 1:
         raise NoRule
-    ones = step.constant(np.ones((1, 1, *shape[2:]), np.float32))
-    shares = step.emit("AveragePool", ones, **step.node.attributes)
-    return step.emit("Div", shares, step.constant(cells[None, None]))
+    pool = Graph("ones", [replace(step.node, inputs=["x"], outputs=["y"])], ["x"], ["y"], {})
+    pool.shapes, pool.opset = {"x": (1, 1, *sizes), "y": cells.shape}, step.graph.opset
+    shares = FloatSession(pool).run({"x": np.ones(pool.shapes["x"], np.float32)})["y"]
+    return np.asarray(shares, np.float32) / cells
 
 
 def _global_average(step: Step) -> None:
