@@ -20,7 +20,7 @@ from modelbuild.arithmetic.windows import Planes, window_of
 
 MATRIX = 1 << 18  # elements of the larger matrix that a product reads or makes
 LEAST_BLOCK = 256  # places; below this a product is slow
-LINE = 1 << 18  # cells of a block of planes
+LINE = 1 << 17  # cells of a block of planes
 Real = NDArray[Any]
 Accumulate = Callable[[Integers, Integers], None]  # one picture [C, H, W] to its output [O, H', W']
 

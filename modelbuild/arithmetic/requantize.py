@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.fixed_model import Integers
 
-PIECE = 1 << 15  # accumulators worked on at a time, so that they stay in the cache as float64
+PIECE = 1 << 16  # accumulators worked on at a time, so that they stay in the cache as float64
 DOUBLE = 1 << 53  # whole numbers up to this are exact in float64
 Wide = NDArray[np.int64]
 Reals = NDArray[np.float64]
