@@ -88,10 +88,8 @@ class _Columns:
         self.product = _product(bound, weight, bound.number("group"))
         self.planes = Planes(window_of(bound, weight.shape[2:]), bound.inputs[0].shape[2:])
         self.zero = bound.number("input_zero")
-        row = (
-            max(self.product.weight[0].shape[1] * bound.number("group"), len(weight)) * bound.output.shape[3]
-        )
-        self.strip = max(1, MATRIX // row)
+        groups, _, depth = self.product.weight.shape
+        self.strip = max(1, MATRIX // (max(groups * depth, len(weight)) * bound.output.shape[3]))
 
     def __call__(self, x: Integers, out: Integers) -> None:
         groups, _, depth = self.product.weight.shape

@@ -12,6 +12,7 @@ from modelbuild.arithmetic.windows import Window, window_of
 
 Shape = tuple[int, ...]
 LINEAR_ONE = 1 << 11
+MOST_CELLS = 1 << 28  # a quarter of a gigabyte of bytes: far above any feature map of an edge model
 
 
 class Misfit(ValueError):
@@ -48,6 +49,10 @@ def _picture(bound: Bound, kernel: Shape, names: str) -> tuple[Window, Shape]:
         need(all(least <= value <= 1 << 20 for value in values), f"{name} must be {least} or more")
     window = window_of(bound, kernel)
     need(min(window.out) > 0, "the window is larger than the padded picture")
+    _, channels, height, width = bound.inputs[0].shape
+    top, left, bottom, right = window.pads
+    cells = channels * (top + height + bottom) * (left + width + right)
+    need(cells < MOST_CELLS, "the padded picture is too large")
     return window, bound.inputs[0].shape
 
 

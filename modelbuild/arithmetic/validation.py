@@ -10,12 +10,11 @@ import numpy as np
 from modelbuild.arithmetic.binding import Bound, bind
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Parameter, QuantizedTensor
 from modelbuild.arithmetic.number import LARGEST_SHIFT, accumulator_limit, multiplier_limit
-from modelbuild.arithmetic.operator_shapes import Misfit, need
+from modelbuild.arithmetic.operator_shapes import MOST_CELLS, Misfit, need
 from modelbuild.arithmetic.operators import OPERATORS, OperatorKind
 from modelbuild.errors import EXIT_USER, ModelbuildError
 
 ARITHMETIC = "multiplier_shift@1"
-MOST_CELLS = 1 << 28  # a quarter of a gigabyte of bytes: far above any feature map of an edge model
 _SHIFTS = ("shift", "shifts", "negative_shift")
 _MULTIPLIERS = (
     "multiplier",

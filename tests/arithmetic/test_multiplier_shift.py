@@ -68,10 +68,11 @@ def test_only_outputs_are_kept_and_inputs_stay_untouched() -> None:
         "chain", "multiplier_shift@1", "test", ("x",), ("y",), {t.name: t for t in tensors}, {}, operators
     )
     values = np.arange(-3, 3, dtype=np.int8).reshape(2, 3)
-    session = FixedSession(model)
+    session, before = FixedSession(model), np.getbufsize()
     assert session.run({"x": values}) == {"y": pytest.approx(-2 * values)}
     assert set(session.run({"x": values}, keep="all")) == {"x", "m", "y"}
     assert values.ravel().tolist() == [-3, -2, -1, 0, 1, 2]
+    assert np.getbufsize() == before
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_random_models_are_valid(kind: str, seed: int) -> None:
         ("average_pool", constants("count", np.array([99], np.int32)), "multiplier must have 1"),
         ("resize_linear", constants("row_weights", np.zeros((1, 2), np.int32)), "row"),
         ("max_pool", parameters(pads=(9, 9, 9, 9)), "."),
+        ("conv", parameters(pads=(1 << 20,) * 4), "padded picture is too large"),
         ("concat", parameters(shifts=()), "shifts must have"),
         ("reduce_sum", parameters(axes=()), "at least one axis"),
         ("matmul", output(shape=(1,)), "the tensor is"),
