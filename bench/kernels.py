@@ -1,7 +1,8 @@
 """Fixed-point inference beside onnxruntime's float32, one thread: `python -m bench.kernels --models DIR`.
 
 Prints the table of docs/benchmarks.md. The two run in turn in one process, on random inputs; time does not
-depend on the values. Ranges are those of two random inputs. Ends with 1 where a ratio exceeds `--most`.
+depend on the values. Times are the process's CPU time, which with one thread is the time that passes on a
+machine that does nothing else. Ends with 1 where the ratio of the medians exceeds `--most`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ Inputs = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of every run in turn, and the least seconds of each kind of operator alone."""
+    """CPU seconds of every run in turn, and the least seconds of each kind of operator alone."""
 
     float32: list[float]
     fixed: list[float]
@@ -127,9 +128,9 @@ def _random(graph: Graph, seed: int) -> Inputs:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     run()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def _kinds(model: FixedModel, tensors: Mapping[str, NDArray[Any]], runs: int) -> dict[str, float]:
