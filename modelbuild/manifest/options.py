@@ -27,6 +27,7 @@ from modelbuild.manifest.strict import Strict
 
 Activations = Literal["int8", "uint8", "int16", "mixed"]
 Weights = Literal["int8", "int4", "int16", "mixed"]
+Method = Literal["output_error", "mse", "entropy", "minmax", "percentile"]
 
 
 class Optimize(Strict):
@@ -42,9 +43,10 @@ class Optimize(Strict):
 class Range(Strict):
     """How the range of a tensor is chosen from its calibration histogram."""
 
-    method: Annotated[Literal["mse", "minmax", "percentile"], AsText] | None = Field(
+    method: Annotated[Method, AsText] | None = Field(
         None,
-        description="mse: least squared error; minmax: all that was seen; percentile: all but the rarest",
+        description="output_error: least error at the outputs; mse: least squared error of the tensor; "
+        "entropy: least KL divergence; minmax: all that was seen; percentile: all but the rarest",
     )
     percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
         None, description="with method percentile: how many percent of the values the range holds"

@@ -20,7 +20,7 @@ from modelbuild.manifest.tree import Mapping, Position
 BUILT_IN: AbstractMapping[str, Any] = {
     "edit": [],
     "optimize": {"skip": [], "only": None},
-    "quantize": {"range": {"method": "mse"}},
+    "quantize": {"range": {"method": "output_error"}},
     "compile": {"batch": 1},
     "calibration": None,
     "checks": {"ignore": []},

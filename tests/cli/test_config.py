@@ -21,7 +21,7 @@ def test_a_line_a_setting(small: Path, command: Command) -> None:
     assert list(found) == sorted(found)
     assert found["accept.snr_db"] == ("5.0", "models.yaml:4:96")
     assert found["verify.hardware"] == ('"all"', "models.yaml:4:73")
-    assert found["quantize.range.method"] == ('"mse"', "built in")
+    assert found["quantize.range.method"] == ('"output_error"', "built in")
     assert found["quantize.weights"] == ('"int8"', "recipe kl720")
 
 
@@ -31,7 +31,7 @@ def test_a_target_and_the_command_line_stand_above(copied: Path, command: Comman
     assert found["quantize.range.method"][0] == '"minmax"'
     assert found["quantize.range.method"][1].startswith("models.yaml:5:")
     other = rows(command(copied, "config", "small@old").out)
-    assert other["quantize.range.method"][0] == '"mse"'
+    assert other["quantize.range.method"][0] == '"output_error"'
     said = command(copied, "config", "small@nef", "--set", "quantize.range.method=percentile")
     value, origin = rows(said.out)["quantize.range.method"]
     assert value == '"percentile"' and "--set" in origin
@@ -57,10 +57,13 @@ def test_what_was_written_elsewhere_stands_below(copied: Path, command: Command)
     assert lines[at + 1][:3] == ["instead", "of", '"percentile"'] and lines[at + 1][3].startswith(
         "models.yaml:5:"
     )
-    assert lines[at + 2] == ["instead", "of", '"mse"', "built", "in"]
+    assert lines[at + 2] == ["instead", "of", '"output_error"', "built", "in"]
     assert lines[at + 3][:4] == ["quantize.range.percentile", "(no", "effect)", "99.0"]
     data = command(copied, *words, "--json").json
-    assert [item["value"] for item in data["overridden"]["quantize.range.method"]] == ["percentile", "mse"]
+    assert [item["value"] for item in data["overridden"]["quantize.range.method"]] == [
+        "percentile",
+        "output_error",
+    ]
     assert [item["value"] for item in data["overridden"]["quantize.range.percentile"]] == [99.0]
     assert "quantize.range.percentile" not in data["origins"]
 
@@ -79,7 +82,7 @@ def test_a_model_on_each_of_its_targets(copied: Path, command: Command) -> None:
     assert cells[0] == ["setting", "value", "from", "target"]
     assert ["accept.snr_db", "5.0", "models.yaml:4:96", "all"] in cells
     methods = [line for line in cells if line[0] == "quantize.range.method"]
-    assert [line[1] for line in methods] == ['"minmax"', '"mse"']
+    assert [line[1] for line in methods] == ['"minmax"', '"output_error"']
     assert methods[0][-1] == "nef" and methods[1][2:] == ["built", "in", "mpk,", "old"]
     data = command(copied, "config", "small", "--json").json
     assert set(data["targets"]) == {"nef", "old", "mpk"} and data["model"] == "small"

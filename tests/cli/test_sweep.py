@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 
-METHODS = ("--try", "quantize.range.method=mse,minmax")
+METHODS = ("--try", "quantize.range.method=output_error,minmax")
 
 
 def cells(line: str) -> list[str]:
@@ -22,7 +22,7 @@ def test_a_table_ranked_with_the_current_settings_and_the_front_marked(
     header, first, second, legend = said.lines[:4]
     assert cells(header) == ["row", "quantize.range.method", "SNR", "dB", "top-1", "bytes", "ms", "gate"]
     assert cells(first)[:2] == ["2", "minmax"] and cells(first)[-1] == "*"
-    assert cells(second)[:2] == ["1", "mse"] and cells(second)[-1] == "current"
+    assert cells(second)[:2] == ["1", "output_error"] and cells(second)[-1] == "current"
     assert float(cells(first)[2]) > float(cells(second)[2])
     assert legend.startswith("*: ")
     assert "modelbuild build small@nef --set quantize.range.method=minmax" in said.out
@@ -42,7 +42,7 @@ def test_json(copied: Path, command: Command) -> None:
     }
     assert [row["set"] for row in found["rows"]] == [
         ["quantize.range.method=minmax"],
-        ["quantize.range.method=mse"],
+        ["quantize.range.method=output_error"],
     ]
     assert {row["gate"] for row in found["rows"]} == {"passed"} and found["rows"][1]["current"] is True
 

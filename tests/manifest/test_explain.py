@@ -51,7 +51,7 @@ accept: {cpu_nodes: yes} | yes
 accept: {fps: 0} | 0}
     `fps`: expected more than 0, found `0`
 quantize: {range: {method: kl}} | kl}
-    `method`: expected one of mse, minmax, percentile, found `kl`
+    `method`: expected one of output_error, mse, entropy, minmax, percentile, found `kl`
 quantize: {activations: [int8, int9]} | int9
     item 2 of `activations`: expected one of int8, uint8, int16, mixed, found `int9`
 quantize: {weights: []} | []

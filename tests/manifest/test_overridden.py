@@ -31,7 +31,7 @@ def test_layers_stand_in_their_order(folder: Path) -> None:
     )
     found = replaced(folder, "quantize.range.method=mse")
     values = [value for value, _ in found["quantize.range.method"]]
-    assert values == ["minmax", "percentile", "mse"]
+    assert values == ["minmax", "percentile", "output_error"]
     origins = [origin for _, origin in found["quantize.range.method"]]
     assert origins[0].startswith("models.yaml:5:") and origins[2] == "built in"
 

@@ -41,7 +41,10 @@ def test_lists_and_short_forms(project: Any) -> None:
         ("quantize.range.method", "expected KEY=VALUE"),
         ("=3", "expected KEY=VALUE"),
         ("a..b=3", "expected KEY=VALUE"),
-        ("quantize.range.method=best", "`method`: expected one of mse, minmax, percentile, found `best`"),
+        (
+            "quantize.range.method=best",
+            "`method`: expected one of output_error, mse, entropy, minmax, percentile, found `best`",
+        ),
         ("accept.snr_db=[", "not valid YAML: did not find expected node content"),
         ("evaluation.count=2", "`evaluation` has a count and no set"),
         ("quantize.activations=int16", "int16 activations are not possible on kl520"),

@@ -114,7 +114,7 @@ def test_order_comments_and_defaults_change_nothing(folder: Path) -> None:
     reordered = TEXT.replace(
         "targets: {cam: {chip: kl720}, eye: {chip: modalix}}",
         "targets: {eye: {chip: modalix},   # a comment\n"
-        "  cam: {quantize: {range: {method: mse}}, chip: kl720}}",
+        "  cam: {quantize: {range: {method: output_error}}, chip: kl720}}",
     )
     assert by_name(planned(folder)) == by_name(planned(folder, reordered))
 

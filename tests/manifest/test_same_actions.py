@@ -80,7 +80,7 @@ def mapping(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 bound = st.floats(1, 40).map(lambda value: round(value, 3)) | st.integers(1, 40)
 bounds = bound | st.dictionaries(st.sampled_from(["y", "z", "out-1"]), bound, min_size=1)
 ranges = st.sampled_from(
-    [{"method": "mse"}, {"method": "minmax"}, {"method": "percentile", "percentile": 99.5}]
+    [{"method": "output_error"}, {"method": "minmax"}, {"method": "percentile", "percentile": 99.5}]
 )
 choice = st.sampled_from(["ones", "twos"]).flatmap(
     lambda name: st.sampled_from([name, {"set": name}, {"set": name, "count": 2}])
@@ -172,7 +172,7 @@ def written_out(manifest: dict[str, Any], random: Random) -> dict[str, Any]:
     default(defaults, "verify", {"hardware": "first"})
     default(defaults, "toolchain_options", {})
     default(defaults.setdefault("compile", {}), "batch", 1)
-    default(defaults.setdefault("quantize", {}).setdefault("range", {}), "method", "mse")
+    default(defaults.setdefault("quantize", {}).setdefault("range", {}), "method", "output_error")
     if isinstance(defaults.get("evaluation"), str) and random.random() < 0.5:
         defaults["evaluation"] = {"set": defaults["evaluation"], "count": None}
     for target in found["targets"].values():

@@ -77,7 +77,7 @@ def test_the_canonical_form(project: Any) -> None:
         "edit": [],
         "evaluation": None,
         "optimize": {"only": None, "skip": []},
-        "quantize": {"activations": "int8", "range": {"method": "mse"}, "weights": "int8"},
+        "quantize": {"activations": "int8", "range": {"method": "output_error"}, "weights": "int8"},
         "toolchain_options": {},
         "verify": {"hardware": "first"},
     }
@@ -89,7 +89,7 @@ def test_order_comments_and_written_out_defaults_change_nothing(project: Any) ->
 targets:
   cam:   # a comment
     verify: {hardware: first}
-    quantize: {range: {method: mse}, weights: [int8], activations: int8}
+    quantize: {range: {method: output_error}, weights: [int8], activations: int8}
     compile: {batch: 1}
     accept: {}
     optimize: {skip: []}
@@ -131,7 +131,7 @@ def test_percentile_has_a_default_and_needs_its_method(project: Any) -> None:
     assert effective(project.load(text), "net", "cam").values["quantize"]["range"]["percentile"] == 99.99
     text = BASE.replace("chip: kl720", "chip: kl720, quantize: {range: {percentile: 99}}")
     assert project.errors(text) == [
-        ("models.yaml:7:53", "`percentile` has no meaning for the range method mse")
+        ("models.yaml:7:53", "`percentile` has no meaning for the range method output_error")
     ]
 
 
@@ -145,7 +145,9 @@ def test_a_bound_or_a_sample_set_can_be_taken_away(project: Any) -> None:
 def test_an_empty_section_says_nothing(project: Any) -> None:
     text = BASE + "    quantize:\n    # activations: int8\n"
     text = text.replace("cam: {chip: kl720}\n", "cam:\n    chip: kl720\n")
-    assert effective(project.load(text), "net", "cam").values["quantize"]["range"] == {"method": "mse"}
+    assert effective(project.load(text), "net", "cam").values["quantize"]["range"] == {
+        "method": "output_error"
+    }
 
 
 def test_passes_are_checked_against_the_recipe(project: Any) -> None:

@@ -42,7 +42,7 @@ def test_lock_writes_records_and_what_they_were_made_of(original: Path) -> None:
     assert set(entry.sources) == {"models/b.onnx", "names.txt"}
     assert entry.sources["models/b.onnx"] == lockfile.digest_of(original / "models/b.onnx")
     assert entry.samples["some"].count == 3
-    assert entry.settings["quantize.range.method"] == "mse" and "accept.snr_db" not in entry.settings
+    assert entry.settings["quantize.range.method"] == "output_error" and "accept.snr_db" not in entry.settings
     assert set(below(original / lockfile.FOLDER)) == {
         f"{pair}/{name}" for pair in PAIRS for name in ("quant.txt", "measurements.json")
     }

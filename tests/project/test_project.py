@@ -57,7 +57,7 @@ def test_settings_of_the_command_line_are_for_this_run(project: Project) -> None
     changed = open_project(project.root, overrides=["quantize.range.method=minmax"])
     request = changed.plan.models["a", "cam"]
     assert request.settings["quantize"]["range"]["method"] == "minmax"
-    assert project.plan.models["a", "cam"].settings["quantize"]["range"]["method"] == "mse"
+    assert project.plan.models["a", "cam"].settings["quantize"]["range"]["method"] == "output_error"
 
 
 def test_a_manifest_of_another_name(project: Project) -> None:

@@ -27,7 +27,7 @@ models:
 targets: {cam: {chip: kl720}, old: {chip: kl520}}
 packages: {bell: {target: cam, models: {net: {id: 40000, version: "0042"}}}}
 """
-METHODS = "quantize.range.method=mse,minmax"
+METHODS = "quantize.range.method=output_error,minmax"
 COUNTS = "calibration.count=2,4"
 BITS = "quantize.activations=int8,int16"
 
@@ -78,7 +78,7 @@ def test_the_manifests_own_settings_are_marked_or_added(project: Project) -> Non
 def test_the_current_row_shares_its_actions_with_builds(project: Project) -> None:
     assert build(project, ["bell"]).ok
     seen = Counted()
-    sweep(project, "net@cam", ["quantize.range.method=mse"], observer=seen)
+    sweep(project, "net@cam", ["quantize.range.method=output_error"], observer=seen)
     assert set(seen.ran) <= {"package", "verify_hardware"}
 
 
