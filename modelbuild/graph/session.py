@@ -145,6 +145,8 @@ def _options() -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # In the order of the graph, whose writer so decides which tensors are in memory at the same time.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     # Its own fusions are not always right: 1.31 folds a Pad with 0 into a MaxPool of negative values.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.use_deterministic_compute = True

@@ -26,11 +26,10 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """A deterministic .npz: numpy's own carries the clock, and compressed bytes the version of zlib."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for key, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
             entry.create_system = _UNIX
-            archive.writestr(entry, member.getbuffer())
+            with archive.open(entry, "w", force_zip64=array.nbytes > 2**31) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,10 @@ class Extremes:
         """The smallest and the largest value."""
         return float(self.low.min()), float(self.high.max())
 
+    def power(self, samples: int) -> float:
+        """The mean over `samples` of the squared norm."""
+        return float(self.square.sum() / samples)
+
     def merged(self, other: Extremes) -> Extremes:
         """Of the values of both."""
         return Extremes(
@@ -54,8 +57,3 @@ def extremes_of(name: str, values: NDArray[Any], sample: str) -> Extremes:
     total = rows.sum(axis=2).sum(axis=0, dtype=np.float64)
     square = np.einsum("ncl,ncl->nc", rows, rows).sum(axis=0, dtype=np.float64)
     return Extremes(values.size, low, high, total, square)
-
-
-def norm(extremes: Mapping[str, Extremes], name: str, samples: int) -> float:
-    """The root of the mean over the samples of a tensor's squared norm; 0 for a tensor that holds nothing."""
-    return float(np.sqrt(extremes[name].square.sum() / samples)) if name in extremes else 0.0

@@ -64,15 +64,25 @@ def look_at(places: Mapping[str, Places], tensors: dict[str, NDArray[Any]]) -> I
 
 
 class Look:
-    """The model with its gradients, ready to run. `norms`: output -> what its gradient is divided by."""
+    """The model with its gradients, ready to run.
 
-    def __init__(self, graph: Graph, names: Iterable[str], norms: Mapping[str, float]) -> None:
+    `powers`: tensor -> its squared norm in the mean of the samples. Squared gradients are to be divided by
+    `power`, that of one output; in the graph others are weighed against it. So one output's gradients are
+    exact where weights are small integers.
+    """
+
+    def __init__(self, graph: Graph, names: Iterable[str], powers: Mapping[str, float]) -> None:
         self._graph = graph
         self.places = {name: places_in(graph.shapes[name]) for name in names}
         found = gradient_graph(graph, list(self.places))
         self.missing = dict(found.missing)
-        self._cotangents = [(name, other, norms.get(name, 0.0)) for name, other in found.cotangents.items()]
-        self.outputs = sum(norm > 0 for *_, norm in self._cotangents)
+        outputs = {name: powers[name] for name in found.cotangents if powers.get(name, 0.0) > 0}
+        self.outputs = len(outputs)
+        self.power = next(iter(outputs.values()), 1.0)
+        self._cotangents = [
+            (name, other, math.sqrt(self.power / outputs[name]) if name in outputs else 0.0)
+            for name, other in found.cotangents.items()
+        ]
         self._ends = _Ends(found.graph)
         self._values = {
             name: self._ends.add(name, places)
@@ -89,12 +99,12 @@ class Look:
             number, sum(math.prod(self._graph.shapes[name]) for name, *_ in self._cotangents)
         )
         start, cotangents = 0, {}
-        for name, other, norm in self._cotangents:
+        for name, other, weight in self._cotangents:
             shape = self._graph.shapes[name]
             part = signs[start : start + math.prod(shape)].reshape(shape)
             start += part.size
             dtype = self._graph.dtypes[name]
-            cotangents[other] = np.asarray(part * (1 / norm if norm else 0.0), dtype)
+            cotangents[other] = np.asarray(part * weight, dtype)
         found = self._session.run({**inputs, **cotangents})
         seen: list[Seen] = []
         for name, places in self.places.items():
@@ -110,7 +120,7 @@ class _Ends:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._taken = tensors(graph) | {node.name for node in graph.nodes}
-        self._nodes = list(graph.nodes)
+        self._behind: dict[str, list[Node]] = {}  # the tensor that they begin with -> nodes
         self._constants = dict(graph.constants)
         self._outputs: dict[tuple[str, Places], str] = {}
 
@@ -123,7 +133,10 @@ class _Ends:
     def graph(self) -> Graph:
         """The graph with its new outputs."""
         whole = self._graph
-        made = Graph(whole.name, self._nodes, whole.inputs, list(self._outputs.values()), self._constants)
+        nodes = [late for name in whole.inputs for late in self._behind.get(name, ())]
+        for node in whole.nodes:
+            nodes += [node, *(late for name in node.outputs for late in self._behind.get(name, ()))]
+        made = Graph(whole.name, nodes, whole.inputs, list(self._outputs.values()), self._constants)
         made.shapes, made.dtypes, made.opset = dict(whole.shapes), dict(whole.dtypes), whole.opset
         for (name, places), output in self._outputs.items():
             if output not in made.shapes:
@@ -133,17 +146,17 @@ class _Ends:
     def _made(self, name: str, places: Places) -> str:
         if places.pace == 1 and name not in self._graph.inputs:
             return name
-        flat = self._node("Reshape", name, [-1])
+        flat = self._node(name, "Reshape", name, [-1])
         if places.pace == 1:
             return flat
         end = places.start + places.count * places.pace
-        return self._node("Slice", flat, [places.start], [end], [0], [places.pace])
+        return self._node(name, "Slice", flat, [places.start], [end], [0], [places.pace])
 
-    def _node(self, op: str, name: str, *lists: list[int]) -> str:
+    def _node(self, root: str, op: str, name: str, *lists: list[int]) -> str:
         given = [fresh(f"{name}/constant", self._taken) for _ in lists]
         self._constants |= {key: np.array(value, np.int64) for key, value in zip(given, lists, strict=True)}
         made = fresh(f"{name}/looked_at", self._taken)
-        self._nodes.append(Node(op, made, [name, *given], [made]))
+        self._behind.setdefault(root, []).append(Node(op, made, [name, *given], [made]))
         return made
 
 

@@ -16,7 +16,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.alongside import ahead, behind
-from modelbuild.quantize.extremes import Extremes, extremes_of, norm
+from modelbuild.quantize.extremes import Extremes, extremes_of
 from modelbuild.quantize.looking import Look, Seen, look_at
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.tally import Tally
@@ -39,7 +39,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
     if not first.samples:
         raise ModelbuildError("there is no calibration sample")
     extremes = first.found
-    look = Look(graph, extremes, {name: norm(extremes, name, first.samples) for name in extremes})
+    look = Look(graph, extremes, {name: found.power(first.samples) for name, found in extremes.items()})
     tallies = {name: Tally.of(graph.shapes[name], extremes[name]) for name in extremes}
 
     def count(seen: Iterable[Seen]) -> None:
@@ -48,8 +48,8 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
 
     behind(_seen(graph, session, look, ahead(samples()), first.samples), count)
     weighed = min(first.samples, GRADIENT_SAMPLES)
-    share = first.samples / weighed
-    tensors = {name: tally.observation(extremes[name], share, weighed) for name, tally in tallies.items()}
+    factor = first.samples / weighed / look.power
+    tensors = {name: tally.observation(extremes[name], factor, weighed) for name, tally in tallies.items()}
     lost = {name for name, tensor in tensors.items() if tensor.histogram.weights is None}
     missing = {name: look.missing.get(name, NOT_FINITE) for name in tensors if name in lost}
     return Observations(first.samples, tensors, look.outputs, missing)

@@ -80,11 +80,13 @@ class Tally:
             if squares is not None:
                 np.add.at(self.channel_weights, places, squares[some].astype(np.float32))
 
-    def observation(self, extremes: Extremes, share: float, samples: int) -> TensorObservation:
-        """What was observed, scaled to the whole tensor, and to all samples, which are `share` times as many
-        as the `samples` with gradients. No weights where one of these had none."""
+    def observation(self, extremes: Extremes, factor: float, samples: int) -> TensorObservation:
+        """What was observed, scaled to the whole tensor; squared gradients also by `factor`.
+
+        No weights where one of the `samples` with gradients had none here.
+        """
         has_weights = self.weighed == samples
-        factor = self.scale * share
+        factor *= self.scale
         counts, weights = np.rint(self.counts * self.scale).astype(np.int64), self.weights * factor
         histogram = Histogram(
             *extremes.range,
@@ -105,9 +107,10 @@ class Tally:
         )
 
     def _channels(self, factor: float | None) -> ChannelHistograms:
-        counts = (self.channel_counts * np.float32(self.scale)).reshape(-1, CHANNEL_BINS)
+        """In place: these arrays are the largest of all."""
+        self.channel_counts *= np.float32(self.scale)
+        counts = self.channel_counts.reshape(-1, CHANNEL_BINS)
         if factor is None:
             return ChannelHistograms(counts, None)
-        return ChannelHistograms(
-            counts, (self.channel_weights * np.float32(factor)).reshape(-1, CHANNEL_BINS)
-        )
+        self.channel_weights *= np.float32(factor)
+        return ChannelHistograms(counts, self.channel_weights.reshape(-1, CHANNEL_BINS))

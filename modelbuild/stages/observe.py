@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
@@ -41,9 +41,9 @@ def unkeyed(request: ModelRequest) -> dict[str, Any]:
 
 
 def resources(request: ModelRequest) -> Resources:
-    """All tensors of one sample and the weights."""
-    memory = (128 << 20) + request.activations
-    return Resources(memory=memory, memory_per_input_byte=4.0, counted=("model", "source"))
+    """All tensors of two samples, histograms, and the weights, which two sessions hold."""
+    memory = (160 << 20) + 2 * request.activations
+    return Resources(memory=memory, memory_per_input_byte=6.0, counted=("model", "source"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
