@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +57,6 @@ def places_in(shape: Shape) -> Places:
     return Places(pace // 2, pace, size // pace)
 
 
-def look_at(places: Mapping[str, Places], tensors: dict[str, NDArray[Any]]) -> Iterator[Seen]:
-    """Of `tensors`, which leave it one by one, what is looked at; without gradients."""
-    for name, cells in places.items():
-        yield name, cells.of(tensors.pop(name)), None
-
-
 class Look:
     """The model with its gradients, ready to run.
 
@@ -83,14 +77,8 @@ class Look:
             (name, other, math.sqrt(self.power / outputs[name]) if name in outputs else 0.0)
             for name, other in found.cotangents.items()
         ]
-        self._ends = _Ends(found.graph)
-        self._values = {
-            name: self._ends.add(name, places)
-            for name, places in self.places.items()
-            if name not in graph.inputs
-        }
-        self._slopes = {name: self._ends.add(other, self.places[name]) for name, other in found.names.items()}
-        self._session = FloatSession(self._ends.graph())
+        self._weighed = _Values(found.graph, graph.inputs, self.places, found.names)
+        self._plain: _Values | None = None
 
     def run(self, number: int, sample: Sample) -> list[Seen]:
         """Of sample `number` what is looked at, in the order of execution."""
@@ -105,10 +93,35 @@ class Look:
             start += part.size
             dtype = self._graph.dtypes[name]
             cotangents[other] = np.asarray(part * weight, dtype)
-        found = self._session.run({**inputs, **cotangents})
+        return self._weighed.run({**inputs, **cotangents})
+
+    def run_plain(self, sample: Sample) -> list[Seen]:
+        """As `run`, without gradients."""
+        if self._plain is None:
+            self._plain = _Values(self._graph, self._graph.inputs, self.places, {})
+        return self._plain.run({name: np.asarray(sample[name]) for name in self._graph.inputs})
+
+
+class _Values:
+    """A session that gives cells of tensors, and of others that hold their gradients (`slopes`)."""
+
+    def __init__(
+        self, graph: Graph, inputs: Sequence[str], places: Mapping[str, Places], slopes: Mapping[str, str]
+    ) -> None:
+        ends = _Ends(graph)
+        self._places = places
+        self._values = {name: ends.add(name, cells) for name, cells in places.items() if name not in inputs}
+        self._slopes = {name: ends.add(other, places[name]) for name, other in slopes.items()}
+        self._session = FloatSession(ends.graph())
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Seen]:
+        """Of one sample what is looked at."""
+        found = self._session.run(inputs)
         seen: list[Seen] = []
-        for name, places in self.places.items():
-            values = places.of(inputs[name]) if name in inputs else found[self._values[name]].reshape(-1)
+        for name, places in self._places.items():
+            values = (
+                found[self._values[name]].reshape(-1) if name in self._values else places.of(inputs[name])
+            )
             slopes = self._slopes.get(name)
             seen.append((name, values, None if slopes is None else found[slopes].reshape(-1)))
         return seen

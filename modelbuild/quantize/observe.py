@@ -17,7 +17,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.alongside import ahead, behind
 from modelbuild.quantize.extremes import Extremes, extremes_of
-from modelbuild.quantize.looking import Look, Seen, look_at
+from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.tally import Tally
 
@@ -33,9 +33,8 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
 
     Raises (exit 1) when a tensor holds NaN or infinity, naming tensor and sample; (exit 2) without samples.
     """
-    session = FloatSession(graph, "all")
     first = _FirstLook(graph)
-    behind(_runs(graph, session, samples()), first.add)
+    behind(_runs(graph, samples()), first.add)
     if not first.samples:
         raise ModelbuildError("there is no calibration sample")
     extremes = first.found
@@ -46,7 +45,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
         for name, values, slopes in seen:
             tallies[name].add(values, slopes)
 
-    behind(_seen(graph, session, look, ahead(samples()), first.samples), count)
+    behind(_seen(look, ahead(samples()), first.samples), count)
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power
     tensors = {name: tally.observation(extremes[name], factor, weighed) for name, tally in tallies.items()}
@@ -55,25 +54,19 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
     return Observations(first.samples, tensors, look.outputs, missing)
 
 
-def _runs(
-    graph: Graph, session: FloatSession, samples: Iterable[Sample]
-) -> Iterator[dict[str, NDArray[Any]]]:
+def _runs(graph: Graph, samples: Iterable[Sample]) -> Iterator[dict[str, NDArray[Any]]]:
     """Every tensor of the graph for each sample."""
+    session = FloatSession(graph, "all")
     for sample in ahead(samples):
         yield {**{name: np.asarray(sample[name]) for name in graph.inputs}, **session.run(sample)}
 
 
-def _seen(
-    graph: Graph, session: FloatSession, look: Look, samples: Iterable[Sample], count: int
-) -> Iterator[Iterable[Seen]]:
+def _seen(look: Look, samples: Iterable[Sample], count: int) -> Iterator[list[Seen]]:
     """Of each sample what histograms count, with gradients of `GRADIENT_SAMPLES` of them."""
     chosen = {index * count // GRADIENT_SAMPLES for index in range(GRADIENT_SAMPLES)}
     for number, sample in enumerate(samples):
-        if count <= GRADIENT_SAMPLES or number in chosen:
-            yield look.run(number, sample)
-        else:
-            inputs = {name: np.asarray(sample[name]) for name in graph.inputs}
-            yield look_at(look.places, {**inputs, **session.run(sample)})
+        weighed = count <= GRADIENT_SAMPLES or number in chosen
+        yield look.run(number, sample) if weighed else look.run_plain(sample)
 
 
 class _FirstLook:
