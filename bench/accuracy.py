@@ -118,19 +118,24 @@ def _network(
 ) -> tuple[list[str], list[Measured]]:
     reference = measured.outputs(given.model, given, given.folder)
     lines: list[Measured] = []
+    folder = given.folder / "tool"
     for tool in tools.PEERS:
         if tool.environment in pythons:
-            say(f"  {tool.name}, {tool.scheme}")
-            folder = given.folder / "tool"
             lines.append(measured.peer(tool, pythons[tool.environment], given, folder, reference))
+            _tell(lines[-1])
         elif tool.environment in missing:
             lines.append(Measured(tool, reason=missing[tool.environment]))
     for own in tools.OURS:
-        say(f"  {own.name}, {own.scheme}")
-        lines.append(measured.ours(own, given, given.folder / "tool", reference))
+        lines.append(measured.ours(own, given, folder, reference))
+        _tell(lines[-1])
     samples = tuple(len(list(folder.glob("*.npy"))) for folder in (given.calibration, given.evaluation))
     own_score = score(reference, reference, given.labels)
     return report.rendered(given.name, (samples[0], samples[1]), own_score, lines), lines
+
+
+def _tell(line: Measured) -> None:
+    found = line.reason if line.score is None else f"{line.score.snr_db:.2f} dB"
+    say(f"  {line.tool.name}, {line.tool.scheme}: {found}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def _group(group: Group, folders: Sequence[Path]) -> list[tuple[Path, int | None
 
 
 def _matching(pattern: str, folders: Sequence[Path]) -> Sequence[Path]:
-    holding = [folder for folder in folders if (folder / pattern.partition("*")[0]).parent.is_dir()]
+    start = Path(f"{pattern.partition('*')[0]}_").parent  # the folder before the first wildcard
+    holding = [folder for folder in folders if (folder / start).is_dir()]
     if not holding:
         raise ModelbuildError(
             f"{pattern} is in none of the folders of --models", why=", ".join(map(str, folders))

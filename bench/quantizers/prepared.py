@@ -71,7 +71,7 @@ def fixed(model: onnx.ModelProto, port: declared.Input) -> onnx.ModelProto:
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     model.ir_version = max(model.ir_version, 4)  # before it every weight had to be an input
-    for value in inputs:
+    for value in model.graph.input:
         if value.name == port.name:
             tensor = value.type.tensor_type
             del tensor.shape.dim[:]
