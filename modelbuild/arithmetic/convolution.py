@@ -116,19 +116,21 @@ class _Depthwise:
     """Every group has one input channel: multiply-adds over whole planes, all channels of a block in a line.
 
     What a tap meets is the line from another place on. So sums at the ends of rows and channels are made of
-    cells that do not belong together; nobody reads those."""
+    cells that do not belong together; nobody reads those.
+    """
 
     def __init__(self, bound: Bound, requantize: Requantizer) -> None:
         weight = bound.constant("weight")
         self.requantize = requantize
-        self.planes = planes = Planes(window_of(bound, weight.shape[2:]), bound.inputs[0].shape[2:])
+        planes = self.planes = Planes(window_of(bound, weight.shape[2:]), bound.inputs[0].shape[2:])
         self.zero = bound.number("input_zero")
         self.dtype: DTypeLike = exact_type(weight, magnitude(bound.inputs[0], 0))
-        self.weight = weight.reshape(bound.number("group"), -1, len(planes.taps), 1).astype(self.dtype)
+        self.taps = planes.flat_taps()
+        self.weight = weight.reshape(bound.number("group"), -1, len(self.taps), 1).astype(self.dtype)
 
     def __call__(self, x: Integers, out: Integers) -> None:
         copies = self.weight.shape[1]
-        tail = max(place for _, place in self.planes.taps)
+        tail = max(place for _, place in self.taps)
         for channels, rows in self.planes.blocks(len(x), LINE):
             count = rows.stop - rows.start
             shape = self.planes.shape(channels.stop - channels.start, count)
@@ -143,7 +145,7 @@ class _Depthwise:
         """[C, height, width] of a plane."""
         size = math.prod(shape)
         total, term = np.empty((2, shape[0], size // shape[0]), self.dtype)
-        for number, (plane, place) in enumerate(self.planes.taps):
+        for number, (plane, place) in enumerate(self.taps):
             met = line[plane * size + place :][:size].reshape(total.shape)
             np.multiply(met, weight[:, number], out=term if number else total)
             if number:

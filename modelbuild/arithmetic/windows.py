@@ -37,19 +37,23 @@ class Tap(NamedTuple):
 
 
 class Axis:
-    """One axis of padded pictures split by the stride: plane a holds the cells a, a + stride, ... as far as a
-    tap meets them, so that what a tap meets over all windows is a run of neighbours in one plane."""
+    """One axis of padded pictures split by the stride.
+
+    Plane a holds the cells a, a + stride, ... if a tap meets them, so that what a tap meets over all windows
+    is a run of neighbours in one plane.
+    """
 
     def __init__(self, window: Window, axis: int, size: int) -> None:
-        self.stride, self.pad, self.size = window.strides[axis], window.pads[axis], size
+        self.stride = window.strides[axis] if window.out[axis] > 1 else 1  # one window: one plane does
+        self.pad, self.size = window.pads[axis], size
         met = [divmod(tap * window.dilations[axis], self.stride) for tap in range(window.kernel[axis])]
         self.phases = sorted({phase for _, phase in met})
         self.taps = [Tap(self.phases.index(phase), place) for place, phase in met]
         self.reach = max(place for place, _ in met)  # cells of a plane beyond one a window
 
     def parts(self, start: int, windows: int) -> list[tuple[slice, slice]]:
-        """For each plane over `windows` windows from `start` on: places that the picture
-        fills, and the cells that do."""
+        """For each plane, over `windows` windows from `start` on: which places the picture fills, and with
+        which cells."""
         return [self._part(phase, start, windows + self.reach) for phase in self.phases]
 
     def _part(self, phase: int, start: int, count: int) -> tuple[slice, slice]:
@@ -67,8 +71,10 @@ class Planes:
         self.rows, self.columns = (Axis(window, axis, picture[axis]) for axis in range(2))
         self.width = window.out[1] + self.columns.reach
         self._column_parts = self.columns.parts(0, window.out[1])
-        # of planes as flat lines: what a tap meets begins there in that plane
-        self.taps = [
+
+    def flat_taps(self) -> list[Tap]:
+        """The kernel's taps, row by row, on planes as flat lines one after the other."""
+        return [
             Tap(down.plane * len(self._column_parts) + along.plane, down.place * self.width + along.place)
             for down in self.rows.taps
             for along in self.columns.taps
@@ -94,10 +100,10 @@ class Planes:
     def blocks(self, channels: int, most: int) -> Iterator[tuple[slice, slice]]:
         """Channels and rows of windows in blocks with planes of about `most` cells: whole channels where one
         fits, else strips of one channel."""
-        rows = self.window.out[0]
+        rows, reach = self.window.out[0], self.rows.reach
         row_cost = len(self.rows.phases) * len(self._column_parts) * self.width
-        strip = max(1, min(rows, most // row_cost))
-        together = max(1, most // (rows * row_cost))
+        strip = min(rows, max(1, reach, most // row_cost - reach))
+        together = max(1, most // ((rows + reach) * row_cost))
         for channel in range(0, channels, together):
             for row in range(0, rows, strip):
                 yield slice(channel, min(channel + together, channels)), slice(row, min(row + strip, rows))

@@ -51,3 +51,11 @@ def test_planes_hold_what_each_tap_meets(data: st.DataObject) -> None:
                 first = i * dilations[0] + rows.start * strides[0]
                 right = padded[channels, first :: strides[0], j * dilations[1] :: strides[1]]
                 np.testing.assert_array_equal(met, right[:, :count, : out[1]])
+
+
+def test_one_window_needs_one_plane_and_far_taps_small_blocks() -> None:
+    whole = Planes(Window((56, 56), (56, 56), (1, 1), (0, 0, 0, 0), (1, 1)), (56, 56))
+    assert whole.shape(3, 1) == (1, 1, 3, 56, 56)
+    far = Planes(Window((2, 1), (1, 1), (200, 1), (0, 0, 0, 0), (1, 9)), (201, 9))
+    first, _ = next(far.blocks(1000, 1 << 14))
+    assert first == slice(0, (1 << 14) // (201 * 9))
