@@ -16,14 +16,11 @@ from hypothesis import strategies as st
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
 from modelbuild.graph.session import FloatSession
-from modelbuild.quantize import observe as observing
 from modelbuild.quantize.histogram import BINS
-from modelbuild.quantize.looking import VALUES, places_in, random_signs
 from modelbuild.quantize.observe import Observations, observe
 from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
 
 RELU = one_node("Relu", (2, 3, 4))
-SIGNS = "+++++---++++-+--+---+---"
 
 
 def test_numbers_are_those_of_all_samples() -> None:
@@ -174,63 +171,6 @@ def test_tensors_leave_memory_as_they_are_counted(monkeypatch: pytest.MonkeyPatc
     assert len(runs) == 10
 
 
-def relative_noise(found: Observations, name: str, error: float) -> float:
-    """Of errors of one size on all values of a tensor, zeros included."""
-    weights = found.tensors[name].channel_weight
-    assert weights is not None
-    return float(error**2 * weights.sum() / found.samples / found.outputs)
-
-
-def test_gradients_predict_the_noise_at_the_outputs() -> None:
-    """Of a linear model exactly: errors of one size and random signs in front of a matrix."""
-    matrix = normal(20, 30)
-    graph = graph_of(
-        [Node("MatMul", "m", ["x", "w"], ["y"]), Node("Mul", "s", ["y", "c"], ["z"])],
-        {"x": (1, 20)},
-        ["z"],
-        {"w": matrix, "c": np.array(3.0, np.float32)},
-    )
-    samples = samples_of(graph, 200)
-    found = observe(graph, lambda: iter(samples))
-    outputs = np.concatenate([sample["x"] for sample in samples]) @ matrix
-    expected = 0.01**2 * float((matrix.astype(float) ** 2).sum()) / float((outputs**2).sum(axis=1).mean())
-    assert relative_noise(found, "x", 0.01) == pytest.approx(expected, rel=0.15)
-    power = float((3 * outputs.astype(float)) ** 2 @ np.ones(30) @ np.ones(200)) / 200
-    assert relative_noise(found, "z", 0.01) == pytest.approx(0.01**2 * 30 / power, rel=1e-5)
-
-
-def test_each_output_counts_relative_to_itself() -> None:
-    nodes = [
-        Node("Mul", "a", ["x", "large"], ["y"]),
-        Node("Mul", "b", ["x", "small"], ["z"]),
-    ]
-    constants = {"large": np.array(1000, np.float32), "small": np.array(0.001, np.float32)}
-    graph = graph_of(nodes, {"x": (1, 50)}, ["y", "z"], constants)
-    found = observe(graph, lambda: iter(samples_of(graph, 64)))
-    power = np.mean([np.square(sample["x"]).sum() for sample in samples_of(graph, 64)])
-    assert found.outputs == 2
-    assert relative_noise(found, "x", 0.01) == pytest.approx(0.01**2 * 50 / power, rel=0.1)
-
-
-def test_weights_lie_where_the_values_are() -> None:
-    """A Relu lets no error of a value below 0 through."""
-    samples = samples_of(RELU, 5)
-    found = observe(RELU, lambda: iter(samples))
-    histogram = found.tensors["x"].histogram
-    assert histogram.weights is not None
-    centres = histogram.low + (np.arange(BINS) + 0.5) * (histogram.high - histogram.low) / BINS
-    assert not histogram.weights[centres < -0.01].any()
-    assert histogram.weights[centres > 0.01].all() == histogram.counts[centres > 0.01].all()
-    channels = found.tensors["x"].channels
-    assert channels is not None and channels.weights is not None
-    np.testing.assert_allclose(channels.counts.sum(axis=1), found.tensors["x"].count / 3)
-    np.testing.assert_allclose(channels.weights.sum(axis=1), found.tensors["x"].channel_weight, rtol=1e-5)
-    np.testing.assert_allclose(channels.weights.sum(), histogram.weights.sum(), rtol=1e-5)
-    zeros = found.tensors["y"]
-    assert zeros.channels is not None and zeros.histogram.zero_weight > 0
-    assert zeros.channels.counts.sum() == zeros.count - zeros.histogram.zeros
-
-
 def test_squares_are_summed_by_channel() -> None:
     samples = samples_of(RELU, 3)
     found = observe(RELU, lambda: iter(samples)).tensors["x"]
@@ -248,71 +188,3 @@ def test_large_tensors_are_looked_at_in_part_and_scaled_to_the_whole() -> None:
     assert (found.histogram.low, found.histogram.high) == (x.min(), x.max())
     below = found.histogram.counts[: BINS // 2].sum() / found.count
     assert below == pytest.approx(float((x < (x.min() + x.max()) / 2).mean()), abs=0.02)
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
-def test_every_channel_row_and_column_is_looked_at(dims: list[int]) -> None:
-    shape = tuple(dims)
-    places = places_in(shape)
-    cells = np.arange(np.prod(shape))
-    assert places.count == len(places.of(cells)) <= VALUES
-    assert places.count * 6 > min(len(cells), VALUES)
-    channels = places.of(cells) // int(np.prod(shape[2:])) % shape[1] if len(shape) > 1 else 0
-    np.testing.assert_array_equal(places.channels(shape), channels)
-    for axis in range(1, len(shape)):
-        seen = np.bincount(np.unravel_index(places.of(cells), shape)[axis], minlength=shape[axis])
-        assert seen.max() - seen.min() <= max(2 * shape[0], 0.05 * seen.max())
-
-
-def test_gradients_of_some_samples_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = samples_of(RELU, 12)
-    whole = observe(RELU, lambda: iter(samples))
-    monkeypatch.setattr(observing, "GRADIENT_SAMPLES", 3)
-    part = observe(RELU, lambda: iter(samples))
-    np.testing.assert_array_equal(part.tensors["x"].histogram.counts, whole.tensors["x"].histogram.counts)
-    assert relative_noise(part, "x", 1.0) == pytest.approx(relative_noise(whole, "x", 1.0), rel=0.4)
-
-
-def test_signs_are_the_same_everywhere() -> None:
-    assert "".join("-+"[int(sign > 0)] for sign in random_signs(3, 24)) == SIGNS
-    assert set(random_signs(0, 1000)) == {-1, 1} and abs(random_signs(1, 10**5).mean()) < 0.02
-    assert (random_signs(1, 100) != random_signs(2, 100)).any()
-
-
-def test_why_a_tensor_has_no_gradient_is_told_and_kept(tmp_path: Path) -> None:
-    nodes = [
-        Node("Relu", "r", ["x"], ["a"]),
-        Node("Round", "n", ["a"], ["b"]),
-        Node("Neg", "e", ["b"], ["y"]),
-        Node("Abs", "u", ["b"], ["unread"]),
-    ]
-    graph = graph_of(nodes, {"x": (1, 2, 8)}, ["y"])
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
-    assert found.no_gradient == {"x": "Round", "a": "Round", "unread": ""}
-    for name, tensor in found.tensors.items():
-        assert (tensor.histogram.weights is None) == (name in found.no_gradient)
-        assert (tensor.channel_weight is None) == (name in found.no_gradient)
-    found.save(tmp_path / "o.npz")
-    again = Observations.load(tmp_path / "o.npz")
-    assert again.no_gradient == found.no_gradient and again.outputs == 1
-    for name, tensor in found.tensors.items():
-        other = again.tensors[name]
-        np.testing.assert_array_equal(other.histogram.weights, tensor.histogram.weights)
-        np.testing.assert_array_equal(other.channel_weight, tensor.channel_weight)
-        assert other.channels is not None and tensor.channels is not None
-        np.testing.assert_array_equal(other.channels.counts, tensor.channels.counts)
-        np.testing.assert_array_equal(other.channels.weights, tensor.channels.weights)
-
-
-def test_a_slope_that_is_infinite_is_no_gradient() -> None:
-    graph = graph_of([Node("Relu", "r", ["x"], ["a"]), Node("Sqrt", "s", ["a"], ["y"])], {"x": (1, 9)}, ["y"])
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
-    assert found.no_gradient == {"a": "infinite"}, "the Relu takes none of it to x"
-
-
-def test_scalars_and_outputs_of_zeros_are_observed() -> None:
-    nodes = [Node("ReduceSum", "r", ["x"], ["y"], {"keepdims": 0}), Node("Mul", "m", ["x", "c"], ["z"])]
-    graph = graph_of(nodes, {"x": (2, 3)}, ["y", "z"], {"c": np.zeros(1, np.float32)})
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
-    assert found.outputs == 1 and found.tensors["y"].count == 2 and not found.no_gradient

@@ -1,0 +1,32 @@
+"""Which values are looked at, and by which signs outputs are weighed."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelbuild.quantize.looking import VALUES, places_in, random_signs
+
+SIGNS = "+++++---++++-+--+---+---"
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_every_channel_row_and_column_is_looked_at(dims: list[int]) -> None:
+    shape = tuple(dims)
+    places = places_in(shape)
+    cells = np.arange(np.prod(shape))
+    assert places.count == len(places.of(cells)) <= VALUES
+    assert places.count * 6 > min(len(cells), VALUES)
+    channels = places.of(cells) // int(np.prod(shape[2:])) % shape[1] if len(shape) > 1 else 0
+    np.testing.assert_array_equal(places.channels(shape), channels)
+    for axis in range(1, len(shape)):
+        seen = np.bincount(np.unravel_index(places.of(cells), shape)[axis], minlength=shape[axis])
+        assert seen.max() - seen.min() <= max(2 * shape[0], 0.05 * seen.max())
+
+
+def test_signs_are_the_same_everywhere() -> None:
+    assert "".join("-+"[int(sign > 0)] for sign in random_signs(3, 24)) == SIGNS
+    assert set(random_signs(0, 1000)) == {-1, 1} and abs(random_signs(1, 10**5).mean()) < 0.02
+    assert (random_signs(1, 100) != random_signs(2, 100)).any()
