@@ -116,7 +116,7 @@ class _Values:
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[Seen]:
         """Of one sample what is looked at."""
-        found = self._session.run(inputs)
+        found = self._session.run(inputs) if self._session.outputs else {}
         seen: list[Seen] = []
         for name, places in self._places.items():
             values = (

@@ -108,6 +108,11 @@ def test_why_a_tensor_has_no_gradient_is_told_and_kept(tmp_path: Path) -> None:
         np.testing.assert_array_equal(other.channels.weights, tensor.channels.weights)
 
 
+def test_graphs_of_which_no_node_makes_floats_are_observed() -> None:
+    found = observe(one_node("ArgMax", (2, 3)), lambda: iter([{"x": normal(2, 3)}]))
+    assert found.no_gradient == {"x": "ArgMax"} and found.outputs == 0
+
+
 def test_a_slope_that_is_infinite_is_no_gradient() -> None:
     graph = graph_of([Node("Relu", "r", ["x"], ["a"]), Node("Sqrt", "s", ["a"], ["y"])], {"x": (1, 9)}, ["y"])
     found = observe(graph, lambda: iter(samples_of(graph, 2)))
