@@ -30,11 +30,15 @@ class Histogram:
     weights: NDArray[np.float64] | None = None
     zero_weight: float = 0.0
 
+    def centres(self) -> NDArray[np.float64]:
+        """The middle of each bin."""
+        width = (self.high - self.low) / len(self.counts)
+        return np.asarray(self.low + (np.arange(len(self.counts)) + 0.5) * width, np.float64)
+
     def values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(values, weights): the centres of the bins that are not empty, and 0 for the zeros."""
-        width = (self.high - self.low) / len(self.counts)
         filled = np.flatnonzero(self.counts)
-        centres = np.asarray(self.low + (filled + 0.5) * width, np.float64)
+        centres = self.centres()[filled]
         weights = self.counts[filled].astype(np.float64)
         if not self.zeros:
             return centres, weights

@@ -51,6 +51,13 @@ def point_errors(values: Real, weights: Real, tensor_format: TensorFormat, grids
     return np.asarray((rest * rest * weights).sum(axis=1))
 
 
+def clipped(values: Real, tensor_format: TensorFormat, grids: Sequence[Grid]) -> Real:
+    """The values within the ends of each grid, a row a grid."""
+    codes = tensor_format.low, tensor_format.high
+    ends = np.array([[(code - zero) * scale for scale, zero in grids] for code in codes])
+    return np.asarray(np.clip(values, ends[0][:, None], ends[1][:, None]))
+
+
 def _rest(
     values: Real, scales: Real, tensor_format: TensorFormat, grids: Sequence[Grid]
 ) -> tuple[Real, Real]:
