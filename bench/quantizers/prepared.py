@@ -44,7 +44,10 @@ def prepare(
     _arrays(evaluation.files, network.input, folder / "evaluation")
     sample = np.load(folder / "calibration/0000.npy")
     model = fixed(onnx.load(declared.locate(network.file, folders)), network.input)
-    onnx.save(_converted(model, network.input.name, sample), folder / "float.onnx")
+    model = _converted(model, network.input.name, sample)
+    for value, found in zip(model.graph.output, _outputs(model, network.input.name, sample), strict=True):
+        _set_shape(value, found.shape)  # where the inference of shapes cannot follow arithmetic on them
+    onnx.save(model, folder / "float.onnx")
     return Prepared(
         name=name,
         folder=folder,
@@ -73,14 +76,18 @@ def fixed(model: onnx.ModelProto, port: declared.Input) -> onnx.ModelProto:
     model.ir_version = max(model.ir_version, 4)  # before it every weight had to be an input
     for value in model.graph.input:
         if value.name == port.name:
-            tensor = value.type.tensor_type
-            del tensor.shape.dim[:]
-            for size in port.shape:
-                tensor.shape.dim.add().dim_value = size
+            _set_shape(value, port.shape)
     del model.graph.value_info[:]
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int]) -> None:
+    dims = value.type.tensor_type.shape.dim
+    del dims[:]
+    for size in shape:
+        dims.add().dim_value = size
 
 
 def _converted(model: onnx.ModelProto, name: str, sample: np.ndarray) -> onnx.ModelProto:
@@ -97,5 +104,7 @@ def _converted(model: onnx.ModelProto, name: str, sample: np.ndarray) -> onnx.Mo
 
 
 def _outputs(model: onnx.ModelProto, name: str, sample: np.ndarray) -> list[np.ndarray]:
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of every weight that is not used
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return [np.asarray(found) for found in session.run(None, {name: sample})]

@@ -34,6 +34,7 @@ def main() -> None:
 
 def _float(path: Path) -> Callable[[Array], list[Array]]:
     options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of every weight that is not used
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
