@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-from modelbuild.quantize.predict import Grid, clipped, point_errors, squared_errors
+from modelbuild.quantize.predict import Grid, point_errors, squared_errors
 from modelbuild.quantize.ranges.search import cheapest
 
-CLIPPING = 0.6  # what clipping counts beside rounding: measured (docs/quantization.md)
 TAIL = 64  # the largest values that tell how far the next one may lie beyond them
 
 Real = NDArray[np.float64]
@@ -42,13 +41,9 @@ def choose(
     low = histogram.low - below.distance if histogram.low < 0 else 0.0
     high = histogram.high + above.distance if histogram.high > 0 else 0.0
     beyond, costs = np.array([low, high]), np.array([below.weight, above.weight])
-    values = histogram.centres()
 
     def cost(grids: Sequence[Grid]) -> Real:
         errors = squared_errors(histogram, weights, tensor_format, grids)
-        cut = np.square(values - clipped(values, tensor_format, grids))
-        cut *= weights
-        errors -= (1.0 - CLIPPING) * cut.sum(axis=1)
         return errors + point_errors(beyond, costs, tensor_format, grids)
 
     return cheapest((low, high), tensor_format, cost)
