@@ -22,7 +22,7 @@ from modelbuild.build.key import rows_of
 from modelbuild.build.labels import marked
 from modelbuild.build.memory import usable
 from modelbuild.build.pool import Pool
-from modelbuild.build.records import Record
+from modelbuild.build.records import Record, digest_of
 from modelbuild.build.result import Advanced, Ended, Outcome
 from modelbuild.build.room import Room
 from modelbuild.build.state import State
@@ -150,8 +150,7 @@ class Execution:
             if isinstance(todo, MustDiscover):
                 return action.name, self._found(todo, reply, began_ns)
             outcome = self._done(action, todo, reply)
-            # what is in the folder now came from the worker, and all of it is adopted
-            is_empty = reply.clean and not any("/" in name for name in reply.outputs)
+            is_empty = reply.clean  # for all that was in the folder is adopted
             return action.name, outcome
         except ModelbuildError as error:
             return action.name, Outcome("failed", error=error)
@@ -179,7 +178,9 @@ class Execution:
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
         if reply.error:
             if reply.remember:  # a verdict on the inputs
-                self._state.records.put(todo.key, Record(rows_of(todo.fields), failure=self._marked(reply)))
+                failure = self._marked(reply)
+                record = Record(rows_of(todo.fields), failure=failure, unkeyed=digest_of(action.unkeyed))
+                self._state.records.put(todo.key, record)
                 self._note(action, todo, "failed")
             return Outcome("failed", error=self._said(todo, reply))
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}

@@ -196,6 +196,12 @@ def look_around(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     (out / "text").write_text(str(found))
 
 
+def make_room(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Makes a folder and puts nothing into it; its one output lies beside that."""
+    (out / "cache").mkdir()
+    (out / "text").write_text("")
+
+
 def drone(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Prints a lot."""
     for index in range(parameters["lines"]):
