@@ -41,6 +41,14 @@ class Kept:
         scale, zero = self.scale[0], self.zero_point[0]
         return scale * (low - zero), scale * (high - zero)
 
+    def holds(self, other: Kept) -> bool:
+        """Whether the values that the codes of `other` stand for are among those of this one."""
+        if self.axis is not None or other.axis is not None or self.scale != other.scale:
+            return self == other
+        low, high = (code - self.zero_point[0] for code in CODES[self.dtype])
+        its_low, its_high = (code - other.zero_point[0] for code in CODES[other.dtype])
+        return low <= its_low and its_high <= high
+
 
 def is_kept(graph: Graph) -> bool:
     """Whether a source's quantization is kept beside `graph`."""
