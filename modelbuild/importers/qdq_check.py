@@ -75,7 +75,7 @@ def check(path: Path, graph: Graph) -> None:
     generator = np.random.default_rng(0)
     for wanted in _batches(graph, cuts):
         inner = [cuts[name].inner if name in cuts else name for name in wanted]
-        theirs = FloatSession(_file_apart(model, cuts, wanted), folder=path.parent)
+        theirs = FloatSession(_file_apart(model, cuts, wanted), origin=path)
         ours = FloatSession(_graph_apart(graph, cuts, inner))
         for sample in _samples(graph, generator):
             codes, values = _given(cuts, theirs.inputs, generator)

@@ -13,6 +13,7 @@ from modelbuild.graph.tensors import dtype_of
 MOST_CHANNELS = 1 << 20
 _FIRST_WITH_AXIS = 13
 _MOST_STEPS = 1 << 62
+_AGAIN = "quantize it again, in the QDQ form with constant scales, one a tensor, or give the float model"
 
 
 def of_linear(graph: Graph, node: Node, codes: Array | None = None) -> Kept:
@@ -114,6 +115,6 @@ def _columns(entry: Kept, rank: int) -> tuple[NDArray[np.float32], NDArray[np.in
     )
 
 
-def refused(node: Node, why: str, advice: str = "") -> ModelbuildError:
+def refused(node: Node, why: str, advice: str = _AGAIN) -> ModelbuildError:
     """The error of a node that cannot be read."""
     return ModelbuildError(f"{node.op} `{node.name}` is not supported", why=why, advice=advice)

@@ -37,6 +37,8 @@ _OTHERS: Mapping[str, str] = {
 }
 _ADVICE: Mapping[str, str] = {
     _CONTROL_FLOW: "export one branch alone, or cut it off before the import",
+    _SEQUENCE: "export the model with tensors alone: stack what is of one size, or give each an output",
+    _STRINGS: "cut this step off, and do it before the model runs: `edit: [{cut: {inputs: [...]}}]`",
     _DYNAMIC: "quantize statically, with QuantizeLinear and DequantizeLinear, or give the float model",
     _RANDOM: "export the model in inference mode: `model.eval()`",
     _BLOCKS: "export with scales per channel, or give the float model",
@@ -52,7 +54,7 @@ def refuse(node: NodeProto) -> None:
     if node.domain in ("", "ai.onnx"):
         reason = OPERATORS.get(node.op_type)
         if reason is not None:
-            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, ""))
+            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE[reason])
         return
     kind = _QUANTIZER if "quant" in node.op_type.lower() else _FOREIGN
     reason = _OTHERS.get(node.op_type, kind)
