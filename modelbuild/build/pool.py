@@ -11,8 +11,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from modelbuild.build import disk
 from modelbuild.build.interrupts import Shielded
@@ -131,7 +129,7 @@ class _Worker:
 
 
 class Pool:
-    """Up to `jobs` workers. Use it as a context: leaving it, in whatever way, leaves no process behind.
+    """Up to `jobs` workers. `close`, which has to be called in whatever way things end, leaves none behind.
 
     The workers die with the thread that made them, so that must be the one that waits for them.
     """
@@ -145,26 +143,26 @@ class Pool:
         self._numbers = list(range(jobs))  # a heap of those that no worker has
         self._guard: _Guard | None = None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Makes the folder of their logs. Raises ModelbuildError (exit 1) if the disk refuses."""
         try:
             disk.make_state_folder(self._folder)
         except OSError as error:
             raise disk.failure("make the working folder", self._folder, error) from error
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Ends all workers and waits until they have; the second time it does nothing."""
         with Shielded():
             if self._guard is not None:
                 self._guard.wait()
-            for worker in self._workers:  # if the guard was killed, the supervisors are still at work
+            while self._workers:  # if the guard was killed, the supervisors are still at work
+                worker = self._workers.pop()
                 worker.read_last_word()
                 worker.close()
             self._selector.close()
 
     def end(self) -> None:
-        """Begins to end the workers, which get no more tasks; leaving the context waits until they have."""
+        """Begins to end the workers, which get no more tasks; `close` waits until they have."""
         with Shielded():
             if self._guard is not None:
                 self._guard.end()
