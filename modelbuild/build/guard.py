@@ -17,6 +17,7 @@ from types import FrameType
 
 from modelbuild.build import processes, worker
 
+OPEN = 1 << 16  # descriptors that whoever started the builder may have left open are sought below this
 DESCRIPTORS = 4  # of a worker: its tasks, its replies, its supervisor's last word, its log
 _supervisors: set[int] = set()
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> None:
 
     Ends, and all below with it, when the socket closes or the parent, the only argument, dies.
     """
+    os.closerange(3, OPEN)
     channel = socket.socket(fileno=os.dup(0))
     worker.close_standard_input()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the builder's to handle
