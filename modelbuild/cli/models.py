@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from modelbuild import api
-from modelbuild.artifacts.kinds import identify
+from modelbuild.artifacts.kinds import SOURCES, identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
@@ -83,11 +83,11 @@ def has_parts(options: argparse.Namespace, word: str) -> bool:
 
 def opened(options: argparse.Namespace, word: str, level: str | None = None, *, pick: bool = False) -> Runner:
     """The runner for a word. `level` (float, fixed, hardware) picks the form of MODEL@TARGET; fixed unless
-    told. With `pick`, --model is for packages alone: of two files, one may be a single model."""
+    told. With `pick`, one of two: --model, --weights and --preprocess are for those that take them."""
     path = Path(options.directory) / word
     if is_pair(word) and not path.exists():
         for option, given in _of_files(options):
-            if given:
+            if given and not pick:
                 raise ModelbuildError(
                     f"{option} goes with a file",
                     why=f"the manifest says it for {word}",
@@ -119,7 +119,7 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
         return api.open_file(
             path,
             chosen,
-            preprocessing(options.preprocess),
+            preprocessing(options.preprocess) if not pick or takes_preprocessing(options, word) else {},
             _weights(options, path, pick),
             tail=not (options.no_tail or getattr(options, "raw", False)),
         )
@@ -129,6 +129,12 @@ def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:
     """The options that go with a file, and what was given."""
     names = ("preprocess", "model", "weights")
     return [(f"--{name}", getattr(options, name)) for name in names]
+
+
+def takes_preprocessing(options: argparse.Namespace, word: str) -> bool:
+    """Whether a word is a float model's file: all others carry their preprocessing."""
+    path = Path(options.directory) / word
+    return path.is_file() and identify(path) in SOURCES
 
 
 def takes_weights(word: str) -> bool:
