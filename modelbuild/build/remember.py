@@ -88,7 +88,7 @@ def keep(path: Path, snapshot: Snapshot, amendment: Amendment | None, scratch: P
     it. Raises ModelbuildError (exit 1), and ValueError where a value is not plain."""
     beside = Path(f"{path}{AMENDED}")
     if amendment is not None and amendment.is_small:
-        disk.write(beside, amendment.pack(snapshot.told), scratch)
+        disk.write(beside, amendment.pack(snapshot.told), scratch, flushes=False)
     else:
         disk.write(path, snapshot.pack(), scratch)
         disk.remove(beside)
