@@ -186,6 +186,7 @@ class Execution:
                 self._state.records.put(todo.key, record)
                 self._note(action, todo, "failed")
             return Outcome("failed", error=self._said(todo, reply))
+        assert reply.record is not None
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
             place, is_flushed = f"{reply.task.folder}/out/{name}", name not in reply.doubles
