@@ -32,6 +32,7 @@ class Importer:
     name: str
     weights: tuple[str, ...] = ()  # suffixes of a separate file of weights
     needs_weights: bool = False
+    resizes: bool = False  # whether a network takes inputs of other sizes than those that its file has
 
     @property
     def module(self) -> ModuleType:
@@ -46,7 +47,7 @@ IMPORTERS: Mapping[str, Importer] = {
     ".h5": _KERAS,
     ".hdf5": _KERAS,
     ".keras": _KERAS,
-    ".prototxt": Importer("caffe", "caffe", (".caffemodel",), needs_weights=True),
+    ".prototxt": Importer("caffe", "caffe", (".caffemodel",), needs_weights=True, resizes=True),
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import quantized_border
+from modelbuild.graph import fresh_names, quantized_border
 from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.order import in_order
@@ -86,7 +86,7 @@ class _Codes:
 
     def to_floats(self) -> None:
         """Rewrites the nodes."""
-        signs = Signs(self.graph)
+        signs, self.taken = Signs(self.graph), fresh_names.tensors(self.graph)
         for node in self.graph.nodes:
             if node.op == "QuantizeLinear" and node.outputs[0] in self.codes:
                 self._quantize_to_float(node, signs)
@@ -245,10 +245,7 @@ class _Codes:
         node.inputs = [node.inputs[0], *(names if op == "Clip" else ())]
 
     def _number(self, base: str, value: float | Array) -> str:
-        name, count = base, 0
-        while name in self.producers or name in self.graph.constants or name in self.graph.inputs:
-            count += 1
-            name = f"{base}_{count}"
+        name = fresh_names.fresh(base, self.taken)
         array = np.asarray(value, np.float32)
         self.graph.constants[name], self.graph.shapes[name] = array, array.shape
         self.graph.dtypes[name] = array.dtype
