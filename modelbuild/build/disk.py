@@ -75,11 +75,9 @@ def told(folder: Path) -> Iterator[None]:
         raise refused(error, folder) from error
 
 
-def write(path: Path, data: bytes, scratch: Path) -> None:
-    """Replaces the whole file `path` at once; `scratch` is a folder of the same file system.
-
-    Raises ModelbuildError (exit 1) that names the file.
-    """
+def write(path: Path, data: bytes, scratch: Path, *, flushes: bool = True) -> None:
+    """Replaces the whole file `path` at once; `scratch` is a folder of the same file system. What shows damage
+    and only saves time need not wait for the disk. Raises ModelbuildError (exit 1) that names the file."""
     private = scratch / f"{os.getpid()}-{next(_serial)}.tmp"
     try:
         make_state_folder(scratch)
@@ -87,7 +85,8 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
             view = memoryview(data)
             while view:
                 view = view[stream.write(view) :]
-            flush(stream.fileno())
+            if flushes:
+                flush(stream.fileno())
         move(private, path)
     except OSError as error:
         with contextlib.suppress(OSError):
