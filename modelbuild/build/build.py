@@ -148,6 +148,11 @@ class Builder:
         with self._holding.locked(None) as state:
             return resume(state, request, seen)
 
+    def foresee(self, actions: Iterable[Action]) -> None:
+        """Prepares the keys of actions to come, while what they read is being made; inside `hold`."""
+        with self._holding.locked(None) as state:
+            state.walks.foresee(actions)
+
     def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
         """As `remember`, after a build of what was resumed; `products` are those published anew."""
         with self._holding.locked(None) as state, suppress(ModelbuildError, OSError):

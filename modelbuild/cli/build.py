@@ -61,9 +61,12 @@ def run(options: argparse.Namespace) -> int:
         if report is not None:
             warn(report.warnings)
             return tell(report, origin, options.overrides)
-        from modelbuild.cli.rebuilding import rebuild
+        from modelbuild.build import cycles
 
-        report = rebuild(options, chosen, seen, warn)
+        with cycles.seldom():
+            from modelbuild.cli.rebuilding import rebuild
+
+            report = rebuild(options, chosen, seen, warn)
         if report is not None:
             return tell(report, origin, options.overrides)
     from modelbuild.cli import building

@@ -22,6 +22,7 @@ from modelbuild.project.settled import noted_as, request_of, told
 if TYPE_CHECKING:
     from modelbuild.project.republishing import Concerned
 
+_SOON = 64  # actions whose keys are prepared at once, for what runs is waited for meanwhile
 Tell = Callable[[Sequence[dict[str, Any]]], None]
 
 
@@ -76,6 +77,7 @@ class Rebuilding:
                 from modelbuild.project import rooting as _  # noqa: F401 - needed in the end
                 from modelbuild.project.republishing import Concerned
 
+                self._builder.foresee(found.actions[:_SOON])
                 return Concerned(self._builder, self._root, found)
 
             def prepare(outcomes: Mapping[str, Outcome]) -> None:
