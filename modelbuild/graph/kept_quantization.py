@@ -151,7 +151,8 @@ def _has_lowest(values: Array | None, entry: Kept, along: int | None) -> NDArray
         return np.zeros(1, np.bool_)
     others = tuple(axis for axis in range(values.ndim) if axis != along)
     least = np.asarray(values.min(axis=others), np.float64).reshape(-1)
-    return np.rint(least / np.asarray(entry.scale)) <= CODES[entry.dtype][0]
+    found: NDArray[np.bool_] = np.rint(least / np.asarray(entry.scale)) <= CODES[entry.dtype][0]
+    return found
 
 
 def dropped(graph: Graph, name: str) -> None:

@@ -67,12 +67,11 @@ def _replace(editor: Editor, node: Node, conv: Node, slopes: affine.Vector) -> N
 
 def _with_negative(editor: Editor, name: str, base: str) -> str:
     """The constant `name`, and behind it the same with the other sign; its quantization goes along."""
-    graph, count = editor.graph, len(editor.graph.constants[name])
-    new = editor.add_constant(base, _twice(graph.constants[name].astype(np.float32)))
+    graph, numbers = editor.graph, editor.graph.constants[name].astype(np.float32)
+    new = editor.add_constant(base, _twice(numbers))
     kept_quantization.derived(graph, name, new, _twice)
-    signs = np.repeat([1.0, -1.0], count)
-    kept_quantization.scaled(graph, new, new, signs, 0)
-    graph.constants[new][count:] *= -1
+    kept_quantization.scaled(graph, new, new, np.repeat([1.0, -1.0], len(numbers)), 0)
+    graph.constants[new] = np.concatenate([numbers, -numbers])
     return new
 
 
