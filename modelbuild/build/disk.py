@@ -77,7 +77,7 @@ def told(folder: Path) -> Iterator[None]:
 
 def write(path: Path, data: bytes, scratch: Path, *, flushes: bool = True) -> None:
     """Replaces the whole file `path` at once; `scratch` is a folder of the same file system. What shows
-    damage and only saves time need not wait for the disk. Raises ModelbuildError (exit 1) that names the file."""
+    damage and only saves time need not wait for it. Raises ModelbuildError (exit 1) that names the file."""
     private = scratch / f"{os.getpid()}-{next(_serial)}.tmp"
     try:
         make_state_folder(scratch)
