@@ -115,13 +115,35 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             advice=f"leave --level out, or name MODEL@TARGET, which has the levels {', '.join(LEVELS)}",
         )
     chosen = options.model if not pick or is_package(options, word) else None
-    with flags.spoken(sized_by=f"modelbuild convert {word} -o OUT.onnx"):
+    _refuse_name(options, word)
+    with spoken(options, word):
         return api.open_file(
             path,
             chosen,
             preprocessing(options.preprocess) if not pick or takes_preprocessing(options, word) else {},
             _weights(options, path, pick),
             tail=not (options.no_tail or getattr(options, "raw", False)),
+        )
+
+
+def spoken(options: argparse.Namespace, word: str) -> AbstractContextManager[None]:
+    """Errors about a file's sizes say what fixes them, for these verbs have no option that does."""
+    weights = f" --weights {options.weights}" if options.weights is not None else ""
+    return flags.spoken(sized_by=f"modelbuild convert {word}{weights} -o OUT.onnx")
+
+
+def _refuse_name(options: argparse.Namespace, word: str) -> None:
+    """Raises for a model of the manifest that is named without a target where a file is meant."""
+    folder = Path(options.directory)
+    if (folder / word).exists() or Path(word).name != word or not (folder / options.file).is_file():
+        return
+    manifest = api.open_project(options.directory, options.file).manifest
+    pairs = [f"{model}@{target}" for model, target in manifest.pairs() if model == word]
+    if pairs:
+        raise ModelbuildError(
+            f"there is no file {word}",
+            why=f"it is a model of {options.file}, which is named with its target",
+            advice=f"name {' or '.join(pairs)}",
         )
 
 

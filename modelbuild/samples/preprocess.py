@@ -184,7 +184,7 @@ def _one_picture(shape: tuple[int, ...]) -> str:
     if len(shape) != 4:
         return ""
     wanted = ", ".join(map(str, (1, *shape[1:])))
-    return f"write `shape: [{wanted}]` if the model takes it, else use .npy or .npz samples for this input"
+    return f"use .npy or .npz samples for this input or, if the model takes it, write `shape: [{wanted}]`"
 
 
 def colour_of(p: Preprocess, channels: int) -> Colour:
