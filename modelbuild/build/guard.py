@@ -69,9 +69,14 @@ def _reap() -> None:
 
 
 def _end(number: int = 0, frame: FrameType | None = None) -> None:
-    if sys.platform != "linux":  # no orphan comes back here: each supervisor must end its own
+    """Lets each supervisor end its own first: one that is killed could not, if this process is killed, too,
+    before it has got its orphans; and not every system hands them over."""
+    for by in (signal.SIGTERM, signal.SIGCONT):
         for supervisor in _supervisors:
-            os.kill(supervisor, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(supervisor, by)
+    for supervisor in _supervisors:
+        with suppress(ChildProcessError):
             os.waitpid(supervisor, 0)
     processes.kill_children()
     os._exit(0)
@@ -96,13 +101,13 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
 
 def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -> None:
     """Runs one worker, ends all that it leaves, then says how it ended: `{"status": ..., "peak": bytes}`."""
+    _supervisors.clear()
     os.setpgid(0, 0)
     processes.adopt_orphans()
     processes.die_with(guard, signal.SIGTERM)
     supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _supervisors.clear()
         os.close(last_word)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
