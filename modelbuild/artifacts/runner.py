@@ -17,7 +17,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts import layouts
-from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, identify
+from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
@@ -235,10 +235,12 @@ def open_runner(
         raise ModelbuildError(
             f"a file of the kind {kind} cannot be run"
             if known
-            else f"{path.name} is no kind of file that modelbuild knows",
+            else f"{path.name} {damage(path) or 'is no kind of file that modelbuild knows'}",
             where=str(path),
             why=f"what runs is {', '.join((*SOURCES, *OPENERS))}",
-            advice="`modelbuild inspect` shows what is inside" if known else "is it the file that was meant?",
+            advice="`modelbuild inspect` shows what is inside"
+            if known
+            else "copy it again, or name another file",
         )
     return OPENERS[kind](path, model, preprocess or {})
 

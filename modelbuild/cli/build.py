@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def warn(findings: Iterable[dict[str, Any]]) -> None:
     """Findings in the manifest that no build stops for."""
     for finding in findings:
-        console.progress(f"{console.paint('warning:', 'yellow')} {console.finding_text(finding)}")
+        console.progress(console.finding_text(finding))
 
 
 def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:
