@@ -19,6 +19,7 @@ from modelbuild.build import processes, worker
 
 OPEN = 1 << 16  # descriptors that whoever started the builder may have left open are sought below this
 DESCRIPTORS = 4  # of a worker: its tasks, its replies, its supervisor's last word, its log
+WAITED = (signal.SIGTERM, signal.SIGCHLD)  # what a supervisor waits for
 _supervisors: set[int] = set()
 
 
@@ -102,6 +103,7 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
 def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -> None:
     """Runs one worker, ends all that it leaves, then says how it ended: `{"status": ..., "peak": bytes}`."""
     _supervisors.clear()
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)  # a handler may run just before the wait, and be in vain
     os.setpgid(0, 0)
     processes.adopt_orphans()
     processes.die_with(guard, signal.SIGTERM)
@@ -110,20 +112,22 @@ def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -
     if pid == 0:
         os.close(last_word)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITED)
         os.setpgid(0, 0)
         processes.adopt_orphans()
         processes.die_with(supervisor, signal.SIGKILL)
         worker.serve(tasks, replies, log)
         os._exit(0)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        _kill_group(pid)
-        _end()
-
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # not every system keeps what is ignored for who waits
     for descriptor in (tasks, replies, log):
         os.close(descriptor)
-    _, status, used = os.wait4(pid, 0)
+    ended = 0
+    while not ended:
+        ended, status, used = os.wait4(pid, os.WNOHANG)
+        if not ended and signal.sigwait(WAITED) == signal.SIGTERM:
+            _kill_group(pid)
+            _end()
     _kill_group(pid)
     processes.kill_children()
     word = {"status": os.waitstatus_to_exitcode(status), "peak": worker.in_bytes(used.ru_maxrss)}
