@@ -85,6 +85,8 @@ def _end(number: int = 0, frame: FrameType | None = None) -> None:
 
 def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
     guard = os.getpid()
+    # a handler may run just before the wait, or the interpreter forget in the child what came at once
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
@@ -95,6 +97,7 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
             _supervise(guard, *descriptors)
         finally:
             os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for descriptor in descriptors:
         os.close(descriptor)
     return pid
@@ -103,7 +106,6 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
 def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -> None:
     """Runs one worker, ends all that it leaves, then says how it ended: `{"status": ..., "peak": bytes}`."""
     _supervisors.clear()
-    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)  # a handler may run just before the wait, and be in vain
     os.setpgid(0, 0)
     processes.adopt_orphans()
     processes.die_with(guard, signal.SIGTERM)
