@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
                     data, descriptors, _, _ = socket.recv_fds(channel, 1, DESCRIPTORS)
                     if not data:
                         _end()
-                    _supervisors.add(_fork_supervisor(descriptors, [channel.fileno(), ended, wakeup]))
+                    _fork_supervisor(descriptors, [channel.fileno(), ended, wakeup])
                 else:
                     os.read(ended, 4096)
                     _reap()
@@ -83,7 +83,7 @@ def _end(number: int = 0, frame: FrameType | None = None) -> None:
     os._exit(0)
 
 
-def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
+def _fork_supervisor(descriptors: list[int], others: list[int]) -> None:
     guard = os.getpid()
     # a handler may run just before the wait, or the interpreter forget in the child what came at once
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
@@ -97,10 +97,10 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
             _supervise(guard, *descriptors)
         finally:
             os._exit(1)
+    _supervisors.add(pid)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for descriptor in descriptors:
         os.close(descriptor)
-    return pid
 
 
 def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -> None:

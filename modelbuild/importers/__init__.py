@@ -51,11 +51,13 @@ IMPORTERS: Mapping[str, Importer] = {
 }
 
 
-def importer_for(path: Path) -> Importer:
-    """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export."""
+def importer_for(path: Path, *, fetched: bool = True) -> Importer:
+    """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export.
+
+    Of a file that is yet to be `fetched` only the name is judged."""
     found = IMPORTERS.get(path.suffix.lower())
     if found is None:
-        raise exporting.refusal(path, tuple(IMPORTERS))
+        raise exporting.refusal(path, tuple(IMPORTERS), fetched)
     return found
 
 
