@@ -1,8 +1,8 @@
 """`python -m bench.observed FILE VERB …`: the command as it is, and when each action ran, as JSON in FILE.
 
 `--events` would do for builds that load the manifest; a build that goes on from the last one is not asked for
-them, because it does not look at most of the actions. Nothing is imported here that a build in which an action
-runs does without: it would count as the builder's time."""
+them, because it does not look at most of the actions. Nothing is imported here that a build does without in
+which an action runs: it would count as the builder's time."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.measure import Difference
+from modelbuild.samples.files import TENSOR_SUFFIXES
+from modelbuild.samples.preprocess import Preprocess
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,20 @@ class Comparison:
 def compare(
     reference: Runner, candidate: Runner, feed: Feed, layers: bool, post: Postprocess | None = None
 ) -> Comparison:
-    """Runs both on every sample, each with its own preprocessing where it declares any, else the other's.
+    """Runs both on every sample, each with its own preprocessing where it declares any, else the other's; one
+    that preprocesses in the model gets the raw picture, and the other what the declaration makes of it.
     What `post` makes of both is compared, too, number by number.
 
     Outputs are matched by name; where no name agrees and the numbers of outputs do, by order. Raises
     ModelbuildError where inputs or outputs cannot be matched."""
     ports = _matched_outputs(reference, candidate)
-    preprocess = dict(reference.preprocess or candidate.preprocess)
     _check_inputs(reference, candidate)
     differences = {name: Difference() for name in ports}
     inner: dict[str, Difference] = {}
     results = Results()
     equal = True
-    for inputs in arrays(feed, _real_ports(reference, candidate), preprocess, raw=False):
-        expected, found = run_real(reference, inputs, layers), run_real(candidate, inputs, layers)
+    for inputs, others in _inputs(reference, candidate, feed):
+        expected, found = run_real(reference, inputs, layers), run_real(candidate, others, layers)
         for name, other in ports.items():
             differences[name].add(expected[name], found[other])
             equal = equal and np.array_equal(expected[name], found[other])
@@ -70,17 +73,60 @@ def compare(
     )
 
 
+def _inputs(reference: Runner, candidate: Runner, feed: Feed) -> Iterator[tuple[Arrays, Arrays]]:
+    """What each of both takes, of one sample after another; the same where the preprocessing is."""
+    first, second = _preprocess(reference, candidate), _preprocess(candidate, reference)
+    apart = _preprocessed_by_one(reference, candidate)
+    _refuse_arrays(feed, apart)
+    if first == second and not apart:
+        for inputs in arrays(feed, _real_ports(reference, candidate), first, raw=False):
+            yield inputs, inputs
+        return
+    yield from zip(
+        arrays(feed, reference.inputs, first, raw=False),
+        arrays(feed, candidate.inputs, second, raw=False),
+        strict=True,
+    )
+
+
+def _preprocess(runner: Runner, other: Runner) -> dict[str, Preprocess]:
+    """What is done before the model: its own; else what the other takes, done by the host."""
+    by_host = {name: replace(given, in_model=None) for name, given in other.in_model.items()}
+    return {**other.preprocess, **by_host, **runner.preprocess}
+
+
+def _preprocessed_by_one(reference: Runner, candidate: Runner) -> set[str]:
+    """The inputs that one of both preprocesses in the model, and the other does not."""
+    return {*reference.in_model} ^ {*candidate.in_model}
+
+
+def _refuse_arrays(feed: Feed, names: Collection[str]) -> None:
+    for sample in feed.samples:
+        for name in names:
+            if name in sample and sample[name].suffix.lower() in TENSOR_SUFFIXES:
+                raise ModelbuildError(
+                    f"an array cannot feed `{name}` of both models",
+                    where=str(sample[name]),
+                    why="one takes raw pixels (`in_model`), the other what preprocessing makes of them",
+                    advice="give a picture",
+                )
+
+
 def _real_ports(reference: Runner, candidate: Runner) -> tuple[Any, ...]:
     """Ports to read samples for; an integer input of a float model takes the samples' own integers."""
     return reference.inputs if reference.level == "float" else candidate.inputs
 
 
 def _check_inputs(reference: Runner, candidate: Runner) -> None:
+    """The same names and shapes; but each has its own layout and size of a picture that one preprocesses."""
     first = {port.name: port.shape for port in reference.inputs}
     second = {port.name: port.shape for port in candidate.inputs}
-    if first != second:
+    free = _preprocessed_by_one(reference, candidate)
+    if first.keys() != second.keys() or any(first[name] != second[name] for name in {*first} - free):
         raise ModelbuildError(
-            "the two models have different inputs", why=f"{_listed(first)}; {_listed(second)}"
+            "the two models have different inputs",
+            why=f"{_listed(first)}; {_listed(second)}",
+            advice="compare a model with another form of itself: names and shapes have to be the same",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild import lfs
 from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, tflite
 from modelbuild.artifacts.inspectors.nodes import listed
-from modelbuild.artifacts.kinds import Kind, check_name, identify
+from modelbuild.artifacts.kinds import Kind, check_name, damage, identify
 from modelbuild.errors import ModelbuildError
 
 # What each kind that can only be recognised is, and what to do with it.
@@ -65,6 +65,8 @@ def inspect(path: Path, weights: Path | None = None, *, nodes: bool = False) -> 
         )
     if kind in _CLOSED:
         what, advice = _CLOSED[kind]
+        if kind is Kind.UNKNOWN:
+            what = damage(path) or what
         raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
     try:
         described = _described(path, kind, weights)

@@ -77,6 +77,16 @@ def identify(path: Path) -> Kind:
     return Kind.BIE if found is Kind.UNKNOWN and path.suffix == ".bie" else found
 
 
+_PACKAGES = {".nef": "NEF", ".kmodel": "kmodel", ".tar.gz": "MPK"}
+
+
+def damage(path: Path) -> str:
+    """What a file of the kind UNKNOWN seems to be by its name; nothing where that tells nothing."""
+    name = path.name.lower()
+    form = next((form for suffix, form in _PACKAGES.items() if name.endswith(suffix)), "")
+    return f"is no {form} file, or only a part of one" if form else ""
+
+
 # Source formats are imported by their suffix: the usual one of each.
 SOURCES = {
     Kind.ONNX: ".onnx",

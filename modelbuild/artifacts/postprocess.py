@@ -80,10 +80,11 @@ class Postprocess:
             )
         found = decode(answer[1:])
         if answer[:1] == ERROR:
+            given = ", ".join(f"`{name}` {list(array.shape)}" for name, array in outputs.items())
             raise ModelbuildError(
                 f"postprocess {self._spec}: {found['what']}",
                 where=found["where"],
                 why=found["why"],
-                advice=found["advice"],
+                advice=found["advice"] or f"correct it; the outputs that it was given are {given}",
             )
         return found

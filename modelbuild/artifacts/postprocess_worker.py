@@ -127,7 +127,7 @@ def _told(error: BaseException, file: Path, root: Path) -> dict[str, Any]:
     told = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{_shown(Path(error.filename), root)}:{error.lineno}"
-        return {"what": told, "where": place, "why": (error.text or "").strip(), "advice": ""}
+        return {"what": told, "where": place, "why": (error.text or "").strip(), "advice": "correct it"}
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename, file, root)
     ]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts import layouts
-from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, identify
+from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
@@ -50,7 +51,8 @@ class Runner(Protocol):
     level: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    preprocess: Mapping[str, Preprocess]
+    preprocess: Mapping[str, Preprocess]  # what is done before the model
+    in_model: Mapping[str, Preprocess]  # the declarations of inputs whose pictures the model preprocesses
     layouts: Layouts  # those of the source, where they are others
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
@@ -67,8 +69,14 @@ class FloatRunner:
 
     level = "float"
 
-    def __init__(self, graph: Graph, preprocess: Mapping[str, Preprocess]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        preprocess: Mapping[str, Preprocess],
+        in_model: Mapping[str, Preprocess] = MappingProxyType({}),
+    ) -> None:
         self._graph = graph
+        self.in_model = in_model
         self._sessions: dict[bool, FloatSession] = {}
         self.preprocess = preprocess
         self.layouts: Layouts = layouts.recorded(graph.metadata)
@@ -96,6 +104,7 @@ class FixedRunner:
         self._session = FixedSession(model)
         self.model = model
         self.preprocess: Mapping[str, Preprocess] = declared(model.metadata)
+        self.in_model: Mapping[str, Preprocess] = declared(model.metadata, "in_model")
         self.layouts: Layouts = layouts.recorded(model.metadata)
         self.inputs = tuple(_port(model.tensors[name]) for name in model.inputs)
         self.outputs = tuple(_port(model.tensors[name]) for name in model.outputs)
@@ -118,6 +127,7 @@ class HardwareRunner:
         self.name = program.name
         self._interface = interface(program.command)
         self.preprocess: Mapping[str, Preprocess] = declared(self._interface.metadata)
+        self.in_model: Mapping[str, Preprocess] = declared(self._interface.metadata, "in_model")
         self.layouts: Layouts = layouts.recorded(self._interface.metadata)
         self.inputs = tuple(_port(_tensor(place)) for place in self._interface.inputs)
         self.outputs = tuple(_port(_tensor(place)) for place in self._interface.outputs)
@@ -134,11 +144,9 @@ class HardwareRunner:
         return {place.name: _tensor(place) for place in (*described.inputs, *inner, *described.outputs)}
 
 
-def declared(metadata: Mapping[str, str]) -> dict[str, Preprocess]:
-    """The preprocessing that travels with a model, by input."""
-    return {
-        name: from_settings(given) for name, given in json.loads(metadata.get("preprocess", "{}")).items()
-    }
+def declared(metadata: Mapping[str, str], key: str = "preprocess") -> dict[str, Preprocess]:
+    """The preprocessing that travels with a model, by input: what is done before it, or `in_model`."""
+    return {name: from_settings(given) for name, given in json.loads(metadata.get(key, "{}")).items()}
 
 
 def _port(tensor: QuantizedTensor) -> Port:
@@ -170,7 +178,7 @@ def _open_source(
     if inside:
         graph = in_model.insert(graph, inside)
         forget_layouts(graph, in_model.laid_out(graph, inside))
-    return FloatRunner(graph, {name: host_part(given) for name, given in chosen.items()})
+    return FloatRunner(graph, {name: host_part(given) for name, given in chosen.items()}, inside)
 
 
 def _open_fixed(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
@@ -227,10 +235,12 @@ def open_runner(
         raise ModelbuildError(
             f"a file of the kind {kind} cannot be run"
             if known
-            else f"{path.name} is no kind of file that modelbuild knows",
+            else f"{path.name} {damage(path) or 'is no kind of file that modelbuild knows'}",
             where=str(path),
             why=f"what runs is {', '.join((*SOURCES, *OPENERS))}",
-            advice="`modelbuild inspect` shows what is inside" if known else "is it the file that was meant?",
+            advice="`modelbuild inspect` shows what is inside"
+            if known
+            else "copy it again, or name another file",
         )
     return OPENERS[kind](path, model, preprocess or {})
 

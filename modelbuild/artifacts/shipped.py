@@ -12,10 +12,12 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.graph.after_chip import OUTPUTS, AfterChip
 from modelbuild.graph.edits.tail import POST
+from modelbuild.graph.model import Graph
 from modelbuild.samples.preprocess import Preprocess
 
 WITH_PARTS = (Kind.FIXED_ONNX, Kind.NEF, Kind.MPK)  # the kinds that a part after the chip is shipped with
 _FIXED = ".fixed"
+_APART = "build the package again, or run the chip's part alone: --no-tail"
 
 
 def open_shipped(
@@ -35,12 +37,20 @@ def open_shipped(
     post = path.with_name(f"{name}{POST}.onnx")
     if not post.is_file():
         return runner
-    part = onnx_io.read(post)
+    part = _read(post)
     if OUTPUTS not in part.metadata:
         return runner  # a file of the user's own that is called so
     after = AfterChip(part)
     _check_fits(runner, after, post)
     return WholeRunner(runner, after)
+
+
+def _read(post: Path) -> Graph:
+    try:
+        return onnx_io.read(post)
+    except ModelbuildError as error:
+        problems = (problem._replace(advice=problem.advice or _APART) for problem in error.problems)
+        raise ModelbuildError.of(problems, error.exit_code) from error
 
 
 def _check_fits(runner: Runner, after: AfterChip, post: Path) -> None:
@@ -57,5 +67,5 @@ def _check_fits(runner: Runner, after: AfterChip, post: Path) -> None:
             f"{post.name} is not the part after the chip of this model",
             where=str(post),
             why=f"it reads {', '.join(read)}; the model gives {', '.join(given)}",
-            advice="build the package again, or run the chip's part alone: --no-tail",
+            advice=_APART,
         )

@@ -19,7 +19,7 @@ class WholeRunner:
     def __init__(self, chip: Runner, after: AfterChip) -> None:
         self._chip, self._after = chip, after
         self.level = chip.level
-        self.preprocess, self.layouts = chip.preprocess, chip.layouts
+        self.preprocess, self.in_model, self.layouts = chip.preprocess, chip.in_model, chip.layouts
         known = {port.name: port for port in chip.outputs}
         further = after.further_inputs([*(port.name for port in chip.inputs), *known])
         self.inputs = (*chip.inputs, *(Port(name, *about) for name, about in further.items()))

@@ -6,20 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from modelbuild.build import disk, lock
+from modelbuild.build import disk
 from modelbuild.build.action import OFFLINE, Action
-from modelbuild.build.history import Entry
+from modelbuild.build.holding import Holding
+from modelbuild.build.noting import judge_and_note
 from modelbuild.build.plan import plan
 from modelbuild.build.recall import Recalled
 from modelbuild.build.remember import Done, Fact, Product, changed, remember, trust
-from modelbuild.build.result import BuildResult, Event, Observer, Outcome, summarise
+from modelbuild.build.result import BuildResult, Observer, Outcome, summarise
 from modelbuild.build.resume import Resumption, resume
 from modelbuild.build.scheduler import Meanwhile, Runner, Scheduler
-from modelbuild.build.state import LOCK, State, open_state
+from modelbuild.build.state import State, open_state
 from modelbuild.build.store import blob_path
-from modelbuild.build.verdict import Settled, Verdict, judge
+from modelbuild.build.verdict import judge
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 if TYPE_CHECKING:
@@ -47,20 +48,15 @@ class Builder:
         self._folder = state.absolute() if state else self._root / ".modelbuild"
         self._environment = dict(environment or {})
         self._owner = owner
-        self._held: State | None = None
-        self._leaving = ExitStack()  # what is waited for when the lock is given back
+        self._holding = Holding(self._root, self._folder)
         self._planned: tuple[str, ...] = ()
         self._done: list[Done] = []
 
     @contextmanager
     def hold(self, observer: Observer | None = None) -> Iterator[None]:
         """Keeps the lock over several calls: no other build comes between this one and its publishing."""
-        with self._locked(observer) as state, self._leaving:
-            self._held = state
-            try:
-                yield
-            finally:
-                self._held = None
+        with self._holding.hold(observer):
+            yield
 
     def build(
         self,
@@ -95,20 +91,18 @@ class Builder:
                 look = partial(judge, state=state, retry=retry)
                 return summarise(Scheduler(planned, look, observer, keep_going).walk(None))
         network = {OFFLINE: "1"} if offline else {}
-        with self._locked(observer) as state, ExitStack() as stack:
+        with self._holding.hold(observer) as state, ExitStack() as stack:
             state.stat_cache.forget()
 
             def open_runner() -> Runner:
                 from modelbuild.build.execution import Execution  # subprocess and all that: not for a no-op
 
                 execution = Execution(state, jobs, {**self._environment, **network}, memory)
-                if self._held is None:
-                    return stack.enter_context(execution)
                 stack.callback(execution.end)  # and what is held goes on meanwhile
-                return self._leaving.enter_context(execution)
+                return self._holding.open(execution)
 
             facts: dict[str, Fact] = {}
-            look = partial(_judge_and_note, state=state, retry=retry, facts=facts)
+            look = partial(judge_and_note, state=state, retry=retry, facts=facts)
             outcomes = Scheduler(planned, look, observer, keep_going, given, meanwhile).walk(open_runner)
             self._planned = planned.order
             self._done = [
@@ -135,7 +129,7 @@ class Builder:
         were planned from, read at `began_ns` of `time.time_ns()` or later. `told` and `told_of_plan` are
         plain values to have again, the latter without ever changing while the plan is the same.
         """
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             try:
                 return remember(state, request, self._done, looked_at, began_ns, products, told, told_of_plan)
             except (ModelbuildError, OSError) as error:  # a snapshot only saves time
@@ -144,30 +138,35 @@ class Builder:
     def trust(self, request: str) -> None:
         """Takes the results of the build that is remembered of the request for what they are, where nothing
         about them differs: the next build in this `hold` need not read their records."""
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             trust(state, request)
 
     def resume(self, request: str, seen: Recalled | None = None) -> Resumption | None:
         """What is to be done again of the build that is remembered of the request; None where that cannot be
         said, and all has to be planned and looked at. To be called inside `hold`. `seen` is what a look found
         just before: if nobody had the lock since, it serves."""
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             return resume(state, request, seen)
+
+    def foresee(self, actions: Iterable[Action]) -> None:
+        """Prepares the keys of actions to come, while what they read is being made; inside `hold`."""
+        with self._holding.locked(None) as state:
+            state.walks.foresee(actions)
 
     def renew(self, request: str, of: Resumption, products: Mapping[int, Product], told: Any) -> bool:
         """As `remember`, after a build of what was resumed; `products` are those published anew."""
-        with self._locked(None) as state, suppress(ModelbuildError, OSError):
+        with self._holding.locked(None) as state, suppress(ModelbuildError, OSError):
             return of.keep(state, request, self._done, products, told)
         return False
 
     def note(self, keep: Callable[[State, Keys, Sequence[str]], None]) -> None:
         """Calls `keep`, under the lock, with the keys that the last build came to and all that it was for."""
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             keep(state, {one.action.name: one.fact.keys for one in self._done}, self._planned)
 
     def changed(self) -> list[str]:
         """The files, relative to the root, that are otherwise now than when the last build read them."""
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             return changed(state, self._done)
 
     def output(self, result: BuildResult, action: str, name: str) -> Path:
@@ -210,19 +209,19 @@ class Builder:
         """
         from modelbuild.build.publish import publish
 
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             return publish(state, files, self._root / destination, self._owner)
 
     def owner(self, destination: Path) -> str:
         """For whom the folder `destination`, relative to the root, was published; nothing if it was not."""
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             return state.published.owner(self._root / destination)
 
     def withdraw(self, destination: Path, stale: Path) -> bool:
         """Moves the folder `destination` to `stale`, over an older one; False if there is none."""
         from modelbuild.build.publish import withdraw
 
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             return withdraw(state, self._root / destination, self._root / stale)
 
     def superseded(self, current: Iterable[Path], below: Path) -> tuple[Path, ...]:
@@ -230,7 +229,7 @@ class Builder:
         the `current`; all relative to the root."""
         from modelbuild.build.publish import superseded
 
-        with self._locked(None) as state:
+        with self._holding.locked(None) as state:
             kept = {self._root / folder for folder in current}
             found = superseded(state, self._owner, kept, self._root / below)
             return tuple(folder.relative_to(self._root) for folder in found)
@@ -241,60 +240,10 @@ class Builder:
         Waits for a build that is running; the lock file stays, for others may wait for it. Files that the
         builder has not made stay, and so do their folders. Not to be called inside `hold`.
         """
-        from modelbuild.build.publish import remove
-
-        assert self._held is None, "what is being held cannot be cleaned"
-        with disk.told(self._folder):
-            if not self._folder.is_dir():
-                return ()
-        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
-            held.turn()
-            removed = remove(open_state(self._root, self._folder, writable=False))
-            for path in sorted(self._folder.iterdir()):
-                if path.name != LOCK:
-                    disk.remove(path)
-            return removed
+        return self._holding.clean(observer)
 
     def _survey(self, actions: Sequence[Action], goals: Sequence[str]) -> Survey:
         from modelbuild.build.survey import Survey
 
         with disk.told(self._folder):
             return Survey(plan(actions, goals), open_state(self._root, self._folder, writable=False))
-
-    @contextmanager
-    def _locked(self, observer: Observer | None) -> Iterator[State]:
-        if self._held is not None:
-            yield self._held
-            return
-        with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
-            state = open_state(self._root, self._folder, writable=True, turn=held.turn())
-            try:
-                yield state
-            except (ModelbuildError, OSError):
-                held.check()  # if it is lost, all else follows from that
-                raise
-            finally:
-                if not held.is_lost:
-                    state.save()
-            held.check()
-
-
-def _waiting(observer: Observer | None) -> Callable[[], None]:
-    return lambda: observer(Event("waiting")) if observer else None
-
-
-def _judge_and_note(
-    action: Action, outcomes: Mapping[str, Outcome], *, state: State, retry: bool, facts: dict[str, Fact]
-) -> Verdict:
-    """The verdict; a result found under another key than the last is noted, so that `why` can tell of it."""
-    verdict = judge(action, outcomes, state, retry)
-    fact = Fact.of(verdict)
-    if fact is not None:
-        facts[action.name] = fact
-    if isinstance(verdict, Settled) and verdict.key is not None:
-        last = state.history.get(action.name)
-        if last is None or last.key != verdict.key:
-            outcome: Literal["cached", "failed"] = "failed" if verdict.outcome.broken else "cached"
-            reason: Literal["changed", "new"] = "changed" if last else "new"
-            state.history.add(Entry(action.name, verdict.key, last.key if last else None, outcome, reason))
-    return verdict

@@ -53,8 +53,8 @@ def failure(doing: str, path: Place, error: OSError) -> ModelbuildError:
     """The message for a disk that refuses: names the file, and, where it is not about the place alone, the
     disk by where it is mounted."""
     why = str(error.strerror or error)
-    if error.errno not in _OF_THE_PLACE:
-        why += f" (the disk mounted at {_mounted_at(Path(path))})"
+    if error.errno not in _OF_THE_PLACE and (mounted := _mounted_at(Path(path))):
+        why += f" (the disk mounted at {mounted})"
     return ModelbuildError(f"cannot {doing} {path}", why=why, advice=advice(error), exit_code=EXIT_FAILED)
 
 
@@ -75,11 +75,9 @@ def told(folder: Path) -> Iterator[None]:
         raise refused(error, folder) from error
 
 
-def write(path: Path, data: bytes, scratch: Path) -> None:
-    """Replaces the whole file `path` at once; `scratch` is a folder of the same file system.
-
-    Raises ModelbuildError (exit 1) that names the file.
-    """
+def write(path: Path, data: bytes, scratch: Path, *, flushes: bool = True) -> None:
+    """Replaces the whole file `path` at once; `scratch` is a folder of the same file system. What shows
+    damage and only saves time need not wait for it. Raises ModelbuildError (exit 1) that names the file."""
     private = scratch / f"{os.getpid()}-{next(_serial)}.tmp"
     try:
         make_state_folder(scratch)
@@ -87,7 +85,8 @@ def write(path: Path, data: bytes, scratch: Path) -> None:
             view = memoryview(data)
             while view:
                 view = view[stream.write(view) :]
-            flush(stream.fileno())
+            if flushes:
+                flush(stream.fileno())
         move(private, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -291,8 +290,9 @@ def _short_seal(body: bytes) -> bytes:
     return canonical.sha256(body)[:16].encode("ascii")
 
 
-def _mounted_at(path: Path) -> Path:
-    """The mount point of the file system that the path lies in, or would."""
-    with contextlib.suppress(OSError):
+def _mounted_at(path: Path) -> Path | None:
+    """The mount point of the file system that the path lies in, or would; None where nobody can say."""
+    with contextlib.suppress(OSError):  # as for a relative path where the current folder is gone
         path = Path(os.path.realpath(path))
-    return next((folder for folder in (path, *path.parents) if os.path.ismount(folder)), Path(path.anchor))
+        return next((one for one in (path, *path.parents) if os.path.ismount(one)), Path(path.anchor))
+    return None

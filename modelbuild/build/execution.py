@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil  # noqa: F401 - see below
 import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ from modelbuild.build.key import rows_of
 from modelbuild.build.labels import marked
 from modelbuild.build.memory import usable
 from modelbuild.build.pool import Pool
-from modelbuild.build.records import Record
+from modelbuild.build.records import Record, digest_of
 from modelbuild.build.result import Advanced, Ended, Outcome
 from modelbuild.build.room import Room
 from modelbuild.build.state import State
@@ -30,6 +30,9 @@ from modelbuild.build.store import Blob
 from modelbuild.build.tasks import Progress, Reply, Task, record_path
 from modelbuild.build.verdict import MustDiscover, MustRun, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+# `disk.remove_tree` imports shutil. An interrupt that breaks into an import may leave Python's own lock on
+# the module locked, and what tidies up afterwards would wait for that for ever: so it is imported before.
 
 _NAME_LIMIT = 200  # most file systems allow 255 bytes
 _LOG_LIMIT = 1 << 20  # bytes
@@ -44,7 +47,7 @@ def log_path(state_folder: Path, name: str) -> Path:
 
 
 class Execution:
-    """The runner of a build that holds the lock. Use it as a context: leaving it kills what still runs."""
+    """The runner of a build that holds the lock; `close` it, and what still runs is killed."""
 
     def __init__(
         self, state: State, jobs: int, environment: Mapping[str, str], memory: int | None = None
@@ -63,15 +66,15 @@ class Execution:
         self._running: dict[str, tuple[Action, MustRun | MustDiscover, int]] = {}
         self._changes = Changes(state)
 
-    def __enter__(self) -> Self:
-        self._pool.__enter__()
+    def open(self) -> Self:
+        """Makes the place to work in. Raises ModelbuildError (exit 1) if the disk refuses."""
+        self._pool.open()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Leaves neither a process nor a private file behind; the second time it does nothing."""
         with Shielded():
-            self._pool.__exit__(kind, error, trace)
+            self._pool.close()
             disk.remove_tree(self._folder)
 
     def end(self) -> None:
@@ -150,8 +153,7 @@ class Execution:
             if isinstance(todo, MustDiscover):
                 return action.name, self._found(todo, reply, began_ns)
             outcome = self._done(action, todo, reply)
-            # what is in the folder now came from the worker, and all of it is adopted
-            is_empty = reply.clean and not any("/" in name for name in reply.outputs)
+            is_empty = reply.clean  # for all that was in the folder is adopted
             return action.name, outcome
         except ModelbuildError as error:
             return action.name, Outcome("failed", error=error)
@@ -179,9 +181,12 @@ class Execution:
     def _done(self, action: Action, todo: MustRun, reply: Reply) -> Outcome:
         if reply.error:
             if reply.remember:  # a verdict on the inputs
-                self._state.records.put(todo.key, Record(rows_of(todo.fields), failure=self._marked(reply)))
+                failure = self._marked(reply)
+                record = Record(rows_of(todo.fields), failure=failure, unkeyed=digest_of(action.unkeyed))
+                self._state.records.put(todo.key, record)
                 self._note(action, todo, "failed")
             return Outcome("failed", error=self._said(todo, reply))
+        assert reply.record is not None
         outputs = {name: Blob(*pair) for name, pair in sorted(reply.outputs.items())}
         for name, blob in outputs.items():
             place, is_flushed = f"{reply.task.folder}/out/{name}", name not in reply.doubles

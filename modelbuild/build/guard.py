@@ -17,7 +17,9 @@ from types import FrameType
 
 from modelbuild.build import processes, worker
 
+OPEN = 1 << 16  # descriptors that whoever started the builder may have left open are sought below this
 DESCRIPTORS = 4  # of a worker: its tasks, its replies, its supervisor's last word, its log
+WAITED = (signal.SIGTERM, signal.SIGCHLD)  # what a supervisor waits for
 _supervisors: set[int] = set()
 
 
@@ -26,6 +28,7 @@ def main(arguments: list[str]) -> None:
 
     Ends, and all below with it, when the socket closes or the parent, the only argument, dies.
     """
+    os.closerange(3, OPEN)
     channel = socket.socket(fileno=os.dup(0))
     worker.close_standard_input()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the builder's to handle
@@ -46,7 +49,7 @@ def main(arguments: list[str]) -> None:
                     data, descriptors, _, _ = socket.recv_fds(channel, 1, DESCRIPTORS)
                     if not data:
                         _end()
-                    _supervisors.add(_fork_supervisor(descriptors, [channel.fileno(), ended, wakeup]))
+                    _fork_supervisor(descriptors, [channel.fileno(), ended, wakeup])
                 else:
                     os.read(ended, 4096)
                     _reap()
@@ -67,16 +70,23 @@ def _reap() -> None:
 
 
 def _end(number: int = 0, frame: FrameType | None = None) -> None:
-    if sys.platform != "linux":  # no orphan comes back here: each supervisor must end its own
+    """Lets each supervisor end its own first: one that is killed could not, if this process is killed, too,
+    before it has got its orphans; and not every system hands them over."""
+    for by in (signal.SIGTERM, signal.SIGCONT):
         for supervisor in _supervisors:
-            os.kill(supervisor, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(supervisor, by)
+    for supervisor in _supervisors:
+        with suppress(ChildProcessError):
             os.waitpid(supervisor, 0)
     processes.kill_children()
     os._exit(0)
 
 
-def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
+def _fork_supervisor(descriptors: list[int], others: list[int]) -> None:
     guard = os.getpid()
+    # a handler may run just before the wait, or the interpreter forget in the child what came at once
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
@@ -87,36 +97,39 @@ def _fork_supervisor(descriptors: list[int], others: list[int]) -> int:
             _supervise(guard, *descriptors)
         finally:
             os._exit(1)
+    _supervisors.add(pid)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for descriptor in descriptors:
         os.close(descriptor)
-    return pid
 
 
 def _supervise(guard: int, tasks: int, replies: int, last_word: int, log: int) -> None:
     """Runs one worker, ends all that it leaves, then says how it ended: `{"status": ..., "peak": bytes}`."""
+    _supervisors.clear()
     os.setpgid(0, 0)
     processes.adopt_orphans()
     processes.die_with(guard, signal.SIGTERM)
     supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _supervisors.clear()
         os.close(last_word)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITED)
         os.setpgid(0, 0)
         processes.adopt_orphans()
         processes.die_with(supervisor, signal.SIGKILL)
         worker.serve(tasks, replies, log)
         os._exit(0)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        _kill_group(pid)
-        _end()
-
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # not every system keeps what is ignored for who waits
     for descriptor in (tasks, replies, log):
         os.close(descriptor)
-    _, status, used = os.wait4(pid, 0)
+    ended = 0
+    while not ended:
+        ended, status, used = os.wait4(pid, os.WNOHANG)
+        if not ended and signal.sigwait(WAITED) == signal.SIGTERM:
+            _kill_group(pid)
+            _end()
     _kill_group(pid)
     processes.kill_children()
     word = {"status": os.waitstatus_to_exitcode(status), "peak": worker.in_bytes(used.ru_maxrss)}

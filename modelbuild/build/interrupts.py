@@ -21,6 +21,7 @@ _IMPATIENT = 3  # the signal at which nothing is waited for any more
 SOON = 0.001  # seconds
 _received: list[int] = []
 _shields: list[Shielded] = []  # those entered
+_owed: list[Callable[[], None]] = []  # ends that are still to come
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,6 +36,19 @@ class Interrupted(KeyboardInterrupt):
 def dropped() -> KeyboardInterrupt:
     """The interrupt that a library has dropped which only says that there was a signal."""
     return Interrupted(_received[0]) if _received else KeyboardInterrupt()
+
+
+def owe(end: Callable[[], None]) -> None:
+    """`end`, which may be called twice, comes when `settle` is called, or else when `Handled` is left: the
+    one signal that raises may do so as the first thing in whatever would have called it."""
+    _owed.append(end)
+
+
+def settle(end: Callable[[], None]) -> None:
+    """Calls an `end` that is owed, or was."""
+    end()
+    if end in _owed:
+        _owed.remove(end)
 
 
 class Handled:
@@ -63,6 +77,8 @@ class Handled:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for end in _owed[::-1]:
+            settle(end)
         sys.unraisablehook = self._hook
         if _received and isinstance(error, Exception):  # met while putting away: no terminal
             raise Interrupted(_received[0]) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -68,6 +69,14 @@ class Walks:
             known = _part(_leaves(("parameters", name), value, action))._replace(name=name, value=value)
             self._parameters[name, id(value)] = known
         return known
+
+    def foresee(self, actions: Iterable[Action]) -> None:
+        """Walks the parameters of actions to come; what is wrong with one is told when its key is asked
+        for."""
+        for action in actions:
+            with suppress(ModelbuildError):
+                for name, value in action.parameters.items():
+                    self.of(name, value, action.name)
 
     def of_rows(self, *rows: _Row) -> Part:
         """Rows of few values, none of them a number: 1 and True are equal in Python."""

@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import heapq
 import os
-import selectors
-import socket
-import subprocess
+import select
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from modelbuild.build import disk
+from modelbuild.build.guarding import Guard
 from modelbuild.build.interrupts import Shielded
 from modelbuild.build.task_lines import Sender
 from modelbuild.build.tasks import Progress, Reply, Task, crashed, from_line
 
-# Nothing of the user's session may reach an output by these ways.
-FIXED_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 MAY_HOLD = 512 * 2**20  # bytes; a worker that holds more after an action is replaced by a fresh one
 BLOCK = 1 << 16
-# Keys name the libraries that this process finds, so the workers must find the same, whatever flags it has.
-GUARD = """
-import sys
-sys.path[:] = sys.argv[2:]
-from modelbuild.build import guard
-guard.main(sys.argv[1:2])
-"""
+_PIPE = 1 << 18  # bytes; a chip's recipe, twice, goes into it whole, and nobody waits until it is read
 
 
-class _Guard:
-    """The process that starts the workers, and that ends all of them when its channel closes."""
-
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self._channel, theirs = socket.socketpair()
-        with theirs, log.open("ab") as printed:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", GUARD, str(os.getpid()), *map(os.path.abspath, sys.path)],
-                stdin=theirs.fileno(),
-                stdout=printed,
-                stderr=printed,
-                env={**os.environ, **FIXED_ENVIRONMENT, **environment},
-                process_group=0,
-            )
-
-    def start(self, descriptors: list[int]) -> None:
-        """Starts a worker that has them. Raises OSError if the guard has died."""
-        socket.send_fds(self._channel, [b"w"], descriptors)
-
-    def end(self) -> None:
-        """Begins to end all workers."""
-        self._channel.close()
-
-    def wait(self) -> None:
-        """Waits until all workers have ended."""
-        self.end()
-        self._process.wait()
+def _widen(pipe: int) -> None:
+    """Lets more go into a pipe, where the system can and the user may."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 class _Worker:
@@ -74,12 +42,13 @@ class _Worker:
         log.unlink(missing_ok=True)
         printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         tasks, self._tasks = os.pipe()
+        _widen(tasks)
         self.replies, replies = os.pipe()
         self.last_word, last_word = os.pipe()
         os.set_blocking(self.replies, False)
         self._inherited = [tasks, replies, last_word, printed]
 
-    def start(self, guard: _Guard) -> None:
+    def start(self, guard: Guard) -> None:
         """Has the guard start the process. Raises OSError if it has died."""
         guard.start(self._inherited)
         while self._inherited:
@@ -131,7 +100,7 @@ class _Worker:
 
 
 class Pool:
-    """Up to `jobs` workers. Use it as a context: leaving it, in whatever way, leaves no process behind.
+    """Up to `jobs` workers. `close`, which has to be called in whatever way things end, leaves none behind.
 
     The workers die with the thread that made them, so that must be the one that waits for them.
     """
@@ -139,32 +108,32 @@ class Pool:
     def __init__(self, jobs: int, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = environment
         self._folder = folder
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.poll()
+        self._heard: dict[int, _Worker] = {}  # by the descriptors that are polled
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._numbers = list(range(jobs))  # a heap of those that no worker has
-        self._guard: _Guard | None = None
+        self._guard: Guard | None = None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Makes the folder of their logs. Raises ModelbuildError (exit 1) if the disk refuses."""
         try:
             disk.make_state_folder(self._folder)
         except OSError as error:
             raise disk.failure("make the working folder", self._folder, error) from error
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Ends all workers and waits until they have; the second time it does nothing."""
         with Shielded():
             if self._guard is not None:
                 self._guard.wait()
-            for worker in self._workers:  # if the guard was killed, the supervisors are still at work
+            while self._workers:  # if the guard was killed, the supervisors are still at work
+                worker = self._workers.pop()
                 worker.read_last_word()
                 worker.close()
-            self._selector.close()
 
     def end(self) -> None:
-        """Begins to end the workers, which get no more tasks; leaving the context waits until they have."""
+        """Begins to end the workers, which get no more tasks; `close` waits until they have."""
         with Shielded():
             if self._guard is not None:
                 self._guard.end()
@@ -194,19 +163,17 @@ class Pool:
         """What the workers say; if `block`, waits until one has ended a task or told how far it is."""
         heard: list[Reply | Progress] = []
         while not heard:
-            for key, _ in self._selector.select(None if block else 0):
-                worker: _Worker = key.data
-                if key.fd == worker.last_word:
+            for descriptor, _ in self._poll.poll(None if block else 0):
+                worker = self._heard.get(descriptor)  # none, if it was buried in this very round
+                if worker is not None and descriptor == worker.last_word:
                     heard += self._bury(worker)
-                else:
+                elif worker is not None:
                     heard += self._listen(worker)
             if not block:
                 break
         return heard
 
     def _listen(self, worker: _Worker) -> list[Reply | Progress]:
-        if worker not in self._workers:  # buried in this very round
-            return []
         heard: list[Reply | Progress] = []
         lines, more = worker.lines()
         for line in lines:
@@ -218,7 +185,7 @@ class Pool:
                 worker.task = None
                 self._free(worker, said.resident > MAY_HOLD or not said.alone)
         if not more:  # its supervisor will say why
-            self._selector.unregister(worker.replies)
+            self._turn_from(worker.replies)
         return heard
 
     def _free(self, worker: _Worker, is_spent: bool) -> None:
@@ -232,13 +199,12 @@ class Pool:
         """Takes leave of a worker that has ended; if it had a task, that has failed."""
         last_word = worker.read_last_word()
         heard = []
-        if worker.replies in self._selector.get_map():
+        if worker.replies in self._heard:
             heard = self._listen(worker)
         if worker.task is not None:
             heard.append(crashed(worker.task, worker.number, worker.log, last_word))
-        with suppress(KeyError):
-            self._selector.unregister(worker.replies)
-        self._selector.unregister(worker.last_word)
+        self._turn_from(worker.replies)
+        self._turn_from(worker.last_word)
         if worker in self._idle:
             self._idle.remove(worker)
         if not worker.is_retired:
@@ -258,9 +224,15 @@ class Pool:
             raise
         heapq.heappop(self._numbers)
         self._workers.add(worker)
-        self._selector.register(worker.replies, selectors.EVENT_READ, worker)
-        self._selector.register(worker.last_word, selectors.EVENT_READ, worker)
+        for descriptor in (worker.replies, worker.last_word):
+            self._poll.register(descriptor, select.POLLIN)
+            self._heard[descriptor] = worker
         return worker
+
+    def _turn_from(self, descriptor: int) -> None:
+        """Polls it no more, if it was."""
+        if self._heard.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
 
     def _start(self, worker: _Worker) -> None:
         if self._guard is not None:
@@ -268,5 +240,5 @@ class Pool:
                 return worker.start(self._guard)
             except (BrokenPipeError, ConnectionResetError):  # somebody killed it
                 self._guard.wait()
-        self._guard = _Guard(self._environment, self._folder / "guard.log")
+        self._guard = Guard(self._environment, self._folder / "guard.log")
         return worker.start(self._guard)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401 - `disk.exchange` needs it, and this module may be imported while there is time
 import errno
 import os
 import shutil
@@ -16,6 +15,11 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 # It holds something, is gone already, is a link, or a file system is mounted there.
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY}
+
+
+def preload() -> None:
+    """Imports what `publish` else imports when all waits for it."""
+    import ctypes  # noqa: F401 - for `disk.exchange`
 
 
 def publish(state: State, files: Mapping[str, str], destination: Path, owner: str = "") -> bool:

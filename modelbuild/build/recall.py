@@ -37,8 +37,9 @@ def is_noted(state_folder: str, noted: str) -> bool:
     return os.path.exists(f"{state_folder}/{ROOTS}/{noted}")  # noqa: PTH110
 
 
-def recall(root: str, state_folder: str, request: str) -> Recalled | None:
-    """What is known of the request; None where nothing is, or where a build is going on."""
+def recall(root: str, state_folder: str, request: str, *, renews: bool = True) -> Recalled | None:
+    """What is known of the request; None where nothing is, or where a build is going on. Signatures that were
+    found renewed are kept for the next look, unless it `renews` nothing."""
     with _beside_readers(f"{state_folder}/lock") as descriptor:
         if descriptor is None:
             return None
@@ -49,7 +50,7 @@ def recall(root: str, state_folder: str, request: str) -> Recalled | None:
         snapshot, amendment = found
         different, renewed = snapshot.differing(root, Clock(state_folder))
         amendment.add(snapshot, renewed)
-        if renewed and not different and _alone(descriptor):
+        if renews and renewed and not different and _alone(descriptor):
             _renew(path, snapshot, amendment)
         return Recalled(snapshot, tuple(different), amendment, os.pread(descriptor, 32, 0))
 

@@ -15,12 +15,20 @@ SCHEMA = 1
 
 
 class Record(NamedTuple):
-    """The result of one action, or of one `discover` call (`discovered`: root-relative path -> digest)."""
+    """The result of one action, or of one `discover` call (`discovered`: root-relative path -> digest).
+
+    With a failure stands the digest of the action's `unkeyed` parameters: what is said may depend on them."""
 
     fields: Fields
     outputs: Mapping[str, Blob] = {}
     discovered: Mapping[str, str] = {}
     failure: ModelbuildError | None = None
+    unkeyed: str = ""
+
+
+def digest_of(unkeyed: Mapping[str, Any]) -> str:
+    """What a failure's record says of the parameters that are in no key; nothing where there are none."""
+    return canonical.sha256(canonical.encode(unkeyed)) if unkeyed else ""
 
 
 class Records:
@@ -87,6 +95,7 @@ def encode_with(fields: bytes, key: str, record: Record) -> bytes:
         "key": key,
         "outputs": {name: [blob.digest, blob.size] for name, blob in record.outputs.items()},
         "schema": SCHEMA,
+        **({"unkeyed": record.unkeyed} if record.unkeyed else {}),
     }
     parts = canonical.encode(before)[:-1], b',"fields":', fields, b",", canonical.encode(after)[1:]
     return disk.seal_body(b"".join(parts))
@@ -99,4 +108,5 @@ def _from_json(content: Mapping[str, Any]) -> Record:
         outputs={name: Blob(*pair) for name, pair in content["outputs"].items()},
         discovered=content["discovered"],
         failure=ModelbuildError.from_json(failure) if failure else None,
+        unkeyed=content.get("unkeyed", ""),
     )

@@ -88,7 +88,7 @@ def keep(path: Path, snapshot: Snapshot, amendment: Amendment | None, scratch: P
     it. Raises ModelbuildError (exit 1), and ValueError where a value is not plain."""
     beside = Path(f"{path}{AMENDED}")
     if amendment is not None and amendment.is_small:
-        disk.write(beside, amendment.pack(snapshot.told), scratch)
+        disk.write(beside, amendment.pack(snapshot.told), scratch, flushes=False)
     else:
         disk.write(path, snapshot.pack(), scratch)
         disk.remove(beside)
@@ -247,8 +247,9 @@ def result_of(packed: bytes) -> Result:
     return Result(keys, files, {name: Blob(*pair) for name, pair in outputs.items()})
 
 
-def product_rows(state: State, product: Product) -> Iterator[Looked]:
-    """A published folder: its folders' names and its files. Raises Stale."""
+def product_rows(state: State, product: Product, *, reads: bool = True) -> Iterator[Looked]:
+    """A published folder: its folders' names and its files, which are read, if need be, only with `reads`.
+    Raises Stale."""
     found = set()
     for folder, _, names in os.walk(state.root / product.folder):
         where = label(state, folder)
@@ -259,15 +260,19 @@ def product_rows(state: State, product: Product) -> Iterator[Looked]:
             if relative not in product.files:
                 raise Stale(f"nobody has made {path}")
             found.add(relative)
-            yield file_row(state, path, path, product.files[relative])
+            yield file_row(state, path, path, product.files[relative], reads=reads)
     if found != product.files.keys():
         raise Stale(f"{product.folder} is not whole")
 
 
-def file_row(state: State, name: str, known_as: str, expected: str | None = None) -> Looked:
-    """A row of a file: the digest that was seen, if one was, and a signature where that is still true."""
+def file_row(
+    state: State, name: str, known_as: str, expected: str | None = None, *, reads: bool = True
+) -> Looked:
+    """A row of a file: the digest that was seen or made, if one was, and a signature where that is still
+    true. Without `reads`, a file that would have to be read is left to the next look, which holds it against
+    that digest."""
     try:
-        signature, digest = state.stat_cache.row_now(known_as, state.place(name))
+        signature, digest = state.stat_cache.row_now(known_as, state.place(name), expected, reads=reads)
     except ModelbuildError as error:
         raise Stale(f"{name} cannot be read: {error}") from error
     return Looked(look.FILE, name, expected or digest, signature if expected in (None, digest) else UNKNOWN)

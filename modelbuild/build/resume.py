@@ -113,7 +113,10 @@ class Resumption:
             row: file_row(state, name, name, seen.get(name))
             for row, name in zip(self._rows, self.files, strict=True)
         }
-        folders = {index: list(product_rows(state, product)) for index, product in products.items()}
+        # a link to a file renews its times: all of a package would have to be read, and somebody waits
+        folders = {
+            index: list(product_rows(state, product, reads=False)) for index, product in products.items()
+        }
         made = self.snapshot._replace(told=told)
         amendment = amended(self._amendment, made, rows, left, folders)
         if amendment is None or not amendment.is_small:

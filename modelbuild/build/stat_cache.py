@@ -45,6 +45,7 @@ class StatCache:
         self._rows: Rows | None = None
         self._index: dict[str, int] = {}
         self._noted: dict[str, tuple[disk.Place, Signature, str]] = {}
+        self._made: dict[str, str] = {}  # the digests of all that was noted
         self._used: set[str] = set()
         self._seen: dict[str, Seen] = {}
         self._added: dict[str, Row] = {}  # what the file lacks
@@ -84,11 +85,20 @@ class StatCache:
         may be read, 1 if the disk fails."""
         return self._seen_now(label, path).digest
 
-    def row_now(self, label: str, path: disk.Place) -> Row:
+    def row_now(self, label: str, path: disk.Place, made: str | None = None, *, reads: bool = True) -> Row:
         """The digest of the bytes the file has now, with its signature if that is worth remembering, else
-        UNKNOWN. Raises as `digest_now`."""
+        UNKNOWN. Raises as `digest_now`.
+
+        A file that is to have the digest `made`, or that was noted with one, is not read while it is too
+        young to be remembered, nor without `reads`: that digest stands beside UNKNOWN, so that the next look
+        reads the file, and holds it against what was made."""
         try:
-            return self._known(label, path, os.stat(path))  # noqa: PTH116
+            found = os.stat(path)  # noqa: PTH116
+            made = made or self._made.get(label)
+            is_doubtful = made is not None and self._is_to_read(label, found)
+            if made is not None and is_doubtful and not (reads and self._clock.is_settled(found)):
+                return UNKNOWN, made
+            return self._known(label, path, found)
         except OSError as error:
             raise _unreadable(label, path, error) from error
 
@@ -124,6 +134,7 @@ class StatCache:
         """Takes the digest of a file that the builder has just written, computed while it was: nobody else
         writes there, so it need not be read again. It counts once the file is old enough. A file that is not
         there is passed over."""
+        self._made[label] = digest
         try:
             self._noted[label] = path, signature(os.stat(path)), digest  # noqa: PTH116
         except OSError:
@@ -185,6 +196,10 @@ class StatCache:
             self._rows = _rows({label: row for label, row in self._all().items() if label in self._used})
             self._index = {label: index for index, label in enumerate(self._rows.names)}
             self._is_whole = False
+
+    def _is_to_read(self, label: str, found: os.stat_result) -> bool:
+        known = self.row(label)
+        return stat.S_ISREG(found.st_mode) and (known is None or known[0] != signature(found))
 
     def _known(self, label: str, path: disk.Place, found: os.stat_result) -> Row:
         """The row of a file of which stat(2) said `found`; its signature is UNKNOWN if it is too young."""

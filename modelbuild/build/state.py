@@ -57,8 +57,10 @@ class State(NamedTuple):
 def open_state(root: Path, folder: Path, writable: bool, turn: bytes = b"") -> State:
     """Reads the state. Raises ModelbuildError (exit 1) if the disk cannot be read."""
     scratch = folder / "work"
-    if writable and scratch.is_dir() and any(scratch.iterdir()):
-        disk.remove_tree(scratch)  # left by a build that was killed
+    if writable:
+        for left in disk.names(scratch):  # by a build that was killed
+            with contextlib.suppress(ModelbuildError):
+                disk.remove(scratch / left)
     stat_cache = StatCache(folder / "stat_cache", scratch, Clock(str(folder) if writable else None))
     return State(
         root=root,

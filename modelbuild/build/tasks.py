@@ -48,7 +48,7 @@ class Reply(NamedTuple):
     worker: int
     outputs: Mapping[str, tuple[str, int]]
     doubles: frozenset[str]
-    record: str
+    record: str | None
     found: tuple[str, ...]
     error: ModelbuildError | None
     remember: bool
@@ -80,7 +80,7 @@ def from_line(line: bytes, task: Task, worker: int) -> Reply | Progress:
         worker=worker,
         outputs={name: (digest, size) for name, (digest, size) in content.get("outputs", {}).items()},
         doubles=frozenset(content.get("doubles", ())),
-        record=content.get("record", ""),
+        record=content["record"] if "outputs" in content else None,
         found=tuple(content.get("found", ())),
         error=ModelbuildError.from_json(error) if error else None,
         remember=content.get("remember", False),
@@ -105,7 +105,7 @@ def crashed(task: Task, worker: int, log: Path, last_word: bytes) -> Reply:
         advice=ADVICE.get(-status, ""),
         exit_code=EXIT_FAILED,
     )
-    return Reply(task, worker, {}, frozenset(), "", (), error, False, printed, False, peak)
+    return Reply(task, worker, {}, frozenset(), None, (), error, False, printed, False, peak)
 
 
 ADVICE: dict[int, str] = {

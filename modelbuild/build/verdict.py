@@ -11,6 +11,7 @@ from modelbuild.build.action import DISCOVERED, FAILURE, Action, FileInput, Outp
 from modelbuild.build.history import Reason
 from modelbuild.build.key import Parts, keyed, keyed_discovery
 from modelbuild.build.labels import labelled
+from modelbuild.build.records import digest_of
 from modelbuild.build.result import Outcome
 from modelbuild.build.rows import UNKNOWN, Signature
 from modelbuild.build.state import State
@@ -167,7 +168,7 @@ def _look_up(action: Action, inputs: Inputs, state: State, retry: bool) -> Settl
         reason: Reason = "new" if last is None else "damaged" if last.key == key else "changed"
         return MustRun(key, rows, inputs, reason)
     if record.failure:
-        if retry:
+        if retry or record.unkeyed != digest_of(action.unkeyed):
             return MustRun(key, rows, inputs, "retry")
         return Settled(Outcome("failed", error=told(record.failure, inputs)), key, inputs)
     if state.store.missing(record.outputs):

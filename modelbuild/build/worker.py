@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +28,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 OUT_OF_MEMORY_SCORE = b"500"
 RESET_PEAK = b"5"  # proc(5): what getrusage tells of this process's peak begins anew
 BLOCK = 1 << 20
+_File = tuple[str, str, int]  # relative POSIX path, path and mode
 
 
 def serve(tasks: int, replies: int, log: int) -> None:
@@ -50,7 +51,7 @@ def serve(tasks: int, replies: int, log: int) -> None:
             processes.kill_children()
         log, printed = _keep_log(log, task)
         alone = threading.active_count() == 1
-        clean = "outputs" in result and alone and _is_empty(Path(task["folder"], "tmp"))
+        clean = result.pop("flat", False) and alone and _is_empty(Path(task["folder"], "tmp"))
         answers.end({**result, "printed": printed, "clean": clean, "alone": alone, **peak.end()})
 
 
@@ -125,8 +126,8 @@ class _Peak:
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"outputs": {name: [digest, size]}, "doubles": [name], "record": digest}`, `{"found": [path]}` or
-    `{"error": ..., "remember": bool}`."""
+    """`{"outputs": {name: [digest, size]}, "doubles": [name], "record": digest, "flat": bool}`,
+    `{"found": [path]}` or `{"error": ..., "remember": bool}`; flat: the stage has made no folder."""
     folder = Path(task["folder"])
     try:
         # relative and temporary files go to a private folder too
@@ -137,9 +138,11 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
         if task["kind"] == "discover":
             return {"found": [str(path) for path in function(inputs, task["parameters"])]}
         function(inputs, task["parameters"], folder / "out")
-        outputs, doubles = _collect(folder / "out", task["blobs"])
+        files, is_flat = _files(folder / "out")
+        outputs, doubles = _collect(files, task["blobs"])
         trouble.refuse_full_disk(folder)
-        return {"outputs": outputs, "doubles": doubles, "record": _prepare_record(task, outputs)}
+        record = _prepare_record(task, outputs)
+        return {"outputs": outputs, "doubles": doubles, "record": record, "flat": is_flat}
     except BaseException as error:  # a stage's sys.exit or a bug must cost this action only
         with suppress(OSError):  # the log may lie on a full disk
             traceback.print_exc()
@@ -178,12 +181,12 @@ def _resolve(name: str) -> Callable[..., Any]:
     return function
 
 
-def _collect(out: Path, blobs: str) -> tuple[dict[str, tuple[str, int]], list[str]]:
+def _collect(files: Iterable[_File], blobs: str) -> tuple[dict[str, tuple[str, int]], list[str]]:
     """The outputs by relative POSIX path, hashed and flushed to the disk, and the names of those that are not
     flushed, because there is such a blob: it is for the builder to say whether that is right."""
     found: dict[str, tuple[str, int]] = {}
     doubles: list[str] = []
-    for name, path, mode in _files(out):
+    for name, path, mode in files:
         if not mode & stat.S_IRUSR:
             Path(path).chmod(0o644)
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
@@ -196,10 +199,12 @@ def _collect(out: Path, blobs: str) -> tuple[dict[str, tuple[str, int]], list[st
     return found, doubles
 
 
-def _files(out: Path) -> Iterator[tuple[str, str, int]]:
-    """Relative POSIX path, path and mode of each file that the stage left."""
+def _files(out: Path) -> tuple[list[_File], bool]:
+    """The files that the stage left, and whether it made no folder, not even an empty one."""
     if out.is_symlink():
         raise ModelbuildError("the stage put a link in the place of its folder", exit_code=EXIT_FAILED)
+    files: list[_File] = []
+    is_flat = True
     waiting = [(str(out), "")]
     while waiting:
         folder, prefix = waiting.pop()
@@ -209,13 +214,15 @@ def _files(out: Path) -> Iterator[tuple[str, str, int]]:
             name = prefix + entry.name
             about = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(about.st_mode):
+                is_flat = False
                 waiting.append((entry.path, f"{name}/"))
             elif stat.S_ISREG(about.st_mode) and about.st_nlink == 1:
-                yield name, entry.path, about.st_mode
+                files.append((name, entry.path, about.st_mode))
             else:
                 raise ModelbuildError(
                     f"the stage left {name!r}, which is a link or no regular file", exit_code=EXIT_FAILED
                 )
+    return files, is_flat
 
 
 def _prepare_record(task: Mapping[str, Any], outputs: Mapping[str, tuple[str, int]]) -> str:

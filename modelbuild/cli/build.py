@@ -61,9 +61,12 @@ def run(options: argparse.Namespace) -> int:
         if report is not None:
             warn(report.warnings)
             return tell(report, origin, options.overrides)
-        from modelbuild.cli.rebuilding import rebuild
+        from modelbuild.build import cycles
 
-        report = rebuild(options, chosen, seen, warn)
+        with cycles.seldom():
+            from modelbuild.cli.rebuilding import rebuild
+
+            report = rebuild(options, chosen, seen, warn)
         if report is not None:
             return tell(report, origin, options.overrides)
     from modelbuild.cli import building
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def warn(findings: Iterable[dict[str, Any]]) -> None:
     """Findings in the manifest that no build stops for."""
     for finding in findings:
-        console.progress(f"{console.paint('warning:', 'yellow')} {console.finding_text(finding)}")
+        console.progress(console.finding_text(finding))
 
 
 def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:

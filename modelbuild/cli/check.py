@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def error_json(error: ModelbuildError) -> dict[str, Any]:
-    """An error in the manifest, as `check --json` shows it; others are told as every verb tells them."""
+    """An error in the manifest, as `--json` and `--format json` show it; others as every verb tells them."""
     if error.exit_code != EXIT_USER:
         return {"ok": False, "findings": [], "error": error.to_json()}
     return {"ok": False, "findings": [problem_finding(problem) for problem in error.problems]}
@@ -55,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = _report(options)
     except ModelbuildError as error:
-        if options.json or form in ("text", "json"):
+        if form == "json" and not options.json:  # that is for whoever reports errors to print
+            console.put(console.json_text({"ok": False, **error_json(error)}))
+        if form in ("text", "json"):
             raise _coded(error) from error
         if error.exit_code != EXIT_USER:  # the disk, and nothing that was written in a manifest
             raise

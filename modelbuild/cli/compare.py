@@ -72,6 +72,12 @@ def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
         raise ModelbuildError(
             "--weights is for a .prototxt or .keras file", why="neither file is one", advice="leave it out"
         )
+    if options.preprocess and not any(models.takes_preprocessing(options, word) for word in words):
+        raise ModelbuildError(
+            "--preprocess is for a float model's file",
+            why="both carry their own preprocessing",
+            advice="leave it out",
+        )
     first, second = (models.opened(options, word, pick=True) for word in words)
     return first, second
 

@@ -40,6 +40,10 @@ def _spoken(problem: Problem, edits: Sequence[Said], sized_by: str) -> Problem:
     elif number is not None and edits:
         where = edits[number - 1 if number > 0 else number].where
         what = _PREFIX.sub("", what) if where.startswith("-") else what
+    if sized_by:
+        advice = _SHAPE.sub(
+            lambda found: f"run `{sized_by} --input NAME={_sizes(found[1])}` and name OUT.onnx", advice
+        )
     what, why, advice = map(_worded, (what, problem.why, advice))
     if sized_by and advice.startswith(_SAY):
         advice = f"fix it: `{sized_by} {advice.removeprefix(_SAY)}`, and name OUT.onnx"
@@ -61,6 +65,7 @@ def _names(text: str) -> str:
 
 
 _SAY = "say it: "
+_SHAPE = re.compile(r"write `shape: \[([^\]]*)\]`")
 _CUT = r"(?:edit: )?\[?\{?cut: \{(inputs|outputs): \[([^\]]*)\]\}\}?\]?"
 # what an importer or a pass says of a manifest -> what the command line calls it
 _WORDS: Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = (

@@ -11,7 +11,8 @@ def leave(code: int) -> None:
     """Ends the process. Returns only where the interpreter has to end it in its own way: because something
     asked to be called then, another thread runs, the run is being measured, or a stream takes no more."""
     threads = sys.modules.get("threading")
-    if atexit._ncallbacks() or (threads is not None and threads.active_count() > 1) or _is_measured():
+    asked = getattr(atexit, "_ncallbacks", None)  # CPython's own, and not promised
+    if asked is None or asked() or (threads is not None and threads.active_count() > 1) or _is_measured():
         return
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):

@@ -64,7 +64,7 @@ def _ended(words: list[str], is_program: bool) -> int:
     except KeyboardInterrupt as error:
         code: int = getattr(error, "exit_code", EXIT_INTERRUPTED)
         with contextlib.suppress(OSError):  # the terminal may be what has gone
-            console.say("interrupted: what was finished is kept, and the next build goes on from there")
+            console.say(f"interrupted: {_left(words)}")
             _failed(words, ModelbuildError("interrupted", exit_code=code))
         return code
     except BrokenPipeError:
@@ -86,6 +86,23 @@ def _ended(words: list[str], is_program: bool) -> int:
         if "--debug" not in words:
             console.say("  do:  run the same command with --debug and report what it prints")
         return _failed(words, ModelbuildError(what, exit_code=EXIT_FAILED))
+
+
+# verb -> what an interrupt leaves, where that is not what a build does
+_LEFT = {"convert": "nothing is half written, and the next convert begins anew"}
+_LEFT_BY_PACK = {
+    True: "nothing is half written, and the next pack with that --cache goes on from what was finished",
+    False: "nothing is half written, and the next pack begins anew (--cache DIR keeps what is finished)",
+}
+
+
+def _left(words: list[str]) -> str:
+    from modelbuild.cli import grammar
+
+    verb, rest = grammar.split(words)
+    if verb == "pack":
+        return _LEFT_BY_PACK[any(word.partition("=")[0] == "--cache" for word in rest)]
+    return _LEFT.get(verb or "", "what was finished is kept, and the next build goes on from there")
 
 
 def _prepare_streams(is_program: bool) -> None:

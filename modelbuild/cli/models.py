@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from modelbuild import api
-from modelbuild.artifacts.kinds import identify
+from modelbuild.artifacts.kinds import SOURCES, identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
@@ -83,11 +83,11 @@ def has_parts(options: argparse.Namespace, word: str) -> bool:
 
 def opened(options: argparse.Namespace, word: str, level: str | None = None, *, pick: bool = False) -> Runner:
     """The runner for a word. `level` (float, fixed, hardware) picks the form of MODEL@TARGET; fixed unless
-    told. With `pick`, --model is for packages alone: of two files, one may be a single model."""
+    told. With `pick`, one of two: --model, --weights and --preprocess are for those that take them."""
     path = Path(options.directory) / word
     if is_pair(word) and not path.exists():
         for option, given in _of_files(options):
-            if given:
+            if given and not pick:
                 raise ModelbuildError(
                     f"{option} goes with a file",
                     why=f"the manifest says it for {word}",
@@ -115,13 +115,35 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             advice=f"leave --level out, or name MODEL@TARGET, which has the levels {', '.join(LEVELS)}",
         )
     chosen = options.model if not pick or is_package(options, word) else None
-    with flags.spoken(sized_by=f"modelbuild convert {word} -o OUT.onnx"):
+    _refuse_name(options, word)
+    with spoken(options, word):
         return api.open_file(
             path,
             chosen,
-            preprocessing(options.preprocess),
+            preprocessing(options.preprocess) if not pick or takes_preprocessing(options, word) else {},
             _weights(options, path, pick),
             tail=not (options.no_tail or getattr(options, "raw", False)),
+        )
+
+
+def spoken(options: argparse.Namespace, word: str) -> AbstractContextManager[None]:
+    """Errors about a file's sizes say what fixes them, for these verbs have no option that does."""
+    weights = f" --weights {options.weights}" if options.weights is not None else ""
+    return flags.spoken(sized_by=f"modelbuild convert {word}{weights} -o OUT.onnx")
+
+
+def _refuse_name(options: argparse.Namespace, word: str) -> None:
+    """Raises for a model of the manifest that is named without a target where a file is meant."""
+    folder = Path(options.directory)
+    if (folder / word).exists() or Path(word).name != word or not (folder / options.file).is_file():
+        return
+    manifest = api.open_project(options.directory, options.file).manifest
+    pairs = [f"{model}@{target}" for model, target in manifest.pairs() if model == word]
+    if pairs:
+        raise ModelbuildError(
+            f"there is no file {word}",
+            why=f"it is a model of {options.file}, which is named with its target",
+            advice=f"name {' or '.join(pairs)}",
         )
 
 
@@ -129,6 +151,12 @@ def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:
     """The options that go with a file, and what was given."""
     names = ("preprocess", "model", "weights")
     return [(f"--{name}", getattr(options, name)) for name in names]
+
+
+def takes_preprocessing(options: argparse.Namespace, word: str) -> bool:
+    """Whether a word is a float model's file: all others carry their preprocessing."""
+    path = Path(options.directory) / word
+    return path.is_file() and identify(path) in SOURCES
 
 
 def takes_weights(word: str) -> bool:

@@ -33,7 +33,9 @@ def preprocessing(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             value = yaml.safe_load(settings)
         except yaml.YAMLError as error:
             raise ModelbuildError(
-                f"--preprocess {text} cannot be read", why=str(error).splitlines()[0]
+                f"--preprocess {text} cannot be read",
+                why=str(error).splitlines()[0],
+                advice="write --preprocess '{mean: 127, std: 128}'",
             ) from None
         if not isinstance(value, dict):
             raise ModelbuildError(

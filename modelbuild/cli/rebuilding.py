@@ -26,7 +26,11 @@ def rebuild(
         return None
     failures = Failures(again.located, again.log)
     with progress.shown(again.state, again.names, failures) as tell:
-        report = again.build(tell, warn)
+        report = again.build(tell, warn, _import_what_tells)
     if report is not None:
         failures.tell_all(report.failures)
     return report
+
+
+def _import_what_tells() -> None:
+    from modelbuild.cli import summary as _  # noqa: F401 - with which `cli.build` ends

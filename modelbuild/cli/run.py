@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from modelbuild import api
 from modelbuild.artifacts import values
 from modelbuild.artifacts.running import RunResult
 from modelbuild.cli import console, models
-from modelbuild.project.forms import LEVELS
+from modelbuild.project.forms import LEVELS, is_pair
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     runner = models.opened(options, options.what, options.level)
     feeds = models.inputs(options, options.what)
     base = Path(options.directory)
-    with models.postprocessing(options, options.what) as post:
+    said = nullcontext() if is_pair(options.what) else models.spoken(options, options.what)
+    with said, models.postprocessing(options, options.what) as post:
         found = api.run_opened(
             runner, feeds, raw=options.raw, base=base, source_layout=options.source_layout, post=post
         )

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """List what is not up to date and what is not on the disk as it was built; with -v, every action.
 
     Where the last build of the selection left all as it is, its snapshot says so, and nothing is loaded."""
-    report = settled.unchanged(options.directory, options.file, options.names)
+    report = settled.unchanged(options.directory, options.file, options.names, renews=False)
     if report is not None:
         actions = [{"name": name, "state": "up to date", "waits_for": ""} for name in report.states]
         packages = [{"name": package.name, "ok": True, "files": []} for package in report.packages]

@@ -9,6 +9,7 @@ from typing import Any
 
 from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
+from modelbuild.graph import preprocess_nodes
 from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
 from modelbuild.graph.rules import Breach
 from modelbuild.graph.subject import Subject
@@ -132,6 +133,9 @@ class Advisor:
         return _sentence("", [mend, _cut(one.subject), "build with the vendor's toolchain"])
 
     def _mends(self, one: Placed) -> Iterator[str]:
+        if own := preprocess_nodes.mend(one.subject.node.op, one.subject.node.origin):
+            yield own
+            return
         name = operator(one.subject.node)
         broken = list(dict.fromkeys(breach.condition for form in one.broken for breach in form))
         for condition in broken:

@@ -33,7 +33,7 @@ CODES: dict[str, Code] = {
     "MB007": Code("a source that was never fetched", "warning", sometimes=True),
     "MB008": Code("an entry of `checks.ignore` that matches nothing", "warning"),
     "MB009": _error("the manifest, or what is asked of it, is wrong"),
-    "MB100": _error("the model cannot be read"),
+    "MB100": _error("the model, or what it is given, cannot be used"),
     "MB101": _error("no unit of the chip runs the operator"),
     "MB102": _error("the operator is known, but not in this form"),
     "MB103": Code("the operator runs on the CPU, since the NPU does not have it", "warning"),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.graph import constant_indexing
+from modelbuild.graph import constant_indexing, slicing
 from modelbuild.graph.model import Array, Node
 from modelbuild.graph.tensors import dtype_of
 
@@ -154,9 +154,8 @@ def _slice(node: Node, x: Sequence[Any]) -> Any:
     steps = _integers(x[4]) if len(x) > 4 and x[4] is not None else [1] * len(starts)
     index = [slice(None)] * x[0].ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        size = x[0].shape[axis]
-        last = None if step < 0 and end + (size if end < 0 else 0) < 0 else end
-        index[axis] = slice(start, last, step)
+        cells = slicing.kept(start, end, step, x[0].shape[axis])
+        index[axis] = slice(cells.start, cells.stop if cells.stop >= 0 else None, step)
     return x[0][tuple(index)]
 
 

@@ -21,23 +21,11 @@ _RESIZE: _Forms = (
     {"mode": ["linear"], "coordinate_mode": _COORDINATES, "rank": 4, "axes": {"min": 2}},
 )
 _UNCONDITIONAL = (
-    *(
-        "Abs",
-        "Add",
-        "Concat",
-        "DepthToSpace",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Expand",
-        "Flatten",
-        "Gelu",
-        "HardSigmoid",
-    ),
-    *("HardSwish", "LeakyRelu", "Log", "Mul", "Neg", "Reciprocal", "Relu", "Reshape", "Selu", "Sigmoid"),
-    *("Softmax", "Softplus", "Softsign", "DequantizeLinear", "QuantizeLinear"),
-    *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze"),
-)
+    "Abs", "Add", "Concat", "DepthToSpace", "DequantizeLinear", "Elu", "Erf", "Exp", "Expand", "Flatten",
+    "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mul", "Neg", "QuantizeLinear", "Reciprocal",
+    "Relu", "Reshape", "Selu", "Sigmoid", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze",
+)  # fmt: skip
 
 # Number system -> operator -> the forms (conditions of docs/chips.md) for which there is a definition.
 DEFINED: Mapping[str, Mapping[str, _Forms]] = {

@@ -19,12 +19,12 @@ from modelbuild.graph.edits.swap_channels import takes
 from modelbuild.graph.fresh_names import fresh_in
 from modelbuild.graph.kept_quantization import Kept
 from modelbuild.graph.model import Graph
+from modelbuild.graph.preprocess_nodes import ORIGIN
 from modelbuild.graph.quantized_border import dequantize_input
 from modelbuild.graph.rewrite import copied, merged
 from modelbuild.samples import preprocess, resample
 from modelbuild.samples.preprocess import Preprocess
 
-ORIGIN = ".preprocess"  # behind the input's name: the origin of what is inserted
 _HEIGHT, _WIDTH = 2, 3
 Floats = NDArray[np.float32]
 

@@ -41,6 +41,14 @@ class Kept:
         scale, zero = self.scale[0], self.zero_point[0]
         return scale * (low - zero), scale * (high - zero)
 
+    def holds(self, other: Kept) -> bool:
+        """Whether the values that the codes of `other` stand for are among those of this one."""
+        if self.axis is not None or other.axis is not None or self.scale != other.scale:
+            return self == other
+        low, high = (code - self.zero_point[0] for code in CODES[self.dtype])
+        its_low, its_high = (code - other.zero_point[0] for code in CODES[other.dtype])
+        return low <= its_low and its_high <= high
+
 
 def is_kept(graph: Graph) -> bool:
     """Whether a source's quantization is kept beside `graph`."""
@@ -119,7 +127,9 @@ def _places(numbers: Any) -> tuple[int | None, list[int]] | None:
 
 def scaled(graph: Graph, old: str, new: str, factors: NDArray[np.float64], axis: int) -> None:
     """Gives the constant `new`, which is the constant `old` times `factors` (one, or one for each index of
-    `axis`), the entry of `old` with its scales multiplied; none where its scales lie along another axis."""
+    `axis`), the entry of `old` with its scales multiplied; none where its scales lie along another axis. A
+    channel that changes its sign turns its codes around: about 0 unless it has the lowest of a symmetric
+    type, which has no opposite; then about the middle of all codes, which moves the zero point."""
     found = entry(graph, old)
     if found is None or (found.axis not in (None, axis) and len(factors) > 1):
         return
@@ -128,11 +138,21 @@ def scaled(graph: Graph, old: str, new: str, factors: NDArray[np.float64], axis:
     scales = np.abs(np.where(each == 0, 1, each)) * np.broadcast_to(found.scale, (count,))
     zeros = np.broadcast_to(np.array(found.zero_point, np.int64), (count,))
     low, high = CODES[found.dtype]
-    turned = (each < 0) & ((zeros != 0) | (low == 0))  # symmetric ones turn by themselves
+    along = found.axis if len(found.scale) > 1 else axis if count > 1 else None
+    turned = (each < 0) & ((zeros != 0) | (low == 0) | _has_lowest(graph.constants.get(old), found, along))
     zeros = np.where(turned, low + high - zeros, zeros)
     if np.isfinite(scales).all() and (scales > 0).all():
-        along = found.axis if len(found.scale) > 1 else axis if count > 1 else None
         keep(graph, {new: Kept(found.dtype, tuple(scales.tolist()), tuple(zeros.tolist()), along)})
+
+
+def _has_lowest(values: Array | None, entry: Kept, along: int | None) -> NDArray[np.bool_]:
+    """Whether the lowest code of `entry`, symmetric, is among those of `values`, by the index of `along`."""
+    if values is None or not values.size:
+        return np.zeros(1, np.bool_)
+    others = tuple(axis for axis in range(values.ndim) if axis != along)
+    least = np.asarray(values.min(axis=others), np.float64).reshape(-1)
+    found: NDArray[np.bool_] = np.rint(least / np.asarray(entry.scale)) <= CODES[entry.dtype][0]
+    return found
 
 
 def dropped(graph: Graph, name: str) -> None:

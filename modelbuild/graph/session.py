@@ -30,17 +30,18 @@ class FloatSession:
     """A float model ready to run.
 
     `outputs` names the tensors to return: None for the model's own, "all" for every float tensor that a
-    node makes, besides the model's own outputs. `folder` is where data outside of a file lie, of which
-    `model` are the bytes.
+    node makes, besides the model's own outputs. `origin` is the file of which `model` are the (changed)
+    bytes: data outside of it lie beside it, and errors name it.
     """
 
     def __init__(
         self,
         model: Graph | Path | bytes,
         outputs: Sequence[str] | Literal["all"] | None = None,
-        folder: Path | None = None,
+        origin: Path | None = None,
     ) -> None:
-        self._label = model.name if isinstance(model, Graph) else str(folder or model)
+        origin = model if isinstance(model, Path) else origin
+        self._label = model.name if isinstance(model, Graph) else str(origin or "the model")
         if isinstance(model, Graph):
             model = model if outputs is None else _with_outputs(model, outputs)
             model, self._fed = _without_large(model)
@@ -49,10 +50,9 @@ class FloatSession:
             self._fed = {}
             source = model if isinstance(model, bytes) else str(model)
             if isinstance(model, Path):
-                folder = model.parent
                 source = source if outputs is None else _file_with_outputs(model, outputs)
         try:
-            self._session = _opened(source, folder)
+            self._session = _opened(source, origin.parent if origin else None)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error
         self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {

@@ -32,6 +32,7 @@ class Importer:
     name: str
     weights: tuple[str, ...] = ()  # suffixes of a separate file of weights
     needs_weights: bool = False
+    resizes: bool = False  # whether a network takes inputs of other sizes than those that its file has
 
     @property
     def module(self) -> ModuleType:
@@ -46,15 +47,17 @@ IMPORTERS: Mapping[str, Importer] = {
     ".h5": _KERAS,
     ".hdf5": _KERAS,
     ".keras": _KERAS,
-    ".prototxt": Importer("caffe", "caffe", (".caffemodel",), needs_weights=True),
+    ".prototxt": Importer("caffe", "caffe", (".caffemodel",), needs_weights=True, resizes=True),
 }
 
 
-def importer_for(path: Path) -> Importer:
-    """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export."""
+def importer_for(path: Path, *, fetched: bool = True) -> Importer:
+    """The importer of `path` by its suffix. Raises naming the formats that are read, or how to export.
+
+    Of a file that is yet to be `fetched` only the name is judged."""
     found = IMPORTERS.get(path.suffix.lower())
     if found is None:
-        raise exporting.refusal(path, tuple(IMPORTERS))
+        raise exporting.refusal(path, tuple(IMPORTERS), fetched)
     return found
 
 

@@ -15,9 +15,9 @@ from modelbuild.graph import onnx_io, shapes
 from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.model import Array, Shape
 from modelbuild.importers import external_data, input_shapes, precision, trim
+from modelbuild.importers.reasons import CONTROL_FLOW
 
 _MAX_ROUNDS = 16  # an If may depend on what another one gives
-_WHY = "its path is chosen while it runs; an NPU program is one fixed sequence"
 _ADVICE = "export one branch alone, or cut it off before the import"
 
 
@@ -46,7 +46,7 @@ def take(model: ModelProto, path: Path, given: Mapping[str, Shape], notes: list[
 def _refusal(node: NodeProto) -> ModelbuildError:
     return ModelbuildError(
         f"{node.op_type} `{node.name}` is not supported",
-        why=f"{_WHY}; its condition is not the same for all inputs",
+        why=f"{CONTROL_FLOW}; its condition is not the same for all inputs",
         advice=f"{_ADVICE}; where it asks for shapes, give the shapes of all inputs",
     )
 
@@ -60,7 +60,7 @@ def _refuse_nested(node: NodeProto) -> None:
     if any(attribute.type == AttributeProto.GRAPH for item in inner for attribute in item.attribute):
         raise ModelbuildError(
             f"{node.op_type} `{node.name}` is not supported",
-            why=f"{_WHY}, and its branches branch in turn",
+            why=f"{CONTROL_FLOW}, and its branches branch in turn",
             advice=_ADVICE,
         )
 

@@ -195,12 +195,17 @@ class Writer(Appender):
         the source: the source's layout, such as NHWC."""
         orders = {tensor: order for forms in self._stored.values() for order, tensor in forms.items()}
         channels = {name: shape[1] for name, shape in self.graph.shapes.items() if len(shape) > 1}
+        made = {node.name: node.outputs[0] for node in self.graph.nodes}
         for edit in edits:
             names = edit.get("rename", {})  # all at once
             orders = {names.get(name, name): order for name, order in orders.items()}
             channels = {names.get(name, name): count for name, count in channels.items()}
+            made = {layer: names.get(name, name) for layer, name in made.items()}
             if edit.get("insert", {}).get("op") == "Transpose":
-                orders.pop(edit["insert"]["at"], None)
+                at = edit["insert"]["at"]
+                at = at if at in orders else made.get(at, at)
+                if at not in graph.inputs:  # an input keeps its name before the Transpose
+                    orders.pop(at, None)
             for name, shape in edit.get("shape", {}).items():
                 if name in orders and (len(shape) != len(orders[name]) or shape[1] != channels.get(name)):
                     del orders[name]  # a Reshape, whose axes are the user's own

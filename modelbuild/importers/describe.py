@@ -19,6 +19,7 @@ class Border:
     shape: tuple[int | None, ...]
     dtype: str
     dims: tuple[str, ...] = ()
+    resizes: bool = False  # whether the model takes other sizes of the same rank, too
 
     @property
     def shown(self) -> str:
@@ -37,7 +38,10 @@ def describe(path: Path, weights: Path | None = None) -> tuple[tuple[Border, ...
     check_weights(importer, weights)
     if importer.format != "onnx":
         made = load(path, None, (), weights)
-        ports = (Border(name, made.shapes[name], str(made.dtypes[name])) for name in made.inputs)
+        ports = (
+            Border(name, made.shapes[name], str(made.dtypes[name]), resizes=importer.resizes)
+            for name in made.inputs
+        )
         return tuple(ports), tuple(made.outputs)
     graph = parse(path).graph
     constants = {initializer.name for initializer in graph.initializer}

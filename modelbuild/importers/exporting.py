@@ -13,8 +13,9 @@ def knows(path: Path) -> bool:
     return path.suffix.lower() in _EXPORT
 
 
-def refusal(path: Path, read: Sequence[str]) -> ModelbuildError:
-    """The error for a file whose suffix is none of `read`, with the lines that export it."""
+def refusal(path: Path, read: Sequence[str], fetched: bool = True) -> ModelbuildError:
+    """The error for a file whose suffix is none of `read`, with the lines that export it; that it is not
+    there is said only of one that should be here already."""
     suffix = path.suffix.lower()
     export = _EXPORT.get(suffix)
     if export is None and (path / "saved_model.pb").is_file():
@@ -24,6 +25,8 @@ def refusal(path: Path, read: Sequence[str]) -> ModelbuildError:
             why=f"the formats read are {', '.join(read)}",
             advice=_saved_model(path),
         )
+    if fetched and not suffix and not path.exists():
+        return ModelbuildError(f"there is no file {path.name}", where=str(path), advice="name a model file")
     return ModelbuildError(
         f"models in {suffix or 'files without a suffix'} cannot be imported",
         where=str(path),
@@ -71,10 +74,10 @@ def _checkpoint(path: Path) -> str:
 
 
 def _caffemodel(path: Path) -> str:
-    return (
-        f"name the network, and this file as its weights: `source: {path.with_suffix('.prototxt').name}` "
-        f"and `weights: {path.name}`"
-    )
+    beside = sorted(other.name for other in path.parent.glob("*.prototxt"))
+    usual = path.with_suffix(".prototxt").name
+    network = beside[0] if len(beside) == 1 else usual
+    return f"name the network, and this file as its weights: `source: {network}` and `weights: {path.name}`"
 
 
 def _onnx(path: Path) -> str:

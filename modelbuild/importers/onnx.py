@@ -27,7 +27,7 @@ from modelbuild.importers import (
     training,
     trim,
 )
-from modelbuild.importers.source import Source
+from modelbuild.importers.source import Source, layouts_of
 
 
 def load(
@@ -103,11 +103,28 @@ def _load(path: Path, shapes_given: Mapping[str, Shape], edits: Sequence[graph_e
     if edits:
         graph = graph_edits.apply(graph, edits)
         source.comparable = source.quantized = False
+    else:  # edits may change what a border is
+        source.layouts = _converted_from(graph)
     input_shapes.confirm(graph, shapes_given, own_inputs)
     if not graph.outputs:
         raise ModelbuildError("the model has no outputs")
     source.attach(graph)
     return graph
+
+
+def _converted_from(graph: Graph) -> dict[str, str]:
+    """The layouts of the source that a file of `convert` was made of, for its borders; damaged metadata, or
+    somebody else's, tells none."""
+    try:
+        found = layouts_of(graph)
+    except (ValueError, AttributeError, AssertionError, RecursionError):
+        return {}
+    borders = {*graph.inputs, *graph.outputs}
+    return {
+        name: layout
+        for name, layout in found.items()
+        if name in borders and len(graph.shapes[name]) == len(layout)
+    }
 
 
 def _parse(path: Path) -> ModelProto:

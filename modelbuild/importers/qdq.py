@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import quantized_border
+from modelbuild.graph import fresh_names, quantized_border
 from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.order import in_order
@@ -28,6 +28,8 @@ MOVING = frozenset(
     | {"MaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split"}
     | {"Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
+# Of these, those that also leave the numbers of a tensor on the steps of its scale and within its range.
+KEEPING = MOVING - {"Pad", "Resize"}
 _TAKE_CODES = MOVING | qdq_limits.LIMITING | {*LINEAR, "ArgMax", "ArgMin", "Shape", "Size"}
 _FOLDED = qdq_constants.MOVING | qdq_limits.LIMITING  # on constant codes
 
@@ -68,6 +70,7 @@ class _Codes:
     graph: Graph
     codes: dict[str, Kept] = field(default_factory=dict)
     entries: dict[str, Kept] = field(default_factory=dict)
+    rounded: dict[str, Kept] = field(default_factory=dict)  # float tensors of numbers that codes stand for
     constants: int = 0
 
     def scan(self) -> None:
@@ -83,7 +86,7 @@ class _Codes:
 
     def to_floats(self) -> None:
         """Rewrites the nodes."""
-        signs = Signs(self.graph)
+        signs, self.taken = Signs(self.graph), fresh_names.tensors(self.graph)
         for node in self.graph.nodes:
             if node.op == "QuantizeLinear" and node.outputs[0] in self.codes:
                 self._quantize_to_float(node, signs)
@@ -98,6 +101,7 @@ class _Codes:
                     self._limit_floats(node)
                 self.entries.update({name: self.codes[name] for name in node.outputs if name in self.codes})
             signs.add(node, self.entries.get(next(iter(node.outputs), "")))
+            self._follow(node)
 
     def _folded(self, node: Node) -> bool:
         """Computes a node on constant codes; whether it did."""
@@ -183,7 +187,9 @@ class _Codes:
         source, target = node.inputs[0], node.outputs[0]
         entry = self.codes[target]
         self.entries[target] = entry
-        if not signs.saturates(source, entry):
+        before = self.rounded.get(source)
+        requantizes = before is not None and not entry.holds(before)
+        if not requantizes and not signs.saturates(source, entry):
             self.entries.setdefault(source, entry)
             node.op, node.inputs, node.attributes = "Identity", [source], {}
             return
@@ -192,6 +198,16 @@ class _Codes:
         if self.graph.opset >= 11:
             bounds = [self._number(f"{target}_{role}", end) for role, end in (("min", low), ("max", high))]
             node.inputs, node.attributes = [source, *bounds], {}
+
+    def _follow(self, node: Node) -> None:
+        """Takes note of what `node` makes out of numbers that were codes, or may be."""
+        made = self.codes.get(next(iter(node.outputs), ""))
+        if made is None and node.op in KEEPING and not node.domain:
+            names = node.inputs if node.op == "Concat" else node.inputs[:1]
+            found = {self.rounded.get(name, self.codes.get(name)) for name in names}
+            made = found.pop() if len(found) == 1 else None
+        if made is not None:
+            self.rounded.update(dict.fromkeys(node.outputs, made))
 
     def _pad_with_floats(self, node: Node) -> None:
         """A Pad of codes pads with a code: 0 where none is given."""
@@ -229,10 +245,7 @@ class _Codes:
         node.inputs = [node.inputs[0], *(names if op == "Clip" else ())]
 
     def _number(self, base: str, value: float | Array) -> str:
-        name, count = base, 0
-        while name in self.producers or name in self.graph.constants or name in self.graph.inputs:
-            count += 1
-            name = f"{base}_{count}"
+        name = fresh_names.fresh(base, self.taken)
         array = np.asarray(value, np.float32)
         self.graph.constants[name], self.graph.shapes[name] = array, array.shape
         self.graph.dtypes[name] = array.dtype

@@ -25,8 +25,8 @@ from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
 from modelbuild.graph.tensors import element_type_of
 from modelbuild.importers import branches, functions, qdq_operators, trim
-from modelbuild.importers.qdq import MOVING
-from modelbuild.importers.qdq_parameters import codes_of, dequantized
+from modelbuild.importers.qdq import KEEPING, MOVING
+from modelbuild.importers.qdq_parameters import codes_of, dequantized, steps_of
 
 MOST_STEPS = 1
 _MOST_VALUES = 1 << 25  # of codes that are compared in one run: 128 MB as floats
@@ -44,6 +44,7 @@ class _Cut:
     entry: Kept
     shape: tuple[int, ...]
     is_halved: bool  # an integer kernel reads it
+    is_requantized: bool  # it is made of numbers that were codes
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -60,9 +61,10 @@ class _Cut:
         return generator.integers(low, high + 1, self.shape).astype(self.dtype)
 
     def steps(self, expected: Array, found: Array) -> int:
-        """How many codes the values `found` are off the codes `expected` at most."""
+        """How many codes the values `found` are off the codes `expected` at most. Of an operator's result the
+        saturation counts as the file's; what was codes has a range that calibration did not guess."""
         codes = np.clip(expected.astype(np.int64), *CODES[self.entry.dtype])
-        return _apart(codes, codes_of(found, self.entry))
+        return _apart(codes, (steps_of if self.is_requantized else codes_of)(found, self.entry))
 
 
 def check(path: Path, graph: Graph) -> None:
@@ -73,7 +75,7 @@ def check(path: Path, graph: Graph) -> None:
     generator = np.random.default_rng(0)
     for wanted in _batches(graph, cuts):
         inner = [cuts[name].inner if name in cuts else name for name in wanted]
-        theirs = FloatSession(_file_apart(model, cuts, wanted), folder=path.parent)
+        theirs = FloatSession(_file_apart(model, cuts, wanted), origin=path)
         ours = FloatSession(_graph_apart(graph, cuts, inner))
         for sample in _samples(graph, generator):
             codes, values = _given(cuts, theirs.inputs, generator)
@@ -110,6 +112,7 @@ def _cuts(model: ModelProto, graph: Graph) -> Iterator[_Cut]:
     entries, producers, nodes = kept(graph), graph.producers(), model.graph.node
     integers = {name for node in nodes if node.op_type in qdq_operators.OPERATORS for name in node.input}
     hidden = {name for node in nodes for name in trim.read_inside(node)}
+    requantized = _requantized(model)
     for name in _rounded(model):
         maker = producers.get(name)
         if maker is None or name in hidden:
@@ -117,7 +120,7 @@ def _cuts(model: ModelProto, graph: Graph) -> Iterator[_Cut]:
         inner = maker.inputs[0] if maker.op == "QuantizeLinear" else name  # a port's codes
         entry = entries.get(inner)
         if entry is not None and entry.axis is None and graph.dtypes[inner] == np.float32:
-            yield _Cut(name, inner, entry, graph.shapes[inner], name in integers)
+            yield _Cut(name, inner, entry, graph.shapes[inner], name in integers, name in requantized)
 
 
 def _rounded(model: ModelProto) -> Iterator[str]:
@@ -129,6 +132,18 @@ def _rounded(model: ModelProto) -> Iterator[str]:
             codes.update(node.output)
             if node.op_type in _ROUNDING or node.op_type == "Resize":
                 yield node.output[0]
+
+
+def _requantized(model: ModelProto) -> set[str]:
+    """The tensors of codes whose QuantizeLinear reads what a DequantizeLinear has made of others."""
+    floats, found = set[str](), set[str]()
+    for node in model.graph.node:
+        inputs = node.input if node.op_type == "Concat" else node.input[:1]
+        if node.op_type == "QuantizeLinear" and floats.issuperset(inputs):
+            found.update(node.output)
+        elif node.op_type == "DequantizeLinear" or (node.op_type in KEEPING and floats.issuperset(inputs)):
+            floats.update(node.output)
+    return found
 
 
 def _batches(graph: Graph, cuts: Mapping[str, _Cut]) -> Iterator[list[str]]:

@@ -12,6 +12,9 @@ from modelbuild.importers.qdq_parameters import constant, dequantized, of_linear
 
 LIMITING = frozenset({"Clip", "Relu"})
 _FIRST_OF_CODES = 12  # the operator set in which Clip takes integers
+_FIRST_RELU_OF_CODES = 14
+_BEFORE = "export the model with the activation before its QuantizeLinear"
+_ONE_CODE = "give it one code of the tensor's own type"
 _WIDEST = 8
 # Codes that a Clip leaves -> their type. A symmetric range lacks the lowest code.
 _NARROW: Mapping[tuple[int, int], str] = {
@@ -56,10 +59,12 @@ def of_same_codes(known: Kept, entry: Kept) -> bool:
 
 def limits(graph: Graph, node: Node) -> tuple[int | None, int | None]:
     """The codes between which a Clip or Relu leaves what it takes; None where it does not say."""
+    if node.op == "Relu" and graph.opset < _FIRST_RELU_OF_CODES:
+        raise refused(node, "it calculates with codes", _BEFORE)
     if node.op == "Relu":
         return 0, None
     if graph.opset < _FIRST_OF_CODES:
-        raise refused(node, "it calculates with codes")
+        raise refused(node, "it calculates with codes", _BEFORE)
     names = [*node.inputs[1:3], "", ""][:2]
     low, high = (_code(graph, node, name) if name else None for name in names)
     return low, high
@@ -68,12 +73,14 @@ def limits(graph: Graph, node: Node) -> tuple[int | None, int | None]:
 def _code(graph: Graph, node: Node, name: str) -> int:
     value = constant(graph, node, name, "bound")
     if value.size != 1 or value.dtype.kind not in "iu":
-        raise refused(node, f"its bound is {value.dtype} {list(value.shape)}")
+        raise refused(node, f"its bound is {value.dtype} {list(value.shape)}", _ONE_CODE)
     return int(value.reshape(-1)[0])
 
 
 def values_of(graph: Graph, node: Node, entry: Kept) -> tuple[float | None, float | None]:
     """The numbers that the `limits` stand for; None also for those that no code of `entry` exceeds."""
+    if node.op == "Relu" and entry.dtype.startswith("u"):
+        raise refused(node, f"it takes codes of {entry.dtype}, and ONNX has it of signed numbers", _BEFORE)
     low, high = limits(graph, node)
     lowest, highest = CODES[entry.dtype]
     low = None if low is None or low <= lowest else low

@@ -12,6 +12,8 @@ from modelbuild.graph.tensors import dtype_of
 
 MOST_CHANNELS = 1 << 20
 _FIRST_WITH_AXIS = 13
+_MOST_STEPS = 1 << 62
+_AGAIN = "quantize it again, in the QDQ form with constant scales, one a tensor, or give the float model"
 
 
 def of_linear(graph: Graph, node: Node, codes: Array | None = None) -> Kept:
@@ -92,11 +94,15 @@ def quantized(values: Array, entry: Kept) -> Array:
 
 def codes_of(values: Array, entry: Kept) -> NDArray[np.int64]:
     """The codes of `values`: divided in float32, rounded half to even, saturated."""
+    return np.clip(steps_of(values, entry), *CODES[entry.dtype])
+
+
+def steps_of(values: Array, entry: Kept) -> NDArray[np.int64]:
+    """As `codes_of`, but saturated by 64-bit integers only."""
     scale, zero = _columns(entry, values.ndim)
-    low, high = CODES[entry.dtype]
     with np.errstate(all="ignore"):
         steps = np.rint(values.astype(np.float32) / scale).astype(np.float64) + zero
-    return np.asarray(np.clip(np.nan_to_num(steps), low, high), np.int64)
+    return np.asarray(np.clip(np.nan_to_num(steps), -_MOST_STEPS, _MOST_STEPS), np.int64)
 
 
 def _columns(entry: Kept, rank: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -109,6 +115,6 @@ def _columns(entry: Kept, rank: int) -> tuple[NDArray[np.float32], NDArray[np.in
     )
 
 
-def refused(node: Node, why: str, advice: str = "") -> ModelbuildError:
+def refused(node: Node, why: str, advice: str = _AGAIN) -> ModelbuildError:
     """The error of a node that cannot be read."""
     return ModelbuildError(f"{node.op} `{node.name}` is not supported", why=why, advice=advice)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from onnx import NodeProto
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.importers.reasons import CONTROL_FLOW, RANDOM
 
-_CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
 _SEQUENCE = "sequences, optionals and maps have no fixed size"
 _STRINGS = "no NPU handles text"
-_RANDOM = "its result changes from run to run"
 _DYNAMIC = "its scale is found while it runs; an NPU's are fixed when the model is built"
 _BLOCKS = "its scales stand for blocks of values"
 _FUSED = "it stands for several layers at once, quantized in between"
@@ -19,14 +18,14 @@ _QUANTIZER = "it is a quantizer's own operator, whose meaning is not in the file
 _FOREIGN = "only the standard ONNX operators are supported"
 
 OPERATORS: Mapping[str, str] = {
-    **dict.fromkeys(("Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
+    **dict.fromkeys(("Loop", "Scan", "SequenceMap"), CONTROL_FLOW),
     **dict.fromkeys(("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"), _SEQUENCE),
     **dict.fromkeys(("SequenceErase", "SequenceInsert", "SequenceLength", "SplitToSequence"), _SEQUENCE),
     **dict.fromkeys(("Optional", "OptionalGetElement", "OptionalHasElement"), _SEQUENCE),
     **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"), _STRINGS),
     **dict.fromkeys(("TfIdfVectorizer", "ImageDecoder"), _STRINGS),
-    **dict.fromkeys(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"), _RANDOM),
-    **dict.fromkeys(("RandomUniform", "RandomUniformLike"), _RANDOM),
+    **dict.fromkeys(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"), RANDOM),
+    **dict.fromkeys(("RandomUniform", "RandomUniformLike"), RANDOM),
     **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _DYNAMIC),
 }
 # Of other domains: onnxruntime's (com.microsoft) and those of quantizers.
@@ -36,9 +35,11 @@ _OTHERS: Mapping[str, str] = {
     **dict.fromkeys(("QAttention", "QEmbedLayerNormalization", "QOrderedAttention"), _FUSED),
 }
 _ADVICE: Mapping[str, str] = {
-    _CONTROL_FLOW: "export one branch alone, or cut it off before the import",
+    CONTROL_FLOW: "export one branch alone, or cut it off before the import",
+    _SEQUENCE: "export the model with tensors alone: stack what is of one size, or give each an output",
+    _STRINGS: "cut this step off, and do it before the model runs: `edit: [{cut: {inputs: [...]}}]`",
     _DYNAMIC: "quantize statically, with QuantizeLinear and DequantizeLinear, or give the float model",
-    _RANDOM: "export the model in inference mode: `model.eval()`",
+    RANDOM: "export the model in inference mode: `model.eval()`",
     _BLOCKS: "export with scales per channel, or give the float model",
     _FUSED: "quantize in the QDQ form, or give the float model",
     _QUANTIZER: "export its quantization as QuantizeLinear and DequantizeLinear, or give the float model",
@@ -52,7 +53,7 @@ def refuse(node: NodeProto) -> None:
     if node.domain in ("", "ai.onnx"):
         reason = OPERATORS.get(node.op_type)
         if reason is not None:
-            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE.get(reason, ""))
+            raise ModelbuildError(f"{label} is not supported", why=reason, advice=_ADVICE[reason])
         return
     kind = _QUANTIZER if "quant" in node.op_type.lower() else _FOREIGN
     reason = _OTHERS.get(node.op_type, kind)

@@ -103,12 +103,13 @@ def _edit(edit: Tree | Leaf) -> Leaf:
 def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     skip, only, paranoid = _leaf(optimize, "skip"), _leaf(optimize, "only"), optimize.get("paranoid")
     known = pass_names.for_recipe(recipe.passes)
+    takes = {"skip": [name for name in known if name not in pass_names.REQUIRED], "only": known}
     for key, leaf in (("skip", skip), ("only", only)):
         problems += [
             Problem(
                 f"`{key}`: {recipe.chip} has no pass `{name}`",
                 leaf.origin,
-                advice=nearest(pass_names.base(name), known, f"passes for {recipe.chip}"),
+                advice=nearest(pass_names.base(name), takes[key], f"passes for {recipe.chip}"),
             )
             for name in leaf.value or ()
             if name not in known
@@ -118,7 +119,7 @@ def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
             f"`skip`: `{name}` cannot be left out",
             skip.origin,
             pass_names.REQUIRED[name],
-            f"those that can: {', '.join(name for name in known if name not in pass_names.REQUIRED)}",
+            f"those that can: {', '.join(takes['skip'])}",
         )
         for name in skip.value
         if name in pass_names.REQUIRED

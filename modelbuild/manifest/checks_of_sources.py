@@ -46,7 +46,7 @@ def _source(manifest: Manifest, model: Model, base: tree.Path, problems: Problem
     elif url is None:
         _misplaced(path or "", model, at, problems)
     else:
-        _suffix(Path(address.file_name(url)), at, problems)
+        _suffix(Path(address.file_name(url)), at, problems, fetched=False)
 
 
 def _weights(manifest: Manifest, model: Model, base: tree.Path, problems: Problems) -> None:
@@ -82,7 +82,7 @@ def _misplaced(url: str, model: Model, at: tree.Position, problems: Problems) ->
     )
 
 
-def _suffix(path: Path, at: tree.Position, problems: Problems) -> bool:
+def _suffix(path: Path, at: tree.Position, problems: Problems, fetched: bool = True) -> bool:
     """Whether files with this suffix are read; if not, says so, and how to make of them one that is."""
     suffix = path.suffix.lower()
     if suffix in IMPORTERS:
@@ -96,7 +96,7 @@ def _suffix(path: Path, at: tree.Position, problems: Problems) -> bool:
         )
     else:
         try:
-            importer_for(path)
+            importer_for(path, fetched=fetched)
         except ModelbuildError as error:
             first = error.problems[0]
             problems.error(first.what, at, first.why, first.advice)

@@ -149,11 +149,15 @@ def _inputs(inputs: Sequence[InputFacts], preprocess: Mapping[str, str]) -> list
             lines.append(
                 "      # y = (x * scale - mean) / std of 0..255, as in training (or `preset: imagenet`)"
             )
-            settings += (
-                f", preprocess: {{resize: stretch, {colour(given)}scale: {1 / 255:.10g}, mean: 0, std: 1}}"
-            )
+            numbers = _NORMALISATIONS.get(given.dtype, _UNIT)
+            settings += f", preprocess: {{resize: stretch, {colour(given)}{numbers}".rstrip(", ") + "}"
         lines.append(f"      {_text(given.name)}: {{{settings}}}")
     return lines
+
+
+_UNIT = f"scale: {1 / 255:.10g}, mean: 0, std: 1"
+# element type of an input -> what makes of pixels the whole numbers that it holds
+_NORMALISATIONS = {"uint8": "", "int8": "mean: 128"}
 
 
 def _guess(index: int, given: InputFacts) -> int:

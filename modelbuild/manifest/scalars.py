@@ -115,7 +115,9 @@ def _unquote(value: object, pattern: re.Pattern[str]) -> str:
 def _tuple(value: object) -> object:
     if isinstance(value, list):
         return tuple(value)
-    raise wrong("a list", value)
+    raise wrong(
+        "a list", value, "begin its lines with `- `, or write [a, b]" if isinstance(value, dict) else ""
+    )
 
 
 def _one_or_many(value: object) -> object:

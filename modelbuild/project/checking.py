@@ -86,7 +86,7 @@ def check(
     return CheckReport(
         heard.kept,
         {"@".join(pair): one["units"] for pair, one in checked.items()},
-        ranges(project),
+        {model: found for model, found in ranges(project).items() if model in places},
         exit_code,
         {"@".join(pair): one["placement"] for pair, one in checked.items()},
         heard.ignored,

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
+from modelbuild.build.interrupts import Shielded
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.graph.after_chip import OUTPUTS
@@ -101,6 +102,8 @@ def write(parts: Sequence[tuple[Path, Graph]], stale: Path | None) -> list[Writt
             # the model last: who looks at it by then finds the part that belongs to it
             files = [file for path, _ in reversed(parts) for file in reversed(made[path])]
             _replace(files, new, old, stale)
+    except _Stranded:
+        raise
     except (OSError, ModelbuildError) as error:
         said = error.problems[0].why if isinstance(error, ModelbuildError) else error.strerror
         raise ModelbuildError(
@@ -115,7 +118,8 @@ def write(parts: Sequence[tuple[Path, Graph]], stale: Path | None) -> list[Writt
 
 @contextmanager
 def _folder(out: Path) -> Iterator[tuple[Path, Path]]:
-    """Two folders on the disk of `out`, gone afterwards: for what is new, and for what it replaces."""
+    """Two folders on the disk of `out`, gone afterwards: for what is new, and for what it replaces. They stay
+    while there is anything of the latter that is not back in its place."""
     private = beside(out)
     new, old = private / "new", private / "old"
     try:
@@ -124,25 +128,54 @@ def _folder(out: Path) -> Iterator[tuple[Path, Path]]:
         yield new, old
     finally:
         with suppress(OSError):
-            shutil.rmtree(private)
+            if not _names(old):
+                shutil.rmtree(private)
 
 
 def _replace(files: Sequence[Path], new: Path, old: Path, stale: Path | None) -> None:
     """Moves `files` out of `new` to their places and `stale` away, and all of it back where one cannot be."""
-    moved: list[Path] = []
-    try:
-        for file in [*files, *([] if stale is None else [stale])]:
-            if file.exists() or file.is_symlink():
-                file.replace(old / file.name)
-            moved.append(file)
-            if file != stale:
-                (new / file.name).replace(file)
-    except OSError:
-        for file in moved:
-            file.unlink(missing_ok=True)
-            if (old / file.name).exists():
-                (old / file.name).replace(file)
-        raise
+    with Shielded():
+        cleared: list[Path] = []  # places where nothing lies but what is put there now
+        try:
+            for file in [*files, *([] if stale is None else [stale])]:
+                if file.exists() or file.is_symlink():
+                    file.replace(old / file.name)
+                cleared.append(file)
+                if file != stale:
+                    (new / file.name).replace(file)
+        except BaseException as error:
+            if left := _put_back(cleared, old, files[0].parent):
+                raise _Stranded(
+                    f"{', '.join(left)} could not be put back after the conversion failed",
+                    where=str(old),
+                    why=str(getattr(error, "strerror", None) or error or type(error).__name__),
+                    advice=f"move it from there to {files[0].parent} by hand",
+                    exit_code=EXIT_FAILED,
+                ) from error
+            raise
+        for name in _names(old):
+            (old / name).unlink()
+
+
+class _Stranded(ModelbuildError):
+    """Files of the user's lie elsewhere now."""
+
+
+def _put_back(cleared: Sequence[Path], old: Path, folder: Path) -> list[str]:
+    """Undoes as much as the disk lets it; the names in `old` that could not be."""
+    before = _names(old)
+    for file in cleared:
+        if file.name not in before:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+    for name in before:
+        with suppress(OSError):
+            (old / name).replace(folder / name)
+    return _names(old)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def _written(path: Path, graph: Graph, files: Sequence[Path]) -> Written:

@@ -76,7 +76,8 @@ def _float(project: Project, request: ModelRequest, observer: Observer | None) -
         )
     path = _built(project, request.action("lower"), ["model.onnx"], observer)[0]
     preprocess = {name: from_settings(given) for name, given in request.preprocess.items()}
-    return FloatRunner(onnx_io.read(path), preprocess)
+    in_model = {name: from_settings(given) for name, given in request.in_model.items()}
+    return FloatRunner(onnx_io.read(path), preprocess, in_model)
 
 
 def _fixed(project: Project, request: ModelRequest, observer: Observer | None) -> Runner:

@@ -39,7 +39,8 @@ class Merged:
                     for role, source in action.soft_inputs.items()
                 },
             )
-            identity = action.name, canonical.encode(moved)
+            kinds = {role: type(source).__name__ for role, source in moved.inputs.items()}
+            identity = action.name, canonical.encode([moved, kinds])
             if identity not in self._names:
                 owner, stage = action.name.rsplit(":", 1)
                 name = self._names[identity] = f"{owner}{label}:{stage}"

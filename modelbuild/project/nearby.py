@@ -10,7 +10,10 @@ from modelbuild.errors import Problem
 
 def nearby(text: str) -> str:
     """The text with absolute paths in the current folder relative to it. Others stay as they are."""
-    here = os.getcwd()  # noqa: PTH109 - pathlib is slow to import
+    try:
+        here = os.getcwd()  # noqa: PTH109 - pathlib is slow to import
+    except OSError:  # somebody has removed it
+        return text
     if here == "/" or here not in text:
         return text
     return re.sub(rf"(?<![\w./~-]){re.escape(here)}/(?=[\w.@+-])", "", text)

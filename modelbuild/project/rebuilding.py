@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,17 @@ from modelbuild import lfs
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.recall import Recalled, is_noted, path_of
-from modelbuild.build.result import Observer
+from modelbuild.build.result import Observer, Outcome
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.layout import ENVIRONMENT, STATE
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.rooting import note_again
 from modelbuild.project.settled import noted_as, request_of, told
 
 if TYPE_CHECKING:
     from modelbuild.project.republishing import Concerned
 
+_SOON = 64  # actions whose keys are prepared at once, for what runs is waited for meanwhile
 Tell = Callable[[Sequence[dict[str, Any]]], None]
 
 
@@ -57,9 +57,12 @@ class Rebuilding:
         fits = not (options.locked or options.remeasure or options.dry_run)
         return fits and os.path.exists(path_of(str(self.state), self._request))  # noqa: PTH110
 
-    def build(self, observer: Observer | None, warn: Tell) -> BuildReport | None:
+    def build(
+        self, observer: Observer | None, warn: Tell, meanwhile: Callable[[], object] = lambda: None
+    ) -> BuildReport | None:
         """As `building.build`, of what the changes concern; None where they concern the plan. `warn` is given
-        the manifest's warnings before anything is built."""
+        the manifest's warnings before anything is built. `meanwhile` is called when there is nothing to do
+        but to wait for what runs, for what will be needed then."""
         with self._builder.hold(observer):
             if not is_noted(str(self.state), self._noted):
                 return None
@@ -71,9 +74,15 @@ class Rebuilding:
 
             @cache
             def concerned() -> Concerned:  # imported and found out while the first action runs
+                from modelbuild.project import rooting as _  # noqa: F401 - needed in the end
                 from modelbuild.project.republishing import Concerned
 
+                self._builder.foresee(found.actions[:_SOON])
                 return Concerned(self._builder, self._root, found)
+
+            def prepare(outcomes: Mapping[str, Outcome]) -> None:
+                concerned().publish_passed(outcomes)
+                meanwhile()
 
             options = self._options
             result = self._builder.build(
@@ -86,8 +95,10 @@ class Rebuilding:
                 keep_going=options.keep_going,
                 retry=options.retry,
                 observer=observer,
-                meanwhile=lambda outcomes: concerned().publish_passed(outcomes),
+                meanwhile=prepare,
             )
+            from modelbuild.project.rooting import note_again  # imported in `concerned`
+
             note_again(self._builder, self._noted)
             report = concerned().publish(result)
             if report.ok:

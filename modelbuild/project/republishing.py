@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from modelbuild.build import publish as _  # noqa: F401 - which the builder else imports when all waits for it
 from modelbuild.build.build import Builder
 from modelbuild.build.plan import plan
+from modelbuild.build.publish import preload
 from modelbuild.build.remember import Product
 from modelbuild.build.result import BuildResult, Outcome
 from modelbuild.build.resume import Resumption
@@ -31,6 +31,7 @@ class Concerned:
     """What of a remembered build's packages a resumption concerns."""
 
     def __init__(self, builder: Builder, root: Path, found: Resumption) -> None:
+        preload()  # now, when there is time: else it is when all waits for it
         self._builder = builder
         self._root = root
         self._found = found
@@ -44,6 +45,7 @@ class Concerned:
             if not built.isdisjoint((one.gate, *_read_by(one)))
             or not found.products.isdisjoint((2 * index, 2 * index + 1))
         ]
+        self._pending = self._touched  # those whose turn to go to `dist/` early has not come
         read = {name for index in self._touched for name in _read_by(self._shipments[index])}
         self._outputs = {
             name: _digests(result.outputs) for name, result in found.results(read - built).items()
@@ -52,18 +54,23 @@ class Concerned:
     def publish_passed(self, outcomes: Mapping[str, Outcome]) -> None:
         """Puts packages whose gate has passed into `dist/` while reports are still being written. What cannot
         be put there now is left to `publish`, which says why."""
-        for index in self._touched:
-            shipment = self._shipments[index]
-            if index in self._passed or shipment.gate not in outcomes:
-                continue
-            needed = {shipment.gate, *_read_by(shipment)} - {shipment.report} - self._outputs.keys()
-            known = {name: outcomes[name] for name in needed if name in outcomes}
-            if len(known) < len(needed) or not all(one.state in PASSED for one in known.values()):
-                continue
+        self._pending = [index for index in self._pending if not self._has_tried(index, outcomes)]
+
+    def _has_tried(self, index: int, outcomes: Mapping[str, Outcome]) -> bool:
+        """Puts the package in place if it can be by now; whether there is nothing more to wait for."""
+        shipment = self._shipments[index]
+        if shipment.gate not in outcomes:
+            return False
+        needed = {shipment.gate, *_read_by(shipment)} - {shipment.report} - self._outputs.keys()
+        known = {name: outcomes[name] for name in needed if name in outcomes}
+        if len(known) < len(needed):
+            return False
+        if all(one.state in PASSED for one in known.values()):
             outputs = {name: _digests(one.outputs) for name, one in known.items()}
-            with suppress(ModelbuildError):
+            with suppress(ModelbuildError, OSError):
                 passed = publish_passed(self._builder, self._root, shipment, {**self._outputs, **outputs})
                 self._passed[index] = passed
+        return True
 
     def publish(self, result: BuildResult) -> BuildReport:
         """The report, after putting in place the packages that are concerned, and taking the others over."""

@@ -36,11 +36,14 @@ def unchanged(
     names: Sequence[str] = (),
     overrides: Sequence[str] = (),
     options: BuildOptions = DEFAULT,
+    *,
+    renews: bool = True,
 ) -> BuildReport | None:
     """The report of a build that would run nothing and change nothing; None where that cannot be said so.
 
-    Loads nothing of the project, starts no process, waits for no other build."""
-    return look(directory, file, names, overrides, options)[0]
+    Loads nothing of the project, starts no process, waits for no other build; writes nothing but what lets
+    the next look be short, and not even that unless it `renews`."""
+    return look(directory, file, names, overrides, options, renews=renews)[0]
 
 
 def look(
@@ -49,6 +52,8 @@ def look(
     names: Sequence[str],
     overrides: Sequence[str],
     options: BuildOptions,
+    *,
+    renews: bool = True,
 ) -> tuple[BuildReport | None, Recalled | None]:
     """As `unchanged`, and what the look found: a build that is to follow need not look again."""
     if options.dry_run or options.remeasure:
@@ -57,7 +62,8 @@ def look(
     root, name = os.path.split(path)
     if not is_noted(f"{root}/{STATE}", noted_as(name, names, overrides, options)):
         return None, None  # a build that plans all notes it again
-    found = recall(root, f"{root}/{STATE}", request_of(root, name, names, overrides, options))
+    request = request_of(root, name, names, overrides, options)
+    found = recall(root, f"{root}/{STATE}", request, renews=renews)
     if found is None or found.different:
         return None, found
     return report_of(found.snapshot.told, found.snapshot.actions), found

@@ -16,6 +16,7 @@ from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, Choices, Inp
 from modelbuild.project.project import DIST, REPORTS, STATE
 from modelbuild.samples.loader import gather_files
 
+_RANK_OF_PICTURES = 4
 IGNORED = (f"{STATE}/", f"{DIST}/", f"{REPORTS}/")
 
 
@@ -84,15 +85,20 @@ def init(
 def described(
     model: Path, shapes: Mapping[str, Sequence[int]], option: str, weights: Path | None = None
 ) -> tuple[list[InputFacts], Sequence[str]]:
-    """The inputs, in these shapes, and the names of the outputs of a model file that can be imported.
+    """The inputs, in these shapes, and the names of the outputs of a model file that can be imported. A batch
+    of 64 in a file whose network takes any is 1 unless told.
 
     `option` is what errors call the one that gave the shapes."""
     inputs, outputs = describe(model, weights)
     given = {name: tuple(shape) for name, shape in shapes.items()}
     _check_shapes(given, inputs, option)
-    facts = [InputFacts(port.name, given.get(port.name, port.shape), port.dtype) for port in inputs]
+    facts = [InputFacts(port.name, given.get(port.name, _usual(port)), port.dtype) for port in inputs]
     _try_import(model, facts, weights)
     return facts, outputs
+
+
+def _usual(port: Border) -> tuple[int | None, ...]:
+    return (1, *port.shape[1:]) if port.resizes and len(port.shape) == _RANK_OF_PICTURES else port.shape
 
 
 def chip_facts(chips: Sequence[str], directory: Path) -> list[ChipFacts]:
@@ -105,7 +111,7 @@ def chip_facts(chips: Sequence[str], directory: Path) -> list[ChipFacts]:
 
 
 def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border], option: str) -> None:
-    known = {port.name: port.shape for port in inputs}
+    known = {port.name: (None,) * len(port.shape) if port.resizes else port.shape for port in inputs}
     for name, shape in given.items():
         if name not in known:
             raise ModelbuildError(

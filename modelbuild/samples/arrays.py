@@ -162,7 +162,12 @@ def _convert(values: Array, dtype: np.dtype[np.generic], where: str) -> Array:
         converted = values.astype(dtype)
     fits = np.isfinite(converted).all() if dtype.kind == "f" else np.array_equal(converted, values)
     if not fits:
-        raise ModelbuildError(f"the array holds values beyond {dtype.name}", where=where)
+        raise ModelbuildError(
+            f"the array holds values beyond {dtype.name}",
+            where=where,
+            why=f"they go from {values.min():g} to {values.max():g}",
+            advice=f"save what fits into {dtype.name}",
+        )
     return converted
 
 

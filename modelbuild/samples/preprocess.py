@@ -173,10 +173,18 @@ def _geometry(shape: tuple[int, ...], p: Preprocess) -> tuple[int, int, int]:
         raise ModelbuildError(
             f"a picture cannot feed an input of shape {list(shape)}",
             why="a picture makes [1, C, H, W], [C, H, W] or, with `layout: NHWC`, [1, H, W, C]",
-            advice="use .npy or .npz samples for this input",
+            advice=_one_picture(shape) or "use .npy or .npz samples for this input",
         )
     channels, height, width = inner if p.layout == "NCHW" else (inner[2], inner[0], inner[1])
     return channels, height, width
+
+
+def _one_picture(shape: tuple[int, ...]) -> str:
+    """How to make a batch of 1 of more."""
+    if len(shape) != 4:
+        return ""
+    wanted = ", ".join(map(str, (1, *shape[1:])))
+    return f"use .npy or .npz samples for this input or, if the model takes it, write `shape: [{wanted}]`"
 
 
 def colour_of(p: Preprocess, channels: int) -> Colour:

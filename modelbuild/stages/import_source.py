@@ -12,7 +12,7 @@ from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.fetch import with_suffix
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "6"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.0)
 EDIT_ROLES = "weights/edit/"  # of files that edits name; after `source`, from whose folder others are named

@@ -20,6 +20,7 @@ class Affine:
 
     level = "float"
     preprocess: Mapping[str, Any] = {}
+    in_model: Mapping[str, Any] = {}
 
     def __init__(self, a: float, b: float, output: str = "y", size: int = 2) -> None:
         self.a, self.b, self.output = a, b, output

@@ -16,7 +16,7 @@ from modelbuild.artifacts.layouts import from_source, recorded, shape_in_source,
 from modelbuild.artifacts.runner import FloatRunner
 from modelbuild.artifacts.running import run
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import in_model
+from modelbuild.graph import in_model, onnx_io
 from modelbuild.importers.source import KEY, Source, forget_layouts
 from modelbuild.samples.preprocess import from_settings, host_part
 from tests.graph.small import graph
@@ -100,6 +100,21 @@ def test_what_is_declared_of_a_layout_is_not_turned_again(
     expected = last if y[-1] == 3 else np.moveaxis(last, -1, 1)
     np.testing.assert_array_equal(found.outputs["y"], expected)
     np.testing.assert_array_equal(found.outputs["v"], np.maximum(z, 0))
+
+
+def test_a_converted_file_has_the_layouts_of_what_it_was_made_of(tmp_path: Path) -> None:
+    made = graph([("Relu", "x", "y")], x=(1, 3, 4, 5))
+    source = Source("tflite", "test", 0, 0, 1)
+    source.layouts = {"x": "NHWC", "y": "NHWC", "gone": "NHWC"}
+    source.attach(made)
+    onnx_io.export(made, tmp_path / "made.onnx")
+    x, path = saved(tmp_path, 1, 4, 5, 3)
+    found = api.run(tmp_path / "made.onnx", path, source_layout=True)
+    np.testing.assert_array_equal(found.outputs["y"], np.maximum(x, 0))
+    made.metadata[KEY] = '{"layouts": 5}'
+    onnx_io.export(made, tmp_path / "made.onnx")
+    with pytest.raises(ModelbuildError, match="no layout of a source is recorded"):
+        api.run(tmp_path / "made.onnx", path, source_layout=True)
 
 
 def test_a_source_without_a_layout_of_its_own_is_an_error(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_one_process_serves_all_samples(project: Path, capfd: pytest.CaptureFixt
         ("stops", "tools/post.py:21: postprocess tools/post.py:stops: SystemExit: enough"),
         ("dies", "the process of the postprocessing tools/post.py:dies ended with code 7"),
         ("deep", "lib/more.py:2: postprocess tools/post.py:deep: TypeError"),
+        ("deep", "do:  correct it; the outputs that it was given are `y` [3]"),
         ("decod", "it defines no function `decod`"),
         ("COUNT", "it defines no function `COUNT`"),
     ],

@@ -196,6 +196,12 @@ def look_around(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     (out / "text").write_text(str(found))
 
 
+def make_room(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Makes a folder and puts nothing into it; its one output lies beside that."""
+    (out / "cache").mkdir()
+    (out / "text").write_text("")
+
+
 def drone(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Prints a lot."""
     for index in range(parameters["lines"]):
@@ -207,3 +213,13 @@ def exhaust(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """Writes how many lines its parameter has, and takes them all out of it."""
     (out / "text").write_text(str(len(parameters["shared"]["lines"])))
     parameters["shared"]["lines"].clear()
+
+
+def is_open(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Whether this process has the file of the device and number that are given."""
+    found = []
+    for path in Path("/dev/fd").iterdir():
+        with suppress(OSError):
+            seen = os.fstat(int(path.name))
+            found.append([seen.st_dev, seen.st_ino])
+    (out / "text").write_text(str(parameters["file"] in found))

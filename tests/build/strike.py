@@ -1,7 +1,8 @@
 """A build that is struck at its Nth call of a Python function or a built-in one: so at any system call.
 
 `python strike.py JSON` with `{"strikes": [[at, victim, signal, pick]], "build": [root, specification, jobs]}`
-or `{"strikes": ..., "command": [words]}`. Without strikes it writes the number of calls to TEST_CALLS.
+or `{"strikes": ..., "command": [words]}`. `at` may be a function's name: its first call. Without strikes the
+number of calls is written to TEST_CALLS, with them a line for each that was sent to TEST_ARRIVED.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ def below(pid: int) -> dict[str, list[int]]:
 
 def hit(victim: str, number: int, pick: int) -> None:
     """Sends the signal to this process, to its group, or, where there is one by now, to one below it."""
+    if "TEST_ARRIVED" in os.environ:
+        with Path(os.environ["TEST_ARRIVED"]).open("a") as arrived:
+            arrived.write(f"{victim}\n")
     found = below(os.getpid()).get(victim, [])
     if victim == "self":
         os.kill(os.getpid(), number)
@@ -53,11 +57,29 @@ class Counter:
         self.calls = 0
         self._strikes = {at: how for at, *how in strikes}
 
+    def begin(self) -> None:
+        sys.settrace(self.keep_on)
+        sys.setprofile(self)
+
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         if event in ("call", "c_call"):
             self.calls += 1
-            if self.calls in self._strikes:
-                hit(*self._strikes[self.calls])
+            at = self.calls if self.calls in self._strikes else name_of(frame) if event == "call" else ""
+            if at in self._strikes:
+                hit(*self._strikes.pop(at))
+
+    def keep_on(self, frame: FrameType, event: str, argument: Any) -> None:
+        """As a trace function: Python forgets a profiler in which a signal's handler raises."""
+        if sys.getprofile() is None and self._strikes:
+            sys.setprofile(self)
+
+
+def name_of(frame: FrameType) -> str:
+    """The function's name; of the end of a context that a generator makes, the generator's and `__exit__`."""
+    name = frame.f_code.co_qualname
+    if name == "_GeneratorContextManager.__exit__":
+        return f"{frame.f_locals['self'].gen.__qualname__}.__exit__"
+    return name
 
 
 def build(root: str, specification: list[dict[str, Any]], jobs: int) -> int:
@@ -76,15 +98,16 @@ def main() -> int:
     if "command" in given:  # which looks after signals itself
         from modelbuild.cli import main as command
 
-        sys.setprofile(counter)
+        counter.begin()
         code = command.main(given["command"])
     else:
         try:
             with Handled():
-                sys.setprofile(counter)
+                counter.begin()
                 code = build(*given["build"])
         except Interrupted as error:
             code = error.exit_code
+    sys.settrace(None)
     sys.setprofile(None)
     if not given["strikes"]:
         Path(os.environ["TEST_CALLS"]).write_text(str(counter.calls))

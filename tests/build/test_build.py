@@ -35,6 +35,16 @@ print(json.dumps([dict(result.states), sorted(set(sys.modules) - before)]))
 """
 
 
+def test_what_a_killed_build_left_goes_and_the_folder_stays(project: Project) -> None:
+    work = project.state / "work"
+    (work / "build-1" / "0" / "out").mkdir(parents=True)
+    (work / "build-1" / "0").chmod(0o500)
+    (work / "1-0.tmp").write_text("half")
+    before = work.stat().st_ino
+    project.build([])
+    assert work.stat().st_ino == before and list(work.iterdir()) == []
+
+
 def test_a_no_op_is_light(project: Project) -> None:
     """Nothing but small parts of the standard library is imported, and no process is started."""
     project.write("a.txt", "one")

@@ -78,6 +78,9 @@ def strike(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the build of SPECIFICATION, struck as said; on return nothing of it is alive, or it fails."""
     mark = uuid.uuid4().hex
+    arrived = project.root.with_name(f"{project.root.name}.arrived")
+    arrived.unlink(missing_ok=True)
+    marks = {"TEST_MARK": mark, "TEST_ARRIVED": str(arrived)}
     words = json.dumps({"strikes": strikes, "build": [str(project.root), SPECIFICATION, 2]})
     with subprocess.Popen(
         [sys.executable, str(HERE / "strike.py"), words],
@@ -85,11 +88,12 @@ def strike(
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
-        env={**os.environ, "PYTHONPATH": SEARCH_PATH, "TEST_MARK": mark, **environment},
+        env={**os.environ, "PYTHONPATH": SEARCH_PATH, **marks, **environment},
     ) as process:
         out, errors = process.communicate(timeout=PATIENCE_MS / 1000)
     left = list(marked(mark))
-    if process.returncode >= 0 and len(strikes) < 3:  # at the third signal nothing is waited for
+    sent = arrived.read_text().count("\n") if arrived.exists() else 0
+    if process.returncode >= 0 and sent < 3:  # at the third signal nothing is waited for
         assert left == [], "an orderly end waits for all that the build has started"
     for pid in left:
         with suppress(ProcessLookupError):
@@ -145,6 +149,18 @@ def interrupt(folder: Path, undisturbed: Undisturbed, seed: int) -> int:
 def test_an_interrupt_at_any_moment_is_orderly(tmp_path: Path, undisturbed: Undisturbed) -> None:
     codes = [interrupt(tmp_path, undisturbed, seed) for seed in range(5)]
     assert any(code in ENDING.values() for code in codes)
+
+
+@pytest.mark.parametrize("name", ["Holding.hold.__exit__", "Execution.close", "settle", "State.save"])
+def test_an_interrupt_as_an_end_begins_does_not_skip_it(
+    tmp_path: Path, undisturbed: Undisturbed, name: str
+) -> None:
+    project = prepare(tmp_path / "project")
+    done = strike(project, [[name, "self", int(signal.SIGINT), 0]])
+    assert (done.returncode, done.stderr) == (130, "")
+    assert (tmp_path / "project.arrived").read_text() == "self\n"
+    assert list((project.state / "work").iterdir()) == []
+    check_next_build(project, undisturbed)
 
 
 @pytest.mark.long

@@ -173,3 +173,16 @@ def test_a_key_made_of_parts_that_are_known_already_is_that_of_all_fields(
             key, parts = make(one, digests, walks)
             assert key == key_of(plain(one, digests)) == hashlib.sha256(text_of(parts)).hexdigest()
             assert rows_of(parts) == plain(one, digests)
+
+
+def test_what_was_foreseen_is_not_walked_again_and_gives_the_same_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    walks = Walks()
+    broken = BASE._replace(name="broken", parameters={"range": {"bad": object()}})
+    walks.foresee([BASE, broken])
+    with pytest.raises(ModelbuildError, match="is not JSON"):
+        keyed(broken, DIGESTS, walks)
+    wanted = keyed(BASE, DIGESTS, Walks())[0]
+    monkeypatch.delattr("modelbuild.build.key._leaves")
+    assert keyed(BASE, DIGESTS, walks)[0] == wanted

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from build_harness import HERE, PATIENCE_MS, Project, action
 
+from modelbuild.build.action import Action
+from modelbuild.build.key import Walks, keyed
+from modelbuild.build.pool import _Worker
+from modelbuild.build.tasks import Task
+
 SCRIPT = """
 import sys
 sys.path[:0] = [sys.argv[1], sys.argv[2], sys.argv[3]]
@@ -58,3 +63,46 @@ def test_a_folder_added_to_sys_path_counts_in_the_next_build(project: Project, t
         assert project.text(project.build([one]), "a").endswith("added/library_of_this_test.py")
     finally:
         sys.path.remove(str(tmp_path / "added"))
+
+
+CLOSED = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from build_harness import action
+from modelbuild.build.build import Builder
+result = Builder(Path("project")).build([action("a", "upper", inputs={"x": "a.txt"})], ["a"], jobs=1)
+Path("state").write_text(result.states["a"])
+"""
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "0<&- 1>&-", "0<&- 1>&- 2>&-"])
+def test_a_builder_whose_standard_streams_are_closed_builds(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "a.txt").write_text("one")
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", CLOSED]
+    path = [str(HERE), str(HERE.parent.parent)]
+    subprocess.run([*command, *path], cwd=tmp_path, timeout=PATIENCE_MS / 1000, check=True)
+    assert (tmp_path / "state").read_text() == "run"
+
+
+def test_a_file_that_the_builder_inherited_is_not_handed_on(project: Project, tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w") as stream:
+        os.set_inheritable(stream.fileno(), True)
+        seen = os.fstat(stream.fileno())
+        one = action(
+            "a", function="stages_of_processes:is_open", parameters={"file": [seen.st_dev, seen.st_ino]}
+        )
+        assert project.text(project.build([one]), "a") == "False"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes are as wide as they are")
+def test_a_task_with_a_chips_recipe_goes_to_a_worker_that_does_not_read_yet(tmp_path: Path) -> None:
+    """Nobody would read it here: a pipe that is not wide enough waits for ever."""
+    recipe = {"passes": ["x" * 100_000]}
+    key, fields = keyed(Action("a", "m:f", "1", {"recipe": recipe}), {}, Walks())
+    worker = _Worker(0, tmp_path / "log")
+    try:
+        worker.send(Task("a", "run", "m:f", {"recipe": recipe}, {}, "/work", "/blobs", key, fields, 1))
+    finally:
+        worker.close()

@@ -24,9 +24,9 @@ def test_outputs_and_failures_come_back(tmp_path: Path) -> None:
     opened(tmp_path).put(KEY, done)
     assert opened(tmp_path).get(KEY) == done
     error = ModelbuildError("bad", where="m.onnx:3", why="so", advice="mend it", code="MB1", exit_code=1)
-    opened(tmp_path).put(KEY, Record(FIELDS, failure=error))
+    opened(tmp_path).put(KEY, Record(FIELDS, failure=error, unkeyed="ef" * 32))
     found = opened(tmp_path).get(KEY)
-    assert found is not None and found.failure is not None
+    assert found is not None and found.failure is not None and found.unkeyed == "ef" * 32
     assert found.failure.to_json() == error.to_json()
     assert opened(tmp_path).get("cd" * 32) is None
 

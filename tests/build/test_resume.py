@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from build_harness import Project, action
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelbuild.build import look
+from modelbuild.build import canonical, look
 from modelbuild.build.clock import Clock
 from modelbuild.build.recall import Recalled, path_of, recall
 from modelbuild.build.remember import Product
@@ -67,8 +67,9 @@ class Remembered:
                 )
         return self.ran()
 
-    def resume(self) -> list[str] | None:
-        """Builds what differs; what ran, or None where all has to be looked at."""
+    def resume(self, meddle: Callable[[], object] = lambda: None) -> list[str] | None:
+        """Builds what differs; what ran, or None where all has to be looked at. `meddle` is called when
+        all is published, and not remembered yet."""
         builder = self.project.builder
         with builder.hold():
             found = builder.resume("asked")
@@ -88,6 +89,7 @@ class Remembered:
                 for index, product in enumerate(products)
                 if builder.publish(product.files, Path(product.folder)) or GOALS[index] in result.states
             }
+            meddle()
             builder.renew("asked", found, changed, found.snapshot.told + 1)
         return self.ran()
 
@@ -185,6 +187,53 @@ def test_a_change_that_comes_to_nothing_ends_there(remembered: Remembered) -> No
     assert found is not None and not found.different and found.snapshot.told == 2
 
 
+@pytest.mark.parametrize("age", ["young", "old"])
+def test_what_was_published_is_not_read_to_remember_it(
+    remembered: Remembered, monkeypatch: pytest.MonkeyPatch, age: str
+) -> None:
+    """The next look reads it."""
+    reads: list[Path] = []
+    original = canonical.sha256_of_file
+
+    def counted(path: Path) -> str:
+        reads.append(path)
+        return original(path)
+
+    def count() -> None:
+        monkeypatch.setattr(canonical, "sha256_of_file", counted)
+        if age == "old":
+            monkeypatch.setattr("modelbuild.build.clock.GRANULARITY_NS", -(10**18))
+            monkeypatch.setattr("modelbuild.build.clock.COARSE_NS", -(10**18))
+
+    remembered.project.write("left.txt", "other")
+    assert remembered.resume(count)
+    assert not [path for path in reads if path.is_relative_to(remembered.project.root / "dist")]
+    assert remembered.is_unchanged()
+
+
+@pytest.mark.parametrize("path", ["dist/top/text", ".modelbuild/records", ".modelbuild/store/blobs"])
+def test_what_is_altered_before_it_is_remembered_is_not_taken_for_what_was_made(
+    remembered: Remembered, path: str
+) -> None:
+    before = set((remembered.project.root / path).rglob("*"))
+
+    def meddle() -> None:
+        place = remembered.project.root / path
+        made = (
+            [place] if place.is_file() else [one for one in set(place.rglob("*")) - before if one.is_file()]
+        )
+        assert made
+        for one in made:
+            change_keeping_times(one)
+
+    remembered.project.write("left.txt", "other")
+    assert remembered.resume(meddle) == ["left", "pair", "top"]
+    assert not remembered.is_unchanged()
+    assert remembered.would_do_something()
+    remembered.resume()
+    assert remembered.is_unchanged() and not remembered.would_do_something()
+
+
 def test_bytes_put_back_are_no_change(remembered: Remembered) -> None:
     remembered.project.write("left.txt", "other")
     assert not remembered.is_unchanged()
@@ -225,7 +274,7 @@ def test_a_look_serves_only_if_nobody_had_the_lock_since(
     looks: list[str] = []
     original = Snapshot.differing
 
-    def counted(snapshot: Snapshot, root: str, clock: Clock) -> tuple[list[int], bool]:
+    def counted(snapshot: Snapshot, root: str, clock: Clock) -> tuple[list[int], list[int]]:
         looks.append(root)
         return original(snapshot, root, clock)
 

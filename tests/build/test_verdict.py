@@ -103,6 +103,21 @@ def test_a_failure_is_remembered_until_an_input_changes_or_a_retry(project: Proj
     assert project.ran() == ["a"]
 
 
+def test_a_failure_is_not_told_again_where_a_parameter_without_a_key_may_change_what_is_said(
+    project: Project,
+) -> None:
+    """`optimize: {paranoid: true}` after the guard has found that some pass is wrong."""
+    project.write("a.txt", "BAD")
+    plain = action("a", "fail_if_bad", inputs={"x": "a.txt"})
+    watched = plain._replace(unkeyed={"paranoid": True})
+    for actions, runs in ((plain, 1), (plain, 0), (watched, 1), (watched, 0), (plain, 1)):
+        assert not project.build([actions]).ok
+        assert len(project.ran()) == runs
+    project.write("a.txt", "good")
+    assert project.build([plain]).counts["run"] == 1
+    assert project.build([watched]).counts["run"] == 0
+
+
 @pytest.mark.parametrize("damage", ["cut", "alter", "remove"])
 @pytest.mark.parametrize("what", ["blobs", "records"])
 def test_damage_is_noticed_and_only_what_is_damaged_runs_again(

@@ -107,6 +107,14 @@ def test_a_private_folder_that_is_used_again_is_empty(project: Project) -> None:
     assert list(result.outputs["look"]) == ["text"]
 
 
+def test_an_empty_folder_among_the_outputs_is_not_left_to_the_next(project: Project) -> None:
+    room = action("room", function="stages_of_processes:make_room")
+    look = action("look", function="stages_of_processes:look_around", inputs={"x": "@room"})
+    result = project.build([room, look], jobs=1)
+    assert list(result.outputs["room"]) == ["text"]
+    assert project.text(result, "look") == "[]"
+
+
 def test_a_long_log_keeps_its_end(project: Project) -> None:
     project.build([action("a", function="stages_of_processes:drone", parameters={"lines": 300_000})])
     log = project.builder.log("a")

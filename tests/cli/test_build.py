@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from modelbuild.cli.build import warn
+from modelbuild.graph.check import Finding
 from tests.cli.conftest import Command, edit
 
 
@@ -23,6 +27,12 @@ def test_a_gate_that_fails(copied: Path, command: Command) -> None:
     assert again.code == 1 and again.json["actions"]["run"] == 0 and again.json["ok"] is False
     gates = {package["name"]: package["gate"] for package in again.json["packages"]}
     assert gates == {"all-nef": "failed", "all-mpk": "passed", "all-old": "passed"}
+
+
+def test_a_finding_is_called_a_warning_once(capsys: pytest.CaptureFixture[str]) -> None:
+    warn([Finding("MB004", "warning", "no package has it", "add it to one", "", "m.yaml", 2, 3).to_json()])
+    said = capsys.readouterr().err
+    assert said == "m.yaml:2:3: warning MB004: no package has it\n  do:  add it to one\n"
 
 
 def test_a_dry_run_runs_nothing(copied: Path, command: Command) -> None:

@@ -28,6 +28,17 @@ def test_the_range_that_preprocessing_makes(copied: Path, command: Command) -> N
     assert ranges == {"small": {"image": [[0.0, 255.0], [0.0, 1.0], [0.0, 127.5]]}}
 
 
+def test_a_selector_takes_the_ranges_of_others_away(copied: Path, command: Command) -> None:
+    first = "small: {source: small.onnx"
+    other = "other: {source: small.onnx, inputs: {image: {preprocess: {std: 128}}}}"
+    edit(copied, first, f"{other}\n  {first}, inputs: {{image: {{preprocess: {{std: 255}}}}}}")
+    said = command(copied, "check", "small@old")
+    assert said.code == 0, said.out + said.err
+    assert [line for line in said.lines if "preprocessing makes" in line] == [
+        "small: preprocessing makes image 0 to 1"
+    ]
+
+
 def test_a_warning_fails_nothing_and_an_error_does(copied: Path, command: Command) -> None:
     (copied / "small.onnx").write_bytes(b"broken")
     said = command(copied, "check")

@@ -98,6 +98,18 @@ def test_v_lists_every_node(small: Path, command: Command) -> None:
     assert sorted(line.split()[2] for line in lines[start + 2 : start + 9]) == ["fused", *["npu"] * 6]
 
 
+def test_a_manifest_that_cannot_be_read_is_told_as_json_too(copied: Path, command: Command) -> None:
+    edit(copied, "source: small.onnx", "source: small.onnx, sauce: 1")
+    said = command(copied, "check", "--format", "json")
+    assert said.code == 2 and "unknown key `sauce`" in said.err
+    assert said.json["ok"] is False
+    (finding,) = said.json["findings"]
+    assert (finding["code"], finding["severity"]) == ("MB009", "error")
+    again = command(copied, "check", "--json")
+    assert (again.out, again.code) == (said.out, 2)
+    assert command(copied, "check", "--json", "--format", "json").out == said.out
+
+
 @pytest.mark.parametrize("form", ["github", "sarif"])
 def test_a_manifest_that_cannot_be_read_has_findings_too(form: str, copied: Path, command: Command) -> None:
     edit(copied, "source: small.onnx", "source: small.onnx, sauce: 1")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from modelbuild.cli.main import main
 from tests.stages.golden import write_project
 
 CTRL_C = b"\x03"
@@ -71,6 +72,26 @@ def test_ctrl_c_twice_ends_a_build_without_a_traceback(terminal: Terminal, tmp_p
     assert b"interrupted: what was finished is kept" in said
     assert b"Traceback" not in said
     assert "another build" not in build_again(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["build"], "what was finished is kept, and the next build goes on from there"),
+        (["convert", "a.onnx", "-o", "b.onnx"], "nothing is half written, and the next convert begins anew"),
+        (["-q", "pack", "a.onnx"], "nothing is half written, and the next pack begins anew (--cache DIR"),
+        (["pack", "a.onnx", "--cache=c"], "the next pack with that --cache goes on from what was finished"),
+    ],
+)
+def test_it_says_what_each_verb_leaves(
+    words: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelbuild.cli.main._run", interrupted)
+    assert main(words) == 130
+    assert says in capsys.readouterr().err
 
 
 def test_a_terminal_that_goes_away_ends_a_build(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,47 @@ def test_it_comes_back_where_somebody_waits_for_the_interpreters_end(before: str
     assert code == 0
     assert said.startswith("said and back\n")
     assert ("asked for" in said) == ("asked for" in before)
+
+
+PROGRAM = """
+import atexit, sys
+sys.argv = ["modelbuild", "--version"]
+{before}
+from modelbuild.cli.main import main
+code = main()
+print("and back", code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "comes_back"),
+    [("", False), ("atexit.register(int)", True), ("del atexit._ncallbacks", True)],
+    ids=["nothing", "at exit", "nobody knows"],
+)
+def test_the_program_leaves_so(before: str, comes_back: bool) -> None:
+    words = [sys.executable, "-c", PROGRAM.format(before=before)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("modelbuild ")
+    assert done.stdout.endswith("and back 0\n") == comes_back
+
+
+def test_where_the_current_folder_is_gone_that_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = "import sys; from modelbuild.cli.main import main; sys.exit(main())"
+    script = f'rmdir "$PWD" && exec "$0" -c "{program}" status'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable],
+        cwd=gone,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (1, 2) and done.stderr.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_stream_that_takes_no_more_is_told_of_as_ever() -> None:

@@ -50,6 +50,11 @@ def test_what_is_no_model_is_told_how_to_become_one(folder: Path, command: Comma
     (folder / "net.xyz").write_bytes(b"no model")
     said = command(folder, "run", "net.xyz", "--input", "x.npy")
     assert said.code == 2 and "net.xyz is no kind of file that modelbuild knows" in said.err
+    for name, form in (("net.nef", "NEF"), ("net.kmodel", "kmodel"), ("net.tar.gz", "MPK")):
+        (folder / name).write_bytes(b"half of it")
+        for words in (["run", name, "--input", "x.npy"], ["inspect", name]):
+            said = command(folder, *words)
+            assert said.code == 2 and f"{name} is no {form} file, or only a part of one" in said.err
 
 
 def test_run_says_how_open_sizes_are_fixed(folder: Path, command: Command) -> None:

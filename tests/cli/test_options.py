@@ -30,3 +30,4 @@ def test_what_is_no_preprocessing(text: str) -> None:
     with pytest.raises(ModelbuildError, match=r"^--preprocess ") as caught:
         preprocessing([text])
     assert caught.value.exit_code == 2
+    assert caught.value.problems[0].advice == "write --preprocess '{mean: 127, std: 128}'"

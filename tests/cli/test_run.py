@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modelbuild.artifacts.running import RunResult
 from modelbuild.cli.run import _text
@@ -37,6 +38,28 @@ def test_several_samples_are_counted(small: Path, command: Command) -> None:
 def test_the_form_is_named(small: Path, command: Command, level: str) -> None:
     said = command(small, "run", "small@nef", "--input", "data/1.npy", "--level", level)
     assert said.code == 0 and said.lines[0].startswith(f"{level} form, ")
+
+
+def test_a_model_of_the_manifest_is_told_from_a_file(small: Path, command: Command) -> None:
+    said = command(small, "run", "small", "--input", "data/1.npy")
+    assert said.code == 2 and "there is no file small" in said.err
+    assert "do:  name small@nef or small@mpk or small@old" in said.err
+    assert "small is not there" not in said.err
+
+
+def test_a_batch_that_no_picture_feeds_is_mended_by_convert(tmp_path: Path, command: Command) -> None:
+    layer = 'layer {{ name: "{0}" type: "{1}" top: "{0}" {2} }}\n'
+    net = layer.format("data", "Input", "input_param { shape: { dim: 64 dim: 1 dim: 8 dim: 8 } }")
+    net += layer.format("y", "ReLU", 'bottom: "data"')
+    (tmp_path / "net.prototxt").write_text(net, encoding="utf-8")
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\x00")
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    said = command(tmp_path, "run", "net.prototxt", "--weights", "net.caffemodel", "--input", "x.png")
+    assert said.code == 2
+    assert (
+        "if the model takes it, run `modelbuild convert net.prototxt --weights net.caffemodel -o OUT.onnx "
+        "--input NAME=1,1,8,8` and name OUT.onnx"
+    ) in said.err
 
 
 def shown(values: np.ndarray) -> str:

@@ -36,7 +36,7 @@ def test_the_snapshot_of_a_build_says_what_a_look_at_everything_says(
         if words == ("all-nef", "--json"):
             assert command(copied, "build", "all-nef").code == 0
         with monkeypatch.context() as patched:
-            patched.setattr("modelbuild.project.settled.unchanged", lambda *asked: None)
+            patched.setattr("modelbuild.project.settled.unchanged", lambda *_, **__: None)
             looked = command(copied, "status", *words).out
         with monkeypatch.context() as patched:
             patched.setattr("modelbuild.api.open_project", None)  # it is not asked for

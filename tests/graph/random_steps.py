@@ -68,7 +68,18 @@ def pool(w: Writer) -> None:
         attributes["count_include_pad"] = w.dice.randint(0, 1)
     if w.opset >= 10 and "auto_pad" not in attributes:
         attributes["ceil_mode"] = w.dice.randint(0, 1)
+    if op == "MaxPool" and w.opset >= 8 and w.dice.random() < 0.2:
+        _with_indices(w, attributes)
+        return
     w.step(op, w.x, **attributes)
+    w.infer()
+
+
+def _with_indices(w: Writer, attributes: dict[str, Any]) -> None:
+    """A MaxPool whose second output counts, too."""
+    pooled, indices = w.add("MaxPool", [w.x], 2, **attributes)
+    places = w.add("Mul", [w.add("Cast", [indices], to=1)[0], w.constant(0.001)])[0]
+    w.step("Add", pooled, places)
     w.infer()
 
 

@@ -11,7 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from modelbuild.graph.constant_operators import evaluate, ordered_sum
 from modelbuild.graph.model import Node
-from tests.graph.small import numbers
+from modelbuild.graph.session import FloatSession
+from tests.graph.small import graph, numbers
 
 X = numbers(2, 3, 4)
 WHOLE = np.arange(-5, 7).reshape(3, 4)
@@ -95,6 +96,17 @@ def test_as_the_reference(op: str, inputs: list[Any], attributes: dict[str, Any]
     assert found is not None
     for a, b in zip(found, expected, strict=True):
         assert a.dtype == b.dtype and np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("bounds", [(-100, -200, -1), (-9, -9, -1), (100, -2, -1), (-9, 2, 1), (2, -9, -2)])
+def test_a_slice_from_beyond_an_axis_is_limited_to_it(bounds: tuple[int, int, int]) -> None:
+    """As onnxruntime has it, and the definition: backwards from before the first cell is the first cell."""
+    (start, end, step), whole = bounds, {"x": numbers(3, 5)}
+    constants = {"s": [start], "e": [end], "a": [1], "d": [step]}
+    model = graph([("Slice", "x s e a d", "y")], constants, x=(3, 5))
+    found = evaluate(model.nodes[0], [whole["x"], *(model.constants[name] for name in "sead")])
+    assert found is not None
+    assert np.array_equal(found[0], FloatSession(model).run(whole)["y"])
 
 
 def test_what_depends_on_a_math_library_or_the_order_of_a_sum_is_not_computed() -> None:

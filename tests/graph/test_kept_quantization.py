@@ -93,6 +93,19 @@ def test_a_scaled_constant_has_scaled_scales() -> None:
     assert kept(found)["new"] == Kept("int8", (0.05, 0.1, 0.15), (1, -2, 0), 0)
 
 
+@pytest.mark.parametrize("entry", [Kept("int8", (0.5,), (0,)), Kept("int8", (0.5, 0.5), (0, 0), 0)])
+def test_the_lowest_code_of_a_symmetric_type_turns_with_its_zero_point(entry: Kept) -> None:
+    """Its opposite, 128, is no code: of that channel -128 becomes 127, and 0 becomes -1."""
+    codes = np.array([[-128, 5], [-127, 5]])
+    found = graph([("Add", "x w", "y")], {"w": codes * np.float32(0.5)}, x=(2, 2))
+    keep(found, {"w": entry})
+    scaled(found, "w", "new", np.array([-2.0, -2.0]), 0)
+    assert kept_quantization.entry(found, "new") == Kept("int8", (1.0, 1.0), (-1, 0), 0)
+    scaled(found, "w", "positive", np.array([2.0]), 0)
+    positive = kept_quantization.entry(found, "positive")
+    assert positive is not None and set(positive.zero_point) == {0}
+
+
 def test_the_entries_of_a_file_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = graph([("Relu", "x", "a"), ("Identity", "a", "b"), ("Neg", "b", "y")])
     keep(found, {"a": HALF, "b": HALF})

@@ -42,7 +42,7 @@ class Source:
         count = 1 if form == "a tensor" else shape[axis]
         zeros = self._generator.integers(-9, 9, count) * (form == "asymmetric")
         scales = self._generator.uniform(0.01, 0.02, count).astype(np.float32)
-        codes = self._generator.integers(-100, 100, shape)
+        codes = self._generator.integers(-128, 128, shape)
         spread = [-1 if index == axis else 1 for index in range(len(shape))]
         self.constants[name] = (codes - zeros.reshape(spread)) * scales.reshape(spread)
         values = (tuple(map(float, scales)), tuple(map(int, zeros)))
@@ -160,9 +160,6 @@ def _of_codes(found: Graph, node: Node, entries: dict[str, Kept]) -> bool:
     return bool((abs(steps - np.rint(steps)) < 1e-3).all() and codes.min() >= -128 and codes.max() <= 127)
 
 
-CHAINS = st.lists(st.tuples(st.sampled_from(list(LAYERS)), st.sampled_from(ENTRIES)), min_size=1, max_size=3)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     layers=st.lists(
@@ -188,3 +185,15 @@ def test_every_weight_keeps_its_scales(
     lowered, _ = run_passes(clean, pipeline)
     for step in (clean, lowered):
         assert lost(step) == []
+
+
+def test_a_conv_that_makes_both_signs_for_a_prelu_keeps_its_codes() -> None:
+    source = Source()
+    convolution(source, "a tensor")
+    source.constants["slope"] = np.array([0.1, 0.2, 0.3, 0.4]).reshape(4, 1, 1)
+    source.add("PRelu", source.shape, "slope")
+    made, _ = run_passes(source.made(), ["prelu_to_conv"])
+    conv = made.nodes[0]
+    assert [node.op for node in made.nodes] == ["Conv", "Relu", "Conv"]
+    assert made.constants[conv.inputs[1]].shape == (8, 4, 3, 3)
+    assert _of_codes(made, conv, kept(made))

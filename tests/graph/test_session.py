@@ -54,3 +54,8 @@ def test_an_unknown_output_and_an_unreadable_file(tmp_path: Path, capfd: pytest.
     with pytest.raises(ModelbuildError, match="cannot load"):
         FloatSession(tmp_path / "m.onnx")
     assert capfd.readouterr() == ("", "")
+
+
+def test_errors_of_a_files_bytes_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelbuildError, match=r"cannot load `.*m\.onnx`"):
+        FloatSession(b"garbage", origin=tmp_path / "m.onnx")

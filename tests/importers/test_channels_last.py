@@ -120,6 +120,20 @@ def test_outputs_are_channels_first_under_the_source_s_name() -> None:
     assert w.layouts(graph, [{"rename": {"y": "v"}}]) == {"v": "NHWC"}
 
 
+@pytest.mark.parametrize(
+    ("at", "left"), [("x", ["x", "y"]), ("y", ["x"]), ("layer", ["x"]), ("t", ["x", "y"])]
+)
+def test_a_transpose_of_the_user_takes_the_layout_of_its_output_alone(at: str, left: list[str]) -> None:
+    w = writer()
+    conv(w, "x", "t")
+    w.begin("act")
+    ops.elementwise(w, "Relu", ["t"], "y")
+    graph = w.finish(["y"])
+    names = {"layer": "act"}.get(at, at)
+    turn = {"insert": {"at": names, "op": "Transpose", "attributes": {"perm": [0, 2, 3, 1]}}}
+    assert sorted(w.layouts(graph, [turn])) == left
+
+
 def test_values_that_do_not_depend_on_the_input_are_known() -> None:
     w = writer()
     w.constant("a", np.array([[1, 2], [3, 4]], np.int64))

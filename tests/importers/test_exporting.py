@@ -92,6 +92,19 @@ def test_other_frameworks(tmp_path: Path, name: str, words: str) -> None:
     assert words in advice(tmp_path / name)
 
 
+def test_a_caffemodel_goes_with_the_network_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "deploy.prototxt").write_text("", encoding="utf-8")
+    (tmp_path / "net.caffemodel").write_bytes(b"x")
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(tmp_path / "net.caffemodel")
+    assert "`source: deploy.prototxt` and `weights: net.caffemodel`" in caught.value.problems[0].advice
+
+
+def test_a_file_that_is_not_there_is_no_wrong_format(tmp_path: Path) -> None:
+    with pytest.raises(ModelbuildError, match="there is no file mdl"):
+        importers.load(tmp_path / "mdl")
+
+
 def test_a_saved_model_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     (tmp_path / "net/saved_model.pb").write_bytes(b"")

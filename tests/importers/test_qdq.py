@@ -132,6 +132,37 @@ def test_no_clip_where_the_tensor_cannot_be_negative(tmp_path: Path, activation:
     assert "Clip" not in ops(graph) and kept(graph)["s"] == y
 
 
+@pytest.mark.parametrize("moved", [None, "MaxPool"])
+def test_codes_that_get_another_range_are_limited_to_it(tmp_path: Path, moved: str | None) -> None:
+    """Q DQ Q DQ: the second quantization neither takes the place of the first nor is it lost."""
+    graph = imported(requantized(tmp_path, Kept("uint8", (0.05,), (0,)), moved))
+    clean = normalise(graph)[0]
+    assert ops(graph) == [*([moved] if moved else []), "Clip", "Abs"]
+    clip = next(node for node in clean.nodes if node.op == "Clip")
+    entries = kept(clean)
+    assert entries["x"] == Kept("uint8", (float(np.float32(0.05)),), (100,))
+    assert entries[clip.outputs[0]] == Kept("uint8", (float(np.float32(0.05)),), (0,))
+    x = np.full((1, 3, 6, 6), -4, np.float32)
+    assert not FloatSession(clean).run({"x": x})["y"].any()
+
+
+@pytest.mark.parametrize("after", [X, Kept("int8", (0.05,), (-28,)), Kept("int16", (0.05,), (7,))])
+def test_codes_that_only_move_to_others_stay_as_they_are(tmp_path: Path, after: Kept) -> None:
+    graph = imported(requantized(tmp_path, after))
+    assert ops(graph) == ["Abs"] and kept(normalise(graph)[0])["x"].zero_point == (100,)
+
+
+def requantized(folder: Path, after: Kept, moved: str | None = None) -> Path:
+    """x float -> Q DQ -> (a pool) -> Q DQ with another quantization -> Abs."""
+    pool = [helper.make_node("MaxPool", ["xf"], ["m"], "pool", kernel_shape=[1, 2])] if moved else []
+    nodes = [
+        q("x", "x", "xq"), dq("xq", "x", "xf"), *pool, q("m" if moved else "xf", "a", "aq"),
+        dq("aq", "a", "af"), helper.make_node("Abs", ["af"], ["y"], "abs"),
+    ]  # fmt: skip
+    shapes = ([1, 3, 6, 6], [1, 3, 6, 5 if moved else 6])
+    return save(folder, nodes, {**scalar(X, "x"), **scalar(after, "a")}, shapes=shapes, opset=21)
+
+
 def test_the_real_model_gives_the_files_own_codes(shared_data: Path) -> None:
     graph = imported(shared_data / "models/onnx/tf2_mobilenet_v2_int8_qdq.onnx")
     assert ports(graph) == [("input", "uint8", (1, 224, 224, 3)), ("Identity", "uint8", (1, 1001))]

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.kept_quantization import kept
+from modelbuild.graph.kept_quantization import Kept, kept
 from tests.importers.quantized import (
     FLOAT,
     WEIGHTS,
@@ -88,3 +88,20 @@ def test_layers_within_functions_and_branches_are_found(tmp_path: Path, placed: 
     path.write_bytes(placed([q("x", "x", "xq"), dq("xq", "x", "r")]).SerializeToString())
     graph = imported(path)
     assert ops(graph) == ["Neg"] and kept(graph)["x"].zero_point == X.zero_point
+
+
+def test_a_range_that_is_lost_is_noticed(tmp_path: Path) -> None:
+    """Of what was codes before, our value is held against the file's without saturating it first."""
+    nodes = [
+        q("x", "x", "xq"), dq("xq", "x", "xf"), q("xf", "a", "aq"), dq("aq", "a", "af"),
+        helper.make_node("Abs", ["af"], ["y"], "abs"),
+    ]  # fmt: skip
+    narrow = Kept("uint8", (0.05,), (0,))
+    shapes = ([1, 3, 6, 6], [1, 3, 6, 6])
+    path = save(tmp_path, nodes, {**scalar(X, "x"), **scalar(narrow, "a")}, shapes=shapes)
+    graph = imported(path)
+    for node in graph.nodes:
+        if node.op == "Clip":
+            node.op, node.inputs = "Identity", node.inputs[:1]
+    with pytest.raises(ModelbuildError, match="`aq` is off by"):
+        importers.check(path, graph)

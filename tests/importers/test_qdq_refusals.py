@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from modelbuild.errors import ModelbuildError
+from modelbuild.importers.refused import OPERATORS, refuse
 from tests.importers.quantized import (
     INT8,
     SCALES,
@@ -101,3 +103,25 @@ def test_an_activation_a_channel_of_an_operator_on_codes_is_refused(tmp_path: Pa
     nodes = [helper.make_node("QLinearConv", inputs, ["y"], "conv")]
     path = save(tmp_path, nodes, constants, (UINT8, INT8))
     assert "an activation has a scale a channel" in refusal(path) and "per tensor" in refusal(path)
+
+
+@pytest.mark.parametrize(("opset", "entry", "why"), [
+    (17, X, "it takes codes of uint8, and ONNX has it of signed numbers"),
+    (13, Y, "it calculates with codes"),
+])  # fmt: skip
+def test_a_relu_of_codes_that_onnx_does_not_have_is_named(
+    tmp_path: Path, opset: int, entry: Any, why: str
+) -> None:
+    nodes = [q("x", "x", "a"), helper.make_node("Relu", ["a"], ["r"], "act"), dq("r", "x", "y")]
+    text = refusal(save(tmp_path, nodes, scalar(entry, "x"), shapes=([1, 4], [1, 4]), opset=opset))
+    assert "Relu `act`" in text and why in text and "before its QuantizeLinear" in text
+
+
+def test_every_refusal_says_what_to_do(tmp_path: Path) -> None:
+    other = {**scalar(X, "x"), **scalar(Y, "y")}
+    path = save(tmp_path, [q("x", "x", "a"), dq("a", "y", "y")], other, shapes=([1, 4], [1, 4]))
+    assert "is read as" in refusal(path) and "quantize it again" in refusal(path)
+    for op in OPERATORS:
+        with pytest.raises(ModelbuildError) as caught:
+            refuse(helper.make_node(op, ["x"], ["y"], "odd"))
+        assert caught.value.problems[0].why and caught.value.problems[0].advice

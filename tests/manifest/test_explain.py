@@ -170,6 +170,13 @@ def test_advice_names_the_nearest_key(project: Any) -> None:
     assert advice["unknown key `chipp` in `cam`"].startswith("did you mean `chip`? known keys: ")
 
 
+def test_a_mapping_where_a_list_belongs_says_how_one_is_written(project: Any) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(HEAD + "models: {net: {source: net.onnx, inputs: {x: {shape: {a: 1}}}}}\n")
+    advice = {problem.what: problem.advice for problem in caught.value.problems}
+    assert advice["`shape`: expected a list, found a mapping"] == "begin its lines with `- `, or write [a, b]"
+
+
 def test_planned_keys_say_what_to_do_instead(project: Any) -> None:
     with pytest.raises(ModelbuildError) as caught:
         project.load(MODEL + "packages: {p: {target: cam, encrypt: key}}\n")

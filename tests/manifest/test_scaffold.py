@@ -8,6 +8,7 @@ import pytest
 
 from modelbuild.manifest.scaffold import ChipFacts, InputFacts, manifest_text, model_name
 from modelbuild.manifest.settings import effective
+from modelbuild.samples.preprocess import from_settings, resulting_range
 
 PICTURE = InputFacts("input", (1, 3, 240, 320))
 NEF = ChipFacts("kl720", "nef")
@@ -54,6 +55,15 @@ def test_open_sizes_are_filled_and_pointed_out(project: Any) -> None:
     given = project.load(text).spec.models["net"].inputs["x"]
     assert given.shape == (1, 1, 224, 224)
     assert given.settings()["colour"] == "gray"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("uint8", 0, 255), ("int8", -128, 127), ("float32", 0, 1)]
+)
+def test_pictures_fit_the_inputs_element_type(project: Any, dtype: str, low: float, high: float) -> None:
+    text = manifest_text("net.onnx", [InputFacts("x", (1, 3, 8, 8), dtype)], ["y"], [NEF], ["faces/*.png"])
+    settings = project.load(text).spec.models["net"].inputs["x"].settings()
+    assert resulting_range(from_settings(settings)) == (pytest.approx((low, high)),)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,9 @@ def test_passes_of_normalising_can_be_left_out_but_for_those_that_later_stages_r
     assert only["optimize"] == {"only": ["fold_pad", "split_to_slice"], "skip": []}
     (error,) = project.errors(optimized("skip: [explicit_windows]"))
     assert error == ("models.yaml:7:39", "`skip`: `explicit_windows` cannot be left out")
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(optimized("skip: [nothing_alike]"))
+    assert "explicit_clip" not in caught.value.problems[0].advice
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from modelbuild import api
+from modelbuild.cli.main import main
 from modelbuild.project.options import BuildOptions
 
 SHARED = "resize: stretch, colour: bgr, mean: [100, 110, 120], std: 64"
@@ -88,6 +89,45 @@ def test_it_computes_what_the_fed_model_does(built: Path, target: str) -> None:
     span = fed.max() - fed.min()
     for name in ("fed", "raw", "real"):
         assert np.abs(outputs(built, f"{name}@{target}", "fixed") - fed).max() < 0.1 * span
+
+
+def compared(folder: Path, first: Any, second: Any, sample: str = "data/1.png") -> float:
+    runners = [
+        api.open_form(api.open_project(folder), word, "fixed")
+        if "@" in word
+        else api.open_file(folder / word)
+        for word in (first, second)
+    ]
+    found = api.compare(*runners, [str(folder / sample)], base=folder)
+    return float(found.outputs[0]["snr_db"])
+
+
+@pytest.mark.parametrize("model", ["raw", "boxed", "real"])
+@pytest.mark.parametrize("form", ["{}@nef", "dist/some-nef/{}.fixed.onnx"])
+def test_it_is_compared_with_its_source_as_the_host_would_feed_that(
+    built: Path, model: str, form: str
+) -> None:
+    word = form.format(model)
+    for pair in ((word, "net.onnx"), ("net.onnx", word)):
+        assert compared(built, *pair) > 20
+
+
+def test_an_array_cannot_be_both_raw_pixels_and_the_sources_numbers(built: Path) -> None:
+    np.save(built / "both.npy", np.zeros((1, 3, 10, 12), np.float32))
+    with pytest.raises(api.ModelbuildError, match="an array cannot feed `image` of both") as caught:
+        compared(built, "real@nef", "net.onnx", "both.npy")
+    assert caught.value.problems[0].advice == "give a picture"
+
+
+def test_the_source_may_be_told_its_own_preprocessing(
+    built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-C", str(built), "compare", "raw@nef", "net.onnx", "--input", "data/1.png", "--json"]
+    assert main([*words, "--preprocess", f"{{{SHARED}}}"]) == 0
+    told = json.loads(capsys.readouterr().out)["outputs"][0]["snr_db"]
+    assert main([*words, "--preprocess", "{resize: stretch, std: 255}"]) == 0
+    other = json.loads(capsys.readouterr().out)["outputs"][0]["snr_db"]
+    assert told > 20 > other
 
 
 @pytest.mark.parametrize("target", ["nef", "mpk"])

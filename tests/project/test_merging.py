@@ -48,6 +48,13 @@ def test_numbers_that_python_takes_for_equal_are_not_the_same() -> None:
     assert merged.add([Action("m@t:a", "s:a", "1", {"x": True})], "~1") == {"m@t:a": "m@t~1:a"}
 
 
+def test_a_file_is_not_taken_for_an_output() -> None:
+    merged = Merged()
+    merged.add([Action("m@t:a", "s:a", "1"), Action("m@t:b", "s:b", "1", {}, {"x": FileInput("a")})], "")
+    read = Action("m@t:b", "s:b", "1", {}, {"x": OutputOf("m@t:a", "a")})
+    assert merged.add([Action("m@t:a", "s:a", "1"), read], "~1")["m@t:b"] == "m@t~1:b"
+
+
 def test_soft_inputs_follow_too() -> None:
     merged = Merged()
     for bits, label in ((8, ""), (16, "~1")):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.project.pack_manifest import PackRequest, text_of
 from modelbuild.project.starting import init
 
 
@@ -55,6 +58,36 @@ def test_a_shape_that_cannot_be_is_refused_and_nothing_written(
     with pytest.raises(ModelbuildError, match=says):
         start(folder, shapes=shapes)
     assert [path.name for path in folder.iterdir()] == ["net.onnx"]
+
+
+NETWORK = """\
+layer { name: "data" type: "Input" top: "data" input_param { shape: { dim: 64 dim: 1 dim: 8 dim: 8 } } }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "y" pooling_param { kernel_size: 2 stride: 2 } }
+"""
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """A Caffe network whose file has a batch of 64; it takes any."""
+    (tmp_path / "net.prototxt").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\x00")
+    np.save(tmp_path / "x.npy", np.zeros((1, 8, 8), np.float32))
+    return tmp_path
+
+
+def test_a_batch_that_no_sample_feeds_becomes_1(batch: Path) -> None:
+    init(str(batch / "net.prototxt"), ["kl720"], directory=batch, weights=batch / "net.caffemodel")
+    assert "data: {shape: [1, 1, 8, 8], " in (batch / "models.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("shapes", [{}, {"data": (1, 1, 8, 8)}])
+def test_pack_takes_the_shapes_that_a_manifest_may_give(batch: Path, shapes: dict[str, Any]) -> None:
+    request = PackRequest("net.prototxt", "kl720", batch, ["x.npy"], shapes=shapes, weights="net.caffemodel")
+    assert "data: {shape: [1, 1, 8, 8], " in text_of(request)
+    taller = replace(request, shapes={"data": (1, 1, 16, 8)})
+    assert "data: {shape: [1, 1, 16, 8], " in text_of(taller)
+    with pytest.raises(ModelbuildError, match=r"\[1, 8, 8\] does not fit the input `data`"):
+        text_of(replace(request, shapes={"data": (1, 8, 8)}))
 
 
 def test_a_model_that_cannot_be_imported_gets_no_manifest(folder: Path) -> None:

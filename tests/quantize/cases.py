@@ -20,6 +20,7 @@ from modelbuild.quantize.record import Record
 
 Sample = dict[str, np.ndarray[Any, Any]]
 F = np.float32
+CRD = {"blocksize": 2, "mode": "CRD"}
 
 
 @dataclass(frozen=True)
@@ -265,23 +266,19 @@ CASES: dict[str, tuple[Callable[[], Graph], float]] = {
     ),
     "split": (lambda: one_node("Split", PICTURE, {"axis": 1}, outputs=2, s=longs(2, 4)), 36),
     "pad": (lambda: one_node("Pad", (1, 2, 3, 3), p=longs(0, 0, 1, 2, 0, 0, 0, 1), v=np.array(0.5, F)), 34),
-    "pad_reflect": (
-        lambda: one_node("Pad", (1, 2, 4, 4), {"mode": "reflect"}, p=longs(0, 0, 1, 2, 0, 0, 0, 1)),
-        36,
-    ),
-    "pad_edge": (
-        lambda: one_node("Pad", (1, 2, 4, 4), {"mode": "edge"}, p=longs(0, 0, 1, 2, 0, 0, 0, 1)),
-        36,
-    ),
+    **{
+        f"pad_{mode}": (
+            lambda m=mode: one_node("Pad", (1, 2, 4, 4), {"mode": m}, p=longs(0, 0, 1, 2, 0, 0, 0, 1)),
+            36,
+        )
+        for mode in ("reflect", "edge")
+    },
     "gather": (lambda: one_node("Gather", PICTURE, {"axis": 1}, i=longs(4, -1, 0)), 36),
     "gather_one": (lambda: one_node("Gather", PICTURE, {"axis": -1}, i=np.array(2, np.int64)), 36),
     "expand": (lambda: one_node("Expand", (3, 1), s=longs(2, 3, 4)), 36),
     "tile": (lambda: one_node("Tile", (2, 3), r=longs(1, 3)), 36),
     "depth_to_space": (lambda: one_node("DepthToSpace", (1, 8, 3, 2), {"blocksize": 2}), 36),
-    "depth_to_space_crd": (
-        lambda: one_node("DepthToSpace", (1, 8, 3, 2), {"blocksize": 2, "mode": "CRD"}),
-        36,
-    ),
+    "depth_to_space_crd": (lambda: one_node("DepthToSpace", (1, 8, 3, 2), CRD), 36),
     "space_to_depth": (lambda: one_node("SpaceToDepth", (1, 2, 4, 6), {"blocksize": 2}), 36),
     **{
         f"resize_nearest_{coordinates}_{rounding}": (

@@ -39,8 +39,10 @@ def test_floats_of_any_width_order_and_byte_order(
 def test_integers_of_any_width_that_fit(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([[0, 255]], np.int64))
     assert read_npy(tmp_path / "a.npy", (1, 2), np.dtype(np.uint8)).tolist() == [[0, 255]]
-    with pytest.raises(ModelbuildError, match="values beyond int8"):
+    with pytest.raises(ModelbuildError, match="values beyond int8") as caught:
         read_npy(tmp_path / "a.npy", (1, 2), np.dtype(np.int8))
+    problem = caught.value.problems[0]
+    assert (problem.why, problem.advice) == ("they go from 0 to 255", "save what fits into int8")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from modelbuild.arithmetic.tflite.fixed_point import divide_by_power, multiply, 
 
 _LEFT_SHIFT = {"int8": 20, "uint8": 20, "int16": 15}  # add.cc: room for the sum of two inputs
 _FLOAT = np.float32
+_ACTIVATIONS = {(0.0, math.inf), (0.0, 6.0), (0.0, 1.0), (-1.0, 1.0)}  # TFLite's own
 
 
 def requantize(call: Call) -> Codes:
@@ -55,8 +57,12 @@ def multiply_tensors(call: Call) -> Codes:
 
 
 def limit(call: Call) -> Codes:
-    """A Relu or Clip by itself; `call.bounds` holds its limits. The factor is a float32 (activations.cc)."""
+    """A Relu or Clip by itself; `call.bounds` holds its limits. The factor is a float32 (activations.cc).
+    A Clip to the range of its codes is what the import has for a QUANTIZE of codes, whose factor is not."""
     x = call.operand(0)
+    low, high = call.target.range()
+    if call.bounds not in _ACTIVATIONS and call.bounds == (float(_FLOAT(low)), float(_FLOAT(high))):
+        return requantize(call)
     factor = _FLOAT(x.scale) / _FLOAT(call.scale)
     return call.saturated(multiply(x.steps, *quantize_multiplier(float(factor))) + call.zero)
 

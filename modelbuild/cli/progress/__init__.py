@@ -11,7 +11,6 @@ from modelbuild.build.result import Event, Observer
 from modelbuild.cli import console
 from modelbuild.cli.progress import durations
 from modelbuild.cli.progress.failures import Failures
-from modelbuild.cli.progress.plain import Plain
 
 Names = Callable[[], Sequence[str]]
 
@@ -50,6 +49,8 @@ def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextMana
     if console.is_quiet():
         return nullcontext(None)
     if lines_only or not console.is_terminal(sys.stderr):
+        from modelbuild.cli.progress.plain import Plain
+
         return Plain(console.progress, console.is_verbose())
     from modelbuild.cli.progress.terminal import Terminal
 

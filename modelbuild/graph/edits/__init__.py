@@ -75,7 +75,7 @@ def apply(graph: Graph, edits: Sequence[Edit], channels_first: Collection[str] =
                 if kind == "layout":
                     layout.check_new(layouts, settings)
                 _apply(result, kind, settings)
-                layouts = layout.followed(layouts, kind, settings)
+                layouts = layout.followed(layouts, kind, settings, result)
     return result
 
 

@@ -42,15 +42,22 @@ def check_new(known: Layouts, settings: object) -> None:
             raise _already(name, wanted, "an edit before this one, or the import, has made it so")
 
 
-def followed(known: Layouts, kind: str, settings: Any) -> dict[str, str]:
-    """What is known of layouts after an edit, of what was known before it."""
+def followed(known: Layouts, kind: str, settings: Any, graph: Graph) -> dict[str, str]:
+    """What is known of the layouts of `graph`, just edited, of what was known before the edit."""
     if kind == "layout":
         return {**known, **settings}
     if kind == "rename":
         return {settings.get(name, name): layout for name, layout in known.items()}
     if kind == "insert" and settings["op"] == "Transpose":
-        return {}
+        turned = {settings["at"], *_behind(graph, settings["at"])} - set(graph.inputs)
+        return {name: layout for name, layout in known.items() if name not in turned}
     return dict(known)
+
+
+def _behind(graph: Graph, label: str) -> list[str]:
+    """What Transposes make of the first output of the node that is called `label`."""
+    made = {node.outputs[0] for node in graph.nodes if node.name == label}
+    return [node.outputs[0] for node in graph.nodes if node.op == "Transpose" and node.inputs[0] in made]
 
 
 def _read(graph: Graph, settings: object) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,10 @@ def apply(graph: Graph, settings: object) -> None:
     wanted = Counter(settings.values())
     for old, new in settings.items():
         if new != old and new in kept:
-            raise ModelbuildError(f"cannot rename `{old}`: there is a `{new}` already")
+            raise ModelbuildError(
+                f"cannot rename `{old}`: there is a `{new}` already",
+                advice="take another name, or rename that one in the same edit",
+            )
         if wanted[new] > 1:
             twice = " and ".join(f"`{name}`" for name, given in settings.items() if given == new)
             raise ModelbuildError(f"cannot call {twice} `{new}`", why="a name stands for one of them")

@@ -18,6 +18,8 @@ from modelbuild.graph.model import Graph, Shape
 # What onnxruntime says of a node that fails; not the place in its own source.
 _FAILED = re.compile(r"Name:'(.*?)' Status Message: (?:/\S+ .*\(.*?\) )?(.*)")
 
+_NOT_THERE = "NOT_IMPLEMENTED"  # by onnxruntime, whatever the shape
+
 
 def apply(graph: Graph, settings: object) -> None:
     """Inputs get their shape and the model is computed anew with it; outputs are reshaped, and keep their
@@ -84,6 +86,8 @@ def _try(graph: Graph) -> None:
     try:
         FloatSession(graph).run(zeros)
     except ModelbuildError as error:
+        if _NOT_THERE in error.problems[0].why:
+            return
         named = _FAILED.search(error.problems[0].why)
         node = next((node for node in graph.nodes if named and node.name == named[1]), None)
         if named is None or node is None:

@@ -13,6 +13,7 @@ from modelbuild.graph.after_chip import mark
 from modelbuild.graph.check import Finding, Placement, place
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import remove_dead_nodes
+from modelbuild.graph.preprocess_nodes import mend
 from modelbuild.graph.rewrite import copied
 
 POST = "_post"  # what the name of the part after the chip ends with
@@ -63,11 +64,10 @@ class Split:
             f"({first.reason})"
         )
         if not self.is_early:
-            return Finding(
-                "MB111", "note", f"{start}; the package has them as MODEL{POST}.onnx", "", first.name
-            )
+            message = f"{start}; the package has them as MODEL{POST}.onnx"
+            return Finding("MB111", "note", message, mend(first.op, first.origin), first.name)
         message = f"{start}: {self.computing_removed} of {self.computing} nodes that compute are among them"
-        advice = (
+        advice = mend(first.op, first.origin) or (
             f"replace or remove `{first.name}` in the model (`edit: remove`, `insert`), train it without, or "
             f"take another chip: what little is left for the NPU of {chip} is hardly worth the way there"
         )
@@ -115,7 +115,8 @@ def split(graph: Graph, recipe: Recipe) -> Split:
             f"{first.op} `{first.name}` stands before everything else",
             where=edit_places.place(edit_places.LAST),
             why=first.reason,
-            advice="cut the model behind it with `cut: {inputs: [...]}` and compute what comes before on the "
+            advice=mend(first.op, first.origin)
+            or "cut the model behind it with `cut: {inputs: [...]}` and compute what comes before on the "
             "host, or take another chip (`modelbuild check` names those that run it)",
         )
     everything, rest = _computing(graph.nodes), _computing(n for n in graph.nodes if n.name in tail)

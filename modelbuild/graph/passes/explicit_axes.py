@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.passes.merge_slices import kept
 from modelbuild.graph.rewrite import Editor
+from modelbuild.graph.slicing import kept
 
 # operator -> its default axis (ONNX operator set 17)
 _AXIS: Mapping[str, int] = {

@@ -2,7 +2,8 @@
 
 Why: an own Pad node copies the feature map; every window operator pads for nothing.
 Legal: spatial axes, constant mode. Conv: padding with 0. AveragePool: with 0, which from then on is counted
-(count_include_pad). MaxPool: with the lowest number, or with 0 where the input is never below 0.
+(count_include_pad). MaxPool: with the lowest number, or with 0 where the input is never below 0; its
+Indices, which count the cells of the padded input, are read by nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.passes.matching import is_standard
+from modelbuild.graph.passes.matching import is_read, is_standard
 from modelbuild.graph.rewrite import Editor, merged
 
 Rule = Callable[[Editor, Node, Node, float], bool]
@@ -84,6 +85,8 @@ def _average_pool(editor: Editor, pad: Node, node: Node, value: float) -> bool:
 
 
 def _max_pool(editor: Editor, pad: Node, node: Node, value: float) -> bool:
+    if any(is_read(editor, name) for name in node.outputs[1:]):
+        return False
     if value <= float(np.finfo(np.float32).min):
         return True
     maker = editor.producer(pad.inputs[0], *_NOT_NEGATIVE, "Clip")

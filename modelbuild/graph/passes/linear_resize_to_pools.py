@@ -48,6 +48,8 @@ def _factor(editor: Editor, node: Node, before: Shape, after: Shape) -> Fraction
     """How large rows and columns become, if that is the same for both and neither is rounded."""
     if len(before) != 4 or before[:2] != after[:2] or 0 in (*before, *after):
         return None
+    if editor.graph.dtypes[node.inputs[0]] != np.float32:  # ONNX averages no integers
+        return None
     rows, columns = (Fraction(new, old) for old, new in zip(before[2:], after[2:], strict=True))
     scales = editor.constant(node, 2)
     told = scales is None or not scales.size or np.array_equal(scales, [1, 1, float(rows), float(rows)])

@@ -13,6 +13,7 @@ import numpy as np
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.rewrite import Editor, merged
+from modelbuild.graph.slicing import kept
 
 Cells = dict[int, range]  # axis -> the indices that are kept
 
@@ -48,15 +49,6 @@ def cells(editor: Editor, node: Node) -> Cells | None:
         axis % len(shape): kept(start, end, step, shape[axis])
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)
     }
-
-
-def kept(start: int, end: int, step: int, size: int) -> range:
-    """The cells of an axis of `size` that a Slice keeps, by ONNX's rule: bounds below 0 count from the end,
-    and are limited to the axis; backwards, -1 after that is before the first cell."""
-    start, end = (bound + size if bound < 0 else bound for bound in (start, end))
-    low, high = (0, size) if step > 0 else (-1, size - 1)
-    first = min(max(start, 0), high)
-    return range(first, min(max(end, low), high), step)
 
 
 def _composed(outer: Cells, inner: Cells) -> Cells:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Array, Attribute, Graph, Node
 from modelbuild.graph.passes import affine
 from modelbuild.graph.rewrite import Editor
@@ -46,13 +47,13 @@ def _maker(editor: Editor, tensor: str) -> Node | None:
 
 
 def _replace(editor: Editor, node: Node, conv: Node, slopes: affine.Vector) -> None:
-    source, constants = node.inputs[0], editor.graph.constants
+    source = node.inputs[0]
     batch, channels, *size = editor.shape(source)
     both, positive = (
         editor.tensor(f"{source}_{which}", (batch, 2 * channels, *size)) for which in ("both", "positive")
     )
     doubled = [
-        editor.add_constant(f"{conv.name}_{which}", _with_negative(constants[name]))
+        _with_negative(editor, name, f"{conv.name}_{which}")
         for which, name in zip(("weight", "bias"), conv.inputs[1:], strict=False)
         if name
     ]
@@ -64,6 +65,15 @@ def _replace(editor: Editor, node: Node, conv: Node, slopes: affine.Vector) -> N
     editor.replace(node, "Conv", [positive, weight], dict(_POINT))
 
 
-def _with_negative(values: Array) -> Array:
-    numbers = values.astype(np.float32)
-    return np.concatenate([numbers, -numbers])
+def _with_negative(editor: Editor, name: str, base: str) -> str:
+    """The constant `name`, and behind it the same with the other sign; its quantization goes along."""
+    graph, numbers = editor.graph, editor.graph.constants[name].astype(np.float32)
+    new = editor.add_constant(base, _twice(numbers))
+    kept_quantization.derived(graph, name, new, _twice)
+    kept_quantization.scaled(graph, new, new, np.repeat([1.0, -1.0], len(numbers)), 0)
+    graph.constants[new] = np.concatenate([numbers, -numbers])
+    return new
+
+
+def _twice(values: Array) -> Array:
+    return np.concatenate([values, values])

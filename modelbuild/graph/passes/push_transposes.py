@@ -24,7 +24,7 @@ from modelbuild.graph.passes import moved_axes
 from modelbuild.graph.passes.matching import is_standard
 from modelbuild.graph.passes.minimum_cut import SINK, SOURCE, Edge, capacity_of, minimum_cut
 from modelbuild.graph.passes.moved_axes import Move
-from modelbuild.graph.rewrite import Editor, copied
+from modelbuild.graph.rewrite import Editor, copied, merged
 
 _A_NUMBER = 1 << 12  # what moving one number costs, beside 1 for the node that moves
 
@@ -68,9 +68,14 @@ def _cut(graph: Graph, order: tuple[int, ...]) -> int:
 
 
 def _sink(graph: Graph) -> int:
-    """Moves Transposes behind the operator that reads them, where no more is moved then."""
+    """Moves Transposes behind the operator that reads them, where no more is moved then. Where one comes to
+    stand before another, they go on as one: each would have to pass every operator behind it."""
     changes, index, editor = 0, 0, Editor(graph)
     while index < len(graph.nodes):
+        if _join(editor, graph.nodes[index]):
+            changes += editor.close()
+            index, editor = index - 1, Editor(graph)
+            continue
         order = _sinks(editor, graph.nodes[index])
         if order is not None:
             changed = copied(graph)
@@ -80,6 +85,19 @@ def _sink(graph: Graph) -> int:
             editor = Editor(graph)
         index += 1
     return changes
+
+
+def _join(editor: Editor, node: Node) -> bool:
+    """Whether `node` is a Transpose of what another makes for it alone, and does now what both did."""
+    earlier = editor.producer(node.inputs[0], "Transpose") if is_standard(node, "Transpose") else None
+    if earlier is None or not editor.private(node.inputs[0]):
+        return False
+    perm = _composed(editor.graph, earlier, Move(tuple(_perm(editor.graph, node))))
+    node.origin = merged(earlier.origin, node.origin)
+    editor.replace(node, "Transpose", [earlier.inputs[0]], {"perm": list(perm)})
+    editor.remove(earlier)
+    editor.changes += 1
+    return True
 
 
 def _adopt(graph: Graph, changed: Graph, changes: int, gain: int) -> int:

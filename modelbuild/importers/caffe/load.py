@@ -128,5 +128,9 @@ def _translate(writer: Writer, step: Step, blobs: Mapping[str, list[Blob]]) -> N
         )
     parameters = layer.message.message(translation.parameters)
     context = Context(writer, step, parameters, blobs.get(layer.name), blobs)
-    translation.operator(context)
+    try:
+        translation.operator(context)
+    except ModelbuildError:
+        parameters.refuse_misspelt(layer.label)  # for then a field was missed that is there
+        raise
     parameters.refuse_others(layer.label)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import NoReturn
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 
 _MAX_INTEGER = 2**31
+_MISSPELT = (
+    0.9  # so alike are two names of one field: kernel_size and kernelsize, not kernel_size and kernel_h
+)
 # Fields of any layer's parameters that say how to train or with which library to compute: no numbers change.
 _WITHOUT_EFFECT = frozenset(
     {"engine", "weight_filler", "bias_filler", "filler", "force_nd_im2col", "cudnn_flag"}
@@ -110,12 +115,21 @@ class Message:
             raise self._wrong(name, found[-1], f"one of {', '.join(options)}")
         return text
 
+    def refuse_misspelt(self, label: str) -> None:
+        """Raises for a field that nobody asked for and that is spelt nearly as one that was missed."""
+        missed = self.read - self.fields.keys()
+        for name in [name for name in self.fields if name not in self.read]:
+            if get_close_matches(name, missed, 1, _MISSPELT):
+                self._refuse(name, label)
+
     def refuse_others(self, label: str) -> None:
         """Raises for a field that nobody asked for: what it says would be lost silently."""
         unknown = [name for name in self.fields if name not in self.read and name not in _WITHOUT_EFFECT]
         if not unknown:
             return
-        name = unknown[0]
+        self._refuse(unknown[0], label)
+
+    def _refuse(self, name: str, label: str) -> NoReturn:
         first = self.fields[name][0]
         raise ModelbuildError(
             f"{label} has the field `{name}`, which is not known",

@@ -171,5 +171,9 @@ class Arguments:
         return [value] if type(value) is int and abs(value) < 2**31 else self.wrong(name)
 
     def wrong(self, name: str) -> NoReturn:
-        """Raises for an argument that is not of its kind."""
-        self.call.fail(f"is called with `{name}: {str(self.raw(name))[:60]}`", why="that cannot be")
+        """Raises for an argument that is not of its kind, or of none that is read."""
+        self.call.fail(
+            f"is called with `{name}: {str(self.raw(name))[:60]}`",
+            why="it is none of the values that are read",
+            advice=CUT,
+        )

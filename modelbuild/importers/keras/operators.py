@@ -8,17 +8,10 @@ from modelbuild.importers.keras import activations, elements, shaping, windows, 
 from modelbuild.importers.keras.call import Call
 
 _GONE = (
-    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"),
-    *(
-        "RandomBrightness",
-        "RandomContrast",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomTranslation",
-        "RandomZoom",
-    ),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-)
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
+    "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+)  # fmt: skip
 _LAYERS: Mapping[str, Callable[[Call], None]] = {
     **dict.fromkeys(_GONE, shaping.gone),
     **{name: activations.layer(function) for name, function in activations.LAYERS.items()},

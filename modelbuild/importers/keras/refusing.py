@@ -33,27 +33,12 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("TextVectorization", "StringLookup", "IntegerLookup", "Hashing"), (_PICTURES, CUT)),
 }
 # Layers of Keras itself that are in neither table; files before Keras 3 do not say whose a class is.
-_OTHERS = frozenset(
-    (
-        *(
-            "AdditiveAttention",
-            "Attention",
-            "CategoryEncoding",
-            "CenterCrop",
-            "Conv3DTranspose",
-            "Discretization",
-        ),
-        *("EinsumDense", "Embedding", "GroupNormalization", "GroupQueryAttention", "LocallyConnected1D"),
-        *("LocallyConnected2D", "Maxout", "MultiHeadAttention", "SpectralNormalization", "StackedRNNCells"),
-        *(
-            "TensorFlowOpLayer",
-            "UnitNormalization",
-            "Highway",
-            "MaxoutDense",
-            "RMSNormalization",
-        ),
-    )
-)
+_OTHERS = frozenset((
+    "AdditiveAttention", "Attention", "CategoryEncoding", "CenterCrop", "Conv3DTranspose", "Discretization",
+    "EinsumDense", "Embedding", "GroupNormalization", "GroupQueryAttention", "Highway", "LocallyConnected1D",
+    "LocallyConnected2D", "Maxout", "MaxoutDense", "MultiHeadAttention", "RMSNormalization",
+    "SpectralNormalization", "StackedRNNCells", "TensorFlowOpLayer", "UnitNormalization",
+))  # fmt: skip
 
 
 def refuse(call: Call, known: Mapping[str, object]) -> NoReturn:

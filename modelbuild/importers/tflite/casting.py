@@ -16,13 +16,20 @@ from modelbuild.importers.tflite.layer import Layer, Rule
 def _quantization(layer: Layer) -> None:
     """QUANTIZE and DEQUANTIZE change nothing in the float graph. The entry is of the floats on the other
     side, too, so that it stays when the node goes. Of a constant (weights in half precision or integers)
-    they make another one."""
+    they make another one. A QUANTIZE of codes to codes of other values is a Clip to the range of these: it
+    has a quantization on either side."""
     w, data, entries = layer.writer, layer.input(0), layer.state.kept
     if w.is_constant(data):
         value = w.value(data)
         assert value is not None
         w.constant(layer.output, value)
         layer.keep(layer.output, entries.get(data))
+        return
+    before, made = entries.get(data), entries.get(layer.output)
+    if layer.operator.op == "QUANTIZE" and before is not None and made is not None and not made.holds(before):
+        if not before.axis is made.axis is None:
+            raise layer.wrong("has a scale a channel on an activation, which is not supported")
+        ops.clip(w, data, layer.output, *made.range())
         return
     ops.elementwise(w, "Identity", [data], layer.output)
     if layer.operator.op == "DEQUANTIZE":

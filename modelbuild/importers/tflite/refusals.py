@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.importers.reasons import CONTROL_FLOW, RANDOM
 from modelbuild.importers.tflite.model import Operator
 
-_CONTROL_FLOW = "its path is chosen while it runs; an NPU program is one fixed sequence"
 _STATE = "it keeps a state from one run to the next"
 _TABLES = "it looks things up in tables of text or of any size"
-_RANDOM = "its result changes from run to run"
 _SHAPES = "the shape of its result depends on the data"
 _COMPLEX = "complex numbers are not supported"
 _REASONS: Mapping[str, str] = {
-    **dict.fromkeys(("IF", "WHILE", "CALL", "CALL_ONCE", "DELEGATE"), _CONTROL_FLOW),
+    **dict.fromkeys(("IF", "WHILE", "CALL", "CALL_ONCE", "DELEGATE"), CONTROL_FLOW),
     **dict.fromkeys(("LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"), _STATE),
     **dict.fromkeys(("UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM"), _STATE),
     **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE", "READ_VARIABLE"), _STATE),
@@ -22,12 +21,12 @@ _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("EMBEDDING_LOOKUP_SPARSE", "HASHTABLE_LOOKUP"), _TABLES),
     **dict.fromkeys(("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"), _TABLES),
     **dict.fromkeys(("LSH_PROJECTION", "SKIP_GRAM", "CONCAT_EMBEDDINGS"), _TABLES),
-    **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"), _RANDOM),
+    **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"), RANDOM),
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE"), _SHAPES),
     **dict.fromkeys(("RFFT2D", "IMAG", "REAL", "COMPLEX_ABS"), _COMPLEX),
 }
 _ADVICE: Mapping[str, str] = {
-    _CONTROL_FLOW: "convert one branch alone, or cut the model before it",
+    CONTROL_FLOW: "convert one branch alone, or cut the model before it",
     _STATE: "convert the layer unrolled (Keras: `unroll=True`), or cut the model before it",
 }
 

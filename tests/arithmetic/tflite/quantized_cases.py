@@ -145,6 +145,8 @@ def _elementwise() -> list[Case]:
     found.append(_unary("logistic_uint8", "LOGISTIC", u, Codes(X.shape, 1 / 256, 0, "uint8"), most=1))
     found.append(_unary("tanh_uint8", "TANH", u, Codes(X.shape, 1 / 128, 128, "uint8"), most=1))
     found.append(_unary("requantize", "QUANTIZE", X, Codes(X.shape, 0.033, 17)))
+    found.append(_unary("requantize_narrower", "QUANTIZE", X, Codes(X.shape, 0.021, -128)))
+    found.append(_unary("requantize_coarser", "QUANTIZE", X, Codes(X.shape, 0.2, 3)))
     found.append(_unary("to_uint8", "QUANTIZE", X, Codes(X.shape, 0.05, 121, "uint8")))
     found.append(_unary("to_int8", "QUANTIZE", U, Codes(X.shape, 0.061, -9)))
     return found

@@ -186,6 +186,21 @@ def test_what_the_source_says_of_a_layout_counts_where_no_node_tells() -> None:
         edits.apply(before, [{"rename": {"x": "z"}}, {"layout": {"z": "NCHW"}}], ["x"])
 
 
+@pytest.mark.parametrize("at", ["x", "y", "relu_0"])
+def test_a_transpose_takes_the_layout_of_its_output_alone(at: str) -> None:
+    """By the tensor's name or its node's; an input is before the Transpose, and stays what it is."""
+    before = graph([("Relu", "x", "y"), ("Neg", "x", "z")], x=(1, 3, 4, 4))
+    before.outputs = ["y", "z"]
+    turn = {"insert": {"at": at, "op": "Transpose", "attributes": {"perm": [0, 2, 3, 1]}}}
+    told = [name for name in "xyz" if name == "x" or name != ("y" if at == "relu_0" else at)]
+    for name in told:
+        with pytest.raises(ModelbuildError, match=f"`{name}` is NCHW already"):
+            edits.apply(before, [turn, {"layout": {name: "NCHW"}}], ["x", "y", "z"])
+    if at != "x":
+        back = edits.apply(before, [turn, {"layout": {"y": "NCHW"}}], ["x", "y", "z"])
+        assert back.shapes["y"] == (1, 3, 4, 4)
+
+
 def test_a_model_that_transposes_by_itself_is_channels_last() -> None:
     steps = [("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}), ("Conv", "t w", "y")]
     before = graph(steps, {"w": WEIGHT}, x=(1, 4, 4, 3))
@@ -277,3 +292,14 @@ def test_nothing_is_inserted_at_an_input_that_is_an_output() -> None:
     before.outputs = ["y", "x"]
     with pytest.raises(ModelbuildError, match="`x` is an input and an output"):
         edits.apply(before, [{"insert": {"at": "x", "op": "Tanh"}}])
+
+
+def test_what_onnxruntime_lacks_is_not_the_shape_that_is_wrong() -> None:
+    """It runs the model to try the shape; that it has no such operator says nothing of the size."""
+    steps = [
+        ("Cast", "x", "i", {"to": 6}),
+        ("DepthToSpace", "i", "d", {"blocksize": 2}),
+        ("Cast", "d", "y", {"to": 1}),
+    ]
+    result = edits.apply(graph(steps, x=(1, 4, 2, 2)), [{"shape": {"x": [1, 4, 6, 6]}}])
+    assert result.shapes["y"] == (1, 1, 12, 12)

@@ -66,7 +66,7 @@ def test_rename_tensors_and_nodes() -> None:
         ([{"cutt": {}}], "`cutt` is not supported.*did you mean `cut`"),
         ([{"tails": "auto"}], "`tails` is not supported.*did you mean `tail`"),
         ([{"rename": {"q": "z"}}], "no tensor and no node `q`"),
-        ([{"rename": {"x": "a"}}], "there is a `a` already"),
+        ([{"rename": {"x": "a"}}], "there is a `a` already do: take another name, or rename that one"),
         ([{"rename": {"a": "z", "b": "z"}}], "cannot call `a` and `b` `z`"),
         ([{"rename": {"a": "b", "neg_2": "a", "b": "neg_2", "y": "add_3"}}], "there is a `add_3` already"),
         ([{"rename": {"a": "q", "q": "z"}}], "no node `q` before this edit.*given at once"),

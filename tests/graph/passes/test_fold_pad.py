@@ -54,3 +54,12 @@ def test_a_pad_with_two_readers_stays_for_the_other() -> None:
     result = after("fold_pad", graph(steps, {**PADS, "w": numbers(2, 2, 3, 3)}))
     assert only(result, "Conv").inputs[0] == "x"
     assert only(result, "GlobalMaxPool").inputs[0] == "a"
+
+
+@pytest.mark.parametrize("is_output", [True, False])
+def test_not_into_a_max_pool_whose_indices_are_read(is_output: bool) -> None:
+    """They count the cells of what it reads: those of the padded tensor."""
+    pool = ("MaxPool", "r_padded", ["a", "i"], {"kernel_shape": [2, 2], "strides": [2, 2]})
+    steps = [("Relu", "x", "r"), ("Pad", "r p", "r_padded"), pool, ("MaxUnpool", "a i", "y", pool[3])]
+    model = graph(steps[:-1] if is_output else steps, {"p": [0, 0, 1, 1, 0, 0, 1, 1]})
+    untouched("fold_pad", model)

@@ -58,3 +58,9 @@ def test_a_single_row_is_repeated() -> None:
 )
 def test_everything_else_stays(other: Graph) -> None:
     untouched("linear_resize_to_pools", other)
+
+
+def test_integers_stay() -> None:
+    steps = [("Cast", "x", "i", {"to": 6}), ("Resize", "i _ s", "r", {"mode": "linear"})]
+    model = graph([*steps, ("Cast", "r", "y", {"to": 1})], {"s": np.array([1, 1, 0.5, 0.5], np.float32)})
+    untouched("linear_resize_to_pools", model)

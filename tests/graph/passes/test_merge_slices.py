@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelbuild.graph import guard
+from modelbuild.graph import guard, slicing
 from modelbuild.graph.normalise import normalise
-from modelbuild.graph.passes import merge_slices
 from tests.graph.small import Step, after, graph, ops, untouched
 
 
@@ -103,7 +102,7 @@ def test_concats_of_two_axes_stay() -> None:
 def test_bounds_are_limited_as_onnx_limits_them(start: int, end: int, step: int, size: int) -> None:
     """Backwards from before the axis is from its first cell, where Python takes nothing."""
     outer, values = cut("x", "a", 1, start, end, step)
-    kept = len(merge_slices.kept(start, end, step, size))
+    kept = len(slicing.kept(start, end, step, size))
     if not kept:
         return
     inner, more = cut("a", "y", 0, 0, 1, 1)

@@ -234,6 +234,18 @@ def test_the_source_s_quantization_stays_with_the_values() -> None:
     assert kept_quantization.kept(result) == {relu.inputs[0]: entry, relu.outputs[0]: entry}
 
 
+def test_a_long_chain_takes_a_step_a_node() -> None:
+    """Transposes that go one way join as they meet, before they pass the operators behind."""
+    steps: list[Step] = []
+    for index in range(60):
+        source = f"r{index - 1}" if index else "x"
+        steps += [("Transpose", source, f"t{index}", TO_LAST), ("Relu", f"t{index}", f"r{index}")]
+    result = graph(steps, x=(1, 3, 5, 7))
+    assert PASSES["push_transposes"].run(result) <= 2 * 60
+    assert ops(result).count("Transpose") <= 1
+    guard.check(graph(steps, x=(1, 3, 5, 7)), result)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_random_graphs_of_transposes(data: st.DataObject) -> None:

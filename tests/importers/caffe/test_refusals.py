@@ -30,6 +30,10 @@ from tests.importers.refused import matches
             layer("ReLU", "negativ_slope: 1"),
             r":4:\d+: ReLU `out` has the field `negativ_slope`.*`negative_slope`",
         ),
+        (
+            layer("Convolution", "num_output: 3 kernelsize: 5"),
+            r":4:\d+: Convolution `out` has the field `kernelsize`.*`kernel_size`",
+        ),
         (layer("ReLU", "negative_slope: x"), r":4:\d+: `negative_slope` must be a number, not `x`"),
         (layer("ReLU", "negative_slope: 1e999"), "must be a finite number"),
         (layer("ReLU", 'negative_slope: "1"'), "must be a finite number"),

@@ -273,7 +273,8 @@ def test_what_is_wrong_with_a_call_is_named(
 ) -> None:
     entry = lambda_layer(function, "y", ["x", 0, 0, arguments])
     path = hdf5(tmp_path / "m.h5", functional([source("x", 6, 7, 4), entry], ["x"], ["y"]))
-    assert matches(words, message(path))
+    said = message(path)
+    assert matches(words, said) and ("is called with" not in said or "cut the model before it" in said)
 
 
 def test_the_h5_files_of_keras_3_name_no_modules(tmp_path: Path) -> None:

@@ -151,3 +151,36 @@ def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
     x, y = model.tensor("x", [1, 2]), model.tensor("y", [1, 2])
     model.add("ADD", [x, model.constant("huge", np.array([1.0, 1e300]))], [y])
     assert "`huge` holds numbers too large for float32" in judge.refused(model.build([x], [y]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "kind", "inner"),
+    [
+        (0.02, -128, "int8", ["Clip", "Add"]),
+        (0.2, 4, "int8", ["Clip", "Add"]),
+        (0.05, -3, "int8", ["Add"]),
+        (0.05, 125, "uint8", ["Add"]),
+        (0.05, 126, "uint8", ["Clip", "Add"]),
+    ],
+)
+def test_codes_that_get_another_range_keep_both(
+    tmp_path: Path, scale: float, zero: int, kind: str, inner: list[str]
+) -> None:
+    """A QUANTIZE of codes limits them to its range, and stays; not where it moves them only."""
+    model = TFLite()
+    first, second, last = Quantized([0.05], [-3]), Quantized([scale], [zero]), Quantized([0.04], [0])
+    x, a = model.tensor("x", [1, 4, 8, 8], "int8", first), model.tensor("a", [1, 4, 8, 8], kind, second)
+    y = model.tensor("y", [1, 4, 8, 8], kind, Quantized(last.scale, [0 if kind == "int8" else 128]))
+    model.add("QUANTIZE", [x], [a])
+    model.add("ADD", [a, a], [y], {0: ("b", 0)})
+    data = model.build([x], [y])
+    codes = np.arange(-128, 128).astype(np.int8).reshape(1, 4, 8, 8)
+    expected = judge.runtime(data, {"x": codes}, kernels=judge.REFERENCE)["y"].astype(int)
+    graph = judge.imported(data, tmp_path)
+    clean = normalise(graph)[0]
+    assert [node.op for node in clean.nodes[1:-1]] == inner
+    add = next(node for node in clean.nodes if node.op == "Add")
+    if len(inner) > 1:
+        assert kept(clean)[add.inputs[0]] == Kept(kind, (float(np.float32(scale)),), (zero,))
+    steps = np.abs(judge.run(clean, {"x": codes})["y"].astype(int) - expected).max()
+    assert steps <= 1 + 1.5 * scale / 0.04  # of either summand; the reference kernel rounds twice
