@@ -40,6 +40,7 @@ from modelbuild.graph.passes import run_passes
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.quantize import quantize
+from modelbuild.quantize.settings import Settings
 
 MODELS = ("mobilenetv2", "squeezenet1.1", "yolox_nano", "mlperf_resnet8")
 # OpenBLAS, MKL and BLIS read these when they are loaded.
@@ -118,7 +119,7 @@ def _forms(path: Path, recipe: str) -> tuple[Graph, FixedModel]:
     chip = load_recipe(recipe)
     lowered, _ = run_passes(source, list(chip.passes))
     observations = observe(lowered, lambda: [_random(lowered, seed) for seed in (1, 2)])
-    record = quantize(lowered, observations, {}, chip.number_format)
+    record = quantize(lowered, observations, Settings(), chip.number_format)
     return source, apply(lowered, {}, record, chip)
 
 

@@ -16,6 +16,7 @@ from modelbuild.quantize.builders import BUILDERS
 from modelbuild.quantize.number_format import formats_of
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.settings import Settings
 
 
 def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> FixedModel:
@@ -25,7 +26,8 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
     where the record does not belong to this graph or chip.
     """
     words = dict(part.partition("=")[::2] for part in record.format.split())
-    formats = formats_of(recipe.number_format, words)
+    chosen = Settings.read({key: words.get(key) for key in ("activations", "weights")})
+    formats = formats_of(recipe.number_format, chosen)
     if record.arithmetic != recipe.number_format.arithmetic or record.format != formats.to_text():
         raise ModelbuildError(
             f"the quantization record is for {record.arithmetic}, {record.format}",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.settings import Settings
 
 SMALLEST_RANGE = 1e-30  # below this a tensor counts as all zero
 
@@ -60,12 +60,49 @@ class TensorFormat:
 
 
 @dataclass(frozen=True)
+class Bits:
+    """Formats by name, where they are not the model's: of tensors (by the root whose scale they have) and of
+    weights (by their constant)."""
+
+    tensors: Mapping[str, str] = field(default_factory=dict)  # "int16"
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Formats:
-    """What a model's activations and weights are made of."""
+    """What a model's activations and weights are made of: all but those that `own` names.
+
+    `activations` and `weights` are what the chip has, by name.
+    """
 
     activation: TensorFormat
     weight_bits: int
     per_channel: bool
+    activations: Mapping[str, TensorFormat] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    own: Bits = field(default_factory=Bits)
+
+    def of(self, root: str) -> TensorFormat:
+        """The format of a tensor, by the root whose scale it has."""
+        name = self.own.tensors.get(root)
+        return self.activation if name is None else self.activations[name]
+
+    def at(self, root: str, weights: str) -> Formats:
+        """Those of one node: of the tensor that it reads, and of its weights."""
+        name = self.own.weights.get(weights)
+        bits = self.weight_bits if name is None else bits_of(name)
+        return replace(self, activation=self.of(root), weight_bits=bits)
+
+    def with_own(self, own: Bits) -> Formats:
+        """The same, but for what `own` names. Raises (exit 2) on what the chip lacks."""
+        for names, available in ((own.tensors, tuple(self.activations)), (own.weights, self.weights)):
+            for tensor, name in names.items():
+                if name not in available:
+                    raise ModelbuildError(
+                        f"{name} for {tensor!r} is not available on this chip",
+                        advice=f"it has {', '.join(available)}",
+                    )
+        return replace(self, own=own)
 
     def to_text(self) -> str:
         """One line for the record's header."""
@@ -74,6 +111,11 @@ class Formats:
             f"activations={'' if form.signed else 'u'}int{form.bits} weights=int{self.weight_bits} "
             f"symmetric={_yes(form.symmetric)} scale={form.form} per_channel={_yes(self.per_channel)}"
         )
+
+
+def bits_of(name: str) -> int:
+    """The bits of a number format: 16 of int16."""
+    return int(name.removeprefix("u").removeprefix("int"))
 
 
 def _yes(value: bool) -> str:
@@ -96,31 +138,30 @@ def radix_of(scale: float) -> int:
     return math.frexp(1.0 / scale)[1] - 1
 
 
-def formats_of(number_format: NumberFormat, settings: Mapping[str, Any]) -> Formats:
+def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
     """The formats that the settings choose among what the chip has. Raises (exit 2) on anything else."""
-    activations = _choice("activations", settings.get("activations"), number_format.activations)
-    weights = _choice("weights", settings.get("weights"), number_format.weights)
-    signed = not activations.startswith("u")
-    if number_format.symmetric_activations and not signed:
+    activations = _choice("activations", settings.activations, number_format.activations)
+    weights = _choice("weights", settings.weights, number_format.weights)
+    symmetric = number_format.symmetric_activations
+    if symmetric and activations.startswith("u"):
         raise ModelbuildError(f"activations: {activations} needs a zero point, which this chip does not have")
-    activation = TensorFormat(
-        int(activations.removeprefix("u").removeprefix("int")),
-        signed,
-        number_format.symmetric_activations,
-        number_format.scale,
-    )
-    return Formats(activation, int(weights.removeprefix("int")), number_format.per_channel_weights)
+    forms = {
+        name: TensorFormat(bits_of(name), not name.startswith("u"), symmetric, number_format.scale)
+        for name in number_format.activations
+        if not name.startswith("float")
+    }
+    per_channel = number_format.per_channel_weights
+    whole = tuple(name for name in number_format.weights if not name.startswith("float"))
+    return Formats(forms[activations], bits_of(weights), per_channel, forms, whole)
 
 
-def _choice(key: str, wanted: object, available: Sequence[str]) -> str:
-    """The first of the wanted names (one or a list) that the chip has; its default when none is given."""
+def _choice(key: str, wanted: Sequence[str] | None, available: Sequence[str]) -> str:
+    """The first of the wanted names that the chip has; its default when none is given."""
     if wanted is None:
         return available[0]
-    names = [wanted] if isinstance(wanted, str) else wanted
-    if isinstance(names, Sequence):
-        for name in names:
-            if name in available:
-                return str(name)
+    for name in wanted:
+        if name in available:
+            return name
     raise ModelbuildError(
-        f"{key}: {wanted} is not available on this chip", advice=f"it has {', '.join(available)}"
+        f"{key}: {' or '.join(wanted)} is not available on this chip", advice=f"it has {', '.join(available)}"
     )

@@ -21,12 +21,11 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
-from modelbuild.quantize.ranges import BY_ERROR, DEFAULT_METHOD, METHODS, OPTIONS, applicable
+from modelbuild.quantize.ranges import BY_ERROR, METHODS, applicable
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
-
-SETTINGS = frozenset({"activations", "weights", "range"})
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,13 @@ class _Choice:
 
 
 def quantize(
-    graph: Graph, observations: Observations, settings: Mapping[str, Any], number_format: NumberFormat
+    graph: Graph, observations: Observations, settings: Settings, number_format: NumberFormat
 ) -> Record:
     """Choose a scale for every tensor of the lowered graph.
 
-    `settings`: activations, weights (one of the chip's, or a list to take the first it has) and
-    range {method, ...options}. Raises (exit 2) on settings that do not exist or that the chip lacks.
+    Raises (exit 2) on settings that the chip lacks.
     """
-    method, options = _range_settings(settings)
+    method, options = settings.range.method, settings.range.options
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
     entries = kept(graph)
@@ -90,27 +88,6 @@ def quantize(
     text = formats.to_text()
     arithmetic = number_format.arithmetic
     return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
-
-
-def _range_settings(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    for key in settings:
-        if key not in SETTINGS:
-            raise ModelbuildError(
-                f"quantize has no setting {key!r}", advice=f"it has {', '.join(sorted(SETTINGS))}"
-            )
-    given = settings.get("range") or {}
-    if not isinstance(given, Mapping):
-        raise ModelbuildError(f"quantize.range must be a mapping with `method`, not {given!r}")
-    options = dict(given)
-    method = options.pop("method", DEFAULT_METHOD)
-    if method not in METHODS:
-        raise ModelbuildError(
-            f"{method!r} is not a range method", advice=f"there are {', '.join(sorted(METHODS))}"
-        )
-    for key in options:
-        if key not in OPTIONS[method]:
-            raise ModelbuildError(f"the range method {method} has no option {key!r}")
-    return method, options
 
 
 def _roots_of_outputs(graph: Graph, plan: Plan) -> set[str]:

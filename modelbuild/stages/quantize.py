@@ -38,6 +38,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.quantize.number_format import formats_of
     from modelbuild.quantize.observe import Observations
     from modelbuild.quantize.quantize import quantize
+    from modelbuild.quantize.settings import Settings
     from modelbuild.quantize.source_quantization import notes
     from modelbuild.stages.files import validated, write_json
 
@@ -48,10 +49,11 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         graph = onnx_io.read(inputs["model"])
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
-        record = quantize(graph, observations, parameters["settings"], number_format)
+        settings = Settings.read(parameters["settings"])
+        record = quantize(graph, observations, settings, number_format)
         entries = kept(graph)
         if entries:
-            formats = formats_of(number_format, parameters["settings"])
+            formats = formats_of(number_format, settings)
             source["notes"] = notes(entries, graph, formats, record)
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", {**record.to_json(), **source})

@@ -17,6 +17,7 @@ from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import Observations, observe
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.settings import Settings
 
 Sample = dict[str, np.ndarray[Any, Any]]
 F = np.float32
@@ -85,7 +86,7 @@ def make(
         return iter(given)
 
     observations = observe(graph, again)
-    record = quantize(graph, observations, settings or {}, recipe.number_format)
+    record = quantize(graph, observations, Settings.read(settings or {}), recipe.number_format)
     placed = units or {node.name: "npu" for node in graph.nodes}
     return Made(graph, given, observations, record, apply(graph, placed, record, recipe))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.number_format import TensorFormat, express, formats_of, radix_of
+from modelbuild.quantize.settings import Settings
 
 ASYMMETRIC = TensorFormat(8, True, False, "free")
 RADIX = TensorFormat(8, True, True, "radix")
@@ -58,14 +59,14 @@ def test_scale_forms(scale: float) -> None:
     ],
 )
 def test_formats_of_chips(chip: str, settings: dict[str, object], text: str) -> None:
-    assert formats_of(load_recipe(chip).number_format, settings).to_text() == text
+    assert formats_of(load_recipe(chip).number_format, Settings.read(settings)).to_text() == text
 
 
 @pytest.mark.parametrize(
     ("chip", "settings"),
-    [("kl520", {"activations": "int16"}), ("kl720", {"weights": "int4"}), ("kl720", {"weights": 8})],
+    [("kl520", {"activations": "int16"}), ("kl720", {"weights": "int4"})],
 )
 def test_what_the_chip_lacks_is_an_error(chip: str, settings: dict[str, object]) -> None:
     with pytest.raises(ModelbuildError, match="not available on this chip") as caught:
-        formats_of(load_recipe(chip).number_format, settings)
+        formats_of(load_recipe(chip).number_format, Settings.read(settings))
     assert caught.value.exit_code == 2

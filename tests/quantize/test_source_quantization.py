@@ -23,6 +23,7 @@ from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.number_format import formats_of
+from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import notes
 from tests.quantize.cases import F, graph_of, make
 
@@ -109,9 +110,9 @@ def test_weights_out_of_reach_are_quantized_again_and_it_is_said() -> None:
     made = make(graph, "modalix")
     assert made.record.by_name()["w"].method == "minmax"
     recipe = load_recipe("modalix")
-    said = notes(kept(graph), graph, formats_of(recipe.number_format, {}), made.record)
+    said = notes(kept(graph), graph, formats_of(recipe.number_format, Settings()), made.record)
     assert said == ["the weights `w` are quantized again: the chip's cannot be as they are"]
-    said = notes(kept(graph), graph, formats_of(load_recipe("kl720").number_format, {}), made.record)
+    said = notes(kept(graph), graph, formats_of(load_recipe("kl720").number_format, Settings()), made.record)
     assert said[0].startswith(
         "2 tensors keep the source's range, but not its codes: this chip's are int8 with"
     )
@@ -120,7 +121,7 @@ def test_weights_out_of_reach_are_quantized_again_and_it_is_said() -> None:
 def test_weights_without_scales_of_the_source_are_told() -> None:
     graph = convolution()
     dropped(graph, "w")
-    formats = formats_of(load_recipe("modalix").number_format, {})
+    formats = formats_of(load_recipe("modalix").number_format, Settings())
     said = notes(kept(graph), graph, formats, make(graph, "modalix").record)
     assert said[0].startswith("the weights `w` are quantized here: the source has no scales for them")
 

@@ -11,6 +11,7 @@ from modelbuild.quantize.ranges import entropy, minmax, mse, output_error, perce
 
 Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[float, float]]
 
+# Their options: `METHOD_OPTIONS` of the settings.
 METHODS: dict[str, Method] = {
     "entropy": entropy.choose,
     "minmax": minmax.choose,
@@ -18,16 +19,8 @@ METHODS: dict[str, Method] = {
     "output_error": output_error.choose,
     "percentile": percentile.choose,
 }
-OPTIONS: dict[str, frozenset[str]] = {
-    "entropy": frozenset(),
-    "minmax": frozenset(),
-    "mse": frozenset(),
-    "output_error": frozenset(),
-    "percentile": frozenset({"percentile"}),
-}
 # Methods that look at the tensor's own errors, and so at the function that follows (option "through").
 BY_ERROR = frozenset({"mse"})
-DEFAULT_METHOD = "output_error"
 
 
 def applicable(method: str, observation: TensorObservation) -> str:

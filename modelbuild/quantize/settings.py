@@ -1,0 +1,81 @@
+"""What `quantize` is told: the mapping of the manifest, read into one value. Imports no numpy: the manifest
+reads it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelbuild.errors import ModelbuildError, did_you_mean
+
+DEFAULT_METHOD = "output_error"
+# Range method -> its options.
+METHOD_OPTIONS: dict[str, frozenset[str]] = {
+    "entropy": frozenset(),
+    "minmax": frozenset(),
+    "mse": frozenset(),
+    "output_error": frozenset(),
+    "percentile": frozenset({"percentile"}),
+}
+
+
+@dataclass(frozen=True)
+class RangeSettings:
+    """How the range of a tensor is chosen; `options` are those of the method."""
+
+    method: str = DEFAULT_METHOD
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is a key below `quantize:`; what is not given has its default.
+
+    `activations`, `weights`: number formats, the first that the chip has is taken; None: the chip's default.
+    """
+
+    activations: tuple[str, ...] | None = None
+    weights: tuple[str, ...] | None = None
+    range: RangeSettings = field(default_factory=RangeSettings)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Settings:
+        """From JSON values. Raises (exit 2) on unknown keys and on values that no key takes."""
+        for key in given:
+            if key not in READERS:
+                advice = did_you_mean(key, READERS) or f"it has {', '.join(sorted(READERS))}"
+                raise ModelbuildError(f"quantize has no setting {key!r}", advice=advice)
+        read = {key: READERS[key](key, value) for key, value in given.items() if value is not None}
+        return cls(**read)
+
+
+def _formats(key: str, value: Any) -> tuple[str, ...]:
+    """One name of a number format, or several."""
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, Sequence) and names and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    raise ModelbuildError(f"{key}: {value!r} is not a number format, nor a list of them")
+
+
+def _range(key: str, value: Any) -> RangeSettings:
+    if not isinstance(value, Mapping):
+        raise ModelbuildError(f"quantize.{key} must be a mapping with `method`, not {value!r}")
+    options = dict(value)
+    method = options.pop("method", DEFAULT_METHOD)
+    if method not in METHOD_OPTIONS:
+        raise ModelbuildError(
+            f"{method!r} is not a range method", advice=f"there are {', '.join(sorted(METHOD_OPTIONS))}"
+        )
+    for option in options:
+        if option not in METHOD_OPTIONS[method]:
+            raise ModelbuildError(f"the range method {method} has no option {option!r}")
+    return RangeSettings(method, options)
+
+
+# Key -> what reads its value (the key's name is for messages): one for each field of Settings.
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    "activations": _formats,
+    "range": _range,
+    "weights": _formats,
+}

@@ -1,0 +1,44 @@
+"""The mapping below `quantize:` and the value that it is read into."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.ranges import METHODS
+from modelbuild.quantize.settings import METHOD_OPTIONS, READERS, RangeSettings, Settings
+
+
+def test_every_field_has_a_reader_and_every_method_its_options() -> None:
+    assert READERS.keys() == {found.name for found in fields(Settings)}
+    assert METHOD_OPTIONS.keys() == METHODS.keys()
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    assert Settings.read({}) == Settings() == Settings.read({"activations": None})
+    assert Settings.read({"range": {}}).range == RangeSettings("output_error", {})
+
+
+def test_one_format_or_several() -> None:
+    read = Settings.read({"activations": "int8", "weights": ["int4", "int8"]})
+    assert read.activations == ("int8",) and read.weights == ("int4", "int8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"rnage": {}}, "no setting 'rnage'"),
+        ({"range": "mse"}, "must be a mapping"),
+        ({"range": {"method": "kl"}}, "'kl' is not a range method"),
+        ({"range": {"method": "mse", "percentile": 99}}, "no option 'percentile'"),
+        ({"weights": 8}, "weights: 8 is not a number format"),
+        ({"weights": []}, "is not a number format"),
+    ],
+)
+def test_what_no_key_takes_is_refused(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(ModelbuildError, match=text) as caught:
+        Settings.read(settings)
+    assert caught.value.exit_code == 2
