@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +41,7 @@ class Assembly:
         self._lines = record.by_name()
         self._operator_names = Names()
         self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
+        self._made: dict[tuple[str, int, bool], QuantizedTensor] = {}  # constants, by name, bits and sign
         self._step: Step | None = None
 
     def begin(self, step: Step) -> None:
@@ -68,19 +70,28 @@ class Assembly:
         )
 
     def tensor(self, name: str) -> QuantizedTensor:
-        """An input of the step: an activation, or a constant made an integer tensor on first use."""
-        if name in self.tensors:
-            return self.tensors[name]
-        if name not in self.graph.constants:
+        """An input of the step: an activation, or a constant made an integer tensor of the format that the step
+        leaves, on first use."""
+        if name in self.graph.constants:
+            return self._constant(name)
+        if name not in self.tensors:
             self.fail(f"its input {name!r} is not a float tensor of the model")
+        return self.tensors[name]
+
+    def _constant(self, name: str) -> QuantizedTensor:
+        y = self.output()
+        key = name, y.bits, y.signed
+        if key in self._made:
+            return self._made[key]
         value = self.graph.constants[name]
         if value.dtype.kind != "f" or not np.isfinite(value).all() or not value.size:
             self.fail(f"its constant {name!r} holds {value.dtype}, or numbers that are not finite")
-        form = self.formats.activation
+        form = replace(self.formats.activation, bits=y.bits, signed=y.signed)
         scale, zero = form.grid(float(value.min()), float(value.max()))
-        tensor = form.tensor(name, value.shape, scale, zero)
-        self.tensors[name] = tensor
-        self.constants[name] = quantize_array(value, tensor)
+        called = name if name not in self.tensors else self._names.fresh(f"{name}/{form.name}")
+        tensor = form.tensor(called, value.shape, scale, zero)
+        self._made[key] = self.tensors[called] = tensor
+        self.constants[called] = quantize_array(value, tensor)
         return tensor
 
     def declare(self, name: str) -> QuantizedTensor:
@@ -96,15 +107,19 @@ class Assembly:
                 why="it was made for another model or chip, or the line was taken out",
                 advice="put the line back, or quantize again without `record:`",
             )
-        form = self.formats.activation
-        if (line.bits, line.signed) != (form.bits, form.signed):
-            raise ModelbuildError(f"the record's line of {name!r} is not of the record's own format")
+        form = self.formats.activations.get(line.type)
+        if form is None:
+            raise ModelbuildError(
+                f"the record gives {name!r} {line.type}, which this chip does not have",
+                advice=f"it has {', '.join(self.formats.activations)}",
+            )
         if form.symmetric and line.zero_point:
             raise ModelbuildError(f"the record gives {name!r} a zero point, which this chip does not have")
         root = self._lines.get(self._plan.root(name))
-        if root is None or (root.scale, root.zero_point) != (line.scale, line.zero_point):
+        shared = (line.type, line.scale, line.zero_point)
+        if root is None or (root.type, root.scale, root.zero_point) != shared:
             raise ModelbuildError(
-                f"{name!r} and {self._plan.root(name)!r} must have one scale and zero point",
+                f"{name!r} and {self._plan.root(name)!r} must have one type, scale and zero point",
                 why="no operator between them could convert",
                 advice="edit both lines of the record",
             )
@@ -116,6 +131,19 @@ class Assembly:
         """An output of the step, declared on first use."""
         name = self.step.outputs[index]
         return self.tensors[name] if name in self.tensors else self.declare(name)
+
+    def weight_formats(self, x: QuantizedTensor, weights: str) -> Formats:
+        """Those of a node that reads `x`, with the weights' type as the record has it."""
+        activation = replace(self.formats.activation, bits=x.bits, signed=x.signed)
+        line = self._lines.get(weights)
+        if line is None:
+            return replace(self.formats, activation=activation)
+        if line.type not in self.formats.weights:
+            raise ModelbuildError(
+                f"the record gives the weights {weights!r} {line.type}, which this chip does not have",
+                advice=f"it has {', '.join(self.formats.weights)}",
+            )
+        return replace(self.formats, activation=activation, weight_bits=line.bits)
 
     def entry(self, name: str) -> Kept | None:
         """The source's quantization of weights whose line in the record says that they keep it."""

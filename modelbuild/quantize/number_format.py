@@ -11,6 +11,7 @@ import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.mixed_settings import CHOSEN
 from modelbuild.quantize.settings import Settings
 
 SMALLEST_RANGE = 1e-30  # below this a tensor counts as all zero
@@ -27,6 +28,11 @@ class TensorFormat:
     signed: bool
     symmetric: bool
     form: str
+
+    @property
+    def name(self) -> str:
+        """As settings and records have it: int8, uint8, int16."""
+        return f"{'' if self.signed else 'u'}int{self.bits}"
 
     @property
     def low(self) -> int:
@@ -108,7 +114,7 @@ class Formats:
         """One line for the record's header."""
         form = self.activation
         return (
-            f"activations={'' if form.signed else 'u'}int{form.bits} weights=int{self.weight_bits} "
+            f"activations={form.name} weights=int{self.weight_bits} "
             f"symmetric={_yes(form.symmetric)} scale={form.form} per_channel={_yes(self.per_channel)}"
         )
 
@@ -145,7 +151,7 @@ def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
     symmetric = number_format.symmetric_activations
     if symmetric and activations.startswith("u"):
         raise ModelbuildError(f"activations: {activations} needs a zero point, which this chip does not have")
-    forms = {
+    forms: dict[str, TensorFormat] = {
         name: TensorFormat(bits_of(name), not name.startswith("u"), symmetric, number_format.scale)
         for name in number_format.activations
         if not name.startswith("float")
@@ -157,7 +163,7 @@ def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
 
 def _choice(key: str, wanted: Sequence[str] | None, available: Sequence[str]) -> str:
     """The first of the wanted names that the chip has; its default when none is given."""
-    if wanted is None:
+    if wanted is None or wanted == (CHOSEN,):
         return available[0]
     for name in wanted:
         if name in available:

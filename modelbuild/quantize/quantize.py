@@ -16,7 +16,8 @@ from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.functions import function_after
-from modelbuild.quantize.number_format import Formats, TensorFormat, formats_of
+from modelbuild.quantize.mixed_bits import stated
+from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
@@ -36,15 +37,21 @@ class _Choice:
 
 
 def quantize(
-    graph: Graph, observations: Observations, settings: Settings, number_format: NumberFormat
+    graph: Graph,
+    observations: Observations,
+    settings: Settings,
+    number_format: NumberFormat,
+    own: Bits | None = None,
 ) -> Record:
     """Choose a scale for every tensor of the lowered graph.
 
+    `own`: the formats of tensors and weights that are not the model's; None: those that the settings name.
     Raises (exit 2) on settings that the chip lacks.
     """
     method, options = settings.range.method, settings.range.options
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
+    formats = formats.with_own(stated(graph, plan, settings, formats) if own is None else own)
     entries = kept(graph)
     sources = of_roots(entries, graph, plan)
     choices: dict[str, _Choice] = {}
@@ -57,11 +64,11 @@ def quantize(
             lines.append(_port_line(graph, port))
             continue
         if root not in choices and root in sources:
-            grid = activation_grid(sources[root], formats.activation)
+            grid = activation_grid(sources[root], formats.of(root))
             choices[root] = _Choice(*grid, METHOD)
         if root not in choices:
             named = ("minmax", {}) if root in ends else (method, options)
-            choices[root] = _choose(graph, observations, formats.activation, plan, root, *named)
+            choices[root] = _choose(graph, observations, formats.of(root), plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
     weights: dict[str, list[float | None]] = {}
@@ -77,13 +84,16 @@ def quantize(
         if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
             weights[found.name].append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
-        scales, _ = scales_of(entries.get(found.name), found, formats)
-        correction = bias_correction(found, formats, scales, choices[plan.root(x)].scale, mean)
+        here = formats.at(plan.root(x), found.name)
+        scales, _ = scales_of(entries.get(found.name), found, here)
+        correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean)
         if any(correction):
             biases[step.outputs[0]] = correction
         y = _last_with_gradient(observations, step)
         weights[found.name].append(weight_noise(observations, found, _rounding(found, scales), x, y))
-    lines += [_weight_line(constants[n], formats, entries.get(n), noise) for n, noise in weights.items()]
+    lines += [
+        _weight_line(constants[n], formats.at("", n), entries.get(n), noise) for n, noise in weights.items()
+    ]
     corrections = {"bias": biases} if biases else {}
     text = formats.to_text()
     arithmetic = number_format.arithmetic
@@ -133,7 +143,7 @@ def _choose(
 def _line(
     graph: Graph, plan: Plan, formats: Formats, observations: Observations, name: str, choice: _Choice
 ) -> TensorRecord:
-    form = formats.activation
+    form = formats.of(plan.root(name))
     kind = "input" if name in graph.inputs else "output" if name in graph.outputs else "activation"
     low = (form.low - choice.zero_point) * choice.scale
     high = (form.high - choice.zero_point) * choice.scale

@@ -31,6 +31,11 @@ class TensorRecord:
     output_snr_db: float | None = None  # of the model's outputs when it alone is quantized, as predicted
 
     @property
+    def type(self) -> str:
+        """int8, uint8, int16 ..."""
+        return f"{'' if self.signed else 'u'}int{self.bits}"
+
+    @property
     def radix(self) -> int | None:
         """r with 1 / scale = m * 2^r, 1 <= m < 2."""
         return None if self.scale is None else radix_of(self.scale)
@@ -99,7 +104,7 @@ def to_text(record: Record) -> str:
     rows = [
         (
             tensor.kind,
-            f"{'int' if tensor.signed else 'uint'}{tensor.bits}",
+            tensor.type,
             tensor.scale,
             tensor.zero_point,
             tensor.radix,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.quantize import mixed_settings
+from modelbuild.quantize.mixed_settings import NodeFormats
 
 DEFAULT_METHOD = "output_error"
 # Range method -> its options.
@@ -33,11 +35,18 @@ class Settings:
     """Each field is a key below `quantize:`; what is not given has its default.
 
     `activations`, `weights`: number formats, the first that the chip has is taken; None: the chip's default.
+    `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw). `nodes`, `inputs`,
+    `outputs`: formats by name.
     """
 
     activations: tuple[str, ...] | None = None
     weights: tuple[str, ...] | None = None
     range: RangeSettings = field(default_factory=RangeSettings)
+    mode: str | None = None
+    flops_ratio: float | None = None
+    nodes: Mapping[str, NodeFormats] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -76,6 +85,11 @@ def _range(key: str, value: Any) -> RangeSettings:
 # Key -> what reads its value (the key's name is for messages): one for each field of Settings.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "activations": _formats,
+    "flops_ratio": mixed_settings.read_ratio,
+    "inputs": mixed_settings.read_ports,
+    "mode": mixed_settings.read_mode,
+    "nodes": mixed_settings.read_nodes,
+    "outputs": mixed_settings.read_ports,
     "range": _range,
     "weights": _formats,
 }

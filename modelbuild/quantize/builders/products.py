@@ -22,7 +22,7 @@ def row_constants(
     assembly: Assembly, found: Weighted, x: QuantizedTensor, y: QuantizedTensor
 ) -> dict[str, NDArray[Any]]:
     """weight, bias, multiplier and shift of one weighted operator."""
-    formats, record = assembly.formats, assembly.record
+    formats, record = assembly.weight_formats(x, found.name), assembly.record
     if not (np.isfinite(found.weight).all() and np.isfinite(found.bias).all()):
         assembly.fail("its weights hold numbers that are not finite")
     bits, form = formats.weight_bits, formats.activation.form
