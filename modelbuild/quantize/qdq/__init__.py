@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from modelbuild.arithmetic.binding import bind
 from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.quantize.qdq import calculating, moving
 from modelbuild.quantize.qdq.drawing import Drawing
-from modelbuild.quantize.qdq.operators import DRAWERS
 
 __all__ = ["emit"]
+
+DRAWERS = {**calculating.DRAWERS, **moving.DRAWERS}
 
 
 def emit(model: FixedModel) -> Drawing:
@@ -15,10 +17,9 @@ def emit(model: FixedModel) -> Drawing:
     drawing = Drawing(model)
     for name in model.tensors:
         if name in model.constants:
-            drawing.constant(name)
-            drawing.dequantize(model.tensors[name], name)
+            drawing.put(model.tensors[name], drawing.constant(name))
     for name in model.inputs:
-        drawing.quantize(model.tensors[name], name)
+        drawing.take(model.tensors[name])
     for operator in model.operators:
         DRAWERS[operator.kind](drawing, bind(model, operator))
     return drawing

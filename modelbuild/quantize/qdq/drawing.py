@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.quantize.names import Names
 
-NEARLY_ONE = 1e-3  # a factor this close to 1 comes from rounding a multiplier
-
 
 class Drawing:
-    """`real` maps a tensor to the float edge that carries its dequantized value."""
+    """`integers` maps a tensor to the edge that carries it. An edge of *steps* carries integer less zero
+    point as float32, one of *doubles* as float64: whole numbers both, so that sums of them are exact."""
 
     def __init__(self, model: FixedModel) -> None:
         self.model = model
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
         self.constants: dict[str, None] = {}  # of the model's constants, those that are initializers
-        self.real: dict[str, str] = {}
+        self.integers: dict[str, str] = {}
         self._names = Names([*model.tensors, *model.constants])
-        self._steps: dict[str, tuple[str, str]] = {}
+        self._numbers: dict[tuple[float, np.dtype[Any]], str] = {}
+        self._scales: dict[str, str] = {}
+        self._steps: dict[tuple[str, int], str] = {}
+        self._doubles: dict[str, str] = {}
 
     def node(
-        self, op: str, name: str, inputs: list[str], attributes: dict[str, Any] | None = None, out: str = ""
+        self,
+        op: str,
+        name: str,
+        inputs: Sequence[str],
+        attributes: dict[str, Any] | None = None,
+        out: str = "",
     ) -> str:
         """Add a node with one output; the output's name."""
         out = out or self._names.fresh(f"{name}/{op}")
-        self.nodes.append(helper.make_node(op, inputs, [out], name=f"{out}/node", **(attributes or {})))
+        self.nodes.append(helper.make_node(op, list(inputs), [out], name=f"{out}/node", **(attributes or {})))
         return out
 
     def initializer(self, wanted: str, values: NDArray[Any]) -> str:
-        """Add numbers that only onnxruntime needs; their name."""
+        """Numbers that only onnxruntime needs; their name."""
         name = self._names.fresh(wanted)
         self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
@@ -49,50 +57,80 @@ class Drawing:
             self.initializers.append(numpy_helper.from_array(values, name))
         return name
 
-    def floats(self, wanted: str, values: object) -> str:
-        """A float32 initializer."""
-        return self.initializer(wanted, np.asarray(values, np.float32))
+    def number(self, value: float, dtype: DTypeLike = np.float64) -> str:
+        """An initializer of one number, the same for all who want it."""
+        key = value, np.dtype(dtype)
+        if key not in self._numbers:
+            self._numbers[key] = self.initializer(f"{key[1].name}/{value:g}", np.array(value, dtype))
+        return self._numbers[key]
 
     def longs(self, wanted: str, values: object) -> str:
         """An int64 initializer."""
         return self.initializer(wanted, np.asarray(values, np.int64))
 
-    def step(self, tensor: QuantizedTensor) -> tuple[str, str]:
-        """The initializers of a tensor's scale and zero point."""
-        if tensor.name not in self._steps:
-            scale = self.floats(f"{tensor.name}/scale", tensor.scale)
-            zero = self.initializer(f"{tensor.name}/zero_point", np.array(tensor.zero_point, tensor.dtype))
-            self._steps[tensor.name] = scale, zero
-        return self._steps[tensor.name]
+    def steps(self, tensor: QuantizedTensor, zero: int) -> str:
+        """The edge of steps of a tensor, counted from `zero`."""
+        key = tensor.name, zero
+        if key not in self._steps:
+            inputs = [self.integers[tensor.name], self.number(1, np.float32), self.number(zero, tensor.dtype)]
+            self._steps[key] = self.node("DequantizeLinear", tensor.name, inputs)
+        return self._steps[key]
 
-    def quantize(self, tensor: QuantizedTensor, real: str) -> None:
-        """From the float edge `real` to integers and back."""
-        integers = self.node("QuantizeLinear", tensor.name, [real, *self.step(tensor)])
-        self.dequantize(tensor, integers)
+    def doubles(self, edge: str) -> str:
+        """The same numbers in float64."""
+        if edge not in self._doubles:
+            self._doubles[edge] = self.node("Cast", edge, [edge], {"to": TensorProto.DOUBLE})
+        return self._doubles[edge]
 
-    def dequantize(self, tensor: QuantizedTensor, integers: str) -> None:
-        """From integers to the float edge that consumers read; an output's edge has the output's name."""
-        out = (
-            tensor.name if tensor.name in self.model.outputs and tensor.name not in self.model.inputs else ""
-        )
-        inputs = [integers, *self.step(tensor)]
-        self.real[tensor.name] = self.node("DequantizeLinear", tensor.name, inputs, out=out)
+    def quantize(self, tensor: QuantizedTensor, steps: str, zero: int) -> None:
+        """From an edge of steps to integers; where the model gives the tensor out, to its real numbers."""
+        scale = self._scale(tensor)
+        real = self.node("Mul", tensor.name, [steps, scale])
+        ends = [scale, self.number(zero, tensor.dtype)]
+        self.put(tensor, self.node("QuantizeLinear", tensor.name, [real, *ends]))
 
-    def finish(self, bound: Bound, real: str) -> None:
-        """Clamp to the operator's bounds and quantize."""
-        y = bound.output
-        if "low" in bound.operator.parameters:
-            low, high = bound.number("low"), bound.number("high")
-            if low == y.zero_point and high == y.high and low > y.low:
-                real = self.node("Relu", bound.operator.name, [real])
-            elif low > y.low or high < y.high:
-                ends = [self.floats(f"{y.name}/bound", (end - y.zero_point) * y.scale) for end in (low, high)]
-                real = self.node("Clip", bound.operator.name, [real, *ends])
-        self.quantize(y, real)
+    def put(self, tensor: QuantizedTensor, integers: str) -> None:
+        """The edge that carries a tensor."""
+        self.integers[tensor.name] = integers
+        if tensor.name in self.model.outputs and tensor.name not in self.model.inputs:
+            ends = [self._scale(tensor), self.number(tensor.zero_point, tensor.dtype)]
+            self.node("DequantizeLinear", tensor.name, [integers, *ends], out=tensor.name)
 
-    def scaled(self, bound: Bound, real: str, factor: float) -> str:
-        """`real` times a factor, where it is not 1."""
-        if abs(factor - 1.0) <= NEARLY_ONE:
-            return real
-        name = bound.operator.name
-        return self.node("Mul", name, [real, self.floats(f"{name}/factor", factor)])
+    def _scale(self, tensor: QuantizedTensor) -> str:
+        if tensor.name not in self._scales:
+            scale = np.array(tensor.scale, np.float32)
+            self._scales[tensor.name] = self.initializer(f"{tensor.name}/scale", scale)
+        return self._scales[tensor.name]
+
+    def take(self, tensor: QuantizedTensor) -> None:
+        """An input of the model: from real numbers, rounded half to even."""
+        scale = self.number(tensor.scale)
+        exact = self.node("Div", tensor.name, [self.doubles(tensor.name), scale])
+        whole = self.node("Round", tensor.name, [exact])
+        zero = tensor.zero_point
+        self.quantize(tensor, self.clipped(tensor.name, whole, tensor.low - zero, tensor.high - zero), zero)
+
+    def clipped(self, name: str, doubles: str, low: int, high: int) -> str:
+        """Saturated, as steps."""
+        kept = self.node("Clip", name, [doubles, self.number(low), self.number(high)])
+        return self.node("Cast", name, [kept], {"to": TensorProto.FLOAT})
+
+    def rescaled(self, bound: Bound, doubles: str, factor: NDArray[np.float64]) -> str:
+        """Accumulators times M / 2^s, rounded half up, saturated: steps of the output.
+
+        A product longer than 53 bits is rounded, by less than what parts it from the next rounding edge as
+        long as it is not far outside the bounds: `arithmetic.requantize` has the proof.
+        """
+        name, zero = bound.operator.name, bound.number("output_zero")
+        if (factor != 1.0).any():
+            doubles = self.node("Mul", name, [doubles, self.initializer(f"{name}/factor", factor)])
+        if (factor != np.rint(factor)).any():
+            doubles = self.node("Floor", name, [self.node("Add", name, [doubles, self.number(0.5)])])
+        return self.clipped(name, doubles, bound.number("low") - zero, bound.number("high") - zero)
+
+    def finish(self, bound: Bound, doubles: str, factor: NDArray[np.float64]) -> None:
+        """As `rescaled`, to the output's integers."""
+        self.quantize(bound.output, self.rescaled(bound, doubles, factor), bound.number("output_zero"))
+
+
+Drawer = Callable[[Drawing, Bound], None]
