@@ -1,4 +1,4 @@
-"""Fixed models as ONNX files in QDQ form: Netron opens them, onnxruntime runs them approximately.
+"""Fixed models as ONNX files in QDQ form: Netron opens them, onnxruntime runs them.
 
 What decides the bits, the integers, is in `metadata_props` and the initializers; docs/format-fixed-onnx.md.
 """
