@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Layer:
     weights: str | None
     channels: int  # of the output, where there are weights
     macs: int
+    cells: int  # that it leaves
 
     @property
     def node(self) -> str:
@@ -55,7 +57,8 @@ def layers(graph: Graph, plan: Plan) -> list[Layer]:
         rows = weighted(graph, step.node)
         macs = sum(node_macs(graph, node) for node in step.nodes)
         name, channels = (None, 0) if rows is None else (rows.name, len(rows.weight))
-        found.append(Layer(step, tuple(reads), tuple(leaves), name, channels, macs))
+        cells = sum(math.prod(graph.shapes[output]) for output in step.outputs)
+        found.append(Layer(step, tuple(reads), tuple(leaves), name, channels, macs, cells))
     return found
 
 
@@ -71,8 +74,9 @@ def operands(layer: Layer) -> tuple[str, ...]:
 
 
 def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bits:
-    """What the settings say by name, and what mix_light and mix_balance make of the rest. Raises (exit 2) on
-    names that do not exist, on contradictions, and on what the chip lacks."""
+    """What the settings say by name, and what mix_light and mix_balance make of the rest; with mixbw, inputs
+    and outputs are int16. Raises (exit 2) on names that do not exist, on contradictions, and on what the chip
+    lacks."""
     check(settings, formats)
     own = _Collected()
     for key, ports, given in (

@@ -15,7 +15,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
-from modelbuild.quantize.functions import function_after
+from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after
 from modelbuild.quantize.mixed_bits import stated
 from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
 from modelbuild.quantize.observations import Observations, TensorObservation
@@ -45,7 +45,8 @@ def quantize(
 ) -> Record:
     """Choose a scale for every tensor of the lowered graph.
 
-    `own`: the formats of tensors and weights that are not the model's; None: those that the settings name.
+    `own`: the formats of tensors and weights that are not the model's; None: those that the settings name
+    (`mode: auto` and `mixbw`, which choose by predicted noise, are those of `mixed.quantize_mixed`).
     Raises (exit 2) on settings that the chip lacks.
     """
     method, options = settings.range.method, settings.range.options
@@ -67,7 +68,7 @@ def quantize(
             grid = activation_grid(sources[root], formats.of(root))
             choices[root] = _Choice(*grid, METHOD)
         if root not in choices:
-            named = ("minmax", {}) if root in ends else (method, options)
+            named = _of_outputs(settings) if root in ends else (method, options)
             choices[root] = _choose(graph, observations, formats.of(root), plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
@@ -100,8 +101,16 @@ def quantize(
     return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
 
 
+def _of_outputs(settings: Settings) -> tuple[str, Mapping[str, Any]]:
+    """The range method of outputs, and its options: nothing is clipped, unless a function behind the chip
+    flattens it."""
+    if settings.output_function == "none":
+        return "minmax", {}
+    return "mse", {"through": OUTPUT_FUNCTIONS[settings.output_function]}
+
+
 def _roots_of_outputs(graph: Graph, plan: Plan) -> set[str]:
-    """Scales that the model's outputs have: their ranges are never clipped (raw scores, box regressions)."""
+    """Scales that the model's outputs have (raw scores, box regressions)."""
     return {plan.root(name) for name in graph.outputs}
 
 
@@ -135,7 +144,7 @@ def _choose(
     observation = _observed(observations, name)
     method = applicable(method, observation)
     if method in BY_ERROR:
-        options = {**options, "through": function_after(graph, plan, name)}
+        options = {"through": function_after(graph, plan, name), **options}
     low, high = METHODS[method](observation, tensor_format, options)
     return _Choice(*tensor_format.grid(low, high), method)
 
