@@ -70,8 +70,8 @@ class Assembly:
         )
 
     def tensor(self, name: str) -> QuantizedTensor:
-        """An input of the step: an activation, or a constant made integers on first use, of the format that the
-        step leaves."""
+        """An input of the step: an activation, or a constant made integers on first use, of the format that
+        the step leaves."""
         if name in self.graph.constants:
             return self._constant(name)
         if name not in self.tensors:

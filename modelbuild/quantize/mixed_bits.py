@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.graph.statistics import node_macs
-from modelbuild.quantize.mixed_settings import ALL, BALANCE, BUDGET, CHOSEN, LIGHT, MODES
+from modelbuild.quantize.mixed_settings import ALL, AUTO, BALANCE, BUDGET, CHOSEN, LIGHT, MODES
 from modelbuild.quantize.number_format import Bits, Formats
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.ports import port_tensor
@@ -103,6 +103,13 @@ def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bi
     if settings.mode in SHARES:
         _by_channels(own, listed, SHARES[settings.mode], sides(settings))
     return Bits(own.tensors, own.weights)
+
+
+def by_rule(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bits:
+    """As `stated`, for the modes that need no prediction."""
+    if settings.mode in (AUTO, BUDGET):
+        raise ValueError(f"mode {settings.mode} is chosen by mixed.quantize_mixed")
+    return stated(graph, plan, settings, formats)
 
 
 def check(settings: Settings, formats: Formats) -> None:

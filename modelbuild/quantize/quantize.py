@@ -16,7 +16,7 @@ from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after
-from modelbuild.quantize.mixed_bits import stated
+from modelbuild.quantize.mixed_bits import by_rule
 from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
@@ -52,7 +52,7 @@ def quantize(
     method, options = settings.range.method, settings.range.options
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
-    formats = formats.with_own(stated(graph, plan, settings, formats) if own is None else own)
+    formats = formats.with_own(by_rule(graph, plan, settings, formats) if own is None else own)
     entries = kept(graph)
     sources = of_roots(entries, graph, plan)
     choices: dict[str, _Choice] = {}
