@@ -155,15 +155,17 @@ def quantize_mixed(
     settings: Settings,
     number_format: NumberFormat,
     goal: Goal | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Record:
-    """As `quantize`, for every mode. `auto` needs a goal; raises (exit 1) where 16 bits do not reach it."""
-    if settings.mode not in (AUTO, BUDGET):
-        return quantize(graph, observations, settings, number_format)
+    """As `quantize`, for every mode, and for `cpu_nodes` (`units`: node -> npu | fused | cpu). `auto` needs a
+    goal; raises (exit 1) where 16 bits do not reach it."""
     plan = make_plan(graph)
     formats = formats_of(number_format, settings)
-    pinned = stated(graph, plan, settings, formats)
-    listed = layers(graph, plan)
+    pinned = stated(graph, plan, settings, formats, units or {})
     base = quantize(graph, observations, settings, number_format, pinned)
+    if settings.mode not in (AUTO, BUDGET):
+        return base
+    listed = layers(graph, plan)
     problem = problem_of(listed, base, settings, pinned)
 
     def made(wide: frozenset[str]) -> Record:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.graph.statistics import node_macs
-from modelbuild.quantize.mixed_settings import ALL, AUTO, BALANCE, BUDGET, CHOSEN, LIGHT, MODES
+from modelbuild.quantize.mixed_settings import ALL, AUTO, BALANCE, BUDGET, CHOSEN, LIGHT, MODES, NodeFormats
 from modelbuild.quantize.number_format import Bits, Formats
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.ports import port_tensor
@@ -73,12 +73,27 @@ def operands(layer: Layer) -> tuple[str, ...]:
     return layer.reads if layer.weights is None else (*layer.reads, layer.weights)
 
 
-def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bits:
-    """What the settings say by name, and what mix_light and mix_balance make of the rest; with mixbw, inputs
-    and outputs are int16. Raises (exit 2) on names that do not exist, on contradictions, and on what the chip
-    lacks."""
+def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats, units: Mapping[str, str]) -> Bits:
+    """What the settings say by name, and what mix_light and mix_balance make of the rest; with mixbw, inputs,
+    outputs and what nodes on the CPU leave are int16. `units` maps nodes to npu | fused | cpu. Raises
+    (exit 2) on names that do not exist, on contradictions, and on what the chip lacks."""
     check(settings, formats)
     own = _Collected()
+    _of_ports(own, graph, plan, settings)
+    listed = layers(graph, plan)
+    for name, wanted in settings.nodes.items():
+        _of_node(own, _named(listed, name), name, wanted)
+    on_cpu = WIDE if settings.mode == BUDGET else settings.cpu_nodes
+    for layer in listed:
+        if on_cpu is not None and any(units.get(node.name) == "cpu" for node in layer.step.nodes):
+            own.leave(layer, on_cpu, "cpu_nodes")
+    if settings.mode in SHARES:
+        _by_channels(own, listed, SHARES[settings.mode], sides(settings))
+    return Bits(own.tensors, own.weights)
+
+
+def _of_ports(own: _Collected, graph: Graph, plan: Plan, settings: Settings) -> None:
+    usual = WIDE if settings.mode == BUDGET else None
     for key, ports, given in (
         ("inputs", graph.inputs, settings.inputs),
         ("outputs", graph.outputs, settings.outputs),
@@ -87,29 +102,25 @@ def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bi
             if name != ALL and name not in ports:
                 raise _unknown(f"quantize.{key}", name, tuple(ports))
         for name in ports:
-            form = given.get(name, given.get(ALL, WIDE if settings.mode == BUDGET else None))
+            form = given.get(name, given.get(ALL, usual))
             if form is not None and port_tensor(graph, name) is None:
                 own.tensor(plan.root(name), form, f"{key}: {name}")
-    listed = layers(graph, plan)
-    for name, wanted in settings.nodes.items():
-        layer = _named(listed, name)
-        if wanted.activations is not None:
-            for root in layer.leaves:
-                own.tensor(root, wanted.activations, f"nodes: {name}")
-        if wanted.weights is not None:
-            if layer.weights is None:
-                raise ModelbuildError(f"quantize.nodes: the node {name!r} has no weights")
-            own.weight(layer.weights, wanted.weights, f"nodes: {name}")
-    if settings.mode in SHARES:
-        _by_channels(own, listed, SHARES[settings.mode], sides(settings))
-    return Bits(own.tensors, own.weights)
+
+
+def _of_node(own: _Collected, layer: Layer, name: str, wanted: NodeFormats) -> None:
+    if wanted.activations is not None:
+        own.leave(layer, wanted.activations, f"nodes: {name}")
+    if wanted.weights is not None:
+        if layer.weights is None:
+            raise ModelbuildError(f"quantize.nodes: the node {name!r} has no weights")
+        own.weight(layer.weights, wanted.weights, f"nodes: {name}")
 
 
 def by_rule(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bits:
-    """As `stated`, for the modes that need no prediction."""
-    if settings.mode in (AUTO, BUDGET):
-        raise ValueError(f"mode {settings.mode} is chosen by mixed.quantize_mixed")
-    return stated(graph, plan, settings, formats)
+    """As `stated`, for settings that need neither predictions nor the nodes' units."""
+    if settings.mode in (AUTO, BUDGET) or settings.cpu_nodes is not None:
+        raise ValueError("mode and cpu_nodes are for mixed.quantize_mixed")
+    return stated(graph, plan, settings, formats, {})
 
 
 def check(settings: Settings, formats: Formats) -> None:
@@ -151,7 +162,12 @@ def _check_budget(settings: Settings, formats: Formats, chosen: Sides) -> None:
             f"quantize.{fixed}: with `mode: {BUDGET}` it is {WIDE}, or chosen as well",
             advice=f"leave it out, or set it to {WIDE}",
         )
-    for key, given in (("inputs", settings.inputs), ("outputs", settings.outputs)):
+    on_cpu = {} if settings.cpu_nodes is None else {ALL: settings.cpu_nodes}
+    for key, given in (
+        ("inputs", settings.inputs),
+        ("outputs", settings.outputs),
+        ("cpu_nodes", on_cpu),
+    ):
         for name, form in given.items():
             if form != WIDE:
                 raise ModelbuildError(
@@ -190,6 +206,10 @@ class _Collected:
 
     def tensor(self, root: str, form: str, where: str) -> None:
         self._add(self.tensors, root, form, where)
+
+    def leave(self, layer: Layer, form: str, where: str) -> None:
+        for root in layer.leaves:
+            self.tensor(root, form, where)
 
     def weight(self, name: str, form: str, where: str) -> None:
         self._add(self.weights, name, form, where)

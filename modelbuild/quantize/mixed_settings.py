@@ -40,13 +40,17 @@ def read_ratio(key: str, value: Any) -> float:
     return float(value)
 
 
+def read_format(key: str, value: Any) -> str:
+    """A number format."""
+    if not isinstance(value, str):
+        raise ModelbuildError(f"quantize.{key}: {value!r} is not a number format")
+    return value
+
+
 def read_ports(key: str, value: Any) -> Mapping[str, str]:
     """A format for all inputs (outputs), or one each by name."""
     named = value if isinstance(value, Mapping) else {ALL: value}
-    for name, form in named.items():
-        if not isinstance(form, str):
-            raise ModelbuildError(f"quantize.{key}.{name}: {form!r} is not a number format")
-    return dict(named)
+    return {name: read_format(f"{key}.{name}", form) for name, form in named.items()}
 
 
 def read_nodes(key: str, value: Any) -> Mapping[str, NodeFormats]:
@@ -57,11 +61,10 @@ def read_nodes(key: str, value: Any) -> Mapping[str, NodeFormats]:
     for node, given in value.items():
         if not isinstance(given, Mapping) or not given:
             raise ModelbuildError(f"quantize.{key}.{node} must give {' or '.join(_KEYS)}, not {given!r}")
-        for name, form in given.items():
+        for name in given:
             if name not in _KEYS:
                 advice = did_you_mean(name, _KEYS) or f"it has {', '.join(_KEYS)}"
                 raise ModelbuildError(f"quantize.{key}.{node} has no setting {name!r}", advice=advice)
-            if not isinstance(form, str):
-                raise ModelbuildError(f"quantize.{key}.{node}.{name}: {form!r} is not a number format")
-        found[node] = NodeFormats(**given)
+        read = {name: read_format(f"{key}.{node}.{name}", form) for name, form in given.items()}
+        found[node] = NodeFormats(**read)
     return found

@@ -16,10 +16,13 @@ DEFAULT_METHOD = "output_error"
 METHOD_OPTIONS: dict[str, frozenset[str]] = {
     "entropy": frozenset(),
     "minmax": frozenset(),
-    "mse": frozenset(),
+    "mse": frozenset({"max_clipped", "outlier_factor"}),
     "output_error": frozenset(),
-    "percentile": frozenset({"percentile"}),
+    "percentile": frozenset({"percentile", "percentile_16bit"}),
 }
+# What an option is where it is not given; `percentile_16bit` is then as `percentile`.
+OPTION_DEFAULTS: dict[str, float] = {"max_clipped": 1.0, "outlier_factor": 1.0, "percentile": 99.99}
+OUTPUT_FUNCTIONS = ("none", "sigmoid")  # that may follow the outputs behind the chip
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,25 @@ class Settings:
     """Each field is a key below `quantize:`; what is not given has its default.
 
     `activations`, `weights`: number formats, the first that the chip has is taken; None: the chip's default.
+    `output_function`: what follows the model's outputs behind the chip; their ranges are those of the least
+    error of its results. `symmetric`: no zero points; `per_channel`: a scale for each output channel of the
+    weights; None: as the chip has it.
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw). `nodes`, `inputs`,
-    `outputs`: formats by name.
+    `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
     """
 
     activations: tuple[str, ...] | None = None
     weights: tuple[str, ...] | None = None
     range: RangeSettings = field(default_factory=RangeSettings)
+    output_function: str = "none"
+    symmetric: bool | None = None
+    per_channel: bool | None = None
     mode: str | None = None
     flops_ratio: float | None = None
     nodes: Mapping[str, NodeFormats] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    cpu_nodes: str | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -82,14 +92,30 @@ def _range(key: str, value: Any) -> RangeSettings:
     return RangeSettings(method, options)
 
 
+def _output_function(key: str, value: Any) -> str:
+    if value not in OUTPUT_FUNCTIONS:
+        raise ModelbuildError(f"{key}: {value!r} is not one of {', '.join(OUTPUT_FUNCTIONS)}")
+    return str(value)
+
+
+def _switch(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ModelbuildError(f"{key}: {value!r} is neither true nor false")
+    return value
+
+
 # Key -> what reads its value (the key's name is for messages): one for each field of Settings.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "activations": _formats,
+    "cpu_nodes": mixed_settings.read_format,
     "flops_ratio": mixed_settings.read_ratio,
     "inputs": mixed_settings.read_ports,
     "mode": mixed_settings.read_mode,
     "nodes": mixed_settings.read_nodes,
+    "output_function": _output_function,
     "outputs": mixed_settings.read_ports,
+    "per_channel": _switch,
     "range": _range,
+    "symmetric": _switch,
     "weights": _formats,
 }

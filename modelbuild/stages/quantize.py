@@ -27,6 +27,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         return {"record": FileInput(request.record)}
     model = request.output("lower", "model.onnx")
     found: dict[str, Source] = {"model": model, "observations": request.output("observe", "observations.npz")}
+    if _on_cpu(request):
+        found["check"] = request.output("check", "check.json")
     if not measures(request):
         return found
     assert request.calibration is not None
@@ -57,6 +59,12 @@ def measures(request: ModelRequest) -> bool:
     return request.record is None and request.settings["quantize"].get("mode") == "auto"
 
 
+def _on_cpu(request: ModelRequest) -> bool:
+    """Whether nodes on the CPU have a number format of their own."""
+    settings = request.settings["quantize"]
+    return settings.get("mode") == "mixbw" or settings.get("cpu_nodes") is not None
+
+
 def resources(request: ModelRequest) -> Resources:
     """The weights and observations; where it measures, also the samples and a run of both forms."""
     measuring = round(1.3 * request.activations) if measures(request) else 0
@@ -75,6 +83,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.quantize.sensitivity import sensitivity
     from modelbuild.quantize.settings import Settings
     from modelbuild.quantize.source_quantization import notes
+    from modelbuild.stages.check import read_units
     from modelbuild.stages.files import validated, write_json
 
     source: dict[str, Any] = {}
@@ -85,8 +94,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
         settings = Settings.read(parameters["settings"])
+        units = read_units(inputs["check"]) if "check" in inputs else {}
         goal = _goal(inputs, parameters, graph) if "accept" in parameters else None
-        record = quantize_mixed(graph, observations, settings, number_format, goal)
+        record = quantize_mixed(graph, observations, settings, number_format, goal, units)
         source["sensitivity"] = sensitivity(graph, record).to_json()
         entries = kept(graph)
         if entries:
