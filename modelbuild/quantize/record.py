@@ -54,6 +54,12 @@ class Record:
     tensors: tuple[TensorRecord, ...]
     corrections: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
 
+    def _of_all(self, form: str, weights: bool) -> str:
+        """The format that all have, or `mixed`; inputs and outputs of the source's own codes do not count."""
+        lines = [line for line in self.tensors if (line.kind == "weight") == weights]
+        codes = {line.name for line in lines if line.method == "source" and line.scale == 1.0}
+        return form if all(line.type == form for line in lines if line.name not in codes) else "mixed"
+
     def by_name(self) -> dict[str, TensorRecord]:
         """Tensor name -> its line."""
         return {tensor.name: tensor for tensor in self.tensors}
@@ -63,8 +69,8 @@ class Record:
         words = dict(part.split("=") for part in self.format.split())
         return {
             "method": self.method,
-            "activations": words["activations"],
-            "weights": words["weights"],
+            "activations": self._of_all(words["activations"], weights=False),
+            "weights": self._of_all(words["weights"], weights=True),
             "format": words,
             "samples": self.samples,
             "tensors": [

@@ -23,12 +23,13 @@ _BY_BYTES = frozenset({*TABLES, "Softmax"})
 @dataclass(frozen=True)
 class NodeSensitivity:
     """A node's part of the noise. `gain_db`: what the model's SNR is predicted to win when the tensor that it
-    leaves and its weights have 16 bits. A model's input stands as a node without an operator."""
+    leaves and its weights have 16 bits. `activations` is None where the tensor has another one's scale, and
+    `weights` where there are none. A model's input stands as a node without an operator."""
 
     node: str
     op: str
     tensor: str
-    activations: str
+    activations: str | None
     weights: str | None
     output_snr_db: float
     gain_db: float
@@ -63,29 +64,26 @@ def sensitivity(graph: Graph, record: Record) -> Sensitivity:
     noise = noises(record)
     total = sum(noise.values())
     winning = gains(listed, record)
-    found, seen = [], set[str]()
+    found = []
     for layer in listed:
-        own = [root for root in layer.leaves if root not in seen and root in noise]
-        seen.update(own)
+        own = [name for name in layer.step.outputs if name in noise]
         names = [*own, *([layer.weights] if layer.weights in noise else [])]
         if not names:
             continue
-        tensor = (own or [*layer.leaves, *layer.step.outputs])[0]
-        weights = lines[layer.weights].type if layer.weights in lines else None
         found.append(
             NodeSensitivity(
                 layer.node,
                 layer.step.node.op,
-                tensor,
-                lines[tensor].type,
-                weights,
+                layer.step.outputs[0],
+                lines[own[0]].type if own else None,
+                lines[layer.weights].type if layer.weights in lines else None,
                 decibels(1.0, sum(noise[name] for name in names)),
                 _gain(total, sum(winning.get(name, 0.0) for name in names)),
                 layer.macs,
             )
         )
     for name in graph.inputs:
-        if name in noise and name not in seen:
+        if name in noise:
             gain, own_snr = _gain(total, winning.get(name, 0.0)), decibels(1.0, noise[name])
             found.append(NodeSensitivity(name, "", name, lines[name].type, None, own_snr, gain, 0))
     ranked = sorted(found, key=lambda node: -node.gain_db)

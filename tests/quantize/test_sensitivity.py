@@ -1,0 +1,55 @@
+"""The nodes that the outputs feel most, and what 16 bits would win."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelbuild.quantize.sensitivity import sensitivity
+from tests.quantize.mixed_cases import network, quantized, snr
+
+
+def test_nodes_are_ranked_and_their_gain_is_what_is_measured() -> None:
+    found = sensitivity(network(), quantized({}))
+    gains = [node.gain_db for node in found.nodes]
+    assert gains == sorted(gains, reverse=True)
+    assert {node.node for node in found.nodes} == {"x", *(n.name for n in network().nodes)} - {
+        "relu",  # melted into the convolution before it
+        "pool",  # has its input's integers
+        "flat",
+        "curve",  # is made at the scale of what joins it
+    }
+    worst = found.nodes[0]
+    better = quantized({"inputs": "int16"} if not worst.op else {"nodes": {worst.node: worst.setting}})
+    measured = snr(better) - snr(quantized({}))
+    assert measured == pytest.approx(worst.gain_db, abs=1.5)
+    assert sensitivity(network(), better).predicted_snr_db == pytest.approx(
+        found.predicted_snr_db + worst.gain_db, abs=0.2
+    )
+
+
+def test_macs_with_an_operand_of_16_bits() -> None:
+    plain = sensitivity(network(), quantized({}))
+    assert plain.macs_int16 == 0
+    assert plain.macs == 64 * 8 * 27 + 64 * 8 * 9 + 2 * 16 * 6 * 8 + 12 * 5
+    pool = sensitivity(network(), quantized({"nodes": {"sum": {"activations": "int16"}}}))
+    assert pool.macs_int16 == 2 * 16 * 6 * 8  # the two convolutions behind the pool read it
+    weights = sensitivity(network(), quantized({"nodes": {"first": {"weights": "int16"}}}))
+    assert weights.macs_int16 == 64 * 8 * 27
+
+
+def test_a_table_takes_bytes_whatever_is_given_to_it() -> None:
+    record = quantized({})
+    plain = sensitivity(network(), record)
+    left = next(node for node in plain.nodes if node.node == "left")
+    weights_alone = sensitivity(network(), quantized({"nodes": {"left": {"weights": "int16"}}}))
+    won = weights_alone.predicted_snr_db - plain.predicted_snr_db
+    assert left.gain_db == pytest.approx(won, abs=0.15)
+    assert left.setting == {"activations": "int16", "weights": "int16"}
+
+
+def test_the_json() -> None:
+    found = sensitivity(network(), quantized({})).to_json()
+    assert set(found) == {"predicted_snr_db", "macs", "macs_int16", "nodes"}
+    assert found["nodes"][0].keys() == {
+        "node", "op", "tensor", "activations", "weights", "output_snr_db", "gain_db", "macs"
+    }  # fmt: skip
