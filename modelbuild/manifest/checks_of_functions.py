@@ -7,28 +7,50 @@ from pathlib import Path
 
 from modelbuild.artifacts.user_function import parted
 from modelbuild.errors import ModelbuildError, did_you_mean
-from modelbuild.manifest import tree
+from modelbuild.manifest import functions, tree
+from modelbuild.manifest.accept import FUNCTION
+from modelbuild.manifest.checks import complete
 from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
+from modelbuild.manifest.settings import Settings
 
 
 def check_functions(manifest: Manifest, problems: Problems) -> None:
-    """Functions whose file is missing or is not Python, or that their file does not define."""
+    """Postprocessing functions whose file is missing or is not Python, or that their file does not define."""
     for name, model in manifest.spec.models.items():
-        if model.postprocess is None:
-            continue
-        at = tree.place(manifest.tree, ("models", name, "postprocess"))
-        try:
-            file, function = parted(model.postprocess)
-        except ModelbuildError as error:
-            problems.error(f"`postprocess`: {error.problems[0].what}", at, advice=error.problems[0].advice)
-            continue
-        if check_file(manifest, file, at, "file of a function", problems):
-            _defined(manifest.root / file, file, function, at, problems)
+        if model.postprocess is not None:
+            at = tree.place(manifest.tree, ("models", name, "postprocess"))
+            _check(manifest, model.postprocess, "postprocess", at, problems)
 
 
-def _defined(path: Path, file: str, function: str, at: tree.Position, problems: Problems) -> None:
+def check_measures(manifest: Manifest, settings: Settings, problems: Problems) -> None:
+    """The same of functions that bounds of a model name, and bounds that need boxes that nothing makes."""
+    for spec in functions.of_bounds(settings):
+        at = settings.origin(("accept", FUNCTION, spec))
+        _check(manifest, spec, "accept: function", at, problems)
+    model = manifest.spec.models[settings.model]
+    asked = [key for key in functions.OF_BOXES if key in settings.values["accept"]]
+    if asked and model.postprocess is None and complete(manifest, "models", settings.model):
+        problems.error(
+            f"`{asked[0]}` needs boxes, and the model `{settings.model}` has no `postprocess`",
+            settings.origin(("accept", asked[0])),
+            "a function makes boxes, scores and classes of the model's outputs",
+            "add `postprocess: FILE.py:FUNCTION` to the model",
+        )
+
+
+def _check(manifest: Manifest, spec: str, key: str, at: tree.Position | str, problems: Problems) -> None:
+    try:
+        file, function = parted(spec)
+    except ModelbuildError as error:
+        problems.error(f"`{key}`: {error.problems[0].what}", at, advice=error.problems[0].advice)
+        return
+    if check_file(manifest, file, at, "file of a function", problems):
+        _defined(manifest.root / file, file, function, at, problems)
+
+
+def _defined(path: Path, file: str, function: str, at: tree.Position | str, problems: Problems) -> None:
     try:
         module = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

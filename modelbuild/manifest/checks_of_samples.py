@@ -7,13 +7,14 @@ from typing import Any
 
 from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import edits, tree
+from modelbuild.manifest import edits, functions, tree
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import Settings
+from modelbuild.samples.labels import BOXES, CLASSES, kind_of
 from modelbuild.samples.loader import SampleSet
 
 
@@ -188,14 +189,20 @@ def _warn_shared(
 
 
 def _check_labels(manifest: Manifest, settings: Settings, chosen: Chosen | None, problems: Problems) -> None:
-    if chosen is None or chosen.labels is not None:
+    """Bounds on accuracy whose samples have no labels, or labels of another kind."""
+    if chosen is None or not complete(manifest, "samples", chosen.name):
         return
-    if not complete(manifest, "samples", chosen.name):
-        return
-    for key in ("top1", "top5", "top1_drop", "top5_drop"):
-        if key in settings.values["accept"]:
-            problems.error(
-                f"`{key}` needs labels, and the sample set `{chosen.name}` has none",
-                settings.origin(("accept", key)),
-                advice=f"add `labels:` to `{chosen.name}`, or name another set in `evaluation:`",
-            )
+    has = None if chosen.labels is None else kind_of(chosen.labels)
+    for key, needed in _NEEDED_LABELS.items():
+        if key not in settings.values["accept"] or has == needed:
+            continue
+        if has is None:
+            what = f"`{key}` needs labels, and the sample set `{chosen.name}` has none"
+            advice = f"add `labels:` to `{chosen.name}`, or name another set in `evaluation:`"
+        else:
+            what = f"`{key}` needs {needed}, and the labels of `{chosen.name}` are {has}"
+            advice = "docs/models-yaml.md has the forms of labels; or name another set in `evaluation:`"
+        problems.error(what, settings.origin(("accept", key)), advice=advice)
+
+
+_NEEDED_LABELS = {**dict.fromkeys(functions.OF_CLASSES, CLASSES), **dict.fromkeys(functions.OF_BOXES, BOXES)}

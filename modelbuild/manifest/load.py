@@ -123,6 +123,7 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
         checks_of_fixed.check_fixed(manifest, settings, problems)
         if needs_samples:
             checks_of_samples.check_use(manifest, settings, sets, problems)
+            checks_of_functions.check_measures(manifest, settings, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
     return used
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelbuild import toolchains
 from modelbuild.build.action import Action, Resources
-from modelbuild.manifest import edits
+from modelbuild.manifest import edits, functions
 from modelbuild.manifest.lockfile import MEASUREMENTS, QUANTIZATION, Lock, pair_name, record_path
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.settings import effective
@@ -98,6 +98,8 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         paranoid=bool(settings.values["optimize"].get("paranoid")),
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
         recipes=shared.recipes,
+        functions=tuple(shared.function(spec) for spec in functions.of_bounds(settings)),
+        boxes=None if (boxes := functions.of_boxes(settings, entry)) is None else shared.function(boxes),
     )
     return request if lock is None else _locked(request, lock)
 

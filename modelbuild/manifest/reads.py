@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelbuild import globs, resources
+from modelbuild.artifacts.user_function import files_of
 from modelbuild.build import look
 from modelbuild.chips.load import recipe_files
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import edits
+from modelbuild.manifest import edits, functions
 from modelbuild.manifest.lockfile import LOCK, Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
@@ -66,9 +67,11 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
             if path is not None:
                 yield path, look.HEAD
         if model.postprocess is not None:
-            yield model.postprocess.rpartition(":")[0], look.FILE
+            yield from ((path, look.FILE) for path in files_of(model.postprocess, manifest.root))
     for settings in manifest.examined.values():
         yield from ((path, look.HEAD) for path in edits.files(settings.values["edit"]))
+        for measure in functions.of_bounds(settings):
+            yield from ((path, look.FILE) for path in files_of(measure, manifest.root))
         if settings.record is not None:
             yield settings.record, look.FILE if lock else look.HEAD
     if lock is not None:

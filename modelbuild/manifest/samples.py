@@ -10,7 +10,7 @@ from typing import Any
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import SampleSet as Written
-from modelbuild.samples.loader import Sample, SampleSet, gather_files, pair, read_labels
+from modelbuild.samples.loader import Label, Sample, SampleSet, gather_files, pair, read_labels
 
 ANY_INPUT = ""  # the input name of samples that are one file each: whatever inputs the model has
 
@@ -24,7 +24,7 @@ class Chosen:
     optimistic: bool = False
 
     @property
-    def labels(self) -> tuple[int, ...] | None:
+    def labels(self) -> tuple[Label, ...] | None:
         """The label of each sample, where the set has labels."""
         labels = tuple(sample.label for sample in self.samples.entries if sample.label is not None)
         return labels if labels and len(labels) == len(self.samples.entries) else None

@@ -10,13 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from modelbuild.artifacts.user_function import files_of
 from modelbuild.chips.load import recipes_digest
 from modelbuild.chips.recipe import Recipe
 from modelbuild.manifest.libraries import version
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.stages.report import template_digests
-from modelbuild.stages.request import Samples
+from modelbuild.stages.request import Samples, UserFunction
 
 
 class Shared:
@@ -28,6 +29,7 @@ class Shared:
         self._recipes: dict[int, dict[str, Any]] = {}  # by the identity of what the manifest keeps alive
         self._samples: dict[int, tuple[Chosen, Samples]] = {}
         self._libraries: dict[str, dict[str, str]] = {}
+        self._functions: dict[str, UserFunction] = {}
 
     def recipe(self, target: str) -> dict[str, Any]:
         """The recipe of a target as actions' parameters take it."""
@@ -43,6 +45,12 @@ class Shared:
     def evaluation(self, settings: Mapping[str, Any], inputs: Sequence[str]) -> Samples | None:
         """The samples that accuracy is measured on. Raises as `calibration`."""
         return self._given(self._sets.evaluation(settings, inputs))
+
+    def function(self, spec: str) -> UserFunction:
+        """A function of the user's, with the files that it is made of as they are now."""
+        if spec not in self._functions:
+            self._functions[spec] = UserFunction(spec, files_of(spec, self._manifest.root))
+        return self._functions[spec]
 
     def libraries(self, module: ModuleType) -> dict[str, str]:
         """The versions of the libraries that a stage names."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.after_chip import AfterChip
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.session import FloatSession
+from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, TopOf, with_drop
 from modelbuild.quantize.finite import require_finite
-from modelbuild.quantize.measure import Difference, TopK
+from modelbuild.quantize.measure import Difference
 
 Array = NDArray[Any]
 Sample = Mapping[str, Array]
@@ -30,10 +32,12 @@ def verify(
     labels: Sequence[int] | None = None,
     *,
     after: AfterChip | None = None,
+    measures: Callable[[], Sequence[Measure]] = tuple,
     evaluation: str = "",
     optimistic: bool = False,
 ) -> dict[str, Any]:
-    """The object of fixed.json: SNR of every output and layer, and top-1/top-5 of the first output.
+    """The object of fixed.json: SNR of every output and layer, top-1/top-5 of the first output, and what
+    further `measures` (made for each form) find.
 
     `samples` yields real inputs (name -> array); `labels` has one class a sample. A layer is a tensor that
     both forms of the model have. With `after`, the outputs that are made after the chip are measured too,
@@ -49,7 +53,8 @@ def verify(
         check_labels(labels, first, shape)
     measured = list(dict.fromkeys([*fixed.outputs, *_layers(fixed, graph)]))
     differences = {name: Difference() for name in (*measured, *own)}
-    accuracies = TopK(), TopK()
+    top = [] if labels is None else [partial(TopOf, first, labels)]
+    forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
     count = 0
     for count, sample in enumerate(samples, 1):
         expected = float_session.run({name: sample[name] for name in graph.inputs})
@@ -58,16 +63,16 @@ def verify(
         for name in measured:
             require_finite(name, expected[name], f"evaluation sample {count}")
             differences[name].add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
+        exact, real = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
         if after is not None:
-            expected |= after.run(expected, sample)
-            found |= after.run(_real(found, fixed), sample)
+            exact, real = after.run(expected, sample), after.run(real, sample)
             for name in own:
-                require_finite(name, expected[name], f"evaluation sample {count}")
-                require_finite(name, found[name], f"the fixed-point form of evaluation sample {count}")
-                differences[name].add(expected[name], found[name])
-        if labels is not None:
-            _count(accuracies, (expected[first], found[first]), labels, count)
-        del expected, found  # before the next sample's come: they are every tensor of the model
+                require_finite(name, exact[name], f"evaluation sample {count}")
+                require_finite(name, real[name], f"the fixed-point form of evaluation sample {count}")
+                differences[name].add(exact[name], real[name])
+        forms.add("float", exact, sample)
+        forms.add("fixed", real, sample)
+        del expected, found, exact, real  # before the next sample's come: they are every tensor of the model
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {
@@ -79,7 +84,8 @@ def verify(
             *({"name": name, "after_chip": True, **differences[name].to_json()} for name in own),
         ],
         "layers": _layer_lines(fixed, differences),
-        "accuracy": None if labels is None else _accuracy(*accuracies),
+        "accuracy": with_drop(forms.values(SHARES), count),
+        **({FUNCTIONS: functions} if (functions := forms.values(FUNCTIONS)) else {}),
     }
 
 
@@ -94,16 +100,6 @@ def _real(found: Mapping[str, Array], fixed: FixedModel) -> dict[str, Array]:
     return {
         name: dequantize_array(found[name], fixed.tensors[name]).astype(np.float32) for name in fixed.outputs
     }
-
-
-def _count(
-    accuracies: tuple[TopK, TopK], scores: tuple[Array, Array], labels: Sequence[int], at: int
-) -> None:
-    """Counts the float and the fixed scores of sample `at`, from 1."""
-    if at > len(labels):
-        raise ModelbuildError(f"there are {len(labels)} labels for more samples")
-    for accuracy, found in zip(accuracies, scores, strict=True):
-        accuracy.add(found, labels[at - 1])
 
 
 def check_labels(labels: Sequence[int], output: str, shape: Shape) -> None:
@@ -133,9 +129,3 @@ def _layer_lines(fixed: FixedModel, differences: Mapping[str, Difference]) -> li
                 snr = differences[name].snr_db
                 lines.append({"name": name, "origin": list(operator.origin), "snr_db": snr})
     return lines
-
-
-def _accuracy(exact: TopK, fixed: TopK) -> dict[str, Any]:
-    before, after = exact.to_json(), fixed.to_json()
-    drop = {key: before[key] - after[key] for key in before}
-    return {"labelled": exact.labelled, "float": before, "fixed": after, "drop": drop}

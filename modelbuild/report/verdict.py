@@ -8,6 +8,8 @@ from typing import Any
 
 Measurements = Mapping[str, Any]  # stage file's stem ("fixed", "hardware", "check", "evaluate") -> its JSON
 Found = Iterator[tuple[str, float | None]]  # (what, measured; None where it is not available)
+Holds = Callable[[float, float], bool]
+Judged = Iterator[tuple[str, float, float | None, Holds]]  # (what, bound, measured, how they are compared)
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,36 @@ def _output_metric(key: str) -> Callable[[Measurements, str | None], Found]:
     return found
 
 
-def _accuracy(section: str, key: str) -> Callable[[Measurements, str | None], Found]:
+def _accuracy(key: str, *, drop: bool = False) -> Callable[[Measurements, str | None], Found]:
+    """Of the fixed model and, where the simulator ran all samples, of the packaged bytes."""
+
     def found(measurements: Measurements, output: str | None) -> Found:
         accuracy = (measurements.get("fixed") or {}).get("accuracy") or {}
-        name = f"{key}_drop" if section == "drop" else key
-        yield name, (accuracy.get(section) or {}).get(key)
+        name = f"{key}_drop" if drop else key
+        yield name, (accuracy.get("drop" if drop else "fixed") or {}).get(key)
+        hardware = ((measurements.get("hardware") or {}).get("accuracy") or {}).get(key)
+        if hardware is not None:
+            exact = (accuracy.get("float") or {}).get(key)
+            less = None if exact is None else exact - hardware
+            yield f"{name} in hardware", less if drop else hardware
 
     return found
+
+
+def _functions(bounds: Mapping[str, Mapping[str, float]], measurements: Measurements) -> Judged:
+    """Every bound on every function of the user's."""
+    exact, fixed = (
+        ((measurements.get("fixed") or {}).get("functions") or {}).get(form) or {}
+        for form in ("float", "fixed")
+    )
+    hardware = (measurements.get("hardware") or {}).get("functions") or {}
+    for function, limits in sorted(bounds.items()):
+        for key, limit in sorted(limits.items()):
+            value, holds = _OF_FUNCTIONS[key]
+            what = f"{key} of {function}" if key in ("drop", "rise") else function
+            yield what, limit, value(exact.get(function), fixed.get(function)), holds
+            if function in hardware:
+                yield f"{what} in hardware", limit, value(exact.get(function), hardware[function]), holds
 
 
 def _cpu_nodes(measurements: Measurements, output: str | None) -> Found:
@@ -63,22 +88,33 @@ def _at_most(measured: float, bound: float) -> bool:
     return measured <= bound
 
 
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+_SHARES = ("top1", "top5", "map", "map50")
 # key of `accept:` -> (what finds the measurement, how it is held against the bound)
-BOUNDS: dict[str, tuple[Callable[[Measurements, str | None], Found], Callable[[float, float], bool]]] = {
+BOUNDS: dict[str, tuple[Callable[[Measurements, str | None], Found], Holds]] = {
     "snr_db": (_output_metric("snr_db"), _at_least),
     "snr_db_mean": (_output_metric("snr_db_mean"), _at_least),
     "cosine": (_output_metric("cosine"), _at_least),
     "max_abs": (_output_metric("max_abs"), _at_most),
-    "top1": (_accuracy("fixed", "top1"), _at_least),
-    "top5": (_accuracy("fixed", "top5"), _at_least),
-    "top1_drop": (_accuracy("drop", "top1"), _at_most),
-    "top5_drop": (_accuracy("drop", "top5"), _at_most),
+    **{key: (_accuracy(key), _at_least) for key in _SHARES},
+    **{f"{key}_drop": (_accuracy(key, drop=True), _at_most) for key in _SHARES},
     "cpu_nodes": (_cpu_nodes, _at_most),
     "fps": (_fps, _at_least),
 }
+FUNCTION = "function"  # whose bounds stand by the function
+# key of such a bound -> (what is judged of the values of float and of the form, how it is held against it)
+_OF_FUNCTIONS: dict[str, tuple[Callable[[float | None, float | None], float | None], Holds]] = {
+    "at_least": (lambda exact, found: found, _at_least),
+    "at_most": (lambda exact, found: found, _at_most),
+    "drop": (_less, _at_most),
+    "rise": (lambda exact, found: _less(found, exact), _at_most),
+}
 
 
-ACCURACY_BOUNDS = frozenset(BOUNDS) - {"cpu_nodes", "fps"}
+ACCURACY_BOUNDS = frozenset({*BOUNDS, FUNCTION}) - {"cpu_nodes", "fps"}
 
 
 def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> list[Check]:
@@ -86,15 +122,23 @@ def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> 
 
     The match of hardware and fixed is always checked where it was measured; it takes no bound."""
     checks: list[Check] = []
-    for key, bound in sorted(accept.items()):
-        find, holds = BOUNDS[key]
-        wanted = sorted(bound.items()) if isinstance(bound, Mapping) else [(None, bound)]
-        for output, limit in wanted:
-            for what, measured in find(measurements, output):
-                passed = measured is not None and holds(measured, limit)
-                checks.append(Check(model, what, limit, measured, passed))
+    for what, limit, measured, holds in _judged(accept, measurements):
+        passed = measured is not None and holds(measured, limit)
+        checks.append(Check(model, what, limit, measured, passed))
     hardware = measurements.get("hardware")
     if hardware is None or hardware["equal"] is not None:
         equal = None if hardware is None else bool(hardware["equal"])
         checks.append(Check(model, "hardware equals fixed", True, equal, equal is True))
     return checks
+
+
+def _judged(accept: Mapping[str, Any], measurements: Measurements) -> Judged:
+    for key, bound in sorted(accept.items()):
+        if key == FUNCTION:
+            yield from _functions(bound, measurements)
+            continue
+        find, holds = BOUNDS[key]
+        wanted = sorted(bound.items()) if isinstance(bound, Mapping) else [(None, bound)]
+        for output, limit in wanted:
+            for what, measured in find(measurements, output):
+                yield what, limit, measured, holds

@@ -13,7 +13,7 @@ from modelbuild.lfs import is_pointer, pointer_error
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm", ".webp", ".gif"})
 MAX_PIXELS = 1 << 26  # 192 MiB as RGB; a file that claims more is refused before anything is decoded
-_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP", "GIF")
 _GREY = frozenset({"1", "L", "LA"})
 _WIDE_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})  # 0..65535
 
@@ -26,7 +26,7 @@ def open_image(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pillow's own, weaker warning about large pictures
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 _check_header(image, path)
                 image.load()
                 upright = ImageOps.exif_transpose(image)
@@ -91,6 +91,6 @@ def _undecodable(path: Path, error: Exception) -> ModelbuildError:
     return ModelbuildError(
         what,
         where=str(path),
-        why=why or f"it is none of {', '.join(_FORMATS)}, or damaged at its start",
+        why=why or f"it is none of {', '.join(FORMATS)}, or damaged at its start",
         advice="replace the file, or take it out of the sample set",
     )

@@ -1,4 +1,4 @@
-"""Labels of a sample set: text, CSV or JSON files, or a folder a class. They must match the set exactly."""
+"""Labels of a sample set: text, CSV or JSON files, or a folder a class. They must match the set."""
 
 from __future__ import annotations
 
@@ -7,32 +7,93 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.lfs import is_pointer, pointer_error
+from modelbuild.samples import boxes
 
+# The class of a sample; its boxes, as `boxes.Box`; or numbers that a function of the user's makes sense of
+Label = int | list[boxes.Box] | list[float]
+CLASSES, BOXES, NUMBERS = "classes", "boxes", "numbers"
 FOLDERS = "folders"  # instead of a labels file: the class is the folder that holds the sample
 MAX_BYTES = 1 << 28
 _Row = tuple[str, str, object]  # where (file:line), path, label
 
 
-def read_labels(labels: Path | str, files: Sequence[Path], base: Path | None = None) -> list[int]:
-    """The label of each of `files`, in their order.
+def kind_of(labels: Sequence[Label]) -> str:
+    """What the labels of a set are: CLASSES, BOXES or NUMBERS. Lists that are all empty are of no boxes."""
+    if all(isinstance(label, int) for label in labels):
+        return CLASSES
+    inner = (item for label in labels if isinstance(label, list) for item in label)
+    return NUMBERS if any(isinstance(item, float) for item in inner) else BOXES
+
+
+def read_labels(labels: Path | str, files: Sequence[Path], base: Path | None = None) -> list[Label]:
+    """The label of each of `files`, in their order, all of one kind.
 
     `labels` is `"folders"` (the folders that hold the files, sorted by name, are the classes 0, 1 ...), or a
     file: lines `path label` (`#` starts a comment), `.csv` with or without the header `path,label`, `.json`
     as {path: label} or a list of labels in the order of `files`. Paths are relative to the labels file or to
-    `base`. A file without a label, a label without a file and a path named twice are errors with the line."""
+    `base`. In .json a label may also be a list of boxes, or of numbers; a file in COCO's form gives boxes,
+    and may have pictures that are none of `files`. A file without a label, a label without a file, a path
+    named twice and labels of two kinds are errors with the line."""
     if str(labels) == FOLDERS:
-        return _from_folders(files)
+        return list(_from_folders(files))
     path = Path(labels)
-    reader = _READERS.get(path.suffix.lower(), _read_lines)
-    rows = reader(path, _text(path))
-    if isinstance(rows, list) and rows and rows[0][1] == "":
-        return _in_order(path, rows, files)
-    return _match(path, rows, files, [path.parent, *([base] if base is not None else [])])
+    text = _text(path)
+    folders = [path.parent, *([base] if base is not None else [])]
+    if path.suffix.lower() == ".json":
+        return _of_one_kind(_from_json(path, text, files, folders), path)
+    return _match(path, _READERS.get(path.suffix.lower(), _read_lines)(path, text), files, folders)
+
+
+def _from_json(path: Path, text: str, files: Sequence[Path], folders: Sequence[Path]) -> list[Label]:
+    data = _parsed(path, text)
+    if boxes.is_coco(whole := dict(data) if _is_object(data) else data):
+        rows = boxes.from_coco(_plain(whole), str(path))
+        return _match(path, _of_set(rows, files), files, folders)
+    if _is_object(data):
+        rows = [(f"{path}[{key!r}]", key, _plain(value)) for key, value in data]
+        return _match(path, rows, files, folders)
+    if isinstance(data, list):
+        listed = [(f"{path}[{index}]", "", _plain(value)) for index, value in enumerate(data)]
+        return _in_order(path, listed, files) if listed else _match(path, listed, files, folders)
+    raise ModelbuildError(
+        "the labels are neither an object nor a list",
+        where=str(path),
+        advice='write {"path": label, ...} or [label, ...]',
+    )
+
+
+def _of_set(rows: Sequence[_Row], files: Sequence[Path]) -> list[_Row]:
+    """The rows of pictures in the set, by their paths there: a file of COCO's names them without a folder,
+    and is often of more."""
+    by_name: dict[str, list[Path]] = {}
+    for file in files:
+        by_name.setdefault(file.name, []).append(file)
+    found: list[_Row] = []
+    for where, name, value in rows:
+        likely = by_name.get(PurePosixPath(name).name, [])
+        exact = [file for file in likely if file.as_posix().endswith(f"/{name}")] or likely
+        if len(exact) > 1:
+            why = " and ".join(map(str, sorted(exact)[:2]))
+            raise ModelbuildError(f"{name} names two files of the set", where=where, why=why)
+        found += [(where, str(file.absolute()), value) for file in exact]
+    return found
+
+
+def _of_one_kind(labels: list[Label], path: Path) -> list[Label]:
+    kinds = {kind_of([label]) for label in labels if label != []}
+    if len(kinds) > 1 or (CLASSES in kinds and [] in labels):
+        raise ModelbuildError(
+            "the labels are of different kinds",
+            where=str(path),
+            why="a set has classes, boxes or lists of numbers",
+            advice="split the set, or write the labels alike",
+        )
+    return labels
 
 
 def _from_folders(files: Sequence[Path]) -> list[int]:
@@ -100,38 +161,43 @@ def _read_csv(path: Path, text: str) -> list[_Row]:
     return rows
 
 
-def _read_json(path: Path, text: str) -> list[_Row]:
+def _parsed(path: Path, text: str) -> Any:
+    """The data with objects as lists of pairs, so that none that stands twice is lost."""
     try:
-        data = json.loads(text, object_pairs_hook=lambda pairs: pairs)
+        return json.loads(text, object_pairs_hook=lambda pairs: pairs)
     except (ValueError, RecursionError) as error:
         raise ModelbuildError("not readable as JSON", where=str(path), why=str(error)) from error
-    if isinstance(data, list) and data and isinstance(data[0], tuple):
-        return [(f"{path}[{key!r}]", key, value) for key, value in data]
-    if isinstance(data, list):
-        return [(f"{path}[{index}]", "", value) for index, value in enumerate(data)]
-    raise ModelbuildError(
-        "the labels are neither an object nor a list",
-        where=str(path),
-        advice='write {"path": label, ...} or [label, ...]',
-    )
 
 
-_READERS: dict[str, Callable[[Path, str], list[_Row]]] = {".csv": _read_csv, ".json": _read_json}
+def _is_object(data: Any) -> bool:
+    return isinstance(data, list) and bool(data) and isinstance(data[0], tuple)
 
 
-def _in_order(path: Path, rows: Sequence[_Row], files: Sequence[Path]) -> list[int]:
+def _plain(value: Any) -> Any:
+    """What `_parsed` gave, with objects as mappings. An empty one is an empty list."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if _is_object(value):
+        return {key: _plain(item) for key, item in value}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+_READERS: dict[str, Callable[[Path, str], list[_Row]]] = {".csv": _read_csv}
+
+
+def _in_order(path: Path, rows: Sequence[_Row], files: Sequence[Path]) -> list[Label]:
     if len(rows) != len(files):
         raise ModelbuildError(
             f"{len(rows)} labels for {len(files)} samples",
             where=str(path),
             why="a list of labels has one for each file of the set, in sorted order",
         )
-    return [_number(value, where) for where, _, value in rows]
+    return [_label(value, where) for where, _, value in rows]
 
 
-def _match(path: Path, rows: Sequence[_Row], files: Sequence[Path], folders: Sequence[Path]) -> list[int]:
+def _match(path: Path, rows: Sequence[_Row], files: Sequence[Path], folders: Sequence[Path]) -> list[Label]:
     known = {_normal(file): file for file in files}
-    found: dict[Path, tuple[int, str]] = {}
+    found: dict[Path, tuple[Label, str]] = {}
     for where, name, value in rows:
         candidates = {_normal(folder / name) for folder in folders} & known.keys()
         if not candidates:
@@ -148,7 +214,7 @@ def _match(path: Path, rows: Sequence[_Row], files: Sequence[Path], folders: Seq
             raise ModelbuildError(
                 f"{name} has a second label", where=where, why=f"the first is at {found[file][1]}"
             )
-        found[file] = (_number(value, where), where)
+        found[file] = (_label(value, where), where)
     missing = [file for file in files if file not in found]
     if missing:
         more = f" and for {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -162,6 +228,14 @@ def _match(path: Path, rows: Sequence[_Row], files: Sequence[Path], folders: Seq
 
 def _normal(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))  # not resolve(): a link in the set keeps its own name
+
+
+def _label(value: Any, where: str) -> Label:
+    if not isinstance(value, list):
+        return _number(value, where)
+    if value and not isinstance(value[0], dict):
+        return boxes.numbers_of(value, where)
+    return [boxes.box_of(item, f"{where}[{index}]") for index, item in enumerate(value)]
 
 
 def _number(value: Any, where: str) -> int:

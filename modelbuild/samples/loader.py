@@ -11,11 +11,12 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.samples import images
 from modelbuild.samples.arrays import holds_integers, read_npy, read_npz
 from modelbuild.samples.files import SUFFIXES, TENSOR_SUFFIXES, gather_files
-from modelbuild.samples.labels import read_labels
+from modelbuild.samples.labels import Label, read_labels
 from modelbuild.samples.preprocess import Preprocess, apply
 from modelbuild.samples.sample_set import Sample, SampleSet, pair, spread
 
 __all__ = [
+    "Label",
     "Sample",
     "SampleSet",
     "gather_files",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.samples.labels import Label
 
 _LISTED = 3  # names in a message before it says "and N more"
 
@@ -17,7 +18,7 @@ class Sample:
 
     files: Mapping[str, Path]
     name: str  # the stem of its files
-    label: int | None = None
+    label: Label | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SampleSet:
         """`count` samples, evenly spaced over the set."""
         return SampleSet(tuple(self.entries[index] for index in spread(count, len(self.entries))))
 
-    def with_labels(self, labels: Sequence[int]) -> SampleSet:
+    def with_labels(self, labels: Sequence[Label]) -> SampleSet:
         """The same samples, labelled in order."""
         pairs = zip(self.entries, labels, strict=True)
         return SampleSet(tuple(replace(sample, label=label) for sample, label in pairs))

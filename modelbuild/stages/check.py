@@ -28,7 +28,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """The recipe, for its operator rules, the digest of all recipes, for other chips are named in advice, and
     the outputs that bounds name: they must exist."""
     accept = request.settings.get("accept") or {}
-    bounded = {key: sorted(bound) for key, bound in accept.items() if isinstance(bound, Mapping)}
+    of_outputs = {key: bound for key, bound in accept.items() if key != "function"}
+    bounded = {key: sorted(bound) for key, bound in of_outputs.items() if isinstance(bound, Mapping)}
     return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded}
 
 

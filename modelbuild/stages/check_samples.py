@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import FileInput, Resources
+from modelbuild.stages.accuracy import classes
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
@@ -38,7 +39,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
         "sets": {
             use: {
                 "samples": len(samples.files),
-                "labels": None if samples.labels is None else list(samples.labels),
+                "labels": classes(samples),
             }
             for use, samples in _used(request).items()
         },

@@ -141,13 +141,13 @@ def _samples(
     for index in range(count):
         yield {
             name: (load_codes if name in codes else load)(
-                _file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN)
+                sample_file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN)
             )
             for name, (shape, dtype) in ports.items()
         }
 
 
-def _file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path:
+def sample_file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path:
     """The file of one input of one sample; a file that stands for no input by name serves the only one, and
     an .npz serves all."""
     named = inputs.get(sample_role(index, name))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import FileInput, Resources
-from modelbuild.stages import verify_fixed
+from modelbuild.stages import accuracy, verify_fixed
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "1"
@@ -26,6 +26,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         "fixed": request.fixed(),
         "measurements": FileInput(request.measurements),
         **request.after_chip(),
+        **accuracy.inputs(request),
         **request.remeasured.roles(),
     }
 
@@ -80,6 +81,11 @@ def compared(
         for key in sorted(first.get(form, {}).keys() | second.get(form, {}).keys()):
             old, new = (side.get(form, {}).get(key, float("nan")) for side in (first, second))
             yield f"{key} of the {form} model", old, new, allowed
+    first, second = (side.get("functions") or {} for side in (locked, fresh))
+    for form in ("float", "fixed"):
+        for key in sorted(first.get(form, {}).keys() | second.get(form, {}).keys()):
+            old, new = (side.get(form, {}).get(key, float("nan")) for side in (first, second))
+            yield f"{key} of the {form} model", old, new, allowed * max(1.0, abs(old))
 
 
 def _decibels(value: float | None) -> float:

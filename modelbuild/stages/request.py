@@ -34,7 +34,7 @@ class Samples:
 
     name: str
     files: tuple[Mapping[str, str], ...]
-    labels: tuple[int, ...] | None = None
+    labels: tuple[Json, ...] | None = None  # a class, boxes or numbers a sample: `samples.labels.Label`
     optimistic: bool = False  # the calibration set doubles as the evaluation set
 
     def roles(self) -> Mapping[str, Source]:
@@ -53,6 +53,14 @@ class Samples:
 def sample_role(index: int, name: str) -> str:
     """The role under which a stage finds the file of one input of one sample."""
     return f"{SAMPLE_ROLES}{index:06d}/{name}"
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function of the user's, `FILE.py:FUNCTION`, and the files of the project that it is made of."""
+
+    spec: str
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ class ModelRequest:
     measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
     tail: bool = False  # what the NPU does not run is cut off, and runs after the chip
     remeasured: Samples | None = None  # the evaluation samples on which these are measured again
+    functions: tuple[UserFunction, ...] = ()  # measures of accuracy that bounds name
+    boxes: UserFunction | None = None  # the postprocessing, where a bound needs the boxes that it makes
 
     @property
     def is_measured(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import FileInput, Resources
+from modelbuild.stages import accuracy
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
 VERSION = "1"
@@ -24,12 +25,13 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         "float": request.output("lower", "model.onnx"),
         "fixed": request.fixed(),
         **request.after_chip(),
+        **accuracy.inputs(request),
         **request.evaluation.roles(),
     }
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """Preprocessing, labels, and what the evaluation set is to be called."""
+    """Preprocessing, labels, measures of the user's, and what the evaluation set is to be called."""
     if request.measurements is not None:
         return {}
     assert request.evaluation is not None
@@ -41,7 +43,8 @@ def of_samples(request: ModelRequest, samples: Samples) -> dict[str, Any]:
     return {
         "preprocess": request.preprocess,
         "samples": len(samples.files),
-        "labels": None if samples.labels is None else list(samples.labels),
+        "labels": accuracy.classes(samples),
+        **accuracy.parameters(request, samples),
         "evaluation": samples.name,
         "optimistic": samples.optimistic,
     }
@@ -73,7 +76,10 @@ def measure(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[s
     after = read_after_chip(inputs.get("post"))
     fed = graph if after is None else after.with_inputs(graph)
     samples = read_samples(inputs, parameters["samples"], fed, parameters["preprocess"])
-    measured = verify(fixed_onnx.read(inputs["fixed"]), graph, samples, parameters["labels"], after=after)
+    fixed = fixed_onnx.read(inputs["fixed"])
+    shapes = {name: fed.shapes[name] for name in fed.inputs}
+    with accuracy.opened(inputs, parameters, shapes) as measures:
+        measured = verify(fixed, graph, samples, parameters["labels"], after=after, measures=measures)
     return {**measured, "evaluation": parameters["evaluation"], "optimistic": parameters["optimistic"]}
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
+from modelbuild.stages import accuracy
 from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
 
 if TYPE_CHECKING:
     from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
     from modelbuild.graph.after_chip import AfterChip
+    from modelbuild.quantize.accuracy import Measure
 
 VERSION = "2"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
@@ -39,18 +42,33 @@ def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
         **{part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS},
         "fixed": model.request.fixed(),
         **model.request.after_chip(),
+        **(accuracy.inputs(model.request) if _whole(model) is not None else {}),
         **(samples.roles() if samples else {}),
     }
 
 
+def _whole(model: PackagedModel) -> Samples | None:
+    """The evaluation samples where the simulator runs all of them: only then accuracy is measured."""
+    is_all = model.request.settings["verify"]["hardware"] == "all"
+    return model.request.evaluation if is_all else None
+
+
 def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
     """Preprocessing and the number of samples; `random`, generated ones, where there is no sample set."""
-    samples = samples_of(model)
+    samples, whole = samples_of(model), _whole(model)
     wanted = model.request.settings["verify"]["hardware"]
+    measured: dict[str, Any] = {}
+    if whole is not None:
+        labels = accuracy.classes(whole)
+        measured = {
+            **({} if labels is None else {"labels": labels}),
+            **accuracy.parameters(model.request, whole),
+        }
     return {
         "preprocess": model.request.preprocess,
         "samples": len(samples.files) if samples else 0,
         "random": samples is None and wanted != "none",
+        **measured,
     }
 
 
@@ -66,6 +84,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.arithmetic.multiplier_shift import FixedSession
     from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
+    from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms
     from modelbuild.stages.files import read_after_chip, write_json
 
     fixed = fixed_onnx.read(inputs["fixed"])
@@ -76,18 +95,22 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     layers: dict[str, int] = {}
     cycles = 0
     count = 0
-    for integers, real in _samples(inputs, parameters, fixed, after):
-        count += 1
-        expected = session.run(integers, "all")
-        found = simulate(command, weights, host, integers, keep_layers=True)
-        cycles = found.cycles
-        _count(outputs, found.outputs, expected)
-        _count(layers, found.layers, expected)
-        if after is not None:
-            final, right = (
-                after.run(_real(values, fixed.outputs, fixed), real) for values in (found.outputs, expected)
-            )
-            _count(outputs, {name: final[name] for name in after.own}, right)
+    with _measures(inputs, parameters, fixed, after) as measures:
+        forms = Forms(("hardware",), measures)
+        for integers, real in _samples(inputs, parameters, fixed, after):
+            count += 1
+            expected = session.run(integers, "all")
+            found = simulate(command, weights, host, integers, keep_layers=True)
+            cycles = found.cycles
+            _count(outputs, found.outputs, expected)
+            _count(layers, found.layers, expected)
+            final = _real(found.outputs, fixed.outputs, fixed)
+            if after is not None:
+                final = after.run(final, real)
+                right = after.run(_real(expected, fixed.outputs, fixed), real)
+                _count(outputs, {name: final[name] for name in after.own}, right)
+            forms.add("hardware", final, real)
+        values = {section: forms.values(section).get("hardware") for section in (SHARES, FUNCTIONS)}
     measured = count > 0
     write_json(
         out / "hardware.json",
@@ -98,8 +121,24 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in outputs.items()],
             "layers": [{"name": n, "equal": not c, "differing": c} for n, c in layers.items()],
             "cycles": cycles if measured else None,
+            **{section: found for section, found in values.items() if found},
         },
     )
+
+
+@contextmanager
+def _measures(
+    inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
+) -> Iterator[Callable[[], Sequence[Measure]]]:
+    """What makes the measures of accuracy that were asked for: none, unless all samples are run."""
+    from modelbuild.quantize.accuracy import TopOf
+
+    first = fixed.outputs[0] if after is None else after.outputs[0]
+    labels = parameters.get("labels")
+    top = [] if labels is None else [TopOf(first, labels)]
+    shapes = {name: fixed.tensors[name].shape for name in fixed.inputs}
+    with accuracy.opened(inputs, parameters, shapes) as measures:
+        yield lambda: [*top, *measures()]
 
 
 def _count(counted: dict[str, int], values: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The process that runs a user's postprocessing: outputs in, what the function makes of them out."""
+"""The process that runs a function of the user's: outputs in, what the function makes of them out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from modelbuild.artifacts.user_function import top_folder
 from modelbuild.artifacts.values import decode, encode
 from modelbuild.errors import did_you_mean
 
@@ -48,7 +49,7 @@ def serve(file: str, name: str, root: str) -> None:
     os.dup2(2, 1)
     _load_own()
     sys.dont_write_bytecode = True  # the project is the user's
-    sys.path[:0] = dict.fromkeys([str(_top(Path(file), Path(root))), root])
+    sys.path[:0] = dict.fromkeys([str(top_folder(Path(file), Path(root))), root])
     function: Callable[..., Any] | None = None
     while (message := receive(requests)) is not None:
         try:
@@ -68,18 +69,10 @@ def _load_own() -> None:
     linecache.getlines(__file__)
 
 
-def _top(file: Path, root: Path) -> Path:
-    """The folder that the file's module is imported from: its own, or that of the outermost package."""
-    folder = file.parent
-    while (folder / "__init__.py").is_file() and folder not in (root, folder.parent):
-        folder = folder.parent
-    return folder
-
-
 def _module(file: Path, root: Path) -> ModuleType:
     """The file as a module under its own name, within its packages; where another module has that name, or
     it is none, under one that nothing has."""
-    name = ".".join(file.relative_to(_top(file, root)).with_suffix("").parts)
+    name = ".".join(file.relative_to(top_folder(file, root)).with_suffix("").parts)
     if "." in name:
         found = importlib.import_module(name)
         if found.__file__ is not None and Path(found.__file__) == file:
@@ -114,7 +107,11 @@ class _Missing(Exception):
 
 
 def _called(function: Callable[..., Any], given: dict[str, Any]) -> Any:
-    """`function(outputs)`; one that has a parameter `inputs` gets the model's inputs under that name."""
+    """`function(outputs)`; one that has a parameter `inputs` gets the model's inputs under that name. Given
+    files of arrays, `function(outputs, labels)` of all samples, the arrays mapped and not read."""
+    if "files" in given:
+        outputs = {name: np.load(path, mmap_mode="r") for name, path in given["files"].items()}
+        return function(outputs, given["labels"])
     takes = inspect.signature(function).parameters
     more = {"inputs": given["inputs"]} if "inputs" in takes else {}
     return function(given["outputs"], **more)

@@ -1,0 +1,32 @@
+"""A user's measure of accuracy, `tools/score.py:f1`: `function(outputs, labels) -> float`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelbuild.artifacts.function_process import FunctionProcess
+from modelbuild.errors import ModelbuildError
+
+
+class Scoring(FunctionProcess):
+    """Calls the function with the outputs of all samples, and their labels."""
+
+    def __call__(
+        self, files: Mapping[str, Path], shapes: Mapping[str, Any], labels: Sequence[Any] | None
+    ) -> float:
+        """The function's value. `files` holds an .npy of each output, as `shapes` [samples, ...] says; it is
+        mapped, not read. Raises (exit 2) with the user's own line where the function fails, and where it
+        gives something other than a finite number."""
+        named = {name: str(path) for name, path in files.items()}
+        value = self.ask({"files": named, "labels": None if labels is None else list(labels)}, shapes)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            shown = value if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
+            raise ModelbuildError(
+                f"function {self._spec} returned {shown}",
+                why="a measure of accuracy is one finite number",
+                advice="return a float",
+            )
+        return float(value)

@@ -1,0 +1,88 @@
+"""`accept:`: bounds that decide whether a package is shipped."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Fraction, Integer, Number
+from modelbuild.manifest.strict import Strict, refuse
+
+FUNCTION = "function"  # the key whose bounds stand by functions of the user's
+Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
+Correlation = Annotated[Number, Field(ge=-1, le=1)]
+CorrelationFUNCTION = "function"  # the key whose bounds stand by functions of the user's
+Bound = Annotated[
+    Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], AS_MAPPING], BY_KIND
+]
+
+
+class FunctionBounds(Strict):
+    """Bounds of what a function of the user's makes of a model's outputs."""
+
+    at_least: Number | None = Field(None, description="at least: its value for the fixed model")
+    at_most: Number | None = Field(None, description="at most: its value for the fixed model")
+    drop: Number | None = Field(None, description="at most: its value for float less that for fixed")
+    rise: Number | None = Field(None, description="at most: its value for fixed less that for float")
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Self:
+        if not self.model_fields_set:
+            raise refuse("a function without a bound", "write `at_least`, `at_most`, `drop` or `rise`")
+        return self
+
+
+FunctionFUNCTION = "function"  # the key whose bounds stand by functions of the user's
+Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[FunctionBounds, AS_MAPPING], BY_KIND]
+
+
+class Accept(Strict):
+    """Bounds that the gate holds the measurements against; a package whose gate fails is not in dist/."""
+
+    snr_db: Bound | None = Field(
+        None,
+        description="at least, in dB, pooled over the evaluation samples; for all outputs or one each",
+    )
+    snr_db_mean: Bound | None = Field(None, description="at least, in dB, mean over the evaluation samples")
+    cosine: CorrelationBound | None = Field(
+        None, description="at least: cosine similarity of float and fixed outputs"
+    )
+    max_abs: Bound | None = Field(
+        None, description="at most: largest absolute difference of float and fixed outputs"
+    )
+    top1: Fraction | None = Field(
+        None, description="at least: share of labelled samples right in the fixed model"
+    )
+    top5: Fraction | None = Field(
+        None, description="at least: share of labelled samples with the label in the first 5"
+    )
+    top1_drop: Fraction | None = Field(
+        None, description="at most: top-1 of the float model less that of the fixed"
+    )
+    top5_drop: Fraction | None = Field(
+        None, description="at most: top-5 of the float model less that of the fixed"
+    )
+    map: Fraction | None = Field(
+        None, description="at least: mean average precision of the fixed model, overlaps .50:.05:.95"
+    )
+    map50: Fraction | None = Field(
+        None, description="at least: mean average precision of the fixed model, overlap .50"
+    )
+    map_drop: Fraction | None = Field(
+        None, description="at most: `map` of the float model less that of the fixed"
+    )
+    map50_drop: Fraction | None = Field(
+        None, description="at most: `map50` of the float model less that of the fixed"
+    )
+    function: dict[str, FunctionBound | None] | None = Field(
+        None,
+        description="FILE.py:FUNCTION, called with all outputs and labels, to a number that its value is at "
+        "least, or to {at_least, at_most, drop, rise}",
+    )
+    cpu_nodes: Annotated[Integer, Field(ge=0)] | None = Field(
+        None, description="at most: nodes that run on the CPU"
+    )
+    fps: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="at least: estimated frames a second"
+    )
