@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
-from modelbuild.stages.request import PackageRequest, Source
+from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from modelbuild.report.verdict import Check
+
+VERSION = "2"
+WIDE = "int16"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 RESOURCES = Resources(memory=64 << 20)
@@ -24,6 +28,7 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
         if not model.is_fixed:
             names["check"] = model.output("check", "check.json")
             names["evaluate"] = model.output("evaluate", "evaluate.json")
+            names["quantize"] = model.output("quantize", "quantize.json")
             if model.is_measured:
                 names["fixed"] = model.output("verify_fixed", "fixed.json")
         found.update({f"measured/{model.model}/{name}": source for name, source in names.items()})
@@ -40,8 +45,20 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 
 
 def parameters(request: PackageRequest) -> dict[str, Any]:
-    """The bounds of each model."""
-    return {"accept": accept_of(request)}
+    """The bounds of each model, and what advice depends on."""
+    has = request.recipe["number_format"]
+    return {
+        "accept": accept_of(request),
+        "has_int16": all(WIDE in has[key] for key in ("activations", "weights")),
+        "removed": sorted(
+            packaged.request.model for packaged in request.models if _removes(packaged.request)
+        ),
+    }
+
+
+def _removes(request: ModelRequest) -> bool:
+    """Whether the manifest cuts something off the model's end."""
+    return request.tail or any("cut" in edit for edit in request.edit)
 
 
 def accept_of(request: PackageRequest) -> dict[str, Any]:
@@ -76,17 +93,36 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     ]
     failed = [check for check in checks if not check.passed]
     if failed:
+        advice = _advice(failed, inputs, parameters)
         raise ModelbuildError.of(
             [
                 Problem(
                     f"gate: {check.check} is {shown(check.measured)}, the bound is {shown(check.bound)}",
                     where=f"model {check.model}",
+                    advice=advice.get(check, ""),
                 )
                 for check in failed
             ],
             EXIT_FAILED,
         )
     write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks]})
+
+
+def _advice(
+    failed: Sequence[Check], inputs: Mapping[str, Path], parameters: Mapping[str, Any]
+) -> dict[Check, str]:
+    """What to do about bounds on SNR: once for each model, at its first that does not hold."""
+    from modelbuild.report.advice import Facts, steps, text
+
+    found: dict[Check, str] = {}
+    lacking = [check for check in failed if check.check.startswith("snr_db") and check.measured is not None]
+    for first in {check.model: check for check in reversed(lacking)}.values():
+        quantize = read_measurements(inputs, first.model).get("quantize") or {}
+        facts = Facts(quantize, first.model in parameters["removed"], parameters["has_int16"])
+        own = [check for check in lacking if check.model == first.model]
+        missing = max(float(check.bound) - float(check.measured or 0.0) for check in own)
+        found[first] = text(steps(facts, missing))
+    return found
 
 
 def shown(value: float | bool | None) -> str:
