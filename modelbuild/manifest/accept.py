@@ -12,8 +12,7 @@ from modelbuild.manifest.strict import Strict, refuse
 FUNCTION = "function"  # the key whose bounds stand by functions of the user's
 Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
 Correlation = Annotated[Number, Field(ge=-1, le=1)]
-CorrelationFUNCTION = "function"  # the key whose bounds stand by functions of the user's
-Bound = Annotated[
+CorrelationBound = Annotated[
     Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], AS_MAPPING], BY_KIND
 ]
 
@@ -33,8 +32,7 @@ class FunctionBounds(Strict):
         return self
 
 
-FunctionFUNCTION = "function"  # the key whose bounds stand by functions of the user's
-Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[FunctionBounds, AS_MAPPING], BY_KIND]
+FunctionBound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[FunctionBounds, AS_MAPPING], BY_KIND]
 
 
 class Accept(Strict):
