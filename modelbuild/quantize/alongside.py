@@ -1,16 +1,19 @@
-"""What needs no order among samples, done beside the runs of a model: reading before them, counting behind.
+"""What needs no order among samples, done beside each other: reading before a model's runs, counting behind.
 
-Runs stay in the calling thread: in another one, glibc's malloc gives the pages of large tensors back after
-each, and having them again takes as long as the run.
+Runs whose large tensors leave onnxruntime stay in the calling thread: in another one, glibc's malloc gives
+their pages back after each run, and having them again takes as long as the run.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+_THREADS = 2
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -38,3 +41,19 @@ def behind(items: Iterable[Item], work: Callable[[Item], None]) -> None:
             del item
         if last is not None:
             last.result()
+
+
+def together(items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
+    """`work(item)` of each item, in order, two items at a time; the caller's thread makes the items.
+
+    What `work` raises comes in its turn; what making an item raises, at once.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            del item
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

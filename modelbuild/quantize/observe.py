@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
-from modelbuild.graph.session import FloatSession
-from modelbuild.quantize.alongside import ahead, behind
-from modelbuild.quantize.extremes import Extremes, extremes_of
+from modelbuild.quantize.alongside import ahead, behind, together
+from modelbuild.quantize.extremes import Extremes, FirstLook
 from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.tally import Tally
@@ -33,32 +31,37 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]]) -> Observatio
 
     Raises (exit 1) when a tensor holds NaN or infinity, naming tensor and sample; (exit 2) without samples.
     """
-    first = _FirstLook(graph)
-    behind(_runs(graph, samples()), first.add)
-    if not first.samples:
-        raise ModelbuildError("there is no calibration sample")
-    extremes = first.found
-    look = Look(graph, extremes, {name: found.power(first.samples) for name, found in extremes.items()})
+    number, extremes = _extremes(graph, samples())
+    look = Look(graph, extremes, {name: found.power(number) for name, found in extremes.items()})
     tallies = {name: Tally.of(graph.shapes[name], extremes[name]) for name in extremes}
 
     def count(seen: Iterable[Seen]) -> None:
         for name, values, slopes in seen:
             tallies[name].add(values, slopes)
 
-    behind(_seen(look, ahead(samples()), first.samples), count)
-    weighed = min(first.samples, GRADIENT_SAMPLES)
-    factor = first.samples / weighed / look.power
+    behind(_seen(look, ahead(samples()), number), count)
+    weighed = min(number, GRADIENT_SAMPLES)
+    factor = number / weighed / look.power
     tensors = {name: tally.observation(extremes[name], factor, weighed) for name, tally in tallies.items()}
     lost = {name for name, tensor in tensors.items() if tensor.histogram.weights is None}
     missing = {name: look.missing.get(name, NOT_FINITE) for name in tensors if name in lost}
-    return Observations(first.samples, tensors, look.outputs, missing)
+    return Observations(number, tensors, look.outputs, missing)
 
 
-def _runs(graph: Graph, samples: Iterable[Sample]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Every tensor of the graph for each sample."""
-    session = FloatSession(graph, "all")
-    for sample in ahead(samples):
-        yield {**{name: np.asarray(sample[name]) for name in graph.inputs}, **session.run(sample)}
+def _extremes(graph: Graph, samples: Iterable[Sample]) -> tuple[int, dict[str, Extremes]]:
+    """The first pass: how many samples there are, and the extremes of all."""
+    look, number = FirstLook(graph), 0
+    found: dict[str, Extremes] = {}
+
+    def run(item: tuple[int, Sample]) -> dict[str, Extremes]:
+        return look.run(item[1], f"calibration sample {item[0]}")
+
+    for seen in together(enumerate(samples, 1), run):
+        number += 1
+        found = {name: found[name].merged(more) for name, more in seen.items()} if found else seen
+    if not number:
+        raise ModelbuildError("there is no calibration sample")
+    return number, found
 
 
 def _seen(look: Look, samples: Iterable[Sample], count: int) -> Iterator[list[Seen]]:
@@ -67,22 +70,3 @@ def _seen(look: Look, samples: Iterable[Sample], count: int) -> Iterator[list[Se
     for number, sample in enumerate(samples):
         weighed = count <= GRADIENT_SAMPLES or number in chosen
         yield look.run(number, sample) if weighed else look.run_plain(sample)
-
-
-class _FirstLook:
-    """The first pass."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.samples = 0
-        self.found: dict[str, Extremes] = {}
-        self._names = (*graph.inputs, *(name for node in graph.nodes for name in node.outputs))
-
-    def add(self, held: dict[str, NDArray[Any]]) -> None:
-        """One more sample; its tensors leave `held`, and the memory, one by one."""
-        self.samples += 1
-        label = f"calibration sample {self.samples}"
-        for name in self._names:
-            if name in held and held[name].dtype.kind == "f" and held[name].size:
-                extremes = extremes_of(name, held.pop(name), label)
-                before = self.found.get(name)
-                self.found[name] = extremes if before is None else before.merged(extremes)

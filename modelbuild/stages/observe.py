@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 

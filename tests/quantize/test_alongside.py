@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelbuild.quantize.alongside import ahead, behind
+from modelbuild.quantize.alongside import ahead, behind, together
 
 
 def test_items_come_in_order_and_one_ahead() -> None:
@@ -59,3 +59,34 @@ def test_what_work_raises_stops_the_items() -> None:
     assert made == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="bad"):
         behind([3], work)
+
+
+def test_two_at_a_time_and_in_order() -> None:
+    made: list[int] = []
+    both = threading.Barrier(2, timeout=20)
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            made.append(number)
+            yield number
+
+    def work(item: int) -> int:
+        both.wait()  # passes only when two are at it
+        return item * item
+
+    for number, square in enumerate(together(items(), work)):
+        assert square == number * number
+        assert len(made) <= number + 3
+
+
+def test_what_one_of_two_raises_comes_in_its_turn() -> None:
+    def work(item: int) -> int:
+        if item == 2:
+            raise ValueError("bad")
+        return item
+
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="bad"):
+        for item in together(range(9), work):
+            seen += [item]
+    assert seen == [0, 1]

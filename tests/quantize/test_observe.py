@@ -119,6 +119,15 @@ def test_nan_and_infinity_name_tensor_and_sample() -> None:
         assert caught.value.exit_code == 1 and "sample 2" in str(caught.value)
 
 
+def test_nan_anywhere_in_a_large_tensor_is_found() -> None:
+    """The smallest and largest value of a runtime need not be NaN where a value is."""
+    for place in (0, 7, 5000, 12287):
+        x = np.ones((1, 3, 64, 64), np.float32)
+        x.reshape(-1)[place] = np.nan
+        with pytest.raises(ModelbuildError, match="'x' holds NaN"):
+            observe(one_node("Relu", x.shape), lambda x=x: iter([{"x": x}]))
+
+
 @pytest.mark.parametrize("size", [1e-42, 1e-37, 3e38])
 def test_numbers_at_the_ends_of_float32_are_counted(size: float) -> None:
     steps = np.linspace(-1, 1, 24, dtype=np.float64).reshape(2, 3, 4)
