@@ -8,7 +8,8 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 
 class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
-    """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed."""
+    """A package after a build. `gate` is passed, failed or not reached; `files` is empty unless it passed;
+    `checks` are the bounds as the report has them, with what was measured."""
 
     name: str
     target: str
@@ -17,6 +18,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
     report: str | None
     changed: bool
     silicon: bool
+    checks: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object in `packages` of `build --json`."""
@@ -27,6 +29,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
             "gate": self.gate,
             "files": list(self.files),
             "report": self.report,
+            "checks": list(self.checks),
         }
 
 

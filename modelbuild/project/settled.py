@@ -79,5 +79,8 @@ def told(report: BuildReport) -> dict[str, Any]:
 
 def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     """The report of a build that found everything as that one left it."""
-    packages = tuple(BuiltPackage(**{**one, "files": tuple(one["files"])}) for one in told["packages"])
+    lists = ("files", "checks")
+    packages = tuple(
+        BuiltPackage(**{**one, **{key: tuple(one[key]) for key in lists}}) for one in told["packages"]
+    )
     return BuildReport(packages, dict.fromkeys(actions, "cached"), (), tuple(told["warnings"]))

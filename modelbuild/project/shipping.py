@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -97,15 +98,15 @@ def publish(
 ) -> BuiltPackage:
     """Puts a package whose gate passed into `dist/`, and its report into `reports/`. A product whose build
     `is_at_fault` is put aside: it is no longer what the manifest says."""
-    report = publish_report(builder, shipment, outputs)
+    report, checks = publish_report(builder, root, shipment, outputs)
     gate = states[shipment.gate]
     name, target, silicon = shipment.package, shipment.target, shipment.silicon
     if gate in PASSED:
-        return publish_passed(builder, root, shipment, outputs)._replace(report=report)
+        return publish_passed(builder, root, shipment, outputs)._replace(report=report, checks=checks)
     if is_at_fault():
         builder.withdraw(Path(DIST) / name, Path(STALE) / name)
     verdict = "failed" if gate == "failed" else "not reached"
-    return BuiltPackage(name, target, verdict, (), report, False, silicon)
+    return BuiltPackage(name, target, verdict, (), report, False, silicon, checks)
 
 
 def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> BuiltPackage:
@@ -125,10 +126,13 @@ def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
     return BuiltPackage(name, target, "passed", listed, None, changed, silicon)
 
 
-def publish_report(builder: Builder, shipment: Shipment, outputs: Outputs) -> str | None:
-    """Puts the report of a package, if there is one, into `reports/`; where that is."""
+def publish_report(
+    builder: Builder, root: Path, shipment: Shipment, outputs: Outputs
+) -> tuple[str | None, tuple[dict[str, Any], ...]]:
+    """Puts the report of a package, if there is one, into `reports/`; where that is, and the bounds in it."""
     if shipment.report not in outputs:
-        return None
+        return None, ()
     folder = Path(REPORTS) / shipment.package
     builder.publish(outputs[shipment.report], folder)
-    return f"{folder.as_posix()}/report.html"
+    found = json.loads((root / folder / "report.json").read_bytes())
+    return f"{folder.as_posix()}/report.html", tuple(found["checks"])

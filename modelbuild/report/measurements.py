@@ -74,12 +74,19 @@ class LayerQuality(Item):
 
 
 class Accuracy(Item):
-    """Shares 0..1 by `top1`, `top5`; drop = float - fixed."""
+    """Shares 0..1 by `top1`, `top5`, `map`, `map50`; drop = float - fixed."""
 
     labelled: int
     of_float: dict[str, float] = Field(alias="float")
     fixed: dict[str, float]
     drop: dict[str, float]
+
+
+class Functions(Item):
+    """Values of functions of the user's, by FILE.py:FUNCTION."""
+
+    of_float: dict[str, float] = Field(alias="float")
+    fixed: dict[str, float]
 
 
 class Fidelity(Item):
@@ -93,6 +100,7 @@ class Fidelity(Item):
     outputs: tuple[OutputQuality, ...] = ()
     layers: tuple[LayerQuality, ...] = ()
     accuracy: Accuracy | None = None
+    functions: Functions | None = None
 
 
 class Match(Item):
@@ -104,7 +112,8 @@ class Match(Item):
 
 
 class Hardware(Item):
-    """What `verify_hardware` found; `equal` is null where nothing was run."""
+    """What `verify_hardware` found; `equal` is null where nothing was run. `accuracy` and `functions` were
+    measured where it ran every evaluation sample."""
 
     samples: int = 0
     random: bool = False
@@ -112,3 +121,5 @@ class Hardware(Item):
     outputs: tuple[Match, ...] = ()
     layers: tuple[Match, ...] = ()
     cycles: int | None = None
+    accuracy: dict[str, float] | None = None
+    functions: dict[str, float] | None = None

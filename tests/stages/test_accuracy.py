@@ -1,0 +1,177 @@
+"""Bounds on what users mean by accuracy, in a whole build: boxes, functions of the user's, three forms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modelbuild import api
+from modelbuild.errors import ModelbuildError
+from modelbuild.project.options import BuildOptions
+from tests.project.small_project import write_manifest, write_model, write_samples
+
+SAMPLES = 6
+MANIFEST = """\
+samples: {s: {files: data/*.npy, labels: labels.json}}
+models:
+  net:
+    source: net.onnx
+    calibration: s
+    postprocess: tools/post.py:boxes
+    verify: {hardware: all}
+    accept: ACCEPT
+targets: {cam: {chip: modalix}}
+packages: {p: {target: cam}}
+"""
+# A box whose corner says how large the outputs are, and one that is never right.
+POST = """\
+import numpy as np
+def boxes(outputs, inputs):
+    left = float(np.abs(inputs["image"]).sum())
+    shift = 0.0 if KEEPS else 100.0
+    there = [left + shift, 0, left + shift + 4, 4]
+    return [{"box": there, "score": 0.5}, {"box": [0, 90, 4, 94], "score": 0.1}]
+"""
+SCORE = """\
+from parts.helper import scaled
+def total(outputs, labels):
+    assert outputs["scores"].shape == (6, 2, 4, 4) and len(labels) == 6 and labels[0][0]["class"] == 0
+    return scaled(outputs["scores"])
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_model(tmp_path / "net.onnx")
+    write_samples(tmp_path / "data", SAMPLES)
+    labels = {}
+    for index in range(SAMPLES):
+        left = float(np.abs(np.load(tmp_path / f"data/{index}.npy")).sum())
+        labels[f"data/{index}.npy"] = [{"box": [left, 0, left + 4, 4], "class": 0}]
+    (tmp_path / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    (tmp_path / "tools/parts").mkdir(parents=True)
+    (tmp_path / "tools/post.py").write_text(POST.replace("KEEPS", "True"), encoding="utf-8")
+    (tmp_path / "tools/score.py").write_text(SCORE, encoding="utf-8")
+    write_helper(tmp_path, "float(abs(values).sum())")
+    return tmp_path
+
+
+def write_helper(folder: Path, value: str) -> None:
+    text = f"def scaled(values):\n    return {value}\n"
+    (folder / "tools/parts/helper.py").write_text(text, encoding="utf-8")
+
+
+def built(folder: Path, accept: str) -> Any:
+    write_manifest(folder, MANIFEST.replace("ACCEPT", accept))
+    return api.build(api.open_project(folder), (), BuildOptions(jobs=1))
+
+
+def checks(report: Any) -> dict[str, tuple[Any, bool]]:
+    (package,) = report.to_json()["packages"]
+    return {check["check"]: (check["measured"], check["passed"]) for check in package["checks"]}
+
+
+def test_boxes_and_functions_are_measured_in_three_forms_and_judged(folder: Path) -> None:
+    report = built(
+        folder, "{map: 0.9, map50_drop: 0, function: {tools/score.py:total: {at_least: 1, rise: 5}}}"
+    )
+    found = checks(report)
+    assert report.ok and found["map"] == (pytest.approx(1.0), True) == found["map in hardware"]
+    assert found["map50_drop"] == (0.0, True)
+    value = found["tools/score.py:total"][0]
+    assert value > 1.0 and found["tools/score.py:total in hardware"] == (value, True)
+    assert abs(found["rise of tools/score.py:total"][0]) < 0.05 * value
+    measured = json.loads((folder / "reports/p/report.json").read_bytes())["models"][0]["fidelity"]
+    assert measured["functions"]["fixed"] == {"tools/score.py:total": value}
+    assert measured["accuracy"]["float"]["map"] == pytest.approx(1.0)
+    assert "tools/score.py:total" in (folder / "reports/p/report.html").read_text(encoding="utf-8")
+
+
+def test_a_changed_bound_runs_the_gate_alone_and_a_changed_helper_measures_again(folder: Path) -> None:
+    assert built(folder, "{function: {tools/score.py:total: 1}}").ok
+    report = built(folder, "{function: {tools/score.py:total: 1.0e9}}")
+    ran = {name for name, state in report.states.items() if state in ("run", "failed")}
+    assert ran == {"p:gate", "p:report"} and report.exit_code == 1
+    assert checks(report)["tools/score.py:total"][1] is False
+    write_helper(folder, "2e9")
+    report = built(folder, "{function: {tools/score.py:total: 1.0e9}}")
+    assert report.ok and report.states["net@cam:verify_fixed"] == "run"
+    assert report.states["net@cam:apply"] == "cached"
+
+
+def test_boxes_elsewhere_are_no_boxes_found(folder: Path) -> None:
+    (folder / "tools/post.py").write_text(POST.replace("KEEPS", "False"), encoding="utf-8")
+    report = built(folder, "{map: 0.01}")
+    assert checks(report)["map"] == (0.0, False) and report.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 'good'", "returned a str"),
+        ("return float('nan')", "returned nan"),
+        ("return open('models.yaml').read()", "No such file"),  # nothing but what its result is kept for
+        ("return outputs['nothing']", "KeyError"),
+    ],
+)
+def test_a_function_that_fails_is_told_with_its_line(folder: Path, body: str, message: str) -> None:
+    (folder / "tools/score.py").write_text(f"def total(outputs, labels):\n    {body}\n", encoding="utf-8")
+    report = built(folder, "{function: {tools/score.py:total: 1}}")
+    (text,) = {str(error) for _, error in report.failures}
+    assert message in text and "tools/score.py:total" in text
+    assert "returned" in message or "tools/score.py:2" in text
+
+
+@pytest.mark.parametrize(
+    ("accept", "change", "message"),
+    [
+        ("{top1: 0.5}", {}, "needs classes, and the labels of `s` are boxes"),
+        ("{map: 0.5}", {"labels: labels.json": "labels: l.txt"}, "needs boxes, and the labels of `s` are"),
+        (
+            "{map: 0.5}",
+            {"    postprocess: tools/post.py:boxes\n": ""},
+            "the model `net` has no `postprocess`",
+        ),
+        ("{function: {tools/none.py:f: 1}}", {}, "tools/none.py does not exist"),
+        ("{function: {tools/score.py:none: 1}}", {}, "defines no function `none`"),
+        ("{function: {score: 1}}", {}, "does not name a function in a file"),
+        ("{function: {tools/score.py:total: {}}}", {}, "a function without a bound"),
+    ],
+)
+def test_what_cannot_be_measured_is_an_error_of_the_manifest(
+    folder: Path, accept: str, change: dict[str, str], message: str
+) -> None:
+    lines = "".join(f"data/{index}.npy 0\n" for index in range(SAMPLES))
+    (folder / "l.txt").write_text(lines, encoding="utf-8")
+    text = MANIFEST.replace("ACCEPT", accept)
+    for old, new in change.items():
+        text = text.replace(old, new)
+    write_manifest(folder, text)
+    with pytest.raises(ModelbuildError) as caught:
+        api.open_project(folder)
+    assert message in str(caught.value) and "models.yaml:" in str(caught.value)
+
+
+def test_labels_follow_the_picture_into_the_input(tmp_path: Path) -> None:
+    from modelbuild.samples.boxes import picture_size, placed
+    from modelbuild.samples.preprocess import Preprocess, apply
+
+    picture = np.zeros((60, 120, 3), np.uint8)
+    picture[20:40, 30:90] = 255
+    image = Image.fromarray(picture)
+    image.save(tmp_path / "a.png")
+    box = {"box": [30.0, 20.0, 90.0, 40.0], "class": 1}
+    for resize, wanted in (("stretch", (30, 40)), ("letterbox", (48, 40)), ("crop", (30, 40))):
+        p = Preprocess(resize=resize)  # type: ignore[arg-type]
+        tensor = apply(image, p, (1, 3, *wanted))[0, 0]
+        rows, columns = (np.flatnonzero(tensor.max(axis=axis) > 127) for axis in (1, 0))
+        (moved,) = placed([box], picture_size(tmp_path / "a.png"), p, wanted)
+        left, top, right, bottom = moved["box"]
+        seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        inside = [max(left, 0), top, min(right, wanted[1]), bottom]
+        assert np.abs(np.array(seen) - inside).max() <= 1, resize
