@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.measure import Command, run
+from bench.measure import Command, Run, run
 from bench.quantizers.prepared import Prepared
 from bench.quantizers.running import FIXED
 from bench.quantizers.scores import Score, score
@@ -19,7 +20,7 @@ from bench.quantizers.tools import Ours, Peer
 from bench.tools import OURS, ROOT
 
 LONGEST = 1800  # seconds for one process
-_QUANTIZING = ("observe", "quantize", "apply")  # the stages that the seconds of ours are of
+QUANTIZING = ("observe", "quantize", "apply")  # the stages that the seconds of ours are of
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,18 @@ class Measured:
     reason: str = ""
 
 
-def peer(tool: Peer, python: Path, network: Prepared, work: Path, reference: Path) -> Measured:
-    """The peer's driver, then its QDQ file on the evaluation samples."""
-    work.mkdir(parents=True)
+@dataclass(frozen=True)
+class Quantized:
+    """The file that a tool left, and what it took: `seconds` without imports, `peak_mb` of its process."""
+
+    path: Path
+    seconds: float
+    peak_mb: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def by_peer(tool: Peer, python: Path, network: Prepared, work: Path) -> Quantized:
+    """The peer's driver in the folder `work`. Raises RuntimeError, OSError or ValueError where it fails."""
     job = {
         "model": str(network.model),
         "input": network.input_name,
@@ -47,34 +57,59 @@ def peer(tool: Peer, python: Path, network: Prepared, work: Path, reference: Pat
         "result": str(work / "result.json"),
     }
     (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    try:
-        done = run(_limited(work, str(python), "-P", str(tool.driver), str(work / "job.json")))
-        result = json.loads((work / "result.json").read_text(encoding="utf-8"))
-        found = outputs(work / "quantized.onnx", network, work)
-        scored = score(reference, found, network.labels)
-    except (RuntimeError, OSError, ValueError) as error:
-        return Measured(tool, reason=_reason(error))
-    finally:
-        shutil.rmtree(work)
-    return Measured(tool, scored, result["seconds"], done.peak_mb, result["versions"])
+    done = run(_limited(work, str(python), "-P", str(tool.driver), str(work / "job.json")))
+    result = json.loads((work / "result.json").read_text(encoding="utf-8"))
+    return Quantized(work / "quantized.onnx", result["seconds"], done.peak_mb, result["versions"])
+
+
+def by_us(tool: Ours, network: Prepared, work: Path) -> Quantized:
+    """The real command up to the fixed-point model, in the folder `work`; raises as `by_peer`."""
+    text = yaml.safe_dump(manifest(tool, network), sort_keys=False)
+    (work / "models.yaml").write_text(text, encoding="utf-8")
+    done = build(work, "apply")
+    made = work / f"dump/network@chip/apply/model{FIXED}"
+    return Quantized(made, sum(stage_seconds(work, QUANTIZING).values()), done.peak_mb)
+
+
+def build(work: Path, until: str) -> Run:
+    """The command in a project of `manifest`, one job at a time. Raises RuntimeError where it fails."""
+    words = ("-P", "-m", "modelbuild", "build", "network@chip", "--until", until, "-j", "1")
+    return run(_limited(work, sys.executable, *words, "--dump", "dump", "--events", "events"))
+
+
+def stage_seconds(work: Path, stages: Collection[str] | None = None) -> dict[str, float]:
+    """Of the last `build`, from start to end of those of the stages (None: of any) that ran."""
+    found: dict[str, float] = {}
+    for event in map(json.loads, (work / "events").read_text(encoding="utf-8").splitlines()):
+        stage = event.get("stage")
+        if (stages is None or stage in stages) and event["event"] in ("action_started", "action_finished"):
+            sign = 1 if event["event"] == "action_finished" else -1
+            found[stage] = found.get(stage, 0.0) + sign * event["seconds"]
+    return found
+
+
+def peer(tool: Peer, python: Path, network: Prepared, work: Path, reference: Path) -> Measured:
+    """The peer's QDQ file on the evaluation samples."""
+    return _measured(tool, network, work, reference, lambda: by_peer(tool, python, network, work))
 
 
 def ours(tool: Ours, network: Prepared, work: Path, reference: Path) -> Measured:
-    """The real command up to the fixed-point model, which then runs on the evaluation samples."""
+    """Our fixed-point model on the evaluation samples."""
+    return _measured(tool, network, work, reference, lambda: by_us(tool, network, work))
+
+
+def _measured(
+    tool: Peer | Ours, network: Prepared, work: Path, reference: Path, quantize: Callable[[], Quantized]
+) -> Measured:
     work.mkdir(parents=True)
-    text = yaml.safe_dump(manifest(tool, network), sort_keys=False)
-    (work / "models.yaml").write_text(text, encoding="utf-8")
-    words = ("-P", "-m", "modelbuild", "build", "network@chip", "--until", "apply", "-j", "1")
     try:
-        done = run(_limited(work, sys.executable, *words, "--dump", "dump", "--events", "events"))
-        found = outputs(work / f"dump/network@chip/apply/model{FIXED}", network, work)
-        scored = score(reference, found, network.labels)
-        seconds = _seconds((work / "events").read_text(encoding="utf-8"))
+        made = quantize()
+        scored = score(reference, outputs(made.path, network, work), network.labels)
     except (RuntimeError, OSError, ValueError) as error:
         return Measured(tool, reason=_reason(error))
     finally:
         shutil.rmtree(work)
-    return Measured(tool, scored, seconds, done.peak_mb)
+    return Measured(tool, scored, made.seconds, made.peak_mb, made.versions)
 
 
 def manifest(tool: Ours, network: Prepared) -> dict[str, Any]:
@@ -109,15 +144,6 @@ def outputs(model: Path, network: Prepared, work: Path) -> Path:
 def _limited(folder: Path, *words: str) -> Command:
     """The command, ended after `LONGEST` by coreutils' timeout."""
     return Command(("timeout", str(LONGEST), *words), folder, {**OURS, "PYTHONHASHSEED": "0"})
-
-
-def _seconds(events: str) -> float:
-    """From start to end of the stages that quantize."""
-    total = 0.0
-    for event in map(json.loads, events.splitlines()):
-        if event.get("stage") in _QUANTIZING and event["event"] in ("action_started", "action_finished"):
-            total += event["seconds"] if event["event"] == "action_finished" else -event["seconds"]
-    return total
 
 
 def _reason(error: Exception) -> str:

@@ -40,8 +40,8 @@ def prepare(
     folder = work / name
     calibration = declared.gather(network.calibration, folders)
     evaluation = declared.gather(network.evaluation, folders, most, set(calibration.files))
-    _arrays(calibration.files, network.input, folder / "calibration")
-    _arrays(evaluation.files, network.input, folder / "evaluation")
+    arrays(calibration.files, network.input, folder / "calibration")
+    arrays(evaluation.files, network.input, folder / "evaluation")
     sample = np.load(folder / "calibration/0000.npy")
     model = fixed(onnx.load(declared.locate(network.file, folders)), network.input)
     model = _converted(model, network.input.name, sample)
@@ -60,7 +60,8 @@ def prepare(
     )
 
 
-def _arrays(files: Sequence[Path], port: declared.Input, folder: Path) -> None:
+def arrays(files: Sequence[Path], port: declared.Input, folder: Path) -> None:
+    """Writes what the network gets of each file, in order."""
     folder.mkdir(parents=True)
     preprocess = from_settings(port.preprocess)
     for index, path in enumerate(files):

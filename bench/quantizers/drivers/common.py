@@ -33,6 +33,9 @@ class Reader:
         self._job = job
         self.rewind()
 
+    def __iter__(self) -> Iterator[Any]:
+        return samples(self._job)
+
     def get_next(self) -> Any:
         return next(self._left, None)
 

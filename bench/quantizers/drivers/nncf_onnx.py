@@ -13,7 +13,7 @@ def quantize(job: common.Job) -> None:
     name = job["input"]
     found = nncf.quantize(
         onnx.load(job["model"]),
-        nncf.Dataset(list(common.samples(job)), lambda x: {name: x}),
+        nncf.Dataset(common.Reader(job), lambda x: {name: x}),
         preset=nncf.QuantizationPreset(job["settings"]["preset"]),
         subset_size=len(common.Reader(job)),
     )
