@@ -36,6 +36,7 @@ def test_the_exit_code_is_the_users_fault_first(found: BuildReport, code: int) -
 
 def test_the_object() -> None:
     package = BuiltPackage("bell", "cam", "passed", ({"path": "x"},), "reports/bell/report.html", True, False)
+    package = package._replace(checks=({"check": "top1"},))
     found = BuildReport((package,), {"a": "run", "b": "run", "c": "failed", "d": "skipped"}, (("c", USER),))
     assert found.to_json() == {
         "ok": False,
@@ -47,6 +48,7 @@ def test_the_object() -> None:
                 "gate": "passed",
                 "files": [{"path": "x"}],
                 "report": "reports/bell/report.html",
+                "checks": [{"check": "top1"}],
             }
         ],
         "actions": {"run": 2, "cached": 0, "failed": 1, "skipped": 1, "would_run": 0},
