@@ -44,7 +44,8 @@ class TensorRecord:
 @dataclass(frozen=True)
 class Record:
     """`corrections` maps a kind of correction to integers a tensor: "bias" (added to the quantized bias,
-    an output channel each) and "clip" (weight range in 1/128 of the largest, an output channel each)."""
+    an output channel each), "clip" (weight range in 1/128 of the largest, an output channel each) and "round"
+    (channel, bits, channel, bits ...: the weights that are rounded to the other neighbour, a bit each)."""
 
     model: str
     arithmetic: str

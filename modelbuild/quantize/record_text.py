@@ -18,7 +18,7 @@ COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "s
 WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 0)
 DECIBELS = frozenset({"snr", "output"})
 KINDS = frozenset({"input", "activation", "output", "weight"})
-CORRECTIONS = frozenset({"bias", "clip"})
+CORRECTIONS = frozenset({"bias", "clip", "round"})
 MOST_BYTES = 64 << 20
 
 
@@ -43,6 +43,7 @@ class Parsed:
     samples: int = 0
     rows: list[Row] = field(default_factory=list)
     corrections: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    rounded: dict[str, list[int]] = field(default_factory=dict)  # tensor -> channel, bits, channel, bits ...
 
 
 def encode(
@@ -57,8 +58,17 @@ def encode(
     lines += [_columns([_cell(index, value) for index, value in enumerate(row)]) for row in rows]
     for kind in sorted(corrections):
         for name, values in corrections[kind].items():
-            lines.append(f"correct {kind} {_quoted(name)} {' '.join(str(value) for value in values)}")
+            lines += _correction_lines(kind, name, values)
     return "\n".join(lines) + "\n"
+
+
+def _correction_lines(kind: str, name: str, values: tuple[int, ...]) -> list[str]:
+    """One line; of `round` one for each channel that has bits."""
+    start = f"correct {kind} {_quoted(name)}"
+    if kind == "round":
+        pairs = zip(values[::2], values[1::2], strict=True)
+        return [f"{start} {channel} {bits:x}" for channel, bits in pairs]
+    return [f"{start} {' '.join(str(value) for value in values)}"]
 
 
 def _columns(cells: Sequence[str]) -> str:
@@ -108,6 +118,8 @@ def decode(text: str, where: str) -> Parsed:
             _line(parsed, seen, stripped)
         except (ValueError, KeyError) as error:
             _fail(where, number, str(error.args[0]) if error.args else "unreadable")
+    if parsed.rounded:
+        parsed.corrections["round"] = {name: tuple(pairs) for name, pairs in parsed.rounded.items()}
     missing = [key for key in HEADER if key not in parsed.header]
     if missing:
         _fail(where, len(lines), f"the header lacks {', '.join(missing)}")
@@ -149,10 +161,24 @@ def _correction(parsed: Parsed, line: str) -> None:
     if kind not in CORRECTIONS:
         raise ValueError(f"{kind!r} is not a kind of correction")
     name, rest = _split_name(rest)
+    if kind == "round":
+        _round(parsed, name, rest.split())
+        return
     values = tuple(_whole(word, -(1 << 47), 1 << 47) for word in rest.split())
     if name in parsed.corrections.setdefault(kind, {}):
         raise ValueError(f"the {kind} correction of {name!r} stands twice")
     parsed.corrections[kind][name] = values
+
+
+def _round(parsed: Parsed, name: str, words: list[str]) -> None:
+    """A channel and its bits, in hexadecimal; the channels of a tensor ascend."""
+    if len(words) != 2 or not set(words[1]) <= set("0123456789abcdef"):
+        raise ValueError("`correct round` takes a tensor, a channel and bits in small hexadecimal digits")
+    channel, bits = _whole(words[0], 0, 1 << 30), int(words[1], 16)
+    channels = parsed.rounded.setdefault(name, [])
+    if channels and channel <= channels[-2]:
+        raise ValueError(f"channel {channel} of {name!r} does not come after {channels[-2]}")
+    channels += [channel, bits]
 
 
 def _split_name(text: str) -> tuple[str, str]:

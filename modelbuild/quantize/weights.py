@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,23 +55,54 @@ def quantize_weights(
     form: str,
     correction: tuple[int, ...] | None = None,
     whole_range: bool = False,
+    flips: NDArray[np.bool_] | None = None,
 ) -> QuantizedWeights:
     """Integers of weight [O, ...] and bias [O]; a scale grows where the bias would not fit otherwise.
 
-    `whole_range` allows the lowest code, too, which symmetric weights do without.
+    `whole_range` allows the lowest code, too, which symmetric weights do without. `flips` [O, ...]: the
+    weights that are rounded to the other neighbour, not to the nearest.
     """
     wide = bias.astype(np.float64)
     least = np.abs(wide) / (input_scale * BIAS_LIMIT[operand_bits])
     scales = np.where(scales < least, _expressed(np.maximum(least, np.finfo(np.float64).tiny), form), scales)
     column = scales.reshape(-1, *([1] * (weight.ndim - 1)))
     limit = (1 << (bits - 1)) - 1
-    steps = np.clip(np.rint(weight.astype(np.float64) / column), -limit - whole_range, limit)
+    exact = weight.astype(np.float64) / column
+    steps = np.rint(exact)
+    if flips is not None:
+        steps = np.where(flips, other_neighbour(exact), steps)
+    steps = np.clip(steps, -limit - whole_range, limit)
     integers: Integers = steps.astype(np.int8) if bits <= 8 else steps.astype(np.int16)
     shifted = np.rint(wide / (input_scale * scales)) + np.asarray(correction or 0, np.float64)
     limit = int(BIAS_LIMIT[operand_bits])
     whole = np.clip(shifted, -limit, limit)
     biases: Integers = whole.astype(np.int32) if operand_bits == 8 else whole.astype(np.int64)
     return QuantizedWeights(integers, scales, biases)
+
+
+def other_neighbour(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The whole number on the other side of each of `steps` than the nearest one; that above of a whole one."""
+    nearest = np.rint(steps)
+    return np.asarray(nearest + np.where(steps < nearest, -1.0, 1.0))
+
+
+def pack_flips(flips: NDArray[np.bool_]) -> tuple[int, ...]:
+    """[O, ...] -> channel, bits, channel, bits ...: bit k of a channel is its k-th weight, row-major; channels
+    without a bit are left out."""
+    rows = np.packbits(flips.reshape(len(flips), -1), axis=1, bitorder="little")
+    pairs = ((index, int.from_bytes(row.tobytes(), "little")) for index, row in enumerate(rows))
+    return tuple(number for index, bits in pairs if bits for number in (index, bits))
+
+
+def unpack_flips(packed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The inverse of `pack_flips`. Raises ValueError where a channel or a bit is not of weights of `shape`."""
+    count = math.prod(shape[1:])
+    rows = np.zeros((shape[0], -(-count // 8)), np.uint8)
+    for channel, bits in zip(packed[::2], packed[1::2], strict=True):
+        if not 0 <= channel < shape[0] or bits < 0 or bits.bit_length() > count:
+            raise ValueError(f"channel {channel} is not one of {shape[0]} with {count} weights each")
+        rows[channel] = np.frombuffer(bits.to_bytes(rows.shape[1], "little"), np.uint8)
+    return np.unpackbits(rows, axis=1, count=count, bitorder="little").astype(np.bool_).reshape(shape)
 
 
 def _expressed(scales: NDArray[np.float64], form: str) -> NDArray[np.float64]:

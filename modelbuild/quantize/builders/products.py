@@ -13,7 +13,7 @@ from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.builders.windows import explicit_pads, pair
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import quantize_weights
+from modelbuild.quantize.weights import quantize_weights, unpack_flips
 
 POINT: dict[str, Parameter] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
@@ -33,8 +33,9 @@ def row_constants(
             assembly.fail(f"the record corrects {len(values)} channels of {found.weight.shape[0]}")
     bits_of_operands = 16 if bits > 8 else operand_bits(x)
     scales, kept = scales_of(assembly.entry(found.name), found, formats, clip)
+    flips = _flips(assembly, found, kept)
     made = quantize_weights(
-        found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction, whole_range=kept
+        found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction, kept, flips
     )
     pairs = [assembly.decompose(x.scale * float(s) / y.scale, bits_of_operands) for s in made.scales]
     return {
@@ -43,6 +44,19 @@ def row_constants(
         "multiplier": np.array([multiplier for multiplier, _ in pairs], np.int32),
         "shift": np.array([shift for _, shift in pairs], np.int32),
     }
+
+
+def _flips(assembly: Assembly, found: Weighted, kept: bool) -> NDArray[np.bool_] | None:
+    """Which weights the record rounds to the other neighbour."""
+    packed = assembly.record.corrections.get("round", {}).get(assembly.step.outputs[0])
+    if packed is None:
+        return None
+    if kept:
+        assembly.fail("the record rounds weights that are the source's own integers")
+    try:
+        return unpack_flips(packed, found.weight.shape)
+    except ValueError as error:
+        assembly.fail(f"the record rounds weights that it does not have: {error}")
 
 
 def emit_conv(
