@@ -35,8 +35,9 @@ class NumberFormat(Strict):
 
     arithmetic: str  # "multiplier_shift@1"
     # what the chip has; the first is the default
-    activations: tuple[Literal["int8", "uint8", "int16", "float32"], ...]
-    weights: tuple[Literal["int8", "int4", "int16", "float32"], ...]
+    activations: tuple[Literal["int8", "uint8", "int16", "float32", "bfloat16"], ...]
+    weights: tuple[Literal["int8", "int4", "int16", "float32", "bfloat16"], ...]
+    weight_names: dict[str, str] = Field(default_factory=dict)  # what else the chip's users call them
     symmetric_activations: bool
     scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
     per_channel_weights: bool

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
 from modelbuild.manifest import edits, ignored
+from modelbuild.manifest.accept import FUNCTION
+from modelbuild.manifest.canonical_quantize import canonical_quantize
 from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.manifest.problems import nearest
 
-DEFAULT_PERCENTILE = 99.99
 BUILT_IN = "built in"
-MIXED = "mixed"  # bits chosen a layer at a time, where a chip has several number formats
 
 
 def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[Problem]]:
     """Short forms written out, choices made, bounds taken away dropped, keys that mean nothing refused."""
-    problems: list[Problem] = []
+    quantize, problems = canonical_quantize(_mapping(merged, "quantize"), recipe)
     return {
         "accept": _accept(_mapping(merged, "accept")),
         "calibration": _choice("calibration", merged["calibration"], problems),
@@ -28,7 +27,7 @@ def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[
         "edit": _edit(merged["edit"]),
         "evaluation": _choice("evaluation", merged["evaluation"], problems),
         "optimize": _optimize(_mapping(merged, "optimize"), recipe, problems),
-        "quantize": _quantize(_mapping(merged, "quantize"), recipe, problems),
+        "quantize": quantize,
         "toolchain_options": _toolchain_options(_mapping(merged, "toolchain_options"), toolchain, problems),
         "verify": dict(_mapping(merged, "verify")),
     }, problems
@@ -48,13 +47,24 @@ def _leaf(tree: Tree, key: str) -> Leaf:
 def _accept(accept: Tree) -> Tree:
     kept: Tree = {}
     for key, bound in sorted(accept.items()):
-        if isinstance(bound, dict):
+        if key == FUNCTION and isinstance(bound, dict):
+            functions: Tree = {
+                spec: of for spec, given in sorted(bound.items()) if (of := _of_function(given))
+            }
+            kept |= {key: functions} if functions else {}
+        elif isinstance(bound, dict):
             outputs: Tree = {name: leaf for name, leaf in sorted(bound.items()) if _value(leaf) is not None}
             if outputs:
                 kept[key] = outputs
         elif bound.value is not None:
             kept[key] = bound
     return kept
+
+
+def _of_function(given: Tree | Leaf) -> Tree:
+    """A number alone is what its value is at least."""
+    bounds: Tree = {"at_least": given} if isinstance(given, Leaf) else given
+    return {key: leaf for key, leaf in sorted(bounds.items()) if _value(leaf) is not None}
 
 
 def _checks(checks: Tree) -> Tree:
@@ -80,6 +90,17 @@ def _choice(key: str, choice: Tree | Leaf, problems: list[Problem]) -> Tree | Le
 
 def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
     """The builtin compiler runs one picture at a time, so that its options have no batch."""
+    options = dict(options)
+    tiling = options.pop("tiling", None)
+    if isinstance(tiling, Leaf) and tiling.value != "default":
+        problems.append(
+            Problem(
+                f"{tiling.spelling or '`tiling`'} is not built yet",
+                tiling.origin,
+                f"it asks for `tiling: {tiling.value}` of the compiler",
+                "remove it",
+            )
+        )
     if toolchain != "builtin":
         return dict(options)
     batch = _leaf(options, "batch")
@@ -133,60 +154,6 @@ def _optimize(optimize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     ordered = None if only.value is None else [name for name in known if name in only.value]
     chosen: Tree = {"only": Leaf(ordered, only.origin), "skip": Leaf(sorted(set(skip.value)), skip.origin)}
     return {**chosen, "paranoid": paranoid} if isinstance(paranoid, Leaf) and paranoid.value else chosen
-
-
-def _quantize(quantize: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
-    has = recipe.number_format
-    chosen: Tree = {
-        "activations": _format(
-            "activations", _leaf(quantize, "activations"), has.activations, recipe, problems
-        ),
-        "weights": _format("weights", _leaf(quantize, "weights"), has.weights, recipe, problems),
-        "range": _range(_mapping(quantize, "range"), problems),
-    }
-    record = quantize.get("record")
-    if isinstance(record, Leaf):
-        chosen["record"] = record
-    return chosen
-
-
-def _format(what: str, leaf: Leaf, has: Sequence[str], recipe: Recipe, problems: list[Problem]) -> Leaf:
-    """The first of the choices that the chip has."""
-    possible = [choice for choice in leaf.value if choice in has or (choice == MIXED and len(has) > 1)]
-    if not possible:
-        asked = " or ".join(leaf.value)
-        problems.append(
-            Problem(
-                f"{asked} {what} are not possible on {recipe.chip}",
-                leaf.origin,
-                f"it has {', '.join(has)}",
-                f"write `{what}: {has[0]}`, or choose another chip",
-            )
-        )
-    elif possible[0] == MIXED:
-        problems.append(
-            Problem(f"mixed {what} are not built yet", leaf.origin, advice=f"choose one of {', '.join(has)}")
-        )
-    return Leaf(possible[0] if possible else has[0], leaf.origin)
-
-
-def _range(range_: Tree, problems: list[Problem]) -> Tree:
-    method = _leaf(range_, "method")
-    percentile = range_.get("percentile")
-    if method.value == "percentile":
-        return {"method": method, "percentile": percentile or Leaf(DEFAULT_PERCENTILE, BUILT_IN)}
-    if isinstance(percentile, Leaf):
-        problems.append(
-            Problem(
-                f"`percentile` has no meaning for the range method {method.value}",
-                percentile.origin,
-                f"the method is set at {method.origin}"
-                if method.origin != BUILT_IN
-                else "that is the method built in",
-                "write `method: percentile` beside it, or remove it",
-            )
-        )
-    return {"method": method}
 
 
 def _toolchain_options(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:

@@ -19,9 +19,9 @@ from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import Settings, effective
 
 # Sections of the effective settings that decide the record, the program or what is measured. Bounds, how
-# much the hardware is simulated and how often the guard runs judge and check; they change no byte.
+# much the hardware is simulated, how often the guard runs and how many samples run at once change no byte.
 DECIDING = ("calibration", "compile", "edit", "evaluation", "optimize", "quantize", "toolchain_options")
-_JUDGING = "optimize.paranoid"
+_JUDGING = ("optimize.paranoid", "quantize.threads")
 USES = ("calibration", "evaluation")
 
 
@@ -43,8 +43,7 @@ def settings_of(manifest: Manifest, model: str, target: str) -> dict[str, Any]:
             found[f"inputs.{name}.shape"] = list(given.shape)
     for section in DECIDING:
         found.update(_leaves(section, settings.values.get(section)))
-    found.pop(_JUDGING, None)
-    return found
+    return {path: value for path, value in found.items() if path not in _JUDGING}
 
 
 def _leaves(path: str, value: Any) -> dict[str, Any]:

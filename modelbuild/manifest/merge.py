@@ -11,10 +11,11 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Leaf:
-    """A scalar or a list, and the place that set it."""
+    """A scalar or a list, and the place that set it; `spelling`: as it was written, where in other words."""
 
     value: Any
     origin: str
+    spelling: str = ""
 
 
 Tree = dict[str, "Tree | Leaf"]

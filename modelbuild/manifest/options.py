@@ -6,28 +6,22 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from modelbuild.manifest.accept import Accept
 from modelbuild.manifest.edits import Edit, Texts, tail_comes_last
 from modelbuild.manifest.ignored import Checks
+from modelbuild.manifest.quantize_options import NONE, Quantization
 from modelbuild.manifest.scalars import (
     AS_MAPPING,
     AS_SCALAR,
     BY_KIND,
-    AsOneOrMany,
     AsText,
     AsTuple,
-    Fraction,
     Integer,
     NameText,
-    Number,
     Plain,
     Switch,
-    Text,
 )
 from modelbuild.manifest.strict import Strict
-
-Activations = Literal["int8", "uint8", "int16", "mixed"]
-Weights = Literal["int8", "int4", "int16", "mixed"]
-Method = Literal["output_error", "mse", "entropy", "minmax", "percentile"]
 
 
 class Optimize(Strict):
@@ -40,38 +34,6 @@ class Optimize(Strict):
     paranoid: Switch | None = Field(None, description="run the guard after each pass, and name the wrong one")
 
 
-class Range(Strict):
-    """How the range of a tensor is chosen from its calibration histogram."""
-
-    method: Annotated[Method, AsText] | None = Field(
-        None,
-        description="output_error: least error at the outputs; mse: least squared error of the tensor; "
-        "entropy: least KL divergence; minmax: all that was seen; percentile: all but the rarest",
-    )
-    percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
-        None, description="with method percentile: how many percent of the values the range holds"
-    )
-
-
-class Quantize(Strict):
-    """Float to integers."""
-
-    planned: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("inputs", "outputs", "nodes", "equalize", "bias_correction", "adaround", "mode", "per_channel"),
-        "remove it: `quantize` takes activations, weights, range and record",
-    )
-    activations: Annotated[tuple[Annotated[Activations, AsText], ...], AsOneOrMany] | None = Field(
-        None, description="number format of activations; of a list, the first that the chip has"
-    )
-    weights: Annotated[tuple[Annotated[Weights, AsText], ...], AsOneOrMany] | None = Field(
-        None, description="number format of weights; of a list, the first that the chip has"
-    )
-    range: Range | None = Field(None, description="how ranges are chosen")
-    record: Text | None = Field(
-        None, description="a quantization record (.quant.txt) to start from instead of observing samples"
-    )
-
-
 class Compile(Strict):
     """What the compiler is told."""
 
@@ -81,51 +43,6 @@ class Compile(Strict):
     batch: Annotated[Integer, Field(ge=1, le=1024)] | None = Field(None, description="pictures a run")
     sram_bytes: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="on-chip memory that programs may use, in place of the chip's own"
-    )
-
-
-Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
-Correlation = Annotated[Number, Field(ge=-1, le=1)]
-CorrelationBound = Annotated[
-    Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], AS_MAPPING], BY_KIND
-]
-
-
-class Accept(Strict):
-    """Bounds that the gate holds the measurements against; a package whose gate fails is not in dist/."""
-
-    planned: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("map_drop", "function"),
-        "remove it: bounds exist for SNR, cosine, max_abs, top-1, top-5, cpu_nodes and fps",
-    )
-    snr_db: Bound | None = Field(
-        None,
-        description="at least, in dB, pooled over the evaluation samples; for all outputs or one each",
-    )
-    snr_db_mean: Bound | None = Field(None, description="at least, in dB, mean over the evaluation samples")
-    cosine: CorrelationBound | None = Field(
-        None, description="at least: cosine similarity of float and fixed outputs"
-    )
-    max_abs: Bound | None = Field(
-        None, description="at most: largest absolute difference of float and fixed outputs"
-    )
-    top1: Fraction | None = Field(
-        None, description="at least: share of labelled samples right in the fixed model"
-    )
-    top5: Fraction | None = Field(
-        None, description="at least: share of labelled samples with the label in the first 5"
-    )
-    top1_drop: Fraction | None = Field(
-        None, description="at most: top-1 of the float model less that of the fixed"
-    )
-    top5_drop: Fraction | None = Field(
-        None, description="at most: top-5 of the float model less that of the fixed"
-    )
-    cpu_nodes: Annotated[Integer, Field(ge=0)] | None = Field(
-        None, description="at most: nodes that run on the CPU"
-    )
-    fps: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="at least: estimated frames a second"
     )
 
 
@@ -156,7 +73,9 @@ class Settings(Strict):
         None, description="changes of the graph, in order"
     )
     optimize: Optimize | None = Field(None, description="which passes run")
-    quantize: Quantize | None = Field(None, description="number formats and ranges")
+    quantize: Quantization | None = Field(
+        None, description="number formats and ranges; or `none`: the model stays in float"
+    )
     compile: Compile | None = Field(None, description="what the compiler is told")
     accept: Accept | None = Field(None, description="bounds that decide whether a package is shipped")
     toolchain_options: dict[str, Plain] | None = Field(None, description="options of the vendor's toolchain")
@@ -174,6 +93,8 @@ def written(settings: Settings) -> dict[str, Any]:
     after it, save where nothing has a meaning: a bound, `calibration` or `evaluation` that is taken away.
     `faces` is written out as {set: faces, count: None}: as a scalar it replaces all that it stands for."""
     dumped: dict[str, Any] = settings.model_dump(mode="json", include=set(SETTINGS), exclude_unset=True)
+    if dumped.get("quantize") == NONE:
+        dumped["quantize"] = {"mode": NONE}
     for key in _CHOICES:
         if isinstance(dumped.get(key), str):
             dumped[key] = {"count": None, "set": dumped[key]}

@@ -13,9 +13,10 @@ from modelbuild.manifest import options, overrides
 from modelbuild.manifest.canonical import canonical
 from modelbuild.manifest.explain import validate
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.merge import Path, Tree, layer, leaves, merge, values
+from modelbuild.manifest.merge import Path, Tree, layer, leaves, values
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.tree import Mapping, Position
+from modelbuild.manifest.vendors.translate import Layer, translated
 
 BUILT_IN: AbstractMapping[str, Any] = {
     "edit": [],
@@ -83,10 +84,10 @@ class Examiner:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._targets: dict[str, Tree] = {}
-        self._models: dict[str, Tree] = {}
+        self._targets: dict[str, Layer] = {}
+        self._models: dict[str, Layer] = {}
         self._overrides = [
-            layer(override.values, _constant(override.origin)) for override in manifest.overrides
+            translated(layer(override.values, _constant(override.origin))) for override in manifest.overrides
         ]
 
     def examine(self, model: str | None, target: str) -> Settings:
@@ -95,34 +96,35 @@ class Examiner:
         recipe = self._manifest.recipes[target]
         merged = self._of_target(target, recipe)
         for found in [*self._of_model(model, target), *(self._overrides if model is not None else ())]:
-            merged = merge(merged, found)
+            merged = merged.under(found)
         toolchain = self._manifest.spec.targets[target].toolchain or recipe.toolchain
-        tree, problems = canonical(merged, recipe, toolchain)
-        return Settings(model or "", target, values(tree), leaves(tree), tuple(problems))
+        tree, problems = canonical(merged.tree, recipe, toolchain)
+        return Settings(model or "", target, values(tree), leaves(tree), (*merged.problems, *problems))
 
     def layers(self, model: str, target: str) -> list[Tree]:
         """What each layer sets by itself, the lowest first."""
         recipe = self._manifest.recipes[target]
-        return [*self._below_models(target, recipe), *self._of_model(model, target), *self._overrides]
+        found = [*self._below_models(target, recipe), *self._of_model(model, target), *self._overrides]
+        return [one.tree for one in found]
 
-    def _of_target(self, target: str, recipe: Recipe) -> Tree:
+    def _of_target(self, target: str, recipe: Recipe) -> Layer:
         """What every model starts from on the target."""
         if target not in self._targets:
-            merged: Tree = {}
+            merged = Layer({})
             for found in self._below_models(target, recipe):
-                merged = merge(merged, found)
+                merged = merged.under(found)
             self._targets[target] = merged
         return self._targets[target]
 
-    def _below_models(self, target: str, recipe: Recipe) -> Iterator[Tree]:
+    def _below_models(self, target: str, recipe: Recipe) -> Iterator[Layer]:
         manifest = self._manifest
-        yield layer(BUILT_IN, _constant("built in"))
-        yield layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}"))
+        yield Layer(layer(BUILT_IN, _constant("built in")))
+        yield Layer(layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}")))
         yield _written(manifest, manifest.spec.defaults, ("defaults",))
-        yield layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}"))
+        yield translated(layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}")))
         yield _written(manifest, manifest.spec.targets[target], ("targets", target))
 
-    def _of_model(self, model: str | None, target: str) -> Iterator[Tree]:
+    def _of_model(self, model: str | None, target: str) -> Iterator[Layer]:
         if model is None:
             return
         entry = self._manifest.spec.models[model]
@@ -150,8 +152,8 @@ def recipe_settings(recipe: Recipe) -> dict[str, Any]:
     return options.written(found)
 
 
-def _written(manifest: Manifest, settings: options.Settings, prefix: Path) -> Tree:
-    return layer(options.written(settings), lambda path: manifest.position((*prefix, *path)))
+def _written(manifest: Manifest, settings: options.Settings, prefix: Path) -> Layer:
+    return translated(layer(options.written(settings), lambda path: manifest.position((*prefix, *path))))
 
 
 def _constant(origin: str) -> Callable[[Path], str]:

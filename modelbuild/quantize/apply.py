@@ -18,6 +18,8 @@ from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.settings import Settings
 
+SWITCHED = {"symmetric": True, "per_channel": False}  # what every chip can do; the opposite is the chip's own
+
 
 def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> FixedModel:
     """The fixed model of `graph` as `record` says; `units` maps node names to npu | fused | cpu.
@@ -26,7 +28,9 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
     where the record does not belong to this graph or chip.
     """
     words = dict(part.partition("=")[::2] for part in record.format.split())
-    chosen = Settings.read({key: words.get(key) for key in ("activations", "weights")})
+    switches = {"symmetric": words.get("symmetric") == "yes", "per_channel": words.get("per_channel") != "no"}
+    given = {key: switches[key] for key, value in SWITCHED.items() if switches[key] is value}
+    chosen = Settings.read({key: words.get(key) for key in ("activations", "weights")} | given)
     formats = formats_of(recipe.number_format, chosen)
     if record.arithmetic != recipe.number_format.arithmetic or record.format != formats.to_text():
         raise ModelbuildError(

@@ -59,6 +59,7 @@ def _tanh_gelu(x: Real) -> Real:
     return np.asarray(0.5 * x * (1.0 + np.tanh(inner)))
 
 
+OUTPUT_FUNCTIONS: dict[str, Function] = {"sigmoid": _sigmoid}  # those that the settings name
 _FUNCTIONS: dict[str, Callable[[Node], Function]] = {
     "Sigmoid": lambda node: _sigmoid,
     "HardSigmoid": _hard_sigmoid,

@@ -14,6 +14,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.mixed_settings import CHOSEN
 from modelbuild.quantize.settings import Settings
 
+FLOAT = "float"  # in the names of formats that are none of integers: float32, bfloat16
 SMALLEST_RANGE = 1e-30  # below this a tensor counts as all zero
 
 
@@ -148,17 +149,24 @@ def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
     """The formats that the settings choose among what the chip has. Raises (exit 2) on anything else."""
     activations = _choice("activations", settings.activations, number_format.activations)
     weights = _choice("weights", settings.weights, number_format.weights)
-    symmetric = number_format.symmetric_activations
-    if symmetric and activations.startswith("u"):
+    symmetric = _switch("symmetric", settings.symmetric, number_format.symmetric_activations, only=True)
+    if number_format.symmetric_activations and activations.startswith("u"):
         raise ModelbuildError(f"activations: {activations} needs a zero point, which this chip does not have")
     forms: dict[str, TensorFormat] = {
         name: TensorFormat(bits_of(name), not name.startswith("u"), symmetric, number_format.scale)
         for name in number_format.activations
-        if not name.startswith("float")
+        if FLOAT not in name
     }
-    per_channel = number_format.per_channel_weights
-    whole = tuple(name for name in number_format.weights if not name.startswith("float"))
+    per_channel = _switch("per_channel", settings.per_channel, number_format.per_channel_weights, only=False)
+    whole = tuple(name for name in number_format.weights if FLOAT not in name)
     return Formats(forms[activations], bits_of(weights), per_channel, forms, whole)
+
+
+def _switch(key: str, wanted: bool | None, own: bool, *, only: bool) -> bool:
+    """What is wanted, where the chip has both; `own` is what it has, all that it has where that is `only`."""
+    if wanted is None or wanted == own or own != only:
+        return own if wanted is None else wanted
+    raise ModelbuildError(f"{key}: {str(wanted).lower()} is not available on this chip")
 
 
 def _choice(key: str, wanted: Sequence[str] | None, available: Sequence[str]) -> str:
@@ -166,6 +174,8 @@ def _choice(key: str, wanted: Sequence[str] | None, available: Sequence[str]) ->
     if wanted is None or wanted == (CHOSEN,):
         return available[0]
     for name in wanted:
+        if name in available and FLOAT in name:
+            raise ModelbuildError(f"{key}: {name} is not built yet", why="fixed-point models hold no floats")
         if name in available:
             return name
     raise ModelbuildError(

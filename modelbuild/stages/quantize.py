@@ -39,7 +39,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     """The effective quantize settings and the chip's number format; a record stands for both."""
     if request.record is not None:
         return {}
-    settings = request.settings["quantize"]
+    settings = {key: value for key, value in request.settings["quantize"].items() if key != "threads"}
     found = {"settings": settings, "number_format": request.recipe["number_format"]}
     if not measures(request):
         return found

@@ -16,6 +16,7 @@ from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import effective
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models-yaml.md").read_text(encoding="utf-8")
+KNOBS = (Path(__file__).resolve().parents[2] / "docs" / "knobs.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 # What the examples cannot have: the files that they name.
 ABSENT = ("does not exist", "no sample file matches", "no file matches", "cannot read the labels")
@@ -59,7 +60,8 @@ def test_the_example_of_merging_comes_out_as_the_page_says(tmp_path: Path) -> No
 def test_every_key_has_a_row() -> None:
     rows = set(
         re.findall(
-            r"`(\w+)`", "\n".join(line.split("|")[1] for line in PAGE.split("\n") if line.startswith("| `"))
+            r"`(\w+)`",
+            "\n".join(line.split("|")[1] for line in (PAGE + KNOBS).split("\n") if line.startswith("| `")),
         )
     )
     made = schema.schema()

@@ -51,9 +51,9 @@ accept: {cpu_nodes: yes} | yes
 accept: {fps: 0} | 0}
     `fps`: expected more than 0, found `0`
 quantize: {range: {method: kl}} | kl}
-    `method`: expected one of output_error, mse, entropy, minmax, percentile, found `kl`
+    `method`: expected one of output_error, mse, entropy, minmax, moving_average, percentile, found `kl`
 quantize: {activations: [int8, int9]} | int9
-    item 2 of `activations`: expected one of int8, uint8, int16, mixed, found `int9`
+    item 2 of `activations`: expected one of int8, uint8, int16, float32, bfloat16, mixed, found `int9`
 quantize: {weights: []} | []
     `weights`: expected one or more, found a list
 quantize: {range: {percentile: 10}} | 10}
@@ -203,5 +203,8 @@ def test_a_wrong_key_hides_nothing_else(project: Any) -> None:
         ("models.yaml:4:52", "item 1 of `shape`: expected a whole number, found `a`"),
         ("models.yaml:4:58", "unknown key `quantise` in `net`"),
         ("models.yaml:5:23", "unknown chip `kl99`"),
-        ("models.yaml:5:53", "`activations`: expected one of int8, uint8, int16, mixed, found `int9`"),
+        (
+            "models.yaml:5:53",
+            "`activations`: expected one of int8, uint8, int16, float32, bfloat16, mixed, found `int9`",
+        ),
     ]

@@ -43,7 +43,8 @@ def test_lists_and_short_forms(project: Any) -> None:
         ("a..b=3", "expected KEY=VALUE"),
         (
             "quantize.range.method=best",
-            "`method`: expected one of output_error, mse, entropy, minmax, percentile, found `best`",
+            "`method`: expected one of output_error, mse, entropy, minmax, moving_average, percentile, "
+            "found `best`",
         ),
         ("accept.snr_db=[", "not valid YAML: did not find expected node content"),
         ("evaluation.count=2", "`evaluation` has a count and no set"),

@@ -193,7 +193,7 @@ def test_passes_of_normalising_can_be_left_out_but_for_those_that_later_stages_r
             "kl520",
             "mixed or int16 activations are not possible on kl520",
         ),
-        ("quantize: {activations: mixed}", "kl720", "mixed activations are not built yet"),
+        ("quantize: {activations: mixed}", "kl720", "mixed activations need a `mode`"),
         ("quantize: {activations: uint8}", "kl720", "uint8 activations are not possible on kl720"),
         ("compile: {batch: 16}", "modalix", "`batch: 16` is not built yet"),
         (

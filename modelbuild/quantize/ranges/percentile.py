@@ -11,20 +11,20 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-
-DEFAULT_PERCENTILE = 99.99
+from modelbuild.quantize.settings import OPTION_DEFAULTS
 
 
 def choose(
     observation: TensorObservation, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
-    """`percentile` of the values lie inside.
+    """`percentile` of the values lie inside; with `percentile_16bit` so many where the format has 16 bits.
 
     Symmetric: the smallest t that holds the share of |x|. Asymmetric: half of the rest is cut at each end.
     """
-    share = options.get("percentile", DEFAULT_PERCENTILE)
+    key = "percentile_16bit" if tensor_format.bits > 8 and "percentile_16bit" in options else "percentile"
+    share = options.get(key, OPTION_DEFAULTS["percentile"])
     if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
-        raise ModelbuildError(f"percentile: {share!r} is not a number above 50 and up to 100")
+        raise ModelbuildError(f"{key}: {share!r} is not a number above 50 and up to 100")
     histogram = observation.histogram
     values, weights = histogram.values()
     half_bin = (histogram.high - histogram.low) / len(histogram.counts) / 2

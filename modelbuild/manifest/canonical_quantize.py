@@ -1,0 +1,254 @@
+"""Merged `quantize:` settings -> their one canonical form, and what a chip cannot do of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.canonical_range import canonical_range
+from modelbuild.manifest.merge import Leaf, Tree, values
+from modelbuild.manifest.quantize_options import NONE
+from modelbuild.quantize.mixed_settings import ALL, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
+from modelbuild.quantize.settings import READERS, Settings
+
+WIDE = "int16"
+FLOATS = ("float32", "bfloat16")
+ENDS = ("inputs", "outputs", "cpu_nodes")
+_OWN = frozenset({"activations", "weights", "range", "record", "mode", "threads"})  # read here, not below
+
+
+def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
+    """Choices made, short forms written out, defaults dropped but for formats and range."""
+    work = _Quantize(dict(quantize), recipe)
+    return work.canonical(), work.problems
+
+
+class _Quantize:
+    def __init__(self, given: Tree, recipe: Recipe) -> None:
+        self._given, self._recipe, self._has = given, recipe, recipe.number_format
+        self.problems: list[Problem] = []
+
+    def canonical(self) -> Tree:
+        mode = self._leaf("mode")
+        if mode is not None and mode.value == NONE:
+            self._stay_in_float(mode)
+            mode = None
+        chosen: Tree = {
+            "activations": self._format("activations", self._has.activations, mode),
+            "weights": self._format("weights", self._has.weights, mode),
+        }
+        self._check_both_wide(chosen)
+        if mode is not None:
+            self._check_mode(mode, chosen)
+            chosen["mode"] = mode
+        self._check_ratio(mode)
+        for key in sorted(self._given.keys() - _OWN):
+            self._other(key, chosen)
+        wide = mode is not None or _has_wide({key: values_of(item) for key, item in chosen.items()})
+        given = self._given.get("range")
+        chosen["range"], problems = canonical_range(given if isinstance(given, dict) else {}, wide)
+        self.problems += problems
+        threads = self._leaf("threads")
+        if threads is not None and threads.value != 1:
+            chosen["threads"] = threads
+        record = self._leaf("record")
+        if record is not None:
+            chosen["record"] = record
+        return chosen
+
+    def _leaf(self, key: str) -> Leaf | None:
+        found = self._given.get(key)
+        return found if isinstance(found, Leaf) else None
+
+    def _problem(self, what: str, leaf: Leaf, why: str = "", advice: str = "") -> None:
+        self.problems.append(Problem(what, leaf.origin, why, advice))
+
+    def _stay_in_float(self, mode: Leaf) -> None:
+        formats = [*self._has.activations, *self._has.weights]
+        if "float32" not in self._has.activations or "float32" not in self._has.weights:
+            self._problem(
+                f"`quantize: none` is not possible on {self._recipe.chip}",
+                mode,
+                f"it runs no floats; it has {', '.join(dict.fromkeys(formats))}",
+                "remove it, or choose another chip",
+            )
+        else:
+            for key in ("activations", "weights"):
+                self._given[key] = Leaf(["float32"], mode.origin)
+
+    def _format(self, what: str, has: Sequence[str], mode: Leaf | None) -> Leaf:
+        """The first of the choices that the chip has; where nobody chose, a mode does."""
+        leaf = self._leaf(what)
+        assert leaf is not None
+        chip = self._recipe.chip
+        if mode is not None and leaf.origin == f"recipe {chip}" and leaf.value == [has[0]]:
+            return Leaf(CHOSEN, mode.origin, mode.spelling)
+        names = self._has.weight_names if what == "weights" else {}
+        choices = [names.get(choice, choice) for choice in leaf.value]
+        possible = [choice for choice in choices if choice in has or (choice == CHOSEN and len(has) > 1)]
+        said = f"{leaf.spelling}: " if leaf.spelling else ""
+        if not possible:
+            asked = " or ".join(leaf.value)
+            self._problem(
+                f"{said}{asked} {what} are not possible on {chip}",
+                leaf,
+                f"it has {', '.join(has)}",
+                f"write `{what}: {has[0]}`, or choose another chip",
+            )
+        elif possible[0] == "bfloat16":
+            self._problem(
+                f"{said}bfloat16 {what} are not built yet",
+                leaf,
+                "fixed-point models hold integers: docs/arithmetic.md defines no operator of floats",
+                f"choose one of {', '.join(name for name in has if name not in FLOATS)}",
+            )
+        elif possible[0] == CHOSEN and mode is None:
+            self._problem(
+                f"{said}mixed {what} need a `mode`",
+                leaf,
+                "it says how the bits of each layer are chosen",
+                "write `mode: auto` beside it",
+            )
+        return Leaf(possible[0] if possible else has[0], leaf.origin, leaf.spelling)
+
+    def _check_both_wide(self, chosen: Tree) -> None:
+        """nncase: its KPU takes 16 bits on one side alone; a model with both runs elsewhere."""
+        leaf, other = chosen["weights"], chosen["activations"]
+        assert isinstance(leaf, Leaf) and isinstance(other, Leaf)
+        spelt = leaf.spelling.startswith("`w_quant_type") and other.spelling.startswith("`quant_type")
+        if spelt and leaf.value == other.value == WIDE:
+            self._problem(
+                f"{leaf.spelling} is not possible with {other.spelling}",
+                leaf,
+                "nncase has int16 for one of the two",
+                "make one of them int8 or uint8",
+            )
+
+    def _check_mode(self, mode: Leaf, chosen: Tree) -> None:
+        named, chip = mode.spelling or f"`mode: {mode.value}`", self._recipe.chip
+        if WIDE not in self._has.activations or WIDE not in self._has.weights:
+            has = ", ".join(dict.fromkeys([*self._has.activations, *self._has.weights]))
+            self._problem(f"{named} is not possible on {chip}", mode, f"it has {has}", "choose another chip")
+            return
+        formats = {key: values_of(chosen[key]) for key in ("activations", "weights")}
+        if CHOSEN not in formats.values():
+            self._problem(
+                f"{named} has nothing to choose",
+                mode,
+                "both `activations` and `weights` are set",
+                f"write `{CHOSEN}` for one of them, or leave one out",
+            )
+        for key, value in formats.items():
+            if mode.value == BUDGET and value not in (CHOSEN, WIDE):
+                leaf = chosen[key]
+                assert isinstance(leaf, Leaf)
+                self._problem(
+                    f"{leaf.spelling or f'`{key}: {value}`'} is not possible with {named}",
+                    leaf,
+                    f"the other side of {BUDGET} is {WIDE} or {BUDGET}, too",
+                    f"write `{WIDE}`, or leave it out",
+                )
+        if mode.value == BUDGET:
+            self._check_ends(named)
+
+    def _check_ends(self, named: str) -> None:
+        """Inputs, outputs and CPU nodes become int16 and cannot be set otherwise (Kneron, mixbw)."""
+        for key in ENDS:
+            found = self._given.get(key)
+            given = found.values() if isinstance(found, dict) else () if found is None else (found,)
+            for leaf in given:
+                assert isinstance(leaf, Leaf)
+                if leaf.value != WIDE:
+                    self._problem(
+                        f"{leaf.spelling or f'`{key}: {leaf.value}`'} is not possible with {named}",
+                        leaf,
+                        f"it makes inputs, outputs and CPU nodes {WIDE}",
+                        "remove it",
+                    )
+
+    def _check_ratio(self, mode: Leaf | None) -> None:
+        ratio = self._leaf("flops_ratio")
+        if ratio is not None and (mode is None or mode.value != BUDGET):
+            self._problem(f"`flops_ratio` goes with `mode: {BUDGET}`", ratio, "", "remove it")
+
+    def _other(self, key: str, chosen: Tree) -> None:
+        """A key that the quantizer reads itself."""
+        item = self._given[key]
+        leaf = item if isinstance(item, Leaf) else _first(item)
+        if leaf is None:
+            return
+        named = leaf.spelling or f"`{key}`"
+        if key not in READERS:
+            self._problem(f"{named} is not built yet", leaf, advice="remove it")
+            return
+        try:
+            read = READERS[key](key, values_of(item))
+        except ModelbuildError as error:
+            found = error.problems[0]
+            self._problem(
+                f"{leaf.spelling}: {found.what}" if leaf.spelling else found.what, leaf, *found[2:4]
+            )
+            return
+        self._check_formats(key, item)
+        self._check_switch(key, leaf)
+        if key in ENDS and isinstance(item, Leaf):
+            usual = WIDE if _is_budget(chosen) else values_of(chosen["activations"])
+            if leaf.value != usual:
+                chosen[key] = item if key == "cpu_nodes" else {ALL: item}
+        elif read != self._default(key):
+            chosen[key] = item
+
+    def _default(self, key: str) -> Any:
+        own: dict[str, Any] = {
+            "flops_ratio": DEFAULT_FLOPS_RATIO,
+            "per_channel": self._has.per_channel_weights,
+            "symmetric": self._has.symmetric_activations,
+        }
+        return own.get(key, getattr(Settings(), key))
+
+    def _check_switch(self, key: str, leaf: Leaf) -> None:
+        """A chip without zero points, or with one scale for all channels, has no choice."""
+        fixed = {"symmetric": True, "per_channel": False}.get(key)
+        if fixed is not None and self._default(key) is fixed and leaf.value is not fixed:
+            named = leaf.spelling or f"`{key}: {str(leaf.value).lower()}`"
+            chip = self._recipe.chip
+            what = "activations have no zero point" if fixed else "weights have one scale a tensor"
+            self._problem(f"{named} is not possible on {chip}", leaf, f"its {what}", "remove it")
+
+    def _check_formats(self, key: str, item: Tree | Leaf) -> None:
+        if key not in (*ENDS, "nodes"):
+            return
+        for path, leaf in _leaves(item):
+            has = self._has.weights if path[-1:] == ("weights",) else self._has.activations
+            if leaf.value not in has:
+                named = leaf.spelling or f"`{'.'.join((key, *path))}: {leaf.value}`"
+                self._problem(
+                    f"{named} is not possible on {self._recipe.chip}", leaf, f"it has {', '.join(has)}"
+                )
+
+
+def values_of(item: Tree | Leaf) -> Any:
+    """The value, without places."""
+    return item.value if isinstance(item, Leaf) else values(item)
+
+
+def _first(tree: Tree) -> Leaf | None:
+    return next((leaf for _, leaf in _leaves(tree)), None)
+
+
+def _leaves(item: Tree | Leaf, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Leaf]]:
+    if isinstance(item, Leaf):
+        return [(path, item)]
+    return [found for key, below in item.items() for found in _leaves(below, (*path, key))]
+
+
+def _is_budget(chosen: Tree) -> bool:
+    mode = chosen.get("mode")
+    return isinstance(mode, Leaf) and mode.value == BUDGET
+
+
+def _has_wide(given: Any) -> bool:
+    """Whether any tensor may have 16 bits."""
+    return given == WIDE or (isinstance(given, dict) and any(_has_wide(value) for value in given.values()))

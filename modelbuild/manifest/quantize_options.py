@@ -1,0 +1,113 @@
+"""What may stand under `quantize:` (docs/models-yaml.md, docs/knobs.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from modelbuild.manifest import vendors
+from modelbuild.manifest.scalars import (
+    AS_MAPPING,
+    AS_SCALAR,
+    BY_KIND,
+    AsOneOrMany,
+    AsText,
+    Fraction,
+    Integer,
+    Number,
+    Plain,
+    Switch,
+    Text,
+    read_plain,
+)
+from modelbuild.manifest.strict import Strict
+
+NONE = "none"  # `quantize: none`: the model stays in float
+Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
+Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixed"]
+Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
+Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
+Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
+
+
+class Range(Strict):
+    """How the range of a tensor is chosen from its calibration histogram."""
+
+    method: Annotated[Method, AsText] | None = Field(
+        None,
+        description="output_error: least error at the outputs; mse: least squared error of the tensor; "
+        "entropy: least KL divergence; minmax: all that was seen; moving_average: of the samples' extremes; "
+        "percentile: all but the rarest",
+    )
+    percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+        None, description="with method percentile: how many percent of the values the range holds"
+    )
+    percentile_16bit: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+        None, description="with method percentile: the same, for tensors of 16 bits"
+    )
+    max_clipped: Fraction | None = Field(
+        None, description="with method mse: the largest share of the values that may lie outside the range"
+    )
+    outlier_factor: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="with method mse: how much the squared error of a value outside the range counts"
+    )
+    momentum: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
+        None, description="with method moving_average: how much of the average stays with each sample"
+    )
+
+
+class NodeFormats(Strict):
+    """Number formats of one node."""
+
+    activations: Format | None = Field(None, description="of what it leaves")
+    weights: Format | None = Field(None, description="of its weights")
+
+
+class Quantize(vendors.Names):
+    """Float to integers."""
+
+    planned: ClassVar[dict[str, str]] = {}
+    activations: Annotated[tuple[Annotated[Activations, AsText], ...], AsOneOrMany] | None = Field(
+        None, description="number format of activations; of a list, the first that the chip has"
+    )
+    weights: Annotated[tuple[Annotated[Weights, AsText], ...], AsOneOrMany] | None = Field(
+        None, description="number format of weights; of a list, the first that the chip has"
+    )
+    range: Range | None = Field(None, description="how ranges are chosen")
+    output_function: Annotated[Literal["none", "sigmoid"], AsText] | None = Field(
+        None, description="what is applied to the outputs behind the chip: their ranges serve its results"
+    )
+    symmetric: Switch | None = Field(None, description="activations without a zero point")
+    per_channel: Switch | None = Field(None, description="weights with a scale for each output channel")
+    mode: (
+        Annotated[
+            Literal["auto", "mix_light", "mix_balance", "mixbw", "none", 0, 1, 2, 3],
+            BeforeValidator(read_plain),
+        ]
+        | None
+    ) = Field(
+        None, description="how formats are chosen a layer at a time; a number is Kneron's mode of analysis"
+    )
+    flops_ratio: Fraction | None = Field(None, description="with mode mixbw: share of MACs in 16 bits")
+    nodes: dict[str, NodeFormats] | None = Field(None, description="number formats of single nodes, by name")
+    inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
+    outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
+    cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
+    equalize: Plain | None = Field(None, description="scales between channels, moved into the weights")
+    bias_correction: Plain | None = Field(None, description="how mean errors are taken out of biases")
+    rounding: Plain | None = Field(None, description="how weights are rounded")
+    threads: Annotated[Integer, Field(ge=1, le=64)] | None = Field(
+        None, description="samples that are run at once; changes no result"
+    )
+    scheme: Text | None = Field(None, description="a QuantScheme.json to take ranges from")
+    strict: Switch | None = Field(None, description="every tensor's range is the scheme's")
+    record: Text | None = Field(
+        None, description="a quantization record (.quant.txt) to start from instead of observing samples"
+    )
+
+
+# `quantize: none` is short for a mode.
+Quantization = Annotated[
+    Annotated[Literal["none"], AsText, AS_SCALAR] | Annotated[Quantize, AS_MAPPING], BY_KIND
+]

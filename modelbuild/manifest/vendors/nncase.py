@@ -1,0 +1,144 @@
+"""nncase's names: `PTQTensorOptions` of 2.x and, where they differ, of 1.9 (kendryte/nncase,
+python/nncase/__init__.py and include/nncase/compiler.h)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelbuild.manifest.scalars import AsText, Integer, Switch, Text
+from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.vendors.knob import Knob, Said, key, not_built, words
+
+Type = Annotated[Literal["uint8", "int8", "int16"], AsText]
+
+
+class Names(Strict):
+    """What may stand under `quantize:` in nncase's spelling."""
+
+    calibrate_method: (
+        Annotated[
+            Literal["NoClip", "Kld", "no_clip", "l2", "kld_m0", "kld_m1", "kld_m2", "cdf"],
+            AsText,
+        ]
+        | None
+    ) = Field(None, description="nncase's name of `range: {method: minmax}`, `entropy` or `mse`")
+    samples_count: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="nncase's name of `count` under `calibration`"
+    )
+    finetune_weights_method: (
+        Annotated[Literal["NoFineTuneWeights", "UseSquant", "UseAdaRound"], AsText] | None
+    ) = Field(None, description="nncase's name of `rounding`")
+    quant_type: Type | None = Field(None, description="nncase's name of `activations`")
+    w_quant_type: Type | None = Field(None, description="nncase's name of `weights`")
+    use_mix_quant: Switch | None = Field(None, description="nncase's name of `mode: auto`")
+    use_mse_quant_w: Switch | None = Field(None, description="not built yet")
+    split_w_to_act: Switch | None = Field(None, description="not built yet")
+    dump_quant_error: Switch | None = Field(None, description="the record always has it")
+    dump_quant_error_symmetric_for_signed: Switch | None = Field(None, description="not built yet")
+    quant_scheme: Text | None = Field(None, description="a QuantScheme.json to take ranges from")
+    quant_scheme_strict_mode: Switch | None = Field(
+        None, description="every tensor's range is the scheme's, or the build stops"
+    )
+    export_quant_scheme: Switch | None = Field(None, description="not built yet")
+    export_weight_range_by_channel: Switch | None = Field(None, description="not built yet")
+
+
+def _method(name: str) -> Said:
+    return Said({"quantize.range.method": name})
+
+
+_METHODS = {
+    "NoClip": _method("minmax"),
+    "Kld": _method("entropy"),
+    "no_clip": _method("minmax"),
+    "l2": _method("mse"),
+    "kld_m0": _method("entropy"),
+    "kld_m1": _method("entropy"),
+    "kld_m2": _method("entropy"),
+}
+_ROUNDING = {"NoFineTuneWeights": "nearest", "UseSquant": "squant", "UseAdaRound": "adaround"}
+_RECORD = "the quantization record is always written, and can be read with `record:`"
+_CDF = not_built("write `range: {method: percentile}`")
+
+
+KNOBS = (
+    Knob(
+        "calibrate_method",
+        "Kld",
+        "range.method",
+        lambda value: _CDF(value) if value == "cdf" else words(_METHODS)(value),
+        examples=tuple(_METHODS),
+        missing=("cdf",),
+    ),
+    Knob("samples_count", 5, "calibration.count", key("calibration.count"), examples=(4,)),
+    Knob(
+        "finetune_weights_method",
+        "NoFineTuneWeights",
+        "rounding",
+        key("quantize.rounding", _ROUNDING),
+        missing=tuple(_ROUNDING),
+    ),
+    Knob(
+        "quant_type",
+        "uint8",
+        "activations",
+        lambda value: Said({"quantize.activations": [value]}),
+        examples=("int8", "int16"),
+    ),
+    Knob(
+        "w_quant_type",
+        "uint8",
+        "weights",
+        lambda value: Said({"quantize.weights": [value]}),
+        examples=("int8", "int16"),
+    ),
+    Knob(
+        "use_mix_quant",
+        False,
+        "mode",
+        words({True: Said({"quantize.mode": "auto"}), False: Said()}),
+        examples=(False, True),
+    ),
+    Knob("use_mse_quant_w", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob("split_w_to_act", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob(
+        "dump_quant_error",
+        False,
+        "the record's columns `snr` and `output`",
+        lambda value: Said(),
+        examples=(False, True),
+    ),
+    Knob(
+        "dump_quant_error_symmetric_for_signed",
+        True,
+        "",
+        not_built("signed tensors have the chip's own scheme"),
+        missing=(False, True),
+    ),
+    Knob("quant_scheme", "", "scheme", key("quantize.scheme"), missing=("scheme.json",)),
+    Knob(
+        "quant_scheme_strict_mode",
+        False,
+        "strict",
+        key("quantize.strict"),
+        missing=(False, True),
+    ),
+    Knob(
+        "export_quant_scheme",
+        False,
+        "",
+        not_built(_RECORD, harmless=False),
+        examples=(False,),
+        missing=(True,),
+    ),
+    Knob(
+        "export_weight_range_by_channel",
+        False,
+        "",
+        not_built(_RECORD, harmless=False),
+        examples=(False,),
+        missing=(True,),
+    ),
+)

@@ -1,0 +1,169 @@
+"""SiMa's names: the fields of `afe`'s QuantizationParams and the arguments of quantize_with_accuracy_feedback
+(sima-neat/model-compiler, docs/generated)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
+from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, key, not_built, words
+
+
+class Scheme(Strict):
+    """`quantization_scheme(asymmetric, per_channel, bits)`, and `bfloat16_scheme()`."""
+
+    asymmetric: Switch | None = Field(None, description="with a zero point")
+    per_channel: Switch | None = Field(None, description="a scale for each channel")
+    bits: Annotated[Integer, Field(ge=4, le=16)] | None = Field(None, description="4, 8 or 16")
+    bf16: Switch | None = Field(None, description="bfloat16; not built yet")
+
+
+class Names(Strict):
+    """What may stand under `quantize:` in SiMa's spelling."""
+
+    calibration_method: (
+        Annotated[Literal["min_max", "moving_average", "mse", "entropy", "percentile"], AsText] | None
+    ) = Field(None, description="SiMa's name of `range: {method}`")
+    percentile_value: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+        None, description="SiMa's name of `range: {percentile}`"
+    )
+    num_bins: Annotated[Integer, Field(ge=1)] | None = Field(None, description="not built yet")
+    num_calib_samples: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="SiMa's name of `count` under `calibration`"
+    )
+    activation_quantization_scheme: Scheme | None = Field(
+        None, description="SiMa's name of `activations` and `symmetric`"
+    )
+    weight_quantization_scheme: Scheme | None = Field(
+        None, description="SiMa's name of `weights` and `per_channel`"
+    )
+    requantization_mode: Annotated[Literal["sima", "tflite"], AsText] | None = Field(
+        None, description="the chip's own, `sima`; not built yet: `tflite`"
+    )
+    node_names: Annotated[tuple[Text, ...], AsTuple] | None = Field(
+        None, description="nodes that are left in float; not built yet"
+    )
+    custom_quantization_configs: dict[str, Plain] | None = Field(None, description="not built yet")
+    biascorr_type: Annotated[Literal["none", "regular", "iterative"], AsText] | None = Field(
+        None, description="SiMa's name of `bias_correction`: regular is parallel, iterative is sequential"
+    )
+    channel_equalization: Switch | None = Field(None, description="SiMa's name of `equalize`")
+    smooth_quant: Switch | None = Field(None, description="not built yet")
+    prefer_int8_udf: Switch | None = Field(None, description="tables of 8 bits, as the builtin toolchain has")
+    target_accuracy: Number | None = Field(None, description="not built yet: see `mode: auto`")
+    max_optimization_steps: Integer | None = Field(None, description="not built yet")
+
+
+def _scheme(formats: str, switch: str, sense: bool) -> Callable[[Json], Said]:
+    """`sense`: whether our switch says the same as SiMa's, or the opposite."""
+
+    def said(value: Json) -> Said:
+        if value.get("bf16"):
+            raise NotBuilt("fixed-point models hold no floats; leave it out for int8")
+        found: dict[str, Json] = {}
+        if "bits" in value:
+            found[f"quantize.{formats}"] = [f"int{value['bits']}"]
+        if formats == "activations" and value.get("per_channel"):
+            raise NotBuilt("SiMa's chips have one scale for each tensor of activations")
+        if formats == "weights" and value.get("asymmetric"):
+            raise NotBuilt("SiMa's chips have symmetric weights alone")
+        given = value.get("asymmetric" if switch == "symmetric" else "per_channel")
+        if given is not None:
+            found[f"quantize.{switch}"] = given is sense
+        return Said(found)
+
+    return said
+
+
+def _method(name: str) -> Said:
+    return Said({"quantize.range.method": name})
+
+
+_METHODS = {
+    "min_max": _method("minmax"),
+    "moving_average": _method("moving_average"),
+    "mse": _method("mse"),
+    "entropy": _method("entropy"),
+    "percentile": _method("percentile"),
+}
+_BIAS = {"none": "none", "regular": "parallel", "iterative": "sequential"}
+KNOBS = (
+    Knob(
+        "calibration_method",
+        "mse",
+        "range.method",
+        words(_METHODS),
+        examples=("min_max", "mse", "entropy", "percentile"),
+        missing=("moving_average",),
+    ),
+    Knob(
+        "percentile_value",
+        None,
+        "range.percentile",
+        lambda value: Said({"quantize.range.percentile": value}, {"quantize.range.method": "percentile"}),
+        examples=(99.9,),
+    ),
+    Knob("num_bins", None, "", not_built("histograms have 4,096 bins"), missing=(2048,)),
+    Knob("num_calib_samples", 50, "calibration.count", key("calibration.count"), examples=(4,)),
+    Knob(
+        "activation_quantization_scheme",
+        {"asymmetric": True, "per_channel": False, "bits": 8},
+        "activations, symmetric",
+        _scheme("activations", "symmetric", False),
+        examples=({"asymmetric": True, "per_channel": False, "bits": 8}, {"asymmetric": False}, {"bits": 16}),
+        missing=({"per_channel": True}, {"bf16": True}),
+    ),
+    Knob(
+        "weight_quantization_scheme",
+        {"asymmetric": False, "per_channel": True, "bits": 8},
+        "weights, per_channel",
+        _scheme("weights", "per_channel", True),
+        examples=({"asymmetric": False, "per_channel": True, "bits": 8}, {"per_channel": False}),
+        missing=({"asymmetric": True}, {"bf16": True}),
+    ),
+    Knob(
+        "requantization_mode",
+        "sima",
+        "",
+        not_built("the chip's recipe says how it rounds", harmless="sima"),
+        examples=("sima",),
+        missing=("tflite",),
+    ),
+    Knob(
+        "node_names",
+        [],
+        "",
+        not_built("fixed-point models hold no floats; `nodes: {NAME: {activations: int16}}` is near"),
+        missing=(["c1"],),
+    ),
+    Knob(
+        "custom_quantization_configs",
+        None,
+        "nodes",
+        not_built("write `nodes: {NAME: {activations: int16}}`"),
+        missing=({"MLA_0/conv2d_12": {"quantization_precision": "A_BF16_W_INT8"}},),
+    ),
+    Knob(
+        "biascorr_type",
+        "none",
+        "bias_correction",
+        key("quantize.bias_correction", _BIAS),
+        missing=tuple(_BIAS),
+    ),
+    Knob("channel_equalization", False, "equalize", key("quantize.equalize"), missing=(False, True)),
+    Knob("smooth_quant", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob(
+        "prefer_int8_udf",
+        True,
+        "",
+        not_built("tables have 256 entries", harmless=True),
+        examples=(True,),
+        missing=(False,),
+    ),
+    Knob("target_accuracy", None, "mode", not_built("write `mode: auto`"), missing=(30.0,)),
+    Knob("max_optimization_steps", None, "", not_built(), missing=(3,)),
+)

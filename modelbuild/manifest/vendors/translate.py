@@ -1,0 +1,115 @@
+"""One layer of settings in vendors' names -> the same in our own. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelbuild.errors import Problem
+from modelbuild.manifest.merge import Leaf, Tree, leaves, merge, values
+from modelbuild.manifest.vendors import BY_NAME
+from modelbuild.manifest.vendors.knob import NotBuilt, Said
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one place, or of several that were merged, and what is wrong with them."""
+
+    tree: Tree
+    problems: tuple[Problem, ...] = ()
+
+    def under(self, higher: Layer) -> Layer:
+        """With `higher` laid over it."""
+        return Layer(merge(self.tree, higher.tree), (*self.problems, *higher.problems))
+
+
+def translated(tree: Tree) -> Layer:
+    """The layer in our words. Values keep the place where they were written and how they were spelt.
+
+    What is implied gives way to what is written in the same layer. Two spellings of one key that disagree are
+    a problem, and so is what has no counterpart."""
+    quantize = tree.get("quantize")
+    if not isinstance(quantize, dict) or not quantize.keys() & BY_NAME.keys():
+        return Layer(tree)
+    ours: Tree = {key: item for key, item in quantize.items() if key not in BY_NAME}
+    work = _Translation({**tree, "quantize": ours})
+    said: list[tuple[Leaf, Said]] = []
+    for key in BY_NAME:
+        if key in quantize:
+            leaf = _whole(key, quantize[key])
+            try:
+                said.append((leaf, BY_NAME[key].said(leaf.value)))
+            except NotBuilt as error:
+                work.refuse(leaf, error.advice)
+    for leaf, one in said:
+        work.write(leaf, one.written)
+    for leaf, one in said:
+        work.imply(leaf, one.implied)
+    return Layer(work.tree, tuple(work.problems))
+
+
+class _Translation:
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.problems: list[Problem] = []
+
+    def refuse(self, leaf: Leaf, advice: str) -> None:
+        self.problems.append(Problem(f"{leaf.spelling} is not built yet", leaf.origin, advice=advice))
+
+    def write(self, leaf: Leaf, said: Mapping[str, Json]) -> None:
+        for path, value in said.items():
+            there = self._at(path)
+            if isinstance(there, Leaf) and there.value not in (None, value):
+                self.problems.append(
+                    Problem(
+                        f"{leaf.spelling} contradicts {there.spelling or _shown(path, there.value)}",
+                        leaf.origin,
+                        f"both set `{path}`; the other is at {there.origin}",
+                        "keep one of the two",
+                    )
+                )
+            else:
+                self._put(path, _at_once(value, leaf))
+
+    def imply(self, leaf: Leaf, said: Mapping[str, Json]) -> None:
+        for path, value in said.items():
+            if self._at(path) is None:
+                self._put(path, Leaf(value, leaf.origin, leaf.spelling))
+
+    def _at(self, path: str) -> Tree | Leaf | None:
+        here: Tree | Leaf | None = self.tree
+        for step in path.split("."):
+            here = here.get(step) if isinstance(here, dict) else None
+        return here
+
+    def _put(self, path: str, leaf: Tree | Leaf) -> None:
+        *parents, last = path.split(".")
+        here = self.tree = dict(self.tree)
+        for step in parents:
+            below = here.get(step)
+            here[step] = dict(below) if isinstance(below, dict) else {}
+            here = here[step]  # type: ignore[assignment]
+        here[last] = leaf
+
+
+def _whole(key: str, item: Tree | Leaf) -> Leaf:
+    """The value with its place; of a mapping, the place of its first leaf."""
+    value = item.value if isinstance(item, Leaf) else values(item)
+    origin = item.origin if isinstance(item, Leaf) else next(iter(leaves(item).values()), "")
+    return Leaf(value, origin, _shown(key, value))
+
+
+def _at_once(value: Json, leaf: Leaf) -> Tree | Leaf:
+    """A value of ours with the place and spelling of the vendor's."""
+    if isinstance(value, Mapping):
+        return {key: _at_once(item, leaf) for key, item in value.items()}
+    return Leaf(value, leaf.origin, leaf.spelling)
+
+
+def _shown(path: str, value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"`{path.rpartition('.')[2]}: {text}`"

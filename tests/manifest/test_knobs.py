@@ -1,0 +1,260 @@
+"""The vendors' names of options of quantization: docs/knobs.md against the code, and what each comes to."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbuild.manifest.settings import effective
+from modelbuild.manifest.vendors import BY_NAME, KNOBS, Names
+from modelbuild.manifest.vendors.knob import Knob
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "knobs.md").read_text(encoding="utf-8")
+CHIPS = {"Kneron": "kl530", "nncase": "modalix", "SiMa": "modalix"}
+# What a knob has a meaning beside.
+BESIDE: dict[str, dict[str, Any]] = {
+    "percentile": {"datapath_range_method": "mmse"},
+    "outlier_factor": {"datapath_range_method": "mmse"},
+    "flops_ratio": {"datapath_bitwidth_mode": "mixbw"},
+}
+CASES = [
+    (vendor, knob, value, value in knob.missing)
+    for vendor, knobs in KNOBS.items()
+    for knob in knobs
+    for value in (*knob.examples, *knob.missing)
+]
+
+
+def text(quantize: Any, chip: str, beside: str = "") -> str:
+    return f"""\
+modelbuild: 1
+samples: {{faces: {{files: faces/*.png}}, street: {{files: street/*.png}}}}
+defaults: {{calibration: faces}}
+models:
+  net: {{source: net.onnx}}
+targets:
+  cam:
+    chip: {chip}
+    quantize: {json.dumps(quantize)}
+{beside}"""
+
+
+def values(project: Any, quantize: Any, chip: str) -> dict[str, Any]:
+    return dict(effective(project.load(text(quantize, chip)), "net", "cam").values)
+
+
+def cell(value: Any) -> str:
+    return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value)}`"
+
+
+def missing(knob: Knob) -> str:
+    if knob.missing and not knob.examples:
+        return "all"
+    return ", ".join(cell(value) for value in knob.missing)
+
+
+def test_the_page_and_the_code_have_the_same_knobs_defaults_and_gaps() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+    found = {
+        vendor: [
+            tuple(part.strip() for part in line.strip("|").split("|")[:4])
+            for line in section.splitlines()
+            if line.startswith("| `")
+        ]
+        for vendor, section in sections.items()
+    }
+    ours = re.compile(r"[a-z]\S*\Z")
+    assert found == {
+        vendor: [
+            (
+                f"`{knob.name}`",
+                cell(knob.default),
+                ", ".join(
+                    f"`{key}`" if ours.match(key) else key for key in filter(None, knob.ours.split(", "))
+                ),
+                missing(knob),
+            )
+            for knob in knobs
+        ]
+        for vendor, knobs in KNOBS.items()
+    }
+
+
+def test_every_name_has_a_knob_and_every_knob_a_name() -> None:
+    own = {"threads", "mode", "flops_ratio"}  # that are our keys, too
+    assert Names.model_fields.keys() | own == BY_NAME.keys()
+    assert len(BY_NAME) == sum(len(knobs) for knobs in KNOBS.values())
+
+
+@pytest.mark.parametrize(
+    ("vendor", "knob", "value", "refused"), CASES, ids=[f"{c[1].name}={c[2]}" for c in CASES]
+)
+def test_what_is_built_is_taken_and_what_is_not_is_named(
+    project: Any, vendor: str, knob: Knob, value: Any, refused: bool
+) -> None:
+    written = text({knob.name: value, **BESIDE.get(knob.name, {})}, CHIPS[vendor])
+    if not refused:
+        project.load(written)
+        return
+    (at, what), *more = project.errors(written)
+    assert re.match(r"models\.yaml:9:\d+", at) and knob.name in what and not more
+
+
+@pytest.mark.parametrize(
+    ("chip", "theirs", "ours"),
+    [
+        ("kl530", {"datapath_bitwidth_mode": "int16"}, {"activations": "int16"}),
+        ("kl530", {"weight_bitwidth_mode": "int4"}, {"weights": "int4"}),
+        ("kl530", {"datapath_bitwidth_mode": "int8", "weight_bitwidth_mode": "int8"}, {}),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mix light", "weight_bitwidth_mode": "mix light"},
+            {"activations": "mixed", "weights": "mixed", "mode": "mix_light"},
+        ),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mixbw", "weight_bitwidth_mode": "int16", "flops_ratio": 0.2},
+            {"mode": "mixbw", "weights": "int16"},
+        ),
+        ("kl720", {"model_in_bitwidth_mode": "int16"}, {"inputs": {"*": "int16"}}),
+        ("kl720", {"model_out_bitwidth_mode": "int8"}, {}),
+        ("kl720", {"datapath_range_method": "mmse"}, {"range": {"method": "mse"}}),
+        (
+            "kl720",
+            {"datapath_range_method": "mmse", "percentile": 0.01, "outlier_factor": 2.0},
+            {"range": {"method": "mse", "max_clipped": 0.01, "outlier_factor": 2}},
+        ),
+        (
+            "kl720",
+            {"datapath_range_method": "percentage", "percentage": 0.999},
+            {"range": {"method": "percentile", "percentile": 99.9}},
+        ),
+        ("kl720", {"percentage": 1.0}, {"range": {"method": "percentile", "percentile": 100}}),
+        (
+            "kl720",
+            {"percentage": 0.999, "datapath_bitwidth_mode": "int16"},
+            {
+                "range": {"method": "percentile", "percentile": 99.9, "percentile_16bit": 99.9999},
+                "activations": "int16",
+            },
+        ),
+        ("kl720", {"quantize_mode": "post_sigmoid"}, {"output_function": "sigmoid"}),
+        ("kl720", {"quantize_mode": "default"}, {}),
+        (
+            "kl720",
+            {"quan_config": {"a.b": {"bitwidth": {"all": 15}}}},
+            {"nodes": {"a.b": {"activations": "int16"}}},
+        ),
+        ("modalix", {"calibrate_method": "Kld"}, {"range": {"method": "entropy"}}),
+        ("modalix", {"quant_type": "int16", "w_quant_type": "int8"}, {"activations": "int16"}),
+        ("k210", {"quant_type": "uint8", "w_quant_type": "uint8"}, {}),
+        ("modalix", {"calibration_method": "min_max"}, {"range": {"method": "minmax"}}),
+        (
+            "modalix",
+            {"activation_quantization_scheme": {"asymmetric": False, "bits": 16}},
+            {"activations": "int16", "symmetric": True},
+        ),
+        ("modalix", {"weight_quantization_scheme": {"per_channel": False}}, {"per_channel": False}),
+        (
+            "modalix",
+            {"weight_quantization_scheme": {"asymmetric": False, "per_channel": True, "bits": 8}},
+            {},
+        ),
+    ],
+)
+def test_both_spellings_are_one_setting(project: Any, chip: str, theirs: Any, ours: Any) -> None:
+    assert values(project, theirs, chip) == values(project, ours, chip)
+
+
+def test_some_knobs_are_settings_outside_of_quantize(project: Any) -> None:
+    assert values(project, {"mode": 1}, "kl720")["verify"] == {"hardware": "none"}
+    assert values(project, {"mode": 3}, "kl720")["verify"] == {"hardware": "all"}
+    assert values(project, {"samples_count": 2}, "modalix")["calibration"] == {"count": 2, "set": "faces"}
+
+
+def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any) -> None:
+    written = text({"datapath_range_method": "percentage", "percentage": 0.999}, "kl720")
+    written = written.replace("net.onnx}", "net.onnx, quantize: {percentage: 1.0}}")
+    settings = effective(project.load(written), "net", "cam")
+    assert settings.values["quantize"]["range"] == {"method": "percentile", "percentile": 100.0}
+    assert settings.origin(("quantize", "range", "percentile")) == "models.yaml:5:50"
+
+
+@pytest.mark.parametrize(
+    ("chip", "quantize", "what"),
+    [
+        (
+            "kl520",
+            {"datapath_bitwidth_mode": "int16"},
+            "`datapath_bitwidth_mode: int16`: int16 activations are not",
+        ),
+        ("kl520", {"datapath_bitwidth_mode": "mix light"}, "`datapath_bitwidth_mode: mix light`"),
+        ("kl520", {"weight_bitwidth_mode": "mixbw"}, "`weight_bitwidth_mode: mixbw`"),
+        (
+            "kl520",
+            {"model_in_bitwidth_mode": "int16"},
+            "`model_in_bitwidth_mode: int16` is not possible on kl520",
+        ),
+        (
+            "kl720",
+            {"weight_bitwidth_mode": "int4"},
+            "`weight_bitwidth_mode: int4`: int4 weights are not possible",
+        ),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mixbw", "model_out_bitwidth_mode": "int8"},
+            "`model_out_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
+        ),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mixbw", "weight_bitwidth_mode": "int8"},
+            "`weight_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
+        ),
+        ("kl720", {"flops_ratio": 0.5}, "`flops_ratio` goes with `mode: mixbw`"),
+        (
+            "kl720",
+            {"outlier_factor": 2},
+            "`outlier_factor: 2.0` has no meaning for the range method output_error",
+        ),
+        (
+            "kl720",
+            {"datapath_range_method": "mmse", "percentage": 1.0},
+            "`percentage: 1.0` has no meaning for the range method mse",
+        ),
+        (
+            "kl720",
+            {"percentage": 0.999, "percentage_16b": 0.99, "datapath_bitwidth_mode": "int16"},
+            "`percentage_16b: 0.99` is less than `percentage: 0.999`",
+        ),
+        (
+            "kl720",
+            {"datapath_range_method": "mmse", "range": {"method": "minmax"}},
+            "`datapath_range_method: mmse` contradicts `method: minmax`",
+        ),
+        ("kl720", {"activation_quantization_scheme": {"asymmetric": True}}, "is not possible on kl720"),
+        (
+            "modalix",
+            {"quant_type": "int16", "w_quant_type": "int16"},
+            "`w_quant_type: int16` is not possible with",
+        ),
+        ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
+        ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),
+        ("kl720", "none", "`quantize: none` is not possible on kl720"),
+    ],
+)
+def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
+    project: Any, chip: str, quantize: Any, what: str
+) -> None:
+    found = project.errors(text(quantize, chip))
+    assert [(at.startswith("models.yaml:9:"), what in said) for at, said in found] == [(True, True)] * len(
+        found
+    )
+    assert found
+
+
+def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
+    assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")
