@@ -256,6 +256,13 @@ def compare(
     )
 
 
+def advice(project: Project, pair: str) -> list[str]:
+    """What to do where MODEL@TARGET loses too much by quantization: four steps, the likeliest first."""
+    from modelbuild.project import forms
+
+    return forms.advice_of(project, pair)
+
+
 def inspect(path: str | Path, weights: str | Path | None = None, *, nodes: bool = False) -> dict[str, Any]:
     """What is inside a file: the object of `inspect --json`, with `nodes` that of `--nodes`."""
     from modelbuild.artifacts import inspect as inspecting

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts.comparing_results import Results
 from modelbuild.artifacts.feeds import Feed, arrays
 from modelbuild.artifacts.postprocess import Postprocess
-from modelbuild.artifacts.runner import Arrays, Runner, run_real
+from modelbuild.artifacts.runner import Array, Arrays, FloatRunner, Runner, run_real
+from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph
 from modelbuild.quantize.measure import Difference
+from modelbuild.quantize.own_error import OwnErrors
 from modelbuild.samples.files import TENSOR_SUFFIXES
 from modelbuild.samples.preprocess import Preprocess
 
@@ -52,6 +56,7 @@ def compare(
     _check_inputs(reference, candidate)
     differences = {name: Difference() for name in ports}
     inner: dict[str, Difference] = {}
+    own = _Own(reference, candidate) if layers else None
     results = Results()
     equal = True
     for inputs, others in _inputs(reference, candidate, feed):
@@ -64,13 +69,56 @@ def compare(
             results.add(post({name: expected[name] for name in ports}, inputs), post(renamed, inputs))
         for name in _common(expected, found, ports) if layers else ():
             inner.setdefault(name, Difference()).add(expected[name], found[name])
+        if own is not None:
+            own.add(others, found)
     return Comparison(
         tuple({"name": name, **difference.to_json()} for name, difference in differences.items()),
-        tuple({"name": name, **difference.to_json()} for name, difference in inner.items()),
+        _layers(inner, own),
         equal,
         len(feed.samples),
         None if post is None else results.to_json(),
     )
+
+
+class _Own:
+    """The error that each layer adds itself, where a float graph is compared with its quantized form."""
+
+    def __init__(self, reference: Runner, candidate: Runner) -> None:
+        chip = reference.chip if isinstance(reference, WholeRunner) else reference
+        self._graph: Graph | None = None
+        if isinstance(chip, FloatRunner) and candidate.level != "float":
+            self._graph = chip.graph
+        self._quantized = {port.name: port.quantized for port in candidate.inputs}
+        self._errors: OwnErrors | None = None
+
+    def add(self, inputs: Arrays, found: Arrays) -> None:
+        """What the candidate was given and all that it shows, in real numbers."""
+        if self._graph is None:
+            return
+        values = {name: self._rounded(name, value) for name, value in inputs.items()} | found
+        if self._errors is None:
+            try:
+                self._errors = OwnErrors(self._graph, values.keys())
+            except ModelbuildError:  # a source that was not lowered: its nodes are no chip's layers
+                self._graph = None
+                return
+        self._errors.add(values)
+
+    def _rounded(self, name: str, value: Array) -> Array:
+        tensor = self._quantized.get(name)
+        return value if tensor is None else dequantize_array(quantize_array(value, tensor), tensor)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As `OwnErrors`; empty where there is nothing to tell."""
+        return [] if self._errors is None else self._errors.to_json()
+
+
+def _layers(inner: Mapping[str, Difference], own: _Own | None) -> tuple[dict[str, Any], ...]:
+    """The errors that have come together up to each tensor, and what its layer adds, so far as is known."""
+    added = {} if own is None else {entry["name"]: entry for entry in own.to_json()}
+    nothing = {"node": None, "op": None, "own_snr_db": None}
+    whole = {name: {"name": name, **difference.to_json()} for name, difference in inner.items()}
+    return tuple({**nothing, **entry, **added.get(name, {})} for name, entry in whole.items())
 
 
 def _inputs(reference: Runner, candidate: Runner, feed: Feed) -> Iterator[tuple[Arrays, Arrays]]:

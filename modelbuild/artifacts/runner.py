@@ -75,7 +75,7 @@ class FloatRunner:
         preprocess: Mapping[str, Preprocess],
         in_model: Mapping[str, Preprocess] = MappingProxyType({}),
     ) -> None:
-        self._graph = graph
+        self.graph = graph
         self.in_model = in_model
         self._sessions: dict[bool, FloatSession] = {}
         self.preprocess = preprocess
@@ -84,11 +84,11 @@ class FloatRunner:
         self.outputs = tuple(self._port(name) for name in graph.outputs)
 
     def _port(self, name: str) -> Port:
-        return Port(name, self._graph.shapes[name], str(self._graph.dtypes[name]))
+        return Port(name, self.graph.shapes[name], str(self.graph.dtypes[name]))
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
         if layers not in self._sessions:
-            self._sessions[layers] = FloatSession(self._graph, "all" if layers else None)
+            self._sessions[layers] = FloatSession(self.graph, "all" if layers else None)
         return self._sessions[layers].run(dict(inputs))
 
     def tensors(self) -> Mapping[str, QuantizedTensor]:

@@ -17,7 +17,7 @@ class WholeRunner:
     of the whole are as the chip has them; those made after it are real numbers."""
 
     def __init__(self, chip: Runner, after: AfterChip) -> None:
-        self._chip, self._after = chip, after
+        self.chip, self._after = chip, after
         self.level = chip.level
         self.preprocess, self.in_model, self.layouts = chip.preprocess, chip.in_model, chip.layouts
         known = {port.name: port for port in chip.outputs}
@@ -29,16 +29,16 @@ class WholeRunner:
         )
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
-        own = {port.name: inputs[port.name] for port in self._chip.inputs}
-        found = self._chip.run(own, layers)
+        own = {port.name: inputs[port.name] for port in self.chip.inputs}
+        found = self.chip.run(own, layers)
         made = self._after.run(
-            self._real({port.name: found[port.name] for port in self._chip.outputs}), self._real(inputs)
+            self._real({port.name: found[port.name] for port in self.chip.outputs}), self._real(inputs)
         )
         whole = {name: made[name] if name in self._after.own else found[name] for name in self._after.outputs}
         return {**found, **whole} if layers else whole
 
     def _real(self, values: Mapping[str, Array]) -> Arrays:
-        quantized = self._chip.tensors()
+        quantized = self.chip.tensors()
         return {
             name: dequantize_array(value, quantized[name]).astype(np.float32) if name in quantized else value
             for name, value in values.items()
@@ -46,4 +46,4 @@ class WholeRunner:
 
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         """How the tensors that the chip makes are quantized."""
-        return self._chip.tensors()
+        return self.chip.tensors()

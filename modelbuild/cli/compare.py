@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from modelbuild import api
 from modelbuild.artifacts.comparing import Comparison
@@ -11,6 +13,7 @@ from modelbuild.artifacts.runner import Runner
 from modelbuild.cli import console, models
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.forms import LEVELS, is_pair
+from modelbuild.report.advice import text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +39,17 @@ def run(options: argparse.Namespace) -> int:
         found = api.compare(
             reference, candidate, feeds, layers=options.layers, base=Path(options.directory), post=post
         )
-    console.result(_text(found), found.to_json())
+    advice = _advice(options) if options.layers else []
+    told = {"advice": advice} if advice else {}
+    console.result(_text(found, advice), {**found.to_json(), **told})
     return 0
+
+
+def _advice(options: argparse.Namespace) -> list[str]:
+    """What to do where the fixed-point form of the one MODEL@TARGET that is named loses too much."""
+    if options.candidate is not None or _levels(options.levels or "float,fixed")[0] != "float":
+        return []
+    return api.advice(api.open_project(options.directory, options.file), options.reference)
 
 
 def _words(options: argparse.Namespace) -> list[str]:
@@ -91,7 +103,7 @@ def _levels(text: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _text(found: Comparison) -> str:
+def _text(found: Comparison, advice: Sequence[str] = ()) -> str:
     header = ("output", "SNR dB", "mean SNR dB", "cosine", "max abs")
     rows = [
         (
@@ -105,9 +117,7 @@ def _text(found: Comparison) -> str:
     ]
     lines = [console.table(header, rows, right=(1, 2, 3, 4))]
     if found.layers:
-        ranked = sorted(found.layers, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))
-        layer_rows = [(item["name"], _db(item["snr_db"])) for item in ranked]
-        lines.append("worst first:\n" + console.table(("tensor", "SNR dB"), layer_rows, right=(1,)))
+        lines += _layers(found.layers)
     if found.post is not None:
         header = ("post", "SNR dB", "cosine", "max abs", "other shape")
         of_post = [
@@ -121,8 +131,29 @@ def _text(found: Comparison) -> str:
             for item in found.post
         ]
         lines.append(console.table(header, of_post, right=(1, 2, 3, 4)))
+    if advice:
+        lines.append("where this is too little, " + text(advice, indent=2))
     lines.append("equal in every value" if found.equal else "not equal")
     return "\n".join(lines)
+
+
+def _layers(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """By what each adds to the error itself; without that, by the error that has come together there."""
+    known = [item for item in layers if item.get("own_snr_db") is not None]
+    rest = [item for item in layers if item.get("own_snr_db") is None]
+    lines = []
+    if known:
+        own = [
+            (item["name"], item["op"], _db(item["own_snr_db"]), _db(item["snr_db"]))
+            for item in sorted(known, key=lambda item: float(item["own_snr_db"]))
+        ]
+        table = console.table(("tensor", "operator", "own SNR dB", "SNR dB"), own, right=(2, 3))
+        lines.append("worst first, by the error of the layer itself:\n" + table)
+    if rest:
+        ranked = sorted(rest, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))
+        together = [(item["name"], _db(item["snr_db"])) for item in ranked]
+        lines.append("worst first:\n" + console.table(("tensor", "SNR dB"), together, right=(1,)))
+    return lines
 
 
 def _db(value: float | None) -> str:

@@ -17,7 +17,9 @@ from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
 from modelbuild.project.project import Project, located
 from modelbuild.quantize import fixed_onnx
+from modelbuild.report.advice import Facts, steps
 from modelbuild.samples.preprocess import from_settings
+from modelbuild.stages.files import read_json
 from modelbuild.stages.request import ModelRequest
 from modelbuild.toolchains.builtin import LEVELS
 
@@ -43,6 +45,16 @@ def open_form(
         return runner
     post = _built(project, request.action("lower"), ["post.onnx"], observer)[0]
     return WholeRunner(runner, AfterChip(onnx_io.read(post)))
+
+
+def advice_of(project: Project, pair: str, observer: Observer | None = None) -> list[str]:
+    """What to do where MODEL@TARGET loses too much, the likeliest first; nothing for a model that comes
+    quantized. Builds the record where it is not up to date."""
+    request = _request(project, pair)
+    if request.is_fixed:
+        return []
+    path = _built(project, request.action("quantize"), ["quantize.json"], observer)[0]
+    return steps(Facts(read_json(path), request.removes, request.has_int16))
 
 
 def postprocess_of(project: Project, pair: str) -> Postprocess:

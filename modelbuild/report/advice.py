@@ -57,9 +57,11 @@ def steps(facts: Facts, missing_db: float | None = None) -> list[str]:
     ]
 
 
-def text(listed: Sequence[str]) -> str:
-    """As the advice of one error."""
-    return "in this order:" + "".join(f"\n       {number}. {step}" for number, step in enumerate(listed, 1))
+def text(listed: Sequence[str], indent: int = 7) -> str:
+    """As one text; usually the advice of an error, whose further lines stand below its first."""
+    margin = " " * indent
+    lines = [f"{number}. {step}" for number, step in enumerate(listed, 1)]
+    return "\n".join(["in this order:", *(margin + line.replace("\n", f"\n{margin}") for line in lines)])
 
 
 def worst(sensitivity: Mapping[str, Any], missing_db: float | None) -> list[Named]:
@@ -102,6 +104,4 @@ def _wider(facts: Facts, missing_db: float | None) -> str:
     many = f"the {len(named)} worst layers" if len(named) > 1 else "the worst layer"
     won = f"{together(named):.1f} dB{' together' if len(named) > 1 else ''}"
     head = f"{WIDE} for {many}, predicted to win {won} (or `quantize: {{mode: auto}}`):"
-    return head + "".join(
-        f"\n          +{each.gain_db:.1f} dB  `quantize: {{{each.setting}}}`" for each in named
-    )
+    return head + "".join(f"\n   +{each.gain_db:.1f} dB  `quantize: {{{each.setting}}}`" for each in named)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
-from modelbuild.stages.request import ModelRequest, PackageRequest, Source
+from modelbuild.stages.request import PackageRequest, Source
 
 if TYPE_CHECKING:
     from modelbuild.report.verdict import Check
 
 VERSION = "2"
-WIDE = "int16"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 RESOURCES = Resources(memory=64 << 20)
@@ -46,19 +45,12 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 
 def parameters(request: PackageRequest) -> dict[str, Any]:
     """The bounds of each model, and what advice depends on."""
-    has = request.recipe["number_format"]
+    models = [packaged.request for packaged in request.models]
     return {
         "accept": accept_of(request),
-        "has_int16": all(WIDE in has[key] for key in ("activations", "weights")),
-        "removed": sorted(
-            packaged.request.model for packaged in request.models if _removes(packaged.request)
-        ),
+        "has_int16": all(model.has_int16 for model in models),
+        "removed": sorted(model.model for model in models if model.removes),
     }
-
-
-def _removes(request: ModelRequest) -> bool:
-    """Whether the manifest cuts something off the model's end."""
-    return request.tail or any("cut" in edit for edit in request.edit)
 
 
 def accept_of(request: PackageRequest) -> dict[str, Any]:

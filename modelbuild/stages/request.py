@@ -98,6 +98,17 @@ class ModelRequest:
         return self.evaluation is not None or self.measurements is not None
 
     @property
+    def removes(self) -> bool:
+        """Whether the manifest cuts something off the model."""
+        return self.tail or any("cut" in edit for edit in self.edit)
+
+    @property
+    def has_int16(self) -> bool:
+        """Whether the chip has 16 bits for activations and for weights."""
+        has = self.recipe["number_format"]
+        return all("int16" in has[key] for key in ("activations", "weights"))
+
+    @property
     def shapes(self) -> dict[str, list[int]]:
         """Declared input shapes."""
         return {name: list(given["shape"]) for name, given in self.inputs.items() if "shape" in given}

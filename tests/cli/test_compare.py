@@ -42,9 +42,12 @@ def test_the_forms_of_a_model(small: Path, command: Command) -> None:
     assert said.code == 0, said.err
     data = command(small, *words, "--json").json
     assert data["samples"] == 8 and data["equal"] is False and said.lines[-1] == "not equal"
-    ranked = said.out.split("worst first:\n")[1].splitlines()[1:-1]
-    expected = sorted(layer["snr_db"] for layer in data["layers"])
-    assert [line.split()[1] for line in ranked] == [f"{snr:.1f}" for snr in expected]
+    table, told = said.out.split("by the error of the layer itself:\n")[1].split("where this is too little, ")
+    own = [float(line.split()[-2]) for line in table.splitlines()[1:]]
+    assert own == sorted(round(layer["own_snr_db"], 1) for layer in data["layers"])
+    steps = [line for line in told.splitlines() if line.strip()[0].isdigit()]
+    assert [line.split()[1] for line in steps] == ["more", "is", "another", "int16"]
+    assert data["advice"][0] == steps[0].strip().removeprefix("1. ")
     exact = command(small, "compare", "small@nef", "--levels", "fixed,hardware", "--input", "data/2.npy")
     assert exact.lines[-1] == "equal in every value"
 
