@@ -193,7 +193,7 @@ def _model_action(stage: str, request: ModelRequest, shared: Shared) -> Action:
         discover=getattr(module, "DISCOVER", None) if request.url is None else None,
         unkeyed=module.unkeyed(request) if hasattr(module, "unkeyed") else {},
         toolchain="" if stage in SHARED else request.fingerprint,
-        libraries=shared.libraries(module),
+        libraries=shared.libraries(module, request),
         resources=_resources(module, request),
     )
 

@@ -28,7 +28,7 @@ class Shared:
         self._sets = Sets(manifest)
         self._recipes: dict[int, dict[str, Any]] = {}  # by the identity of what the manifest keeps alive
         self._samples: dict[int, tuple[Chosen, Samples]] = {}
-        self._libraries: dict[str, dict[str, str]] = {}
+        self._libraries: dict[tuple[str, ...], dict[str, str]] = {}
         self._functions: dict[str, UserFunction] = {}
 
     def recipe(self, target: str) -> dict[str, Any]:
@@ -52,12 +52,13 @@ class Shared:
             self._functions[spec] = UserFunction(spec, files_of(spec, self._manifest.root))
         return self._functions[spec]
 
-    def libraries(self, module: ModuleType) -> dict[str, str]:
-        """The versions of the libraries that a stage names."""
-        found = self._libraries.get(module.__name__)
+    def libraries(self, module: ModuleType, *about: Any) -> dict[str, str]:
+        """The versions of the libraries that a stage names, of all that it does or of this model."""
+        own = getattr(module, "libraries", None)
+        names: tuple[str, ...] = own(*about) if own else module.LIBRARIES
+        found = self._libraries.get(names)
         if found is None:
-            found = {name: version(name) for name in module.LIBRARIES}
-            self._libraries[module.__name__] = found
+            found = self._libraries[names] = {name: version(name) for name in names}
         return found
 
     @cached_property

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from modelbuild.quantize.mixed import Goal
 
 VERSION = "4"
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
+LIBRARIES = ("numpy", "onnx")
+MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 MEASURED = 64  # calibration samples that a choice of `mode: auto` is measured on
 GOALS = ("snr_db", "snr_db_mean")
 
@@ -63,6 +64,11 @@ def _on_cpu(request: ModelRequest) -> bool:
     """Whether nodes on the CPU have a number format of their own."""
     settings = request.settings["quantize"]
     return settings.get("mode") == "mixbw" or settings.get("cpu_nodes") is not None
+
+
+def libraries(request: ModelRequest) -> tuple[str, ...]:
+    """Those that it uses for this model."""
+    return (*LIBRARIES, *MEASURING) if measures(request) else LIBRARIES
 
 
 def resources(request: ModelRequest) -> Resources:
