@@ -11,7 +11,7 @@ from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
-from modelbuild.quantize.settings import READERS, Settings
+from modelbuild.quantize.settings import READERS, THREADS, Settings
 
 WIDE = "int16"
 FLOATS = ("float32", "bfloat16")
@@ -51,7 +51,7 @@ class _Quantize:
         chosen["range"], problems = canonical_range(given if isinstance(given, dict) else {}, wide)
         self.problems += problems
         threads = self._leaf("threads")
-        if threads is not None and threads.value != 1:
+        if threads is not None and threads.value != THREADS:
             chosen["threads"] = threads
         record = self._leaf("record")
         if record is not None:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from modelbuild.quantize.settings import THREADS
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_THREADS = 2
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -43,17 +44,19 @@ def behind(items: Iterable[Item], work: Callable[[Item], None]) -> None:
             last.result()
 
 
-def together(items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
-    """`work(item)` of each item, in order, two items at a time; the caller's thread makes the items.
+def together(
+    items: Iterable[Item], work: Callable[[Item], Result], threads: int = THREADS
+) -> Iterator[Result]:
+    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items.
 
     What `work` raises comes in its turn; what making an item raises, at once.
     """
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:
             waiting.append(pool.submit(work, item))
             del item
-            if len(waiting) > _THREADS:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -14,7 +14,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import arrays_file
 from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 
-SCHEMA = 2
+SCHEMA = 3
 _EXACT = ("channel_low", "channel_high", "channel_sum", "channel_square")
 
 
@@ -23,7 +23,8 @@ class TensorObservation:
     """One tensor over all samples; channels are axis 1, and one channel for tensors of fewer axes.
 
     `channel_weight` is the sum of the squared gradients of all values of a channel (zeros included), None
-    where `histogram.weights` is.
+    where `histogram.weights` is. `sample_ranges` are the extremes of each sample, or the means of neighbours'
+    (sample_ranges.py).
     """
 
     histogram: Histogram
@@ -34,6 +35,7 @@ class TensorObservation:
     channel_square: NDArray[np.float64]
     channels: ChannelHistograms | None = None
     channel_weight: NDArray[np.float64] | None = None
+    sample_ranges: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def channel_mean(self) -> NDArray[np.float64]:
@@ -70,6 +72,7 @@ class Observations:
             "weights": np.array(weighted, np.float64).reshape(-1, BINS),
             **{key: _joined([getattr(tensor, key) for tensor in found]) for key in _EXACT},
             "channel_weight": _joined([t.channel_weight for t in found if t.channel_weight is not None]),
+            "sample_ranges": np.concatenate([np.zeros((0, 2)), *(tensor.sample_ranges for tensor in found)]),
             "channel_counts": _rows([channels.counts for channels in split]),
             "channel_weights": _rows([part.weights for part in split if part.weights is not None]),
         }
@@ -157,11 +160,13 @@ class _Parts:
             square,
             self._channels(channels, bool(has_weights)) if has_channels else None,
             self._take("channel_weight", channels) if has_weights else None,
+            self._take("sample_ranges", len(self._arrays["sample_ranges"]) // len(self._arrays["sizes"])),
         )
 
     def finish(self) -> None:
         """Raises where the file holds more than its tensors."""
-        for key in ("counts", "weights", "channel_weight", "channel_counts", "channel_weights", *_EXACT):
+        parts = ("counts", "weights", "channel_weight", "channel_counts", "channel_weights", "sample_ranges")
+        for key in (*parts, *_EXACT):
             if self._taken[key] != len(self._arrays[key]):
                 raise ValueError(f"too many {key}")
 

@@ -72,7 +72,7 @@ def _correction_lines(kind: str, name: str, values: tuple[int, ...]) -> list[str
 
 
 def _columns(cells: Sequence[str]) -> str:
-    return "".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+    return "".join(f"{cell} ".ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def _cell(index: int, value: object) -> str:

@@ -16,12 +16,19 @@ DEFAULT_METHOD = "output_error"
 METHOD_OPTIONS: dict[str, frozenset[str]] = {
     "entropy": frozenset(),
     "minmax": frozenset(),
+    "moving_average": frozenset({"momentum"}),
     "mse": frozenset({"max_clipped", "outlier_factor"}),
     "output_error": frozenset(),
     "percentile": frozenset({"percentile", "percentile_16bit"}),
 }
 # What an option is where it is not given; `percentile_16bit` is then as `percentile`.
-OPTION_DEFAULTS: dict[str, float] = {"max_clipped": 1.0, "outlier_factor": 1.0, "percentile": 99.99}
+OPTION_DEFAULTS: dict[str, float] = {
+    "max_clipped": 1.0,
+    "momentum": 0.9,
+    "outlier_factor": 1.0,
+    "percentile": 99.99,
+}
+THREADS = 2  # samples that are run at once, where no other number is given
 OUTPUT_FUNCTIONS = ("none", "sigmoid")  # that may follow the outputs behind the chip
 
 

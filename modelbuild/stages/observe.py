@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import Resources
+from modelbuild.quantize.settings import THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "5"
+VERSION = "6"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
@@ -37,12 +38,22 @@ def unkeyed(request: ModelRequest) -> dict[str, Any]:
     """The passes that made the lowered model, which tells their result already: to name the wrong one; and
     the preprocessing that is in it."""
     in_model = {"in_model": request.in_model} if request.in_model else {}
-    return {"optimize": {"skip": request.normalising.get("skip", []), "passes": request.lowering}, **in_model}
+    skip = request.normalising.get("skip", [])
+    return {
+        "optimize": {"skip": skip, "passes": request.lowering},
+        "threads": _threads(request),
+        **in_model,
+    }
+
+
+def _threads(request: ModelRequest) -> int:
+    """Samples that are run at once, which changes no byte."""
+    return int(request.settings["quantize"].get("threads", THREADS))
 
 
 def resources(request: ModelRequest) -> Resources:
-    """All tensors of two samples, histograms, and the weights, which two sessions hold."""
-    memory = (160 << 20) + 2 * request.activations
+    """All tensors of the samples run at once, histograms, and the weights, which two sessions hold."""
+    memory = (160 << 20) + max(_threads(request), 2) * request.activations
     return Resources(memory=memory, memory_per_input_byte=6.0, counted=("model", "source"))
 
 
@@ -70,4 +81,4 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         count, preprocess = parameters["samples"], parameters["preprocess"]
         return read_samples(inputs, count, graph, preprocess, rounds=(next(rounds), 2))
 
-    observe(graph, samples).save(out / "observations.npz")
+    observe(graph, samples, parameters["threads"]).save(out / "observations.npz")

@@ -97,8 +97,7 @@ KNOBS = (
         "mse",
         "range.method",
         words(_METHODS),
-        examples=("min_max", "mse", "entropy", "percentile"),
-        missing=("moving_average",),
+        examples=tuple(_METHODS),
     ),
     Knob(
         "percentile_value",

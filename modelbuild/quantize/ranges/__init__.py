@@ -7,7 +7,7 @@ from typing import Any
 
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-from modelbuild.quantize.ranges import entropy, minmax, mse, output_error, percentile
+from modelbuild.quantize.ranges import entropy, minmax, moving_average, mse, output_error, percentile
 
 Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[float, float]]
 
@@ -15,6 +15,7 @@ Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[fl
 METHODS: dict[str, Method] = {
     "entropy": entropy.choose,
     "minmax": minmax.choose,
+    "moving_average": moving_average.choose,
     "mse": mse.choose,
     "output_error": output_error.choose,
     "percentile": percentile.choose,

@@ -1,0 +1,43 @@
+"""The extremes of every sample by itself, in an amount of memory that no number of samples changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST = 128  # rows that are kept; even
+
+Range = tuple[float, float]
+
+
+class SampleRanges:
+    """A row a sample; once there are `MOST`, each two neighbours become their mean, and a row stands for two
+    samples, then four, and so on."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._rows: list[NDArray[np.float64]] = []  # [tensors, 2] each
+        self._each = 1  # samples that a row stands for
+        self._begun: list[NDArray[np.float64]] = []  # the samples of the next row
+
+    def add(self, ranges: Mapping[str, Range]) -> None:
+        """One more sample: the same tensors as of the others."""
+        self._names = self._names or tuple(ranges)
+        self._begun.append(np.array([ranges[name] for name in self._names], np.float64).reshape(-1, 2))
+        if len(self._begun) == self._each:
+            self._rows.append(_mean(self._begun))
+            self._begun = []
+        if len(self._rows) == MOST:
+            self._rows = [_mean(self._rows[row : row + 2]) for row in range(0, MOST, 2)]
+            self._each *= 2
+
+    def found(self) -> dict[str, NDArray[np.float64]]:
+        """Tensor -> (smallest, largest) of each row, in the order of the samples, [rows, 2]."""
+        rows = [*self._rows, *([_mean(self._begun)] if self._begun else [])]
+        return {name: np.array([row[index] for row in rows]) for index, name in enumerate(self._names)}
+
+
+def _mean(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.asarray(sum(row / len(rows) for row in rows), np.float64)

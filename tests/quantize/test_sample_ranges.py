@@ -1,0 +1,71 @@
+"""The samples' own extremes, kept in bounded memory, and the moving average of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelbuild.graph.model import Node
+from modelbuild.quantize.number_format import TensorFormat
+from modelbuild.quantize.observations import Observations
+from modelbuild.quantize.observe import observe
+from modelbuild.quantize.ranges import moving_average
+from modelbuild.quantize.sample_ranges import MOST, SampleRanges
+from tests.quantize.cases import graph_of
+
+INT8 = TensorFormat(8, True, False, "free")
+SAMPLES = [{"x": np.array([[low, high]], np.float32)} for low, high in ((-1, 1), (-2, 5), (-0.5, 3))]
+
+
+def seen(threads: int = 2) -> Observations:
+    graph = graph_of([Node("Relu", "relu", ["x"], ["y"])], {"x": (1, 2)}, ["y"], {})
+
+    def again() -> Iterator[dict[str, np.ndarray]]:
+        return iter(SAMPLES)
+
+    return observe(graph, again, threads)
+
+
+def test_observations_hold_the_extremes_of_each_sample_in_order(tmp_path: Path) -> None:
+    found = seen()
+    assert found.tensors["x"].sample_ranges.tolist() == [[-1, 1], [-2, 5], [-0.5, 3]]
+    assert found.tensors["y"].sample_ranges.tolist() == [[0, 1], [0, 5], [0, 3]]
+    found.save(tmp_path / "seen.npz")
+    again = Observations.load(tmp_path / "seen.npz")
+    for name in ("x", "y"):
+        assert (again.tensors[name].sample_ranges == found.tensors[name].sample_ranges).all()
+
+
+def test_no_number_of_threads_changes_a_byte(tmp_path: Path) -> None:
+    for threads in (1, 2, 4):
+        seen(threads).save(tmp_path / f"{threads}.npz")
+    one, two, four = ((tmp_path / f"{threads}.npz").read_bytes() for threads in (1, 2, 4))
+    assert one == two == four
+
+
+def test_many_samples_become_the_means_of_neighbours() -> None:
+    kept = SampleRanges()
+    count = 5 * MOST + 3
+    for number in range(count):
+        kept.add({"x": (-number, number)})
+    rows = kept.found()["x"]
+    assert len(rows) <= MOST
+    assert rows[0].tolist() == [-3.5, 3.5] and rows[1].tolist() == [-11.5, 11.5]  # of eight each
+    assert rows[-1].tolist() == [-641.0, 641.0]  # of the last three
+
+
+@pytest.mark.parametrize(
+    ("momentum", "wanted"), [(0.0, (-0.5, 3.0)), (0.5, (-1.0, 3.0)), (0.9, (-1.04, 1.56))]
+)
+def test_the_average_moves_from_sample_to_sample(momentum: float, wanted: tuple[float, float]) -> None:
+    found = moving_average.choose(seen().tensors["x"], INT8, {"momentum": momentum})
+    assert found == pytest.approx(wanted)
+
+
+def test_where_samples_are_not_known_apart_the_range_is_all_that_was_seen() -> None:
+    whole = replace(seen().tensors["x"], sample_ranges=np.zeros((0, 2)))
+    assert moving_average.choose(whole, INT8, {}) == (-2.0, 5.0)
