@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from modelbuild.project.standing import standings
     from modelbuild.project.starting import init
     from modelbuild.project.sweeping import sweep
+    from modelbuild.quantize import radix
 
 __all__ = [
     "BuildOptions",
@@ -72,6 +73,7 @@ __all__ = [
     "overridden",
     "pack",
     "postprocess_of",
+    "radix",
     "recipe",
     "run",
     "run_opened",
@@ -102,6 +104,7 @@ _ELSEWHERE = {
     "open_form": ("modelbuild.project.forms", "open_form"),
     "postprocess_of": ("modelbuild.project.forms", "postprocess_of"),
     "pack": ("modelbuild.project.packing_file", "pack"),
+    "radix": ("modelbuild.quantize", "radix"),
     "sample_files": ("modelbuild.project.forms", "sample_files"),
     "save_outputs": ("modelbuild.artifacts.running", "save"),
     "standings": ("modelbuild.project.standing", "standings"),
