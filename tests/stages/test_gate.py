@@ -1,0 +1,84 @@
+"""A gate on SNR that does not hold says what to do; and what it says to do does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbuild import api
+from modelbuild.build.result import BuildResult
+from modelbuild.project.project import Project
+from tests.stages.golden import MANIFEST, write_project
+
+MODEL = "small: {source: small.onnx, calibration: integers"
+Build = Callable[[str], tuple[Project, BuildResult]]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Builds the small project on kl720 with more said of its model."""
+    folder: Path = tmp_path_factory.mktemp("gate")
+    write_project(folder)
+
+    def built(further: str) -> tuple[Project, BuildResult]:
+        model = f"{MODEL}, evaluation: integers, {further}}}"
+        lines = [
+            "modelbuild: 1",
+            "samples: {integers: {files: data/*.npy, labels: data/labels.txt}}",
+            f"models: {{{model}}}",
+            "targets: {nef: {chip: kl720}}",
+            "packages: {all: {target: nef, models: {small: {id: 32768}}}}",
+        ]
+        assert MODEL in MANIFEST
+        (folder / "models.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        project = api.open_project(folder)
+        wanted = [action.name for action in project.plan.actions]
+        return project, project.builder.build(project.plan.actions, wanted, jobs=2)
+
+    return built
+
+
+def measured(project: Project, result: BuildResult, action: str, name: str) -> Any:
+    return json.loads(project.builder.output(result, action, name).read_bytes())
+
+
+def test_what_a_failed_gate_says_to_do_is_in_order_and_helps(build: Build) -> None:
+    project, result = build("accept: {snr_db: 60}")
+    ((action, error),) = result.failures
+    assert action == "all:gate" and error.exit_code == 1
+    plain = measured(project, result, "small@nef:verify_fixed", "fixed.json")["outputs"][0]["snr_db"]
+    (problem,) = error.problems
+    steps = [line.strip() for line in problem.advice.splitlines()]
+    assert [step.split(" ")[1] for step in steps[1:5]] == ["more", "is", "another", "int16"]
+    assert "the ranges are from 8" in steps[1]
+    named = [step for step in steps[5:] if step.startswith("+")]
+    sensitivity = measured(project, result, "small@nef:quantize", "quantize.json")["sensitivity"]
+    assert [float(step.split()[0]) for step in named] == [
+        round(node["gain_db"], 1) for node in sensitivity["nodes"][: len(named)]
+    ]
+    setting = named[0].split("`")[1]
+    project, result = build(f"accept: {{snr_db: 3}}, {setting}")
+    better = measured(project, result, "small@nef:verify_fixed", "fixed.json")["outputs"][0]["snr_db"]
+    assert better > plain + 0.3
+
+
+def test_auto_is_built_measured_and_passes_its_gate(build: Build) -> None:
+    project, result = build("accept: {snr_db: 60}, quantize: {mode: auto}")
+    assert result.ok, result.failures
+    found = measured(project, result, "small@nef:quantize", "quantize.json")
+    assert 0 < found["sensitivity"]["macs_int16"] <= found["sensitivity"]["macs"]
+    assert found["activations"] == "mixed" or found["weights"] == "mixed"
+    fixed = measured(project, result, "small@nef:verify_fixed", "fixed.json")
+    assert fixed["outputs"][0]["snr_db"] >= 60
+    hardware = measured(project, result, "all/small:verify_hardware", "hardware.json")
+    assert hardware["equal"] is True
+
+
+def test_auto_that_cannot_hold_its_goal_says_so_before_anything_is_compiled(build: Build) -> None:
+    _, result = build("accept: {snr_db: 150}, quantize: {mode: auto}")
+    failed = dict(result.failures)
+    assert "does not reach what `accept` wants" in str(failed["small@nef:quantize"])
