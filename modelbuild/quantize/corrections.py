@@ -1,4 +1,4 @@
-"""Integer corrections of biases that make up for the mean error of rounded weights."""
+"""Integer corrections of biases: whatever errors an output channel has, their mean is taken out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from numpy.typing import NDArray
 
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.weighted import Weighted
-from modelbuild.quantize.weights import quantize_weights
+from modelbuild.quantize.weights import QuantizedWeights, quantize_weights
+
+Real = NDArray[np.float64]
+MOST = 2.0  # a correction is at most so many times as large as the bias, or as what the channel holds
 
 
 def bias_correction(
     found: Weighted,
     formats: Formats,
-    scales: NDArray[np.float64],
+    scales: Real,
     input_scale: float,
-    input_mean: NDArray[np.float64],
+    input_mean: Real,
 ) -> tuple[int, ...]:
     """-E[dW x] an output channel, in steps of the accumulator: analytic bias correction (facts of DFQ).
 
@@ -24,7 +27,25 @@ def bias_correction(
     form, bits = formats.activation.form, formats.weight_bits
     operand_bits = 16 if max(bits, formats.activation.bits) > 8 else 8
     made = quantize_weights(found.weight, found.bias, input_scale, scales, bits, operand_bits, form)
+    return mean_correction(found, made, input_scale, input_mean, input_mean)
+
+
+def mean_correction(
+    found: Weighted,
+    made: QuantizedWeights,
+    input_scale: float,
+    exact_mean: Real,
+    fixed_mean: Real,
+    rms: Real | None = None,
+) -> tuple[int, ...]:
+    """E[W x] - E[W^ x^] an output channel, in steps of the accumulator; x^ is what the fixed-point model has.
+
+    `rms` [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
+    """
     column = made.scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
-    difference = made.integers * column - found.weight
-    shift = found.mean_of(input_mean, difference)
-    return tuple(int(step) for step in np.rint(-shift / (input_scale * made.scales)))
+    shift = found.mean_of(exact_mean - fixed_mean, found.weight.astype(np.float64))
+    shift = shift + found.mean_of(fixed_mean, found.weight - made.integers * column)
+    if rms is not None:
+        bound = MOST * np.maximum(np.abs(found.bias.astype(np.float64)), rms)
+        shift = np.clip(shift, -bound, bound)
+    return tuple(int(step) for step in np.rint(shift / (input_scale * made.scales)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import Integers
 from modelbuild.quantize.number_format import SMALLEST_RANGE, express
 
+FEW_BITS = 4  # weights of so few bits may have a range of their own choice
 CLIP_ONE = 128  # corrections give weight ranges in 1/128 of the largest absolute value
 BIAS_LIMIT = {8: float(1 << 30), 16: float(1 << 46)}  # half of what an accumulator may reach
 
@@ -23,6 +24,13 @@ class QuantizedWeights:
     integers: Integers
     scales: NDArray[np.float64]
     bias: Integers
+
+
+def code_range(bits: int, whole_range: bool = False) -> tuple[int, int]:
+    """The lowest and highest code of weights. Symmetric ones do without the lowest that their type has, but for
+    those of few bits, where a clipped range may use it, and where `whole_range` allows it."""
+    highest = (1 << (bits - 1)) - 1
+    return -highest - (whole_range or bits <= FEW_BITS), highest
 
 
 def weight_scales(
@@ -66,12 +74,11 @@ def quantize_weights(
     least = np.abs(wide) / (input_scale * BIAS_LIMIT[operand_bits])
     scales = np.where(scales < least, _expressed(np.maximum(least, np.finfo(np.float64).tiny), form), scales)
     column = scales.reshape(-1, *([1] * (weight.ndim - 1)))
-    limit = (1 << (bits - 1)) - 1
     exact = weight.astype(np.float64) / column
     steps = np.rint(exact)
     if flips is not None:
         steps = np.where(flips, other_neighbour(exact), steps)
-    steps = np.clip(steps, -limit - whole_range, limit)
+    steps = np.clip(steps, *code_range(bits, whole_range))
     integers: Integers = steps.astype(np.int8) if bits <= 8 else steps.astype(np.int16)
     shifted = np.rint(wide / (input_scale * scales)) + np.asarray(correction or 0, np.float64)
     limit = int(BIAS_LIMIT[operand_bits])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelbuild.graph.model import Node
 from modelbuild.quantize.assembly import Assembly
 
 
@@ -15,11 +16,17 @@ def pair(values: Sequence[int], filler: int) -> tuple[int, int]:
 def explicit_pads(
     assembly: Assembly, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
 ) -> tuple[int, int, int, int]:
+    """`explicit_pads_of` the node that is being built."""
+    return explicit_pads_of(assembly.node, size, kernel, out)
+
+
+def explicit_pads_of(
+    node: Node, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+) -> tuple[int, int, int, int]:
     """Top, left, bottom, right, with `auto_pad` and `ceil_mode` worked out from the output's size.
 
     A window that begins beyond what is padded is given pads at the end; one that stops short needs none.
     """
-    node = assembly.node
     axes = len(size)
     strides, dilations = node.ints("strides", [1] * axes), node.ints("dilations", [1] * axes)
     pads = node.ints("pads", [0] * (2 * axes))

@@ -1,14 +1,14 @@
 """AdaRound: rounds each weight up or down so that the node's outputs, not its weights, change least.
 
 Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (2020): of the two neighbours of
-every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; it is
-solved by descent in whole numbers instead of relaxed (docs/design.md, section 7).
+every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; instead
+of being relaxed it is solved by successive rounding and descent (docs/design.md, section 7), element by element,
+so that every machine finds the same.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelbuild.quantize.rounding.moments import Problem, Real
 
@@ -17,53 +17,84 @@ SWEEPS = 12  # over all columns, at most
 
 
 def round_weights(problem: Problem) -> Real:
-    """[groups, O, K]. One pass takes the columns with the most power first and lets each make up for those
-    before it; then single weights change sides as long as that lessens the error. Needs moments."""
-    steps, limit, moments = problem.steps, problem.limit, problem.moments
+    """[groups, O, K]. Columns are rounded one after another, those with the most power first, and each makes up
+    for those before it as the later ones cannot (Babai's nearest plane, as GPTQ does it); then single weights
+    change sides as long as that lessens the error. Needs moments."""
+    steps, moments = problem.steps, problem.moments
     assert moments is not None
-    low = np.clip(np.floor(steps), -limit, limit)
-    high = np.clip(np.floor(steps) + 1.0, -limit, limit)
-    slope = moments.drift(steps, UNIT)
-    rounded = _first(steps, low, high, slope, moments.square)
+    low = np.clip(np.floor(steps), problem.lowest, problem.highest)
+    high = np.clip(np.floor(steps) + 1.0, problem.lowest, problem.highest)
+    square = moments.square
+    drift = moments.drift(steps, UNIT)
+    order = np.argsort(np.einsum("gkk->gk", square).sum(axis=0), kind="stable")
+    rounded = np.empty_like(steps)
+    rounded[:, :, order] = _in_turn(
+        square[:, order][:, :, order], drift[:, :, order] / UNIT, steps[:, :, order], low[:, :, order], high[:, :, order]
+    )
+    slope = drift
+    for column in range(square.shape[1]):
+        moved = np.rint((rounded[:, :, column] - steps[:, :, column]) * UNIT)
+        slope += moved[:, :, None] * square[:, None, column, :]
     for _ in range(SWEEPS):
-        if not _sweep(rounded, low, high, slope, moments.square):
+        if not _sweep(rounded, low, high, slope, square):
             break
     return rounded
 
 
-def _first(steps: Real, low: Real, high: Real, slope: Real, square: Real) -> Real:
-    """The start. `slope` [groups, O, K], half of the error's derivative, is that of the result after."""
-    power = np.einsum("gkk->gk", square)
+def _in_turn(square: Real, drift: Real, steps: Real, low: Real, high: Real) -> Real:
+    """From the last column to the first. With square = L D L', an error d of the weights costs
+    sum over j of D[j] (d[j] + sum over i > j of L[i, j] d[i])^2."""
+    lower = _factored(square)
+    wanted = steps - _solved(lower, drift)
     rounded = np.empty_like(steps)
-    for column in np.argsort(-power.sum(axis=0), kind="stable"):
-        wanted = steps[:, :, column] - slope[:, :, column] / (np.maximum(power[:, column], 1.0) * UNIT)[:, None]
-        chosen = np.clip(np.rint(wanted), low[:, :, column], high[:, :, column])
-        rounded[:, :, column] = chosen
-        slope += _whole(chosen - steps[:, :, column])[:, :, None] * square[:, None, column, :]
+    pull = np.zeros_like(steps)
+    for column in range(steps.shape[2] - 1, -1, -1):
+        best = np.rint(wanted[:, :, column] - pull[:, :, column])
+        rounded[:, :, column] = np.clip(best, low[:, :, column], high[:, :, column])
+        error = rounded[:, :, column] - wanted[:, :, column]
+        pull[:, :, :column] += error[:, :, None] * lower[:, None, column, :column]
     return rounded
 
 
+def _factored(square: Real) -> Real:
+    """L below the diagonal and D on it, of square = L D L' [groups, K, K]."""
+    rest = square.copy()
+    width = square.shape[1]
+    diagonal = np.einsum("gkk->gk", rest)
+    diagonal[...] = np.maximum(diagonal, 1.0)  # a column that is always 0
+    for column in range(width):
+        pivot = np.maximum(rest[:, column, column], 1.0)[:, None]
+        rest[:, column, column] = pivot[:, 0]
+        below = rest[:, column + 1 :, column] / pivot
+        rest[:, column + 1 :, column + 1 :] -= below[:, :, None] * rest[:, None, column, column + 1 :]
+        rest[:, column + 1 :, column] = below
+    return rest
+
+
+def _solved(lower: Real, values: Real) -> Real:
+    """square^-1 values for each row [groups, O, K]."""
+    found = values.copy()
+    width = lower.shape[1]
+    for column in range(width):
+        found[:, :, column + 1 :] -= found[:, :, column, None] * lower[:, None, column + 1 :, column]
+    found /= np.einsum("gkk->gk", lower)[:, None, :]
+    for column in range(width - 1, 0, -1):
+        found[:, :, :column] -= found[:, :, column, None] * lower[:, None, column, :column]
+    return found
+
+
 def _sweep(rounded: Real, low: Real, high: Real, slope: Real, square: Real) -> bool:
-    """Whether any weight changed sides."""
+    """Whether any weight changed sides. `slope` [groups, O, K] is half of the error's derivative, in whole
+    numbers."""
     changed = False
     for column in range(square.shape[1]):
         here = rounded[:, :, column]
         step = np.where(here == low[:, :, column], high[:, :, column], low[:, :, column]) - here
         worse = 2.0 * step * slope[:, :, column] + step * step * (square[:, column, column] * UNIT)[:, None]
-        groups, outputs = _places(worse < 0.0)
+        groups, outputs = np.nonzero(worse < 0.0)
         if len(groups):
             moved = step[groups, outputs]
             rounded[groups, outputs, column] += moved
             slope[groups, outputs] += (moved * UNIT)[:, None] * square[groups, column]
             changed = True
     return changed
-
-
-def _places(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    groups, outputs = np.nonzero(chosen)
-    return groups, outputs
-
-
-def _whole(difference: Real) -> Real:
-    """In whole units, so that every sum is exact."""
-    return np.asarray(np.rint(difference * UNIT))

@@ -31,6 +31,16 @@ class Moments:
 
     square: Real
     cross: Real
+    unit: float  # of the entries: the mean over patches, in steps^2
+
+    @property
+    def power(self) -> Real:
+        """[groups, K]."""
+        return np.asarray(np.einsum("gkk->gk", self.square))
+
+    def error(self, difference: Real) -> Real:
+        """The mean square [groups, O] of what a difference of the weights [groups, O, K] makes."""
+        return np.asarray(((difference @ self.square) * difference).sum(axis=2) * self.unit)
 
     def drift(self, steps: Real, unit: int) -> Real:
         """sum over patches of z * (w (z - x)) for weights [groups, O, K], in 1/unit of the steps: how far the
@@ -62,22 +72,17 @@ def moments_of(codes: NDArray[Any], exact: Real) -> Moments:
     shared = count / (count + width)
     own = np.eye(width, dtype=bool)
     square = np.where(own, square, square * shared)
-    return Moments(np.rint(square / divisor), np.rint(cross * (shared / divisor)))
+    unit = divisor * coarse * coarse / count / count
+    return Moments(np.rint(square / divisor), np.rint(cross * (shared / divisor)), unit)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Weights in steps [groups, O, K]; of the two neighbours of each, within +-limit, one is to be chosen.
-    `taps` weights each are one kernel."""
+    """Weights in steps [groups, O, K]; of the two neighbours of each, between lowest and highest, one is to be
+    chosen. `taps` weights each are one kernel."""
 
     steps: Real
-    limit: int
+    lowest: int
+    highest: int
     taps: int = 1
     moments: Moments | None = None
-
-
-def blocks(width: int, most: int) -> list[slice]:
-    """Columns in runs of equal length of at most `most`."""
-    parts = -(-width // most)
-    ends = [index * width // parts for index in range(parts + 1)]
-    return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]

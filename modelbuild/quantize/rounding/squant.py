@@ -18,8 +18,8 @@ Whole = NDArray[np.int64]
 def round_weights(problem: Problem) -> Real:
     """[groups, O, K]. In every kernel, and then in every output channel at the cost of single kernels, the sum of
     the errors ends within half a step, where the limit allows it."""
-    steps, limit, taps = problem.steps, problem.limit, problem.taps
-    rounded = np.clip(np.rint(steps), -limit, limit)
+    steps, taps = problem.steps, problem.taps
+    rounded = np.clip(np.rint(steps), problem.lowest, problem.highest)
     error = np.rint((rounded - steps) * ONE).astype(np.int64)
     movable = np.abs(error) <= ONE // 2  # a clipped weight has no neighbour beyond
     rows = error.reshape(*error.shape[:2], -1, taps)
@@ -34,7 +34,7 @@ def round_weights(problem: Problem) -> Real:
     again = _most_useful(kernels, candidate.any(axis=3), total)
     chosen |= candidate & again[..., None]
     flipped = rounded - np.where(chosen.reshape(steps.shape), np.sign(rounded - steps), 0.0)
-    return np.asarray(np.clip(flipped, -limit, limit))
+    return np.asarray(np.clip(flipped, problem.lowest, problem.highest))
 
 
 def _most_useful(errors: Whole, free: NDArray[np.bool_], total: Whole) -> NDArray[np.bool_]:

@@ -1,0 +1,259 @@
+"""Corrections that need samples: rounding of weights and biases, a node at a time, from what it really gets.
+
+Walks through the fixed-point model in the order of execution. What is decided hangs on the integers before it
+and on what the float model has there; no sum depends on a BLAS or on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.graph.model import Graph
+from modelbuild.graph.session import FloatSession
+from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.corrections import Real, mean_correction
+from modelbuild.quantize.number_format import Formats
+from modelbuild.quantize.observations import Observations
+from modelbuild.quantize.patches import Window, channel_sums, window_of
+from modelbuild.quantize.plan import Plan, Step, make_plan
+from modelbuild.quantize.predict import decibels
+from modelbuild.quantize.prefix import Prefix, samples_at_once
+from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.rounding import DATA_FREE, METHODS, NEAREST
+from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
+from modelbuild.quantize.rounding.moments import Moments
+from modelbuild.quantize.source_quantization import scales_of
+from modelbuild.quantize.weighted import Weighted, weighted
+from modelbuild.quantize.weights import FEW_BITS, QuantizedWeights, pack_flips, quantize_weights
+
+Sample = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`rounding` of weights of more than 4 bits, `fine_rounding` of others: nearest or one of METHODS.
+    `bias`: none, parallel, sequential."""
+
+    rounding: str
+    fine_rounding: str
+    bias: str
+
+    def of(self, bits: int) -> str:
+        """The rounding of weights of so many bits."""
+        return self.fine_rounding if bits <= FEW_BITS else self.rounding
+
+
+@dataclass
+class _Target:
+    """A weighted node, and what the float model has at its input: patches [n, groups, K] a sample each, and the
+    sum of each channel with the number of values that it is of."""
+
+    found: Weighted
+    input: str
+    window: Window | None
+    patches: list[NDArray[np.float32]] = field(default_factory=list)
+    sum: Real | None = None
+    cells: int = 0
+
+    def add(self, values: NDArray[Any], sample: int, samples: int) -> None:
+        """One more sample."""
+        if self.window is not None:
+            places = self.window.chosen(sample, samples)
+            self.patches.append(self.window.patches(values, places).astype(np.float32))
+        part = channel_sums(values, self.found.channels)
+        self.sum = part if self.sum is None else self.sum + part
+        self.cells += values.size // len(part)
+
+    @property
+    def mean(self) -> Real:
+        """Of each channel."""
+        assert self.sum is not None
+        return self.sum / self.cells
+
+
+def refine(
+    graph: Graph,
+    record: Record,
+    formats: Formats,
+    wanted: Wanted,
+    observations: Observations,
+    samples: Iterable[Sample],
+) -> Record:
+    """The record with corrections of biases, ranges and rounding of weights from what samples make of it.
+
+    `samples` are all calibration samples, of which some are taken, spread evenly.
+    """
+    plan = make_plan(graph)
+    count, most = observations.samples, samples_at_once(graph, plan)
+    few = {index * count // min(count, most) for index in range(min(count, most))}
+    chosen = [sample for index, sample in enumerate(samples) if index in few]
+    corrections: dict[str, dict[str, tuple[int, ...]]] = {"bias": {}, "clip": {}, "round": {}}
+    assembly = Assembly(graph, plan, replace(record, corrections=corrections), formats, {})
+    prefix = Prefix(assembly, plan, chosen)
+    targets = _targets(graph, plan, chosen)
+    changed: dict[str, list[_Outcome]] = {}
+    for index, step in enumerate(plan.steps):
+        assembly.begin(step)
+        target = targets.pop(step.outputs[0], None)
+        if target is not None:
+            outcome = _decide(_Place(assembly, step, target, observations), wanted, prefix.values(target.input))
+            for kind, values in outcome.corrections.items():
+                if any(values):
+                    corrections[kind][step.outputs[0]] = values
+            changed.setdefault(target.found.name, []).append(outcome)
+        prefix.build(index, step)
+    lines = tuple(_line(line, changed.get(line.name, ())) for line in record.tensors)
+    kept = {kind: found for kind, found in corrections.items() if found}
+    return replace(record, tensors=lines, corrections=kept)
+
+
+def _targets(graph: Graph, plan: Plan, samples: Sequence[Sample]) -> dict[str, _Target]:
+    """By what the step leaves, in the order of execution."""
+    targets: dict[str, _Target] = {}
+    for step in plan.steps:
+        found = weighted(graph, step.node)
+        if found is not None and np.isfinite(found.weight).all():
+            name = next(name for name in step.node.inputs if name not in graph.constants)
+            targets[step.outputs[0]] = _Target(found, name, window_of(graph, step.node, found, name))
+    session = FloatSession(graph, "all")
+    for number, sample in enumerate(samples):
+        inputs = {name: np.asarray(sample[name]) for name in graph.inputs}
+        held = {**inputs, **session.run(inputs)}
+        for target in targets.values():
+            target.add(held[target.input], number, len(samples))
+    return targets
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What was decided on one node. `error`: of its weights, and of the outputs by them, as predicted; None
+    where rounding is to the nearest."""
+
+    corrections: Mapping[str, tuple[int, ...]]
+    method: str
+    own_db: float
+    noise: float | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A node that is about to be built."""
+
+    assembly: Assembly
+    step: Step
+    target: _Target
+    observations: Observations
+
+    @property
+    def input(self) -> QuantizedTensor:
+        """The fixed-point tensor that it reads."""
+        return self.assembly.tensors[self.target.input]
+
+    def made(self, clip: tuple[int, ...] | None, flips: NDArray[np.bool_] | None) -> QuantizedWeights:
+        """Its integers, so corrected."""
+        found, x = self.target.found, self.input
+        formats = self.assembly.weight_formats(x, found.name)
+        bits, form = formats.weight_bits, formats.activation.form
+        scales, kept = scales_of(self.assembly.entry(found.name), found, formats, clip)
+        operands = 16 if bits > 8 else operand_bits(x)
+        return quantize_weights(
+            found.weight, found.bias, x.scale, scales, bits, operands, form, None, kept, flips
+        )
+
+    def moments(self, codes: Sequence[NDArray[Any]]) -> list[Moments]:
+        """Of its input; none where its sums are not of patches."""
+        window, x = self.target.window, self.input
+        if window is None:
+            return []
+        pairs = enumerate(codes)
+        fixed = [
+            window.patches(values.astype(np.int32) - x.zero_point, window.chosen(number, len(codes)))
+            for number, values in pairs
+        ]
+        exact = np.concatenate(self.target.patches).astype(np.float64) / x.scale
+        return moments_in_blocks(np.concatenate(fixed), exact)
+
+    def noise(self, error: Real) -> float | None:
+        """Of the model's outputs, predicted from the mean square error of each channel."""
+        return output_noise(self.observations, self.step, error)
+
+
+def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Outcome:
+    found, x = place.target.found, place.input
+    formats = place.assembly.weight_formats(x, found.name)
+    bits = formats.weight_bits
+    method = wanted.of(bits)
+    if place.assembly.entry(found.name) is not None or found.weight[0].size == 1:
+        method = NEAREST
+    corrections: dict[str, tuple[int, ...]] = {}
+    moments: list[Moments] = []
+    clip, flips = None, None
+    if method != NEAREST:
+        moments = place.moments(codes)
+        if not moments and METHODS[method].needs_moments:
+            method = DATA_FREE
+        if moments and bits <= FEW_BITS and formats.per_channel and formats.activation.form != "power_of_two":
+            clip = corrections["clip"] = clip_of(found, bits, moments)
+        flips = flips_of(found, place.made(clip, None).scales, bits, method, moments)
+        corrections["round"] = pack_flips(flips)
+    made = place.made(clip, flips)
+    bias = _bias(place, wanted, made, codes)
+    if bias is not None:
+        corrections["bias"] = bias
+    return _Outcome(corrections, method, *_measured(place, made, moments))
+
+
+def _bias(
+    place: _Place, wanted: Wanted, made: QuantizedWeights, codes: Sequence[NDArray[Any]]
+) -> tuple[int, ...] | None:
+    """In steps of the accumulator."""
+    found, x = place.target.found, place.input
+    exact = place.target.mean
+    if wanted.bias == "none" or len(exact) != found.channels:
+        return None
+    if wanted.bias != "sequential":
+        return mean_correction(found, made, x.scale, exact, exact)
+    total = sum(channel_sums(values.astype(np.int64) - x.zero_point, found.channels) for values in codes)
+    fixed = np.asarray(total, np.float64) / place.target.cells * x.scale
+    seen = place.observations.tensors[place.step.node.outputs[0]]
+    rms = np.sqrt(seen.channel_square / (seen.count / len(seen.channel_square)))
+    return mean_correction(found, made, x.scale, exact, fixed, rms if len(rms) == len(made.scales) else None)
+
+
+def _measured(
+    place: _Place, made: QuantizedWeights, moments: Sequence[Moments]
+) -> tuple[float, float | None]:
+    """dB of the weights, and predicted noise of the outputs."""
+    found = place.target.found
+    column = made.scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
+    exact = found.weight.astype(np.float64)
+    rest = made.integers * column - exact
+    own = decibels(float(np.square(exact).sum()), float(np.square(rest).sum()))
+    if not moments:
+        return own, None
+    error = error_of(found, made.scales, made.integers, moments) * place.input.scale**2
+    return own, place.noise(error)
+
+
+def output_noise(observations: Observations, step: Step, error: Real) -> float | None:
+    """Relative noise power of the model's outputs from a mean square error [O] of what a step's node makes."""
+    for name in (step.node.outputs[0], step.outputs[0]):
+        seen = observations.tensors.get(name)
+        if seen is not None and seen.channel_weight is not None and len(seen.channel_weight) == len(error):
+            return float((seen.channel_weight * error).sum()) / (observations.samples * observations.outputs)
+    return None
+
+
+def _line(line: TensorRecord, outcomes: Sequence[_Outcome]) -> TensorRecord:
+    """The line of weights that were not rounded to the nearest."""
+    if line.kind != "weight" or not outcomes or outcomes[0].method == NEAREST:
+        return line
+    parts = [outcome.noise for outcome in outcomes]
+    noise = None if None in parts else decibels(1.0, sum(part for part in parts if part is not None))
+    return replace(line, method=outcomes[0].method, snr_db=outcomes[0].own_db, output_snr_db=noise)
