@@ -10,12 +10,14 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from bench import machine
 from bench.compare import say
 from bench.quantizers import declared, environments, measured, report, tools
+from bench.quantizers.kept import Kept
 from bench.quantizers.measured import Measured
 from bench.quantizers.prepared import Prepared, prepare
 from bench.quantizers.scores import score
@@ -69,6 +71,9 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
         "--without", nargs="*", default=[], choices=list(tools.ENVIRONMENTS), help="peers to leave out"
     )
     parser.add_argument("--scratch", metavar="DIR", help="keep the installed peers there for another run")
+    parser.add_argument(
+        "--results", metavar="DIR", type=Path, help="keep measured lines there, and take those that are there"
+    )
     parser.add_argument("--output", metavar="FILE", help="write the tables there, too")
     return parser.parse_args(words)
 
@@ -81,7 +86,6 @@ def _measured(options: argparse.Namespace, scratch: Path, work: Path) -> tuple[s
         raise ModelbuildError(f"{unknown[0]} is not declared", where=str(options.declaration))
     without = list(tools.ENVIRONMENTS) if options.no_peers else options.without
     about = ["```text", *machine.describe()]
-    pythons, missing = _interpreters(scratch, without)
     lines: list[Measured] = []
     sections: list[str] = []
     worse: list[str] = []
@@ -89,53 +93,75 @@ def _measured(options: argparse.Namespace, scratch: Path, work: Path) -> tuple[s
         if options.only and name not in options.only:
             continue
         say(name)
-        given = prepare(name, network, folders, work, QUICK if options.quick else None)
-        section, found = _network(given, pythons, missing)
+        most = QUICK if options.quick else None
+        kept = Kept(options.results, network, folders, most)
+        wanted = [tool for tool in tools.PEERS if tool.environment not in without]
+        section, found = _network(
+            name,
+            [*wanted, *tools.OURS],
+            kept,
+            partial(prepare, name, network, folders, work, most),
+            partial(_interpreter, scratch),
+        )
         sections += section
         lines += found
         worse += [f"{name}: {one}" for one in report.behind(found)]
-        shutil.rmtree(given.folder)
     below = [f"\nbelow the best peer, or without a score: {one}" for one in worse]
     return "\n".join([*about, *report.versions(lines), "```", *sections, *below]) + "\n", worse
 
 
-def _interpreters(scratch: Path, without: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Environment -> its Python, and -> why there is none."""
-    found, missing = {}, {}
-    for name in tools.ENVIRONMENTS:
-        if name in without:
-            continue
-        say(f"environment {name}")
-        try:
-            found[name] = environments.interpreter(scratch, name)
-        except (RuntimeError, OSError) as error:
-            missing[name] = str(error)
-    return found, missing
+@cache
+def _interpreter(scratch: Path, name: str) -> Path | str:
+    """The Python of an environment, or why there is none."""
+    say(f"environment {name}")
+    try:
+        return environments.interpreter(scratch, name)
+    except (RuntimeError, OSError) as error:
+        return str(error)
 
 
 def _network(
-    given: Prepared, pythons: dict[str, Path], missing: dict[str, str]
+    name: str,
+    wanted: Sequence[tools.Peer | tools.Ours],
+    kept: Kept,
+    make: Callable[[], Prepared],
+    interpreter: Callable[[str], Path | str],
 ) -> tuple[list[str], list[Measured]]:
-    reference = measured.outputs(given.model, given, given.folder)
-    lines: list[Measured] = []
+    """The section of one network and its lines; what is kept is not measured again."""
+    found = [kept.line(tool) for tool in wanted]
+    own_score = kept.reference()
+    if own_score is None or None in found:
+        given = make()
+        try:
+            reference = measured.outputs(given.model, given, given.folder)
+            if own_score is None:
+                own_score = score(reference, reference, given.labels)
+                kept.keep_reference(own_score)
+            for at, tool in enumerate(wanted):
+                if found[at] is None:
+                    found[at] = line = _line(tool, given, reference, interpreter)
+                    kept.keep(line)
+        finally:
+            shutil.rmtree(given.folder)
+    lines = [line for line in found if line is not None]
+    return report.rendered(name, kept.samples, own_score, lines), lines
+
+
+def _line(
+    tool: tools.Peer | tools.Ours, given: Prepared, reference: Path, interpreter: Callable[[str], Path | str]
+) -> Measured:
     folder = given.folder / "tool"
-    for tool in tools.PEERS:
-        if tool.environment in pythons:
-            lines.append(measured.peer(tool, pythons[tool.environment], given, folder, reference))
-            _tell(lines[-1])
-        elif tool.environment in missing:
-            lines.append(Measured(tool, reason=missing[tool.environment]))
-    for own in tools.OURS:
-        lines.append(measured.ours(own, given, folder, reference))
-        _tell(lines[-1])
-    samples = tuple(len(list(folder.glob("*.npy"))) for folder in (given.calibration, given.evaluation))
-    own_score = score(reference, reference, given.labels)
-    return report.rendered(given.name, (samples[0], samples[1]), own_score, lines), lines
-
-
-def _tell(line: Measured) -> None:
-    found = line.reason if line.score is None else f"{line.score.snr_db:.2f} dB"
-    say(f"  {line.tool.name}, {line.tool.scheme}: {found}")
+    if isinstance(tool, tools.Ours):
+        line = measured.ours(tool, given, folder, reference)
+    else:
+        python = interpreter(tool.environment)
+        if isinstance(python, Path):
+            line = measured.peer(tool, python, given, folder, reference)
+        else:
+            line = Measured(tool, reason=python)
+    said = line.reason if line.score is None else f"{line.score.snr_db:.2f} dB"
+    say(f"  {tool.name}, {tool.scheme}: {said}")
+    return line
 
 
 if __name__ == "__main__":

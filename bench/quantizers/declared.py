@@ -95,8 +95,16 @@ def _group(group: Group, folders: Sequence[Path]) -> list[tuple[Path, int | None
     found = [path for pattern in patterns for path in _matching(pattern, folders)]
     labels: Sequence[int | None] = [None] * len(found)
     if group.labels:
-        labels = read_labels(locate(group.labels, folders), found)
+        labels = _classes(locate(group.labels, folders), found)
     return [(found[index], labels[index]) for index in spread(group.count or len(found), len(found))]
+
+
+def _classes(path: Path, files: Sequence[Path]) -> list[int]:
+    labels = read_labels(path, files)
+    classes = [label for label in labels if isinstance(label, int)]
+    if len(classes) < len(labels):
+        raise ModelbuildError("these labels are no classes, of which alone the top-1 is", where=str(path))
+    return classes
 
 
 def _matching(pattern: str, folders: Sequence[Path]) -> Sequence[Path]:

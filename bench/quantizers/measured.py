@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,25 +66,28 @@ def by_us(tool: Ours, network: Prepared, work: Path) -> Quantized:
     """The real command up to the fixed-point model, in the folder `work`; raises as `by_peer`."""
     text = yaml.safe_dump(manifest(tool, network), sort_keys=False)
     (work / "models.yaml").write_text(text, encoding="utf-8")
-    done = build(work, "apply")
-    made = work / f"dump/network@chip/apply/model{FIXED}"
-    return Quantized(made, sum(stage_seconds(work, QUANTIZING).values()), done.peak_mb)
+    done = build(work, "apply", "--dump", "dump")
+    seconds = sum(took for stage, took in stage_seconds(work).items() if stage in QUANTIZING)
+    return Quantized(work / f"dump/network@chip/apply/model{FIXED}", seconds, done.peak_mb)
 
 
-def build(work: Path, until: str) -> Run:
+def build(work: Path, until: str, *options: str) -> Run:
     """The command in a project of `manifest`, one job at a time. Raises RuntimeError where it fails."""
+    (work / "events").unlink(missing_ok=True)
     words = ("-P", "-m", "modelbuild", "build", "network@chip", "--until", until, "-j", "1")
-    return run(_limited(work, sys.executable, *words, "--dump", "dump", "--events", "events"))
+    return run(_limited(work, sys.executable, *words, "--events", "events", *options))
 
 
-def stage_seconds(work: Path, stages: Collection[str] | None = None) -> dict[str, float]:
-    """Of the last `build`, from start to end of those of the stages (None: of any) that ran."""
+def stage_seconds(work: Path) -> dict[str, float]:
+    """Of the last `build`, stage -> seconds from start to end, of those that ran."""
+    started: dict[str, float] = {}
     found: dict[str, float] = {}
     for event in map(json.loads, (work / "events").read_text(encoding="utf-8").splitlines()):
         stage = event.get("stage")
-        if (stages is None or stage in stages) and event["event"] in ("action_started", "action_finished"):
-            sign = 1 if event["event"] == "action_finished" else -1
-            found[stage] = found.get(stage, 0.0) + sign * event["seconds"]
+        if event["event"] == "action_started":
+            started[stage] = event["seconds"]
+        elif event["event"] == "action_finished" and stage in started:  # else it was cached
+            found[stage] = found.get(stage, 0.0) + event["seconds"] - started[stage]
     return found
 
 

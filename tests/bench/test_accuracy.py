@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench import accuracy
 from bench.quantizers import declared, environments, prepared, report, scores, tools
+from bench.quantizers.kept import Kept
 from bench.quantizers.measured import Measured
 from bench.quantizers.scores import Score
 from modelbuild.errors import ModelbuildError
@@ -109,9 +110,20 @@ def run(data: Path) -> Iterator[tuple[int, str]]:
             str(data / "table.md"),
             "--scratch",
             str(data / "scratch"),
+            "--results",
+            str(data / "results"),
         ]
         code = accuracy.main(words)
-    yield code, (data / "table.md").read_text(encoding="utf-8")
+        text = (data / "table.md").read_text(encoding="utf-8")
+        patch.setattr(accuracy, "_line", refused)  # a second run measures nothing but what failed
+        again = accuracy.main(words)
+    assert again == code
+    yield code, text
+
+
+def refused(tool: tools.Peer | tools.Ours, *_: object) -> Measured:
+    assert tool.name in ("broken", "missing"), f"{tool.name} was kept"
+    return Measured(tool, reason="told again")
 
 
 def cells(text: str, name: str) -> list[str]:
@@ -146,6 +158,28 @@ def test_ours_is_put_beside_the_best_peer(run: tuple[int, str]) -> None:
     assert float(peak) > 30
     assert code == 1
     assert text.endswith("below the best peer, or without a score: small: ours (asymmetric)\n")
+
+
+def test_the_next_run_takes_what_was_measured(run: tuple[int, str], data: Path) -> None:
+    again = (data / "table.md").read_text(encoding="utf-8")
+    for name in ("rough", r"**fine**", "ours"):
+        assert cells(again, name) == cells(run[1], name)
+    assert cells(again, "broken")[2] == "told again"
+    assert len(list((data / "results").iterdir())) == 4  # of three tools and of the float model
+
+
+def test_what_a_line_depends_on_is_in_its_name(data: Path, tmp_path: Path) -> None:
+    network = declared.read(data / "models.yaml").models["small"]
+    chip = tools.Ours("ours", tools.ASYMMETRIC, "modalix")
+    kept = Kept(tmp_path, network, [data], None)
+    kept.keep(Measured(chip, Score(20.0, 21.0, None), 1.5, 100.0))
+    assert kept.line(chip) == Measured(chip, Score(20.0, 21.0, None), 1.5, 100.0)
+    assert Kept(tmp_path, network, [data], 4).line(chip) is None
+    assert kept.line(tools.Ours("ours", tools.ASYMMETRIC, "modalix", {"weights": "int16"})) is None
+    assert Kept(None, network, [data], None).line(chip) is None
+    kept.keep(Measured(tools.OURS[0], reason="it fell over"))
+    assert kept.line(tools.OURS[0]) is None
+    assert kept.samples == (3, 6)
 
 
 def test_nothing_is_left_in_the_scratch_folder(run: tuple[int, str], data: Path) -> None:
