@@ -29,6 +29,7 @@ from modelbuild.importers.source import forget_layouts
 from modelbuild.npu.program import TensorPlace, interface
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
+from modelbuild.quantize.equalized import factors_in, restored
 from modelbuild.samples.preprocess import Preprocess, from_settings, host_part
 
 Array = NDArray[Any]
@@ -63,6 +64,9 @@ class Runner(Protocol):
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         """How the tensors that `run` gives are quantized; empty for float models."""
 
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        """What the channels of equalised tensors are multiplied by to be those of the float model."""
+
 
 class FloatRunner:
     """An ONNX model, run by onnxruntime."""
@@ -94,6 +98,9 @@ class FloatRunner:
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         return {}
 
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        return {}
+
 
 class FixedRunner:
     """A fixed-point model, run by the exact integer kernels."""
@@ -115,6 +122,10 @@ class FixedRunner:
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         """How each tensor is quantized."""
         return self.model.tensors
+
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        """Those of the file's metadata."""
+        return factors_in(self.model.metadata)
 
 
 class HardwareRunner:
@@ -142,6 +153,10 @@ class HardwareRunner:
         described = self._interface
         inner = (place for layer in described.layers for place in layer.outputs)
         return {place.name: _tensor(place) for place in (*described.inputs, *inner, *described.outputs)}
+
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        """Those of the program's descriptor."""
+        return factors_in(self._interface.metadata)
 
 
 def declared(metadata: Mapping[str, str], key: str = "preprocess") -> dict[str, Preprocess]:
@@ -253,8 +268,10 @@ def run_real(runner: Runner, inputs: Mapping[str, Array], layers: bool = False) 
         tensor = quantized[name]
         integers[name] = value if tensor is None else quantize_array(value, tensor)
     found = runner.run(integers, layers)
-    tensors = runner.tensors()
+    tensors, factors = runner.tensors(), runner.factors()
     return {
-        name: dequantize_array(value, tensors[name]).astype(np.float32) if name in tensors else value
+        name: restored(dequantize_array(value, tensors[name]).astype(np.float32), factors.get(name))
+        if name in tensors
+        else value
         for name, value in found.items()
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.number import dequantize_array
@@ -47,3 +48,7 @@ class WholeRunner:
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         """How the tensors that the chip makes are quantized."""
         return self.chip.tensors()
+
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        """Of the tensors that the chip makes."""
+        return self.chip.factors()

@@ -60,7 +60,7 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         assembly.tensors,
         assembly.constants,
         tuple(assembly.operators),
-        kept_quantization.metadata(graph),
+        {**kept_quantization.metadata(graph), **assembly.equalized.metadata(plan.tensors(graph))},
     )
     validate(model, EXIT_FAILED)
     return model

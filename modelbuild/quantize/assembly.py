@@ -15,12 +15,14 @@ from modelbuild.arithmetic.number import decompose, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.names import Names
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.source_quantization import METHOD
+from modelbuild.quantize.weighted import Weighted, weighted
 
 
 class Assembly:
@@ -39,6 +41,7 @@ class Assembly:
         self._units = units
         self._entries = kept(graph)
         self._lines = record.by_name()
+        self.equalized = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
         self._operator_names = Names()
         self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
         self._made: dict[tuple[str, int, bool], QuantizedTensor] = {}  # constants, by name, bits and sign
@@ -144,6 +147,14 @@ class Assembly:
                 advice=f"it has {', '.join(self.formats.weights)}",
             )
         return replace(self.formats, activation=activation, weight_bits=line.bits)
+
+    def weighted(self) -> Weighted | None:
+        """The constant weights of the leading node, equalised; None if it has none."""
+        found = weighted(self.graph, self.node)
+        if found is None:
+            return None
+        x = next((name for name in self.node.inputs if name not in self.graph.constants), "")
+        return self.equalized.weighted(found, x, self.step.outputs[0])
 
     def entry(self, name: str) -> Kept | None:
         """The source's quantization of weights whose line in the record says that they keep it."""

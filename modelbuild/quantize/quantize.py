@@ -14,7 +14,11 @@ from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
+from modelbuild.quantize import given_ranges
 from modelbuild.quantize.corrections import bias_correction
+from modelbuild.quantize.equalize import equalize
+from modelbuild.quantize.equalize_channels import channels_of
+from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after
 from modelbuild.quantize.mixed_bits import by_rule
 from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
@@ -24,7 +28,7 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
 from modelbuild.quantize.ranges import BY_ERROR, METHODS, applicable
 from modelbuild.quantize.record import Record, TensorRecord
-from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
 
@@ -53,6 +57,9 @@ def quantize(
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
     formats = formats.with_own(by_rule(graph, plan, settings, formats) if own is None else own)
+    given = given_ranges.given_ranges(settings, graph, plan)
+    equalized = _equalized(graph, plan, observations, settings, formats, given)
+    observations = equalized.observations(plan, observations)
     entries = kept(graph)
     sources = of_roots(entries, graph, plan)
     choices: dict[str, _Choice] = {}
@@ -64,6 +71,8 @@ def quantize(
         if port is not None:
             lines.append(_port_line(graph, port))
             continue
+        if root not in choices and root in given:
+            choices[root] = _Choice(*formats.of(root).grid(*given[root]), given_ranges.METHOD)
         if root not in choices and root in sources:
             grid = activation_grid(sources[root], formats.of(root))
             choices[root] = _Choice(*grid, METHOD)
@@ -78,9 +87,10 @@ def quantize(
         found = weighted(graph, step.node)
         if found is None:
             continue
+        x = _activation_input(graph, step.node.inputs)
+        found = equalized.weighted(found, x, step.outputs[0])
         constants.setdefault(found.name, found)
         weights.setdefault(found.name, [])
-        x = _activation_input(graph, step.node.inputs)
         mean = _observed(observations, x).channel_mean
         if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
             weights[found.name].append(None)
@@ -88,17 +98,38 @@ def quantize(
         here = formats.at(plan.root(x), found.name)
         scales, _ = scales_of(entries.get(found.name), found, here)
         correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean)
-        if any(correction):
+        if any(correction) and settings.bias_correction != "none":
             biases[step.outputs[0]] = correction
         y = _last_with_gradient(observations, step)
         weights[found.name].append(weight_noise(observations, found, _rounding(found, scales), x, y))
     lines += [
         _weight_line(constants[n], formats.at("", n), entries.get(n), noise) for n, noise in weights.items()
     ]
-    corrections = {"bias": biases} if biases else {}
+    every = {"bias": biases, "equalize": equalized.lines()}
+    corrections = {kind: found for kind, found in every.items() if found}
     text = formats.to_text()
     arithmetic = number_format.arithmetic
     return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
+
+
+def _equalized(
+    graph: Graph,
+    plan: Plan,
+    observations: Observations,
+    settings: Settings,
+    formats: Formats,
+    given: Mapping[str, Any],
+) -> Equalization:
+    wanted = settings.range.method == DEFAULT_METHOD if settings.equalize is None else settings.equalize
+    if not wanted:
+        return Equalization.none(channels_of(graph, plan))
+    if settings.range.method == "moving_average":
+        raise ModelbuildError(
+            "quantize.equalize cannot go with the range method moving_average",
+            why="ranges of single samples are known of the tensors as they are, not as they would be scaled",
+            advice="choose another method, or equalize: false",
+        )
+    return equalize(graph, plan, observations, formats, given)
 
 
 def _of_outputs(settings: Settings) -> tuple[str, Mapping[str, Any]]:

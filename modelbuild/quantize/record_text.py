@@ -18,7 +18,7 @@ COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "s
 WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 0)
 DECIBELS = frozenset({"snr", "output"})
 KINDS = frozenset({"input", "activation", "output", "weight"})
-CORRECTIONS = frozenset({"bias", "clip", "round"})
+CORRECTIONS = frozenset({"bias", "clip", "equalize", "round"})
 MOST_BYTES = 64 << 20
 
 

@@ -18,6 +18,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.corrections import Real, mean_correction
+from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.patches import Window, channel_sums, window_of
@@ -28,6 +29,8 @@ from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding import DATA_FREE, METHODS, NEAREST
 from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
 from modelbuild.quantize.rounding.moments import Moments
+from modelbuild.quantize.rounding_settings import FINE
+from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
 from modelbuild.quantize.weights import FEW_BITS, QuantizedWeights, pack_flips, quantize_weights
@@ -43,6 +46,13 @@ class Wanted:
     rounding: str
     fine_rounding: str
     bias: str
+
+    @classmethod
+    def by(cls, settings: Settings) -> Wanted:
+        """What the settings say, or leave to us."""
+        return cls(
+            settings.rounding or NEAREST, settings.rounding or FINE, settings.bias_correction or "sequential"
+        )
 
     def of(self, bits: int) -> str:
         """The rounding of weights of so many bits."""
@@ -94,15 +104,19 @@ def refine(
     few = {index * count // min(count, most) for index in range(min(count, most))}
     chosen = [sample for index, sample in enumerate(samples) if index in few]
     corrections: dict[str, dict[str, tuple[int, ...]]] = {"bias": {}, "clip": {}, "round": {}}
+    corrections["equalize"] = dict(record.corrections.get("equalize", {}))
     assembly = Assembly(graph, plan, replace(record, corrections=corrections), formats, {})
     prefix = Prefix(assembly, plan, chosen)
-    targets = _targets(graph, plan, chosen)
+    observations = assembly.equalized.observations(plan, observations)
+    targets = _targets(graph, plan, chosen, assembly.equalized)
     changed: dict[str, list[_Outcome]] = {}
     for index, step in enumerate(plan.steps):
         assembly.begin(step)
         target = targets.pop(step.outputs[0], None)
         if target is not None:
-            outcome = _decide(_Place(assembly, step, target, observations), wanted, prefix.values(target.input))
+            outcome = _decide(
+                _Place(assembly, step, target, observations), wanted, prefix.values(target.input)
+            )
             for kind, values in outcome.corrections.items():
                 if any(values):
                     corrections[kind][step.outputs[0]] = values
@@ -113,20 +127,24 @@ def refine(
     return replace(record, tensors=lines, corrections=kept)
 
 
-def _targets(graph: Graph, plan: Plan, samples: Sequence[Sample]) -> dict[str, _Target]:
+def _targets(
+    graph: Graph, plan: Plan, samples: Sequence[Sample], equalized: Equalization
+) -> dict[str, _Target]:
     """By what the step leaves, in the order of execution."""
     targets: dict[str, _Target] = {}
     for step in plan.steps:
         found = weighted(graph, step.node)
         if found is not None and np.isfinite(found.weight).all():
             name = next(name for name in step.node.inputs if name not in graph.constants)
+            found = equalized.weighted(found, name, step.outputs[0])
             targets[step.outputs[0]] = _Target(found, name, window_of(graph, step.node, found, name))
     session = FloatSession(graph, "all")
     for number, sample in enumerate(samples):
         inputs = {name: np.asarray(sample[name]) for name in graph.inputs}
         held = {**inputs, **session.run(inputs)}
         for target in targets.values():
-            target.add(held[target.input], number, len(samples))
+            values = equalized.divided(target.input, held[target.input])
+            target.add(values, number, len(samples))
     return targets
 
 

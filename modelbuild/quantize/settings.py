@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
-from modelbuild.quantize import mixed_settings
+from modelbuild.quantize import mixed_settings, rounding_settings
 from modelbuild.quantize.mixed_settings import NodeFormats
 
 DEFAULT_METHOD = "output_error"
@@ -45,25 +45,34 @@ class Settings:
     """Each field is a key below `quantize:`; what is not given has its default.
 
     `activations`, `weights`: number formats, the first that the chip has is taken; None: the chip's default.
+    `ranges`: tensor -> (low, high), in place of what the method says. `strict`: a scheme has them all.
     `output_function`: what follows the model's outputs behind the chip; their ranges are those of the least
     error of its results. `symmetric`: no zero points; `per_channel`: a scale for each output channel of the
     weights; None: as the chip has it.
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
+    `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None: sequential
+    where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation; None: where
+    ranges are chosen by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None
     weights: tuple[str, ...] | None = None
     range: RangeSettings = field(default_factory=RangeSettings)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     output_function: str = "none"
     symmetric: bool | None = None
     per_channel: bool | None = None
+    strict: bool = False
     mode: str | None = None
     flops_ratio: float | None = None
     nodes: Mapping[str, NodeFormats] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     cpu_nodes: str | None = None
+    rounding: str | None = None
+    bias_correction: str | None = None
+    equalize: bool | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -99,6 +108,18 @@ def _range(key: str, value: Any) -> RangeSettings:
     return RangeSettings(method, options)
 
 
+def _ranges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:
+    if not isinstance(value, Mapping):
+        raise ModelbuildError(f"{key} must map tensors to [low, high], not {value!r}")
+    found = {}
+    for name, ends in value.items():
+        numbers = isinstance(ends, Sequence) and all(isinstance(end, int | float) for end in ends)
+        if not numbers or len(ends) != 2 or not ends[0] <= ends[1] or ends[0] == ends[1]:
+            raise ModelbuildError(f"{key}.{name}: {ends!r} is not [low, high] with low below high")
+        found[name] = (float(ends[0]), float(ends[1]))
+    return found
+
+
 def _output_function(key: str, value: Any) -> str:
     if value not in OUTPUT_FUNCTIONS:
         raise ModelbuildError(f"{key}: {value!r} is not one of {', '.join(OUTPUT_FUNCTIONS)}")
@@ -114,6 +135,8 @@ def _switch(key: str, value: Any) -> bool:
 # Key -> what reads its value (the key's name is for messages): one for each field of Settings.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "activations": _formats,
+    "bias_correction": rounding_settings.read_bias_correction,
+    "equalize": _switch,
     "cpu_nodes": mixed_settings.read_format,
     "flops_ratio": mixed_settings.read_ratio,
     "inputs": mixed_settings.read_ports,
@@ -123,6 +146,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "outputs": mixed_settings.read_ports,
     "per_channel": _switch,
     "range": _range,
+    "rounding": rounding_settings.read_rounding,
+    "ranges": _ranges,
+    "strict": _switch,
     "symmetric": _switch,
     "weights": _formats,
 }

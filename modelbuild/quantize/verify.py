@@ -18,6 +18,7 @@ from modelbuild.graph.after_chip import AfterChip
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, TopOf, with_drop
+from modelbuild.quantize.equalized import factors_in, restored
 from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.measure import Difference
 
@@ -55,6 +56,7 @@ def verify(
     differences = {name: Difference() for name in (*measured, *own)}
     top = [] if labels is None else [partial(TopOf, first, labels)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
+    factors = factors_in(fixed.metadata)
     count = 0
     for count, sample in enumerate(samples, 1):
         expected = float_session.run({name: sample[name] for name in graph.inputs})
@@ -62,7 +64,8 @@ def verify(
         found: dict[str, Array] = dict(fixed_session.run(integers, "all"))
         for name in measured:
             require_finite(name, expected[name], f"evaluation sample {count}")
-            differences[name].add(expected[name], dequantize_array(found[name], fixed.tensors[name]))
+            real = dequantize_array(found[name], fixed.tensors[name])
+            differences[name].add(expected[name], restored(real, factors.get(name)))
         exact, real = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
         if after is not None:
             exact, real = after.run(expected, sample), after.run(real, sample)

@@ -31,6 +31,9 @@ class Affine:
         inner = self.a * inputs["x"]
         return {**({"inner": inner} if layers else {}), self.output: inner + self.b}
 
+    def factors(self) -> Mapping[str, Any]:
+        return {}
+
     def tensors(self) -> Mapping[str, Any]:
         return {}
 

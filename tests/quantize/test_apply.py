@@ -222,7 +222,7 @@ def test_lines_that_must_agree_are_checked() -> None:
     lines = [
         dataclasses.replace(line, scale=0.5) if line.name == "y" else line for line in made.record.tensors
     ]
-    with pytest.raises(ModelbuildError, match="must have one scale"):
+    with pytest.raises(ModelbuildError, match="must have one type, scale"):
         record = dataclasses.replace(made.record, tensors=tuple(lines))
         apply(made.graph, {}, record, load_recipe("modalix"))
 

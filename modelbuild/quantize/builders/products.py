@@ -12,7 +12,7 @@ from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.builders.windows import explicit_pads, pair
 from modelbuild.quantize.source_quantization import scales_of
-from modelbuild.quantize.weighted import Weighted, weighted
+from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import quantize_weights, unpack_flips
 
 POINT: dict[str, Parameter] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
@@ -69,7 +69,7 @@ def emit_conv(
 
 def emit_affine(assembly: Assembly) -> bool:
     """A per-channel factor and offset on [N, C, H, W] as a depthwise convolution, if the node is one."""
-    found = weighted(assembly.graph, assembly.node)
+    found = assembly.weighted()
     if found is None:
         return False
     name = next(name for name in assembly.node.inputs if name not in assembly.graph.constants)
@@ -80,7 +80,7 @@ def emit_affine(assembly: Assembly) -> bool:
 def conv(assembly: Assembly) -> None:
     """Conv on [N, C, H, W], or on [N, C, L] by way of [N, C, 1, L]."""
     node = assembly.node
-    found = weighted(assembly.graph, node)
+    found = assembly.weighted()
     if found is None:
         assembly.fail("its weights and biases must be constants")
     x, y = assembly.tensor(node.inputs[0]), assembly.output()
@@ -112,8 +112,8 @@ def as_picture(assembly: Assembly, x: QuantizedTensor, role: str) -> QuantizedTe
 
 def conv_transpose(assembly: Assembly) -> None:
     """Zeros put between the cells (reshape, pad, reshape, slice), then an ordinary convolution."""
-    node, graph = assembly.node, assembly.graph
-    found = weighted(graph, node)
+    node = assembly.node
+    found = assembly.weighted()
     x, y = assembly.tensor(node.inputs[0]), assembly.output()
     if found is None or len(x.shape) != 4:
         assembly.fail("its weights must be constants and its input [N, C, H, W]")
@@ -162,7 +162,7 @@ def _zero_stuffed(assembly: Assembly, x: QuantizedTensor, strides: list[int]) ->
 
 def gemm(assembly: Assembly) -> None:
     """A constant matrix, whatever Gemm makes of it."""
-    found = weighted(assembly.graph, assembly.node)
+    found = assembly.weighted()
     if found is None:
         assembly.fail("its matrix and bias must be constants and its input must not be transposed")
     emit_gemm(assembly, found, assembly.tensor(assembly.node.inputs[0]), assembly.output())
@@ -186,7 +186,7 @@ def emit_gemm(assembly: Assembly, found: Weighted, x: QuantizedTensor, y: Quanti
 def matmul(assembly: Assembly) -> None:
     """A constant matrix on the right as `gemm`, two activations as `matmul`."""
     node = assembly.node
-    found = weighted(assembly.graph, node)
+    found = assembly.weighted()
     if found is not None:
         emit_gemm(assembly, found, assembly.tensor(node.inputs[0]), assembly.output())
         return

@@ -1,0 +1,258 @@
+"""Which channels of which tensors must be scaled alike: the structure of cross-layer equalisation.
+
+Decided from the lowered graph alone, so that `quantize` and `apply` agree on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.graph.kept_quantization import kept
+from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize.plan import Plan, Step, constant_bounds
+from modelbuild.quantize.weighted import weighted
+
+Ids = NDArray[np.int64]
+FIXED = 0  # the id of channels that nothing may scale
+
+
+@dataclass(frozen=True)
+class Channels:
+    """`ids`: tensor -> an id for each channel (axis 1); channels of one id have one factor, those of `FIXED`
+    none. `made`: the tensors that weighted operators leave, whose factors are free; `bounds`: what the Clip
+    behind a tensor lets through."""
+
+    ids: Mapping[str, Ids]
+    made: tuple[str, ...]
+    bounds: Mapping[str, tuple[float, float]]
+    count: int  # of ids
+
+
+def channels_of(graph: Graph, plan: Plan) -> Channels:
+    """Follows channels through the graph. A source's own quantization is left alone."""
+    ties = _Ties(graph)
+    made: list[str] = []
+    bounds: dict[str, tuple[float, float]] = {}
+    for name in graph.inputs:
+        ties.fix(name)
+    for step in plan.steps:
+        if _follow(ties, step):
+            made.append(step.outputs[0])
+        if any(0 < abs(end) < np.inf for end in step.bounds):
+            bounds[step.outputs[0]] = step.bounds
+    for name in graph.outputs if not kept(graph) else plan.tensors(graph):
+        ties.fix(name)
+    ids, count = ties.resolved()
+    return Channels(ids, tuple(made), bounds, count)
+
+
+class _Ties:
+    """Union-find over channels; a set that holds `FIXED` has it as its root."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.ids: dict[str, Ids] = {}
+        self._parents = [FIXED]
+
+    def fresh(self, name: str) -> None:
+        """A tensor whose channels are free."""
+        shape = self.graph.shapes[name]
+        count = shape[1] if len(shape) > 1 else 1
+        self.ids[name] = np.arange(len(self._parents), len(self._parents) + count)
+        self._parents += self.ids[name].tolist()
+
+    def tie(self, first: Ids, second: Ids) -> None:
+        """Channel by channel; one channel stands for all of the other's."""
+        for a, b in zip(*np.broadcast_arrays(first, second), strict=True):
+            low, high = sorted((self._root(int(a)), self._root(int(b))))
+            self._parents[high] = low
+
+    def fix(self, name: str) -> None:
+        """A tensor that stays as it is."""
+        if name not in self.ids:
+            self.fresh(name)
+        self.tie(self.ids[name], np.array([FIXED]))
+
+    def resolved(self) -> tuple[dict[str, Ids], int]:
+        """Roots instead of ids."""
+        roots = np.array([self._root(number) for number in range(len(self._parents))], np.int64)
+        return {name: roots[ids] for name, ids in self.ids.items()}, len(roots)
+
+    def _root(self, number: int) -> int:
+        while self._parents[number] != number:
+            self._parents[number] = self._parents[self._parents[number]]
+            number = self._parents[number]
+        return number
+
+
+def _follow(ties: _Ties, step: Step) -> bool:
+    """The outputs of one step; whether their factors are free."""
+    node, graph = step.node, ties.graph
+    given = [name for name in node.inputs if name in ties.ids]
+    low, high = step.bounds
+    found = weighted(graph, node) if len(given) == 1 else None
+    if low > 0 or high < 0:  # a bound that moves with no factor
+        rule: _Rule | None = None
+    elif found is not None and found.channels == len(ties.ids[given[0]]) and _by_axis_1(graph, node, given):
+        for name in step.outputs:
+            ties.fresh(name)
+        return True
+    else:
+        rule = _RULES.get(node.op) if found is None else None
+    if rule is None or not given or not rule(ties, step):
+        for name in (*given, *step.outputs):
+            ties.fix(name)
+    return False
+
+
+def _by_axis_1(graph: Graph, node: Node, given: list[str]) -> bool:
+    """Whether channels of the observations are those that the weights multiply."""
+    return node.op not in ("Gemm", "MatMul") or len(graph.shapes[given[0]]) == 2
+
+
+_Rule = Callable[[_Ties, Step], bool]
+
+
+def _same(ties: _Ties, step: Step) -> bool:
+    """f(a x) = a f(x) for a > 0, channel by channel."""
+    ties.ids[step.outputs[0]] = ties.ids[step.node.inputs[0]]
+    return len(step.outputs) == 1
+
+
+def _clip(ties: _Ties, step: Step) -> bool:
+    return constant_bounds(ties.graph, step.node) is not None and _same(ties, step)
+
+
+def _pad(ties: _Ties, step: Step) -> bool:
+    """Padding of 0, of no channels."""
+    node, graph = step.node, ties.graph
+    named = node.inputs[2] if len(node.inputs) > 2 else ""
+    value = graph.constants.get(named, np.zeros(1)) if named in graph.constants or not named else np.ones(1)
+    same = graph.shapes[node.inputs[0]][:2] == graph.shapes[node.outputs[0]][:2]
+    return same and not value.any() and _same(ties, step)
+
+
+def _resize(ties: _Ties, step: Step) -> bool:
+    shapes = ties.graph.shapes
+    return shapes[step.node.inputs[0]][:2] == shapes[step.node.outputs[0]][:2] and _same(ties, step)
+
+
+def _sum(ties: _Ties, step: Step) -> bool:
+    """Two activations of one rank; of one channel, all channels are tied to it."""
+    a, b = step.node.inputs
+    if a not in ties.ids or b not in ties.ids:
+        return False
+    if len(ties.graph.shapes[a]) != len(ties.graph.shapes[b]):
+        return False
+    ties.tie(ties.ids[a], ties.ids[b])
+    ties.ids[step.outputs[0]] = max(ties.ids[a], ties.ids[b], key=len)
+    return True
+
+
+def _product(ties: _Ties, step: Step) -> bool:
+    """A number as it is; of two activations the second (or the smaller, a gate) stays as it is."""
+    graph, given = ties.graph, step.node.inputs
+    if any(name in graph.constants for name in given):
+        x, constant = sorted(given, key=lambda name: name in graph.constants)
+        if graph.constants[constant].size != 1 or x in graph.constants:
+            return False
+        ties.ids[step.outputs[0]] = ties.ids[x]
+        return graph.shapes[x] == graph.shapes[step.outputs[0]]
+    x, gate = sorted(given, key=lambda name: -int(np.prod(graph.shapes[name])))
+    if x == gate or graph.shapes[x] != graph.shapes[step.outputs[0]]:
+        return False
+    ties.fix(gate)
+    ties.ids[step.outputs[0]] = ties.ids[x]
+    return True
+
+
+def _concat(ties: _Ties, step: Step) -> bool:
+    node, graph = step.node, ties.graph
+    axis = node.int("axis", 0) % len(graph.shapes[node.outputs[0]])
+    if any(name not in ties.ids for name in node.inputs):
+        return False
+    parts = [ties.ids[name] for name in node.inputs]
+    if axis != 1:
+        for part in parts[1:]:
+            ties.tie(parts[0], part)
+        parts = parts[:1]
+    ties.ids[node.outputs[0]] = np.concatenate(parts)
+    return True
+
+
+def _moved(ties: _Ties, step: Step) -> bool:
+    """Cells that change places: channels stay channels where each holds cells of one channel."""
+    node, graph = step.node, ties.graph
+    shape = graph.shapes[node.inputs[0]]
+    if len(shape) < 2:
+        return False
+    whole = np.broadcast_to(ties.ids[node.inputs[0]].reshape(1, -1, *([1] * (len(shape) - 2))), shape)
+    moved = _MOVES[node.op](graph, node, whole)
+    if [cells.shape for cells in moved] != [graph.shapes[name] for name in step.outputs]:
+        return False
+    for name, cells in zip(step.outputs, moved, strict=True):
+        if cells.ndim < 2 or not cells.size:
+            return False
+        lines = np.moveaxis(cells, 1, 0).reshape(cells.shape[1], -1)
+        if (lines != lines[:, :1]).any():
+            return False
+        ties.ids[name] = lines[:, 0].copy()
+    return True
+
+
+def _reshape(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
+    return [cells.reshape(graph.shapes[node.outputs[0]])]
+
+
+def _transpose(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
+    return [cells.transpose(node.ints("perm", list(reversed(range(cells.ndim)))))]
+
+
+def _split(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
+    axis = node.int("axis", 0) % cells.ndim
+    sizes = [graph.shapes[name][axis] for name in node.outputs if name]
+    return np.split(cells, np.cumsum(sizes)[:-1].tolist(), axis)
+
+
+def _slice(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
+    if any(name and name not in graph.constants for name in node.inputs[1:]):
+        return []
+    lists = [graph.constants[name].reshape(-1).tolist() if name else [] for name in node.inputs[1:]]
+    starts, ends, axes, steps = (*lists, [], [])[:4]
+    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+    spans = [slice(None)] * cells.ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        if step < 0:
+            return []
+        spans[axis] = slice(start, end, step)
+    return [cells[tuple(spans)]]
+
+
+def _gather(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
+    indices = graph.constants.get(node.inputs[1])
+    return [] if indices is None else [np.take(cells, indices.astype(np.int64), node.int("axis", 0))]
+
+
+_MOVES: dict[str, Callable[[Graph, Node, Ids], list[Ids]]] = {
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
+    "Transpose": _transpose,
+    "Split": _split,
+    "Slice": _slice,
+    "Gather": _gather,
+}
+_ALIKE = ("Relu", "LeakyRelu", "PRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
+_RULES: dict[str, _Rule] = {
+    **dict.fromkeys(_ALIKE, _same),
+    **dict.fromkeys(_MOVES, _moved),
+    "Clip": _clip,
+    "Pad": _pad,
+    "Resize": _resize,
+    "Add": _sum,
+    "Sub": _sum,
+    "Mul": _product,
+    "Concat": _concat,
+}

@@ -1,0 +1,193 @@
+"""Cross-layer equalisation as factors: what they make of weights, biases and observations.
+
+A tensor with the factors s holds x / s, channel by channel: the rows of what makes it are divided by s, the
+columns of what reads it are multiplied by s, so that the network stays the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph
+from modelbuild.quantize.equalize_channels import FIXED, Channels, channels_of
+from modelbuild.quantize.histogram import BINS, ChannelHistograms, Histogram
+from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.plan import Plan, Step
+from modelbuild.quantize.weighted import Weighted
+
+ONE = 4096  # factors are whole numbers of 1/4096, so that products with them are exact on any machine
+
+KEY = "modelbuild.equalized"  # in a fixed-point model's metadata
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Equalization:
+    """`values` [channels.count]: the factor of each id, above 0 and at most 1; 1 for what stays."""
+
+    channels: Channels
+    values: Real
+
+    @classmethod
+    def none(cls, channels: Channels) -> Equalization:
+        """Nothing is scaled."""
+        return cls(channels, np.ones(channels.count))
+
+    @classmethod
+    def read(cls, graph: Graph, plan: Plan, lines: Mapping[str, Sequence[int]]) -> Equalization:
+        """From a record's `correct equalize` lines. Raises (exit 2) on factors that cannot be."""
+        channels = channels_of(graph, plan)
+        values = np.full(channels.count, -1, np.int64)
+        values[FIXED] = ONE
+        for name in channels.made:
+            ids = channels.ids[name]
+            given = np.array(lines.get(name, [ONE] * len(ids)), np.int64)
+            if len(given) != len(ids):
+                _refuse(name, f"there are {len(given)} for {len(ids)} channels")
+            if given.min() < 1 or given.max() > ONE:
+                _refuse(name, f"each must be from 1 to {ONE}, which stands for 1")
+            before = values[ids]
+            if ((before >= 0) & (before != given)).any():
+                _refuse(name, "another tensor, to which this one is added or joined, needs the same ones")
+            values[ids] = given
+        for name in lines:
+            if name not in channels.made:
+                _refuse(name, "no operator with constant weights leaves this tensor")
+        return cls(channels, np.where(values < 0, ONE, values) / ONE)
+
+    def lines(self) -> dict[str, tuple[int, ...]]:
+        """What `read` reads: of each tensor that weights leave and that is scaled, the factors."""
+        steps = np.rint(self.values * ONE).astype(np.int64)
+        found = {name: steps[self.channels.ids[name]] for name in self.channels.made}
+        return {name: tuple(each.tolist()) for name, each in found.items() if (each != ONE).any()}
+
+    def of(self, name: str) -> Real | None:
+        """The factors of a tensor's channels; None where all are 1."""
+        ids = self.channels.ids.get(name)
+        factors = None if ids is None else self.values[ids]
+        return None if factors is None or (factors == 1.0).all() else factors
+
+    def metadata(self, names: Iterable[str]) -> dict[str, str]:
+        """For the fixed-point model: the factors of these tensors, where there are some. `restored` reads it."""
+        found = {name: self.of(name) for name in names}
+        steps = {name: np.rint(each * ONE).astype(int).tolist() for name, each in found.items() if each is not None}
+        return {KEY: json.dumps(steps, sort_keys=True, separators=(",", ":"))} if steps else {}
+
+    def divided(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """What the scaled tensor would hold."""
+        factors = self.of(name)
+        return values if factors is None else values / factors.reshape(1, -1, *([1] * (values.ndim - 2)))
+
+    def weighted(self, found: Weighted, x: str, y: str) -> Weighted:
+        """The weights of the step that makes `y` from `x`; exact but for the division, which IEEE rounds."""
+        read, made = self.of(x), self.of(y)
+        weight, bias = found.weight.astype(np.float64), found.bias.astype(np.float64)
+        if read is None and made is None:
+            return found
+        if read is not None:
+            rows = weight.reshape(found.group, -1, *weight.shape[1:])
+            columns = read.reshape(found.group, 1, -1, *([1] * (weight.ndim - 2)))
+            weight = (rows * columns).reshape(weight.shape)
+        if made is not None:
+            weight, bias = weight / made.reshape(-1, *([1] * (weight.ndim - 1))), bias / made
+        return replace(found, weight=weight, bias=bias)
+
+    def observations(self, plan: Plan, observations: Observations) -> Observations:
+        """What the scaled tensors would have held."""
+        tensors = dict(observations.tensors)
+        for step in plan.steps:
+            for name in _made(step):
+                factors = self.of(step.outputs[0] if len(step.outputs) == 1 else name)
+                if factors is not None and name in tensors:
+                    tensors[name] = scaled(tensors[name], factors)
+        return replace(observations, tensors=tensors)
+
+
+def _refuse(name: str, why: str) -> None:
+    raise ModelbuildError(
+        f"the record's factors of {name!r} cannot be used", why=why, advice="edit its `correct equalize` line"
+    )
+
+
+def factors_in(metadata: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
+    """Tensor -> factors, of a fixed-point model's metadata. Raises on what `metadata` did not write."""
+    try:
+        steps = json.loads(metadata.get(KEY, "{}"))
+        found = {str(name): np.array(each, np.float32) / np.float32(ONE) for name, each in steps.items()}
+        if any(each.ndim != 1 or not np.isfinite(each).all() for each in found.values()):
+            raise ValueError("factors are lists of numbers")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelbuildError(f"the model's metadata `{KEY}` is damaged", why=str(error)) from error
+    return found
+
+
+def restored(values: NDArray[Any], factors: NDArray[np.float32] | None) -> NDArray[Any]:
+    """What a scaled tensor stands for; as it is where the factors are not those of its channels."""
+    if factors is None or values.ndim < 2 or values.shape[1] != len(factors):
+        return values
+    return values * factors.reshape(1, -1, *([1] * (values.ndim - 2)))
+
+
+def _made(step: Step) -> list[str]:
+    """All tensors of a step, those between its nodes, too."""
+    return [name for node in step.nodes for name in node.outputs if name]
+
+
+def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
+    """Of x / factors, a factor a channel. Histograms are put together from those of the channels."""
+    squares = np.square(factors)
+    weight = None if observation.channel_weight is None else observation.channel_weight * squares
+    low, high = observation.channel_low / factors, observation.channel_high / factors
+    channels = observation.channels
+    made = replace(
+        observation,
+        channel_low=low,
+        channel_high=high,
+        channel_sum=observation.channel_sum / factors,
+        channel_square=observation.channel_square / squares,
+        channel_weight=weight,
+    )
+    if channels is None:
+        return made
+    weights = None
+    if channels.weights is not None:
+        weights = channels.weights * squares.astype(np.float32)[:, None]
+    split = ChannelHistograms(channels.counts, weights)
+    return replace(made, channels=split, histogram=_joined(observation, split, low, high))
+
+
+def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
+    """One histogram of all channels, each bin of a channel spread over those that it overlaps."""
+    ends = float(low.min()), float(high.max())
+    counts = _spread(split.counts, low, high, ends)
+    before = whole.histogram
+    weights = None if split.weights is None else _spread(split.weights, low, high, ends)
+    return Histogram(*ends, np.rint(counts).astype(np.int64), before.zeros, weights, before.zero_weight)
+
+
+def _spread(rows: NDArray[Any], low: Real, high: Real, ends: tuple[float, float]) -> Real:
+    """[BINS] between `ends`: what lies below each edge, a straight line within each bin, less the edge before."""
+    span = ends[1] - ends[0]
+    if span <= 0:
+        return np.concatenate([[rows.sum(dtype=np.float64)], np.zeros(BINS - 1)])
+    bins = rows.shape[1]
+    places = (low[:, None] + (high - low)[:, None] * (np.arange(bins + 1) / bins) - ends[0]) * (BINS / span)
+    first, last = places[:, :-1], np.maximum(places[:, 1:], places[:, :-1] + 1e-6)
+    density = (rows / (last - first)).astype(np.float64).reshape(-1)
+    # the sum below x of a bin is density * (max(x - first, 0) - max(x - last, 0)): kinks, summed twice
+    total = np.zeros(BINS + 2)
+    for edges, sign in ((first.reshape(-1), 1.0), (last.reshape(-1), -1.0)):
+        whole = np.clip(np.floor(edges).astype(np.int64), 0, BINS - 1)
+        part = edges - whole
+        total += np.bincount(whole + 1, sign * density * (1 - part), BINS + 2)[: BINS + 2]
+        total += np.bincount(whole + 2, sign * density * part, BINS + 3)[: BINS + 2]
+    below = np.cumsum(np.cumsum(total))
+    return np.asarray(np.maximum(np.diff(below[: BINS + 1]), 0.0))
