@@ -16,7 +16,9 @@ from modelbuild.quantize.settings import READERS, THREADS, Settings
 WIDE = "int16"
 FLOATS = ("float32", "bfloat16")
 ENDS = ("inputs", "outputs", "cpu_nodes")
-_OWN = frozenset({"activations", "weights", "range", "record", "mode", "threads"})  # read here, not below
+_OWN = frozenset(  # read here, not below
+    {"activations", "weights", "range", "record", "mode", "threads", "scheme", "export_scheme"}
+)
 
 
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
@@ -53,9 +55,13 @@ class _Quantize:
         threads = self._leaf("threads")
         if threads is not None and threads.value != THREADS:
             chosen["threads"] = threads
-        record = self._leaf("record")
-        if record is not None:
-            chosen["record"] = record
+        for key in ("record", "scheme", "export_scheme"):
+            leaf = self._leaf(key)
+            if leaf is not None and leaf.value != NONE:
+                chosen[key] = leaf
+        strict = self._leaf("strict")
+        if strict is not None and strict.value and "scheme" not in chosen:
+            self._problem(f"{strict.spelling or '`strict`'} has no meaning without a scheme", strict)
         return chosen
 
     def _leaf(self, key: str) -> Leaf | None:

@@ -113,6 +113,8 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
     values = settings.values
     for path in edits.files(values["edit"]):
         check_file(manifest, path, settings.origin(("edit",)), "file of an edit's weights", problems)
+    if settings.scheme is not None:
+        check_file(manifest, settings.scheme, settings.origin(("quantize", "scheme")), "scheme", problems)
     if settings.record is not None:
         check_file(
             manifest,

@@ -16,7 +16,7 @@ from modelbuild.manifest.scalars import (
     Fraction,
     Integer,
     Number,
-    Plain,
+    Numbers,
     Switch,
     Text,
     read_plain,
@@ -94,11 +94,19 @@ class Quantize(vendors.Names):
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
-    equalize: Plain | None = Field(None, description="scales between channels, moved into the weights")
-    bias_correction: Plain | None = Field(None, description="how mean errors are taken out of biases")
-    rounding: Plain | None = Field(None, description="how weights are rounded")
+    equalize: Switch | None = Field(None, description="scales of channels, moved from weights to weights")
+    bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
+        None, description="how mean errors are taken out of biases: of all layers at once, or one by one"
+    )
+    rounding: Annotated[Literal["nearest", "squant", "adaround"], AsText] | None = Field(
+        None, description="how weights are rounded"
+    )
     threads: Annotated[Integer, Field(ge=1, le=64)] | None = Field(
         None, description="samples that are run at once; changes no result"
+    )
+    ranges: dict[str, Numbers] | None = Field(None, description="[low, high] of tensors, by name")
+    export_scheme: Annotated[Literal["none", "by_tensor", "by_channel"], AsText] | None = Field(
+        None, description="a QuantScheme.json beside the package: weights with one range, or one a channel"
     )
     scheme: Text | None = Field(None, description="a QuantScheme.json to take ranges from")
     strict: Switch | None = Field(None, description="every tensor's range is the scheme's")

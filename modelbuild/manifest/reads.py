@@ -74,6 +74,8 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
             yield from ((path, look.FILE) for path in files_of(measure, manifest.root))
         if settings.record is not None:
             yield settings.record, look.FILE if lock else look.HEAD
+        if settings.scheme is not None:
+            yield settings.scheme, look.HEAD
     if lock is not None:
         yield LOCK, look.FILE
         for locked in lock.models.values():

@@ -52,6 +52,12 @@ class Settings:
         found = self.values["quantize"].get("record")
         return None if found is None else str(found)
 
+    @property
+    def scheme(self) -> str | None:
+        """The QuantScheme.json to take ranges from, relative to the manifest."""
+        found = self.values["quantize"].get("scheme")
+        return None if found is None else str(found)
+
     def origin(self, path: Path) -> str:
         """Where the value at `path`, or the first below it, came from."""
         below = (origin for leaf, origin in self.origins.items() if leaf[: len(path)] == path)

@@ -15,6 +15,7 @@ from modelbuild.project.layout import DIST, REPORTS, STALE
 if TYPE_CHECKING:  # a build of what changed knows its packages from the last one
     from modelbuild.stages.request import PackageRequest
 
+FROM_QUANTIZE = ("quant.txt", "QuantScheme.json")  # what goes to `dist/`, as MODEL.quant.txt, if it is there
 PASSED = frozenset({"run", "cached"})  # states of a gate
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
@@ -84,7 +85,8 @@ class Shipment(NamedTuple):
             files[f"{model.name}.json"] = made[f"models/{model.name}.json"]
             files[f"{model.name}.fixed.onnx"] = outputs[model.fixed_action][model.fixed_output]
             if model.quantized:
-                files[f"{model.name}.quant.txt"] = outputs[model.quantized]["quant.txt"]
+                left = outputs[model.quantized]
+                files |= {f"{model.name}.{name}": left[name] for name in FROM_QUANTIZE if name in left}
         return files
 
 

@@ -1,5 +1,5 @@
 """Stage `quantize`: observations and a number format -> the quantization record. Runs no inference, unless
-`mode: auto` has to measure what it chooses."""
+`mode: auto` has to measure what it chooses, or corrections are made with samples."""
 
 from __future__ import annotations
 
@@ -8,56 +8,76 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
+from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.stages.request import ModelRequest, Source
 
 if TYPE_CHECKING:
     from modelbuild.graph.model import Graph
     from modelbuild.quantize.mixed import Goal
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 MEASURED = 64  # calibration samples that a choice of `mode: auto` is measured on
+SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
+SCHEME_FILE = "QuantScheme.json"
+REFINING = 400 << 20  # bytes of codes of the samples, patches and moments, at most
 GOALS = ("snr_db", "snr_db_mean")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
     """The lowered model and what was observed of it, or the user's own record. Where choices are measured,
     the calibration samples as well."""
+    model, asked = request.output("lower", "model.onnx"), request.settings["quantize"]
     if request.record is not None:
-        return {"record": FileInput(request.record)}
-    model = request.output("lower", "model.onnx")
+        needed: dict[str, Source] = {"model": model} if EXPORT in asked else {}
+        return {"record": FileInput(request.record), **needed}
     found: dict[str, Source] = {"model": model, "observations": request.output("observe", "observations.npz")}
+    if SCHEME in asked:
+        found[SCHEME] = FileInput(asked[SCHEME])
     if _on_cpu(request):
         found["check"] = request.output("check", "check.json")
-    if not measures(request):
+    if not (measures(request) or refines(request)):
         return found
     assert request.calibration is not None
-    return {**found, **request.after_chip(), **request.calibration.roles()}
+    after = request.after_chip() if measures(request) else {}
+    return {**found, **after, **request.calibration.roles()}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """The effective quantize settings and the chip's number format; a record stands for both."""
+    asked = request.settings["quantize"]
+    export = {EXPORT: asked[EXPORT]} if EXPORT in asked else {}
     if request.record is not None:
-        return {}
-    settings = {key: value for key, value in request.settings["quantize"].items() if key != "threads"}
-    found = {"settings": settings, "number_format": request.recipe["number_format"]}
-    if not measures(request):
+        return export
+    settings = {key: value for key, value in asked.items() if key not in ("threads", SCHEME, EXPORT)}
+    found = {"settings": settings, "number_format": request.recipe["number_format"], **export}
+    if not (measures(request) or refines(request)):
         return found
     assert request.calibration is not None
+    found |= {"preprocess": request.preprocess, "samples": len(request.calibration.files)}
+    if refines(request):
+        found["refine"] = True
+    if not measures(request):
+        return found
     accept = request.settings.get("accept") or {}
     return {
         **found,
         "accept": {key: accept[key] for key in GOALS if key in accept},
         "recipe": request.recipe,
-        "preprocess": request.preprocess,
-        "samples": len(request.calibration.files),
     }
 
 
 def measures(request: ModelRequest) -> bool:
     """Whether what is chosen is measured."""
     return request.record is None and request.settings["quantize"].get("mode") == "auto"
+
+
+def refines(request: ModelRequest) -> bool:
+    """Whether weights or biases are corrected from what samples make of them."""
+    if request.record is not None:
+        return False
+    return needs_samples(request.settings["quantize"], request.recipe["number_format"]["weights"])
 
 
 def _on_cpu(request: ModelRequest) -> bool:
@@ -68,29 +88,33 @@ def _on_cpu(request: ModelRequest) -> bool:
 
 def libraries(request: ModelRequest) -> tuple[str, ...]:
     """Those that it uses for this model."""
-    return (*LIBRARIES, *MEASURING) if measures(request) else LIBRARIES
+    return (*LIBRARIES, *MEASURING) if measures(request) or refines(request) else LIBRARIES
 
 
 def resources(request: ModelRequest) -> Resources:
     """The weights and observations; where it measures, also the samples and a run of both forms."""
     measuring = round(1.3 * request.activations) if measures(request) else 0
-    return Resources(memory=(96 << 20) + measuring, memory_per_input_byte=2.5)
+    refining = REFINING + request.activations if refines(request) else 0
+    return Resources(memory=(96 << 20) + max(measuring, refining), memory_per_input_byte=2.5)
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `quant.txt` and `quantize.json`."""
+    """Leaves `quant.txt` and `quantize.json`, and where it is asked for the scheme."""
     from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
     from modelbuild.graph.kept_quantization import kept
     from modelbuild.quantize import record as records
+    from modelbuild.quantize import scheme
     from modelbuild.quantize.mixed import quantize_mixed
     from modelbuild.quantize.number_format import formats_of
     from modelbuild.quantize.observe import Observations
+    from modelbuild.quantize.plan import make_plan
+    from modelbuild.quantize.refine import Wanted, refine
     from modelbuild.quantize.sensitivity import sensitivity
     from modelbuild.quantize.settings import Settings
     from modelbuild.quantize.source_quantization import notes
     from modelbuild.stages.check import read_units
-    from modelbuild.stages.files import validated, write_json
+    from modelbuild.stages.files import read_samples, validated, write_json
 
     source: dict[str, Any] = {}
     if "record" in inputs:
@@ -100,14 +124,25 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
         settings = Settings.read(parameters["settings"])
+        if SCHEME in inputs:
+            given = scheme.read(inputs[SCHEME])
+            settings = scheme.applied(settings, given, graph, make_plan(graph))
         units = read_units(inputs["check"]) if "check" in inputs else {}
         goal = _goal(inputs, parameters, graph) if "accept" in parameters else None
         record = quantize_mixed(graph, observations, settings, number_format, goal, units)
+        if parameters.get("refine"):
+            formats = formats_of(number_format, settings)
+            samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
+            record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
         source["sensitivity"] = sensitivity(graph, record).to_json()
         entries = kept(graph)
         if entries:
             formats = formats_of(number_format, settings)
             source["notes"] = notes(entries, graph, formats, record)
+    if EXPORT in parameters:
+        by_channel = parameters[EXPORT] == "by_channel"
+        text = scheme.written(record, onnx_io.read(inputs["model"]), by_channel=by_channel)
+        (out / SCHEME_FILE).write_text(text, encoding="utf-8", newline="\n")
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", {**record.to_json(), **source})
 

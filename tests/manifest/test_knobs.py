@@ -20,13 +20,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "percentile": {"datapath_range_method": "mmse"},
     "outlier_factor": {"datapath_range_method": "mmse"},
     "flops_ratio": {"datapath_bitwidth_mode": "mixbw"},
+    "quant_scheme_strict_mode": {"quant_scheme": "QuantScheme.json"},
 }
-CASES = [
-    (vendor, knob, value, value in knob.missing)
-    for vendor, knobs in KNOBS.items()
-    for knob in knobs
-    for value in (*knob.examples, *knob.missing)
-]
 
 
 def text(quantize: Any, chip: str, beside: str = "") -> str:
@@ -90,18 +85,28 @@ def test_every_name_has_a_knob_and_every_knob_a_name() -> None:
     assert len(BY_NAME) == sum(len(knobs) for knobs in KNOBS.values())
 
 
-@pytest.mark.parametrize(
-    ("vendor", "knob", "value", "refused"), CASES, ids=[f"{c[1].name}={c[2]}" for c in CASES]
-)
-def test_what_is_built_is_taken_and_what_is_not_is_named(
-    project: Any, vendor: str, knob: Knob, value: Any, refused: bool
-) -> None:
-    written = text({knob.name: value, **BESIDE.get(knob.name, {})}, CHIPS[vendor])
-    if not refused:
-        project.load(written)
-        return
-    (at, what), *more = project.errors(written)
-    assert re.match(r"models\.yaml:9:\d+", at) and knob.name in what and not more
+def on_targets(project: Any, vendor: str, values: list[tuple[Knob, Any]]) -> str:
+    """A manifest with a target for each knob and value."""
+    project.write("QuantScheme.json", "not read by the manifest")
+    said = [json.dumps({knob.name: value, **BESIDE.get(knob.name, {})}) for knob, value in values]
+    lines = [f"  t{row}: {{chip: {CHIPS[vendor]}, quantize: {one}}}" for row, one in enumerate(said)]
+    return text({}, CHIPS[vendor], "\n".join(lines))
+
+
+@pytest.mark.parametrize("vendor", KNOBS)
+def test_what_is_built_is_taken(project: Any, vendor: str) -> None:
+    built = [(knob, value) for knob in KNOBS[vendor] for value in knob.examples]
+    manifest = project.load(on_targets(project, vendor, built))
+    assert len(manifest.examined) == len(built) + 1
+
+
+@pytest.mark.parametrize("vendor", KNOBS)
+def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) -> None:
+    missing = [(knob, value) for knob in KNOBS[vendor] for value in knob.missing]
+    found = project.errors(on_targets(project, vendor, missing))
+    assert [at.split(":")[1] for at, _ in found] == [str(10 + row) for row in range(len(missing))]
+    for (_, what), (knob, _) in zip(found, missing, strict=True):
+        assert f"`{knob.name}" in what and "is not built yet" in what
 
 
 @pytest.mark.parametrize(
@@ -151,6 +156,18 @@ def test_what_is_built_is_taken_and_what_is_not_is_named(
         ),
         ("modalix", {"calibrate_method": "Kld"}, {"range": {"method": "entropy"}}),
         ("modalix", {"quant_type": "int16", "w_quant_type": "int8"}, {"activations": "int16"}),
+        ("modalix", {"finetune_weights_method": "UseAdaRound"}, {"rounding": "adaround"}),
+        ("modalix", {"use_mix_quant": True}, {"mode": "auto"}),
+        ("modalix", {"export_quant_scheme": True}, {"export_scheme": "by_tensor"}),
+        (
+            "modalix",
+            {"export_quant_scheme": True, "export_weight_range_by_channel": True},
+            {"export_scheme": "by_channel"},
+        ),
+        ("modalix", {"biascorr_type": "iterative"}, {"bias_correction": "sequential"}),
+        ("modalix", {"channel_equalization": True}, {"equalize": True}),
+        ("kl720", {"optimize": 1}, {"bias_correction": "parallel"}),
+        ("kl720", {"optimize": 0}, {"bias_correction": "none"}),
         ("k210", {"quant_type": "uint8", "w_quant_type": "uint8"}, {}),
         ("modalix", {"calibration_method": "min_max"}, {"range": {"method": "minmax"}}),
         (

@@ -180,7 +180,9 @@ KNOBS = (
         missing=("deep_search",),
     ),
     Knob("mode", 1, "verify.hardware", analysis_mode, examples=(1, 2, 3), missing=(0,)),
-    Knob("optimize", 0, "bias_correction, compile.tiling", words(_OPTIMIZE), missing=(0, 1, 2, 3, 4)),
+    Knob(
+        "optimize", 0, "bias_correction, compile.tiling", words(_OPTIMIZE), examples=(0, 1, 3), missing=(2, 4)
+    ),
     Knob(
         "export_dynasty_dump",
         False,

@@ -59,7 +59,7 @@ _METHODS = {
     "kld_m2": _method("entropy"),
 }
 _ROUNDING = {"NoFineTuneWeights": "nearest", "UseSquant": "squant", "UseAdaRound": "adaround"}
-_RECORD = "the quantization record is always written, and can be read with `record:`"
+_EXPORT = "quantize.export_scheme"
 _CDF = not_built("write `range: {method: percentile}`")
 
 
@@ -78,7 +78,7 @@ KNOBS = (
         "NoFineTuneWeights",
         "rounding",
         key("quantize.rounding", _ROUNDING),
-        missing=tuple(_ROUNDING),
+        examples=tuple(_ROUNDING),
     ),
     Knob(
         "quant_type",
@@ -117,28 +117,26 @@ KNOBS = (
         not_built("signed tensors have the chip's own scheme"),
         missing=(False, True),
     ),
-    Knob("quant_scheme", "", "scheme", key("quantize.scheme"), missing=("scheme.json",)),
+    Knob("quant_scheme", "", "scheme", key("quantize.scheme"), examples=("QuantScheme.json",)),
     Knob(
         "quant_scheme_strict_mode",
         False,
         "strict",
         key("quantize.strict"),
-        missing=(False, True),
+        examples=(False, True),
     ),
     Knob(
         "export_quant_scheme",
         False,
-        "",
-        not_built(_RECORD, harmless=False),
-        examples=(False,),
-        missing=(True,),
+        "export_scheme",
+        words({True: Said({}, {_EXPORT: "by_tensor"}), False: Said()}),
+        examples=(False, True),
     ),
     Knob(
         "export_weight_range_by_channel",
         False,
-        "",
-        not_built(_RECORD, harmless=False),
-        examples=(False,),
-        missing=(True,),
+        "export_scheme",
+        words({True: Said({_EXPORT: "by_channel"}), False: Said()}),
+        examples=(False, True),
     ),
 )

@@ -151,9 +151,9 @@ KNOBS = (
         "none",
         "bias_correction",
         key("quantize.bias_correction", _BIAS),
-        missing=tuple(_BIAS),
+        examples=tuple(_BIAS),
     ),
-    Knob("channel_equalization", False, "equalize", key("quantize.equalize"), missing=(False, True)),
+    Knob("channel_equalization", False, "equalize", key("quantize.equalize"), examples=(False, True)),
     Knob("smooth_quant", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
     Knob(
         "prefer_int8_udf",

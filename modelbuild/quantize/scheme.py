@@ -1,0 +1,133 @@
+"""nncase's QuantScheme.json: ranges and number formats of tensors by name, read and written.
+
+The format is that of kendryte/nncase, docs/MixQuant.md: {"Version", "Model", "Outputs": [{"Name", "DataType",
+"DataRange": [{"Min", "Max", "IsFull"}], "DataRangeMode"}]}.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.graph.model import Graph
+from modelbuild.quantize.mixed_settings import NodeFormats
+from modelbuild.quantize.plan import Plan
+from modelbuild.quantize.ports import port_tensor
+from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.settings import Settings
+
+VERSION = "1.0"
+TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's own
+FLOATS = ("f16", "f32")
+WIDE = "int16"
+_LARGEST = 64 << 20  # bytes of a file
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a scheme: its type, and one range, or one a channel."""
+
+    type: str
+    ranges: tuple[Range, ...]
+    by_channel: bool
+
+
+def read(path: Path) -> dict[str, Entry]:
+    """Tensor -> what the scheme says of it. Raises (exit 2) on a file that is none, naming the tensor."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} bytes")
+        found = json.loads(path.read_bytes())
+        if found["Version"] != VERSION:
+            raise ValueError(f"version {found['Version']!r}; this version reads {VERSION}")
+        return {str(each["Name"]): _entry(each) for each in found["Outputs"]}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelbuildError("this is not a QuantScheme", where=str(path), why=why) from error
+
+
+def _entry(given: Mapping[str, Any]) -> Entry:
+    name, mode = given["Name"], given["DataRangeMode"]
+    ranges = tuple((float(each["Min"]), float(each["Max"])) for each in given["DataRange"])
+    if mode not in ("by_tensor", "by_channel") or given["DataType"] not in (*TYPES, *FLOATS):
+        raise ValueError(f"{name}: {mode!r} or {given['DataType']!r} is unknown")
+    if not ranges or (mode == "by_tensor" and len(ranges) != 1):
+        raise ValueError(f"{name}: {len(ranges)} ranges {mode}")
+    if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in ranges):
+        raise ValueError(f"{name}: a range is no range")
+    return Entry(str(given["DataType"]), ranges, mode == "by_channel")
+
+
+def applied(settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> Settings:
+    """The settings with what the scheme says of activations; what they say themselves wins.
+
+    Ranges of weights stay those of the weights. `strict`: raises (exit 2) for a tensor that the scheme lacks,
+    and for a name in it that is no tensor of the model. Always for floats, and for activations by channel.
+    """
+    tensors = [name for name in plan.tensors(graph) if port_tensor(graph, name) is None]
+    if settings.strict:
+        free = [name for name in tensors if plan.root(name) not in plan.natural]
+        _require_all(scheme, free, set(tensors) | set(graph.constants))
+    used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
+    for name, entry in used.items():
+        if entry.type in FLOATS or entry.by_channel:
+            what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
+            raise ModelbuildError(
+                f"the scheme wants {what} for {name!r}",
+                why="fixed-point models hold integers, with one range for each tensor of activations",
+                advice="edit its line, or take it out",
+            )
+    ranges = {name: entry.ranges[0] for name, entry in used.items()}
+    wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
+    inputs = {name: WIDE for name in wide if name in graph.inputs}
+    nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}
+    return replace(
+        settings,
+        ranges={**ranges, **settings.ranges},
+        inputs={**inputs, **settings.inputs},
+        nodes={**nodes, **settings.nodes},
+    )
+
+
+def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str]) -> None:
+    for name in wanted:
+        if name not in scheme:
+            raise ModelbuildError(
+                f"the scheme says nothing of {name!r}",
+                why="`strict` takes every range from it",
+                advice=did_you_mean(name, scheme) or "write `strict: false`, or add the tensor",
+            )
+    for name in scheme:
+        if name not in known:
+            raise ModelbuildError(
+                f"the scheme has {name!r}, which is no tensor of the lowered model",
+                advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
+            )
+
+
+def written(record: Record, graph: Graph, *, by_channel: bool) -> str:
+    """The record as a scheme. Weights have a range by channel, or one by tensor."""
+    outputs = [_output(line, graph, by_channel) for line in record.tensors]
+    return json.dumps({"Version": VERSION, "Model": None, "Outputs": outputs}, indent=2) + "\n"
+
+
+def _output(line: TensorRecord, graph: Graph, by_channel: bool) -> dict[str, Any]:
+    sign = "i" if line.signed else "u"
+    ranges = [(line.low, line.high)]
+    split = line.kind == "weight" and by_channel
+    if split:
+        rows = graph.constants[line.name].reshape(len(graph.constants[line.name]), -1)
+        ranges = [(float(row.min()), float(row.max())) for row in rows]
+    return {
+        "Name": line.name,
+        "DataType": f"{sign}{line.bits}",
+        "DataRange": [{"Min": low, "Max": high, "IsFull": False} for low, high in ranges],
+        "DataRangeMode": "by_channel" if split else "by_tensor",
+    }

@@ -1,0 +1,170 @@
+"""Ranges by name, and nncase's QuantScheme.json."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelbuild.chips.load import load_recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize import scheme
+from modelbuild.quantize.observe import observe
+from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.quantize import quantize
+from modelbuild.quantize.record import Record
+from modelbuild.quantize.settings import Settings
+from tests.quantize.cases import graph_of, normal, samples_of
+
+CHIP = load_recipe("modalix").number_format
+
+
+def chain() -> Graph:
+    nodes = [
+        Node("Conv", "conv", ["x", "w", "b"], ["a"]),
+        Node("Relu", "relu", ["a"], ["r"]),
+        Node("MaxPool", "pool", ["r"], ["p"], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        Node("Conv", "last", ["p", "v"], ["y"]),
+    ]
+    constants = {"w": normal(4, 3, 1, 1), "b": normal(4), "v": normal(2, 4, 1, 1)}
+    return graph_of(nodes, {"x": (1, 3, 8, 8)}, ["y"], constants)
+
+
+def record(settings: Settings, graph: Graph | None = None) -> Record:
+    graph = graph or chain()
+    samples = samples_of(graph)
+    return quantize(graph, observe(graph, lambda: iter(samples)), settings, CHIP)
+
+
+def entry(name: str, low: float, high: float, kind: str = "u8") -> dict[str, Any]:
+    ranges = [{"Min": low, "Max": high, "IsFull": False}]
+    return {"Name": name, "DataType": kind, "DataRange": ranges, "DataRangeMode": "by_tensor"}
+
+
+def written(path: Path, *outputs: dict[str, Any]) -> Path:
+    path = path / "QuantScheme.json"
+    path.write_text(json.dumps({"Version": "1.0", "Model": None, "Outputs": outputs}))
+    return path
+
+
+def applied(path: Path, strict: bool = False) -> Settings:
+    graph = chain()
+    return scheme.applied(Settings(strict=strict), scheme.read(path), graph, make_plan(graph))
+
+
+def test_a_range_by_name_is_taken_as_it_is_and_shared() -> None:
+    lines = record(Settings.read({"ranges": {"r": [0, 25.5]}})).by_name()
+    assert (lines["r"].scale, lines["r"].zero_point, lines["r"].method) == (0.1, -128, "given")
+    assert (lines["p"].scale, lines["p"].method) == (0.1, "shared")
+    assert lines["x"].method == "output_error"
+
+
+def test_a_range_of_what_does_not_exist_or_has_a_range_of_its_own_is_refused() -> None:
+    with pytest.raises(ModelbuildError, match="has no tensor 'rr'") as caught:
+        record(Settings.read({"ranges": {"rr": [0, 1]}}))
+    assert caught.value.exit_code == 2
+    graph = graph_of([Node("Sigmoid", "s", ["x"], ["y"])], {"x": (1, 4)}, ["y"], {})
+    with pytest.raises(ModelbuildError, match="has the range of the function"):
+        record(Settings.read({"ranges": {"y": [0, 2]}}), graph)
+
+
+@pytest.mark.parametrize("ends", [[1, 1], [2, 1], [1], "ab", [float("nan"), 1]])
+def test_what_is_no_range_is_refused(ends: Any) -> None:
+    with pytest.raises(ModelbuildError, match=r"ranges\.r: .* is not"):
+        Settings.read({"ranges": {"r": ends}})
+
+
+def test_a_scheme_gives_ranges_and_types(tmp_path: Path) -> None:
+    path = written(tmp_path, entry("r", 0, 12.75), entry("y", -4, 4, "i16"), entry("Const_90", -1, 1, "i8"))
+    lines = record(applied(path)).by_name()
+    assert (lines["r"].scale, lines["r"].method, lines["r"].type) == (0.05, "given", "int8")
+    assert (lines["y"].type, lines["y"].method) == ("int16", "given")
+    assert lines["x"].method == "output_error"
+
+
+def test_what_the_settings_say_themselves_wins(tmp_path: Path) -> None:
+    path, graph = written(tmp_path, entry("r", 0, 12.75)), chain()
+    own = Settings.read({"ranges": {"r": [0, 25.5]}})
+    found = scheme.applied(own, scheme.read(path), graph, make_plan(graph))
+    assert found.ranges == {"r": (0.0, 25.5)}
+
+
+def test_strict_takes_every_range_from_the_scheme(tmp_path: Path) -> None:
+    all_four = [entry("x", -3, 3), entry("r", 0, 9), entry("p", 0, 9), entry("y", -5, 5)]
+    lines = record(applied(written(tmp_path, *all_four), strict=True))
+    assert {line.method for line in lines.tensors if line.kind != "weight"} == {"given", "shared"}
+    with pytest.raises(ModelbuildError, match="says nothing of 'x'"):
+        applied(written(tmp_path, *all_four[1:]), strict=True)
+    with pytest.raises(ModelbuildError, match="'zz', which is no tensor of the lowered model"):
+        applied(written(tmp_path, *all_four, entry("zz", 0, 1)), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"DataType": "f16"}, "wants f16 for 'r'"),
+        (
+            {"DataRangeMode": "by_channel", "DataRange": [{"Min": 0, "Max": 1}, {"Min": 0, "Max": 2}]},
+            "wants a range for each channel for 'r'",
+        ),
+    ],
+)
+def test_what_no_fixed_model_can_hold_is_named(tmp_path: Path, change: dict[str, Any], what: str) -> None:
+    with pytest.raises(ModelbuildError, match=what):
+        applied(written(tmp_path, entry("r", 0, 1) | change))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[", "Expecting"),
+        ("[]", "indices"),
+        ('{"Outputs": []}', "'Version' is missing"),
+        ('{"Version": "2.0", "Outputs": []}', "version '2.0'"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1, "u4")]}), "'u4' is unknown"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, 1)]}), "a range is no range"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, float("nan"))]}), "a range is no range"),
+        (
+            json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1) | {"DataRange": []}]}),
+            "0 ranges by_tensor",
+        ),
+        ("[" * 100_000, "recursion"),
+    ],
+)
+def test_damaged_schemes_are_refused(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(text)
+    with pytest.raises(ModelbuildError, match="not a QuantScheme") as caught:
+        scheme.read(path)
+    assert caught.value.exit_code == 2 and why in caught.value.problems[0].why
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_scheme_or_an_error(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        with pytest.raises(ModelbuildError):
+            scheme.read(Path(file.name))
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+def test_what_is_exported_is_read_back_to_the_same_record(tmp_path: Path, by_channel: bool) -> None:
+    graph, before = chain(), record(Settings())
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(scheme.written(before, graph, by_channel=by_channel))
+    modes = {each["Name"]: each["DataRangeMode"] for each in json.loads(path.read_text())["Outputs"]}
+    assert modes == {
+        **dict.fromkeys("xrpy", "by_tensor"),
+        **dict.fromkeys("wv", "by_channel" if by_channel else "by_tensor"),
+    }
+    after = record(applied(path, strict=True))
+    for line, again in zip(before.tensors, after.tensors, strict=True):
+        assert again.zero_point == line.zero_point
+        assert again.scale == (None if line.scale is None else pytest.approx(line.scale, rel=1e-12))
