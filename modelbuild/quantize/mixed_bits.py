@@ -107,13 +107,16 @@ def _of_ports(own: _Collected, graph: Graph, plan: Plan, settings: Settings) -> 
                 own.tensor(plan.root(name), form, f"{key}: {name}")
 
 
-def _of_node(own: _Collected, layer: Layer, name: str, wanted: NodeFormats) -> None:
+def _of_node(own: _Collected, named: Sequence[Layer], name: str, wanted: NodeFormats) -> None:
     if wanted.activations is not None:
-        own.leave(layer, wanted.activations, f"nodes: {name}")
+        for layer in named:
+            own.leave(layer, wanted.activations, f"nodes: {name}")
     if wanted.weights is not None:
-        if layer.weights is None:
+        weights = [layer.weights for layer in named if layer.weights is not None]
+        if not weights:
             raise ModelbuildError(f"quantize.nodes: the node {name!r} has no weights")
-        own.weight(layer.weights, wanted.weights, f"nodes: {name}")
+        for constant in weights:
+            own.weight(constant, wanted.weights, f"nodes: {name}")
 
 
 def by_rule(graph: Graph, plan: Plan, settings: Settings, formats: Formats) -> Bits:
@@ -224,11 +227,15 @@ class _Collected:
         self._said.setdefault(name, where)
 
 
-def _named(listed: Sequence[Layer], name: str) -> Layer:
+def _named(listed: Sequence[Layer], name: str) -> list[Layer]:
+    """The layer of this name, or else all that the source's node of this name became."""
     for layer in listed:
         if name in _names(layer):
-            return layer
-    raise _unknown("quantize.nodes", name, [each for layer in listed for each in _names(layer)])
+            return [layer]
+    became = [layer for layer in listed if any(name in node.origin for node in layer.step.nodes)]
+    if not became:
+        raise _unknown("quantize.nodes", name, [each for layer in listed for each in _names(layer)])
+    return became
 
 
 def _names(layer: Layer) -> Iterator[str]:

@@ -17,9 +17,21 @@ from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
 from modelbuild.quantize.apply import apply
+from modelbuild.quantize.mixed import quantize_mixed
 from modelbuild.quantize.record import from_text, to_text
+from modelbuild.quantize.settings import Settings
 from tests.arithmetic import oracle
-from tests.quantize.mixed_cases import NODES, integers, network, quantized, samples, snr, types, wide
+from tests.quantize.mixed_cases import (
+    NODES,
+    integers,
+    network,
+    observations,
+    quantized,
+    samples,
+    snr,
+    types,
+    wide,
+)
 
 ACTIVATIONS = st.sampled_from(["int8", "int16"])
 # Nodes whose tensors can be chosen alone: `flat` and `pool` share a scale with what they read.
@@ -88,6 +100,15 @@ def test_formats_by_name() -> None:
 def test_a_node_goes_by_what_it_leaves_too() -> None:
     assert wide(quantized({"nodes": {"c": {"activations": "int16"}}})) == {"c"}
     assert wide(quantized({"nodes": {"relu": {"activations": "int16"}}})) == {"b"}
+
+
+def test_a_node_goes_by_the_sources_name_and_stands_for_all_that_it_became() -> None:
+    graph = network()
+    for node in graph.nodes:
+        node.origin = ("block",) if node.name in ("left", "right") else (node.name,)
+    chip = load_recipe("kl720").number_format
+    chosen = Settings.read({"nodes": {"block": {"weights": "int16"}}})
+    assert wide(quantize_mixed(graph, observations(), chosen, chip)) == {"w3", "w4"}
 
 
 def test_four_bits_beside_eight() -> None:
