@@ -1,4 +1,4 @@
-"""The same integers whatever the number of threads and whichever kernels the BLAS picks."""
+"""The same integers of every operator whatever the number of threads and whichever kernels the BLAS picks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.multiplier_shift import run
-from tests.arithmetic.random_models import one
+from tests.arithmetic.random_models import BUILDERS, Dice, one
 
 rng = np.random.default_rng(1)
 digest = hashlib.sha256()
@@ -34,6 +34,12 @@ for bits, channels, group, kernel, stride in (
     p |= {"output_zero": -5, "low": y.low, "high": y.high}
     values = rng.integers(x.low, x.high + 1, x.shape).astype(x.dtype)
     digest.update(run(one("conv", [x, y], p, constants), {"x": values})["y"].tobytes())
+for kind, build in sorted(BUILDERS.items()):
+    for seed in range(6):
+        dice = Dice(seed, 8 if seed % 2 else 16)
+        model = build(dice)
+        for name, values in sorted(run(model, dice.inputs(model), keep="all").items()):
+            digest.update(values.tobytes())
 print(digest.hexdigest())
 """
 LEAST = "X86_V4 AVX512_ICL X86_V3 AVX512_SPR"  # numpy's own loops without them

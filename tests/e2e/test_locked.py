@@ -15,8 +15,9 @@ import pytest
 from tests.e2e.command import files_below, modelbuild
 from tests.e2e.conftest import copy_example
 
-# OpenBLAS without AVX, and numpy without its loops for AVX2 and AVX-512, as one numpy or another names them
+# Two threads, OpenBLAS without AVX, and numpy without its loops for AVX2 and AVX-512, as one numpy or another names them
 OTHER_KERNELS = {
+    "OPENBLAS_NUM_THREADS": "2",
     "OPENBLAS_CORETYPE": "Prescott",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR AVX2 FMA3 AVX512F AVX512_SKX",
 }
