@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
-MEASURED = 64  # calibration samples that a choice of `mode: auto` is measured on
+MEASURED = (16, 64)  # the least and the most samples that a choice of `mode: auto` is measured on
+MEASURED_MACS = 20e9  # of all of them, where that leaves so many
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
 SCHEME_FILE = "QuantScheme.json"
 REFINING = 400 << 20  # bytes of codes of the samples, patches and moments, at most
@@ -150,6 +151,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 def _goal(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Graph) -> Goal:
     """What `accept` wants, measured on calibration samples, spread evenly."""
     from modelbuild.chips.recipe import Recipe
+    from modelbuild.graph.statistics import node_macs
     from modelbuild.quantize.apply import apply
     from modelbuild.quantize.mixed import Goal
     from modelbuild.quantize.mixed_measure import OutputMeter
@@ -159,7 +161,9 @@ def _goal(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Grap
     after = read_after_chip(inputs.get("post"))
     fed = graph if after is None else after.with_inputs(graph)
     count = parameters["samples"]
-    kept = {index * count // min(count, MEASURED) for index in range(min(count, MEASURED))}
+    macs = sum(node_macs(graph, node) for node in graph.nodes)
+    most = min(count, max(MEASURED[0], min(MEASURED[1], int(MEASURED_MACS / max(macs, 1)))))
+    kept = {index * count // most for index in range(most)}
     samples = read_samples(inputs, count, fed, parameters["preprocess"])
     meter = OutputMeter(
         graph,
