@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 # as `modelbuild.toolchains.builtin` has them, which a build with nothing to do does not import
 _STAGES = (
-    "fetch, import_source, import_fixed, normalise, check_samples, lower, check, evaluate, observe, "
-    "quantize, apply, verify_fixed, remeasure, compile, package, verify_hardware, locked, gate, report"
+    "fetch, import_source, import_fixed, normalise, check_samples, check_calibration, lower, check, "
+    "evaluate, observe, quantize, apply, verify_fixed, check_result, remeasure, compile, package, "
+    "verify_hardware, locked, gate, report"
 )
 SETTING: dict[str, Any] = {
     "dest": "overrides",
@@ -80,10 +81,20 @@ def warn(findings: Iterable[dict[str, Any]]) -> None:
         console.progress(console.finding_text(finding))
 
 
+def warn_of_packages(report: BuildReport) -> None:
+    """What samples and measurements of the packages' models tell, each once."""
+    told: dict[str, dict[str, Any]] = {}
+    for package in report.packages:
+        for finding in package.findings:
+            told.setdefault(f"{finding['code']} {finding['model']} {finding['message']}", finding)
+    warn(told.values())
+
+
 def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:
     """The summary of a build, how long it took, and its exit code."""
     from modelbuild.cli.summary import summary
 
+    warn_of_packages(report)
     text = "" if console.is_quiet() else summary(report, console.is_verbose())
     console.summary(text, report.to_json())
     tell_settings(report, overrides)

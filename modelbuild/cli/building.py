@@ -12,7 +12,7 @@ from modelbuild import api
 from modelbuild.build.plan import plan
 from modelbuild.build.result import Event
 from modelbuild.cli import console, progress
-from modelbuild.cli.build import tell_settings, warn
+from modelbuild.cli.build import tell_settings, warn, warn_of_packages
 from modelbuild.cli.progress.failures import Failures
 from modelbuild.cli.recording import profile
 from modelbuild.cli.recording.recording import Recording
@@ -104,6 +104,7 @@ def _tell(
     unwritten = recording.finish(report.exit_code)
     for error in unwritten:
         console.report(error)
+    warn_of_packages(report)
     data = report.to_json()
     data["ok"] = report.ok and not unwritten
     data["failures"] += [{"action": "", "message": str(error)} for error in unwritten]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
 
@@ -21,6 +23,11 @@ class Code:
 
 def _error(title: str) -> Code:
     return Code(title, "error", stops=True)
+
+
+def _samples(title: str) -> Code:
+    """Of what samples and measurements tell: not every `check` gets to see them."""
+    return Code(title, "warning", sometimes=True)
 
 
 CODES: dict[str, Code] = {
@@ -45,4 +52,22 @@ CODES: dict[str, Code] = {
     "MB109": Code("one edition of the toolchain alone runs the node there", "warning"),
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
     "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
+    "MB201": _samples("too few calibration samples"),
+    "MB202": _samples("calibration samples that are there more than once"),
+    "MB203": _samples("calibration samples that look like noise"),
+    "MB204": _samples("calibration values outside of what the model expects"),
+    "MB205": _samples("normalisation, layout or order of colours is probably wrong"),
+    "MB206": _samples("calibration samples of one class alone"),
+    "MB301": _samples("an output that does not change any more"),
+    "MB302": _samples("channels that are lost to rounding"),
+    "MB303": _samples("a tensor that is clipped"),
+    "MB304": _samples("one layer's error explains the loss"),
 }
+
+
+def covers(entry: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
+    """Whether the entry (canonical) is about the finding (its JSON form)."""
+    if entry["code"] != finding["code"]:
+        return False
+    pattern, node = entry["node"], finding.get("node") or ""
+    return pattern is None or pattern == node or fnmatchcase(node, pattern)

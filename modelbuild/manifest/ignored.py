@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -68,11 +66,3 @@ def of_defaults(defaults: Any) -> list[dict[str, Any]]:
     checks = defaults.checks
     entries = checks.model_dump(mode="json")["ignore"] if checks is not None else None
     return canonical(entries or [])
-
-
-def covers(entry: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
-    """Whether the entry (canonical) is about the finding (its JSON form)."""
-    if entry["code"] != finding["code"]:
-        return False
-    pattern, node = entry["node"], finding.get("node") or ""
-    return pattern is None or pattern == node or fnmatchcase(node, pattern)

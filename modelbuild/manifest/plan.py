@@ -173,6 +173,7 @@ def _always(request: ModelRequest | PackageRequest) -> bool:
 WANTED: dict[str, Callable[[ModelRequest], bool]] = {
     "fetch": lambda request: request.url is not None,
     "observe": lambda request: request.record is None and request.calibration is not None,
+    "check_calibration": lambda request: request.calibration is not None and request.record is None,
     "check_samples": lambda request: request.calibration is not None or request.evaluation is not None,
     "verify_fixed": lambda request: request.is_measured,
     "remeasure": lambda request: request.remeasured is not None,

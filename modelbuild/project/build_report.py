@@ -19,6 +19,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
     changed: bool
     silicon: bool
     checks: tuple[dict[str, Any], ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()  # what its samples and measurements tell, as `check --json`
 
     def to_json(self) -> dict[str, Any]:
         """The object in `packages` of `build --json`."""
@@ -30,6 +31,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
             "files": list(self.files),
             "report": self.report,
             "checks": list(self.checks),
+            "findings": list(self.findings),
         }
 
 

@@ -23,6 +23,7 @@ from modelbuild.project.selection import select
 from modelbuild.samples.preprocess import from_settings, resulting_range
 from modelbuild.stages.fetch import NOT_FETCHED
 from modelbuild.stages.files import read_json
+from modelbuild.stages.request import ModelRequest
 
 _PLACE = re.compile(r"(.+):(\d+):(\d+)")
 
@@ -97,9 +98,11 @@ def check(
 def _looked_at(
     project: Project, pairs: Sequence[Pair], observer: Observer | None, offline: bool
 ) -> tuple[BuildResult, dict[Pair, dict[str, Any]]]:
-    """What the stages did, and check.json of each pair that was placed."""
+    """What the stages did, and check.json of each pair that was placed, with what its calibration samples
+    tell among the findings."""
     requests = {pair: request_of(project, pair) for pair in pairs}
-    listed = [request.action(stage) for stage in ("check", "check_samples") for request in requests.values()]
+    stages = ("check", "check_samples", "check_calibration")
+    listed = [request.action(stage) for stage in stages for request in requests.values()]
     planned = project.plan.names()
     wanted = [goal for goal in dict.fromkeys(listed) if goal in planned]
     with able(project, wanted) as there:
@@ -111,12 +114,19 @@ def _looked_at(
             keep_going=True,
             observer=observer,
         )
-        goals = {pair: request.action("check") for pair, request in requests.items()}
-        return result, {
-            pair: read_json(there.builder.output(result, goal, "check.json"))
-            for pair, goal in goals.items()
-            if result.states.get(goal) in {"run", "cached"}
-        }
+
+        def left(request: ModelRequest, stage: str, name: str) -> dict[str, Any] | None:
+            goal = request.action(stage)
+            done = result.states.get(goal) in {"run", "cached"}
+            return read_json(there.builder.output(result, goal, name)) if done else None
+
+        found = {}
+        for pair, request in requests.items():
+            placed = left(request, "check", "check.json")
+            seen = left(request, "check_calibration", "calibration.json") or {"findings": []}
+            if placed is not None:
+                found[pair] = {**placed, "findings": [*placed["findings"], *seen["findings"]]}
+        return result, found
 
 
 def _pairs(project: Project, names: Sequence[str]) -> list[Pair]:

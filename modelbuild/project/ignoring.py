@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from modelbuild.graph.codes import CODES
+from modelbuild.graph.codes import CODES, covers
 from modelbuild.manifest import ignored, places
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.settings import effective
@@ -32,7 +32,7 @@ class _Entry(NamedTuple):
     reason: str | None
 
     def covers(self, finding: Mapping[str, Any]) -> bool:
-        return ignored.covers(self._asdict(), finding)
+        return covers(self._asdict(), finding)
 
 
 def sort(manifest: Manifest, findings: Iterable[Found], checked: Collection[Pair]) -> Sorted:

@@ -79,8 +79,8 @@ class Concerned:
         for index in self._touched:
             shipment, outputs = self._shipments[index], self._all(result)
             if index in self._passed:
-                report, checks = publish_report(self._builder, self._root, shipment, outputs)
-                packages[index] = self._passed[index]._replace(report=report, checks=checks)
+                told = publish_report(self._builder, self._root, shipment, outputs)
+                packages[index] = self._passed[index]._replace(**told)
             else:
                 is_at_fault = partial(_failed, self._found, result, shipment)
                 packages[index] = publish(self._builder, self._root, shipment, states, outputs, is_at_fault)

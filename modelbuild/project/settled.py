@@ -79,7 +79,7 @@ def told(report: BuildReport) -> dict[str, Any]:
 
 def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     """The report of a build that found everything as that one left it."""
-    lists = ("files", "checks")
+    lists = ("files", "checks", "findings")
     packages = tuple(
         BuiltPackage(**{**one, **{key: tuple(one[key]) for key in lists}}) for one in told["packages"]
     )

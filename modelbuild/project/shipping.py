@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a build of what changed knows its packages from the last on
 
 FROM_QUANTIZE = ("quant.txt", "QuantScheme.json")  # what goes to `dist/`, as MODEL.quant.txt, if it is there
 PASSED = frozenset({"run", "cached"})  # states of a gate
+FIRST_OF_SAMPLES = "MB201"  # the codes from here on are of samples and results: `modelbuild.graph.codes`
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
@@ -100,15 +101,15 @@ def publish(
 ) -> BuiltPackage:
     """Puts a package whose gate passed into `dist/`, and its report into `reports/`. A product whose build
     `is_at_fault` is put aside: it is no longer what the manifest says."""
-    report, checks = publish_report(builder, root, shipment, outputs)
+    told = publish_report(builder, root, shipment, outputs)
     gate = states[shipment.gate]
     name, target, silicon = shipment.package, shipment.target, shipment.silicon
     if gate in PASSED:
-        return publish_passed(builder, root, shipment, outputs)._replace(report=report, checks=checks)
+        return publish_passed(builder, root, shipment, outputs)._replace(**told)
     if is_at_fault():
         builder.withdraw(Path(DIST) / name, Path(STALE) / name)
     verdict = "failed" if gate == "failed" else "not reached"
-    return BuiltPackage(name, target, verdict, (), report, False, silicon, checks)
+    return BuiltPackage(name, target, verdict, (), None, False, silicon)._replace(**told)
 
 
 def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> BuiltPackage:
@@ -128,13 +129,29 @@ def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
     return BuiltPackage(name, target, "passed", listed, None, changed, silicon)
 
 
-def publish_report(
-    builder: Builder, root: Path, shipment: Shipment, outputs: Outputs
-) -> tuple[str | None, tuple[dict[str, Any], ...]]:
-    """Puts the report of a package, if there is one, into `reports/`; where that is, and the bounds in it."""
+def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> dict[str, Any]:
+    """Puts the report of a package, if there is one, into `reports/`. What `BuiltPackage` has of it: where it
+    is, the bounds, and what samples and measurements tell."""
     if shipment.report not in outputs:
-        return None, ()
+        return {}
     folder = Path(REPORTS) / shipment.package
     builder.publish(outputs[shipment.report], folder)
     found = json.loads((root / folder / "report.json").read_bytes())
-    return f"{folder.as_posix()}/report.html", tuple(found["checks"])
+    findings = tuple(
+        {
+            **finding,
+            "file": "",
+            "line": None,
+            "column": None,
+            "model": model["name"],
+            "target": shipment.target,
+        }
+        for model in found["models"]
+        for finding in model["findings"] or ()
+        if finding["code"] >= FIRST_OF_SAMPLES
+    )
+    return {
+        "report": f"{folder.as_posix()}/report.html",
+        "checks": tuple(found["checks"]),
+        "findings": findings,
+    }

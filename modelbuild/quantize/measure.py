@@ -76,6 +76,29 @@ class Difference:
 
 
 @dataclass
+class Steady:
+    """Whether a tensor stops changing: the first sample's in both forms is kept."""
+
+    samples: int = 0
+    first: tuple[NDArray[Any], NDArray[Any]] | None = None
+    changed: list[bool] = field(default_factory=lambda: [False, False])
+
+    def add(self, expected: NDArray[Any], found: NDArray[Any]) -> None:
+        """One sample's tensor, as it should be and as it is."""
+        self.samples += 1
+        if self.first is None:
+            self.first = expected.copy(), found.copy()
+            return
+        for index, now in enumerate((expected, found)):
+            self.changed[index] = self.changed[index] or not np.array_equal(self.first[index], now)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is the same in all samples where it should not be."""
+        return self.samples > 1 and self.changed == [True, False]
+
+
+@dataclass
 class TopK:
     """How often the right class is among the k largest; of equal scores the lower index comes first."""
 

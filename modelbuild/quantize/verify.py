@@ -20,7 +20,7 @@ from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, TopOf, with_drop
 from modelbuild.quantize.equalized import factors_in, restored
 from modelbuild.quantize.finite import require_finite
-from modelbuild.quantize.measure import Difference
+from modelbuild.quantize.measure import Difference, Steady
 
 Array = NDArray[Any]
 Sample = Mapping[str, Array]
@@ -57,6 +57,7 @@ def verify(
     top = [] if labels is None else [partial(TopOf, first, labels)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
     factors = factors_in(fixed.metadata)
+    steady = {name: Steady() for name in (*fixed.outputs, *own)}
     count = 0
     for count, sample in enumerate(samples, 1):
         expected = float_session.run({name: sample[name] for name in graph.inputs})
@@ -66,16 +67,19 @@ def verify(
             require_finite(name, expected[name], f"evaluation sample {count}")
             real = dequantize_array(found[name], fixed.tensors[name])
             differences[name].add(expected[name], restored(real, factors.get(name)))
-        exact, real = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
+        exact, made = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
+        for name in fixed.outputs:
+            steady[name].add(exact[name], made[name])
         if after is not None:
-            exact, real = after.run(expected, sample), after.run(real, sample)
+            exact, made = after.run(expected, sample), after.run(made, sample)
             for name in own:
                 require_finite(name, exact[name], f"evaluation sample {count}")
-                require_finite(name, real[name], f"the fixed-point form of evaluation sample {count}")
-                differences[name].add(exact[name], real[name])
+                require_finite(name, made[name], f"the fixed-point form of evaluation sample {count}")
+                differences[name].add(exact[name], made[name])
+                steady[name].add(exact[name], made[name])
         forms.add("float", exact, sample)
-        forms.add("fixed", real, sample)
-        del expected, found, exact, real  # before the next sample's come: they are every tensor of the model
+        forms.add("fixed", made, sample)
+        del expected, found, exact, made  # before the next sample's come: they are every tensor of the model
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {
@@ -83,8 +87,13 @@ def verify(
         "evaluation": evaluation,
         "optimistic": optimistic,
         "outputs": [
-            *({"name": name, **differences[name].to_json()} for name in fixed.outputs),
-            *({"name": name, "after_chip": True, **differences[name].to_json()} for name in own),
+            {
+                "name": name,
+                **({"after_chip": True} if name not in fixed.outputs else {}),
+                **differences[name].to_json(),
+                **({"constant": True} if steady[name].is_lost else {}),
+            }
+            for name in (*fixed.outputs, *own)
         ],
         "layers": _layer_lines(fixed, differences),
         "accuracy": with_drop(forms.values(SHARES), count),

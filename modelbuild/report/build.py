@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelbuild.graph.codes import covers
 from modelbuild.report import layers, mapping
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
 from modelbuild.report.model import Check, Failure, Model, Package, Quantization, Report
@@ -32,6 +33,8 @@ MODEL_ROLES = {
     "fixed": "Fixed point against float",
     "compile": "Compilation",
     "hardware": "Hardware against fixed point",
+    "calibration": "Check of the calibration samples",
+    "result": "Check of the quantized model",
 }
 PACKAGE_ROLES = {"package": "Packaging"}
 PACKAGE_STEPS = {"locked": "Comparison with modelbuild.lock"}  # of a locked build
@@ -43,7 +46,8 @@ class ModelInputs:
     """A model of the package. `files` holds, by role of `MODEL_ROLES`, the JSON file that the stage left, or
     under `<role>.failure` (of `MODEL_STEPS` too) the builder's account of why it left none. A role in neither
     form does not apply, as import for a source that is a fixed-point model already. `accept`, `preprocess`
-    and `in_model` (input name -> declaration) are the manifest's effective settings."""
+    and `in_model` (input name -> declaration) are the manifest's effective settings; `ignore` are the entries
+    {code, node} of its `checks: {ignore: ...}`, which hold for what samples and measurements tell."""
 
     name: str
     files: Mapping[str, Path]
@@ -52,6 +56,7 @@ class ModelInputs:
     accept: Mapping[str, Any] = field(default_factory=dict)
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     in_model: Mapping[str, Any] = field(default_factory=dict)
+    ignore: Sequence[Mapping[str, Any]] = ()
 
 
 def collect(
@@ -128,7 +133,7 @@ def _model(
         nodes=nodes,
         layers=mapping.layers(imported.get("layers") or (), nodes),
         tail=tuple(Removed(**node) for node in (lowered.get("tail") or {}).get("removed") or ()),
-        findings=checked.get("findings"),
+        findings=_findings(inputs, data),
         performance=_performance(data["evaluate"], fidelity, peak) if "evaluate" in data else None,
         quantization=Quantization(**data["quantize"]) if "quantize" in data else None,
         fidelity=fidelity,
@@ -136,6 +141,17 @@ def _model(
         memory=_sizes(data["compile"].get("memory")) if "compile" in data else None,
         failures=failures,
     )
+
+
+def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
+    told = [
+        finding
+        for role in ("calibration", "result")
+        for finding in (data.get(role) or {}).get("findings", ())
+        if not any(covers(entry, finding) for entry in inputs.ignore)
+    ]
+    placed = (data.get("check") or {}).get("findings")
+    return [*(placed or ()), *told] if placed is not None or told else None
 
 
 def _performance(evaluated: Mapping[str, Any], fidelity: Fidelity | None, peak: float | None) -> Performance:

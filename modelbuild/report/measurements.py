@@ -63,6 +63,7 @@ class OutputQuality(Item):
     snr_db_mean: float | None = None
     cosine: float | None = None
     max_abs: float | None = None
+    constant: bool = False  # the same in all samples, where that of the float model is not
 
 
 class LayerQuality(Item):

@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "5"
+VERSION = "6"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -40,7 +40,9 @@ def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
     if not request.is_fixed:
         found["source"] = request.output("import_source", "source.json")
         found["apply"] = request.output("apply", "model.fixed.onnx")
+        found["result"] = request.output("check_result", "result.json")
         if request.record is None and request.calibration is not None:
+            found["calibration"] = request.output("check_calibration", "calibration.json")
             found["observe"] = request.output("observe", "observations.npz")
         found["import"] = request.output("normalise", "import.json")
         found["lower"] = request.output("lower", "lower.json")
@@ -79,6 +81,11 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             for packaged in request.models
         ],
         "accept": accept_of(request),
+        "ignore": {
+            packaged.request.model: entries
+            for packaged in request.models
+            if (entries := packaged.request.settings["checks"]["ignore"])
+        },
         "templates": request.templates,
     }
 
@@ -111,6 +118,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             accept=parameters["accept"][model["name"]],
             preprocess=model["preprocess"],
             in_model=model.get("in_model", {}),
+            ignore=parameters["ignore"].get(model["name"], ()),
         )
         for model in parameters["models"]
     ]

@@ -13,6 +13,7 @@ STAGES = (
     "import_source",
     "normalise",
     "check_samples",
+    "check_calibration",
     "lower",
     "check",
     "evaluate",
@@ -20,6 +21,7 @@ STAGES = (
     "quantize",
     "apply",
     "verify_fixed",
+    "check_result",
     "remeasure",
     "compile",
 )

@@ -1,0 +1,219 @@
+"""What is probably wrong with calibration samples: findings MB201 to MB206 of docs/checks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelbuild.graph.check import Finding
+from modelbuild.quantize.first_layers import (
+    FAR,
+    LARGEST,
+    PLAUSIBLE,
+    SMALLEST,
+    STRANGE,
+    TIMES,
+    Fit,
+)
+from modelbuild.samples.health import Copies, Look, SetLook, is_interleaved
+from modelbuild.samples.labels import Label
+
+FEW = 8  # samples: fewer and the range of a tensor is that of the pictures, not of the field
+NEAR_SHARE = 0.1  # of the samples, that may be nearly others
+COLOURS, OFF = 0.75, 0.055  # how much nearer means have to be in the other order, and how far off in this one
+SLACK = 0.05  # of a range, by which values may be outside of it
+TINY = 1 / 16  # of a range, less than which is not what was declared
+CLASSES = 10  # from which on samples of one class alone are no accident
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was seen of a calibration set. `names` are the samples' files; `declared` the range that
+    preprocessing gives an input that arrays feed, `trained` the one that a quantized source has for it.
+    `fits` holds that of the samples as they are under "", of other normalisations by name, `swapped` that of
+    the other order of colours; `layer` is the tensor that they are of. `predicted`: the class that the model
+    sees in each of some samples, of `classes`."""
+
+    look: SetLook
+    names: Sequence[str]
+    labels: Sequence[Label] | None = None
+    declared: Mapping[str, Range] = field(default_factory=dict)
+    trained: Mapping[str, Range] = field(default_factory=dict)
+    layer: str = ""
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    swapped: Fit | None = None
+    predicted: Sequence[int] = ()
+    classes: int = 0
+
+
+def findings(seen: Examined) -> list[Finding]:
+    """Warnings, in the order of their codes."""
+    found = [
+        *_few(seen),
+        *_copies(seen),
+        *_noise(seen),
+        *_values(seen),
+        *_normalisation(seen),
+        *_classes(seen),
+    ]
+    return [Finding(code, "warning", message, advice) for code, message, advice in found]
+
+
+Told = Iterator[tuple[str, str, str]]  # code, message, advice
+_MORE = "calibrate on 32 to 128 samples like those of the field"
+
+
+def _few(seen: Examined) -> Told:
+    count = seen.look.count
+    if count < FEW:
+        what = (
+            f"{count} calibration sample{'' if count == 1 else 's'}: too few to see the range of each tensor"
+        )
+        yield "MB201", what, _MORE
+
+
+def _copies(seen: Examined) -> Told:
+    count, exact = seen.look.count, seen.look.copies
+    if exact:
+        yield (
+            "MB202",
+            f"{len(exact)} of {count} calibration samples are copies of others: {_pair(seen, exact[0])}",
+            "a sample that is there twice says nothing new: replace the copies by other samples",
+        )
+    known = {copy.sample for copy in exact}
+    near = [copy for copy in seen.look.near_copies() if copy.sample not in known]
+    if near and len(near) >= NEAR_SHARE * count:
+        yield (
+            "MB202",
+            f"{len(near)} of {count} calibration samples are nearly others: {_pair(seen, near[0])}",
+            "take samples of different scenes: pictures that follow each other in a film are one sample",
+        )
+
+
+def _pair(seen: Examined, copy: Copies) -> str:
+    return f"`{seen.names[copy.sample]}` and `{seen.names[copy.earlier]}`"
+
+
+def _noise(seen: Examined) -> Told:
+    for name, look in seen.look.inputs.items():
+        count = seen.look.count
+        noisy = look.noisy if 2 * len(look.noisy_cells) < count else sorted({*look.noisy, *look.noisy_cells})
+        if noisy:
+            yield (
+                "MB203",
+                f"{len(noisy)} of {count} calibration samples of `{name}` look like noise: neighbouring "
+                f"values have nothing in common in `{seen.names[noisy[0]]}`",
+                "ranges that are chosen on random numbers suit no picture: calibrate on real samples",
+            )
+
+
+def _values(seen: Examined) -> Told:
+    for name, look in seen.look.inputs.items():
+        for known, says in (
+            (seen.declared.get(name), "the declared preprocessing makes"),
+            (seen.trained.get(name), "the source was quantized for"),
+        ):
+            wrong = known is not None and _outside(look, known)
+            if known is not None and wrong:
+                yield (
+                    "MB204",
+                    f"the values of `{name}` go from {look.low:.4g} to {look.high:.4g}; {says} "
+                    f"{known[0]:.4g} to {known[1]:.4g}",
+                    "arrays are fed as they are: save them preprocessed as declared, or as pictures",
+                )
+                break
+    own, best = seen.fits.get(""), _best(seen)
+    if own is not None and best is None and (own.divergence or 0.0) > STRANGE:
+        yield (
+            "MB204",
+            f"the first layer (`{seen.layer}`) sees what it did not see in training: its mean is off by "
+            f"{own.shift:.2g} standard deviations, the divergence is {own.divergence:.2g}",
+            "calibrate on samples like those that the model was trained on, preprocessed as there",
+        )
+    if own is not None and best is None and own.ratio is not None and not SMALLEST <= own.ratio <= LARGEST:
+        size = "large" if own.ratio > 1 else "small"
+        yield (
+            "MB204",
+            f"the values are probably too {size}: the sums of the first layer (`{seen.layer}`) are "
+            f"{own.ratio:.2g} times its biases",
+            "see `scale`, `mean` and `std` of the preprocessing, and what range the arrays have",
+        )
+
+
+def _outside(look: Look, known: Range) -> bool:
+    span = known[1] - known[0]
+    over = look.low < known[0] - SLACK * span or look.high > known[1] + SLACK * span
+    return over or 0 < look.high - look.low < TINY * span
+
+
+def _normalisation(seen: Examined) -> Told:
+    if is_interleaved(list(seen.look.inputs.values())):
+        yield (
+            "MB205",
+            "the layout is probably wrong: every third value is the nearest, as in [height, width, channels] "
+            "read as [channels, height, width]",
+            "transpose the arrays, `x.transpose(2, 0, 1)`; a reshape leaves values where they are",
+        )
+    own, best = seen.fits.get(""), _best(seen)
+    if own is not None and best is not None:
+        yield (
+            "MB205",
+            f"the normalisation is probably wrong: with {best} the first layer (`{seen.layer}`) has "
+            f"{_better(own, seen.fits[best])}",
+            "declare `scale`, `mean` and `std` as the model was trained; `check` prints the resulting range",
+        )
+    elif own is not None and seen.swapped is not None and _fits_better(seen.swapped, own):
+        yield (
+            "MB205",
+            f"the order of colours is probably wrong: with red and blue exchanged the means of the first "
+            f"layer (`{seen.layer}`) are off by {seen.swapped.shift:.2g} standard deviations of training "
+            f"instead of {own.shift:.2g}",
+            "declare `colour: bgr`, or `colour: rgb` if that is what is declared",
+        )
+
+
+def _best(seen: Examined) -> str | None:
+    """The normalisation that fits far better than the declared one, which does not; None if there is none."""
+    own = seen.fits.get("")
+    others = {name: fit for name, fit in seen.fits.items() if name}
+    if own is None or not others:
+        return None
+    if own.divergence is not None and own.divergence > FAR:
+        name = min(others, key=lambda one: others[one].divergence or 0.0)
+        return name if (others[name].divergence or 0.0) * TIMES < own.divergence else None
+    if own.ratio is not None and not SMALLEST <= own.ratio <= LARGEST:
+        likely = [name for name, fit in others.items() if PLAUSIBLE[0] <= (fit.ratio or 0.0) <= PLAUSIBLE[1]]
+        return likely[0] if likely else None
+    return None
+
+
+def _better(own: Fit, other: Fit) -> str:
+    if own.ratio is not None:
+        return f"sums of {other.ratio:.2g} times its biases instead of {own.ratio:.2g} times"
+    return (
+        f"statistics far nearer to those of training (divergence {other.divergence:.2g} instead of "
+        f"{own.divergence:.2g})"
+    )
+
+
+def _fits_better(swapped: Fit, own: Fit) -> bool:
+    nearer = swapped.shift < COLOURS * own.shift and swapped.overall < own.overall
+    return own.divergence is not None and own.shift > OFF and nearer
+
+
+def _classes(seen: Examined) -> Told:
+    labels = seen.labels or ()
+    if len(labels) >= FEW and isinstance(labels[0], int) and all(label == labels[0] for label in labels):
+        yield (
+            "MB206",
+            f"all {len(labels)} calibration samples are of the class {labels[0]}",
+            "calibrate on samples of all classes, spread over the set",
+        )
+    elif len(seen.predicted) >= FEW and seen.classes >= CLASSES and len(set(seen.predicted)) == 1:
+        yield (
+            "MB206",
+            f"the model sees the class {seen.predicted[0]} in {len(seen.predicted)} calibration samples of "
+            f"{len(seen.predicted)}",
+            "calibrate on samples of all classes; if they are, the preprocessing is not the model's",
+        )

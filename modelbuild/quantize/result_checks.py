@@ -1,0 +1,120 @@
+"""What is probably wrong with a quantized model: findings MB301 to MB304 of docs/checks.md. No inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from modelbuild.graph.check import Finding
+from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.predict import decibels
+from modelbuild.quantize.record import Record, TensorRecord
+
+# Losses count where they matter: noise at the outputs, relative to their own power.
+MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itself
+POOR = 20.0  # dB that are measured, below which a layer is asked for
+EXPLAINS = 0.5  # share of the predicted noise
+CLIPPED = 0.01  # share of a tensor's values
+_LISTED = 3  # tensors in a message
+Told = Iterator[tuple[str, str, str, str]]  # code, message, advice, tensor
+
+
+def findings(
+    record: Record, observations: Observations | None, measured: Mapping[str, Any] | None
+) -> list[Finding]:
+    """Warnings, in the order of their codes. `observations` are missing where a record stands for them,
+    `measured` (fixed.json) where there are no samples."""
+    seen = observations.tensors if observations is not None else {}
+    lines = [line for line in record.tensors if line.kind != "weight" and line.scale and line.name in seen]
+    scale = observations.samples * max(observations.outputs, 1) if observations is not None else 1
+    found = [
+        *_constant(measured),
+        *_dead(lines, seen, scale),
+        *_saturated(lines, seen, scale),
+        *_explained(record, measured),
+    ]
+    return [Finding(code, "warning", message, advice, node) for code, message, advice, node in found]
+
+
+def _constant(measured: Mapping[str, Any] | None) -> Told:
+    for output in (measured or {}).get("outputs", ()):
+        if output.get("constant"):
+            yield (
+                "MB301",
+                f"the output `{output['name']}` is the same in all {(measured or {})['samples']} samples, "
+                "and that of the float model is not",
+                "see which layer loses it, `compare --layers`; give it 16 bits, or another range method",
+                output["name"],
+            )
+
+
+def _dead(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:
+    """Channels all of whose values have one code, where that costs the outputs something."""
+    for line in lines:
+        observation = seen[line.name]
+        if line.method == "shared" or len(observation.channel_low) < 2 or observation.channel_weight is None:
+            continue
+        assert line.scale is not None
+        low, high = (
+            np.rint(np.clip(ends, line.low, line.high) / line.scale)
+            for ends in (observation.channel_low, observation.channel_high)
+        )
+        lost = (low == high) & (observation.channel_high > observation.channel_low)
+        each = observation.count / len(lost)
+        variance = np.maximum(observation.channel_square / each - np.square(observation.channel_mean), 0.0)
+        noise = float((observation.channel_weight * variance)[lost].sum()) / scale
+        if noise > MATTERS:
+            yield (
+                "MB302",
+                f"{int(lost.sum())} of {len(lost)} channels of `{line.name}` are lost: each is smaller than "
+                f"a step ({line.scale:.2g}), which alone leaves {decibels(1.0, noise):.1f} dB at the outputs",
+                "equalise the channels (`equalize`), give the tensor 16 bits, or choose another range method",
+                line.name,
+            )
+
+
+def _saturated(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:
+    """Tensors of which many values are outside of the range, where that costs the outputs something."""
+    for line in lines:
+        histogram = seen[line.name].histogram
+        if line.method in ("shared", "natural") or histogram.weights is None:
+            continue
+        centres = histogram.centres()
+        over = np.maximum(centres - line.high, 0.0) + np.maximum(line.low - centres, 0.0)
+        outside = over > (line.scale or 0.0) / 2
+        share = float(histogram.counts[outside].sum()) / seen[line.name].count
+        noise = float((histogram.weights * np.square(over)).sum()) / scale
+        if share > CLIPPED and noise > MATTERS:
+            yield (
+                "MB303",
+                f"{100 * share:.1f} % of the values of `{line.name}` are outside of its range, "
+                f"{line.low:.4g} to {line.high:.4g}, which alone leaves {decibels(1.0, noise):.1f} dB at the "
+                "outputs",
+                "choose another range method (`range: {method: minmax}` keeps all that was seen), or 16 bits",
+                line.name,
+            )
+
+
+def _explained(record: Record, measured: Mapping[str, Any] | None) -> Told:
+    """The tensor that makes most of the noise, where the outputs are poor."""
+    levels = [entry["snr_db"] for entry in (measured or {}).get("outputs", ())]
+    known = [
+        (10 ** (-line.output_snr_db / 10), line)
+        for line in record.tensors
+        if line.output_snr_db is not None and line.method != "shared"
+    ]
+    total = sum(noise for noise, _ in known)
+    if not levels or min(levels) >= POOR or len(known) < 2 or total <= 0.0:
+        return
+    noise, worst = max(known, key=lambda pair: pair[0])
+    if noise >= EXPLAINS * total:
+        rest = decibels(1.0, total - noise)
+        yield (
+            "MB304",
+            f"`{worst.name}` ({worst.kind}, {worst.type}) makes {100 * noise / total:.0f} % of the noise "
+            f"that is predicted at the outputs ({decibels(1.0, total):.1f} dB; {rest:.1f} dB without it)",
+            "give it 16 bits, or keep what makes it off the chip; `compare --layers` ranks all of them",
+            worst.name,
+        )

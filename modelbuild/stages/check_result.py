@@ -1,0 +1,45 @@
+"""Stage `check_result`: what is probably wrong with the quantized model. It never fails for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelbuild.build.action import FileInput, Resources
+from modelbuild.stages.request import ModelRequest, Source
+
+VERSION = "1"
+LIBRARIES = ("numpy",)
+RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5)
+
+
+def inputs(request: ModelRequest) -> dict[str, Source]:
+    """The record, what was observed, and what was measured, as far as there is any."""
+    found: dict[str, Source] = {"record": request.output("quantize", "quant.txt")}
+    if request.record is not None:
+        found["record"] = FileInput(request.record)
+    elif request.calibration is not None:
+        found["observations"] = request.output("observe", "observations.npz")
+    if request.is_measured:
+        found["fixed"] = request.output("verify_fixed", "fixed.json")
+    return found
+
+
+def parameters(request: ModelRequest) -> dict[str, Any]:
+    """None: what counts is in the files."""
+    return {}
+
+
+def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
+    """Leaves `result.json`."""
+    from modelbuild.quantize import record as records
+    from modelbuild.quantize.observations import Observations
+    from modelbuild.quantize.result_checks import findings
+    from modelbuild.stages.files import read_json, write_json
+
+    record = records.read(inputs["record"])
+    observations = Observations.load(inputs["observations"]) if "observations" in inputs else None
+    measured = read_json(inputs["fixed"]) if "fixed" in inputs else None
+    found = findings(record, observations, measured)
+    write_json(out / "result.json", {"findings": [one.to_json() for one in found]})
