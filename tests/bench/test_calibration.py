@@ -47,7 +47,7 @@ def test_tables_of_ours_alone(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibration, "OURS", {"ours": ({}, "nobody")})
-    monkeypatch.setattr(calibration, "CHANGES", {"minmax": {"range": {"method": "minmax"}}})
+    monkeypatch.setattr(calibration, "CHANGES", {"mse": {"range": {"method": "mse"}}})
     monkeypatch.setattr(calibration, "MOST_SECONDS", 1e9)
     monkeypatch.setattr(calibration, "MOST_MB", 1e9)
     words = ["--declaration", str(data / "models.yaml"), "--models", str(data), "--network", "small"]
@@ -57,7 +57,7 @@ def test_tables_of_ours_alone(
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     ours = next(row for row in rows if row[0] == "ours")
     assert ours[1] == "5" and float(ours[2]) > 0 and float(ours[3]) > 30 and ours[4] == ""
-    change = next(row for row in rows if row[0] == "`minmax`")
+    change = next(row for row in rows if row[0] == "mse")
     assert change[1] == "quantize"
     assert 0 < float(change[2]) < float(change[3])
 
