@@ -10,11 +10,13 @@ from typing import Any
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.codes import covers
 from modelbuild.manifest import (
     checks,
     checks_of_fixed,
     checks_of_functions,
     checks_of_packages,
+    checks_of_quantization,
     checks_of_samples,
     checks_of_sources,
     ignored,
@@ -60,7 +62,7 @@ def load(
     examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
     entries = ignored.of_defaults(spec.defaults)
-    silent = {one for one in problems.warnings if any(ignored.covers(e, one.to_json()) for e in entries)}
+    silent = {one for one in problems.warnings if any(covers(e, one.to_json()) for e in entries)}
     return replace(
         manifest,
         warnings=tuple(one for one in problems.warnings if one not in silent),
@@ -121,6 +123,7 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
     for settings in used.values():
         problems.keep_all(settings.problems)
         checks_of_fixed.check_fixed(manifest, settings, problems)
+        checks_of_quantization.check_goal(settings, problems)
         if needs_samples:
             checks_of_samples.check_use(manifest, settings, sets, problems)
             checks_of_functions.check_measures(manifest, settings, problems)

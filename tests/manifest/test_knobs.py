@@ -28,7 +28,7 @@ def text(quantize: Any, chip: str, beside: str = "") -> str:
     return f"""\
 modelbuild: 1
 samples: {{faces: {{files: faces/*.png}}, street: {{files: street/*.png}}}}
-defaults: {{calibration: faces}}
+defaults: {{calibration: faces, accept: {{snr_db: 20}}}}
 models:
   net: {{source: net.onnx}}
 targets:
@@ -271,6 +271,13 @@ def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
         found
     )
     assert found
+
+
+def test_bits_that_are_chosen_until_an_accuracy_holds_need_one(project: Any) -> None:
+    written = text({"use_mix_quant": True}, "modalix").replace(", accept: {snr_db: 20}", "")
+    assert project.errors(written) == [
+        ("models.yaml:9:33", "`mode: auto` needs to know which accuracy is wanted of `net`")
+    ]
 
 
 def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:

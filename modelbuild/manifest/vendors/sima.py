@@ -154,7 +154,14 @@ KNOBS = (
         examples=tuple(_BIAS),
     ),
     Knob("channel_equalization", False, "equalize", key("quantize.equalize"), examples=(False, True)),
-    Knob("smooth_quant", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob(
+        "smooth_quant",
+        False,
+        "",
+        not_built("`equalize: true` moves scales of channels between weights", harmless=False),
+        examples=(False,),
+        missing=(True,),
+    ),
     Knob(
         "prefer_int8_udf",
         True,
@@ -163,6 +170,12 @@ KNOBS = (
         examples=(True,),
         missing=(False,),
     ),
-    Knob("target_accuracy", None, "mode", not_built("write `mode: auto`"), missing=(30.0,)),
+    Knob(
+        "target_accuracy",
+        None,
+        "mode",
+        not_built("write `mode: auto` and `accept: {snr_db: 30}`"),
+        missing=(30.0,),
+    ),
     Knob("max_optimization_steps", None, "", not_built(), missing=(3,)),
 )
