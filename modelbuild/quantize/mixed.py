@@ -4,8 +4,9 @@ operation, and, where an accuracy is wanted, by what is measured."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modelbuild.chips.recipe import NumberFormat
@@ -69,32 +70,52 @@ class Problem:
     operators: Sequence[tuple[frozenset[str], int]]
     wide: frozenset[str] = field(default_factory=frozenset)  # have 16 bits already
 
+    @cached_property
+    def _readers(self) -> Mapping[str, list[int]]:
+        """Operand -> the places of the operators that have it."""
+        found: dict[str, list[int]] = {}
+        for place, (names, _) in enumerate(self.operators):
+            for name in names:
+                found.setdefault(name, []).append(place)
+        return found
+
+    def _touched(self, names: Iterable[str]) -> set[int]:
+        return {place for name in names for place in self._readers.get(name, ())}
+
+    def _cost(self, places: Iterable[int]) -> int:
+        return sum(self.operators[place][1] for place in places)
+
     def cost(self, wide: frozenset[str]) -> int:
         """Of the operators that have a 16-bit operand."""
-        return sum(cost for names, cost in self.operators if not names.isdisjoint(wide))
+        return self._cost(self._touched(wide))
 
     def noise(self, wide: frozenset[str]) -> float:
         """Predicted, relative to the outputs."""
-        return self.total - sum(gain for name, gain in self.gain.items() if name in wide)
+        return self.total - self._won(wide)
+
+    def _won(self, names: Iterable[str]) -> float:
+        return sum(self.gain.get(name, 0.0) for name in sorted(names))
 
     def ladder(self) -> list[frozenset[str]]:
         """What to make 16 bits wide, in steps: each the best gain for what it costs once those before it are
         taken. A step is one tensor, one set of weights, or all operands of an operator."""
-        single = [frozenset([name]) for name in self.gain]
         together = [names & self.gain.keys() for names, _ in self.operators]
-        left = list(dict.fromkeys([*single, *(frozenset(names) for names in together if len(names) > 1)]))
-        wide, steps, spent = self.wide, list[frozenset[str]](), self.cost(self.wide)
+        choices = [*([name] for name in self.gain), *(sorted(names) for names in together if len(names) > 1)]
+        left = list(dict.fromkeys(frozenset(names) for names in choices))
+        wide, paid, steps = set(self.wide), self._touched(self.wide), list[frozenset[str]]()
         while left:
-            best = max(left, key=lambda names: self._worth(names - wide, self.cost(wide | names) - spent))
+            worth = [self._worth(names - wide, paid) for names in left]
+            best = left[max(range(len(left)), key=lambda at: worth[at])]
             steps.append(best - wide)
+            paid |= self._touched(best)
             wide |= best
-            spent = self.cost(wide)
-            left = [names for names in left if sum(self.gain[name] for name in names - wide) > 0.0]
+            left = [names for names in left if not names <= wide]
         return steps
 
-    def _worth(self, names: frozenset[str], cost: int) -> tuple[float, float]:
-        gain = sum(self.gain[name] for name in names)
-        return (gain / cost if cost else math.inf if gain else -1.0), gain
+    def _worth(self, names: frozenset[str], paid: set[int]) -> tuple[float, float]:
+        """Gain for what it costs, and the gain."""
+        gain, cost = self._won(names), self._cost(self._touched(names) - paid)
+        return (gain / cost if cost else math.inf), gain
 
     def within(self, most: float) -> frozenset[str]:
         """As much of the ladder as costs no more than `most`; a step too dear is passed over."""
@@ -113,16 +134,17 @@ class Problem:
                 break
             wide |= names
         while True:
+            spare = noise - self.noise(wide)
             spent = self.cost(wide)
-            droppable = [
+            dispensable = [
                 (spent - self.cost(wide - names), names)
-                for names, _ in self.operators
-                if (names & wide) - self.wide and self.noise(wide - (names - self.wide)) <= noise
+                for names in ((operands & wide) - self.wide for operands, _ in self.operators)
+                if names and self._won(names) <= spare
             ]
-            saved, names = max(droppable, key=lambda found: found[0], default=(0, frozenset()))
+            saved, names = max(dispensable, key=lambda found: found[0], default=(0, frozenset()))
             if saved <= 0:
                 return wide - self.wide
-            wide -= names - self.wide
+            wide -= names
 
 
 def problem_of(listed: Sequence[Layer], record: Record, settings: Settings, pinned: Bits) -> Problem:
