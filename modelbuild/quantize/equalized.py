@@ -78,7 +78,9 @@ class Equalization:
     def metadata(self, names: Iterable[str]) -> dict[str, str]:
         """For the fixed-point model: the factors of these tensors, where there are some. `restored` reads it."""
         found = {name: self.of(name) for name in names}
-        steps = {name: np.rint(each * ONE).astype(int).tolist() for name, each in found.items() if each is not None}
+        steps = {
+            name: np.rint(each * ONE).astype(int).tolist() for name, each in found.items() if each is not None
+        }
         return {KEY: json.dumps(steps, sort_keys=True, separators=(",", ":"))} if steps else {}
 
     def divided(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
@@ -167,10 +169,10 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
 def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
     """One histogram of all channels, each bin of a channel spread over those that it overlaps."""
     ends = float(low.min()), float(high.max())
-    counts = _spread(split.counts, low, high, ends)
+    below = np.rint(np.cumsum(_spread(split.counts, low, high, ends))).astype(np.int64)
     before = whole.histogram
     weights = None if split.weights is None else _spread(split.weights, low, high, ends)
-    return Histogram(*ends, np.rint(counts).astype(np.int64), before.zeros, weights, before.zero_weight)
+    return Histogram(*ends, np.diff(below, prepend=0), before.zeros, weights, before.zero_weight)
 
 
 def _spread(rows: NDArray[Any], low: Real, high: Real, ends: tuple[float, float]) -> Real:

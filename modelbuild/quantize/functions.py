@@ -29,6 +29,14 @@ def function_after(graph: Graph, plan: Plan, tensor: str) -> Function | None:
     return function
 
 
+def read_by_table(graph: Graph, plan: Plan, tensor: str) -> bool:
+    """Whether a function of 256 entries alone reads `tensor`: of 16 bits it sees the upper 8."""
+    if tensor in graph.outputs or tensor in plan.share or tensor in plan.share.values():
+        return False
+    readers = [step for step in plan.steps if any(tensor in node.inputs for node in step.nodes)]
+    return bool(readers) and all(step.node.op in _TABLES for step in readers)
+
+
 def _sigmoid(x: Real) -> Real:
     return 1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))
 
@@ -71,3 +79,7 @@ _FUNCTIONS: dict[str, Callable[[Node], Function]] = {
     "Softplus": lambda node: lambda x: np.logaddexp(0.0, x),
     "Relu": lambda node: lambda x: np.maximum(x, 0.0),
 }
+_TABLES = frozenset(
+    {"Softmax", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Abs", "Neg", "Softplus", "Softsign", "Pow"}
+    | {"Reciprocal", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Selu", "Gelu"}
+)

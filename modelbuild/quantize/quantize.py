@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.equalize import equalize
 from modelbuild.quantize.equalize_channels import channels_of
 from modelbuild.quantize.equalized import Equalization
-from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after
+from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after, read_by_table
 from modelbuild.quantize.mixed_bits import by_rule
 from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
 from modelbuild.quantize.observations import Observations, TensorObservation
@@ -77,7 +77,8 @@ def quantize(
             grid = activation_grid(sources[root], formats.of(root))
             choices[root] = _Choice(*grid, METHOD)
         if root not in choices:
-            named = _of_outputs(settings) if root in ends else (method, options)
+            wide = formats.of(root).bits > 8 and method == DEFAULT_METHOD
+            named = _of_outputs(settings) if root in ends and not wide else (method, options)
             choices[root] = _choose(graph, observations, formats.of(root), plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
@@ -172,11 +173,13 @@ def _choose(
 ) -> _Choice:
     if name in plan.natural:
         return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
-    observation = _observed(observations, name)
-    method = applicable(method, observation)
+    observation, seen = _observed(observations, name), tensor_format
+    if seen.bits > 8 and method == DEFAULT_METHOD and read_by_table(graph, plan, name):
+        seen = replace(seen, bits=8)
+    method = applicable(method, observation, seen)
     if method in BY_ERROR:
         options = {"through": function_after(graph, plan, name), **options}
-    low, high = METHODS[method](observation, tensor_format, options)
+    low, high = METHODS[method](observation, seen, options)
     return _Choice(*tensor_format.grid(low, high), method)
 
 

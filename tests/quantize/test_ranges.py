@@ -101,10 +101,17 @@ def test_output_error_cuts_what_the_outputs_do_not_see() -> None:
 
 
 def test_output_error_needs_gradients() -> None:
-    assert applicable("output_error", observed(NORMAL)) == "mse"
-    assert applicable("output_error", observed(NORMAL, np.zeros(40000))) == "mse"
-    assert applicable("output_error", observed(NORMAL, np.ones(40000))) == "output_error"
-    assert applicable("entropy", observed(NORMAL)) == "entropy"
+    assert applicable("output_error", observed(NORMAL), SYMMETRIC) == "mse"
+    assert applicable("output_error", observed(NORMAL, np.zeros(40000)), SYMMETRIC) == "mse"
+    assert applicable("output_error", observed(NORMAL, np.ones(40000)), SYMMETRIC) == "output_error"
+    assert applicable("entropy", observed(NORMAL), SYMMETRIC) == "entropy"
+
+
+def test_16_bits_have_room_for_values_that_were_not_seen() -> None:
+    sixteen = TensorFormat(16, True, True, "free")
+    assert applicable("output_error", observed(NORMAL), sixteen) == "wide"
+    assert applicable("mse", observed(NORMAL), sixteen) == "mse"
+    assert METHODS["wide"](observed(TAILED), sixteen, {}) == (-90.0, 120.0)
 
 
 def test_few_values_get_room_beyond_the_largest_but_not_beyond_a_bound() -> None:

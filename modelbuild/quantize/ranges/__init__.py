@@ -7,10 +7,11 @@ from typing import Any
 
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-from modelbuild.quantize.ranges import entropy, minmax, moving_average, mse, output_error, percentile
+from modelbuild.quantize.ranges import entropy, minmax, moving_average, mse, output_error, percentile, wide
 
 Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[float, float]]
 
+WIDE = "wide"  # what stands for output_error in formats of more than 8 bits; no setting names it
 # Their options: `METHOD_OPTIONS` of the settings.
 METHODS: dict[str, Method] = {
     "entropy": entropy.choose,
@@ -19,13 +20,16 @@ METHODS: dict[str, Method] = {
     "mse": mse.choose,
     "output_error": output_error.choose,
     "percentile": percentile.choose,
+    WIDE: wide.choose,
 }
 # Methods that look at the tensor's own errors, and so at the function that follows (option "through").
 BY_ERROR = frozenset({"mse"})
 
 
-def applicable(method: str, observation: TensorObservation) -> str:
+def applicable(method: str, observation: TensorObservation, tensor_format: TensorFormat) -> str:
     """The method that is used where `method` is asked for: mse where no gradient is known."""
+    if method == "output_error" and tensor_format.bits > 8:
+        return WIDE
     if method == "output_error" and not output_error.known(observation):
         return "mse"
     return method

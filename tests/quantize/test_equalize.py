@@ -1,0 +1,190 @@
+"""Cross-layer equalisation: which channels are tied, what factors do, and what a record may say."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild.chips.load import load_recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize import record as records
+from modelbuild.quantize.apply import apply
+from modelbuild.quantize.equalize_channels import FIXED, channels_of
+from modelbuild.quantize.equalized import ONE, Equalization, factors_in, scaled
+from modelbuild.quantize.observe import observe
+from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.quantize import quantize
+from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.verify import verify
+from tests.quantize.cases import F, Made, graph_of, longs, make, normal, samples_of
+
+UNEVEN = np.array([1, 0.02, 0.5, 0.01, 1, 0.03, 0.2, 0.01], F)
+
+
+def network(bounded: bool = True) -> Graph:
+    """Two convolutions with a block between whose channels differ by a factor of 100, and a residual."""
+    spread = UNEVEN.reshape(8, 1, 1, 1)
+    constants: dict[str, Any] = {
+        "w0": normal(8, 3, 3, 3, seed=2) * spread,
+        "w1": normal(8, 1, 3, 3, seed=3),
+        "w2": normal(8, 8, 1, 1, seed=4) * spread / UNEVEN.reshape(1, 8, 1, 1),
+        "w3": normal(4, 8, 1, 1, seed=5) / UNEVEN.reshape(1, 8, 1, 1),
+        "b": UNEVEN,
+        "low": np.array(0, F),
+        "high": np.array(6, F),
+    }
+    pads = {"pads": [1, 1, 1, 1]}
+    act = ("Clip", ["low", "high"]) if bounded else ("Relu", [])
+    nodes = [
+        Node("Conv", "c0", ["x", "w0", "b"], ["t0"], pads),
+        Node(act[0], "a0", ["t0", *act[1]], ["r0"]),
+        Node("Conv", "c1", ["r0", "w1"], ["t1"], {**pads, "group": 8}),
+        Node(act[0], "a1", ["t1", *act[1]], ["r1"]),
+        Node("Conv", "c2", ["r1", "w2"], ["t2"]),
+        Node("Add", "sum", ["r0", "t2"], ["s"]),
+        Node("MaxPool", "pool", ["s"], ["p"], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        Node("Conv", "c3", ["p", "w3"], ["y"]),
+    ]
+    return graph_of(nodes, {"x": (1, 3, 12, 12)}, ["y"], constants)
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    graph = network()
+    return make(graph, "modalix", {"equalize": True}, samples_of(graph, 6))
+
+
+def snr(found: Made) -> float:
+    others = samples_of(found.graph, 4, seed=9)
+    return float(verify(found.fixed, found.graph, iter(others))["outputs"][0]["snr_db"])
+
+
+def test_small_channels_grow_through_clip_depthwise_and_residual(made: Made) -> None:
+    plain = make(network(), "modalix", {"equalize": False}, made.samples)
+    assert "equalize" not in plain.record.corrections
+    assert snr(made) > snr(plain) + 6
+    factors = made.record.corrections["equalize"]
+    assert factors["r0"] == factors["t2"]  # both are added
+    assert factors["r0"][0] > 4 * factors["r0"][1]
+
+
+def test_layers_are_compared_in_the_units_of_the_float_model(made: Made) -> None:
+    layers = {
+        line["name"]: line["snr_db"] for line in verify(made.fixed, made.graph, iter(made.samples))["layers"]
+    }
+    assert min(layers[name] for name in ("r0", "r1", "s", "p")) > 25
+    assert set(factors_in(made.fixed.metadata)) >= {"r0", "s", "p"}
+
+
+def test_a_record_gives_the_same_model_again(made: Made) -> None:
+    read = records.from_text(records.to_text(made.record))
+    assert read.corrections == made.record.corrections
+    units = {node.name: "npu" for node in made.graph.nodes}
+    again = apply(made.graph, units, read, load_recipe("modalix"))
+    for name, values in made.fixed.constants.items():
+        np.testing.assert_array_equal(values, again.constants[name])
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ({"r0": (ONE,) * 7 + (5,), "t2": (ONE,) * 8}, "needs the same ones"),
+        ({"r1": (ONE,) * 7}, "there are 7 for 8 channels"),
+        ({"r1": (ONE + 1,) * 8}, f"each must be from 1 to {ONE}"),
+        ({"r1": (0,) * 8}, f"each must be from 1 to {ONE}"),
+        ({"y": (5,) * 4}, "another tensor"),
+        ({"s": (ONE,) * 8}, "no operator with constant weights"),
+    ],
+)
+def test_factors_that_cannot_be_are_refused(made: Made, lines: Any, why: str) -> None:
+    record = dataclasses.replace(made.record, corrections={"equalize": lines})
+    with pytest.raises(ModelbuildError, match=why):
+        apply(made.graph, {}, record, load_recipe("modalix"))
+
+
+def test_channels_are_followed_where_they_move_and_end_where_they_mix() -> None:
+    nodes = [
+        Node("Conv", "c0", ["x", "w0"], ["a"]),
+        Node("Conv", "c1", ["x", "w1"], ["b"]),
+        Node("Concat", "join", ["a", "b"], ["c"], {"axis": 1}),
+        Node("Gather", "shuffle", ["c", "places"], ["d"], {"axis": 1}),
+        Node("Transpose", "t0", ["d"], ["e"], {"perm": [0, 1, 3, 2]}),
+        Node("Reshape", "r1", ["e", "flat"], ["f0"]),
+        Node("Reshape", "r2", ["f0", "whole"], ["f"]),
+        Node("Split", "cut", ["f"], ["g", "h"], {"axis": 1}),
+        Node("Sigmoid", "gate", ["h"], ["i"]),
+        Node("Mul", "times", ["g", "i"], ["j"]),
+        Node("Conv", "c2", ["j", "w2"], ["y"]),
+    ]
+    constants = {
+        "w0": normal(4, 3, 1, 1),
+        "w1": normal(4, 3, 1, 1, seed=2),
+        "w2": normal(2, 4, 1, 1, seed=3),
+        "places": longs(0, 4, 1, 5, 2, 6, 3, 7),
+        "flat": longs(1, 8, 25),
+        "whole": longs(1, 8, 5, 5),
+    }
+    graph = graph_of(nodes, {"x": (1, 3, 5, 5)}, ["y"], constants)
+    found = channels_of(graph, make_plan(graph))
+    a, b = found.ids["a"], found.ids["b"]
+    shuffled = [number for pair in zip(a, b, strict=True) for number in pair]
+    assert found.ids["f"].tolist() == shuffled
+    assert set(found.ids["h"]) == {FIXED} == set(found.ids["x"]) | set(found.ids["y"])
+    assert found.ids["j"].tolist() == found.ids["g"].tolist() == shuffled[:4]
+    assert a[2:].tolist() == b[2:].tolist() == [FIXED] * 2
+    assert FIXED not in a[:2]
+    assert found.made == ("a", "b", "y")
+
+
+def test_a_bound_above_0_and_outputs_are_not_scaled() -> None:
+    graph = network()
+    graph.constants["low"] = np.array(0.5, F)
+    found = channels_of(graph, make_plan(graph))
+    assert set(found.ids["r0"]) == {FIXED}
+
+
+def test_scaled_observations_are_those_of_scaled_values() -> None:
+    graph = network()
+    plan = make_plan(graph)
+    seen = observe(graph, lambda: iter(samples_of(graph, 6)))
+    factors = np.array([1, 0.25, 0.5, 0.125, 1, 0.25, 0.5, 0.125])
+    found = scaled(seen.tensors["r0"], factors)
+    graph.constants["w0"] = graph.constants["w0"] / factors.reshape(8, 1, 1, 1).astype(F)
+    graph.constants["b"] = UNEVEN / factors.astype(F)
+    graph.constants["w1"] = graph.constants["w1"] * factors.reshape(8, 1, 1, 1).astype(F)
+    graph.constants["high"] = np.array(1e9, F)
+    wanted = observe(graph, lambda: iter(samples_of(graph, 6))).tensors["r0"]
+    assert plan.root("r0") == "r0"
+    small = seen.tensors["r0"].channel_high < 6  # the others were clipped
+    np.testing.assert_allclose(found.channel_high[small], wanted.channel_high[small], rtol=1e-5)
+    np.testing.assert_allclose(found.channel_sum[small], wanted.channel_sum[small], rtol=1e-4)
+    before = seen.tensors["r0"].histogram
+    assert found.histogram.counts.sum() == pytest.approx(before.counts.sum(), abs=2)
+    centres = found.histogram.centres()
+    mean = (centres * found.histogram.counts).sum() / found.histogram.counts.sum()
+    assert mean == pytest.approx(found.channel_sum.sum() / before.counts.sum(), rel=0.03)
+
+
+def test_no_factors_change_nothing() -> None:
+    graph = network(bounded=False)
+    plan = make_plan(graph)
+    none = Equalization.none(channels_of(graph, plan))
+    assert none.lines() == {} == none.metadata(plan.tensors(graph))
+    assert none.of("r0") is None
+
+
+def test_moving_average_cannot_be_equalised() -> None:
+    graph = network()
+    seen = observe(graph, lambda: iter(samples_of(graph, 2)))
+    settings = Settings.read({"equalize": True, "range": {"method": "moving_average"}})
+    with pytest.raises(ModelbuildError, match=r"quantize\.equalize cannot go with"):
+        quantize(graph, seen, settings, load_recipe("modalix").number_format)
+
+
+def test_metadata_that_nobody_wrote_is_refused() -> None:
+    with pytest.raises(ModelbuildError, match="is damaged"):
+        factors_in({"modelbuild.equalized": '{"t": ["a"]}'})
