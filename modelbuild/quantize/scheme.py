@@ -120,11 +120,13 @@ def written(record: Record, graph: Graph, *, by_channel: bool) -> str:
 
 def _output(line: TensorRecord, graph: Graph, by_channel: bool) -> dict[str, Any]:
     sign = "i" if line.signed else "u"
-    ranges = [(line.low, line.high)]
     split = line.kind == "weight" and by_channel
-    if split:
-        rows = graph.constants[line.name].reshape(len(graph.constants[line.name]), -1)
+    if line.kind == "weight":
+        weights = graph.constants[line.name]
+        rows = weights.reshape(len(weights) if split else 1, -1)
         ranges = [(float(row.min()), float(row.max())) for row in rows]
+    else:
+        ranges = [(line.low, line.high)]
     return {
         "Name": line.name,
         "DataType": f"{sign}{line.bits}",

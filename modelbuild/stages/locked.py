@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, OutputOf, Resources
+from modelbuild.stages.quantize import EXPORT, SCHEME_FILE
 from modelbuild.stages.request import PackageRequest, Source
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def beside(request: PackageRequest, name: str) -> dict[str, OutputOf]:
     }
     if not model.is_fixed:
         found[f"{name}.quant.txt"] = model.output("quantize", "quant.txt")
+        if EXPORT in model.settings["quantize"]:
+            found[f"{name}.{SCHEME_FILE}"] = model.output("quantize", SCHEME_FILE)
     return found
 
 

@@ -28,3 +28,7 @@ def test_which_passes_run_is_locked_and_how_they_are_watched_is_not(tmp_path: Pa
     assert usual["optimize.skip"] == [] and usual["optimize.only"] is None
     assert locked(tmp_path, "paranoid: true") == usual
     assert locked(tmp_path, "skip: [fold_pad], paranoid: true") == usual | {"optimize.skip": ["fold_pad"]}
+
+
+def test_how_many_samples_run_at_once_is_not_locked(tmp_path: Path) -> None:
+    assert locked(tmp_path, "skip: []}, quantize: {threads: 7") == locked(tmp_path, "skip: []")

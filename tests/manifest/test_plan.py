@@ -76,6 +76,16 @@ def test_paranoid_is_said_to_both_stages_that_rewrite(folder: Path) -> None:
         assert found[name].parameters == usual[name].parameters  # it decides no result, and enters no key
 
 
+def test_threads_enter_no_key(folder: Path) -> None:
+    text = TEXT.replace("defaults: {", "defaults: {quantize: {threads: 7}, ")
+    found, usual = by_name(planned(folder, text)), by_name(planned(folder))
+    assert (
+        found["one@cam:observe"].unkeyed["threads"] == 7 and usual["one@cam:observe"].unkeyed["threads"] == 2
+    )
+    for name, action in usual.items():
+        assert found[name].parameters == action.parameters
+
+
 def test_what_targets_share_is_watched_where_one_of_them_wants_it(folder: Path) -> None:
     own = TEXT.replace("{chip: modalix}", "{chip: modalix, optimize: {paranoid: true}}")
     found = by_name(planned(folder, own))
