@@ -27,24 +27,28 @@ def bias_correction(
     form, bits = formats.activation.form, formats.weight_bits
     operand_bits = 16 if max(bits, formats.activation.bits) > 8 else 8
     made = quantize_weights(found.weight, found.bias, input_scale, scales, bits, operand_bits, form)
-    return mean_correction(found, made, input_scale, input_mean, input_mean)
+    return mean_correction(found, made, input_scale, input_mean)
 
 
 def mean_correction(
     found: Weighted,
     made: QuantizedWeights,
     input_scale: float,
-    exact_mean: Real,
-    fixed_mean: Real,
+    input_mean: Real,
+    moved: Real | None = None,
     rms: Real | None = None,
 ) -> tuple[int, ...]:
     """E[W x] - E[W^ x^] an output channel, in steps of the accumulator; x^ is what the fixed-point model has.
 
-    `rms` [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
+    `input_mean` [C]: E[x]. `moved` [groups, K]: E[x^ - x] of what the weights multiply, 0 where not known. `rms`
+    [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
     """
     column = made.scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
-    shift = found.mean_of(exact_mean - fixed_mean, found.weight.astype(np.float64))
-    shift = shift + found.mean_of(fixed_mean, found.weight - made.integers * column)
+    rounded = made.integers * column
+    shift = found.mean_of(input_mean, found.weight - rounded)
+    if moved is not None:
+        rows = rounded.reshape(found.group, -1, moved.shape[1])
+        shift = shift - (rows * moved[:, None, :]).sum(axis=2).reshape(-1)
     if rms is not None:
         bound = MOST * np.maximum(np.abs(found.bias.astype(np.float64)), rms)
         shift = np.clip(shift, -bound, bound)

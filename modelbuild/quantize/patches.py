@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +86,3 @@ def window_of(graph: Graph, node: Node, found: Weighted, name: str) -> Window | 
         explicit_pads_of(node, shape[2:], found.weight.shape[2:], out),
         pair(out, 1),
     )
-
-
-def channel_sums(values: NDArray[Any], channels: int) -> NDArray[np.float64]:
-    """The sum of each channel: axis 1, or the last of what has no picture."""
-    axis = 1 if values.ndim > 1 and values.shape[1] == channels else values.ndim - 1
-    others: Sequence[int] = [index for index in range(values.ndim) if index != axis]
-    return np.asarray(values.sum(axis=tuple(others), dtype=np.float64))

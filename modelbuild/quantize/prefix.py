@@ -1,4 +1,4 @@
-"""The beginning of a fixed-point model, run on several samples at once while the rest is still being decided."""
+"""The beginning of a fixed-point model, run on several samples at once while the rest is being decided."""
 
 from __future__ import annotations
 

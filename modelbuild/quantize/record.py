@@ -12,6 +12,7 @@ from typing import Any
 
 from modelbuild.quantize import record_text
 from modelbuild.quantize.number_format import radix_of
+from modelbuild.quantize.record_sums import EDITED
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class TensorRecord:
     zero_point: int | None
     low: float
     high: float
-    method: str  # a range method | natural | shared | source
+    method: str  # a range method | natural | shared | source | a rounding | edited
     snr_db: float | None  # of the tensor itself when it alone is quantized, estimated on its histogram
     output_snr_db: float | None = None  # of the model's outputs when it alone is quantized, as predicted
 
@@ -54,6 +55,7 @@ class Record:
     samples: int
     tensors: tuple[TensorRecord, ...]
     corrections: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    edited: frozenset[str] = frozenset()  # corrections that were edited by hand: "bias conv1"
 
     def _of_all(self, form: str, weights: bool) -> str:
         """The format that all have, or `mixed`; inputs and outputs of the source's own codes do not count."""
@@ -86,6 +88,7 @@ class Record:
                     "low": tensor.low,
                     "high": tensor.high,
                     "method": tensor.method,
+                    "edited": tensor.method == EDITED,
                     "snr_db": tensor.snr_db,
                     "output_snr_db": tensor.output_snr_db,
                 }
@@ -124,7 +127,7 @@ def to_text(record: Record) -> str:
         )
         for tensor in record.tensors
     ]
-    return record_text.encode(header, rows, record.corrections)
+    return record_text.encode(header, rows, record.corrections, record.edited)
 
 
 def read(path: Path) -> Record:
@@ -148,4 +151,5 @@ def from_text(text: str, where: str = "record") -> Record:
         parsed.samples,
         tensors,
         parsed.corrections,
+        frozenset(parsed.edited),
     )

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.record_sums import EDITED, TYPES, as_edited, line_sum, text_sum
 
 TITLE = "modelbuild quantization record"
-VERSION = "2"
+VERSION = "3"
 HEADER = ("model", "arithmetic", "format", "method", "samples")
-COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "snr", "output", "name")
-WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 0)
+COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "snr", "output", "sum", "name")
+WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 10, 0)
 DECIBELS = frozenset({"snr", "output"})
 KINDS = frozenset({"input", "activation", "output", "weight"})
 CORRECTIONS = frozenset({"bias", "clip", "equalize", "round"})
@@ -43,6 +44,7 @@ class Parsed:
     samples: int = 0
     rows: list[Row] = field(default_factory=list)
     corrections: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    edited: set[str] = field(default_factory=set)  # corrections: kind, tensor, channel of `round`
     rounded: dict[str, list[int]] = field(default_factory=dict)  # tensor -> channel, bits, channel, bits ...
 
 
@@ -50,37 +52,50 @@ def encode(
     header: Mapping[str, str],
     rows: Iterable[Sequence[object]],
     corrections: Mapping[str, Mapping[str, tuple[int, ...]]],
+    edited: frozenset[str] = frozenset(),
 ) -> str:
-    """Header lines, the table in columns of fixed width so that a change moves nothing else, corrections."""
+    """Header lines, the table in columns of fixed width so that a change moves nothing else, corrections.
+
+    `rows` lack the column `sum`; `edited` are corrections to be marked: kind, tensor, and of `round` the channel.
+    """
     lines = [f"# {TITLE} {VERSION}"]
     lines += [f"{key}: {header[key] if key != 'model' else _quoted(header[key])}" for key in HEADER]
     lines += ["", _columns((f"# {COLUMNS[0]}", *COLUMNS[1:]))]
-    lines += [_columns([_cell(index, value) for index, value in enumerate(row)]) for row in rows]
+    lines += [_columns(_summed(row)) for row in rows]
     for kind in sorted(corrections):
         for name, values in corrections[kind].items():
-            lines += _correction_lines(kind, name, values)
+            for key, numbers in _correction_lines(kind, name, values):
+                line = f"correct {key}{numbers}"
+                lines.append(f"{line} #{EDITED if key in edited else text_sum(line)}")
     return "\n".join(lines) + "\n"
 
 
-def _correction_lines(kind: str, name: str, values: tuple[int, ...]) -> list[str]:
-    """One line; of `round` one for each channel that has bits."""
-    start = f"correct {kind} {_quoted(name)}"
+def _summed(row: Sequence[object]) -> list[str]:
+    columns = [column for column in COLUMNS if column != "sum"]
+    cells = {column: _cell(column, value) for column, value in zip(columns, row, strict=True)}
+    cells["sum"] = line_sum(cells)
+    return [cells[column] for column in COLUMNS]
+
+
+def _correction_lines(kind: str, name: str, values: tuple[int, ...]) -> list[tuple[str, str]]:
+    """What a line is of, and its numbers. One line; of `round` one for each channel that has bits."""
+    key = f"{kind} {_quoted(name)}"
     if kind == "round":
         pairs = zip(values[::2], values[1::2], strict=True)
-        return [f"{start} {channel} {bits:x}" for channel, bits in pairs]
-    return [f"{start} {' '.join(str(value) for value in values)}"]
+        return [(f"{key} {channel}", f" {bits:x}") for channel, bits in pairs]
+    return [(key, "".join(f" {value}" for value in values))]
 
 
 def _columns(cells: Sequence[str]) -> str:
     return "".join(f"{cell} ".ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
-def _cell(index: int, value: object) -> str:
+def _cell(column: str, value: object) -> str:
     if value is None:
         return "-"
-    if COLUMNS[index] in DECIBELS:
+    if column in DECIBELS:
         return f"{value:.1f}"
-    if COLUMNS[index] == "name":
+    if column == "name":
         return _quoted(str(value))
     return repr(value) if isinstance(value, float) else str(value)
 
@@ -157,21 +172,26 @@ def _check_format(text: str) -> None:
 
 
 def _correction(parsed: Parsed, line: str) -> None:
+    line, sharp, stated = line.rpartition(" #")
+    line = line if sharp else stated
     _, kind, rest = line.split(" ", 2)
     if kind not in CORRECTIONS:
         raise ValueError(f"{kind!r} is not a kind of correction")
-    name, rest = _split_name(rest)
+    name, rest = _split_name(rest.lstrip())
+    key = f"{kind} {_quoted(name)}"
     if kind == "round":
-        _round(parsed, name, rest.split())
-        return
-    values = tuple(_whole(word, -(1 << 47), 1 << 47) for word in rest.split())
-    if name in parsed.corrections.setdefault(kind, {}):
-        raise ValueError(f"the {kind} correction of {name!r} stands twice")
-    parsed.corrections[kind][name] = values
+        key = f"{key} {_round(parsed, name, rest.split())}"
+    else:
+        values = tuple(_whole(word, -(1 << 47), 1 << 47) for word in rest.split())
+        if name in parsed.corrections.setdefault(kind, {}):
+            raise ValueError(f"the {kind} correction of {name!r} stands twice")
+        parsed.corrections[kind][name] = values
+    if stated != text_sum(line):
+        parsed.edited.add(key)
 
 
-def _round(parsed: Parsed, name: str, words: list[str]) -> None:
-    """A channel and its bits, in hexadecimal; the channels of a tensor ascend."""
+def _round(parsed: Parsed, name: str, words: list[str]) -> int:
+    """A channel, which is returned, and its bits, in hexadecimal; the channels of a tensor ascend."""
     if len(words) != 2 or not set(words[1]) <= set("0123456789abcdef"):
         raise ValueError("`correct round` takes a tensor, a channel and bits in small hexadecimal digits")
     channel, bits = _whole(words[0], 0, 1 << 30), int(words[1], 16)
@@ -179,6 +199,7 @@ def _round(parsed: Parsed, name: str, words: list[str]) -> None:
     if channels and channel <= channels[-2]:
         raise ValueError(f"channel {channel} of {name!r} does not come after {channels[-2]}")
     channels += [channel, bits]
+    return channel
 
 
 def _split_name(text: str) -> tuple[str, str]:
@@ -194,10 +215,11 @@ def _row(line: str) -> Row:
     if len(words) != len(COLUMNS):
         raise ValueError(f"a line of the table has {len(COLUMNS)} columns: {' '.join(COLUMNS)}")
     cells = dict(zip(COLUMNS, words, strict=True))
+    cells["name"] = cells["name"].strip()
     if cells["kind"] not in KINDS:
         raise ValueError(f"{cells['kind']!r} is not one of {', '.join(sorted(KINDS))}")
     signed = not cells["type"].startswith("u")
-    if cells["type"] not in ("int4", "int8", "uint8", "int16", "uint16"):
+    if cells["type"] not in TYPES:
         raise ValueError(f"{cells['type']!r} is not a type")
     bits = int(cells["type"].removeprefix("u").removeprefix("int"))
     scale: float | None = _optional(cells["scale"], _real)
@@ -207,6 +229,9 @@ def _row(line: str) -> Row:
     zero = _optional(cells["zero"], lambda word: _whole(word, low, low + (1 << bits) - 1))
     if (scale is None or zero is None) and cells["kind"] != "weight":
         raise ValueError("scale and zero point are needed for all but weights")
+    name = _name(cells["name"])
+    if cells["sum"] != line_sum(cells):
+        cells = as_edited(cells)
     rest = (
         _real(cells["low"]),
         _real(cells["high"]),
@@ -214,7 +239,7 @@ def _row(line: str) -> Row:
         _optional(cells["snr"], _real),
         _optional(cells["output"], _real),
     )
-    return Row(_name(cells["name"]), cells["kind"], bits, signed, scale, zero, rest)
+    return Row(name, cells["kind"], bits, signed, scale, zero, rest)
 
 
 def _name(text: str) -> str:

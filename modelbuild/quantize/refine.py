@@ -21,14 +21,14 @@ from modelbuild.quantize.corrections import Real, mean_correction
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.observations import Observations
-from modelbuild.quantize.patches import Window, channel_sums, window_of
+from modelbuild.quantize.patches import Window, window_of
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.prefix import Prefix, samples_at_once
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding import DATA_FREE, METHODS, NEAREST
 from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
-from modelbuild.quantize.rounding.moments import Moments
+from modelbuild.quantize.rounding.moments import Moments, Patches
 from modelbuild.quantize.rounding_settings import FINE
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
@@ -61,30 +61,18 @@ class Wanted:
 
 @dataclass
 class _Target:
-    """A weighted node, and what the float model has at its input: patches [n, groups, K] a sample each, and the
-    sum of each channel with the number of values that it is of."""
+    """A weighted node, and patches [n, groups, K] of the float model's input to it, a sample each."""
 
     found: Weighted
     input: str
     window: Window | None
     patches: list[NDArray[np.float32]] = field(default_factory=list)
-    sum: Real | None = None
-    cells: int = 0
 
     def add(self, values: NDArray[Any], sample: int, samples: int) -> None:
         """One more sample."""
         if self.window is not None:
             places = self.window.chosen(sample, samples)
             self.patches.append(self.window.patches(values, places).astype(np.float32))
-        part = channel_sums(values, self.found.channels)
-        self.sum = part if self.sum is None else self.sum + part
-        self.cells += values.size // len(part)
-
-    @property
-    def mean(self) -> Real:
-        """Of each channel."""
-        assert self.sum is not None
-        return self.sum / self.cells
 
 
 def refine(
@@ -184,18 +172,17 @@ class _Place:
             found.weight, found.bias, x.scale, scales, bits, operands, form, None, kept, flips
         )
 
-    def moments(self, codes: Sequence[NDArray[Any]]) -> list[Moments]:
-        """Of its input; none where its sums are not of patches."""
+    def patches(self, codes: Sequence[NDArray[Any]]) -> Patches | None:
+        """Of its input; None where its sums are not of patches."""
         window, x = self.target.window, self.input
         if window is None:
-            return []
-        pairs = enumerate(codes)
+            return None
         fixed = [
             window.patches(values.astype(np.int32) - x.zero_point, window.chosen(number, len(codes)))
-            for number, values in pairs
+            for number, values in enumerate(codes)
         ]
         exact = np.concatenate(self.target.patches).astype(np.float64) / x.scale
-        return moments_in_blocks(np.concatenate(fixed), exact)
+        return Patches(np.concatenate(fixed), exact)
 
     def noise(self, error: Real) -> float | None:
         """Of the model's outputs, predicted from the mean square error of each channel."""
@@ -210,10 +197,11 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
     if place.assembly.entry(found.name) is not None or found.weight[0].size == 1:
         method = NEAREST
     corrections: dict[str, tuple[int, ...]] = {}
+    patches = place.patches(codes)
     moments: list[Moments] = []
     clip, flips = None, None
     if method != NEAREST:
-        moments = place.moments(codes)
+        moments = [] if patches is None else moments_in_blocks(patches)
         if not moments and METHODS[method].needs_moments:
             method = DATA_FREE
         if moments and bits <= FEW_BITS and formats.per_channel and formats.activation.form != "power_of_two":
@@ -221,27 +209,22 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
         flips = flips_of(found, place.made(clip, None).scales, bits, method, moments)
         corrections["round"] = pack_flips(flips)
     made = place.made(clip, flips)
-    bias = _bias(place, wanted, made, codes)
-    if bias is not None:
-        corrections["bias"] = bias
+    corrections["bias"] = _bias(place, wanted, made, patches)
     return _Outcome(corrections, method, *_measured(place, made, moments))
 
 
-def _bias(
-    place: _Place, wanted: Wanted, made: QuantizedWeights, codes: Sequence[NDArray[Any]]
-) -> tuple[int, ...] | None:
+def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patches | None) -> tuple[int, ...]:
     """In steps of the accumulator."""
-    found, x = place.target.found, place.input
-    exact = place.target.mean
-    if wanted.bias == "none" or len(exact) != found.channels:
-        return None
-    if wanted.bias != "sequential":
-        return mean_correction(found, made, x.scale, exact, exact)
-    total = sum(channel_sums(values.astype(np.int64) - x.zero_point, found.channels) for values in codes)
-    fixed = np.asarray(total, np.float64) / place.target.cells * x.scale
-    seen = place.observations.tensors[place.step.node.outputs[0]]
-    rms = np.sqrt(seen.channel_square / (seen.count / len(seen.channel_square)))
-    return mean_correction(found, made, x.scale, exact, fixed, rms if len(rms) == len(made.scales) else None)
+    found, scale = place.target.found, place.input.scale
+    seen = place.observations.tensors[place.target.input]
+    if wanted.bias == "none" or len(seen.channel_mean) != found.channels:
+        return ()
+    if wanted.bias != "sequential" or patches is None:
+        return mean_correction(found, made, scale, seen.channel_mean)
+    y = place.observations.tensors[place.step.node.outputs[0]]
+    rms = np.sqrt(y.channel_square / (y.count / len(y.channel_square)))
+    moved = patches.error.mean(axis=0) * scale
+    return mean_correction(found, made, scale, seen.channel_mean, moved, rms)
 
 
 def _measured(
@@ -260,7 +243,7 @@ def _measured(
 
 
 def output_noise(observations: Observations, step: Step, error: Real) -> float | None:
-    """Relative noise power of the model's outputs from a mean square error [O] of what a step's node makes."""
+    """Relative noise power of the model's outputs from the mean square error [O] of a node."""
     for name in (step.node.outputs[0], step.outputs[0]):
         seen = observations.tensors.get(name)
         if seen is not None and seen.channel_weight is not None and len(seen.channel_weight) == len(error):

@@ -1,5 +1,6 @@
-"""`rounding` and `bias_correction` below `quantize:`: their values, defaults, and what needs samples. Imports no
-numpy: plans are made with it."""
+"""`rounding` and `bias_correction` below `quantize:`: their values, defaults, and what needs samples.
+
+Imports no numpy: plans are made with it."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ class QuantizedWeights:
 
 
 def code_range(bits: int, whole_range: bool = False) -> tuple[int, int]:
-    """The lowest and highest code of weights. Symmetric ones do without the lowest that their type has, but for
-    those of few bits, where a clipped range may use it, and where `whole_range` allows it."""
+    """The lowest and highest code of weights. Symmetric ones do without the lowest that their type has, but
+    for those of few bits, where a clipped range may use it, and where `whole_range` allows it."""
     highest = (1 << (bits - 1)) - 1
     return -highest - (whole_range or bits <= FEW_BITS), highest
 
@@ -88,21 +88,21 @@ def quantize_weights(
 
 
 def other_neighbour(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The whole number on the other side of each of `steps` than the nearest one; that above of a whole one."""
+    """The whole number on the other side of each of `steps` than the nearest one; above a whole one."""
     nearest = np.rint(steps)
     return np.asarray(nearest + np.where(steps < nearest, -1.0, 1.0))
 
 
 def pack_flips(flips: NDArray[np.bool_]) -> tuple[int, ...]:
-    """[O, ...] -> channel, bits, channel, bits ...: bit k of a channel is its k-th weight, row-major; channels
-    without a bit are left out."""
+    """[O, ...] -> channel, bits, channel, bits ...: bit k of a channel is its k-th weight, row-major;
+    channels without a bit are left out."""
     rows = np.packbits(flips.reshape(len(flips), -1), axis=1, bitorder="little")
     pairs = ((index, int.from_bytes(row.tobytes(), "little")) for index, row in enumerate(rows))
     return tuple(number for index, bits in pairs if bits for number in (index, bits))
 
 
 def unpack_flips(packed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The inverse of `pack_flips`. Raises ValueError where a channel or a bit is not of weights of `shape`."""
+    """The inverse of `pack_flips`. Raises ValueError where a channel or a bit is not of such weights."""
     count = math.prod(shape[1:])
     rows = np.zeros((shape[0], -(-count // 8)), np.uint8)
     for channel, bits in zip(packed[::2], packed[1::2], strict=True):

@@ -44,17 +44,18 @@ def test_text_reads_back_as_it_was(names, scale, low, high, zero, bias) -> None:
 def test_the_text_is_stable() -> None:
     text = records.to_text(RECORD)
     assert text.splitlines()[:6] == [
-        "# modelbuild quantization record 2",
+        "# modelbuild quantization record 3",
         "model: net",
         "arithmetic: multiplier_shift@1",
         f"format: {FORMAT}",
         "method: mse",
         "samples: 64",
     ]
-    rows = text.splitlines()[8:]
-    assert rows[0].split() == ["input", "int8", "0.1", "-3", "3", "-12.5", "13.0", "mse", "40.5", "31.2", "x"]
-    assert rows[1].split() == ["weight", "int8", "-", "0", "-", "-0.5", "0.25", "minmax", "44.0", "-", "w"]
-    assert rows[2] == "correct bias y 1 -2"
+    rows = [row.split() for row in text.splitlines()[8:]]
+    assert rows[0][:10] == ["input", "int8", "0.1", "-3", "3", "-12.5", "13.0", "mse", "40.5", "31.2"]
+    assert rows[1][:10] == ["weight", "int8", "-", "0", "-", "-0.5", "0.25", "minmax", "44.0", "-"]
+    assert [row[11:] for row in rows[:2]] == [["x"], ["w"]] and all(len(row[10]) == 8 for row in rows[:2])
+    assert rows[2][:-1] == ["correct", "bias", "y", "1", "-2"] and rows[2][-1].startswith("#")
 
 
 def test_a_changed_tensor_changes_one_line() -> None:
@@ -69,7 +70,7 @@ GOOD = records.to_text(RECORD)
 @pytest.mark.parametrize(
     ("old", "new", "line", "text"),
     [
-        ("record 2", "record 1", 1, "first line"),
+        ("record 3", "record 1", 1, "first line"),
         ("samples: 64", "samples: many", 6, "not a whole number"),
         ("samples: 64", "samples: 64\nsamples: 64", 7, "twice"),
         ("method: mse\n", "", 11, "lacks method"),
@@ -81,11 +82,11 @@ GOOD = records.to_text(RECORD)
         ("0.1 ", "1e999 ", 9, "not a finite number"),
         ("0.1 ", "- ", 9, "needed"),
         (" -3 ", " -129 ", 9, "outside -128...127"),
-        ("40.5 ", "", 9, "has 11 columns"),
+        ("40.5 ", "", 9, "has 12 columns"),
         ("correct bias", "correct weight", 11, "not a kind of correction"),
         ("y 1 -2", "y 1 x", 11, "'x' is not a whole number"),
         ("y 1 -2", "y 1 -2\ncorrect bias y 3", 12, "twice"),
-        (" w\n", " x\n", 10, "'x' stands twice"),
+        (" w\n", f" w\n{GOOD.splitlines()[8]}\n", 11, "'x' stands twice"),
     ],
 )
 def test_errors_name_the_line(old: str, new: str, line: int, text: str) -> None:
@@ -98,7 +99,7 @@ def test_errors_name_the_line(old: str, new: str, line: int, text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for content in (text, GOOD + text, "# modelbuild quantization record 2\n" + text):
+    for content in (text, GOOD + text, "# modelbuild quantization record 3\n" + text):
         try:
             records.from_text(content)
         except ModelbuildError as error:
@@ -124,3 +125,71 @@ def test_json_form() -> None:
     )
     first = found["tensors"][0]
     assert (first["name"], first["scale"], first["zero_point"], first["radix"]) == ("x", 0.1, -3, 3)
+
+
+def edited(old: str, new: str) -> Record:
+    assert old in GOOD
+    return records.from_text(GOOD.replace(old, new, 1))
+
+
+def test_an_edited_line_is_used_and_marked() -> None:
+    found = edited(" 0.1 ", " 0.2 ")
+    line = found.tensors[0]
+    assert (line.scale, line.zero_point, line.method) == (0.2, -3, "edited")
+    assert (line.low, line.high) == (-125 * 0.2, 130 * 0.2)  # follow
+    assert line.snr_db is None and line.output_snr_db is None  # of the scale that was
+    assert found.tensors[1] == WEIGHT and not found.edited
+    again = records.to_text(found)
+    assert "edited" in again.splitlines()[8] and records.from_text(again) == found
+    assert [entry["edited"] for entry in found.to_json()["tensors"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("-12.5", "-20.0", "follow from scale and zero"),
+        ("13.0", "12.0", "follow from scale and zero"),
+        ("0.25 ", "0.35 ", "of weights the type can be edited"),
+        ("minmax", "source", "of weights the type can be edited"),
+    ],
+)
+def test_an_edit_that_could_have_no_effect_is_refused(old: str, new: str, text: str) -> None:
+    with pytest.raises(ModelbuildError, match=text):
+        edited(old, new)
+
+
+def test_the_type_of_weights_can_be_edited() -> None:
+    found = edited("weight     int8 ", "weight     int16")
+    assert (found.tensors[1].bits, found.tensors[1].method) == (16, "edited")
+
+
+def test_an_edited_correction_is_marked() -> None:
+    found = edited("bias y 1 -2", "bias  y 1 -3")
+    assert found.corrections == {"bias": {"y": (1, -3)}} and found.edited == {"bias y"}
+    assert records.to_text(found).splitlines()[-1] == "correct bias y 1 -3 #edited"
+    assert records.from_text(records.to_text(found)) == found
+    added = records.from_text(GOOD + "correct clip y 100 128\n")
+    assert added.corrections["clip"] == {"y": (100, 128)} and added.edited == {"clip y"}
+
+
+def test_rounding_is_a_line_a_channel() -> None:
+    record = replace(RECORD, corrections={"round": {"y": (0, 5, 7, 1 << 40), "a b": (3, 255)}})
+    text = records.to_text(record)
+    start = [line.rpartition(" #")[0] for line in text.splitlines()[-3:]]
+    assert start == ["correct round y 0 5", "correct round y 7 10000000000", 'correct round "a b" 3 ff']
+    assert records.from_text(text) == record
+    found = records.from_text(text.replace("round y 0 5", "round y 0 4"))
+    assert found.edited == {"round y 0"} and found.corrections["round"]["y"] == (0, 4, 7, 1 << 40)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("correct round y 0", "takes a tensor, a channel and bits"),
+        ("correct round y 0 0x5", "takes a tensor, a channel and bits"),
+        ("correct round y 1 5\ncorrect round y 1 6", "does not come after"),
+    ],
+)
+def test_rounding_that_cannot_be_read(line: str, text: str) -> None:
+    with pytest.raises(ModelbuildError, match=text):
+        records.from_text(f"{GOOD}{line}\n")

@@ -1,9 +1,9 @@
 """AdaRound: rounds each weight up or down so that the node's outputs, not its weights, change least.
 
 Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (2020): of the two neighbours of
-every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; instead
-of being relaxed it is solved by successive rounding and descent (docs/design.md, section 7), element by element,
-so that every machine finds the same.
+every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; it is
+solved not by relaxation but by successive rounding and descent (docs/design.md, section 7), element by element, so
+that every machine finds the same.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ SWEEPS = 12  # over all columns, at most
 
 
 def round_weights(problem: Problem) -> Real:
-    """[groups, O, K]. Columns are rounded one after another, those with the most power first, and each makes up
-    for those before it as the later ones cannot (Babai's nearest plane, as GPTQ does it); then single weights
-    change sides as long as that lessens the error. Needs moments."""
+    """[groups, O, K]. Columns are rounded one after another, those with the most power first, and each makes
+    up for those before it (Babai's nearest plane, as in GPTQ); then single weights change sides as long as
+    that lessens the error. Needs moments."""
     steps, moments = problem.steps, problem.moments
     assert moments is not None
     low = np.clip(np.floor(steps), problem.lowest, problem.highest)
@@ -29,7 +29,11 @@ def round_weights(problem: Problem) -> Real:
     order = np.argsort(np.einsum("gkk->gk", square).sum(axis=0), kind="stable")
     rounded = np.empty_like(steps)
     rounded[:, :, order] = _in_turn(
-        square[:, order][:, :, order], drift[:, :, order] / UNIT, steps[:, :, order], low[:, :, order], high[:, :, order]
+        square[:, order][:, :, order],
+        drift[:, :, order] / UNIT,
+        steps[:, :, order],
+        low[:, :, order],
+        high[:, :, order],
     )
     slope = drift
     for column in range(square.shape[1]):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.quantize.rounding import METHODS
-from modelbuild.quantize.rounding.moments import Moments, Problem, Real, moments_of
+from modelbuild.quantize.rounding.moments import Moments, Patches, Problem, Real, moments_of
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import CLIP_ONE, code_range
 
@@ -17,12 +18,9 @@ MOST_COLUMNS = 1024  # that are rounded together: their moments are a square mat
 CLIPS = range(CLIP_ONE, CLIP_ONE // 2 - 1, -6)  # ranges that are tried, in 1/128 of the largest |w|
 
 
-def moments_in_blocks(codes: NDArray[np.generic], exact: Real) -> list[Moments]:
-    """`moments_of`, of columns in runs of equal length: what columns of two runs have in common is not seen."""
-    return [
-        moments_of(codes[:, :, block].astype(np.float64), exact[:, :, block])
-        for block in _blocks(codes.shape[2])
-    ]
+def moments_in_blocks(patches: Patches) -> list[Moments]:
+    """`moments_of` columns in runs of equal length; what columns of two runs have in common is lost."""
+    return [moments_of(patches.columns(block)) for block in _blocks(patches.fixed.shape[2])]
 
 
 def flips_of(
@@ -37,13 +35,16 @@ def flips_of(
     else:
         parts = zip(_blocks(steps.shape[2]), moments, strict=True)
         rounded = np.concatenate(
-            [METHODS[method].round(Problem(steps[:, :, block], *ends, taps, one)) for block, one in parts], axis=2
+            [METHODS[method].round(Problem(steps[:, :, block], *ends, taps, one)) for block, one in parts],
+            axis=2,
         )
     nearest = np.clip(np.rint(steps), *ends)
     return np.asarray((rounded != nearest).reshape(found.weight.shape))
 
 
-def error_of(found: Weighted, scales: Real, integers: NDArray[np.integer], moments: Sequence[Moments]) -> Real:
+def error_of(
+    found: Weighted, scales: Real, integers: NDArray[np.integer], moments: Sequence[Moments]
+) -> Real:
     """The mean square error [O] of the outputs, their mean taken out, in (steps of the inputs)^2."""
     steps = steps_of(found, scales)
     difference = integers.reshape(steps.shape) - steps
@@ -53,8 +54,8 @@ def error_of(found: Weighted, scales: Real, integers: NDArray[np.integer], momen
 
 
 def clip_of(found: Weighted, bits: int, moments: Sequence[Moments]) -> tuple[int, ...]:
-    """The range [O] of the weights, in 1/128 of the largest: that whose rounding to the nearest, and clipping, do
-    the least error, if inputs had nothing in common."""
+    """The range [O] of the weights, in 1/128 of the largest: that whose rounding to the nearest, and clipping,
+    would do the least error if inputs had nothing in common."""
     weight = found.weight.reshape(found.group, -1, math.prod(found.weight.shape[1:])).astype(np.float64)
     power = np.concatenate([one.power for one in moments], axis=1)[:, None, :]
     ends = code_range(bits)
@@ -78,4 +79,4 @@ def steps_of(found: Weighted, scales: Real) -> Real:
 def _blocks(width: int) -> list[slice]:
     parts = -(-width // MOST_COLUMNS)
     ends = [index * width // parts for index in range(parts + 1)]
-    return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    return [slice(start, end) for start, end in pairwise(ends)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Real = NDArray[np.float64]
 
 FINE = 16  # errors of inputs are counted in 1/16 of the input's step
-MOST_ERROR = 64  # steps; what is clipped further counts as this
+MOST_ERROR = 4.0  # steps; an error of more counts as this
 MOST_CODE = 256.0  # |code| that products are formed of
 MOST_ENTRY = float(1 << 27)  # |entry| of either matrix
 
@@ -51,16 +51,34 @@ class Moments:
         return np.asarray(np.rint(whole * (unit / (fraction * FINE))))
 
 
-def moments_of(codes: NDArray[Any], exact: Real) -> Moments:
-    """`codes` [n, groups, K]: the inputs of the fixed-point model less their zero point; `exact`: those of the
-    float model in the same steps, not rounded. Means are taken out: biases make up for them.
+@dataclass(frozen=True)
+class Patches:
+    """`fixed` [n, groups, K]: codes of the fixed-point model less their zero point; `exact`: what the float model
+    has there, in the same steps, not rounded."""
+
+    fixed: NDArray[Any]
+    exact: Real
+
+    @property
+    def error(self) -> Real:
+        """fixed - exact. What is clipped, here or before, counts as a few steps: ranges clip rare values on
+        purpose, and to make up for them would move all others."""
+        return np.asarray(np.clip(self.fixed - self.exact, -MOST_ERROR, MOST_ERROR))
+
+    def columns(self, block: slice) -> Patches:
+        """Some of the columns."""
+        return Patches(self.fixed[:, :, block], self.exact[:, :, block])
+
+
+def moments_of(patches: Patches) -> Moments:
+    """Means are taken out: biases make up for them.
 
     What two columns have in common is seen on n patches only; it counts n / (n + K), so that weights are not
     fitted to the patches.
     """
-    count, _, width = codes.shape
-    z = codes.astype(np.float64)
-    error = np.clip(z - exact, -MOST_ERROR, MOST_ERROR)
+    count, _, width = patches.fixed.shape
+    z = patches.fixed.astype(np.float64)
+    error = patches.error
     coarse = max(float(np.abs(z).max(initial=0.0)) / MOST_CODE, 1.0)
     columns = np.rint(z / coarse).transpose(1, 2, 0)
     errors = np.rint(error * (FINE / coarse)).transpose(1, 0, 2)
@@ -78,8 +96,8 @@ def moments_of(codes: NDArray[Any], exact: Real) -> Moments:
 
 @dataclass(frozen=True)
 class Problem:
-    """Weights in steps [groups, O, K]; of the two neighbours of each, between lowest and highest, one is to be
-    chosen. `taps` weights each are one kernel."""
+    """Weights in steps [groups, O, K]; of the two neighbours of each, between lowest and highest, one is to
+    be chosen. `taps` weights each are one kernel."""
 
     steps: Real
     lowest: int

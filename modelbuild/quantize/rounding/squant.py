@@ -1,7 +1,7 @@
 """SQuant: rounds so that errors cancel within each kernel and within each output channel. Needs no data.
 
-Guo et al., "SQuant: On-the-Fly Data-Free Quantization via Diagonal Hessian Approximation" (2022): inputs of one
-channel are alike, and those of all channels have one sign, so that the sum of the errors is what counts.
+Guo et al., "SQuant: On-the-Fly Data-Free Quantization via Diagonal Hessian Approximation" (2022): the
+inputs of a channel are alike, and those of all channels have one sign, so that the sum of the errors counts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Whole = NDArray[np.int64]
 
 
 def round_weights(problem: Problem) -> Real:
-    """[groups, O, K]. In every kernel, and then in every output channel at the cost of single kernels, the sum of
-    the errors ends within half a step, where the limit allows it."""
+    """[groups, O, K]. In every kernel, and then in every output channel at the cost of single kernels, the sum
+    of the errors ends within half a step, where the limit allows it."""
     steps, taps = problem.steps, problem.taps
     rounded = np.clip(np.rint(steps), problem.lowest, problem.highest)
     error = np.rint((rounded - steps) * ONE).astype(np.int64)
