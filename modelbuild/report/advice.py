@@ -16,7 +16,7 @@ METHODS = (
     "entropy",
     "minmax",
 )  # in the order in which they are worth it
-WIDE = "int16"
+WIDE, AUTO = "int16", "auto"
 LEAST_GAIN_DB = 0.05  # of a layer that is worth naming
 MOST_NAMED = 5
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -103,5 +103,7 @@ def _wider(facts: Facts, missing_db: float | None) -> str:
         return f"{WIDE} for the worst layers: none of them alone would win anything"
     many = f"the {len(named)} worst layers" if len(named) > 1 else "the worst layer"
     won = f"{together(named):.1f} dB{' together' if len(named) > 1 else ''}"
-    head = f"{WIDE} for {many}, predicted to win {won} (or `quantize: {{mode: auto}}`):"
+    chosen = facts.quantize.get("mode") == AUTO
+    other = "`mode: auto` has held the bound on the calibration samples" if chosen else "or `mode: auto`"
+    head = f"{WIDE} for {many}, predicted to win {won} ({other}):"
     return head + "".join(f"\n   +{each.gain_db:.1f} dB  `quantize: {{{each.setting}}}`" for each in named)

@@ -135,6 +135,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             formats = formats_of(number_format, settings)
             samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
             record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
+        source["mode"] = settings.mode
         source["sensitivity"] = sensitivity(graph, record).to_json()
         entries = kept(graph)
         if entries:

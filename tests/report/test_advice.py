@@ -37,6 +37,11 @@ def test_the_order_is_that_of_the_likeliest_cause() -> None:
     assert text(["a", "b"]) == "in this order:\n       1. a\n       2. b"
 
 
+def test_auto_is_not_recommended_where_it_is_on() -> None:
+    assert "(or `mode: auto`)" in steps(Facts(QUANTIZE))[3]
+    assert "has held the bound on the calibration" in steps(Facts({**QUANTIZE, "mode": "auto"}))[3]
+
+
 def test_as_many_layers_as_make_up_for_what_is_missing() -> None:
     assert [each.name for each in worst(SENSITIVITY, 2.9)] == ["c:1"]
     assert [each.name for each in worst(SENSITIVITY, 90)] == ["c:1", "x", "sum"]
