@@ -111,7 +111,7 @@ def _noise(seen: Examined) -> Told:
 def _values(seen: Examined) -> Told:
     for name, look in seen.look.inputs.items():
         for known, says in (
-            (seen.declared.get(name), "the declared preprocessing makes"),
+            (seen.declared.get(name), "the declared preprocessing gives"),
             (seen.trained.get(name), "the source was quantized for"),
         ):
             wrong = known is not None and _outside(look, known)

@@ -17,7 +17,7 @@ Real = NDArray[np.float64]
 Shape = tuple[int, ...]
 CELLS = 16  # a side of the small pictures that are compared
 KEPT = 1024  # small pictures; of more samples the first are compared with each other
-SMALLEST = 8  # height and width from which on neighbours tell anything
+SMALLEST = 16  # height and width from which on neighbours tell anything
 CHANNELS = (1, 3, 4)
 # Of 900 photographs, digits and crops at 28 to 224 pixels: neighbouring values have a correlation of 0.69 or
 # more along one axis (noise: up to 0.05), cells of 16 x 16 of 0.5 or more, but for one in twenty (noise, also
@@ -60,7 +60,7 @@ class Look:
         cells = _cells(planes)
         if cells.shape[1:] == (CELLS, CELLS) and max(_alike(cells, axis) for axis in (1, 2)) < NOISE_OF_CELLS:
             self.noisy_cells.append(number)
-        if len(planes) == 3 and planes.shape[2] > 3 * SMALLEST:
+        if len(planes) == 3 and planes.shape[2] >= 2 * SMALLEST:
             self.interleaved.append(_alike(planes, 2, 3) - across[1])
         if len(self.small) < KEPT:
             self.small.append((cells - cells.mean()).astype(np.float32).reshape(-1))

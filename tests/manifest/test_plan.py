@@ -10,7 +10,8 @@ from modelbuild.build.action import Action, FileInput, OutputOf
 from modelbuild.manifest.load import load
 from modelbuild.manifest.plan import Plan, plan
 
-PREPROCESSED = {"normalise", "check_samples", "observe", "apply", "verify_fixed", "verify_hardware", "report"}
+READ = {"check_samples", "check_calibration", "observe", "verify_fixed"}
+PREPROCESSED = {*READ, "normalise", "apply", "verify_hardware", "report"}
 TEXT = """\
 modelbuild: 1
 samples: {pictures: {files: "s/*.npy"}}
@@ -108,7 +109,7 @@ def test_samples_are_inputs_by_position_and_never_by_path(folder: Path) -> None:
         ("kl720}", "kl720, verify: {hardware: all}}", {"verify_hardware"}),
         ("one.onnx}", "one.onnx, inputs: {x: {preprocess: {mean: 1}}}}", PREPROCESSED),
         ("id: 32769", "id: 5", {"package", "report"}),
-        ("s/*.npy", "s/[01].npy", {"check_samples", "observe", "verify_fixed"}),
+        ("s/*.npy", "s/[01].npy", READ),
     ],
 )
 def test_a_setting_changes_the_actions_that_depend_on_it(

@@ -49,6 +49,7 @@ def test_the_object() -> None:
                 "files": [{"path": "x"}],
                 "report": "reports/bell/report.html",
                 "checks": [{"check": "top1"}],
+                "findings": [],
             }
         ],
         "actions": {"run": 2, "cached": 0, "failed": 1, "skipped": 1, "would_run": 0},

@@ -23,6 +23,8 @@ USED_BY = {
         "import_source",
         "normalise",
         "check_samples",
+        "check_calibration",
+        "check_result",
         "lower",
         "check",
         "evaluate",
@@ -34,11 +36,11 @@ USED_BY = {
         "package",
         "verify_hardware",
     },
-    "onnxruntime": {"import_source", "normalise", "lower", "observe", "verify_fixed"},
-    "pillow": {"check_samples", "observe", "verify_fixed", "verify_hardware"},
+    "onnxruntime": {"import_source", "normalise", "check_calibration", "lower", "observe", "verify_fixed"},
+    "pillow": {"check_samples", "check_calibration", "observe", "verify_fixed", "verify_hardware"},
     "pydantic": {"report"},
 }
-USED_BY["onnx"] = USED_BY["numpy"]
+USED_BY["onnx"] = USED_BY["numpy"] - {"check_result"}
 
 
 def keys(built: Built) -> dict[str, str]:

@@ -1,0 +1,196 @@
+"""What calibration samples tell: each check finds what it is for, and nothing in pictures that are right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modelbuild.graph import onnx_io
+from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.session import FloatSession
+from modelbuild.stages import check_calibration
+from tests.quantize.cases import graph_of, normal
+
+SIDE, COUNT = 32, 12
+
+
+def scene(seed: int, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray[Any, Any]:
+    """A picture as smooth as a photograph, more red than blue, [height, width, 3] of uint8."""
+    draw = np.random.default_rng(seed)
+    coarse = draw.uniform(0, 255, (5, 5, 3)) * [1.0, 0.8, 0.45]
+    small = Image.fromarray(coarse.astype(np.uint8))
+    picture = np.asarray(small.resize(size[::-1], Image.Resampling.BICUBIC)).astype(np.float64)
+    return np.clip(picture + draw.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+
+
+def network(normalised: str, *, folded: bool = False) -> Graph:
+    """A convolution and a BatchNormalization whose statistics are those of scenes; `folded` into a bias."""
+    weight = normal(8, 3, 3, 3, seed=3).astype(np.float32)
+    parts = {"scale": np.ones(8, np.float32), "shift": np.zeros(8, np.float32)}
+    nodes = [Node("Conv", "conv", ["x", "w"], ["made"], {"pads": [1, 1, 1, 1]})]
+    session = FloatSession(graph_of(nodes, {"x": (1, 3, SIDE, SIDE)}, ["made"], {"w": weight}))
+    seen = np.array([session.run({"x": given(scene(100 + i), normalised)})["made"] for i in range(16)])
+    mean, var = (np.float32(found) for found in (seen.mean((0, 1, 3, 4)), seen.var((0, 1, 3, 4))))
+    if folded:
+        column = np.sqrt(var).reshape(-1, 1, 1, 1)
+        constants = {"w": weight / column, "b": (-mean / np.sqrt(var) + 0.5).astype(np.float32)}
+        nodes = [Node("Conv", "conv", ["x", "w", "b"], ["y"], {"pads": [1, 1, 1, 1]})]
+        return graph_of(nodes, {"x": (1, 3, SIDE, SIDE)}, ["y"], constants)
+    nodes.append(Node("BatchNormalization", "bn", ["made", "scale", "shift", "mean", "var"], ["y"]))
+    constants = {"w": weight, **parts, "mean": mean, "var": var}
+    return graph_of(nodes, {"x": (1, 3, SIDE, SIDE)}, ["y"], constants)
+
+
+NORMALISED: dict[str, dict[str, Any]] = {
+    "unit": {"preset": "unit"},
+    "imagenet": {"preset": "imagenet"},
+    "pixels": {},
+}
+
+
+def given(picture: np.ndarray[Any, Any], normalised: str) -> np.ndarray[Any, Any]:
+    from modelbuild.samples.preprocess import apply, from_settings
+
+    p = from_settings(NORMALISED[normalised])
+    return apply(Image.fromarray(picture), p, (1, 3, SIDE, SIDE))
+
+
+def found(
+    folder: Path,
+    graph: Graph,
+    samples: Sequence[np.ndarray[Any, Any]],
+    preprocess: dict[str, Any],
+    labels: Sequence[int] | None = None,
+) -> list[tuple[str, str]]:
+    """(code, message) of each finding. Pictures are [H, W, 3] of uint8; anything else is saved as it is."""
+    onnx_io.write(graph, folder / "model.onnx")
+    inputs = {"model": folder / "model.onnx"}
+    for index, sample in enumerate(samples):
+        path = folder / f"{index:02d}.{'png' if sample.dtype == np.uint8 else 'npy'}"
+        if sample.dtype == np.uint8:
+            Image.fromarray(sample).save(path)
+        else:
+            np.save(path, sample)
+        inputs[f"sample/{index:06d}/"] = path
+    parameters = {
+        "preprocess": {"x": preprocess},
+        "in_model": {},
+        "names": [f"{index:02d}" for index in range(len(samples))],
+        "labels": labels,
+    }
+    check_calibration.run(inputs, parameters, folder)
+    told = json.loads((folder / "calibration.json").read_bytes())["findings"]
+    assert all(one["severity"] == "warning" and one["advice"] for one in told)
+    return [(one["code"], one["message"]) for one in told]
+
+
+SCENES = [scene(seed) for seed in range(COUNT)]
+
+
+@pytest.mark.parametrize("normalised", NORMALISED)
+@pytest.mark.parametrize("folded", [False, True])
+def test_nothing_is_said_of_what_is_right(tmp_path: Path, normalised: str, folded: bool) -> None:
+    graph = network(normalised, folded=folded)
+    assert found(tmp_path, graph, SCENES, NORMALISED[normalised], [0, 1] * 6) == []
+
+
+def test_too_few(tmp_path: Path) -> None:
+    [(code, message)] = found(tmp_path, network("unit"), SCENES[:7], NORMALISED["unit"])
+    assert code == "MB201" and message.startswith("7 calibration samples")
+
+
+def test_copies(tmp_path: Path) -> None:
+    samples = [*SCENES[:8], SCENES[2], SCENES[2]]
+    [(code, message)] = found(tmp_path, network("unit"), samples, NORMALISED["unit"])
+    assert code == "MB202" and "2 of 10" in message and "copies of others: `08` and `02`" in message
+
+
+def test_near_copies(tmp_path: Path) -> None:
+    frames = [np.clip(SCENES[0] * 0.9 + shade, 0, 255).astype(np.uint8) for shade in (3, 6, 9)]
+    [(code, message)] = found(tmp_path, network("unit"), [*SCENES[:8], *frames], NORMALISED["unit"])
+    assert code == "MB202" and "3 of 11" in message and "nearly others: `08` and `00`" in message
+
+
+def test_noise(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    samples = [draw.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8) for _ in range(8)]
+    told = dict(found(tmp_path, network("unit"), samples, NORMALISED["unit"]))
+    assert "8 of 8" in told["MB203"] and "in common in `00`" in told["MB203"]
+
+
+def test_one_sample_of_noise_among_pictures(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+    told = found(tmp_path, network("unit"), [*SCENES, noise], NORMALISED["unit"])
+    assert told == [("MB203", told[0][1])] and "1 of 13" in told[0][1] and "`12`" in told[0][1]
+
+
+def test_arrays_that_were_not_preprocessed(tmp_path: Path) -> None:
+    arrays = [given(picture, "pixels") for picture in SCENES]
+    told = dict(found(tmp_path, network("unit"), arrays, NORMALISED["unit"]))
+    assert "the declared preprocessing gives 0 to 1" in told["MB204"]
+    assert "with `preset: unit` (x / 255)" in told["MB205"]
+    right = [given(picture, "unit") for picture in SCENES]
+    assert found(tmp_path, network("unit"), right, NORMALISED["unit"]) == []
+
+
+def test_what_no_normalisation_explains(tmp_path: Path) -> None:
+    night = [(picture // 40).astype(np.uint8) for picture in SCENES]
+    graph = network("unit")
+    graph.constants["mean"] = graph.constants["mean"] + 40 * np.sqrt(graph.constants["var"])
+    told = dict(found(tmp_path, graph, night, NORMALISED["unit"]))
+    assert "did not see in training" in told["MB204"] and "MB205" not in told
+
+
+@pytest.mark.parametrize("trained", NORMALISED)
+@pytest.mark.parametrize("declared", NORMALISED)
+def test_another_normalisation_than_the_models(tmp_path: Path, trained: str, declared: str) -> None:
+    told = dict(found(tmp_path, network(trained), SCENES, NORMALISED[declared]))
+    assert ("MB205" in told) == (trained != declared)
+    if trained != declared:
+        wanted = {"unit": "`preset: ", "imagenet": "`preset: imagenet`", "pixels": "pixels as they are"}
+        assert "the normalisation is probably wrong" in told["MB205"] and wanted[trained] in told["MB205"]
+
+
+@pytest.mark.parametrize(("trained", "declared"), [("unit", "pixels"), ("pixels", "unit")])
+def test_a_scale_that_only_biases_tell_of(tmp_path: Path, trained: str, declared: str) -> None:
+    told = dict(found(tmp_path, network(trained, folded=True), SCENES, NORMALISED[declared]))
+    assert "times its biases instead of" in told["MB205"]
+
+
+def test_colours_the_other_way_round(tmp_path: Path) -> None:
+    told = dict(found(tmp_path, network("unit"), SCENES, {"preset": "unit", "colour": "bgr"}))
+    assert "the order of colours is probably wrong" in told["MB205"]
+
+
+def test_a_layout_that_was_reshaped(tmp_path: Path) -> None:
+    arrays = [np.float32(picture / 255).reshape(1, 3, SIDE, SIDE) for picture in SCENES]
+    told = [one for one in found(tmp_path, network("unit"), arrays, {}) if "layout" in one[1]]
+    assert [code for code, _ in told] == ["MB205"]
+
+
+@pytest.mark.parametrize(("labels", "told"), [([3] * COUNT, ["MB206"]), ([3] * 11 + [4], [])])
+def test_one_class_alone(tmp_path: Path, labels: list[int], told: list[str]) -> None:
+    assert [code for code, _ in found(tmp_path, network("unit"), SCENES, NORMALISED["unit"], labels)] == told
+
+
+def test_a_classifier_that_sees_one_class(tmp_path: Path) -> None:
+    head = {"w": np.zeros((3 * SIDE * SIDE, 10), np.float32), "b": np.arange(10, dtype=np.float32) - 4.5}
+    nodes = [Node("Flatten", "flat", ["x"], ["f"]), Node("Gemm", "head", ["f", "w", "b"], ["y"])]
+    graph = graph_of(nodes, {"x": (1, 3, SIDE, SIDE)}, ["y"], head)
+    told = dict(found(tmp_path, graph, SCENES, NORMALISED["unit"]))
+    assert "the model sees the class 9 in 12 calibration samples of 12" in told["MB206"]
+
+
+def test_the_same_findings_whatever_the_order_of_memory(tmp_path: Path) -> None:
+    first = found(tmp_path, network("unit"), SCENES[:4], {"preset": "unit", "colour": "bgr"})
+    text = (tmp_path / "calibration.json").read_bytes()
+    assert (
+        first and found(tmp_path, network("unit"), SCENES[:4], {"preset": "unit", "colour": "bgr"}) == first
+    )
+    assert (tmp_path / "calibration.json").read_bytes() == text
