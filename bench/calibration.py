@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,11 @@ def _peers(scratch: Path) -> dict[str, tuple[tools.Peer, Path]]:
 
 
 def _with(given: Prepared, network: declared.Network, folders: Sequence[Path], count: int) -> Prepared:
-    """The network with `count` samples: those of the calibration, then some of the evaluation."""
+    """The network with `count` samples: of the calibration, then of the evaluation, then again."""
     first = declared.gather(network.calibration, folders).files
     more = declared.gather(network.evaluation, folders, None, set(first)).files
     files = [first[at] for at in spread(min(count, len(first)), len(first))]
-    files += [more[at] for at in spread(count - len(files), len(more))] if count > len(files) else []
+    files += islice(cycle([*more, *first]), count - len(files))
     folder = given.folder / f"calibration-{count}"
     arrays(files, network.input, folder)
     return replace(given, calibration=folder)

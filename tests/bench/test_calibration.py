@@ -51,12 +51,12 @@ def test_tables_of_ours_alone(
     monkeypatch.setattr(calibration, "MOST_SECONDS", 1e9)
     monkeypatch.setattr(calibration, "MOST_MB", 1e9)
     words = ["--declaration", str(data / "models.yaml"), "--models", str(data), "--network", "small"]
-    words += ["--samples", "5", "--runs", "1", "--no-peers"]
+    words += ["--samples", "9", "--runs", "1", "--no-peers"]
     assert calibration.main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     ours = next(row for row in rows if row[0] == "ours")
-    assert ours[1] == "5" and float(ours[2]) > 0 and float(ours[3]) > 30 and ours[4] == ""
+    assert ours[1] == "9" and float(ours[2]) > 0 and float(ours[3]) > 30 and ours[4] == ""
     change = next(row for row in rows if row[0] == "mse")
     assert change[1] == "quantize"
     assert 0 < float(change[2]) < float(change[3])
