@@ -21,6 +21,7 @@ from modelbuild.quantize.weighted import Weighted, weighted
 EXPONENTS = (0.25, 0.5, 0.75, 1.0)  # of a channel's largest value; 0 leaves it as it is
 SMALLEST = 1 / 64  # factor: rows of weights grow by no more than this
 FEWEST = 256  # values of a channel that its range can be judged by
+MERGED = 8  # bins, while exponents are compared
 # What the predictions are trusted with; docs/design.md says what was measured.
 LEAST = 0.01  # of the whole model's noise that a group must save
 GAIN = 1.2  # by how much the group's noise must fall
@@ -67,8 +68,8 @@ def equalize(
     given: Container[str] = frozenset(),
 ) -> Equalization:
     """Group by group, the exponent p of the least predicted noise: factors are (largest |x| of the channel /
-    largest of the group)^p, so that small channels grow. Tensors of 16 bits, which have steps enough, and those
-    whose ranges are `given` stay as they are."""
+    largest of the group)^p, so that small channels grow. Tensors of 16 bits, which need no more steps, and
+    those whose ranges are `given` stay as they are."""
     judge = _Judge(plan, observations, formats, _products(graph, plan, observations))
     chosen = Equalization.none(channels_of(graph, plan))
     groups = [(group, judge.roots(group)) for group in _groups(chosen.channels, plan, graph)]
@@ -165,12 +166,20 @@ class _Judge:
         total = 0.0
         for name in roots:
             factors, observed, form = candidate.of(name), seen.tensors[name], self.formats.of(name)
-            observed = observed if factors is None else scaled(observed, factors)
+            observed = _coarser(observed if factors is None else scaled(observed, factors))
             grid = form.grid(*output_error.choose(observed, form, {}))
             noise = activation_noise(replace(seen, tensors={name: observed}), name, form, grid)
             total += 0.0 if noise is None else noise
         products = [one for one in self.products if one.x in near or one.y in near]
         return total + WEIGHTS * sum(one.noise(candidate, self.formats) for one in products)
+
+
+def _coarser(observed: TensorObservation) -> TensorObservation:
+    """With every `MERGED` bins as one: enough to tell exponents apart."""
+    histogram = observed.histogram
+    counts = histogram.counts.reshape(-1, MERGED).sum(axis=1)
+    weights = None if histogram.weights is None else histogram.weights.reshape(-1, MERGED).sum(axis=1)
+    return replace(observed, histogram=replace(histogram, counts=counts, weights=weights))
 
 
 def _columns(found: Weighted, factors: Real) -> Real:

@@ -76,7 +76,7 @@ class Equalization:
         return None if factors is None or (factors == 1.0).all() else factors
 
     def metadata(self, names: Iterable[str]) -> dict[str, str]:
-        """For the fixed-point model: the factors of these tensors, where there are some. `restored` reads it."""
+        """For the fixed-point model: the factors of these tensors where not all are 1; see `factors_in`."""
         found = {name: self.of(name) for name in names}
         steps = {
             name: np.rint(each * ONE).astype(int).tolist() for name, each in found.items() if each is not None
@@ -176,7 +176,7 @@ def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high:
 
 
 def _spread(rows: NDArray[Any], low: Real, high: Real, ends: tuple[float, float]) -> Real:
-    """[BINS] between `ends`: what lies below each edge, a straight line within each bin, less the edge before."""
+    """[BINS] between `ends`: what lies in each, the values of a bin of `rows` being anywhere within it."""
     span = ends[1] - ends[0]
     if span <= 0:
         return np.concatenate([[rows.sum(dtype=np.float64)], np.zeros(BINS - 1)])

@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.equalize_channels import FIXED, channels_of
@@ -37,7 +37,7 @@ def network(bounded: bool = True) -> Graph:
         "low": np.array(0, F),
         "high": np.array(6, F),
     }
-    pads = {"pads": [1, 1, 1, 1]}
+    pads: dict[str, Attribute] = {"pads": [1, 1, 1, 1]}
     act = ("Clip", ["low", "high"]) if bounded else ("Relu", [])
     nodes = [
         Node("Conv", "c0", ["x", "w0", "b"], ["t0"], pads),
