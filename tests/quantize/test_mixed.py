@@ -11,6 +11,8 @@ from PIL import Image
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.after_chip import AfterChip, mark
+from modelbuild.graph.model import Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.importers import onnx as importer
@@ -21,7 +23,8 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
-from tests.quantize.mixed_cases import meter, network, quantized, snr, wide
+from tests.quantize.cases import graph_of, normal
+from tests.quantize.mixed_cases import meter, network, quantized, samples, snr, wide
 
 # Two operators read `a`; `w` is the weights of the dear one.
 PROBLEM = Problem(
@@ -127,3 +130,19 @@ def test_a_network_that_int8_cannot_hold(shared_data: Path) -> None:
 def _picture(path: Path) -> dict[str, np.ndarray]:
     pixels = np.asarray(Image.open(path).convert("RGB").resize((128, 128)), np.float32)
     return {"input_1:0": np.ascontiguousarray((pixels / 127.5 - 1).transpose(2, 0, 1)[None])}
+
+
+def test_what_runs_after_the_chip_counts_too() -> None:
+    """The chip's output and twice of it: the same SNR, and a goal may be of either."""
+    post = graph_of(
+        [Node("Mul", "twice", ["y", "two"], ["z"])], {"y": (1, 5)}, ["z"], {"two": normal(1) * 0 + 2}
+    )
+    mark(post, ["y", "z"])
+    recipe = load_recipe("kl720")
+    whole = OutputMeter(
+        network(), samples(), lambda record: apply(network(), {}, record, recipe), AfterChip(post)
+    )
+    record = quantized({})
+    found = {entry["name"]: entry["snr_db"] for entry in whole(record)}
+    assert found["z"] == pytest.approx(found["y"], abs=1e-3) == pytest.approx(snr(record), abs=1e-3)
+    assert Goal({"snr_db": {"z": 20}}, whole).missing(record) == pytest.approx(20 + MARGIN_DB - found["z"])
