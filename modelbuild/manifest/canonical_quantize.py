@@ -52,6 +52,7 @@ class _Quantize:
         given = self._given.get("range")
         chosen["range"], problems = canonical_range(given if isinstance(given, dict) else {}, wide)
         self.problems += problems
+        self._check_equalize(chosen)
         threads = self._leaf("threads")
         if threads is not None and threads.value != THREADS:
             chosen["threads"] = threads
@@ -178,6 +179,17 @@ class _Quantize:
         ratio = self._leaf("flops_ratio")
         if ratio is not None and (mode is None or mode.value != BUDGET):
             self._problem(f"`flops_ratio` goes with `mode: {BUDGET}`", ratio, "", "remove it")
+
+    def _check_equalize(self, chosen: Tree) -> None:
+        """Ranges of single samples are known of the tensors as they are, not as they would be scaled."""
+        equalize, ranges = chosen.get("equalize"), values_of(chosen["range"])
+        if isinstance(equalize, Leaf) and equalize.value and ranges["method"] == "moving_average":
+            self._problem(
+                f"{equalize.spelling or '`equalize: true`'} is not possible with moving averages",
+                equalize,
+                "ranges of single samples are known of the tensors as they are, not as they would be scaled",
+                "choose another range method, or remove it",
+            )
 
     def _other(self, key: str, chosen: Tree) -> None:
         """A key that the quantizer reads itself."""

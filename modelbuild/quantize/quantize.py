@@ -77,7 +77,9 @@ def quantize(
             grid = activation_grid(sources[root], formats.of(root))
             choices[root] = _Choice(*grid, METHOD)
         if root not in choices:
-            wide = formats.of(root).bits > 8 and method == DEFAULT_METHOD
+            wide = (
+                formats.of(root).bits > 8 and method == DEFAULT_METHOD and settings.output_function == "none"
+            )
             named = _of_outputs(settings) if root in ends and not wide else (method, options)
             choices[root] = _choose(graph, observations, formats.of(root), plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))

@@ -258,6 +258,11 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
             {"quant_type": "int16", "w_quant_type": "int16"},
             "`w_quant_type: int16` is not possible with",
         ),
+        (
+            "modalix",
+            {"calibration_method": "moving_average", "channel_equalization": True},
+            "`channel_equalization: true` is not possible with moving averages",
+        ),
         ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
         ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),
         ("kl720", "none", "`quantize: none` is not possible on kl720"),

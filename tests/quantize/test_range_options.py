@@ -99,6 +99,11 @@ def test_outputs_before_a_sigmoid_serve_what_follows_it(chip: str) -> None:
     assert errors[0] > 2 * errors[1]
 
 
+def test_wide_outputs_before_a_sigmoid_serve_it_too() -> None:
+    line = make(logits(), "kl720", {"output_function": "sigmoid", "outputs": "int16"}).record.by_name()["y"]
+    assert (line.type, line.method) == ("int16", "mse")
+
+
 def reference(graph: Graph, sample: Any) -> Any:
     weights, bias = graph.constants["w"], graph.constants["b"]
     return np.einsum("oi,nihw->nohw", weights[:, :, 0, 0], sample["x"]) + bias[:, None, None]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.ranges import METHODS
+from modelbuild.manifest.quantize_options import Method
+from modelbuild.quantize.ranges import METHODS, WIDE
 from modelbuild.quantize.settings import METHOD_OPTIONS, READERS, RangeSettings, Settings
 
 
 def test_every_field_has_a_reader_and_every_method_its_options() -> None:
     assert READERS.keys() == {found.name for found in fields(Settings)}
-    assert METHOD_OPTIONS.keys() == METHODS.keys()
+    assert METHOD_OPTIONS.keys() == METHODS.keys() - {WIDE}
+    assert METHOD_OPTIONS.keys() == set(get_args(Method))
 
 
 def test_what_is_not_given_has_its_default() -> None:
