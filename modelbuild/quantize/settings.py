@@ -52,8 +52,8 @@ class Settings:
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
     `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None:
-    sequential where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation; None: where
-    ranges are chosen by predicted noise.
+    sequential where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation;
+    None: where ranges are chosen by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None
