@@ -40,8 +40,8 @@ def mean_correction(
 ) -> tuple[int, ...]:
     """E[W x] - E[W^ x^] an output channel, in steps of the accumulator; x^ is what the fixed-point model has.
 
-    `input_mean` [C]: E[x]. `moved` [groups, K]: E[x^ - x] of what the weights multiply, 0 where not known. `rms`
-    [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
+    `input_mean` [C]: E[x]. `moved` [groups, K]: E[x^ - x] of what the weights multiply, 0 where not known.
+    `rms` [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
     """
     column = made.scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
     rounded = made.integers * column

@@ -18,7 +18,7 @@ from modelbuild.quantize.predict import activation_noise
 from modelbuild.quantize.ranges import output_error
 from modelbuild.quantize.weighted import Weighted, weighted
 
-EXPONENTS = (0.25, 0.5, 0.75, 1.0)  # of a channel's largest value; 0 leaves it as it is
+QUARTERS = (1, 2, 3, 4)  # of the exponent of a channel's largest value; 0 leaves it as it is
 SMALLEST = 1 / 64  # factor: rows of weights grow by no more than this
 FEWEST = 256  # values of a channel that its range can be judged by
 MERGED = 8  # bins, while exponents are compared
@@ -80,7 +80,7 @@ def equalize(
         before = judge.cost(chosen, roots, group)
         if before <= least:
             continue
-        candidates = [_with(chosen, group, observations, exponent) for exponent in EXPONENTS]
+        candidates = [_with(chosen, group, observations, quarters) for quarters in QUARTERS]
         costs = [judge.cost(each, roots, group) for each in candidates]
         best = min(costs)
         if before - best >= least and before >= GAIN * best:
@@ -108,7 +108,7 @@ def _groups(channels: Channels, plan: Plan, graph: Graph) -> list[list[str]]:
 
 
 def _with(
-    before: Equalization, group: Sequence[str], observations: Observations, exponent: float
+    before: Equalization, group: Sequence[str], observations: Observations, quarters: int
 ) -> Equalization:
     """The factors of one group: not below what its Clips need to let the same values through."""
     channels = before.channels
@@ -123,7 +123,9 @@ def _with(
     ids = np.unique(np.concatenate([channels.ids[name] for name in group]))
     ids = ids[ids != FIXED]
     overall = largest[ids].max(initial=0.0)
-    factors = np.ones(len(ids)) if overall <= 0 else (largest[ids] / overall) ** exponent
+    share = np.ones(len(ids)) if overall <= 0 else largest[ids] / overall
+    root = np.sqrt(np.sqrt(share))  # by square roots, which every machine rounds alike; its powers do not
+    factors = share if quarters == 4 else np.prod([root] * quarters, axis=0)
     factors[largest[ids] == 0] = 1.0
     values = before.values.copy()
     values[ids] = np.ceil(np.clip(factors, np.minimum(least[ids], 1.0), 1.0) * ONE) / ONE

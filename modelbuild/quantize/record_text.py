@@ -56,7 +56,7 @@ def encode(
 ) -> str:
     """Header lines, the table in columns of fixed width so that a change moves nothing else, corrections.
 
-    `rows` lack the column `sum`; `edited` are corrections to be marked: kind, tensor, and of `round` the channel.
+    `rows` lack the column `sum`; `edited` are corrections to be marked: kind, tensor, channel of `round`.
     """
     lines = [f"# {TITLE} {VERSION}"]
     lines += [f"{key}: {header[key] if key != 'model' else _quoted(header[key])}" for key in HEADER]

@@ -244,6 +244,8 @@ def _measured(
 
 def output_noise(observations: Observations, step: Step, error: Real) -> float | None:
     """Relative noise power of the model's outputs from the mean square error [O] of a node."""
+    if not observations.outputs:
+        return None
     for name in (step.node.outputs[0], step.outputs[0]):
         seen = observations.tensors.get(name)
         if seen is not None and seen.channel_weight is not None and len(seen.channel_weight) == len(error):

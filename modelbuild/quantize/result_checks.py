@@ -17,6 +17,7 @@ MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itsel
 POOR = 20.0  # dB that are measured, below which a layer is asked for
 EXPLAINS = 0.5  # share of the predicted noise
 CLIPPED = 0.01  # share of a tensor's values
+WIDER = 2.0  # times the noise of a range that holds everything: less may be the best there is
 _LISTED = 3  # tensors in a message
 Told = Iterator[tuple[str, str, str, str]]  # code, message, advice, tensor
 
@@ -76,7 +77,8 @@ def _dead(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scal
 
 
 def _saturated(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:
-    """Tensors of which many values are outside of the range, where that costs the outputs something."""
+    """Tensors of which many values are outside of the range, where that costs the outputs something, and
+    more than a wider range would."""
     for line in lines:
         histogram = seen[line.name].histogram
         if line.method in ("shared", "natural") or histogram.weights is None:
@@ -86,7 +88,9 @@ def _saturated(lines: list[TensorRecord], seen: Mapping[str, TensorObservation],
         outside = over > (line.scale or 0.0) / 2
         share = float(histogram.counts[outside].sum()) / seen[line.name].count
         noise = float((histogram.weights * np.square(over)).sum()) / scale
-        if share > CLIPPED and noise > MATTERS:
+        step = (max(histogram.high, 0.0) - min(histogram.low, 0.0)) / (1 << line.bits)
+        rounding = float(histogram.weights.sum()) * step**2 / 12 / scale  # with a range that holds all values
+        if share > CLIPPED and noise > MATTERS and noise > WIDER * rounding:
             yield (
                 "MB303",
                 f"{100 * share:.1f} % of the values of `{line.name}` are outside of its range, "

@@ -1,9 +1,9 @@
 """AdaRound: rounds each weight up or down so that the node's outputs, not its weights, change least.
 
 Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (2020): of the two neighbours of
-every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; it is
-solved not by relaxation but by successive rounding and descent (docs/design.md, section 7), element by element, so
-that every machine finds the same.
+every weight choose those with the least sum over patches of (w x - w^ x^)^2. The problem is the paper's; it
+is solved not by relaxation but by successive rounding and descent (docs/design.md, section 7), element by
+element, so that every machine finds the same.
 """
 
 from __future__ import annotations

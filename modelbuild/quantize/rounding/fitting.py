@@ -54,8 +54,8 @@ def error_of(
 
 
 def clip_of(found: Weighted, bits: int, moments: Sequence[Moments]) -> tuple[int, ...]:
-    """The range [O] of the weights, in 1/128 of the largest: that whose rounding to the nearest, and clipping,
-    would do the least error if inputs had nothing in common."""
+    """The range [O] of the weights, in 1/128 of the largest: that whose rounding and clipping would
+    do the least error if inputs had nothing in common."""
     weight = found.weight.reshape(found.group, -1, math.prod(found.weight.shape[1:])).astype(np.float64)
     power = np.concatenate([one.power for one in moments], axis=1)[:, None, :]
     ends = code_range(bits)

@@ -53,8 +53,8 @@ class Moments:
 
 @dataclass(frozen=True)
 class Patches:
-    """`fixed` [n, groups, K]: codes of the fixed-point model less their zero point; `exact`: what the float model
-    has there, in the same steps, not rounded."""
+    """`fixed` [n, groups, K]: codes of the fixed-point model less their zero point; `exact`: what the float
+    model has there, in the same steps, not rounded."""
 
     fixed: NDArray[Any]
     exact: Real

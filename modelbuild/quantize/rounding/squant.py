@@ -16,14 +16,14 @@ Whole = NDArray[np.int64]
 
 
 def round_weights(problem: Problem) -> Real:
-    """[groups, O, K]. In every kernel, and then in every output channel at the cost of single kernels, the sum
-    of the errors ends within half a step, where the limit allows it."""
+    """[groups, O, K]. In every kernel, and then in every output channel at the cost of single kernels, the
+    sum of the errors ends within half a step, where the limit allows it."""
     steps, taps = problem.steps, problem.taps
     rounded = np.clip(np.rint(steps), problem.lowest, problem.highest)
     error = np.rint((rounded - steps) * ONE).astype(np.int64)
-    movable = np.abs(error) <= ONE // 2  # a clipped weight has no neighbour beyond
+    movable = np.asarray(np.abs(error) <= ONE // 2)  # a clipped weight has no neighbour beyond
     rows = error.reshape(*error.shape[:2], -1, taps)
-    free = movable.reshape(rows.shape)
+    free: NDArray[np.bool_] = movable.reshape(rows.shape)
     chosen = _most_useful(rows, free, rows.sum(axis=3))
     rows = rows - np.where(chosen, np.sign(rows) * ONE, 0)
     free = free & ~chosen
