@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.model import Graph
     from modelbuild.quantize.mixed import Goal
 
-VERSION = "5"
+VERSION = "6"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 MEASURED = (16, 64)  # the least and the most samples that a choice of `mode: auto` is measured on
