@@ -22,8 +22,8 @@ def text_sum(text: str) -> str:
 
 
 def as_edited(cells: Mapping[str, str]) -> dict[str, str]:
-    """The cells of a line whose sum is another, as they count: the range follows from scale and zero, and what
-    was measured is not known. Raises ValueError for an edit that could have no effect."""
+    """The cells of a line whose sum is another, as they count: the range follows from scale and zero, and
+    what was measured is not known. Raises ValueError for an edit that could have no effect."""
     marked = {**cells, "method": EDITED, "snr": "-", "output": "-"}
     if cells["kind"] == "weight":
         if all(line_sum({**cells, "type": name}) != cells["sum"] for name in TYPES):

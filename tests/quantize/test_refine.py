@@ -1,4 +1,4 @@
-"""Corrections from samples: AdaRound and SQuant on whole networks, sequential bias correction, the walk itself."""
+"""Corrections from samples: AdaRound and SQuant on whole networks, sequential bias correction, the walk."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def round_weights(problem: Problem) -> Real:
     total = kernels.sum(axis=2)
     over = np.sign(total)[:, :, None, None]
     candidate = _largest(np.where(free & (np.sign(rows) == over), np.abs(rows), 0))
-    again = _most_useful(kernels, candidate.any(axis=3), total)
+    again = _most_useful(kernels, np.asarray(candidate.any(axis=3)), total)
     chosen |= candidate & again[..., None]
     flipped = rounded - np.where(chosen.reshape(steps.shape), np.sign(rounded - steps), 0.0)
     return np.asarray(np.clip(flipped, problem.lowest, problem.highest))
