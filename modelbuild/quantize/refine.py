@@ -29,11 +29,11 @@ from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding import DATA_FREE, METHODS, NEAREST
 from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
 from modelbuild.quantize.rounding.moments import Moments, Patches
-from modelbuild.quantize.rounding_settings import FINE
+from modelbuild.quantize.rounding_settings import FEW_BITS, FINE
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import FEW_BITS, QuantizedWeights, pack_flips, quantize_weights
+from modelbuild.quantize.weights import QuantizedWeights, pack_flips, quantize_weights
 
 Sample = Mapping[str, NDArray[Any]]
 

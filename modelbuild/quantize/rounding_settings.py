@@ -12,7 +12,7 @@ from modelbuild.errors import ModelbuildError
 ROUNDINGS = ("nearest", "squant", "adaround")
 BIAS_CORRECTIONS = ("none", "parallel", "sequential")
 FINE = "adaround"  # the rounding of weights of few bits, where none is chosen
-FEW_BITS = 4
+FEW_BITS = 4  # weights of so few have ranges of their own choice, and may use the lowest code
 
 
 def read_rounding(key: str, value: Any) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Integers
 from modelbuild.quantize.number_format import SMALLEST_RANGE, express
+from modelbuild.quantize.rounding_settings import FEW_BITS
 
-FEW_BITS = 4  # weights of so few bits may have a range of their own choice
 CLIP_ONE = 128  # corrections give weight ranges in 1/128 of the largest absolute value
 BIAS_LIMIT = {8: float(1 << 30), 16: float(1 << 46)}  # half of what an accumulator may reach
 
