@@ -48,7 +48,7 @@ def unkeyed(request: ModelRequest) -> dict[str, Any]:
 
 def _threads(request: ModelRequest) -> int:
     """Samples that are run at once, which changes no byte."""
-    return int(request.settings["quantize"].get("threads", THREADS))
+    return int(request.settings.get("quantize", {}).get("threads", THREADS))
 
 
 def resources(request: ModelRequest) -> Resources:
