@@ -26,7 +26,7 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
-from modelbuild.quantize.ranges import BY_ERROR, METHODS, applicable
+from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, applicable
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
@@ -181,7 +181,7 @@ def _choose(
     method = applicable(method, observation, seen)
     if method in BY_ERROR:
         options = {"through": function_after(graph, plan, name), **options}
-    low, high = METHODS[method](observation, seen, options)
+    low, high = CHOOSERS[method](observation, seen, options)
     return _Choice(*tensor_format.grid(low, high), method)
 
 

@@ -11,7 +11,16 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.histogram import BINS, Histogram, bin_indices, count
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-from modelbuild.quantize.ranges import METHODS, applicable, entropy, minmax, mse, output_error, percentile
+from modelbuild.quantize.ranges import (
+    CHOOSERS,
+    METHODS,
+    applicable,
+    entropy,
+    minmax,
+    mse,
+    output_error,
+    percentile,
+)
 
 ASYMMETRIC = TensorFormat(8, True, False, "free")
 SYMMETRIC = TensorFormat(8, True, True, "free")
@@ -111,7 +120,7 @@ def test_16_bits_have_room_for_values_that_were_not_seen() -> None:
     sixteen = TensorFormat(16, True, True, "free")
     assert applicable("output_error", observed(NORMAL), sixteen) == "wide"
     assert applicable("mse", observed(NORMAL), sixteen) == "mse"
-    assert METHODS["wide"](observed(TAILED), sixteen, {}) == (-90.0, 120.0)
+    assert CHOOSERS["wide"](observed(TAILED), sixteen, {}) == (-90.0, 120.0)
 
 
 def test_few_values_get_room_beyond_the_largest_but_not_beyond_a_bound() -> None:

@@ -11,7 +11,6 @@ from modelbuild.quantize.ranges import entropy, minmax, moving_average, mse, out
 
 Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[float, float]]
 
-WIDE = "wide"  # what stands for output_error in formats of more than 8 bits; no setting names it
 # Their options: `METHOD_OPTIONS` of the settings.
 METHODS: dict[str, Method] = {
     "entropy": entropy.choose,
@@ -20,8 +19,9 @@ METHODS: dict[str, Method] = {
     "mse": mse.choose,
     "output_error": output_error.choose,
     "percentile": percentile.choose,
-    WIDE: wide.choose,
 }
+WIDE = "wide"  # what stands for output_error in formats of more than 8 bits; no setting names it
+CHOOSERS: dict[str, Method] = {**METHODS, WIDE: wide.choose}  # by the record's method column
 # Methods that look at the tensor's own errors, and so at the function that follows (option "through").
 BY_ERROR = frozenset({"mse"})
 
