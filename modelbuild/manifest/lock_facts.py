@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import toolchains
+from modelbuild.artifacts.user_function import files_of
 from modelbuild.build import canonical
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import edits
+from modelbuild.manifest import edits, functions
 from modelbuild.manifest.lockfile import LockedSamples, digest_of
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
@@ -80,9 +81,9 @@ def fingerprint(manifest: Manifest, target: str) -> str:
 
 
 def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tuple[str, ...]]:
-    """Path -> where the manifest names it, of the files that decide the bytes: the source, its weights,
-    the names of classes, the user's own record. A source that is fetched is no file here: the manifest has
-    its digest."""
+    """Path -> where the manifest names it, of the files that decide the bytes or the measurements: the
+    source, its weights, the names of classes, the user's own record, functions that bounds need. A source
+    that is fetched is no file here: the manifest has its digest."""
     entry = manifest.spec.models[model]
     inner = ("source",) if isinstance(entry.source, str) else ("source", "path")
     found: dict[str, tuple[str, ...]] = {}
@@ -94,6 +95,9 @@ def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tup
         found[entry.labels] = ("models", model, "labels")
     settings = effective(manifest, model, target)
     found.update(dict.fromkeys(edits.files(settings.values["edit"]), ("models", model)))
+    boxes = functions.of_boxes(settings, entry)
+    for spec in (*functions.of_bounds(settings), *([] if boxes is None else [boxes])):
+        found.update(dict.fromkeys(files_of(spec, manifest.root), ("models", model)))
     record = settings.record
     if record is not None and not entry.is_fixed:
         found[record] = ("models", model)
