@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,6 +219,29 @@ def test_a_dead_input_and_dead_weights_are_safe() -> None:
     record = refined(made, "kl530", INT4)
     assert record.by_name()["w"].output_snr_db is None
     assert apply(graph, {}, record, load_recipe("kl530")).operators[0].kind == "conv"
+
+
+PROGRAM = """
+from tests.quantize import test_refine as t
+from modelbuild.quantize import record
+graph = t.network()
+made = t.make(graph, "kl530", t.INT4, t.pictures(graph, 8))
+print(record.to_text(t.refined(made, "kl530", t.INT4)))
+"""
+
+
+def test_another_blas_and_more_threads_make_the_same_record() -> None:
+    """The model's float inference is a part of it, so small a one that no sum of it decides a rounding."""
+    found = set()
+    for threads, kernels in (("1", "Haswell"), ("2", "Prescott")):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads), "OPENBLAS_CORETYPE": kernels}
+        root = Path(__file__).parents[2]
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], cwd=root, env=environment, capture_output=True, check=True
+        )
+        found.add(done.stdout)
+    assert len(found) == 1 and b"correct round" in found.pop()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ Real = NDArray[np.float64]
 
 FINE = 16  # errors of inputs are counted in 1/16 of the input's step
 MOST_ERROR = 4.0  # steps; an error of more counts as this
+PARTS = 256  # of a step, in which differences of weights are counted
 MOST_CODE = 256.0  # |code| that products are formed of
 MOST_ENTRY = float(1 << 27)  # |entry| of either matrix
 
@@ -40,7 +41,8 @@ class Moments:
 
     def error(self, difference: Real) -> Real:
         """The mean square [groups, O] of what a difference of the weights [groups, O, K] makes."""
-        return np.asarray(((difference @ self.square) * difference).sum(axis=2) * self.unit)
+        whole = np.rint(difference * PARTS)
+        return np.asarray(((whole @ self.square) * whole).sum(axis=2) * (self.unit / PARTS / PARTS))
 
     def drift(self, steps: Real, unit: int) -> Real:
         """sum over patches of z * (w (z - x)) for weights [groups, O, K], in 1/unit of the steps: how far the
