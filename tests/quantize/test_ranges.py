@@ -42,7 +42,9 @@ def observed(
     low, high = float(values.min()), float(values.max())
     weights = None
     if gradients is not None:
-        weights = np.bincount(bin_indices(values, low, high), gradients**2 * (values != 0), minlength=BINS)
+        weights = np.bincount(bin_indices(values, low, high), gradients**2 * (values != 0), BINS).astype(
+            np.float64
+        )
     histogram = Histogram(low, high, *count(values, low, high), weights)
     exact = values.astype(np.float64)
     sums = np.array([exact.sum()]), np.array([(exact**2).sum()])
