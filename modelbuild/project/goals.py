@@ -10,6 +10,7 @@ from modelbuild.project.selection import Selection, select
 from modelbuild.stages.request import ModelRequest, PackageRequest
 from modelbuild.toolchains import builtin
 
+_ENDS = ("evaluate", "verify_fixed", "check_calibration", "check_result", "compile")  # of a model alone
 ONLY_CHECKED = ":check_samples"  # asked for by `check`, and by no build
 
 
@@ -24,7 +25,7 @@ def goals_of(project: Project, selection: Selection, until: str | None) -> list[
     models = [request_of(project, pair) for pair in selection.pairs]
     if until is None:
         ends = [package.action(stage) for package in packages for stage in ("gate", "report")]
-        ends += [model.action(stage) for model in models for stage in ("evaluate", "verify_fixed", "compile")]
+        ends += [model.action(stage) for model in models for stage in _ENDS]
         return _planned(project, ends)
     return _until(project, packages, models, until)
 

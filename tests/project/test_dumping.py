@@ -45,7 +45,7 @@ def test_each_stage_lies_under_its_model_or_package(project: Project, tmp_path: 
         f"net@cam/{stage}"
         for stage in (
             *("import_source", "normalise", "lower", "check", "evaluate", "observe", "quantize", "apply"),
-            *("verify_fixed", "compile"),
+            *("verify_fixed", "compile", "check_calibration", "check_result"),
         )
     }
     assert {"bell/gate/gate.json", "bell/verify_hardware/net/hardware.json"} <= set(found)

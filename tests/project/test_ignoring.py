@@ -31,7 +31,7 @@ Checked = Callable[..., CheckReport]
 @pytest.fixture
 def checked(tmp_path: Path) -> Checked:
     """Checks the project with `checks:` written at the given levels."""
-    write_samples(tmp_path / "data")
+    write_samples(tmp_path / "data", 8)
     write_net(tmp_path / "net.onnx")
 
     def run(*names: str, defaults: str = "", model: str = "", target: str = "") -> CheckReport:

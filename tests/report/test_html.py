@@ -113,7 +113,7 @@ def test_a_good_page_shows_every_part(maker: Maker) -> None:
     assert outputs[2] == ["boxes", "21.5", "22.0", "0.996500", "0.310"]
     assert reader.tables["Accuracy on 400 labelled samples"][1] == ["Top-1", "98.75 %", "98.50 %", "0.25"]
     assert reader.tables["CPU nodes: what the NPU does not run"][1][:2] == ["softmax", "Softmax"]
-    finding = reader.tables["What the operator check has to say"][1]
+    finding = reader.tables["What the checks of operators, samples and results have to say"][1]
     assert finding[:3] == ["MB102", "warning", "softmax"] and "cut the model" in finding[3]
     assert reader.tables["The package"][1] == ["models_720.sim.nef", "349,184", "ab" * 32]
     image = reader.tables["real = scale × (integer − zero point)"][1]
