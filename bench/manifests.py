@@ -9,7 +9,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 PER_PACKAGE = 10
-ACTIONS_PER_MODEL = 11.3  # eleven of its own, and three of each package of ten
+ACTIONS_PER_MODEL = 13.3  # thirteen of its own, and three of each package of ten
 FIRST_ID = 32768
 CHIP = "kl720"
 

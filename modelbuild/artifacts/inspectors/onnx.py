@@ -55,9 +55,9 @@ def _parse(path: Path) -> onnx.ModelProto:
 def _graph(model: onnx.ModelProto) -> dict[str, Any]:
     graph = model.graph
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    operators = Counter(node.op_type for node in graph.node)
+    operators = Counter(_text(node.op_type) for node in graph.node)
     external = {
-        entry.value
+        _text(entry.value)
         for tensor in graph.initializer
         if tensor.data_location == onnx.TensorProto.EXTERNAL
         for entry in tensor.external_data
@@ -76,6 +76,11 @@ def _graph(model: onnx.ModelProto) -> dict[str, Any]:
         "macs": _macs(model, weights),
         "external_data": sorted(external),
     }
+
+
+def _text(text: str | bytes) -> str:
+    """Of a text; protobuf gives one that is no UTF-8 as bytes."""
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
