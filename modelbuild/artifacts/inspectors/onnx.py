@@ -24,13 +24,13 @@ _CONSTANT_OPERATORS = ("Constant",)
 def describe(path: Path) -> dict[str, Any]:
     """Borders, operators, parameters, MACs and origin. Errors: ModelbuildError for what is not ONNX."""
     model = _parse(path)
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    producer = f"{model.producer_name} {model.producer_version}".strip()
+    properties = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+    producer = f"{_text(model.producer_name)} {_text(model.producer_version)}".strip()
     return {
         "version": f"IR {model.ir_version}",
         "silicon": None,
         "producer": producer or None,
-        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "opset": {_text(entry.domain) or "ai.onnx": entry.version for entry in model.opset_import},
         "metadata": {key: value for key, value in sorted(properties.items()) if not key.startswith(_OWN)},
         "checksums": [],
         "models": [_graph(model)],
@@ -66,7 +66,7 @@ def _graph(model: onnx.ModelProto) -> dict[str, Any]:
     inputs = [value for value in graph.input if value.name not in weights]
     return {
         "id": None,
-        "name": graph.name or None,
+        "name": _text(graph.name) or None,
         "version": str(model.model_version) if model.model_version else None,
         "inputs": [_value(value) for value in inputs],
         "outputs": [_value(value) for value in graph.output],
@@ -84,12 +84,16 @@ def _text(text: str | bytes) -> str:
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
-    return {"name": value.name, "shape": _shape(value), "dtype": _dtype(value.type.tensor_type.elem_type)}
+    return {
+        "name": _text(value.name),
+        "shape": _shape(value),
+        "dtype": _dtype(value.type.tensor_type.elem_type),
+    }
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | str | None]:
     dims = value.type.tensor_type.shape.dim
-    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims]
+    return [dim.dim_value if dim.HasField("dim_value") else _text(dim.dim_param) or None for dim in dims]
 
 
 def _dtype(code: int) -> str | None:
