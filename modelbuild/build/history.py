@@ -13,7 +13,7 @@ from modelbuild.build.appending import append
 
 Reason = Literal["new", "changed", "retry", "damaged"]
 # the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
-_NAME = re.compile(rb'"name":(.*?),"outcome":')
+_NAME = rb'"name":(.*?),"outcome":'
 _MANY = 32  # names; for so many it is quicker to look through the file once
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
@@ -101,7 +101,7 @@ class History:
 
     def _places(self) -> dict[bytes, int]:
         if self._newest is None:
-            self._newest = {found[1]: found.start() for found in _NAME.finditer(self._data)}
+            self._newest = {found[1]: found.start() for found in re.finditer(_NAME, self._data)}
         return self._newest
 
     def _line(self, start: int) -> bytes:

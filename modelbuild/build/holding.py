@@ -37,9 +37,6 @@ class Holding:
                 yield state
             finally:
                 self._state = None
-                while self._opened:
-                    interrupts.settle(self._opened[-1].close)
-                    self._opened.pop()
 
     def open(self, execution: Execution) -> Execution:
         """Begins it; to be called inside `hold`."""
@@ -61,9 +58,18 @@ class Holding:
                 held.check()  # if it is lost, all else follows from that
                 raise
             finally:
-                if not held.is_lost:
-                    state.save()
+                try:
+                    if not held.is_lost:
+                        state.save()  # while what was opened comes to its end
+                finally:
+                    self._close()
             held.check()
+
+    def _close(self) -> None:
+        """Waits for all that was opened."""
+        while self._opened:
+            interrupts.settle(self._opened[-1].close)
+            self._opened.pop()
 
     def clean(self, observer: Observer | None) -> tuple[Path, ...]:
         """Removes what was published, which it returns, and all of the state but the lock's file: others may

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from modelbuild.build import canonical, disk
 from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+_BLOCK = 1 << 20  # bytes
 # It holds something, is gone already, is a link, or a file system is mounted there.
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY}
 
@@ -181,7 +181,8 @@ def _copy(state: State, digest: str, target: Path) -> None:
     source = state.store.path(digest)
     with target.open("xb") as stream:
         with suppress(FileNotFoundError), source.open("rb") as blob:
-            shutil.copyfileobj(blob, stream, 1 << 20)
+            while block := blob.read(_BLOCK):
+                stream.write(block)
         stream.flush()
         disk.flush(stream.fileno())
     if canonical.sha256_of_file(target) != digest:

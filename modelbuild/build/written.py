@@ -13,7 +13,7 @@ from typing import Any
 from modelbuild.build.action import Action, FileInput, OutputOf, Resources
 from modelbuild.build.rows import pack, unpack
 
-SCHEMA = 2
+SCHEMA = 3
 _DIGEST = 32  # bytes
 _LENGTH = 8  # of the number in front that says how long the head is
 
@@ -27,17 +27,18 @@ def write(actions: Sequence[Action], readers: Lists, told: Any) -> tuple[bytes, 
     Raises ValueError where a parameter is no plain value.
     """
     position = {action.name: index for index, action in enumerate(actions)}
+    dependencies = [sorted(map(position.__getitem__, action.dependencies())) for action in actions]
     dependents: list[list[int]] = [[] for _ in actions]
-    for index, action in enumerate(actions):
-        for name in action.dependencies():
-            dependents[position[name]].append(index)
+    for index, needed in enumerate(dependencies):
+        for other in needed:
+            dependents[other].append(index)
     shared = _Shared()
     own = [_to_plain(action, shared) for action in actions]
-    plain: list[Any] = [*own, *dependents, *map(list, readers)]
+    plain: list[Any] = [*own, *zip(dependencies, dependents, strict=True), *map(list, readers)]
     entries = [marshal.dumps(entry) for entry in plain] + shared.entries
-    lengths = array("q", map(len, entries))
+    limits = array("q", accumulate(map(len, entries), initial=0))
     digests = b"".join(hashlib.sha256(entry).digest() for entry in entries)
-    head = pack((SCHEMA, len(actions), len(readers), lengths.tobytes(), digests, told))
+    head = pack((SCHEMA, len(actions), len(readers), limits.tobytes(), digests, told))
     return len(head).to_bytes(_LENGTH, "big") + head + b"".join(entries), head[:_DIGEST]
 
 
@@ -56,10 +57,10 @@ class Written:
         if head is None or head[0] != SCHEMA:
             self._file.close()
             raise Damaged
-        _, self._actions, self._readers, lengths, self._digests, self.told = head
+        _, self._actions, self._readers, limits, self._digests, self.told = head
         self._read: dict[int, Any] = {}
-        self._lengths = array("q", lengths)
-        self._starts = list(accumulate(self._lengths, initial=_LENGTH + size))
+        self._limits = array("q", limits)  # entry i is from limits[i] to limits[i + 1] behind the head
+        self._behind = _LENGTH + size
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,14 +70,21 @@ class Written:
         """One action."""
         return _from_plain(self._entry(index), self._shared)
 
+    def dependencies(self, index: int) -> list[int]:
+        """The actions whose outputs an action reads."""
+        return self._around(index)[0]
+
     def dependents(self, index: int) -> list[int]:
         """The actions that read what an action leaves."""
-        found: list[int] = self._entry(self._actions + index)
-        return found
+        return self._around(index)[1]
 
     def readers(self, index: int) -> list[int]:
         """The actions that read one of the files."""
         found: list[int] = self._entry(2 * self._actions + index)
+        return found
+
+    def _around(self, index: int) -> tuple[list[int], list[int]]:
+        found: tuple[list[int], list[int]] = self._entry(self._actions + index)
         return found
 
     def _shared(self, index: int) -> Any:
@@ -86,8 +94,9 @@ class Written:
         return self._read[index]
 
     def _entry(self, index: int) -> Any:
-        self._file.seek(self._starts[index])
-        data = self._file.read(self._lengths[index])
+        start, end = self._limits[index : index + 2]
+        self._file.seek(self._behind + start)
+        data = self._file.read(end - start)
         if hashlib.sha256(data).digest() != self._digests[_DIGEST * index : _DIGEST * (index + 1)]:
             raise Damaged
         return marshal.loads(data)
