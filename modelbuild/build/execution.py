@@ -71,6 +71,7 @@ class Execution:
         """Leaves neither a process nor a private file behind; the second time it does nothing."""
         with Shielded():
             self._pool.close()
+            _remove_empty(self._folders)
             disk.remove_tree(self._folder)
 
     def end(self) -> None:
@@ -140,6 +141,7 @@ class Execution:
     def _prepare(self) -> None:
         """Makes ready, while there is nothing else to do, what else somebody would wait for."""
         self._state.stat_cache.load()
+        self._state.history.count()
         disk.tree_remover()
         if not self._folders:
             with suppress(ModelbuildError):  # said when an action needs it
@@ -234,6 +236,15 @@ class Execution:
         """A found path as it enters keys: relative to the root, wherever the checkout lies."""
         root = self._state.root
         return os.path.relpath(root / path, root).replace(os.sep, "/")
+
+
+def _remove_empty(folders: list[str]) -> None:
+    """Takes private folders away that hold nothing, which is quicker said one by one than found out."""
+    with suppress(OSError):
+        while folders:
+            folder = folders.pop()
+            for one in (f"{folder}/out", f"{folder}/tmp", folder):
+                os.rmdir(one)  # noqa: PTH106
 
 
 def _shorten(log: Path) -> None:

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     asks_more = options.verbose or options.events or options.trace or options.profile or options.dump
     if not asks_more and not options.dry_run:
         report, seen = settled.look(options.directory, options.file, options.names, options.overrides, chosen)
-        leaving.keep(seen)
+        leaving.keep(report, seen)
         if report is not None:
             warn(report.warnings)
             return tell(report, origin, options.overrides)
@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
             from modelbuild.cli.rebuilding import rebuild
 
             report = rebuild(options, chosen, seen, warn)
+            leaving.keep(report)
         if report is not None:
             return tell(report, origin, options.overrides)
     from modelbuild.cli import building
