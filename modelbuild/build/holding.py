@@ -23,6 +23,7 @@ class Holding:
         self._root = root
         self._folder = folder
         self._state: State | None = None
+        self._last: State | None = None  # kept: what ends with the program need not be taken apart before
         self._opened: list[Execution] = []
 
     @contextmanager
@@ -51,7 +52,7 @@ class Holding:
             yield self._state
             return
         with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
-            state = open_state(self._root, self._folder, writable=True, turn=held.turn())
+            state = self._last = open_state(self._root, self._folder, writable=True, turn=held.turn())
             try:
                 yield state
             except (ModelbuildError, OSError):
