@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 
+from modelbuild.cli import main as entry
 from modelbuild.cli import progress
 from modelbuild.cli.leaving import leave
 
@@ -42,14 +43,15 @@ def main(words: list[str]) -> int:
 
             yield both
 
-    progress.shown = noting
-    from modelbuild.cli.main import main as command
+    def leave_noted(code: int) -> None:
+        with open(words[0], "w", encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not imported here
+            stream.write(repr(spans))
+        leave(code)
 
-    code = command(words[1:])
-    with open(words[0], "w", encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not imported here
-        stream.write(repr(spans))
-    leave(code)  # as the program does
-    return code
+    progress.shown = noting
+    vars(entry)["leave"] = leave_noted
+    sys.argv[1:] = words[1:]
+    return entry.main()  # without arguments, as the program
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from modelbuild.build import canonical
+from modelbuild.build.interrupts import Shielded
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 Place = str | Path  # text where a build asks ten thousand times: pathlib takes longer than the system
@@ -228,8 +230,7 @@ def set_aside(path: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Removes a folder and all in it, as far as the disk lets it; stages may have left odd modes."""
-    import shutil
-
+    shutil = tree_remover()
     with contextlib.suppress(OSError):  # ignore_errors does not ignore all
         shutil.rmtree(path, ignore_errors=True)
         if is_folder(path):
@@ -238,6 +239,14 @@ def remove_tree(path: Path) -> None:
                 for name in subfolders:
                     Path(folder, name).chmod(stat.S_IRWXU)
             shutil.rmtree(path, ignore_errors=True)
+
+
+def tree_remover() -> ModuleType:
+    """The module that removes trees, which takes longer to import than to use. An interrupt that broke into
+    the import could leave Python's own lock on it, and what tidies up afterwards would wait for ever."""
+    with Shielded():
+        import shutil
+    return shutil
 
 
 def remove(path: Path) -> None:

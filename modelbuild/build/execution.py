@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil  # noqa: F401 - see below
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -30,9 +29,6 @@ from modelbuild.build.store import Blob
 from modelbuild.build.tasks import Progress, Reply, Task, record_path
 from modelbuild.build.verdict import MustDiscover, MustRun, told
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-
-# `disk.remove_tree` imports shutil. An interrupt that breaks into an import may leave Python's own lock on
-# the module locked, and what tidies up afterwards would wait for that for ever: so it is imported before.
 
 _NAME_LIMIT = 200  # most file systems allow 255 bytes
 _LOG_LIMIT = 1 << 20  # bytes
@@ -75,11 +71,18 @@ class Execution:
         """Leaves neither a process nor a private file behind; the second time it does nothing."""
         with Shielded():
             self._pool.close()
+            _remove_empty(self._folders)
             disk.remove_tree(self._folder)
 
     def end(self) -> None:
         """Nothing more is to be started: the workers may end while other things are done."""
         self._pool.end()
+
+    def retire(self) -> None:
+        """All that is left runs: workers may end when they have done it, beside those that still work. After
+        a discovery its action is to run, in the same worker."""
+        if not any(isinstance(todo, MustDiscover) for _, todo, _ in self._running.values()):
+            self._pool.retire()
 
     @property
     def has_room(self) -> bool:
@@ -131,9 +134,18 @@ class Execution:
         """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
         if not self._replies:
             if block:
-                self._state.stat_cache.load()  # while there is nothing else to do
+                self._prepare()
             self._replies.extend(self._pool.wait(block))
         return self._heard(self._replies.popleft()) if self._replies else None
+
+    def _prepare(self) -> None:
+        """Makes ready, while there is nothing else to do, what else somebody would wait for."""
+        self._state.stat_cache.load()
+        self._state.history.count()
+        disk.tree_remover()
+        if not self._folders:
+            with suppress(ModelbuildError):  # said when an action needs it
+                self._folders.append(self._new_folder())
 
     def _heard(self, reply: Reply | Progress) -> Ended | Advanced:
         if isinstance(reply, Progress):
@@ -224,6 +236,15 @@ class Execution:
         """A found path as it enters keys: relative to the root, wherever the checkout lies."""
         root = self._state.root
         return os.path.relpath(root / path, root).replace(os.sep, "/")
+
+
+def _remove_empty(folders: list[str]) -> None:
+    """Takes private folders away that hold nothing, which is quicker said one by one than found out."""
+    with suppress(OSError):
+        while folders:
+            folder = folders.pop()
+            for one in (f"{folder}/out", f"{folder}/tmp", folder):
+                os.rmdir(one)  # noqa: PTH106
 
 
 def _shorten(log: Path) -> None:

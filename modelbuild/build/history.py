@@ -13,7 +13,7 @@ from modelbuild.build.appending import append
 
 Reason = Literal["new", "changed", "retry", "damaged"]
 # the name in a line: canonical JSON sorts its keys, and no quotation mark stands bare in a text
-_NAME = re.compile(rb'"name":(.*?),"outcome":')
+_NAME = rb'"name":(.*?),"outcome":'
 _MANY = 32  # names; for so many it is quicker to look through the file once
 _SLACK = 1000  # superseded lines that are tolerated before the file is written anew
 
@@ -40,6 +40,7 @@ class History:
         self._data = disk.read(path) or b""
         self._asked = 0
         self._newest: dict[bytes, int] | None = None  # name as written -> where; made when many are asked for
+        self._counted: int | None = None  # how many lines there were, once they are counted
         self._lines = 0  # that were added
         self._torn = bool(self._data) and not self._data.endswith(b"\n")
 
@@ -71,9 +72,15 @@ class History:
         self._entries[entry.name] = entry
         self._lines += 1
 
+    def count(self) -> int:
+        """How many lines there were before any was added; to be asked for when there is time."""
+        if self._counted is None:
+            self._counted = self._data.count(b"\n")
+        return self._counted
+
     def compact(self) -> None:
         """Drops superseded lines once they are many. Raises ModelbuildError (exit 1)."""
-        before = self._data.count(b"\n")
+        before = self.count()
         lines = before + self._lines
         if lines // _SLACK == before // _SLACK:
             return  # it was looked at when there were hardly fewer
@@ -101,7 +108,7 @@ class History:
 
     def _places(self) -> dict[bytes, int]:
         if self._newest is None:
-            self._newest = {found[1]: found.start() for found in _NAME.finditer(self._data)}
+            self._newest = {found[1]: found.start() for found in re.finditer(_NAME, self._data)}
         return self._newest
 
     def _line(self, start: int) -> bytes:

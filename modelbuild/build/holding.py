@@ -23,6 +23,7 @@ class Holding:
         self._root = root
         self._folder = folder
         self._state: State | None = None
+        self._last: State | None = None  # kept: what ends with the program need not be taken apart before
         self._opened: list[Execution] = []
 
     @contextmanager
@@ -37,9 +38,6 @@ class Holding:
                 yield state
             finally:
                 self._state = None
-                while self._opened:
-                    interrupts.settle(self._opened[-1].close)
-                    self._opened.pop()
 
     def open(self, execution: Execution) -> Execution:
         """Begins it; to be called inside `hold`."""
@@ -54,16 +52,25 @@ class Holding:
             yield self._state
             return
         with disk.told(self._folder), lock.held(self._folder / LOCK, _waiting(observer)) as held:
-            state = open_state(self._root, self._folder, writable=True, turn=held.turn())
+            state = self._last = open_state(self._root, self._folder, writable=True, turn=held.turn())
             try:
                 yield state
             except (ModelbuildError, OSError):
                 held.check()  # if it is lost, all else follows from that
                 raise
             finally:
-                if not held.is_lost:
-                    state.save()
+                try:
+                    if not held.is_lost:
+                        state.save()  # while what was opened comes to its end
+                finally:
+                    self._close()
             held.check()
+
+    def _close(self) -> None:
+        """Waits for all that was opened."""
+        while self._opened:
+            interrupts.settle(self._opened[-1].close)
+            self._opened.pop()
 
     def clean(self, observer: Observer | None) -> tuple[Path, ...]:
         """Removes what was published, which it returns, and all of the state but the lock's file: others may

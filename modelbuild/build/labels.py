@@ -11,7 +11,7 @@ from modelbuild.build.disk import Place
 from modelbuild.errors import ModelbuildError, Problem
 
 _MARK = "\0{}\0"  # around a role; no path holds a NUL, and no message does
-_MARKED = re.compile("\0([^\0]*)\0")
+_MARKED = "\0([^\0]*)\0"
 _BEFORE, _AFTER = r"(?<![\w.-])", r"(?![\w/-]|\.\w)"  # a path that is no part of a longer one
 
 
@@ -43,7 +43,7 @@ def marked(
 
 def labelled(error: ModelbuildError, labels: Mapping[str, str]) -> ModelbuildError:
     """`error` with its marks replaced by `labels`, role -> what people call that input now."""
-    return _rewritten(error, lambda text: _MARKED.sub(lambda found: labels.get(found[1], found[0]), text))
+    return _rewritten(error, lambda text: re.sub(_MARKED, lambda found: labels.get(found[1], found[0]), text))
 
 
 def _rewritten(error: ModelbuildError, rewrite: Callable[[str], str]) -> ModelbuildError:

@@ -11,7 +11,7 @@ from modelbuild.errors import ModelbuildError
 
 SHARE = 0.8  # of what is available: the rest is for the builder, the page cache and the user
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_SIZE = r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?"
 
 
 def parse_bytes(text: str) -> int:
@@ -19,7 +19,7 @@ def parse_bytes(text: str) -> int:
 
     Raises ModelbuildError (exit 2).
     """
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE | re.ASCII)
     if found is None or not (number := int(float(found[1]) * _UNITS[found[2].lower()])):
         raise ModelbuildError(
             f"{text!r} is no amount of memory", advice="write a number with K, M, G or T, such as 4G"

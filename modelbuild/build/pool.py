@@ -84,8 +84,9 @@ class _Worker:
 
     def retire(self) -> None:
         """Lets the process end, once it has nothing to do."""
-        os.close(self._tasks)
-        self._tasks = -1
+        if not self.is_retired:
+            os.close(self._tasks)
+            self._tasks = -1
 
     @property
     def is_retired(self) -> bool:
@@ -138,6 +139,14 @@ class Pool:
             if self._guard is not None:
                 self._guard.end()
 
+    def retire(self) -> None:
+        """Lets every worker end as soon as it has done what it has; for another task there will be others."""
+        with Shielded():
+            for worker in self._workers:
+                worker.retire()
+            while self._idle:
+                heapq.heappush(self._numbers, self._idle.pop().number)
+
     @property
     def has_room(self) -> bool:
         """Whether another task can start now."""
@@ -189,7 +198,7 @@ class Pool:
         return heard
 
     def _free(self, worker: _Worker, is_spent: bool) -> None:
-        if is_spent:
+        if is_spent or worker.is_retired:
             worker.retire()
             heapq.heappush(self._numbers, worker.number)
         else:
@@ -201,13 +210,14 @@ class Pool:
         heard = []
         if worker.replies in self._heard:
             heard = self._listen(worker)
+        is_at_work = worker.task is not None
         if worker.task is not None:
             heard.append(crashed(worker.task, worker.number, worker.log, last_word))
         self._turn_from(worker.replies)
         self._turn_from(worker.last_word)
         if worker in self._idle:
             self._idle.remove(worker)
-        if not worker.is_retired:
+        if is_at_work or not worker.is_retired:
             heapq.heappush(self._numbers, worker.number)
         self._workers.remove(worker)
         worker.close()

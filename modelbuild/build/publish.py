@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from modelbuild.build import canonical, disk
 from modelbuild.build.state import State
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+_BLOCK = 1 << 20  # bytes
 # It holds something, is gone already, is a link, or a file system is mounted there.
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY}
 
@@ -162,28 +162,31 @@ def _digest(state: State, path: Path) -> str:
 def _fill(state: State, files: Mapping[str, str], private: Path, right: Mapping[str, Path]) -> None:
     """Puts the files into the new folder; those of the product that are `right` are in both from then on."""
     disk.make_folder(private)
-    for name, digest in sorted(files.items()):
-        _put(state, digest, private / name, right.get(name))
+    copied = [name for name in sorted(files) if not _link(private / name, right.get(name))]
+    for name in copied:
+        _copy(state, files[name], private / name)
+    for name in copied:  # after all were written: the first flush takes the others' names along
+        disk.flush_file(private / name)
     for folder in {private, *((private / name).parent for name in files)}:
         disk.flush_folder(folder)
 
 
-def _put(state: State, digest: str, target: Path, right: Path | None) -> None:
+def _link(target: Path, right: Path | None) -> bool:
+    """Makes a link to a file that is right already; False where there is none, or no link to it."""
     disk.make_folder(target.parent)
     if right is not None:
         with suppress(OSError):  # the file system has no links, or it is another user's file
             target.hardlink_to(right)
-            return
-    _copy(state, digest, target)
+            return True
+    return False
 
 
 def _copy(state: State, digest: str, target: Path) -> None:
+    """Copies a stored file, which is not on the disk yet then."""
     source = state.store.path(digest)
-    with target.open("xb") as stream:
-        with suppress(FileNotFoundError), source.open("rb") as blob:
-            shutil.copyfileobj(blob, stream, 1 << 20)
-        stream.flush()
-        disk.flush(stream.fileno())
+    with target.open("xb") as stream, suppress(FileNotFoundError), source.open("rb") as blob:
+        while block := blob.read(_BLOCK):
+            stream.write(block)
     if canonical.sha256_of_file(target) != digest:
         state.store.set_aside(digest)
         raise ModelbuildError(

@@ -61,10 +61,10 @@ class Resumption:
 
     def given(self) -> dict[str, Outcome]:
         """The outcomes of the actions that the affected ones read and that are not affected themselves."""
-        affected = {action.name for action in self.actions}
-        needed = {name for action in self.actions for name in action.dependencies()} - affected
-        results = self.results(needed)
-        return {name: Outcome("cached", outputs=results[name].outputs) for name in sorted(needed)}
+        affected = set(self._affected)
+        needed = {one for index in affected for one in self._written.dependencies(index)} - affected
+        left = {self.snapshot.actions[index]: result_of(self.snapshot.results[index]) for index in needed}
+        return {name: Outcome("cached", outputs=left[name].outputs) for name in sorted(left)}
 
     def read(self) -> dict[str, Row]:
         """What was known of the files of the user's that the affected actions read."""

@@ -34,6 +34,9 @@ class Runner(Protocol):
     def start(self, action: Action, todo: MustRun | MustDiscover, memory: int) -> int:
         """Begins to run an action or its discovery; the number of the worker that does."""
 
+    def retire(self) -> None:
+        """All that is left runs: more is started only if something has to run once more."""
+
     def wait(self, block: bool) -> Ended | Advanced | None:
         """The next that ended or told how far it is; None only if nothing has and it shall not `block`."""
 
@@ -136,6 +139,8 @@ class Scheduler:
         return bool(self._failed) and not waiting.action.always
 
     def _hear(self, runner: Runner | None, block: bool) -> None:
+        if block and runner is not None and len(self._outcomes) + self._running == self._total:
+            runner.retire()
         if block and self._running and self._meanwhile is not None:
             self._meanwhile(self._outcomes)
         heard = runner.wait(block) if runner is not None and self._running else None

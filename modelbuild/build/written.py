@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-from array import array
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from modelbuild.build.action import Action, FileInput, OutputOf, Resources
 from modelbuild.build.rows import pack, unpack
 
-SCHEMA = 2
+SCHEMA = 4
 _DIGEST = 32  # bytes
 _LENGTH = 8  # of the number in front that says how long the head is
+_ROW = Struct("=qq32s")  # of the index: where an entry begins, where it ends, its digest
+_BLOCK = 256 * _ROW.size  # bytes of the index that are held against a digest at once
 
 Lists = Sequence[Sequence[int]]
 
@@ -27,18 +29,28 @@ def write(actions: Sequence[Action], readers: Lists, told: Any) -> tuple[bytes, 
     Raises ValueError where a parameter is no plain value.
     """
     position = {action.name: index for index, action in enumerate(actions)}
+    dependencies = [sorted(map(position.__getitem__, action.dependencies())) for action in actions]
     dependents: list[list[int]] = [[] for _ in actions]
-    for index, action in enumerate(actions):
-        for name in action.dependencies():
-            dependents[position[name]].append(index)
+    for index, needed in enumerate(dependencies):
+        for other in needed:
+            dependents[other].append(index)
     shared = _Shared()
     own = [_to_plain(action, shared) for action in actions]
-    plain: list[Any] = [*own, *dependents, *map(list, readers)]
+    plain: list[Any] = [*own, *zip(dependencies, dependents, strict=True), *map(list, readers)]
     entries = [marshal.dumps(entry) for entry in plain] + shared.entries
-    lengths = array("q", map(len, entries))
-    digests = b"".join(hashlib.sha256(entry).digest() for entry in entries)
-    head = pack((SCHEMA, len(actions), len(readers), lengths.tobytes(), digests, told))
-    return len(head).to_bytes(_LENGTH, "big") + head + b"".join(entries), head[:_DIGEST]
+    rows = _index(entries)
+    blocks = [hashlib.sha256(rows[at : at + _BLOCK]).digest() for at in range(0, len(rows), _BLOCK)]
+    head = pack((SCHEMA, len(actions), len(readers), len(rows), blocks, told))
+    return len(head).to_bytes(_LENGTH, "big") + head + rows + b"".join(entries), head[:_DIGEST]
+
+
+def _index(entries: Sequence[bytes]) -> bytes:
+    """A row an entry: what a change does not concern is not even held against a digest."""
+    limits = pairwise(accumulate(map(len, entries), initial=0))
+    return b"".join(
+        _ROW.pack(*limit, hashlib.sha256(entry).digest())
+        for limit, entry in zip(limits, entries, strict=True)
+    )
 
 
 class Written:
@@ -56,10 +68,10 @@ class Written:
         if head is None or head[0] != SCHEMA:
             self._file.close()
             raise Damaged
-        _, self._actions, self._readers, lengths, self._digests, self.told = head
+        _, self._actions, self._readers, self._size, self._blocks, self.told = head
         self._read: dict[int, Any] = {}
-        self._lengths = array("q", lengths)
-        self._starts = list(accumulate(self._lengths, initial=_LENGTH + size))
+        self._index: dict[int, bytes] = {}
+        self._behind = _LENGTH + size
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,14 +81,21 @@ class Written:
         """One action."""
         return _from_plain(self._entry(index), self._shared)
 
+    def dependencies(self, index: int) -> list[int]:
+        """The actions whose outputs an action reads."""
+        return self._around(index)[0]
+
     def dependents(self, index: int) -> list[int]:
         """The actions that read what an action leaves."""
-        found: list[int] = self._entry(self._actions + index)
-        return found
+        return self._around(index)[1]
 
     def readers(self, index: int) -> list[int]:
         """The actions that read one of the files."""
         found: list[int] = self._entry(2 * self._actions + index)
+        return found
+
+    def _around(self, index: int) -> tuple[list[int], list[int]]:
+        found: tuple[list[int], list[int]] = self._entry(self._actions + index)
         return found
 
     def _shared(self, index: int) -> Any:
@@ -86,11 +105,21 @@ class Written:
         return self._read[index]
 
     def _entry(self, index: int) -> Any:
-        self._file.seek(self._starts[index])
-        data = self._file.read(self._lengths[index])
-        if hashlib.sha256(data).digest() != self._digests[_DIGEST * index : _DIGEST * (index + 1)]:
+        number, place = divmod(index * _ROW.size, _BLOCK)
+        block = self._index.get(number)
+        if block is None:
+            size = min(_BLOCK, self._size - number * _BLOCK)
+            block = self._index[number] = self._at(number * _BLOCK, size, self._blocks[number])
+        start, end, digest = _ROW.unpack_from(block, place)
+        return marshal.loads(self._at(self._size + start, end - start, digest))
+
+    def _at(self, place: int, size: int, digest: bytes) -> bytes:
+        """Bytes behind the head. Raises Damaged."""
+        self._file.seek(self._behind + place)
+        data = self._file.read(size)
+        if hashlib.sha256(data).digest() != digest:
             raise Damaged
-        return marshal.loads(data)
+        return data
 
 
 class Damaged(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
 
-from modelbuild.cli import console
+from modelbuild.cli import console, leaving
 from modelbuild.errors import ModelbuildError
 from modelbuild.project import settled
 from modelbuild.project.build_report import BuildReport
@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     asks_more = options.verbose or options.events or options.trace or options.profile or options.dump
     if not asks_more and not options.dry_run:
         report, seen = settled.look(options.directory, options.file, options.names, options.overrides, chosen)
+        leaving.keep(report, seen)
         if report is not None:
             warn(report.warnings)
             return tell(report, origin, options.overrides)
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
             from modelbuild.cli.rebuilding import rebuild
 
             report = rebuild(options, chosen, seen, warn)
+            leaving.keep(report)
         if report is not None:
             return tell(report, origin, options.overrides)
     from modelbuild.cli import building

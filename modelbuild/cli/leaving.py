@@ -6,6 +6,19 @@ import atexit
 import os
 import sys
 
+_kept: list[object] = []
+
+
+def keep(*values: object) -> None:
+    """Lets what is large last until the program ends: to take ten thousand rows apart takes longer than to
+    leave them."""
+    _kept.extend(values)
+
+
+def release() -> None:
+    """For a caller that goes on: nothing is kept any more."""
+    _kept.clear()
+
 
 def leave(code: int) -> None:
     """Ends the process. Returns only where the interpreter has to end it in its own way: because something

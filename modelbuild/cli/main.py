@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from modelbuild.build import interrupts
 from modelbuild.cli import console
-from modelbuild.cli.leaving import leave
+from modelbuild.cli.leaving import leave, release
 from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
 
 EXIT_UNREAD = 141  # as of a process that SIGPIPE ended: who read the output has gone
@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Without arguments it is the program, and need not return."""
     if arguments is not None:
-        return _ended(list(arguments), is_program=False)
+        try:
+            return _ended(list(arguments), is_program=False)
+        finally:
+            release()
     code = _ended(sys.argv[1:], is_program=True)
     leave(code)
     return code

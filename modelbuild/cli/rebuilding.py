@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from modelbuild.build.recall import Recalled
-from modelbuild.cli import progress
+from modelbuild.cli import leaving, progress
 from modelbuild.cli.progress.failures import Failures
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.options import BuildOptions
@@ -25,6 +25,7 @@ def rebuild(
     if not again.is_known:
         return None
     failures = Failures(again.located, again.log)
+    leaving.keep(again)
     with progress.shown(again.state, again.names, failures) as tell:
         report = again.build(tell, warn, _import_what_tells)
     if report is not None:

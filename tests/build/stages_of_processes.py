@@ -6,6 +6,7 @@ import importlib
 import json
 import mmap
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -223,3 +224,31 @@ def is_open(inputs: Inputs, parameters: Parameters, out: Path) -> None:
             seen = os.fstat(int(path.name))
             found.append([seen.st_dev, seen.st_ino])
     (out / "text").write_text(str(parameters["file"] in found))
+
+
+def tell_who(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Says through the pipe `pipe` which process this is."""
+    Path(parameters["pipe"]).write_text(str(os.getpid()))
+    (out / "text").write_text("")
+
+
+def outlive(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Waits until the process that says so through the pipe `pipe` has ended; `text` says whether it has."""
+    other = int(Path(parameters["pipe"]).read_text())
+    ended = True
+    with suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(other)
+        ended = bool(select.select([descriptor], [], [], 60)[0])
+        os.close(descriptor)
+    (out / "text").write_text("ended" if ended else "still there")
+
+
+def find_nothing(inputs: Inputs, parameters: Parameters) -> list[str]:
+    """Leaves in the file `place` which process this is."""
+    Path(parameters["place"]).write_text(str(os.getpid()))
+    return []
+
+
+def same(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Whether this is the process that left its number in the file `place`."""
+    (out / "text").write_text(str(Path(parameters["place"]).read_text() == str(os.getpid())))

@@ -138,7 +138,7 @@ def test_what_an_action_left_is_gone_as_soon_as_it_ended(project: Project) -> No
         [action("a", "fail_if_bad", inputs={"x": "a.txt"}), action("b", "several")],
         jobs=1,
         keep_going=True,
-        observer=lambda event: left.append(list((project.state / "work").glob("*/*/out"))),
+        observer=lambda event: left.append(list((project.state / "work").glob("*/*/out/*"))),
     )
     assert left[-1] == [] and left[1] == []
 

@@ -106,3 +106,29 @@ def test_a_task_with_a_chips_recipe_goes_to_a_worker_that_does_not_read_yet(tmp_
         worker.send(Task("a", "run", "m:f", {"recipe": recipe}, {}, "/work", "/blobs", key, fields, 1))
     finally:
         worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are waited for by a Linux descriptor")
+def test_a_worker_for_which_nothing_is_left_ends_beside_those_that_work(
+    project: Project, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    pipe = {"pipe": str(tmp_path / "pipe")}
+    actions = [
+        action("first", function="stages_of_processes:tell_who", parameters=pipe),
+        action("last", function="stages_of_processes:outlive", parameters=pipe),
+    ]
+    assert project.text(project.build(actions), "last") == "ended"
+
+
+def test_an_action_runs_in_the_worker_of_its_discovery(project: Project, tmp_path: Path) -> None:
+    """Nothing else is left to start, and yet the worker must not be let go in between."""
+    project.write("a.txt", "one")
+    one = action(
+        "a",
+        function="stages_of_processes:same",
+        discover="stages_of_processes:find_nothing",
+        inputs={"x": "a.txt"},
+        parameters={"place": str(tmp_path / "place")},
+    )
+    assert project.text(project.build([one], jobs=1), "a") == "True"

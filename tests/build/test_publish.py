@@ -55,15 +55,13 @@ def test_a_product_is_replaced_as_a_whole_or_not_at_all(
     dist = project.root / "dist" / "doorbell"
     project.builder.publish(built(project, "one"), dist)
     files = built(project, "two")
-    original, put = publish._put, []
+    original = publish._copy
 
-    def interrupted(state, digest: str, target: Path, right: Path | None) -> None:
-        if put:
-            raise KeyboardInterrupt
-        put.append(target)
-        original(state, digest, target, right)
+    def interrupted(state, digest: str, target: Path) -> None:
+        original(state, digest, target)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(publish, "_put", interrupted)
+    monkeypatch.setattr(publish, "_copy", interrupted)
     with pytest.raises(KeyboardInterrupt):
         project.builder.publish(files, dist)
     assert content(dist)["model.nef"] == "one()"

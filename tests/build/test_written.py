@@ -43,9 +43,24 @@ def written(folder: Path) -> tuple[Path, bytes]:
 def test_every_field_comes_back(tmp_path: Path) -> None:
     found = Written(*written(tmp_path))
     assert [found.action(0), found.action(1)] == [FIRST, FULL]
+    assert [found.dependencies(0), found.dependencies(1)] == [[], [0]]
     assert [found.dependents(0), found.dependents(1)] == [[1], []]
     assert [found.readers(0), found.readers(1)] == [[1], [0, 1]]
     assert found.told == {"told": [1]}
+    found.close()
+
+
+def test_a_plan_of_many_actions_comes_back(tmp_path: Path) -> None:
+    """More than one block of the index is about."""
+    actions = [FIRST] + [
+        Action(f"a{n}", "m:f", "1", {"n": n}, {"made": OutputOf("first", "graph")}) for n in range(400)
+    ]
+    data, name = write(actions, [[7, 400]], None)
+    (tmp_path / "plan").write_bytes(data)
+    found = Written(tmp_path / "plan", name)
+    assert [found.action(index) for index in range(len(actions))] == actions
+    assert found.dependents(0) == list(range(1, 401)) and found.dependencies(400) == [0]
+    assert found.readers(0) == [7, 400]
     found.close()
 
 

@@ -95,3 +95,22 @@ def test_a_stream_that_takes_no_more_is_told_of_as_ever() -> None:
     words = [sys.executable, "-c", LEAVES.format(before="sys.stdout = open('/dev/full', 'w')")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode in (0, 120) and "No space left" in done.stderr
+
+
+def test_a_caller_that_goes_on_is_left_with_nothing(tmp_path: Path) -> None:
+    """What the program does not take apart would be a leak in one that builds again and again."""
+    import weakref
+
+    from modelbuild.cli import leaving
+    from modelbuild.cli.main import main
+
+    class Large:
+        pass
+
+    large = Large()
+    gone = weakref.ref(large)
+    leaving.keep(large)
+    del large
+    assert gone() is not None
+    main(["--directory", str(tmp_path), "status"])
+    assert gone() is None

@@ -10,6 +10,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 SHAPE = (1, 3, 4, 4)
 CHANNELS = 2
+PAIR = """\
+samples: {some: {files: "data/*.npy"}}
+defaults: {calibration: some}
+models: {a: {source: a.onnx}, b: {source: b.onnx}}
+targets: {cam: {chip: kl720}, eye: {chip: modalix}}
+packages:
+  pa: {target: cam, models: {a: {id: 32768}}}
+  pb: {target: eye, models: [b]}
+"""
 
 
 def write_model(path: Path, seed: int = 1, *, external: bool = False) -> None:

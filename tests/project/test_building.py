@@ -15,7 +15,7 @@ from modelbuild.project import building
 from modelbuild.project.building import build, clean
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import Project, open_project
-from tests.project.small_project import write_manifest, write_model, write_samples
+from tests.project.small_project import PAIR, write_manifest, write_model, write_samples
 
 TWINS = """\
 samples: {some: {files: "data/*.npy"}}
@@ -45,17 +45,6 @@ def test_equal_model_files_with_other_weights_beside_them_are_other_models(tmp_p
     write_model(tmp_path / "right/m.onnx", 7, external=True)
     second = imported()
     assert second[0] == first[0] and second[1] not in first
-
-
-PAIR = """\
-samples: {some: {files: "data/*.npy"}}
-defaults: {calibration: some}
-models: {a: {source: a.onnx}, b: {source: b.onnx}}
-targets: {cam: {chip: kl720}, eye: {chip: modalix}}
-packages:
-  pa: {target: cam, models: {a: {id: 32768}}}
-  pb: {target: eye, models: [b]}
-"""
 
 
 def pair(folder: Path, text: str = PAIR) -> Project:

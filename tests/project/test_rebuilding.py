@@ -18,17 +18,8 @@ from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import open_project
 from modelbuild.project.rebuilding import Rebuilding
 from modelbuild.project.settled import unchanged
-from tests.project.small_project import write_manifest, write_model, write_samples
+from tests.project.small_project import PAIR, write_manifest, write_model, write_samples
 
-PAIR = """\
-samples: {some: {files: "data/*.npy"}}
-defaults: {calibration: some}
-models: {a: {source: a.onnx}, b: {source: b.onnx}}
-targets: {cam: {chip: kl720}, eye: {chip: modalix}}
-packages:
-  pa: {target: cam, models: {a: {id: 32768}}}
-  pb: {target: eye, models: [b]}
-"""
 PLACES = ("reports/pa/report.html", "reports/pb/report.html")
 ONE = BuildOptions(jobs=1)
 
