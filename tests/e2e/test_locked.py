@@ -15,7 +15,8 @@ import pytest
 from tests.e2e.command import files_below, modelbuild
 from tests.e2e.conftest import copy_example
 
-# Two threads, OpenBLAS without AVX, and numpy without its loops for AVX2 and AVX-512, as one numpy or another names them
+# Two threads, OpenBLAS without AVX, and numpy without its loops for AVX2 and AVX-512, by the names of several
+# numpys
 OTHER_KERNELS = {
     "OPENBLAS_NUM_THREADS": "2",
     "OPENBLAS_CORETYPE": "Prescott",
