@@ -38,6 +38,14 @@ def dropped() -> KeyboardInterrupt:
     return Interrupted(_received[0]) if _received else KeyboardInterrupt()
 
 
+def hung_up() -> KeyboardInterrupt:
+    """The interrupt of a terminal that has gone, for whoever meets it before its signal comes; the signal
+    changes nothing then."""
+    if not _received:
+        _received.append(int(signal.SIGHUP))
+    return Interrupted(_received[0])
+
+
 def owe(end: Callable[[], None]) -> None:
     """`end`, which may be called twice, comes when `settle` is called, or else when `Handled` is left: the
     one signal that raises may do so as the first thing in whatever would have called it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from modelbuild.build import interrupts
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -66,24 +68,32 @@ def report(error: ModelbuildError) -> None:
     from modelbuild.project.nearby import told
 
     for problem in error.problems:
-        print(f"{paint('error:', 'red')} {told(problem)}", file=sys.stderr)
+        say(f"{paint('error:', 'red')} {told(problem)}")
 
 
 def say(text: str) -> None:
     """A message that is always shown, on standard error."""
-    print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError as error:
+        raise untold(error) from None
+
+
+def untold(error: OSError) -> BaseException:
+    """What it means that standard error took no more: a terminal that has gone, or else the error itself."""
+    return interrupts.hung_up() if error.errno == errno.EIO else error
 
 
 def progress(text: str) -> None:
     """What is being done; not with -q."""
     if not _style.quiet:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 def detail(text: str) -> None:
     """Shown with -v only."""
     if _style.verbose:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 def result(text: str, data: Any) -> None:

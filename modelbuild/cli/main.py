@@ -66,7 +66,7 @@ def _ended(words: list[str], is_program: bool) -> int:
         return _failed(words, error)
     except KeyboardInterrupt as error:
         code: int = getattr(error, "exit_code", EXIT_INTERRUPTED)
-        with contextlib.suppress(OSError):  # the terminal may be what has gone
+        with contextlib.suppress(OSError, KeyboardInterrupt):  # the terminal may be what has gone
             console.say(f"interrupted: {_left(words)}")
             _failed(words, ModelbuildError("interrupted", exit_code=code))
         return code

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from modelbuild.errors import ModelbuildError
 
 LENGTH = struct.Struct("<Q")
-# Of the clock. Where the system has limits, the process limits its own processor time: on a busy machine a
-# good file was taken for a damaged one after a minute.
+# Of the clock. Where the system has limits, the process limits its own processor time; a minute was too
+# little for a good file on a busy machine.
 _SECONDS = 600 if importlib.util.find_spec("resource") else 10
 _BYTES_A_SECOND = 2**20
 

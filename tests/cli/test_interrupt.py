@@ -94,6 +94,22 @@ def test_it_says_what_each_verb_leaves(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("screen", ["xterm", "dumb"])
+def test_a_terminal_that_has_gone_before_its_signal_comes_is_no_disk(tmp_path: Path, screen: str) -> None:
+    """Nothing but the write tells of it here: it is not the terminal that the session has."""
+    write_project(tmp_path)
+    master, slave = os.openpty()
+    os.close(master)
+    command = [sys.executable, "-m", "modelbuild", "build"]
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        command, cwd=tmp_path, stderr=slave, env={**environment, "TERM": screen}, timeout=300, check=False
+    )
+    os.close(slave)
+    assert done.returncode == 129
+    build_again(tmp_path)
+
+
 def test_a_terminal_that_goes_away_ends_a_build(tmp_path: Path) -> None:
     write_project(tmp_path)
     gone = Terminal(tmp_path)

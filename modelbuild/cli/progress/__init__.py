@@ -35,7 +35,10 @@ def shown(
         def observe(event: Event) -> None:
             timer(event)
             if tell is not None:
-                tell(event)
+                try:
+                    tell(event)
+                except OSError as error:
+                    raise console.untold(error) from None
             if event.kind == "finished" and event.state == "failed" and failures is not None:
                 failures.tell(event.action, event.error)
 

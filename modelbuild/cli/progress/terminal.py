@@ -42,7 +42,10 @@ class Terminal:
 
     def __exit__(self, *found: Any) -> None:
         if self._live is not None:
-            self._live.stop()
+            try:
+                self._live.stop()
+            except OSError as error:
+                raise console.untold(error) from None
 
     def __call__(self, event: Event) -> None:
         """Takes note of the event; the display is drawn by a clock, not by events."""
