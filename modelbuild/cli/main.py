@@ -58,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ended(words: list[str], is_program: bool) -> int:
     try:
+        return _told(words, is_program)
+    except interrupts.Interrupted as error:  # what went wrong could not be told: the terminal has gone
+        return error.exit_code
+
+
+def _told(words: list[str], is_program: bool) -> int:
+    try:
         with interrupts.Handled():
             _prepare_streams(is_program)
             return _run(words)

@@ -103,7 +103,7 @@ def test_a_task_with_a_chips_recipe_goes_to_a_worker_that_does_not_read_yet(tmp_
     key, fields = keyed(Action("a", "m:f", "1", {"recipe": recipe}), {}, Walks())
     worker = _Worker(0, tmp_path / "log")
     try:
-        worker.send(Task("a", "run", "m:f", {"recipe": recipe}, {}, "/work", "/blobs", key, fields, 1))
+        worker.send(Task("a", "run", "m:f", {"recipe": recipe}, {}, "0", "blobs", key, fields, 1))
     finally:
         worker.close()
 

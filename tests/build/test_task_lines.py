@@ -23,7 +23,7 @@ LOG = Path("log")
 def task(walks: Walks, **parameters: Any) -> Task:
     planned = Action("a", "m:f", "1", parameters)
     key, fields = keyed(planned, {"x": "ab" * 32}, walks)
-    return Task("a", "run", "m:f", parameters, {"x": "/project/x"}, "/work/0", "/blobs", key, fields, 1)
+    return Task("a", "run", "m:f", parameters, {"x": "x.bin"}, "0", "blobs", key, fields, 1)
 
 
 def received(receiver: Receiver, lines: bytes) -> dict[str, Any]:

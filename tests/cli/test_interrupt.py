@@ -110,6 +110,14 @@ def test_a_terminal_that_has_gone_before_its_signal_comes_is_no_disk(tmp_path: P
     build_again(tmp_path)
 
 
+def test_an_error_that_a_terminal_that_has_gone_cannot_be_told(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    os.close(master)
+    command = [sys.executable, "-m", "modelbuild", "check"]
+    assert subprocess.run(command, cwd=tmp_path, stderr=slave, timeout=300, check=False).returncode == 129
+    os.close(slave)
+
+
 def test_a_terminal_that_goes_away_ends_a_build(tmp_path: Path) -> None:
     write_project(tmp_path)
     gone = Terminal(tmp_path)
