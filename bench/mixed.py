@@ -28,8 +28,9 @@ from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.quantize.apply import apply
-from modelbuild.quantize.mixed import Goal, quantize_mixed
+from modelbuild.quantize.mixed import quantize_mixed
 from modelbuild.quantize.mixed_measure import OutputMeter
+from modelbuild.quantize.mixed_search import Goal
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.sensitivity import sensitivity
@@ -101,7 +102,7 @@ class Case:
 
 def _figures(graph: Graph, record: Record, meter: OutputMeter) -> tuple[str, ...]:
     """The worst output decides."""
-    outputs = meter(record)
+    outputs = meter(record)["outputs"]
     pooled, mean = (min(entry[key] for entry in outputs) for key in ("snr_db", "snr_db_mean"))
     found = sensitivity(graph, record)
     share = 100 * found.macs_int16 / found.macs

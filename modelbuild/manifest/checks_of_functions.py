@@ -14,6 +14,7 @@ from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
+from modelbuild.quantize.goals import OF_BOXES
 
 
 def check_functions(manifest: Manifest, problems: Problems) -> None:
@@ -30,7 +31,7 @@ def check_measures(manifest: Manifest, settings: Settings, problems: Problems) -
         at = settings.origin(("accept", FUNCTION, spec))
         _check(manifest, spec, "accept: function", at, problems)
     model = manifest.spec.models[settings.model]
-    asked = [key for key in functions.OF_BOXES if key in settings.values["accept"]]
+    asked = [key for key in OF_BOXES if key in settings.values["accept"]]
     if asked and model.postprocess is None and complete(manifest, "models", settings.model):
         problems.error(
             f"`{asked[0]}` needs boxes, and the model `{settings.model}` has no `postprocess`",

@@ -7,13 +7,15 @@ from typing import Any
 
 from modelbuild import lfs
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import edits, functions, tree
+from modelbuild.manifest import edits, tree
 from modelbuild.manifest.checks import complete
+from modelbuild.manifest.checks_of_quantization import check_measurable
 from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import Settings
+from modelbuild.quantize.goals import OF_BOXES, OF_CLASSES
 from modelbuild.samples.labels import BOXES, CLASSES, kind_of
 from modelbuild.samples.loader import SampleSet
 
@@ -141,6 +143,8 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
     # a set that is named but could not be read, or a key that could not, has its own error already
     named = values["evaluation"] is not None or not complete(manifest, "models", settings.model)
     _check_labels(manifest, settings, evaluation if named else calibration, problems)
+    if calibration and complete(manifest, "samples", calibration.name):
+        check_measurable(settings, calibration, evaluation if named else calibration, problems)
 
 
 def _chosen(
@@ -207,4 +211,4 @@ def _check_labels(manifest: Manifest, settings: Settings, chosen: Chosen | None,
         problems.error(what, settings.origin(("accept", key)), advice=advice)
 
 
-_NEEDED_LABELS = {**dict.fromkeys(functions.OF_CLASSES, CLASSES), **dict.fromkeys(functions.OF_BOXES, BOXES)}
+_NEEDED_LABELS = {**dict.fromkeys(OF_CLASSES, CLASSES), **dict.fromkeys(OF_BOXES, BOXES)}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from modelbuild.manifest.accept import FUNCTION
 from modelbuild.manifest.model import Model
 from modelbuild.manifest.settings import Settings
-
-OF_CLASSES = ("top1", "top5", "top1_drop", "top5_drop")
-OF_BOXES = ("map", "map50", "map_drop", "map50_drop")
+from modelbuild.quantize.goals import OF_BOXES
 
 
 def of_bounds(settings: Settings) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import SampleSet as Written
+from modelbuild.samples.labels import kind_of
 from modelbuild.samples.loader import Label, Sample, SampleSet, gather_files, pair, read_labels
 
 ANY_INPUT = ""  # the input name of samples that are one file each: whatever inputs the model has
@@ -28,6 +29,11 @@ class Chosen:
         """The label of each sample, where the set has labels."""
         labels = tuple(sample.label for sample in self.samples.entries if sample.label is not None)
         return labels if labels and len(labels) == len(self.samples.entries) else None
+
+    @property
+    def kind(self) -> str | None:
+        """Of what kind the labels are; None where there are none."""
+        return None if self.labels is None else kind_of(self.labels)
 
 
 def gather(written: Written, root: Path) -> SampleSet:

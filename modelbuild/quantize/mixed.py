@@ -4,15 +4,15 @@ operation, and, where an accuracy is wanted, by what is measured."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from modelbuild.chips.recipe import NumberFormat
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.mixed_bits import WIDE, Layer, layers, operands, sides, stated
+from modelbuild.quantize.mixed_search import Goal, searched
 from modelbuild.quantize.mixed_settings import AUTO, BUDGET, DEFAULT_FLOPS_RATIO
 from modelbuild.quantize.number_format import Bits, bits_of, formats_of
 from modelbuild.quantize.observations import Observations
@@ -21,43 +21,6 @@ from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.sensitivity import gains, noises
 from modelbuild.quantize.settings import Settings
-
-MARGIN_DB = 1.0  # above what is wanted, on the samples that the ranges were chosen from
-STEP_DB = 0.5  # the least that a target rises, and the resolution of the search
-ROUNDS = 5  # of bisection, at most
-# Outputs as fixed.json has them: {name, snr_db, snr_db_mean, ...}.
-Measure = Callable[[Record], Sequence[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What `accept:` wants (a number for all outputs, or one each), and what measures a record."""
-
-    accept: Mapping[str, Any]
-    measure: Measure
-
-    def missing(self, record: Record) -> float:
-        """dB that the worst output lacks; below 0 where all have more than is wanted."""
-        measured = {entry["name"]: entry for entry in self.measure(record)}
-        found = [-math.inf]
-        for key, bounds in self.bounds().items():
-            for name, bound in bounds.items():
-                if name and name not in measured:
-                    raise ModelbuildError(f"accept.{key}: the model has no output {name!r}")
-                entries = [measured[name]] if name else measured.values()
-                found += [bound + MARGIN_DB - entry[key] for entry in entries]
-        return max(found)
-
-    def bounds(self) -> dict[str, dict[str, float]]:
-        """Measurement -> output -> bound; "" stands for all outputs."""
-        found: dict[str, dict[str, float]] = {}
-        for key in ("snr_db", "snr_db_mean"):
-            given = self.accept.get(key)
-            named = given if isinstance(given, Mapping) else {"": given}
-            kept = {name: float(bound) for name, bound in named.items() if bound is not None}
-            if kept:
-                found[key] = kept
-        return found
 
 
 @dataclass(frozen=True)
@@ -147,14 +110,16 @@ class Problem:
             wide -= names
 
 
-def problem_of(listed: Sequence[Layer], record: Record, settings: Settings, pinned: Bits) -> Problem:
+def problem_of(
+    listed: Sequence[Layer], record: Record, settings: Settings, pinned: Bits, *, wide_tables: bool = True
+) -> Problem:
     """Of the sides that the settings leave open; what is `pinned` stays as it is."""
     chosen = sides(settings)
     lines = record.by_name()
     fixed = {*pinned.tensors, *pinned.weights}
     gain = {
         name: value
-        for name, value in gains(listed, record).items()
+        for name, value in gains(listed, record, wide_tables).items()
         if name not in fixed
         and value > 0.0
         and (chosen.weights if lines[name].kind == "weight" else chosen.activations)
@@ -188,7 +153,7 @@ def quantize_mixed(
     if settings.mode not in (AUTO, BUDGET):
         return base
     listed = layers(graph, plan)
-    problem = problem_of(listed, base, settings, pinned)
+    problem = problem_of(listed, base, settings, pinned, wide_tables=formats.wide_tables)
 
     def made(wide: frozenset[str]) -> Record:
         if not wide:
@@ -203,49 +168,17 @@ def quantize_mixed(
     if settings.mode == BUDGET:
         ratio = DEFAULT_FLOPS_RATIO if settings.flops_ratio is None else settings.flops_ratio
         return made(problem.within(ratio * sum(layer.macs for layer in listed)))
-    if goal is None or not goal.bounds():
+    if goal is None or not goal.accept:
         raise ModelbuildError(
             f"quantize.mode: {AUTO} needs to know which accuracy is wanted",
             advice="write `accept: {snr_db: 30}`, or choose another mode",
         )
-    return _searched(problem, goal, made)
-
-
-def _searched(problem: Problem, goal: Goal, made: Callable[[frozenset[str]], Record]) -> Record:
-    """The cheapest choice whose measurement holds the goal: the predicted noise is lowered until it does, and
-    then raised again by bisection, since predictions miss by a few dB either way."""
     ladder = problem.ladder()
-    everything = frozenset(problem.gain)
-    tried: dict[frozenset[str], tuple[Record, float]] = {}
-
-    def attempt(target: float) -> tuple[frozenset[str], Record, float]:
-        wide = problem.reaching(10.0 ** (-target / 10.0), ladder)
-        if wide not in tried:
-            record = made(wide)
-            tried[wide] = record, goal.missing(record)
-        return wide, *tried[wide]
-
-    low = -10.0 * math.log10(max(problem.noise(problem.wide), 1e-20))  # what is predicted as it is
-    target = min(bound for bounds in goal.bounds().values() for bound in bounds.values()) + MARGIN_DB
-    wide, record, missing = attempt(target)
-    while missing > 0.0:
-        if wide == everything:
-            raise ModelbuildError(
-                f"quantize.mode: {AUTO} does not reach what `accept` wants",
-                why=f"with all that it may choose in {WIDE}, {missing:.1f} dB are missing "
-                f"(it keeps {MARGIN_DB:g} dB in hand, on the calibration samples)",
-                advice="lower `accept`, or see which layers lose most: `modelbuild compare --layers`",
-                exit_code=EXIT_FAILED,
-            )
-        low, target = target, target + max(missing, STEP_DB)
-        wide, record, missing = attempt(target)
-    for _ in range(ROUNDS):
-        if target - low <= STEP_DB:
-            break
-        middle = (low + target) / 2
-        _, other, missing = attempt(middle)
-        if missing > 0.0:
-            low = middle
-        else:
-            target, record = middle, other
-    return record
+    lowest = -10.0 * math.log10(max(problem.noise(problem.wide), 1e-20))
+    return searched(
+        goal,
+        lowest,
+        frozenset(problem.gain),
+        lambda target: problem.reaching(10.0 ** (-target / 10.0), ladder),
+        made,
+    )

@@ -40,6 +40,13 @@ def read_ratio(key: str, value: Any) -> float:
     return float(value)
 
 
+def read_count(key: str, value: Any) -> int:
+    """A whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ModelbuildError(f"quantize.{key}: {value!r} is not a whole number from 1")
+    return value
+
+
 def read_format(key: str, value: Any) -> str:
     """A number format."""
     if not isinstance(value, str):

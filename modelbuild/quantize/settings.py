@@ -49,7 +49,8 @@ class Settings:
     `output_function`: what follows the model's outputs behind the chip; their ranges are those of the least
     error of its results. `symmetric`: no zero points; `per_channel`: a scale for each output channel of the
     weights; None: as the chip has it.
-    `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw). `nodes`, `inputs`,
+    `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw), `max_measurements`
+    how often a choice is measured at most (auto; None: until the goal holds). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
     `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None:
     sequential where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation;
@@ -66,6 +67,7 @@ class Settings:
     strict: bool = False
     mode: str | None = None
     flops_ratio: float | None = None
+    max_measurements: int | None = None
     nodes: Mapping[str, NodeFormats] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -140,6 +142,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "cpu_nodes": mixed_settings.read_format,
     "flops_ratio": mixed_settings.read_ratio,
     "inputs": mixed_settings.read_ports,
+    "max_measurements": mixed_settings.read_count,
     "mode": mixed_settings.read_mode,
     "nodes": mixed_settings.read_nodes,
     "output_function": _output_function,

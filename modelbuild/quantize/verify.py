@@ -114,14 +114,15 @@ def _real(found: Mapping[str, Array], fixed: FixedModel) -> dict[str, Array]:
     }
 
 
-def check_labels(labels: Sequence[int], output: str, shape: Shape) -> None:
-    """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores."""
+def check_labels(labels: Sequence[int], output: str, shape: Shape, use: str = "evaluation") -> None:
+    """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores.
+    `use`: what the samples are for."""
     classes = math.prod(shape)
     for number, label in enumerate(labels, 1):
         if not 0 <= label < classes:
             raise ModelbuildError(
-                f"the label {label} of evaluation sample {number} is not a class of the model",
-                where="evaluation",
+                f"the label {label} of {use} sample {number} is not a class of the model",
+                where=use,
                 why=f"the output `{output}` has {classes} values: classes 0 to {classes - 1}",
                 advice="labels count from 0; is the list one off, or made for another model?",
             )

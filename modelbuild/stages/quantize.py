@@ -5,25 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.quantize.rounding_settings import needs_samples
+from modelbuild.stages import goal
 from modelbuild.stages.request import ModelRequest, Source
 
-if TYPE_CHECKING:
-    from modelbuild.graph.model import Graph
-    from modelbuild.quantize.mixed import Goal
-
-VERSION = "6"
+VERSION = "7"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
-MEASURED = (16, 64)  # the least and the most samples that a choice of `mode: auto` is measured on
-MEASURED_MACS = 20e9  # of all of them, where that leaves so many
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
 SCHEME_FILE = "QuantScheme.json"
 REFINING = 400 << 20  # bytes of codes of the samples, patches and moments, at most
-GOALS = ("snr_db", "snr_db_mean")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -41,8 +35,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     if not (measures(request) or refines(request)):
         return found
     assert request.calibration is not None
-    after = request.after_chip() if measures(request) else {}
-    return {**found, **after, **request.calibration.roles()}
+    measured = goal.inputs(request) if measures(request) else {}
+    return {**found, **measured, **request.calibration.roles()}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -59,14 +53,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     found |= {"preprocess": request.preprocess, "samples": len(request.calibration.files)}
     if refines(request):
         found["refine"] = True
-    if not measures(request):
-        return found
-    accept = request.settings.get("accept") or {}
-    return {
-        **found,
-        "accept": {key: accept[key] for key in GOALS if key in accept},
-        "recipe": request.recipe,
-    }
+    return {**found, **goal.parameters(request)} if measures(request) else found
 
 
 def measures(request: ModelRequest) -> bool:
@@ -94,7 +81,7 @@ def libraries(request: ModelRequest) -> tuple[str, ...]:
 
 def resources(request: ModelRequest) -> Resources:
     """The weights and observations; where it measures, also the samples and a run of both forms."""
-    measuring = round(1.3 * request.activations) if measures(request) else 0
+    measuring = goal.BYTES + round(1.3 * request.activations) if measures(request) else 0
     refining = REFINING + request.activations if refines(request) else 0
     return Resources(memory=(96 << 20) + max(measuring, refining), memory_per_input_byte=2.5)
 
@@ -129,14 +116,19 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             given = scheme.read(inputs[SCHEME])
             settings = scheme.applied(settings, given, graph, make_plan(graph))
         units = read_units(inputs["check"]) if "check" in inputs else {}
-        goal = _goal(inputs, parameters, graph) if "accept" in parameters else None
-        record = quantize_mixed(graph, observations, settings, number_format, goal, units)
+        if "accept" in parameters:
+            with goal.opened(inputs, parameters, graph) as wanted:
+                record = quantize_mixed(graph, observations, settings, number_format, wanted, units)
+            source["auto"] = wanted.to_json(record)
+        else:
+            record = quantize_mixed(graph, observations, settings, number_format, None, units)
         if parameters.get("refine"):
             formats = formats_of(number_format, settings)
             samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
             record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
         source["mode"] = settings.mode
-        source["sensitivity"] = sensitivity(graph, record).to_json()
+        wide_tables = number_format.has_tables_of_16_bits
+        source["sensitivity"] = sensitivity(graph, record, wide_tables=wide_tables).to_json()
         entries = kept(graph)
         if entries:
             formats = formats_of(number_format, settings)
@@ -147,29 +139,3 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         (out / SCHEME_FILE).write_text(text, encoding="utf-8", newline="\n")
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", {**record.to_json(), **source})
-
-
-def _goal(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Graph) -> Goal:
-    """What `accept` wants, measured on calibration samples, spread evenly."""
-    from modelbuild.chips.recipe import Recipe
-    from modelbuild.graph.statistics import node_macs
-    from modelbuild.quantize.apply import apply
-    from modelbuild.quantize.mixed import Goal
-    from modelbuild.quantize.mixed_measure import OutputMeter
-    from modelbuild.stages.files import read_after_chip, read_samples, validated
-
-    recipe = validated(Recipe, parameters["recipe"])
-    after = read_after_chip(inputs.get("post"))
-    fed = graph if after is None else after.with_inputs(graph)
-    count = parameters["samples"]
-    macs = sum(node_macs(graph, node) for node in graph.nodes)
-    most = min(count, max(MEASURED[0], min(MEASURED[1], int(MEASURED_MACS / max(macs, 1)))))
-    kept = {index * count // most for index in range(most)}
-    samples = read_samples(inputs, count, fed, parameters["preprocess"])
-    meter = OutputMeter(
-        graph,
-        (sample for index, sample in enumerate(samples) if index in kept),
-        lambda record: apply(graph, {}, record, recipe),
-        after,
-    )
-    return Goal(parameters["accept"], meter)

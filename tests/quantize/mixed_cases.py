@@ -10,8 +10,9 @@ import numpy as np
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.apply import apply
-from modelbuild.quantize.mixed import Goal, quantize_mixed
+from modelbuild.quantize.mixed import quantize_mixed
 from modelbuild.quantize.mixed_measure import OutputMeter
+from modelbuild.quantize.mixed_search import Goal
 from modelbuild.quantize.observe import Observations, observe
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.settings import Settings
@@ -79,7 +80,7 @@ def meter(chip: str = "kl720") -> OutputMeter:
 
 
 def snr(record: Record, chip: str = "kl720") -> float:
-    return float(meter(chip)(record)[0]["snr_db"])
+    return float(meter(chip)(record)["outputs"][0]["snr_db"])
 
 
 def types(record: Record) -> dict[str, str]:

@@ -17,8 +17,10 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.importers import onnx as importer
 from modelbuild.quantize.apply import apply
-from modelbuild.quantize.mixed import MARGIN_DB, Goal, Problem, quantize_mixed
+from modelbuild.quantize.goals import MARGIN_DB
+from modelbuild.quantize.mixed import Problem, quantize_mixed
 from modelbuild.quantize.mixed_measure import OutputMeter
+from modelbuild.quantize.mixed_search import Goal
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.sensitivity import sensitivity
@@ -94,12 +96,12 @@ def test_a_goal_out_of_reach() -> None:
         quantized({"mode": "auto"}, accept={"snr_db": 120})
     assert caught.value.exit_code == 1
     with pytest.raises(ModelbuildError, match="no output 'z'"):
-        Goal({"snr_db": {"z": 3}}, meter()).missing(quantized({}))
+        Goal({"snr_db": {"z": 3}}, meter()).held(quantized({}))
 
 
 def test_the_meter_measures_as_verification_does() -> None:
     record = quantized({})
-    (entry,) = meter()(record)
+    (entry,) = meter()(record)["outputs"]
     assert entry["name"] == "y"
     assert entry["snr_db"] == pytest.approx(snr(record))
 
@@ -118,7 +120,7 @@ def test_a_network_that_int8_cannot_hold(shared_data: Path) -> None:
 
     def made(mode: dict[str, str]) -> tuple[Record, float, int]:
         record = quantize_mixed(graph, observations, Settings.read(mode), chip, Goal({"snr_db": 25}, found))
-        return record, found(record)[0]["snr_db"], sensitivity(graph, record).macs_int16
+        return record, found(record)["outputs"][0]["snr_db"], sensitivity(graph, record).macs_int16
 
     assert made({})[1] < 9
     _, ratio, macs = made({"mode": "auto"})
@@ -143,6 +145,7 @@ def test_what_runs_after_the_chip_counts_too() -> None:
         network(), samples(), lambda record: apply(network(), {}, record, recipe), AfterChip(post)
     )
     record = quantized({})
-    found = {entry["name"]: entry["snr_db"] for entry in whole(record)}
+    found = {entry["name"]: entry["snr_db"] for entry in whole(record)["outputs"]}
     assert found["z"] == pytest.approx(found["y"], abs=1e-3) == pytest.approx(snr(record), abs=1e-3)
-    assert Goal({"snr_db": {"z": 20}}, whole).missing(record) == pytest.approx(20 + MARGIN_DB - found["z"])
+    (held,) = Goal({"snr_db": {"z": 20}}, whole).held(record)
+    assert held.missing_db == pytest.approx(20 + MARGIN_DB - found["z"])
