@@ -10,7 +10,7 @@ from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, values
 from modelbuild.manifest.quantize_options import NONE
-from modelbuild.quantize.mixed_settings import ALL, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
+from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
 from modelbuild.quantize.settings import READERS, THREADS, Settings
 
 WIDE = "int16"
@@ -45,7 +45,7 @@ class _Quantize:
         if mode is not None:
             self._check_mode(mode, chosen)
             chosen["mode"] = mode
-        self._check_ratio(mode)
+        self._check_companions(mode)
         for key in sorted(self._given.keys() - _OWN):
             self._other(key, chosen)
         wide = mode is not None or _has_wide({key: values_of(item) for key, item in chosen.items()})
@@ -175,10 +175,13 @@ class _Quantize:
                         "remove it",
                     )
 
-    def _check_ratio(self, mode: Leaf | None) -> None:
-        ratio = self._leaf("flops_ratio")
-        if ratio is not None and (mode is None or mode.value != BUDGET):
-            self._problem(f"`flops_ratio` goes with `mode: {BUDGET}`", ratio, "", "remove it")
+    def _check_companions(self, mode: Leaf | None) -> None:
+        """Keys that one mode alone reads."""
+        for key, its in (("flops_ratio", BUDGET), ("max_measurements", AUTO)):
+            leaf = self._leaf(key)
+            if leaf is not None and (mode is None or mode.value != its):
+                named = leaf.spelling or f"`{key}`"
+                self._problem(f"{named} goes with `mode: {its}`", leaf, "", "remove it")
 
     def _check_equalize(self, chosen: Tree) -> None:
         """Ranges of single samples are known of the tensors as they are, not as they would be scaled."""

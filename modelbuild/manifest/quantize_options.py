@@ -90,6 +90,9 @@ class Quantize(vendors.Names):
         None, description="how formats are chosen a layer at a time; a number is Kneron's mode of analysis"
     )
     flops_ratio: Fraction | None = Field(None, description="with mode mixbw: share of MACs in 16 bits")
+    max_measurements: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="with mode auto: how often a choice is measured, at most"
+    )
     nodes: dict[str, NodeFormats] | None = Field(None, description="number formats of single nodes, by name")
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
@@ -97,6 +100,9 @@ class Quantize(vendors.Names):
     equalize: Switch | None = Field(None, description="scales of channels, moved from weights to weights")
     bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
         None, description="how mean errors are taken out of biases: of all layers at once, or one by one"
+    )
+    weights_range: Annotated[Literal["max", "mse"], AsText] | None = Field(
+        None, description="of weights: the largest of them, or what does the least squared error"
     )
     rounding: Annotated[Literal["nearest", "squant", "adaround"], AsText] | None = Field(
         None, description="how weights are rounded"

@@ -28,9 +28,12 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
 from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, applicable
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.rounding_settings import LEAST_SQUARES
 from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
+from modelbuild.quantize.weight_ranges import least_squared_error
 from modelbuild.quantize.weighted import Weighted, weighted
+from modelbuild.quantize.weights import code_range
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def quantize(
     biases: dict[str, tuple[int, ...]] = {}
     weights: dict[str, list[float | None]] = {}
     constants: dict[str, Weighted] = {}
+    clips: dict[str, tuple[int, ...]] = {}
     for step in plan.steps:
         found = weighted(graph, step.node)
         if found is None:
@@ -94,21 +98,26 @@ def quantize(
         found = equalized.weighted(found, x, step.outputs[0])
         constants.setdefault(found.name, found)
         weights.setdefault(found.name, [])
+        here = formats.at(plan.root(x), found.name)
+        clip = _clip(entries.get(found.name), found, here, settings)
+        if clip is not None:
+            clips[step.outputs[0]] = clip
         mean = _observed(observations, x).channel_mean
         if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
             weights[found.name].append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
-        here = formats.at(plan.root(x), found.name)
-        scales, _ = scales_of(entries.get(found.name), found, here)
+        scales, _ = scales_of(entries.get(found.name), found, here, clip)
         correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean)
         if any(correction) and settings.bias_correction != "none":
             biases[step.outputs[0]] = correction
         y = _last_with_gradient(observations, step)
-        weights[found.name].append(weight_noise(observations, found, _rounding(found, scales), x, y))
+        rounding = _rounding(found, scales, here.weight_bits)
+        weights[found.name].append(weight_noise(observations, found, rounding, x, y))
     lines += [
-        _weight_line(constants[n], formats.at("", n), entries.get(n), noise) for n, noise in weights.items()
+        _weight_line(constants[n], formats.at("", n), entries.get(n), settings, noise)
+        for n, noise in weights.items()
     ]
-    every = {"bias": biases, "equalize": equalized.lines()}
+    every = {"bias": biases, "clip": clips, "equalize": equalized.lines()}
     corrections = {kind: found for kind, found in every.items() if found}
     text = formats.to_text()
     arithmetic = number_format.arithmetic
@@ -216,26 +225,40 @@ def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
     return TensorRecord(port.name, kind, port.bits, port.signed, 1.0, 0, *ends, METHOD, None)
 
 
-def _rounding(found: Weighted, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Quantized less exact weights."""
+def _rounding(found: Weighted, scales: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
+    """Quantized less exact weights. (The lowest code is left to those that the source has quantized.)"""
     column = scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
     exact = found.weight.astype(np.float64)
-    return np.asarray(np.rint(exact / column) * column - exact)
+    return np.asarray(np.clip(np.rint(exact / column), *code_range(bits, True)) * column - exact)
+
+
+def _clip(
+    entry: Kept | None, found: Weighted, formats: Formats, settings: Settings
+) -> tuple[int, ...] | None:
+    """The range of weights, where it is not to be the largest |w| or the source's."""
+    if settings.weights_range != LEAST_SQUARES or scales_of(entry, found, formats)[1]:
+        return None
+    return least_squared_error(found, formats)
 
 
 def _weight_line(
-    found: Weighted, formats: Formats, entry: Kept | None, noise: Sequence[float | None]
+    found: Weighted,
+    formats: Formats,
+    entry: Kept | None,
+    settings: Settings,
+    noise: Sequence[float | None],
 ) -> TensorRecord:
     """`noise` at the outputs, of each node that multiplies by these weights."""
     bits = formats.weight_bits
-    scales, own = scales_of(entry, found, formats)
+    clip = _clip(entry, found, formats, settings)
+    scales, own = scales_of(entry, found, formats, clip)
     exact = found.weight.astype(np.float64)
-    ratio = decibels(float(np.square(exact).sum()), float(np.square(_rounding(found, scales)).sum()))
+    ratio = decibels(float(np.square(exact).sum()), float(np.square(_rounding(found, scales, bits)).sum()))
     predicted = None if None in noise else decibels(1.0, sum(part for part in noise if part is not None))
     one = not formats.per_channel or (entry is not None and own and len(entry.scale) == 1)
     scale = float(scales[0]) if one else None
     ends = float(exact.min(initial=0.0)), float(exact.max(initial=0.0))
-    method = METHOD if own else "minmax"
+    method = METHOD if own else "minmax" if clip is None else "mse"
     return TensorRecord(found.name, "weight", bits, True, scale, 0, *ends, method, ratio, predicted)
 
 

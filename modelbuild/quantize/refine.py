@@ -93,6 +93,7 @@ def refine(
     chosen = [sample for index, sample in enumerate(samples) if index in few]
     corrections: dict[str, dict[str, tuple[int, ...]]] = {"bias": {}, "clip": {}, "round": {}}
     corrections["equalize"] = dict(record.corrections.get("equalize", {}))
+    ranges = record.corrections.get("clip", {})
     assembly = Assembly(graph, plan, replace(record, corrections=corrections), formats, {})
     prefix = Prefix(assembly, plan, chosen)
     observations = assembly.equalized.observations(plan, observations)
@@ -102,9 +103,8 @@ def refine(
         assembly.begin(step)
         target = targets.pop(step.outputs[0], None)
         if target is not None:
-            outcome = _decide(
-                _Place(assembly, step, target, observations), wanted, prefix.values(target.input)
-            )
+            place = _Place(assembly, step, target, observations, ranges.get(step.outputs[0]))
+            outcome = _decide(place, wanted, prefix.values(target.input))
             for kind, values in outcome.corrections.items():
                 if any(values):
                     corrections[kind][step.outputs[0]] = values
@@ -155,6 +155,7 @@ class _Place:
     step: Step
     target: _Target
     observations: Observations
+    clip: tuple[int, ...] | None  # the range of its weights, where the record has one
 
     @property
     def input(self) -> QuantizedTensor:
@@ -199,15 +200,16 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
     corrections: dict[str, tuple[int, ...]] = {}
     patches = place.patches(codes)
     moments: list[Moments] = []
-    clip, flips = None, None
+    clip, flips = place.clip, None
     if method != NEAREST:
         moments = [] if patches is None else moments_in_blocks(patches)
         if not moments and METHODS[method].needs_moments:
             method = DATA_FREE
         if moments and bits <= FEW_BITS and formats.per_channel and formats.activation.form != "power_of_two":
-            clip = corrections["clip"] = clip_of(found, bits, moments)
+            clip = clip_of(found, bits, moments)
         flips = flips_of(found, place.made(clip, None).scales, bits, method, moments)
         corrections["round"] = pack_flips(flips)
+    corrections["clip"] = clip or ()
     made = place.made(clip, flips)
     corrections["bias"] = _bias(place, wanted, made, patches)
     return _Outcome(corrections, method, *_measured(place, made, moments))

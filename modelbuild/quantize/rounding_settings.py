@@ -9,6 +9,7 @@ from typing import Any
 
 from modelbuild.errors import ModelbuildError
 
+LARGEST, LEAST_SQUARES = "max", "mse"  # the range of weights: the largest |w|, or of the least squared error
 ROUNDINGS = ("nearest", "squant", "adaround")
 BIAS_CORRECTIONS = ("none", "parallel", "sequential")
 FINE = "adaround"  # the rounding of weights of few bits, where none is chosen
@@ -18,6 +19,11 @@ FEW_BITS = 4  # weights of so few have ranges of their own choice, and may use t
 def read_rounding(key: str, value: Any) -> str:
     """How weights are rounded."""
     return _one_of(key, value, ROUNDINGS)
+
+
+def read_weights_range(key: str, value: Any) -> str:
+    """How far the codes of weights reach."""
+    return _one_of(key, value, (LARGEST, LEAST_SQUARES))
 
 
 def read_bias_correction(key: str, value: Any) -> str:

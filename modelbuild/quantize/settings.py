@@ -52,7 +52,7 @@ class Settings:
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw), `max_measurements`
     how often a choice is measured at most (auto; None: until the goal holds). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
-    `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None:
+    `weights_range`: `max`, the largest |w|, or `mse`. `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None:
     sequential where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation;
     None: where ranges are chosen by predicted noise.
     """
@@ -75,6 +75,7 @@ class Settings:
     rounding: str | None = None
     bias_correction: str | None = None
     equalize: bool | None = None
+    weights_range: str = rounding_settings.LARGEST
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -154,4 +155,5 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "strict": _switch,
     "symmetric": _switch,
     "weights": _formats,
+    "weights_range": rounding_settings.read_weights_range,
 }
