@@ -1,4 +1,4 @@
-"""Kernels of `add`, `multiply`, `rescale`, `prelu` and `table`."""
+"""Kernels of `add`, `multiply`, `rescale`, `prelu`, `table` and `curve`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from modelbuild.arithmetic.binding import Bound, Kernel, magnitude
 from modelbuild.arithmetic.fixed_model import Integers
+from modelbuild.arithmetic.operator_shapes import CURVE_SHIFT
 from modelbuild.arithmetic.products import SINGLE
 from modelbuild.arithmetic.requantize import PIECE, Requantizer, half, one_scaling, rescaled, saturated
 from modelbuild.arithmetic.tables import looked_up, tabulated
@@ -100,3 +101,17 @@ def prelu(bound: Bound) -> Kernel:
 def table(bound: Bound) -> Kernel:
     """256 stored answers."""
     return looked_up(bound.constant("table").astype(bound.output.dtype), bound.inputs[0])
+
+
+def curve(bound: Bound) -> Kernel:
+    """Parabolas, worked out once for all 65,536 integers of 16 bits."""
+    x, bits = bound.inputs[0], bound.number("segment_bits")
+    steps = np.arange(x.low, x.high + 1, dtype=np.int64) - bound.number("start")
+    segment, within = steps >> bits, steps & ((1 << bits) - 1)
+    value, slope, bend = (
+        bound.constant(role).astype(np.int64)[segment] for role in ("value", "slope", "bend")
+    )
+    half_segment = 1 << (bits - 1)
+    slope += (bend * within + half_segment) >> bits
+    value += (slope * within + half_segment) >> bits
+    return looked_up(rescaled(value, 1, CURVE_SHIFT, bound), x)

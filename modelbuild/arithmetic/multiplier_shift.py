@@ -25,6 +25,7 @@ KERNELS: dict[str, Callable[[Bound], Kernel]] = {
     "rescale": elementwise.rescale,
     "prelu": elementwise.prelu,
     "table": elementwise.table,
+    "curve": elementwise.curve,
     "max_pool": pooling.max_pool,
     "average_pool": pooling.average_pool,
     "reduce_sum": reduction.reduce_sum,

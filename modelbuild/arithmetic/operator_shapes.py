@@ -12,6 +12,9 @@ from modelbuild.arithmetic.windows import Window, window_of
 
 Shape = tuple[int, ...]
 LINEAR_ONE = 1 << 11
+SEGMENT_BITS = (4, 14)  # of a curve: the least and the most
+CURVE_SHIFT = 12  # fractional bits of its constants
+SOFTMAX_SHIFT = 30  # of the two factors of an exponential, and of their product
 MOST_CELLS = 1 << 28  # a quarter of a gigabyte of bytes: far above any feature map of an edge model
 
 
@@ -102,6 +105,7 @@ def prelu(bound: Bound) -> Shape:
 def table(bound: Bound) -> Shape:
     """The input's shape; 256 entries that the output can hold."""
     entries, output = bound.constant("table"), bound.output
+    need(bound.inputs[0].bits == 8, "the input must have 8 bits")
     need(entries.shape == (256,), "a table has 256 entries")
     need(bound.number("input_low") == bound.inputs[0].low, "input_low must be the input's smallest integer")
     inside = int(entries.min()) >= output.low and int(entries.max()) <= output.high
@@ -109,12 +113,27 @@ def table(bound: Bound) -> Shape:
     return bound.inputs[0].shape
 
 
+def curve(bound: Bound) -> Shape:
+    """The input's shape; a segment for every integer that the input can hold, and none besides."""
+    x, start, bits = bound.inputs[0], bound.number("start"), bound.number("segment_bits")
+    need(x.bits == 16, "the input must have 16 bits")
+    need(SEGMENT_BITS[0] <= bits <= SEGMENT_BITS[1], "segment_bits must be {}...{}".format(*SEGMENT_BITS))
+    need(x.low - (1 << bits) < start <= x.low, "the first segment must hold the input's smallest integer")
+    _rows(bound, ((x.high - start) >> bits) + 1, "value slope bend")
+    return x.shape
+
+
 def softmax(bound: Bound) -> Shape:
-    """The input's shape; exponentials in 0...2^23, the first above 0."""
-    entries, shape = bound.constant("table"), bound.inputs[0].shape
-    need(entries.shape == (256,), "a table has 256 entries")
-    need(int(entries.min()) >= 0 and int(entries.max()) <= 1 << 23, "exponentials lie in 0...2^23")
-    need(int(entries[0]) > 0, "the exponential of 0 must be above 0")
+    """The input's shape; exponentials in 0...2^23, or of 16 bits two tables in 0...2^30 whose products they
+    are; that of 0 above 0."""
+    entries, x = bound.constant("table"), bound.inputs[0]
+    count, largest = (512, 30) if x.bits > 8 else (256, 23)
+    need(entries.shape == (count,), f"the table of {x.bits} bits has {count} entries")
+    inside = int(entries.min()) >= 0 and int(entries.max()) <= 1 << largest
+    need(inside, f"exponentials lie in 0...2^{largest}")
+    first = int(entries[0]) if x.bits == 8 else int(entries[0]) * int(entries[256]) >> (SOFTMAX_SHIFT - 1)
+    need(first > 0, "the exponential of 0 must be above 0")
+    shape = x.shape
     need(0 < bound.number("one") < 1 << 16, "`one` must be above 0 and below 2^16")
     _axis(bound, len(shape))
     return shape

@@ -24,7 +24,6 @@ class OperatorKind:
     shape: Callable[[Bound], tuple[int, ...]]
     largest_sum: Callable[[Bound], int] | None = None
     keeps_scale: bool = False
-    byte_input: bool = False
 
 
 def _parameters(integers: str, lists: str = "") -> dict[str, str]:
@@ -97,7 +96,13 @@ OPERATORS: dict[str, OperatorKind] = {
         {"negative_multiplier": 1, "negative_shift": 1},
         shapes.prelu,
     ),
-    "table": OperatorKind((1, 1), _parameters("input_low"), {"table": 1}, shapes.table, byte_input=True),
+    "table": OperatorKind((1, 1), _parameters("input_low"), {"table": 1}, shapes.table),
+    "curve": OperatorKind(
+        (1, 1),
+        _parameters("start segment_bits output_zero low high"),
+        {"value": 1, "slope": 1, "bend": 1},
+        shapes.curve,
+    ),
     "max_pool": OperatorKind(
         (1, 1),
         _parameters("low high", "kernel strides pads dilations"),
@@ -121,7 +126,6 @@ OPERATORS: dict[str, OperatorKind] = {
         _parameters("axis one output_zero low high"),
         {"table": 1},
         shapes.softmax,
-        byte_input=True,
     ),
     "concat": OperatorKind(
         (1, 4096),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.arithmetic.binding import Bound, Kernel
 from modelbuild.arithmetic.fixed_model import Integers
+from modelbuild.arithmetic.operator_shapes import SOFTMAX_SHIFT
 from modelbuild.arithmetic.requantize import rescaled, saturated
 
 
@@ -34,7 +36,7 @@ def reduce_max(bound: Bound) -> Kernel:
 def softmax(bound: Bound) -> Kernel:
     """Shares of stored exponentials, rounded to the nearest, in whole numbers."""
     axis, one = bound.number("axis"), bound.number("one")
-    exponentials = bound.constant("table").astype(np.int64)
+    exponentials = _exponentials(bound)
 
     def run(x: Integers) -> Integers:
         wide = x.astype(np.int64)
@@ -43,3 +45,12 @@ def softmax(bound: Bound) -> Kernel:
         return saturated((2 * one * e + total) // (2 * total), bound)
 
     return run
+
+
+def _exponentials(bound: Bound) -> NDArray[np.int64]:
+    """By distance from the largest; of 16 bits, a product of the distance's upper and its lower byte."""
+    entries = bound.constant("table").astype(np.int64)
+    if bound.inputs[0].bits == 8:
+        return entries
+    products = np.multiply.outer(entries[:256], entries[256:]).reshape(-1)
+    return np.asarray((products + (1 << (SOFTMAX_SHIFT - 1))) >> SOFTMAX_SHIFT)

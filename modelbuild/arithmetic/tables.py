@@ -1,4 +1,4 @@
-"""Looking up answers that depend on one byte."""
+"""Looking up answers that depend on one integer of 8 or 16 bits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from modelbuild.arithmetic.fixed_model import Integers, QuantizedTensor
 
 
 def looked_up(entries: Integers, x: QuantizedTensor) -> Kernel:
-    """The kernel that answers an integer of `x`, which has 8 bits, with the entry of its rank [256]."""
-    by_byte = np.roll(entries, x.low)  # byte 0x80, the smallest signed value, comes last of the two halves
+    """The kernel that answers an integer of `x` with the entry of its rank [256, or 65,536 of 16 bits]."""
+    by_place = np.roll(entries, x.low)  # 0x80.., the smallest signed value, comes last of the two halves
+    place = f"u{x.bits // 8}"
 
     def wide(values: Integers) -> Integers:
-        return by_byte[np.ascontiguousarray(values).view(np.uint8)]
+        return np.take(by_place, np.ascontiguousarray(values).view(place))
 
-    if entries.itemsize > 1:
+    if entries.itemsize > 1 or x.bits > 8:
         return wide
-    answers = by_byte.tobytes()
+    answers = by_place.tobytes()
 
     def bytewise(values: Integers) -> Integers:
         out = np.empty(values.shape, entries.dtype)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Sureness = Literal["vendor", "measured", "fitted", "inferred", "guess"]  # from most to least sure
 Unit = Literal["npu", "fused", "cpu"]
@@ -41,9 +41,22 @@ class NumberFormat(Strict):
     symmetric_activations: bool
     scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
     per_channel_weights: bool
+    tables_of_16_bits: bool | None = None  # functions and Softmax take int16; left out: if it has int16
     accumulator_bits: int
     sure: Sureness
     source: str
+
+    @model_validator(mode="after")
+    def _tables_need_tensors(self) -> Self:
+        if self.tables_of_16_bits and "int16" not in self.activations:
+            raise ValueError("tables_of_16_bits needs int16 among the activations")
+        return self
+
+    @property
+    def has_tables_of_16_bits(self) -> bool:
+        """Whether functions and Softmax take int16 as it is."""
+        own = self.tables_of_16_bits
+        return "int16" in self.activations if own is None else own
 
 
 class Hardware(Strict):

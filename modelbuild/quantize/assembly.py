@@ -176,9 +176,9 @@ class Assembly:
         self.tensors[name] = made
         return made
 
-    def as_bytes(self, x: QuantizedTensor) -> QuantizedTensor:
-        """`x` with 8 bits: tables have 256 entries, so that a 16-bit tensor gives up its lower half."""
-        if x.bits == 8:
+    def for_table(self, x: QuantizedTensor) -> QuantizedTensor:
+        """`x`, with 8 bits where the chip's tables take no more: its lower half is given up then."""
+        if x.bits == 8 or self.formats.wide_tables:
             return x
         name = self._names.fresh(f"{self.step.outputs[0]}/bytes")
         zero = min(max(round(x.zero_point / 256), -128 if x.signed else 0), 127 if x.signed else 255)

@@ -30,7 +30,7 @@ def function_after(graph: Graph, plan: Plan, tensor: str) -> Function | None:
 
 
 def read_by_table(graph: Graph, plan: Plan, tensor: str) -> bool:
-    """Whether a function of 256 entries alone reads `tensor`: of 16 bits it sees the upper 8."""
+    """Whether functions alone read `tensor`: of 16 bits, tables of 256 entries see the upper 8."""
     if tensor in graph.outputs or tensor in plan.share or tensor in plan.share.values():
         return False
     readers = [step for step in plan.steps if any(tensor in node.inputs for node in step.nodes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -35,12 +36,12 @@ class TensorFormat:
         """As settings and records have it: int8, uint8, int16."""
         return f"{'' if self.signed else 'u'}int{self.bits}"
 
-    @property
+    @cached_property
     def low(self) -> int:
         """The smallest integer."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
-    @property
+    @cached_property
     def high(self) -> int:
         """The largest integer."""
         return self.low + (1 << self.bits) - 1
@@ -88,6 +89,7 @@ class Formats:
     activations: Mapping[str, TensorFormat] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
     own: Bits = field(default_factory=Bits)
+    wide_tables: bool = True  # whether functions take 16 bits as they are
 
     def of(self, root: str) -> TensorFormat:
         """The format of a tensor, by the root whose scale it has."""
@@ -159,7 +161,8 @@ def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
     }
     per_channel = _switch("per_channel", settings.per_channel, number_format.per_channel_weights, only=False)
     whole = tuple(name for name in number_format.weights if FLOAT not in name)
-    return Formats(forms[activations], bits_of(weights), per_channel, forms, whole)
+    wide = number_format.has_tables_of_16_bits
+    return Formats(forms[activations], bits_of(weights), per_channel, forms, whole, wide_tables=wide)
 
 
 def _switch(key: str, wanted: bool | None, own: bool, *, only: bool) -> bool:

@@ -84,7 +84,7 @@ def quantize(
                 formats.of(root).bits > 8 and method == DEFAULT_METHOD and settings.output_function == "none"
             )
             named = _of_outputs(settings) if root in ends and not wide else (method, options)
-            choices[root] = _choose(graph, observations, formats.of(root), plan, root, *named)
+            choices[root] = _choose(graph, observations, formats, plan, root, *named)
         lines.append(_line(graph, plan, formats, observations, name, choices[root]))
     biases: dict[str, tuple[int, ...]] = {}
     weights: dict[str, list[float | None]] = {}
@@ -176,16 +176,18 @@ def _last_with_gradient(observations: Observations, step: Step) -> str:
 def _choose(
     graph: Graph,
     observations: Observations,
-    tensor_format: TensorFormat,
+    formats: Formats,
     plan: Plan,
     name: str,
     method: str,
     options: Mapping[str, Any],
 ) -> _Choice:
+    tensor_format = formats.of(name)
     if name in plan.natural:
         return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
     observation, seen = _observed(observations, name), tensor_format
-    if seen.bits > 8 and method == DEFAULT_METHOD and read_by_table(graph, plan, name):
+    bytewise = method == DEFAULT_METHOD and not formats.wide_tables and read_by_table(graph, plan, name)
+    if seen.bits > 8 and bytewise:
         seen = replace(seen, bits=8)
     method = applicable(method, observation, seen)
     if method in BY_ERROR:

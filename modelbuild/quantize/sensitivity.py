@@ -16,7 +16,7 @@ from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.record import Record, TensorRecord
 
 REST = 4.0**-8  # of the noise power of 8 bits, what 16 bits leave: their steps are 1/256
-# Operators that look 8 bits up in a table: a 16-bit tensor gives up its lower half before them.
+# Operators that are tables: where these have 256 entries, a 16-bit tensor gives up its lower half.
 _BY_BYTES = frozenset({*TABLES, "Softmax"})
 
 
@@ -56,14 +56,15 @@ class Sensitivity:
         return {**asdict(self), "nodes": [asdict(node) for node in self.nodes]}
 
 
-def sensitivity(graph: Graph, record: Record) -> Sensitivity:
-    """Of every node, from what the record predicts of each tensor and of weights; runs no inference."""
+def sensitivity(graph: Graph, record: Record, *, wide_tables: bool = True) -> Sensitivity:
+    """Of every node, from what the record predicts of each tensor and of weights; runs no inference.
+    `wide_tables`: whether the chip's functions take 16 bits."""
     plan = make_plan(graph)
     listed = layers(graph, plan)
     lines = {line.name: line for line in record.tensors}
     noise = noises(record)
     total = sum(noise.values())
-    winning = gains(listed, record)
+    winning = gains(listed, record, wide_tables)
     found = []
     for layer in listed:
         own = [name for name in layer.step.outputs if name in noise]
@@ -102,16 +103,16 @@ def noises(record: Record) -> dict[str, float]:
     return found
 
 
-def gains(listed: Sequence[Layer], record: Record) -> dict[str, float]:
+def gains(listed: Sequence[Layer], record: Record, wide_tables: bool) -> dict[str, float]:
     """Root or weights of 8 bits or fewer -> the noise power that 16 bits would take away; 0 where all that
-    reads a tensor looks bytes up in a table."""
+    reads a tensor are functions, and the chip's take bytes only."""
     readers: dict[str, list[str]] = {}
     for layer in listed:
         for root in layer.reads:
             readers.setdefault(root, []).append(layer.step.node.op)
     noise = noises(record)
     return {
-        line.name: 0.0 if _only_bytes(line, readers) else noise[line.name] * (1.0 - REST)
+        line.name: 0.0 if not wide_tables and _only_bytes(line, readers) else noise[line.name] * (1.0 - REST)
         for line in record.tensors
         if line.name in noise and line.bits < 16
     }

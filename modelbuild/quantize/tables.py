@@ -1,4 +1,4 @@
-"""Lookup tables of 8-bit functions, in decimal arithmetic of 40 digits: no math library decides a bit."""
+"""Lookup tables of functions of 8 bits, in decimal arithmetic of 40 digits: no math library decides a bit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Integers, QuantizedTensor
+from modelbuild.arithmetic.operator_shapes import SOFTMAX_SHIFT
 
 Function = Callable[[Decimal], Decimal]
 
@@ -34,18 +35,28 @@ def softmax_table(scale: float) -> NDArray[np.int32]:
     """E[d] = round(2^23 exp(-d scale)) for d in 0...255."""
     with localcontext(Context(prec=DIGITS)):
         step = Decimal(scale)
-        values = [_rounded(EXPONENTIAL_ONE * exp(-d * step)) for d in range(SOFTMAX_ENTRIES)]
+        values = [rounded(EXPONENTIAL_ONE * exp(-d * step)) for d in range(SOFTMAX_ENTRIES)]
     return np.array(values, dtype=np.int32)
 
 
-def _rounded(value: Decimal) -> int:
+def softmax_factors(scale: float) -> NDArray[np.int32]:
+    """2^30 exp(-256 i scale) for i in 0...255, then 2^30 exp(-j scale) for j: of 16 bits, E is a product."""
+    with localcontext(Context(prec=DIGITS)):
+        step = Decimal(scale)
+        places = (*range(0, 1 << 16, 256), *range(256))
+        values = [rounded((1 << SOFTMAX_SHIFT) * exp(-d * step)) for d in places]
+    return np.array(values, dtype=np.int32)
+
+
+def rounded(value: Decimal) -> int:
+    """To the nearest whole number, halves to the even one."""
     return int(value.to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
 def _saturated(step: Decimal, y: QuantizedTensor) -> int:
     span = 1 << 20
     near = min(max(step, Decimal(-span)), Decimal(span))
-    return min(max(_rounded(near) + y.zero_point, y.low), y.high)
+    return min(max(rounded(near) + y.zero_point, y.low), y.high)
 
 
 def exp(x: Decimal) -> Decimal:

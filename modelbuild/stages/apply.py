@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx")
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))

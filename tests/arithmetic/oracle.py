@@ -172,6 +172,22 @@ def table(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> 
     return filled(x.shape, lambda index: constants["table"][x[index] - low])
 
 
+def curve(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
+    p: Any = op.parameters
+    x, size = inputs[0], 2 ** p["segment_bits"]
+
+    def part(product: int) -> int:
+        return (product + size // 2) // size
+
+    def cell(index: tuple[int, ...]) -> int:
+        i, d = divmod(x[index] - p["start"], size)
+        value, slope, bend = (constants[role][i] for role in ("value", "slope", "bend"))
+        v = value + part((slope + part(bend * d)) * d)
+        return finish(p, v, 1, 12)
+
+    return filled(x.shape, cell)
+
+
 def max_pool(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
     p: Any = op.parameters
     x = inputs[0]
@@ -246,7 +262,10 @@ def reduce_max(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]
 def softmax(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
     p: Any = op.parameters
     x = inputs[0]
-    axis, exponentials = p["axis"], constants["table"]
+    axis, table = p["axis"], [int(entry) for entry in constants["table"]]
+    wide = len(table) == 512
+    products = ((a, b) for a in table[:256] for b in table[256:])
+    exponentials = [(a * b + 2**29) // 2**30 for a, b in products] if wide else table
 
     def cell(index: tuple[int, ...]) -> int:
         line = [x[(*index[:axis], k, *index[axis + 1 :])] for k in range(x.shape[axis])]
@@ -343,6 +362,7 @@ ORACLES: dict[str, Oracle] = {
     "rescale": rescale_operator,
     "prelu": prelu,
     "table": table,
+    "curve": curve,
     "max_pool": max_pool,
     "average_pool": average_pool,
     "reduce_sum": reduce_sum,

@@ -207,6 +207,20 @@ def table(dice: Dice) -> FixedModel:
     return one("table", [x, y], {"input_low": x.low}, {"table": entries})
 
 
+def curve(dice: Dice) -> FixedModel:
+    """Smooth now and then, and anything that 32 bits hold otherwise."""
+    x = dice.tensor("x", some_shape(dice), 16)
+    y = dice.tensor("y", x.shape, 8 * dice.whole(1, 2))
+    bits = dice.whole(4, 14)
+    start = x.low - dice.whole(0, (1 << bits) - 1)
+    count = ((x.high - start) >> bits) + 1
+    reach = 1 << dice.whole(12, 31)
+    constants = {
+        role: dice.rng.integers(-reach, reach, count).astype(np.int32) for role in ("value", "slope", "bend")
+    }
+    return one("curve", [x, y], {"start": start, "segment_bits": bits, **dice.bounds(y)}, constants)
+
+
 def max_pool(dice: Dice) -> FixedModel:
     kernel = dice.whole(1, 3), dice.whole(1, 3)
     p = windowed(dice, kernel) | {"kernel": kernel}
@@ -257,12 +271,17 @@ def reduce_max(dice: Dice) -> FixedModel:
 
 
 def softmax(dice: Dice) -> FixedModel:
-    x = dice.tensor("x", some_shape(dice), 8)
-    y = dice.tensor("y", x.shape)
-    step = float(dice.rng.uniform(0.001, 0.3))
-    entries = np.array([round(2**23 * math.exp(-step * d)) for d in range(256)], np.int32)
-    p = {"axis": dice.whole(0, len(x.shape) - 1), "one": dice.whole(100, 256), **dice.bounds(y)}
-    return one("softmax", [x, y], p, {"table": entries})
+    x = dice.tensor("x", some_shape(dice))
+    y = dice.tensor("y", x.shape, 8 * dice.whole(1, 2))
+    if x.bits == 8:
+        step = float(dice.rng.uniform(0.001, 0.3))
+        entries = [round(2**23 * math.exp(-step * d)) for d in range(256)]
+    else:
+        step = float(dice.rng.uniform(1e-5, 1e-2))
+        entries = [round(2**30 * math.exp(-step * d)) for d in (*range(0, 1 << 16, 256), *range(256))]
+    one_step = dice.whole(100, 256) if y.bits == 8 else dice.whole(30000, 65535)
+    p = {"axis": dice.whole(0, len(x.shape) - 1), "one": one_step, **dice.bounds(y)}
+    return one("softmax", [x, y], p, {"table": np.array(entries, np.int32)})
 
 
 def concat(dice: Dice) -> FixedModel:
@@ -340,6 +359,7 @@ BUILDERS: dict[str, Draw] = {
     "rescale": rescale,
     "prelu": prelu,
     "table": table,
+    "curve": curve,
     "max_pool": max_pool,
     "average_pool": average_pool,
     "reduce_sum": reduce_sum,

@@ -210,6 +210,28 @@ def _double(growth: Growth) -> None:
     growth.grow("gather", [x.name], y, {"axis": axis}, {"indices": indices})
 
 
+def _function(growth: Growth) -> None:
+    """A table or a curve, by the bits of what it reads, or a softmax."""
+    x, dice = growth.pick(), growth.dice
+    kind = ("softmax", "table" if x.bits == 8 else "curve")[dice.whole(0, 1)]
+    made = BUILDERS[kind](dice)
+    y = growth.put(growth.name(), x.shape)
+    (operator,) = made.operators
+    p = {**operator.parameters, **(dice.bounds(y) if "low" in operator.parameters else {})}
+    constants = {role: made.constants[name] for role, name in operator.constants.items()}
+    if kind == "softmax":
+        p["axis"] = len(x.shape) - 1
+    if kind == "table":
+        p["input_low"] = x.low
+        constants["table"] = dice.rng.integers(y.low, y.high + 1, 256).astype(y.dtype)
+    if kind == "curve":
+        bits = dice.whole(9, 14)  # few segments, so that a small SRAM holds them
+        p |= {"segment_bits": bits, "start": x.low}
+        count = (1 << 16) >> bits
+        constants = {role: np.resize(values, count) for role, values in constants.items()}
+    growth.grow(kind, [x.name], y, p, constants)
+
+
 STEPS: tuple[Callable[[Growth], None], ...] = (
     _conv,
     _conv,
@@ -223,6 +245,7 @@ STEPS: tuple[Callable[[Growth], None], ...] = (
     _dense,
     _turn,
     _double,
+    _function,
 )
 
 

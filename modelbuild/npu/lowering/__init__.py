@@ -4,13 +4,8 @@ from collections.abc import Callable
 
 from modelbuild.npu.emitter import Emitter
 from modelbuild.npu.lowering.convolution import lower_convolution, lower_gemm
-from modelbuild.npu.lowering.elementwise import (
-    lower_add,
-    lower_multiply,
-    lower_prelu,
-    lower_rescale,
-    lower_table,
-)
+from modelbuild.npu.lowering.elementwise import lower_add, lower_multiply, lower_prelu, lower_rescale
+from modelbuild.npu.lowering.functions import lower_curve, lower_table
 from modelbuild.npu.lowering.joining import lower_concat, lower_pad
 from modelbuild.npu.lowering.movement import lower_gather, lower_reshape, lower_slice, lower_transpose
 from modelbuild.npu.lowering.operation import Operation
@@ -24,6 +19,7 @@ LOWERINGS: dict[str, Callable[[Operation, Emitter], None]] = {
     "average_pool": lower_average_pool,
     "concat": lower_concat,
     "conv": lower_convolution,
+    "curve": lower_curve,
     "gather": lower_gather,
     "gemm": lower_gemm,
     "matmul": lower_matmul,

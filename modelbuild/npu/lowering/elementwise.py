@@ -1,4 +1,4 @@
-"""Operators that treat every element alike: sums and products, rescaling, PReLU, tables."""
+"""Operators that treat every element alike: sums and products, rescaling, PReLU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modelbuild.npu.emitter import Emitter, Place, dense_strides
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.memory import align
 from modelbuild.npu.program import ElementType
-from modelbuild.npu.program.setups import BinarySetup, RescaleSetup, TableSetup
-from modelbuild.npu.program.tiles import Binary, Rescale, Table
+from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
+from modelbuild.npu.program.tiles import Binary, Rescale
 from modelbuild.npu.tiling import Box, boxes, plan_strips
 
 RESCALE_BYTES = 10  # multiplier and shift for values >= 0, then for values < 0
@@ -227,31 +227,3 @@ def _strip(
 ) -> tuple[int, int, list[tuple[int, int, int]]]:
     size = kind.size
     return first * size, size, [(count, row * size, length * size), (length, size, size)]
-
-
-def lower_table(operation: Operation, emitter: Emitter) -> None:
-    """`table`."""
-    source, target = operation.inputs[0], operation.output
-    operation.check(source.type.size == 1, "a table needs an input of 8 bits")
-    table = operation.constant("table", (256,))
-    columns = {"table": (table, target.type.size, target.type.low, target.type.high)}
-    entries = packed(operation, columns).tobytes()
-    elements = math.prod(target.tensor.shape)
-    operation.check(math.prod(source.tensor.shape) == elements, "the shapes do not fit")
-
-    def sizes(box: Box) -> tuple[int, int]:
-        return align(box[0]), align(box[0] * target.type.size)
-
-    plan = plan_strips((elements,), lambda box: sum(sizes(box)), align(len(entries)), emitter.capacity)
-    emitter.setup(TableSetup(source.type, target.type, operation.integer("input_low")))
-    parameters = emitter.buffer(len(entries))
-    emitter.load_constants(emitter.add_constants(entries), len(entries), parameters)
-    inputs, results = (emitter.ring(plan.buffers, size) for size in sizes(plan.box))
-    for (start,), (count,) in boxes((elements,), plan.box):
-        buffer, result = inputs.take(), results.take()
-        emitter.load(source, start, 1, [(count, 1, 1)], buffer)
-        emitter.compute(
-            Table(buffer.start, parameters.start, result.start, count), (buffer, parameters), result, count
-        )
-        size = target.type.size
-        emitter.store(result, target, start * size, size, [(count, size, size)])

@@ -89,7 +89,6 @@ def lower_reduce_max(operation: Operation, emitter: Emitter) -> None:
 def lower_softmax(operation: Operation, emitter: Emitter) -> None:
     """`softmax`."""
     source, target = operation.inputs[0], operation.output
-    operation.check(source.type.size == 1, "softmax needs an input of 8 bits")
     rank = len(source.tensor.shape)
     axis = operation.integer("axis")
     operation.check(-rank <= axis < rank, "axis is out of range")
@@ -102,7 +101,7 @@ def lower_softmax(operation: Operation, emitter: Emitter) -> None:
         low=operation.integer("low"),
         high=operation.integer("high"),
     )
-    table = np.append(operation.constant("table", (256,)), operation.integer("one"))
+    table = np.append(operation.constant("table", (256 * source.type.size,)), operation.integer("one"))
     parameters = packed(operation, {"table": (table, 4, 0, 2**32 - 1)}).tobytes()
     _emit_rows(operation, emitter, setup, rows, parameters, Softmax)
 

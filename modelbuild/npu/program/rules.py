@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelbuild.npu.program.encoding import ElementType, Instruction
-from modelbuild.npu.program.setups import ConvolutionSetup
+from modelbuild.npu.program.setups import ConvolutionSetup, CurveSetup
 from modelbuild.npu.program.tiles import Convolution
 from modelbuild.npu.program.transfers import Loop, Store, Transfer
 
@@ -24,7 +24,7 @@ def broken_rule(instruction: Instruction) -> str:
     """What is wrong with the instruction, or an empty string."""
     if isinstance(instruction, Transfer):
         return _broken_transfer(instruction)
-    return _broken_value(instruction) or _broken_window(instruction)
+    return _broken_value(instruction) or _broken_window(instruction) or _broken_curve(instruction)
 
 
 def _broken_value(instruction: Instruction) -> str:
@@ -55,6 +55,17 @@ def _broken_window(instruction: Instruction) -> str:
         return "an output of width 1 has no stride"
     if isinstance(instruction, Convolution) and not instruction.input_rows and instruction.input:
         return "a convolution of no rows has an input"
+    return ""
+
+
+def _broken_curve(setup: Instruction) -> str:
+    if not isinstance(setup, CurveSetup):
+        return ""
+    kind, size = ElementType(setup.input_type), 1 << setup.segment_bits
+    if not kind.low - size < setup.start <= kind.low:
+        return f"the first segment does not hold the smallest {kind.name}"
+    if setup.segments != (kind.high - setup.start) // size + 1:
+        return f"{setup.segments} segments do not end with that of the largest {kind.name}"
     return ""
 
 

@@ -116,6 +116,21 @@ class TableSetup(Instruction):
 
 
 @dataclass(frozen=True, slots=True)
+class CurveSetup(Instruction):
+    """What all tiles of a curve share; `segments` of 2^`segment_bits` integers each, the first at `start`."""
+
+    opcode: ClassVar[int] = 0x36
+    input_type: int = encoded("B", 2, 3)
+    output_type: int = element_type()
+    segment_bits: int = encoded("B", 4, 14)
+    segments: int = small()
+    start: int = integer()
+    output_zero: int = integer()
+    low: int = integer()
+    high: int = integer()
+
+
+@dataclass(frozen=True, slots=True)
 class MatmulSetup(Instruction):
     """What all tiles of a product of two tensors share."""
 
@@ -159,7 +174,7 @@ class SoftmaxSetup(Instruction):
     """What all tiles of a softmax share."""
 
     opcode: ClassVar[int] = 0x32
-    input_type: int = encoded("B", 0, 1)
+    input_type: int = element_type()
     output_type: int = element_type()
     length: int = extent()
     output_zero: int = integer()

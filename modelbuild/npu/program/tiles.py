@@ -89,6 +89,17 @@ class Table(Instruction):
 
 
 @dataclass(frozen=True, slots=True)
+class Curve(Instruction):
+    """`count` values of parabolas, a record of three numbers a segment."""
+
+    opcode: ClassVar[int] = 0x37
+    input: int = address()
+    parameters: int = address()
+    output: int = address()
+    count: int = extent()
+
+
+@dataclass(frozen=True, slots=True)
 class Matmul(Instruction):
     """`rows` x `inner` times `inner` x `columns`."""
 

@@ -117,6 +117,12 @@ def _table(tile: t.Table, setup: s.TableSetup, rates: Rates) -> Access:
     return Access("compute", tile.count, rates.elements, reads, written)
 
 
+def _curve(tile: t.Curve, setup: s.CurveSetup, rates: Rates) -> Access:
+    reads = ((tile.input, tile.count * 2), (tile.parameters, 12 * setup.segments))
+    written = ((tile.output, tile.count * _size(setup.output_type)),)
+    return Access("compute", tile.count, rates.elements, reads, written)
+
+
 def _matmul(tile: t.Matmul, setup: s.MatmulSetup, rates: Rates) -> Access:
     outputs = tile.rows * tile.columns
     reads = (
@@ -142,8 +148,8 @@ def _reduce_max(tile: t.ReduceMax, setup: s.ReduceMaxSetup, rates: Rates) -> Acc
 
 
 def _softmax(tile: t.Softmax, setup: s.SoftmaxSetup, rates: Rates) -> Access:
-    count = tile.rows * setup.length
-    reads = ((tile.input, count), (tile.parameters, 257 * 4))
+    count, size = tile.rows * setup.length, _size(setup.input_type)
+    reads = ((tile.input, count * size), (tile.parameters, (1 + 256 * size) * 4))
     written = ((tile.output, count * _size(setup.output_type)),)
     return Access("compute", count, rates.elements, reads, written)
 
@@ -168,6 +174,7 @@ _TILES: dict[type[Instruction], Callable[[Any, Any, Rates], Access]] = {
     t.Binary: _binary,
     t.Rescale: _rescale,
     t.Table: _table,
+    t.Curve: _curve,
     t.Matmul: _matmul,
     t.ReduceSum: _reduce_sum,
     t.ReduceMax: _reduce_max,

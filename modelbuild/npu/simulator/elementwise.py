@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from modelbuild.npu.program import ElementType
-from modelbuild.npu.program.setups import BinarySetup, RescaleSetup, TableSetup
-from modelbuild.npu.program.tiles import Binary, Rescale, Table
+from modelbuild.npu.program.setups import BinarySetup, CurveSetup, RescaleSetup, TableSetup
+from modelbuild.npu.program.tiles import Binary, Curve, Rescale, Table
 from modelbuild.npu.program.transfers import Fill
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
@@ -83,3 +83,18 @@ def run_table(tile: Table, setup: TableSetup, sram: Memory) -> None:
     if (index < 0).any() or (index > 255).any():
         raise failure("a look-up lies outside its table")
     sram.write(tile.output, sram.read(tile.parameters, 256, kind)[index], kind)
+
+
+def run_curve(tile: Curve, setup: CurveSetup, sram: Memory) -> None:
+    """The parabola of each element's segment: value + (slope + bend * d) * d, each product over a segment."""
+    steps = centred(sram, tile.input, tile.count, setup.input_type, setup.start)
+    records = read_records(sram, tile.parameters, setup.segments, 12)
+    segment = steps >> setup.segment_bits
+    within = steps - (segment << setup.segment_bits)
+    one_segment = Scaling(np.array(1), np.array(setup.segment_bits))
+    y = np.zeros(tile.count, np.int64)
+    for start in (8, 4, 0):  # bend, slope, value
+        y = signed(records, start, 4)[segment] + rescale(y * within, one_segment)
+    y = rescale(y, Scaling(np.array(1), np.array(12)))
+    values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
+    sram.write(tile.output, values, ElementType(setup.output_type))

@@ -14,7 +14,7 @@ from modelbuild.npu.program.transfers import End, Fill, Layer, Load, LoadConstan
 from modelbuild.npu.simulator.accesses import Access, access
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
-from modelbuild.npu.simulator.elementwise import run_binary, run_fill, run_rescale, run_table
+from modelbuild.npu.simulator.elementwise import run_binary, run_curve, run_fill, run_rescale, run_table
 from modelbuild.npu.simulator.memory import Constants, Dram, Memory, Scratchpad, failure
 from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
 from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
@@ -27,6 +27,7 @@ _RUN: dict[type[Instruction], Callable[[Any, Any, Memory], None]] = {
     t.Binary: run_binary,
     t.Rescale: run_rescale,
     t.Table: run_table,
+    t.Curve: run_curve,
     t.Matmul: run_matmul,
     t.ReduceSum: run_reduce_sum,
     t.ReduceMax: run_reduce_max,

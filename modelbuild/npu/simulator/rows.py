@@ -7,7 +7,7 @@ import numpy as np
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import MatmulSetup, ReduceMaxSetup, ReduceSumSetup, SoftmaxSetup
 from modelbuild.npu.program.tiles import Matmul, ReduceMax, ReduceSum, Softmax
-from modelbuild.npu.simulator.memory import Memory, failure
+from modelbuild.npu.simulator.memory import Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
     centred,
     check_accumulator,
@@ -59,9 +59,10 @@ def run_softmax(tile: Softmax, setup: SoftmaxSetup, sram: Memory) -> None:
     """Each row by its table of exponentials; one division with rounding."""
     x = centred(sram, tile.input, tile.rows * setup.length, setup.input_type, 0)
     x = x.reshape(tile.rows, setup.length)
-    table = unsigned(read_records(sram, tile.parameters, 257, 4), 0, 4)
-    exponentials = table[:256][x.max(axis=1, keepdims=True) - x]
-    one = int(table[256])
+    wide = ElementType(setup.input_type).size == 2
+    table = unsigned(read_records(sram, tile.parameters, 513 if wide else 257, 4), 0, 4)
+    below, one = x.max(axis=1, keepdims=True) - x, int(table[-1])
+    exponentials = _products(table, below) if wide else table[below]
     total = exponentials.sum(axis=1, keepdims=True)
     if (total == 0).any():
         raise failure("a softmax divides by 0")
@@ -70,3 +71,11 @@ def run_softmax(tile: Softmax, setup: SoftmaxSetup, sram: Memory) -> None:
     y = (2 * one * exponentials + total) // (2 * total)
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
     sram.write(tile.output, values, ElementType(setup.output_type))
+
+
+def _products(table: Int64, below: Int64) -> Int64:
+    """Exponentials of 16 bits: one factor for the upper byte, one for the lower, 30 fractional bits each."""
+    if magnitude(table[:256]) * magnitude(table[256:512]) >= 1 << 62:
+        raise failure("a product does not fit 64 bits")
+    product = table[below >> 8] * table[256 + (below & 255)]
+    return (product + (1 << 29)) >> 30

@@ -60,13 +60,14 @@ def reduce_max(assembly: Assembly) -> None:
 
 def softmax(assembly: Assembly) -> None:
     """Stored exponentials and one division a cell."""
-    x, y = assembly.as_bytes(assembly.tensor(assembly.node.inputs[0])), assembly.output()
+    x, y = assembly.for_table(assembly.tensor(assembly.node.inputs[0])), assembly.output()
     one = round(1.0 / y.scale)
     if not 0 < one < 1 << 16:
         assembly.fail(f"the output's scale {y.scale!r} does not suit numbers between 0 and 1")
     axis = assembly.node.int("axis", -1) % len(x.shape)
     parameters: dict[str, Parameter] = {"axis": axis, "one": one, **assembly.bounds(y)}
-    assembly.emit("softmax", (x,), y, parameters, {"table": tables.softmax_table(x.scale)})
+    entries = tables.softmax_table(x.scale) if x.bits == 8 else tables.softmax_factors(x.scale)
+    assembly.emit("softmax", (x,), y, parameters, {"table": entries})
 
 
 BUILDERS = {

@@ -1,4 +1,4 @@
-"""Functions of one number, as tables of 256 entries."""
+"""Functions of one number: tables of 256 entries for 8 bits, parabolas for 16."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import numpy as np
 
+from modelbuild.arithmetic.fixed_model import Parameter
 from modelbuild.graph.model import Node
 from modelbuild.quantize import tables
 from modelbuild.quantize.assembly import Assembly
+from modelbuild.quantize.curves import curve
 from modelbuild.quantize.tables import Function
 
 
@@ -48,7 +50,7 @@ FUNCTIONS: dict[str, Callable[[Node], Function]] = {
 
 
 def unary(assembly: Assembly) -> None:
-    """One table; x * gate(x) is one as well."""
+    """One function; x * gate(x) is one as well."""
     function = FUNCTIONS[assembly.node.op](assembly.node)
     if len(assembly.step.nodes) > 1:
         function = tables.gated(function)
@@ -64,9 +66,15 @@ def power(assembly: Assembly) -> None:
 
 
 def emit_table(assembly: Assembly, function: Function) -> None:
-    """y = function(x), 256 entries."""
-    x, y = assembly.as_bytes(assembly.tensor(assembly.node.inputs[0])), assembly.output()
-    assembly.emit("table", (x,), y, {"input_low": x.low}, {"table": tables.table(function, x, y)})
+    """y = function(x)."""
+    x, y = assembly.for_table(assembly.tensor(assembly.node.inputs[0])), assembly.output()
+    if x.bits == 8:
+        assembly.emit("table", (x,), y, {"input_low": x.low}, {"table": tables.table(function, x, y)})
+        return
+    made = curve(function, x, y)
+    ends: dict[str, Parameter] = {"output_zero": y.zero_point, "low": y.low, "high": y.high}
+    rows = {"value": made.value, "slope": made.slope, "bend": made.bend}
+    assembly.emit("curve", (x,), y, {"start": made.start, "segment_bits": made.bits, **ends}, rows)
 
 
 BUILDERS = {**dict.fromkeys(FUNCTIONS, unary), "Pow": power}

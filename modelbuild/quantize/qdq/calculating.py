@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from modelbuild.arithmetic.binding import Bound
-from modelbuild.arithmetic.operator_shapes import LINEAR_ONE
+from modelbuild.arithmetic.operator_shapes import CURVE_SHIFT, LINEAR_ONE, SOFTMAX_SHIFT
 from modelbuild.arithmetic.pooling import window_cells
 from modelbuild.arithmetic.windows import window_of
 from modelbuild.quantize.qdq.drawing import Drawer, Drawing
@@ -136,6 +136,27 @@ def _table(drawing: Drawing, bound: Bound) -> None:
     drawing.put(bound.output, drawing.node("Gather", name, [entries, place]))
 
 
+def _curve(drawing: Drawing, bound: Bound) -> None:
+    """The parabola of each integer's segment, in float64: its whole numbers stay below 2^47."""
+    name, x, size = bound.operator.name, bound.inputs[0], 1 << bound.number("segment_bits")
+    number = drawing.node("Cast", name, [drawing.integers[x.name]], {"to": TensorProto.INT32})
+    steps = drawing.node("Sub", name, [number, drawing.number(bound.number("start"), np.int32)])
+    length = drawing.number(size, np.int32)
+    segment = drawing.node("Div", name, [steps, length])
+    begun = drawing.node("Mul", name, [segment, length])
+    within = drawing.doubles(drawing.node("Sub", name, [steps, begun]))
+    value, slope, bend = (
+        drawing.doubles(drawing.node("Gather", name, [drawing.constant(constant), segment]))
+        for constant in (bound.operator.constants[role] for role in ("value", "slope", "bend"))
+    )
+    for further in (slope, value):
+        share = drawing.node("Mul", name, [bend, within])
+        share = drawing.node("Mul", name, [share, drawing.number(1 / size)])
+        share = drawing.node("Floor", name, [drawing.node("Add", name, [share, drawing.number(0.5)])])
+        bend = drawing.node("Add", name, [further, share])
+    drawing.finish(bound, bend, np.asarray(2.0**-CURVE_SHIFT))
+
+
 def _average_pool(drawing: Drawing, bound: Bound) -> None:
     """A convolution with ones; each place divides by the number of its cells."""
     x, name, kernel = bound.inputs[0], bound.operator.name, bound.numbers("kernel")
@@ -165,15 +186,33 @@ def _softmax(drawing: Drawing, bound: Bound) -> None:
     largest = drawing.node("ReduceMax", name, [steps, axes], keep)
     below = drawing.node("Sub", name, [largest, steps])
     place = drawing.node("Cast", name, [below], {"to": TensorProto.INT32})
-    table = drawing.constant(bound.operator.constants["table"])
-    shares = drawing.node("Gather", name, [table, place])
-    shares = drawing.node("Cast", name, [shares], {"to": TensorProto.INT64})
+    shares = _exponentials(drawing, bound, place)
     total = drawing.node("ReduceSum", name, [shares, axes], keep)
     factor = drawing.number(2 * bound.number("one"), np.int64)
     above = drawing.node("Add", name, [drawing.node("Mul", name, [shares, factor]), total])
     under = drawing.node("Mul", name, [total, drawing.number(2, np.int64)])
     share = drawing.node("Div", name, [above, under])
     drawing.finish(bound, drawing.doubles(share), np.ones(()))
+
+
+def _exponentials(drawing: Drawing, bound: Bound, place: str) -> str:
+    """Of distances in int32, as an edge of int64; of 16 bits, products of two."""
+    name = bound.operator.name
+    table = drawing.constant(bound.operator.constants["table"])
+
+    def entries(places: str) -> str:
+        found = drawing.node("Gather", name, [table, places])
+        return drawing.node("Cast", name, [found], {"to": TensorProto.INT64})
+
+    if bound.inputs[0].bits == 8:
+        return entries(place)
+    size = drawing.number(256, np.int32)
+    upper = drawing.node("Div", name, [place, size])
+    lower = drawing.node("Sub", name, [place, drawing.node("Mul", name, [upper, size])])
+    product = drawing.node("Mul", name, [entries(upper), entries(drawing.node("Add", name, [lower, size]))])
+    half = drawing.number(1 << (SOFTMAX_SHIFT - 1), np.int64)
+    one = drawing.number(1 << SOFTMAX_SHIFT, np.int64)
+    return drawing.node("Div", name, [drawing.node("Add", name, [product, half]), one])
 
 
 def _resize_linear(drawing: Drawing, bound: Bound) -> None:
@@ -205,6 +244,7 @@ DRAWERS: dict[str, Drawer] = {
     "rescale": _rescale,
     "prelu": _prelu,
     "table": _table,
+    "curve": _curve,
     "average_pool": _average_pool,
     "reduce_sum": _reduce_sum,
     "softmax": _softmax,

@@ -61,7 +61,7 @@ def test_any_bytes_are_a_stream_or_an_error(data: bytes) -> None:
 
 
 def test_opcodes_are_distinct_and_known_bytes_stay_what_they_are() -> None:
-    assert len(INSTRUCTIONS) == 29
+    assert len(INSTRUCTIONS) == 31
     assert encode_instructions([Layer(3), Yield(258), End()]).hex() == "010300" + "020201" + "03"
     load = Load(1, 2, 3, (Loop(2, 5, 6),))
     assert encode_instructions([load]).hex() == (
