@@ -52,15 +52,13 @@ class _Walk:
         self._blocked: dict[str, str] = {}
         self._cotangents: dict[str, str] = {}
         producers = graph.producers()
-        for output in dict.fromkeys(graph.outputs):
+        for output in _ends(graph):
             producer = producers.get(output)
-            if producer is not None and producer.op == "QuantizeLinear":
-                output = producer.inputs[0]
             if not _is_float(graph, output):
                 self._blocked[output] = producer.op if producer is not None else ""
-            elif output not in self._cotangents:
-                self._cotangents[output] = fresh(f"{output}/cotangent", self._taken)
-                self._shares[output] = [self._cotangents[output]]
+                continue
+            self._cotangents[output] = fresh(f"{output}/cotangent", self._taken)
+            self._shares[output] = [self._cotangents[output]]
 
     def step(self, node: Node) -> None:
         """Walks over one node, from its outputs to its inputs."""
@@ -114,6 +112,23 @@ class _Walk:
                 shares = [total]
             self._found[name] = shares[0] if shares else None
         return self._found[name]
+
+
+def differentiated(graph: Graph) -> list[str]:
+    """The outputs that gradients begin at: the keys of `Gradients.cotangents`."""
+    return [name for name in _ends(graph) if _is_float(graph, name)]
+
+
+def _ends(graph: Graph) -> list[str]:
+    """The outputs; of one of codes, the tensor that they stand for."""
+    producers = graph.producers()
+    made = {name: producers.get(name) for name in graph.outputs}
+    return list(
+        dict.fromkeys(
+            node.inputs[0] if node is not None and node.op == "QuantizeLinear" else name
+            for name, node in made.items()
+        )
+    )
 
 
 def _needed(graph: Graph, wanted: Collection[str]) -> set[str]:

@@ -29,6 +29,8 @@ _MOST_COPIED = 2**28  # bytes of weights: to_bytes and onnxruntime hold up to fo
 class FloatSession:
     """A float model ready to run.
 
+    With `kept_memory` the memory of a run is there for the next one, in whatever thread.
+
     `outputs` names the tensors to return: None for the model's own, "all" for every float tensor that a
     node makes, besides the model's own outputs. `origin` is the file of which `model` are the (changed)
     bytes: data outside of it lie beside it, and errors name it.
@@ -39,6 +41,7 @@ class FloatSession:
         model: Graph | Path | bytes,
         outputs: Sequence[str] | Literal["all"] | None = None,
         origin: Path | None = None,
+        kept_memory: bool = False,
     ) -> None:
         origin = model if isinstance(model, Path) else origin
         self._label = model.name if isinstance(model, Graph) else str(origin or "the model")
@@ -52,7 +55,7 @@ class FloatSession:
             if isinstance(model, Path):
                 source = source if outputs is None else _file_with_outputs(model, outputs)
         try:
-            self._session = _opened(source, origin.parent if origin else None)
+            self._session = _opened(source, origin.parent if origin else None, kept_memory)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error
         self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {
@@ -100,13 +103,13 @@ def _without_large(graph: Graph) -> tuple[Graph, dict[str, Array]]:
     return changed, fed
 
 
-def _opened(source: str | bytes, folder: Path | None) -> Any:
+def _opened(source: str | bytes, folder: Path | None, kept_memory: bool) -> Any:
     """A session. A file that onnxruntime is too old for runs as a copy, or by onnx's own evaluator.
 
     `folder` is where the data outside of a file's bytes lie.
     """
     try:
-        return _session(source, folder if isinstance(source, bytes) else None)
+        return _session(source, folder if isinstance(source, bytes) else None, kept_memory)
     except Exception:  # as above
         found = None if folder is None else _opened_otherwise(source, folder)
         if found is None:
@@ -131,8 +134,9 @@ def _opened_otherwise(source: str | bytes, folder: Path) -> Any:
         return None
 
 
-def _session(source: str | bytes, folder: Path | None) -> Any:
+def _session(source: str | bytes, folder: Path | None, kept_memory: bool = False) -> Any:
     options = _options()
+    options.enable_cpu_mem_arena = kept_memory
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(
@@ -150,7 +154,6 @@ def _options() -> Any:
     # Its own fusions are not always right: 1.31 folds a Pad with 0 into a MaxPool of negative values.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.use_deterministic_compute = True
-    options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
     return options
 

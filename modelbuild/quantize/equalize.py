@@ -213,8 +213,5 @@ def _products(graph: Graph, plan: Plan, observations: Observations) -> list[_Pro
 
 
 def _weight_of(observations: Observations, step: Step) -> Real | None:
-    for name in (step.node.outputs[0], step.outputs[0]):
-        observed = observations.tensors.get(name)
-        if observed is not None and observed.channel_weight is not None:
-            return observed.channel_weight
-    return None
+    own = observations.channel_weight(step.node.outputs[0])
+    return observations.channel_weight(step.outputs[0]) if own is None else own

@@ -104,13 +104,15 @@ class Equalization:
 
     def observations(self, plan: Plan, observations: Observations) -> Observations:
         """What the scaled tensors would have held."""
-        tensors = dict(observations.tensors)
+        tensors, melted = dict(observations.tensors), dict(observations.melted)
         for step in plan.steps:
             for name in _made(step):
                 factors = self.of(step.outputs[0] if len(step.outputs) == 1 else name)
                 if factors is not None and name in tensors:
                     tensors[name] = scaled(tensors[name], factors)
-        return replace(observations, tensors=tensors)
+                if factors is not None and name in melted:
+                    melted[name] = melted[name] * np.square(factors)
+        return replace(observations, tensors=tensors, melted=melted)
 
 
 def _refuse(name: str, why: str) -> None:
@@ -169,27 +171,33 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
 def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
     """One histogram of all channels, each bin of a channel spread over those that it overlaps."""
     ends = float(low.min()), float(high.max())
-    below = np.rint(np.cumsum(_spread(split.counts, low, high, ends))).astype(np.int64)
+    parts = [split.counts] if split.weights is None else [split.counts, split.weights]
+    counts, *weights = _spread(parts, low, high, ends)
+    below = np.rint(np.cumsum(counts)).astype(np.int64)
     before = whole.histogram
-    weights = None if split.weights is None else _spread(split.weights, low, high, ends)
-    return Histogram(*ends, np.diff(below, prepend=0), before.zeros, weights, before.zero_weight)
+    return Histogram(
+        *ends, np.diff(below, prepend=0), before.zeros, weights[0] if weights else None, before.zero_weight
+    )
 
 
-def _spread(rows: NDArray[Any], low: Real, high: Real, ends: tuple[float, float]) -> Real:
-    """[BINS] between `ends`: what lies in each, the values of a bin of `rows` being anywhere within it."""
-    span = ends[1] - ends[0]
+def _spread(parts: Sequence[NDArray[Any]], low: Real, high: Real, ends: tuple[float, float]) -> list[Real]:
+    """[BINS] between `ends` of each part: what lies in each bin, the values of a bin of its rows being
+    anywhere within it."""
+    span, bins = ends[1] - ends[0], parts[0].shape[1]
     if span <= 0:
-        return np.concatenate([[rows.sum(dtype=np.float64)], np.zeros(BINS - 1)])
-    bins = rows.shape[1]
-    places = (low[:, None] + (high - low)[:, None] * (np.arange(bins + 1) / bins) - ends[0]) * (BINS / span)
-    first, last = places[:, :-1], np.maximum(places[:, 1:], places[:, :-1] + 1e-6)
-    density = (rows / (last - first)).astype(np.float64).reshape(-1)
-    # the sum below x of a bin is density * (max(x - first, 0) - max(x - last, 0)): kinks, summed twice
-    total = np.zeros(BINS + 2)
-    for edges, sign in ((first.reshape(-1), 1.0), (last.reshape(-1), -1.0)):
-        whole = np.clip(np.floor(edges).astype(np.int64), 0, BINS - 1)
-        part = edges - whole
-        total += np.bincount(whole + 1, sign * density * (1 - part), BINS + 2)[: BINS + 2]
-        total += np.bincount(whole + 2, sign * density * part, BINS + 3)[: BINS + 2]
-    below = np.cumsum(np.cumsum(total))
-    return np.asarray(np.maximum(np.diff(below[: BINS + 1]), 0.0))
+        return [np.concatenate([[rows.sum(dtype=np.float64)], np.zeros(BINS - 1)]) for rows in parts]
+    sizes = np.maximum((high - low) * (BINS / span / bins), 1e-6)[:, None]
+    edges = (low[:, None] - ends[0]) * (BINS / span) + sizes * np.arange(bins + 1)
+    cells = np.clip(edges.astype(np.int64), 0, BINS - 1)
+    rest = edges - cells
+    found: list[Real] = []
+    for rows in parts:
+        # The sum below x is that of kink * max(x - edge, 0): kinks, what densities differ by, summed twice.
+        kinks = np.diff(rows / sizes, axis=1, prepend=0.0, append=0.0)
+        later = kinks * rest
+        total = np.zeros(BINS + 2)
+        total[1:-1] = np.bincount(cells.reshape(-1), (kinks - later).reshape(-1), BINS)
+        total[2:] += np.bincount(cells.reshape(-1), later.reshape(-1), BINS)
+        below = np.cumsum(np.cumsum(total))
+        found.append(np.asarray(np.maximum(np.diff(below[: BINS + 1]), 0.0)))
+    return found

@@ -1,9 +1,9 @@
-"""The first look at a model's tensors: extremes, sums and squares of every channel, of all values."""
+"""The first look at a model's tensors: extremes and sums of every channel, of all values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.fresh_names import fresh, tensors
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.gradient import differentiated
+from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.finite import require_finite
 
-_LARGE = 1e12  # its square times 2^31 values is below the largest float32
+_LARGE = 1e28  # times 2^31 values it is below the largest float32
 _REDUCED = (np.dtype(np.float32), np.dtype(np.float64))  # what onnxruntime has these reductions for
 
 Numbers = NDArray[np.float64]
@@ -30,16 +31,11 @@ class Extremes:
     low: Numbers
     high: Numbers
     total: Numbers
-    square: Numbers
 
     @property
     def range(self) -> tuple[float, float]:
         """The smallest and the largest value."""
         return float(self.low.min()), float(self.high.max())
-
-    def power(self, samples: int) -> float:
-        """The mean over `samples` of the squared norm."""
-        return float(self.square.sum() / samples)
 
     def merged(self, other: Extremes) -> Extremes:
         """Of the values of both."""
@@ -48,42 +44,65 @@ class Extremes:
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             self.total + other.total,
-            self.square + other.square,
         )
+
+
+@dataclass(frozen=True)
+class First:
+    """What the first look sees: extremes of tensors, and the squared norms of `differentiated` outputs."""
+
+    extremes: Mapping[str, Extremes]
+    powers: Mapping[str, float]
 
 
 class FirstLook:
     """The model with its tensors reduced to channels in the graph: a tensor that leaves it costs its memory
-    anew in every run, which takes longer than the reductions."""
+    anew in every run, which takes longer than the reductions. Of `melted` tensors, which have no grid, it is
+    only seen whether they are finite."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, melted: Collection[str] = frozenset()) -> None:
         self._graph = graph
         made = (name for node in graph.nodes for name in node.outputs if name)
         sizes = {name: math.prod(graph.shapes[name]) for name in (*graph.inputs, *made)}
         self._sizes = {name: size for name, size in sizes.items() if size and graph.dtypes[name].kind == "f"}
+        self._ends = differentiated(graph)
         reduced = [name for name in self._sizes if graph.dtypes[name] in _REDUCED]
-        self._ends, other = _with_reductions(graph, reduced)
-        other.outputs += [name for name in self._sizes if name not in (*reduced, *graph.inputs)]
-        self._session = FloatSession(other)
+        reductions = _Reductions(graph)
+        self._four = {name: reductions.of_channels(name) for name in reduced if name not in melted}
+        self._sums = {name: reductions.of_all(name) for name in reduced if name in melted}
+        whole = [name for name in self._sizes if name not in reduced or name in self._ends]
+        other = reductions.graph([name for name in whole if name not in graph.inputs])
+        self._session = FloatSession(other, kept_memory=True)
 
-    def run(self, sample: Sample, label: str) -> dict[str, Extremes]:
+    def run(self, sample: Sample, label: str) -> First:
         """Of every float tensor. Raises (exit 1) for NaN and infinity, naming tensor and sample `label`."""
         inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
         found = {**inputs, **(self._session.run(inputs) if self._session.outputs else {})}
-        return {name: self._extremes(name, found, inputs, label) for name in self._sizes}
+        seen: dict[str, Extremes] = {}
+        for name in self._sizes:
+            if name not in self._sums:
+                seen[name] = self._extremes(name, found, inputs, label)
+            elif not np.isfinite(found[self._sums[name]]).all():
+                extremes_of(name, self._values(name, inputs), label)
+        norms = {name: _norm(found[name]) for name in self._ends if name in self._sizes}
+        return First(seen, norms)
 
     def _extremes(self, name: str, found: Sample, inputs: Sample, label: str) -> Extremes:
-        if name not in self._ends:
+        if name not in self._four:
             return extremes_of(name, found[name], label)
-        low, high, total, square = (
-            found[end].reshape(-1).astype(np.float64, copy=False) for end in self._ends[name]
-        )
+        low, high, total = (found[end].reshape(-1).astype(np.float64, copy=False) for end in self._four[name])
         require_finite(name, np.concatenate((low, high)), label)
         if max(-low.min(), high.max()) > _LARGE:  # sums would leave float32
-            values = inputs[name] if name in inputs else FloatSession(self._graph, [name]).run(inputs)[name]
-            return extremes_of(name, values, label)
+            return extremes_of(name, self._values(name, inputs), label)
         require_finite(name, total, label)  # a smallest value need not be NaN where one of them is
-        return Extremes(self._sizes[name], low, high, total, square)
+        return Extremes(self._sizes[name], low, high, total)
+
+    def _values(self, name: str, inputs: Sample) -> NDArray[Any]:
+        return inputs[name] if name in inputs else FloatSession(self._graph, [name]).run(inputs)[name]
+
+
+def _norm(values: NDArray[Any]) -> float:
+    return float(np.square(values, dtype=np.float64).sum())
 
 
 def extremes_of(name: str, values: NDArray[Any], label: str) -> Extremes:
@@ -93,37 +112,54 @@ def extremes_of(name: str, values: NDArray[Any], label: str) -> Extremes:
     low = rows.min(axis=2).min(axis=0).astype(np.float64)
     high = rows.max(axis=2).max(axis=0).astype(np.float64)
     require_finite(name, np.concatenate((low, high)), label)
-    rows = rows.astype(np.float64)
-    total = rows.sum(axis=2).sum(axis=0)
-    square = np.einsum("ncl,ncl->nc", rows, rows).sum(axis=0)
-    return Extremes(values.size, low, high, total, square)
+    total = rows.astype(np.float64).sum(axis=2).sum(axis=0)
+    return Extremes(values.size, low, high, total)
 
 
-def _with_reductions(graph: Graph, names: list[str]) -> tuple[dict[str, tuple[str, ...]], Graph]:
-    """Tensor -> its smallest, largest, sum and sum of squares a channel, and the graph that gives them."""
-    taken = tensors(graph) | {node.name for node in graph.nodes}
-    made = Graph(graph.name, [], graph.inputs, [], dict(graph.constants))
-    made.shapes, made.dtypes, made.opset = dict(graph.shapes), dict(graph.dtypes), graph.opset
-    ends: dict[str, tuple[str, ...]] = {}
-    behind: dict[str, list[Node]] = {}
-    for name in names:
-        rank = len(graph.shapes[name])
-        axes = [0, *range(2, rank)] if rank > 1 else list(range(rank))
-        over = fresh(f"{name}/axes", taken)
-        made.constants[over] = np.array(axes, np.int64)
-        low, high, total, squares, square = (fresh(f"{name}/reduced", taken) for _ in range(5))
-        behind[name] = [
-            Node("ReduceMin", low, [name], [low], {"axes": axes, "keepdims": 0}),
-            Node("ReduceMax", high, [name], [high], {"axes": axes, "keepdims": 0}),
-            Node("ReduceSum", total, [name, over], [total], {"keepdims": 0}),
-            Node("Mul", squares, [name, name], [squares]),
-            Node("ReduceSum", square, [squares, over], [square], {"keepdims": 0}),
-        ]
-        ends[name] = (low, high, total, square)
-        made.shapes |= dict.fromkeys(ends[name], graph.shapes[name][1:2]) | {squares: graph.shapes[name]}
-        made.dtypes |= dict.fromkeys((*ends[name], squares), graph.dtypes[name])
-    made.outputs = [end for four in ends.values() for end in four]
-    made.nodes = [late for name in graph.inputs for late in behind.get(name, ())]
-    for node in graph.nodes:
-        made.nodes += [node, *(late for name in node.outputs for late in behind.get(name, ()))]
-    return ends, made
+class _Reductions:
+    """A graph that gives what its tensors reduce to."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._taken = tensors(graph) | {node.name for node in graph.nodes}
+        self._constants = dict(graph.constants)
+        self._behind: dict[str, list[Node]] = {}  # a tensor -> the nodes that reduce it
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def of_channels(self, name: str) -> tuple[str, str, str]:
+        """The smallest, the largest and the sum of each channel."""
+        shape = self._graph.shapes[name]
+        axes = [0, *range(2, len(shape))] if len(shape) > 1 else list(range(len(shape)))
+        return (
+            self._node("ReduceMin", name, axes, shape[1:2]),
+            self._node("ReduceMax", name, axes, shape[1:2]),
+            self._node("ReduceSum", name, axes, shape[1:2]),
+        )
+
+    def of_all(self, name: str) -> str:
+        """The sum of all values."""
+        return self._node("ReduceSum", name, list(range(len(self._graph.shapes[name]))), ())
+
+    def graph(self, further: list[str]) -> Graph:
+        """The graph that gives all these, and `further` tensors."""
+        whole = self._graph
+        nodes = [late for name in whole.inputs for late in self._behind.get(name, ())]
+        for node in whole.nodes:
+            nodes += [node, *(late for name in node.outputs for late in self._behind.get(name, ()))]
+        made = Graph(whole.name, nodes, whole.inputs, [*self._shapes, *further], self._constants)
+        made.shapes, made.opset = whole.shapes | self._shapes, whole.opset
+        dtypes = {end.outputs[0]: whole.dtypes[name] for name, ends in self._behind.items() for end in ends}
+        made.dtypes = whole.dtypes | dtypes
+        return made
+
+    def _node(self, op: str, name: str, axes: list[int], shape: tuple[int, ...]) -> str:
+        made = fresh(f"{name}/reduced", self._taken)
+        inputs, attributes = [name], dict[str, Attribute](keepdims=0)
+        if op == "ReduceSum":  # the only one whose axes are an input before opset 18
+            inputs.append(fresh(f"{name}/axes", self._taken))
+            self._constants[inputs[1]] = np.array(axes, np.int64)
+        else:
+            attributes["axes"] = axes
+        self._behind.setdefault(name, []).append(Node(op, made, inputs, [made], attributes))
+        self._shapes[made] = shape
+        return made

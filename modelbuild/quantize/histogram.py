@@ -69,35 +69,24 @@ def bin_indices(values: NDArray[Any], low: float, high: float) -> NDArray[np.int
 
 def count(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.int64], int]:
     """(counts, zeros) of one sample's values."""
-    counts = np.bincount(_places(values.reshape(-1), low, high), minlength=BINS + 1).astype(np.int64)
-    return counts[:BINS], int(counts[BINS])
-
-
-def weigh(
-    values: NDArray[Any], squares: NDArray[np.float64] | None, low: float, high: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """(counts, weights) of one sample's values of one axis, [BINS + 1] each, that of the zeros at the end."""
-    places = _places(values, low, high)
+    places = bin_indices(values.reshape(-1), low, high)
+    places[values.reshape(-1) == 0] = BINS
     counts = np.bincount(places, minlength=BINS + 1).astype(np.int64)
-    return counts, None if squares is None else totals(places, squares, BINS + 1)
+    return counts[:BINS], int(counts[BINS])
 
 
 def totals(places: NDArray[np.int64], squares: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The sum of the squares at each of `count` places."""
-    return np.bincount(places, squares, count).astype(np.float64, copy=False)
+    found = np.bincount(places.reshape(-1), squares.reshape(-1), count)
+    return found.astype(np.float64, copy=False)
 
 
-def _places(values: NDArray[Any], low: float, high: float) -> NDArray[np.int64]:
-    places = bin_indices(values, low, high)
-    places[values == 0] = BINS
-    return places
-
-
-def channel_places(
+def channel_bins(
     values: NDArray[Any], channels: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """channel * CHANNEL_BINS + the bin between the channel's own `low` and `high`, of each value."""
+    """The bin of each value [..., count] between the ends of its channel [count]."""
     width = high - low
     factor = np.divide(CHANNEL_BINS, width, out=np.zeros_like(width), where=width > 0)
-    bins = ((values - low[channels]) * factor[channels]).astype(np.int64)
-    return np.asarray(channels * CHANNEL_BINS + np.clip(bins, 0, CHANNEL_BINS - 1))
+    scaled = values - low[channels]
+    scaled *= factor[channels]
+    return np.asarray(np.clip(scaled, 0, CHANNEL_BINS - 1, out=scaled).astype(np.int64))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from modelbuild.graph.gradient import gradient_graph
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.session import FloatSession
 
-VALUES = 16384  # of a tensor that are looked at, at most
+VALUES = 8192  # of a tensor that are looked at, at most
 _KEY = 0x6D6F64656C  # of the generator; any number would do
 Sample = Mapping[str, NDArray[Any]]
-Seen = tuple[str, NDArray[Any], NDArray[Any] | None]  # tensor, values, their gradients
+# tensor -> values and their gradients: no gradients where they are not known, no values where none are wanted
+Seen = dict[str, tuple[NDArray[Any] | None, NDArray[Any] | None]]
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,23 @@ def places_in(shape: Shape) -> Places:
 
 
 class Look:
-    """The model with its gradients, ready to run.
+    """The model with its gradients, ready to run: of the tensors `names` values and gradients, of those that
+    are `melted` gradients alone.
 
     `powers`: tensor -> its squared norm in the mean of the samples. Squared gradients are to be divided by
     `power`, that of one output; in the graph others are weighed against it. So one output's gradients are
     exact where weights are small integers.
     """
 
-    def __init__(self, graph: Graph, names: Iterable[str], powers: Mapping[str, float]) -> None:
-        self._graph = graph
-        self.places = {name: places_in(graph.shapes[name]) for name in names}
-        found = gradient_graph(graph, list(self.places))
+    def __init__(
+        self,
+        graph: Graph,
+        names: Collection[str],
+        powers: Mapping[str, float],
+        melted: Collection[str] = frozenset(),
+    ) -> None:
+        self._graph, self._names = graph, names
+        found = gradient_graph(graph, [*names, *melted])
         self.missing = dict(found.missing)
         outputs = {name: powers[name] for name in found.cotangents if powers.get(name, 0.0) > 0}
         self.outputs = len(outputs)
@@ -77,11 +85,12 @@ class Look:
             (name, other, math.sqrt(self.power / outputs[name]) if name in outputs else 0.0)
             for name, other in found.cotangents.items()
         ]
-        self._weighed = _Values(found.graph, graph.inputs, self.places, found.names)
+        self._weighed = _Values(found.graph, graph.inputs, names, found.names)
         self._plain: _Values | None = None
+        self._opening = Lock()  # samples run in several threads
 
-    def run(self, number: int, sample: Sample) -> list[Seen]:
-        """Of sample `number` what is looked at, in the order of execution."""
+    def run(self, number: int, sample: Sample) -> Seen:
+        """Of sample `number` what is looked at."""
         inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
         signs = random_signs(
             number, sum(math.prod(self._graph.shapes[name]) for name, *_ in self._cotangents)
@@ -95,36 +104,34 @@ class Look:
             cotangents[other] = np.asarray(part * weight, dtype)
         return self._weighed.run({**inputs, **cotangents})
 
-    def run_plain(self, sample: Sample) -> list[Seen]:
+    def run_plain(self, sample: Sample) -> Seen:
         """As `run`, without gradients."""
-        if self._plain is None:
-            self._plain = _Values(self._graph, self._graph.inputs, self.places, {})
+        with self._opening:
+            if self._plain is None:
+                self._plain = _Values(self._graph, self._graph.inputs, self._names, {})
         return self._plain.run({name: np.asarray(sample[name]) for name in self._graph.inputs})
 
 
 class _Values:
-    """A session that gives cells of tensors, and of others that hold their gradients (`slopes`)."""
+    """A session that gives cells of tensors `names`, and of others that hold gradients (`slopes`)."""
 
     def __init__(
-        self, graph: Graph, inputs: Sequence[str], places: Mapping[str, Places], slopes: Mapping[str, str]
+        self, graph: Graph, inputs: Sequence[str], names: Collection[str], slopes: Mapping[str, str]
     ) -> None:
         ends = _Ends(graph)
-        self._places = places
-        self._values = {name: ends.add(name, cells) for name, cells in places.items() if name not in inputs}
+        places = {name: places_in(graph.shapes[name]) for name in (*names, *slopes)}
+        self._inputs = {name: places[name] for name in names if name in inputs}
+        self._values = {name: ends.add(name, places[name]) for name in names if name not in inputs}
         self._slopes = {name: ends.add(other, places[name]) for name, other in slopes.items()}
-        self._session = FloatSession(ends.graph())
+        self._session = FloatSession(ends.graph(), kept_memory=True)
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Seen]:
+    def run(self, inputs: dict[str, NDArray[Any]]) -> Seen:
         """Of one sample what is looked at."""
         found = self._session.run(inputs) if self._session.outputs else {}
-        seen: list[Seen] = []
-        for name, places in self._places.items():
-            values = (
-                found[self._values[name]].reshape(-1) if name in self._values else places.of(inputs[name])
-            )
-            slopes = self._slopes.get(name)
-            seen.append((name, values, None if slopes is None else found[slopes].reshape(-1)))
-        return seen
+        values = {name: places.of(inputs[name]) for name, places in self._inputs.items()}
+        values |= {name: found[cells].reshape(-1) for name, cells in self._values.items()}
+        slopes = {name: found[cells].reshape(-1) for name, cells in self._slopes.items()}
+        return {name: (values.get(name), slopes.get(name)) for name in values | slopes}
 
 
 class _Ends:

@@ -14,7 +14,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import arrays_file
 from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 
-SCHEMA = 3
+SCHEMA = 4
 _EXACT = ("channel_low", "channel_high", "channel_sum", "channel_square")
 
 
@@ -49,12 +49,20 @@ class Observations:
 
     `outputs` counts the outputs of which the gradients speak; `no_gradient` says of the tensors without a
     gradient which operator has no rule, or "" where nothing that an output depends on reads the tensor.
+    `melted` are tensors between operators that become one (plan.py): they are given no range, and what is
+    known of them is the `channel_weight` alone.
     """
 
     samples: int
     tensors: Mapping[str, TensorObservation]
     outputs: int = 0
     no_gradient: Mapping[str, str] = field(default_factory=dict)
+    melted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def channel_weight(self, name: str) -> NDArray[np.float64] | None:
+        """That of a tensor, melted or not; None where it is not known."""
+        found = self.tensors.get(name)
+        return self.melted.get(name) if found is None else found.channel_weight
 
     def save(self, path: Path) -> None:
         """Write a deterministic .npz."""
@@ -72,6 +80,9 @@ class Observations:
             "weights": np.array(weighted, np.float64).reshape(-1, BINS),
             **{key: _joined([getattr(tensor, key) for tensor in found]) for key in _EXACT},
             "channel_weight": _joined([t.channel_weight for t in found if t.channel_weight is not None]),
+            "melted": _text(self.melted),
+            "melted_sizes": np.array([len(weight) for weight in self.melted.values()], np.int64),
+            "melted_weight": _joined(list(self.melted.values())),
             "sample_ranges": np.concatenate([np.zeros((0, 2)), *(tensor.sample_ranges for tensor in found)]),
             "channel_counts": _rows([channels.counts for channels in split]),
             "channel_weights": _rows([part.weights for part in split if part.weights is not None]),
@@ -125,10 +136,13 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Observations:
     reasons = _names(arrays["no_gradient"])
     parts = _Parts(arrays)
     tensors = {name: parts.tensor(row) for name, row in zip(names, parts.rows(), strict=True)}
+    between = _names(arrays["melted"])
+    melted = dict(zip(between, parts.melted(), strict=True))
     parts.finish()
-    if len(tensors) != len(names):
+    if len(tensors) + len(melted) != len({*names, *between}):
         raise ValueError("a tensor stands there twice")
-    return Observations(samples, tensors, outputs, dict(zip(reasons[::2], reasons[1::2], strict=True)))
+    no_gradient = dict(zip(reasons[::2], reasons[1::2], strict=True))
+    return Observations(samples, tensors, outputs, no_gradient, melted)
 
 
 class _Parts:
@@ -163,10 +177,15 @@ class _Parts:
             self._take("sample_ranges", len(self._arrays["sample_ranges"]) // len(self._arrays["sizes"])),
         )
 
+    def melted(self) -> Iterator[NDArray[Any]]:
+        """The weights of the melted tensors."""
+        for size in self._arrays["melted_sizes"].tolist():
+            yield self._take("melted_weight", size)
+
     def finish(self) -> None:
         """Raises where the file holds more than its tensors."""
         parts = ("counts", "weights", "channel_weight", "channel_counts", "channel_weights", "sample_ranges")
-        for key in (*parts, *_EXACT):
+        for key in (*parts, *_EXACT, "melted_weight"):
             if self._taken[key] != len(self._arrays[key]):
                 raise ValueError(f"too many {key}")
 

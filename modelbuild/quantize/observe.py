@@ -1,13 +1,13 @@
 """Runs the float model over the calibration samples and keeps what ranges are chosen from.
 
 Two passes: extremes and sums of all values first, then histograms between them, weighed by the gradients
-of some samples. Counting goes on in a thread beside the next run, so memory holds the tensors of two samples.
+of some samples. As many samples as there are threads are in memory at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,73 +15,121 @@ from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
-from modelbuild.quantize.alongside import ahead, behind, together
+from modelbuild.quantize.alongside import together
 from modelbuild.quantize.extremes import Extremes, FirstLook
 from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.plan import melted
 from modelbuild.quantize.sample_ranges import SampleRanges
 from modelbuild.quantize.settings import THREADS
-from modelbuild.quantize.tally import Tally
+from modelbuild.quantize.tally import Gradients, Tally
 
 __all__ = ["Observations", "TensorObservation", "observe"]
 
 GRADIENT_SAMPLES = 64  # spread evenly; half as many cost MobileNetV2 0.5 dB, more cost time
+AT_ONCE = 4  # samples that are counted together, which takes half the time
 NOT_FINITE = "infinite"  # why a tensor has no gradient, beside the names of operators
 Sample = Mapping[str, NDArray[Any]]
 
 
 def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int = THREADS) -> Observations:
     """Run `graph` twice over what `samples()` yields: one mapping input name -> array a sample. `threads` of
-    them are run at once, of which counting takes one.
+    them are run at once.
 
     Raises (exit 1) when a tensor holds NaN or infinity, naming tensor and sample; (exit 2) without samples.
     """
-    number, extremes, ranges = _extremes(graph, samples(), threads)
-    look = Look(graph, extremes, {name: found.power(number) for name, found in extremes.items()})
-    tallies = {name: Tally.of(graph.shapes[name], extremes[name]) for name in extremes}
-
-    def count(seen: Iterable[Seen]) -> None:
-        for name, values, slopes in seen:
-            tallies[name].add(values, slopes)
-
-    behind(_seen(look, ahead(samples()), number, threads - 1), count)
-    weighed = min(number, GRADIENT_SAMPLES)
-    factor = number / weighed / look.power
+    between = sorted(melted(graph))
+    first = _first(graph, samples(), between, threads)
+    look = Look(graph, first.extremes, first.powers, between)
+    counted = _Counted(graph, first.extremes, between)
+    for seen in _seen(look, samples(), first.samples, threads):
+        counted.add(seen)
+    counted.finish()
+    weighed = min(first.samples, GRADIENT_SAMPLES)
+    factor = first.samples / weighed / look.power
     tensors = {
-        name: replace(tally.observation(extremes[name], factor, weighed), sample_ranges=ranges[name])
-        for name, tally in tallies.items()
+        name: tally.observation(factor, weighed, first.ranges[name])
+        for name, tally in counted.tallies.items()
     }
+    weights = {name: found.weight(factor, weighed) for name, found in counted.melted.items()}
     lost = {name for name, tensor in tensors.items() if tensor.histogram.weights is None}
     missing = {name: look.missing.get(name, NOT_FINITE) for name in tensors if name in lost}
-    return Observations(number, tensors, look.outputs, missing)
+    kept = {name: weight for name, weight in weights.items() if weight is not None}
+    return Observations(first.samples, tensors, look.outputs, missing, kept)
 
 
-def _extremes(
-    graph: Graph, samples: Iterable[Sample], threads: int
-) -> tuple[int, dict[str, Extremes], dict[str, NDArray[np.float64]]]:
-    """The first pass: how many samples there are, the extremes of all, and of each (sample_ranges.py)."""
-    look, number, ranges = FirstLook(graph), 0, SampleRanges()
+@dataclass(frozen=True)
+class _First:
+    """Of the first pass: how many samples there are, the extremes of all, and of each (sample_ranges.py);
+    the mean squared norms of outputs."""
+
+    samples: int
+    extremes: Mapping[str, Extremes]
+    ranges: Mapping[str, NDArray[np.float64]]
+    powers: Mapping[str, float]
+
+
+def _first(graph: Graph, samples: Iterable[Sample], between: Collection[str], threads: int) -> _First:
+    look, number, ranges = FirstLook(graph, between), 0, SampleRanges()
     found: dict[str, Extremes] = {}
+    powers: dict[str, float] = {}
 
-    def run(item: tuple[int, Sample]) -> dict[str, Extremes]:
+    def run(item: tuple[int, Sample]) -> Any:
         return look.run(item[1], f"calibration sample {item[0]}")
 
     for seen in together(enumerate(samples, 1), run, threads):
         number += 1
-        ranges.add({name: more.range for name, more in seen.items()})
-        found = {name: found[name].merged(more) for name, more in seen.items()} if found else seen
+        ranges.add({name: more.range for name, more in seen.extremes.items()})
+        found = {name: found[name].merged(more) if found else more for name, more in seen.extremes.items()}
+        powers = {name: powers.get(name, 0.0) + power for name, power in seen.powers.items()}
     if not number:
         raise ModelbuildError("there is no calibration sample")
-    return number, found, ranges.found()
+    means = {name: power / number for name, power in powers.items()}
+    return _First(number, found, ranges.found(), means)
 
 
-def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> Iterator[list[Seen]]:
+def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> Iterator[Seen]:
     """Of each sample what histograms count, with gradients of `GRADIENT_SAMPLES` of them."""
     chosen = {index * count // GRADIENT_SAMPLES for index in range(GRADIENT_SAMPLES)}
 
-    def run(item: tuple[int, Sample]) -> list[Seen]:
+    def run(item: tuple[int, Sample]) -> Seen:
         weighed = count <= GRADIENT_SAMPLES or item[0] in chosen
         return look.run(*item) if weighed else look.run_plain(item[1])
 
-    items = enumerate(samples)
-    return together(items, run, threads) if threads > 1 else map(run, items)
+    return together(enumerate(samples), run, threads)
+
+
+class _Counted:
+    """The histograms of all tensors. Up to `AT_ONCE` neighbours are counted together."""
+
+    def __init__(self, graph: Graph, extremes: Mapping[str, Extremes], between: Collection[str]) -> None:
+        self.tallies = {name: Tally.of(graph.shapes[name], found) for name, found in extremes.items()}
+        self.melted = {name: Gradients.of(graph.shapes[name]) for name in between}
+        self._waiting: list[Seen] = []
+
+    def add(self, seen: Seen) -> None:
+        """One more sample."""
+        waiting = self._waiting
+        if waiting and (len(waiting) == AT_ONCE or _known(seen) != _known(waiting[0])):
+            self.finish()
+        waiting.append(seen)
+
+    def finish(self) -> None:
+        """Counts the samples that wait: all with the same gradients."""
+        for name in self._waiting[0]:
+            values, slopes = (_stacked([seen[name][part] for seen in self._waiting]) for part in (0, 1))
+            if values is not None:
+                self.tallies[name].add(values, slopes)
+            elif slopes is not None:
+                self.melted[name].add(slopes)
+        self._waiting.clear()
+
+
+def _known(seen: Seen) -> list[bool]:
+    return [slopes is not None for _, slopes in seen.values()]
+
+
+def _stacked(rows: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """A row a sample; None where there is none."""
+    found = [row for row in rows if row is not None]
+    return np.stack(found) if found else None

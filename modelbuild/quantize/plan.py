@@ -100,6 +100,12 @@ def make_plan(graph: Graph) -> Plan:
     return Plan(tuple(steps), share, natural)
 
 
+def melted(graph: Graph) -> frozenset[str]:
+    """The tensors between the nodes of a step: the fixed model has none of them, on any chip."""
+    steps = _steps(graph, graph.consumers())
+    return frozenset(name for step in steps for node in step.nodes[:-1] for name in node.outputs if name)
+
+
 def constant_bounds(graph: Graph, node: Node) -> tuple[float, float] | None:
     """What a Relu or Clip keeps its values between; None if a bound is not a constant."""
     if node.op == "Relu":

@@ -91,15 +91,15 @@ def weight_noise(
     difference^2 * variance of the input channel. None where no gradient is known, or channels are not what is
     multiplied.
     """
-    source, made = observations.tensors[x], observations.tensors[y]
-    if made.channel_weight is None or not observations.outputs or len(source.channel_sum) != found.channels:
+    source, made = observations.tensors[x], observations.channel_weight(y)
+    if made is None or not observations.outputs or len(source.channel_sum) != found.channels:
         return None
-    if len(made.channel_weight) != len(difference):
+    if len(made) != len(difference):
         return None
     each = source.count / len(source.channel_sum)
     variance = np.maximum(source.channel_square / each - np.square(source.channel_mean), 0.0)
     error = found.mean_of(variance, np.square(difference))
-    return float((made.channel_weight * error).sum()) / (observations.samples * observations.outputs)
+    return float((made * error).sum()) / (observations.samples * observations.outputs)
 
 
 def decibels(signal: float, noise: float) -> float:

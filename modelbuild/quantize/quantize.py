@@ -169,8 +169,8 @@ def _observed(observations: Observations, name: str) -> TensorObservation:
 
 def _last_with_gradient(observations: Observations, step: Step) -> str:
     """What the node with the weights makes itself, or what is left of it, whichever has a gradient."""
-    made = observations.tensors.get(step.node.outputs[0])
-    return step.outputs[0] if made is None or made.channel_weight is None else step.node.outputs[0]
+    own = step.node.outputs[0]
+    return step.outputs[0] if observations.channel_weight(own) is None else own
 
 
 def _choose(

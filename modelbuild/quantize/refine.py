@@ -223,7 +223,7 @@ def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patche
         return ()
     if wanted.bias != "sequential" or patches is None:
         return mean_correction(found, made, scale, seen.channel_mean)
-    y = place.observations.tensors[place.step.node.outputs[0]]
+    y = place.observations.tensors[place.step.outputs[0]]
     rms = np.sqrt(y.channel_square / (y.count / len(y.channel_square)))
     moved = patches.error.mean(axis=0) * scale
     return mean_correction(found, made, scale, seen.channel_mean, moved, rms)
@@ -249,9 +249,9 @@ def output_noise(observations: Observations, step: Step, error: Real) -> float |
     if not observations.outputs:
         return None
     for name in (step.node.outputs[0], step.outputs[0]):
-        seen = observations.tensors.get(name)
-        if seen is not None and seen.channel_weight is not None and len(seen.channel_weight) == len(error):
-            return float((seen.channel_weight * error).sum()) / (observations.samples * observations.outputs)
+        weight = observations.channel_weight(name)
+        if weight is not None and len(weight) == len(error):
+            return float((weight * error).sum()) / (observations.samples * observations.outputs)
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from modelbuild.quantize.histogram import (
     CHANNEL_BINS,
     ChannelHistograms,
     Histogram,
-    channel_places,
+    bin_indices,
+    channel_bins,
     totals,
-    weigh,
 )
 from modelbuild.quantize.looking import places_in
 from modelbuild.quantize.observations import TensorObservation
@@ -27,67 +27,90 @@ _MOST_CHANNELS = 8192  # with histograms of their own
 
 
 @dataclass
+class Gradients:
+    """Squared gradients of the values that are looked at, by channel."""
+
+    scale: float  # values of the tensor for each that is looked at
+    channel_of: NDArray[np.int64]
+    by_channel: NDArray[np.float64]
+    weighed: int = 0  # samples with gradients
+
+    @classmethod
+    def of(cls, shape: Shape) -> Gradients:
+        """None yet, for a tensor of `shape`; channels are axis 1, and one for tensors of fewer axes."""
+        places, channels = places_in(shape), shape[1] if len(shape) > 1 else 1
+        return cls(math.prod(shape) / places.count, places.channels(shape), np.zeros(channels))
+
+    def add(self, slopes: NDArray[Any]) -> NDArray[np.float64] | None:
+        """More samples, a row each: the squares. None where gradients are not finite, which do not count."""
+        if not np.isfinite(slopes).all():
+            return None
+        squares: NDArray[np.float64] = np.square(slopes, dtype=np.float64)
+        self.weighed += len(slopes)
+        self.by_channel += totals(self.channel_of, squares.sum(axis=0), len(self.by_channel))
+        return squares
+
+    def weight(self, factor: float, samples: int) -> NDArray[np.float64] | None:
+        """By channel, of the whole tensor, times `factor`; None where one of the `samples` with gradients had
+        none here."""
+        if self.weighed != samples:
+            return None
+        return np.asarray(self.by_channel * (factor * self.scale), np.float64)
+
+
+@dataclass
 class Tally:
     """Counts of the values that are looked at; zeros have the last place."""
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    scale: float  # values of the tensor for each that is looked at
-    channel_of: NDArray[np.int64]
+    extremes: Extremes
+    gradients: Gradients
     split: bool  # whether channels have histograms
-    weighed: int  # samples with gradients
-    counts: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    channel_weight: NDArray[np.float64]
+    square: NDArray[np.float64]
     channel_counts: NDArray[np.float32]
     channel_weights: NDArray[np.float32]
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS + 1, np.int64))
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS + 1))
 
     @classmethod
     def of(cls, shape: Shape, extremes: Extremes) -> Tally:
         """An empty one for a tensor of `shape`."""
-        places, channels = places_in(shape), len(extremes.low)
+        channels = len(extremes.low)
         split = len(shape) > 2 and channels <= _MOST_CHANNELS
-        cells = channels * CHANNEL_BINS if split else 0
-        return cls(
-            extremes.low,
-            extremes.high,
-            math.prod(shape) / places.count,
-            places.channels(shape),
-            split,
-            0,
-            np.zeros(BINS + 1, np.int64),
-            np.zeros(BINS + 1),
-            np.zeros(channels),
-            np.zeros(cells, np.float32),
-            np.zeros(cells, np.float32),
-        )
+        cells = np.zeros((2, channels * CHANNEL_BINS if split else 0), np.float32)
+        return cls(extremes, Gradients.of(shape), split, np.zeros(channels), *cells)
 
     def add(self, values: NDArray[Any], slopes: NDArray[Any] | None) -> None:
-        """One more sample; gradients that are not finite do not count."""
-        squares = None
-        if slopes is not None and np.isfinite(slopes).all():
-            squares = np.square(slopes, dtype=np.float64)
-        counts, weights = weigh(values, squares, float(self.low.min()), float(self.high.max()))
-        self.counts += counts
-        if squares is not None and weights is not None:
-            self.weighed += 1
-            self.weights += weights
-            self.channel_weight += totals(self.channel_of, squares, len(self.low))
-        if self.split:
-            some = np.flatnonzero(values)
-            places = channel_places(values[some], self.channel_of[some], self.low, self.high)
-            np.add.at(self.channel_counts, places, np.float32(1))
-            if squares is not None:
-                np.add.at(self.channel_weights, places, squares[some].astype(np.float32))
+        """More samples, a row each."""
+        squares = None if slopes is None else self.gradients.add(slopes)
+        channel_of, zeros = self.gradients.channel_of, values == 0
+        powers = np.square(values, dtype=np.float64).sum(axis=0)
+        self.square += totals(channel_of, powers, len(self.square))
+        places = bin_indices(values, *self.extremes.range)
+        places[zeros] = BINS
+        self.counts += np.bincount(places.reshape(-1), minlength=BINS + 1)
+        if squares is not None:
+            self.weights += totals(places, squares, BINS + 1)
+        if not self.split:
+            return
+        cells = len(self.channel_counts)
+        places = channel_bins(values, channel_of, self.extremes.low, self.extremes.high)
+        places += channel_of * CHANNEL_BINS
+        places[zeros] = cells
+        self.channel_counts += np.bincount(places.reshape(-1), minlength=cells + 1)[:cells]
+        if squares is not None:
+            self.channel_weights += totals(places, squares, cells + 1)[:cells].astype(np.float32)
 
-    def observation(self, extremes: Extremes, factor: float, samples: int) -> TensorObservation:
+    def observation(
+        self, factor: float, samples: int, sample_ranges: NDArray[np.float64]
+    ) -> TensorObservation:
         """What was observed, scaled to the whole tensor; squared gradients also by `factor`.
 
         No weights where one of the `samples` with gradients had none here.
         """
-        has_weights = self.weighed == samples
-        factor *= self.scale
-        counts, weights = np.rint(self.counts * self.scale).astype(np.int64), self.weights * factor
+        extremes, scale = self.extremes, self.gradients.scale
+        channel_weight = self.gradients.weight(factor, samples)
+        has_weights = channel_weight is not None
+        counts, weights = np.rint(self.counts * scale).astype(np.int64), self.weights * (factor * scale)
         histogram = Histogram(
             *extremes.range,
             counts[:BINS],
@@ -101,14 +124,15 @@ class Tally:
             extremes.low,
             extremes.high,
             extremes.total,
-            extremes.square,
-            self._channels(factor if has_weights else None) if self.split else None,
-            self.channel_weight * factor if has_weights else None,
+            self.square * scale,
+            self._channels(factor * scale if has_weights else None) if self.split else None,
+            channel_weight,
+            sample_ranges,
         )
 
     def _channels(self, factor: float | None) -> ChannelHistograms:
         """In place: these arrays are the largest of all."""
-        self.channel_counts *= np.float32(self.scale)
+        self.channel_counts *= np.float32(self.gradients.scale)
         counts = self.channel_counts.reshape(-1, CHANNEL_BINS)
         if factor is None:
             return ChannelHistograms(counts, None)

@@ -1,4 +1,4 @@
-"""Reading ahead and counting behind keep the order and lose no error."""
+"""Work done beside the caller keeps its order and loses no error."""
 
 from __future__ import annotations
 
@@ -7,58 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelbuild.quantize.alongside import ahead, behind, together
-
-
-def test_items_come_in_order_and_one_ahead() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(20):
-            made.append(number)
-            yield number
-
-    for number in ahead(items()):
-        assert len(made) <= number + 2
-    assert made == list(range(20))
-
-
-def test_what_reading_raises_comes_after_the_items_before_it() -> None:
-    def items() -> Iterator[int]:
-        yield from (1, 2)
-        raise ValueError("unreadable")
-
-    seen: list[int] = []
-    with pytest.raises(ValueError, match="unreadable"):
-        for item in ahead(items()):
-            seen += [item]
-    assert seen == [1, 2]
-
-
-def test_work_is_done_in_order_beside_the_caller() -> None:
-    seen: list[tuple[int, bool]] = []
-    caller = threading.get_ident()
-    behind(range(50), lambda item: seen.append((item, threading.get_ident() != caller)))
-    assert seen == [(number, True) for number in range(50)]
-
-
-def test_what_work_raises_stops_the_items() -> None:
-    made = []
-
-    def items() -> Iterator[int]:
-        for number in range(9):
-            made.append(number)
-            yield number
-
-    def work(item: int) -> None:
-        if item == 3:
-            raise ValueError("bad")
-
-    with pytest.raises(ValueError, match="bad"):
-        behind(items(), work)
-    assert made == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="bad"):
-        behind([3], work)
+from modelbuild.quantize.alongside import together
 
 
 def test_two_at_a_time_and_in_order() -> None:

@@ -45,10 +45,14 @@ class _Search:
     def __init__(self, tensor_format: TensorFormat, cost: Cost) -> None:
         self._format, self._cost = tensor_format, cost
         self._costs: dict[Grid, float] = {}
+        self._grids: dict[Range, Grid] = {}
 
     def best(self, candidates: Sequence[Range]) -> Range:
         """The cheapest candidate; the first of equals, so that wide ranges win ties."""
-        grids = [self._format.grid(*ends) for ends in candidates]
+        for ends in candidates:
+            if ends not in self._grids:
+                self._grids[ends] = self._format.grid(*ends)
+        grids = [self._grids[ends] for ends in candidates]
         unknown = [grid for grid in dict.fromkeys(grids) if grid not in self._costs]
         if unknown:
             self._costs.update(zip(unknown, self._cost(unknown).tolist(), strict=True))
