@@ -20,6 +20,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "percentile": {"datapath_range_method": "mmse"},
     "outlier_factor": {"datapath_range_method": "mmse"},
     "flops_ratio": {"datapath_bitwidth_mode": "mixbw"},
+    "accuracy_score": {"target_accuracy": 0.7},
+    "target_accuracy": {"accuracy_score": "cosine"},
+    "max_optimization_steps": {"use_mix_quant": True},
     "quant_scheme_strict_mode": {"quant_scheme": "QuantScheme.json"},
 }
 
@@ -164,6 +167,13 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
             {"export_quant_scheme": True, "export_weight_range_by_channel": True},
             {"export_scheme": "by_channel"},
         ),
+        ("modalix", {"use_mse_quant_w": True}, {"weights_range": "mse"}),
+        ("modalix", {"use_mse_quant_w": False}, {}),
+        (
+            "modalix",
+            {"use_mix_quant": True, "max_optimization_steps": 4},
+            {"mode": "auto", "max_measurements": 4},
+        ),
         ("modalix", {"biascorr_type": "iterative"}, {"bias_correction": "sequential"}),
         ("modalix", {"channel_equalization": True}, {"equalize": True}),
         ("kl720", {"optimize": 1}, {"bias_correction": "parallel"}),
@@ -185,6 +195,29 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
 )
 def test_both_spellings_are_one_setting(project: Any, chip: str, theirs: Any, ours: Any) -> None:
     assert values(project, theirs, chip) == values(project, ours, chip)
+
+
+def test_a_target_accuracy_is_a_bound_that_the_bits_are_chosen_for(project: Any) -> None:
+    written = text({"target_accuracy": 0.7}, "modalix").replace(
+        "faces/*.png}", "faces/*.png, labels: folders}"
+    )
+    found = effective(project.load(written), "net", "cam").values
+    assert found["quantize"]["mode"] == "auto"
+    assert found["accept"] == {"snr_db": 20, "top1": 0.7}
+    found = values(project, {"target_accuracy": 25, "accuracy_score": "snr_db_mean"}, "modalix")
+    assert found["accept"] == {"snr_db": 20, "snr_db_mean": 25}
+    project.write("tools/f.py", "def iou(outputs, labels):\n    return 1.0\n")
+    found = values(project, {"target_accuracy": 0.5, "accuracy_score": "tools/f.py:iou"}, "modalix")
+    assert found["accept"]["function"] == {"tools/f.py:iou": {"at_least": 0.5}}
+
+
+def test_a_goal_that_calibration_samples_cannot_tell(project: Any) -> None:
+    written = text({"use_mix_quant": True}, "modalix").replace("snr_db: 20", "top1: 0.5")
+    labelled = written.replace("street/*.png}", "street/*.png, labels: folders}")
+    labelled = labelled.replace("accept:", "evaluation: street, accept:")
+    assert project.errors(labelled) == [("models.yaml:9:33", "`mode: auto` cannot measure `top1` of `net`")]
+    dropped = labelled.replace("top1: 0.5", "top1: 0.5, top1_drop: 0.01")
+    assert project.load(dropped)  # the float model's own classes tell that
 
 
 def test_some_knobs_are_settings_outside_of_quantize(project: Any) -> None:
@@ -231,7 +264,7 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
             {"datapath_bitwidth_mode": "mixbw", "weight_bitwidth_mode": "int8"},
             "`weight_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
         ),
-        ("kl720", {"flops_ratio": 0.5}, "`flops_ratio` goes with `mode: mixbw`"),
+        ("kl720", {"flops_ratio": 0.5}, "`flops_ratio: 0.5` goes with `mode: mixbw`"),
         (
             "kl720",
             {"outlier_factor": 2},
@@ -262,6 +295,15 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
             "modalix",
             {"calibration_method": "moving_average", "channel_equalization": True},
             "`channel_equalization: true` is not possible with moving averages",
+        ),
+        ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
+        ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
+        ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),
+        ("modalix", {"target_accuracy": 0.7, "accuracy_score": "mae"}, "`target_accuracy: 0.7` is not built"),
+        (
+            "kl520",
+            {"target_accuracy": 30, "accuracy_score": "snr_db"},
+            "`target_accuracy: 30.0` is not possible on kl520",
         ),
         ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
         ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),

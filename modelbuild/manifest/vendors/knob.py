@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Json = Any
+Path = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Said:
-    """Our settings, by dotted path from the settings' root. `implied` ones give way to what is written beside
-    them: a vendor's own defaults, where the vendor's names are used."""
+    """Our settings, by path from the settings' root, dotted or in steps. `implied` ones give way to what is
+    written beside them: a vendor's own defaults, where the vendor's names are used."""
 
-    written: Mapping[str, Json] = field(default_factory=dict)
-    implied: Mapping[str, Json] = field(default_factory=dict)
+    written: Mapping[Path, Json] = field(default_factory=dict)
+    implied: Mapping[Path, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,17 @@ class NotBuilt(Exception):
 
 
 @dataclass(frozen=True)
+class Senseless(Exception):
+    """A value that says nothing, for what stands beside it or by itself."""
+
+    why: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
 class Knob:
-    """One row of docs/knobs.md. `missing` are the values (or examples of them) that end in an error."""
+    """One row of docs/knobs.md. `missing` are the values (or examples of them) that end in an error. Where
+    the knob goes together with others, `said` takes a mapping of the values of these and its own."""
 
     name: str
     default: Json  # the vendor's own
@@ -35,6 +45,7 @@ class Knob:
     said: Callable[[Json], Said]
     examples: tuple[Json, ...] = ()
     missing: tuple[Json, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def key(path: str, words: Mapping[Json, Json] | None = None) -> Callable[[Json], Said]:

@@ -33,7 +33,7 @@ class Names(Strict):
     quant_type: Type | None = Field(None, description="nncase's name of `activations`")
     w_quant_type: Type | None = Field(None, description="nncase's name of `weights`")
     use_mix_quant: Switch | None = Field(None, description="nncase's name of `mode: auto`")
-    use_mse_quant_w: Switch | None = Field(None, description="not built yet")
+    use_mse_quant_w: Switch | None = Field(None, description="nncase's name of `weights_range: mse`")
     split_w_to_act: Switch | None = Field(None, description="not built yet")
     dump_quant_error: Switch | None = Field(None, description="the record always has it")
     dump_quant_error_symmetric_for_signed: Switch | None = Field(None, description="not built yet")
@@ -101,7 +101,13 @@ KNOBS = (
         words({True: Said({"quantize.mode": "auto"}), False: Said()}),
         examples=(False, True),
     ),
-    Knob("use_mse_quant_w", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob(
+        "use_mse_quant_w",
+        False,
+        "weights_range",
+        key("quantize.weights_range", {True: "mse", False: "max"}),
+        examples=(False, True),
+    ),
     Knob("split_w_to_act", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
     Knob(
         "dump_quant_error",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
 from modelbuild.manifest.strict import Strict
-from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, key, not_built, words
+from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, Senseless, key, not_built, words
 
 
 class Scheme(Strict):
@@ -54,8 +54,15 @@ class Names(Strict):
     channel_equalization: Switch | None = Field(None, description="SiMa's name of `equalize`")
     smooth_quant: Switch | None = Field(None, description="not built yet")
     prefer_int8_udf: Switch | None = Field(None, description="tables of 8 bits, as the builtin toolchain has")
-    target_accuracy: Number | None = Field(None, description="not built yet: see `mode: auto`")
-    max_optimization_steps: Integer | None = Field(None, description="not built yet")
+    accuracy_score: Text | None = Field(
+        None, description="what `target_accuracy` is of: top1, another measure of `accept`, or a function"
+    )
+    target_accuracy: Number | None = Field(
+        None, description="SiMa's name of `mode: auto` with that bound of `accept`"
+    )
+    max_optimization_steps: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="SiMa's name of `max_measurements`"
+    )
 
 
 def _scheme(formats: str, switch: str, sense: bool) -> Callable[[Json], Said]:
@@ -90,6 +97,31 @@ _METHODS = {
     "entropy": _method("entropy"),
     "percentile": _method("percentile"),
 }
+_SHARES = ("top1", "top5", "map", "map50")
+_SCORES = (*_SHARES, "snr_db", "snr_db_mean", "cosine")
+
+
+def _score(given: Json) -> Said:
+    """Said by `target_accuracy`."""
+    if "target_accuracy" not in given:
+        raise Senseless("it says what `target_accuracy` is of, which is not there", "write both, or neither")
+    return Said()
+
+
+def _target(given: Json) -> Said:
+    """The score is at least the target."""
+    score, target = given.get("accuracy_score", "top1"), given["target_accuracy"]
+    if ".py:" in score:
+        return Said({"quantize.mode": "auto", ("accept", "function", score, "at_least"): target})
+    if score not in _SCORES:
+        raise NotBuilt(
+            f"of `accuracy_score: {score}`; choose one of {', '.join(_SCORES)}, or FILE.py:FUNCTION"
+        )
+    if score in _SHARES and not 0 <= target <= 1:
+        raise Senseless(f"{score} is a share of the samples, from 0 to 1", "write 0.7 for 70 %")
+    return Said({"quantize.mode": "auto", f"accept.{score}": target})
+
+
 _BIAS = {"none": "none", "regular": "parallel", "iterative": "sequential"}
 KNOBS = (
     Knob(
@@ -171,11 +203,26 @@ KNOBS = (
         missing=(False,),
     ),
     Knob(
+        "accuracy_score",
+        None,
+        "the key of `accept`",
+        _score,
+        examples=("snr_db", "cosine"),
+        beside=("target_accuracy",),
+    ),
+    Knob(
         "target_accuracy",
         None,
-        "mode",
-        not_built("write `mode: auto` and `accept: {snr_db: 30}`"),
-        missing=(30.0,),
+        "mode, accept",
+        _target,
+        examples=(0.7,),
+        beside=("accuracy_score",),
     ),
-    Knob("max_optimization_steps", None, "", not_built(), missing=(3,)),
+    Knob(
+        "max_optimization_steps",
+        None,
+        "max_measurements",
+        key("quantize.max_measurements"),
+        examples=(3,),
+    ),
 )

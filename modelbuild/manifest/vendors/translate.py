@@ -10,7 +10,7 @@ from typing import Any
 from modelbuild.errors import Problem
 from modelbuild.manifest.merge import Leaf, Tree, leaves, merge, values
 from modelbuild.manifest.vendors import BY_NAME
-from modelbuild.manifest.vendors.knob import NotBuilt, Said
+from modelbuild.manifest.vendors.knob import Knob, NotBuilt, Path, Said, Senseless
 
 Json = Any
 
@@ -40,16 +40,25 @@ def translated(tree: Tree) -> Layer:
     said: list[tuple[Leaf, Said]] = []
     for key in BY_NAME:
         if key in quantize:
-            leaf = _whole(key, quantize[key])
+            leaf, knob = _whole(key, quantize[key]), BY_NAME[key]
             try:
-                said.append((leaf, BY_NAME[key].said(leaf.value)))
+                said.append((leaf, knob.said(_given(knob, quantize) if knob.beside else leaf.value)))
             except NotBuilt as error:
                 work.refuse(leaf, error.advice)
+            except Senseless as error:
+                what = f"{leaf.spelling} has no meaning"
+                work.problems.append(Problem(what, leaf.origin, error.why, error.advice))
     for leaf, one in said:
         work.write(leaf, one.written)
     for leaf, one in said:
         work.imply(leaf, one.implied)
     return Layer(work.tree, tuple(work.problems))
+
+
+def _given(knob: Knob, quantize: Tree) -> dict[str, Json]:
+    """The values of a knob and of those that it goes together with."""
+    names = [name for name in (knob.name, *knob.beside) if name in quantize]
+    return {name: _whole(name, quantize[name]).value for name in names}
 
 
 class _Translation:
@@ -60,34 +69,35 @@ class _Translation:
     def refuse(self, leaf: Leaf, advice: str) -> None:
         self.problems.append(Problem(f"{leaf.spelling} is not built yet", leaf.origin, advice=advice))
 
-    def write(self, leaf: Leaf, said: Mapping[str, Json]) -> None:
+    def write(self, leaf: Leaf, said: Mapping[Path, Json]) -> None:
         for path, value in said.items():
-            there = self._at(path)
+            steps = _steps(path)
+            there = self._at(steps)
             if isinstance(there, Leaf) and there.value not in (None, value):
                 self.problems.append(
                     Problem(
-                        f"{leaf.spelling} contradicts {there.spelling or _shown(path, there.value)}",
+                        f"{leaf.spelling} contradicts {there.spelling or _shown(steps[-1], there.value)}",
                         leaf.origin,
-                        f"both set `{path}`; the other is at {there.origin}",
+                        f"both set `{'.'.join(steps)}`; the other is at {there.origin}",
                         "keep one of the two",
                     )
                 )
             else:
-                self._put(path, _at_once(value, leaf))
+                self._put(steps, _at_once(value, leaf))
 
-    def imply(self, leaf: Leaf, said: Mapping[str, Json]) -> None:
+    def imply(self, leaf: Leaf, said: Mapping[Path, Json]) -> None:
         for path, value in said.items():
-            if self._at(path) is None:
-                self._put(path, Leaf(value, leaf.origin, leaf.spelling))
+            if self._at(_steps(path)) is None:
+                self._put(_steps(path), Leaf(value, leaf.origin, leaf.spelling))
 
-    def _at(self, path: str) -> Tree | Leaf | None:
+    def _at(self, path: tuple[str, ...]) -> Tree | Leaf | None:
         here: Tree | Leaf | None = self.tree
-        for step in path.split("."):
+        for step in path:
             here = here.get(step) if isinstance(here, dict) else None
         return here
 
-    def _put(self, path: str, leaf: Tree | Leaf) -> None:
-        *parents, last = path.split(".")
+    def _put(self, path: tuple[str, ...], leaf: Tree | Leaf) -> None:
+        *parents, last = path
         here = self.tree = dict(self.tree)
         for step in parents:
             below = here.get(step)
@@ -110,6 +120,10 @@ def _at_once(value: Json, leaf: Leaf) -> Tree | Leaf:
     return Leaf(value, leaf.origin, leaf.spelling)
 
 
-def _shown(path: str, value: Json) -> str:
+def _steps(path: Path) -> tuple[str, ...]:
+    return tuple(path.split(".")) if isinstance(path, str) else path
+
+
+def _shown(key: str, value: Json) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return f"`{path.rpartition('.')[2]}: {text}`"
+    return f"`{key}: {text}`"
