@@ -10,6 +10,7 @@ import numpy as np
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.apply import apply
+from modelbuild.quantize.goals import OF_CLASSES
 from modelbuild.quantize.mixed import quantize_mixed
 from modelbuild.quantize.mixed_measure import OutputMeter
 from modelbuild.quantize.mixed_search import Goal
@@ -68,15 +69,15 @@ def quantized(
     units: dict[str, str] | None = None,
 ) -> Record:
     recipe = load_recipe(chip)
-    goal = None if accept is None else Goal(accept, meter(chip))
+    goal = None if accept is None else Goal(accept, meter(chip, classes=bool({*accept} & {*OF_CLASSES})))
     return quantize_mixed(
         network(), observations(), Settings.read(settings), recipe.number_format, goal, units
     )
 
 
-def meter(chip: str = "kl720") -> OutputMeter:
+def meter(chip: str = "kl720", **further: Any) -> OutputMeter:
     recipe = load_recipe(chip)
-    return OutputMeter(network(), samples(), lambda record: apply(network(), {}, record, recipe))
+    return OutputMeter(network(), samples(), lambda record: apply(network(), {}, record, recipe), **further)
 
 
 def snr(record: Record, chip: str = "kl720") -> float:

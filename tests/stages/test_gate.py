@@ -15,16 +15,17 @@ from modelbuild.project.project import Project
 from tests.stages.golden import MANIFEST, write_project
 
 MODEL = "small: {source: small.onnx, calibration: integers"
+Opened = Callable[[str], Project]
 Build = Callable[[str], tuple[Project, BuildResult]]
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Builds the small project on kl720 with more said of its model."""
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    """The small project on kl720 with more said of its model."""
     folder: Path = tmp_path_factory.mktemp("gate")
     write_project(folder)
 
-    def built(further: str) -> tuple[Project, BuildResult]:
+    def opening(further: str) -> Project:
         model = f"{MODEL}, evaluation: integers, {further}}}"
         lines = [
             "modelbuild: 1",
@@ -35,7 +36,17 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         ]
         assert MODEL in MANIFEST
         (folder / "models.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        project = api.open_project(folder)
+        return api.open_project(folder)
+
+    return opening
+
+
+@pytest.fixture(scope="module")
+def build(opened: Opened) -> Build:
+    """Builds it."""
+
+    def built(further: str) -> tuple[Project, BuildResult]:
+        project = opened(further)
         wanted = [action.name for action in project.plan.actions]
         return project, project.builder.build(project.plan.actions, wanted, jobs=2)
 
@@ -82,3 +93,31 @@ def test_auto_that_cannot_hold_its_goal_says_so_before_anything_is_compiled(buil
     _, result = build("accept: {snr_db: 150}, quantize: {mode: auto}")
     failed = dict(result.failures)
     assert "does not reach what `accept` wants" in str(failed["small@nef:quantize"])
+
+
+def test_auto_measures_shares_and_functions_on_calibration_samples(opened: Opened, build: Build) -> None:
+    folder = opened("accept: {snr_db: 3}").root
+    text = "def worst(outputs, labels):\n    return float(min(value.max() for value in outputs.values()))\n"
+    (folder / "score.py").write_text(text, encoding="utf-8")
+    bounds = "top1_drop: 0.0, cosine: 0.9, function: {score.py:worst: {drop: 1000}}"
+    project, result = build(f"accept: {{{bounds}}}, quantize: {{mode: auto, max_measurements: 2}}")
+    assert result.ok, result.failures
+    found = measured(project, result, "small@nef:quantize", "quantize.json")["auto"]
+    assert [goal["check"] for goal in found["goals"]] == [
+        "cosine of scores",
+        "drop of score.py:worst",
+        "top1_drop",
+    ]
+    assert 1 <= found["measurements"] <= 2
+    assert found["goals"][2] == {"check": "top1_drop", "bound": 0.0, "measured": 0.0}
+
+
+def test_what_auto_measures_is_in_the_key_and_nothing_else_of_accept(opened: Opened) -> None:
+    def key(further: str) -> Any:
+        (action,) = (one for one in opened(further).plan.actions if one.name == "small@nef:quantize")
+        return action.parameters, sorted(action.inputs)
+
+    auto = "quantize: {mode: auto}, accept: {top1_drop: 1.0"
+    assert key(f"{auto}}}") != key(f"{auto}, top5: 0.0}}")
+    assert key(f"{auto}}}") == key(f"{auto}, fps: 0.001}}")
+    assert key("accept: {top1_drop: 1.0}") == key("accept: {top1_drop: 0.9}")
