@@ -26,7 +26,7 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
-from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, applicable
+from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, applicable
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding_settings import LEAST_SQUARES
 from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
@@ -148,7 +148,7 @@ def _of_outputs(settings: Settings) -> tuple[str, Mapping[str, Any]]:
     """The range method of outputs, and its options: nothing is clipped, unless a function behind the chip
     flattens it."""
     if settings.output_function == "none":
-        return "minmax", {}
+        return ("minmax" if settings.range.method == "minmax" else HEADROOM), {}
     return "mse", {"through": OUTPUT_FUNCTIONS[settings.output_function]}
 
 

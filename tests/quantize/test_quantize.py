@@ -45,7 +45,7 @@ def test_lines_of_the_record() -> None:
     kinds = [line.kind for line in record.tensors]
     assert kinds == ["input", "activation", "activation", "output", "weight", "weight"]
     assert lines["p"].method == "shared" and lines["p"].scale == lines["r"].scale
-    assert lines["y"].method == "minmax" and lines["r"].method == "output_error"
+    assert lines["y"].method == "headroom" and lines["r"].method == "output_error"
     assert lines["w"].scale is None and lines["w"].low == float(chain().constants["w"].min())
     assert all(20 < lines[name].output_snr_db < 70 for name in ("x", "r", "y", "w", "v"))
     assert 25 < lines["x"].snr_db < 60 and 35 < lines["w"].snr_db < 60
@@ -58,6 +58,8 @@ def test_outputs_are_never_clipped() -> None:
     line, seen = made.record.by_name()["y"], made.observations.tensors["y"].histogram
     step = line.scale
     assert line.low <= seen.low + step and line.high >= seen.high - step
+    assert line.method == "headroom"
+    assert make(graph, "modalix", {"range": {"method": "minmax"}}).record.by_name()["y"].method == "minmax"
     assert made.record.by_name()["r"].high < made.observations.tensors["r"].histogram.high
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from modelbuild.quantize.ranges import (
     METHODS,
     applicable,
     entropy,
+    headroom,
     minmax,
     mse,
     output_error,
@@ -73,6 +75,35 @@ def test_histogram_counts_zeros_apart() -> None:
 
 def test_minmax() -> None:
     assert minmax.choose(observed(TAILED), SYMMETRIC, {}) == (-45.0, 60.0)
+
+
+def of_samples(ends: np.ndarray[Any, Any]) -> TensorObservation:
+    """Samples with these extremes [samples, 2]."""
+    return replace(observed(ends.reshape(-1)), sample_ranges=ends.astype(np.float32).astype(np.float64))
+
+
+def test_headroom_is_what_one_of_a_thousand_new_samples_passes() -> None:
+    high = 5 + np.random.default_rng(7).exponential(1.0, (200, 64))
+    found = [
+        headroom.choose(of_samples(np.stack([np.zeros(64), row], 1)), ASYMMETRIC, {})[1] for row in high
+    ]
+    assert np.median(found) == pytest.approx(5 + np.log(1000), abs=0.5)
+    assert all(end >= row.max() - 1e-6 for end, row in zip(found, high, strict=True))
+
+
+def test_headroom_leaves_closed_ends_and_few_samples_alone() -> None:
+    full = np.stack([-np.arange(64) / 64, np.full(64, 6.0)], 1)  # a Clip at 6
+    low, high = headroom.choose(of_samples(full), ASYMMETRIC, {})
+    assert high == 6.0 and -1.5 <= low < -1.1
+    assert headroom.choose(of_samples(full[:7]), ASYMMETRIC, {}) == (-6 / 64, 6.0)
+    assert headroom.choose(observed(TAILED), ASYMMETRIC, {}) == (-45.0, 60.0)
+
+
+def test_headroom_is_bounded_and_doubles_no_step() -> None:
+    wild = np.stack([np.zeros(64), np.geomspace(1e-3, 10, 64)], 1)
+    assert headroom.choose(of_samples(wild), SYMMETRIC, {})[1] == pytest.approx(15.0)
+    assert headroom.choose(of_samples(wild), POWER, {})[1] == pytest.approx(15.0)  # still within 127 / 8
+    assert headroom.choose(of_samples(1.5 * wild), POWER, {})[1] == pytest.approx(15.0)  # as seen
 
 
 @pytest.mark.parametrize("form", ALL)

@@ -7,7 +7,16 @@ from typing import Any
 
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
-from modelbuild.quantize.ranges import entropy, minmax, moving_average, mse, output_error, percentile, wide
+from modelbuild.quantize.ranges import (
+    entropy,
+    headroom,
+    minmax,
+    moving_average,
+    mse,
+    output_error,
+    percentile,
+    wide,
+)
 
 Method = Callable[[TensorObservation, TensorFormat, Mapping[str, Any]], tuple[float, float]]
 
@@ -21,7 +30,9 @@ METHODS: dict[str, Method] = {
     "percentile": percentile.choose,
 }
 WIDE = "wide"  # what stands for output_error in formats of more than 8 bits; no setting names it
-CHOOSERS: dict[str, Method] = {**METHODS, WIDE: wide.choose}  # by the record's method column
+HEADROOM = "headroom"  # of the model's outputs; no setting names it, either
+# By the record's method column.
+CHOOSERS: dict[str, Method] = {**METHODS, WIDE: wide.choose, HEADROOM: headroom.choose}
 # Methods that look at the tensor's own errors, and so at the function that follows (option "through").
 BY_ERROR = frozenset({"mse"})
 
