@@ -84,9 +84,7 @@ def of_samples(ends: np.ndarray[Any, Any]) -> TensorObservation:
 
 def test_headroom_is_what_one_of_a_thousand_new_samples_passes() -> None:
     high = 5 + np.random.default_rng(7).exponential(1.0, (200, 64))
-    found = [
-        headroom.choose(of_samples(np.stack([np.zeros(64), row], 1)), ASYMMETRIC, {})[1] for row in high
-    ]
+    found = [headroom.choose(of_samples(np.stack([np.zeros(64), row], 1)), ASYMMETRIC, {})[1] for row in high]
     assert np.median(found) == pytest.approx(5 + np.log(1000), abs=0.5)
     assert all(end >= row.max() - 1e-6 for end, row in zip(found, high, strict=True))
 

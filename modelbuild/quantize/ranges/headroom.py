@@ -20,8 +20,8 @@ MOST = 1.5  # times what was seen
 def choose(
     observation: TensorObservation, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
-    """The whole range and, at each open end, the place that an exponential tail through the largest quarter of
-    the samples' extremes passes once in `RARE` samples.
+    """The whole range and, at each open end, what an exponential tail through the largest quarter of the
+    samples' extremes passes once in `RARE` samples.
 
     Of n samples, one in n further ones lies beyond all, and it is the largest scores that decide: clipped,
     they are equal. A format that has to double its steps for the room does without it.
