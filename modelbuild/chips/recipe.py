@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Sureness = Literal["vendor", "measured", "fitted", "inferred", "guess"]  # from most to least sure
 Unit = Literal["npu", "fused", "cpu"]
@@ -49,7 +50,7 @@ class NumberFormat(Strict):
     @model_validator(mode="after")
     def _tables_need_tensors(self) -> Self:
         if self.tables_of_16_bits and "int16" not in self.activations:
-            raise ValueError("tables_of_16_bits needs int16 among the activations")
+            raise PydanticCustomError("no_int16", "tables_of_16_bits needs int16 among the activations")
         return self
 
     @property

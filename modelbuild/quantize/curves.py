@@ -75,7 +75,7 @@ def _parabola(steps: Steps, start: int, size: int) -> tuple[Decimal, Decimal, De
 
 def _near(steps: Steps, x: QuantizedTensor, y: QuantizedTensor, bits: int) -> bool:
     size = 1 << bits
-    low, high = y.low - y.zero_point, y.high - y.zero_point
+    low, high = Decimal(y.low - y.zero_point), Decimal(y.high - y.zero_point)
     apart = min(size // 4, CHECKED)
     shares = [(offset, Decimal(offset) / size) for offset in range(apart, size, apart)]
     for start in _starts(x, bits):

@@ -57,6 +57,8 @@ def test_number_formats_are_those_of_the_facts() -> None:
     assert "int4" not in formats["kl720"].weights and "int16" in formats["kl720"].activations
     assert all("int4" in formats[chip].weights for chip in ("kl530", "kl630", "kl730"))
     assert all(formats[chip].scale == "radix" for chip in ("kl720", "kl530", "kl630", "kl730"))
+    wide = {chip for chip in CHIPS if formats[chip].has_tables_of_16_bits}
+    assert wide == {chip for chip in CHIPS if "int16" in formats[chip].activations}
     assert all(formats[chip].symmetric_activations == chip.startswith("kl") for chip in CHIPS)
 
 
@@ -211,6 +213,11 @@ def test_recipes_in_a_circle_are_refused(tmp_path: Path) -> None:
             "extends: kl720\nchip: cam\neditions:\n  v1: {operators: {npu: {Conv: {kernle: 3}}}}\n",
             "cam.yaml:4:33",
             "unknown condition `kernle`",
+        ),
+        (
+            "extends: kl520\nchip: cam\nnumber_format: {tables_of_16_bits: true}\n",
+            "cam.yaml:3:1",
+            "`number_format`: tables_of_16_bits needs int16 among the activations",
         ),
         ("- kl720\n", "cam.yaml:1:1", "a recipe must be a mapping"),
         ("chip: [\n", "cam.yaml:2:1", "this is not YAML"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -145,6 +146,43 @@ def test_gate_times_its_input_is_one_table() -> None:
     assert [operator.kind for operator in made.fixed.operators] == ["table"]
     assert made.fixed.operators[0].origin == ("gate", "silu")
     assert worst(made) >= 32
+
+
+SILU = [Node("Sigmoid", "gate", ["x"], ["s"]), Node("Mul", "silu", ["x", "s"], ["y"])]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "least"),
+    [
+        ({"activations": "int16"}, "curve", 75),
+        ({"inputs": "int16"}, "curve", 32),  # the result has 8 bits
+        ({"outputs": "int16"}, "table", 38),  # only the result has 16
+    ],
+)
+def test_16_bits_before_a_function_are_kept(settings: dict[str, Any], kind: str, least: float) -> None:
+    graph = graph_of(SILU, {"x": (1, 2, 40, 40)}, ["y"])
+    made = make(graph, "kl720", settings)
+    assert [operator.kind for operator in made.fixed.operators] == [kind]
+    assert worst(made) >= least
+
+
+def test_16_bits_before_a_softmax_are_kept() -> None:
+    made = make(one_node("Softmax", (4, 200)), "kl720", {"activations": "int16"})
+    (operator,) = made.fixed.operators
+    assert operator.kind == "softmax" and operator.parameters["one"] == 32767
+    assert worst(made) >= 50  # results are a 200th, of steps of 1/32767
+
+
+def test_a_chip_whose_tables_take_bytes() -> None:
+    """Its 16-bit tensors are rescaled before a function, and have the range that their upper 8 bits want."""
+    recipe = load_recipe("kl720")
+    narrow = recipe.number_format.model_copy(update={"tables_of_16_bits": False})
+    graph = graph_of(SILU, {"x": (1, 2, 40, 40)}, ["y"])
+    made = make(graph, recipe.model_copy(update={"number_format": narrow}), {"activations": "int16"})
+    assert [operator.kind for operator in made.fixed.operators] == ["rescale", "table"]
+    own = make(graph, recipe, {"activations": "int16"}).record.by_name()
+    assert made.record.by_name()["x"].high < own["x"].high and own["x"].method == "wide"
+    assert 32 <= worst(made) < 50
 
 
 @pytest.mark.parametrize(

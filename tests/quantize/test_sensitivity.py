@@ -37,13 +37,14 @@ def test_macs_with_an_operand_of_16_bits() -> None:
     assert weights.macs_int16 == 64 * 8 * 27
 
 
-def test_a_table_takes_bytes_whatever_is_given_to_it() -> None:
+@pytest.mark.parametrize("wide_tables", [True, False])
+def test_16_bits_before_a_function_win_where_its_table_takes_them(wide_tables: bool) -> None:
     record = quantized({})
-    plain = sensitivity(network(), record)
+    plain = sensitivity(network(), record, wide_tables=wide_tables)
     left = next(node for node in plain.nodes if node.node == "left")
-    weights_alone = sensitivity(network(), quantized({"nodes": {"left": {"weights": "int16"}}}))
-    won = weights_alone.predicted_snr_db - plain.predicted_snr_db
-    assert left.gain_db == pytest.approx(won, abs=0.15)
+    counted = left.setting if wide_tables else {"weights": "int16"}
+    better = sensitivity(network(), quantized({"nodes": {"left": counted}}))
+    assert left.gain_db == pytest.approx(better.predicted_snr_db - plain.predicted_snr_db, abs=0.05)
     assert left.setting == {"activations": "int16", "weights": "int16"}
 
 

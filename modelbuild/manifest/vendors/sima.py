@@ -198,7 +198,10 @@ KNOBS = (
         "prefer_int8_udf",
         True,
         "",
-        not_built("tables have 256 entries", harmless=True),
+        not_built(
+            "a function has the bits of the tensor that it reads: give that int16 under `nodes:`",
+            harmless=True,
+        ),
         examples=(True,),
         missing=(False,),
     ),

@@ -77,5 +77,7 @@ def _products(table: Int64, below: Int64) -> Int64:
     """Exponentials of 16 bits: one factor for the upper byte, one for the lower, 30 fractional bits each."""
     if magnitude(table[:256]) * magnitude(table[256:512]) >= 1 << 62:
         raise failure("a product does not fit 64 bits")
-    product = table[below >> 8] * table[256 + (below & 255)]
-    return (product + (1 << 29)) >> 30
+    product: Int64 = table[below >> 8] * table[256 + (below & 255)]
+    product += 1 << 29
+    product >>= 30
+    return product

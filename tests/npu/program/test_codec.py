@@ -14,7 +14,7 @@ from modelbuild.npu.program import Instruction
 from modelbuild.npu.program.codec import decode_instructions, encode_instructions
 from modelbuild.npu.program.instructions import INSTRUCTIONS
 from modelbuild.npu.program.rules import broken_rule
-from modelbuild.npu.program.setups import ConvolutionSetup, MaxPoolSetup, RescaleSetup
+from modelbuild.npu.program.setups import ConvolutionSetup, CurveSetup, MaxPoolSetup, RescaleSetup
 from modelbuild.npu.program.transfers import End, Fill, Layer, Load, Loop, Store, Transfer, Yield
 
 loops = st.builds(Loop, st.integers(0, 9), st.integers(0, 100), st.integers(0, 100))
@@ -113,5 +113,8 @@ def test_setups_whose_fields_do_not_fit_together() -> None:
     assert "low is above high" in broken_rule(RescaleSetup(1, 1, 0, 0, 5, 4))
     assert "output_zero is 128" in broken_rule(RescaleSetup(1, 1, 0, 128, 0, 0))
     assert "no dilation" in broken_rule(MaxPoolSetup(1, 1, 1, 1, 1, 2, 1, 0, 8, 8, 0, 0))
+    assert not broken_rule(CurveSetup(3, 1, 14, 4, -32768, 0, -128, 127))
+    assert "smallest I16" in broken_rule(CurveSetup(3, 1, 14, 4, -32767, 0, -128, 127))
+    assert "5 segments" in broken_rule(CurveSetup(3, 1, 14, 5, -32768, 0, -128, 127))
     wide = ConvolutionSetup(1, 1, 1, 3, 3, 1, 2, 1, 1, 1, 8, 1, 4, 0, 0, 0, 0)
     assert "no stride" in broken_rule(wide)
