@@ -188,7 +188,8 @@ class _Quantize:
         equalize, ranges = chosen.get("equalize"), values_of(chosen["range"])
         if isinstance(equalize, Leaf) and equalize.value and ranges["method"] == "moving_average":
             self._problem(
-                f"{equalize.spelling or '`equalize: true`'} is not possible with moving averages",
+                f"{equalize.spelling or f'`equalize: {str(equalize.value).lower()}`'} is not possible with "
+                "moving averages",
                 equalize,
                 "ranges of single samples are known of the tensors as they are, not as they would be scaled",
                 "choose another range method, or remove it",

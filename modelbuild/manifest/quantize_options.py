@@ -46,6 +46,9 @@ class Range(Strict):
     percentile_16bit: Annotated[Number, Field(gt=50, le=100)] | None = Field(
         None, description="with method percentile: the same, for tensors of 16 bits"
     )
+    bins: Annotated[Literal[256, 512, 1024, 2048, 4096], BeforeValidator(read_plain)] | None = Field(
+        None, description="bins of the histograms in which the method searches"
+    )
     max_clipped: Fraction | None = Field(
         None, description="with method mse: the largest share of the values that may lie outside the range"
     )
@@ -97,7 +100,10 @@ class Quantize(vendors.Names):
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
-    equalize: Switch | None = Field(None, description="scales of channels, moved from weights to weights")
+    equalize: Annotated[Literal[True, False, "smooth"], BeforeValidator(read_plain)] | None = Field(
+        None,
+        description="scales of channels, moved from weights to weights, by predicted noise; smooth: by a rule",
+    )
     bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
         None, description="how mean errors are taken out of biases: of all layers at once, or one by one"
     )

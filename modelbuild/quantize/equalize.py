@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalize_channels import FIXED, Channels, channels_of
 from modelbuild.quantize.equalized import ONE, Equalization, scaled
-from modelbuild.quantize.number_format import Formats
+from modelbuild.quantize.number_format import SMALLEST_RANGE, Formats
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.predict import activation_noise
@@ -80,12 +81,55 @@ def equalize(
         before = judge.cost(chosen, roots, group)
         if before <= least:
             continue
-        candidates = [_with(chosen, group, observations, quarters) for quarters in QUARTERS]
+        candidates = [
+            _with(chosen, group, observations, partial(_power, quarters)) for quarters in QUARTERS
+        ]
         costs = [judge.cost(each, roots, group) for each in candidates]
         best = min(costs)
         if before - best >= least and before >= GAIN * best:
             chosen = next(each for each, cost in zip(candidates, costs, strict=True) if cost <= NEAR * best)
     return chosen
+
+
+def smooth(
+    graph: Graph,
+    plan: Plan,
+    observations: Observations,
+    formats: Formats,
+    given: Container[str] = frozenset(),
+) -> Equalization:
+    """Factors by a rule, of every group: sqrt(largest |x| of the channel / largest |w| that multiplies it),
+    relative to the largest of these (SmoothQuant, arXiv:2211.10438, with alpha = 0.5). Tensors of 16 bits and
+    those whose ranges are `given` stay as they are."""
+    chosen = Equalization.none(channels_of(graph, plan))
+    columns = _largest_columns(graph, plan, chosen.channels)
+
+    def rule(largest: Real, ids: NDArray[np.int64]) -> Real:
+        read = columns[ids] > 0
+        wanted = np.sqrt(largest / np.where(read, columns[ids], 1.0))
+        return np.where(read, wanted / max(wanted.max(initial=0.0, where=read), SMALLEST_RANGE), 1.0)
+
+    for group in _groups(chosen.channels, plan, graph):
+        roots = dict.fromkeys(plan.root(name) for name in group)
+        free = not any(name in given or name in plan.natural or formats.of(name).bits > 8 for name in roots)
+        if free and all(observations.tensors[name].channels is not None for name in roots):
+            chosen = _with(chosen, group, observations, rule)
+    return chosen
+
+
+def _largest_columns(graph: Graph, plan: Plan, channels: Channels) -> Real:
+    """[channels.count]: the largest |w| that multiplies a channel; 0 where none does."""
+    found = np.zeros(channels.count)
+    for step in plan.steps:
+        read = weighted(graph, step.node)
+        if read is not None:
+            ids = channels.ids.get(next(name for name in step.node.inputs if name not in graph.constants))
+            rows = np.abs(read.weight.astype(np.float64)).reshape(
+                read.group, len(read.weight) // read.group, read.weight.shape[1], -1
+            )
+            if ids is not None and len(ids) == read.channels:
+                np.maximum.at(found, ids, rows.max(axis=(1, 3), initial=0.0).reshape(-1))
+    return found
 
 
 def _groups(channels: Channels, plan: Plan, graph: Graph) -> list[list[str]]:
@@ -108,9 +152,13 @@ def _groups(channels: Channels, plan: Plan, graph: Graph) -> list[list[str]]:
 
 
 def _with(
-    before: Equalization, group: Sequence[str], observations: Observations, quarters: int
+    before: Equalization,
+    group: Sequence[str],
+    observations: Observations,
+    rule: Callable[[Real, NDArray[np.int64]], Real],
 ) -> Equalization:
-    """The factors of one group: not below what its Clips need to let the same values through."""
+    """The factors of one group, `rule` of the largest |x| of each id: not below what the group's Clips need
+    to let the same values through."""
     channels = before.channels
     largest, least = np.zeros(channels.count), np.full(channels.count, SMALLEST)
     for name in group:
@@ -122,14 +170,18 @@ def _with(
                 np.maximum.at(least, channels.ids[name], ends / bound)
     ids = np.unique(np.concatenate([channels.ids[name] for name in group]))
     ids = ids[ids != FIXED]
-    overall = largest[ids].max(initial=0.0)
-    share = np.ones(len(ids)) if overall <= 0 else largest[ids] / overall
-    root = np.sqrt(np.sqrt(share))  # by square roots, which every machine rounds alike; its powers do not
-    factors = share if quarters == 4 else np.prod([root] * quarters, axis=0)
-    factors[largest[ids] == 0] = 1.0
+    factors = np.where(largest[ids] == 0, 1.0, rule(largest[ids], ids))
     values = before.values.copy()
     values[ids] = np.ceil(np.clip(factors, np.minimum(least[ids], 1.0), 1.0) * ONE) / ONE
     return replace(before, values=values)
+
+
+def _power(quarters: int, largest: Real, ids: NDArray[np.int64]) -> Real:
+    """(largest of the channel / largest of all)^(quarters / 4)."""
+    overall = largest.max(initial=0.0)
+    share = np.ones(len(ids)) if overall <= 0 else largest / overall
+    root = np.sqrt(np.sqrt(share))  # by square roots, which every machine rounds alike; its powers do not
+    return share if quarters == 4 else np.asarray(np.prod([root] * quarters, axis=0))
 
 
 def _reach(observed: TensorObservation) -> Real:

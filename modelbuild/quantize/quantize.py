@@ -15,8 +15,9 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize import given_ranges
+from modelbuild.quantize.bins import with_bins
 from modelbuild.quantize.corrections import bias_correction
-from modelbuild.quantize.equalize import equalize
+from modelbuild.quantize.equalize import equalize, smooth
 from modelbuild.quantize.equalize_channels import channels_of
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after, read_by_table
@@ -29,7 +30,7 @@ from modelbuild.quantize.predict import activation_noise, decibels, squared_erro
 from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, applicable
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding_settings import LEAST_SQUARES
-from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
+from modelbuild.quantize.settings import DEFAULT_METHOD, SMOOTH, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.weight_ranges import least_squared_error
 from modelbuild.quantize.weighted import Weighted, weighted
@@ -141,7 +142,8 @@ def _equalized(
             why="ranges of single samples are known of the tensors as they are, not as they would be scaled",
             advice="choose another method, or equalize: false",
         )
-    return equalize(graph, plan, observations, formats, given)
+    method = smooth if wanted == SMOOTH else equalize
+    return method(graph, plan, observations, formats, given)
 
 
 def _of_outputs(settings: Settings) -> tuple[str, Mapping[str, Any]]:
@@ -192,6 +194,8 @@ def _choose(
     method = applicable(method, observation, seen)
     if method in BY_ERROR:
         options = {"through": function_after(graph, plan, name), **options}
+    if "bins" in options:
+        observation = with_bins(observation, options["bins"])
     low, high = CHOOSERS[method](observation, seen, options)
     return _Choice(*tensor_format.grid(low, high), method)
 

@@ -14,20 +14,23 @@ from modelbuild.quantize.mixed_settings import NodeFormats
 DEFAULT_METHOD = "output_error"
 # Range method -> its options.
 METHOD_OPTIONS: dict[str, frozenset[str]] = {
-    "entropy": frozenset(),
+    "entropy": frozenset({"bins"}),
     "minmax": frozenset(),
     "moving_average": frozenset({"momentum"}),
-    "mse": frozenset({"max_clipped", "outlier_factor"}),
-    "output_error": frozenset(),
-    "percentile": frozenset({"percentile", "percentile_16bit"}),
+    "mse": frozenset({"bins", "max_clipped", "outlier_factor"}),
+    "output_error": frozenset({"bins"}),
+    "percentile": frozenset({"bins", "percentile", "percentile_16bit"}),
 }
 # What an option is where it is not given; `percentile_16bit` is then as `percentile`.
 OPTION_DEFAULTS: dict[str, float] = {
+    "bins": 4096,
     "max_clipped": 1.0,
     "momentum": 0.9,
     "outlier_factor": 1.0,
     "percentile": 99.99,
 }
+BINS = (256, 512, 1024, 2048, 4096)  # that a histogram may be seen with
+SMOOTH = "smooth"  # as `equalize:`: factors by a rule
 THREADS = 2  # samples that are run at once, where no other number is given
 OUTPUT_FUNCTIONS = ("none", "sigmoid")  # that may follow the outputs behind the chip
 
@@ -52,9 +55,10 @@ class Settings:
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw), `max_measurements`
     how often a choice is measured at most (auto; None: until the goal holds). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
-    `weights_range`: `max`, the largest |w|, or `mse`. `rounding`: of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None:
-    sequential where weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation;
-    None: where ranges are chosen by predicted noise.
+    `weights_range`: `max`, the largest |w|, or `mse`. `rounding`: of weights; None: adaround for those of 4
+    bits, else nearest. `bias_correction`; None: sequential where weights are rounded with samples, else
+    parallel. `equalize`: cross-layer equalisation, by a rule if it is `smooth`; None: where ranges are chosen
+    by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None
@@ -74,7 +78,7 @@ class Settings:
     cpu_nodes: str | None = None
     rounding: str | None = None
     bias_correction: str | None = None
-    equalize: bool | None = None
+    equalize: bool | str | None = None
     weights_range: str = rounding_settings.LARGEST
 
     @classmethod
@@ -108,6 +112,8 @@ def _range(key: str, value: Any) -> RangeSettings:
     for option in options:
         if option not in METHOD_OPTIONS[method]:
             raise ModelbuildError(f"the range method {method} has no option {option!r}")
+    if options.get("bins", BINS[0]) not in BINS:
+        raise ModelbuildError(f"{options['bins']} bins: there are {', '.join(map(str, BINS))}")
     return RangeSettings(method, options)
 
 
@@ -135,11 +141,15 @@ def _switch(key: str, value: Any) -> bool:
     return value
 
 
+def _equalize(key: str, value: Any) -> bool | str:
+    return value if value == SMOOTH else _switch(key, value)
+
+
 # Key -> what reads its value (the key's name is for messages): one for each field of Settings.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "activations": _formats,
     "bias_correction": rounding_settings.read_bias_correction,
-    "equalize": _switch,
+    "equalize": _equalize,
     "cpu_nodes": mixed_settings.read_format,
     "flops_ratio": mixed_settings.read_ratio,
     "inputs": mixed_settings.read_ports,

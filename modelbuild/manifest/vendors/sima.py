@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, Senseless, key, not_built, words
+from modelbuild.quantize.settings import BINS
 
 
 class Scheme(Strict):
@@ -31,7 +33,9 @@ class Names(Strict):
     percentile_value: Annotated[Number, Field(gt=50, le=100)] | None = Field(
         None, description="SiMa's name of `range: {percentile}`"
     )
-    num_bins: Annotated[Integer, Field(ge=1)] | None = Field(None, description="not built yet")
+    num_bins: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="SiMa's name of `range: {bins}`"
+    )
     num_calib_samples: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="SiMa's name of `count` under `calibration`"
     )
@@ -47,12 +51,14 @@ class Names(Strict):
     node_names: Annotated[tuple[Text, ...], AsTuple] | None = Field(
         None, description="nodes that are left in float; not built yet"
     )
-    custom_quantization_configs: dict[str, Plain] | None = Field(None, description="not built yet")
+    custom_quantization_configs: dict[str, Plain] | None = Field(
+        None, description="SiMa's name of `nodes`: {NODE: {quantization_precision: A_INT16_W_INT8}}"
+    )
     biascorr_type: Annotated[Literal["none", "regular", "iterative"], AsText] | None = Field(
         None, description="SiMa's name of `bias_correction`: regular is parallel, iterative is sequential"
     )
     channel_equalization: Switch | None = Field(None, description="SiMa's name of `equalize`")
-    smooth_quant: Switch | None = Field(None, description="not built yet")
+    smooth_quant: Switch | None = Field(None, description="SiMa's name of `equalize: smooth`")
     prefer_int8_udf: Switch | None = Field(None, description="tables of 8 bits, as the builtin toolchain has")
     accuracy_score: Text | None = Field(
         None, description="what `target_accuracy` is of: top1, another measure of `accept`, or a function"
@@ -97,6 +103,33 @@ _METHODS = {
     "entropy": _method("entropy"),
     "percentile": _method("percentile"),
 }
+_PRECISION = re.compile(r"A_(INT8|INT16)_W_(INT4|INT8|INT16)")
+
+
+def _bins(value: Json) -> Said:
+    if value not in BINS:
+        raise NotBuilt(f"choose one of {', '.join(map(str, BINS))}")
+    return Said({"quantize.range.bins": value})
+
+
+def _custom(value: Json) -> Said:
+    """Precisions of single nodes."""
+    nodes: dict[str, Json] = {}
+    for name, given in value.items():
+        named = given.get("quantization_precision") if isinstance(given, dict) and len(given) == 1 else None
+        found = _PRECISION.fullmatch(named) if isinstance(named, str) else None
+        if found is None:
+            raise NotBuilt("write {NODE: {quantization_precision: A_INT16_W_INT8}}: A_ and W_ with integers")
+        nodes[name] = {"activations": found[1].lower(), "weights": found[2].lower()}
+    return Said({"quantize.nodes": nodes})
+
+
+def _equalization(given: Json) -> Said:
+    """`false` beside `smooth_quant` leaves equalisation to that."""
+    wanted = given["channel_equalization"]
+    return Said({} if given.get("smooth_quant") and not wanted else {"quantize.equalize": wanted})
+
+
 _SHARES = ("top1", "top5", "map", "map50")
 _SCORES = (*_SHARES, "snr_db", "snr_db_mean", "cosine")
 
@@ -138,7 +171,7 @@ KNOBS = (
         lambda value: Said({"quantize.range.percentile": value}, {"quantize.range.method": "percentile"}),
         examples=(99.9,),
     ),
-    Knob("num_bins", None, "", not_built("histograms have 4,096 bins"), missing=(2048,)),
+    Knob("num_bins", None, "range.bins", _bins, examples=(2048,), missing=(1000, 8192)),
     Knob("num_calib_samples", 50, "calibration.count", key("calibration.count"), examples=(4,)),
     Knob(
         "activation_quantization_scheme",
@@ -175,7 +208,8 @@ KNOBS = (
         "custom_quantization_configs",
         None,
         "nodes",
-        not_built("write `nodes: {NAME: {activations: int16}}`"),
+        _custom,
+        examples=({"c1": {"quantization_precision": "A_INT16_W_INT8"}},),
         missing=({"MLA_0/conv2d_12": {"quantization_precision": "A_BF16_W_INT8"}},),
     ),
     Knob(
@@ -185,14 +219,20 @@ KNOBS = (
         key("quantize.bias_correction", _BIAS),
         examples=tuple(_BIAS),
     ),
-    Knob("channel_equalization", False, "equalize", key("quantize.equalize"), examples=(False, True)),
+    Knob(
+        "channel_equalization",
+        False,
+        "equalize",
+        _equalization,
+        examples=(False, True),
+        beside=("smooth_quant",),
+    ),
     Knob(
         "smooth_quant",
         False,
-        "",
-        not_built("`equalize: true` moves scales of channels between weights", harmless=False),
-        examples=(False,),
-        missing=(True,),
+        "equalize",
+        words({True: Said({"quantize.equalize": "smooth"}), False: Said()}),
+        examples=(False, True),
     ),
     Knob(
         "prefer_int8_udf",
