@@ -17,12 +17,13 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.predict import activation_noise
 from modelbuild.quantize.ranges import output_error
+from modelbuild.quantize.ranges.search import COARSER
 from modelbuild.quantize.weighted import Weighted, weighted
 
 QUARTERS = (1, 2, 3, 4)  # of the exponent of a channel's largest value; 0 leaves it as it is
 SMALLEST = 1 / 64  # factor: rows of weights grow by no more than this
 FEWEST = 256  # values of a channel that its range can be judged by
-MERGED = 8  # bins, while exponents are compared
+MERGED, ROUGHLY = 16, {"coarse": COARSER}  # bins, and ranges tried, while exponents are compared
 # What the predictions are trusted with; docs/design.md says what was measured.
 LEAST = 0.01  # of the whole model's noise that a group must save
 GAIN = 1.2  # by how much the group's noise must fall
@@ -81,9 +82,7 @@ def equalize(
         before = judge.cost(chosen, roots, group)
         if before <= least:
             continue
-        candidates = [
-            _with(chosen, group, observations, partial(_power, quarters)) for quarters in QUARTERS
-        ]
+        candidates = [_with(chosen, group, observations, partial(_power, quarters)) for quarters in QUARTERS]
         costs = [judge.cost(each, roots, group) for each in candidates]
         best = min(costs)
         if before - best >= least and before >= GAIN * best:
@@ -221,7 +220,7 @@ class _Judge:
         for name in roots:
             factors, observed, form = candidate.of(name), seen.tensors[name], self.formats.of(name)
             observed = _coarser(observed if factors is None else scaled(observed, factors))
-            grid = form.grid(*output_error.choose(observed, form, {}))
+            grid = form.grid(*output_error.choose(observed, form, ROUGHLY))
             noise = activation_noise(replace(seen, tensors={name: observed}), name, form, grid)
             total += 0.0 if noise is None else noise
         products = [one for one in self.products if one.x in near or one.y in near]

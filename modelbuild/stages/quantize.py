@@ -12,7 +12,7 @@ from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.stages import goal
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "7"
+VERSION = "8"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
@@ -95,9 +95,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.quantize import scheme
     from modelbuild.quantize.mixed import quantize_mixed
     from modelbuild.quantize.number_format import formats_of
-    from modelbuild.quantize.observe import Observations
+    from modelbuild.quantize.observations import Observations
     from modelbuild.quantize.plan import make_plan
-    from modelbuild.quantize.refine import Wanted, refine
     from modelbuild.quantize.sensitivity import sensitivity
     from modelbuild.quantize.settings import Settings
     from modelbuild.quantize.source_quantization import notes
@@ -123,6 +122,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         else:
             record = quantize_mixed(graph, observations, settings, number_format, None, units)
         if parameters.get("refine"):
+            from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
+
             formats = formats_of(number_format, settings)
             samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
             record = refine(graph, record, formats, Wanted.by(settings), observations, samples)

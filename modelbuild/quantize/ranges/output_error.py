@@ -13,7 +13,7 @@ from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
 from modelbuild.quantize.predict import Grid, point_errors, squared_errors
-from modelbuild.quantize.ranges.search import cheapest
+from modelbuild.quantize.ranges.search import COARSE, cheapest
 
 TAIL = 64  # the largest values that tell how far the next one may lie beyond them
 
@@ -31,6 +31,8 @@ def choose(
 ) -> tuple[float, float]:
     """Each value counts as much as the squared gradient has it; for tensors that are `known`.
 
+    With `coarse`, shares of the ends, these alone are tried first (search.py).
+
     Few values say little about the largest of new samples, so that each open end gets one value more, as far
     out as an exponential tail through the largest ones has it: of thousands it is one more.
     """
@@ -46,7 +48,7 @@ def choose(
         errors = squared_errors(histogram, weights, tensor_format, grids)
         return errors + point_errors(beyond, costs, tensor_format, grids)
 
-    return cheapest((low, high), tensor_format, cost)
+    return cheapest((low, high), tensor_format, cost, options.get("coarse", COARSE))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from modelbuild.quantize.predict import Grid
 
 # Shares of the end that are tried: first coarse, then around the best.
 COARSE = tuple(round(1.0 - 0.02 * step, 4) for step in range(49))
+COARSER = COARSE[::2]
 FINE = tuple(round(0.0025 * step, 4) for step in range(-8, 9))
 ROUNDS = 4
 
@@ -19,17 +20,19 @@ Range = tuple[float, float]
 Cost = Callable[[Sequence[Grid]], NDArray[np.float64]]
 
 
-def cheapest(whole: Range, tensor_format: TensorFormat, cost: Cost) -> Range:
+def cheapest(
+    whole: Range, tensor_format: TensorFormat, cost: Cost, coarse: tuple[float, ...] = COARSE
+) -> Range:
     """Coordinate descent over (low, high) within `whole`, which holds 0; both ends together where the format
-    is symmetric."""
+    is symmetric. `coarse`: the shares of the ends that are tried first."""
     search = _Search(tensor_format, cost)
     if tensor_format.symmetric:
         reach = max(-whole[0], whole[1])
-        best = search.best([_cut(whole, share * reach) for share in COARSE])
+        best = search.best([_cut(whole, share * reach) for share in coarse])
         share = max(-best[0], best[1]) / reach if reach else 1.0
         return search.best([best, *(_cut(whole, (share + step) * reach) for step in FINE)])
     best = whole
-    for shares in (COARSE, None):
+    for shares in (coarse, None):
         for _ in range(ROUNDS):
             before = best
             best = search.best([best, *((low, best[1]) for low in _ends(whole[0], best[0], shares))])
