@@ -102,7 +102,7 @@ class Quantize(vendors.Names):
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
     equalize: Annotated[Literal[True, False, "smooth"], BeforeValidator(read_plain)] | None = Field(
         None,
-        description="scales of channels, moved from weights to weights, by predicted noise; smooth: by a rule",
+        description="scales of channels, moved between weights by predicted noise; smooth: by a rule",
     )
     bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
         None, description="how mean errors are taken out of biases: of all layers at once, or one by one"

@@ -13,7 +13,7 @@ from modelbuild.manifest import options, overrides
 from modelbuild.manifest.canonical import canonical
 from modelbuild.manifest.explain import validate
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.merge import Path, Tree, layer, leaves, values
+from modelbuild.manifest.merge import Leaf, Path, Tree, layer, leaves, values
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.tree import Mapping, Position
 from modelbuild.manifest.vendors.translate import Layer, translated
@@ -104,6 +104,8 @@ class Examiner:
         for found in [*self._of_model(model, target), *(self._overrides if model is not None else ())]:
             merged = merged.under(found)
         toolchain = self._manifest.spec.targets[target].toolchain or recipe.toolchain
+        if model is None:  # whose set a count is of is for models to say
+            merged = merged.under(Layer({key: Leaf(None, "") for key in ("calibration", "evaluation")}))
         tree, problems = canonical(merged.tree, recipe, toolchain)
         return Settings(model or "", target, values(tree), leaves(tree), (*merged.problems, *problems))
 

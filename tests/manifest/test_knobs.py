@@ -167,6 +167,19 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
             {"export_quant_scheme": True, "export_weight_range_by_channel": True},
             {"export_scheme": "by_channel"},
         ),
+        (
+            "modalix",
+            {"calibration_method": "mse", "num_bins": 2048},
+            {"range": {"method": "mse", "bins": 2048}},
+        ),
+        ("modalix", {"num_bins": 4096}, {}),
+        ("modalix", {"smooth_quant": True, "channel_equalization": False}, {"equalize": "smooth"}),
+        ("modalix", {"smooth_quant": False, "channel_equalization": False}, {"equalize": False}),
+        (
+            "modalix",
+            {"custom_quantization_configs": {"a/b.c": {"quantization_precision": "A_INT16_W_INT8"}}},
+            {"nodes": {"a/b.c": {"activations": "int16", "weights": "int8"}}},
+        ),
         ("modalix", {"use_mse_quant_w": True}, {"weights_range": "mse"}),
         ("modalix", {"use_mse_quant_w": False}, {}),
         (
@@ -218,6 +231,15 @@ def test_a_goal_that_calibration_samples_cannot_tell(project: Any) -> None:
     assert project.errors(labelled) == [("models.yaml:9:33", "`mode: auto` cannot measure `top1` of `net`")]
     dropped = labelled.replace("top1: 0.5", "top1: 0.5, top1_drop: 0.01")
     assert project.load(dropped)  # the float model's own classes tell that
+
+
+def test_a_target_counts_the_samples_of_its_models_sets(project: Any) -> None:
+    written = text({"samples_count": 2}, "modalix").replace("calibration: faces, ", "")
+    written = written.replace("source: net.onnx", "source: net.onnx, calibration: {set: street}")
+    found = effective(project.load(written), "net", "cam").values
+    assert found["calibration"] == {"count": 2, "set": "street"}
+    lacking = written.replace(", calibration: {set: street}", "")
+    assert ("models.yaml:9:32", "`calibration` has a count and no set") in project.errors(lacking)
 
 
 def test_some_knobs_are_settings_outside_of_quantize(project: Any) -> None:
@@ -296,6 +318,27 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
             {"calibration_method": "moving_average", "channel_equalization": True},
             "`channel_equalization: true` is not possible with moving averages",
         ),
+        (
+            "modalix",
+            {"smooth_quant": True, "channel_equalization": True},
+            "`smooth_quant: true` contradicts `channel_equalization: true`",
+        ),
+        (
+            "modalix",
+            {"calibration_method": "min_max", "num_bins": 2048},
+            "`num_bins: 2048` has no meaning for the range method minmax",
+        ),
+        (
+            "kl520",
+            {"custom_quantization_configs": {"c1": {"quantization_precision": "A_INT16_W_INT8"}}},
+            "is not possible on kl520",
+        ),
+        (
+            "modalix",
+            {"export_quant_scheme": False, "export_weight_range_by_channel": True},
+            "`export_weight_range_by_channel: true` has no meaning",
+        ),
+        ("modalix", {"target_accuracy": 2, "accuracy_score": "cosine"}, "`target_accuracy: 2.0` has no"),
         ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
         ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
         ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),

@@ -117,6 +117,7 @@ def analysis_mode(value: Json) -> Said:
     return Said({"verify.hardware": ("none", "first", "all")[value - 1]})
 
 
+_CONSTANTS = "constants have the format of the tensor beside them; `nodes: {NAME: {...}}` sets that of one"
 _BANDWIDTH = "write a recipe of your own that extends the chip's, with its `hardware`"
 KNOBS = (
     Knob("threads", 4, "threads", key("quantize.threads"), examples=(1, 4)),
@@ -168,7 +169,7 @@ KNOBS = (
     Knob(
         "cpu_node_bitwidth_mode", "int8", "cpu_nodes", key("quantize.cpu_nodes"), examples=("int8", "int16")
     ),
-    Knob("const_in_bitwidth_mode", "int16", "", not_built(), missing=("int8", "int16")),
+    Knob("const_in_bitwidth_mode", "int16", "", not_built(_CONSTANTS), missing=("int8", "int16")),
     Knob("flops_ratio", 0.2, "flops_ratio", key("quantize.flops_ratio"), examples=(0.2,)),
     Knob("quan_config", None, "nodes", _quan_config, examples=({"c1": {"bitwidth": {"all": 15}}},)),
     Knob(

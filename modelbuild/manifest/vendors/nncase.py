@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modelbuild.manifest.scalars import AsText, Integer, Switch, Text
 from modelbuild.manifest.strict import Strict
-from modelbuild.manifest.vendors.knob import Knob, Said, key, not_built, words
+from modelbuild.manifest.vendors.knob import Json, Knob, Said, Senseless, key, not_built, words
 
 Type = Annotated[Literal["uint8", "int8", "int16"], AsText]
 
@@ -63,6 +63,14 @@ _EXPORT = "quantize.export_scheme"
 _CDF = not_built("write `range: {method: percentile}`")
 
 
+def _by_channel(given: Json) -> Said:
+    if not given["export_weight_range_by_channel"]:
+        return Said()
+    if not given.get("export_quant_scheme", True):
+        raise Senseless("with `export_quant_scheme: false` no scheme is written", "remove one of the two")
+    return Said({_EXPORT: "by_channel"})
+
+
 KNOBS = (
     Knob(
         "calibrate_method",
@@ -108,7 +116,14 @@ KNOBS = (
         key("quantize.weights_range", {True: "mse", False: "max"}),
         examples=(False, True),
     ),
-    Knob("split_w_to_act", False, "", not_built(harmless=False), examples=(False,), missing=(True,)),
+    Knob(
+        "split_w_to_act",
+        False,
+        "",
+        not_built("`weights: int16`, or `nodes: {NAME: {weights: int16}}`, has weights of more bits", False),
+        examples=(False,),
+        missing=(True,),
+    ),
     Knob(
         "dump_quant_error",
         False,
@@ -142,7 +157,8 @@ KNOBS = (
         "export_weight_range_by_channel",
         False,
         "export_scheme",
-        words({True: Said({_EXPORT: "by_channel"}), False: Said()}),
+        _by_channel,
         examples=(False, True),
+        beside=("export_quant_scheme",),
     ),
 )

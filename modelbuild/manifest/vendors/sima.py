@@ -152,6 +152,8 @@ def _target(given: Json) -> Said:
         )
     if score in _SHARES and not 0 <= target <= 1:
         raise Senseless(f"{score} is a share of the samples, from 0 to 1", "write 0.7 for 70 %")
+    if score == "cosine" and not -1 <= target <= 1:
+        raise Senseless("a cosine is from -1 to 1", "write 0.99")
     return Said({"quantize.mode": "auto", f"accept.{score}": target})
 
 
