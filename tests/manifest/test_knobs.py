@@ -239,7 +239,7 @@ def test_a_target_counts_the_samples_of_its_models_sets(project: Any) -> None:
     found = effective(project.load(written), "net", "cam").values
     assert found["calibration"] == {"count": 2, "set": "street"}
     lacking = written.replace(", calibration: {set: street}", "")
-    assert ("models.yaml:9:32", "`calibration` has a count and no set") in project.errors(lacking)
+    assert ("models.yaml:9:33", "`calibration` has a count and no set") in project.errors(lacking)
 
 
 def test_some_knobs_are_settings_outside_of_quantize(project: Any) -> None:
