@@ -41,17 +41,21 @@ Sample = Mapping[str, NDArray[Any]]
 @dataclass(frozen=True)
 class Wanted:
     """`rounding` of weights of more than 4 bits, `fine_rounding` of others: nearest or one of METHODS.
-    `bias`: none, parallel, sequential."""
+    `bias`: none, parallel, sequential. `own_ranges`: weights of few bits get ranges from samples."""
 
     rounding: str
     fine_rounding: str
     bias: str
+    own_ranges: bool = True
 
     @classmethod
     def by(cls, settings: Settings) -> Wanted:
         """What the settings say, or leave to us."""
         return cls(
-            settings.rounding or NEAREST, settings.rounding or FINE, settings.bias_correction or "sequential"
+            settings.rounding or NEAREST,
+            settings.rounding or FINE,
+            settings.bias_correction or "sequential",
+            settings.weights_range is None,
         )
 
     def of(self, bits: int) -> str:
@@ -205,7 +209,8 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
         moments = [] if patches is None else moments_in_blocks(patches)
         if not moments and METHODS[method].needs_moments:
             method = DATA_FREE
-        if moments and bits <= FEW_BITS and formats.per_channel and formats.activation.form != "power_of_two":
+        free = formats.per_channel and formats.activation.form != "power_of_two"
+        if wanted.own_ranges and moments and bits <= FEW_BITS and free:
             clip = clip_of(found, bits, moments)
         flips = flips_of(found, place.made(clip, None).scales, bits, method, moments)
         corrections["round"] = pack_flips(flips)

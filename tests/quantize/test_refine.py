@@ -89,6 +89,23 @@ def coarse() -> Made:
     return make(graph, "kl530", INT4, pictures(graph, 48))
 
 
+def test_a_range_of_weights_that_is_asked_for_stays() -> None:
+    graph = one_node("Conv", (1, 8, 8, 8), w=normal(6, 8, 3, 3, seed=4), b=normal(6))
+
+    def clip(**further: str) -> tuple[int, ...] | None:
+        made = make(graph, "kl530", {**INT4, **further})
+        formats = formats_of(load_recipe("kl530").number_format, Settings.read({**INT4, **further}))
+        wanted = Wanted.by(Settings.read({**INT4, **further}))
+        record = refine(graph, made.record, formats, wanted, made.observations, made.samples)
+        assert record.by_name()["w"].method == "adaround"
+        return record.corrections.get("clip", {}).get("y")
+
+    least = make(graph, "kl530", {**INT4, "weights_range": "mse"}).record.corrections["clip"]["y"]
+    assert clip(weights_range="mse") == least
+    assert clip(weights_range="max") is None
+    assert clip() not in (None, least)
+
+
 def test_adaround_is_the_default_for_four_bits_and_pays(coarse: Made) -> None:
     record = refined(coarse, "kl530", INT4)
     assert {line.method for line in record.tensors if line.kind == "weight"} == {"adaround"}

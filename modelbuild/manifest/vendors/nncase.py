@@ -113,7 +113,7 @@ KNOBS = (
         "use_mse_quant_w",
         False,
         "weights_range",
-        key("quantize.weights_range", {True: "mse", False: "max"}),
+        words({True: Said({"quantize.weights_range": "mse"}), False: Said()}),
         examples=(False, True),
     ),
     Knob(
