@@ -55,10 +55,10 @@ class Settings:
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw), `max_measurements`
     how often a choice is measured at most (auto; None: until the goal holds). `nodes`, `inputs`,
     `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
-    `weights_range`: `max`, the largest |w|, or `mse`; None: max, but where AdaRound finds one. `rounding`: of
-    weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None: sequential where weights
-    are rounded with samples, else parallel. `equalize`: cross-layer equalisation, by a rule if it is `smooth`;
-    None: where ranges are chosen by predicted noise.
+    `weights_range`: `max`, the largest |w|, or `mse`; None: max, but where AdaRound finds one. `rounding`:
+    of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None: sequential where
+    weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation, by a rule if it is
+    `smooth`; None: where ranges are chosen by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None
