@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, defs
-from onnx.reference import ReferenceEvaluator
 
 from modelbuild.graph.model import Array
 
@@ -82,6 +81,8 @@ class ReferenceSession:
     """onnx's own evaluator with the methods of an onnxruntime session that are used here."""
 
     def __init__(self, model: ModelProto) -> None:
+        from onnx.reference import ReferenceEvaluator  # which hardly any model needs
+
         self._evaluator = ReferenceEvaluator(model)
         constants = {item.name for item in model.graph.initializer}
         self._inputs = [_port(value) for value in model.graph.input if value.name not in constants]

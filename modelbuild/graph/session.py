@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,10 +27,21 @@ _ELEMENT_TYPES: Mapping[str, Any] = {
 _MOST_COPIED = 2**28  # bytes of weights: to_bytes and onnxruntime hold up to four copies of them
 
 
+@dataclass(frozen=True)
+class Many:
+    """Many runs: the memory of one is kept for the next one, in whatever thread.
+
+    `optimized`: with onnxruntime's own optimisations, above all another layout. Not all of its fusions are
+    right (`_options`); none applies where every float tensor has several readers or is an output.
+    """
+
+    optimized: bool = False
+
+
 class FloatSession:
     """A float model ready to run.
 
-    With `kept_memory` the memory of a run is there for the next one, in whatever thread.
+    `many` is for sessions that run often.
 
     `outputs` names the tensors to return: None for the model's own, "all" for every float tensor that a
     node makes, besides the model's own outputs. `origin` is the file of which `model` are the (changed)
@@ -41,7 +53,7 @@ class FloatSession:
         model: Graph | Path | bytes,
         outputs: Sequence[str] | Literal["all"] | None = None,
         origin: Path | None = None,
-        kept_memory: bool = False,
+        many: Many | None = None,
     ) -> None:
         origin = model if isinstance(model, Path) else origin
         self._label = model.name if isinstance(model, Graph) else str(origin or "the model")
@@ -55,7 +67,7 @@ class FloatSession:
             if isinstance(model, Path):
                 source = source if outputs is None else _file_with_outputs(model, outputs)
         try:
-            self._session = _opened(source, origin.parent if origin else None, kept_memory)
+            self._session = _opened(source, origin.parent if origin else None, many)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise self._failure("cannot load", error) from error
         self.inputs: dict[str, tuple[Shape | None, np.dtype[Any]]] = {
@@ -103,13 +115,13 @@ def _without_large(graph: Graph) -> tuple[Graph, dict[str, Array]]:
     return changed, fed
 
 
-def _opened(source: str | bytes, folder: Path | None, kept_memory: bool) -> Any:
+def _opened(source: str | bytes, folder: Path | None, many: Many | None) -> Any:
     """A session. A file that onnxruntime is too old for runs as a copy, or by onnx's own evaluator.
 
     `folder` is where the data outside of a file's bytes lie.
     """
     try:
-        return _session(source, folder if isinstance(source, bytes) else None, kept_memory)
+        return _session(source, folder if isinstance(source, bytes) else None, many)
     except Exception:  # as above
         found = None if folder is None else _opened_otherwise(source, folder)
         if found is None:
@@ -134,9 +146,11 @@ def _opened_otherwise(source: str | bytes, folder: Path) -> Any:
         return None
 
 
-def _session(source: str | bytes, folder: Path | None, kept_memory: bool = False) -> Any:
+def _session(source: str | bytes, folder: Path | None, many: Many | None = None) -> Any:
     options = _options()
-    options.enable_cpu_mem_arena = kept_memory
+    options.enable_cpu_mem_arena = many is not None
+    if many is not None and many.optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(

@@ -1,6 +1,6 @@
 """What needs no order among samples, done beside each other.
 
-Sessions that run in other threads keep their memory (`FloatSession(kept_memory=True)`): glibc's malloc gives
+Sessions that run in other threads keep their memory (`FloatSession(many=Many())`): glibc's malloc gives
 pages back after each run there, and having them again takes as long as the run.
 """
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.gradient import differentiated
 from modelbuild.graph.model import Attribute, Graph, Node
-from modelbuild.graph.session import FloatSession
+from modelbuild.graph.session import FloatSession, Many
 from modelbuild.quantize.finite import require_finite
 
 _LARGE = 1e28  # times 2^31 values it is below the largest float32
@@ -72,7 +72,7 @@ class FirstLook:
         self._sums = {name: reductions.of_all(name) for name in reduced if name in melted}
         whole = [name for name in self._sizes if name not in reduced or name in self._ends]
         other = reductions.graph([name for name in whole if name not in graph.inputs])
-        self._session = FloatSession(other, kept_memory=True)
+        self._session = FloatSession(other, many=Many(optimized=True))
 
     def run(self, sample: Sample, label: str) -> First:
         """Of every float tensor. Raises (exit 1) for NaN and infinity, naming tensor and sample `label`."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.gradient import gradient_graph
 from modelbuild.graph.model import Graph, Node, Shape
-from modelbuild.graph.session import FloatSession
+from modelbuild.graph.session import FloatSession, Many
 
 VALUES = 8192  # of a tensor that are looked at, at most
 _KEY = 0x6D6F64656C  # of the generator; any number would do
@@ -123,7 +123,7 @@ class _Values:
         self._inputs = {name: places[name] for name in names if name in inputs}
         self._values = {name: ends.add(name, places[name]) for name in names if name not in inputs}
         self._slopes = {name: ends.add(other, places[name]) for name, other in slopes.items()}
-        self._session = FloatSession(ends.graph(), kept_memory=True)
+        self._session = FloatSession(ends.graph(), many=Many())
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> Seen:
         """Of one sample what is looked at."""

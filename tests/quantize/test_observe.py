@@ -198,3 +198,22 @@ def test_large_tensors_are_looked_at_in_part_and_scaled_to_the_whole() -> None:
     assert (found.histogram.low, found.histogram.high) == (x.min(), x.max())
     below = found.histogram.counts[: BINS // 2].sum() / found.count
     assert below == pytest.approx(float((x < (x.min() + x.max()) / 2).mean()), abs=0.02)
+
+
+def test_no_optimisation_of_onnxruntime_changes_what_is_seen() -> None:
+    """It takes a Pad with 0 into the MaxPool behind it, whose maximum of negative numbers is another one."""
+    nodes = [
+        Node("Pad", "pad", ["x", "pads"], ["a"]),
+        Node("MaxPool", "pool", ["a"], ["b"], {"kernel_shape": [3, 3], "strides": [2, 2]}),
+        Node("Conv", "conv", ["b", "w"], ["c"]),
+        Node("Relu", "relu", ["c"], ["y"]),
+    ]
+    constants = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "w": normal(16, 16, 1, 1)}
+    graph = graph_of(nodes, {"x": (1, 16, 9, 9)}, ["y"], constants)
+    sample = {"x": -0.5 - np.abs(normal(1, 16, 9, 9))}
+    found = observe(graph, lambda: iter([sample])).tensors
+    expected = FloatSession(graph, "all").run(sample)
+    assert set(found) == {"x", "a", "b", "y"} and found["b"].channel_high.max() == 0.0
+    for name in ("a", "b", "y"):
+        np.testing.assert_allclose(found[name].channel_high, expected[name].max(axis=(0, 2, 3)), rtol=1e-5)
+        np.testing.assert_allclose(found[name].channel_low, expected[name].min(axis=(0, 2, 3)), rtol=1e-5)
