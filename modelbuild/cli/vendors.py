@@ -152,7 +152,27 @@ def meanings(words: Sequence[str]) -> list[Meaning]:
         found = [meaning for meaning in MEANINGS if _plain(meaning.word) == phrase]
         if found:
             return found
-    return []
+    return _knobs(plain)
+
+
+def _knobs(words: Sequence[str]) -> list[Meaning]:
+    """Options of quantization, which a manifest takes by their own names."""
+    from modelbuild.manifest.vendors import KNOBS
+
+    vendors = {"Kneron": KTC, "nncase": NNCASE, "SiMa": SIMA}
+    return [
+        Meaning(
+            knob.name,
+            vendors[vendor],
+            f"quantize: {{{knob.name}: …}}",
+            f"the name is taken as it is; our own key: {knob.ours}"
+            if knob.examples and knob.ours
+            else "`modelbuild check` says what does the like, where it asks for anything",
+        )
+        for vendor, knobs in KNOBS.items()
+        for knob in knobs
+        if knob.name in words
+    ]
 
 
 def _plain(word: str) -> str:

@@ -96,6 +96,8 @@ class _Quantize:
         choices = [names.get(choice, choice) for choice in leaf.value]
         possible = [choice for choice in choices if choice in has or (choice == CHOSEN and len(has) > 1)]
         said = f"{leaf.spelling}: " if leaf.spelling else ""
+        if not possible and CHOSEN in choices and mode is not None:
+            return Leaf(has[0], leaf.origin, leaf.spelling)  # the mode is refused, once for both sides
         if not possible:
             asked = " or ".join(leaf.value)
             self._problem(

@@ -25,6 +25,9 @@ from modelbuild.cli.main import VERBS, main
         (["kneron_inference"], "modelbuild run"),
         (["quantize"], "--until quantize"),
         (["mpk", "create"], "modelbuild build"),
+        (["use_mse_quant_w"], "our own key: weights_range"),
+        (["target-accuracy"], "quantize: {target_accuracy: …}"),
+        (["split_w_to_act"], "says what does the like"),
         (["palette"], "modelbuild build"),
     ],
 )

@@ -82,7 +82,7 @@ class _Translation:
                         "keep one of the two",
                     )
                 )
-            else:
+            elif not isinstance(there, Leaf) or there.value is None:
                 self._put(steps, _at_once(value, leaf))
 
     def imply(self, leaf: Leaf, said: Mapping[Path, Json]) -> None:
