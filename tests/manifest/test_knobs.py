@@ -373,7 +373,7 @@ def test_bits_that_are_chosen_until_an_accuracy_holds_need_one(project: Any) -> 
 def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
     both = {"datapath_bitwidth_mode": "mix light", "weight_bitwidth_mode": "mix light"}
     assert project.errors(text(both, "kl520")) == [
-        ("models.yaml:9:40", "`datapath_bitwidth_mode: mix light` is not possible on kl520")
+        ("models.yaml:9:42", "`datapath_bitwidth_mode: mix light` is not possible on kl520")
     ]
 
 
