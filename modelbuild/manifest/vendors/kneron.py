@@ -113,7 +113,9 @@ def analysis_mode(value: Json) -> Said:
     if isinstance(value, str):
         return Said({"quantize.mode": value})
     if value == 0:
-        raise NotBuilt("`modelbuild evaluate` predicts the speed without quantizing")
+        raise NotBuilt(
+            "`modelbuild build MODEL@TARGET --until evaluate` predicts the speed and quantizes nothing"
+        )
     return Said({"verify.hardware": ("none", "first", "all")[value - 1]})
 
 
