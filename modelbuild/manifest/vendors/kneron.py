@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modelbuild.manifest.scalars import AsText, Fraction, Integer, Number, Plain, Switch
 from modelbuild.manifest.strict import Strict
-from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, key, not_built, words
+from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Path, Said, key, not_built, words
 
 Width = Annotated[Literal["int8", "int16"], AsText]
 PERCENTAGE_16B = 0.999999
@@ -67,11 +67,14 @@ def percent(share: float) -> float:
 def _percentage(value: Json) -> Said:
     """Alone it says the method, too: it is the vendor's default."""
     wider = percent(max(value, PERCENTAGE_16B))
-    implied = {"quantize.range.method": "percentile", "quantize.range.percentile_16bit": wider}
+    implied: dict[Path, Json] = {
+        "quantize.range.method": "percentile",
+        "quantize.range.percentile_16bit": wider,
+    }
     return Said({"quantize.range.percentile": percent(value)}, implied)
 
 
-_SIXTEEN = {"quantize.range.percentile_16bit": percent(PERCENTAGE_16B)}
+_SIXTEEN: dict[Path, Json] = {"quantize.range.percentile_16bit": percent(PERCENTAGE_16B)}
 _RANGE_METHODS = {
     "percentage": Said(
         {"quantize.range.method": "percentile"}, {"quantize.range.percentile": percent(0.999), **_SIXTEEN}
@@ -98,7 +101,7 @@ def _quan_config(value: Json) -> Said:
     return Said({"quantize.nodes": nodes})
 
 
-_DEEP = {"compile.tiling": "deep"}
+_DEEP: dict[Path, Json] = {"compile.tiling": "deep"}
 _OPTIMIZE = {
     0: Said({"quantize.bias_correction": "none"}),
     1: Said({"quantize.bias_correction": "parallel"}),

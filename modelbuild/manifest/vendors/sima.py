@@ -11,7 +11,17 @@ from pydantic import Field
 
 from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
 from modelbuild.manifest.strict import Strict
-from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Said, Senseless, key, not_built, words
+from modelbuild.manifest.vendors.knob import (
+    Json,
+    Knob,
+    NotBuilt,
+    Path,
+    Said,
+    Senseless,
+    key,
+    not_built,
+    words,
+)
 from modelbuild.quantize.settings import BINS
 
 
@@ -77,7 +87,7 @@ def _scheme(formats: str, switch: str, sense: bool) -> Callable[[Json], Said]:
     def said(value: Json) -> Said:
         if value.get("bf16"):
             raise NotBuilt("fixed-point models hold no floats; leave it out for int8")
-        found: dict[str, Json] = {}
+        found: dict[Path, Json] = {}
         if "bits" in value:
             found[f"quantize.{formats}"] = [f"int{value['bits']}"]
         if formats == "activations" and value.get("per_channel"):
