@@ -122,11 +122,12 @@ def _largest_columns(graph: Graph, plan: Plan, channels: Channels) -> Real:
     for step in plan.steps:
         read = weighted(graph, step.node)
         if read is not None:
-            ids = channels.ids.get(next(name for name in step.node.inputs if name not in graph.constants))
+            name = next(name for name in step.node.inputs if name not in graph.constants)
+            ids = channels.ids.get(name)
             rows = np.abs(read.weight.astype(np.float64)).reshape(
                 read.group, len(read.weight) // read.group, read.weight.shape[1], -1
             )
-            if ids is not None and len(ids) == read.channels:
+            if ids is not None and read.multiplies(graph.shapes[name]):
                 np.maximum.at(found, ids, rows.max(axis=(1, 3), initial=0.0).reshape(-1))
     return found
 
@@ -250,14 +251,14 @@ def _products(graph: Graph, plan: Plan, observations: Observations) -> list[_Pro
         x = next((name for name in step.node.inputs if name not in graph.constants), "")
         y = _weight_of(observations, step)
         source = observations.tensors.get(x)
-        if found is None or y is None or source is None or len(source.channel_sum) != found.channels:
+        if found is None or y is None or source is None or not found.multiplies(graph.shapes[x]):
             continue
         if len(y) != len(found.weight):
             continue
         each = source.count / len(source.channel_sum)
         variance = np.maximum(source.channel_square / each - np.square(source.channel_mean), 0.0)
         flat = np.abs(found.weight.astype(np.float64)).reshape(*found.weight.shape[:2], -1)
-        power = _columns(found, variance) * np.count_nonzero(flat, axis=2) / 12
+        power = _columns(found, variance) * found.over_taps((found.weight != 0).astype(np.float64)) / 12
         cost = y / (observations.samples * max(observations.outputs, 1))
         made.append(_Product(x, step.outputs[0], found, flat.max(axis=2, initial=0.0), power, cost))
     return made

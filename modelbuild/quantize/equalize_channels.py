@@ -97,7 +97,7 @@ def _follow(ties: _Ties, step: Step) -> bool:
     found = weighted(graph, node) if len(given) == 1 else None
     if low > 0 or high < 0:  # a bound that moves with no factor
         rule: _Rule | None = None
-    elif found is not None and found.channels == len(ties.ids[given[0]]) and _by_axis_1(graph, node, given):
+    elif found is not None and found.multiplies(graph.shapes[given[0]]):
         for name in step.outputs:
             ties.fresh(name)
         return True
@@ -107,11 +107,6 @@ def _follow(ties: _Ties, step: Step) -> bool:
         for name in (*given, *step.outputs):
             ties.fix(name)
     return False
-
-
-def _by_axis_1(graph: Graph, node: Node, given: list[str]) -> bool:
-    """Whether channels of the observations are those that the weights multiply."""
-    return node.op not in ("Gemm", "MatMul") or len(graph.shapes[given[0]]) == 2
 
 
 _Rule = Callable[[_Ties, Step], bool]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.model import Graph, Node, Shape
-from modelbuild.quantize.builders.windows import explicit_pads_of, pair
 from modelbuild.quantize.weighted import Weighted
+from modelbuild.quantize.windows import explicit_pads, pair
 
 PATCHES = 2048  # of all samples together, at most
 FEWEST = 64
@@ -83,6 +83,6 @@ def window_of(graph: Graph, node: Node, found: Weighted, name: str) -> Window | 
         pair(found.weight.shape[2:], 1),
         pair(node.ints("strides", [1] * axes), 1),
         pair(node.ints("dilations", [1] * axes), 1),
-        explicit_pads_of(node, shape[2:], found.weight.shape[2:], out),
+        explicit_pads(node, shape[2:], found.weight.shape[2:], out),
         pair(out, 1),
     )

@@ -88,8 +88,8 @@ def weight_noise(
 
     `difference` [O, ...]: quantized less exact weights. Inputs count as independent of each other, and the
     mean error as taken out (bias correction), so that an output channel's mean square error is the sum of
-    difference^2 * variance of the input channel. None where no gradient is known, or channels are not what is
-    multiplied.
+    difference^2 * variance of the input channel, of each tap as often as it meets the input. None where no
+    gradient is known, or channels are not what is multiplied.
     """
     source, made = observations.tensors[x], observations.channel_weight(y)
     if made is None or not observations.outputs or len(source.channel_sum) != found.channels:

@@ -104,7 +104,7 @@ def quantize(
         if clip is not None:
             clips[step.outputs[0]] = clip
         mean = _observed(observations, x).channel_mean
-        if len(mean) != found.channels or found.weight.ndim == 2 < len(graph.shapes[x]):
+        if not found.multiplies(graph.shapes[x]):
             weights[found.name].append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
         scales, _ = scales_of(entries.get(found.name), found, here, clip)

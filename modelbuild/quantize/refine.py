@@ -224,7 +224,7 @@ def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patche
     """In steps of the accumulator."""
     found, scale = place.target.found, place.input.scale
     seen = place.observations.tensors[place.target.input]
-    if wanted.bias == "none" or len(seen.channel_mean) != found.channels:
+    if wanted.bias == "none" or not found.multiplies(place.input.shape):
         return ()
     if wanted.bias != "sequential" or patches is None:
         return mean_correction(found, made, scale, seen.channel_mean)

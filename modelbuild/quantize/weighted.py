@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.quantize.windows import coverage
 
 Real = NDArray[Any]
 
@@ -16,24 +17,36 @@ Real = NDArray[Any]
 @dataclass(frozen=True)
 class Weighted:
     """`weight` is [O, C/g, kh, kw] (a correlation over the padded input) or [O, K]; `name` is the constant's,
-    or the node's where there is none that could be shown."""
+    or the node's where there is none that could be shown. `coverage` [kh, kw]: the share of the outputs in
+    which a tap meets a value of the input, not a zero beside or between them."""
 
     name: str
     weight: Real
     bias: Real
     group: int = 1
+    coverage: Real | None = None
 
     @property
     def channels(self) -> int:
         """How many input channels it reads."""
         return self.group * int(self.weight.shape[1])
 
+    def multiplies(self, shape: Shape) -> bool:
+        """Whether the channels of an input of `shape` (axis 1) are what the weights multiply: rows of more
+        than two axes have what is multiplied on the last."""
+        rows = self.weight.ndim == 2
+        return len(shape) > 1 and shape[1] == self.channels and (len(shape) == 2 or not rows)
+
+    def over_taps(self, values: Real) -> Real:
+        """[O, C/g]: the sum of `values` [O, C/g, ...] over the taps, each as often as it meets the input."""
+        covered = values if self.coverage is None else values * self.coverage
+        return np.asarray(covered.reshape(*values.shape[:2], -1).sum(axis=2))
+
     def mean_of(self, input_mean: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mean output [O] of `weight` for a mean input [C], away from the picture's edge."""
-        outputs = weight.shape[0]
-        taps = weight.reshape(self.group, outputs // self.group, weight.shape[1], -1).sum(axis=3)
+        """The mean output [O] of `weight` for a mean input [C], over all of the output's positions."""
+        taps = self.over_taps(weight).reshape(self.group, -1, weight.shape[1])
         channels = input_mean.reshape(self.group, 1, -1)
-        return np.asarray((taps * channels).sum(axis=2).reshape(outputs))
+        return np.asarray((taps * channels).sum(axis=2).reshape(len(weight)))
 
 
 def weighted(graph: Graph, node: Node) -> Weighted | None:
@@ -55,7 +68,16 @@ def _conv(graph: Graph, node: Node) -> Weighted | None:
     if weight is None:
         return None
     bias = _bias(graph, node, 2, weight.shape[0])
-    return None if bias is None else Weighted(node.inputs[1], weight, bias, node.int("group", 1))
+    if bias is None:
+        return None
+    shares = _coverage(graph, node, weight.shape[2:])
+    return Weighted(node.inputs[1], weight, bias, node.int("group", 1), shares)
+
+
+def _coverage(graph: Graph, node: Node, kernel: Shape) -> Real | None:
+    """None for three axes and more, which nothing here builds."""
+    size, out = (graph.shapes[name][2:] for name in (node.inputs[0], node.outputs[0]))
+    return coverage(node, size, kernel, out) if len(size) in (1, 2) else None
 
 
 def _conv_transpose(graph: Graph, node: Node) -> Weighted | None:
@@ -69,7 +91,10 @@ def _conv_transpose(graph: Graph, node: Node) -> Weighted | None:
     weight = parts.reshape(group * per_group, channels // group, *kernel)
     flipped = np.flip(weight, axis=tuple(range(2, weight.ndim)))
     bias = _bias(graph, node, 2, group * per_group)
-    return None if bias is None else Weighted(node.inputs[1], flipped, bias, group)
+    if bias is None:
+        return None
+    shares = _coverage(graph, node, tuple(kernel))
+    return Weighted(node.inputs[1], flipped, bias, group, None if shares is None else np.flip(shares))
 
 
 def _gemm(graph: Graph, node: Node) -> Weighted | None:

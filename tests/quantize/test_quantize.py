@@ -39,7 +39,7 @@ def chain():
 
 
 def test_lines_of_the_record() -> None:
-    record = make(chain(), "kl720").record
+    record = make(chain(), "kl720", {"equalize": False}).record
     lines = record.by_name()
     assert [line.name for line in record.tensors] == ["x", "r", "p", "y", "w", "v"]
     kinds = [line.kind for line in record.tensors]

@@ -9,7 +9,7 @@ from modelbuild.arithmetic.pooling import window_cells
 from modelbuild.arithmetic.windows import Window, extents
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.builders.products import as_picture
-from modelbuild.quantize.builders.windows import explicit_pads, pair
+from modelbuild.quantize.windows import explicit_pads, pair
 
 Pads = tuple[int, int, int, int]
 
@@ -75,7 +75,7 @@ def _window(assembly: Assembly) -> tuple[QuantizedTensor, QuantizedTensor, tuple
         kernel, pads = list(x.shape[2:]), (0, 0, 0, 0)
     else:
         kernel = node.ints("kernel_shape", [])
-        pads = explicit_pads(assembly, x.shape[2:], kernel, y.shape[2:])
+        pads = explicit_pads(assembly.node, x.shape[2:], kernel, y.shape[2:])
     if axes == 1:
         x = as_picture(assembly, x, "wide")
         y = assembly.between(y, (y.shape[0], y.shape[1], 1, y.shape[2]), "row")

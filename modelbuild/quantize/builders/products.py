@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
-from modelbuild.quantize.builders.windows import explicit_pads, pair
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import quantize_weights, unpack_flips
+from modelbuild.quantize.windows import explicit_pads, pair
 
 POINT: dict[str, Parameter] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
@@ -90,7 +90,7 @@ def conv(assembly: Assembly) -> None:
     window: dict[str, Parameter] = {
         "strides": pair(node.ints("strides", [1] * spatial), 1),
         "dilations": pair(node.ints("dilations", [1] * spatial), 1),
-        "pads": explicit_pads(assembly, x.shape[2:], found.weight.shape[2:], y.shape[2:]),
+        "pads": explicit_pads(assembly.node, x.shape[2:], found.weight.shape[2:], y.shape[2:]),
     }
     if spatial == 2:
         emit_conv(assembly, found, x, y, window)

@@ -1,11 +1,14 @@
-"""Window attributes of ONNX -> the four pads and pairs of the fixed operators."""
+"""Window attributes of ONNX -> the four pads and pairs of the fixed operators; how often a tap is used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.graph.model import Node
-from modelbuild.quantize.assembly import Assembly
 
 
 def pair(values: Sequence[int], filler: int) -> tuple[int, int]:
@@ -14,13 +17,6 @@ def pair(values: Sequence[int], filler: int) -> tuple[int, int]:
 
 
 def explicit_pads(
-    assembly: Assembly, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
-) -> tuple[int, int, int, int]:
-    """`explicit_pads_of` the node that is being built."""
-    return explicit_pads_of(assembly.node, size, kernel, out)
-
-
-def explicit_pads_of(
     node: Node, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
 ) -> tuple[int, int, int, int]:
     """Top, left, bottom, right, with `auto_pad` and `ceil_mode` worked out from the output's size.
@@ -46,3 +42,26 @@ def explicit_pads_of(
     top, left = pair(before, 0)
     bottom, right = pair(after, 0)
     return top, left, bottom, right
+
+
+def coverage(
+    node: Node, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+) -> NDArray[np.float64]:
+    """[*kernel], as the weights are stored: the share of the outputs in which a tap meets a value of the
+    input, not padding or, of a ConvTranspose, a zero between the values. One or two axes.
+    """
+    axes = len(size)
+    strides, dilations = node.ints("strides", [1] * axes), node.ints("dilations", [1] * axes)
+    transposed = node.op == "ConvTranspose"
+    before = (
+        node.ints("pads", [0] * 2 * axes)[:axes]
+        if transposed
+        else explicit_pads(node, size, kernel, out)[2 - axes : 2]
+    )
+    shares = []
+    for axis in range(axes):
+        taps = np.arange(kernel[axis]) * dilations[axis] - before[axis]
+        steps, limit = (size, out) if transposed else (out, size)
+        places = np.arange(steps[axis]) * strides[axis] + taps[:, None]
+        shares.append(((places >= 0) & (places < limit[axis])).sum(axis=1) / max(out[axis], 1))
+    return np.asarray(reduce(np.multiply.outer, shares))
