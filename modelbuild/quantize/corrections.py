@@ -19,15 +19,16 @@ def bias_correction(
     scales: Real,
     input_scale: float,
     input_mean: Real,
+    excess: float = 0.0,
 ) -> tuple[int, ...]:
     """-E[dW x] an output channel, in steps of the accumulator: analytic bias correction (facts of DFQ).
 
-    `scales` are those of the weights, an output channel each.
+    `scales` are those of the weights, an output channel each; `excess` as in `mean_correction`.
     """
     form, bits = formats.activation.form, formats.weight_bits
     operand_bits = 16 if max(bits, formats.activation.bits) > 8 else 8
     made = quantize_weights(found.weight, found.bias, input_scale, scales, bits, operand_bits, form)
-    return mean_correction(found, made, input_scale, input_mean)
+    return mean_correction(found, made, input_scale, input_mean, excess=excess)
 
 
 def mean_correction(
@@ -37,11 +38,13 @@ def mean_correction(
     input_mean: Real,
     moved: Real | None = None,
     rms: Real | None = None,
+    excess: float = 0.0,
 ) -> tuple[int, ...]:
     """E[W x] - E[W^ x^] an output channel, in steps of the accumulator; x^ is what the fixed-point model has.
 
     `input_mean` [C]: E[x]. `moved` [groups, K]: E[x^ - x] of what the weights multiply, 0 where not known.
     `rms` [O] of the outputs: keeps a correction from blowing up, within twice the larger of it and the bias.
+    `excess`: by how much all outputs are to be lower, for what comes behind (half_up.py).
     """
     column = made.scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
     rounded = made.integers * column
@@ -52,4 +55,4 @@ def mean_correction(
     if rms is not None:
         bound = MOST * np.maximum(np.abs(found.bias.astype(np.float64)), rms)
         shift = np.clip(shift, -bound, bound)
-    return tuple(int(step) for step in np.rint(shift / (input_scale * made.scales)))
+    return tuple(int(step) for step in np.rint((shift - excess) / (input_scale * made.scales)))

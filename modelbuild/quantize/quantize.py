@@ -14,7 +14,7 @@ from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
-from modelbuild.quantize import given_ranges
+from modelbuild.quantize import given_ranges, half_up
 from modelbuild.quantize.bins import with_bins
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.equalize import equalize, smooth
@@ -91,6 +91,7 @@ def quantize(
     weights: dict[str, list[float | None]] = {}
     constants: dict[str, Weighted] = {}
     clips: dict[str, tuple[int, ...]] = {}
+    excess = half_up.excess(graph, plan, lambda name: choices[plan.root(name)].scale)
     for step in plan.steps:
         found = weighted(graph, step.node)
         if found is None:
@@ -108,7 +109,8 @@ def quantize(
             weights[found.name].append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
         scales, _ = scales_of(entries.get(found.name), found, here, clip)
-        correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean)
+        more = excess.get(step.outputs[0], 0.0)
+        correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean, more)
         if any(correction) and settings.bias_correction != "none":
             biases[step.outputs[0]] = correction
         y = _last_with_gradient(observations, step)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.quantize import half_up
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.corrections import Real, mean_correction
 from modelbuild.quantize.equalized import Equalization
@@ -103,11 +104,14 @@ def refine(
     observations = assembly.equalized.observations(plan, observations)
     targets = _targets(graph, plan, chosen, assembly.equalized)
     changed: dict[str, list[_Outcome]] = {}
+    scales = {line.name: line.scale or 1.0 for line in record.tensors}
+    excess = half_up.excess(graph, plan, scales.__getitem__)
     for index, step in enumerate(plan.steps):
         assembly.begin(step)
         target = targets.pop(step.outputs[0], None)
         if target is not None:
-            place = _Place(assembly, step, target, observations, ranges.get(step.outputs[0]))
+            name = step.outputs[0]
+            place = _Place(assembly, step, target, observations, ranges.get(name), excess.get(name, 0.0))
             outcome = _decide(place, wanted, prefix.values(target.input))
             for kind, values in outcome.corrections.items():
                 if any(values):
@@ -160,6 +164,7 @@ class _Place:
     target: _Target
     observations: Observations
     clip: tuple[int, ...] | None  # the range of its weights, where the record has one
+    excess: float  # by how much its outputs are to be lower (half_up.py)
 
     @property
     def input(self) -> QuantizedTensor:
@@ -227,11 +232,11 @@ def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patche
     if wanted.bias == "none" or not found.multiplies(place.input.shape):
         return ()
     if wanted.bias != "sequential" or patches is None:
-        return mean_correction(found, made, scale, seen.channel_mean)
+        return mean_correction(found, made, scale, seen.channel_mean, excess=place.excess)
     y = place.observations.tensors[place.step.outputs[0]]
     rms = np.sqrt(y.channel_square / (y.count / len(y.channel_square)))
     moved = patches.error.mean(axis=0) * scale
-    return mean_correction(found, made, scale, seen.channel_mean, moved, rms)
+    return mean_correction(found, made, scale, seen.channel_mean, moved, rms, place.excess)
 
 
 def _measured(
