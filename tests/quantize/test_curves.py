@@ -104,6 +104,22 @@ def test_as_few_segments_as_do(name: str, reach: float, segments: int) -> None:
     assert (1234 - aside.start) % (1 << aside.bits) == 0  # a segment begins at the zero point
 
 
+@settings(max_examples=20, deadline=None)
+@given(reach=st.floats(0.1, 200.0), zero=st.integers(-32768, 32767), room=st.floats(0.2, 4.0))
+def test_constants_are_those_of_the_page(reach: float, zero: int, room: float) -> None:
+    x, y = tensor("x", reach / 32768, zero), tensor("y", room * reach / 32768)
+    function = tables.gated(tables.sigmoid)
+    found = curve(function, x, y)
+    size = 1 << found.bits
+    for i in range(0, len(found.value), max(1, len(found.value) // 5)):
+        first = found.start + i * size - zero
+        ends = [function(Decimal(x.scale) * (first + d)) / Decimal(y.scale) for d in (0, size // 2, size)]
+        low, middle, high = (min(max(end, Decimal(-65536)), Decimal(65536)) for end in ends)
+        assert found.value[i] == round(4096 * low)
+        assert found.slope[i] == round(4096 * (4 * middle - 3 * low - high))
+        assert found.bend[i] == round(4096 * (2 * low - 4 * middle + 2 * high))
+
+
 @pytest.mark.parametrize("reach", [16.0, 30.0, 120.0])
 def test_kinks_are_felt_in_their_own_segment(reach: float) -> None:
     """3 and -3 lie within a segment, and between the places that are looked at first."""
