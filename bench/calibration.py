@@ -3,8 +3,8 @@
 Seconds and peak memory beside onnxruntime's min-max and NNCF, with few samples and with many; and what a
 changed setting takes once the model has been observed. Seconds go from the float model and the samples to the
 quantized model on the disk, without imports: of peers the one call that quantizes, of ours the stages
-`measured.QUANTIZING`. Stages run at low priority: on a busy machine they wait for the peers' and others' work,
-so that times of ours are too long there. Ends with 1 where a bound does not hold.
+`measured.QUANTIZING`. Stages run at low priority, so that times of ours are too long on a busy machine. Ends
+with 1 where a bound does not hold.
 """
 
 from __future__ import annotations
