@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen
 from modelbuild.manifest.settings import Settings
-from modelbuild.quantize.goals import FUNCTION, GOALS, OF_BOXES, OF_CLASSES, measurable
+from modelbuild.quantize.goals import GOALS, OF_BOXES, OF_CLASSES, measurable
 from modelbuild.quantize.mixed_settings import AUTO
 from modelbuild.samples.labels import BOXES, CLASSES
 
@@ -24,15 +24,20 @@ def check_goal(settings: Settings, problems: Problems) -> None:
 def check_measurable(
     settings: Settings, calibration: Chosen, evaluation: Chosen | None, problems: Problems
 ) -> None:
-    """One of these bounds at least has to be known of the calibration samples."""
-    asked = [goal for goal in GOALS if goal in settings.values["accept"]]
-    kinds = calibration.kind, None if evaluation is None else evaluation.kind
-    if not _is_auto(settings) or not asked or measurable(settings.values["accept"], *kinds):
+    """One of these bounds at least has to be known of the calibration samples, and a target accuracy."""
+    if not _is_auto(settings):
         return
-    needed = "labels" if asked == [FUNCTION] else next(_LABELS[key] for key in asked if key in _LABELS)
+    accept, mode = settings.values["accept"], settings.origin(("quantize", "mode"))
+    known = measurable(accept, calibration.kind, None if evaluation is None else evaluation.kind)
+    asked = [goal for goal in GOALS if goal in accept]
+    if known:  # of a target_accuracy, which sets both the mode and the bound, no other bound takes the place
+        asked = [goal for goal in asked if goal not in known and settings.origin(("accept", goal)) == mode]
+    if not asked:
+        return
+    needed = _LABELS.get(asked[0], "labels")
     problems.error(
         f"`mode: auto` cannot measure `{asked[0]}` of `{settings.model}`",
-        settings.origin(("quantize", "mode")),
+        mode,
         f"it measures on the calibration samples, and those of `{calibration.name}` have no {needed}",
         f"add `labels:` to `{calibration.name}`, or a bound that needs none, such as `snr_db: 30`",
     )

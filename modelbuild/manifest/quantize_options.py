@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from modelbuild.manifest import vendors
 from modelbuild.manifest.scalars import (
@@ -20,8 +21,12 @@ from modelbuild.manifest.scalars import (
     Switch,
     Text,
     read_plain,
+    read_switch,
+    wrong,
 )
 from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.tree import Scalar
+from modelbuild.quantize.settings import SMOOTH
 
 NONE = "none"  # `quantize: none`: the model stays in float
 Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
@@ -29,6 +34,15 @@ Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixe
 Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
 Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
 Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
+
+
+def _read_equalize(value: object) -> bool | str:
+    if isinstance(value, Scalar) and value.text == SMOOTH:
+        return SMOOTH
+    try:
+        return read_switch(value)
+    except PydanticCustomError:
+        raise wrong(f"true, false or {SMOOTH}", value) from None
 
 
 class Range(Strict):
@@ -100,7 +114,7 @@ class Quantize(vendors.Names):
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
-    equalize: Annotated[Literal[True, False, "smooth"], BeforeValidator(read_plain)] | None = Field(
+    equalize: Annotated[bool | Literal["smooth"], BeforeValidator(_read_equalize)] | None = Field(
         None,
         description="scales of channels, moved between weights by predicted noise; smooth: by a rule",
     )

@@ -224,6 +224,13 @@ def test_a_target_accuracy_is_a_bound_that_the_bits_are_chosen_for(project: Any)
     assert found["accept"]["function"] == {"tools/f.py:iou": {"at_least": 0.5}}
 
 
+def test_a_target_accuracy_is_never_left_to_other_bounds(project: Any) -> None:
+    written = text({"target_accuracy": 0.7}, "modalix")  # and snr_db: 20, which samples could tell
+    labelled = written.replace("street/*.png}", "street/*.png, labels: folders}")
+    labelled = labelled.replace("accept:", "evaluation: street, accept:")
+    assert project.errors(labelled) == [("models.yaml:9:35", "`mode: auto` cannot measure `top1` of `net`")]
+
+
 def test_a_goal_that_calibration_samples_cannot_tell(project: Any) -> None:
     written = text({"use_mix_quant": True}, "modalix").replace("snr_db: 20", "top1: 0.5")
     labelled = written.replace("street/*.png}", "street/*.png, labels: folders}")
@@ -339,6 +346,8 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
             "`export_weight_range_by_channel: true` has no meaning",
         ),
         ("modalix", {"target_accuracy": 2, "accuracy_score": "cosine"}, "`target_accuracy: 2.0` has no"),
+        ("modalix", {"equalize": 1}, "expected true, false or smooth"),
+        ("modalix", {"equalize": "smoth"}, "expected true, false or smooth"),
         ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
         ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
         ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),
