@@ -82,8 +82,8 @@ def fingerprint(manifest: Manifest, target: str) -> str:
 
 def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tuple[str, ...]]:
     """Path -> where the manifest names it, of the files that decide the bytes or the measurements: the
-    source, its weights, the names of classes, the user's own record, functions that bounds need. A source
-    that is fetched is no file here: the manifest has its digest."""
+    source, its weights, the names of classes, the user's own record or scheme, functions that bounds need. A
+    source that is fetched is no file here: the manifest has its digest."""
     entry = manifest.spec.models[model]
     inner = ("source",) if isinstance(entry.source, str) else ("source", "path")
     found: dict[str, tuple[str, ...]] = {}
@@ -98,9 +98,9 @@ def declared_files(manifest: Manifest, model: str, target: str) -> dict[str, tup
     boxes = functions.of_boxes(settings, entry)
     for spec in (*functions.of_bounds(settings), *([] if boxes is None else [boxes])):
         found.update(dict.fromkeys(files_of(spec, manifest.root), ("models", model)))
-    record = settings.record
-    if record is not None and not entry.is_fixed:
-        found[record] = ("models", model)
+    own = settings.scheme if settings.record is None else settings.record
+    if own is not None and not entry.is_fixed:
+        found[own] = ("models", model)
     return found
 
 

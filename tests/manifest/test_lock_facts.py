@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.manifest.load import load
-from modelbuild.manifest.lock_facts import settings_of
+from modelbuild.manifest.lock_facts import declared_files, settings_of
 
 TEXT = """\
 modelbuild: 1
@@ -32,3 +32,15 @@ def test_which_passes_run_is_locked_and_how_they_are_watched_is_not(tmp_path: Pa
 
 def test_how_many_samples_run_at_once_is_not_locked(tmp_path: Path) -> None:
     assert locked(tmp_path, "skip: []}, quantize: {threads: 7") == locked(tmp_path, "skip: []")
+
+
+def test_the_file_of_ranges_is_locked_unless_a_record_stands_for_it(tmp_path: Path) -> None:
+    def declared(quantize: str) -> set[str]:
+        locked(tmp_path, f"skip: []}}, quantize: {{{quantize}")
+        return set(declared_files(load(tmp_path / "models.yaml"), "net", "cam"))
+
+    for name in ("s.json", "own.txt"):
+        (tmp_path / name).write_text("any")
+    assert declared("threads: 1") == {"net.onnx"}
+    assert declared("scheme: s.json") == {"net.onnx", "s.json"}
+    assert declared("record: own.txt") == {"net.onnx", "own.txt"}
