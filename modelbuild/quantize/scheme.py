@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
+from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.mixed_settings import NodeFormats
-from modelbuild.quantize.plan import Plan
+from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.settings import Settings
@@ -47,10 +48,22 @@ def read(path: Path) -> dict[str, Entry]:
         found = json.loads(path.read_bytes())
         if found["Version"] != VERSION:
             raise ValueError(f"version {found['Version']!r}; this version reads {VERSION}")
-        return {str(each["Name"]): _entry(each) for each in found["Outputs"]}
+        return _entries(found["Outputs"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ModelbuildError("this is not a QuantScheme", where=str(path), why=why) from error
+
+
+def _entries(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    places: dict[str, int] = {}
+    for place, each in enumerate(outputs):
+        name = str(each["Name"])
+        if name in places:
+            raise ValueError(f"{name} stands twice: Outputs[{places[name]}] and Outputs[{place}]")
+        places[name] = place
+        found[name] = _entry(each)
+    return found
 
 
 def _entry(given: Mapping[str, Any]) -> Entry:
@@ -65,24 +78,36 @@ def _entry(given: Mapping[str, Any]) -> Entry:
     return Entry(str(given["DataType"]), ranges, mode == "by_channel")
 
 
-def applied(settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> Settings:
+def applied(
+    settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str = ""
+) -> Settings:
     """The settings with what the scheme says of activations; what they say themselves wins.
 
     Ranges of weights stay those of the weights. `strict`: raises (exit 2) for a tensor that the scheme lacks,
-    and for a name in it that is no tensor of the model. Always for floats, and for activations by channel.
+    and for a name in it that is no tensor of the model. Always for floats, for activations by channel, and
+    for a range of one number, in which activations are lost. `where`: the file, for errors.
     """
     tensors = [name for name in plan.tensors(graph) if port_tensor(graph, name) is None]
     if settings.strict:
         free = [name for name in tensors if plan.root(name) not in plan.natural]
-        _require_all(scheme, free, set(tensors) | set(graph.constants))
+        _require_all(scheme, free, set(tensors) | set(graph.constants), where)
     used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
     for name, entry in used.items():
         if entry.type in FLOATS or entry.by_channel:
             what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
             raise ModelbuildError(
                 f"the scheme wants {what} for {name!r}",
+                where=where,
                 why="fixed-point models hold integers, with one range for each tensor of activations",
                 advice="edit its line, or take it out",
+            )
+        low, high = entry.ranges[0]
+        if low == high:
+            raise ModelbuildError(
+                f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
+                where=where,
+                why="one code would stand for all that the tensor holds",
+                advice="give both ends, or take it out: its range is then chosen from the samples",
             )
     ranges = {name: entry.ranges[0] for name, entry in used.items()}
     wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
@@ -96,11 +121,12 @@ def applied(settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan:
     )
 
 
-def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str]) -> None:
+def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str], where: str) -> None:
     for name in wanted:
         if name not in scheme:
             raise ModelbuildError(
                 f"the scheme says nothing of {name!r}",
+                where=where,
                 why="`strict` takes every range from it",
                 advice=did_you_mean(name, scheme) or "write `strict: false`, or add the tensor",
             )
@@ -108,17 +134,35 @@ def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str]
         if name not in known:
             raise ModelbuildError(
                 f"the scheme has {name!r}, which is no tensor of the lowered model",
+                where=where,
                 advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
             )
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:
-    """The record as a scheme. Weights have a range by channel, or one by tensor."""
-    outputs = [_output(line, graph, by_channel) for line in record.tensors]
+    """The record as a scheme. Weights have a range by channel, or one by tensor.
+
+    Ranges are those of the float model's tensors: where channels are equalised, that of the channel which has
+    the widest, so that the scheme holds for whoever reads it, without the factors.
+    """
+    widest = _widest(record, graph)
+    outputs = [_output(line, graph, by_channel, widest.get(line.name, 1.0)) for line in record.tensors]
     return json.dumps({"Version": VERSION, "Model": None, "Outputs": outputs}, indent=2) + "\n"
 
 
-def _output(line: TensorRecord, graph: Graph, by_channel: bool) -> dict[str, Any]:
+def _widest(record: Record, graph: Graph) -> dict[str, float]:
+    """Tensor -> the largest factor of its channels and of those that share its scale."""
+    plan = make_plan(graph)
+    equalized = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
+    factors = {name: equalized.of(name) for name in plan.tensors(graph)}
+    own = {name: 1.0 if each is None else float(each.max()) for name, each in factors.items()}
+    shared: dict[str, float] = {}
+    for name, largest in own.items():
+        shared[plan.root(name)] = max(shared.get(plan.root(name), 0.0), largest)
+    return {name: shared[plan.root(name)] for name in own}
+
+
+def _output(line: TensorRecord, graph: Graph, by_channel: bool, factor: float) -> dict[str, Any]:
     sign = "i" if line.signed else "u"
     split = line.kind == "weight" and by_channel
     if line.kind == "weight":
@@ -126,7 +170,7 @@ def _output(line: TensorRecord, graph: Graph, by_channel: bool) -> dict[str, Any
         rows = weights.reshape(len(weights) if split else 1, -1)
         ranges = [(float(row.min()), float(row.max())) for row in rows]
     else:
-        ranges = [(line.low, line.high)]
+        ranges = [(line.low * factor, line.high * factor)]
     return {
         "Name": line.name,
         "DataType": f"{sign}{line.bits}",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +17,13 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize import scheme
+from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.verify import verify
 from tests.quantize.cases import graph_of, normal, samples_of
 
 CHIP = load_recipe("modalix").number_format
@@ -120,6 +124,17 @@ def test_what_no_fixed_model_can_hold_is_named(tmp_path: Path, change: dict[str,
         applied(written(tmp_path, entry("r", 0, 1) | change))
 
 
+@pytest.mark.parametrize("value", [0, 2.5])
+def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, value: float) -> None:
+    graph = chain()
+    path = written(tmp_path, entry("w", 1, 1), entry("r", value, value))
+    with pytest.raises(
+        ModelbuildError, match=f"has {value:g} to {value:g} for 'r', which is no range"
+    ) as caught:
+        scheme.applied(Settings(), scheme.read(path), graph, make_plan(graph), str(path))
+    assert caught.value.exit_code == 2 and caught.value.problems[0].where == str(path)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -133,6 +148,10 @@ def test_what_no_fixed_model_can_hold_is_named(tmp_path: Path, change: dict[str,
         (
             json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1) | {"DataRange": []}]}),
             "0 ranges by_tensor",
+        ),
+        (
+            json.dumps({"Version": "1.0", "Outputs": [entry(name, 0, 1) for name in "rpxp"]}),
+            "p stands twice: Outputs[1] and Outputs[3]",
         ),
         ("[" * 100_000, "recursion"),
     ],
@@ -156,7 +175,7 @@ def test_any_bytes_are_a_scheme_or_an_error(content: bytes) -> None:
 
 @pytest.mark.parametrize("by_channel", [False, True])
 def test_what_is_exported_is_read_back_to_the_same_record(tmp_path: Path, by_channel: bool) -> None:
-    graph, before = chain(), record(Settings())
+    graph, before = chain(), record(Settings(equalize=False))
     path = tmp_path / "QuantScheme.json"
     path.write_text(scheme.written(before, graph, by_channel=by_channel))
     modes = {each["Name"]: each["DataRangeMode"] for each in json.loads(path.read_text())["Outputs"]}
@@ -168,3 +187,44 @@ def test_what_is_exported_is_read_back_to_the_same_record(tmp_path: Path, by_cha
     for line, again in zip(before.tensors, after.tensors, strict=True):
         assert again.zero_point == line.zero_point
         assert again.scale == (None if line.scale is None else pytest.approx(line.scale, rel=1e-12))
+
+
+def test_ranges_of_equalised_tensors_are_exported_as_the_float_model_has_them(tmp_path: Path) -> None:
+    factors = np.array([1, 0.5, 0.1, 0.02], np.float32) / 3
+    graph = chain()
+    graph.constants = {
+        "w": normal(4, 3, 1, 1) * factors.reshape(4, 1, 1, 1),
+        "b": normal(4) * factors,
+        "v": normal(2, 4, 1, 1) / factors.reshape(1, 4, 1, 1),
+    }
+    samples = samples_of(graph, 8)
+    seen = observe(graph, lambda: iter(samples))
+    before = quantize(graph, seen, Settings(equalize=True), CHIP)
+    assert "equalize" in before.corrections
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(scheme.written(before, graph, by_channel=False))
+    found = scheme.read(path)
+    for name in "rp":
+        ((low, high),) = found[name].ranges
+        largest = seen.tensors["r"].histogram.high
+        assert low == 0 and 0.7 * largest < high < 1.1 * largest
+    strict = scheme.applied(Settings(strict=True), found, graph, make_plan(graph))
+    after = quantize(graph, seen, strict, CHIP)
+    alone = quantize(graph, seen, Settings(equalize=False), CHIP)
+    assert "equalize" not in after.corrections
+    levels = [
+        verify(apply(graph, {}, each, load_recipe("modalix")), graph, samples)["outputs"][0]["snr_db"]
+        for each in (after, alone)
+    ]
+    assert levels[0] > levels[1] - 1.5
+
+
+def test_the_widest_channel_s_factor_counts_with_that_of_tensors_of_one_scale() -> None:
+    graph, plain = chain(), record(Settings(equalize=False))
+    scaled = replace(plain, corrections={"equalize": {"r": (1024, 512, 2048, 256)}})
+    ranges = {
+        each["Name"]: each["DataRange"][0]["Max"]
+        for each in json.loads(scheme.written(scaled, graph, by_channel=False))["Outputs"]
+    }
+    for name, factor in {"x": 1.0, "r": 0.5, "p": 0.5, "y": 1.0}.items():
+        assert ranges[name] == pytest.approx(plain.by_name()[name].high * factor)
