@@ -255,10 +255,9 @@ def _products(graph: Graph, plan: Plan, observations: Observations) -> list[_Pro
             continue
         if len(y) != len(found.weight):
             continue
-        each = source.count / len(source.channel_sum)
-        variance = np.maximum(source.channel_square / each - np.square(source.channel_mean), 0.0)
         flat = np.abs(found.weight.astype(np.float64)).reshape(*found.weight.shape[:2], -1)
-        power = _columns(found, variance) * found.over_taps((found.weight != 0).astype(np.float64)) / 12
+        taps = found.over_taps((found.weight != 0).astype(np.float64))
+        power = _columns(found, source.channel_variance) * taps / 12
         cost = y / (observations.samples * max(observations.outputs, 1))
         made.append(_Product(x, step.outputs[0], found, flat.max(axis=2, initial=0.0), power, cost))
     return made

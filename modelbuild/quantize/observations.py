@@ -14,8 +14,8 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import arrays_file
 from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 
-SCHEMA = 4
-_EXACT = ("channel_low", "channel_high", "channel_sum", "channel_square")
+SCHEMA = 5
+_EXACT = ("channel_low", "channel_high", "channel_sum", "channel_variance")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TensorObservation:
     channel_low: NDArray[np.float64]
     channel_high: NDArray[np.float64]
     channel_sum: NDArray[np.float64]
-    channel_square: NDArray[np.float64]
+    channel_variance: NDArray[np.float64]  # of the values that are looked at
     channels: ChannelHistograms | None = None
     channel_weight: NDArray[np.float64] | None = None
     sample_ranges: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
@@ -41,6 +41,16 @@ class TensorObservation:
     def channel_mean(self) -> NDArray[np.float64]:
         """The mean of each channel."""
         return self.channel_sum / (self.count / len(self.channel_sum))
+
+    @property
+    def channel_power(self) -> NDArray[np.float64]:
+        """The mean square of each channel."""
+        return self.channel_variance + np.square(self.channel_mean)
+
+    @property
+    def power(self) -> float:
+        """The sum of the squares of all values."""
+        return float(self.channel_power.sum()) * (self.count / len(self.channel_sum))
 
 
 @dataclass(frozen=True)
@@ -164,14 +174,14 @@ class _Parts:
         if count < 1 or zeros < 0 or not 0 < channels <= count or low > high or counts.min() < 0:
             raise ValueError("numbers that no tensor has")
         weights = self._take("weights", 1)[0] if has_weights else None
-        smallest, largest, total, square = (self._take(key, channels) for key in _EXACT)
+        smallest, largest, total, variance = (self._take(key, channels) for key in _EXACT)
         return TensorObservation(
             Histogram(low, high, counts, zeros, weights, zero_weight),
             count,
             smallest,
             largest,
             total,
-            square,
+            variance,
             self._channels(channels, bool(has_weights)) if has_channels else None,
             self._take("channel_weight", channels) if has_weights else None,
             self._take("sample_ranges", len(self._arrays["sample_ranges"]) // len(self._arrays["sizes"])),

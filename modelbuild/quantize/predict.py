@@ -96,9 +96,7 @@ def weight_noise(
         return None
     if len(made) != len(difference):
         return None
-    each = source.count / len(source.channel_sum)
-    variance = np.maximum(source.channel_square / each - np.square(source.channel_mean), 0.0)
-    error = found.mean_of(variance, np.square(difference))
+    error = found.mean_of(source.channel_variance, np.square(difference))
     return float((made * error).sum()) / (observations.samples * observations.outputs)
 
 

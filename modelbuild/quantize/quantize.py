@@ -223,7 +223,7 @@ def _decibels(noise: float | None) -> float | None:
 def _own_snr(observation: TensorObservation, form: TensorFormat, grid: tuple[float, int]) -> float:
     histogram = observation.histogram
     noise = squared_errors(histogram, histogram.counts.astype(np.float64), form, [grid])[0]
-    return decibels(float(observation.channel_square.sum()), float(noise))
+    return decibels(observation.power, float(noise))
 
 
 def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:

@@ -234,7 +234,7 @@ def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patche
     if wanted.bias != "sequential" or patches is None:
         return mean_correction(found, made, scale, seen.channel_mean, excess=place.excess)
     y = place.observations.tensors[place.step.outputs[0]]
-    rms = np.sqrt(y.channel_square / (y.count / len(y.channel_square)))
+    rms = np.sqrt(y.channel_power)
     moved = patches.error.mean(axis=0) * scale
     return mean_correction(found, made, scale, seen.channel_mean, moved, rms, place.excess)
 

@@ -63,9 +63,7 @@ def _dead(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scal
             for ends in (observation.channel_low, observation.channel_high)
         )
         lost = (low == high) & (observation.channel_high > observation.channel_low)
-        each = observation.count / len(lost)
-        variance = np.maximum(observation.channel_square / each - np.square(observation.channel_mean), 0.0)
-        noise = float((observation.channel_weight * variance)[lost].sum()) / scale
+        noise = float((observation.channel_weight * observation.channel_variance)[lost].sum()) / scale
         if noise > MATTERS:
             yield (
                 "MB302",

@@ -59,13 +59,49 @@ class Gradients:
 
 
 @dataclass
+class Moments:
+    """Sums over the values that are looked at, by channel, of x - c and (x - c)^2. The middle c of the
+    channel's range keeps what is lost to a mean far larger than what the values differ by."""
+
+    extremes: Extremes
+    seen: NDArray[np.float64]
+    total: NDArray[np.float64]
+    square: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, extremes: Extremes) -> Moments:
+        """None yet."""
+        return cls(extremes, *np.zeros((3, len(extremes.low))))
+
+    def add(self, values: NDArray[Any], channel_of: NDArray[np.int64]) -> None:
+        """More samples, a row each."""
+        channels = len(self.seen)
+        rest = values - self._middle[channel_of]
+        self.seen += len(values) * np.bincount(channel_of, minlength=channels)
+        self.total += totals(channel_of, rest.sum(axis=0), channels)
+        np.square(rest, out=rest)
+        self.square += totals(channel_of, rest.sum(axis=0), channels)
+
+    def variance(self) -> NDArray[np.float64]:
+        """By channel; of one none of whose values are looked at, as if they lay anywhere in its range."""
+        seen = np.maximum(self.seen, 1.0)
+        found = np.maximum(self.square / seen - np.square(self.total / seen), 0.0)
+        anywhere = np.square(self.extremes.high - self.extremes.low) / 12
+        return np.asarray(np.where(self.seen > 0, found, anywhere))
+
+    @property
+    def _middle(self) -> NDArray[np.float64]:
+        return self.extremes.low / 2 + self.extremes.high / 2
+
+
+@dataclass
 class Tally:
     """Counts of the values that are looked at; zeros have the last place."""
 
     extremes: Extremes
     gradients: Gradients
     split: bool  # whether channels have histograms
-    square: NDArray[np.float64]
+    moments: Moments
     channel_counts: NDArray[np.float32]
     channel_weights: NDArray[np.float32]
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS + 1, np.int64))
@@ -77,14 +113,13 @@ class Tally:
         channels = len(extremes.low)
         split = len(shape) > 2 and channels <= _MOST_CHANNELS
         cells = np.zeros((2, channels * CHANNEL_BINS if split else 0), np.float32)
-        return cls(extremes, Gradients.of(shape), split, np.zeros(channels), *cells)
+        return cls(extremes, Gradients.of(shape), split, Moments.of(extremes), *cells)
 
     def add(self, values: NDArray[Any], slopes: NDArray[Any] | None) -> None:
         """More samples, a row each."""
         squares = None if slopes is None else self.gradients.add(slopes)
         channel_of, zeros = self.gradients.channel_of, values == 0
-        powers = np.square(values, dtype=np.float64).sum(axis=0)
-        self.square += totals(channel_of, powers, len(self.square))
+        self.moments.add(values, channel_of)
         places = bin_indices(values, *self.extremes.range)
         places[zeros] = BINS
         self.counts += np.bincount(places.reshape(-1), minlength=BINS + 1)
@@ -124,7 +159,7 @@ class Tally:
             extremes.low,
             extremes.high,
             extremes.total,
-            self.square * scale,
+            self.moments.variance(),
             self._channels(factor * scale if has_weights else None) if self.split else None,
             channel_weight,
             sample_ranges,

@@ -17,6 +17,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.histogram import BINS
+from modelbuild.quantize.looking import VALUES
 from modelbuild.quantize.observe import AT_ONCE, Observations, observe
 from modelbuild.quantize.settings import THREADS
 from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
@@ -181,11 +182,36 @@ def test_tensors_leave_memory_as_they_are_counted(monkeypatch: pytest.MonkeyPatc
     assert len(runs) == 40
 
 
-def test_squares_are_summed_by_channel() -> None:
+def test_variances_are_those_of_channels() -> None:
     samples = samples_of(RELU, 3)
     found = observe(RELU, lambda: iter(samples)).tensors["x"]
     x = np.concatenate([sample["x"].astype(float) for sample in samples])
-    np.testing.assert_allclose(found.channel_square, np.square(x).sum(axis=(0, 2)), rtol=1e-5)
+    np.testing.assert_allclose(found.channel_variance, x.var(axis=(0, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found.channel_power, np.square(x).mean(axis=(0, 2)), rtol=1e-4)
+    assert found.power == pytest.approx(float(np.square(x).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (10.0, 0.2), (-3000.0, 0.1)])
+def test_variances_of_large_tensors_hold_beside_any_mean(mean: float, deviation: float) -> None:
+    """The mean is that of all values, and a variance that is less its square would be one of others."""
+    graph = one_node("Relu", (1, 16, 96, 96))
+    assert 8 * VALUES < 16 * 96 * 96
+    samples = [{"x": (mean + deviation * sample["x"]).astype(np.float32)} for sample in samples_of(graph, 4)]
+    found = observe(graph, lambda: iter(samples)).tensors["x"]
+    x = np.concatenate([sample["x"].astype(float) for sample in samples])
+    np.testing.assert_allclose(found.channel_variance, x.var(axis=(0, 2, 3)), rtol=0.15)
+    assert found.channel_variance.mean() == pytest.approx(x.var(axis=(0, 2, 3)).mean(), rel=0.03)
+
+
+def test_channels_of_which_nothing_is_looked_at_may_lie_anywhere_in_their_range() -> None:
+    graph = one_node("Relu", (1, 3 * VALUES, 1, 1))
+    samples = samples_of(graph, 3)
+    found = observe(graph, lambda: iter(samples)).tensors["x"]
+    seen = np.concatenate([sample["x"] for sample in samples]).var(axis=0).reshape(-1)
+    looked = np.isclose(found.channel_variance, seen, rtol=1e-4)
+    width = found.channel_high - found.channel_low
+    assert 0.1 < looked.mean() < 0.4
+    np.testing.assert_allclose(found.channel_variance[~looked], np.square(width[~looked]) / 12)
 
 
 def test_large_tensors_are_looked_at_in_part_and_scaled_to_the_whole() -> None:

@@ -119,7 +119,7 @@ def test_weight_noise_is_what_the_outputs_lose() -> None:
 def mean_shift(difference: Any, mean: Any) -> float:
     """The share of the output's power that the mean error makes."""
     each = (difference[:, :, 0, 0] * mean.reshape(1, -1)).sum(axis=1)
-    power = OBSERVED.tensors["y"].channel_square.sum() / len(SAMPLES)
+    power = OBSERVED.tensors["y"].power / len(SAMPLES)
     return float(np.square(each).sum() * 100 / power)
 
 
