@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.validation import validate
 from modelbuild.chips.recipe import Recipe
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import EXIT_FAILED, EXIT_USER, ModelbuildError
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.assembly import Assembly
@@ -16,6 +16,7 @@ from modelbuild.quantize.builders import BUILDERS
 from modelbuild.quantize.number_format import formats_of
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.record_checks import check_record
 from modelbuild.quantize.settings import Settings
 
 SWITCHED = {"symmetric": True, "per_channel": False}  # what every chip can do; the opposite is the chip's own
@@ -31,14 +32,20 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
     switches = {"symmetric": words.get("symmetric") == "yes", "per_channel": words.get("per_channel") != "no"}
     given = {key: switches[key] for key, value in SWITCHED.items() if switches[key] is value}
     chosen = Settings.read({key: words.get(key) for key in ("activations", "weights")} | given)
-    formats = formats_of(recipe.number_format, chosen)
+    try:
+        formats = formats_of(recipe.number_format, chosen)
+    except ModelbuildError as error:
+        found = error.problems[0]
+        record.places.refuse("format", found.what, found.why, found.advice)
     if record.arithmetic != recipe.number_format.arithmetic or record.format != formats.to_text():
-        raise ModelbuildError(
+        record.places.refuse(
+            "format",
             f"the quantization record is for {record.arithmetic}, {record.format}",
             why=f"{recipe.chip} needs {recipe.number_format.arithmetic}, {formats.to_text()}",
             advice="quantize again for this chip",
         )
     plan = make_plan(graph)
+    check_record(graph, plan, record)
     assembly = Assembly(graph, plan, record, formats, units)
     for name in graph.inputs:
         assembly.declare(name)
@@ -62,5 +69,6 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         tuple(assembly.operators),
         {**kept_quantization.metadata(graph), **assembly.equalized.metadata(plan.tensors(graph))},
     )
-    validate(model, EXIT_FAILED)
+    edited = record.places.given and record.is_edited  # else it is we who were wrong
+    validate(model, EXIT_USER if edited else EXIT_FAILED)
     return model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,10 +18,12 @@ from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.names import Names
-from modelbuild.quantize.number_format import Formats
+from modelbuild.quantize.number_format import SCALES_OF, Formats, nearest_scale
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.record_places import line_of_tensor
+from modelbuild.quantize.record_sums import EDITED
 from modelbuild.quantize.source_quantization import METHOD
 from modelbuild.quantize.weighted import Weighted, weighted
 
@@ -41,7 +44,9 @@ class Assembly:
         self._units = units
         self._entries = kept(graph)
         self._lines = record.by_name()
-        self.equalized = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
+        self.equalized = Equalization.read(
+            graph, plan, record.corrections.get("equalize", {}), record.places.refuse
+        )
         self._operator_names = Names()
         self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
         self._made: dict[tuple[str, int, bool], QuantizedTensor] = {}  # constants, by name, bits and sign
@@ -103,26 +108,31 @@ class Assembly:
         if port is not None:
             self.tensors[name] = port
             return port
-        line = self._lines.get(name)
-        if line is None or line.scale is None or line.zero_point is None:
-            raise ModelbuildError(
-                f"the quantization record has no line for the tensor {name!r}",
-                why="it was made for another model or chip, or the line was taken out",
-                advice="put the line back, or quantize again without `record:`",
-            )
+        line = self._lines[name]
+        assert line.scale is not None and line.zero_point is not None  # of weights alone they may be
+        refuse = partial(self.record.places.refuse, line_of_tensor(name))
         form = self.formats.activations.get(line.type)
         if form is None:
-            raise ModelbuildError(
+            refuse(
                 f"the record gives {name!r} {line.type}, which this chip does not have",
                 advice=f"it has {', '.join(self.formats.activations)}",
             )
         if form.symmetric and line.zero_point:
-            raise ModelbuildError(f"the record gives {name!r} a zero point, which this chip does not have")
-        root = self._lines.get(self._plan.root(name))
-        shared = (line.type, line.scale, line.zero_point)
-        if root is None or (root.type, root.scale, root.zero_point) != shared:
-            raise ModelbuildError(
-                f"{name!r} and {self._plan.root(name)!r} must have one type, scale and zero point",
+            refuse(
+                f"the record gives {name!r} a zero point, which this chip does not have",
+                advice="write 0",
+            )
+        nearest = nearest_scale(line.scale, form.form)
+        if nearest != line.scale:
+            refuse(
+                f"the record gives {name!r} the scale {line.scale!r}, which this chip cannot express",
+                why=f"its scales are {SCALES_OF[form.form]}",
+                advice=f"write {nearest!r}, which is the nearest",
+            )
+        root = self._lines[self._plan.root(name)]
+        if (root.type, root.scale, root.zero_point) != (line.type, line.scale, line.zero_point):
+            refuse(
+                f"{name!r} and {root.name!r} must have one type, scale and zero point",
                 why="no operator between them could convert",
                 advice="edit both lines of the record",
             )
@@ -138,11 +148,10 @@ class Assembly:
     def weight_formats(self, x: QuantizedTensor, weights: str) -> Formats:
         """Those of a node that reads `x`, with the weights' type as the record has it."""
         activation = replace(self.formats.activation, bits=x.bits, signed=x.signed)
-        line = self._lines.get(weights)
-        if line is None:
-            return replace(self.formats, activation=activation)
+        line = self._lines[weights]
         if line.type not in self.formats.weights:
-            raise ModelbuildError(
+            self.record.places.refuse(
+                line_of_tensor(weights),
                 f"the record gives the weights {weights!r} {line.type}, which this chip does not have",
                 advice=f"it has {', '.join(self.formats.weights)}",
             )
@@ -158,11 +167,11 @@ class Assembly:
 
     def entry(self, name: str) -> Kept | None:
         """The source's quantization of weights whose line in the record says that they keep it."""
-        line = self._lines.get(name)
-        if line is None or line.method != METHOD:
+        if self._lines[name].method != METHOD:
             return None
         if name not in self._entries:
-            raise ModelbuildError(
+            self.record.places.refuse(
+                line_of_tensor(name),
                 f"the quantization record says that the weights {name!r} are as the source has them",
                 why="this model's source does not quantize them",
                 advice="quantize again without `record:`",
@@ -209,7 +218,19 @@ class Assembly:
         try:
             return decompose(factor, bits)
         except ModelbuildError as error:
-            self.fail(str(error))
+            self.unfit(str(error))
+
+    def unfit(self, why: str) -> NoReturn:
+        """Refuse scales that do not go together: the first line of theirs that was edited, or the node."""
+        for name in (*self.step.outputs, *self.step.node.inputs):
+            if name in self._lines and self._lines[name].method == EDITED:
+                self.record.places.refuse(
+                    line_of_tensor(name),
+                    f"{self.node.op} cannot work with the scale of {name!r}",
+                    why=why,
+                    advice="edit the line so that its scale is nearer to those of its neighbours",
+                )
+        self.fail(why)
 
     def emit(
         self,

@@ -7,9 +7,9 @@ columns of what reads it are multiplied by s, so that the network stays the same
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from modelbuild.quantize.equalize_channels import FIXED, Channels, channels_of
 from modelbuild.quantize.histogram import BINS, ChannelHistograms, Histogram
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step
+from modelbuild.quantize.record_places import Places, line_of_correction
 from modelbuild.quantize.weighted import Weighted
 
 ONE = 4096  # factors are whole numbers of 1/4096, so that products with them are exact on any machine
@@ -42,8 +43,15 @@ class Equalization:
         return cls(channels, np.ones(channels.count))
 
     @classmethod
-    def read(cls, graph: Graph, plan: Plan, lines: Mapping[str, Sequence[int]]) -> Equalization:
-        """From a record's `correct equalize` lines. Raises (exit 2) on factors that cannot be."""
+    def read(
+        cls,
+        graph: Graph,
+        plan: Plan,
+        lines: Mapping[str, Sequence[int]],
+        refuse: Callable[..., NoReturn] | None = None,
+    ) -> Equalization:
+        """From a record's `correct equalize` lines. `refuse` (`Places`) tells of factors that cannot be."""
+        refuse = refuse or Places().refuse
         channels = channels_of(graph, plan)
         values = np.full(channels.count, -1, np.int64)
         values[FIXED] = ONE
@@ -51,16 +59,18 @@ class Equalization:
             ids = channels.ids[name]
             given = np.array(lines.get(name, [ONE] * len(ids)), np.int64)
             if len(given) != len(ids):
-                _refuse(name, f"there are {len(given)} for {len(ids)} channels")
+                _refuse(refuse, name, f"there are {len(given)} for {len(ids)} channels")
             if given.min() < 1 or given.max() > ONE:
-                _refuse(name, f"each must be from 1 to {ONE}, which stands for 1")
+                _refuse(refuse, name, f"each must be from 1 to {ONE}, which stands for 1")
             before = values[ids]
             if ((before >= 0) & (before != given)).any():
-                _refuse(name, "another tensor, to which this one is added or joined, needs the same ones")
+                _refuse(
+                    refuse, name, "another tensor, to which this one is added or joined, needs the same ones"
+                )
             values[ids] = given
         for name in lines:
             if name not in channels.made:
-                _refuse(name, "no operator with constant weights leaves this tensor")
+                _refuse(refuse, name, "no operator with constant weights leaves this tensor")
         return cls(channels, np.where(values < 0, ONE, values) / ONE)
 
     def lines(self) -> dict[str, tuple[int, ...]]:
@@ -115,10 +125,9 @@ class Equalization:
         return replace(observations, tensors=tensors, melted=melted)
 
 
-def _refuse(name: str, why: str) -> None:
-    raise ModelbuildError(
-        f"the record's factors of {name!r} cannot be used", why=why, advice="edit its `correct equalize` line"
-    )
+def _refuse(refuse: Callable[..., NoReturn], name: str, why: str) -> NoReturn:
+    key, what = line_of_correction("equalize", name), f"the record's factors of {name!r} cannot be used"
+    refuse(key, what, why=why, advice="edit its `correct equalize` line")
 
 
 def factors_in(metadata: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
@@ -156,7 +165,7 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
         channel_low=low,
         channel_high=high,
         channel_sum=observation.channel_sum / factors,
-        channel_variance=observation.channel_variance / squares,
+        channel_square=observation.channel_square / squares,
         channel_weight=weight,
     )
     if channels is None:

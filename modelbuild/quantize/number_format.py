@@ -142,6 +142,21 @@ def express(scale: float, form: str) -> float:
     return 1.0 / math.ldexp(float(np.float32(mantissa)), exponent)
 
 
+SCALES_OF = {  # what a chip can express, in words
+    "free": "any numbers",
+    "power_of_two": "powers of two",
+    "radix": "1 / (m * 2^radix), m of 24 bits",
+}
+
+
+def nearest_scale(scale: float, form: str) -> float:
+    """The nearest scale of the form, of powers of two by ratio; the scale itself where the chip has it."""
+    if form != "power_of_two":
+        return express(scale, form)
+    mantissa, exponent = math.frexp(scale)
+    return math.ldexp(1.0, exponent - 1 if mantissa < math.sqrt(0.5) else exponent)
+
+
 def radix_of(scale: float) -> int:
     """The radix r with 1 / scale = m * 2^r and 1 <= m < 2."""
     return math.frexp(1.0 / scale)[1] - 1

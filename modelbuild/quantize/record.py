@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelbuild.quantize import record_text
+from modelbuild.quantize import record_reading, record_text
 from modelbuild.quantize.number_format import radix_of
+from modelbuild.quantize.record_places import Places
 from modelbuild.quantize.record_sums import EDITED
 
 
@@ -55,7 +56,13 @@ class Record:
     samples: int
     tensors: tuple[TensorRecord, ...]
     corrections: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
-    edited: frozenset[str] = frozenset()  # corrections that were edited by hand: "bias conv1"
+    edited: frozenset[str] = frozenset()  # lines but the table's that were edited by hand: "bias conv1"
+    places: Places = field(default_factory=Places, compare=False)
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether anything of it was edited by hand, lines taken out included."""
+        return bool(self.edited) or any(line.method == EDITED for line in self.tensors)
 
     def _of_all(self, form: str, weights: bool) -> str:
         """The format that all have, or `mixed`; inputs and outputs of the source's own codes do not count."""
@@ -76,6 +83,7 @@ class Record:
             "weights": self._of_all(words["weights"], weights=True),
             "format": words,
             "samples": self.samples,
+            "edited": self.is_edited,
             "tensors": [
                 {
                     "name": tensor.name,
@@ -130,14 +138,14 @@ def to_text(record: Record) -> str:
     return record_text.encode(header, rows, record.corrections, record.edited)
 
 
-def read(path: Path) -> Record:
-    """A record from a file; errors (exit 2) name file and line."""
-    return from_text(record_text.load(path), str(path))
+def read(path: Path, *, given: bool = True) -> Record:
+    """A record from a file; errors name file and line. `given`: by the user, whose mistakes exit with 2."""
+    return from_text(record_reading.load(path), str(path), given=given)
 
 
-def from_text(text: str, where: str = "record") -> Record:
+def from_text(text: str, where: str = "record", *, given: bool = True) -> Record:
     """A record from its text."""
-    parsed = record_text.decode(text, where)
+    parsed = record_reading.decode(text, where)
     tensors = tuple(
         TensorRecord(row.name, row.kind, row.bits, row.signed, row.scale, row.zero_point, *row.rest)
         for row in parsed.rows
@@ -152,4 +160,5 @@ def from_text(text: str, where: str = "record") -> Record:
         tensors,
         parsed.corrections,
         frozenset(parsed.edited),
+        Places(where, parsed.places, given),
     )

@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelbuild.build.action import Resources
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
+GIVEN = "given"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model, where its nodes run, and the record."""
+    """The lowered model, where its nodes run, and the record; the user's own, whose lines errors name."""
+    given: dict[str, Source] = {} if request.record is None else {GIVEN: FileInput(request.record)}
     return {
+        **given,
         "model": request.output("lower", "model.onnx"),
         "check": request.output("check", "check.json"),
         "errors": request.output("check", "errors.json"),
@@ -47,7 +50,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
     units = read_units(inputs["check"])
-    fixed = apply(graph, units, records.read(inputs["record"]), validated(Recipe, parameters["recipe"]))
+    record = records.read(inputs.get(GIVEN, inputs["record"]), given=GIVEN in inputs)
+    fixed = apply(graph, units, record, validated(Recipe, parameters["recipe"]))
     told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
     metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

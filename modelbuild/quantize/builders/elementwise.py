@@ -30,7 +30,7 @@ def _sum(assembly: Assembly, sign: float) -> None:
     try:
         (first, second), shift = decompose_together(factors, operand_bits(a, b))
     except ModelbuildError as error:
-        assembly.fail(str(error))
+        assembly.unfit(str(error))
     parameters: dict[str, Parameter] = {
         "input_zero": a.zero_point,
         "other_zero": b.zero_point,

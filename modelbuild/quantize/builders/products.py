@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.record_places import line_of_correction
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import quantize_weights, unpack_flips
@@ -28,15 +30,14 @@ def row_constants(
     bits, form = formats.weight_bits, formats.activation.form
     clip = record.corrections.get("clip", {}).get(assembly.step.outputs[0])
     correction = record.corrections.get("bias", {}).get(assembly.step.outputs[0])
-    for values in (clip, correction):
-        if values is not None and len(values) != found.weight.shape[0]:
-            assembly.fail(f"the record corrects {len(values)} channels of {found.weight.shape[0]}")
     bits_of_operands = 16 if bits > 8 else operand_bits(x)
     scales, kept = scales_of(assembly.entry(found.name), found, formats, clip)
     flips = _flips(assembly, found, kept)
     made = quantize_weights(
         found.weight, found.bias, x.scale, scales, bits, bits_of_operands, form, correction, kept, flips
     )
+    if correction is not None:
+        _check_room(assembly, correction, np.rint(found.bias / (x.scale * made.scales)), made.bias)
     pairs = [assembly.decompose(x.scale * float(s) / y.scale, bits_of_operands) for s in made.scales]
     return {
         "weight": np.ascontiguousarray(made.integers),
@@ -51,12 +52,32 @@ def _flips(assembly: Assembly, found: Weighted, kept: bool) -> NDArray[np.bool_]
     packed = assembly.record.corrections.get("round", {}).get(assembly.step.outputs[0])
     if packed is None:
         return None
+    y = assembly.step.outputs[0]
     if kept:
-        assembly.fail("the record rounds weights that are the source's own integers")
-    try:
-        return unpack_flips(packed, found.weight.shape)
-    except ValueError as error:
-        assembly.fail(f"the record rounds weights that it does not have: {error}")
+        assembly.record.places.refuse(
+            line_of_correction("round", y, packed[0]),
+            f"the record rounds the weights of {y!r}, which are the source's own integers",
+            advice="take its `correct round` lines out",
+        )
+    return unpack_flips(packed, found.weight.shape)
+
+
+def _check_room(
+    assembly: Assembly, correction: Sequence[int], exact: NDArray[Any], biases: NDArray[Any]
+) -> None:
+    """A correction of the user's is refused where the bias would not fit. (Ours stop at what does.)"""
+    y = assembly.step.outputs[0]
+    key = line_of_correction("bias", y)
+    beyond = np.flatnonzero(exact.astype(np.float64) + np.asarray(correction, np.float64) != biases)
+    if key in assembly.record.edited and len(beyond):
+        channel = int(beyond[0])
+        assembly.record.places.refuse(
+            key,
+            f"the record's `correct bias` of {y!r} cannot be used",
+            why=f"with {correction[channel]} the bias of channel {channel} is beyond {int(biases[channel])}, "
+            "half of what an accumulator holds",
+            advice="edit the line",
+        )
 
 
 def emit_conv(
