@@ -165,7 +165,7 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
         channel_low=low,
         channel_high=high,
         channel_sum=observation.channel_sum / factors,
-        channel_square=observation.channel_square / squares,
+        channel_variance=observation.channel_variance / squares,
         channel_weight=weight,
     )
     if channels is None:
