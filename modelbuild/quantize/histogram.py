@@ -36,13 +36,18 @@ class Histogram:
         return np.asarray(self.low + (np.arange(len(self.counts)) + 0.5) * width, np.float64)
 
     def values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(values, weights): the centres of the bins that are not empty, and 0 for the zeros."""
+        """(values, weights): the centres of the bins that are not empty, 0 for the zeros, and each end once
+        where its bin is empty: of large tensors not every value is counted, but the ends are known."""
         filled = np.flatnonzero(self.counts)
-        centres = self.centres()[filled]
-        weights = self.counts[filled].astype(np.float64)
-        if not self.zeros:
-            return centres, weights
-        return np.append(centres, 0.0), np.append(weights, float(self.zeros))
+        ends = self._uncounted()
+        zeros = [float(self.zeros)] if self.zeros else []
+        values = np.concatenate([self.centres()[filled], ends, [0.0] * len(zeros)])
+        return values, np.concatenate([self.counts[filled], [1.0] * len(ends), zeros])
+
+    def _uncounted(self) -> list[float]:
+        """The ends that no bin holds."""
+        ends = zip((self.low, self.high), self.counts[[0, -1]], strict=True)
+        return [end for end, count in ends if end and not count and self.low < self.high]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS
 from modelbuild.quantize.number_format import TensorFormat
+from modelbuild.quantize.observe import observe
 from modelbuild.quantize.ranges import mse, percentile
 from modelbuild.quantize.settings import OUTPUT_FUNCTIONS as NAMED
 from modelbuild.quantize.verify import verify
@@ -154,3 +155,24 @@ def test_what_the_hardware_has_not_is_refused(chip: str, settings: dict[str, Any
     assert load_recipe(chip).number_format.symmetric_activations
     with pytest.raises(Exception, match="symmetric: false is not available"):
         make(chain(), chip, settings)
+
+
+def far_ends() -> Any:
+    """A large tensor, of which a part is counted: normal values, and two far from them that are not."""
+    graph = one_node("Relu", (1, 4, 128, 128))
+    values = np.random.default_rng(3).standard_normal((4, 1, 4, 128, 128)).astype(np.float32)
+    values[1, 0, 1, 2, 3], values[2, 0, 2, 4, 9] = 53.0, -63.0
+    return observe(graph, lambda: iter([{"x": sample} for sample in values])).tensors["x"]
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_whoever_asks_for_everything_gets_the_ends_of_large_tensors_too(symmetric: bool) -> None:
+    observed, form = far_ends(), TensorFormat(8, True, symmetric, "free")
+    histogram = observed.histogram
+    assert (histogram.low, histogram.high) == (-63.0, 53.0)
+    assert not histogram.counts[0] and not histogram.counts[-1]
+    assert percentile.choose(observed, form, {"percentile": 100}) == (-63.0, 53.0)
+    assert reach(percentile.choose(observed, form, {"percentile": 99.99})) < 10
+    scale, zero = form.grid(*mse.choose(observed, form, {"max_clipped": 0.0}))
+    low, high = ((code - zero) * scale for code in (form.low, form.high))
+    assert low - scale / 2 <= -63.0 and high + scale / 2 >= 53.0

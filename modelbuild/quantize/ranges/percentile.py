@@ -26,6 +26,8 @@ def choose(
     if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
         raise ModelbuildError(f"{key}: {share!r} is not a number above 50 and up to 100")
     histogram = observation.histogram
+    if share == 100:
+        return histogram.low, histogram.high
     values, weights = histogram.values()
     half_bin = (histogram.high - histogram.low) / len(histogram.counts) / 2
     if tensor_format.symmetric:
