@@ -113,7 +113,8 @@ class Problem:
 def problem_of(
     listed: Sequence[Layer], record: Record, settings: Settings, pinned: Bits, *, wide_tables: bool = True
 ) -> Problem:
-    """Of the sides that the settings leave open; what is `pinned` stays as it is."""
+    """Of the sides that the settings leave open; what is `pinned` stays as it is. An operator without MACs
+    costs no budget; else it costs the values that it leaves, so that 16 bits are not given away."""
     chosen = sides(settings)
     lines = record.by_name()
     fixed = {*pinned.tensors, *pinned.weights}
@@ -128,7 +129,7 @@ def problem_of(
     counted = [
         (
             frozenset(name for name in operands(layer) if name in gain or name in wide),
-            layer.macs or layer.cells,
+            layer.macs if settings.mode == BUDGET else layer.macs or layer.cells,
         )
         for layer in listed
     ]

@@ -186,16 +186,14 @@ def sides(settings: Settings) -> Sides:
 
 
 def _by_channels(own: _Collected, listed: Sequence[Layer], share: float, chosen: Sides) -> None:
-    """Layers with few output channels become int16 (Kneron: "smaller-channel Conv layers and BatchNorm")."""
-    rows = sorted(layer.channels for layer in listed if layer.weights is not None)
-    most = rows[max(round(share * len(rows)) - 1, 0)] if rows else 0
-    for layer in listed:
-        if layer.weights is None or layer.channels > most:
-            continue
+    """Layers with few output channels become int16 (Kneron: "smaller-channel Conv layers and BatchNorm"); of
+    as many, those that run first."""
+    rows = sorted((layer for layer in listed if layer.weights), key=lambda layer: layer.channels)
+    for layer in rows[: max(round(share * len(rows)), 1)]:
         if chosen.activations:
             for root in layer.leaves:
                 own.tensors.setdefault(root, WIDE)
-        if chosen.weights:
+        if chosen.weights and layer.weights is not None:
             own.weights.setdefault(layer.weights, WIDE)
 
 

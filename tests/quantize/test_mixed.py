@@ -58,8 +58,15 @@ def test_mixbw_stays_within_its_share() -> None:
     less, more = (quantized({"mode": "mixbw", "flops_ratio": ratio}) for ratio in (0.1, 0.7))
     shares = [found.macs_int16 / found.macs for found in (sensitivity(network(), r) for r in (less, more))]
     assert shares[1] <= 0.7 and shares[0] < shares[1]
+    assert shares[1] > 0.69  # the first layer alone has so many, and its input is int16
     assert {"x", "y"} <= wide(less) < wide(more)
     assert snr(quantized({})) < snr(less) < snr(more)
+
+
+def test_the_whole_budget_is_every_mac() -> None:
+    """Layers without MACs, the sum, pools and functions, take nothing of it."""
+    found = sensitivity(network(), quantized({"mode": "mixbw", "flops_ratio": 1.0}))
+    assert found.macs_int16 == found.macs
 
 
 def test_of_a_side_that_is_set_nothing_is_chosen() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.model import Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.simulator import simulate
@@ -21,6 +22,7 @@ from modelbuild.quantize.mixed import quantize_mixed
 from modelbuild.quantize.record import from_text, to_text
 from modelbuild.quantize.settings import Settings
 from tests.arithmetic import oracle
+from tests.quantize.cases import Made, graph_of, make, normal
 from tests.quantize.mixed_cases import (
     NODES,
     integers,
@@ -146,6 +148,17 @@ def test_rules_of_channels() -> None:
     assert {"y", "w5"} <= wide(light) and "w1" not in wide(light)
     weights_alone = quantized({"mode": "mix_balance", "activations": "int8", "weights": "mixed"})
     assert wide(weights_alone) == {name for name in wide(balance) if name.startswith("w")}
+
+
+def of_one_width() -> Made:
+    """Four convolutions of four channels each."""
+    nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"]) for i in range(4)]
+    weights = {f"w{i}": normal(4, 4, 1, 1, seed=i) for i in range(4)}
+    return make(graph_of(nodes, {"t0": (1, 4, 6, 6)}, ["t4"], weights), "kl720", {"mode": "mix_light"})
+
+
+def test_a_quarter_of_layers_of_one_width_is_a_quarter() -> None:
+    assert wide(of_one_width().record) == {"t1", "w0"}
 
 
 @pytest.mark.parametrize(
