@@ -16,7 +16,7 @@ from modelbuild.graph.gradient import gradient_graph
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.session import FloatSession, Many
 
-VALUES = 8192  # of a tensor that are looked at, at most
+VALUES = 16384  # of a tensor that are looked at, at most
 _KEY = 0x6D6F64656C  # of the generator; any number would do
 Sample = Mapping[str, NDArray[Any]]
 # tensor -> values and their gradients: no gradients where they are not known, no values where none are wanted
