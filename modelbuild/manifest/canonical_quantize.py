@@ -7,6 +7,7 @@ from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.beside_a_record import BESIDE, names_record
 from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, values
 from modelbuild.manifest.quantize_options import NONE
@@ -22,7 +23,11 @@ _OWN = frozenset(  # read here, not below
 
 
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
-    """Choices made, short forms written out, defaults dropped but for formats and range."""
+    """Choices made, short forms written out, defaults dropped but for formats and range. Beside a record
+    nothing is chosen: what is said for other models is dropped."""
+    if names_record(quantize):
+        beside = {key: item for key, item in quantize.items() if key in BESIDE}
+        return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
     work = _Quantize(dict(quantize), recipe)
     return work.canonical(), work.problems
 
@@ -56,7 +61,7 @@ class _Quantize:
         threads = self._leaf("threads")
         if threads is not None and threads.value != THREADS:
             chosen["threads"] = threads
-        for key in ("record", "scheme", "export_scheme"):
+        for key in ("scheme", "export_scheme"):
             leaf = self._leaf(key)
             if leaf is not None and leaf.value != NONE:
                 chosen[key] = leaf

@@ -10,6 +10,7 @@ from typing import Any
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest import options, overrides
+from modelbuild.manifest.beside_a_record import names_record, without_effect
 from modelbuild.manifest.canonical import canonical
 from modelbuild.manifest.explain import validate
 from modelbuild.manifest.manifest import Manifest
@@ -107,6 +108,9 @@ class Examiner:
         if model is None:  # whose set a count is of is for models to say
             merged = merged.under(Layer({key: Leaf(None, "") for key in ("calibration", "evaluation")}))
         tree, problems = canonical(merged.tree, recipe, toolchain)
+        quantize = tree["quantize"]
+        if model is not None and isinstance(quantize, dict) and names_record(quantize):
+            problems += without_effect(self.layers(model, target))
         return Settings(model or "", target, values(tree), leaves(tree), (*merged.problems, *problems))
 
     def layers(self, model: str, target: str) -> list[Tree]:

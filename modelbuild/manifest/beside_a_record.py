@@ -1,0 +1,48 @@
+"""A quantization record says how a model is quantized: what else is said of it has no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from modelbuild.errors import Problem
+from modelbuild.manifest.merge import Leaf, Path, Tree
+from modelbuild.manifest.quantize_options import NONE
+
+RECORD = "record"
+BESIDE = frozenset({RECORD, "export_scheme"})  # what is made from a record
+
+
+def names_record(quantize: Tree) -> bool:
+    """Whether the settings start from a record."""
+    found = quantize.get(RECORD)
+    return isinstance(found, Leaf) and found.value not in (None, NONE)
+
+
+def without_effect(layers: Sequence[Tree]) -> list[Problem]:
+    """Of settings that start from a record, the `layers` from the lowest on: the keys that are written where
+    the record is or nearer to the model. Those of places below are meant for models without a record."""
+    sections = [found for layer in layers if isinstance(found := layer.get("quantize"), dict)]
+    last = max((index for index, found in enumerate(sections) if RECORD in found), default=len(sections))
+    told: dict[tuple[str, str], Problem] = {}
+    for section in sections[last:]:
+        for path, leaf in _leaves(section):
+            if path[0] not in BESIDE:
+                named = leaf.spelling or f"`{'.'.join(path)}`"
+                told.setdefault(
+                    (leaf.origin, named),
+                    Problem(
+                        f"{named} has no effect beside a quantization record",
+                        leaf.origin,
+                        "the record says how each tensor becomes integers; nothing is chosen",
+                        "remove it, or remove `record`",
+                    ),
+                )
+    return list(told.values())
+
+
+def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
+    for key, item in tree.items():
+        if isinstance(item, Leaf):
+            yield (*path, key), item
+        else:
+            yield from _leaves(item, (*path, key))
