@@ -6,34 +6,42 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.graph.check import Finding
+from modelbuild.graph.model import Graph
+from modelbuild.quantize.equalized import Equalization
+from modelbuild.quantize.histogram import CHANNEL_BINS
 from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.record import Record, TensorRecord
 
 # Losses count where they matter: noise at the outputs, relative to their own power.
 MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itself
+LOST = 0.5  # of a channel's variance, that its error is or more
 POOR = 20.0  # dB that are measured, below which a layer is asked for
 EXPLAINS = 0.5  # share of the predicted noise
 CLIPPED = 0.01  # share of a tensor's values
 WIDER = 2.0  # times the noise of a range that holds everything: less may be the best there is
-_LISTED = 3  # tensors in a message
+Real = NDArray[np.float64]
 Told = Iterator[tuple[str, str, str, str]]  # code, message, advice, tensor
 
 
 def findings(
     record: Record, observations: Observations | None, measured: Mapping[str, Any] | None
 ) -> list[Finding]:
-    """Warnings, in the order of their codes. `observations` are missing where a record stands for them,
-    `measured` (fixed.json) where there are no samples."""
+    """Warnings, in the order of their codes. `observations` (`as_held`) are missing where a record stands for
+    them, `measured` (fixed.json) where there are no samples."""
     seen = observations.tensors if observations is not None else {}
     lines = [line for line in record.tensors if line.kind != "weight" and line.scale and line.name in seen]
     scale = observations.samples * max(observations.outputs, 1) if observations is not None else 1
+    clipped = list(_saturated(lines, seen, scale))
+    known = {node for *_, node in clipped}
     found = [
         *_constant(measured),
-        *_dead(lines, seen, scale),
-        *_saturated(lines, seen, scale),
+        *_lost([line for line in lines if line.name not in known], seen, scale),
+        *clipped,
         *_explained(record, measured),
     ]
     return [Finding(code, "warning", message, advice, node) for code, message, advice, node in found]
@@ -51,27 +59,49 @@ def _constant(measured: Mapping[str, Any] | None) -> Told:
             )
 
 
-def _dead(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:
-    """Channels all of whose values have one code, where that costs the outputs something."""
+def as_held(observations: Observations, record: Record, graph: Graph) -> Observations:
+    """What the tensors of the fixed-point model hold: where the record equalises, x / s and not x."""
+    plan = make_plan(graph)
+    factors = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
+    return factors.observations(plan, observations)
+
+
+def _lost(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:
+    """Channels that the scale of all does not suit, too small for a step or too large for the range, where
+    that costs the outputs something."""
     for line in lines:
         observation = seen[line.name]
         if line.method == "shared" or len(observation.channel_low) < 2 or observation.channel_weight is None:
             continue
-        assert line.scale is not None
-        low, high = (
-            np.rint(np.clip(ends, line.low, line.high) / line.scale)
-            for ends in (observation.channel_low, observation.channel_high)
-        )
-        lost = (low == high) & (observation.channel_high > observation.channel_low)
-        noise = float((observation.channel_weight * observation.channel_variance)[lost].sum()) / scale
+        held = observation.channel_weight * observation.channel_variance
+        errors = _errors(observation, line, held)
+        lost = (errors >= LOST * held) & (observation.channel_high > observation.channel_low)
+        noise = float(errors[lost].sum()) / scale
         if noise > MATTERS:
             yield (
                 "MB302",
-                f"{int(lost.sum())} of {len(lost)} channels of `{line.name}` are lost: each is smaller than "
-                f"a step ({line.scale:.2g}), which alone leaves {decibels(1.0, noise):.1f} dB at the outputs",
+                f"{int(lost.sum())} of {len(lost)} channels of `{line.name}` are lost: steps of "
+                f"{line.scale:.2g} from {line.low:.4g} to {line.high:.4g} keep less than half of what they "
+                f"hold, which alone leaves {decibels(1.0, noise):.1f} dB at the outputs",
                 "equalise the channels (`equalize`), give the tensor 16 bits, or choose another range method",
                 line.name,
             )
+
+
+def _errors(observation: TensorObservation, line: TensorRecord, held: Real) -> Real:
+    """[C]: the squared error of a channel times what it does to the outputs. Without a histogram of their own
+    channels count as even between their ends; `held` is their variance, so weighed."""
+    assert line.scale is not None
+    split = observation.channels
+    low, width = observation.channel_low, observation.channel_high - observation.channel_low
+    bins = CHANNEL_BINS if split is None or split.weights is None else split.weights.shape[1]
+    values = low[:, None] + (np.arange(bins) + 0.5) * (width / bins)[:, None]
+    codes = np.rint(np.clip(values, line.low, line.high) / line.scale)
+    squares = np.square(values - codes * line.scale)
+    if split is not None and split.weights is not None:
+        return np.asarray((squares * split.weights).sum(axis=1))
+    even = np.maximum(np.square(width) / 12, np.finfo(np.float64).tiny)
+    return np.asarray(held * squares.mean(axis=1) / even)
 
 
 def _saturated(lines: list[TensorRecord], seen: Mapping[str, TensorObservation], scale: int) -> Told:

@@ -9,17 +9,18 @@ from typing import Any
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "1"
-LIBRARIES = ("numpy",)
+VERSION = "2"
+LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5)
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The record, what was observed, and what was measured, as far as there is any."""
+    """The record, what was observed of which model, and what was measured, as far as there is any."""
     found: dict[str, Source] = {"record": request.output("quantize", "quant.txt")}
     if request.record is not None:
         found["record"] = FileInput(request.record)
     elif request.calibration is not None:
+        found["model"] = request.output("lower", "model.onnx")
         found["observations"] = request.output("observe", "observations.npz")
     if request.is_measured:
         found["fixed"] = request.output("verify_fixed", "fixed.json")
@@ -33,13 +34,17 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `result.json`."""
+    from modelbuild.graph import onnx_io
     from modelbuild.quantize import record as records
     from modelbuild.quantize.observations import Observations
-    from modelbuild.quantize.result_checks import findings
+    from modelbuild.quantize.result_checks import as_held, findings
     from modelbuild.stages.files import read_json, write_json
 
     record = records.read(inputs["record"])
-    observations = Observations.load(inputs["observations"]) if "observations" in inputs else None
+    observations = None
+    if "observations" in inputs:
+        seen = Observations.load(inputs["observations"])
+        observations = as_held(seen, record, onnx_io.read(inputs["model"]))
     measured = read_json(inputs["fixed"]) if "fixed" in inputs else None
     found = findings(record, observations, measured)
     write_json(out / "result.json", {"findings": [one.to_json() for one in found]})

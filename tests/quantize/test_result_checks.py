@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild.graph.model import Node
 from modelbuild.quantize.record import Record, TensorRecord
-from modelbuild.quantize.result_checks import findings
+from modelbuild.quantize.result_checks import as_held, findings
 from modelbuild.quantize.verify import verify
 from tests.quantize.cases import Made, graph_of, make, normal, samples_of
 
@@ -29,7 +29,8 @@ def small(settings: dict[str, Any] | None = None, scales: Any = 1.0, back: Any =
 
 def told(made: Made, record: Record | None = None) -> dict[str, Any]:
     measured = verify(made.fixed, made.graph, made.samples)
-    found = findings(record or made.record, made.observations, measured)
+    wanted = record or made.record
+    found = findings(wanted, as_held(made.observations, wanted, made.graph), measured)
     assert all(one.severity == "warning" and one.advice for one in found)
     return {one.code: one for one in found}
 
@@ -57,6 +58,50 @@ def test_channels_that_are_smaller_than_a_step() -> None:
     assert "MB302" not in told(
         small({"equalize": False}, scales, np.array([1, 0, 0, 0, 0, 0]).reshape(1, 6, 1, 1))
     )
+
+
+def uneven() -> Made:
+    """14 of 16 channels between two convolutions have 1/400 of the others' range, and count as much."""
+    factors = np.where(np.arange(16) < 2, 1.0, 1 / 400)
+    constants = {
+        "w1": np.asarray(normal(16, 3, 3, 3) * factors.reshape(-1, 1, 1, 1), np.float32),
+        "w2": np.asarray(normal(8, 16, 1, 1) / factors.reshape(1, -1, 1, 1), np.float32),
+    }
+    nodes = [
+        Node("Conv", "one", ["x", "w1"], ["a"], {"pads": [1, 1, 1, 1]}),
+        Node("Relu", "relu", ["a"], ["b"]),
+        Node("Conv", "two", ["b", "w2"], ["y"]),
+    ]
+    graph = graph_of(nodes, {"x": (1, 3, 24, 24)}, ["y"], constants)
+    return make(graph, "kl720", {"equalize": True}, samples_of(graph, 16))
+
+
+def test_equalised_channels_are_judged_as_they_are_held() -> None:
+    made = uneven()
+    assert "equalize" in made.record.corrections
+    assert told(made) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "share"), [("minmax", "14 of 16"), ("percentile", "14 of 16"), ("output_error", "2 of 16")]
+)
+def test_channels_that_one_scale_does_not_suit(method: str, share: str) -> None:
+    """Two codes are as good as one; and where the range is chosen for the many, the two large are lost."""
+    graph, settings = uneven().graph, {"equalize": False, "range": {"method": method}}
+    made = make(graph, "kl720", settings, samples_of(graph, 16))
+    assert verify(made.fixed, made.graph, made.samples)["outputs"][0]["snr_db"] < 15
+    assert f"{share} channels of `b` are lost" in told(made)["MB302"].message
+
+
+def test_rows_without_histograms_of_channels() -> None:
+    factors = np.array([1, 1, *[1 / 400] * 14], np.float32)
+    constants = {"w1": normal(20, 16) * factors, "w2": normal(16, 5) / factors.reshape(-1, 1)}
+    nodes = [Node("Gemm", "one", ["x", "w1"], ["a"]), Node("Gemm", "two", ["a", "w2"], ["y"])]
+    graph = graph_of(nodes, {"x": (8, 20)}, ["y"], constants)
+    for method, share in (("minmax", "14 of 16"), ("output_error", "2 of 16")):
+        settings = {"equalize": False, "range": {"method": method}}
+        made = make(graph, "kl720", settings, samples_of(graph, 32))
+        assert f"{share} channels of `a` are lost" in told(made)["MB302"].message
 
 
 def test_a_range_that_clips() -> None:
