@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import arrays_file
 from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
+from modelbuild.quantize.sample_ranges import samples_of_rows
 
 SCHEMA = 5
 _EXACT = ("channel_low", "channel_high", "channel_sum", "channel_variance")
@@ -36,6 +37,12 @@ class TensorObservation:
     channels: ChannelHistograms | None = None
     channel_weight: NDArray[np.float64] | None = None
     sample_ranges: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    samples: int = 0
+
+    @property
+    def samples_of_rows(self) -> NDArray[np.int64]:
+        """How many samples each row of `sample_ranges` stands for."""
+        return samples_of_rows(self.samples, len(self.sample_ranges))
 
     @property
     def channel_mean(self) -> NDArray[np.float64]:
@@ -140,6 +147,9 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Observations:
     schema, samples, outputs, *bins = (int(value) for value in arrays["schema"])
     if (schema, bins) != (SCHEMA, [BINS, CHANNEL_BINS]):
         raise ValueError(f"schema {schema} with {bins} bins; this version reads {SCHEMA} with {BINS}")
+    rows = len(arrays["sample_ranges"])
+    if rows:
+        samples_of_rows(samples, rows // max(len(arrays["sizes"]), 1))
     if samples < 1 or any(not np.isfinite(array).all() for array in arrays.values()):
         raise ValueError("numbers that no sample makes")
     names = _names(arrays["names"])
@@ -185,6 +195,7 @@ class _Parts:
             self._channels(channels, bool(has_weights)) if has_channels else None,
             self._take("channel_weight", channels) if has_weights else None,
             self._take("sample_ranges", len(self._arrays["sample_ranges"]) // len(self._arrays["sizes"])),
+            int(self._arrays["schema"][1]),
         )
 
     def melted(self) -> Iterator[NDArray[Any]]:

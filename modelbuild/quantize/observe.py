@@ -48,7 +48,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power
     tensors = {
-        name: tally.observation(factor, weighed, first.ranges[name])
+        name: tally.observation(factor, weighed, first.samples, first.ranges[name])
         for name, tally in counted.tallies.items()
     }
     weights = {name: found.weight(factor, weighed) for name, found in counted.melted.items()}

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 128  # rows that are kept; even
+MOST = 128  # rows that are kept; a power of two
 
 Range = tuple[float, float]
 
 
 class SampleRanges:
-    """A row a sample; once there are `MOST`, each two neighbours become their mean, and a row stands for two
+    """A row a sample; of more than `MOST` each two neighbours become their mean, and a row stands for two
     samples, then four, and so on."""
 
     def __init__(self) -> None:
@@ -25,18 +25,30 @@ class SampleRanges:
     def add(self, ranges: Mapping[str, Range]) -> None:
         """One more sample: the same tensors as of the others."""
         self._names = self._names or tuple(ranges)
+        if len(self._rows) == MOST:
+            self._rows = [_mean(self._rows[row : row + 2]) for row in range(0, MOST, 2)]
+            self._each *= 2
         self._begun.append(np.array([ranges[name] for name in self._names], np.float64).reshape(-1, 2))
         if len(self._begun) == self._each:
             self._rows.append(_mean(self._begun))
             self._begun = []
-        if len(self._rows) == MOST:
-            self._rows = [_mean(self._rows[row : row + 2]) for row in range(0, MOST, 2)]
-            self._each *= 2
 
     def found(self) -> dict[str, NDArray[np.float64]]:
         """Tensor -> (smallest, largest) of each row, in the order of the samples, [rows, 2]."""
         rows = [*self._rows, *([_mean(self._begun)] if self._begun else [])]
         return {name: np.array([row[index] for row in rows]) for index, name in enumerate(self._names)}
+
+
+def samples_of_rows(samples: int, rows: int) -> NDArray[np.int64]:
+    """How many of so many samples each row stands for. Raises ValueError where there is no such number."""
+    each = 1
+    while each * MOST < samples:
+        each *= 2
+    if rows != -(-samples // each):
+        raise ValueError(f"{rows} rows of {samples} samples")
+    found = np.full(rows, each, np.int64)
+    found[-1] = samples - each * (rows - 1)
+    return found
 
 
 def _mean(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:

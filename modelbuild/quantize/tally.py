@@ -136,14 +136,14 @@ class Tally:
             self.channel_weights += totals(places, squares, cells + 1)[:cells].astype(np.float32)
 
     def observation(
-        self, factor: float, samples: int, sample_ranges: NDArray[np.float64]
+        self, factor: float, weighed: int, samples: int, sample_ranges: NDArray[np.float64]
     ) -> TensorObservation:
         """What was observed, scaled to the whole tensor; squared gradients also by `factor`.
 
-        No weights where one of the `samples` with gradients had none here.
+        No weights where one of the `weighed` samples, those with gradients, had none here.
         """
         extremes, scale = self.extremes, self.gradients.scale
-        channel_weight = self.gradients.weight(factor, samples)
+        channel_weight = self.gradients.weight(factor, weighed)
         has_weights = channel_weight is not None
         counts, weights = np.rint(self.counts * scale).astype(np.int64), self.weights * (factor * scale)
         histogram = Histogram(
@@ -163,6 +163,7 @@ class Tally:
             self._channels(factor * scale if has_weights else None) if self.split else None,
             channel_weight,
             sample_ranges,
+            samples,
         )
 
     def _channels(self, factor: float | None) -> ChannelHistograms:

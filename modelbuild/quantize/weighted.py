@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.quantize.windows import coverage
 
@@ -50,7 +51,8 @@ class Weighted:
 
 
 def weighted(graph: Graph, node: Node) -> Weighted | None:
-    """The node's weights, or None if it has none that are constant."""
+    """The node's weights, or None if it has none that are constant. Raises (exit 2) for a Gemm whose bias
+    differs from row to row."""
     reader = _READERS.get(node.op)
     return None if reader is None else reader(graph, node)
 
@@ -60,7 +62,16 @@ def _bias(graph: Graph, node: Node, index: int, count: int) -> Real | None:
     if not name:
         return np.zeros(count, np.float32)
     bias = graph.constants.get(name)
-    return None if bias is None else np.broadcast_to(bias.reshape(-1), (count,))
+    if bias is None:
+        return None
+    if bias.size != 1 and (bias.size != count or bias.shape[-1] != count):
+        raise ModelbuildError(
+            f"the bias of the node {node.name!r} ({node.op}) cannot be quantized",
+            why=f"it is {list(bias.shape)}: one number for all {count} output channels, or one for each, "
+            "are what a layer adds",
+            advice="add it by an Add behind the node",
+        )
+    return np.broadcast_to(bias.reshape(-1), (count,))
 
 
 def _conv(graph: Graph, node: Node) -> Weighted | None:

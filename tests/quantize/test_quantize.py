@@ -150,3 +150,18 @@ def test_real_networks(shared_data: Path, pattern: str, load: Any, output: str |
     measured = verify(fixed, graph, samples(slice(2, 6)))
     found = {item["name"]: item["snr_db"] for item in measured["outputs"]}
     assert found[output or fixed.outputs[0]] >= least[chip]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (1, 1), (3, 1), (3, 3)])
+def test_a_bias_of_gemm_is_that_of_its_columns(shape: tuple[int, ...]) -> None:
+    """Biases of rows are not what a layer adds, also where there are as many rows as columns."""
+    bias = 3 * normal(*shape, seed=3) if shape else np.array(0.3, np.float32)
+    node = Node("Gemm", "dense", ["x", "w", "b"], ["y"])
+    graph = graph_of([node], {"x": (3, 4)}, ["y"], {"w": normal(4, 3), "b": bias})
+    if shape[:1] == (3,) and len(shape) == 2:
+        with pytest.raises(ModelbuildError, match="the bias of the node 'dense'") as caught:
+            make(graph)
+        assert caught.value.exit_code == 2
+    else:
+        made = make(graph)
+        assert verify(made.fixed, graph, iter(made.samples))["outputs"][0]["snr_db"] > 35

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import Observations
@@ -64,6 +65,30 @@ def test_many_samples_become_the_means_of_neighbours() -> None:
 def test_the_average_moves_from_sample_to_sample(momentum: float, wanted: tuple[float, float]) -> None:
     found = moving_average.choose(seen().tensors["x"], INT8, {"momentum": momentum})
     assert found == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(127, 127), (128, 128), (129, 65), (256, 128), (1000, 125)])
+def test_means_of_neighbours_count_as_often_as_they_stand_for(count: int, rows: int) -> None:
+    """Extremes that shrink from 10 to 1, as those of a sorted list do."""
+    kept, average = SampleRanges(), 10.0
+    for number in range(count):
+        high = 10.0 - 9.0 * number / (count - 1)
+        kept.add({"x": (0.0, high)})
+        average = 0.9 * average + 0.1 * high
+    found = replace(seen().tensors["x"], sample_ranges=kept.found()["x"], samples=count)
+    assert len(found.sample_ranges) == rows and found.samples_of_rows.sum() == count
+    assert moving_average.choose(found, INT8, {})[1] == pytest.approx(average, rel=0.01)
+
+
+def test_rows_that_no_number_of_samples_makes(tmp_path: Path) -> None:
+    found = seen()
+    doubled = {
+        name: replace(tensor, sample_ranges=np.repeat(tensor.sample_ranges, 2, axis=0))
+        for name, tensor in found.tensors.items()
+    }
+    replace(found, tensors=doubled).save(tmp_path / "seen.npz")
+    with pytest.raises(ModelbuildError, match="6 rows of 3 samples"):
+        Observations.load(tmp_path / "seen.npz")
 
 
 def test_where_samples_are_not_known_apart_the_range_is_all_that_was_seen() -> None:

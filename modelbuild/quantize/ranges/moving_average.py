@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +14,15 @@ from modelbuild.quantize.settings import OPTION_DEFAULTS
 def choose(
     observation: TensorObservation, tensor_format: TensorFormat, options: Mapping[str, Any]
 ) -> tuple[float, float]:
-    """From the first sample's extremes on, average = momentum * average + (1 - momentum) * the next one's."""
+    """From the first sample's extremes on, average = momentum * average + (1 - momentum) * the next one's.
+    The mean of n samples counts as n that are equal."""
     momentum = float(options.get("momentum", OPTION_DEFAULTS["momentum"]))
     rows = observation.sample_ranges
     if not len(rows):  # observed at once
         return observation.histogram.low, observation.histogram.high
     low, high = (float(end) for end in rows[0])
-    for row in rows[1:]:
-        low = momentum * low + (1 - momentum) * float(row[0])
-        high = momentum * high + (1 - momentum) * float(row[1])
+    for row, count in zip(rows[1:], observation.samples_of_rows[1:], strict=True):
+        kept = math.prod([momentum] * int(count))  # powers are not the same on every machine
+        low = kept * low + (1 - kept) * float(row[0])
+        high = kept * high + (1 - kept) * float(row[1])
     return low, high
