@@ -3,25 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from modelbuild.artifacts.function_worker import ERROR, receive, send
-from modelbuild.artifacts.user_function import parted
+from modelbuild.artifacts.function_worker import ERROR, HEAD, send
+from modelbuild.artifacts.user_function import TIMEOUT_SECONDS, parted
 from modelbuild.artifacts.values import decode, encode
 from modelbuild.errors import ModelbuildError
 
 _START = """
 import json, sys
-file, name, root, sys.path[:] = json.loads(sys.argv[1])
+file, name, root, sys.path[:], found = json.loads(sys.argv[1])
 from modelbuild.artifacts.function_worker import serve
-serve(file, name, root)
+serve(file, name, root, found)
 """
+_INSTALLED = ("site-packages", "dist-packages")
+_BLOCK = 1 << 20
+
+
+def importable(entries: Sequence[str], hidden: Path | None) -> list[str]:
+    """Those entries of `sys.path` that a function may import from: none at or under the folder `hidden`,
+    save what is installed there, as in a project's own `.venv`."""
+    if hidden is None:
+        return list(entries)
+    folder = hidden.resolve()
+    inside = [path for path in _installations() if path.is_relative_to(folder) and path != folder]
+
+    def is_hidden(entry: str) -> bool:
+        path = Path(entry).resolve()
+        if not path.is_relative_to(folder) or any(path.is_relative_to(one) for one in inside):
+            return False
+        return not any(part in _INSTALLED for part in path.relative_to(folder).parts)
+
+    return [entry for entry in entries if not is_hidden(entry)]
+
+
+def _installations() -> list[Path]:
+    return [Path(prefix).resolve() for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix)]
 
 
 class FunctionProcess:
@@ -30,9 +56,14 @@ class FunctionProcess:
     key: ClassVar[str] = "function"  # under which the manifest names it
     noun: ClassVar[str] = "function"
 
-    def __init__(self, spec: str, root: Path) -> None:
-        """`spec` is `FILE.py:FUNCTION`, FILE relative to `root`, the project's folder."""
+    def __init__(
+        self, spec: str, root: Path, *, hidden: Path | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        """`spec` is `FILE.py:FUNCTION`, FILE relative to `root`, the project's folder or a copy of it; then
+        nothing is imported from `hidden`, the project's own. A call that takes longer than
+        `timeout_seconds` is ended."""
         file, name = parted(spec)
+        self._timeout = timeout_seconds
         self._spec, self._root = spec, root.resolve()
         path = (self._root / file).resolve()
         if not path.is_file():
@@ -41,7 +72,7 @@ class FunctionProcess:
                 where=str(path),
                 advice="correct the path before the colon",
             )
-        about = json.dumps([str(path), name, str(self._root), sys.path])
+        about = json.dumps([str(path), name, str(self._root), sys.path, importable(sys.path, hidden)])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, about],
             stdin=subprocess.PIPE,
@@ -66,10 +97,10 @@ class FunctionProcess:
     def ask(self, message: Mapping[str, Any], shapes: Mapping[str, Any]) -> Any:
         """What the function makes of the message. Raises (exit 2) with the user's own line where it fails;
         `shapes` are those of the outputs that it was given."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         try:
             send(self._process.stdin, encode(dict(message)))
-            answer = receive(self._process.stdout)
+            answer = self._answer()
         except BrokenPipeError:
             answer = None
         if answer is None:
@@ -87,3 +118,35 @@ class FunctionProcess:
                 advice=found["advice"] or f"correct it; the outputs that it was given are {given}",
             )
         return found
+
+    def _answer(self) -> bytes | None:
+        """The next message of the process; None where it has ended. Raises (exit 2) where the time is up, for
+        then nothing says that the function will ever come back."""
+        deadline = time.monotonic() + self._timeout
+        head = self._read(HEAD, deadline)
+        return None if head is None else self._read(int.from_bytes(head, "little"), deadline)
+
+    def _read(self, size: int, deadline: float) -> bytes | None:
+        """So many bytes; not through the stream, whose reads wait for ever."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        data = bytearray()
+        while len(data) < size:
+            left = deadline - time.monotonic()
+            if left <= 0.0 or not select.select([descriptor], [], [], left)[0]:
+                self._process.kill()
+                raise self._too_slow()
+            block = os.read(descriptor, min(size - len(data), _BLOCK))
+            if not block:
+                return None
+            data += block
+        return bytes(data)
+
+    def _too_slow(self) -> ModelbuildError:
+        return ModelbuildError(
+            f"{self.key} {self._spec} has not come back after {self._timeout:g} seconds, and was ended",
+            why="one call may take so long",
+            advice="does it wait for something, or never end? If it only needs longer: "
+            "`verify: {timeout_seconds: SECONDS}`",
+            passing=True,
+        )

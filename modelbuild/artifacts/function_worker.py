@@ -20,36 +20,38 @@ from modelbuild.artifacts.values import decode, encode
 from modelbuild.errors import did_you_mean
 
 VALUE, ERROR = b"+", b"-"  # what an answer begins with
+HEAD = 8  # bytes of the length in front of a message
 _MODULE = "modelbuild_postprocess"
 
 
 def send(stream: IO[bytes], data: bytes) -> None:
     """Writes a message: its length in 8 bytes, little end first, and the message."""
-    stream.write(len(data).to_bytes(8, "little") + data)
+    stream.write(len(data).to_bytes(HEAD, "little") + data)
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> bytes | None:
     """Reads a message; None where the other side has gone."""
-    head = stream.read(8)
-    if len(head) < 8:
+    head = stream.read(HEAD)
+    if len(head) < HEAD:
         return None
     size = int.from_bytes(head, "little")
     data = stream.read(size)
     return data if len(data) == size else None
 
 
-def serve(file: str, name: str, root: str) -> None:
+def serve(file: str, name: str, root: str, found: list[str]) -> None:
     """Answers until the standard input ends. What the function prints goes to standard error.
 
-    The function's modules are found as in a script of its own: first in its folder, then in the project's."""
+    The function's modules are found as in a script of its own: first in its folder, then in the project's,
+    then in `found`."""
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     _load_own()
     sys.dont_write_bytecode = True  # the project is the user's
-    sys.path[:0] = dict.fromkeys([str(top_folder(Path(file), Path(root))), root])
+    sys.path[:] = [*dict.fromkeys([str(top_folder(Path(file), Path(root))), root]), *found]
     function: Callable[..., Any] | None = None
     while (message := receive(requests)) is not None:
         try:

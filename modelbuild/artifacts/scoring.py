@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from modelbuild.artifacts.function_process import FunctionProcess
 from modelbuild.errors import ModelbuildError
+
+_SHOWN = 60  # characters of a number in a message
 
 
 class Scoring(FunctionProcess):
@@ -22,11 +26,25 @@ class Scoring(FunctionProcess):
         gives something other than a finite number."""
         named = {name: str(path) for name, path in files.items()}
         value = self.ask({"files": named, "labels": None if labels is None else list(labels)}, shapes)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            shown = value if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value.item()
+        number = _finite(value)
+        if number is None:
+            shown = repr(value) if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
             raise ModelbuildError(
-                f"function {self._spec} returned {shown}",
+                f"function {self._spec} returned {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'}",
                 why="a measure of accuracy is one finite number",
                 advice="return a float",
             )
-        return float(value)
+        return number
+
+
+def _finite(value: Any) -> float | None:
+    """A finite number as a float; None for anything else, and for one that no float reaches."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

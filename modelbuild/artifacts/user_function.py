@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
 
+TIMEOUT_SECONDS = 600.0  # of one call, by the clock: a good function gets there on a loaded machine, too
 _MOST = 1000  # files: more than a function for a gate is made of
 
 

@@ -13,12 +13,13 @@ import numpy as np
 from modelbuild.graph.fresh_names import fresh
 
 _ARRAY = "__array__"  # {"__array__": 3} stands for the third array
+_DEEPEST = 100  # lists and mappings in each other; what reads them calls itself for each
 
 
 def encode(value: Any) -> bytes:
     """The bytes of a value. Raises TypeError naming the place of what is neither JSON nor an array."""
     arrays: list[np.ndarray[Any, Any]] = []
-    text = json.dumps(_plain(value, "", arrays)).encode()
+    text = json.dumps(_plain(value, "", arrays, 0)).encode()
     stream = io.BytesIO()
     named = {f"a{index}": array for index, array in enumerate(arrays)}
     write_npz(stream, {"text": np.frombuffer(text, np.uint8), **named})
@@ -41,15 +42,17 @@ def decode(data: bytes) -> Any:
     return _with_arrays(json.loads(arrays["text"].tobytes()), arrays)
 
 
-def _plain(value: Any, at: str, arrays: list[np.ndarray[Any, Any]]) -> Any:
+def _plain(value: Any, at: str, arrays: list[np.ndarray[Any, Any]], depth: int) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
         value = value.item()
-        return _plain(value, at, arrays)
+        return _plain(value, at, arrays, depth)
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiubU":
         arrays.append(value)
         return {_ARRAY: len(arrays) - 1}
+    if depth >= _DEEPEST and isinstance(value, dict | list | tuple):
+        raise TypeError(f"the result has more than {_DEEPEST} lists and mappings in each other")
     if isinstance(value, dict):
         wrong = next((key for key in value if not isinstance(key, str | int | np.integer)), None)
         if wrong is not None:
@@ -58,9 +61,9 @@ def _plain(value: Any, at: str, arrays: list[np.ndarray[Any, Any]]) -> Any:
             )
         if _ARRAY in value:
             raise TypeError(f"the key {_ARRAY!r} of {at or 'the result'} cannot be used")
-        return {str(key): _plain(item, f"{at}[{key!r}]", arrays) for key, item in value.items()}
+        return {str(key): _plain(item, f"{at}[{key!r}]", arrays, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{at}[{index}]", arrays) for index, item in enumerate(value)]
+        return [_plain(item, f"{at}[{index}]", arrays, depth + 1) for index, item in enumerate(value)]
     raise TypeError(
         f"{at or 'the result'} is a {type(value).__name__}, neither JSON (numbers, text, lists, mappings) "
         "nor a numpy array of numbers"

@@ -12,6 +12,7 @@ INTERVAL = 0.1  # seconds between two lines to the parent; people read no faster
 
 _listener: Listener | None = None
 _told = 0.0
+_unit = ""  # of what was told last
 
 
 def report(step: int, steps: int, what: str) -> None:
@@ -19,13 +20,13 @@ def report(step: int, steps: int, what: str) -> None:
 
     Does nothing outside a worker.
     """
-    global _told
+    global _told, _unit
     listener = _listener  # another thread may take it away
     if listener is None:
         return
     now = time.monotonic()
-    if step >= steps or now - _told >= INTERVAL:
-        _told = now
+    if step >= steps or what != _unit or now - _told >= INTERVAL:
+        _told, _unit = now, what
         listener(step, steps, what)
 
 
@@ -39,5 +40,5 @@ def told(items: Iterable[T], done: int, steps: int, what: str) -> Iterator[T]:
 
 def listen(listener: Listener | None) -> None:
     """Passes what is reported from now on to `listener`."""
-    global _listener, _told
-    _listener, _told = listener, 0.0
+    global _listener, _told, _unit
+    _listener, _told, _unit = listener, 0.0, ""

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Fraction, Integer, Number
+from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Fraction, Integer, Number, wrong
 from modelbuild.manifest.strict import Strict, refuse
 
 FUNCTION = "function"  # the key whose bounds stand by functions of the user's
-Bound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], AS_MAPPING], BY_KIND]
 Correlation = Annotated[Number, Field(ge=-1, le=1)]
+Distance = Annotated[Number, Field(ge=0)]
+
+
+def _some(value: object) -> object:
+    """A mapping of bounds: an empty one would bound nothing, and nobody would be told."""
+    if isinstance(value, dict) and not value:
+        raise wrong(
+            "one or more bounds", value, "with nothing after it, the key takes away what would be inherited"
+        )
+    return value
+
+
+Some = BeforeValidator(_some)
+Bound = Annotated[
+    Annotated[Number, AS_SCALAR] | Annotated[dict[str, Number | None], Some, AS_MAPPING], BY_KIND
+]
 CorrelationBound = Annotated[
-    Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], AS_MAPPING], BY_KIND
+    Annotated[Correlation, AS_SCALAR] | Annotated[dict[str, Correlation | None], Some, AS_MAPPING], BY_KIND
+]
+DistanceBound = Annotated[
+    Annotated[Distance, AS_SCALAR] | Annotated[dict[str, Distance | None], Some, AS_MAPPING], BY_KIND
 ]
 
 
@@ -46,7 +64,7 @@ class Accept(Strict):
     cosine: CorrelationBound | None = Field(
         None, description="at least: cosine similarity of float and fixed outputs"
     )
-    max_abs: Bound | None = Field(
+    max_abs: DistanceBound | None = Field(
         None, description="at most: largest absolute difference of float and fixed outputs"
     )
     top1: Fraction | None = Field(
@@ -73,7 +91,7 @@ class Accept(Strict):
     map50_drop: Fraction | None = Field(
         None, description="at most: `map50` of the float model less that of the fixed"
     )
-    function: dict[str, FunctionBound | None] | None = Field(
+    function: Annotated[dict[str, FunctionBound | None], Some] | None = Field(
         None,
         description="FILE.py:FUNCTION, called with all outputs and labels, to a number that its value is at "
         "least, or to {at_least, at_most, drop, rise}",

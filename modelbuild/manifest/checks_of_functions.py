@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from modelbuild.artifacts.user_function import parted
 from modelbuild.errors import ModelbuildError, did_you_mean
@@ -12,6 +15,7 @@ from modelbuild.manifest.accept import FUNCTION
 from modelbuild.manifest.checks import complete
 from modelbuild.manifest.checks_of_sources import check_file
 from modelbuild.manifest.manifest import Manifest
+from modelbuild.manifest.options import written
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
 from modelbuild.quantize.goals import OF_BOXES
@@ -23,6 +27,52 @@ def check_functions(manifest: Manifest, problems: Problems) -> None:
         if model.postprocess is not None:
             at = tree.place(manifest.tree, ("models", name, "postprocess"))
             _check(manifest, model.postprocess, "postprocess", at, problems)
+    _check_taken_away(manifest, problems)
+
+
+def _check_taken_away(manifest: Manifest, problems: Problems) -> None:
+    """Functions whose bounds are taken away everywhere and set nowhere: whoever wrote them thinks that they
+    are held."""
+    blocks = list(_blocks(manifest))
+    further = [
+        *manifest.recipe_settings.values(),
+        *(each.values for each in manifest.overrides),
+    ]
+    everywhere = [given for _, given in blocks] + further
+    bounded = {spec for given in everywhere for spec, bounds in _functions(given) if _says(bounds)}
+    for path, given in blocks:
+        for spec, bounds in _functions(given):
+            if not _says(bounds) and spec not in bounded:
+                problems.error(
+                    f"the function `{spec}` has no bound",
+                    tree.place(manifest.tree, (*path, "accept", FUNCTION, spec), of_key=True),
+                    "a bound with nothing after it takes away an inherited one, and there is none",
+                    "write `at_least`, `at_most`, `drop` or `rise` with a number, or take it out",
+                )
+
+
+def _blocks(manifest: Manifest) -> Iterator[tuple[tree.Path, Mapping[str, Any]]]:
+    """The settings of every place of the manifest, as written."""
+    spec = manifest.spec
+    yield ("defaults",), written(spec.defaults)
+    for section, entries in (("targets", spec.targets), ("models", spec.models)):
+        for name, entry in entries.items():
+            yield (section, name), written(entry)
+    for name, model in spec.models.items():
+        for target, settings in model.targets.items():
+            yield ("models", name, "targets", target), written(settings)
+
+
+def _functions(given: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    return ((given.get("accept") or {}).get(FUNCTION) or {}).items()
+
+
+def _says(bounds: Any) -> bool:
+    return (
+        any(bound is not None for bound in bounds.values())
+        if isinstance(bounds, Mapping)
+        else bounds is not None
+    )
 
 
 def check_measures(manifest: Manifest, settings: Settings, problems: Problems) -> None:
@@ -30,6 +80,13 @@ def check_measures(manifest: Manifest, settings: Settings, problems: Problems) -
     for spec in functions.of_bounds(settings):
         at = settings.origin(("accept", FUNCTION, spec))
         _check(manifest, spec, "accept: function", at, problems)
+        bounds = settings.values["accept"][FUNCTION][spec]
+        if bounds.get("at_least", -math.inf) > bounds.get("at_most", math.inf):
+            problems.error(
+                f"no value of `{spec}` is at least {bounds['at_least']:g} and at most {bounds['at_most']:g}",
+                at,
+                advice="exchange them, or take one out",
+            )
     model = manifest.spec.models[settings.model]
     asked = [key for key in OF_BOXES if key in settings.values["accept"]]
     if asked and model.postprocess is None and complete(manifest, "models", settings.model):

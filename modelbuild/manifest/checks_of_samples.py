@@ -15,7 +15,7 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Chosen, Sets
 from modelbuild.manifest.settings import Settings
-from modelbuild.quantize.goals import OF_BOXES, OF_CLASSES
+from modelbuild.quantize.goals import OF_BOXES, OF_CLASSES, some_box
 from modelbuild.samples.labels import BOXES, CLASSES, kind_of
 from modelbuild.samples.loader import SampleSet
 
@@ -200,9 +200,14 @@ def _check_labels(manifest: Manifest, settings: Settings, chosen: Chosen | None,
         return
     has = None if chosen.labels is None else kind_of(chosen.labels)
     for key, needed in _NEEDED_LABELS.items():
-        if key not in settings.values["accept"] or has == needed:
+        if key not in settings.values["accept"]:
             continue
-        if has is None:
+        if has == BOXES == needed and not some_box(chosen.labels or ()):
+            what = f"`{key}` cannot be measured: there is no box in the evaluation set `{chosen.name}`"
+            advice = "label samples that show something, or name another set in `evaluation:`"
+        elif has == needed:
+            continue
+        elif has is None:
             what = f"`{key}` needs labels, and the sample set `{chosen.name}` has none"
             advice = f"add `labels:` to `{chosen.name}`, or name another set in `evaluation:`"
         else:

@@ -18,10 +18,13 @@ from modelbuild.manifest.scalars import (
     AsTuple,
     Integer,
     NameText,
+    Number,
     Plain,
     Switch,
 )
 from modelbuild.manifest.strict import Strict
+
+MOST_SECONDS = 7 * 24 * 3600  # a week
 
 
 class Optimize(Strict):
@@ -59,10 +62,13 @@ Choice = Annotated[Annotated[NameText, AS_SCALAR] | Annotated[SampleChoice, AS_M
 
 
 class Verify(Strict):
-    """What is proven on the packaged bytes."""
+    """What is proven on the packaged bytes, and how long what measures may take."""
 
     hardware: Annotated[Literal["none", "first", "all"], AsText] | None = Field(
         None, description="on how many evaluation samples the simulator runs the packaged bytes"
+    )
+    timeout_seconds: Annotated[Number, Field(gt=0, le=MOST_SECONDS)] | None = Field(
+        None, description="how long a call of a function of yours may take"
     )
 
 

@@ -235,6 +235,7 @@ def _package_action(
         parameters=module.parameters(*about),
         inputs=module.inputs(*about),
         soft_inputs=module.soft_inputs(*about) if hasattr(module, "soft_inputs") else {},
+        unkeyed=module.unkeyed(*about) if hasattr(module, "unkeyed") else {},
         always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
         libraries=shared.libraries(module),

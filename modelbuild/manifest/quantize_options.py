@@ -66,7 +66,7 @@ class Range(Strict):
     max_clipped: Fraction | None = Field(
         None, description="with method mse: the largest share of the values that may lie outside the range"
     )
-    outlier_factor: Annotated[Number, Field(ge=0)] | None = Field(
+    outlier_factor: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="with method mse: how much the squared error of a value outside the range counts"
     )
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = Field(

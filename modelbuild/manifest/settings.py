@@ -7,6 +7,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelbuild.artifacts.user_function import TIMEOUT_SECONDS
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest import options, overrides
@@ -27,7 +28,7 @@ BUILT_IN: AbstractMapping[str, Any] = {
     "calibration": None,
     "checks": {"ignore": []},
     "evaluation": None,
-    "verify": {"hardware": "first"},
+    "verify": {"hardware": "first", "timeout_seconds": TIMEOUT_SECONDS},
 }
 
 
@@ -39,7 +40,7 @@ class Settings:
     `values` has the keys edit, optimize {skip, only}, quantize {activations, weights,
     range {method[, percentile]}[, record]}, compile {[sram_bytes]}, accept {bound: number or
     {output: number}}, toolchain_options, calibration and evaluation ({set, count} or None; count None is
-    all), verify {hardware} and checks {ignore: [{code, node, reason}]}."""
+    all), verify {hardware, timeout_seconds} and checks {ignore: [{code, node, reason}]}."""
 
     model: str
     target: str

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.average_precision import AveragePrecision, found_of
+from modelbuild.quantize.average_precision import AveragePrecision
+from modelbuild.quantize.found_boxes import found_of
 from modelbuild.quantize.measure import TopK
 
 Arrays = Mapping[str, NDArray[Any]]

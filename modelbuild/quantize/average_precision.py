@@ -9,54 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.found_boxes import Found, Real
 
-Real = NDArray[np.float64]
 OVERLAPS = np.linspace(0.5, 0.95, 10)  # of a box found and a box there, from which on they are one
 RECALLS = np.linspace(0.0, 1.0, 101)  # where precision is taken
 MOST = 100  # boxes of a class in a picture that count, the surest first
-_FORMS = (
-    'it is a list of {"box": [left, top, right, bottom], "score": s, "class": c}, or '
-    '{"boxes": [n, 4], "scores": [n], "classes": [n]}, in pixels of the model\'s input'
-)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The boxes that a model found in one picture: corners [n, 4], scores and classes [n]."""
-
-    boxes: Real
-    scores: Real
-    classes: NDArray[np.int64]
-
-
-def found_of(result: Any, where: str) -> Found:
-    """What a postprocessing function returned, in either form. Raises (exit 2) for anything else."""
-    if isinstance(result, Mapping):
-        parts = [result.get(key) for key in ("boxes", "scores", "classes")]
-    elif isinstance(result, list) and all(isinstance(item, Mapping) for item in result):
-        parts = [[item.get(key) for item in result] for key in ("box", "score", "class")]
-        parts[2] = None if all(item.get("class") is None for item in result) else parts[2]
-    else:
-        raise _no_boxes(where, f"it is a {type(result).__name__}")
-    try:
-        boxes = np.asarray(parts[0], np.float64).reshape(-1, 4)
-        scores = np.asarray(parts[1], np.float64).reshape(-1)
-        numbers = np.zeros(len(boxes)) if parts[2] is None else np.asarray(parts[2], np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise _no_boxes(where, str(error)) from error
-    if not len(boxes) == len(scores) == len(numbers):
-        raise _no_boxes(where, f"{len(boxes)} boxes, {len(scores)} scores and {len(numbers)} classes")
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all() and np.isfinite(numbers).all()):
-        raise _no_boxes(where, "it holds NaN or infinity")
-    return Found(boxes, scores, numbers.astype(np.int64))
-
-
-def _no_boxes(where: str, why: str) -> ModelbuildError:
-    what = "what the postprocessing returned are no boxes"
-    return ModelbuildError(
-        what, where=where, why=why, advice=f"`map` is measured on what it returns: {_FORMS}"
-    )
 
 
 @dataclass

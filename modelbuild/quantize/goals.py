@@ -4,7 +4,7 @@ numpy: the manifest reads it, too."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,12 @@ class Held:
     def to_json(self) -> dict[str, Any]:
         """One of `goals` in quantize.json."""
         return {"check": self.check, "bound": self.bound, "measured": self.measured}
+
+
+def some_box(labels: Iterable[Any]) -> bool:
+    """Whether any picture has a box that a model could find: without one, mean average precision is of
+    nothing, and so is its drop."""
+    return any(not box.get("crowd") for boxes in labels for box in boxes)
 
 
 def measurable(accept: Mapping[str, Any], labels: str | None, evaluated: str | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def steps(facts: Facts, missing_db: float | None = None) -> list[str]:
     samples = facts.quantize.get("samples")
     method = str(facts.quantize.get("method", METHODS[0]))
     others = [name for name in METHODS if name != method]
-    now = f"; the ranges are from {samples}" if samples else ""
+    now = f"; the ranges are from {samples} samples" if samples else ""
     removed = "" if facts.removed else " (nothing was cut off here; perhaps of the source)"
     return [
         f"more calibration samples like the field's{now}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from modelbuild.build import progress
 from modelbuild.build.action import FileInput
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
@@ -40,6 +41,12 @@ def parameters(request: ModelRequest, samples: Samples) -> dict[str, Any]:
     return {"measures": {**found, "labels": None if samples.labels is None else list(samples.labels)}}
 
 
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """How long a call of a function may take, which changes no value; nothing where there is none."""
+    asked = request.boxes is not None or request.functions
+    return {"timeout_seconds": request.settings["verify"]["timeout_seconds"]} if asked else {}
+
+
 def classes(samples: Samples) -> list[int] | None:
     """The class of each sample, where the labels are classes."""
     from modelbuild.samples.labels import CLASSES, kind_of
@@ -65,15 +72,29 @@ def opened(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         root = _tree(given, folder / "functions")
+        limits = {"hidden": _project(given), "timeout_seconds": parameters["timeout_seconds"]}
         makers: list[Callable[[], Measure]] = []
         if "boxes" in asked:
+            _require_boxes(asked["labels"])
             there = _boxes(given, parameters, shapes)
-            postprocess = stack.enter_context(Postprocess(asked["boxes"], root))
+            postprocess = stack.enter_context(Postprocess(asked["boxes"], root, **limits))
             makers.append(lambda: Boxes(postprocess, there))
         for spec in asked["functions"]:
-            scoring = stack.enter_context(Scoring(spec, root))
+            scoring = stack.enter_context(Scoring(spec, root, **limits))
             makers.append(_maker(spec, scoring, folder, parameters))
         yield lambda: [make() for make in makers]
+
+
+def _require_boxes(labels: Sequence[Any]) -> None:
+    from modelbuild.errors import ModelbuildError
+    from modelbuild.quantize.goals import some_box
+
+    if not some_box(labels):
+        raise ModelbuildError(
+            "there is no box in the samples that mean average precision is to be measured on",
+            why="no class has anything to be found, so that every model would be equally good",
+            advice="label samples that show something, or take the bounds on `map` out",
+        )
 
 
 def _maker(
@@ -96,6 +117,16 @@ def _tree(given: Mapping[str, Path], folder: Path) -> Path:
         copy.resolve().parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     return root
+
+
+def _project(given: Mapping[str, Path]) -> Path | None:
+    """The folder that the functions' paths are relative to, or of files above it the one above: where all
+    lies that they could import without being in any key."""
+    for role, path in given.items():
+        if role.startswith(ROLES):
+            own = [part for part in PurePosixPath(role.removeprefix(ROLES)).parts if part != ".."]
+            return path.absolute().parents[len(own) - 1]
+    return None
 
 
 def _boxes(
@@ -152,6 +183,7 @@ class OfFunction:
         for stream in self._files.values():
             stream.close()
         paths = {name: Path(stream.name) for name, stream in self._files.items()}
+        progress.report(0, 1, self.spec)
         try:
             return {self.spec: self.scoring(paths, self._shapes, self.labels)}
         finally:

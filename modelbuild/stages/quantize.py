@@ -9,7 +9,7 @@ from typing import Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.quantize.rounding_settings import needs_samples
-from modelbuild.stages import goal
+from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "10"
@@ -54,6 +54,11 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     if refines(request):
         found["refine"] = True
     return {**found, **goal.parameters(request)} if measures(request) else found
+
+
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """How long a call of a function of the user's may take, where choices are measured with it."""
+    return accuracy.unkeyed(request) if measures(request) else {}
 
 
 def measures(request: ModelRequest) -> bool:
@@ -113,7 +118,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         settings = Settings.read(parameters["settings"])
         if SCHEME in inputs:
             given = scheme.read(inputs[SCHEME])
-            settings = scheme.applied(settings, given, graph, make_plan(graph))
+            settings = scheme.applied(settings, given, graph, make_plan(graph), str(inputs[SCHEME]))
         units = read_units(inputs["check"]) if "check" in inputs else {}
         if "accept" in parameters:
             with goal.opened(inputs, parameters, graph) as wanted:

@@ -37,6 +37,11 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     return verify_fixed.of_samples(request, request.remeasured)
 
 
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """How long a call of a function of the user's may take."""
+    return accuracy.unkeyed(request)
+
+
 def resources(request: ModelRequest) -> Resources:
     """As of `verify_fixed`."""
     return verify_fixed.resources(request)

@@ -50,6 +50,11 @@ def of_samples(request: ModelRequest, samples: Samples) -> dict[str, Any]:
     }
 
 
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """How long a call of a function of the user's may take."""
+    return accuracy.unkeyed(request)
+
+
 def resources(request: ModelRequest) -> Resources:
     """All tensors of one sample, in both forms of the model, and the weights."""
     memory = (128 << 20) + round(1.3 * request.activations)

@@ -72,6 +72,11 @@ def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
     }
 
 
+def unkeyed(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
+    """How long a call of a function of the user's may take."""
+    return accuracy.unkeyed(model.request)
+
+
 def resources(request: PackageRequest, model: PackagedModel) -> Resources:
     """All integer tensors of one sample, twice, and the program."""
     memory = (96 << 20) + round(0.45 * model.request.activations)

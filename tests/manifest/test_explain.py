@@ -44,6 +44,20 @@ accept: {snr_db: [1]} | [1]
     `snr_db`: expected a single value or a mapping, found a list
 accept: {top1_drop: 5} | 5}
     `top1_drop`: expected 1 or less, found `5`
+accept: {snr_db: {}} | snr_db
+    `snr_db`: expected one or more bounds, found a mapping
+accept: {cosine: {}} | cosine
+    `cosine`: expected one or more bounds, found a mapping
+accept: {function: {}} | function
+    `function`: expected one or more bounds, found a mapping
+accept: {max_abs: -1} | -1
+    `max_abs`: expected 0 or more, found `-1`
+accept: {max_abs: {out: -0.5}} | -0.5
+    `out`: expected 0 or more, found `-0.5`
+quantize: {range: {method: mse, outlier_factor: 0}} | 0}}
+    `outlier_factor`: expected more than 0, found `0`
+verify: {timeout_seconds: 0} | 0
+    `timeout_seconds`: expected more than 0, found `0`
 accept: {cosine: 2} | 2}
     `cosine`: expected 1 or less, found `2`
 accept: {cpu_nodes: yes} | yes

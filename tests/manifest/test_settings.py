@@ -79,7 +79,7 @@ def test_the_canonical_form(project: Any) -> None:
         "optimize": {"only": None, "skip": []},
         "quantize": {"activations": "int8", "range": {"method": "output_error"}, "weights": "int8"},
         "toolchain_options": {},
-        "verify": {"hardware": "first"},
+        "verify": {"hardware": "first", "timeout_seconds": 600.0},
     }
 
 
@@ -88,7 +88,7 @@ def test_order_comments_and_written_out_defaults_change_nothing(project: Any) ->
     text = """\
 targets:
   cam:   # a comment
-    verify: {hardware: first}
+    verify: {hardware: first, timeout_seconds: 600}
     quantize: {range: {method: output_error}, weights: [int8], activations: int8}
     compile: {batch: 1}
     accept: {}
@@ -248,7 +248,7 @@ def test_a_recipe_of_the_project_may_have_defaults(project: Any) -> None:
     below = BASE.replace("kl720", "./recipes/mine.yaml").replace(
         "defaults: {", "defaults: {verify: {hardware: none}, "
     )
-    assert effective(project.load(below), "net", "cam").values["verify"] == {"hardware": "all"}
+    assert effective(project.load(below), "net", "cam").values["verify"]["hardware"] == "all"
     project.write("recipes/mine.yaml", "extends: kl720\nchip: mine\ndefaults: {quantise: {}}\n")
     assert project.errors(BASE.replace("kl720", "./recipes/mine.yaml")) == [
         ("models.yaml:7:15", "unknown key `quantise`")

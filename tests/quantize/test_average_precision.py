@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.average_precision import AveragePrecision, found_of
+from modelbuild.quantize.average_precision import AveragePrecision
+from modelbuild.quantize.found_boxes import found_of
 
 Box = dict[str, Any]
 
@@ -95,6 +96,21 @@ def test_both_forms_of_what_is_found_are_the_same() -> None:
     assert len(found_of([], "here").boxes) == 0
 
 
+def test_torchvisions_word_for_classes() -> None:
+    """{"boxes", "scores", "labels"}: without it all boxes would be class 0, and precision 0 of any model."""
+    arrays = {"boxes": [[0, 0, 10, 10]], "scores": [0.5], "labels": [3]}
+    for form in (arrays, [{"box": [0, 0, 10, 10], "score": 0.5, "label": 3}]):
+        found = found_of(form, "here")
+        assert found.classes.tolist() == [3]
+        average = AveragePrecision()
+        average.add(found, [box(0, **{"class": 3})])
+        assert average.to_json()["map"] == pytest.approx(1.0)
+
+
+ITEM = {"box": [0, 0, 1, 1], "score": 1}
+ONE = {"boxes": [[0, 0, 1, 1]], "scores": [1]}
+
+
 @pytest.mark.parametrize(
     ("result", "why"),
     [
@@ -102,9 +118,22 @@ def test_both_forms_of_what_is_found_are_the_same() -> None:
         ("boxes", "it is a str"),
         ([[0, 0, 1, 1]], "it is a list"),
         ({"boxes": [[0, 0, 1, 1]], "scores": []}, "1 boxes, 0 scores and 1 classes"),
-        ({"boxes": [[0, 0, 1]], "scores": [1]}, "reshape"),
-        ({"scores": [1]}, ""),
-        ([{"box": [0, 0, 1, 1]}], ""),
+        ({"boxes": [[0, 0, 1]], "scores": [1]}, "the boxes are [1, 3], not [n, 4]"),
+        ({"boxes": [[0, 0], [1, 1]], "scores": [1]}, "the boxes are [2, 2], not [n, 4]"),
+        ({"boxes": [0, 0, 1, 1], "scores": [1]}, "the boxes are [4], not [n, 4]"),
+        ({"scores": [1]}, "the mapping has no `boxes`"),
+        ([{"box": [0, 0, 1, 1]}], "item 0 has no `score`"),
+        ({**ONE, "class": [0]}, "the mapping has a key `class` that means nothing here: did you mean `classes`?"),
+        ({**ONE, "masks": 1}, "a key `masks` that means nothing here; it may have boxes, scores, classes"),
+        ({**ONE, "labels": [1], "classes": [1]}, "both `classes` and `labels`"),
+        ([{**ITEM, "clas": 3}], "item 0 has a key `clas` that means nothing here: did you mean `class`?"),
+        ([{**ITEM, "class": 3}, ITEM], "item 1 has no `class`, and others have one"),
+        ({**ONE, "classes": [0.5]}, "the class of box 0 is 0.5, not a whole number from 0"),
+        ({**ONE, "classes": [-1]}, "the class of box 0 is -1, not a whole number from 0"),
+        ({**ONE, "classes": [1 << 30]}, "the class of box 0 is 1.07374e+09"),
+        ({**ONE, "classes": ["cat"]}, "classes: could not convert string"),
+        ({**ONE, "classes": []}, "1 boxes, 1 scores and 0 classes"),
+        ({**ONE, "scores": [10**400]}, "scores: "),
         ([{"box": [0, 0, 1, float("nan")], "score": 1}], "NaN"),
     ],
 )

@@ -30,7 +30,7 @@ QUANTIZE = {"samples": 64, "method": "mse", "sensitivity": SENSITIVITY}
 
 def test_the_order_is_that_of_the_likeliest_cause() -> None:
     first, second, third, fourth = steps(Facts(QUANTIZE, removed=True), 3.5)
-    assert first == "more calibration samples like the field's; the ranges are from 64"
+    assert first == "more calibration samples like the field's; the ranges are from 64 samples"
     assert second == "is the removed tail in the post-processing?"
     assert third.startswith("another range method: `quantize: {range: {method: output_error}}`")
     assert fourth.startswith("int16 for the 2 worst layers, predicted to win 5.")

@@ -65,7 +65,7 @@ def test_what_a_failed_gate_says_to_do_is_in_order_and_helps(build: Build) -> No
     (problem,) = error.problems
     steps = [line.strip() for line in problem.advice.splitlines()]
     assert [step.split(" ")[1] for step in steps[1:5]] == ["more", "is", "another", "int16"]
-    assert "the ranges are from 8" in steps[1]
+    assert "the ranges are from 8 samples" in steps[1]
     named = [step for step in steps[5:] if step.startswith("+")]
     sensitivity = measured(project, result, "small@nef:quantize", "quantize.json")["sensitivity"]
     assert [float(step.split()[0]) for step in named] == [
