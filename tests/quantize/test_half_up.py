@@ -60,8 +60,8 @@ def test_the_sum_has_its_mean(op: str) -> None:
         for sample in samples:
             codes = quantize_array(sample["x"], model.tensors["x"])
             x = dequantize_array(codes, model.tensors["x"])
-            sign = 1.0 if op == "Add" else -1.0
-            weight = graph.constants["v"] + sign * graph.constants["w"]
+            v, w = (graph.constants[name].astype(np.float64) for name in ("v", "w"))
+            weight = v + w if op == "Add" else v - w
             exact = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], x)
             y = dequantize_array(session.run({"x": codes})["y"], line)
             errors.append((y - exact) / line.scale)
