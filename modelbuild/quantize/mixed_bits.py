@@ -102,6 +102,10 @@ def _of_ports(own: _Collected, graph: Graph, plan: Plan, settings: Settings) -> 
             if name != ALL and name not in ports:
                 raise _unknown(f"quantize.{key}", name, tuple(ports))
         for name in ports:
+            if name in given and port_tensor(graph, name) is not None:
+                raise ModelbuildError(
+                    f"quantize.{key}: {name!r} has the format of the source's codes", advice="take it out"
+                )
             form = given.get(name, given.get(ALL, usual))
             if form is not None and port_tensor(graph, name) is None:
                 own.tensor(plan.root(name), form, f"{key}: {name}")

@@ -76,6 +76,10 @@ class Observations:
     no_gradient: Mapping[str, str] = field(default_factory=dict)
     melted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
+    def is_unused(self, name: str) -> bool:
+        """Whether no output depends on the tensor, so that its errors cost nothing."""
+        return self.no_gradient.get(name) == ""
+
     def channel_weight(self, name: str) -> NDArray[np.float64] | None:
         """That of a tensor, melted or not; None where it is not known."""
         found = self.tensors.get(name)

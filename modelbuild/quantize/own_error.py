@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize.measure import Difference
@@ -65,9 +66,12 @@ def _read(graph: Graph, step: Step) -> list[str]:
 def _apart(graph: Graph, steps: list[Step]) -> tuple[Graph, dict[str, str]]:
     """A graph in which every step reads inputs of the graph; and tensor -> that input."""
     fed: dict[str, str] = {}
+    taken = tensors(graph)
     nodes = []
     for step in steps:
-        renamed = {name: fed.setdefault(name, f"{name}/fed") for name in _read(graph, step)}
+        read = _read(graph, step)
+        fed |= {name: fresh(f"{name}/fed", taken) for name in read if name not in fed}
+        renamed = {name: fed[name] for name in read}
         nodes += [
             replace(node, inputs=[renamed.get(name, name) for name in node.inputs]) for node in step.nodes
         ]

@@ -73,8 +73,10 @@ def activation_noise(
 ) -> float | None:
     """Noise power at the model's outputs, relative to their own (mean over the outputs), when `name` alone is
     quantized. Errors of tensors hardly depend on each other: the noise of several is the sum. None where no
-    gradient is known."""
+    gradient is known, 0 where no output depends on the tensor."""
     histogram = observations.tensors[name].histogram
+    if observations.is_unused(name):
+        return 0.0
     if histogram.weights is None or not observations.outputs:
         return None
     error = float(squared_errors(histogram, histogram.weights, tensor_format, [grid])[0])
@@ -92,6 +94,8 @@ def weight_noise(
     gradient is known, or channels are not what is multiplied.
     """
     source, made = observations.tensors[x], observations.channel_weight(y)
+    if observations.is_unused(y):
+        return 0.0
     if made is None or not observations.outputs or len(source.channel_sum) != found.channels:
         return None
     if len(made) != len(difference):

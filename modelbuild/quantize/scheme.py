@@ -109,7 +109,11 @@ def applied(
                 why="one code would stand for all that the tensor holds",
                 advice="give both ends, or take it out: its range is then chosen from the samples",
             )
-    ranges = {name: entry.ranges[0] for name, entry in used.items()}
+    named = {plan.root(name) for name in settings.ranges}
+    ranges: dict[str, Range] = {}  # of those that share a scale, the owner's, else the first
+    for name in sorted(used, key=lambda name: plan.root(name) != name):
+        if plan.root(name) not in named:
+            ranges.setdefault(plan.root(name), used[name].ranges[0])
     wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
     inputs = {name: WIDE for name in wide if name in graph.inputs}
     nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}

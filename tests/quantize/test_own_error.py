@@ -8,9 +8,11 @@ import pytest
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.arithmetic.number import dequantize_array
 from modelbuild.chips.load import load_recipe
+from modelbuild.graph.model import Node
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.own_error import OwnErrors
 from modelbuild.quantize.record import Record
+from tests.quantize.cases import graph_of
 from tests.quantize.mixed_cases import integers, network, quantized, samples
 
 
@@ -48,3 +50,12 @@ def test_layers_whose_tensors_are_not_shown_are_left_out() -> None:
     assert (found["d"]["node"], found["d"]["op"]) == ("sum", "Add")
     assert found["d"]["own_snr_db"] == pytest.approx(20.0, abs=0.01)
     OwnErrors(network(), []).add({})
+
+
+def test_a_tensor_may_have_any_name() -> None:
+    nodes = [Node("Relu", "r", ["x"], ["x/fed"]), Node("Tanh", "t", ["x/fed"], ["y"])]
+    graph = graph_of(nodes, {"x": (1, 3)}, ["y"])
+    x = np.array([[-1.0, 0.5, 2.0]], np.float32)
+    errors = OwnErrors(graph, ["x", "x/fed", "y"])
+    errors.add({"x": x, "x/fed": np.maximum(x, 0), "y": np.tanh(np.maximum(x, 0))})
+    assert [entry["own_snr_db"] > 100 for entry in errors.to_json()] == [True, True]

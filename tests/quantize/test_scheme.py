@@ -78,6 +78,14 @@ def test_a_range_of_what_does_not_exist_or_has_a_range_of_its_own_is_refused() -
         record(Settings.read({"ranges": {"y": [0, 2]}}), graph)
 
 
+def test_tensors_that_share_a_scale_have_one_range() -> None:
+    with pytest.raises(ModelbuildError, match=r"p is \[0.0, 9.0\], but r is \[0.0, 5.0\]") as caught:
+        record(Settings.read({"ranges": {"p": [0, 9], "r": [0, 5]}}))
+    assert caught.value.exit_code == 2
+    lines = record(Settings.read({"ranges": {"p": [0, 25.5]}})).by_name()
+    assert lines["r"].scale == lines["p"].scale == 0.1
+
+
 @pytest.mark.parametrize("ends", [[1, 1], [2, 1], [1], "ab", [float("nan"), 1]])
 def test_what_is_no_range_is_refused(ends: Any) -> None:
     with pytest.raises(ModelbuildError, match=r"ranges\.r: .* is not"):
@@ -97,6 +105,15 @@ def test_what_the_settings_say_themselves_wins(tmp_path: Path) -> None:
     own = Settings.read({"ranges": {"r": [0, 25.5]}})
     found = scheme.applied(own, scheme.read(path), graph, make_plan(graph))
     assert found.ranges == {"r": (0.0, 25.5)}
+    pooled = scheme.applied(
+        Settings.read({"ranges": {"p": [0, 3]}}), scheme.read(path), graph, make_plan(graph)
+    )
+    assert pooled.ranges == {"p": (0.0, 3.0)}  # whose scale is that of r
+
+
+def test_of_tensors_that_share_a_scale_the_owner_tells(tmp_path: Path) -> None:
+    found = applied(written(tmp_path, entry("p", 0, 9), entry("r", 0, 12.75)))
+    assert found.ranges == {"r": (0.0, 12.75)}
 
 
 def test_strict_takes_every_range_from_the_scheme(tmp_path: Path) -> None:

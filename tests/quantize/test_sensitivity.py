@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from modelbuild.graph.model import Node
 from modelbuild.quantize.sensitivity import sensitivity
+from tests.quantize.cases import graph_of, make, normal, samples_of
 from tests.quantize.mixed_cases import network, quantized, snr
 
 
@@ -54,3 +56,15 @@ def test_the_json() -> None:
     assert found["nodes"][0].keys() == {
         "node", "op", "tensor", "activations", "weights", "output_snr_db", "gain_db", "macs"
     }  # fmt: skip
+
+
+def test_what_no_output_depends_on_costs_nothing() -> None:
+    """Its errors are as large as those of any tensor; a graph without it has the same prediction."""
+    node = Node("Conv", "c", ["a", "w"], ["y"])
+    weights = {"w": normal(4, 3, 3, 3)}
+    two = graph_of([node], {"a": (1, 3, 8, 8), "b": (1, 3, 8, 8)}, ["y"], weights)
+    one = graph_of([node], {"a": (1, 3, 8, 8)}, ["y"], weights)
+    rows = [{**row, "b": row["b"] ** 3} for row in samples_of(two)]
+    found, wanted = (sensitivity(g, make(g, "kl720", samples=rows).record) for g in (two, one))
+    assert found.predicted_snr_db == wanted.predicted_snr_db
+    assert {node.node: node.gain_db for node in found.nodes}["b"] == 0.0

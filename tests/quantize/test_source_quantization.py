@@ -204,6 +204,22 @@ def ported(chip: str) -> tuple[Graph, Any]:
     return graph, make(graph, chip, samples=samples)
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"inputs": {"x": "int16"}}, "inputs: 'x' has the format of the source's codes"),
+        ({"outputs": {"y": "int16"}}, "outputs: 'y' has the format of the source's codes"),
+        ({"ranges": {"x": [-1, 1]}}, "ranges: 'x' has the range of the source's codes"),
+    ],
+)
+def test_what_could_have_no_effect_on_ports_of_codes_is_refused(given: dict[str, Any], text: str) -> None:
+    graph, made = ported("kl720")
+    with pytest.raises(ModelbuildError, match=text) as caught:
+        make(graph, "kl720", given, made.samples)
+    assert caught.value.exit_code == 2
+    assert make(graph, "kl720", {"inputs": "int16"}, made.samples).record.by_name()["x"].type == "uint8"
+
+
 @pytest.mark.parametrize("chip", ["modalix", "kl720", "kl520"])
 def test_ports_of_codes_stay_ports_of_codes(chip: str) -> None:
     graph, made = ported(chip)
