@@ -223,7 +223,7 @@ def test_samples_are_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rounding_that_does_not_fit_the_model_is_refused(coarse: Made) -> None:
     for packed in ((99, 1), (0, 1 << 27)):
         record = replace(coarse.record, corrections={"round": {"r": packed}})
-        with pytest.raises(ModelbuildError, match="is not one of 16|bits are set beyond"):
+        with pytest.raises(ModelbuildError, match=r"is not one of 16|bits are set beyond"):
             apply(coarse.graph, {}, record, load_recipe("kl530"))
 
 
