@@ -129,7 +129,7 @@ def test_a_network_that_int8_cannot_hold(shared_data: Path) -> None:
         record = quantize_mixed(graph, observations, Settings.read(mode), chip, Goal({"snr_db": 25}, found))
         return record, found(record)["outputs"][0]["snr_db"], sensitivity(graph, record).macs_int16
 
-    assert made({})[1] < 9
+    assert made({})[1] < 12
     _, ratio, macs = made({"mode": "auto"})
     _, balanced, most = made({"mode": "mix_balance"})
     assert ratio >= 25 + MARGIN_DB > balanced
