@@ -3,6 +3,7 @@ reads it, too."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,9 +113,38 @@ def _range(key: str, value: Any) -> RangeSettings:
     for option in options:
         if option not in METHOD_OPTIONS[method]:
             raise ModelbuildError(f"the range method {method} has no option {option!r}")
-    if options.get("bins", BINS[0]) not in BINS:
-        raise ModelbuildError(f"{options['bins']} bins: there are {', '.join(map(str, BINS))}")
-    return RangeSettings(method, options)
+    return RangeSettings(
+        method, {option: OPTIONS[option](option, value) for option, value in options.items()}
+    )
+
+
+def _bins(option: str, value: Any) -> int:
+    if isinstance(value, bool) or value not in BINS:
+        raise ModelbuildError(f"{value!r} bins: there are {', '.join(map(str, BINS))}")
+    return int(value)
+
+
+def _number(words: str, holds: Callable[[float], bool]) -> Callable[[str, Any], float]:
+    """What reads a number that `holds`; `words` say which."""
+
+    def read(option: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not holds(value):
+            raise ModelbuildError(f"{option}: {value!r} is not a number {words}")
+        return float(value)
+
+    return read
+
+
+_percent = _number("above 50 and up to 100", lambda value: 50 < value <= 100)
+# Option of a range method -> what reads its value.
+OPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "bins": _bins,
+    "max_clipped": _number("from 0 to 1", lambda value: 0 <= value <= 1),
+    "momentum": _number("from 0 and below 1", lambda value: 0 <= value < 1),
+    "outlier_factor": _number("above 0", lambda value: 0 < value < math.inf),
+    "percentile": _percent,
+    "percentile_16bit": _percent,
+}
 
 
 def _ranges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
@@ -23,8 +22,6 @@ def choose(
     """
     key = "percentile_16bit" if tensor_format.bits > 8 and "percentile_16bit" in options else "percentile"
     share = options.get(key, OPTION_DEFAULTS["percentile"])
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
-        raise ModelbuildError(f"{key}: {share!r} is not a number above 50 and up to 100")
     histogram = observation.histogram
     if share == 100:
         return histogram.low, histogram.high
