@@ -36,6 +36,12 @@ def test_the_first_and_the_last_step_are_told_and_few_between(
     assert 10 <= len(heard) <= 13
 
 
+def test_another_thing_is_told_at_once(heard: list[tuple[int, int, str]]) -> None:
+    progress.report(6, 6, "sample")
+    progress.report(0, 1, "tools/score.py:f1")
+    assert heard == [(6, 6, "sample"), (0, 1, "tools/score.py:f1")]
+
+
 def test_what_is_gone_through_is_counted_as_it_is_dealt_with(heard: list[tuple[int, int, str]]) -> None:
     seen = []
     for item in progress.told("ab", 2, 4, "run"):

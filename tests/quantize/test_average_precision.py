@@ -123,7 +123,7 @@ ONE = {"boxes": [[0, 0, 1, 1]], "scores": [1]}
         ({"boxes": [0, 0, 1, 1], "scores": [1]}, "the boxes are [4], not [n, 4]"),
         ({"scores": [1]}, "the mapping has no `boxes`"),
         ([{"box": [0, 0, 1, 1]}], "item 0 has no `score`"),
-        ({**ONE, "class": [0]}, "the mapping has a key `class` that means nothing here: did you mean `classes`?"),
+        ({**ONE, "class": [0]}, "a key `class` that means nothing here: did you mean `classes`?"),
         ({**ONE, "masks": 1}, "a key `masks` that means nothing here; it may have boxes, scores, classes"),
         ({**ONE, "labels": [1], "classes": [1]}, "both `classes` and `labels`"),
         ([{**ITEM, "clas": 3}], "item 0 has a key `clas` that means nothing here: did you mean `class`?"),

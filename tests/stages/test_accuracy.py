@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def write_helper(folder: Path, value: str) -> None:
     (folder / "tools/parts/helper.py").write_text(text, encoding="utf-8")
 
 
-def built(folder: Path, accept: str) -> Any:
-    write_manifest(folder, MANIFEST.replace("ACCEPT", accept))
+def built(folder: Path, accept: str, manifest: str = MANIFEST) -> Any:
+    write_manifest(folder, manifest.replace("ACCEPT", accept))
     return api.build(api.open_project(folder), (), BuildOptions(jobs=1))
 
 
@@ -102,6 +103,37 @@ def test_a_changed_bound_runs_the_gate_alone_and_a_changed_helper_measures_again
     report = built(folder, "{function: {tools/score.py:total: 1.0e9}}")
     assert report.ok and report.states["net@cam:verify_fixed"] == "run"
     assert report.states["net@cam:apply"] == "cached"
+
+
+def test_a_function_sees_no_file_that_is_not_in_its_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the project is on the path: its result is kept while that file changes."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.syspath_prepend(folder)
+    (folder / "tools/secret.py").write_text("VALUE = 2.0\n", encoding="utf-8")
+    code = "import importlib\ndef total(outputs, labels):\n    return importlib.import_module(NAME).VALUE\n"
+    (folder / "tools/score.py").write_text(code.replace("NAME", "'tools.secret'"), encoding="utf-8")
+    report = built(folder, "{function: {tools/score.py:total: 1}}")
+    assert {"No module named 'tools.secret'" in str(error) for _, error in report.failures} == {True}
+    (folder / "tools/score.py").write_text(f"import tools.secret\n{code}".replace("NAME", "'tools.secret'"))
+    assert built(folder, "{function: {tools/score.py:total: 1}}").ok
+
+
+def test_a_function_that_never_ends_is_named_and_a_longer_time_measures_nothing_again(folder: Path) -> None:
+    code = "def total(outputs, labels):\n    while len(labels) == 6:\n        pass\n"
+    (folder / "tools/score.py").write_text(code, encoding="utf-8")
+    accept = "{function: {tools/score.py:total: 1}}"
+    limits = "accept: ACCEPT", "accept: ACCEPT\n    verify: {timeout_seconds: 1}"
+    manifest = MANIFEST.replace("    verify: {hardware: all}\n", "").replace(*limits)
+    report = built(folder, accept, manifest)
+    (text,) = {str(error) for _, error in report.failures}
+    assert "function tools/score.py:total has not come back after 1 seconds" in text
+    (folder / "tools/score.py").write_text("def total(outputs, labels):\n    return 2\n", encoding="utf-8")
+    manifest = manifest.replace("seconds: 1", "seconds: 400")
+    assert built(folder, accept, manifest).states["net@cam:verify_fixed"] == "run"
+    report = built(folder, accept, manifest.replace("seconds: 400", "seconds: 500"))
+    assert report.ok and "run" not in report.states.values()
 
 
 def test_boxes_elsewhere_are_no_boxes_found(folder: Path) -> None:
@@ -141,11 +173,28 @@ def test_a_function_that_fails_is_told_with_its_line(folder: Path, body: str, me
         ("{function: {tools/score.py:none: 1}}", {}, "defines no function `none`"),
         ("{function: {score: 1}}", {}, "does not name a function in a file"),
         ("{function: {tools/score.py:total: {}}}", {}, "a function without a bound"),
+        ("{map_drop: 0.01}", {"labels.json": "empty.json"}, "there is no box in the evaluation set `s`"),
+        ("{map: 0}", {"labels.json": "crowds.json"}, "there is no box in the evaluation set `s`"),
+        (
+            "{function: {tools/score.py:total: {at_least: 0.9, at_most: 0.5}}}",
+            {},
+            "no value of `tools/score.py:total` is at least 0.9 and at most 0.5",
+        ),
+        (
+            "{function: {tools/score.py:total: {at_least: }}}",
+            {},
+            "the function `tools/score.py:total` has no bound",
+        ),
+        ("{function: {tools/score.py:total: }}", {}, "the function `tools/score.py:total` has no bound"),
     ],
 )
 def test_what_cannot_be_measured_is_an_error_of_the_manifest(
     folder: Path, accept: str, change: dict[str, str], message: str
 ) -> None:
+    crowd = {"box": [0, 0, 4, 4], "class": 0, "crowd": True}
+    for name, labels in (("empty", []), ("crowds", [crowd])):
+        text = json.dumps({f"data/{index}.npy": labels for index in range(SAMPLES)})
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
     lines = "".join(f"data/{index}.npy 0\n" for index in range(SAMPLES))
     (folder / "l.txt").write_text(lines, encoding="utf-8")
     text = MANIFEST.replace("ACCEPT", accept)
