@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.quantize.in_order import sum_in_order
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import QuantizedWeights, quantize_weights
@@ -51,7 +52,7 @@ def mean_correction(
     shift = found.mean_of(input_mean, found.weight - rounded)
     if moved is not None:
         rows = rounded.reshape(found.group, -1, moved.shape[1])
-        shift = shift - (rows * moved[:, None, :]).sum(axis=2).reshape(-1)
+        shift = shift - sum_in_order(rows * moved[:, None, :]).reshape(-1)
     if rms is not None:
         bound = MOST * np.maximum(np.abs(found.bias.astype(np.float64)), rms)
         shift = np.clip(shift, -bound, bound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from io import StringIO
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.number_format import SCALES_OF
 from modelbuild.quantize.record_places import line_of_correction, line_of_tensor
 from modelbuild.quantize.record_sums import (
+    EDITED,
     FORMAT,
     LINES,
     MODEL,
@@ -35,7 +38,7 @@ KINDS = frozenset({"input", "activation", "output", "weight"})
 CORRECTIONS = frozenset({"bias", "clip", "equalize", ROUND})
 MOST_BYTES = 16 << 20  # the bits of 64 million weights that are rounded are as much
 SCALES = (1e-300, 1e300)  # between these a range has ends, and a scale a reciprocal
-MOST_LINES = 1 << 18  # a line is a tensor, or a channel that is rounded
+MOST_LINES = 1 << 17  # a line is a tensor, or a channel that is rounded
 MOST_NUMBERS = 1 << 20  # of all corrections but `round`: output channels
 
 
@@ -162,11 +165,25 @@ def _header(parsed: Parsed, key: str, line: str) -> None:
         _check_format(value)
     if stated != text_sum(line):
         if key not in (MODEL, FORMAT):
+            raise Unreadable(f"`{key}` says how the record was made and cannot be edited")
+        if key == FORMAT and stated != EDITED and stated not in map(text_sum, _other_formats(line)):
             raise Unreadable(
-                f"`{key}` says how the record was made and cannot be edited: {shown(value)} is not it"
+                "of `format` only symmetric, scale and per_channel can be edited; types are by line"
             )
         parsed.edited.add(key)
     parsed.header[key] = whole_name(value) if key == MODEL else value
+
+
+def _other_formats(line: str) -> list[str]:
+    """Those that an edit may have been made of: all but the types."""
+    words = line.split(" ")
+    if len(words) != 6:
+        return []
+    switches = itertools.product(("yes", "no"), SCALES_OF, ("yes", "no"))
+    return [
+        " ".join((*words[:3], f"symmetric={one}", f"scale={scale}", f"per_channel={other}"))
+        for one, scale, other in switches
+    ]
 
 
 def _check_format(text: str) -> None:

@@ -20,6 +20,7 @@ from modelbuild.quantize import half_up
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.corrections import Real, mean_correction
 from modelbuild.quantize.equalized import Equalization
+from modelbuild.quantize.in_order import mean_in_order
 from modelbuild.quantize.number_format import Formats
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.patches import Window, window_of
@@ -235,7 +236,7 @@ def _bias(place: _Place, wanted: Wanted, made: QuantizedWeights, patches: Patche
         return mean_correction(found, made, scale, seen.channel_mean, excess=place.excess)
     y = place.observations.tensors[place.step.outputs[0]]
     rms = np.sqrt(y.channel_power)
-    moved = patches.error.mean(axis=0) * scale
+    moved = mean_in_order(patches.error) * scale
     return mean_correction(found, made, scale, seen.channel_mean, moved, rms, place.excess)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.quantize.in_order import sum_in_order
 from modelbuild.quantize.windows import coverage
 
 Real = NDArray[Any]
@@ -41,13 +42,13 @@ class Weighted:
     def over_taps(self, values: Real) -> Real:
         """[O, C/g]: the sum of `values` [O, C/g, ...] over the taps, each as often as it meets the input."""
         covered = values if self.coverage is None else values * self.coverage
-        return np.asarray(covered.reshape(*values.shape[:2], -1).sum(axis=2))
+        return sum_in_order(covered.reshape(*values.shape[:2], -1))
 
     def mean_of(self, input_mean: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean output [O] of `weight` for a mean input [C], over all of the output's positions."""
         taps = self.over_taps(weight).reshape(self.group, -1, weight.shape[1])
         channels = input_mean.reshape(self.group, 1, -1)
-        return np.asarray((taps * channels).sum(axis=2).reshape(len(weight)))
+        return sum_in_order(taps * channels).reshape(len(weight))
 
 
 def weighted(graph: Graph, node: Node) -> Weighted | None:

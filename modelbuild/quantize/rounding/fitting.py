@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.quantize.in_order import sum_in_order
 from modelbuild.quantize.rounding import METHODS
 from modelbuild.quantize.rounding.moments import Moments, Patches, Problem, Real, moments_of
 from modelbuild.quantize.weighted import Weighted
@@ -64,7 +65,7 @@ def clip_of(found: Weighted, bits: int, moments: Sequence[Moments]) -> tuple[int
     for clip in CLIPS:
         scale = largest * (clip / CLIP_ONE / ends[1])
         rest = weight - np.clip(np.rint(weight / scale), *ends) * scale
-        errors.append((rest * rest * power).sum(axis=2).reshape(-1))
+        errors.append(sum_in_order(rest * rest * power).reshape(-1))
     best = np.argmin(np.stack(errors), axis=0)
     return tuple(CLIPS[int(index)] for index in best)
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.quantize.in_order import sum_in_order
+
 Real = NDArray[np.float64]
 
 FINE = 16  # errors of inputs are counted in 1/16 of the input's step
@@ -47,7 +49,7 @@ class Moments:
     def drift(self, steps: Real, unit: int) -> Real:
         """sum over patches of z * (w (z - x)) for weights [groups, O, K], in 1/unit of the steps: how far the
         inputs' own errors have moved the outputs already."""
-        largest = max(float(np.abs(steps).sum(axis=2).max(initial=0.0)), 1.0)
+        largest = max(float(sum_in_order(np.abs(steps)).max(initial=0.0)), 1.0)
         fraction = min(math.ldexp(1.0, math.frexp((1 << 25) / largest)[1] - 1), 1024.0)
         whole = np.rint(steps * fraction) @ np.swapaxes(self.cross, 1, 2)
         return np.asarray(np.rint(whole * (unit / (fraction * FINE))))
