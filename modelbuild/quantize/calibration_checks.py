@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from modelbuild.graph.check import Finding
 from modelbuild.quantize.first_layers import (
+    EQUAL,
     FAR,
     LARGEST,
-    PLAUSIBLE,
+    MISFIT,
     SMALLEST,
     STRANGE,
     TIMES,
@@ -21,6 +22,7 @@ from modelbuild.samples.labels import Label
 FEW = 8  # samples: fewer and the range of a tensor is that of the pictures, not of the field
 NEAR_SHARE = 0.1  # of the samples, that may be nearly others
 COLOURS, OFF = 0.75, 0.055  # how much nearer means have to be in the other order, and how far off in this one
+ALIKE, SLIGHT = 2.0, 0.02  # times the least divergence, and added to it: no more cannot be told from it
 SLACK = 0.05  # of a range, by which values may be outside of it
 TINY = 1 / 16  # of a range, less than which is not what was declared
 CLASSES = 10  # from which on samples of one class alone are no accident
@@ -123,15 +125,15 @@ def _values(seen: Examined) -> Told:
                     "arrays are fed as they are: save them preprocessed as declared, or as pictures",
                 )
                 break
-    own, best = seen.fits.get(""), _best(seen)
-    if own is not None and best is None and (own.divergence or 0.0) > STRANGE:
+    own, best = seen.fits.get(""), _likely(seen)
+    if own is not None and not best and (own.divergence or 0.0) > STRANGE:
         yield (
             "MB204",
             f"the first layer (`{seen.layer}`) sees what it did not see in training: its mean is off by "
             f"{own.shift:.2g} standard deviations, the divergence is {own.divergence:.2g}",
             "calibrate on samples like those that the model was trained on, preprocessed as there",
         )
-    if own is not None and best is None and own.ratio is not None and not SMALLEST <= own.ratio <= LARGEST:
+    if own is not None and not best and own.ratio is not None and not SMALLEST <= own.ratio <= LARGEST:
         size = "large" if own.ratio > 1 else "small"
         yield (
             "MB204",
@@ -155,13 +157,16 @@ def _normalisation(seen: Examined) -> Told:
             "read as [channels, height, width]",
             "transpose the arrays, `x.transpose(2, 0, 1)`; a reshape leaves values where they are",
         )
-    own, best = seen.fits.get(""), _best(seen)
-    if own is not None and best is not None:
+    own, likely = seen.fits.get(""), _likely(seen)
+    if own is not None and likely:
+        equal = "" if len(likely) == 1 else f" (or {' or '.join(likely[1:])}, which fits about as well)"
+        known = "" if len(likely) == 1 else "; of these the statistics tell the scale alone"
         yield (
             "MB205",
-            f"the normalisation is probably wrong: with {best} the first layer (`{seen.layer}`) has "
-            f"{_better(own, seen.fits[best])}",
-            "declare `scale`, `mean` and `std` as the model was trained; `check` prints the resulting range",
+            f"the normalisation is probably wrong: with {likely[0]}{equal} the first layer (`{seen.layer}`) "
+            f"has {_better(own, seen.fits[likely[0]])}",
+            "declare `scale`, `mean` and `std` as the model was trained; `check` prints the resulting range"
+            + known,
         )
     elif own is not None and seen.swapped is not None and _fits_better(seen.swapped, own):
         yield (
@@ -173,24 +178,33 @@ def _normalisation(seen: Examined) -> Told:
         )
 
 
-def _best(seen: Examined) -> str | None:
-    """The normalisation that fits far better than the declared one, which does not; None if there is none."""
+def _likely(seen: Examined) -> list[str]:
+    """The normalisations that fit far better than the declared one, which does not: the likeliest first, with
+    those that cannot be told from it; none where the declared one may be right."""
     own = seen.fits.get("")
     others = {name: fit for name, fit in seen.fits.items() if name}
     if own is None or not others:
-        return None
-    if own.divergence is not None and own.divergence > FAR:
-        name = min(others, key=lambda one: others[one].divergence or 0.0)
-        return name if (others[name].divergence or 0.0) * TIMES < own.divergence else None
-    if own.ratio is not None and not SMALLEST <= own.ratio <= LARGEST:
-        likely = [name for name, fit in others.items() if PLAUSIBLE[0] <= (fit.ratio or 0.0) <= PLAUSIBLE[1]]
-        return likely[0] if likely else None
-    return None
+        return []
+    ordered = sorted(others, key=lambda name: others[name].misfit)
+    best = others[ordered[0]]
+    if own.divergence is not None:
+        least = min(fit.divergence or 0.0 for fit in others.values())
+        if own.divergence <= FAR or least * TIMES >= own.divergence:
+            return []
+        return [name for name in ordered if (others[name].divergence or 0.0) <= ALIKE * least + SLIGHT]
+    if own.ratio is None or own.misfit <= MISFIT or own.misfit <= best.misfit + EQUAL:
+        return []
+    if best.misfit > MISFIT:
+        return []
+    return [name for name in ordered if others[name].misfit <= best.misfit + EQUAL]
 
 
 def _better(own: Fit, other: Fit) -> str:
     if own.ratio is not None:
-        return f"sums of {other.ratio:.2g} times its biases instead of {own.ratio:.2g} times"
+        return (
+            f"sums of {other.ratio:.2g} times its biases instead of {own.ratio:.2g} times, and means of "
+            f"{other.offset:.2g} standard deviations instead of {own.offset:.2g}"
+        )
     return (
         f"statistics far nearer to those of training (divergence {other.divergence:.2g} instead of "
         f"{own.divergence:.2g})"

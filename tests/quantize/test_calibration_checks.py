@@ -14,6 +14,10 @@ from PIL import Image
 from modelbuild.graph import onnx_io
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession
+from modelbuild.quantize import calibration_checks
+from modelbuild.quantize.calibration_checks import Examined
+from modelbuild.quantize.first_layers import Fit
+from modelbuild.samples.health import SetLook
 from modelbuild.stages import check_calibration
 from tests.quantize.cases import graph_of, normal
 
@@ -161,6 +165,55 @@ def test_another_normalisation_than_the_models(tmp_path: Path, trained: str, dec
 def test_a_scale_that_only_biases_tell_of(tmp_path: Path, trained: str, declared: str) -> None:
     told = dict(found(tmp_path, network(trained, folded=True), SCENES, NORMALISED[declared]))
     assert "times its biases instead of" in told["MB205"]
+
+
+UNIT, ONE, IMAGENET = "`preset: unit` (x / 255)", "`mean: 127.5, std: 127.5` (-1..1)", "`preset: imagenet`"
+
+
+def said(own: Fit, others: dict[str, Fit]) -> str:
+    """The message of MB205 for a network whose first layer is suited so."""
+    look = SetLook({"x": (1, 3, SIDE, SIDE)})
+    examined = Examined(look, [], layer="conv", fits={"": own, **others})
+    return "".join(one.message for one in calibration_checks.findings(examined) if one.code == "MB205")
+
+
+# (ratio, offset) as they were measured, pictures as declared first
+@pytest.mark.parametrize(
+    ("own", "others", "wanted", "unwanted"),
+    [  # SqueezeNet 1.1, which wants `imagenet`, fed 0..255: the scale alone can be told
+        ((91, 0.2), {UNIT: (0.85, 1.6), ONE: (0.72, 0.7), IMAGENET: (1.6, 0.31)}, (UNIT, ONE, IMAGENET), ()),
+        # MobileNetV2, which wants `imagenet` too, fed 0..255
+        ((26, 1.4), {UNIT: (0.12, 9.2), ONE: (0.23, 4.3), IMAGENET: (0.5, 2.0)}, (IMAGENET,), (UNIT, ONE)),
+        # and as `unit`, were that advice followed
+        ((0.12, 9.2), {UNIT: (0.12, 9.2), IMAGENET: (0.5, 2.0)}, (IMAGENET,), (UNIT,)),
+        ((0.5, 2.0), {UNIT: (0.12, 9.2), IMAGENET: (0.5, 2.0)}, (), (UNIT, IMAGENET)),
+        # VWW, which wants `unit`: nothing fits so much better
+        ((0.59, 1.1), {ONE: (0.98, 1.2), IMAGENET: (2.2, 0.54)}, (), (ONE, IMAGENET)),
+    ],
+)
+def test_of_normalisations_the_likeliest_is_named_and_those_like_it(
+    own: tuple[float, float],
+    others: dict[str, tuple[float, float]],
+    wanted: Sequence[str],
+    unwanted: Sequence[str],
+) -> None:
+    fits = {name: Fit(ratio=ratio, offset=offset) for name, (ratio, offset) in others.items()}
+    message = said(Fit(ratio=own[0], offset=own[1]), fits)
+    assert all(name in message for name in wanted) and not any(name in message for name in unwanted)
+    assert bool(message) == bool(wanted) and ("fits about as well" in message) == (len(wanted) > 1)
+
+
+def test_what_a_batch_normalization_cannot_tell_apart_is_said() -> None:
+    """UltraFace, which wants (x - 127) / 128, fed 0..255: divergences as they were measured."""
+    fits = {ONE: Fit(0.204, 0.194, 0.019), IMAGENET: Fit(0.151, 0.273, 0.04), UNIT: Fit(0.834, 0.803, 0.143)}
+    message = said(Fit(3612.0, 50.0, 31.7), fits)
+    assert f"with {ONE} (or {IMAGENET}, which fits about as well)" in message and UNIT not in message
+
+
+def test_the_normalisation_of_a_folded_network_comes_first(tmp_path: Path) -> None:
+    graph = network("imagenet", folded=True)
+    told = dict(found(tmp_path, graph, SCENES, NORMALISED["pixels"]))
+    assert "with `preset: imagenet`" in told["MB205"]
 
 
 def test_colours_the_other_way_round(tmp_path: Path) -> None:
