@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from modelbuild.graph.kept_quantization import kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.plan import Plan, Step, constant_bounds
+from modelbuild.quantize.source_quantization import of_roots
 from modelbuild.quantize.weighted import weighted
 
-Ids = NDArray[np.int64]
+Ids = NDArray[Any]  # whole numbers
 FIXED = 0  # the id of channels that nothing may scale
 
 
@@ -31,6 +33,11 @@ class Channels:
     bounds: Mapping[str, tuple[float, float]]
     count: int  # of ids
 
+    @classmethod
+    def none(cls) -> Channels:
+        """Of a model in which nothing is scaled."""
+        return cls({}, (), {}, FIXED + 1)
+
 
 def channels_of(graph: Graph, plan: Plan) -> Channels:
     """Follows channels through the graph. A source's own quantization is left alone."""
@@ -44,10 +51,24 @@ def channels_of(graph: Graph, plan: Plan) -> Channels:
             made.append(step.outputs[0])
         if any(0 < abs(end) < np.inf for end in step.bounds):
             bounds[step.outputs[0]] = step.bounds
-    for name in graph.outputs if not kept(graph) else plan.tensors(graph):
+    for name in (*graph.outputs, *_of_the_source(graph, plan)):
         ties.fix(name)
     ids, count = ties.resolved()
     return Channels(ids, tuple(made), bounds, count)
+
+
+def _of_the_source(graph: Graph, plan: Plan) -> list[str]:
+    """Tensors whose scale is the source's, and those around weights that are."""
+    entries = kept(graph)
+    if not entries:
+        return []
+    roots = of_roots(entries, graph, plan)
+    found = [name for name in plan.tensors(graph) if plan.root(name) in roots]
+    for step in plan.steps:
+        names = [name for node in step.nodes for name in node.inputs]
+        if any(name in entries and name in graph.constants for name in names):
+            found += [*(name for name in names if name in plan.tensors(graph)), *step.outputs]
+    return found
 
 
 class _Ties:
@@ -185,17 +206,19 @@ def _moved(ties: _Ties, step: Step) -> bool:
     shape = graph.shapes[node.inputs[0]]
     if len(shape) < 2:
         return False
-    whole = np.broadcast_to(ties.ids[node.inputs[0]].reshape(1, -1, *([1] * (len(shape) - 2))), shape)
+    ids = ties.ids[node.inputs[0]].astype(np.int32)  # as large as the tensor where they have to be copied
+    whole = np.broadcast_to(ids.reshape(1, -1, *([1] * (len(shape) - 2))), shape)
     moved = _MOVES[node.op](graph, node, whole)
     if [cells.shape for cells in moved] != [graph.shapes[name] for name in step.outputs]:
         return False
     for name, cells in zip(step.outputs, moved, strict=True):
         if cells.ndim < 2 or not cells.size:
             return False
-        lines = np.moveaxis(cells, 1, 0).reshape(cells.shape[1], -1)
-        if (lines != lines[:, :1]).any():
+        lines = np.moveaxis(cells, 1, 0)
+        first = lines[(slice(None), *([0] * (cells.ndim - 1)))]
+        if any((line != number).any() for line, number in zip(lines, first, strict=True)):
             return False
-        ties.ids[name] = lines[:, 0].copy()
+        ties.ids[name] = first.astype(np.int64)
     return True
 
 

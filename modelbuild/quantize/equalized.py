@@ -52,7 +52,7 @@ class Equalization:
     ) -> Equalization:
         """From a record's `correct equalize` lines. `refuse` (`Places`) tells of factors that cannot be."""
         refuse = refuse or Places().refuse
-        channels = channels_of(graph, plan)
+        channels = channels_of(graph, plan) if lines else Channels.none()
         values = np.full(channels.count, -1, np.int64)
         values[FIXED] = ONE
         for name in channels.made:
@@ -159,7 +159,6 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
     squares = np.square(factors)
     weight = None if observation.channel_weight is None else observation.channel_weight * squares
     low, high = observation.channel_low / factors, observation.channel_high / factors
-    channels = observation.channels
     made = replace(
         observation,
         channel_low=low,
@@ -168,13 +167,26 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
         channel_variance=observation.channel_variance / squares,
         channel_weight=weight,
     )
-    if channels is None:
-        return made
-    weights = None
-    if channels.weights is not None:
-        weights = channels.weights * squares.astype(np.float32)[:, None]
-    split = ChannelHistograms(channels.counts, weights)
-    return replace(made, channels=split, histogram=_joined(observation, split, low, high))
+    channels = observation.channels
+    split = _anywhere(observation) if channels is None else channels
+    weights = None if split.weights is None else split.weights * squares.astype(np.float32)[:, None]
+    split = ChannelHistograms(split.counts, weights)
+    joined = _joined(observation, split, low, high)
+    return replace(made, channels=None if channels is None else split, histogram=joined)
+
+
+def _anywhere(observation: TensorObservation) -> ChannelHistograms:
+    """Of a tensor whose channels have no histograms (a Flatten's): values lie anywhere in their channel's
+    range, as many in each that holds others than 0."""
+    histogram = observation.histogram
+    filled = (observation.channel_high > observation.channel_low) | (observation.channel_low != 0)
+    counts = filled * (float(histogram.counts.sum()) / max(int(filled.sum()), 1))
+    rows = counts[:, None].astype(np.float32)
+    if histogram.weights is None or observation.channel_weight is None:
+        return ChannelHistograms(rows, None)
+    shares = observation.channel_weight * filled
+    weights = shares / (shares.sum() or 1.0) * histogram.weights.sum()
+    return ChannelHistograms(rows, weights[:, None].astype(np.float32))
 
 
 def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:

@@ -18,7 +18,7 @@ from modelbuild.quantize import given_ranges, half_up
 from modelbuild.quantize.bins import with_bins
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.equalize import equalize, smooth
-from modelbuild.quantize.equalize_channels import channels_of
+from modelbuild.quantize.equalize_channels import Channels
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after, read_by_table
 from modelbuild.quantize.mixed_bits import by_rule
@@ -137,7 +137,7 @@ def _equalized(
 ) -> Equalization:
     wanted = settings.range.method == DEFAULT_METHOD if settings.equalize is None else settings.equalize
     if not wanted:
-        return Equalization.none(channels_of(graph, plan))
+        return Equalization.none(Channels.none())
     if settings.range.method == "moving_average":
         raise ModelbuildError(
             "quantize.equalize cannot go with the range method moving_average",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.equalize_channels import FIXED, channels_of
 from modelbuild.quantize.equalized import ONE, Equalization, factors_in, scaled
+from modelbuild.quantize.histogram import Histogram
+from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.predict import activation_noise, decibels, squared_errors
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
@@ -188,3 +193,73 @@ def test_moving_average_cannot_be_equalised() -> None:
 def test_metadata_that_nobody_wrote_is_refused() -> None:
     with pytest.raises(ModelbuildError, match="is damaged"):
         factors_in({"modelbuild.equalized": '{"t": ["a"]}'})
+
+
+def flattened() -> Graph:
+    nodes = [
+        Node("Conv", "conv", ["x", "w"], ["a"]),
+        Node("Relu", "relu", ["a"], ["r"]),
+        Node("Flatten", "flat", ["r"], ["f"]),
+        Node("Gemm", "dense", ["f", "v"], ["y"]),
+    ]
+    constants = {"w": normal(8, 3, 1, 1) * UNEVEN.reshape(8, 1, 1, 1), "v": normal(8 * 36, 5, seed=2)}
+    return graph_of(nodes, {"x": (1, 3, 6, 6)}, ["y"], constants)
+
+
+def test_a_tensor_without_histograms_of_channels_is_scaled_too() -> None:
+    """A Flatten has the scale of what it reads: what is estimated of both is the same."""
+    graph = flattened()
+    plan, seen = make_plan(graph), observe(graph, lambda: iter(samples_of(graph, 24)))
+    channels = channels_of(graph, plan)
+    values = np.ones(channels.count)
+    values[channels.ids["r"]] = np.ceil(UNEVEN * ONE) / ONE
+    found = Equalization(channels, values).observations(plan, seen).tensors
+    histograms = [found[name].histogram for name in ("r", "f")]
+    assert histograms[0].high == pytest.approx(histograms[1].high)
+    assert histograms[1].counts.sum() == pytest.approx(histograms[0].counts.sum(), rel=0.01)
+    form = TensorFormat(8, True, False, "free")
+    grid = form.grid(0.0, histograms[0].high)
+    noise = [activation_noise(dataclasses.replace(seen, tensors=found), name, form, grid) for name in "rf"]
+    assert decibels(1.0, noise[1] or 0.0) == pytest.approx(decibels(1.0, noise[0] or 0.0), abs=1.0)
+    ratios = [decibels(1.0, squares_of(one, form, grid)) for one in histograms]
+    assert ratios[1] == pytest.approx(ratios[0], abs=1.0)
+
+
+def squares_of(histogram: Histogram, form: TensorFormat, grid: tuple[float, int]) -> float:
+    return float(squared_errors(histogram, histogram.counts.astype(float), form, [grid])[0])
+
+
+def test_only_what_touches_a_scale_of_the_source_stays_as_it_is() -> None:
+    nodes = [
+        Node("Conv", "c0", ["x", "w0"], ["a"]),
+        Node("Conv", "c1", ["a", "w1"], ["b"]),
+        Node("Conv", "c2", ["b", "w2"], ["c"]),
+        Node("Conv", "c3", ["c", "w3"], ["y"]),
+    ]
+    weights = {f"w{i}": normal(4, 4, 1, 1, seed=i) for i in range(4)}
+    graph = graph_of(nodes, {"x": (1, 4, 5, 5)}, ["y"], weights)
+
+    def free() -> set[str]:
+        found = channels_of(graph, make_plan(graph)).ids
+        return {name for name in "abc" if set(found[name]) != {FIXED}}
+
+    assert free() == {"a", "b", "c"}
+    keep(graph, {"a": Kept("int8", (0.1,), (0,))})
+    assert free() == {"b", "c"}
+    keep(graph, {"w3": Kept("int8", (0.1,), (0,))})
+    assert free() == {"b"}
+
+
+def test_channels_are_followed_without_copies_of_what_moves() -> None:
+    """A large head, whose channels end last: ids of its cells would be as large as the tensor."""
+    nodes = [
+        Node("Conv", "c", ["x", "w"], ["a"]),
+        Node("Transpose", "t", ["a"], ["y"], {"perm": [0, 2, 3, 1]}),
+    ]
+    graph = graph_of(nodes, {"x": (1, 3, 512, 512)}, ["y"], {"w": normal(21, 3, 1, 1)})
+    plan = make_plan(graph)
+    tracemalloc.start()
+    channels_of(graph, plan)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 21 * 512 * 512 / 4
