@@ -20,7 +20,8 @@ from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record, TensorRecord
-from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.record_checks import check_record
+from modelbuild.quantize.settings import LARGEST, Settings
 
 VERSION = "1.0"
 TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's own
@@ -68,13 +69,16 @@ def _entries(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Entry]:
 
 def _entry(given: Mapping[str, Any]) -> Entry:
     name, mode = given["Name"], given["DataRangeMode"]
-    ranges = tuple((float(each["Min"]), float(each["Max"])) for each in given["DataRange"])
+    try:
+        ranges = tuple((float(each["Min"]), float(each["Max"])) for each in given["DataRange"])
+    except OverflowError:
+        ranges = ((-math.inf, math.inf),)
     if mode not in ("by_tensor", "by_channel") or given["DataType"] not in (*TYPES, *FLOATS):
         raise ValueError(f"{name}: {mode!r} or {given['DataType']!r} is unknown")
     if not ranges or (mode == "by_tensor" and len(ranges) != 1):
         raise ValueError(f"{name}: {len(ranges)} ranges {mode}")
-    if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in ranges):
-        raise ValueError(f"{name}: a range is no range")
+    if not all(-LARGEST <= low <= high <= LARGEST for low, high in ranges):
+        raise ValueError(f"{name}: a range is no range of finite float32 numbers, low first")
     return Entry(str(given["DataType"]), ranges, mode == "by_channel")
 
 
@@ -144,19 +148,21 @@ def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str]
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:
-    """The record as a scheme. Weights have a range by channel, or one by tensor.
+    """The record as a scheme. Weights have a range by channel, or one by tensor. Raises (exit 2 for a record
+    of the user's) where it is of another model.
 
     Ranges are those of the float model's tensors: where channels are equalised, that of the channel which has
     the widest, so that the scheme holds for whoever reads it, without the factors.
     """
-    widest = _widest(record, graph)
+    plan = make_plan(graph)
+    check_record(graph, plan, record)
+    widest = _widest(record, graph, plan)
     outputs = [_output(line, graph, by_channel, widest.get(line.name, 1.0)) for line in record.tensors]
     return json.dumps({"Version": VERSION, "Model": None, "Outputs": outputs}, indent=2) + "\n"
 
 
-def _widest(record: Record, graph: Graph) -> dict[str, float]:
+def _widest(record: Record, graph: Graph, plan: Plan) -> dict[str, float]:
     """Tensor -> the largest factor of its channels and of those that share its scale."""
-    plan = make_plan(graph)
     equalized = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
     factors = {name: equalized.of(name) for name in plan.tensors(graph)}
     own = {name: 1.0 if each is None else float(each.max()) for name, each in factors.items()}

@@ -4,6 +4,7 @@ reads it, too."""
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ OPTION_DEFAULTS: dict[str, float] = {
 }
 BINS = (256, 512, 1024, 2048, 4096)  # that a histogram may be seen with
 SMOOTH = "smooth"  # as `equalize:`: factors by a rule
+LARGEST = 3.4028234663852886e38  # of float32, which tensors are
 THREADS = 2  # samples that are run at once, where no other number is given
 OUTPUT_FUNCTIONS = ("none", "sigmoid")  # that may follow the outputs behind the chip
 
@@ -147,6 +149,10 @@ OPTIONS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
+def _short(number: float) -> str:
+    return f"{number:g}" if abs(number) < sys.float_info.max else "a number of more than 300 digits"
+
+
 def _ranges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:
     if not isinstance(value, Mapping):
         raise ModelbuildError(f"{key} must map tensors to [low, high], not {value!r}")
@@ -155,6 +161,11 @@ def _ranges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:
         numbers = isinstance(ends, Sequence) and all(isinstance(end, int | float) for end in ends)
         if not numbers or len(ends) != 2 or not ends[0] <= ends[1] or ends[0] == ends[1]:
             raise ModelbuildError(f"{key}.{name}: {ends!r} is not [low, high] with low below high")
+        if not -LARGEST <= ends[0] <= ends[1] <= LARGEST:
+            raise ModelbuildError(
+                f"{key}.{name}: [{_short(ends[0])}, {_short(ends[1])}] is beyond what a float32 holds",
+                why=f"the tensor's values are within -{LARGEST:.4g} and {LARGEST:.4g}",
+            )
         found[name] = (float(ends[0]), float(ends[1]))
     return found
 

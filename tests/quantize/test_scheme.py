@@ -22,6 +22,7 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
 from tests.quantize.cases import graph_of, normal, samples_of
@@ -90,6 +91,31 @@ def test_tensors_that_share_a_scale_have_one_range() -> None:
 def test_what_is_no_range_is_refused(ends: Any) -> None:
     with pytest.raises(ModelbuildError, match=r"ranges\.r: .* is not"):
         Settings.read({"ranges": {"r": ends}})
+
+
+@pytest.mark.parametrize("ends", [[-1e300, 1e300], [0, 3.5e38], [-(10**400), 0]])
+def test_a_range_beyond_all_tensors_is_refused(ends: Any) -> None:
+    with pytest.raises(ModelbuildError, match=r"ranges\.r: .* is beyond what a float32 holds") as caught:
+        Settings.read({"ranges": {"r": ends}})
+    assert caught.value.exit_code == 2 and len(str(caught.value)) < 300
+
+
+def test_the_widest_range_is_written_as_json(tmp_path: Path) -> None:
+    graph, ends = chain(), [-3.4e38, 3.4e38]
+    made = record(Settings.read({"ranges": {"r": ends}}), graph)
+    json.dumps(made.to_json(), allow_nan=False)
+    json.dumps(sensitivity(graph, made).to_json(), allow_nan=False)
+
+
+def test_a_record_of_another_model_is_no_scheme_of_this_one() -> None:
+    made = record(Settings())
+    renamed = chain()
+    renamed.name = "another"
+    with pytest.raises(ModelbuildError, match="the quantization record is for the model"):
+        scheme.written(made, renamed, by_channel=True)
+    other = replace(made, tensors=tuple(replace(line, name=f"{line.name}_2") for line in made.tensors))
+    with pytest.raises(ModelbuildError, match="has no line for"):
+        scheme.written(other, chain(), by_channel=True)
 
 
 def test_a_scheme_gives_ranges_and_types(tmp_path: Path) -> None:
@@ -161,6 +187,8 @@ def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, v
         ('{"Version": "2.0", "Outputs": []}', "version '2.0'"),
         (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1, "u4")]}), "'u4' is unknown"),
         (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, 1)]}), "a range is no range"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 10**400)]}), "r: a range is no range"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", -1e300, 1e300)]}), "r: a range is no range"),
         (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, float("nan"))]}), "a range is no range"),
         (
             json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1) | {"DataRange": []}]}),
