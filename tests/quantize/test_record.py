@@ -86,6 +86,18 @@ SAMPLES = GOOD.splitlines()[5]
         (" -3 ", " -129 ", 9, "outside -128...127"),
         ("40.5 ", "", 9, "has 12 columns"),
         ("correct bias", "correct weight", 11, "not a kind of correction"),
+        ("samples: 64", "samples: 0", 6, "cannot be edited"),
+        ("method: mse", "method: nonsense", 5, "cannot be edited"),
+        ("activations=int8", "activations=int16", 4, "types are by line"),
+        ("per_channel=yes", "per_channel=maybe", 4, "`yes` or `no`"),
+        (GOOD.splitlines()[-1], "", 12, "the file was cut off"),
+        ("0.1 ", "1_0.0 ", 9, "not a finite number"),
+        ("0.1 ", "\u0661.5 ", 9, "not a finite number"),
+        (" -3 ", " 1_0 ", 9, "not a whole number"),
+        (" -3 ", f" {'1' * 5000} ", 9, f"'{'1' * 40}...' is not a whole number"),
+        ("bias y 1 -2", "bias", 11, "lacks its tensor"),
+        ("bias y", 'bias "y', 11, "must be a JSON string"),
+        (" x\n", ' "x\n', 9, "must be a JSON string"),
         ("y 1 -2", "y 1 x", 11, "'x' is not a whole number"),
         ("y 1 -2", "y 1 -2\ncorrect bias y 3", 12, "twice"),
         (" w\n", f" w\n{GOOD.splitlines()[8]}\n", 11, "'x' stands twice"),
@@ -115,6 +127,29 @@ def test_files(tmp_path: Path) -> None:
     for name in ("b.txt", "missing.txt"):
         with pytest.raises(ModelbuildError):
             records.read(tmp_path / name)
+
+
+def test_a_byte_order_mark_and_other_line_ends_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert records.read(tmp_path / "q.txt") == RECORD
+
+
+def test_a_lost_line_is_noticed() -> None:
+    found = records.from_text("\n".join(line for line in GOOD.split("\n") if "correct" not in line))
+    assert found.edited == {"lines"} and found.is_edited and found.to_json()["edited"] is True
+    assert records.to_text(found).splitlines()[-1] == "lines: 2 #edited"
+    assert not RECORD.is_edited and RECORD.to_json()["edited"] is False
+
+
+def test_sizes_are_bounded(tmp_path: Path) -> None:
+    with (tmp_path / "q.txt").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    with pytest.raises(ModelbuildError, match="too large"):
+        records.read(tmp_path / "q.txt")
+    with pytest.raises(ModelbuildError, match="are of no model"):
+        records.from_text(f"{GOOD}correct bias z{' 1' * (1 << 20)}\n")
+    with pytest.raises(ModelbuildError, match="has at most"):
+        records.from_text(GOOD + "\n" * (1 << 17))
 
 
 def test_json_form() -> None:
@@ -153,6 +188,10 @@ def test_an_edited_line_is_used_and_marked() -> None:
         ("13.0", "12.0", "follow from scale and zero"),
         ("0.25 ", "0.35 ", "of weights the type can be edited"),
         ("minmax", "source", "of weights the type can be edited"),
+        ("input ", "activation ", "kind, method, sum and name stay"),
+        (" mse  ", " minmax  ", "kind, method, sum and name stay"),
+        (" mse  ", " xyzzy  ", "kind, method, sum and name stay"),
+        (GOOD.splitlines()[8].split()[10], "0" * 16, "kind, method, sum and name stay"),
     ],
 )
 def test_an_edit_that_could_have_no_effect_is_refused(old: str, new: str, text: str) -> None:
