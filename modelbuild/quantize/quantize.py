@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
-from modelbuild.quantize import given_ranges, half_up
+from modelbuild.quantize import given_ranges, half_up, weight_lines
 from modelbuild.quantize.bins import with_bins
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.equalize import equalize, smooth
@@ -29,12 +28,9 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
 from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, applicable
 from modelbuild.quantize.record import Record, TensorRecord
-from modelbuild.quantize.rounding_settings import LEAST_SQUARES
 from modelbuild.quantize.settings import DEFAULT_METHOD, SMOOTH, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
-from modelbuild.quantize.weight_ranges import least_squared_error
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import code_range
 
 
 @dataclass(frozen=True)
@@ -57,74 +53,118 @@ def quantize(
     (`mode: auto` and `mixbw`, which choose by predicted noise, are those of `mixed.quantize_mixed`).
     Raises (exit 2) on settings that the chip lacks.
     """
-    method, options = settings.range.method, settings.range.options
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
     formats = formats.with_own(by_rule(graph, plan, settings, formats) if own is None else own)
     given = given_ranges.given_ranges(settings, graph, plan)
     equalized = _equalized(graph, plan, observations, settings, formats, given)
     observations = equalized.observations(plan, observations)
-    entries = kept(graph)
-    sources = of_roots(entries, graph, plan)
+    task = _Task(graph, plan, observations, settings, formats, kept(graph))
+    choices, lines = _activations(task, given)
+    made = _weights(task, equalized, choices)
+    lines += [
+        weight_lines.weight_line(
+            made.constants[name], formats.at("", name), task.entries.get(name), settings, noise
+        )
+        for name, noise in made.noise.items()
+    ]
+    every = {"bias": made.biases, "clip": made.clips, "equalize": equalized.lines()}
+    corrections = {kind: found for kind, found in every.items() if found}
+    text, method = formats.to_text(), settings.range.method
+    arithmetic = number_format.arithmetic
+    return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is quantized, and how. `observations` are those of the equalised tensors, `entries` what the
+    source has quantized itself."""
+
+    graph: Graph
+    plan: Plan
+    observations: Observations
+    settings: Settings
+    formats: Formats
+    entries: Mapping[str, Kept]
+
+
+def _activations(
+    task: _Task, given: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, _Choice], list[TensorRecord]]:
+    """The scale of each root of the plan, and the lines of all tensors."""
+    graph, plan, formats = task.graph, task.plan, task.formats
+    sources = of_roots(task.entries, graph, plan)
+    ends = _roots_of_outputs(graph, plan)
     choices: dict[str, _Choice] = {}
     lines: list[TensorRecord] = []
-    ends = _roots_of_outputs(graph, plan)
     for name in plan.tensors(graph):
         root = plan.root(name)
         port = port_tensor(graph, name)
         if port is not None:
             lines.append(_port_line(graph, port))
             continue
-        if root not in choices and root in given:
+        if root in choices:
+            pass
+        elif root in given:
             choices[root] = _Choice(*formats.of(root).grid(*given[root]), given_ranges.METHOD)
-        if root not in choices and root in sources:
-            grid = activation_grid(sources[root], formats.of(root))
-            choices[root] = _Choice(*grid, METHOD)
-        if root not in choices:
-            wide = (
-                formats.of(root).bits > 8 and method == DEFAULT_METHOD and settings.output_function == "none"
-            )
-            named = _of_outputs(settings) if root in ends and not wide else (method, options)
-            choices[root] = _choose(graph, observations, formats, plan, root, *named)
-        lines.append(_line(graph, plan, formats, observations, name, choices[root]))
-    biases: dict[str, tuple[int, ...]] = {}
-    weights: dict[str, list[float | None]] = {}
-    constants: dict[str, Weighted] = {}
-    clips: dict[str, tuple[int, ...]] = {}
+        elif root in sources:
+            choices[root] = _Choice(*activation_grid(sources[root], formats.of(root)), METHOD)
+        else:
+            choices[root] = _choose(task, root, *_method(task, root, root in ends))
+        lines.append(_line(graph, plan, formats, task.observations, name, choices[root]))
+    return choices, lines
+
+
+def _method(task: _Task, root: str, is_output: bool) -> tuple[str, Mapping[str, Any]]:
+    """The range method of a tensor, and its options."""
+    settings = task.settings
+    by_default = settings.range.method == DEFAULT_METHOD and settings.output_function == "none"
+    wide = task.formats.of(root).bits > 8 and by_default
+    return (
+        _of_outputs(settings) if is_output and not wide else (settings.range.method, settings.range.options)
+    )
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Corrections by the tensor that a node leaves; by the constant's name the weights, and their `noise` at
+    the outputs, of each node that multiplies by them."""
+
+    biases: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    clips: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    constants: dict[str, Weighted] = field(default_factory=dict)
+    noise: dict[str, list[float | None]] = field(default_factory=dict)
+
+
+def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, _Choice]) -> _Weights:
+    graph, plan, entries, observations = task.graph, task.plan, task.entries, task.observations
+    made = _Weights()
     excess = half_up.excess(graph, plan, lambda name: choices[plan.root(name)].scale)
     for step in plan.steps:
         found = weighted(graph, step.node)
         if found is None:
             continue
-        x = _activation_input(graph, step.node.inputs)
-        found = equalized.weighted(found, x, step.outputs[0])
-        constants.setdefault(found.name, found)
-        weights.setdefault(found.name, [])
-        here = formats.at(plan.root(x), found.name)
-        clip = _clip(entries.get(found.name), found, here, settings)
-        if clip is not None:
-            clips[step.outputs[0]] = clip
+        x, left = _activation_input(graph, step.node.inputs), step.outputs[0]
+        found = equalized.weighted(found, x, left)
+        made.constants.setdefault(found.name, found)
+        noise = made.noise.setdefault(found.name, [])
+        here = task.formats.at(plan.root(x), found.name)
+        range_of = weight_lines.clip(entries.get(found.name), found, here, task.settings)
+        if range_of is not None:
+            made.clips[left] = range_of
         mean = _observed(observations, x).channel_mean
         if not found.multiplies(graph.shapes[x]):
-            weights[found.name].append(None)
+            noise.append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
-        scales, _ = scales_of(entries.get(found.name), found, here, clip)
-        more = excess.get(step.outputs[0], 0.0)
+        scales, _ = scales_of(entries.get(found.name), found, here, range_of)
+        more = excess.get(left, 0.0)
         correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean, more)
-        if any(correction) and settings.bias_correction != "none":
-            biases[step.outputs[0]] = correction
+        if any(correction) and task.settings.bias_correction != "none":
+            made.biases[left] = correction
+        rounding = weight_lines.rounding(found, scales, here.weight_bits)
         y = _last_with_gradient(observations, step)
-        rounding = _rounding(found, scales, here.weight_bits)
-        weights[found.name].append(weight_noise(observations, found, rounding, x, y))
-    lines += [
-        _weight_line(constants[n], formats.at("", n), entries.get(n), settings, noise)
-        for n, noise in weights.items()
-    ]
-    every = {"bias": biases, "clip": clips, "equalize": equalized.lines()}
-    corrections = {kind: found for kind, found in every.items() if found}
-    text = formats.to_text()
-    arithmetic = number_format.arithmetic
-    return Record(graph.name, arithmetic, text, method, observations.samples, tuple(lines), corrections)
+        noise.append(weight_noise(observations, found, rounding, x, y))
+    return made
 
 
 def _equalized(
@@ -177,19 +217,12 @@ def _last_with_gradient(observations: Observations, step: Step) -> str:
     return step.outputs[0] if observations.channel_weight(own) is None else own
 
 
-def _choose(
-    graph: Graph,
-    observations: Observations,
-    formats: Formats,
-    plan: Plan,
-    name: str,
-    method: str,
-    options: Mapping[str, Any],
-) -> _Choice:
+def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> _Choice:
+    graph, plan, formats = task.graph, task.plan, task.formats
     tensor_format = formats.of(name)
     if name in plan.natural:
         return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
-    observation, seen = _observed(observations, name), tensor_format
+    observation, seen = _observed(task.observations, name), tensor_format
     bytewise = method == DEFAULT_METHOD and not formats.wide_tables and read_by_table(graph, plan, name)
     if seen.bits > 8 and bytewise:
         seen = replace(seen, bits=8)
@@ -231,43 +264,6 @@ def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
     kind = "input" if port.name in graph.inputs else "output"
     ends = float(port.low), float(port.high)
     return TensorRecord(port.name, kind, port.bits, port.signed, 1.0, 0, *ends, METHOD, None)
-
-
-def _rounding(found: Weighted, scales: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """Quantized less exact weights. (The lowest code is left to those that the source has quantized.)"""
-    column = scales.reshape(-1, *([1] * (found.weight.ndim - 1)))
-    exact = found.weight.astype(np.float64)
-    return np.asarray(np.clip(np.rint(exact / column), *code_range(bits, True)) * column - exact)
-
-
-def _clip(
-    entry: Kept | None, found: Weighted, formats: Formats, settings: Settings
-) -> tuple[int, ...] | None:
-    """The range of weights, where it is not to be the largest |w| or the source's."""
-    if settings.weights_range != LEAST_SQUARES or scales_of(entry, found, formats)[1]:
-        return None
-    return least_squared_error(found, formats)
-
-
-def _weight_line(
-    found: Weighted,
-    formats: Formats,
-    entry: Kept | None,
-    settings: Settings,
-    noise: Sequence[float | None],
-) -> TensorRecord:
-    """`noise` at the outputs, of each node that multiplies by these weights."""
-    bits = formats.weight_bits
-    clip = _clip(entry, found, formats, settings)
-    scales, own = scales_of(entry, found, formats, clip)
-    exact = found.weight.astype(np.float64)
-    ratio = decibels(float(np.square(exact).sum()), float(np.square(_rounding(found, scales, bits)).sum()))
-    predicted = None if None in noise else decibels(1.0, sum(part for part in noise if part is not None))
-    one = not formats.per_channel or (entry is not None and own and len(entry.scale) == 1)
-    scale = float(scales[0]) if one else None
-    ends = float(exact.min(initial=0.0)), float(exact.max(initial=0.0))
-    method = METHOD if own else "minmax" if clip is None else "mse"
-    return TensorRecord(found.name, "weight", bits, True, scale, 0, *ends, method, ratio, predicted)
 
 
 def _activation_input(graph: Graph, inputs: list[str]) -> str:
