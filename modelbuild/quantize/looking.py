@@ -16,7 +16,8 @@ from modelbuild.graph.gradient import gradient_graph
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.session import FloatSession, Many
 
-VALUES = 16384  # of a tensor that are looked at, at most
+VALUES = 16384  # of a tensor that are looked at, at most; a few shapes need up to three times as many
+SMALLEST = 1e-30  # power of an output that gradients speak of: relative to less they leave float32
 _KEY = 0x6D6F64656C  # of the generator; any number would do
 Sample = Mapping[str, NDArray[Any]]
 # tensor -> values and their gradients: no gradients where they are not known, no values where none are wanted
@@ -52,10 +53,10 @@ def places_in(shape: Shape) -> Places:
     size = math.prod(shape)
     if size <= VALUES:
         return Places(0, 1, size)
-    pace, channel = -(-size // VALUES), math.prod(shape[2:])
-    inner = channel if pace <= channel else math.prod(shape[1:])
-    while math.gcd(pace, inner) > 1:
-        pace += 1
+    wanted, channel = -(-size // VALUES), math.prod(shape[2:])
+    inner = channel if wanted <= channel else math.prod(shape[1:])
+    paces = (*range(wanted, 6 * size // VALUES), *range(wanted, 0, -1))  # rather more than less than a sixth
+    pace = next(each for each in paces if math.gcd(each, inner) == 1)
     return Places(pace // 2, pace, size // pace)
 
 
@@ -78,7 +79,7 @@ class Look:
         self._graph, self._names = graph, names
         found = gradient_graph(graph, [*names, *melted])
         self.missing = dict(found.missing)
-        outputs = {name: powers[name] for name in found.cotangents if powers.get(name, 0.0) > 0}
+        outputs = {name: powers[name] for name in found.cotangents if powers.get(name, 0.0) > SMALLEST}
         self.outputs = len(outputs)
         self.power = next(iter(outputs.values()), 1.0)
         self._cotangents = [

@@ -94,6 +94,11 @@ class Moments:
         return self.extremes.low / 2 + self.extremes.high / 2
 
 
+def _fits(weights: NDArray[np.float32], factor: float) -> bool:
+    """Whether float32 holds the products."""
+    return float(weights.max(initial=0.0)) * factor <= float(np.finfo(np.float32).max)
+
+
 @dataclass
 class Tally:
     """Counts of the values that are looked at; zeros have the last place."""
@@ -144,6 +149,8 @@ class Tally:
         """
         extremes, scale = self.extremes, self.gradients.scale
         channel_weight = self.gradients.weight(factor, weighed)
+        if not _fits(self.channel_weights, factor * scale):
+            channel_weight = None
         has_weights = channel_weight is not None
         counts, weights = np.rint(self.counts * scale).astype(np.int64), self.weights * (factor * scale)
         histogram = Histogram(

@@ -141,6 +141,28 @@ def test_numbers_at_the_ends_of_float32_are_counted(size: float) -> None:
     assert all(np.isfinite(tensor.scale) and tensor.scale > 0 for tensor in made.fixed.tensors.values())
 
 
+@pytest.mark.parametrize("size", [1e-20, 1e-25])
+def test_tiny_outputs_leave_gradients_to_the_others(size: float, tmp_path: Path) -> None:
+    """Relative to an output of 1e-20, squared gradients are beyond float32."""
+    nodes = [Node("Conv", "c", ["x", "w"], ["y"]), Node("Conv", "d", ["x", "v"], ["z"])]
+    weights = {"w": normal(3, 2, 3, 3), "v": (size * normal(3, 2, 3, 3)).astype(np.float32)}
+    graph = graph_of(nodes, {"x": (1, 2, 5, 5)}, ["y", "z"], weights)
+    found = observe(graph, lambda: iter(samples_of(graph, 3)))
+    found.save(tmp_path / "seen.npz")
+    assert Observations.load(tmp_path / "seen.npz").outputs == 1
+    assert found.tensors["x"].histogram.weights is not None
+    assert found.tensors["x"].histogram.weights.max() > 0
+
+
+def test_tiny_tensors_whose_gradients_leave_float32_have_none(tmp_path: Path) -> None:
+    nodes = [Node("Conv", "c", ["x", "w"], ["t"]), Node("Conv", "d", ["t", "v"], ["y"])]
+    weights = {"w": 1e-18 * normal(3, 2, 3, 3), "v": 1e18 * normal(2, 3, 1, 1)}
+    graph = graph_of(nodes, {"x": (1, 2, 5, 5)}, ["y"], {n: v.astype(np.float32) for n, v in weights.items()})
+    samples = [{"x": (1e-2 * sample["x"]).astype(np.float32)} for sample in samples_of(graph, 3)]
+    observe(graph, lambda: iter(samples)).save(tmp_path / "seen.npz")
+    Observations.load(tmp_path / "seen.npz")
+
+
 def test_no_sample_is_an_error() -> None:
     with pytest.raises(ModelbuildError, match="no calibration sample"):
         observe(RELU, lambda: iter([]))
