@@ -1,6 +1,7 @@
 """What is wrong with a set of samples, as far as the tensors themselves tell: copies, noise, layout, values.
 
-Samples are looked at one by one; of each a digest and a picture of 16 x 16 cells is kept, of up to 1024.
+Samples are looked at one by one; of each a digest and a picture of up to 4 x 16 x 16 cells is kept, of up
+to 1024.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ Array = NDArray[np.generic]
 Real = NDArray[np.float64]
 Shape = tuple[int, ...]
 CELLS = 16  # a side of the small pictures that are compared
+PLANES = 4  # of small pictures; more channels are averaged, neighbours together
 KEPT = 1024  # small pictures; of more samples the first are compared with each other
 SMALLEST = 16  # height and width from which on neighbours tell anything
 CHANNELS = (1, 3, 4)
@@ -63,7 +65,8 @@ class Look:
         if len(planes) == 3 and planes.shape[2] >= 2 * SMALLEST:
             self.interleaved.append(_alike(planes, 2, 3) - across[1])
         if len(self.small) < KEPT:
-            self.small.append((cells - cells.mean()).astype(np.float32).reshape(-1))
+            few = _parts(cells, 0, PLANES)
+            self.small.append((few - few.mean()).astype(np.float32).reshape(-1))
 
     def near_copies(self) -> list[Copies]:
         """Samples that an earlier one nearly is: their distance is small beside their own contrast."""
@@ -136,13 +139,16 @@ def _alike(planes: Real, axis: int, steps: int = 1) -> float:
 
 def _cells(planes: Real) -> Real:
     """The means of up to CELLS x CELLS equal parts of each plane."""
-    for axis in (1, 2):
-        parts = min(CELLS, planes.shape[axis])
-        starts = np.arange(parts) * planes.shape[axis] // parts
-        sizes = np.diff(np.append(starts, planes.shape[axis]))
-        summed = np.add.reduceat(planes, starts, axis=axis)
-        planes = summed / sizes.reshape([-1 if one == axis else 1 for one in range(3)])
-    return planes
+    return _parts(_parts(planes, 1, CELLS), 2, CELLS)
+
+
+def _parts(planes: Real, axis: int, most: int) -> Real:
+    """The means of up to `most` equal parts along an axis."""
+    parts = min(most, planes.shape[axis])
+    starts = np.arange(parts) * planes.shape[axis] // parts
+    sizes = np.diff(np.append(starts, planes.shape[axis]))
+    summed = np.add.reduceat(planes, starts, axis=axis)
+    return np.asarray(summed / sizes.reshape([-1 if one == axis else 1 for one in range(3)]))
 
 
 def is_interleaved(looks: Sequence[Look]) -> bool:

@@ -121,6 +121,16 @@ def test_near_copies(tmp_path: Path) -> None:
     assert code == "MB202" and "3 of 11" in message and "nearly others: `08` and `00`" in message
 
 
+def test_many_channels_are_compared_in_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    look = SetLook({"x": (1, 256, 32, 32)})
+    kinds = [rng.standard_normal((1, 256, 4, 4)).repeat(8, 2).repeat(8, 3).astype(np.float32) for _ in "abc"]
+    for kind in (*kinds, kinds[1] + np.float32(0.001)):
+        look.add({"x": kind})
+    assert [(one.sample, one.earlier) for one in look.near_copies()] == [(3, 1)]
+    assert all(each.nbytes <= 4096 for each in look.inputs["x"].small)
+
+
 def test_noise(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     samples = [draw.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8) for _ in range(8)]
