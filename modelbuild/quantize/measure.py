@@ -22,6 +22,11 @@ def snr_db(signal: float, noise: float) -> float:
     return min(max(10.0 * math.log10(signal / noise), -LARGEST_DB), LARGEST_DB)
 
 
+def _dot(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """The sum of products, added in pairs: a BLAS's order hangs on its threads and on the processor."""
+    return float(np.add.reduce(x * y))
+
+
 @dataclass
 class Difference:
     """Sums over samples of one tensor; memory does not grow with their number."""
@@ -38,12 +43,12 @@ class Difference:
         """One sample's tensor, as it should be and as it is."""
         x, y = expected.astype(np.float64).reshape(-1), found.astype(np.float64).reshape(-1)
         difference = y - x
-        signal, noise = float(x @ x), float(difference @ difference)
+        signal, noise = _dot(x, x), _dot(difference, difference)
         self.samples += 1
         self.signal += signal
         self.noise += noise
-        self.other += float(y @ y)
-        self.product += float(x @ y)
+        self.other += _dot(y, y)
+        self.product += _dot(x, y)
         self.largest = max(self.largest, float(np.abs(difference).max(initial=0.0)))
         self.decibels += snr_db(signal, noise)
 

@@ -22,6 +22,16 @@ def test_difference_over_two_samples() -> None:
     assert set(difference.to_json()) == {"snr_db", "snr_db_mean", "cosine", "max_abs"}
 
 
+def test_sums_are_added_in_an_order_of_their_own() -> None:
+    """Not in that of a BLAS, which hangs on threads and processor."""
+    x, y = np.random.default_rng(5).standard_normal((2, 100_003))
+    difference = Difference()
+    difference.add(x, y)
+    products = (x * x, (y - x) * (y - x), y * y, x * y)
+    found = (difference.signal, difference.noise, difference.other, difference.product)
+    assert found == tuple(float(np.add.reduce(each)) for each in products)
+
+
 def test_ends_of_the_scale() -> None:
     assert snr_db(1.0, 0.0) == 200.0
     assert snr_db(0.0, 1.0) == -200.0
