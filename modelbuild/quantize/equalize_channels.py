@@ -215,7 +215,7 @@ def _moved(ties: _Ties, step: Step) -> bool:
         if cells.ndim < 2 or not cells.size:
             return False
         lines = np.moveaxis(cells, 1, 0)
-        first = lines[(slice(None), *([0] * (cells.ndim - 1)))]
+        first = np.array([line.flat[0] for line in lines])
         if any((line != number).any() for line, number in zip(lines, first, strict=True)):
             return False
         ties.ids[name] = first.astype(np.int64)

@@ -13,6 +13,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.quantize import equalize
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.equalize_channels import FIXED, channels_of
@@ -263,3 +264,77 @@ def test_channels_are_followed_without_copies_of_what_moves() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 21 * 512 * 512 / 4
+
+
+def padded(pads: list[int], value: float) -> Graph:
+    nodes = [
+        Node("Conv", "c0", ["x", "w"], ["a"]),
+        Node("Pad", "pad", ["a", "pads", "value"], ["p"]),
+        Node("Conv", "c1", ["p", "v"], ["y"]),
+    ]
+    count = 4 + pads[1] + pads[5]
+    constants = {
+        "w": normal(4, 3, 1, 1),
+        "v": normal(2, count, 1, 1),
+        "pads": longs(*pads),
+        "value": np.array(value, F),
+    }
+    return graph_of(nodes, {"x": (1, 3, 5, 5)}, ["y"], constants)
+
+
+@pytest.mark.parametrize(
+    ("pads", "value", "free"),
+    [
+        ([0, 0, 1, 1, 0, 0, 1, 1], 0.0, True),
+        ([0, 0, 1, 1, 0, 0, 1, 1], 0.5, False),
+        ([0, 2, 0, 0, 0, 1, 0, 0], 0.0, False),
+    ],
+)
+def test_factors_pass_only_padding_with_0_of_rows_and_columns(
+    pads: list[int], value: float, free: bool
+) -> None:
+    graph = padded(pads, value)
+    found = channels_of(graph, make_plan(graph)).ids
+    assert (FIXED not in found["a"]) is free
+    assert (FIXED not in found["p"]) is free
+
+
+def test_of_a_product_the_gate_stays_as_it_is() -> None:
+    nodes = [
+        Node("Conv", "c0", ["x", "w"], ["a"]),
+        Node("GlobalAveragePool", "mean", ["x"], ["m"]),
+        Node("Conv", "c1", ["m", "w"], ["g"]),
+        Node("Mul", "times", ["a", "g"], ["t"]),
+        Node("Conv", "c2", ["t", "v"], ["y"]),
+    ]
+    constants = {"w": normal(4, 3, 1, 1), "v": normal(2, 4, 1, 1)}
+    graph = graph_of(nodes, {"x": (1, 3, 5, 5)}, ["y"], constants)
+    found = channels_of(graph, make_plan(graph)).ids
+    assert set(found["g"]) == {FIXED} and FIXED not in found["a"]
+    assert found["t"].tolist() == found["a"].tolist()
+
+
+def chosen(given: dict[str, Any], samples: int = 6) -> set[str]:
+    """The tensors that have factors."""
+    graph = network()
+    found = make(graph, "modalix", {"equalize": True, **given}, samples_of(graph, samples))
+    return set(found.record.corrections.get("equalize", {}))
+
+
+def test_given_ranges_and_16_bits_keep_a_group_as_it_is() -> None:
+    assert chosen({}) == {"r0", "t2", "r1"}
+    assert chosen({"ranges": {"r1": [0, 6]}}) == {"r0", "t2"}
+    assert chosen({"nodes": {"r1": {"activations": "int16"}}}) == {"r0", "t2"}
+    assert chosen({"ranges": {"s": [-6, 12]}}) == {"r1"}
+
+
+def test_channels_of_few_values_are_not_judged() -> None:
+    """144 a sample: the 256 that are wanted take two."""
+    assert chosen({}, samples=1) == set() != chosen({}, samples=2)
+
+
+def test_a_group_that_saves_next_to_nothing_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equalize, "LEAST", 10.0)  # of the whole model's noise: no group saves so much
+    assert chosen({}) == set()
+    monkeypatch.setattr(equalize, "LEAST", 0.0)
+    assert chosen({}) == {"r0", "t2", "r1"}

@@ -248,6 +248,18 @@ def test_large_tensors_are_looked_at_in_part_and_scaled_to_the_whole() -> None:
     assert below == pytest.approx(float((x < (x.min() + x.max()) / 2).mean()), abs=0.02)
 
 
+def test_weights_of_large_tensors_are_scaled_to_the_whole() -> None:
+    """An output's own gradients are signs: their squares add up to its cells over its power."""
+    graph = one_node("LeakyRelu", (1, 4, 200, 150), {"alpha": 1.0})
+    samples = samples_of(graph, 3)
+    found = observe(graph, lambda: iter(samples)).tensors["x"]
+    power = np.mean([np.square(sample["x"].astype(float)).sum() for sample in samples])
+    assert found.histogram.weights is not None and found.channel_weight is not None
+    assert found.channels is not None and found.channels.weights is not None
+    for weights in (found.histogram.weights, found.channel_weight, found.channels.weights):
+        assert weights.sum() == pytest.approx(found.count / power, rel=1e-3)
+
+
 def test_no_optimisation_of_onnxruntime_changes_what_is_seen() -> None:
     """It takes a Pad with 0 into the MaxPool behind it, whose maximum of negative numbers is another one."""
     nodes = [
