@@ -50,9 +50,17 @@ def box_of(value: Any, where: str) -> Box:
 def numbers_of(values: Sequence[Any], where: str) -> list[float]:
     """A list of finite numbers as floats. Raises (exit 2) for anything else in it."""
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise ModelbuildError(f"{_shown(value)} is not a number", where=where)
     return [float(value) for value in values]
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a float holds it: JSON has whole numbers of any length."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_coco(data: Any) -> bool:

@@ -19,6 +19,7 @@ Shape = tuple[int, ...]
 CELLS = 16  # a side of the small pictures that are compared
 PLANES = 4  # of small pictures; more channels are averaged, neighbours together
 KEPT = 1024  # small pictures; of more samples the first are compared with each other
+PLANES = 4  # of a small picture; the means of more channels, as of features, in so many groups
 SMALLEST = 16  # height and width from which on neighbours tell anything
 CHANNELS = (1, 3, 4)
 # Of 900 photographs, digits and crops at 28 to 224 pixels: neighbouring values have a correlation of 0.69 or
@@ -59,7 +60,7 @@ class Look:
         across = [_alike(planes, axis) for axis in (1, 2)]
         if max(across) < NOISE:
             self.noisy.append(number)
-        cells = _cells(planes)
+        cells = _cells(planes) if len(planes) <= PLANES else _cells(_grouped(planes))
         if cells.shape[1:] == (CELLS, CELLS) and max(_alike(cells, axis) for axis in (1, 2)) < NOISE_OF_CELLS:
             self.noisy_cells.append(number)
         if len(planes) == 3 and planes.shape[2] >= 2 * SMALLEST:
@@ -76,8 +77,8 @@ class Look:
         rows = np.array(self.small, np.float64)
         power = np.square(rows).sum(axis=1)
         for number in range(1, len(rows)):
-            apart = np.square(rows[:number] - rows[number]).sum(axis=1)
-            near = np.flatnonzero(apart <= NEAR * (power[:number] + power[number]))
+            both = power[:number] + power[number]
+            near = np.flatnonzero(both - 2.0 * (rows[:number] @ rows[number]) <= NEAR * both)
             if len(near):
                 found.append(Copies(number, int(near[0])))
         return found
@@ -149,6 +150,13 @@ def _parts(planes: Real, axis: int, most: int) -> Real:
     sizes = np.diff(np.append(starts, planes.shape[axis]))
     summed = np.add.reduceat(planes, starts, axis=axis)
     return np.asarray(summed / sizes.reshape([-1 if one == axis else 1 for one in range(3)]))
+
+
+def _grouped(planes: Real) -> Real:
+    """[PLANES, H, W]: the means of neighbouring channels."""
+    starts = np.arange(PLANES) * len(planes) // PLANES
+    sizes = np.diff(np.append(starts, len(planes)))
+    return np.add.reduceat(planes, starts, axis=0) / sizes[:, None, None]
 
 
 def is_interleaved(looks: Sequence[Look]) -> bool:

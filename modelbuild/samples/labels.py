@@ -19,6 +19,7 @@ Label = int | list[boxes.Box] | list[float]
 CLASSES, BOXES, NUMBERS = "classes", "boxes", "numbers"
 FOLDERS = "folders"  # instead of a labels file: the class is the folder that holds the sample
 MAX_BYTES = 1 << 28
+_DEEPEST = 100  # lists, objects and their pairs in each other; COCO's files have a dozen
 _Row = tuple[str, str, object]  # where (file:line), path, label
 
 
@@ -51,6 +52,7 @@ def read_labels(labels: Path | str, files: Sequence[Path], base: Path | None = N
 
 def _from_json(path: Path, text: str, files: Sequence[Path], folders: Sequence[Path]) -> list[Label]:
     data = _parsed(path, text)
+    _require_shallow(path, data)
     if boxes.is_coco(whole := dict(data) if _is_object(data) else data):
         rows = boxes.from_coco(_plain(whole), str(path))
         return _match(path, _of_set(rows, files), files, folders)
@@ -167,6 +169,18 @@ def _parsed(path: Path, text: str) -> Any:
         return json.loads(text, object_pairs_hook=lambda pairs: pairs)
     except (ValueError, RecursionError) as error:
         raise ModelbuildError("not readable as JSON", where=str(path), why=str(error)) from error
+
+
+def _require_shallow(path: Path, data: Any) -> None:
+    """Level by level, for what reads the data calls itself for each."""
+    level = [data]
+    for _ in range(_DEEPEST):
+        level = [inner for item in level if isinstance(item, list | tuple) for inner in item]
+        if not level:
+            return
+    raise ModelbuildError(
+        "not labels: lists and objects are nested too deep", where=str(path), why=f"limit: {_DEEPEST} levels"
+    )
 
 
 def _is_object(data: Any) -> bool:

@@ -101,3 +101,18 @@ def test_the_shared_lists_of_images(shared_data: Path) -> None:
     files = sorted((folder / "eval").iterdir())
     labels = read_labels(folder / "eval.txt", files)
     assert len(labels) == 400 and labels[0] == 2
+
+
+@pytest.mark.parametrize("label", ["[1" + "0" * 400 + "]", '[{"box": [0, 0, 1, 1' + "0" * 400 + "]}]"])
+def test_a_number_that_no_float_holds_is_told(tmp_path: Path, label: str) -> None:
+    (tmp_path / "l.json").write_text(f"[{label}]", encoding="utf-8")
+    with pytest.raises(ModelbuildError, match="is not a number") as caught:
+        read_labels(tmp_path / "l.json", [tmp_path / "a.png"])
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["[" * 600 + "]" * 600, '{"a.png": ' + "[" * 600 + "]" * 600 + "}"])
+def test_labels_that_are_nested_deep_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "l.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelbuildError, match="nested too deep"):
+        read_labels(tmp_path / "l.json", [tmp_path / "a.png"])
