@@ -12,7 +12,7 @@ from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "11"
+VERSION = "12"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
