@@ -40,7 +40,7 @@ USED_BY = {
     "pillow": {"check_samples", "check_calibration", "observe", "verify_fixed", "verify_hardware"},
     "pydantic": {"report"},
 }
-USED_BY["onnx"] = USED_BY["numpy"] - {"check_result"}
+USED_BY["onnx"] = USED_BY["numpy"]
 
 
 def keys(built: Built) -> dict[str, str]:
