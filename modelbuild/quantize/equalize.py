@@ -220,7 +220,7 @@ class _Judge:
         total = 0.0
         for name in roots:
             factors, observed, form = candidate.of(name), seen.tensors[name], self.formats.of(name)
-            observed = _coarser(observed if factors is None else scaled(observed, factors))
+            observed = coarser(observed if factors is None else scaled(observed, factors))
             grid = form.grid(*output_error.choose(observed, form, ROUGHLY))
             noise = activation_noise(replace(seen, tensors={name: observed}), name, form, grid)
             total += 0.0 if noise is None else noise
@@ -228,7 +228,7 @@ class _Judge:
         return total + WEIGHTS * sum(one.noise(candidate, self.formats) for one in products)
 
 
-def _coarser(observed: TensorObservation) -> TensorObservation:
+def coarser(observed: TensorObservation) -> TensorObservation:
     """With every `MERGED` bins as one: enough to tell exponents apart."""
     histogram = observed.histogram
     counts = histogram.counts.reshape(-1, MERGED).sum(axis=1)

@@ -171,7 +171,7 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
     split = _anywhere(observation) if channels is None else channels
     weights = None if split.weights is None else split.weights * squares.astype(np.float32)[:, None]
     split = ChannelHistograms(split.counts, weights)
-    joined = _joined(observation, split, low, high)
+    joined = put_together(observation, split, low, high)
     return replace(made, channels=None if channels is None else split, histogram=joined)
 
 
@@ -189,7 +189,7 @@ def _anywhere(observation: TensorObservation) -> ChannelHistograms:
     return ChannelHistograms(rows, weights[:, None].astype(np.float32))
 
 
-def _joined(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
+def put_together(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
     """One histogram of all channels, each bin of a channel spread over those that it overlaps."""
     ends = float(low.min()), float(high.max())
     parts = [split.counts] if split.weights is None else [split.counts, split.weights]
