@@ -30,6 +30,8 @@ from modelbuild.npu.program import TensorPlace, interface
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
 from modelbuild.quantize.equalized import factors_in, restored
+from modelbuild.quantize.split_graph import Pieces
+from modelbuild.quantize.split_record import pieces_in, together
 from modelbuild.samples.preprocess import Preprocess, from_settings, host_part
 
 Array = NDArray[Any]
@@ -67,6 +69,9 @@ class Runner(Protocol):
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """What the channels of equalised tensors are multiplied by to be those of the float model."""
 
+    def pieces(self) -> Mapping[str, Pieces]:
+        """Of tensors of the float model that are divided by channels, what holds these."""
+
 
 class FloatRunner:
     """An ONNX model, run by onnxruntime."""
@@ -101,6 +106,9 @@ class FloatRunner:
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         return {}
 
+    def pieces(self) -> Mapping[str, Pieces]:
+        return {}
+
 
 class FixedRunner:
     """A fixed-point model, run by the exact integer kernels."""
@@ -126,6 +134,10 @@ class FixedRunner:
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """Those of the file's metadata."""
         return factors_in(self.model.metadata)
+
+    def pieces(self) -> Mapping[str, Pieces]:
+        """Those of the file's metadata."""
+        return pieces_in(self.model.metadata)
 
 
 class HardwareRunner:
@@ -157,6 +169,10 @@ class HardwareRunner:
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """Those of the program's descriptor."""
         return factors_in(self._interface.metadata)
+
+    def pieces(self) -> Mapping[str, Pieces]:
+        """Those of the program's descriptor."""
+        return pieces_in(self._interface.metadata)
 
 
 def declared(metadata: Mapping[str, str], key: str = "preprocess") -> dict[str, Preprocess]:
@@ -269,9 +285,10 @@ def run_real(runner: Runner, inputs: Mapping[str, Array], layers: bool = False) 
         integers[name] = value if tensor is None else quantize_array(value, tensor)
     found = runner.run(integers, layers)
     tensors, factors = runner.tensors(), runner.factors()
-    return {
+    real = {
         name: restored(dequantize_array(value, tensors[name]).astype(np.float32), factors.get(name))
         if name in tensors
         else value
         for name, value in found.items()
     }
+    return {**real, **together(real, runner.pieces())}

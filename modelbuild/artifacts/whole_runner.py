@@ -11,6 +11,7 @@ from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.number import dequantize_array
 from modelbuild.artifacts.runner import Array, Arrays, Port, Runner
 from modelbuild.graph.after_chip import AfterChip
+from modelbuild.quantize.split_graph import Pieces
 
 
 class WholeRunner:
@@ -52,3 +53,7 @@ class WholeRunner:
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """Of the tensors that the chip makes."""
         return self.chip.factors()
+
+    def pieces(self) -> Mapping[str, Pieces]:
+        """Of the tensors that the chip divides."""
+        return self.chip.pieces()

@@ -18,6 +18,7 @@ from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.record_checks import check_record
 from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.split_record import metadata, of_record
 
 SWITCHED = {"symmetric": True, "per_channel": False}  # what every chip can do; the opposite is the chip's own
 
@@ -44,6 +45,8 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
             why=f"{recipe.chip} needs {recipe.number_format.arithmetic}, {formats.to_text()}",
             advice="quantize again for this chip",
         )
+    made = of_record(graph, record)
+    graph, units = made.graph, made.units(units)
     plan = make_plan(graph)
     check_record(graph, plan, record)
     assembly = Assembly(graph, plan, record, formats, units)
@@ -67,7 +70,11 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         assembly.tensors,
         assembly.constants,
         tuple(assembly.operators),
-        {**kept_quantization.metadata(graph), **assembly.equalized.metadata(plan.tensors(graph))},
+        {
+            **kept_quantization.metadata(graph),
+            **assembly.equalized.metadata(plan.tensors(graph)),
+            **metadata(made),
+        },
     )
     edited = record.places.given and record.is_edited  # else it is we who were wrong
     validate(model, EXIT_USER if edited else EXIT_FAILED)

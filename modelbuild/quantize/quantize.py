@@ -13,7 +13,7 @@ from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
-from modelbuild.quantize import given_ranges, half_up, weight_lines
+from modelbuild.quantize import given_ranges, half_up, split_channels, weight_lines
 from modelbuild.quantize.bins import with_bins
 from modelbuild.quantize.corrections import bias_correction
 from modelbuild.quantize.equalize import equalize, smooth
@@ -30,6 +30,7 @@ from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, applicable
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.settings import DEFAULT_METHOD, SMOOTH, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
+from modelbuild.quantize.split_observations import of_pieces
 from modelbuild.quantize.weighted import Weighted, weighted
 
 
@@ -58,8 +59,14 @@ def quantize(
     formats = formats.with_own(by_rule(graph, plan, settings, formats) if own is None else own)
     given = given_ranges.given_ranges(settings, graph, plan)
     equalized = _equalized(graph, plan, observations, settings, formats, given)
-    observations = equalized.observations(plan, observations)
-    task = _Task(graph, plan, observations, settings, formats, kept(graph))
+    held = equalized.observations(plan, observations)
+    taken = split_channels.divided(graph, plan, held, settings, formats, given)
+    if taken.parts:
+        graph, plan = taken.graph, make_plan(taken.graph)
+        held = of_pieces(taken, observations)
+        equalized = _equalized(graph, plan, held, settings, formats, given)
+        held = equalized.observations(plan, held)
+    task = _Task(graph, plan, held, settings, formats, kept(graph))
     choices, lines = _activations(task, given)
     made = _weights(task, equalized, choices)
     lines += [
@@ -68,7 +75,7 @@ def quantize(
         )
         for name, noise in made.noise.items()
     ]
-    every = {"bias": made.biases, "clip": made.clips, "equalize": equalized.lines()}
+    every = {"bias": made.biases, "clip": made.clips, "equalize": equalized.lines(), "split": taken.parts}
     corrections = {kind: found for kind, found in every.items() if found}
     text, method = formats.to_text(), settings.range.method
     arithmetic = number_format.arithmetic

@@ -35,7 +35,7 @@ from modelbuild.quantize.record_words import (
 )
 
 KINDS = frozenset({"input", "activation", "output", "weight"})
-CORRECTIONS = frozenset({"bias", "clip", "equalize", ROUND})
+CORRECTIONS = frozenset({"bias", "clip", "equalize", "split", ROUND})
 MOST_BYTES = 16 << 20  # the bits of 64 million weights that are rounded are as much
 SCALES = (1e-300, 1e300)  # between these a range has ends, and a scale a reciprocal
 MOST_LINES = 1 << 17  # a line is a tensor, or a channel that is rounded

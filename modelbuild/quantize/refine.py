@@ -34,6 +34,8 @@ from modelbuild.quantize.rounding.moments import Moments, Patches
 from modelbuild.quantize.rounding_settings import FEW_BITS, FINE
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
+from modelbuild.quantize.split_observations import of_pieces
+from modelbuild.quantize.split_record import KIND, of_record
 from modelbuild.quantize.weighted import Weighted, weighted
 from modelbuild.quantize.weights import QuantizedWeights, pack_flips, quantize_weights
 
@@ -93,12 +95,15 @@ def refine(
 
     `samples` are all calibration samples, of which some are taken, spread evenly.
     """
+    made = of_record(graph, record)
+    graph, observations = made.graph, of_pieces(made, observations)
     plan = make_plan(graph)
     count, most = observations.samples, samples_at_once(graph, plan)
     few = {index * count // min(count, most) for index in range(min(count, most))}
     chosen = [sample for index, sample in enumerate(samples) if index in few]
     corrections: dict[str, dict[str, tuple[int, ...]]] = {"bias": {}, "clip": {}, "round": {}}
-    corrections["equalize"] = dict(record.corrections.get("equalize", {}))
+    for kind in ("equalize", KIND):
+        corrections[kind] = dict(record.corrections.get(kind, {}))
     ranges = record.corrections.get("clip", {})
     assembly = Assembly(graph, plan, replace(record, corrections=corrections), formats, {})
     prefix = Prefix(assembly, plan, chosen)

@@ -16,6 +16,8 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.split_observations import of_pieces
+from modelbuild.quantize.split_record import of_record
 
 # Losses count where they matter: noise at the outputs, relative to their own power.
 MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itself
@@ -61,6 +63,8 @@ def _constant(measured: Mapping[str, Any] | None) -> Told:
 
 def as_held(observations: Observations, record: Record, graph: Graph) -> Observations:
     """What the tensors of the fixed-point model hold: where the record equalises, x / s and not x."""
+    made = of_record(graph, record)
+    graph, observations = made.graph, of_pieces(made, observations)
     plan = make_plan(graph)
     factors = Equalization.read(graph, plan, record.corrections.get("equalize", {}))
     return factors.observations(plan, observations)

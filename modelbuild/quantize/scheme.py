@@ -22,6 +22,7 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
 from modelbuild.quantize.settings import LARGEST, Settings
+from modelbuild.quantize.split_record import of_record
 
 VERSION = "1.0"
 TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's own
@@ -154,6 +155,7 @@ def written(record: Record, graph: Graph, *, by_channel: bool) -> str:
     Ranges are those of the float model's tensors: where channels are equalised, that of the channel which has
     the widest, so that the scheme holds for whoever reads it, without the factors.
     """
+    graph = of_record(graph, record).graph
     plan = make_plan(graph)
     check_record(graph, plan, record)
     widest = _widest(record, graph, plan)

@@ -14,6 +14,7 @@ from modelbuild.quantize.number_format import bits_of
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.split_record import of_record
 
 REST = 4.0**-8  # of the noise power of 8 bits, what 16 bits leave: their steps are 1/256
 # Operators that are tables: where these have 256 entries, a 16-bit tensor gives up its lower half.
@@ -59,6 +60,7 @@ class Sensitivity:
 def sensitivity(graph: Graph, record: Record, *, wide_tables: bool = True) -> Sensitivity:
     """Of every node, from what the record predicts of each tensor and of weights; runs no inference.
     `wide_tables`: whether the chip's functions take 16 bits."""
+    graph = of_record(graph, record).graph
     plan = make_plan(graph)
     listed = layers(graph, plan)
     lines = {line.name: line for line in record.tensors}

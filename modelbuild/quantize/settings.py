@@ -61,7 +61,7 @@ class Settings:
     `weights_range`: `max`, the largest |w|, or `mse`; None: max, but where AdaRound finds one. `rounding`:
     of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None: sequential where
     weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation, by a rule if it is
-    `smooth`; None: where ranges are chosen by predicted noise.
+    `smooth`; `split`: tensors divided by channels; None: where ranges are chosen by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None
@@ -83,6 +83,7 @@ class Settings:
     bias_correction: str | None = None
     equalize: bool | str | None = None
     weights_range: str | None = None
+    split: bool | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -203,6 +204,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "range": _range,
     "rounding": rounding_settings.read_rounding,
     "ranges": _ranges,
+    "split": _switch,
     "strict": _switch,
     "symmetric": _switch,
     "weights": _formats,

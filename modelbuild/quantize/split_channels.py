@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalize import ROUGHLY, coarser
 from modelbuild.quantize.number_format import Formats
@@ -15,16 +16,41 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.predict import activation_noise
 from modelbuild.quantize.ranges import output_error
+from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
+from modelbuild.quantize.split_graph import Split, split
 from modelbuild.quantize.split_observations import of_channels
 from modelbuild.quantize.split_regions import Region, regions
 
-LEAST = 0.01  # of the whole model's noise that a part more must save
-MOST = 24  # runs
-PARTS = 3
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # channels of a part
+LEAST = 0.03  # of the whole model's noise that is left then, which a part more must save
+PARTS = 4  # of a run
+MOST = 16  # parts more than there are runs
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # channels of the first parts
 
 Indices = NDArray[np.int64]
 Real = NDArray[np.float64]
+
+
+def divided(
+    graph: Graph,
+    plan: Plan,
+    observations: Observations,
+    settings: Settings,
+    formats: Formats,
+    given: Container[str] = frozenset(),
+) -> Split:
+    """The graph, taken apart where the settings want that and it is worth it."""
+    default = settings.range.method == DEFAULT_METHOD and settings.mode is None
+    wanted = default if settings.split is None else settings.split
+    if not wanted:
+        return Split(graph)
+    if settings.mode is not None or settings.range.method == "moving_average":
+        other = f"mode: {settings.mode}" if settings.mode else "the range method moving_average"
+        raise ModelbuildError(
+            f"quantize.split cannot go with {other}",
+            why="it is known of the tensors as they are, not of the parts of them",
+            advice="leave one of them out",
+        )
+    return split(graph, choose(graph, plan, observations, formats, given))
 
 
 def choose(
@@ -34,24 +60,55 @@ def choose(
     formats: Formats,
     given: Container[str] = frozenset(),
 ) -> dict[str, tuple[int, ...]]:
-    """The tensor that a Conv leaves -> the part that each of its channels goes to."""
+    """The tensor that a Conv leaves -> the part that each of its channels goes to. Step by step the part more
+    that saves most. Runs with 16 bits, ranges that are `given` or formats of their own stay as they are."""
     judge = _Judge(plan, observations, formats)
-    whole = sum(judge.of(name) for name in dict.fromkeys(map(plan.root, plan.tensors(graph))) if judge.knows(name))
-    least = LEAST * whole
-    found: list[tuple[float, str, Indices]] = []
-    for start, region in regions(graph).items():
-        names = _judged(region, plan, graph, judge)
-        if any(name in given or formats.of(name).bits > 8 for name in names):
-            continue
-        before = sum(judge.of(name) for name in names)
-        if not names or before < least:
-            continue
-        parts, after = _best(names, judge, least)
-        if before - after >= least:
-            found.append((before - after, start, parts))
-    found.sort(key=lambda each: -each[0])
-    chosen = {start: tuple(parts.tolist()) for _, start, parts in found[:MOST]}
-    return {node.outputs[0]: chosen[node.outputs[0]] for node in graph.nodes if node.outputs[0] in chosen}
+    roots = dict.fromkeys(map(plan.root, plan.tensors(graph)))
+    left = sum(judge.of(name) for name in roots if judge.knows(name))
+    names = {
+        start: _judged(region, plan, graph, judge)
+        for start, region in regions(graph).items()
+        if _is_free(region, graph, formats, given)
+    }
+    ladders: dict[str, list[_Division]] = {}
+    taken = dict.fromkeys(names, 0)
+    for _ in range(MOST):
+        for start in names:  # what a part saves is no more than there is
+            noise = sum(judge.of(name) for name in names[start])
+            if start not in ladders and noise > LEAST * (left - noise):
+                ladders[start] = [_Division(noise, None), *_divisions(names[start], judge)]
+        gains = [
+            (ladder[taken[start]].noise - ladder[taken[start] + 1].noise, start)
+            for start, ladder in ladders.items()
+            if taken[start] + 1 < len(ladder)
+        ]
+        gain, start = max(gains, default=(0.0, ""))
+        left -= gain
+        if gain <= LEAST * left:
+            break
+        taken[start] += 1
+    chosen = {start: ladders[start][step].parts for start, step in taken.items() if step}
+    return {start: tuple(parts.tolist()) for start, parts in chosen.items() if parts is not None}
+
+
+def _is_free(region: Region, graph: Graph, formats: Formats, given: Container[str]) -> bool:
+    """Whether nothing in a run, and nothing that reads it, has a range or format of its own."""
+    readers = [
+        node for each in region.readers for node in (each, *graph.consumers().get(each.outputs[0], []))
+    ]
+    constants = {name for node in (region.first, *region.nodes, *readers) for name in node.inputs}
+    tensors = {*region.tensors, *(node.outputs[0] for node in region.readers if node.op == "Concat")}
+    if any(name in given or name in formats.own.tensors for name in tensors):
+        return False
+    return formats.activation.bits <= 8 and not constants & set(formats.own.weights)
+
+
+@dataclass(frozen=True)
+class _Division:
+    """The part of each channel (None: all together), and the noise that is predicted then."""
+
+    noise: float
+    parts: Indices | None
 
 
 def _judged(region: Region, plan: Plan, graph: Graph, judge: _Judge) -> list[str]:
@@ -97,28 +154,28 @@ class _Judge:
         return 0.0 if noise is None else noise
 
 
-def _best(names: Sequence[str], judge: _Judge, least: float) -> tuple[Indices, float]:
-    """(part of each channel, predicted noise) of the best division."""
-    best: tuple[Indices, float] | None = None
-    for name in names:
-        order = np.argsort(-judge.reach(name), kind="stable")
-        cuts: list[int] = []
-        cost = sum(judge.of(each) for each in names)
-        while len(cuts) + 1 < PARTS:
-            tries = [(_cost(names, judge, order, sorted({*cuts, cut})), cut) for cut in _sizes(len(order)) if cut not in cuts]
+def _divisions(names: Sequence[str], judge: _Judge) -> list[_Division]:
+    """Into 2 parts, 3 ...: each the best that a cut more of the channels, ordered by their reach in one of the
+    tensors, makes of the one before."""
+    orders = [np.argsort(-judge.reach(name), kind="stable") for name in names]
+    cuts: list[list[int]] = [[] for _ in orders]
+    found: list[_Division] = []
+    for _ in range(PARTS - 1):
+        best: _Division | None = None
+        for order, taken in zip(orders, cuts, strict=True):
+            tries = [sorted({*taken, size}) for size in _sizes(len(order)) if size not in taken]
             if not tries:
-                break
-            lower, cut = min(tries)
-            if cost - lower < least:
-                break
-            cuts, cost = sorted({*cuts, cut}), lower
-        if best is None or cost < best[1]:
-            parts = np.zeros(len(order), np.int64)
-            for number, part in enumerate(np.split(order, cuts)):
-                parts[part] = number
-            best = parts, cost
-    assert best is not None
-    return best
+                return found
+            costs = [_cost(names, judge, order, each) for each in tries]
+            noise, taken[:] = min(zip(costs, tries, strict=True))
+            if best is None or noise < best.noise:
+                parts = np.zeros(len(order), np.int64)
+                for number, part in enumerate(np.split(order, taken)):
+                    parts[part] = number
+                best = _Division(noise, parts)
+        assert best is not None
+        found.append(best)
+    return found
 
 
 def _sizes(count: int) -> list[int]:

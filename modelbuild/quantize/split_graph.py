@@ -18,25 +18,31 @@ Pieces = tuple[tuple[str, Indices], ...]  # tensors, each with the channels of t
 
 @dataclass(frozen=True)
 class Split:
-    """A graph taken apart. `pieces`: of each tensor that is gone, what holds its channels; `joins`: where
+    """A graph taken apart. `parts`: what `split` was given; `pieces`: of each tensor that is gone, what holds its channels; `joins`: where
     a Concat puts it together again, that; `origin`: new node -> the node of the graph as it was."""
 
     graph: Graph
     pieces: Mapping[str, Pieces] = field(default_factory=dict)
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     joins: Mapping[str, Pieces] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    def units(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Where nodes run: new ones where that runs which they are made from."""
+        new = {name: given[old] for name, old in self.origin.items() if old in given}
+        return {**given, **new}
 
 
 def split(graph: Graph, parts: Mapping[str, Sequence[int]]) -> Split:
     """`parts`: the tensor that a Conv leaves -> the part that each of its channels goes to, from 0."""
     made = Split(graph)
-    for start, numbers in parts.items():
+    for start in [name for node in graph.nodes for name in node.outputs if name in parts]:
         found = region(made.graph, made.graph.producers()[start], made.graph.consumers())
         assert found is not None
-        of_each = np.array(numbers, np.int64)
+        of_each = np.array(parts[start], np.int64)
         channels = [np.flatnonzero(of_each == number) for number in range(int(of_each.max()) + 1)]
         made = _Rewriting(made, found, channels).done()
-    return made
+    return replace(made, parts={name: tuple(numbers) for name, numbers in parts.items()})
 
 
 class _Rewriting:
@@ -74,7 +80,7 @@ class _Rewriting:
             else:
                 nodes.append(node)
         self.graph.nodes = nodes
-        return Split(self.graph, self.pieces, self.joins, self.origin)
+        return Split(self.graph, self.pieces, joins=self.joins, origin=self.origin)
 
     def _parts(self, node: Node) -> list[Node]:
         whole = node.outputs[0]
@@ -143,7 +149,9 @@ class _Rewriting:
         return next(node for node in (self.found.first, *self.found.nodes) if name in node.outputs)
 
     def _columns(self, node: Node, joined: str, order: Indices) -> Node:
-        weight = self._constant(f"{node.inputs[1]}_ordered", np.take(self.graph.constants[node.inputs[1]], order, 1))
+        weight = self._constant(
+            f"{node.inputs[1]}_ordered", np.take(self.graph.constants[node.inputs[1]], order, 1)
+        )
         return replace(node, inputs=[joined, weight, *node.inputs[2:]])
 
     def _longer(self, node: Node, permuted: dict[str, Indices]) -> Node:
@@ -152,7 +160,9 @@ class _Rewriting:
         order: list[Indices] = []
         start = 0
         for name in node.inputs:
-            size = (self.graph.shapes[name] if name not in self.found.tensors else self.before.graph.shapes[name])[1]
+            size = (
+                self.graph.shapes[name] if name not in self.found.tensors else self.before.graph.shapes[name]
+            )[1]
             if name in self.found.tensors:
                 inputs += [part for part, _ in self.pieces[name]]
                 order.append(start + self.order)

@@ -81,7 +81,9 @@ def is_dense(graph: Graph, node: Node) -> bool:
     """Whether it is a Conv with constant weights, all of whose outputs read all of its inputs."""
     if node.op != "Conv" or node.domain or node.int("group", 1) != 1:
         return False
-    return node.inputs[0] not in graph.constants and all(name in graph.constants for name in node.inputs[1:] if name)
+    return node.inputs[0] not in graph.constants and all(
+        name in graph.constants for name in node.inputs[1:] if name
+    )
 
 
 def is_depthwise(graph: Graph, node: Node) -> bool:
@@ -122,7 +124,12 @@ def _can_join(graph: Graph, node: Node, consumers: Mapping[str, list[Node]]) -> 
     those that read what it joins, are put in the same order."""
     if is_dense(graph, node):
         return True
-    if node.op != "Concat" or node.domain or node.outputs[0] in graph.outputs or node.outputs[0] in kept(graph):
+    if (
+        node.op != "Concat"
+        or node.domain
+        or node.outputs[0] in graph.outputs
+        or node.outputs[0] in kept(graph)
+    ):
         return False
     rank = len(graph.shapes[node.outputs[0]])
     behind = consumers.get(node.outputs[0], [])

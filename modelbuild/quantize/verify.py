@@ -21,6 +21,8 @@ from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, TopO
 from modelbuild.quantize.equalized import factors_in, restored
 from modelbuild.quantize.finite import require_finite
 from modelbuild.quantize.measure import Difference, Steady
+from modelbuild.quantize.split_graph import Pieces
+from modelbuild.quantize.split_record import pieces_in, together
 
 Array = NDArray[Any]
 Sample = Mapping[str, Array]
@@ -52,7 +54,9 @@ def verify(
     if labels is not None:
         shape = after.shape(first) if after is not None and first in own else graph.shapes[first]
         check_labels(labels, first, shape)
-    measured = list(dict.fromkeys([*fixed.outputs, *_layers(fixed, graph)]))
+    pieces = pieces_in(fixed.metadata)
+    layers = _layers(fixed, graph, pieces)
+    measured = list(dict.fromkeys([*fixed.outputs, *(name for name, _ in layers)]))
     differences = {name: Difference() for name in (*measured, *own)}
     top = [] if labels is None else [partial(TopOf, first, labels)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
@@ -63,10 +67,13 @@ def verify(
         expected = float_session.run({name: sample[name] for name in graph.inputs})
         integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
         found: dict[str, Array] = dict(fixed_session.run(integers, "all"))
+        named = {*measured, *(part for parts in pieces.values() for part, _ in parts)}
+        real = {name: dequantize_array(found[name], fixed.tensors[name]) for name in named & found.keys()}
+        held = {name: restored(values, factors.get(name)) for name, values in real.items()}
+        held |= together(held, pieces)
         for name in measured:
             require_finite(name, expected[name], f"evaluation sample {count}")
-            real = dequantize_array(found[name], fixed.tensors[name])
-            differences[name].add(expected[name], restored(real, factors.get(name)))
+            differences[name].add(expected[name], held[name])
         exact, made = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
         for name in fixed.outputs:
             steady[name].add(exact[name], made[name])
@@ -79,7 +86,14 @@ def verify(
                 steady[name].add(exact[name], made[name])
         forms.add("float", exact, sample)
         forms.add("fixed", made, sample)
-        del expected, found, exact, made  # before the next sample's come: they are every tensor of the model
+        del (
+            expected,
+            found,
+            exact,
+            made,
+            real,
+            held,
+        )  # before the next sample's come: they are every tensor of the model
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {
@@ -95,7 +109,7 @@ def verify(
             }
             for name in (*fixed.outputs, *own)
         ],
-        "layers": _layer_lines(fixed, differences),
+        "layers": _layer_lines(layers, differences),
         "accuracy": with_drop(forms.values(SHARES), count),
         **({FUNCTIONS: functions} if (functions := forms.values(FUNCTIONS)) else {}),
     }
@@ -128,17 +142,25 @@ def check_labels(labels: Sequence[int], output: str, shape: Shape, use: str = "e
             )
 
 
-def _layers(fixed: FixedModel, graph: Graph) -> list[str]:
-    """Tensors that operators of both forms make, in the order of execution."""
+def _layers(fixed: FixedModel, graph: Graph, pieces: Mapping[str, Pieces]) -> list[tuple[str, list[str]]]:
+    """Tensors that both forms make, in the order of execution, and the nodes that they come from; of those
+    that are in pieces where the last of these is made."""
     made = {name for node in graph.nodes for name in node.outputs}
-    return [name for operator in fixed.operators for name in operator.outputs if name in made]
-
-
-def _layer_lines(fixed: FixedModel, differences: Mapping[str, Difference]) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
+    waiting = {whole: {name for name, _ in parts} for whole, parts in pieces.items()}
+    found: list[tuple[str, list[str]]] = []
     for operator in fixed.operators:
         for name in operator.outputs:
-            if name in differences:
-                snr = differences[name].snr_db
-                lines.append({"name": name, "origin": list(operator.origin), "snr_db": snr})
-    return lines
+            if name in made:
+                found.append((name, list(operator.origin)))
+            for whole, parts in waiting.items():
+                if name in parts:
+                    parts.discard(name)
+                    if not parts and whole in made:
+                        found.append((whole, list(operator.origin)))
+    return found
+
+
+def _layer_lines(
+    layers: Sequence[tuple[str, list[str]]], differences: Mapping[str, Difference]
+) -> list[dict[str, Any]]:
+    return [{"name": name, "origin": origin, "snr_db": differences[name].snr_db} for name, origin in layers]
