@@ -118,6 +118,9 @@ class Quantize(vendors.Names):
         None,
         description="scales of channels, moved between weights by predicted noise; smooth: by a rule",
     )
+    split: Switch | None = Field(
+        None, description="tensors of channels of unlike ranges, divided by predicted noise"
+    )
     bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
         None, description="how mean errors are taken out of biases: of all layers at once, or one by one"
     )

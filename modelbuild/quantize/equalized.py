@@ -190,7 +190,7 @@ def _anywhere(observation: TensorObservation) -> ChannelHistograms:
 
 
 def put_together(whole: TensorObservation, split: ChannelHistograms, low: Real, high: Real) -> Histogram:
-    """One histogram of all channels, each bin of a channel spread over those that it overlaps."""
+    """One histogram of these channels, each bin of a channel spread over those that it overlaps."""
     ends = float(low.min()), float(high.max())
     parts = [split.counts] if split.weights is None else [split.counts, split.weights]
     counts, *weights = _spread(parts, low, high, ends)

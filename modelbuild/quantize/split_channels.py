@@ -21,8 +21,9 @@ from modelbuild.quantize.split_graph import Split, split
 from modelbuild.quantize.split_observations import of_channels
 from modelbuild.quantize.split_regions import Region, regions
 
-LEAST = 0.03  # of the whole model's noise that is left then, which a part more must save
-PARTS = 4  # of a run
+LEAST = 0.01  # of the whole model's noise that is left then, which a part more must save
+TOGETHER = 0.2  # of the whole model's noise, which all of them must save: 1 dB
+PARTS = 6  # of a run
 MOST = 16  # parts more than there are runs
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # channels of the first parts
 
@@ -64,7 +65,7 @@ def choose(
     that saves most. Runs with 16 bits, ranges that are `given` or formats of their own stay as they are."""
     judge = _Judge(plan, observations, formats)
     roots = dict.fromkeys(map(plan.root, plan.tensors(graph)))
-    left = sum(judge.of(name) for name in roots if judge.knows(name))
+    left = whole = sum(judge.of(name) for name in roots if judge.knows(name))
     names = {
         start: _judged(region, plan, graph, judge)
         for start, region in regions(graph).items()
@@ -83,10 +84,12 @@ def choose(
             if taken[start] + 1 < len(ladder)
         ]
         gain, start = max(gains, default=(0.0, ""))
-        left -= gain
-        if gain <= LEAST * left:
+        if gain <= LEAST * (left - gain):
             break
+        left -= gain
         taken[start] += 1
+    if whole - left < TOGETHER * whole:
+        return {}
     chosen = {start: ladders[start][step].parts for start, step in taken.items() if step}
     return {start: tuple(parts.tolist()) for start, parts in chosen.items() if parts is not None}
 
@@ -155,8 +158,8 @@ class _Judge:
 
 
 def _divisions(names: Sequence[str], judge: _Judge) -> list[_Division]:
-    """Into 2 parts, 3 ...: each the best that a cut more of the channels, ordered by their reach in one of the
-    tensors, makes of the one before."""
+    """Into 2 parts, 3 ...: each the best that one cut more makes of the one before, of the channels in the
+    order of their reach in one of the tensors."""
     orders = [np.argsort(-judge.reach(name), kind="stable") for name in names]
     cuts: list[list[int]] = [[] for _ in orders]
     found: list[_Division] = []

@@ -18,8 +18,9 @@ Pieces = tuple[tuple[str, Indices], ...]  # tensors, each with the channels of t
 
 @dataclass(frozen=True)
 class Split:
-    """A graph taken apart. `parts`: what `split` was given; `pieces`: of each tensor that is gone, what holds its channels; `joins`: where
-    a Concat puts it together again, that; `origin`: new node -> the node of the graph as it was."""
+    """A graph taken apart. `parts`: what `split` was given. `pieces`: of each tensor that is gone, what holds
+    its channels; `joins`: where a Concat puts it together again, that. `origin`: new node -> the node of the
+    graph as it was."""
 
     graph: Graph
     pieces: Mapping[str, Pieces] = field(default_factory=dict)
@@ -119,7 +120,7 @@ class _Rewriting:
             return name
         value = self.graph.constants[name]
         axis = _axis(node, value, len(self.graph.shapes[node.outputs[0]]))
-        if axis is None or value.shape[axis] == 1 and len(self.order) > 1:
+        if axis is None or (value.shape[axis] == 1 and len(self.order) > 1):
             return name
         return self._constant(f"{name}_part{number}", np.take(value, channels, axis))
 

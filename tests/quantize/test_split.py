@@ -1,0 +1,210 @@
+"""Runs taken apart by channels: what may be, that it is exact, what it wins, and what a record may say."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild.chips.load import load_recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.kept_quantization import Kept, keep
+from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.session import FloatSession
+from modelbuild.quantize import record as records
+from modelbuild.quantize.apply import apply
+from modelbuild.quantize.histogram import BINS
+from modelbuild.quantize.observe import observe
+from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.split_graph import split
+from modelbuild.quantize.split_observations import of_pieces
+from modelbuild.quantize.split_record import KEY, metadata, pieces_in, together
+from modelbuild.quantize.split_regions import regions
+from modelbuild.quantize.verify import verify
+from tests.quantize.cases import F, Made, graph_of, make, normal, samples_of
+
+WIDE = np.array([100, 1, 1, 60, 1, 1, 1, 80], F)  # how far the channels of t0 reach
+PARTS = (0, 1, 1, 0, 1, 1, 1, 0)
+
+
+def network(last: str = "Conv") -> Graph:
+    """A Conv whose channels differ by a factor of 100, SiLU, a depthwise Conv, SiLU, and what reads both."""
+    pads: dict[str, Attribute] = {"pads": [1, 1, 1, 1]}
+    constants: dict[str, Any] = {
+        "w0": normal(8, 3, 3, 3, seed=2) * WIDE.reshape(8, 1, 1, 1),
+        "b0": normal(8, seed=6),
+        "w1": normal(8, 1, 3, 3, seed=3) / WIDE.reshape(8, 1, 1, 1),
+        "half": np.full((1, 8, 1, 1), 0.5, F) * np.arange(1, 9, dtype=F).reshape(1, 8, 1, 1),
+        "w2": normal(6, 8, 1, 1, seed=4),
+        "w3": normal(4, 6 + 8, 1, 1, seed=5),
+    }
+    nodes = [
+        Node("Conv", "c0", ["x", "w0", "b0"], ["t0"], pads),
+        Node("Sigmoid", "s0", ["t0"], ["g0"]),
+        Node("Mul", "m0", ["t0", "g0"], ["r0"]),
+        Node("Conv", "c1", ["r0", "w1"], ["t1"], {**pads, "group": 8}),
+        Node("Mul", "scale", ["half", "t1"], ["h1"]),
+        Node("Sigmoid", "s1", ["h1"], ["g1"]),
+        Node("Mul", "m1", ["h1", "g1"], ["r1"]),
+        Node("Conv", "c2", ["r1", "w2"], ["t2"]),
+        Node("Relu", "a2", ["t2"], ["r2"]),
+        Node("Concat", "both", ["r2", "r1"], ["j"], {"axis": 1}),
+        Node("Conv", "c3", ["j", "w3"], ["y"]),
+    ]
+    if last == "Softmax":
+        nodes[-2:] = [Node("Softmax", "end", ["r1"], ["y"], {"axis": 1})]
+    return graph_of(nodes, {"x": (1, 3, 12, 12)}, ["y"], constants)
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    graph = network()
+    return make(graph, "modalix", {}, samples_of(graph, 6))
+
+
+def snr(found: Made) -> float:
+    others = samples_of(found.graph, 4, seed=9)
+    return float(verify(found.fixed, found.graph, iter(others))["outputs"][0]["snr_db"])
+
+
+def test_channels_of_unlike_ranges_get_scales_of_their_own(made: Made) -> None:
+    plain = make(network(), "modalix", {"split": False}, made.samples)
+    assert "split" not in plain.record.corrections
+    parts = made.record.corrections["split"]["t0"]
+    assert len({parts[0], parts[3], parts[7]} & {parts[channel] for channel in (1, 2, 4, 5, 6)}) == 0
+    assert snr(made) > snr(plain) + 3
+    lines = made.record.by_name()
+    assert "t0" not in lines
+    scales = [lines[f"t0_part{number}"].scale for number in sorted(set(parts))]
+    assert max(filter(None, scales)) > 20 * min(filter(None, scales))
+
+
+def test_a_graph_taken_apart_computes_the_same() -> None:
+    graph = network()
+    taken = split(graph, {"t0": PARTS, "t2": (0, 1, 0, 1, 1, 0)})
+    sample = samples_of(graph, 1)[0]
+    before, after = FloatSession(graph, "all").run(sample), FloatSession(taken.graph, "all").run(sample)
+    np.testing.assert_allclose(after["y"], before["y"], rtol=1e-4, atol=1e-2)
+    whole = together(after, taken.pieces)
+    assert {"t0", "g0", "r0", "t1", "h1", "r1", "t2", "r2", "j"} <= whole.keys()
+    for name, values in whole.items():
+        np.testing.assert_allclose(values, before[name], rtol=1e-4, atol=1e-2)
+    assert taken.units({"c1": "cpu", "c3": "npu"})["c1_part1"] == "cpu"
+    assert set(graph.constants) < set(taken.graph.constants)  # the graph that was given stays as it was
+
+
+def test_a_part_held_what_its_channels_held() -> None:
+    graph = network()
+    samples = samples_of(graph, 4)
+    seen = observe(graph, lambda: iter(samples))
+    taken = split(graph, {"t0": PARTS})
+    derived = of_pieces(taken, seen)
+    exact = observe(taken.graph, lambda: iter(samples))
+    assert derived.tensors.keys() == exact.tensors.keys()
+    assert derived.melted.keys() == exact.melted.keys()
+    for name, found in exact.tensors.items():
+        mine = derived.tensors[name]
+        assert mine.count == found.count
+        assert len(mine.histogram.counts) == BINS
+        np.testing.assert_allclose(mine.channel_low, found.channel_low, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(mine.channel_sum, found.channel_sum, rtol=1e-3, atol=0.1)
+        assert mine.histogram.high == pytest.approx(found.histogram.high, rel=1e-4)
+        assert mine.histogram.weights is not None and found.histogram.weights is not None
+        assert mine.histogram.weights.sum() == pytest.approx(found.histogram.weights.sum(), rel=0.05)
+        assert mine.histogram.counts.sum() == pytest.approx(found.histogram.counts.sum(), rel=0.02)
+
+
+def test_a_record_alone_gives_the_same_model(made: Made) -> None:
+    again = records.from_text(records.to_text(made.record))
+    fixed = apply(made.graph, {"c1": "cpu"}, again, load_recipe("modalix"))
+    assert {name: values.tobytes() for name, values in fixed.constants.items()} == {
+        name: values.tobytes() for name, values in made.fixed.constants.items()
+    }
+    assert fixed.tensors == made.fixed.tensors
+    on_cpu = {operator.name for operator in fixed.operators if operator.unit == "cpu"}
+    assert len(on_cpu) == len(set(made.record.corrections["split"]["t0"]))
+
+
+def test_layers_are_compared_whole(made: Made) -> None:
+    layers = verify(made.fixed, made.graph, iter(made.samples))["layers"]
+    found = {line["name"]: line["snr_db"] for line in layers}
+    assert {"t0", "r0", "h1", "r1", "j", "y"} <= found.keys()
+    assert found["r0"] > 30
+    assert found["j"] > 15
+    assert list(found).index("t0") < list(found).index("r0") < list(found).index("y")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"ranges": {"r0": [-1, 400]}}, False),
+        ({"nodes": {"r0": {"activations": "int16"}}}, False),
+        ({"nodes": {"c1": {"weights": "int16"}}}, False),
+        ({"mode": "mix_light"}, False),
+        ({"range": {"method": "mse"}}, False),
+        ({"range": {"method": "mse"}, "split": True}, True),
+    ],
+)
+def test_what_has_a_range_or_format_of_its_own_stays_whole(
+    made: Made, settings: dict[str, Any], kept: bool
+) -> None:
+    found = make(made.graph, "modalix", settings, made.samples)
+    assert ("split" in found.record.corrections) is kept
+
+
+@pytest.mark.parametrize("settings", [{"mode": "mix_light"}, {"range": {"method": "moving_average"}}])
+def test_what_dividing_cannot_go_with(made: Made, settings: dict[str, Any]) -> None:
+    with pytest.raises(ModelbuildError, match=r"quantize\.split cannot go with") as caught:
+        make(made.graph, "modalix", {"split": True, **settings}, made.samples)
+    assert caught.value.exit_code == 2
+
+
+def test_a_run_ends_where_the_order_of_channels_counts() -> None:
+    assert regions(network())["t0"].tensors == ("t0", "g0", "r0", "t1", "h1", "g1", "r1")
+    assert "t0" not in regions(network("Softmax"))
+    graph = network()
+    keep(graph, {"r0": Kept("int8", (0.1,), (0,))})
+    assert "t0" not in regions(graph)
+    graph = network()
+    graph.outputs.append("r1")
+    assert "t0" not in regions(graph)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("t0 0 1", "2 numbers for 8 channels"),
+        ("t0 0 0 0 0 0 0 0 0", "not numbered"),
+        ("t0 0 2 2 2 2 2 2 2", "not numbered"),
+        ("t1 0 0 0 0 1 1 1 1", "nothing can be divided"),
+        ("nowhere 0 1", "nothing can be divided"),
+    ],
+)
+def test_divisions_that_cannot_be_are_told_with_their_line(made: Made, line: str, words: str) -> None:
+    text = records.to_text(made.record)
+    old = next(each for each in text.splitlines() if each.startswith("correct split"))
+    record = records.from_text(text.replace(old, f"correct split {line}"), "mine.txt")
+    with pytest.raises(ModelbuildError, match=words) as caught:
+        apply(made.graph, {}, record, load_recipe("modalix"))
+    assert caught.value.exit_code == 2
+    assert "mine.txt" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "[]", '{"a":1}', '{"a":[["b",[0,0]]]}', '{"a":[["b",[[1]]]]}', '{"a":[]}']
+)
+def test_damaged_metadata(text: str) -> None:
+    with pytest.raises(ModelbuildError, match="damaged"):
+        pieces_in({KEY: text})
+
+
+def test_metadata_tells_what_holds_the_channels(made: Made) -> None:
+    parts = np.array(made.record.corrections["split"]["t0"])
+    for number, (name, channels) in enumerate(pieces_in(made.fixed.metadata)["t0"]):
+        assert name in made.fixed.tensors
+        assert channels.tolist() == np.flatnonzero(parts == number).tolist()
+    assert metadata(split(made.graph, {})) == {}
+    assert len(make_plan(made.graph).steps) < len(made.fixed.operators)
+    assert dataclasses.replace(made.record, corrections={}) != made.record
