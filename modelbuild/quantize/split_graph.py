@@ -140,14 +140,9 @@ class _Rewriting:
         self.joins[name] = ((joined, order),)
         called = fresh_names.fresh(f"{name}_join", self.taken)
         parts = [part for part, _ in self.pieces[name]]
-        origin = self.graph_node(name).origin
-        concat = Node("Concat", called, parts, [joined], {"axis": 1}, origin=origin)
-        self.origin[called] = self.origin.get(self.graph_node(name).name, self.graph_node(name).name)
+        concat = Node("Concat", called, parts, [joined], {"axis": 1}, origin=node.origin)
+        self.origin[called] = self.origin.get(node.name, node.name)
         return [concat, self._columns(node, joined, order)]
-
-    def graph_node(self, name: str) -> Node:
-        """What made a tensor of the run."""
-        return next(node for node in (self.found.first, *self.found.nodes) if name in node.outputs)
 
     def _columns(self, node: Node, joined: str, order: Indices) -> Node:
         weight = self._constant(

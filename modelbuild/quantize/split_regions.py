@@ -71,6 +71,8 @@ def region(graph: Graph, first: Node, consumers: Mapping[str, list[Node]]) -> Re
                 readers[node.name] = node
             else:
                 return None
+    if len(graph.shapes[first.outputs[0]]) != 4:  # what every chip that joins channels takes
+        return None
     names = [*inside, *(name for node in (first, *nodes) for name in node.inputs)]
     if waiting or not nodes or any(name in graph.outputs or name in entries for name in names):
         return None

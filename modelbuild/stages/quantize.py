@@ -12,7 +12,7 @@ from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "12"
+VERSION = "13"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
@@ -93,6 +93,8 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `quant.txt` and `quantize.json`, and where it is asked for the scheme."""
+    from dataclasses import replace
+
     from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
     from modelbuild.graph.kept_quantization import kept
@@ -116,6 +118,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
         settings = Settings.read(parameters["settings"])
+        if EXPORT in parameters and settings.split is None:
+            settings = replace(settings, split=False)  # a scheme speaks of the lowered model's tensors
         if SCHEME in inputs:
             given = scheme.read(inputs[SCHEME])
             settings = scheme.applied(settings, given, graph, make_plan(graph), str(inputs[SCHEME]))

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from modelbuild.chips.load import load_recipe
+from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, keep
 from modelbuild.graph.model import Attribute, Graph, Node
+from modelbuild.graph.placement import ON_NPU, place_nodes, table
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import record as records
 from modelbuild.quantize.apply import apply
@@ -23,7 +25,7 @@ from modelbuild.quantize.split_observations import of_pieces
 from modelbuild.quantize.split_record import KEY, metadata, pieces_in, together
 from modelbuild.quantize.split_regions import regions
 from modelbuild.quantize.verify import verify
-from tests.quantize.cases import F, Made, graph_of, make, normal, samples_of
+from tests.quantize.cases import F, Made, Sample, graph_of, make, normal, samples_of
 
 WIDE = np.array([100, 1, 1, 60, 1, 1, 1, 80], F)  # how far the channels of t0 reach
 PARTS = (0, 1, 1, 0, 1, 1, 1, 0)
@@ -69,6 +71,10 @@ def snr(found: Made) -> float:
     return float(verify(found.fixed, found.graph, iter(others))["outputs"][0]["snr_db"])
 
 
+def reals(graph: Graph, sample: Sample) -> dict[str, NDArray[np.float32]]:
+    return {name: np.asarray(values, F) for name, values in FloatSession(graph, "all").run(sample).items()}
+
+
 def test_channels_of_unlike_ranges_get_scales_of_their_own(made: Made) -> None:
     plain = make(network(), "modalix", {"split": False}, made.samples)
     assert "split" not in plain.record.corrections
@@ -85,7 +91,7 @@ def test_a_graph_taken_apart_computes_the_same() -> None:
     graph = network()
     taken = split(graph, {"t0": PARTS, "t2": (0, 1, 0, 1, 1, 0)})
     sample = samples_of(graph, 1)[0]
-    before, after = FloatSession(graph, "all").run(sample), FloatSession(taken.graph, "all").run(sample)
+    before, after = (reals(each, sample) for each in (graph, taken.graph))
     np.testing.assert_allclose(after["y"], before["y"], rtol=1e-4, atol=1e-2)
     whole = together(after, taken.pieces)
     assert {"t0", "g0", "r0", "t1", "h1", "r1", "t2", "r2", "j"} <= whole.keys()
@@ -208,3 +214,16 @@ def test_metadata_tells_what_holds_the_channels(made: Made) -> None:
     assert metadata(split(made.graph, {})) == {}
     assert len(make_plan(made.graph).steps) < len(made.fixed.operators)
     assert dataclasses.replace(made.record, corrections={}) != made.record
+
+
+@pytest.mark.parametrize("chip", chip_names())
+def test_parts_run_where_the_whole_does(chip: str) -> None:
+    rules, graph = table(load_recipe(chip).operators), network()
+    taken = split(graph, {"t0": PARTS})
+    before, after = (
+        {placed.subject.node.name: placed.unit in ON_NPU for placed in place_nodes(each, rules)}
+        for each in (graph, taken.graph)
+    )
+    assert {name: after[name] for name in taken.origin} == {
+        name: before[old] for name, old in taken.origin.items()
+    }
