@@ -46,6 +46,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     if request.record is not None:
         return export
     settings = {key: value for key, value in asked.items() if key not in ("threads", SCHEME, EXPORT)}
+    if not _divides(request):
+        settings.setdefault("split", False)
     found = {"settings": settings, "number_format": request.recipe["number_format"], **export}
     if not (measures(request) or refines(request)):
         return found
@@ -54,6 +56,13 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     if refines(request):
         found["refine"] = True
     return {**found, **goal.parameters(request)} if measures(request) else found
+
+
+def _divides(request: ModelRequest) -> bool:
+    """Whether channels may be divided unasked: the NPU can join them again, and no scheme is written, which
+    speaks of the lowered model's tensors."""
+    joins = any(rule["op"] == "Concat" and rule["unit"] == "npu" for rule in request.recipe["operators"])
+    return joins and EXPORT not in request.settings["quantize"]
 
 
 def unkeyed(request: ModelRequest) -> dict[str, Any]:
@@ -93,8 +102,6 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `quant.txt` and `quantize.json`, and where it is asked for the scheme."""
-    from dataclasses import replace
-
     from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
     from modelbuild.graph.kept_quantization import kept
@@ -118,8 +125,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = Observations.load(inputs["observations"])
         number_format = validated(NumberFormat, parameters["number_format"])
         settings = Settings.read(parameters["settings"])
-        if EXPORT in parameters and settings.split is None:
-            settings = replace(settings, split=False)  # a scheme speaks of the lowered model's tensors
         if SCHEME in inputs:
             given = scheme.read(inputs[SCHEME])
             settings = scheme.applied(settings, given, graph, make_plan(graph), str(inputs[SCHEME]))
