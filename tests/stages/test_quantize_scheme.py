@@ -9,7 +9,8 @@ from modelbuild.build.action import FileInput
 from modelbuild.stages import locked, quantize
 from modelbuild.stages.request import ModelRequest, PackagedModel, PackageRequest
 
-RECIPE = {"number_format": {"weights": ["int8"]}}
+CONCAT = {"op": "Concat", "unit": "npu"}
+RECIPE = {"number_format": {"weights": ["int8"]}, "operators": [CONCAT]}
 
 
 def request(**asked: Any) -> ModelRequest:
@@ -22,6 +23,14 @@ def test_a_scheme_is_read_as_a_file_and_its_path_enters_no_key() -> None:
     assert quantize.inputs(asked)["scheme"] == FileInput("ranges/QuantScheme.json")
     assert quantize.parameters(asked) == quantize.parameters(request())
     assert "scheme" not in quantize.inputs(request())
+
+
+def test_channels_are_divided_unasked_where_the_chip_joins_them_and_no_scheme_is_written() -> None:
+    assert "split" not in quantize.parameters(request())["settings"]
+    assert quantize.parameters(request(export_scheme="by_tensor"))["settings"]["split"] is False
+    assert quantize.parameters(request(export_scheme="by_tensor", split=True))["settings"]["split"] is True
+    without = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": "cpu"}]})
+    assert quantize.parameters(without)["settings"]["split"] is False
 
 
 def test_a_scheme_is_written_from_a_locked_record_as_well() -> None:
