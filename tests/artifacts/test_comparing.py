@@ -34,6 +34,9 @@ class Affine:
     def factors(self) -> Mapping[str, Any]:
         return {}
 
+    def pieces(self) -> Mapping[str, Any]:
+        return {}
+
     def tensors(self) -> Mapping[str, Any]:
         return {}
 
