@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.manifest.settings import effective
 from modelbuild.manifest.vendors import BY_NAME, KNOBS, Names
 from modelbuild.manifest.vendors.knob import Knob
@@ -142,6 +143,11 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
             {"range": {"method": "percentile", "percentile": 99.9}},
         ),
         ("kl720", {"percentage": 1.0}, {"range": {"method": "percentile", "percentile": 100}}),
+        (
+            "kl720",
+            {"datapath_range_method": "percentage", "percentage": 1.0, "model_out_bitwidth_mode": "int16"},
+            {"range": {"method": "percentile", "percentile": 100}, "outputs": "int16"},
+        ),
         (
             "kl720",
             {"percentage": 0.999, "datapath_bitwidth_mode": "int16"},
@@ -370,6 +376,15 @@ def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
         found
     )
     assert found
+
+
+def test_a_share_is_held_against_one_that_goes_with_it(project: Any) -> None:
+    given = {"percentage_16b": 0.99, "datapath_bitwidth_mode": "int16"}
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(text(given, "kl720"))
+    (problem,) = caught.value.problems
+    assert problem.what == "`percentage_16b: 0.99` is less than the `percentile` that goes with it"
+    assert problem.advice == "write at least 0.999"
 
 
 def test_bits_that_are_chosen_until_an_accuracy_holds_need_one(project: Any) -> None:
