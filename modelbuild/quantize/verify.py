@@ -47,36 +47,19 @@ def verify(
     """
     float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
     _check_forms(fixed, graph)
-    own = () if after is None else after.own
     first = fixed.outputs[0] if after is None else after.outputs[0]
     if labels is not None:
-        shape = after.shape(first) if after is not None and first in own else graph.shapes[first]
-        check_labels(labels, first, shape)
-    measured = list(dict.fromkeys([*fixed.outputs, *_layers(fixed, graph)]))
-    differences = {name: Difference() for name in (*measured, *own)}
+        own = after is not None and first in after.own
+        check_labels(labels, first, after.shape(first) if after is not None and own else graph.shapes[first])
     top = [] if labels is None else [partial(TopOf, first, labels)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
-    factors = factors_in(fixed.metadata)
-    steady = {name: Steady() for name in (*fixed.outputs, *own)}
+    compared = _Compared(fixed, graph, after)
     count = 0
     for count, sample in enumerate(samples, 1):
         expected = float_session.run({name: sample[name] for name in graph.inputs})
         integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
         found: dict[str, Array] = dict(fixed_session.run(integers, "all"))
-        for name in measured:
-            require_finite(name, expected[name], f"evaluation sample {count}")
-            real = dequantize_array(found[name], fixed.tensors[name])
-            differences[name].add(expected[name], restored(real, factors.get(name)))
-        exact, made = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
-        for name in fixed.outputs:
-            steady[name].add(exact[name], made[name])
-        if after is not None:
-            exact, made = after.run(expected, sample), after.run(made, sample)
-            for name in own:
-                require_finite(name, exact[name], f"evaluation sample {count}")
-                require_finite(name, made[name], f"the fixed-point form of evaluation sample {count}")
-                differences[name].add(exact[name], made[name])
-                steady[name].add(exact[name], made[name])
+        exact, made = compared.add(expected, found, sample, count)
         forms.add("float", exact, sample)
         forms.add("fixed", made, sample)
         del expected, found, exact, made  # before the next sample's come: they are every tensor of the model
@@ -86,19 +69,58 @@ def verify(
         "samples": count,
         "evaluation": evaluation,
         "optimistic": optimistic,
-        "outputs": [
-            {
-                "name": name,
-                **({"after_chip": True} if name not in fixed.outputs else {}),
-                **differences[name].to_json(),
-                **({"constant": True} if steady[name].is_lost else {}),
-            }
-            for name in (*fixed.outputs, *own)
-        ],
-        "layers": _layer_lines(fixed, differences),
+        **compared.to_json(),
         "accuracy": with_drop(forms.values(SHARES), count),
         **({FUNCTIONS: functions} if (functions := forms.values(FUNCTIONS)) else {}),
     }
+
+
+class _Compared:
+    """Differences of the tensors that both forms have, and of the outputs that are made after the chip."""
+
+    def __init__(self, fixed: FixedModel, graph: Graph, after: AfterChip | None) -> None:
+        self._fixed, self._after = fixed, after
+        self._own = () if after is None else tuple(after.own)
+        self._on_chip = list(dict.fromkeys([*fixed.outputs, *_layers(fixed, graph)]))
+        self._factors = factors_in(fixed.metadata)
+        self._differences = {name: Difference() for name in (*self._on_chip, *self._own)}
+        self._steady = {name: Steady() for name in (*fixed.outputs, *self._own)}
+
+    def add(
+        self, expected: Mapping[str, Array], found: Mapping[str, Array], sample: Sample, number: int
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Takes a sample's tensors in; the outputs of the whole model in both forms."""
+        fixed = self._fixed
+        for name in self._on_chip:
+            require_finite(name, expected[name], f"evaluation sample {number}")
+            real = dequantize_array(found[name], fixed.tensors[name])
+            self._differences[name].add(expected[name], restored(real, self._factors.get(name)))
+        exact: Mapping[str, Array] = {name: expected[name] for name in fixed.outputs}
+        made: Mapping[str, Array] = _real(found, fixed)
+        for name in fixed.outputs:
+            self._steady[name].add(exact[name], made[name])
+        if self._after is None:
+            return exact, made
+        exact, made = self._after.run(expected, sample), self._after.run(made, sample)
+        for name in self._own:
+            require_finite(name, exact[name], f"evaluation sample {number}")
+            require_finite(name, made[name], f"the fixed-point form of evaluation sample {number}")
+            self._differences[name].add(exact[name], made[name])
+            self._steady[name].add(exact[name], made[name])
+        return exact, made
+
+    def to_json(self) -> dict[str, Any]:
+        """`outputs` and `layers` of fixed.json."""
+        outputs = [
+            {
+                "name": name,
+                **({"after_chip": True} if name not in self._fixed.outputs else {}),
+                **self._differences[name].to_json(),
+                **({"constant": True} if self._steady[name].is_lost else {}),
+            }
+            for name in (*self._fixed.outputs, *self._own)
+        ]
+        return {"outputs": outputs, "layers": _layer_lines(self._fixed, self._differences)}
 
 
 def _check_forms(fixed: FixedModel, graph: Graph) -> None:
