@@ -138,3 +138,12 @@ def test_an_error_of_a_function_has_the_place_of_its_bound(tmp_path: Path) -> No
     error = ModelbuildError("it returned None", where="accept.function.score.py:f1")
     (problem,) = located(open_project(tmp_path), "good@cam:verify_fixed", error).problems
     assert problem.where.startswith("models.yaml:6:")
+
+
+def test_a_misspelt_input_is_one_error(tmp_path: Path) -> None:
+    write_model(tmp_path / "good.onnx")
+    write_samples(tmp_path / "data")
+    text = TEXT.replace("  bad:\n    source: bad.onnx\n", "").replace(", bad: {id: 32769}", "")
+    write_manifest(tmp_path, text.replace("inputs: {image: {pre", "inputs: {imag: {pre"))
+    (error,) = errors(check(open_project(tmp_path), ["good@cam"]))
+    assert error["message"] == "the model has no input `imag` (its inputs are image)"
