@@ -80,6 +80,11 @@ class FunctionProcess:
             cwd=self._root,
         )
 
+    @property
+    def place(self) -> str:
+        """What an error names that comes from no line of the user's."""
+        return parted(self._spec)[0]
+
     def __enter__(self) -> Self:
         return self
 
@@ -113,7 +118,7 @@ class FunctionProcess:
             given = ", ".join(f"`{name}` {list(shape)}" for name, shape in shapes.items())
             raise ModelbuildError(
                 f"{self.key} {self._spec}: {found['what']}",
-                where=found["where"],
+                where=found["where"] or self.place,
                 why=found["why"],
                 advice=found["advice"] or f"correct it; the outputs that it was given are {given}",
             )

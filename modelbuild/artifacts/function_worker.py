@@ -120,7 +120,7 @@ def _called(function: Callable[..., Any], given: dict[str, Any]) -> Any:
 
 
 def _told(error: BaseException, file: Path, root: Path) -> dict[str, Any]:
-    """What went wrong, and the last line of the user's that it went through."""
+    """What went wrong, and the last line of the user's that it went through, if it did."""
     if isinstance(error, _Missing):
         return {"what": error.args[0], "where": _shown(file, root), "why": "", "advice": error.args[1]}
     told = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -130,7 +130,7 @@ def _told(error: BaseException, file: Path, root: Path) -> dict[str, Any]:
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename, file, root)
     ]
-    place = f"{_shown(Path(frames[-1].filename), root)}:{frames[-1].lineno}" if frames else _shown(file, root)
+    place = f"{_shown(Path(frames[-1].filename), root)}:{frames[-1].lineno}" if frames else ""
     line = (frames[-1].line or "").strip() if frames else ""
     return {"what": told, "where": place, "why": f"in the line `{line}`" if line else "", "advice": ""}
 

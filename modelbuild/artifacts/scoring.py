@@ -18,6 +18,11 @@ _SHOWN = 60  # characters of a number in a message
 class Scoring(FunctionProcess):
     """Calls the function with the outputs of all samples, and their labels."""
 
+    @property
+    def place(self) -> str:
+        """The bound that names it."""
+        return f"accept.function.{self._spec}"
+
     def __call__(
         self, files: Mapping[str, Path], shapes: Mapping[str, Any], labels: Sequence[Any] | None
     ) -> float:
@@ -33,6 +38,7 @@ class Scoring(FunctionProcess):
             shown = repr(value) if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
             raise ModelbuildError(
                 f"function {self._spec} returned {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'}",
+                where=self.place,
                 why="a measure of accuracy is one finite number",
                 advice="return a float",
             )

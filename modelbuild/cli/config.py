@@ -12,7 +12,9 @@ from modelbuild.cli import console
 from modelbuild.cli.build import SETTING
 from modelbuild.manifest.merge import Leaf
 from modelbuild.manifest.settings import Settings
+from modelbuild.quantize.unsaid import unsaid
 
+BUILT_IN = "built in"
 Row = tuple[str, ...]
 Overridden = Mapping[tuple[str, ...], Sequence[Leaf]]
 
@@ -49,6 +51,7 @@ def _data(settings: Settings, replaced: Overridden) -> dict[str, Any]:
         "model": settings.model,
         "target": settings.target,
         "settings": settings.values,
+        "defaults": {".".join(path): value for path, value in _unsaid(settings).items()},
         "origins": {".".join(path): origin for path, origin in sorted(settings.origins.items())},
         "overridden": {
             ".".join(path): [{"value": leaf.value, "origin": leaf.origin} for leaf in leaves]
@@ -61,7 +64,7 @@ def _rows(found: Mapping[str, Settings], replaced: Mapping[str, Overridden], sev
     """The settings of all targets, sorted; what is the same on all of them stands once."""
     lines: dict[tuple[tuple[str, ...], tuple[Row, ...]], list[str]] = {}
     for target, settings in found.items():
-        for path in sorted({*settings.origins, *replaced[target]}):
+        for path in sorted({*settings.origins, *replaced[target], *_unsaid(settings)}):
             lines.setdefault((path, _block(settings, replaced[target], path)), []).append(target)
     rows: list[Row] = []
     for (_, block), targets in sorted(lines.items(), key=lambda item: item[0][0]):
@@ -75,7 +78,15 @@ def _block(settings: Settings, replaced: Overridden, path: tuple[str, ...]) -> t
     if path in settings.origins:
         first = [(".".join(path), _text(_at(settings.values, path)), settings.origins[path])]
         return (*first, *(("  instead of", _text(leaf.value), leaf.origin) for leaf in others))
+    if path in (defaults := _unsaid(settings)):
+        origin = next((leaf.origin for leaf in others if leaf.value == defaults[path]), BUILT_IN)
+        return ((".".join(path), _text(defaults[path]), origin),)
     return tuple((f"{'.'.join(path)} (no effect)", _text(leaf.value), leaf.origin) for leaf in others)
+
+
+def _unsaid(settings: Settings) -> dict[tuple[str, ...], Any]:
+    """Settings that are not among the effective ones, since they have their defaults."""
+    return {("quantize", key): value for key, value in unsaid(settings.values["quantize"]).items()}
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Fraction, Integer, Number, wrong
 from modelbuild.manifest.strict import Strict, refuse
+from modelbuild.manifest.tree import Scalar
 
 FUNCTION = "function"  # the key whose bounds stand by functions of the user's
 Correlation = Annotated[Number, Field(ge=-1, le=1)]
@@ -20,6 +21,12 @@ def _some(value: object) -> object:
         raise wrong(
             "one or more bounds", value, "with nothing after it, the key takes away what would be inherited"
         )
+    return value
+
+
+def _by_function(value: object) -> object:
+    if isinstance(value, Scalar) and ".py:" in value.text:
+        raise wrong("a bound for each function", value, f"write `{FUNCTION}: {{{value.text}: 0.9}}`")
     return value
 
 
@@ -91,7 +98,7 @@ class Accept(Strict):
     map50_drop: Fraction | None = Field(
         None, description="at most: `map50` of the float model less that of the fixed"
     )
-    function: Annotated[dict[str, FunctionBound | None], Some] | None = Field(
+    function: Annotated[dict[str, FunctionBound | None], Some, BeforeValidator(_by_function)] | None = Field(
         None,
         description="FILE.py:FUNCTION, called with all outputs and labels, to a number that its value is at "
         "least, or to {at_least, at_most, drop, rise}",

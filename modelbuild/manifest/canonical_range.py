@@ -34,22 +34,26 @@ def canonical_range(given: Tree, wide: bool) -> tuple[Tree, list[Problem]]:
 
 
 def _percentiles(chosen: Tree, wide: bool) -> list[Problem]:
-    """Both shares, of which the one for 16 bits stays only where it says something of its own."""
+    """Both shares, of which the one for 16 bits stays only where it says something of its own. One that
+    nobody wrote rises to the other."""
     usual = chosen.setdefault("percentile", Leaf(OPTION_DEFAULTS["percentile"], BUILT_IN))
     wider = chosen.get("percentile_16bit")
     assert isinstance(usual, Leaf)
     if not isinstance(wider, Leaf):
         return []
-    if not wide or wider.value == usual.value:
+    rises = wider.implied and wider.value < usual.value
+    if not wide or rises or wider.value == usual.value:
         del chosen["percentile_16bit"]
-    if wider.value >= usual.value:
+    if rises or wider.value >= usual.value:
         return []
+    than = "the `percentile` that goes with it" if usual.implied else usual.spelling or "`percentile`"
+    least = usual.value / 100 if wider.spelling else usual.value  # the vendor's spelling is a share
     return [
         Problem(
-            f"{wider.spelling or '`percentile_16bit`'} is less than {usual.spelling or '`percentile`'}",
+            f"{wider.spelling or '`percentile_16bit`'} is less than {than}",
             wider.origin,
             "tensors of 16 bits have more steps, and hold at least as many of the values",
-            f"write at least {usual.value:g}",
+            f"write at least {least:g}",
         )
     ]
 

@@ -144,7 +144,9 @@ def _similar(full: Path, at: tree.Position | str, manifest: Manifest, path: str)
         )
     except (OSError, ValueError):
         there = []
-    return did_you_mean(full.name, there) or "correct the path"
+    # a common suffix alone makes no name near: `syn.py` is not what `missing.py` was meant to be
+    near = [name for name in there if did_you_mean(full.stem, [Path(name).stem])]
+    return did_you_mean(full.name, near) or "correct the path"
 
 
 def _digest(path: Path, expected: str, at: tree.Position, problems: Problems) -> None:

@@ -77,7 +77,10 @@ def _explain(
         else:
             within = f" in {_article(path[-2])}" if len(path) > 1 else ""
             known = list(owner.model_fields) if owner else []
-            problems.error(f"unknown key `{key}`{within}", at, advice=nearest(key, known, "known keys"))
+            other = owner.other_words if owner else ()
+            problems.error(
+                f"unknown key `{key}`{within}", at, advice=nearest(key, known, "known keys", other)
+            )
     elif kind == "missing":
         within = f" in `{path[-2]}`" if len(path) > 1 else ""
         field = owner.model_fields.get(str(path[-1])) if (owner := model_at(model, path[:-1])) else None

@@ -11,11 +11,13 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Leaf:
-    """A scalar or a list, and the place that set it; `spelling`: as it was written, where in other words."""
+    """A scalar or a list, and the place that set it; `spelling`: as it was written, where in other words.
+    `implied`: nobody wrote it, it comes with what was."""
 
     value: Any
     origin: str
     spelling: str = ""
+    implied: bool = False
 
 
 Tree = dict[str, "Tree | Leaf"]

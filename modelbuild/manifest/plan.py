@@ -98,6 +98,7 @@ def _request(manifest: Manifest, shared: Shared, model: str, target: str, lock: 
         paranoid=bool(settings.values["optimize"].get("paranoid")),
         fingerprint=toolchains.named(_toolchain(manifest, target)).fingerprint(),
         recipes=shared.recipes,
+        bounds={path: place for path, place in settings.origins.items() if path[0] == "accept"},
         functions=tuple(shared.function(spec) for spec in functions.of_bounds(settings)),
         boxes=None if (boxes := functions.of_boxes(settings, entry)) is None else shared.function(boxes),
     )

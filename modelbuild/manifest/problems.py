@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
@@ -12,13 +12,14 @@ from modelbuild.manifest.tree import Position
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
 
-_LISTED = 20  # names in a piece of advice before it says "and N more"
+_LISTED = 24  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
 
 
-def nearest(name: str, known: Iterable[str], what: str) -> str:
-    """Advice for an unknown name: the nearest valid one, and all of them where they are few."""
-    names = sorted(set(known))
+def nearest(name: str, known: Iterable[str], what: str, last: Collection[str] = ()) -> str:
+    """Advice for an unknown name: the nearest valid one, and all of them where they are few. Those in `last`
+    are listed behind the others."""
+    names = sorted(set(known), key=lambda name: (name in last, name))
     if not names:
         return f"there are no {what}"
     listed = ", ".join(names[:_LISTED])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -45,6 +45,14 @@ def _read_equalize(value: object) -> bool | str:
         raise wrong(f"true, false or {SMOOTH}", value) from None
 
 
+def _read_none(value: object) -> str:
+    if isinstance(value, Scalar) and value.text == NONE:
+        return NONE
+    known = isinstance(value, Scalar) and value.text in get_args(Activations)
+    example = value.text if known and isinstance(value, Scalar) else "int8"
+    raise wrong(f"a mapping or {NONE}", value, f"write `quantize: {{activations: {example}}}`")
+
+
 class Range(Strict):
     """How the range of a tensor is chosen from its calibration histogram."""
 
@@ -84,7 +92,7 @@ class NodeFormats(Strict):
 class Quantize(vendors.Names):
     """Float to integers."""
 
-    planned: ClassVar[dict[str, str]] = {}
+    other_words: ClassVar[frozenset[str]] = frozenset(vendors.Names.model_fields)
     activations: Annotated[tuple[Annotated[Activations, AsText], ...], AsOneOrMany] | None = Field(
         None, description="number format of activations; of a list, the first that the chip has"
     )
@@ -146,5 +154,6 @@ class Quantize(vendors.Names):
 
 # `quantize: none` is short for a mode.
 Quantization = Annotated[
-    Annotated[Literal["none"], AsText, AS_SCALAR] | Annotated[Quantize, AS_MAPPING], BY_KIND
+    Annotated[Literal["none"], BeforeValidator(_read_none), AS_SCALAR] | Annotated[Quantize, AS_MAPPING],
+    BY_KIND,
 ]

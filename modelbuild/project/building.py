@@ -13,6 +13,7 @@ from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.claiming import taken_over
+from modelbuild.project.finding_places import place_of
 from modelbuild.project.goals import goals_of
 from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
@@ -85,7 +86,9 @@ def _publish(project: Project, result: BuildResult, package: PackageRequest) -> 
         needed = plan(project.plan.actions, [shipment.gate]).order
         return any(result.states[name] == "failed" for name in needed)
 
-    return publish(project.builder, project.root, shipment, result.states, result.outputs, is_at_fault)
+    built = publish(project.builder, project.root, shipment, result.states, result.outputs, is_at_fault)
+    placed = ({**one, **place_of(project.manifest, one["model"], one["code"])} for one in built.findings)
+    return built._replace(findings=tuple(placed))
 
 
 def shipped(result: BuildResult, package: PackageRequest) -> dict[str, str]:

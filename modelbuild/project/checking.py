@@ -15,6 +15,7 @@ from modelbuild.manifest.plan import plan
 from modelbuild.project import ignoring
 from modelbuild.project.building import Observer
 from modelbuild.project.elsewhere import able
+from modelbuild.project.finding_places import place_of
 from modelbuild.project.goals import request_of
 from modelbuild.project.ignoring import Pair
 from modelbuild.project.nearby import told
@@ -75,11 +76,14 @@ def check(
     if edition is not None:
         project = in_edition(project, edition, dict.fromkeys(target for _, target in pairs))
     result, checked = _looked_at(project, pairs, observer, offline)
-    places = {model: _place(project, model) for model, _ in pairs}
+    places = {model: place_of(project.manifest, model, "") for model, _ in pairs}
     found = [finding.to_json() for finding in project.manifest.warnings]
     for (model, target), one in checked.items():
-        extra = {**places[model], "model": model, "target": target}
-        found += [{**finding, **extra} for finding in one["findings"]]
+        extra = {"model": model, "target": target}
+        found += [
+            {**finding, **place_of(project.manifest, model, finding["code"]), **extra}
+            for finding in one["findings"]
+        ]
     failed, exit_code = _failures(project, result)
     heard = ignoring.sort(project.manifest, [*found, *failed], checked)
     if not exit_code and any(finding["severity"] == "error" for finding in heard.kept):
@@ -174,12 +178,6 @@ def _not_looked_at(found: Problem, model: str) -> dict[str, Any]:
         code=NOT_FETCHED,
     )
     return {**problem_finding(problem, model), "severity": "warning"}
-
-
-def _place(project: Project, model: str) -> dict[str, Any]:
-    """Where the manifest names the model: that is where a finding on one of its nodes can be acted upon."""
-    file, line, column = project.manifest.position(("models", model, "source")).rsplit(":", 2)
-    return {"file": file, "line": int(line), "column": int(column)}
 
 
 def coded(problem: Problem, model: str = "") -> Problem:

@@ -127,7 +127,8 @@ class Equalization:
 
 def _refuse(refuse: Callable[..., NoReturn], name: str, why: str) -> NoReturn:
     key, what = line_of_correction("equalize", name), f"the record's factors of {name!r} cannot be used"
-    refuse(key, what, why=why, advice="edit its `correct equalize` line")
+    advice = "edit its `correct equalize` line, if the record is of this model and chip at all"
+    refuse(key, what, why=why, advice=advice)
 
 
 def factors_in(metadata: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:

@@ -85,7 +85,7 @@ def _of_outputs(key: str, bounds: Any, outputs: Any) -> Iterator[Held]:
         if name and name not in known:
             raise ModelbuildError(f"accept.{key}: the model has no output {name!r}")
         for entry in [known[name]] if name else known.values():
-            missing = _NOISE[key](entry[key], bound) + MARGIN_DB
+            missing = missing_db(key, entry[key], bound) + MARGIN_DB
             yield Held(f"{key} of {entry['name']}", bound, entry[key], missing)
 
 
@@ -97,6 +97,11 @@ _NOISE: dict[str, Callable[[float, float], float]] = {
     "cosine": lambda value, bound: 10.0 * _decades(1.0 - value, 1.0 - bound),
     "max_abs": lambda value, bound: 20.0 * _decades(value, bound),
 }
+
+
+def missing_db(key: str, value: float, bound: float) -> float:
+    """How many dB the noise at an output has to fall until a bound of OF_OUTPUTS just holds."""
+    return _NOISE[key](value, bound)
 
 
 def _decades(value: float, bound: float) -> float:

@@ -248,5 +248,5 @@ def _names(layer: Layer) -> Iterator[str]:
 
 
 def _unknown(key: str, name: str, known: Sequence[str]) -> ModelbuildError:
-    advice = did_you_mean(name, known) or "`modelbuild graph` lists the nodes of the lowered model"
+    advice = did_you_mean(name, known) or "`modelbuild check -v` lists the nodes of the lowered model"
     return ModelbuildError(f"{key}: there is no {name!r}", advice=advice)

@@ -60,6 +60,17 @@ def read_ports(key: str, value: Any) -> Mapping[str, str]:
     return {name: read_format(f"{key}.{name}", form) for name, form in named.items()}
 
 
+def named_in(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What settings in JSON values name of the model: key -> names, where there are any."""
+    given = {key: settings.get(key) for key in ("nodes", "inputs", "outputs", "ranges")}
+    named = {
+        key: sorted(name for name in found if name != ALL)
+        for key, found in given.items()
+        if isinstance(found, Mapping)
+    }
+    return {key: names for key, names in named.items() if names}
+
+
 def read_nodes(key: str, value: Any) -> Mapping[str, NodeFormats]:
     """Formats by the name of a node."""
     if not isinstance(value, Mapping):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's ow
 FLOATS = ("f16", "f32")
 WIDE = "int16"
 _LARGEST = 64 << 20  # bytes of a file
+_NAME = re.compile(r'"Name"\s*:\s*"')
 
 Range = tuple[float, float]
 
@@ -40,31 +42,61 @@ class Entry:
     type: str
     ranges: tuple[Range, ...]
     by_channel: bool
+    line: int | None = None  # of the file
+
+
+class _Wrong(ValueError):
+    """What is wrong with the entry of this place."""
+
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(why)
+        self.place = place
 
 
 def read(path: Path) -> dict[str, Entry]:
     """Tensor -> what the scheme says of it. Raises (exit 2) on a file that is none, naming the tensor."""
+    lines: list[int] = []
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST} bytes")
-        found = json.loads(path.read_bytes())
+        text = path.read_bytes().decode("utf-8-sig")
+        found = json.loads(text)
         if found["Version"] != VERSION:
             raise ValueError(f"version {found['Version']!r}; this version reads {VERSION}")
-        return _entries(found["Outputs"])
+        lines = _lines(text, len(found["Outputs"]))
+        return _entries(found["Outputs"], lines)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise ModelbuildError("this is not a QuantScheme", where=str(path), why=why) from error
+        line = lines[error.place] if isinstance(error, _Wrong) and lines else None
+        raise ModelbuildError("this is not a QuantScheme", where=_at(str(path), line), why=why) from error
 
 
-def _entries(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Entry]:
+def _lines(text: str, count: int) -> list[int]:
+    """The line of each entry's name; none where not each of them has one name."""
+    lines, line, end = [], 1, 0
+    for match in _NAME.finditer(text):
+        line += text.count("\n", end, match.start())
+        end = match.start()
+        lines.append(line)
+    return lines if len(lines) == count else []
+
+
+def _at(where: str, line: int | None) -> str:
+    return where if line is None or not where else f"{where}:{line}"
+
+
+def _entries(outputs: Sequence[Mapping[str, Any]], lines: Sequence[int]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     places: dict[str, int] = {}
     for place, each in enumerate(outputs):
         name = str(each["Name"])
         if name in places:
-            raise ValueError(f"{name} stands twice: Outputs[{places[name]}] and Outputs[{place}]")
+            raise _Wrong(place, f"{name} stands twice: Outputs[{places[name]}] and Outputs[{place}]")
         places[name] = place
-        found[name] = _entry(each)
+        try:
+            found[name] = replace(_entry(each), line=lines[place] if lines else None)
+        except ValueError as error:
+            raise _Wrong(place, str(error)) from error
     return found
 
 
@@ -78,8 +110,11 @@ def _entry(given: Mapping[str, Any]) -> Entry:
         raise ValueError(f"{name}: {mode!r} or {given['DataType']!r} is unknown")
     if not ranges or (mode == "by_tensor" and len(ranges) != 1):
         raise ValueError(f"{name}: {len(ranges)} ranges {mode}")
-    if not all(-LARGEST <= low <= high <= LARGEST for low, high in ranges):
-        raise ValueError(f"{name}: a range is no range of finite float32 numbers, low first")
+    for low, high in ranges:
+        if low > high:
+            raise ValueError(f"{name}: Min {low:g} is above Max {high:g}")
+        if not (low >= -LARGEST and high <= LARGEST):
+            raise ValueError(f"{name}: {low:g} to {high:g} is no range of finite float32 numbers")
     return Entry(str(given["DataType"]), ranges, mode == "by_channel")
 
 
@@ -102,7 +137,7 @@ def applied(
             what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
             raise ModelbuildError(
                 f"the scheme wants {what} for {name!r}",
-                where=where,
+                where=_at(where, entry.line),
                 why="fixed-point models hold integers, with one range for each tensor of activations",
                 advice="edit its line, or take it out",
             )
@@ -110,7 +145,7 @@ def applied(
         if low == high:
             raise ModelbuildError(
                 f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
-                where=where,
+                where=_at(where, entry.line),
                 why="one code would stand for all that the tensor holds",
                 advice="give both ends, or take it out: its range is then chosen from the samples",
             )
@@ -131,20 +166,20 @@ def applied(
 
 
 def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str], where: str) -> None:
+    for name, entry in scheme.items():
+        if name not in known:
+            raise ModelbuildError(
+                f"the scheme has {name!r}, which is no tensor of the lowered model",
+                where=_at(where, entry.line),
+                advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
+            )
     for name in wanted:
         if name not in scheme:
             raise ModelbuildError(
                 f"the scheme says nothing of {name!r}",
                 where=where,
                 why="`strict` takes every range from it",
-                advice=did_you_mean(name, scheme) or "write `strict: false`, or add the tensor",
-            )
-    for name in scheme:
-        if name not in known:
-            raise ModelbuildError(
-                f"the scheme has {name!r}, which is no tensor of the lowered model",
-                where=where,
-                advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
+                advice="write `strict: false`, or add the tensor",
             )
 
 

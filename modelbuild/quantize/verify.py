@@ -49,70 +49,90 @@ def verify(
     """
     float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
     _check_forms(fixed, graph)
-    own = () if after is None else after.own
     first = fixed.outputs[0] if after is None else after.outputs[0]
     if labels is not None:
-        shape = after.shape(first) if after is not None and first in own else graph.shapes[first]
-        check_labels(labels, first, shape)
-    pieces = pieces_in(fixed.metadata)
-    layers = _layers(fixed, graph, pieces)
-    measured = list(dict.fromkeys([*fixed.outputs, *(name for name, _ in layers)]))
-    differences = {name: Difference() for name in (*measured, *own)}
+        own = after is not None and first in after.own
+        check_labels(labels, first, after.shape(first) if after is not None and own else graph.shapes[first])
     top = [] if labels is None else [partial(TopOf, first, labels)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
-    factors = factors_in(fixed.metadata)
-    steady = {name: Steady() for name in (*fixed.outputs, *own)}
+    compared = _Compared(fixed, graph, after)
     count = 0
     for count, sample in enumerate(samples, 1):
         expected = float_session.run({name: sample[name] for name in graph.inputs})
         integers = {name: quantize_array(sample[name], fixed.tensors[name]) for name in fixed.inputs}
         found: dict[str, Array] = dict(fixed_session.run(integers, "all"))
-        named = {*measured, *(part for parts in pieces.values() for part, _ in parts)}
-        real = {name: dequantize_array(found[name], fixed.tensors[name]) for name in named & found.keys()}
-        held = {name: restored(values, factors.get(name)) for name, values in real.items()}
-        held |= together(held, pieces)
-        for name in measured:
-            require_finite(name, expected[name], f"evaluation sample {count}")
-            differences[name].add(expected[name], held[name])
-        exact, made = {name: expected[name] for name in fixed.outputs}, _real(found, fixed)
-        for name in fixed.outputs:
-            steady[name].add(exact[name], made[name])
-        if after is not None:
-            exact, made = after.run(expected, sample), after.run(made, sample)
-            for name in own:
-                require_finite(name, exact[name], f"evaluation sample {count}")
-                require_finite(name, made[name], f"the fixed-point form of evaluation sample {count}")
-                differences[name].add(exact[name], made[name])
-                steady[name].add(exact[name], made[name])
+        exact, made = compared.add(expected, found, sample, count)
         forms.add("float", exact, sample)
         forms.add("fixed", made, sample)
-        del (
-            expected,
-            found,
-            exact,
-            made,
-            real,
-            held,
-        )  # before the next sample's come: they are every tensor of the model
+        del expected, found, exact, made  # before the next sample's come: they are every tensor of the model
     if not count:
         raise ModelbuildError("there is no evaluation sample")
     return {
         "samples": count,
         "evaluation": evaluation,
         "optimistic": optimistic,
-        "outputs": [
-            {
-                "name": name,
-                **({"after_chip": True} if name not in fixed.outputs else {}),
-                **differences[name].to_json(),
-                **({"constant": True} if steady[name].is_lost else {}),
-            }
-            for name in (*fixed.outputs, *own)
-        ],
-        "layers": _layer_lines(layers, differences),
+        **compared.to_json(),
         "accuracy": with_drop(forms.values(SHARES), count),
         **({FUNCTIONS: functions} if (functions := forms.values(FUNCTIONS)) else {}),
     }
+
+
+class _Compared:
+    """Differences of the tensors that both forms have, and of the outputs that are made after the chip."""
+
+    def __init__(self, fixed: FixedModel, graph: Graph, after: AfterChip | None) -> None:
+        self._fixed, self._after = fixed, after
+        self._own = () if after is None else tuple(after.own)
+        self._pieces = pieces_in(fixed.metadata)
+        self._layers = _layers(fixed, graph, self._pieces)
+        self._on_chip = list(dict.fromkeys([*fixed.outputs, *(name for name, _ in self._layers)]))
+        self._factors = factors_in(fixed.metadata)
+        self._differences = {name: Difference() for name in (*self._on_chip, *self._own)}
+        self._steady = {name: Steady() for name in (*fixed.outputs, *self._own)}
+
+    def add(
+        self, expected: Mapping[str, Array], found: Mapping[str, Array], sample: Sample, number: int
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Takes a sample's tensors in; the outputs of the whole model in both forms."""
+        fixed, held = self._fixed, self._held(found)
+        for name in self._on_chip:
+            require_finite(name, expected[name], f"evaluation sample {number}")
+            self._differences[name].add(expected[name], held[name])
+        exact: Mapping[str, Array] = {name: expected[name] for name in fixed.outputs}
+        made: Mapping[str, Array] = _real(found, fixed)
+        for name in fixed.outputs:
+            self._steady[name].add(exact[name], made[name])
+        if self._after is None:
+            return exact, made
+        exact, made = self._after.run(expected, sample), self._after.run(made, sample)
+        for name in self._own:
+            require_finite(name, exact[name], f"evaluation sample {number}")
+            require_finite(name, made[name], f"the fixed-point form of evaluation sample {number}")
+            self._differences[name].add(exact[name], made[name])
+            self._steady[name].add(exact[name], made[name])
+        return exact, made
+
+    def _held(self, found: Mapping[str, Array]) -> dict[str, Array]:
+        """What the fixed form's tensors stand for in the float form's units; pieces are put together."""
+        named = {*self._on_chip, *(part for parts in self._pieces.values() for part, _ in parts)}
+        held = {
+            name: restored(dequantize_array(found[name], self._fixed.tensors[name]), self._factors.get(name))
+            for name in named & found.keys()
+        }
+        return held | together(held, self._pieces)
+
+    def to_json(self) -> dict[str, Any]:
+        """`outputs` and `layers` of fixed.json."""
+        outputs = [
+            {
+                "name": name,
+                **({"after_chip": True} if name not in self._fixed.outputs else {}),
+                **self._differences[name].to_json(),
+                **({"constant": True} if self._steady[name].is_lost else {}),
+            }
+            for name in (*self._fixed.outputs, *self._own)
+        ]
+        return {"outputs": outputs, "layers": _layer_lines(self._layers, self._differences)}
 
 
 def _check_forms(fixed: FixedModel, graph: Graph) -> None:

@@ -34,11 +34,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Named:
-    """A layer and what it is predicted to win; `setting` is what has to stand below `quantize:`."""
+    """A layer and what it is predicted to win; `setting` stands by its name below `section` of
+    `quantize:`."""
 
     name: str
     gain_db: float
-    setting: str  # nodes: {conv_3: {activations: int16}}
+    section: str  # nodes
+    setting: str  # {activations: int16}
 
 
 def steps(facts: Facts, missing_db: float | None = None) -> list[str]:
@@ -73,11 +75,8 @@ def worst(sensitivity: Mapping[str, Any], missing_db: float | None) -> list[Name
             break
         formats = [f"{key}: {WIDE}" for key in ("activations", "weights") if node[key] in _NARROW]
         if formats:
-            name = _key(node["node"])
-            of_node = f"nodes: {{{name}: {{{', '.join(formats)}}}}}"
-            found.append(
-                Named(node["node"], node["gain_db"], of_node if node["op"] else f"inputs: {{{name}: {WIDE}}}")
-            )
+            of_node = ("nodes", f"{{{', '.join(formats)}}}")
+            found.append(Named(node["node"], node["gain_db"], *(of_node if node["op"] else ("inputs", WIDE))))
     return found
 
 
@@ -104,6 +103,30 @@ def _wider(facts: Facts, missing_db: float | None) -> str:
     many = f"the {len(named)} worst layers" if len(named) > 1 else "the worst layer"
     won = f"{together(named):.1f} dB{' together' if len(named) > 1 else ''}"
     chosen = facts.quantize.get("mode") == AUTO
-    other = "`mode: auto` has held the bound on the calibration samples" if chosen else "or `mode: auto`"
-    head = f"{WIDE} for {many}, predicted to win {won} ({other}):"
-    return head + "".join(f"\n   +{each.gain_db:.1f} dB  `quantize: {{{each.setting}}}`" for each in named)
+    lacking = missing_db is not None and together(named) < missing_db
+    other = "use `mode: auto`" if lacking else "or `mode: auto`"
+    if chosen:
+        other = "`mode: auto` has held the bound on the calibration samples"
+    head = (
+        f"{WIDE} for {many}, predicted to win {won} on the calibration samples{_enough(named, missing_db)} "
+    )
+    return f"{head}({other}):\n{block(named)}"
+
+
+def _enough(named: Sequence[Named], missing_db: float | None) -> str:
+    """Whether that makes up for what is missing; of the evaluation samples nothing is predicted."""
+    if missing_db is None:
+        return ""
+    if together(named) >= missing_db:
+        return f", {missing_db:.1f} dB are missing"
+    return f", which is not enough: {missing_db:.1f} dB are missing"
+
+
+def block(named: Sequence[Named]) -> str:
+    """YAML for the manifest, to be put below the model as it is."""
+    lines = ["quantize:"]
+    for section in ("nodes", "inputs"):
+        own = [each for each in named if each.section == section]
+        lines += [f"  {section}:"] if own else []
+        lines += [f"    {_key(each.name)}: {each.setting}  # +{each.gain_db:.1f} dB" for each in own]
+    return "\n".join(lines)

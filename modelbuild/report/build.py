@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.graph.codes import covers
-from modelbuild.report import layers, mapping
+from modelbuild.report import bounds, layers, mapping, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
-from modelbuild.report.model import Check, Failure, Model, Package, Quantization, Report
+from modelbuild.report.model import Check, Failure, Model, Package, Problem, Quantization, Report
 from modelbuild.report.network import Port, Removed
 from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
+from modelbuild.report.widths import caveat, widths
 from modelbuild.samples.preprocess import from_settings, resulting_range, to_json
 
 FAILURE = ".failure"
@@ -38,7 +39,8 @@ MODEL_ROLES = {
 }
 PACKAGE_ROLES = {"package": "Packaging"}
 PACKAGE_STEPS = {"locked": "Comparison with modelbuild.lock"}  # of a locked build
-_MEASURED = ("check", "evaluate", "fixed", "hardware")  # what verdict.judge reads
+_MEASURED = ("check", "evaluate", "fixed", "hardware", "quantize")  # what verdict.judge reads
+GATE = "gate"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class ModelInputs:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     in_model: Mapping[str, Any] = field(default_factory=dict)
     ignore: Sequence[Mapping[str, Any]] = ()
+    removed: bool = False  # whether something was cut off the model
+    has_int16: bool = True  # of the chip
 
 
 def collect(
@@ -70,11 +74,15 @@ def collect(
     found, failures = _read(files or {}, PACKAGE_ROLES, PACKAGE_STEPS, "")
     packed = found.get("package") or {}
     read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
-    checks = [
-        Check(**check.to_json())
+    judged = [
+        judge(model.name, model.accept, {role: data[role] for role in _MEASURED if role in data})
         for model, (data, _) in zip(models, read, strict=True)
-        for check in judge(model.name, model.accept, {role: data[role] for role in _MEASURED if role in data})
     ]
+    read = [
+        (data, (*failed, *_gate(str(package["name"]), model, data, own, failed)))
+        for model, own, (data, failed) in zip(models, judged, read, strict=True)
+    ]
+    checks = [Check(**check.to_json()) for own in judged for check in own]
     peak = package.get("macs_per_cycle")
     described = tuple(
         _model(model, data, failed, peak) for model, (data, failed) in zip(models, read, strict=True)
@@ -110,6 +118,29 @@ def _read(
     return found, tuple(sorted(failures, key=lambda failure: failure.state == "skipped"))
 
 
+def _gate(
+    package: str,
+    model: ModelInputs,
+    data: Mapping[str, Any],
+    checks: Sequence[verdict.Check],
+    failures: tuple[Failure, ...],
+) -> tuple[Failure, ...]:
+    """The bounds that do not hold as a failure with advice; what a failed stage could not measure is its."""
+    missed = [one for one in checks if not one.passed and (one.measured is not None or not failures)]
+    if not missed:
+        return ()
+    about = {"removed": model.removed, "has_int16": model.has_int16}
+    told = bounds.advice(missed, {model.name: bounds.facts_of(data.get("quantize"), about)})
+    problems = tuple(
+        Problem(what=bounds.said(one), where=f"model {model.name}", advice=told.get(one, ""))
+        for one in missed
+    )
+    title = "The gate"
+    return (
+        Failure(stage=GATE, title=title, model=model.name, action=f"{package}:{GATE}", problems=problems),
+    )
+
+
 def _model(
     inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure, ...], peak: float | None
 ) -> Model:
@@ -134,8 +165,8 @@ def _model(
         layers=mapping.layers(imported.get("layers") or (), nodes),
         tail=tuple(Removed(**node) for node in (lowered.get("tail") or {}).get("removed") or ()),
         findings=_findings(inputs, data),
-        performance=_performance(data["evaluate"], fidelity, peak) if "evaluate" in data else None,
-        quantization=Quantization(**data["quantize"]) if "quantize" in data else None,
+        performance=_performance(data, fidelity, peak) if "evaluate" in data else None,
+        quantization=_quantization(data["quantize"]) if "quantize" in data else None,
         fidelity=fidelity,
         hardware=Hardware(**data["hardware"]) if "hardware" in data else None,
         memory=_sizes(data["compile"].get("memory")) if "compile" in data else None,
@@ -154,11 +185,17 @@ def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     return [*(placed or ()), *told] if placed is not None or told else None
 
 
-def _performance(evaluated: Mapping[str, Any], fidelity: Fidelity | None, peak: float | None) -> Performance:
+def _quantization(quantize: Mapping[str, Any]) -> Quantization:
+    return Quantization(**{**quantize, "widths": widths(quantize)})
+
+
+def _performance(data: Mapping[str, Any], fidelity: Fidelity | None, peak: float | None) -> Performance:
+    evaluated = data["evaluate"]
     rows = layers.rows(evaluated.get("layers") or (), fidelity, peak)
     return Performance(
         **{
             **evaluated,
+            "caveat": caveat(data.get("quantize") or {}),
             "memory": _sizes(evaluated.get("memory")),
             "layers": rows,
             "utilisation": layers.utilisation(

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from modelbuild.report import chart, text
 from modelbuild.report.measurements import Layer
 from modelbuild.report.model import Model, Report
+from modelbuild.report.widths import share
 from modelbuild.resources import folder
 
 PAGE = "report/page.html.j2"
@@ -29,6 +30,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     text.percent,
     text.setting,
     text.size,
+    share,
 )
 WORST = 5  # layers named under the SNR chart
 

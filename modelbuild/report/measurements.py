@@ -45,6 +45,7 @@ class Performance(Item):
     total_ms: float | None = None
     confidence: str = ""
     confidence_because: str = ""
+    caveat: str = ""  # what the figures, which are for 8 bits, do not tell of this model
     cycles: int = 0
     macs: int = 0
     utilisation: float | None = None

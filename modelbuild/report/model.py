@@ -10,6 +10,7 @@ from modelbuild.report.item import Item
 from modelbuild.report.mapping import Node, SourceLayer
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
 from modelbuild.report.network import Difference, Finding, Pass, Port, Removed, Source
+from modelbuild.report.widths import Widths
 
 
 class Problem(Item):
@@ -34,13 +35,17 @@ class Failure(Item):
 
 
 class Check(Item):
-    """A bound of `accept:` and what was measured; `measured` is null where nothing could be."""
+    """A bound of `accept:` and what was measured, as `verdict.Check`; `measured` is null where nothing could
+    be."""
 
     model: str
     check: str
     bound: bool | float
     measured: bool | float | None
     passed: bool
+    limit: str = ""
+    of_float: float | None = None
+    note: str = ""
 
 
 class File(Item):
@@ -73,21 +78,41 @@ class Tensor(Item):
     name: str
     kind: str = ""
     bits: int | None = None
+    signed: bool = True
     scale: float | None = None
     zero_point: int | None = None
     low: float | None = None
     high: float | None = None
     method: str = ""
     snr_db: float | None = None
+    output_snr_db: float | None = None
+
+
+class Held(Item):
+    """A bound that `mode: auto` worked towards, on the calibration samples."""
+
+    check: str
+    bound: float
+    measured: float
+
+
+class Auto(Item):
+    """What `mode: auto` came to, and by how many measurements."""
+
+    measurements: int
+    goals: tuple[Held, ...] = ()
 
 
 class Quantization(Item):
-    """How the model became integers."""
+    """How the model became integers. `mode` is null where none was asked for."""
 
     method: str = ""
     activations: str = ""
     weights: str = ""
     samples: int | None = None
+    mode: str | None = None
+    auto: Auto | None = None
+    widths: Widths | None = None
     tensors: tuple[Tensor, ...] = ()
 
 

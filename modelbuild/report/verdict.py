@@ -6,21 +6,32 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modelbuild.report.widths import caveat
+
 Measurements = Mapping[str, Any]  # stage file's stem ("fixed", "hardware", "check", "evaluate") -> its JSON
 Found = Iterator[tuple[str, float | None]]  # (what, measured; None where it is not available)
 Holds = Callable[[float, float], bool]
-Judged = Iterator[tuple[str, float, float | None, Holds]]  # (what, bound, measured, how they are compared)
+# (what, bound, measured, how they are compared, where the bound stands below `accept`, float's own value)
+Judged = Iterator[tuple[str, float, float | None, Holds, tuple[str, ...], float | None]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One bound and what was measured. `measured` is None where nothing could be: that never passes."""
+    """One bound and what was measured. `measured` is None where nothing could be: that never passes.
+
+    `limit`: "at least" or "at most", "" of the match of hardware. `path`: where the bound stands below
+    `accept`. `of_float`: what the float model reaches, where that is known. `note`: what the measurement does
+    not tell."""
 
     model: str
     check: str
     bound: float | bool
     measured: float | bool | None
     passed: bool
+    limit: str = ""
+    path: tuple[str, ...] = ()
+    of_float: float | None = None
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The object in gate.json and report.json."""
@@ -65,10 +76,12 @@ def _functions(bounds: Mapping[str, Mapping[str, float]], measurements: Measurem
     for function, limits in sorted(bounds.items()):
         for key, limit in sorted(limits.items()):
             value, holds = _OF_FUNCTIONS[key]
+            path, of_float = (FUNCTION, function, key), exact.get(function)
             what = f"{key} of {function}" if key in ("drop", "rise") else function
-            yield what, limit, value(exact.get(function), fixed.get(function)), holds
+            yield what, limit, value(of_float, fixed.get(function)), holds, path, of_float
             if function in hardware:
-                yield f"{what} in hardware", limit, value(exact.get(function), hardware[function]), holds
+                found = value(of_float, hardware[function])
+                yield f"{what} in hardware", limit, found, holds, path, of_float
 
 
 def _cpu_nodes(measurements: Measurements, output: str | None) -> Found:
@@ -92,6 +105,7 @@ def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
+FPS = "fps"
 _SHARES = ("top1", "top5", "map", "map50")
 # key of `accept:` -> (what finds the measurement, how it is held against the bound)
 BOUNDS: dict[str, tuple[Callable[[Measurements, str | None], Found], Holds]] = {
@@ -102,8 +116,9 @@ BOUNDS: dict[str, tuple[Callable[[Measurements, str | None], Found], Holds]] = {
     **{key: (_accuracy(key), _at_least) for key in _SHARES},
     **{f"{key}_drop": (_accuracy(key, drop=True), _at_most) for key in _SHARES},
     "cpu_nodes": (_cpu_nodes, _at_most),
-    "fps": (_fps, _at_least),
+    FPS: (_fps, _at_least),
 }
+_WORDS: dict[Holds, str] = {_at_least: "at least", _at_most: "at most"}
 FUNCTION = "function"  # whose bounds stand by the function
 # key of such a bound -> (what is judged of the values of float and of the form, how it is held against it)
 _OF_FUNCTIONS: dict[str, tuple[Callable[[float | None, float | None], float | None], Holds]] = {
@@ -114,7 +129,7 @@ _OF_FUNCTIONS: dict[str, tuple[Callable[[float | None, float | None], float | No
 }
 
 
-ACCURACY_BOUNDS = frozenset({*BOUNDS, FUNCTION}) - {"cpu_nodes", "fps"}
+ACCURACY_BOUNDS = frozenset({*BOUNDS, FUNCTION}) - {"cpu_nodes", FPS}
 
 
 def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> list[Check]:
@@ -122,9 +137,10 @@ def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> 
 
     The match of hardware and fixed is always checked where it was measured; it takes no bound."""
     checks: list[Check] = []
-    for what, limit, measured, holds in _judged(accept, measurements):
+    for what, limit, measured, holds, path, of_float in _judged(accept, measurements):
         passed = measured is not None and holds(measured, limit)
-        checks.append(Check(model, what, limit, measured, passed))
+        note = caveat(measurements.get("quantize") or {}) if path[0] == FPS else ""
+        checks.append(Check(model, what, limit, measured, passed, _WORDS[holds], path, of_float, note))
     hardware = measurements.get("hardware")
     if hardware is None or hardware["equal"] is not None:
         equal = None if hardware is None else bool(hardware["equal"])
@@ -140,5 +156,7 @@ def _judged(accept: Mapping[str, Any], measurements: Measurements) -> Judged:
         find, holds = BOUNDS[key]
         wanted = sorted(bound.items()) if isinstance(bound, Mapping) else [(None, bound)]
         for output, limit in wanted:
+            path = (key,) if output is None else (key, output)
+            exact = ((measurements.get("fixed") or {}).get("accuracy") or {}).get("float") or {}
             for what, measured in find(measurements, output):
-                yield what, limit, measured, holds
+                yield what, limit, measured, holds, path, exact.get(key.removesuffix("_drop"))

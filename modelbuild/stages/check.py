@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
+from modelbuild.quantize.mixed_settings import named_in
 from modelbuild.stages.request import ModelRequest, Source
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """The recipe, for its operator rules, the digest of all recipes, for other chips are named in advice, and
-    the outputs that bounds name: they must exist."""
+    what bounds and settings of quantization name: it must exist."""
     accept = request.settings.get("accept") or {}
     of_outputs = {key: bound for key, bound in accept.items() if key != "function"}
     bounded = {key: sorted(bound) for key, bound in of_outputs.items() if isinstance(bound, Mapping)}
-    return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded}
+    named = {} if request.record is not None else named_in(request.settings["quantize"])
+    more = {"named": named} if named else {}
+    return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded, **more}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -43,11 +46,13 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
     from modelbuild.graph.codes import CODES
+    from modelbuild.quantize.named import check_named
     from modelbuild.stages.files import read_json, validated, write_json
 
     graph = onnx_io.read(inputs["model"])
     tail = read_json(inputs["lower"])["tail"] if "lower" in inputs else {"outputs": [], "finding": None}
     _check_bounded(list(dict.fromkeys([*graph.outputs, *tail["outputs"]])), parameters["bounded"])
+    check_named(graph, parameters.get("named", {}))
     recipe = validated(Recipe, parameters["recipe"])
     placement = place(graph, recipe, lambda: _chips(parameters["recipes"]))
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]

@@ -43,7 +43,8 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `calibration.json`."""
+    """Leaves `calibration.json`. Where samples are of inputs that the model does not have, which `normalise`
+    says, there is nothing to look at."""
     from modelbuild.graph import in_model, onnx_io
     from modelbuild.graph.kept_quantization import kept
     from modelbuild.quantize.calibration_checks import Examined, findings
@@ -51,9 +52,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.samples.health import SetLook
     from modelbuild.samples.loader import spread
     from modelbuild.samples.preprocess import from_settings
-    from modelbuild.stages.files import read_samples, write_json
+    from modelbuild.stages.files import named_inputs, read_samples, write_json
 
     graph = onnx_io.read(inputs["model"])
+    if not named_inputs(inputs) <= set(graph.inputs):
+        write_json(out / "calibration.json", {"findings": []})
+        return
     entries = kept(graph)
     declared = {name: from_settings(given) for name, given in parameters["in_model"].items()}
     graph = in_model.insert(graph, declared) if declared else graph

@@ -20,7 +20,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.quantize.ports import means_itself
 from modelbuild.samples.loader import load, load_codes
 from modelbuild.samples.preprocess import Preprocess, from_settings
-from modelbuild.stages.request import sample_role
+from modelbuild.stages.request import SAMPLE_ROLES, sample_role
 
 if TYPE_CHECKING:
     from modelbuild.graph.after_chip import AfterChip
@@ -145,6 +145,14 @@ def _samples(
             )
             for name, (shape, dtype) in ports.items()
         }
+
+
+def named_inputs(inputs: Mapping[str, Path]) -> set[str]:
+    """The inputs that samples have files for by name."""
+    names = {
+        role.removeprefix(SAMPLE_ROLES).partition("/")[2] for role in inputs if role.startswith(SAMPLE_ROLES)
+    }
+    return names - {""}
 
 
 def sample_file(inputs: Mapping[str, Path], index: int, name: str, ports: int) -> Path:

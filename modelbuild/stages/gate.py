@@ -10,11 +10,13 @@ from modelbuild.build.action import Resources
 from modelbuild.stages.request import PackageRequest, Source
 
 if TYPE_CHECKING:
+    from modelbuild.errors import Problem
     from modelbuild.report.verdict import Check
 
-VERSION = "2"
+VERSION = "3"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
-LIBRARIES = ()
+LIBRARIES = ("pydantic",)
+ACCEPT = "accept"
 RESOURCES = Resources(memory=64 << 20)
 
 
@@ -53,6 +55,16 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
     }
 
 
+def unkeyed(request: PackageRequest) -> dict[str, Any]:
+    """Where bounds stand in the manifest: a bound that moves is not judged again."""
+    places = [
+        [packaged.request.model, list(path), place]
+        for packaged in request.models
+        for path, place in sorted(packaged.request.bounds.items())
+    ]
+    return {"places": places} if places else {}
+
+
 def accept_of(request: PackageRequest) -> dict[str, Any]:
     """The effective `accept:` of each model."""
     return {
@@ -74,7 +86,7 @@ def read_measurements(inputs: Mapping[str, Path], model: str) -> dict[str, Any]:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `gate.json`, or fails naming every bound that does not hold."""
-    from modelbuild.errors import EXIT_FAILED, ModelbuildError, Problem
+    from modelbuild.errors import EXIT_FAILED, ModelbuildError
     from modelbuild.report.verdict import judge
     from modelbuild.stages.files import write_json
 
@@ -85,40 +97,38 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     ]
     failed = [check for check in checks if not check.passed]
     if failed:
-        advice = _advice(failed, inputs, parameters)
-        raise ModelbuildError.of(
-            [
-                Problem(
-                    f"gate: {check.check} is {shown(check.measured)}, the bound is {shown(check.bound)}",
-                    where=f"model {check.model}",
-                    advice=advice.get(check, ""),
-                )
-                for check in failed
-            ],
-            EXIT_FAILED,
-        )
+        raise ModelbuildError.of(_problems(failed, inputs, parameters), EXIT_FAILED)
     write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks]})
 
 
-def _advice(
+def _problems(
     failed: Sequence[Check], inputs: Mapping[str, Path], parameters: Mapping[str, Any]
-) -> dict[Check, str]:
-    """What to do about bounds on SNR: once for each model, at its first that does not hold."""
-    from modelbuild.report.advice import Facts, steps, text
+) -> list[Problem]:
+    from modelbuild.errors import Problem
+    from modelbuild.report.bounds import advice, facts_of, said
 
-    found: dict[Check, str] = {}
-    lacking = [check for check in failed if check.check.startswith("snr_db") and check.measured is not None]
-    for first in {check.model: check for check in reversed(lacking)}.values():
-        quantize = read_measurements(inputs, first.model).get("quantize") or {}
-        facts = Facts(quantize, first.model in parameters["removed"], parameters["has_int16"])
-        own = [check for check in lacking if check.model == first.model]
-        missing = max(float(check.bound) - float(check.measured or 0.0) for check in own)
-        found[first] = text(steps(facts, missing))
-    return found
+    places = {(model, *path): place for model, path, place in parameters.get("places", ())}
+    facts = {
+        model: facts_of(
+            read_measurements(inputs, model).get("quantize"),
+            {"removed": model in parameters["removed"], "has_int16": parameters["has_int16"]},
+        )
+        for model in {check.model for check in failed}
+    }
+    told = advice(failed, facts)
+    return [
+        Problem(
+            f"gate: {said(check)}",
+            where=_where(check, places),
+            advice=told.get(check, ""),
+        )
+        for check in failed
+    ]
 
 
-def shown(value: float | bool | None) -> str:
-    """A bound or measurement for people: four significant digits."""
-    if value is None:
-        return "not available"
-    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+def _where(check: Check, places: Mapping[tuple[str, ...], str]) -> str:
+    """The bound's place in the manifest; of a bound without one, the model."""
+    for length in range(len(check.path), 0, -1):
+        if place := places.get((check.model, ACCEPT, *check.path[:length])):
+            return f"{place}: model {check.model}"
+    return f"model {check.model}"

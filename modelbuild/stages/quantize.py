@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
+
+if TYPE_CHECKING:
+    from modelbuild.chips.recipe import NumberFormat
+    from modelbuild.graph.model import Graph
+    from modelbuild.quantize.observations import Observations
+    from modelbuild.quantize.record import Record
+    from modelbuild.quantize.settings import Settings
 
 VERSION = "13"
 LIBRARIES = ("numpy", "onnx")
@@ -102,55 +109,82 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `quant.txt` and `quantize.json`, and where it is asked for the scheme."""
-    from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
-    from modelbuild.graph.kept_quantization import kept
     from modelbuild.quantize import record as records
     from modelbuild.quantize import scheme
-    from modelbuild.quantize.mixed import quantize_mixed
-    from modelbuild.quantize.number_format import formats_of
-    from modelbuild.quantize.observations import Observations
-    from modelbuild.quantize.plan import make_plan
-    from modelbuild.quantize.sensitivity import sensitivity
-    from modelbuild.quantize.settings import Settings
-    from modelbuild.quantize.source_quantization import notes
-    from modelbuild.stages.check import read_units
-    from modelbuild.stages.files import read_samples, validated, write_json
+    from modelbuild.stages.files import write_json
 
     source: dict[str, Any] = {}
     if "record" in inputs:
         record = records.read(inputs["record"])
     else:
-        graph = onnx_io.read(inputs["model"])
-        observations = Observations.load(inputs["observations"])
-        number_format = validated(NumberFormat, parameters["number_format"])
-        settings = Settings.read(parameters["settings"])
-        if SCHEME in inputs:
-            given = scheme.read(inputs[SCHEME])
-            settings = scheme.applied(settings, given, graph, make_plan(graph), str(inputs[SCHEME]))
-        units = read_units(inputs["check"]) if "check" in inputs else {}
-        if "accept" in parameters:
-            with goal.opened(inputs, parameters, graph) as wanted:
-                record = quantize_mixed(graph, observations, settings, number_format, wanted, units)
-            source["auto"] = wanted.to_json(record)
-        else:
-            record = quantize_mixed(graph, observations, settings, number_format, None, units)
-        if parameters.get("refine"):
-            from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
-
-            formats = formats_of(number_format, settings)
-            samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
-            record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
-        source["mode"] = settings.mode
-        wide_tables = number_format.has_tables_of_16_bits
-        source["sensitivity"] = sensitivity(graph, record, wide_tables=wide_tables).to_json()
-        entries = kept(graph)
-        if entries:
-            formats = formats_of(number_format, settings)
-            source["notes"] = notes(entries, graph, formats, record)
+        record, source = _quantized(inputs, parameters)
     if EXPORT in parameters:
         by_channel = parameters[EXPORT] == "by_channel"
         text = scheme.written(record, onnx_io.read(inputs["model"]), by_channel=by_channel)
         (out / SCHEME_FILE).write_text(text, encoding="utf-8", newline="\n")
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", {**record.to_json(), **source})
+
+
+def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tuple[Record, dict[str, Any]]:
+    """The record, and what else `quantize.json` says of where it comes from."""
+    from modelbuild.chips.recipe import NumberFormat
+    from modelbuild.graph import onnx_io
+    from modelbuild.graph.kept_quantization import kept
+    from modelbuild.quantize.number_format import formats_of
+    from modelbuild.quantize.observations import Observations
+    from modelbuild.quantize.sensitivity import sensitivity
+    from modelbuild.quantize.source_quantization import notes
+    from modelbuild.stages.files import read_samples, validated
+
+    graph = onnx_io.read(inputs["model"])
+    observations = Observations.load(inputs["observations"])
+    number_format = validated(NumberFormat, parameters["number_format"])
+    settings = _settings(inputs, parameters, graph)
+    record, source = _chosen(inputs, parameters, graph, observations, settings, number_format)
+    formats = formats_of(number_format, settings)
+    if parameters.get("refine"):
+        from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
+
+        samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
+        record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
+    source["mode"] = settings.mode
+    wide_tables = number_format.has_tables_of_16_bits
+    source["sensitivity"] = sensitivity(graph, record, wide_tables=wide_tables).to_json()
+    entries = kept(graph)
+    if entries:
+        source["notes"] = notes(entries, graph, formats, record)
+    return record, source
+
+
+def _settings(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Graph) -> Settings:
+    """The settings, with the ranges of a scheme."""
+    from modelbuild.quantize import scheme
+    from modelbuild.quantize.plan import make_plan
+    from modelbuild.quantize.settings import Settings
+
+    settings = Settings.read(parameters["settings"])
+    if SCHEME not in inputs:
+        return settings
+    return scheme.applied(settings, scheme.read(inputs[SCHEME]), graph, make_plan(graph), str(inputs[SCHEME]))
+
+
+def _chosen(
+    inputs: Mapping[str, Path],
+    parameters: Mapping[str, Any],
+    graph: Graph,
+    observations: Observations,
+    settings: Settings,
+    number_format: NumberFormat,
+) -> tuple[Record, dict[str, Any]]:
+    """The record as ranges and bits are chosen, and where they are measured what was."""
+    from modelbuild.quantize.mixed import quantize_mixed
+    from modelbuild.stages.check import read_units
+
+    units = read_units(inputs["check"]) if "check" in inputs else {}
+    if "accept" not in parameters:
+        return quantize_mixed(graph, observations, settings, number_format, None, units), {}
+    with goal.opened(inputs, parameters, graph) as wanted:
+        record = quantize_mixed(graph, observations, settings, number_format, wanted, units)
+    return record, {"auto": wanted.to_json(record)}

@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "6"
+VERSION = "7"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -76,6 +76,8 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
                 "id": packaged.id,
                 "version": packaged.version,
                 "preprocess": packaged.request.preprocess,
+                "removed": packaged.request.removes,
+                "has_int16": packaged.request.has_int16,
                 **({"in_model": packaged.request.in_model} if packaged.request.in_model else {}),
             }
             for packaged in request.models
@@ -119,6 +121,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             preprocess=model["preprocess"],
             in_model=model.get("in_model", {}),
             ignore=parameters["ignore"].get(model["name"], ()),
+            removed=model["removed"],
+            has_int16=model["has_int16"],
         )
         for model in parameters["models"]
     ]

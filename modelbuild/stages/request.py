@@ -89,6 +89,8 @@ class ModelRequest:
     measurements: str | None = None  # the file of locked measurements, which stand for those of a sample set
     tail: bool = False  # what the NPU does not run is cut off, and runs after the chip
     remeasured: Samples | None = None  # the evaluation samples on which these are measured again
+    # path below the settings' root, ("accept", "fps") -> where that bound was written
+    bounds: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     functions: tuple[UserFunction, ...] = ()  # measures of accuracy that bounds name
     boxes: UserFunction | None = None  # the postprocessing, where a bound needs the boxes that it makes
 

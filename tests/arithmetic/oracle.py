@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
-
-Grid = NDArray[np.object_]  # an array of Python ints
+from tests.arithmetic.oracle_grids import Grid, as_grid, extent, filled, finish, saturate, window
+from tests.arithmetic.oracle_moves import concat, gather, pad, reshape, slice_operator, transpose
 
 
 def run(model: FixedModel, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.integer]]:
@@ -28,47 +28,6 @@ def run(model: FixedModel, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.in
         arguments = [grids[name] for name in operator.inputs]
         grids[operator.outputs[0]] = ORACLES[operator.kind](operator, arguments, constants)
     return {name: grid.astype(model.tensors[name].dtype) for name, grid in grids.items()}
-
-
-def as_grid(values: Any) -> Grid:
-    """The same numbers as Python ints, so that nothing wraps around."""
-    array = np.asarray(values)
-    grid = np.empty(array.shape, dtype=object)
-    for index in np.ndindex(array.shape):
-        grid[index] = int(array[index])
-    return grid
-
-
-def rescale(v: int, multiplier: int, shift: int) -> int:
-    r = 2 ** (shift - 1) if shift > 0 else 0
-    return (v * multiplier + r) // 2**shift
-
-
-def saturate(v: int, low: int, high: int) -> int:
-    return min(max(v, low), high)
-
-
-def finish(p: Mapping[str, Any], v: int, multiplier: int, shift: int) -> int:
-    return saturate(rescale(v, multiplier, shift) + p["output_zero"], p["low"], p["high"])
-
-
-def filled(shape: tuple[int, ...], value: Callable[[tuple[int, ...]], int]) -> Grid:
-    grid = np.empty(shape, dtype=object)
-    for index in np.ndindex(shape):
-        grid[index] = value(index)
-    return grid
-
-
-def window(
-    size: int, kernel: int, stride: int, before: int, dilation: int, out: int
-) -> list[tuple[int, int]]:
-    """(tap, coordinate) of the cells of one window along one axis, those inside the picture only."""
-    cells = [(tap, out * stride - before + tap * dilation) for tap in range(kernel)]
-    return [(tap, at) for tap, at in cells if 0 <= at < size]
-
-
-def extent(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
-    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def conv(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
@@ -276,63 +235,6 @@ def softmax(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -
         return saturate(share + p["output_zero"], p["low"], p["high"])
 
     return filled(x.shape, cell)
-
-
-def concat(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    parts = []
-    for x, zero, multiplier, shift in zip(
-        inputs, p["input_zeros"], p["multipliers"], p["shifts"], strict=True
-    ):
-        parts.append(filled(x.shape, lambda i, x=x, z=zero, m=multiplier, s=shift: finish(p, x[i] - z, m, s)))
-    return np.concatenate(parts, axis=p["axis"])
-
-
-def reshape(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    return inputs[0].reshape(p["shape"])
-
-
-def transpose(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    x, perm = inputs[0], p["perm"]
-    shape = tuple(x.shape[axis] for axis in perm)
-
-    def cell(index: tuple[int, ...]) -> int:
-        place = [0] * x.ndim
-        for at, axis in zip(index, perm, strict=True):
-            place[axis] = at
-        return x[tuple(place)]
-
-    return filled(shape, cell)
-
-
-def slice_operator(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    lines = [list(range(*bounds)) for bounds in zip(p["starts"], p["ends"], p["steps"], strict=True)]
-    x = inputs[0]
-    shape = tuple(len(line) for line in lines)
-    return filled(shape, lambda index: x[tuple(line[at] for line, at in zip(lines, index, strict=True))])
-
-
-def pad(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    x = inputs[0]
-    shape = tuple(b + s + a for b, s, a in zip(p["before"], x.shape, p["after"], strict=True))
-
-    def cell(index: tuple[int, ...]) -> int:
-        place = tuple(at - before for at, before in zip(index, p["before"], strict=True))
-        inside = all(0 <= at < size for at, size in zip(place, x.shape, strict=True))
-        return x[place] if inside else p["value"]
-
-    return filled(shape, cell)
-
-
-def gather(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:
-    p: Any = op.parameters
-    x, axis, indices = inputs[0], p["axis"], constants["indices"]
-    shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
-    return filled(shape, lambda i: x[(*i[:axis], indices[i[axis]], *i[axis + 1 :])])
 
 
 def resize_linear(op: FixedOperator, inputs: list[Grid], constants: dict[str, Grid]) -> Grid:

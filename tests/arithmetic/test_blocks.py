@@ -11,7 +11,8 @@ from modelbuild.arithmetic import convolution, elementwise, pooling, requantize
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.arithmetic.windows import Planes, Window, extents
 from tests.arithmetic import oracle
-from tests.arithmetic.random_models import BUILDERS, Dice
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.random_models import BUILDERS
 
 SIZES = ((convolution, "MATRIX"), (convolution, "LINE"), (pooling, "CELLS"), (elementwise, "PIECE"))
 

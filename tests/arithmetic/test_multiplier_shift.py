@@ -12,7 +12,8 @@ from modelbuild.arithmetic.multiplier_shift import KERNELS, FixedSession, run
 from modelbuild.arithmetic.operators import OPERATORS
 from modelbuild.errors import ModelbuildError
 from tests.arithmetic import oracle
-from tests.arithmetic.random_models import BUILDERS, Dice, one
+from tests.arithmetic.dice import Dice, one
+from tests.arithmetic.random_models import BUILDERS
 
 
 def test_every_operator_has_a_kernel_an_oracle_and_a_builder() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from modelbuild.arithmetic.binding import bind
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.requantize import Requantizer, one_scaling
-from tests.arithmetic.oracle import rescale, saturate
-from tests.arithmetic.random_models import one
+from tests.arithmetic.dice import one
+from tests.arithmetic.oracle_grids import rescale, saturate
 
 
 def requantizer(

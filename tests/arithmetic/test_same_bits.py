@@ -12,7 +12,8 @@ import hashlib
 import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.multiplier_shift import run
-from tests.arithmetic.random_models import BUILDERS, Dice, one
+from tests.arithmetic.dice import Dice, one
+from tests.arithmetic.random_models import BUILDERS
 
 rng = np.random.default_rng(1)
 digest = hashlib.sha256()

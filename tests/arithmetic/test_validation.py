@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.validation import validate
 from modelbuild.errors import ModelbuildError
-from tests.arithmetic.random_models import BUILDERS, Dice
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.random_models import BUILDERS
 
 Change = Callable[[FixedModel], FixedModel]
 

@@ -19,7 +19,7 @@ from modelbuild.artifacts.kinds import Kind
 from modelbuild.artifacts.tree import render
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import fixed_onnx
-from tests.arithmetic.random_models import one
+from tests.arithmetic.dice import one
 from tests.artifacts.test_kinds import CONTENTS
 
 ALWAYS = {"format", "version", "size", "silicon", "checksums", "models"}

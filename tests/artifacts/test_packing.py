@@ -18,7 +18,8 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
 from modelbuild.formats.nef_tensor import layout_bytes
 from modelbuild.npu.compiler import compile_model
-from tests.arithmetic.random_models import BUILDERS, Dice
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.random_models import BUILDERS
 
 CHIPS = ("kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix")
 

@@ -120,3 +120,20 @@ def test_what_is_above_or_beside_the_project_stays(tmp_path: Path) -> None:
     entries = [str(tmp_path), str(tmp_path / "p"), str(tmp_path / "p/src"), str(tmp_path / "p2"), "/usr/lib"]
     assert importable(entries, tmp_path / "p") == [str(tmp_path), str(tmp_path / "p2"), "/usr/lib"]
     assert importable(entries, None) == entries
+
+
+@pytest.mark.parametrize(
+    ("function", "label", "what"),
+    [
+        ("f", "none", "returned a NoneType"),
+        ("f", "infinite", "returned inf"),
+        ("deep", "", "TypeError: deep()"),
+    ],
+)
+def test_what_no_line_of_the_users_is_wrong_for_names_the_bound(
+    score: Score, function: str, label: str, what: str
+) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        score(function, label)
+    (problem,) = caught.value.problems
+    assert what in problem.what and problem.where == f"accept.function.tools/s.py:{function}"

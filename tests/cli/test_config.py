@@ -41,7 +41,26 @@ def test_the_table_and_the_data_say_the_same(small: Path, command: Command) -> N
     found = rows(command(small, "config", "small@mpk").out)
     data = command(small, "config", "small@mpk", "--json").json
     assert (data["model"], data["target"]) == ("small", "mpk")
-    assert data["origins"] == {name: origin for name, (_, origin) in found.items()}
+    told = {**dict.fromkeys(data["defaults"], "built in"), **data["origins"]}
+    assert told == {name: origin for name, (_, origin) in found.items()}
+
+
+def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -> None:
+    known = ("bias_correction", "equalize", "rounding", "threads")
+    data = command(copied, "config", "small@nef", "--json").json["defaults"]
+    assert data == dict(
+        zip((f"quantize.{key}" for key in known), ("parallel", True, "nearest", 2), strict=True)
+    )
+    edit(
+        copied,
+        "nef: {chip: kl720}",
+        "nef: {chip: kl720, quantize: {range: {method: minmax}, rounding: squant, threads: 2}}",
+    )
+    found = rows(command(copied, "config", "small@nef").out)
+    assert found["quantize.equalize"] == ("false", "built in")
+    assert found["quantize.bias_correction"] == ('"sequential"', "built in")
+    assert found["quantize.rounding"][0] == '"squant"'
+    assert found["quantize.threads"][0] == "2" and found["quantize.threads"][1].startswith("models.yaml:5:")
 
 
 def test_what_was_written_elsewhere_stands_below(copied: Path, command: Command) -> None:

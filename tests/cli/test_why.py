@@ -98,4 +98,5 @@ def test_a_record_in_place_of_samples_is_told_by_what_it_replaced(copied: Path, 
     (copied / "small.quant.txt").write_bytes(record.read_bytes())
     edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {record: small.quant.txt}}")
     said = command(copied, "why", "small@nef:quantize", "--next")
-    assert "small.quant.txt" in said.out and "{}" not in said.out
+    assert "small.quant.txt was added" in said.out
+    assert "settings.weights was removed" in said.out and "settings was added" not in said.out

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelbuild.errors import ModelbuildError
+from tests.manifest.conftest import GOOD
 
 TEXT = "modelbuild: 1\nmodels:\n  net:\n    source: {}\n"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
@@ -158,3 +159,14 @@ def test_without_a_digest_it_is_said_how_to_get_it_and_no_secret_is(project: Any
     assert "curl -L https://host:8443/path/net.onnx?… | sha256sum" in problem.advice
     assert "sha256: " in problem.advice or "`sha256:`" in problem.advice
     assert "secret" not in str(problem) and "hush" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("there", "advice"), [("syn.py", "correct the path"), ("missin.py", "did you mean `missin.py`?")]
+)
+def test_a_suffix_alone_makes_no_name_near(project: Any, there: str, advice: str) -> None:
+    project.write(f"tools/{there}", "def f(outputs):\n    return {}\n")
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(GOOD.replace("source: net.onnx", 'source: net.onnx, postprocess: "tools/missing.py:f"'))
+    (problem,) = caught.value.problems
+    assert problem.advice == advice

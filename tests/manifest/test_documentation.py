@@ -18,6 +18,14 @@ from modelbuild.manifest.settings import effective
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models-yaml.md").read_text(encoding="utf-8")
 KNOBS = (Path(__file__).resolve().parents[2] / "docs" / "knobs.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE = [
+    (page, block)
+    for page in sorted((Path(__file__).resolve().parents[2] / "docs").glob("*.md"))
+    for block in re.findall(
+        r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    if block.startswith("modelbuild:") and page.name != "models-yaml.md"
+]
 # What the examples cannot have: the files that they name.
 ABSENT = ("does not exist", "no sample file matches", "no file matches", "cannot read the labels")
 
@@ -38,6 +46,29 @@ def test_examples_lack_nothing_but_their_files_and_samples(example: str, tmp_pat
     except ModelbuildError as error:
         left = [found.what for found in error.problems if not any(text in found.what for text in ABSENT)]
         assert [what for what in left if "has no calibration samples" not in what] == []
+
+
+@pytest.mark.parametrize(("page", "block"), WHOLE, ids=lambda found: getattr(found, "stem", ""))
+def test_whole_manifests_of_other_pages_lack_nothing_but_their_files(
+    page: Path, block: str, tmp_path: Path
+) -> None:
+    test_examples_lack_nothing_but_their_files_and_samples(block, tmp_path)
+
+
+def test_the_example_of_the_vendors_names_takes_effect(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", KNOBS, re.DOTALL)
+    for name in ("face.onnx", *(f"data/faces/{index}.jpg" for index in range(64))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    path = tmp_path / "models.yaml"
+    path.write_text(block, encoding="utf-8")
+    manifest = load(path)
+    cam, gate = (effective(manifest, "face", target).values for target in ("cam", "gate"))
+    assert cam["quantize"]["range"] == {"method": "percentile", "percentile": 100}
+    assert cam["quantize"]["outputs"] == {"*": "int16"}
+    assert cam["calibration"] == {"set": "faces", "count": None}
+    assert gate["quantize"]["range"] == {"method": "mse"}
+    assert gate["calibration"] == {"set": "faces", "count": 50}
 
 
 def test_the_example_of_merging_comes_out_as_the_page_says(tmp_path: Path) -> None:

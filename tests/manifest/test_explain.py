@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, Problem
+from tests.manifest.conftest import GOOD
 
 Place = Callable[[str, str], str]
 HEAD = "modelbuild: 1\n"
@@ -222,3 +223,28 @@ def test_a_wrong_key_hides_nothing_else(project: Any) -> None:
             "`activations`: expected one of int8, uint8, int16, float32, bfloat16, mixed, found `int9`",
         ),
     ]
+
+
+def test_a_format_alone_is_told_what_to_write(project: Any) -> None:
+    (problem,) = problems_of(project, GOOD.replace("chip: kl720", "chip: kl720, quantize: int16"))
+    assert problem.what == "`quantize`: expected a mapping or none, found `int16`"
+    assert problem.advice == "write `quantize: {activations: int16}`"
+
+
+def test_a_function_alone_is_told_its_bound(project: Any) -> None:
+    written = GOOD.replace("chip: kl720", 'chip: kl720, accept: {function: "tools/score.py:f1"}')
+    (problem,) = problems_of(project, written)
+    assert "expected a bound for each function" in problem.what
+    assert problem.advice == "write `function: {tools/score.py:f1: 0.9}`"
+
+
+def test_keys_of_ours_are_listed_before_the_vendors(project: Any) -> None:
+    (problem,) = problems_of(project, GOOD.replace("chip: kl720", "chip: kl720, quantize: {zzz: 1}"))
+    assert problem.advice.startswith("known keys: activations, bias_correction, cpu_nodes")
+    assert "weights_range" in problem.advice and "calibrate_method" not in problem.advice
+
+
+def problems_of(project: Any, written: str) -> tuple[Problem, ...]:
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(written)
+    return tuple(caught.value.problems)

@@ -12,6 +12,7 @@ import pytest
 from modelbuild.manifest.settings import effective
 from modelbuild.manifest.vendors import BY_NAME, KNOBS, Names
 from modelbuild.manifest.vendors.knob import Knob
+from tests.manifest.knob_manifests import text, values
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "knobs.md").read_text(encoding="utf-8")
 CHIPS = {"Kneron": "kl530", "nncase": "modalix", "SiMa": "modalix"}
@@ -25,24 +26,6 @@ BESIDE: dict[str, dict[str, Any]] = {
     "max_optimization_steps": {"use_mix_quant": True},
     "quant_scheme_strict_mode": {"quant_scheme": "QuantScheme.json"},
 }
-
-
-def text(quantize: Any, chip: str, beside: str = "") -> str:
-    return f"""\
-modelbuild: 1
-samples: {{faces: {{files: faces/*.png}}, street: {{files: street/*.png}}}}
-defaults: {{calibration: faces, accept: {{snr_db: 20}}}}
-models:
-  net: {{source: net.onnx}}
-targets:
-  cam:
-    chip: {chip}
-    quantize: {json.dumps(quantize)}
-{beside}"""
-
-
-def values(project: Any, quantize: Any, chip: str) -> dict[str, Any]:
-    return dict(effective(project.load(text(quantize, chip)), "net", "cam").values)
 
 
 def cell(value: Any) -> str:
@@ -142,6 +125,11 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
             {"range": {"method": "percentile", "percentile": 99.9}},
         ),
         ("kl720", {"percentage": 1.0}, {"range": {"method": "percentile", "percentile": 100}}),
+        (
+            "kl720",
+            {"datapath_range_method": "percentage", "percentage": 1.0, "model_out_bitwidth_mode": "int16"},
+            {"range": {"method": "percentile", "percentile": 100}, "outputs": "int16"},
+        ),
         (
             "kl720",
             {"percentage": 0.999, "datapath_bitwidth_mode": "int16"},
@@ -250,8 +238,8 @@ def test_a_target_counts_the_samples_of_its_models_sets(project: Any) -> None:
 
 
 def test_some_knobs_are_settings_outside_of_quantize(project: Any) -> None:
-    assert values(project, {"mode": 1}, "kl720")["verify"] == {"hardware": "none"}
-    assert values(project, {"mode": 3}, "kl720")["verify"] == {"hardware": "all"}
+    assert values(project, {"mode": 1}, "kl720")["verify"]["hardware"] == "none"
+    assert values(project, {"mode": 3}, "kl720")["verify"]["hardware"] == "all"
     assert values(project, {"samples_count": 2}, "modalix")["calibration"] == {"count": 2, "set": "faces"}
 
 
@@ -261,130 +249,3 @@ def test_config_tells_where_a_knob_was_written_and_the_nearest_wins(project: Any
     settings = effective(project.load(written), "net", "cam")
     assert settings.values["quantize"]["range"] == {"method": "percentile", "percentile": 100.0}
     assert settings.origin(("quantize", "range", "percentile")) == "models.yaml:5:50"
-
-
-@pytest.mark.parametrize(
-    ("chip", "quantize", "what"),
-    [
-        (
-            "kl520",
-            {"datapath_bitwidth_mode": "int16"},
-            "`datapath_bitwidth_mode: int16`: int16 activations are not",
-        ),
-        ("kl520", {"datapath_bitwidth_mode": "mix light"}, "`datapath_bitwidth_mode: mix light`"),
-        ("kl520", {"weight_bitwidth_mode": "mixbw"}, "`weight_bitwidth_mode: mixbw`"),
-        (
-            "kl520",
-            {"model_in_bitwidth_mode": "int16"},
-            "`model_in_bitwidth_mode: int16` is not possible on kl520",
-        ),
-        (
-            "kl720",
-            {"weight_bitwidth_mode": "int4"},
-            "`weight_bitwidth_mode: int4`: int4 weights are not possible",
-        ),
-        (
-            "kl720",
-            {"datapath_bitwidth_mode": "mixbw", "model_out_bitwidth_mode": "int8"},
-            "`model_out_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
-        ),
-        (
-            "kl720",
-            {"datapath_bitwidth_mode": "mixbw", "weight_bitwidth_mode": "int8"},
-            "`weight_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
-        ),
-        ("kl720", {"flops_ratio": 0.5}, "`flops_ratio: 0.5` goes with `mode: mixbw`"),
-        (
-            "kl720",
-            {"outlier_factor": 2},
-            "`outlier_factor: 2.0` has no meaning for the range method output_error",
-        ),
-        (
-            "kl720",
-            {"datapath_range_method": "mmse", "percentage": 1.0},
-            "`percentage: 1.0` has no meaning for the range method mse",
-        ),
-        (
-            "kl720",
-            {"percentage": 0.999, "percentage_16b": 0.99, "datapath_bitwidth_mode": "int16"},
-            "`percentage_16b: 0.99` is less than `percentage: 0.999`",
-        ),
-        (
-            "kl720",
-            {"datapath_range_method": "mmse", "range": {"method": "minmax"}},
-            "`datapath_range_method: mmse` contradicts `method: minmax`",
-        ),
-        ("kl720", {"activation_quantization_scheme": {"asymmetric": True}}, "is not possible on kl720"),
-        (
-            "modalix",
-            {"quant_type": "int16", "w_quant_type": "int16"},
-            "`w_quant_type: int16` is not possible with",
-        ),
-        (
-            "modalix",
-            {"calibration_method": "moving_average", "channel_equalization": True},
-            "`channel_equalization: true` is not possible with moving averages",
-        ),
-        (
-            "modalix",
-            {"smooth_quant": True, "channel_equalization": True},
-            "`smooth_quant: true` contradicts `channel_equalization: true`",
-        ),
-        (
-            "modalix",
-            {"calibration_method": "min_max", "num_bins": 2048},
-            "`num_bins: 2048` has no meaning for the range method minmax",
-        ),
-        (
-            "kl520",
-            {"custom_quantization_configs": {"c1": {"quantization_precision": "A_INT16_W_INT8"}}},
-            "is not possible on kl520",
-        ),
-        (
-            "modalix",
-            {"export_quant_scheme": False, "export_weight_range_by_channel": True},
-            "`export_weight_range_by_channel: true` has no meaning",
-        ),
-        ("modalix", {"target_accuracy": 2, "accuracy_score": "cosine"}, "`target_accuracy: 2.0` has no"),
-        ("modalix", {"equalize": 1}, "expected true, false or smooth"),
-        ("modalix", {"equalize": "smoth"}, "expected true, false or smooth"),
-        ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
-        ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
-        ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),
-        ("modalix", {"target_accuracy": 0.7, "accuracy_score": "mae"}, "`target_accuracy: 0.7` is not built"),
-        (
-            "kl520",
-            {"target_accuracy": 30, "accuracy_score": "snr_db"},
-            "`target_accuracy: 30.0` is not possible on kl520",
-        ),
-        ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
-        ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),
-        ("kl720", "none", "`quantize: none` is not possible on kl720"),
-    ],
-)
-def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
-    project: Any, chip: str, quantize: Any, what: str
-) -> None:
-    found = project.errors(text(quantize, chip))
-    assert [(at.startswith("models.yaml:9:"), what in said) for at, said in found] == [(True, True)] * len(
-        found
-    )
-    assert found
-
-
-def test_bits_that_are_chosen_until_an_accuracy_holds_need_one(project: Any) -> None:
-    written = text({"use_mix_quant": True}, "modalix").replace(", accept: {snr_db: 20}", "")
-    assert project.errors(written) == [
-        ("models.yaml:9:33", "`mode: auto` needs to know which accuracy is wanted of `net`")
-    ]
-
-
-def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
-    both = {"datapath_bitwidth_mode": "mix light", "weight_bitwidth_mode": "mix light"}
-    assert project.errors(text(both, "kl520")) == [
-        ("models.yaml:9:42", "`datapath_bitwidth_mode: mix light` is not possible on kl520")
-    ]
-
-
-def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
-    assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")

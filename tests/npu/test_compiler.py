@@ -18,7 +18,8 @@ from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.lowering import LOWERINGS
 from modelbuild.npu.simulator import Simulation, simulate
 from tests.arithmetic import oracle
-from tests.arithmetic.random_models import BUILDERS, Dice, one
+from tests.arithmetic.dice import Dice, one
+from tests.arithmetic.random_models import BUILDERS
 from tests.npu.strategies import (
     grown,
     grown_models,

@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from modelbuild.errors import Problem
+from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.project.checking import CheckReport, check, problem_finding
-from modelbuild.project.project import Project, open_project
+from modelbuild.project.finding_places import place_of
+from modelbuild.project.project import Project, located, open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 TEXT = """\
@@ -103,3 +104,46 @@ def test_a_problem_with_a_place_is_a_finding_there() -> None:
     elsewhere = problem_finding(Problem("too much", "input x", code="MB042"))
     assert (elsewhere["file"], elsewhere["line"], elsewhere["where"]) == ("", None, "input x")
     assert elsewhere["code"] == "MB042"
+
+
+def test_names_under_quantize_that_are_not_there_have_their_places(tmp_path: Path) -> None:
+    write_model(tmp_path / "good.onnx")
+    write_samples(tmp_path / "data")
+    quantize = "{nodes: {nowhere: {activations: int16}}, inputs: {imag: int16}}"
+    text = TEXT.replace("  bad:\n    source: bad.onnx\n", "").replace(", bad: {id: 32769}", "")
+    write_manifest(tmp_path, text.replace("{chip: kl720}", f"{{chip: kl720, quantize: {quantize}}}"))
+    report = check(open_project(tmp_path), ["good@cam"])
+    assert report.exit_code == 2
+    told = {error["message"]: (error["line"], error["advice"]) for error in errors(report)}
+    assert set(told) == {"quantize.nodes: there is no 'nowhere'", "quantize.inputs: there is no 'imag'"}
+    assert {line for line, _ in told.values()} == {6}
+    assert told["quantize.inputs: there is no 'imag'"][1] == "did you mean `image`?"
+
+
+def test_findings_on_preprocessing_have_its_place(project: Project) -> None:
+    lines = (project.root / "models.yaml").read_text(encoding="utf-8").splitlines()
+    for code, wanted in (("MB205", "preprocess: {mean"), ("MB202", "good.onnx")):
+        found = place_of(project.manifest, "good", code)
+        assert lines[found["line"] - 1][found["column"] - 1 :].startswith(wanted), lines
+    assert place_of(project.manifest, "bad", "MB205") == place_of(project.manifest, "bad", "MB100")
+
+
+def test_an_error_of_a_function_has_the_place_of_its_bound(tmp_path: Path) -> None:
+    write_model(tmp_path / "good.onnx")
+    write_samples(tmp_path / "data")
+    (tmp_path / "score.py").write_text("def f1(outputs, labels):\n    return None\n")
+    bound = "accept: {function: {score.py:f1: 0.9}}"
+    text = TEXT.replace("  bad:\n    source: bad.onnx\n", "").replace(", bad: {id: 32769}", "")
+    write_manifest(tmp_path, text.replace("{chip: kl720}", f"{{chip: kl720, {bound}}}"))
+    error = ModelbuildError("it returned None", where="accept.function.score.py:f1")
+    (problem,) = located(open_project(tmp_path), "good@cam:verify_fixed", error).problems
+    assert problem.where.startswith("models.yaml:6:")
+
+
+def test_a_misspelt_input_is_one_error(tmp_path: Path) -> None:
+    write_model(tmp_path / "good.onnx")
+    write_samples(tmp_path / "data")
+    text = TEXT.replace("  bad:\n    source: bad.onnx\n", "").replace(", bad: {id: 32769}", "")
+    write_manifest(tmp_path, text.replace("inputs: {image: {pre", "inputs: {imag: {pre"))
+    (error,) = errors(check(open_project(tmp_path), ["good@cam"]))
+    assert error["message"] == "the model has no input `imag` (its inputs are image)"

@@ -27,7 +27,7 @@ from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.tables import Function
 from modelbuild.quantize.verify import verify
-from tests.arithmetic.random_models import one
+from tests.arithmetic.dice import one
 from tests.conftest import REPOSITORY
 
 Real = np.ndarray

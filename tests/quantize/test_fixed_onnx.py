@@ -18,7 +18,8 @@ from onnx import numpy_helper
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import fixed_onnx
-from tests.arithmetic.random_models import BUILDERS, Dice
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.random_models import BUILDERS
 from tests.quantize.cases import make, normal, one_node
 
 

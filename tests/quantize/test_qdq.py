@@ -12,7 +12,8 @@ from modelbuild.arithmetic.fixed_model import FixedModel, Integers
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.quantize import fixed_onnx
-from tests.arithmetic.random_models import BUILDERS, Dice
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.random_models import BUILDERS
 
 ALL, NONE = (
     onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,

@@ -152,6 +152,23 @@ def test_strict_takes_every_range_from_the_scheme(tmp_path: Path) -> None:
         applied(written(tmp_path, *all_four, entry("zz", 0, 1)), strict=True)
 
 
+def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, entry("x", -3, 3), entry("rr", 0, 9))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1))
+    found = scheme.read(path)
+    assert path.read_text().splitlines()[found["rr"].line - 1].strip() == '"Name": "rr",'
+    graph = chain()
+    with pytest.raises(ModelbuildError) as caught:
+        scheme.applied(Settings(strict=True), found, graph, make_plan(graph), str(path))
+    (problem,) = caught.value.problems
+    assert problem.where == f"{path}:{found['rr'].line}"
+    assert "'rr', which is no tensor" in problem.what and problem.advice == "did you mean `r`?"
+    path.write_text(path.read_text().replace('"Min": 0.0', '"Min": 5').replace('"Min": 0,', '"Min": 10,'))
+    with pytest.raises(ModelbuildError, match="Min 10 is above Max 9") as caught:
+        scheme.read(path)
+    assert caught.value.problems[0].where == f"{path}:{found['rr'].line}"
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -175,7 +192,7 @@ def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, v
         ModelbuildError, match=f"has {value:g} to {value:g} for 'r', which is no range"
     ) as caught:
         scheme.applied(Settings(), scheme.read(path), graph, make_plan(graph), str(path))
-    assert caught.value.exit_code == 2 and caught.value.problems[0].where == str(path)
+    assert caught.value.exit_code == 2 and caught.value.problems[0].where == f"{path}:1"
 
 
 @pytest.mark.parametrize(
@@ -186,10 +203,13 @@ def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, v
         ('{"Outputs": []}', "'Version' is missing"),
         ('{"Version": "2.0", "Outputs": []}', "version '2.0'"),
         (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1, "u4")]}), "'u4' is unknown"),
-        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, 1)]}), "a range is no range"),
-        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 10**400)]}), "r: a range is no range"),
-        (json.dumps({"Version": "1.0", "Outputs": [entry("r", -1e300, 1e300)]}), "r: a range is no range"),
-        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, float("nan"))]}), "a range is no range"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, 1)]}), "Min 2 is above Max 1"),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 10**400)]}), "r: -inf to inf is no range"),
+        (
+            json.dumps({"Version": "1.0", "Outputs": [entry("r", -1e300, 1e300)]}),
+            "r: -1e+300 to 1e+300 is no range",
+        ),
+        (json.dumps({"Version": "1.0", "Outputs": [entry("r", 2, float("nan"))]}), "2 to nan is no range"),
         (
             json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1) | {"DataRange": []}]}),
             "0 ranges by_tensor",

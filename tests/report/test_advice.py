@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelbuild.report.advice import Facts, Named, steps, text, together, worst
+from modelbuild.report.advice import Facts, Named, block, steps, text, together, worst
 
 
 def node(name: str, gain: float, **changed: Any) -> dict[str, Any]:
@@ -49,18 +49,29 @@ def test_as_many_layers_as_make_up_for_what_is_missing() -> None:
 
 
 def test_settings_are_yaml_for_the_manifest() -> None:
-    read = [yaml.safe_load(f"{{{each.setting}}}") for each in worst(SENSITIVITY, None)]
-    assert read == [
-        {"nodes": {"c:1": {"activations": "int16", "weights": "int16"}}},
-        {"inputs": {"x": "int16"}},
-        {"nodes": {"sum": {"activations": "int16"}}},
-    ]
+    assert yaml.safe_load(block(worst(SENSITIVITY, None))) == {
+        "quantize": {
+            "nodes": {
+                "c:1": {"activations": "int16", "weights": "int16"},
+                "sum": {"activations": "int16"},
+            },
+            "inputs": {"x": "int16"},
+        }
+    }
+
+
+def test_it_is_said_on_which_samples_and_whether_it_is_enough() -> None:
+    enough, lacking = (steps(Facts(QUANTIZE), missing)[3].splitlines()[0] for missing in (2.9, 8.4))
+    assert enough.endswith("on the calibration samples, 2.9 dB are missing (or `mode: auto`):")
+    assert lacking.endswith(
+        "on the calibration samples, which is not enough: 8.4 dB are missing (use `mode: auto`):"
+    )
 
 
 def test_gains_add_up_as_shares_of_the_noise() -> None:
-    half = Named("a", 3.0103, "")
+    half = Named("a", 3.0103, "nodes", "")
     assert together([half]) == pytest.approx(3.0)
-    assert together([Named("a", 1.2494, ""), Named("b", 1.2494, "")]) == pytest.approx(3.0)
+    assert together([Named(name, 1.2494, "nodes", "") for name in "ab"]) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(

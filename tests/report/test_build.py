@@ -91,7 +91,7 @@ def test_a_bound_that_does_not_hold_fails_the_report(maker: Maker) -> None:
     report = maker.collect()
     assert not report.passed
     assert [check.check for check in report.checks if not check.passed] == ["cpu_nodes"]
-    assert not report.models[0].failures
+    assert [failed.stage for failed in report.models[0].failures] == ["gate"]
 
 
 def test_hardware_that_differs_fails_the_report(maker: Maker) -> None:

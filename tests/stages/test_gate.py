@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from modelbuild import api
 from modelbuild.build.result import BuildResult
@@ -63,18 +64,30 @@ def test_what_a_failed_gate_says_to_do_is_in_order_and_helps(build: Build) -> No
     assert action == "all:gate" and error.exit_code == 1
     plain = measured(project, result, "small@nef:verify_fixed", "fixed.json")["outputs"][0]["snr_db"]
     (problem,) = error.problems
+    assert problem.where == "models.yaml:3:100: model small" and "the bound is at least 60" in problem.what
     steps = [line.strip() for line in problem.advice.splitlines()]
     assert [step.split(" ")[1] for step in steps[1:5]] == ["more", "is", "another", "int16"]
     assert "the ranges are from 8 samples" in steps[1]
-    named = [step for step in steps[5:] if step.startswith("+")]
+    assert "on the calibration samples" in steps[4]
+    pasted = yaml.safe_load("\n".join(problem.advice.splitlines()[5:]))["quantize"]
+    gains = [float(step.split("# +")[1].split()[0]) for step in steps[5:] if "# +" in step]
     sensitivity = measured(project, result, "small@nef:quantize", "quantize.json")["sensitivity"]
-    assert [float(step.split()[0]) for step in named] == [
-        round(node["gain_db"], 1) for node in sensitivity["nodes"][: len(named)]
-    ]
-    setting = named[0].split("`")[1]
-    project, result = build(f"accept: {{snr_db: 3}}, {setting}")
+    assert sorted(gains) == sorted(round(node["gain_db"], 1) for node in sensitivity["nodes"][: len(gains)])
+    project, result = build(f"accept: {{snr_db: 3}}, quantize: {json.dumps(pasted)}")
     better = measured(project, result, "small@nef:verify_fixed", "fixed.json")["outputs"][0]["snr_db"]
     assert better > plain + 0.3
+
+
+def test_the_report_says_of_a_failed_gate_what_to_do(build: Build) -> None:
+    project, result = build("accept: {cosine: 0.9999999, top1: 1.0}")
+    (error,) = [error for _, error in result.failures]
+    report = measured(project, result, "all:report", "report.json")
+    (failure,) = report["models"][0]["failures"]
+    assert failure["stage"] == "gate" and failure["action"] == "all:gate"
+    assert [one["advice"] for one in failure["problems"]] == [one.advice for one in error.problems]
+    assert failure["problems"][0]["advice"].startswith("in this order:")
+    html = project.builder.output(result, "all:report", "report.html").read_text(encoding="utf-8")
+    assert "more calibration samples like the field" in html and "Some stages failed" not in html
 
 
 def test_auto_is_built_measured_and_passes_its_gate(build: Build) -> None:
@@ -87,6 +100,12 @@ def test_auto_is_built_measured_and_passes_its_gate(build: Build) -> None:
     assert fixed["outputs"][0]["snr_db"] >= 60
     hardware = measured(project, result, "all/small:verify_hardware", "hardware.json")
     assert hardware["equal"] is True
+    told = measured(project, result, "all:report", "report.json")["models"][0]
+    assert "of the MACs have 16 bits: it will be slower" in told["performance"]["caveat"]
+    assert told["quantization"]["auto"]["goals"][0]["bound"] == 60
+    assert told["quantization"]["widths"]["macs_int16"] == found["sensitivity"]["macs_int16"]
+    html = project.builder.output(result, "all:report", "report.html").read_text(encoding="utf-8")
+    assert "<td>int16</td>" in html and "for 8 bits only" in html
 
 
 def test_auto_that_cannot_hold_its_goal_says_so_before_anything_is_compiled(build: Build) -> None:

@@ -49,7 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(4):
         pixels = draw.integers(0, 256, (6, 5, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"data/{index}.png")
-    (folder / "labels.json").write_text(json.dumps([[]] * 4), encoding="utf-8")
+    boxes = [{"box": [0, 0, 2, 2], "class": 0}]
+    (folder / "labels.json").write_text(json.dumps([boxes] * 4), encoding="utf-8")
     (folder / "post.py").write_text(POST, encoding="utf-8")
     write_manifest(folder, MANIFEST.replace("PREPROCESS", json.dumps(DECLARED)))
     return folder

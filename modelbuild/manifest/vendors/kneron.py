@@ -122,7 +122,7 @@ def analysis_mode(value: Json) -> Said:
     return Said({"verify.hardware": ("none", "first", "all")[value - 1]})
 
 
-_CONSTANTS = "constants have the format of the tensor beside them; `nodes: {NAME: {...}}` sets that of one"
+_CONSTANTS = "remove it: constants have the format of the tensors beside them, which `nodes:` sets by name"
 _BANDWIDTH = "write a recipe of your own that extends the chip's, with its `hardware`"
 KNOBS = (
     Knob("threads", 4, "threads", key("quantize.threads"), examples=(1, 4)),

@@ -88,7 +88,7 @@ class _Translation:
     def imply(self, leaf: Leaf, said: Mapping[Path, Json]) -> None:
         for path, value in said.items():
             if self._at(_steps(path)) is None:
-                self._put(_steps(path), Leaf(value, leaf.origin, leaf.spelling))
+                self._put(_steps(path), Leaf(value, leaf.origin, leaf.spelling, implied=True))
 
     def _at(self, path: tuple[str, ...]) -> Tree | Leaf | None:
         here: Tree | Leaf | None = self.tree

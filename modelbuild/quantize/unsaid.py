@@ -1,0 +1,25 @@
+"""What holds of settings whose default hangs on others, or is dropped from their canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, bits_of_name
+from modelbuild.quantize.settings import DEFAULT_METHOD, THREADS
+
+
+def unsaid(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Key below `quantize:` -> its default beside these canonical settings, where they do not have the key.
+    Of bits that a mode chooses it is that of weights of 8; beside a record nothing is chosen."""
+    if "record" in settings:
+        return {}
+    fine = bits_of_name(settings["weights"]) <= FEW_BITS
+    rounding = settings.get("rounding") or (FINE if fine else "nearest")
+    found: dict[str, Any] = {
+        "bias_correction": "parallel" if rounding == "nearest" else "sequential",
+        "equalize": settings["range"]["method"] == DEFAULT_METHOD,
+        "rounding": rounding,
+        "threads": THREADS,
+    }
+    return {key: value for key, value in found.items() if key not in settings}

@@ -1,0 +1,146 @@
+"""Vendors' names of options that a chip cannot do, or that say nothing beside others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelbuild.errors import ModelbuildError
+from tests.manifest.knob_manifests import text, values
+
+
+@pytest.mark.parametrize(
+    ("chip", "quantize", "what"),
+    [
+        (
+            "kl520",
+            {"datapath_bitwidth_mode": "int16"},
+            "`datapath_bitwidth_mode: int16`: int16 activations are not",
+        ),
+        ("kl520", {"datapath_bitwidth_mode": "mix light"}, "`datapath_bitwidth_mode: mix light`"),
+        ("kl520", {"weight_bitwidth_mode": "mixbw"}, "`weight_bitwidth_mode: mixbw`"),
+        (
+            "kl520",
+            {"model_in_bitwidth_mode": "int16"},
+            "`model_in_bitwidth_mode: int16` is not possible on kl520",
+        ),
+        (
+            "kl720",
+            {"weight_bitwidth_mode": "int4"},
+            "`weight_bitwidth_mode: int4`: int4 weights are not possible",
+        ),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mixbw", "model_out_bitwidth_mode": "int8"},
+            "`model_out_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
+        ),
+        (
+            "kl720",
+            {"datapath_bitwidth_mode": "mixbw", "weight_bitwidth_mode": "int8"},
+            "`weight_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
+        ),
+        ("kl720", {"flops_ratio": 0.5}, "`flops_ratio: 0.5` goes with `mode: mixbw`"),
+        (
+            "kl720",
+            {"outlier_factor": 2},
+            "`outlier_factor: 2.0` has no meaning for the range method output_error",
+        ),
+        (
+            "kl720",
+            {"datapath_range_method": "mmse", "percentage": 1.0},
+            "`percentage: 1.0` has no meaning for the range method mse",
+        ),
+        (
+            "kl720",
+            {"percentage": 0.999, "percentage_16b": 0.99, "datapath_bitwidth_mode": "int16"},
+            "`percentage_16b: 0.99` is less than `percentage: 0.999`",
+        ),
+        (
+            "kl720",
+            {"datapath_range_method": "mmse", "range": {"method": "minmax"}},
+            "`datapath_range_method: mmse` contradicts `method: minmax`",
+        ),
+        ("kl720", {"activation_quantization_scheme": {"asymmetric": True}}, "is not possible on kl720"),
+        (
+            "modalix",
+            {"quant_type": "int16", "w_quant_type": "int16"},
+            "`w_quant_type: int16` is not possible with",
+        ),
+        (
+            "modalix",
+            {"calibration_method": "moving_average", "channel_equalization": True},
+            "`channel_equalization: true` is not possible with moving averages",
+        ),
+        (
+            "modalix",
+            {"smooth_quant": True, "channel_equalization": True},
+            "`smooth_quant: true` contradicts `channel_equalization: true`",
+        ),
+        (
+            "modalix",
+            {"calibration_method": "min_max", "num_bins": 2048},
+            "`num_bins: 2048` has no meaning for the range method minmax",
+        ),
+        (
+            "kl520",
+            {"custom_quantization_configs": {"c1": {"quantization_precision": "A_INT16_W_INT8"}}},
+            "is not possible on kl520",
+        ),
+        (
+            "modalix",
+            {"export_quant_scheme": False, "export_weight_range_by_channel": True},
+            "`export_weight_range_by_channel: true` has no meaning",
+        ),
+        ("modalix", {"target_accuracy": 2, "accuracy_score": "cosine"}, "`target_accuracy: 2.0` has no"),
+        ("modalix", {"equalize": 1}, "expected true, false or smooth"),
+        ("modalix", {"equalize": "smoth"}, "expected true, false or smooth"),
+        ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
+        ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
+        ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),
+        ("modalix", {"target_accuracy": 0.7, "accuracy_score": "mae"}, "`target_accuracy: 0.7` is not built"),
+        (
+            "kl520",
+            {"target_accuracy": 30, "accuracy_score": "snr_db"},
+            "`target_accuracy: 30.0` is not possible on kl520",
+        ),
+        ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
+        ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),
+        ("kl720", "none", "`quantize: none` is not possible on kl720"),
+    ],
+)
+def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
+    project: Any, chip: str, quantize: Any, what: str
+) -> None:
+    found = project.errors(text(quantize, chip))
+    assert [(at.startswith("models.yaml:9:"), what in said) for at, said in found] == [(True, True)] * len(
+        found
+    )
+    assert found
+
+
+def test_a_share_is_held_against_one_that_goes_with_it(project: Any) -> None:
+    given = {"percentage_16b": 0.99, "datapath_bitwidth_mode": "int16"}
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(text(given, "kl720"))
+    (problem,) = caught.value.problems
+    assert problem.what == "`percentage_16b: 0.99` is less than the `percentile` that goes with it"
+    assert problem.advice == "write at least 0.999"
+
+
+def test_bits_that_are_chosen_until_an_accuracy_holds_need_one(project: Any) -> None:
+    written = text({"use_mix_quant": True}, "modalix").replace(", accept: {snr_db: 20}", "")
+    assert project.errors(written) == [
+        ("models.yaml:9:33", "`mode: auto` needs to know which accuracy is wanted of `net`")
+    ]
+
+
+def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
+    both = {"datapath_bitwidth_mode": "mix light", "weight_bitwidth_mode": "mix light"}
+    assert project.errors(text(both, "kl520")) == [
+        ("models.yaml:9:42", "`datapath_bitwidth_mode: mix light` is not possible on kl520")
+    ]
+
+
+def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
+    assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")
