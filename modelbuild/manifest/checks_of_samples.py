@@ -139,7 +139,7 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
     calibration = _chosen(manifest, settings, "calibration", sets, problems)
     evaluation = _chosen(manifest, settings, "evaluation", sets, problems)
     if calibration and evaluation:
-        _warn_shared(settings, calibration, evaluation, manifest, problems)
+        _warn_shared(settings, sets.shared(calibration, evaluation), manifest, problems)
     # a set that is named but could not be read, or a key that could not, has its own error already
     named = values["evaluation"] is not None or not complete(manifest, "models", settings.model)
     _check_labels(manifest, settings, evaluation if named else calibration, problems)
@@ -176,19 +176,12 @@ def _chosen(
         return None
 
 
-def _warn_shared(
-    settings: Settings, calibration: Chosen, evaluation: Chosen, manifest: Manifest, problems: Problems
-) -> None:
-    first, second = (
-        {path for sample in chosen.samples.entries for path in sample.files.values()}
-        for chosen in (calibration, evaluation)
-    )
-    shared = first & second
+def _warn_shared(settings: Settings, shared: int, manifest: Manifest, problems: Problems) -> None:
     if shared:
         path = ("models", settings.model, "evaluation")
         problems.warn(
             "MB005",
-            f"{len(shared)} samples of `{settings.model}` are in both its calibration and its evaluation",
+            f"{shared} samples of `{settings.model}` are in both its calibration and its evaluation",
             tree.place(manifest.tree, path),
             "evaluate on samples that the ranges were not chosen from",
         )

@@ -10,6 +10,7 @@ from typing import Any
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import SampleSet as Written
+from modelbuild.samples.copies import in_both
 from modelbuild.samples.labels import kind_of
 from modelbuild.samples.loader import Label, Sample, SampleSet, gather_files, pair, read_labels
 
@@ -58,6 +59,7 @@ class Sets:
         self._manifest = manifest
         self._found: dict[str, SampleSet | ModelbuildError] = {}
         self._chosen: dict[tuple[Any, ...], Chosen] = {}
+        self._shared: dict[tuple[int, int], tuple[Chosen, Chosen, int]] = {}  # by id, which they keep alive
 
     def get(self, name: str) -> SampleSet:
         """All samples of the set `name`, which exists in the manifest. Errors are the set's own."""
@@ -82,6 +84,17 @@ class Sets:
                 samples = samples.choose(choice["count"])
             self._chosen[key] = Chosen(choice["set"], for_inputs(samples, inputs), optimistic)
         return self._chosen[key]
+
+    def shared(self, calibration: Chosen, evaluation: Chosen) -> int:
+        """How many files of the one are in the other, under whatever name."""
+        key = id(calibration), id(evaluation)
+        if key not in self._shared:
+            first, second = (
+                [path for sample in chosen.samples.entries for path in sample.files.values()]
+                for chosen in (calibration, evaluation)
+            )
+            self._shared[key] = calibration, evaluation, len(in_both(first, second))
+        return self._shared[key][2]
 
     def calibration(self, values: Mapping[str, Any], inputs: Sequence[str]) -> Chosen | None:
         """The samples that ranges are observed on. `values` are effective settings."""

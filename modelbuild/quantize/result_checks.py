@@ -23,6 +23,7 @@ from modelbuild.quantize.split_record import of_record
 MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itself
 LOST = 0.5  # of a channel's variance, that its error is or more
 POOR = 20.0  # dB that are measured, below which a layer is asked for
+NEAR = 6.0  # dB between prediction and measurement, above which the prediction explains nothing
 EXPLAINS = 0.5  # share of the predicted noise
 CLIPPED = 0.01  # share of a tensor's values
 WIDER = 2.0  # times the noise of a range that holds everything: less may be the best there is
@@ -134,7 +135,7 @@ def _saturated(lines: list[TensorRecord], seen: Mapping[str, TensorObservation],
 
 
 def _explained(record: Record, measured: Mapping[str, Any] | None) -> Told:
-    """The tensor that makes most of the noise, where the outputs are poor."""
+    """The tensor that makes most of the noise, where the outputs are as poor as predicted."""
     levels = [entry["snr_db"] for entry in (measured or {}).get("outputs", ())]
     known = [
         (10 ** (-line.output_snr_db / 10), line)
@@ -144,6 +145,8 @@ def _explained(record: Record, measured: Mapping[str, Any] | None) -> Told:
     total = sum(noise for noise, _ in known)
     if not levels or min(levels) >= POOR or len(known) < 2 or total <= 0.0:
         return
+    if abs(decibels(1.0, total) - min(levels)) > NEAR:
+        return  # the loss has another reason, such as calibration samples unlike the measured ones
     noise, worst = max(known, key=lambda pair: pair[0])
     if noise >= EXPLAINS * total:
         rest = decibels(1.0, total - noise)

@@ -28,6 +28,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     text.large,
     text.number,
     text.percent,
+    text.short,
     text.setting,
     text.size,
     share,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 NOTHING = "–"
 EXACT_DB = 200.0  # what verification reports where two tensors agree in every number
+LONGEST = 48  # characters of a name in a table
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -44,6 +45,11 @@ def large(value: int | None) -> str:
         if abs(value) >= factor:
             return number(value / factor) + suffix
     return str(value)
+
+
+def short(name: str) -> str:
+    """A long name without its middle: exporters repeat there what the ends say."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-(LONGEST // 2 - 1) :]}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from modelbuild.report.item import Item
 
 NARROW = 8  # the bits that the chip model's prediction is of
 _KEYS = ("activations", "weights")
 
 
-class Widths(Item):
+@dataclass(frozen=True)
+class Widths:
     """`layers` are those that have a number format of their own; `wide` ones have 16 bits in what they leave
-    or in their weights. MACs are null where the record was given and the model was not looked at."""
+    or in their weights. They and the MACs are null where nothing is wide,
+    and where the record was given, so that the model was not looked at."""
 
     tensors: int
     tensors_wide: int
@@ -28,7 +29,7 @@ def widths(quantize: Mapping[str, Any]) -> Widths:
     tensors = quantize.get("tensors") or ()
     wide = sum((tensor.get("bits") or NARROW) > NARROW for tensor in tensors)
     found = quantize.get("sensitivity")
-    if not found:
+    if not found or not wide:
         return Widths(tensors=len(tensors), tensors_wide=wide)
     nodes = [node for node in found["nodes"] if node["op"]]
     return Widths(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VERSION = "3"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
-LIBRARIES = ("pydantic",)
+LIBRARIES = ()
 ACCEPT = "accept"
 RESOURCES = Resources(memory=64 << 20)
 

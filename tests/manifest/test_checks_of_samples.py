@@ -167,6 +167,15 @@ def test_without_evaluation_the_calibration_set_is_used_and_called_optimistic(pr
     assert chosen.labels == (3, 4, 5)
 
 
+def test_a_copy_under_another_name_is_a_shared_sample(project: Any) -> None:
+    project.write("copies/renamed.png", "faces1")
+    text = GOOD.replace("calibration: faces", "calibration: faces, evaluation: copies")
+    faces = "faces: {files: faces/*.png}"
+    text = text.replace(faces, f"{faces}, copies: {{files: copies/*.png}}")
+    told = [line for line in project.warnings(text) if line[0] == "MB005"]
+    assert [line[2] for line in told] == ["1 samples of `net` are in both its calibration and its evaluation"]
+
+
 def test_shared_samples_are_a_warning(project: Any) -> None:
     text = GOOD.replace("calibration: faces", "calibration: {set: faces, count: 2}, evaluation: faces")
     assert project.warnings(text)[-1] == (

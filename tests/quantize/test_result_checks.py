@@ -115,7 +115,12 @@ def test_a_range_that_clips() -> None:
 
 @pytest.mark.parametrize(
     ("levels", "measured", "expected"),
-    [((12.0, 30.0), 11.0, True), ((12.0, 30.0), 25.0, False), ((15.0, 15.0), 11.0, False)],
+    [
+        ((12.0, 30.0), 11.0, True),
+        ((12.0, 30.0), 25.0, False),
+        ((15.0, 15.0), 11.0, False),
+        ((43.8, 60.0), 17.6, False),
+    ],
 )
 def test_the_layer_that_explains_the_loss(
     levels: tuple[float, float], measured: float, expected: bool
