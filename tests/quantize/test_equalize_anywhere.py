@@ -22,8 +22,8 @@ from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
 from tests.quantize.cases import PADS, F, graph_of, longs, normal, samples_of
 
-FIRST = Node("Conv", "first", ["x", "w"], ["a"], PADS)
-SECOND = Node("Conv", "second", ["x", "w2"], ["b"], PADS)
+FIRST = Node("Conv", "first", ["x", "w"], ["a"], {**PADS})
+SECOND = Node("Conv", "second", ["x", "w2"], ["b"], {**PADS})
 RELU = Node("Relu", "relu", ["a"], ["r"])
 LEAST = 60.0  # dB with 16 bits; a wrong factor leaves less than 20
 
@@ -36,7 +36,7 @@ _GATHER, _PLACES, _AT = gathered("shuffle", "r", "h", 5, 1, 1, 0)
 # name -> the nodes between `a` (6 channels of 8 x 8) and `h`, their constants, and the channels of `h`
 BETWEEN: dict[str, tuple[list[Node], dict[str, Any], int]] = {
     "residual": (
-        [RELU, Node("Conv", "c", ["r", "v"], ["t"], PADS), Node("Add", "sum", ["r", "t"], ["h"])],
+        [RELU, Node("Conv", "c", ["r", "v"], ["t"], {**PADS}), Node("Add", "sum", ["r", "t"], ["h"])],
         {"v": normal(6, 6, 3, 3)},
         6,
     ),
@@ -54,9 +54,9 @@ BETWEEN: dict[str, tuple[list[Node], dict[str, Any], int]] = {
     "weights used twice": (
         [
             RELU,
-            Node("Conv", "c", ["r", "v"], ["t"], PADS),
+            Node("Conv", "c", ["r", "v"], ["t"], {**PADS}),
             Node("Relu", "act", ["t"], ["u"]),
-            Node("Conv", "d", ["u", "v"], ["h"], PADS),
+            Node("Conv", "d", ["u", "v"], ["h"], {**PADS}),
         ],
         {"v": normal(6, 6, 3, 3)},
         6,
