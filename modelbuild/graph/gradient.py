@@ -12,13 +12,16 @@ from modelbuild.graph.gradients import RULES
 from modelbuild.graph.gradients.step import NoRule, Step
 from modelbuild.graph.model import Array, Graph, Node
 
+# What lays values out anew: a Softmax in front of it still ends the model.
+_MOVING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity"})
+
 
 @dataclass(frozen=True)
 class Gradients:
-    """A graph that computes the model and gradients of sum over the outputs of cotangent · output.
+    """A graph that computes the model and gradients of sum over its `differentiated` ends of cotangent · end.
 
-    `names`: tensor -> the tensor that holds its gradient; `cotangents`: output -> the further input that
-    weighs it, of its shape. `missing`: tensor -> the operator without a rule between it and an output, or ""
+    `names`: tensor -> the tensor that holds its gradient; `cotangents`: end -> the further input that weighs
+    it, of its shape. `missing`: tensor -> the operator without a rule between it and an output, or ""
     where no output depends on it. The graph's outputs are those of the model and all of `names`.
     """
 
@@ -115,11 +118,33 @@ class _Walk:
 
 
 def differentiated(graph: Graph) -> list[str]:
-    """The outputs that gradients begin at: the keys of `Gradients.cotangents`."""
+    """What gradients begin at, the keys of `Gradients.cotangents`: the outputs, and `scores`."""
     return [name for name in _ends(graph) if _is_float(graph, name)]
 
 
+def scores(graph: Graph) -> dict[str, int]:
+    """What the Softmax in front of an output reads, unless that is an output itself -> the Softmax's axis.
+
+    Where it is saturated nothing is left of an error, and the gradient is 0: of samples whose class is sure
+    an output of probabilities says nothing about those that are not.
+    """
+    producers = graph.producers()
+    found: dict[str, int] = {}
+    outputs = _outputs(graph)
+    for name in outputs:
+        node = producers.get(name)
+        while node is not None and node.op in _MOVING:
+            node = producers.get(node.inputs[0])
+        if node is not None and node.op == "Softmax" and node.inputs[0] not in (*outputs, *graph.constants):
+            found[node.inputs[0]] = node.int("axis", -1)
+    return found
+
+
 def _ends(graph: Graph) -> list[str]:
+    return [*_outputs(graph), *scores(graph)]
+
+
+def _outputs(graph: Graph) -> list[str]:
     """The outputs; of one of codes, the tensor that they stand for."""
     producers = graph.producers()
     made = {name: producers.get(name) for name in graph.outputs}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.fresh_names import fresh, tensors
-from modelbuild.graph.gradient import differentiated
+from modelbuild.graph.gradient import differentiated, scores
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.session import FloatSession, Many
 from modelbuild.quantize.finite import require_finite
@@ -49,7 +49,8 @@ class Extremes:
 
 @dataclass(frozen=True)
 class First:
-    """What the first look sees: extremes of tensors, and the squared norms of `differentiated` outputs."""
+    """What the first look sees: extremes of tensors, and the squared norms of what is `differentiated`, of
+    `scores` without their mean along the axis."""
 
     extremes: Mapping[str, Extremes]
     powers: Mapping[str, float]
@@ -65,7 +66,7 @@ class FirstLook:
         made = (name for node in graph.nodes for name in node.outputs if name)
         sizes = {name: math.prod(graph.shapes[name]) for name in (*graph.inputs, *made)}
         self._sizes = {name: size for name, size in sizes.items() if size and graph.dtypes[name].kind == "f"}
-        self._ends = differentiated(graph)
+        self._ends, self._scores = differentiated(graph), scores(graph)
         reduced = [name for name in self._sizes if graph.dtypes[name] in _REDUCED]
         reductions = _Reductions(graph)
         self._four = {name: reductions.of_channels(name) for name in reduced if name not in melted}
@@ -84,7 +85,8 @@ class FirstLook:
                 seen[name] = self._extremes(name, found, inputs, label)
             elif not np.isfinite(found[self._sums[name]]).all():
                 extremes_of(name, self._values(name, inputs), label)
-        norms = {name: _norm(found[name]) for name in self._ends if name in self._sizes}
+        ends = {name: found[name] for name in self._ends if name in self._sizes}
+        norms = {name: _norm(centred(values, self._scores.get(name))) for name, values in ends.items()}
         return First(seen, norms)
 
     def _extremes(self, name: str, found: Sample, inputs: Sample, label: str) -> Extremes:
@@ -99,6 +101,11 @@ class FirstLook:
 
     def _values(self, name: str, inputs: Sample) -> NDArray[Any]:
         return inputs[name] if name in inputs else FloatSession(self._graph, [name]).run(inputs)[name]
+
+
+def centred(values: NDArray[Any], axis: int | None) -> NDArray[Any]:
+    """Without the mean along `axis`, which a Softmax does not see; as they are where there is none."""
+    return values if axis is None else values - values.mean(axis=axis, keepdims=True, dtype=np.float64)
 
 
 def _norm(values: NDArray[Any]) -> float:

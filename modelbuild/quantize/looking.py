@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.fresh_names import fresh, tensors
-from modelbuild.graph.gradient import gradient_graph
+from modelbuild.graph.gradient import gradient_graph, scores
 from modelbuild.graph.model import Graph, Node, Shape
 from modelbuild.graph.session import FloatSession, Many
+from modelbuild.quantize.extremes import centred
 
 VALUES = 16384  # of a tensor that are looked at, at most; a few shapes need up to three times as many
 SMALLEST = 1e-30  # power of an output that gradients speak of: relative to less they leave float32
@@ -86,6 +87,7 @@ class Look:
             (name, other, math.sqrt(self.power / outputs[name]) if name in outputs else 0.0)
             for name, other in found.cotangents.items()
         ]
+        self._scores = scores(graph)
         self._weighed = _Values(found.graph, graph.inputs, names, found.names)
         self._plain: _Values | None = None
         self._opening = Lock()  # samples run in several threads
@@ -102,7 +104,7 @@ class Look:
             part = signs[start : start + math.prod(shape)].reshape(shape)
             start += part.size
             dtype = self._graph.dtypes[name]
-            cotangents[other] = np.asarray(part * weight, dtype)
+            cotangents[other] = np.asarray(centred(part, self._scores.get(name)) * weight, dtype)
         return self._weighed.run({**inputs, **cotangents})
 
     def run_plain(self, sample: Sample) -> Seen:

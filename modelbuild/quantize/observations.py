@@ -64,8 +64,9 @@ class TensorObservation:
 class Observations:
     """Tensor name -> what it held. Independent of number format and range method.
 
-    `outputs` counts the outputs of which the gradients speak; `no_gradient` says of the tensors without a
-    gradient which operator has no rule, or "" where nothing that an output depends on reads the tensor.
+    `outputs` counts the ends that gradients begin at (graph/gradient.py); `no_gradient` says of the tensors
+    without a gradient which operator has no rule, or "" where nothing that an output depends on reads the
+    tensor.
     `melted` are tensors between operators that become one (plan.py): they are given no range, and what is
     known of them is the `channel_weight` alone.
     """

@@ -95,7 +95,7 @@ def difference(graph: Graph, seed: int = 0, kinked: bool = False) -> float:
     dice = np.random.default_rng(seed)
     found = gradient_graph(graph, graph.inputs)
     assert set(found.names) == set(graph.inputs) and not found.missing
-    plain = FloatSession(graph)
+    plain = FloatSession(graph, "all")
     x = {name: _apart(dice, graph.shapes[name], kinked) for name in graph.inputs}
     away = {name: dice.choice([-1.0, 1.0], size=graph.shapes[name]) for name in x}
     weights = {name: dice.standard_normal(graph.shapes[name]).astype(F) for name in found.cotangents}
@@ -103,7 +103,7 @@ def difference(graph: Graph, seed: int = 0, kinked: bool = False) -> float:
 
     def along(distance: float) -> float:
         moved = {name: np.asarray(x[name] + distance * away[name], F) for name in x}
-        made = plain.run(moved)
+        made = {**moved, **plain.run(moved)}  # a Softmax's scores may be an input
         return sum(float(np.vdot(made[k].astype(float), v.astype(float))) for k, v in weights.items())
 
     near, far = along(STEP) - along(-STEP), along(2 * STEP) - along(-2 * STEP)

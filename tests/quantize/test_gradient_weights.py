@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelbuild.graph.gradient import differentiated, scores
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import observe as observing
@@ -183,3 +184,59 @@ def test_the_noise_of_one_quantized_tensor_is_predicted(name: str, share: float,
     errors = np.square(quantized(values) - values).mean(axis=1)
     predicted = float((observed.weights * errors).sum()) / found.samples / found.outputs
     assert abs(10 * np.log10(predicted * power / noise)) < within_db
+
+
+def softmax_model(*behind: Node) -> Graph:
+    """Of 12 numbers 4 scores and their probabilities, and what is done with these."""
+    nodes = [
+        Node("MatMul", "m", ["x", "w"], ["s"]),
+        Node("Softmax", "p", ["s"], ["p"], {"axis": -1}),
+        *behind,
+    ]
+    output = behind[-1].outputs[0] if behind else "p"
+    constants = {"w": normal(12, 4), "to": np.array([4, 1], np.int64)}
+    return graph_of(nodes, {"x": (1, 12)}, [output], constants)
+
+
+def centred_power(samples: list[dict[str, np.ndarray]], matrix: np.ndarray) -> float:
+    """The mean squared norm of the scores, without the mean that a Softmax does not see."""
+    rows = np.concatenate([sample["x"] for sample in samples]).astype(float) @ matrix
+    return float(np.square(rows - rows.mean(axis=1, keepdims=True)).sum(axis=1).mean())
+
+
+def test_a_saturated_softmax_leaves_the_scores_their_weights() -> None:
+    """All samples are sure of their class, so that probabilities have no gradient; the scores have theirs."""
+    graph = softmax_model()
+    samples = [{"x": 1e3 * sample["x"]} for sample in samples_of(graph, 200)]
+    found = observe(graph, lambda: iter(samples))
+    matrix = graph.constants["w"].astype(float)
+    spread = matrix - matrix.mean(axis=1, keepdims=True)
+    expected = 0.01**2 * float(np.square(spread).sum()) / centred_power(samples, matrix) / 2
+    assert found.outputs == 2
+    assert relative_noise(found, "x", 0.01) == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (),
+        (Node("Reshape", "r", ["p", "to"], ["y"]),),
+        (Node("Reshape", "r", ["p", "to"], ["t"]), Node("Transpose", "u", ["t"], ["y"], {"perm": [1, 0]})),
+    ],
+)
+def test_scores_end_the_model_beside_the_probabilities(behind: tuple[Node, ...]) -> None:
+    graph = softmax_model(*behind)
+    assert scores(graph) == {"s": -1}
+    assert differentiated(graph) == [graph.outputs[0], "s"]
+
+
+def test_scores_that_are_outputs_count_once() -> None:
+    graph = softmax_model()
+    graph.outputs = ["p", "s"]
+    assert scores(graph) == {}
+    assert observe(graph, lambda: iter(samples_of(graph, 3))).outputs == 2
+
+
+def test_a_softmax_within_the_model_is_no_end() -> None:
+    graph = softmax_model(Node("Mul", "q", ["p", "p"], ["y"]))
+    assert scores(graph) == {} and differentiated(graph) == ["y"]
