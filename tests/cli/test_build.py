@@ -21,7 +21,7 @@ def test_a_gate_that_fails(copied: Path, command: Command) -> None:
     ]
     assert any(line.split()[:3] == ["all-mpk", "mpk", "passed"] for line in said.lines)
     assert "for the simulator, not for silicon: all-mpk, all-old" in said.lines
-    assert "failed: all-nef:gate" in said.err and "the bound is 199" in said.err
+    assert "failed: all-nef:gate" in said.err and "at least 199" in said.err
     assert said.err.count("error:") == 1
     again = command(copied, "build", "--keep-going", "--json")
     assert again.code == 1 and again.json["actions"]["run"] == 0 and again.json["ok"] is False
