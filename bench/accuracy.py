@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from bench.quantizers.kept import Kept
 from bench.quantizers.measured import Measured
 from bench.quantizers.prepared import Prepared, prepare
 from bench.quantizers.scores import score
+from bench.scratch import folders
 from bench.tools import ROOT
 from modelbuild.errors import ModelbuildError
 
@@ -30,18 +30,12 @@ QUICK = 64  # evaluation samples
 def main(words: Sequence[str] | None = None) -> int:
     """Parses, measures, prints; 1 if one of our lines is below the best peer of its scheme."""
     options = _options(words)
-    scratch = Path(options.scratch or tempfile.mkdtemp(prefix="bench-")).absolute()
-    scratch.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     try:
-        text, worse = _measured(options, scratch, work)
+        with folders(options.scratch) as (scratch, work):
+            text, worse = _measured(options, scratch, work)
     except ModelbuildError as error:
         say(str(error))
         return 2
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not options.scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
     print(text, end="")
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8")

@@ -6,9 +6,7 @@ Prints the tables of docs/benchmarks.md. Run it on a quiet machine; the ranges t
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from bench import machine, peers
 from bench.compare import Row, compare, rendered, say
 from bench.hook import hook
 from bench.overhead import edit_one, whole
+from bench.scratch import folders
 from modelbuild.build.jobs import processors
 
 NAMES = ("ninja", "make", "doit", "dvc")
@@ -26,19 +25,12 @@ EDIT_MODELS = 1000
 def main(words: Sequence[str] | None = None) -> int:
     """Parses, measures, prints."""
     options = _options(words)
-    scratch = Path(options.scratch or tempfile.mkdtemp(prefix="bench-"))
-    scratch.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     lines = ["```text", *machine.describe()]
-    try:
+    with folders(options.scratch) as (scratch, work):
         found, missing = _peers(scratch, NAMES if options.no_peers else options.without)
         lines += [f"{peer.name}: {machine.version(peer.version)}" for peer in found.values()]
         lines += [*missing, f"median of {options.runs} runs, each a fresh process, all in turn", "```"]
         lines += _sections(options, found, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not options.scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if options.output:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from bench.compare import say
 from bench.measure import Run, interleaved, middle
 from bench.quantizers import declared, environments, measured, tools
 from bench.quantizers.prepared import Prepared, arrays, prepare
+from bench.scratch import folders
 from bench.table import table
 from bench.tools import ROOT
 from modelbuild.errors import ModelbuildError
@@ -69,18 +69,12 @@ class Line:
 def main(words: Sequence[str] | None = None) -> int:
     """Parses, measures, prints; 1 where a bound does not hold."""
     options = _options(words)
-    scratch = Path(options.scratch or tempfile.mkdtemp(prefix="bench-")).absolute()
-    scratch.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     try:
-        text, broken = _measured(options, scratch, work)
+        with folders(options.scratch) as (scratch, work):
+            text, broken = _measured(options, scratch, work)
     except (ModelbuildError, RuntimeError) as error:
         say(str(error))
         return 2
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not options.scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
     print(text, end="")
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8")
