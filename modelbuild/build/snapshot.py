@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from modelbuild.build.clock import Clock
 from modelbuild.build.rows import ABSENT, UNKNOWN, Rows, Signature, pack, signature, unpack
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 class Snapshot(NamedTuple):  # no dataclass, as in modelbuild.errors

@@ -13,7 +13,6 @@ from modelbuild.build.plan import plan
 from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.claiming import taken_over
-from modelbuild.project.finding_places import place_of
 from modelbuild.project.goals import goals_of
 from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
@@ -79,21 +78,19 @@ def build(
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:
-    shipment = Shipment.of(package)
+    shipment = Shipment.of(package, project.manifest)
 
     def is_at_fault() -> bool:
         """Whether the gate or anything that it needs failed; else the build stopped for another's sake."""
         needed = plan(project.plan.actions, [shipment.gate]).order
         return any(result.states[name] == "failed" for name in needed)
 
-    built = publish(project.builder, project.root, shipment, result.states, result.outputs, is_at_fault)
-    placed = ({**one, **place_of(project.manifest, one["model"], one["code"])} for one in built.findings)
-    return built._replace(findings=tuple(placed))
+    return publish(project.builder, project.root, shipment, result.states, result.outputs, is_at_fault)
 
 
-def shipped(result: BuildResult, package: PackageRequest) -> dict[str, str]:
+def shipped(project: Project, result: BuildResult, package: str) -> dict[str, str]:
     """The files of `dist/<package>/`: name -> digest."""
-    return Shipment.of(package).files(result.outputs)
+    return Shipment.of(project.plan.packages[package], project.manifest).files(result.outputs)
 
 
 def clean(root: Path, observer: Observer | None = None) -> tuple[str, ...]:

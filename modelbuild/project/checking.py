@@ -15,7 +15,7 @@ from modelbuild.manifest.plan import plan
 from modelbuild.project import ignoring
 from modelbuild.project.building import Observer
 from modelbuild.project.elsewhere import able
-from modelbuild.project.finding_places import place_of
+from modelbuild.project.finding_places import ModelPlaces
 from modelbuild.project.goals import request_of
 from modelbuild.project.ignoring import Pair
 from modelbuild.project.nearby import told
@@ -76,13 +76,12 @@ def check(
     if edition is not None:
         project = in_edition(project, edition, dict.fromkeys(target for _, target in pairs))
     result, checked = _looked_at(project, pairs, observer, offline)
-    places = {model: place_of(project.manifest, model, "") for model, _ in pairs}
+    places = {model: ModelPlaces.of(project.manifest, model) for model, _ in pairs}
     found = [finding.to_json() for finding in project.manifest.warnings]
     for (model, target), one in checked.items():
         extra = {"model": model, "target": target}
         found += [
-            {**finding, **place_of(project.manifest, model, finding["code"]), **extra}
-            for finding in one["findings"]
+            {**finding, **places[model].of_finding(finding["code"]), **extra} for finding in one["findings"]
         ]
     failed, exit_code = _failures(project, result)
     heard = ignoring.sort(project.manifest, [*found, *failed], checked)
@@ -95,7 +94,7 @@ def check(
         exit_code,
         {"@".join(pair): one["placement"] for pair, one in checked.items()},
         heard.ignored,
-        places,
+        {model: found.of_finding("") for model, found in places.items()},
     )
 
 

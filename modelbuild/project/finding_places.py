@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelbuild.manifest.manifest import Manifest
+if TYPE_CHECKING:  # a build of what changed remembers the places
+    from modelbuild.manifest.manifest import Manifest
 
 ABOUT_PREPROCESSING = ("MB204", "MB205")
 
 
-def place_of(manifest: Manifest, model: str, code: str) -> dict[str, Any]:
-    """{file, line, column} of how the input is prepared, for what is probably wrong with that; else of the
-    model's source, and that, too, where several inputs are prepared."""
-    inputs = manifest.spec.models[model].inputs
-    written = [name for name, given in inputs.items() if given.preprocess is not None]
-    prepared = code in ABOUT_PREPROCESSING and len(written) == 1
-    path = ("inputs", written[0], "preprocess") if prepared else ("source",)
-    file, line, column = manifest.position(("models", model, *path)).rsplit(":", 2)
-    return {"file": file, "line": int(line), "column": int(column)}
+class ModelPlaces(NamedTuple):
+    """FILE:LINE:COLUMN of a model's source, and of how its input is prepared: the source again where several
+    inputs are, or none."""
+
+    source: str
+    prepared: str
+
+    @classmethod
+    def of(cls, manifest: Manifest, model: str) -> ModelPlaces:
+        """Those of a model of the manifest."""
+        inputs = manifest.spec.models[model].inputs
+        written = [name for name, given in inputs.items() if given.preprocess is not None]
+        source = manifest.position(("models", model, "source"))
+        if len(written) != 1:
+            return cls(source, source)
+        return cls(source, manifest.position(("models", model, "inputs", written[0], "preprocess")))
+
+    def of_finding(self, code: str) -> dict[str, Any]:
+        """{file, line, column} for the finding `code`."""
+        place = self.prepared if code in ABOUT_PREPROCESSING else self.source
+        file, line, column = place.rsplit(":", 2)
+        return {"file": file, "line": int(line), "column": int(column)}

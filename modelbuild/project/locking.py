@@ -203,7 +203,7 @@ def _discovered(project: Project, request: ModelRequest) -> list[str]:
 
 def _package(project: Project, result: BuildResult, name: str) -> LockedPackage:
     return LockedPackage(
-        files=building.shipped(result, project.plan.packages[name]),
+        files=building.shipped(project, result, name),
         settings=lock_facts.settings_of_package(project.manifest, name),
     )
 

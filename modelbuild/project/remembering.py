@@ -30,7 +30,8 @@ def remember(
     except OSError as error:
         return f"not all that the plan rests on can be looked at: {error}"
     request = request_for(project, names, options)
-    shipments = [Shipment.of(project.plan.packages[package.name]) for package in report.packages]
+    packages = (project.plan.packages[package.name] for package in report.packages)
+    shipments = [Shipment.of(package, project.manifest) for package in packages]
     products = [product for shipment in shipments for product in shipment.products(result.outputs)]
     plain = [shipment.to_plain() for shipment in shipments]
     return project.builder.remember(request, looked_at, project.began_ns, products, told(report), plain)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modelbuild.build.build import Builder
 from modelbuild.build.remember import Product
 from modelbuild.project.build_report import BuiltPackage
+from modelbuild.project.finding_places import ModelPlaces
 from modelbuild.project.layout import DIST, REPORTS, STALE
 
 if TYPE_CHECKING:  # a build of what changed knows its packages from the last one
+    from modelbuild.manifest.manifest import Manifest
     from modelbuild.stages.request import PackageRequest
 
 FROM_QUANTIZE = ("quant.txt", "QuantScheme.json")  # what goes to `dist/`, as MODEL.quant.txt, if it is there
@@ -22,14 +24,15 @@ Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
 class ShippedModel(NamedTuple):
-    """A model in a package: its fixed-point form, the action that quantized it, if one did, and what the file
-    of its part behind the chip is called, if it has one."""
+    """A model in a package: its fixed-point form, the action that quantized it, if one did, what the file of
+    its part behind the chip is called, if it has one, and where the manifest speaks of it."""
 
     name: str
     fixed_action: str
     fixed_output: str
     quantized: str
     post: str
+    places: ModelPlaces
 
 
 class Shipment(NamedTuple):
@@ -44,8 +47,8 @@ class Shipment(NamedTuple):
     models: tuple[ShippedModel, ...]
 
     @classmethod
-    def of(cls, package: PackageRequest) -> Shipment:
-        """The shipment of a package as planned."""
+    def of(cls, package: PackageRequest, manifest: Manifest) -> Shipment:
+        """The shipment of a package of the manifest as planned."""
         from modelbuild.stages.request import post_name
 
         models = []
@@ -54,19 +57,20 @@ class Shipment(NamedTuple):
             fixed = model.fixed()
             quantized = "" if model.is_fixed else model.action("quantize")
             post = post_name(model.model)
-            models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post))
+            places = ModelPlaces.of(manifest, model.model)
+            models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post, places))
         gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
         return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
 
     def to_plain(self) -> tuple[Any, ...]:
         """The same as plain tuples."""
-        return (*self[:-1], tuple(tuple(model) for model in self.models))
+        return (*self[:-1], tuple((*model[:-1], tuple(model.places)) for model in self.models))
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> Shipment:
         """The inverse of `to_plain`."""
         package, target, silicon, gate, report, made, models = plain
-        shipped = tuple(ShippedModel(*model) for model in models)
+        shipped = tuple(ShippedModel._make((*model[:-1], ModelPlaces(*model[-1]))) for model in models)
         return cls(package, target, silicon, gate, report, made, shipped)
 
     def products(self, outputs: Outputs) -> tuple[Product, Product]:
@@ -137,12 +141,11 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
     folder = Path(REPORTS) / shipment.package
     builder.publish(outputs[shipment.report], folder)
     found = json.loads((root / folder / "report.json").read_bytes())
+    places = {model.name: model.places for model in shipment.models}
     findings = tuple(
         {
             **finding,
-            "file": "",
-            "line": None,
-            "column": None,
+            **places[model["name"]].of_finding(finding["code"]),
             "model": model["name"],
             "target": shipment.target,
         }

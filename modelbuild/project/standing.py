@@ -58,15 +58,17 @@ def standings(project: Project, names: Sequence[str] = ()) -> list[Standing]:
     result = project.builder.build(project.plan.actions, wanted, jobs=1, dry_run=True)
     state = open_state(project.root, project.root / STATE, writable=False)
     return [
-        Standing(package.package, tuple(_differences(state, result, package)))
+        Standing(package.package, tuple(_differences(project, state, result, package)))
         for package in packages
         if any(result.states[package.action(stage)] == "cached" for stage in ("gate", "report"))
     ]
 
 
-def _differences(state: State, result: BuildResult, package: PackageRequest) -> Iterator[Difference]:
+def _differences(
+    project: Project, state: State, result: BuildResult, package: PackageRequest
+) -> Iterator[Difference]:
     if result.states[package.action("gate")] == "cached":
-        yield from _compare(state, shipped(result, package), f"{DIST}/{package.package}")
+        yield from _compare(state, shipped(project, result, package.package), f"{DIST}/{package.package}")
     report = result.outputs.get(package.action("report"))
     if report is not None:
         yield from _compare(state, report, f"{REPORTS}/{package.package}")

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.project.checking import CheckReport, check, problem_finding
-from modelbuild.project.finding_places import place_of
+from modelbuild.project.finding_places import ModelPlaces
 from modelbuild.project.project import Project, located, open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
@@ -123,9 +123,10 @@ def test_names_under_quantize_that_are_not_there_have_their_places(tmp_path: Pat
 def test_findings_on_preprocessing_have_its_place(project: Project) -> None:
     lines = (project.root / "models.yaml").read_text(encoding="utf-8").splitlines()
     for code, wanted in (("MB205", "preprocess: {mean"), ("MB202", "good.onnx")):
-        found = place_of(project.manifest, "good", code)
+        found = ModelPlaces.of(project.manifest, "good").of_finding(code)
         assert lines[found["line"] - 1][found["column"] - 1 :].startswith(wanted), lines
-    assert place_of(project.manifest, "bad", "MB205") == place_of(project.manifest, "bad", "MB100")
+    bad = ModelPlaces.of(project.manifest, "bad")
+    assert bad.of_finding("MB205") == bad.of_finding("MB100")
 
 
 def test_an_error_of_a_function_has_the_place_of_its_bound(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_failure_is_told_where_its_files_would_be(project: Project, tmp_path: 
     assert not report.ok
     api.dump(strict, ["bell"], None, tmp_path / "out", dict(report.failures))
     found = files(tmp_path / "out")
-    assert b"the bound is 300" in found["bell/gate/failure.txt"]
+    assert b"the bound is at least 300" in found["bell/gate/failure.txt"]
     assert "bell/gate/gate.json" not in found and "bell/package/package.json" in found
 
 
