@@ -11,6 +11,7 @@ import pytest
 from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.multiplier_shift import FixedSession
+from modelbuild.arithmetic.number import quantize_array
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
@@ -166,6 +167,23 @@ def test_natural_ranges_and_concats_give_way_to_the_source() -> None:
     assert (lines["a"].scale, lines["a"].zero_point) == (1 / 256, -128)
     assert (lines["b"].scale, lines["b"].method) == (0.01, "shared")
     assert (lines["y"].scale, lines["y"].zero_point) == (0.01, -100)
+
+
+@pytest.mark.parametrize("top", [255 / 256, 0.3, 600.0])
+@pytest.mark.parametrize(("chip", "bits"), [("modalix", 16), ("kl720", 16), ("modalix", 8), ("kl520", 8)])
+def test_a_softmax_takes_any_range_of_the_source(chip: str, bits: int, top: float) -> None:
+    graph = graph_of([Node("Softmax", "s", ["x"], ["y"], {"axis": 1})], {"x": (1, 5)}, ["y"])
+    keep(graph, {"y": Kept("int8", (top / 255,), (-128,))})
+    made = make(graph, chip, {"activations": f"int{bits}"})
+    step = made.record.by_name()["y"].scale
+    assert step is not None
+    session = FixedSession(made.fixed)
+    for sample in made.samples:
+        y = made.fixed.tensors["y"]
+        wanted = np.minimum(FloatSession(graph).run(sample)["y"], step * (y.high - y.zero_point))
+        given = {"x": quantize_array(sample["x"], made.fixed.tensors["x"])}
+        codes = session.run(given)["y"].astype(float) - y.zero_point
+        assert np.abs(codes * step - wanted).max() <= 2 * max(step, 2**-bits) + 0.02 * (bits == 8)
 
 
 def test_tensors_of_one_scale_take_the_first_entry() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from modelbuild.arithmetic.fixed_model import Parameter
+from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize import tables
 from modelbuild.quantize.assembly import Assembly, operand_bits
 
@@ -59,15 +60,22 @@ def reduce_max(assembly: Assembly) -> None:
 
 
 def softmax(assembly: Assembly) -> None:
-    """Stored exponentials and one division a cell."""
+    """Stored exponentials and one division a cell; and a rescale behind it where the output's step makes no
+    16-bit number of 1: a source's own range in more bits, or a given one."""
     x, y = assembly.for_table(assembly.tensor(assembly.node.inputs[0])), assembly.output()
-    one = round(1.0 / y.scale)
-    if not 0 < one < 1 << 16:
-        assembly.fail(f"the output's scale {y.scale!r} does not suit numbers between 0 and 1")
+    left = y if 0 < round(1.0 / y.scale) < 1 << 16 else _of_shares(assembly, y)
     axis = assembly.node.int("axis", -1) % len(x.shape)
-    parameters: dict[str, Parameter] = {"axis": axis, "one": one, **assembly.bounds(y)}
+    parameters: dict[str, Parameter] = {"axis": axis, "one": round(1.0 / left.scale), **assembly.bounds(left)}
     entries = tables.softmax_table(x.scale) if x.bits == 8 else tables.softmax_factors(x.scale)
-    assembly.emit("softmax", (x,), y, parameters, {"table": entries})
+    assembly.emit("softmax", (x,), left, parameters, {"table": entries})
+    if left is not y:
+        assembly.rescale(left, y)
+
+
+def _of_shares(assembly: Assembly, y: QuantizedTensor) -> QuantizedTensor:
+    """A tensor of y's format whose integers span 0 to 1."""
+    form = replace(assembly.formats.activation, bits=y.bits, signed=y.signed)
+    return assembly.between(form.tensor(y.name, y.shape, *form.grid(0.0, 1.0)), y.shape, "shares")
 
 
 BUILDERS = {
