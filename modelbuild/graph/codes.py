@@ -40,6 +40,7 @@ CODES: dict[str, Code] = {
     "MB007": Code("a source that was never fetched", "warning", sometimes=True),
     "MB008": Code("an entry of `checks.ignore` that matches nothing", "warning"),
     "MB009": _error("the manifest, or what is asked of it, is wrong"),
+    "MB010": Code("a setting of a target that every model on it has of its own", "warning"),
     "MB100": _error("the model, or what it is given, cannot be used"),
     "MB101": _error("no unit of the chip runs the operator"),
     "MB102": _error("the operator is known, but not in this form"),
@@ -62,6 +63,8 @@ CODES: dict[str, Code] = {
     "MB302": _samples("channels that are lost to rounding"),
     "MB303": _samples("a tensor that is clipped"),
     "MB304": _samples("one layer's error explains the loss"),
+    "MB305": _samples("the float model gets none of the labelled samples right"),
+    "MB306": _samples("a bound on speed is judged on 8 bits, and the model has 16"),
 }
 
 

@@ -15,6 +15,7 @@ from modelbuild.manifest import (
     checks,
     checks_of_fixed,
     checks_of_functions,
+    checks_of_layers,
     checks_of_packages,
     checks_of_quantization,
     checks_of_samples,
@@ -127,6 +128,8 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
         if needs_samples:
             checks_of_samples.check_use(manifest, settings, sets, problems)
             checks_of_functions.check_measures(manifest, settings, problems)
+    if not manifest.overrides:
+        checks_of_layers.warn_overridden(manifest, examiner, used, problems)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
     return used
 

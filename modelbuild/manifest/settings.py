@@ -120,6 +120,14 @@ class Examiner:
         found = [*self._below_models(target, recipe), *self._of_model(model, target), *self._overrides]
         return [one.tree for one in found]
 
+    def of_target(self, target: str) -> Tree:
+        """What the target's own entry sets."""
+        return _written(self._manifest, self._manifest.spec.targets[target], ("targets", target)).tree
+
+    def of_model(self, model: str, target: str) -> list[Tree]:
+        """What the model sets, and what it sets for the target alone."""
+        return [one.tree for one in self._of_model(model, target)]
+
     def _of_target(self, target: str, recipe: Recipe) -> Layer:
         """What every model starts from on the target."""
         if target not in self._targets:

@@ -1,4 +1,4 @@
-"""What is probably wrong with a quantized model: findings MB301 to MB304 of docs/checks.md. No inference."""
+"""What is probably wrong with a quantized model: findings MB301 to MB305 of docs/checks.md. No inference."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ MATTERS = 10 ** (-20.0 / 10)  # of dead channels, or of clipping: 20 dB by itsel
 LOST = 0.5  # of a channel's variance, that its error is or more
 POOR = 20.0  # dB that are measured, below which a layer is asked for
 NEAR = 6.0  # dB between prediction and measurement, above which the prediction explains nothing
+LABELLED = 10  # samples, of which a working model gets some right
 EXPLAINS = 0.5  # share of the predicted noise
 CLIPPED = 0.01  # share of a tensor's values
 WIDER = 2.0  # times the noise of a range that holds everything: less may be the best there is
@@ -46,6 +47,7 @@ def findings(
         *_lost([line for line in lines if line.name not in known], seen, scale),
         *clipped,
         *_explained(record, measured),
+        *_nothing_right(measured),
     ]
     return [Finding(code, "warning", message, advice, node) for code, message, advice, node in found]
 
@@ -157,3 +159,20 @@ def _explained(record: Record, measured: Mapping[str, Any] | None) -> Told:
             "give it 16 bits, or keep what makes it off the chip; `compare --layers` ranks all of them",
             worst.name,
         )
+
+
+def _nothing_right(measured: Mapping[str, Any] | None) -> Told:
+    """Shares of right answers that are 0 already in float."""
+    accuracy = (measured or {}).get("accuracy") or {}
+    if accuracy.get("labelled", 0) < LABELLED:
+        return
+    for key in ("top1", "map50"):
+        if accuracy["float"].get(key) == 0.0:
+            yield (
+                "MB305",
+                f"{key} of the float model is 0 on {accuracy['labelled']} labelled samples "
+                f"(fixed point: {accuracy['fixed'][key]:.3g})",
+                "it is not quantization: look at postprocess (what it returns, boxes as x1, y1, x2, y2 in "
+                "pixels of the input, numbers of classes), labels and preprocessing",
+                "",
+            )

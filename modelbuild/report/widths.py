@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelbuild.graph.check import Finding
+
 NARROW = 8  # the bits that the chip model's prediction is of
 _KEYS = ("activations", "weights")
 
@@ -56,3 +58,11 @@ def caveat(quantize: Mapping[str, Any]) -> str:
     """What a predicted speed does not tell of this model; "" where all of it has 8 bits."""
     told = share(widths(quantize))
     return f"predicted for 8 bits, but {told}: it will be slower" if told else ""
+
+
+def of_speed(quantize: Mapping[str, Any]) -> list[Finding]:
+    """MB306, where the model has a bound on speed."""
+    told = caveat(quantize)
+    message = f"the bound on `fps` is judged on a speed {told}"
+    advice = "measure on the chip, or leave room in the bound"
+    return [Finding("MB306", "warning", message, advice, "")] if told else []

@@ -146,10 +146,45 @@ def _boxes(
             if path.suffix.lower() in images.SUFFIXES and len(shape) in (3, 4):
                 p = declared.get(name, PLAIN)
                 height, width = shape[-2:] if p.layout == "NCHW" else shape[-3:-1]
-                boxes = placed(boxes, picture_size(path), p, (height, width))
+                size = picture_size(path)
+                _refuse_shares(parameters["measures"]["labels"])
+                _refuse_outside(boxes, size, index)
+                boxes = placed(boxes, size, p, (height, width))
                 break
         moved.append(list(boxes))
     return moved
+
+
+_FORM = "boxes are [left, top, right, bottom] in pixels of the picture, from its upper left corner"
+
+
+def _refuse_shares(labels: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    """Boxes that all lie within the first pixel are shares of width and height."""
+    from modelbuild.errors import ModelbuildError
+
+    if all(0.0 <= end <= 1.0 for boxes in labels for box in boxes for end in box["box"]):
+        raise ModelbuildError(
+            "all boxes of the labels lie between 0 and 1", why=_FORM, advice="multiply by width and height"
+        )
+
+
+def _refuse_outside(boxes: Sequence[Mapping[str, Any]], size: tuple[int, int], index: int) -> None:
+    """A box with more than half of its area outside of its picture is of another one, or in other words."""
+    from modelbuild.errors import ModelbuildError
+
+    height, width = size
+    for box in boxes:
+        left, top, right, bottom = box["box"]
+        across = min(right, width) - max(left, 0.0)
+        down = min(bottom, height) - max(top, 0.0)
+        inside = across * down if across >= 0.0 and down >= 0.0 else -1.0
+        if inside < (right - left) * (bottom - top) / 2:
+            raise ModelbuildError(
+                f"the label {box['box']} lies outside of its picture, which is {width} x {height}",
+                where=f"evaluation sample {index + 1}",
+                why=_FORM,
+                advice="see whether it is left, top, width, height, or of a picture of another size",
+            )
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5)
 
@@ -22,6 +22,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     elif request.calibration is not None:
         found["model"] = request.output("lower", "model.onnx")
         found["observations"] = request.output("observe", "observations.npz")
+    if _fps(request):
+        found["quantize"] = request.output("quantize", "quantize.json")
     if request.is_measured:
         found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found
@@ -32,12 +34,17 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     return {}
 
 
+def _fps(request: ModelRequest) -> bool:
+    return (request.settings.get("accept") or {}).get("fps") is not None
+
+
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `result.json`."""
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import record as records
     from modelbuild.quantize.observations import Observations
     from modelbuild.quantize.result_checks import as_held, findings
+    from modelbuild.report.widths import of_speed
     from modelbuild.stages.files import read_json, write_json
 
     record = records.read(inputs["record"])
@@ -47,4 +54,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         observations = as_held(seen, record, onnx_io.read(inputs["model"]))
     measured = read_json(inputs["fixed"]) if "fixed" in inputs else None
     found = findings(record, observations, measured)
+    if "quantize" in inputs:
+        found += of_speed(read_json(inputs["quantize"]))
     write_json(out / "result.json", {"findings": [one.to_json() for one in found]})

@@ -146,3 +146,14 @@ def test_an_output_that_does_not_change_any_more() -> None:
     assert told(dead)["MB301"].node == "y"
     assert "constant" not in verify(made.fixed, made.graph, made.samples)["outputs"][0]
     assert "constant" not in verify(dead.fixed, dead.graph, dead.samples[:1])["outputs"][0]
+
+
+@pytest.mark.parametrize("key", ["top1", "map50"])
+@pytest.mark.parametrize(("value", "labelled", "count"), [(0.0, 10, 1), (0.1, 10, 0), (0.0, 9, 0)])
+def test_a_float_model_that_gets_nothing_right(key: str, value: float, labelled: int, count: int) -> None:
+    made = small()
+    accuracy = {"labelled": labelled, "float": {key: value}, "fixed": {key: 0.0}, "drop": {key: value}}
+    found = findings(made.record, None, {"outputs": [], "accuracy": accuracy})
+    assert [one.code for one in found].count("MB305") == count
+    if count:
+        assert found[-1].message == f"{key} of the float model is 0 on 10 labelled samples (fixed point: 0)"

@@ -9,6 +9,7 @@ import pytest
 from modelbuild.report.advice import Facts
 from modelbuild.report.bounds import FLOAT_TOO, advice, said
 from modelbuild.report.verdict import Check, judge
+from modelbuild.report.widths import of_speed
 
 FACTS = {"m": Facts({"samples": 64, "method": "mse"})}
 WIDE = {
@@ -81,3 +82,11 @@ def test_a_speed_says_that_it_is_not_that_of_16_bits() -> None:
     assert check.passed and check.note == told
     (narrow,) = judge("m", {"fps": 40}, {**measurements, "quantize": {"tensors": [{"bits": 8}]}})
     assert narrow.note == ""
+
+
+def test_a_bound_on_speed_of_a_model_of_16_bits_is_warned_of() -> None:
+    wide = {"tensors": [{"bits": 16}, {"bits": 8}]}
+    (found,) = of_speed(wide)
+    assert (found.code, found.severity) == ("MB306", "warning")
+    assert "predicted for 8 bits, but 1 of 2 tensors have 16 bits" in found.message
+    assert of_speed({"tensors": [{"bits": 8}]}) == []

@@ -206,6 +206,35 @@ def test_what_cannot_be_measured_is_an_error_of_the_manifest(
     assert message in str(caught.value) and "models.yaml:" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("box", "what"),
+    [
+        ([0.1, 0.1, 0.5, 0.9], "all boxes of the labels lie between 0 and 1"),
+        ([30, 1, 34, 5], "evaluation sample 1: the label [30.0, 1.0, 34.0, 5.0] lies outside of its picture"),
+        ([-9, 0, 2, 4], "evaluation sample 1: the label [-9.0, 0.0, 2.0, 4.0] lies outside of its picture"),
+        ([-1, 0, 2, 4], None),
+    ],
+)
+def test_labels_that_cannot_be_of_the_picture_are_refused(
+    tmp_path: Path, box: list[float], what: str | None
+) -> None:
+    write_model(tmp_path / "net.onnx")
+    write_samples(tmp_path / "data", 4)
+    height, width = np.load(tmp_path / "data/0.npy").shape[-2:]
+    for index in range(4):
+        Image.new("RGB", (width, height), (9 * index, 7, 3)).save(tmp_path / f"data/{index}.png")
+    labels = {f"data/{index}.png": [{"box": box, "class": 0}] for index in range(4)}
+    (tmp_path / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/post.py").write_text("def boxes(outputs, inputs):\n    return []\n", encoding="utf-8")
+    report = built(tmp_path, "{map: 0}", MANIFEST.replace("*.npy", "*.png"))
+    found = [problem for _, error in report.failures for problem in error.problems]
+    if what is None:
+        assert not found
+    else:
+        assert what in f"{found[0].where}: {found[0].what}" and found[0].advice
+
+
 def test_labels_follow_the_picture_into_the_input(tmp_path: Path) -> None:
     from modelbuild.samples.boxes import picture_size, placed
     from modelbuild.samples.preprocess import Preprocess, apply
