@@ -88,6 +88,9 @@ def _choice(key: str, choice: Tree | Leaf, problems: list[Problem]) -> Tree | Le
     return Leaf(None, origin)
 
 
+_WITHOUT_TILING = {f"`optimize: {both}`": f"write `optimize: {both - 1}`" for both in (2, 4)}  # Kneron's
+
+
 def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
     """The builtin compiler runs one picture at a time, so that its options have no batch."""
     options = dict(options)
@@ -98,7 +101,7 @@ def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
                 f"{tiling.spelling or '`tiling`'} is not built yet",
                 tiling.origin,
                 f"it asks for `tiling: {tiling.value}` of the compiler",
-                "remove it",
+                _WITHOUT_TILING.get(tiling.spelling, "remove it"),
             )
         )
     if toolchain != "builtin":

@@ -67,7 +67,12 @@ class _Quantize:
                 chosen[key] = leaf
         strict = self._leaf("strict")
         if strict is not None and strict.value and "scheme" not in chosen:
-            self._problem(f"{strict.spelling or '`strict`'} has no meaning without a scheme", strict)
+            self._problem(
+                f"{strict.spelling or '`strict`'} has no meaning without a scheme",
+                strict,
+                "",
+                "write `scheme: FILE`, a QuantScheme.json, beside it, or remove it",
+            )
         return chosen
 
     def _leaf(self, key: str) -> Leaf | None:
@@ -188,7 +193,12 @@ class _Quantize:
             leaf = self._leaf(key)
             if leaf is not None and (mode is None or mode.value != its):
                 named = leaf.spelling or f"`{key}`"
-                self._problem(f"{named} goes with `mode: {its}`", leaf, "", "remove it")
+                self._problem(
+                    f"{named} goes with `mode: {its}`",
+                    leaf,
+                    "",
+                    f"write `mode: {its}` beside it, or remove it",
+                )
 
     def _check_equalize(self, chosen: Tree) -> None:
         """Ranges of single samples are known of the tensors as they are, not as they would be scaled."""

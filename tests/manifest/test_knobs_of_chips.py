@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modelbuild.errors import ModelbuildError
+from tests.manifest.conftest import GOOD
 from tests.manifest.knob_manifests import text, values
 
 
@@ -144,3 +145,19 @@ def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
 
 def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
     assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")
+
+
+def test_advice_names_what_does_the_like(project: Any) -> None:
+    def advice(knob: str) -> str:
+        with pytest.raises(ModelbuildError) as caught:
+            project.load(GOOD.replace("{chip: kl720}", f"{{chip: kl720, quantize: {{{knob}}}}}"))
+        return caught.value.problems[0].advice
+
+    assert advice("optimize: 4") == "write `optimize: 3`"
+    assert advice("flops_ratio: 0.5") == "write `mode: mixbw` beside it, or remove it"
+    assert advice("quant_scheme_strict_mode: true").startswith("write `scheme: FILE`")
+
+
+def test_a_scheme_that_is_empty_is_none(project: Any) -> None:
+    found = project.load(GOOD.replace("{chip: kl720}", '{chip: kl720, quantize: {quant_scheme: ""}}'))
+    assert found.examined[("net", "cam")].scheme is None

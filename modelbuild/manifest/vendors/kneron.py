@@ -26,7 +26,7 @@ class Names(Strict):
         None, description="Kneron's name of `range: {method: percentile}` or `mse`"
     )
     percentile: Fraction | None = Field(None, description="Kneron's name of `range: {max_clipped}`")
-    outlier_factor: Annotated[Number, Field(ge=0)] | None = Field(
+    outlier_factor: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="Kneron's name of `range: {outlier_factor}`"
     )
     percentage: Annotated[Number, Field(gt=0.5, le=1)] | None = Field(

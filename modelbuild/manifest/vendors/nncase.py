@@ -5,13 +5,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from modelbuild.manifest.scalars import AsText, Integer, Switch, Text
+from modelbuild.manifest.scalars import AsText, Integer, Switch, read_text
 from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.tree import Scalar
 from modelbuild.manifest.vendors.knob import Json, Knob, Said, Senseless, key, not_built, words
 
 Type = Annotated[Literal["uint8", "int8", "int16"], AsText]
+
+
+def _scheme(value: object) -> str:
+    """A path; nncase's own default, an empty text, is none."""
+    empty = isinstance(value, Scalar) and value.quoted and not value.text
+    return "none" if empty else read_text(value)
 
 
 class Names(Strict):
@@ -37,12 +44,18 @@ class Names(Strict):
     split_w_to_act: Switch | None = Field(None, description="not built yet")
     dump_quant_error: Switch | None = Field(None, description="the record always has it")
     dump_quant_error_symmetric_for_signed: Switch | None = Field(None, description="not built yet")
-    quant_scheme: Text | None = Field(None, description="a QuantScheme.json to take ranges from")
+    quant_scheme: Annotated[str, BeforeValidator(_scheme)] | None = Field(
+        None, description="a QuantScheme.json to take ranges from"
+    )
     quant_scheme_strict_mode: Switch | None = Field(
         None, description="every tensor's range is the scheme's, or the build stops"
     )
-    export_quant_scheme: Switch | None = Field(None, description="not built yet")
-    export_weight_range_by_channel: Switch | None = Field(None, description="not built yet")
+    export_quant_scheme: Switch | None = Field(
+        None, description="nncase's name of `export_scheme: by_tensor`"
+    )
+    export_weight_range_by_channel: Switch | None = Field(
+        None, description="nncase's name of `export_scheme: by_channel`"
+    )
 
 
 def _method(name: str) -> Said:
