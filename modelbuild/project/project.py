@@ -100,6 +100,8 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
         where = manifest.position(("models", model, "source", "url"))
     elif key == "evaluation":
         where = evaluation_place(manifest, model)
+    elif key == "calibration" and target:
+        where = effective(manifest, model, target).origin((key,))
     elif key in ("accept", "quantize") and target:
         where = effective(manifest, model, target).origin((key, *rest.split(".", 1)))
     else:

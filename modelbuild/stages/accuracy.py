@@ -139,6 +139,7 @@ def _boxes(
     from modelbuild.stages.files import PLAIN, sample_file
 
     declared = {name: from_settings(settings) for name, settings in parameters["preprocess"].items()}
+    use = "evaluation" if "evaluation" in parameters else "calibration"  # of which goals are held
     moved = []
     for index, boxes in enumerate(parameters["measures"]["labels"]):
         for name, shape in shapes.items():
@@ -147,8 +148,8 @@ def _boxes(
                 p = declared.get(name, PLAIN)
                 height, width = shape[-2:] if p.layout == "NCHW" else shape[-3:-1]
                 size = picture_size(path)
-                _refuse_shares(parameters["measures"]["labels"])
-                _refuse_outside(boxes, size, index)
+                _refuse_shares(parameters["measures"]["labels"], use)
+                _refuse_outside(boxes, size, index, use)
                 boxes = placed(boxes, size, p, (height, width))
                 break
         moved.append(list(boxes))
@@ -158,17 +159,20 @@ def _boxes(
 _FORM = "boxes are [left, top, right, bottom] in pixels of the picture, from its upper left corner"
 
 
-def _refuse_shares(labels: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+def _refuse_shares(labels: Sequence[Sequence[Mapping[str, Any]]], use: str) -> None:
     """Boxes that all lie within the first pixel are shares of width and height."""
     from modelbuild.errors import ModelbuildError
 
     if all(0.0 <= end <= 1.0 for boxes in labels for box in boxes for end in box["box"]):
         raise ModelbuildError(
-            "all boxes of the labels lie between 0 and 1", why=_FORM, advice="multiply by width and height"
+            f"all boxes of the labels of the {use} samples lie between 0 and 1",
+            where=use,
+            why=_FORM,
+            advice="multiply by width and height",
         )
 
 
-def _refuse_outside(boxes: Sequence[Mapping[str, Any]], size: tuple[int, int], index: int) -> None:
+def _refuse_outside(boxes: Sequence[Mapping[str, Any]], size: tuple[int, int], index: int, use: str) -> None:
     """A box with more than half of its area outside of its picture is of another one, or in other words."""
     from modelbuild.errors import ModelbuildError
 
@@ -180,8 +184,9 @@ def _refuse_outside(boxes: Sequence[Mapping[str, Any]], size: tuple[int, int], i
         inside = across * down if across >= 0.0 and down >= 0.0 else -1.0
         if inside < (right - left) * (bottom - top) / 2:
             raise ModelbuildError(
-                f"the label {box['box']} lies outside of its picture, which is {width} x {height}",
-                where=f"evaluation sample {index + 1}",
+                f"the label {box['box']} of {use} sample {index + 1} lies outside of its picture, which is "
+                f"{width} x {height}",
+                where=use,
                 why=_FORM,
                 advice="see whether it is left, top, width, height, or of a picture of another size",
             )
