@@ -126,7 +126,7 @@ class _Values:
         self._inputs = {name: places[name] for name in names if name in inputs}
         self._values = {name: ends.add(name, places[name]) for name in names if name not in inputs}
         self._slopes = {name: ends.add(other, places[name]) for name, other in slopes.items()}
-        self._session = FloatSession(ends.graph(), many=Many())
+        self._session = FloatSession(ends.graph(), many=Many(optimized=True))
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> Seen:
         """Of one sample what is looked at."""

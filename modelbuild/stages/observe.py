@@ -10,7 +10,7 @@ from modelbuild.build.action import Resources
 from modelbuild.quantize.settings import THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "13"
+VERSION = "14"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
@@ -73,7 +73,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     source = onnx_io.read(inputs["source"])
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     source = in_model.insert(source, declared) if declared else source
-    guarded.check(source, whole, few, parameters["optimize"])
+    guarded.check(source, whole, few, parameters["optimize"], parameters["threads"])
 
     rounds = iter(range(2))
 

@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from modelbuild.quantize.settings import THREADS
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(
-    items: Iterable[Item], work: Callable[[Item], Result], threads: int = THREADS
-) -> Iterator[Result]:
-    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items.
+def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Iterator[Result]:
+    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items. One item
+    more is made beforehand, so that no thread waits for the caller.
 
     What `work` raises comes in its turn; what making an item raises, at once.
     """
@@ -29,7 +26,7 @@ def together(
         for item in items:
             waiting.append(pool.submit(work, item))
             del item
-            if len(waiting) > threads:
+            if len(waiting) > threads + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
