@@ -16,8 +16,7 @@ Result = TypeVar("Result")
 
 
 def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Iterator[Result]:
-    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items. One item
-    more is made beforehand, so that no thread waits for the caller.
+    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items.
 
     What `work` raises comes in its turn; what making an item raises, at once.
     """
@@ -26,7 +25,7 @@ def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int
         for item in items:
             waiting.append(pool.submit(work, item))
             del item
-            if len(waiting) > threads + 1:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

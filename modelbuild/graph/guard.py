@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.graph.alongside import together
 from modelbuild.graph.model import Array, Graph
-from modelbuild.graph.session import FloatSession, Many
+from modelbuild.graph.session import FloatSession
 
 BOUND = 1e-4  # largest difference allowed, as a fraction of the output's range
 # An output that hardly varies is measured against this part of its magnitude. Then 1e-4 of it are 84 steps of
@@ -57,27 +56,20 @@ def compare(
     inputs: Iterable[Mapping[str, Array]] | None = None,
     seed: int = 0,
     bound: float = BOUND,
-    threads: int = 1,
 ) -> Difference:
-    """Runs both on random samples and on `inputs`, so many samples at once. `before` may be the source file
-    itself.
+    """Runs both on random samples and on `inputs`. `before` may be the source file itself.
 
     The outputs of both must have the same names. A value that is infinite or not a number in one must be so
     in the other.
     """
-    many = Many() if threads > 1 else None
-    old, new = FloatSession(before, many=many), FloatSession(after, many=many)
+    old, new = FloatSession(before), FloatSession(after)
     missing = [name for name in new.outputs if name not in old.outputs]
     if missing:
         raise ModelbuildError(f"the output `{missing[0]}` is not in the source", exit_code=EXIT_FAILED)
     scores = {name: _Score(_is_quantized(after, name)) for name in new.outputs}
-
-    def both(sample: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        given = {name: sample[name].astype(dtype) for name, (_, dtype) in old.inputs.items()}
-        return old.run(given), new.run({name: sample[name] for name in new.inputs})
-
-    samples = [*random_inputs(after, seed), *(inputs or ())]
-    for expected, found in together(samples, both, threads) if threads > 1 else map(both, samples):
+    for sample in [*random_inputs(after, seed), *(inputs or ())]:
+        expected = old.run({name: sample[name].astype(dtype) for name, (_, dtype) in old.inputs.items()})
+        found = new.run({name: sample[name] for name in new.inputs})
         for name, score in scores.items():
             score.add(expected[name], found[name])
     return Difference(tuple(OutputDifference(name, score.error()) for name, score in scores.items()), bound)

@@ -44,6 +44,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     counted = _Counted(graph, first.extremes, between)
     for seen in _seen(look, samples(), first.samples, threads):
         counted.add(seen)
+        del seen  # what is counted of it need not wait for the next one
     counted.finish()
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power

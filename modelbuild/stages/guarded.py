@@ -16,20 +16,16 @@ SAMPLES = 2  # of each set: a wrong pass shows in all
 
 
 def check(
-    source: Graph,
-    lowered: Graph,
-    samples: Sequence[Mapping[str, Array]],
-    optimize: Mapping[str, Any],
-    threads: int = 1,
+    source: Graph, lowered: Graph, samples: Sequence[Mapping[str, Array]], optimize: Mapping[str, Any]
 ) -> None:
     """Raises where an output differs, naming the pass that is wrong if one is alone.
 
     `lowered` is the whole model: with `tail: auto`, both parts together. `optimize`: what was said to
-    `normalise` (`skip`), and the passes of `lower`. `threads` samples are run at once."""
+    `normalise` (`skip`), and the passes of `lower`."""
     if not samples or any(_port(source, name) != _port(lowered, name) for name in lowered.inputs):
         return  # samples for one are none for the other
     lowered, samples = _with_inputs_of(source, lowered), [_filled(source, sample) for sample in samples]
-    difference = guard.compare(source, lowered, samples, threads=threads)
+    difference = guard.compare(source, lowered, samples)
     if not difference.worst.error <= difference.bound:
         normal, _ = normalise(source, optimize.get("skip", ()), paranoid=True, inputs=samples)
         run_passes(normal, optimize["passes"], paranoid=True, inputs=samples)

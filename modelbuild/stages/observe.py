@@ -73,7 +73,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     source = onnx_io.read(inputs["source"])
     declared = {name: from_settings(given) for name, given in parameters.get("in_model", {}).items()}
     source = in_model.insert(source, declared) if declared else source
-    guarded.check(source, whole, few, parameters["optimize"], parameters["threads"])
+    guarded.check(source, whole, few, parameters["optimize"])
 
     rounds = iter(range(2))
 

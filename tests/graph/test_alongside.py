@@ -25,7 +25,7 @@ def test_two_at_a_time_and_in_order() -> None:
 
     for number, square in enumerate(together(items(), work, 2)):
         assert square == number * number
-        assert len(made) <= number + 4
+        assert len(made) <= number + 3
 
 
 def test_what_one_of_two_raises_comes_in_its_turn() -> None:
