@@ -31,6 +31,22 @@ def decompose(factor: float, operand_bits: int = 8) -> tuple[int, int]:
     return multiplier, shift
 
 
+def decompose_each(
+    factors: NDArray[np.float64], operand_bits: int = 8
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The multipliers and shifts of many factors [n], each as `decompose` has it."""
+    limit = multiplier_limit(operand_bits)
+    for factor in factors[~(np.abs(factors) <= limit - 1)][:1].tolist():
+        decompose(factor, operand_bits)  # raises
+    _, exponents = np.frexp(factors)
+    shifts = np.minimum(LARGEST_SHIFT, limit.bit_length() - 1 - exponents.astype(np.int64))
+    shifts -= np.abs(np.rint(np.ldexp(factors, shifts))) >= limit  # rounded up to the limit
+    multipliers = np.rint(np.ldexp(factors, shifts)).astype(np.int64)
+    _, lowest = np.frexp((multipliers & -multipliers).astype(np.float64))
+    spare = np.minimum(np.where(multipliers == 0, shifts, lowest - 1), shifts)
+    return multipliers >> spare, shifts - spare
+
+
 def decompose_together(factors: Sequence[float], operand_bits: int = 8) -> tuple[tuple[int, ...], int]:
     """Multipliers that share the largest shift at which all of them stay below the limit."""
     limit = multiplier_limit(operand_bits)

@@ -25,14 +25,16 @@ _ELEMENT_TYPES: Mapping[str, Any] = {
     **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 _MOST_COPIED = 2**28  # bytes of weights: to_bytes and onnxruntime hold up to four copies of them
+# Of its optimisations: 1.31 folds a Pad with 0 into a MaxPool of negative values, and is no faster where a
+# function is folded into a Conv.
+_UNWANTED = ("Pad_Fusion", "ConvActivationFusion")
 
 
 @dataclass(frozen=True)
 class Many:
     """Many runs: the memory of one is kept for the next one, in whatever thread.
 
-    `optimized`: with onnxruntime's own optimisations, above all another layout. Not all of its fusions are
-    right (`_options`); none applies where every float tensor has several readers or is an output.
+    `optimized`: with onnxruntime's own optimisations, above all another layout, but for `_UNWANTED`.
     """
 
     optimized: bool = False
@@ -154,7 +156,11 @@ def _session(source: str | bytes, folder: Path | None, many: Many | None = None)
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(
-        source, sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0
+        source,
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,
+        disabled_optimizers=list(_UNWANTED),
     )
 
 
@@ -165,7 +171,7 @@ def _options() -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # In the order of the graph, whose writer so decides which tensors are in memory at the same time.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    # Its own fusions are not always right: 1.31 folds a Pad with 0 into a MaxPool of negative values.
+    # Its own fusions are not always right (`_UNWANTED`).
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.use_deterministic_compute = True
     options.log_severity_level = 4

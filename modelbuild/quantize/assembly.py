@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedOperator, Integers, Parameter, QuantizedTensor
-from modelbuild.arithmetic.number import decompose, quantize_array
+from modelbuild.arithmetic.number import decompose, decompose_each, quantize_array
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
@@ -217,6 +217,15 @@ class Assembly:
         """Multiplier and shift; errors name the node."""
         try:
             return decompose(factor, bits)
+        except ModelbuildError as error:
+            self.unfit(str(error))
+
+    def decompose_each(
+        self, factors: NDArray[np.float64], bits: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Multipliers and shifts; errors name the node."""
+        try:
+            return decompose_each(factors, bits)
         except ModelbuildError as error:
             self.unfit(str(error))
 

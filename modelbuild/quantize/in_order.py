@@ -13,6 +13,8 @@ _AT_ONCE = 1 << 20  # numbers whose running sums are held
 
 def sum_in_order(values: NDArray[Any]) -> NDArray[np.float64]:
     """Over the last axis [..., K], from the first to the last."""
+    if values.shape[-1] == 1:
+        return values[..., 0].astype(np.float64)
     found = np.zeros(math.prod(values.shape[:-1]))
     if values.size:
         rows = values.reshape(len(found), -1)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.alongside import together
 from modelbuild.graph.model import Graph
-from modelbuild.quantize.alongside import together
 from modelbuild.quantize.extremes import Extremes, FirstLook
 from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
@@ -44,6 +44,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     counted = _Counted(graph, first.extremes, between)
     for seen in _seen(look, samples(), first.samples, threads):
         counted.add(seen)
+        del seen  # what is counted of it need not wait for the next one
     counted.finish()
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power
@@ -100,33 +101,40 @@ def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> It
 
 
 class _Counted:
-    """The histograms of all tensors. Up to `AT_ONCE` neighbours are counted together."""
+    """The histograms of all tensors. `AT_ONCE` neighbours are counted together, of each tensor at another
+    sample: so less waits, and what runs beside this is never without work."""
 
     def __init__(self, graph: Graph, extremes: Mapping[str, Extremes], between: Collection[str]) -> None:
         self.tallies = {name: Tally.of(graph.shapes[name], found) for name, found in extremes.items()}
         self.melted = {name: Gradients.of(graph.shapes[name]) for name in between}
-        self._waiting: list[Seen] = []
+        self._waiting: dict[str, list[tuple[NDArray[Any] | None, NDArray[Any] | None]]] = {}
+        self._samples = 0
 
     def add(self, seen: Seen) -> None:
         """One more sample."""
-        waiting = self._waiting
-        if waiting and (len(waiting) == AT_ONCE or _known(seen) != _known(waiting[0])):
-            self.finish()
-        waiting.append(seen)
+        self._samples += 1
+        for turn, (name, found) in enumerate(seen.items(), self._samples):
+            waiting = self._waiting.setdefault(name, [])
+            if waiting and (waiting[0][1] is None) != (found[1] is None):
+                self._count(name)
+            waiting.append(found)
+            if len(waiting) == AT_ONCE or turn % AT_ONCE == 0:
+                self._count(name)
 
     def finish(self) -> None:
-        """Counts the samples that wait: all with the same gradients."""
-        for name in self._waiting[0]:
-            values, slopes = (_stacked([seen[name][part] for seen in self._waiting]) for part in (0, 1))
-            if values is not None:
-                self.tallies[name].add(values, slopes)
-            elif slopes is not None:
-                self.melted[name].add(slopes)
-        self._waiting.clear()
+        """Counts what waits."""
+        for name in self._waiting:
+            self._count(name)
 
-
-def _known(seen: Seen) -> list[bool]:
-    return [slopes is not None for _, slopes in seen.values()]
+    def _count(self, name: str) -> None:
+        """Counts what waits of one tensor: all with gradients, or all without."""
+        waiting = self._waiting[name]
+        values, slopes = (_stacked([found[part] for found in waiting]) for part in (0, 1))
+        waiting.clear()
+        if values is not None:
+            self.tallies[name].add(values, slopes)
+        elif slopes is not None:
+            self.melted[name].add(slopes)
 
 
 def _stacked(rows: list[NDArray[Any] | None]) -> NDArray[Any] | None:

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
-from modelbuild.arithmetic.number import decompose, decompose_together, dequantize_array, quantize_array
+from modelbuild.arithmetic.number import (
+    decompose,
+    decompose_each,
+    decompose_together,
+    dequantize_array,
+    quantize_array,
+)
 from modelbuild.errors import ModelbuildError
 
 
@@ -41,6 +47,16 @@ def test_decompose_is_as_close_as_its_bits_allow(factor: float, bits: int) -> No
     assert abs(multiplier / 2**shift - factor) <= factor * 2.0 / limit
 
 
+@given(
+    st.lists(st.floats(-(2.0**15 - 1), 2.0**15 - 1) | st.sampled_from([0.0, 1 - 2.0**-40, 2.0**-62])),
+    st.sampled_from([8, 16]),
+)
+def test_many_factors_are_decomposed_as_each_by_itself(factors: list[float], bits: int) -> None:
+    multipliers, shifts = decompose_each(np.array(factors, np.float64), bits)
+    found = list(zip(multipliers.tolist(), shifts.tolist(), strict=True))
+    assert found == [decompose(factor, bits) for factor in factors]
+
+
 def test_factors_together_share_the_largest_shift_that_fits_all() -> None:
     assert decompose_together((1.0, 0.25), 8) == ((4, 1), 2)
     (first, second), shift = decompose_together((1.0, -1 / 3), 8)
@@ -51,6 +67,8 @@ def test_factors_together_share_the_largest_shift_that_fits_all() -> None:
 def test_factors_that_do_not_fit_are_refused(factor: float) -> None:
     with pytest.raises(ModelbuildError, match="does not fit"):
         decompose(factor, 8)
+    with pytest.raises(ModelbuildError, match="does not fit"):
+        decompose_each(np.array([1.0, factor]), 8)
 
 
 def test_quantize_rounds_half_to_even_and_saturates() -> None:

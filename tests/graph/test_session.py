@@ -9,7 +9,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
-from modelbuild.graph.session import FloatSession
+from modelbuild.graph.session import FloatSession, Many
 from tests.graph.small import graph, numbers
 
 STEPS = [("Relu", "x", "a"), ("Shape", "x", "s"), ("Neg", "a", "y")]
@@ -30,7 +30,9 @@ def test_outputs_all_and_by_name(tmp_path: Path) -> None:
 def test_a_pad_with_zeros_before_a_max_pool_of_negative_values_is_computed_as_written() -> None:
     steps = [("Pad", "x p", "a"), ("MaxPool", "a", "y", {"kernel_shape": [2, 2], "strides": [2, 2]})]
     model = graph(steps, {"p": [0, 0, 1, 1, 0, 0, 1, 1]}, x=(1, 1, 2, 2))
-    assert FloatSession(model).run({"x": np.full((1, 1, 2, 2), -1, np.float32)})["y"].max() == 0
+    for many in (None, Many(optimized=True)):
+        found = FloatSession(model, many=many).run({"x": np.full((1, 1, 2, 2), -1, np.float32)})
+        assert found["y"].max() == 0
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from modelbuild.graph.gradients.step import NoRule, Rules, Step, attribute
 from modelbuild.graph.gradients.windows import Window, window_of
+from modelbuild.graph.model import Array
 
 
 def _conv(step: Step) -> None:
@@ -15,18 +18,36 @@ def _conv(step: Step) -> None:
 def transposed(step: Step, gradient: str, weight: str, window: Window) -> str:
     """The gradient of a convolution's input: a transposed convolution by the same weights.
 
-    onnxruntime's ConvTranspose is as fast as a Conv by flipped weights of stride 1, and several times faster
-    than one of zeros put between (measured with 1.24: 1.2 ms against 5.2 for 96 channels of 112 x 112).
+    Where windows move by single cells it is a Conv by the flipped weights, for which onnxruntime has a faster
+    layout (with 1.31 17 ms against 25 in the 46 such layers of MobileNetV2). Zeros put between for other
+    strides would cost more than they win.
     """
+    group, known = step.node.int("group", 1), step.graph.constants.get(weight)
+    pads = _pads_of_flipped(window)
+    if known is not None and pads is not None:
+        flipped = step.constant(_flipped(known, group))
+        return step.emit("Conv", gradient, flipped, dilations=window.dilations, pads=pads, group=group)
     attributes = {"strides": window.strides, "dilations": window.dilations, "pads": window.pads}
     return step.emit(
-        "ConvTranspose",
-        gradient,
-        weight,
-        **attributes,
-        output_padding=window.left_over,
-        group=step.node.int("group", 1),
+        "ConvTranspose", gradient, weight, **attributes, output_padding=window.left_over, group=group
     )
+
+
+def _pads_of_flipped(window: Window) -> list[int] | None:
+    """The pads of the Conv by flipped weights; None where there is no such Conv."""
+    if any(stride != 1 for stride in window.strides) or any(window.left_over):
+        return None
+    reach = [size * (cells - 1) for size, cells in zip(window.dilations, window.kernel, strict=True)]
+    pads = [length - pad for length, pad in zip(reach * 2, window.pads, strict=True)]
+    return pads if min(pads, default=0) >= 0 else None
+
+
+def _flipped(weight: Array, group: int) -> Array:
+    """[O, C/g, ...] -> [C, O/g, ...], the cells of each kernel turned around."""
+    outputs, channels, *kernel = weight.shape
+    parts = weight.reshape(group, outputs // group, channels, *kernel).swapaxes(1, 2)
+    turned = np.flip(parts, axis=tuple(range(3, 3 + len(kernel))))
+    return np.ascontiguousarray(turned).reshape(group * channels, outputs // group, *kernel)
 
 
 def _conv_transpose(step: Step) -> None:

@@ -38,12 +38,13 @@ def row_constants(
     )
     if correction is not None:
         _check_room(assembly, correction, np.rint(found.bias / (x.scale * made.scales)), made.bias)
-    pairs = [assembly.decompose(x.scale * float(s) / y.scale, bits_of_operands) for s in made.scales]
+    factors = x.scale * made.scales.astype(np.float64) / y.scale
+    multipliers, shifts = assembly.decompose_each(factors, bits_of_operands)
     return {
         "weight": np.ascontiguousarray(made.integers),
         "bias": made.bias,
-        "multiplier": np.array([multiplier for multiplier, _ in pairs], np.int32),
-        "shift": np.array([shift for _, shift in pairs], np.int32),
+        "multiplier": multipliers.astype(np.int32),
+        "shift": shifts.astype(np.int32),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelbuild.quantize.alongside import together
+from modelbuild.graph.alongside import together
 
 
 def test_two_at_a_time_and_in_order() -> None:
@@ -23,7 +23,7 @@ def test_two_at_a_time_and_in_order() -> None:
         both.wait()  # passes only when two are at it
         return item * item
 
-    for number, square in enumerate(together(items(), work)):
+    for number, square in enumerate(together(items(), work, 2)):
         assert square == number * number
         assert len(made) <= number + 3
 
@@ -36,6 +36,6 @@ def test_what_one_of_two_raises_comes_in_its_turn() -> None:
 
     seen: list[int] = []
     with pytest.raises(ValueError, match="bad"):
-        for item in together(range(9), work):
+        for item in together(range(9), work, 2):
             seen += [item]
     assert seen == [0, 1]

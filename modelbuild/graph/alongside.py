@@ -11,15 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from modelbuild.quantize.settings import THREADS
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(
-    items: Iterable[Item], work: Callable[[Item], Result], threads: int = THREADS
-) -> Iterator[Result]:
+def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Iterator[Result]:
     """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items.
 
     What `work` raises comes in its turn; what making an item raises, at once.
