@@ -10,7 +10,7 @@ from modelbuild.build.action import Resources
 from modelbuild.quantize.settings import THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "13"
+VERSION = "14"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
