@@ -280,3 +280,10 @@ def test_scores_along_any_axis_count_without_their_mean(axis: int) -> None:
     left = 1 - 1 / 4  # of one value's error, without the mean of 4
     expected = left * float(np.square(np.broadcast_to(factor, shape).astype(float)).sum()) / power / 2
     assert relative_noise(found, "x", 1.0) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_slopes_too_large_for_float32_are_not_warned_of() -> None:
+    graph = one_node("Mul", (1, 3, 4, 4), c=np.array(1e30, np.float32))
+    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    assert found.no_gradient == {"x": "infinite"}
