@@ -75,7 +75,7 @@ def choose(
     for _ in range(MOST):
         for start in names:  # what a part saves is no more than there is
             noise = sum(judge.of(name) for name in names[start])
-            if start not in ladders and noise > LEAST * (left - noise):
+            if start not in ladders and noise > LEAST * max(left - noise, 0.0):
                 ladders[start] = [_Division(noise, None), *_divisions(names[start], judge)]
         gains = [
             (ladder[taken[start]].noise - ladder[taken[start] + 1].noise, start)
@@ -83,9 +83,9 @@ def choose(
             if taken[start] + 1 < len(ladder)
         ]
         gain, start = max(gains, default=(0.0, ""))
-        if gain <= LEAST * (left - gain):
+        if gain <= LEAST * max(left - gain, 0.0):
             break
-        left -= gain
+        left = max(left - gain, 0.0)  # noises may differ by more than sums can hold
         taken[start] += 1
     if whole - left < TOGETHER * whole:
         return {}

@@ -273,6 +273,15 @@ def test_one_step_may_follow_another() -> None:
     assert {*parts[levels == 1000].tolist()}.isdisjoint(parts[levels < 1000].tolist())
 
 
+def test_noises_that_differ_by_more_than_sums_can_hold() -> None:
+    graph = network(reach=np.array([1e4, 1e-12, 1e-12, 60, 1e-6, 1, 1, 80], F))
+    samples = [
+        {"x": sample["x"] * F(size)}
+        for size, sample in zip((1e-6, 1, 1e6), samples_of(graph, 3), strict=True)
+    ]
+    assert chosen(graph, observe(graph, lambda: iter(samples)))
+
+
 @pytest.mark.parametrize("name", ["t0", "r1"])
 def test_tensors_without_knowledge_of_channels_stay_whole(name: str) -> None:
     """Of which there are too many, say."""
