@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.chips.units import ON_NPU, npu_has
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import kept_quantization
 from modelbuild.graph.kept_quantization import Kept, keep, kept
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.placement import place_nodes, table
@@ -198,6 +199,16 @@ def of_rank(axes: int) -> Graph:
             roi=np.array([0, 0.5, 0, 0, 1, 1, 1, 1], F),
             scales=np.array([1, 1, 2, 2], F),
         ),
+        between(
+            Node("Resize", "n", ["t0", "", "scales"], ["m"], {"axes": [3, 2, 1, 0]}),
+            opset=18,
+            scales=np.array([1, 1, 1.2, 1], F),
+        ),
+        between(
+            Node("Relu", "n", ["t0"], ["a"]),
+            Node("Conv", "other", ["x", "w0"], ["b"], {"pads": [1, 1, 1, 1]}),
+            Node("Add", "sum", ["a", "b"], ["m"]),
+        ),
         one("Add", number=normal(1, 1, 8, 8)),
         one("Add", number=normal(1, 4, 8, 8)),
         between(
@@ -275,10 +286,8 @@ def test_one_step_may_follow_another() -> None:
 
 def test_noises_that_differ_by_more_than_sums_can_hold() -> None:
     graph = network(reach=np.array([1e4, 1e-12, 1e-12, 60, 1e-6, 1, 1, 80], F))
-    samples = [
-        {"x": sample["x"] * F(size)}
-        for size, sample in zip((1e-6, 1, 1e6), samples_of(graph, 3), strict=True)
-    ]
+    pairs = zip((1e-6, 1, 1e6), samples_of(graph, 3), strict=True)
+    samples = [{"x": sample["x"] * F(size)} for size, sample in pairs]
     assert chosen(graph, observe(graph, lambda: iter(samples)))
 
 
@@ -335,7 +344,9 @@ def test_scales_of_columns_are_put_in_their_order() -> None:
     graph = network()
     scales = tuple(float(number) for number in range(1, 9))
     keep(graph, {"w2": Kept("int8", scales, (0,) * 8, 1)})
+    before = kept_quantization.metadata(graph)
     found = kept(split(graph, {"t0": PARTS}).graph)
+    assert kept_quantization.metadata(graph) == before
     assert list(found["w2_ordered"].scale) == [1, 4, 8, 2, 3, 5, 6, 7]
     assert found["w2_ordered"].axis == 1
     assert list(found["w2"].scale) == list(scales)
