@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelbuild import api
+from modelbuild.chips.recipe import Recipe
 from modelbuild.cli import console
 from modelbuild.cli.build import SETTING
 from modelbuild.manifest.merge import Leaf
@@ -17,6 +18,7 @@ from modelbuild.quantize.unsaid import unsaid
 BUILT_IN = "built in"
 Row = tuple[str, ...]
 Overridden = Mapping[tuple[str, ...], Sequence[Leaf]]
+Defaults = Mapping[tuple[str, ...], Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,23 +37,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = api.configs(project, options.name)
     replaced = {target: api.overridden(project, settings) for target, settings in found.items()}
-    data = {target: _data(settings, replaced[target]) for target, settings in found.items()}
+    defaults = {
+        target: _unsaid(settings, project.manifest.recipes[target]) for target, settings in found.items()
+    }
+    data = {target: _data(settings, replaced[target], defaults[target]) for target, settings in found.items()}
     if "@" in options.name:
         (one,) = data.values()
-        console.result(console.table(("setting", "value", "from"), _rows(found, replaced, False)), one)
+        console.result(
+            console.table(("setting", "value", "from"), _rows(found, replaced, defaults, False)), one
+        )
     else:
         header = ("setting", "value", "from", "target")
-        table = console.table(header, _rows(found, replaced, True))
+        table = console.table(header, _rows(found, replaced, defaults, True))
         console.result(table, {"model": options.name, "targets": data})
     return 0
 
 
-def _data(settings: Settings, replaced: Overridden) -> dict[str, Any]:
+def _data(settings: Settings, replaced: Overridden, defaults: Defaults) -> dict[str, Any]:
     return {
         "model": settings.model,
         "target": settings.target,
         "settings": settings.values,
-        "defaults": {".".join(path): value for path, value in _unsaid(settings).items()},
+        "defaults": {".".join(path): value for path, value in defaults.items()},
         "origins": {".".join(path): origin for path, origin in sorted(settings.origins.items())},
         "overridden": {
             ".".join(path): [{"value": leaf.value, "origin": leaf.origin} for leaf in leaves]
@@ -60,12 +67,18 @@ def _data(settings: Settings, replaced: Overridden) -> dict[str, Any]:
     }
 
 
-def _rows(found: Mapping[str, Settings], replaced: Mapping[str, Overridden], several: bool) -> list[Row]:
+def _rows(
+    found: Mapping[str, Settings],
+    replaced: Mapping[str, Overridden],
+    defaults: Mapping[str, Defaults],
+    several: bool,
+) -> list[Row]:
     """The settings of all targets, sorted; what is the same on all of them stands once."""
     lines: dict[tuple[tuple[str, ...], tuple[Row, ...]], list[str]] = {}
     for target, settings in found.items():
-        for path in sorted({*settings.origins, *replaced[target], *_unsaid(settings)}):
-            lines.setdefault((path, _block(settings, replaced[target], path)), []).append(target)
+        for path in sorted({*settings.origins, *replaced[target], *defaults[target]}):
+            block = _block(settings, replaced[target], defaults[target], path)
+            lines.setdefault((path, block), []).append(target)
     rows: list[Row] = []
     for (_, block), targets in sorted(lines.items(), key=lambda item: item[0][0]):
         where = "all" if len(targets) == len(found) else ", ".join(targets)
@@ -73,20 +86,23 @@ def _rows(found: Mapping[str, Settings], replaced: Mapping[str, Overridden], sev
     return rows
 
 
-def _block(settings: Settings, replaced: Overridden, path: tuple[str, ...]) -> tuple[Row, ...]:
+def _block(
+    settings: Settings, replaced: Overridden, defaults: Defaults, path: tuple[str, ...]
+) -> tuple[Row, ...]:
     others = replaced.get(path, ())
     if path in settings.origins:
         first = [(".".join(path), _text(_at(settings.values, path)), settings.origins[path])]
         return (*first, *(("  instead of", _text(leaf.value), leaf.origin) for leaf in others))
-    if path in (defaults := _unsaid(settings)):
+    if path in defaults:
         origin = next((leaf.origin for leaf in others if leaf.value == defaults[path]), BUILT_IN)
         return ((".".join(path), _text(defaults[path]), origin),)
     return tuple((f"{'.'.join(path)} (no effect)", _text(leaf.value), leaf.origin) for leaf in others)
 
 
-def _unsaid(settings: Settings) -> dict[tuple[str, ...], Any]:
+def _unsaid(settings: Settings, recipe: Recipe) -> Defaults:
     """Settings that are not among the effective ones, since they have their defaults."""
-    return {("quantize", key): value for key, value in unsaid(settings.values["quantize"]).items()}
+    rules = ((rule.op, rule.unit) for rule in recipe.operators)
+    return {("quantize", key): value for key, value in unsaid(settings.values["quantize"], rules).items()}
 
 
 def _text(value: object) -> str:

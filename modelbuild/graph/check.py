@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from modelbuild.chips.recipe import Recipe
+from modelbuild.chips.units import ON_NPU
 from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
 from modelbuild.graph.definable import DEFINED, undefined
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.placement import ON_NPU, Placed, operator, place_nodes, table
+from modelbuild.graph.placement import Placed, operator, place_nodes, table
 
 # The number conversion of a port that holds codes: it runs where the data go in and out, and is no work.
 _OF_PORTS = ("DequantizeLinear", "QuantizeLinear")

@@ -124,20 +124,22 @@ def differentiated(graph: Graph) -> list[str]:
 
 def scores(graph: Graph) -> dict[str, int]:
     """What the Softmax in front of an output reads, unless that is an output itself -> the Softmax's axis.
+    A tensor of which two are made, along different axes, is left out.
 
     Where it is saturated nothing is left of an error, and the gradient is 0: of samples whose class is sure
     an output of probabilities says nothing about those that are not.
     """
     producers = graph.producers()
-    found: dict[str, int] = {}
+    found: dict[str, set[int]] = {}
     outputs = _outputs(graph)
     for name in outputs:
         node = producers.get(name)
         while node is not None and node.op in _MOVING:
             node = producers.get(node.inputs[0])
         if node is not None and node.op == "Softmax" and node.inputs[0] not in (*outputs, *graph.constants):
-            found[node.inputs[0]] = node.int("axis", -1)
-    return found
+            axis, rank = node.int("axis", -1), len(graph.shapes[node.inputs[0]])
+            found.setdefault(node.inputs[0], set()).add(axis if axis >= 0 else axis + rank)
+    return {name: axis for name, (axis, *others) in found.items() if not others}
 
 
 def _ends(graph: Graph) -> list[str]:

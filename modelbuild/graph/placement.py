@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.chips.recipe import OperatorRule
+from modelbuild.chips.units import ON_NPU
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.rules import Breach, breaches
 from modelbuild.graph.subject import Subject
 
 Table = Mapping[str, Sequence[OperatorRule]]  # operator -> its rules, the first that holds wins
-ON_NPU = ("npu", "fused")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.predict import activation_noise
 from modelbuild.quantize.ranges import output_error
 from modelbuild.quantize.settings import DEFAULT_METHOD, Settings
-from modelbuild.quantize.split_graph import Split, split
+from modelbuild.quantize.split_graph import Indices, Split, split
 from modelbuild.quantize.split_observations import of_channels
 from modelbuild.quantize.split_regions import Region, regions
 
@@ -27,7 +27,6 @@ PARTS = 6  # of a run
 MOST = 16  # parts more than there are runs
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # channels of the first parts
 
-Indices = NDArray[np.int64]
 Real = NDArray[np.float64]
 
 
@@ -69,14 +68,14 @@ def choose(
     names = {
         start: _judged(region, plan, graph, judge)
         for start, region in regions(graph).items()
-        if _is_free(region, graph, formats, given)
+        if _is_free(region, graph, formats, given) and _have_channels(region, observations)
     }
     ladders: dict[str, list[_Division]] = {}
     taken = dict.fromkeys(names, 0)
     for _ in range(MOST):
         for start in names:  # what a part saves is no more than there is
             noise = sum(judge.of(name) for name in names[start])
-            if start not in ladders and noise > LEAST * (left - noise):
+            if start not in ladders and noise > LEAST * max(left - noise, 0.0):
                 ladders[start] = [_Division(noise, None), *_divisions(names[start], judge)]
         gains = [
             (ladder[taken[start]].noise - ladder[taken[start] + 1].noise, start)
@@ -84,9 +83,9 @@ def choose(
             if taken[start] + 1 < len(ladder)
         ]
         gain, start = max(gains, default=(0.0, ""))
-        if gain <= LEAST * (left - gain):
+        if gain <= LEAST * max(left - gain, 0.0):
             break
-        left -= gain
+        left = max(left - gain, 0.0)  # noises may differ by more than sums can hold
         taken[start] += 1
     if whole - left < TOGETHER * whole:
         return {}
@@ -104,6 +103,12 @@ def _is_free(region: Region, graph: Graph, formats: Formats, given: Container[st
     if any(name in given or name in formats.own.tensors for name in tensors):
         return False
     return formats.activation.bits <= 8 and not constants & set(formats.own.weights)
+
+
+def _have_channels(region: Region, observations: Observations) -> bool:
+    """Whether of all tensors of a run that were observed it is known what each channel held."""
+    seen = (observations.tensors.get(name) for name in region.tensors)
+    return all(each is None or each.channels is not None for each in seen)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.graph import fresh_names
+from modelbuild.graph import fresh_names, kept_quantization
 from modelbuild.graph.model import Array, Graph, Node
-from modelbuild.quantize.split_regions import Region, region
+from modelbuild.quantize.split_regions import PAIRS, Region, region
 
 Indices = NDArray[np.int64]
 Pieces = tuple[tuple[str, Indices], ...]  # tensors, each with the channels of the whole that it holds
@@ -53,8 +53,13 @@ class _Rewriting:
         graph = before.graph
         self.before, self.found, self.channels = before, found, channels
         self.graph = replace(
-            graph, constants=dict(graph.constants), shapes=dict(graph.shapes), dtypes=dict(graph.dtypes)
+            graph,
+            constants=dict(graph.constants),
+            shapes=dict(graph.shapes),
+            dtypes=dict(graph.dtypes),
+            metadata=dict(graph.metadata),
         )
+        kept_quantization.copied(graph, self.graph)
         self.taken = fresh_names.tensors(graph) | {node.name for node in graph.nodes} | set(before.pieces)
         self.pieces: dict[str, Pieces] = dict(before.pieces)
         self.joins: dict[str, Pieces] = dict(before.joins)
@@ -74,7 +79,7 @@ class _Rewriting:
             elif node.name in readers and node.op == "Concat":
                 nodes.append(self._longer(node, permuted))
             elif node.name in readers:
-                nodes += self._reading(node, self.order)
+                nodes += self._reading(node)
             elif node.inputs and node.inputs[0] in permuted:
                 order = permuted[node.inputs[0]]
                 nodes.append(self._columns(node, self.wholes[node.inputs[0]], order))
@@ -119,10 +124,20 @@ class _Rewriting:
         if name not in self.graph.constants:
             return name
         value = self.graph.constants[name]
+        if node.op == "Resize":
+            return self._sizes(node, name, len(channels))
         axis = _axis(node, value, len(self.graph.shapes[node.outputs[0]]))
         if axis is None or (value.shape[axis] == 1 and len(self.order) > 1):
             return name
         return self._constant(f"{name}_part{number}", np.take(value, channels, axis))
+
+    def _sizes(self, node: Node, name: str, channels: int) -> str:
+        """A constant input of a Resize: the sizes that it leaves have those of a part."""
+        if node.inputs.index(name) != 3:
+            return name
+        value = self.graph.constants[name].copy()
+        value[1] = channels
+        return self._constant(f"{name}_part", value)
 
     def _constant(self, name: str, value: Array) -> str:
         made = fresh_names.fresh(name, self.taken)
@@ -130,25 +145,26 @@ class _Rewriting:
         self.graph.shapes[made], self.graph.dtypes[made] = value.shape, value.dtype
         return made
 
-    def _reading(self, node: Node, order: Indices) -> list[Node]:
+    def _reading(self, node: Node) -> list[Node]:
         """A Conv that reads a tensor, behind the Concat that puts it together."""
         name = node.inputs[0]
         if name in self.wholes:
-            return [self._columns(node, self.wholes[name], order)]
-        joined = self._tensor(f"{name}_joined", name, len(order))
+            return [self._columns(node, self.wholes[name], self.order)]
+        joined = self._tensor(f"{name}_joined", name, len(self.order))
         self.wholes[name] = joined
-        self.joins[name] = ((joined, order),)
+        self.joins[name] = ((joined, self.order),)
         called = fresh_names.fresh(f"{name}_join", self.taken)
         parts = [part for part, _ in self.pieces[name]]
         concat = Node("Concat", called, parts, [joined], {"axis": 1}, origin=node.origin)
         self.origin[called] = self.origin.get(node.name, node.name)
-        return [concat, self._columns(node, joined, order)]
+        return [concat, self._columns(node, joined, self.order)]
 
     def _columns(self, node: Node, joined: str, order: Indices) -> Node:
-        weight = self._constant(
-            f"{node.inputs[1]}_ordered", np.take(self.graph.constants[node.inputs[1]], order, 1)
-        )
-        return replace(node, inputs=[joined, weight, *node.inputs[2:]])
+        """A Conv that reads `joined`, the columns of its weights in this order."""
+        old = node.inputs[1]
+        made = self._constant(f"{old}_ordered", np.take(self.graph.constants[old], order, 1))
+        kept_quantization.derived(self.graph, old, made, lambda values: np.take(values, order, 1))
+        return replace(node, inputs=[joined, made, *node.inputs[2:]])
 
     def _longer(self, node: Node, permuted: dict[str, Indices]) -> Node:
         """A Concat that joins the parts beside what it joined before."""
@@ -189,7 +205,7 @@ def _axis(node: Node, value: Array, rank: int) -> int | None:
     """The axis of a constant input that holds channels."""
     if node.op == "Conv":
         return 0
-    if node.op in ("Add", "Sub", "Mul", "Div", "PRelu", "Pow"):
+    if node.op in PAIRS:
         axis = value.ndim - rank + 1
         return axis if axis >= 0 else None
     return None

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modelbuild.quantize.equalized import put_together
 from modelbuild.quantize.histogram import ChannelHistograms
 from modelbuild.quantize.observations import Observations, TensorObservation
-from modelbuild.quantize.split_graph import Split
-
-Indices = NDArray[np.int64]
+from modelbuild.quantize.split_graph import Indices, Split
 
 
 def of_pieces(made: Split, observations: Observations) -> Observations:

@@ -139,7 +139,8 @@ class Tally:
         counts = np.bincount(places.reshape(-1), minlength=cells + 1)[:cells]
         self.channel_counts += counts.astype(np.float32)
         if squares is not None:
-            self.channel_weights += totals(places, squares, cells + 1)[:cells].astype(np.float32)
+            with np.errstate(over="ignore"):  # infinity is seen later, by `_fits`
+                self.channel_weights += totals(places, squares, cells + 1)[:cells].astype(np.float32)
 
     def observation(
         self, factor: float, weighed: int, samples: int, sample_ranges: NDArray[np.float64]

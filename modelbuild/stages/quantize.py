@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.quantize.rounding_settings import needs_samples
+from modelbuild.quantize.split_settings import may_divide
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.quantize.record import Record
     from modelbuild.quantize.settings import Settings
 
-VERSION = "13"
+VERSION = "14"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
@@ -53,7 +54,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     if request.record is not None:
         return export
     settings = {key: value for key, value in asked.items() if key not in ("threads", SCHEME, EXPORT)}
-    if not _divides(request):
+    if not may_divide(asked, ((rule["op"], rule["unit"]) for rule in request.recipe["operators"])):
         settings.setdefault("split", False)
     found = {"settings": settings, "number_format": request.recipe["number_format"], **export}
     if not (measures(request) or refines(request)):
@@ -63,13 +64,6 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     if refines(request):
         found["refine"] = True
     return {**found, **goal.parameters(request)} if measures(request) else found
-
-
-def _divides(request: ModelRequest) -> bool:
-    """Whether channels may be divided unasked: the NPU can join them again, and no scheme is written, which
-    speaks of the lowered model's tensors."""
-    joins = any(rule["op"] == "Concat" and rule["unit"] == "npu" for rule in request.recipe["operators"])
-    return joins and EXPORT not in request.settings["quantize"]
 
 
 def unkeyed(request: ModelRequest) -> dict[str, Any]:
@@ -136,6 +130,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     from modelbuild.quantize.observations import Observations
     from modelbuild.quantize.sensitivity import sensitivity
     from modelbuild.quantize.source_quantization import notes
+    from modelbuild.quantize.split_record import of_record
     from modelbuild.stages.files import read_samples, validated
 
     graph = onnx_io.read(inputs["model"])
@@ -152,9 +147,9 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     source["mode"] = settings.mode
     wide_tables = number_format.has_tables_of_16_bits
     source["sensitivity"] = sensitivity(graph, record, wide_tables=wide_tables).to_json()
-    entries = kept(graph)
-    if entries:
-        source["notes"] = notes(entries, graph, formats, record)
+    if kept(graph):
+        taken = of_record(graph, record).graph
+        source["notes"] = notes(kept(taken), taken, formats, record)
     return record, source
 
 

@@ -46,10 +46,10 @@ def test_the_table_and_the_data_say_the_same(small: Path, command: Command) -> N
 
 
 def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -> None:
-    known = ("bias_correction", "equalize", "rounding", "threads")
+    known = ("bias_correction", "equalize", "rounding", "split", "threads")
     data = command(copied, "config", "small@nef", "--json").json["defaults"]
     assert data == dict(
-        zip((f"quantize.{key}" for key in known), ("parallel", True, "nearest", 2), strict=True)
+        zip((f"quantize.{key}" for key in known), ("parallel", True, "nearest", True, 2), strict=True)
     )
     edit(
         copied,
@@ -58,6 +58,7 @@ def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -
     )
     found = rows(command(copied, "config", "small@nef").out)
     assert found["quantize.equalize"] == ("false", "built in")
+    assert found["quantize.split"] == ("false", "built in")
     assert found["quantize.bias_correction"] == ('"sequential"', "built in")
     assert found["quantize.rounding"][0] == '"squant"'
     assert found["quantize.threads"][0] == "2" and found["quantize.threads"][1].startswith("models.yaml:5:")

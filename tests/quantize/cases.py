@@ -40,9 +40,10 @@ def graph_of(
     inputs: dict[str, tuple[int, ...]],
     outputs: list[str],
     constants: dict[str, Any] | None = None,
+    opset: int = 17,
 ) -> Graph:
     """A graph with all shapes worked out."""
-    graph = Graph("small", nodes, list(inputs), outputs, dict(constants or {}))
+    graph = Graph("small", nodes, list(inputs), outputs, dict(constants or {}), opset=opset)
     graph.shapes = dict(inputs)
     graph.dtypes = {name: np.dtype(F) for name in inputs}
     shapes.infer(graph)

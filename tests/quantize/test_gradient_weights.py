@@ -226,7 +226,7 @@ def test_a_saturated_softmax_leaves_the_scores_their_weights() -> None:
 )
 def test_scores_end_the_model_beside_the_probabilities(behind: tuple[Node, ...]) -> None:
     graph = softmax_model(*behind)
-    assert scores(graph) == {"s": -1}
+    assert scores(graph) == {"s": 1}
     assert differentiated(graph) == [graph.outputs[0], "s"]
 
 
@@ -240,3 +240,50 @@ def test_scores_that_are_outputs_count_once() -> None:
 def test_a_softmax_within_the_model_is_no_end() -> None:
     graph = softmax_model(Node("Mul", "q", ["p", "p"], ["y"]))
     assert scores(graph) == {} and differentiated(graph) == ["y"]
+
+
+def two_softmaxes(first: int, second: int) -> Graph:
+    """Two of one tensor, each with its own output."""
+    nodes = [
+        Node("Relu", "r", ["x"], ["s"]),
+        Node("Softmax", "p", ["s"], ["p"], {"axis": first}),
+        Node("Softmax", "q", ["s"], ["q"], {"axis": second}),
+    ]
+    return graph_of(nodes, {"x": (1, 3, 4, 5)}, ["p", "q"])
+
+
+def test_scores_of_two_softmaxes() -> None:
+    """What one of them does not see the other does."""
+    assert scores(two_softmaxes(1, -3)) == {"s": 1}
+    graph = two_softmaxes(1, -1)
+    assert scores(graph) == {} and differentiated(graph) == ["p", "q"]
+    assert observe(graph, lambda: iter(samples_of(graph, 2))).outputs == 2
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+def test_scores_along_any_axis_count_without_their_mean(axis: int) -> None:
+    """What is the same all along the axis is nothing to a Softmax: neither counts an error of it, nor are
+    others relative to it."""
+    factor = 1e6 * np.array([1, 2, 3, 4], np.float32).reshape((4, 1, 1) if axis == 1 else (1, 4, 1))
+    nodes = [
+        Node("Mul", "m", ["x", "factor"], ["a"]),
+        Node("Add", "b", ["a", "same"], ["s"]),
+        Node("Softmax", "p", ["s"], ["p"], {"axis": axis}),
+    ]
+    shape = (1, 4, 4, 5)
+    constants = {"factor": factor, "same": 1e7 * np.arange(5, dtype=np.float32)}
+    graph = graph_of(nodes, {"x": shape}, ["p"], constants)
+    samples = samples_of(graph, 100)
+    found = observe(graph, lambda: iter(samples))
+    made = [factor * sample["x"].astype(float) for sample in samples]
+    power = np.mean([np.square(each - each.mean(axis=axis, keepdims=True)).sum() for each in made])
+    left = 1 - 1 / 4  # of one value's error, without the mean of 4
+    expected = left * float(np.square(np.broadcast_to(factor, shape).astype(float)).sum()) / power / 2
+    assert relative_noise(found, "x", 1.0) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_slopes_too_large_for_float32_are_not_warned_of() -> None:
+    graph = one_node("Mul", (1, 3, 4, 4), c=np.array(1e30, np.float32))
+    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    assert found.no_gradient == {"x": "infinite"}

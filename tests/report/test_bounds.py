@@ -75,6 +75,17 @@ def test_the_list_stands_once_a_model() -> None:
     assert list(advice(failed, FACTS)) == [failed[0]] and len(failed) == 3
 
 
+@pytest.mark.parametrize("first", [28.0, 18.0])
+def test_whether_16_bits_suffice_is_judged_by_the_worst_output(first: float) -> None:
+    """6 dB are won: enough for one of the outputs, whichever it is."""
+    of_node = {"node": "conv", "op": "Conv", "gain_db": 6.0, "activations": "int8", "weights": "int8"}
+    facts = {"m": Facts({"sensitivity": {"nodes": [of_node]}})}
+    outputs = [{**OUTPUT, "snr_db": first}, {**OUTPUT, "name": "b", "snr_db": 46.0 - first}]
+    failed = judged({"snr_db": 30}, {"outputs": outputs})
+    assert len(failed) == 2
+    assert "which is not enough: 12.0 dB are missing" in advice(failed, facts)[failed[0]]
+
+
 def test_a_speed_says_that_it_is_not_that_of_16_bits() -> None:
     measurements = {"evaluate": {"fps": 50.0}, "quantize": WIDE, "hardware": {"equal": None}}
     (check,) = judge("m", {"fps": 40}, measurements)

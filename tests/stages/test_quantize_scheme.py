@@ -31,6 +31,8 @@ def test_channels_are_divided_unasked_where_the_chip_joins_them_and_no_scheme_is
     assert quantize.parameters(request(export_scheme="by_tensor", split=True))["settings"]["split"] is True
     without = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": "cpu"}]})
     assert quantize.parameters(without)["settings"]["split"] is False
+    fused = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": "fused"}]})
+    assert "split" not in quantize.parameters(fused)["settings"]
 
 
 def test_a_scheme_is_written_from_a_locked_record_as_well() -> None:

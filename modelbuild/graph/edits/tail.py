@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.chips.recipe import Recipe
+from modelbuild.chips.units import ON_NPU
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import edit_places
 from modelbuild.graph.after_chip import mark
@@ -17,7 +18,6 @@ from modelbuild.graph.preprocess_nodes import mend
 from modelbuild.graph.rewrite import copied
 
 POST = "_post"  # what the name of the part after the chip ends with
-_ON_NPU = ("npu", "fused")
 _COMPUTING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _LATE = 0.5  # so much of the computing nodes in the tail is worth a warning
 
@@ -131,7 +131,7 @@ def _not_on_npu(graph: Graph, placement: Placement) -> dict[str, str]:
     return {
         node.name: placement.reasons.get(node.name) or errors[node.name]
         for node in graph.nodes
-        if placement.units[node.name] not in _ON_NPU or node.name in errors
+        if placement.units[node.name] not in ON_NPU or node.name in errors
     }
 
 
