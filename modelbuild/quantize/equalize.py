@@ -163,12 +163,14 @@ def _with(
     largest, least = np.zeros(channels.count), np.full(channels.count, SMALLEST)
     for name in group:
         observed = observations.tensors[name]
+        if channels.ids[name].ndim > 1:  # the values of another tensor of the group
+            continue
         np.maximum.at(largest, channels.ids[name], _reach(observed))
         low, high = channels.bounds.get(name, (-np.inf, np.inf))
         for ends, bound in ((-observed.channel_low, -low), (observed.channel_high, high)):
             if 0 < bound < np.inf:
                 np.maximum.at(least, channels.ids[name], ends / bound)
-    ids = np.unique(np.concatenate([channels.ids[name] for name in group]))
+    ids = np.unique(np.concatenate([channels.ids[name].reshape(-1) for name in group]))
     ids = ids[ids != FIXED]
     factors = np.where(largest[ids] == 0, 1.0, rule(largest[ids], ids))
     values = before.values.copy()

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.kept_quantization import kept
-from modelbuild.graph.model import Graph, Node
-from modelbuild.quantize.plan import Plan, Step, constant_bounds
+from modelbuild.graph.model import Graph
+from modelbuild.quantize import channel_moves as moves
+from modelbuild.quantize.plan import Plan, Step, constant_bounds, shares
+from modelbuild.quantize.selecting import selected
 from modelbuild.quantize.source_quantization import of_roots
 from modelbuild.quantize.weighted import weighted
 
@@ -24,9 +26,10 @@ FIXED = 0  # the id of channels that nothing may scale
 
 @dataclass(frozen=True)
 class Channels:
-    """`ids`: tensor -> an id for each channel (axis 1); channels of one id have one factor, those of `FIXED`
-    none. `made`: the tensors that weighted operators leave, whose factors are free; `bounds`: what the Clip
-    behind a tensor lets through."""
+    """`ids`: tensor -> an id for each channel (axis 1); or for each cell, as many axes as the tensor has,
+    where a Reshape or Transpose leaves several channels in one place of axis 1 (as in a shuffle).
+    Channels of one id have one factor, those of `FIXED` none. `made`: the tensors that weighted operators
+    leave, whose factors are free; `bounds`: what the Clip behind a tensor lets through."""
 
     ids: Mapping[str, Ids]
     made: tuple[str, ...]
@@ -96,7 +99,10 @@ class _Ties:
         """A tensor that stays as it is."""
         if name not in self.ids:
             self.fresh(name)
-        self.tie(self.ids[name], np.array([FIXED]))
+        ids = self.ids[name]
+        self.tie(np.unique(ids), np.array([FIXED]))
+        if ids.ndim > 1:
+            self.ids[name] = np.full(self.graph.shapes[name][1], FIXED)
 
     def resolved(self) -> tuple[dict[str, Ids], int]:
         """Roots instead of ids."""
@@ -116,8 +122,11 @@ def _follow(ties: _Ties, step: Step) -> bool:
     given = [name for name in node.inputs if name in ties.ids]
     low, high = step.bounds
     found = weighted(graph, node) if len(given) == 1 else None
-    if low > 0 or high < 0:  # a bound that moves with no factor
+    by_cell = any(ties.ids[name].ndim > 1 for name in given) and node.op not in moves.MOVES
+    if low > 0 or high < 0 or by_cell:  # a bound that moves with no factor
         rule: _Rule | None = None
+    elif found is not None and shares(graph, step):
+        rule = _select
     elif found is not None and found.multiplies(graph.shapes[given[0]]):
         for name in step.outputs:
             ties.fresh(name)
@@ -137,6 +146,13 @@ def _same(ties: _Ties, step: Step) -> bool:
     """f(a x) = a f(x) for a > 0, channel by channel."""
     ties.ids[step.outputs[0]] = ties.ids[step.node.inputs[0]]
     return len(step.outputs) == 1
+
+
+def _select(ties: _Ties, step: Step) -> bool:
+    """Channels that are copied."""
+    channels = selected(ties.graph, step.node)
+    ties.ids[step.outputs[0]] = ties.ids[step.node.inputs[0]][channels]
+    return True
 
 
 def _clip(ties: _Ties, step: Step) -> bool:
@@ -201,71 +217,25 @@ def _concat(ties: _Ties, step: Step) -> bool:
 
 
 def _moved(ties: _Ties, step: Step) -> bool:
-    """Cells that change places: channels stay channels where each holds cells of one channel."""
+    """Cells that change places, and take their ids along."""
     node, graph = step.node, ties.graph
     shape = graph.shapes[node.inputs[0]]
     if len(shape) < 2:
         return False
-    ids = ties.ids[node.inputs[0]].astype(np.int32)  # as large as the tensor where they have to be copied
-    whole = np.broadcast_to(ids.reshape(1, -1, *([1] * (len(shape) - 2))), shape)
-    moved = _MOVES[node.op](graph, node, whole)
+    moved = moves.moved(graph, node, moves.spread(ties.ids[node.inputs[0]], shape))
     if [cells.shape for cells in moved] != [graph.shapes[name] for name in step.outputs]:
         return False
+    if any(cells.ndim < 2 or not cells.size for cells in moved):
+        return False
     for name, cells in zip(step.outputs, moved, strict=True):
-        if cells.ndim < 2 or not cells.size:
-            return False
-        lines = np.moveaxis(cells, 1, 0)
-        first = np.array([line.flat[0] for line in lines])
-        if any((line != number).any() for line, number in zip(lines, first, strict=True)):
-            return False
-        ties.ids[name] = first.astype(np.int64)
-    return True
+        ties.ids[name] = moves.packed(cells)
+    return node.op in moves.WHOLE or all(ties.ids[name].ndim == 1 for name in step.outputs)
 
 
-def _reshape(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
-    return [cells.reshape(graph.shapes[node.outputs[0]])]
-
-
-def _transpose(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
-    return [cells.transpose(node.ints("perm", list(reversed(range(cells.ndim)))))]
-
-
-def _split(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
-    axis = node.int("axis", 0) % cells.ndim
-    sizes = [graph.shapes[name][axis] for name in node.outputs if name]
-    return np.split(cells, np.cumsum(sizes)[:-1].tolist(), axis)
-
-
-def _slice(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
-    if any(name and name not in graph.constants for name in node.inputs[1:]):
-        return []
-    lists = [graph.constants[name].reshape(-1).tolist() if name else [] for name in node.inputs[1:]]
-    starts, ends, axes, steps = (*lists, [], [])[:4]
-    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
-    spans = [slice(None)] * cells.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        if step < 0:
-            return []
-        spans[axis] = slice(start, end, step)
-    return [cells[tuple(spans)]]
-
-
-def _gather(graph: Graph, node: Node, cells: Ids) -> list[Ids]:
-    indices = graph.constants.get(node.inputs[1])
-    return [] if indices is None else [np.take(cells, indices.astype(np.int64), node.int("axis", 0))]
-
-
-_MOVES: dict[str, Callable[[Graph, Node, Ids], list[Ids]]] = {
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
-    "Transpose": _transpose,
-    "Split": _split,
-    "Slice": _slice,
-    "Gather": _gather,
-}
 _ALIKE = ("Relu", "LeakyRelu", "PRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_ALIKE, _same),
-    **dict.fromkeys(_MOVES, _moved),
+    **dict.fromkeys(moves.MOVES, _moved),
     "Clip": _clip,
     "Pad": _pad,
     "Resize": _resize,

@@ -80,7 +80,7 @@ class Equalization:
         return {name: tuple(each.tolist()) for name, each in found.items() if (each != ONE).any()}
 
     def of(self, name: str) -> Real | None:
-        """The factors of a tensor's channels; None where all are 1."""
+        """The factors of a tensor's channels, or of its cells (`Channels.ids`); None where all are 1."""
         ids = self.channels.ids.get(name)
         factors = None if ids is None else self.values[ids]
         return None if factors is None or (factors == 1.0).all() else factors
@@ -96,7 +96,7 @@ class Equalization:
     def divided(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         """What the scaled tensor would hold."""
         factors = self.of(name)
-        return values if factors is None else values / factors.reshape(1, -1, *([1] * (values.ndim - 2)))
+        return values if factors is None else values / _along(factors, values.ndim)
 
     def weighted(self, found: Weighted, x: str, y: str) -> Weighted:
         """The weights of the step that makes `y` from `x`; exact but for the division, which IEEE rounds."""
@@ -118,6 +118,9 @@ class Equalization:
         for step in plan.steps:
             for name in _made(step):
                 factors = self.of(step.outputs[0] if len(step.outputs) == 1 else name)
+                if factors is not None and factors.ndim > 1:  # the same values, in other places
+                    tensors[name] = tensors[step.node.inputs[0]]
+                    continue
                 if factors is not None and name in tensors:
                     tensors[name] = scaled(tensors[name], factors)
                 if factors is not None and name in melted:
@@ -136,7 +139,7 @@ def factors_in(metadata: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
     try:
         steps = json.loads(metadata.get(KEY, "{}"))
         found = {str(name): np.array(each, np.float32) / np.float32(ONE) for name, each in steps.items()}
-        if any(each.ndim != 1 or not np.isfinite(each).all() for each in found.values()):
+        if any(each.ndim < 1 or not np.isfinite(each).all() for each in found.values()):
             raise ValueError("factors are lists of numbers")
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelbuildError(f"the model's metadata `{KEY}` is damaged", why=str(error)) from error
@@ -144,10 +147,19 @@ def factors_in(metadata: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
 
 
 def restored(values: NDArray[Any], factors: NDArray[np.float32] | None) -> NDArray[Any]:
-    """What a scaled tensor stands for; as it is where the factors are not those of its channels."""
-    if factors is None or values.ndim < 2 or values.shape[1] != len(factors):
+    """What a scaled tensor stands for; as it is where the factors are not those of its channels or cells."""
+    if factors is None or values.ndim < 2:
         return values
-    return values * factors.reshape(1, -1, *([1] * (values.ndim - 2)))
+    along = _along(factors, values.ndim)
+    if along.ndim != values.ndim:
+        return values
+    fits = all(size in (1, own) for size, own in zip(along.shape, values.shape, strict=True))
+    return values * along if fits else values
+
+
+def _along(factors: NDArray[Any], axes: int) -> NDArray[Any]:
+    """Factors of channels (axis 1) or of cells, so that they broadcast to a tensor of so many axes."""
+    return factors.reshape(1, -1, *([1] * (axes - 2))) if factors.ndim == 1 else factors
 
 
 def _made(step: Step) -> list[str]:

@@ -15,6 +15,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
+from modelbuild.quantize.selecting import selected
 
 # Operators that leave integers as they are: output and first input have one scale.
 SHARING = frozenset(
@@ -84,7 +85,7 @@ def make_plan(graph: Graph) -> Plan:
     share: dict[str, str] = {}
     natural: dict[str, tuple[float, float]] = {}
     for step in steps:
-        if step.node.op in SHARING and step.node.inputs[0] not in graph.constants:
+        if shares(graph, step):
             share.update(dict.fromkeys(step.outputs, step.node.inputs[0]))
         if step.nodes[-1].op in NATURAL:
             natural.update(dict.fromkeys(step.outputs, NATURAL[step.nodes[-1].op]))
@@ -172,7 +173,14 @@ def _may_take_scale(
     """Whether what makes a Concat's input can make it at the Concat's scale at no cost."""
     if step is None or _sole_consumer(graph, consumers, tensor) is None:
         return False
-    return step.node.op not in SHARING and step.node.op != "Softmax"
+    return not shares(graph, step) and step.node.op != "Softmax"
+
+
+def shares(graph: Graph, step: Step) -> bool:
+    """Whether a step leaves integers as they are."""
+    if step.node.op in SHARING:
+        return step.node.inputs[0] not in graph.constants
+    return len(step.nodes) == 1 and selected(graph, step.node) is not None
 
 
 def _own_scale(entries: Mapping[str, Kept], tensor: str, joined: str) -> bool:

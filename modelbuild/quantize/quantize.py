@@ -26,7 +26,7 @@ from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
-from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, applicable
+from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, NATURAL, applicable, natural
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.settings import DEFAULT_METHOD, SMOOTH, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
@@ -227,8 +227,10 @@ def _last_with_gradient(observations: Observations, step: Step) -> str:
 def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> _Choice:
     graph, plan, formats = task.graph, task.plan, task.formats
     tensor_format = formats.of(name)
-    if name in plan.natural:
-        return _Choice(*tensor_format.grid(*plan.natural[name]), "natural")
+    own = plan.natural.get(name)
+    by_default = task.settings.range.method == DEFAULT_METHOD and tensor_format.bits <= 8
+    if own is not None and not by_default:
+        return _Choice(*tensor_format.grid(*own), NATURAL)
     observation, seen = _observed(task.observations, name), tensor_format
     bytewise = method == DEFAULT_METHOD and not formats.wide_tables and read_by_table(graph, plan, name)
     if seen.bits > 8 and bytewise:
@@ -238,8 +240,11 @@ def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> 
         options = {"through": function_after(graph, plan, name), **options}
     if "bins" in options:
         observation = with_bins(observation, options["bins"])
-    low, high = CHOOSERS[method](observation, seen, options)
-    return _Choice(*tensor_format.grid(low, high), method)
+    ends = CHOOSERS[method](observation, seen, options)
+    if own is not None:
+        ends = natural.used(observation, tensor_format, own, ends)
+        method = NATURAL if ends == own else method
+    return _Choice(*tensor_format.grid(*ends), method)
 
 
 def _line(

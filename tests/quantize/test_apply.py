@@ -202,6 +202,30 @@ def test_natural_ranges(chip: str, op: str, scale: float, zero: int) -> None:
     assert abs(tensor.zero_point - zero) <= (op == "Tanh")
 
 
+@pytest.mark.parametrize(
+    ("chip", "shift", "range_method", "scale"),
+    [
+        ("kl520", 0.0, "output_error", 1 / 128),  # 1 is cut to 127/128, half of the other step
+        ("kl520", 0.0, "minmax", 1 / 64),
+        ("kl720", -3.0, "output_error", None),
+        ("modalix", -3.0, "output_error", None),
+        ("modalix", -3.0, "minmax", 1 / 255),
+    ],
+)
+def test_the_used_part_of_a_natural_range(
+    chip: str, shift: float, range_method: str, scale: float | None
+) -> None:
+    graph = one_node("Sigmoid", (2, 300))
+    samples = [{"x": sample["x"] + np.float32(shift)} for sample in samples_of(graph, 12)]
+    tensor = make(graph, chip, {"range": {"method": range_method}}, samples).fixed.tensors["y"]
+    seen = max(float((1 / (1 + np.exp(-sample["x"]))).max()) for sample in samples)
+    if scale is None:
+        top = (127 - tensor.zero_point) * tensor.scale
+        assert seen <= top + tensor.scale and tensor.scale < 0.95 / (127 - tensor.zero_point)
+    else:
+        assert tensor.scale == scale
+
+
 def test_units_follow_the_nodes() -> None:
     nodes = [Node("Relu", "first", ["x"], ["a"]), Node("Tanh", "second", ["a"], ["y"])]
     graph = graph_of(nodes, {"x": (2, 9)}, ["y"])

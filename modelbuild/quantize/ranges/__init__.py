@@ -31,6 +31,7 @@ METHODS: dict[str, Method] = {
 }
 WIDE = "wide"  # what stands for output_error in formats of more than 8 bits; no setting names it
 HEADROOM = "headroom"  # of the model's outputs; no setting names it, either
+NATURAL = "natural"  # of functions that have a range of their own, all of it (natural.py)
 # By the record's method column.
 CHOOSERS: dict[str, Method] = {**METHODS, WIDE: wide.choose, HEADROOM: headroom.choose}
 # Methods that look at the tensor's own errors, and so at the function that follows (option "through").
