@@ -145,7 +145,8 @@ def in_edition(project: Project, edition: str, targets: Iterable[str]) -> Projec
     manifest, recipes = project.manifest, dict(project.manifest.recipes)
     for target in targets:
         try:
-            recipes[target] = load_recipe(manifest.spec.targets[target].chip, manifest.root, edition)
+            chip = manifest.spec.targets[target].chip
+            recipes[target] = load_recipe(chip, manifest.root, edition).settled()
         except ModelbuildError as error:
             where = manifest.position(("targets", target, "chip"))
             problems = (problem._replace(where=where) for problem in error.problems)

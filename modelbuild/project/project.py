@@ -55,16 +55,18 @@ def open_project(
     file: str = "models.yaml",
     overrides: Sequence[str] = (),
     *,
+    selected: Sequence[str] = (),
     locked: bool = False,
 ) -> Project:
     """The project of `directory`/`file`. Raises ModelbuildError with all that is wrong in the manifest.
 
-    `overrides` are `KEY=VALUE` settings for this run. `locked`: planned from `modelbuild.lock`, without
+    `overrides` are `KEY=VALUE` settings for this run, of what is `selected` (packages, models, MODEL@TARGET),
+    of everything if nothing is. `locked`: planned from `modelbuild.lock`, without
     samples, which need not be there."""
     began_ns = time.time_ns()
     path = Path(directory) / file
     with cycles.not_sought():  # that costs a third of loading and planning
-        manifest = load(path, overrides, needs_samples=not locked)
+        manifest = load(path, overrides, selected=selected, needs_samples=not locked)
         root = manifest.root
         lock = lockfile.read(root) if locked else None
         planned = plan(manifest, lock)
