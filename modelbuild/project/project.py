@@ -17,7 +17,7 @@ from modelbuild.manifest.lockfile import Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.places import of_items
 from modelbuild.manifest.plan import Plan, plan
-from modelbuild.manifest.settings import effective
+from modelbuild.manifest.settings import Settings, effective
 from modelbuild.project.layout import DIST, ENVIRONMENT, REPORTS, STALE, STATE
 
 __all__ = [
@@ -103,10 +103,18 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
     elif key == "evaluation":
         where = evaluation_place(manifest, model)
     elif key in ("accept", "quantize") and target:
-        where = effective(manifest, model, target).origin((key, *rest.split(".", 1)))
+        where = _of_setting(effective(manifest, model, target), key, rest)
     else:
         return problem
     return problem._replace(where=where)
+
+
+def _of_setting(settings: Settings, key: str, rest: str) -> str:
+    """Where the key was written; a range that nobody wrote is the scheme's."""
+    path = (key, *rest.split(".", 1))
+    if settings.scheme is not None and not any(leaf[: len(path)] == path for leaf in settings.origins):
+        path = ("quantize", "scheme")
+    return settings.origin(path)
 
 
 def _of_input(manifest: Manifest, model: str, rest: str) -> tuple[str, ...]:

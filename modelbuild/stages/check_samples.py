@@ -1,7 +1,7 @@
 """Stage `check_samples`: read every sample as the model will get it, and hold labels against its classes.
 
 Asked for by `modelbuild check` only: a build meets the same errors where it reads the samples, the list of
-class names and the user's quantization record.
+class names and the user's quantization record or scheme.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.accuracy import classes
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
-VERSION = "1"
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "pillow")
 RESOURCES = Resources(memory=192 << 20, memory_per_input_byte=2.0, counted=("model",))
 USES = ("calibration", "evaluation")
@@ -27,7 +27,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         for use, samples in _used(request).items()
         for role, source in samples.roles().items()
     }
-    others = {"labels": request.labels, "record": request.record}
+    scheme = request.settings["quantize"].get("scheme") if request.record is None else None
+    others = {"labels": request.labels, "record": request.record, "scheme": scheme}
     named = {role: FileInput(path) for role, path in others.items() if path is not None}
     return {"model": request.output("normalise", "model.onnx"), **named, **files}
 
@@ -58,6 +59,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `samples.json`: how many samples of each set were read."""
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import record as records
+    from modelbuild.quantize import scheme
     from modelbuild.quantize.verify import check_labels
     from modelbuild.stages.files import class_names, read_samples, write_json
 
@@ -75,4 +77,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         class_names(inputs["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
     if "record" in inputs:
         records.read(inputs["record"])
+    if "scheme" in inputs:
+        scheme.read(inputs["scheme"])
     write_json(out / "samples.json", counts)
