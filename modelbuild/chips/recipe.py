@@ -128,3 +128,7 @@ class Recipe(Strict):
     editions: tuple[Edition, ...] = ()  # in the file a mapping: edition -> operators
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()
+
+    def settled(self) -> Recipe:
+        """The recipe of somebody who has chosen the edition: there are no others to hold nodes against."""
+        return self.model_copy(update={"editions": ()})

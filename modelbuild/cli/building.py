@@ -41,7 +41,11 @@ def build(
     try:
         with recording.phase("load"):
             project = api.open_project(
-                options.directory, options.file, options.overrides, locked=chosen.locked
+                options.directory,
+                options.file,
+                options.overrides,
+                selected=options.names,
+                locked=chosen.locked,
             )
         warn(finding.to_json() for finding in project.manifest.warnings)
         report = _built(project, options, chosen, recording, dump_folder(project, options))

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A line a setting: key, value, origin; below it what was written elsewhere and has no effect."""
-    project = api.open_project(options.directory, options.file, options.overrides)
+    project = api.open_project(options.directory, options.file, options.overrides, selected=[options.name])
     if "@" in options.name:
         found = {options.name.partition("@")[2]: api.config(project, options.name)}
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-KTC, NNCASE, SIMA = "Kneron's ktc", "nncase", "SiMa's Palette"
+KTC, NNCASE, SIMA, OURS = "Kneron's ktc", "nncase", "SiMa's Palette", "docs/quantization.md"
 
 
 class Meaning(NamedTuple):
@@ -103,7 +103,12 @@ MEANINGS = tuple(
         ("use_ptq", NNCASE, _QUANTIZE, "quantization after training, from the calibration samples"),
         ("PTQTensorOptions", NNCASE, "quantize: {…} and calibration: {…}", "settings of models.yaml"),
         ("calibrate_method", NNCASE, _RANGE, "how ranges are chosen: `modelbuild schema` lists the methods"),
-        ("kld", NNCASE, _RANGE, "how ranges are chosen: `modelbuild schema` lists the methods"),
+        (
+            "kld",
+            NNCASE,
+            "quantize: {range: {method: entropy}}",
+            "how ranges are chosen: `modelbuild schema` lists the methods",
+        ),
         ("samples_count", NNCASE, "calibration: {set: SET, count: 64}", "how many samples are looked at"),
         ("quant_type", NNCASE, "quantize: {activations: int8}", "bits of the activations"),
         ("w_quant_type", NNCASE, "quantize: {weights: int8}", "bits of the weights"),
@@ -139,6 +144,9 @@ MEANINGS = tuple(
         ("sima-model-to-pipeline", SIMA, _BUILD, "from the model to the MPK; no pipeline is made of it"),
         ("model-to-pipeline", SIMA, _BUILD, "from the model to the MPK; no pipeline is made of it"),
         ("get-fps", SIMA, _EVALUATE, "predicted speed; modelbuild does not measure on a board"),
+        ("sensitivity", OURS, f"{_COMPARE} --layers", "layers, worst first; quantize.json has every node's"),
+        ("mixed", OURS, "quantize: {mode: auto}", "16 bits where the bounds of `accept` need them"),
+        ("mixed precision", OURS, "quantize: {mode: auto}", "16 bits where the bounds of `accept` need them"),
     )
 )
 

@@ -38,7 +38,9 @@ def run(options: argparse.Namespace) -> int:
     root = Path(os.path.abspath(directory))  # noqa: PTH100 - links stay links
 
     def places() -> watch_places.Places:
-        project = api.open_project(directory, options.file, options.overrides, locked=chosen.locked)
+        project = api.open_project(
+            directory, options.file, options.overrides, selected=options.names, locked=chosen.locked
+        )
         return watch_places.of_project(project, options.names, chosen.until)
 
     _refuse_early(options, chosen, root / options.file)
@@ -61,7 +63,13 @@ def _refuse_early(options: argparse.Namespace, chosen: BuildOptions, manifest: P
     """Raises what waiting cannot mend: no manifest, unknown names, a dump's folder with other files in it. A
     manifest that is wrong can be mended while we watch."""
     try:
-        project = api.open_project(options.directory, options.file, options.overrides, locked=chosen.locked)
+        project = api.open_project(
+            options.directory,
+            options.file,
+            options.overrides,
+            selected=options.names,
+            locked=chosen.locked,
+        )
     except ModelbuildError:
         if not manifest.is_file():
             raise

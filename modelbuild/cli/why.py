@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
     explanations = api.why(project, options.name)
     data = {"explanations": [explanation.to_json() for explanation in explanations]}
     told: set[str] = set()
-    texts = []
+    alike: dict[str, list[str]] = {}  # why -> the actions of which nothing else is to be said
     for one in explanations:
-        texts.append(one.text(last=not options.next, next=not options.last, told=told))
+        name, _, reasons = one.text(last=not options.next, next=not options.last, told=told).partition("\n")
+        alike.setdefault(reasons, []).append(name)
         told |= {one.action, one.next.waits_for}
-    console.result("\n".join(texts), data)
+    console.result("\n".join("\n".join((*names, reasons)) for reasons, names in alike.items()), data)
     return 0

@@ -19,15 +19,17 @@ def chain_start(subject: Subject) -> Subject:
 
 
 def before(subject: Subject, operators: Any) -> str | None:
-    """What is wrong where the output is not for `operators` alone."""
+    """What is wrong where others than `operators` read the output."""
     output = subject.node.outputs[0]
     readers = {reader.op for reader in subject.consumers.get(output, ())}
     leaves = output in subject.graph.outputs
-    return (
-        None
-        if readers and readers <= set(operators) and not leaves
-        else f"`{output}` is not for {' or '.join(operators)} alone"
-    )
+    if readers and readers <= set(operators) and not leaves:
+        return None
+    named = " or ".join(operators)
+    others = sorted(readers - set(operators))
+    if others:
+        return f"its output is read by {', '.join(others)}, where only {named} may"
+    return f"its output is one of the model, where only {named} may read it"
 
 
 def after(subject: Subject, operators: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.manifest.able import another_chip, joined
 from modelbuild.manifest.beside_a_record import BESIDE, names_record
 from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, values
@@ -89,7 +90,7 @@ class _Quantize:
                 f"`quantize: none` is not possible on {self._recipe.chip}",
                 mode,
                 f"it runs no floats; it has {', '.join(dict.fromkeys(formats))}",
-                "remove it, or choose another chip",
+                joined("remove it", another_chip(self._recipe, lambda has: "float32" in has.activations)),
             )
         else:
             for key in ("activations", "weights"):
@@ -114,7 +115,7 @@ class _Quantize:
                 f"{said}{asked} {what} are not possible on {chip}",
                 leaf,
                 f"it has {', '.join(has)}",
-                f"write `{what}: {has[0]}`, or choose another chip",
+                joined(f"write `{what}: {has[0]}`", self._other_chip(what, asked=leaf.value)),
             )
         elif possible[0] == "bfloat16":
             self._problem(
@@ -131,6 +132,9 @@ class _Quantize:
                 "write `mode: auto` beside it",
             )
         return Leaf(possible[0] if possible else has[0], leaf.origin, leaf.spelling)
+
+    def _other_chip(self, what: str, asked: Sequence[str]) -> str:
+        return another_chip(self._recipe, lambda has: bool(set(asked) & set(getattr(has, what))))
 
     def _check_both_wide(self, chosen: Tree) -> None:
         """nncase: its KPU takes 16 bits on one side alone; a model with both runs elsewhere."""
@@ -149,7 +153,8 @@ class _Quantize:
         named, chip = mode.spelling or f"`mode: {mode.value}`", self._recipe.chip
         if WIDE not in self._has.activations or WIDE not in self._has.weights:
             has = ", ".join(dict.fromkeys([*self._has.activations, *self._has.weights]))
-            self._problem(f"{named} is not possible on {chip}", mode, f"it has {has}", "choose another chip")
+            able = another_chip(self._recipe, lambda has: WIDE in has.activations and WIDE in has.weights)
+            self._problem(f"{named} is not possible on {chip}", mode, f"it has {has}", able)
             return
         formats = {key: values_of(chosen[key]) for key in ("activations", "weights")}
         if CHOSEN not in formats.values():
@@ -263,9 +268,10 @@ class _Quantize:
             has = self._has.weights if path[-1:] == ("weights",) else self._has.activations
             if leaf.value not in has:
                 named = leaf.spelling or f"`{'.'.join((key, *path))}: {leaf.value}`"
-                self._problem(
-                    f"{named} is not possible on {self._recipe.chip}", leaf, f"it has {', '.join(has)}"
-                )
+                what = "weights" if has is self._has.weights else "activations"
+                advice = joined(f"write {has[0]}", self._other_chip(what, [leaf.value]))
+                chip = self._recipe.chip
+                self._problem(f"{named} is not possible on {chip}", leaf, f"it has {', '.join(has)}", advice)
 
 
 def values_of(item: Tree | Leaf) -> Any:

@@ -106,6 +106,13 @@ def _subject(path: Path, of_key: bool) -> str:
     return f"`{last}`: " if isinstance(last, str) else f"item {last + 1} of `{owner}`: "
 
 
+# what vendors and papers call range methods
+_ELSEWHERE = {
+    **dict.fromkeys(("kld", "kl", "kl_divergence", "kld_m0", "kld_m1", "kld_m2"), "entropy"),
+    **dict.fromkeys(("mmse", "l2"), "mse"),
+    **dict.fromkeys(("noclip", "min_max", "max"), "minmax"),
+    **dict.fromkeys(("percentage",), "percentile"),
+}
 _BOUNDS = {
     "greater_than": "more than {gt}",
     "greater_than_equal": "{ge} or more",
@@ -124,6 +131,9 @@ def _message(
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
         found = f"expected one of {', '.join(choices)}, found {describe(value)}"
+        ours = _ELSEWHERE.get(str(value).lower(), "")
+        if ours in choices:
+            return found, f"write `{ours}`, which is the same"
         return found, did_you_mean(str(value), choices)
     if kind in _BOUNDS:
         bound = {name: f"{number:g}" for name, number in context.items() if isinstance(number, int | float)}

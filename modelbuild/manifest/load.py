@@ -23,6 +23,7 @@ from modelbuild.manifest import (
     ignored,
     include,
     overrides,
+    select,
     tree,
 )
 from modelbuild.manifest.explain import validate
@@ -35,12 +36,18 @@ from modelbuild.manifest.settings import Examiner, Settings, recipe_settings
 
 
 def load(
-    path: Path, set_options: Sequence[str] = (), *, needs_samples: bool = True, text: str | None = None
+    path: Path,
+    set_options: Sequence[str] = (),
+    *,
+    selected: Sequence[str] = (),
+    needs_samples: bool = True,
+    text: str | None = None,
 ) -> Manifest:
-    """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top.
-    Raises one `ModelbuildError` of everything that is wrong, in the order of the file. Where samples are not
-    needed, because a lock stands for them, their files are not looked at, and need not be there. With
-    a `text` that is read as the manifest, and there need be no file at `path`."""
+    """The manifest at `path` and all that it includes, with the settings of `--set KEY=VALUE` laid on top of
+    what is `selected` (packages, models, MODEL@TARGET), on everything if nothing is. Raises one
+    `ModelbuildError` of everything that is wrong, in the order of the file. Where samples are not needed,
+    because a lock stands for them, their files are not looked at, and need not be there. With a `text` that
+    is read as the manifest, and there need be no file at `path`."""
     problems = Problems()
     path = path.absolute()
     sources = include.read(path, problems, text)
@@ -60,6 +67,7 @@ def load(
     packages = expand(spec.packages, spec.models)
     checks_of_packages.check_packages(manifest, packages, problems)
     manifest = replace(manifest, packages={package.name: package for package in packages})
+    manifest = replace(manifest, overridden=select.pairs(manifest, selected))
     examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
     entries = ignored.of_defaults(spec.defaults)
@@ -90,7 +98,7 @@ def _recipes(manifest: Manifest, problems: Problems) -> dict[str, tuple[Recipe, 
             continue
         if target.edition is not None and key not in read:
             try:
-                recipe = load_recipe(target.chip, manifest.root, target.edition)
+                recipe = load_recipe(target.chip, manifest.root, target.edition).settled()
             except ModelbuildError as error:
                 problems.adopt(error, tree.place(manifest.tree, ("targets", name, "edition")))
                 continue
@@ -121,6 +129,7 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
     for target in manifest.recipes:
         problems.keep_all(examiner.examine(None, target).problems)
     used = {pair: examiner.examine(*pair) for pair in _used(manifest)}
+    before = problems.count
     for settings in used.values():
         problems.keep_all(settings.problems)
         checks_of_fixed.check_fixed(manifest, settings, problems)
@@ -130,6 +139,8 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
             checks_of_functions.check_measures(manifest, settings, problems)
     if not manifest.overrides:
         checks_of_layers.warn_overridden(manifest, examiner, used, problems)
+    if sum(bool(manifest.laid_on(*pair)) for pair in used) > 1:
+        problems.advise(before, f"{overrides.OPTION} ", overrides.ACTS_ON)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
     return used
 

@@ -38,6 +38,7 @@ class Manifest:
     ignored: tuple[Finding, ...] = ()  # warnings that `defaults` does not want to hear of
     included: tuple[str, ...] = ()  # the patterns of every `include:`
     examined: Mapping[tuple[str, str], Settings] = field(default_factory=dict)  # (model, target) -> settings
+    overridden: frozenset[tuple[str, str]] | None = None  # (model, target) that `overrides` act on; None: all
 
     @property
     def root(self) -> Path:
@@ -48,6 +49,10 @@ class Manifest:
         """`models.yaml:12:7` of the value at `path`, such as ("models", "face_detect", "source"); of the
         nearest thing around it that is written, if it is not."""
         return str(place(self.tree, path))
+
+    def laid_on(self, model: str, target: str) -> tuple[Override, ...]:
+        """The settings of `--set` for a model on a target."""
+        return self.overrides if self.overridden is None or (model, target) in self.overridden else ()
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """(model, target) of all that packages need; every model on every target if there is no package."""

@@ -13,6 +13,12 @@ from modelbuild.manifest.explain import validate
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.tree import Entry, Items, Mapping, Node, Position, Scalar
 
+OPTION = "--set"
+ACTS_ON = (
+    f"`{OPTION}` acts on every model and target that the command names, on all if it names none: "
+    "name the one that it is meant for, MODEL@TARGET"
+)
+
 
 @dataclass(frozen=True)
 class Override:
@@ -24,17 +30,17 @@ class Override:
     @property
     def origin(self) -> str:
         """How messages call it."""
-        return f"--set {self.text}"
+        return f"{OPTION} {self.text}"
 
 
 def read(texts: Sequence[str], problems: Problems) -> tuple[Override, ...]:
     """Reads `quantize.range.method=minmax` and the like; VALUE is YAML on one line."""
     found = []
     for text in texts:
-        at = Position(f"--set {text}")
+        at = Position(f"{OPTION} {text}")
         key, equals, value = text.partition("=")
         if not equals or not all(part.strip() for part in key.split(".")):
-            problems.error("expected KEY=VALUE", at, advice="write --set quantize.range.method=minmax")
+            problems.error("expected KEY=VALUE", at, advice=f"write {OPTION} quantize.range.method=minmax")
             continue
         try:
             node = _move(document.parse_node(value, at.file), at)

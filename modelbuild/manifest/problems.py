@@ -38,6 +38,19 @@ class Problems:
         """Something that a build cannot go on with."""
         self._errors.setdefault((str(at), what), Problem(what, str(at), why, advice))
 
+    @property
+    def count(self) -> int:
+        """Errors so far."""
+        return len(self._errors)
+
+    def advise(self, first: int, place: str, advice: str) -> None:
+        """Adds a piece of advice to the errors from number `first` on whose place begins with `place`."""
+        for key in list(self._errors)[first:]:
+            if key[0].startswith(place):
+                problem = self._errors[key]
+                said = "; ".join(filter(None, (problem.advice, advice)))
+                self._errors[key] = problem._replace(advice=said)
+
     def keep_all(self, problems: Iterable[Problem]) -> None:
         """Problems that know their place already."""
         for problem in problems:

@@ -49,6 +49,25 @@ def select(manifest: Manifest, selectors: Sequence[str]) -> tuple[Goal, ...]:
     return tuple(dict.fromkeys(goals))
 
 
+def pairs(manifest: Manifest, selectors: Sequence[str]) -> frozenset[tuple[str, str]] | None:
+    """(model, target) of all that the selectors name, packages' models too; None where nothing is named, or
+    a name is unknown."""
+    try:
+        goals = select(manifest, selectors)
+    except ModelbuildError:
+        return None
+    if not selectors:
+        return None
+    found: set[tuple[str, str]] = set()
+    for goal in goals:
+        if isinstance(goal, ModelGoal):
+            found.add((goal.model, goal.target))
+        else:
+            package = manifest.packages[goal.package]
+            found.update((model.name, package.target) for model in package.models)
+    return frozenset(found)
+
+
 def _goals(manifest: Manifest, selector: str) -> list[Goal] | Problem:
     if "@" in selector:
         return _pair(manifest, selector)

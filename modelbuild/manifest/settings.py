@@ -94,16 +94,17 @@ class Examiner:
         self._manifest = manifest
         self._targets: dict[str, Layer] = {}
         self._models: dict[str, Layer] = {}
-        self._overrides = [
-            translated(layer(override.values, _constant(override.origin))) for override in manifest.overrides
-        ]
+        self._overrides = {
+            override.text: translated(layer(override.values, _constant(override.origin)))
+            for override in manifest.overrides
+        }
 
     def examine(self, model: str | None, target: str) -> Settings:
         """The settings, with what is wrong in `problems`. Overrides are for models: `--set
         calibration.count=16` counts samples of a set that the model names."""
         recipe = self._manifest.recipes[target]
         merged = self._of_target(target, recipe)
-        for found in [*self._of_model(model, target), *(self._overrides if model is not None else ())]:
+        for found in [*self._of_model(model, target), *self._of_this_run(model, target)]:
             merged = merged.under(found)
         toolchain = self._manifest.spec.targets[target].toolchain or recipe.toolchain
         if model is None:  # whose set a count is of is for models to say
@@ -117,8 +118,12 @@ class Examiner:
     def layers(self, model: str, target: str) -> list[Tree]:
         """What each layer sets by itself, the lowest first."""
         recipe = self._manifest.recipes[target]
-        found = [*self._below_models(target, recipe), *self._of_model(model, target), *self._overrides]
-        return [one.tree for one in found]
+        own = [*self._of_model(model, target), *self._of_this_run(model, target)]
+        return [one.tree for one in (*self._below_models(target, recipe), *own)]
+
+    def _of_this_run(self, model: str | None, target: str) -> list[Layer]:
+        laid = () if model is None else self._manifest.laid_on(model, target)
+        return [self._overrides[override.text] for override in laid]
 
     def of_target(self, target: str) -> Tree:
         """What the target's own entry sets."""

@@ -145,7 +145,8 @@ def in_edition(project: Project, edition: str, targets: Iterable[str]) -> Projec
     manifest, recipes = project.manifest, dict(project.manifest.recipes)
     for target in targets:
         try:
-            recipes[target] = load_recipe(manifest.spec.targets[target].chip, manifest.root, edition)
+            chip = manifest.spec.targets[target].chip
+            recipes[target] = load_recipe(chip, manifest.root, edition).settled()
         except ModelbuildError as error:
             where = manifest.position(("targets", target, "chip"))
             problems = (problem._replace(where=where) for problem in error.problems)
@@ -157,15 +158,19 @@ def in_edition(project: Project, edition: str, targets: Iterable[str]) -> Projec
 def _failures(project: Project, result: BuildResult) -> tuple[list[dict[str, Any]], int]:
     """A finding for each problem that a stage failed for, once, and the worst exit code of them."""
     findings: list[dict[str, Any]] = []
+    seen: set[tuple[str, str, str]] = set()  # several stages read a file that is wrong
     exit_code = 0
-    for action, error in result.failures:
+    # of these `check_samples` says most
+    for action, error in sorted(result.failures, key=lambda one: not one[0].endswith(":check_samples")):
         owner = action.split(":")[0].split("@")[0]
         problems = located(project, action, error).problems
         if error.problems[0].code == NOT_FETCHED:
             findings.append(_not_looked_at(problems[0], owner))
             continue
         exit_code = max(exit_code, error.exit_code)
-        findings += [item for one in problems if (item := problem_finding(one, owner)) not in findings]
+        new = [one for one in problems if (owner, one.where, one.what) not in seen]
+        findings += [problem_finding(one, owner) for one in new]
+        seen |= {(owner, one.where, one.what) for one in new}
     return findings, exit_code
 
 

@@ -26,6 +26,10 @@ from modelbuild.project.scratch import scratch
 from modelbuild.stages.request import PackageRequest
 
 MANIFEST = "(pack --print-manifest)"  # what messages call the manifest that there is no file of
+SAVING = (
+    "settings go into a file: `modelbuild pack … --print-manifest > models.yaml` saves it, write them there, "
+    "and `modelbuild build`"
+)
 # package format -> what its files end in; `.sim` before it says that the program is for the simulator
 SUFFIXES: Mapping[str, str] = {"nef": ".nef", "mpk": ".tar.gz", "kmodel": ".kmodel"}
 
@@ -91,7 +95,7 @@ def pack(
     simulator package (but with `force`), and everything that is wrong with the request are ModelbuildErrors;
     `output` is then as it was."""
     text = text_of(request)
-    with _state(cache) as state:
+    with _state(cache) as state, _saving():
         project = open_text(text, request.directory, state)
         package = next(iter(project.plan.packages.values()))
         _check_output(output, package, force)
@@ -143,6 +147,20 @@ def _state(cache: Path | None) -> Iterator[Path]:
         return
     with scratch("modelbuild-pack-") as folder:
         yield folder
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    """Says of what failed by the manifest how to have it as a file: advice is to be written into one."""
+    try:
+        yield
+    except ModelbuildError as error:
+        if error.exit_code != EXIT_FAILED or not error.problems[0].where.startswith(MANIFEST):
+            raise
+        first, *others = error.problems
+        parted = "\n       " if "\n" in first.advice else "; "  # a list of advice is indented
+        first = first._replace(advice=parted.join(filter(None, (first.advice, SAVING))))
+        raise ModelbuildError.of([first, *others], EXIT_FAILED) from None
 
 
 def _check_output(output: Path, package: PackageRequest, force: bool) -> None:

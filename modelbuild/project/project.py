@@ -17,7 +17,7 @@ from modelbuild.manifest.lockfile import Lock
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.places import of_items
 from modelbuild.manifest.plan import Plan, plan
-from modelbuild.manifest.settings import effective
+from modelbuild.manifest.settings import Settings, effective
 from modelbuild.project.layout import DIST, ENVIRONMENT, REPORTS, STALE, STATE
 
 __all__ = [
@@ -55,16 +55,18 @@ def open_project(
     file: str = "models.yaml",
     overrides: Sequence[str] = (),
     *,
+    selected: Sequence[str] = (),
     locked: bool = False,
 ) -> Project:
     """The project of `directory`/`file`. Raises ModelbuildError with all that is wrong in the manifest.
 
-    `overrides` are `KEY=VALUE` settings for this run. `locked`: planned from `modelbuild.lock`, without
+    `overrides` are `KEY=VALUE` settings for this run, of what is `selected` (packages, models, MODEL@TARGET),
+    of everything if nothing is. `locked`: planned from `modelbuild.lock`, without
     samples, which need not be there."""
     began_ns = time.time_ns()
     path = Path(directory) / file
     with cycles.not_sought():  # that costs a third of loading and planning
-        manifest = load(path, overrides, needs_samples=not locked)
+        manifest = load(path, overrides, selected=selected, needs_samples=not locked)
         root = manifest.root
         lock = lockfile.read(root) if locked else None
         planned = plan(manifest, lock)
@@ -103,10 +105,18 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
     elif key == "calibration" and target:
         where = effective(manifest, model, target).origin((key,))
     elif key in ("accept", "quantize") and target:
-        where = effective(manifest, model, target).origin((key, *rest.split(".", 1)))
+        where = _of_setting(effective(manifest, model, target), key, rest)
     else:
         return problem
     return problem._replace(where=where)
+
+
+def _of_setting(settings: Settings, key: str, rest: str) -> str:
+    """Where the key was written; a range that nobody wrote is the scheme's."""
+    path = (key, *rest.split(".", 1))
+    if settings.scheme is not None and not any(leaf[: len(path)] == path for leaf in settings.origins):
+        path = ("quantize", "scheme")
+    return settings.origin(path)
 
 
 def _of_input(manifest: Manifest, model: str, rest: str) -> tuple[str, ...]:

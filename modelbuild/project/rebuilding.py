@@ -41,6 +41,7 @@ class Rebuilding:
         """`seen` is what `settled.look` found just before."""
         path = Path(directory, file).absolute()
         self._opening = directory, file, overrides
+        self._selected = names
         self._root = path.parent
         self._options = options
         self._noted = noted_as(path.name, names, overrides, options)
@@ -120,7 +121,7 @@ class Rebuilding:
         from modelbuild.project.project import located, open_project
 
         try:
-            return located(open_project(*self._opening), action, error)
+            return located(open_project(*self._opening, selected=self._selected), action, error)
         except ModelbuildError:  # it was changed this moment; the error is true all the same
             return error
 

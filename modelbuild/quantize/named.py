@@ -46,4 +46,4 @@ def _names_of_nodes(graph: Graph) -> dict[str, None]:
 def _advice(key: str, known: Sequence[str]) -> str:
     if key in ("inputs", "outputs") and len(known) <= _LISTED:
         return f"the lowered model has {', '.join(known)}"
-    return "`modelbuild check -v` lists the nodes of the lowered model, which their tensors are named after"
+    return "`modelbuild check -v` lists the nodes of the lowered model, and the record of a build its tensors"

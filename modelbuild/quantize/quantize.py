@@ -57,7 +57,7 @@ def quantize(
     formats = formats_of(number_format, settings)
     plan = make_plan(graph)
     formats = formats.with_own(by_rule(graph, plan, settings, formats) if own is None else own)
-    given = given_ranges.given_ranges(settings, graph, plan)
+    given = given_ranges.given_ranges(settings, graph, plan, observations)
     equalized = _equalized(graph, plan, observations, settings, formats, given)
     held = equalized.observations(plan, observations)
     taken = split_channels.divided(graph, plan, held, settings, formats, given)

@@ -9,11 +9,11 @@ from modelbuild.graph.model import Graph
 from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.record_places import line_of_correction, line_of_tensor
+from modelbuild.quantize.record_reading import AGAIN
+from modelbuild.quantize.record_sums import LINES
 from modelbuild.quantize.record_text import ROUND
 from modelbuild.quantize.weighted import weighted
 from modelbuild.quantize.weights import CLIP_ONE
-
-AGAIN = "or quantize again without `record:`"
 
 
 def check_record(graph: Graph, plan: Plan, record: Record) -> None:
@@ -45,7 +45,7 @@ def _check_lines(graph: Graph, plan: Plan, record: Record, weights: set[str]) ->
     ):
         if name not in lines:
             record.places.refuse(
-                "",
+                LINES,
                 f"the quantization record has no line for the {of} {name!r}",
                 why="it was made for another model or chip, or the line was taken out",
                 advice=f"put the line back, {AGAIN}",

@@ -15,11 +15,14 @@ from modelbuild.quantize.record_places import line_of_correction, line_of_tensor
 from modelbuild.quantize.record_sums import (
     EDITED,
     FORMAT,
+    KINDS,
     LINES,
     MODEL,
     TYPES,
+    Refused,
     as_edited,
     line_sum,
+    sum_of_found,
     sum_of_lines,
     text_sum,
 )
@@ -34,10 +37,12 @@ from modelbuild.quantize.record_words import (
     whole_name,
 )
 
-KINDS = frozenset({"input", "activation", "output", "weight"})
+BEFORE = "4"  # the version whose lines have no sum of what was found
 CORRECTIONS = frozenset({"bias", "clip", "equalize", "split", ROUND})
+AGAIN = "or quantize again without `record:`"
+CUT = f"the file was cut off: its last line, `{LINES}: ...`, is missing", "take the whole file"
 MOST_BYTES = 16 << 20  # the bits of 64 million weights that are rounded are as much
-SCALES = (1e-300, 1e300)  # between these a range has ends, and a scale a reciprocal
+SCALES = (2.0**-200, 2.0**127)  # those of ranges of float32, and of half its smallest; any form has both
 MOST_LINES = 1 << 17  # a line is a tensor, or a channel that is rounded
 MOST_NUMBERS = 1 << 20  # of all corrections but `round`: output channels
 
@@ -59,6 +64,7 @@ class Row:
 class Parsed:
     """What a text holds."""
 
+    version: str = VERSION
     header: dict[str, str] = field(default_factory=dict)
     samples: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -79,6 +85,7 @@ def load(path: Path) -> str:
                 "this is too large for a quantization record",
                 where=str(path),
                 why=f"it may have {MOST_BYTES >> 20} MB",
+                advice="give the `quant.txt` of a build",
             )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -94,27 +101,29 @@ def decode(text: str, where: str) -> Parsed:
         stripped = line.strip()
         try:
             if number == 1:
-                _title(stripped)
+                parsed.version = _title(stripped)
             elif number > MOST_LINES:
                 raise Unreadable(f"a record has at most {MOST_LINES} lines")
             elif stripped and not stripped.startswith("#"):
                 _line(parsed, stripped, number)
         except Unreadable as error:
-            _fail(where, number, str(error))
+            if number > 1 and parsed.stated is None and not line.endswith("\n"):
+                _fail(where, number, *CUT)
+            _fail(where, number, str(error), error.advice)
     if not number:
-        _fail(where, 1, f"the first line must be `# {TITLE} {VERSION}`")
+        _fail(where, 1, *CUT)
     _check_whole(parsed, where, number)
     if parsed.rounded:
         parsed.corrections[ROUND] = {name: tuple(pairs) for name, pairs in parsed.rounded.items()}
     return parsed
 
 
-def _title(line: str) -> None:
-    if line == f"# {TITLE} {VERSION}":
-        return
+def _title(line: str) -> str:
     other = re.fullmatch(rf"# {TITLE} ([0-9]{{1,4}})", line)
+    if other and other[1] in (BEFORE, VERSION):
+        return other[1]
     said = f": this is a record of version {other[1]}, quantize again for one of {VERSION}" if other else ""
-    raise Unreadable(f"the first line must be `# {TITLE} {VERSION}`{said}")
+    raise Unreadable(f"the first line must be `# {TITLE} {VERSION}`{said}", "give the `quant.txt` of a build")
 
 
 def _check_whole(parsed: Parsed, where: str, last: int) -> None:
@@ -123,13 +132,18 @@ def _check_whole(parsed: Parsed, where: str, last: int) -> None:
     if missing:
         _fail(where, last, f"the header lacks {', '.join(missing)}")
     if parsed.stated is None:
-        _fail(where, last, f"the last line, `{LINES}: ...`, is missing: the file was cut off")
+        _fail(where, last, *CUT)
     if parsed.stated != (len(parsed.listed), sum_of_lines(parsed.listed)):
         parsed.edited.add(LINES)
 
 
-def _fail(where: str, number: int, why: str) -> NoReturn:
-    raise ModelbuildError("the quantization record cannot be read", where=f"{where}:{number}", why=why)
+def _fail(where: str, number: int, why: str, advice: str = "") -> NoReturn:
+    raise ModelbuildError(
+        "the quantization record cannot be read",
+        where=f"{where}:{number}",
+        why=why,
+        advice=f"{advice or 'put the line back as it was'}, {AGAIN}",
+    )
 
 
 def _line(parsed: Parsed, line: str, number: int) -> None:
@@ -144,7 +158,7 @@ def _line(parsed: Parsed, line: str, number: int) -> None:
         parsed.places[key] = number
         parsed.listed.append(key)
     else:
-        row = _row(line)
+        row = _row(line, parsed.version)
         key = line_of_tensor(row.name)
         if key in parsed.places:
             raise Unreadable(f"the tensor {shown(row.name)} stands twice")
@@ -157,6 +171,8 @@ def _header(parsed: Parsed, key: str, line: str) -> None:
     line, stated = _split_sum(line)
     value = line.partition(": ")[2].strip()
     if key == LINES:
+        if stated != EDITED and len(stated) != len(text_sum("")):
+            raise Unreadable(*CUT)
         parsed.stated = whole(value, 0, MOST_LINES), stated
         return
     if key == "samples":
@@ -241,26 +257,29 @@ def _round(parsed: Parsed, name: str, words: list[str]) -> int:
     return channel
 
 
-def _row(line: str) -> Row:
+def _row(line: str, version: str) -> Row:
     words = line.split(None, len(COLUMNS) - 1)
     if len(words) != len(COLUMNS):
-        raise Unreadable(f"a line of the table has {len(COLUMNS)} columns: {' '.join(COLUMNS)}")
-    cells = dict(zip(COLUMNS, words, strict=True))
-    cells["name"] = cells["name"].strip()
+        columns = " ".join(COLUMNS)
+        raise Unreadable(f"a line of the table has {len(COLUMNS)} columns, this has {len(words)}: {columns}")
+    cells = dict(zip(COLUMNS, map(str.strip, words), strict=True))
     if cells["kind"] not in KINDS:
-        raise Unreadable(f"{shown(cells['kind'])} is not one of {', '.join(sorted(KINDS))}")
+        raise Unreadable(f"{shown(cells['kind'])} is not one of {', '.join(KINDS)}")
     signed = not cells["type"].startswith("u")
     if cells["type"] not in TYPES:
-        raise Unreadable(f"{shown(cells['type'])} is not a type")
+        raise Unreadable(f"{shown(cells['type'])} is not a type", f"write one of {', '.join(TYPES)}")
     bits = int(cells["type"].removeprefix("u").removeprefix("int"))
     scale: float | None = optional(cells["scale"], real)
     if scale is not None and not SCALES[0] <= scale <= SCALES[1]:
-        raise Unreadable(f"the scale {shown(cells['scale'])} is not above 0, or out of all bounds")
+        bounds = f"from {SCALES[0]:.3g} to {SCALES[1]:.3g}"
+        raise Unreadable(f"the scale {shown(cells['scale'])} is not above 0 and {bounds}")
     low = -(1 << (bits - 1)) if signed else 0
     zero = optional(cells["zero"], lambda word: whole(word, low, low + (1 << bits) - 1))
     if (scale is None or zero is None) and cells["kind"] != "weight":
         raise Unreadable("scale and zero point are needed for all but weights")
     name = whole_name(cells["name"])
+    if version == BEFORE:
+        cells["sum"] += sum_of_found(cells)
     if cells["sum"] != line_sum(cells):
         cells = _as_edited(cells)
     rest = (
@@ -276,5 +295,5 @@ def _row(line: str) -> Row:
 def _as_edited(cells: dict[str, str]) -> dict[str, str]:
     try:
         return as_edited(cells)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
+    except Refused as error:
+        raise Unreadable(str(error), error.advice) from None

@@ -8,10 +8,10 @@ from modelbuild.quantize.record_places import line_of_correction, line_of_tensor
 from modelbuild.quantize.record_sums import EDITED, LINES, MODEL, line_sum, sum_of_lines, text_sum
 
 TITLE = "modelbuild quantization record"
-VERSION = "4"
+VERSION = "5"
 HEADER = ("model", "arithmetic", "format", "method", "samples")
 COLUMNS = ("kind", "type", "scale", "zero", "radix", "low", "high", "method", "snr", "output", "sum", "name")
-WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 18, 0)
+WIDTHS = (11, 7, 24, 7, 6, 25, 25, 14, 7, 8, 26, 0)
 DECIBELS = frozenset({"snr", "output"})
 ROUND = "round"  # the correction that has a line for each channel
 

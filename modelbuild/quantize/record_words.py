@@ -14,7 +14,11 @@ _REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 class Unreadable(ValueError):
-    """What is wrong with a line, for its reader."""
+    """What is wrong with a line, for its reader, and what to do about it where that is known."""
+
+    def __init__(self, why: str, advice: str = "") -> None:
+        super().__init__(why)
+        self.advice = advice
 
 
 def name_and_rest(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.mixed_settings import NodeFormats
@@ -31,6 +31,8 @@ FLOATS = ("f16", "f32")
 WIDE = "int16"
 _LARGEST = 64 << 20  # bytes of a file
 _NAME = re.compile(r'"Name"\s*:\s*"')
+
+_FORM = "correct it, or take one that `quantize: {export_scheme: by_tensor}` writes"
 
 Range = tuple[float, float]
 
@@ -60,15 +62,39 @@ def read(path: Path) -> dict[str, Entry]:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST} bytes")
         text = path.read_bytes().decode("utf-8-sig")
-        found = json.loads(text)
+        found = _parsed(text, path)
         if found["Version"] != VERSION:
             raise ValueError(f"version {found['Version']!r}; this version reads {VERSION}")
         lines = _lines(text, len(found["Outputs"]))
         return _entries(found["Outputs"], lines)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         line = lines[error.place] if isinstance(error, _Wrong) and lines else None
-        raise ModelbuildError("this is not a QuantScheme", where=_at(str(path), line), why=why) from error
+        raise ModelbuildError(
+            "this is not a QuantScheme", where=_at(str(path), line), why=_why(error), advice=_FORM
+        ) from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ModelbuildError(
+            "this is not a QuantScheme",
+            where=f"{path}:{error.lineno}:{error.colno}",
+            why=f"it is no JSON: {error.msg[:1].lower()}{error.msg[1:]}",
+            advice=_FORM,
+        ) from None
+    if not isinstance(found, dict) or not isinstance(found.get("Outputs", []), list):
+        raise ValueError("it is no mapping with a list `Outputs`")
+    return found
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    if isinstance(error, TypeError):
+        return "a value of it is of another kind than the format has"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _lines(text: str, count: int) -> list[int]:
@@ -166,21 +192,27 @@ def applied(
 
 
 def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str], where: str) -> None:
-    for name, entry in scheme.items():
-        if name not in known:
-            raise ModelbuildError(
-                f"the scheme has {name!r}, which is no tensor of the lowered model",
-                where=_at(where, entry.line),
-                advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
-            )
-    for name in wanted:
-        if name not in scheme:
-            raise ModelbuildError(
-                f"the scheme says nothing of {name!r}",
-                where=where,
-                why="`strict` takes every range from it",
-                advice="write `strict: false`, or add the tensor",
-            )
+    problems = [
+        Problem(
+            f"the scheme has {name!r}, which is no tensor of the lowered model",
+            _at(where, entry.line),
+            advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
+        )
+        for name, entry in scheme.items()
+        if name not in known
+    ]
+    problems += [
+        Problem(
+            f"the scheme says nothing of {name!r}",
+            where,
+            "`strict` takes every range from it",
+            "write `strict: false`, or add the tensor",
+        )
+        for name in wanted
+        if name not in scheme
+    ]
+    if problems:
+        raise ModelbuildError.of(problems)
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:

@@ -14,7 +14,7 @@ from modelbuild.stages.request import ModelRequest, Source
 if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
 

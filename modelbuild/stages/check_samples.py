@@ -1,23 +1,27 @@
 """Stage `check_samples`: read every sample as the model will get it, and hold labels against its classes.
 
 Asked for by `modelbuild check` only: a build meets the same errors where it reads the samples, the list of
-class names and the user's quantization record.
+class names and the user's quantization record or scheme.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.accuracy import classes
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from modelbuild.errors import Problem
+
+VERSION = "2"
 LIBRARIES = ("numpy", "onnx", "pillow")
 RESOURCES = Resources(memory=192 << 20, memory_per_input_byte=2.0, counted=("model",))
 USES = ("calibration", "evaluation")
+MOST = 10  # files that cannot be read, of which each is told
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -27,7 +31,8 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         for use, samples in _used(request).items()
         for role, source in samples.roles().items()
     }
-    others = {"labels": request.labels, "record": request.record}
+    scheme = request.settings["quantize"].get("scheme") if request.record is None else None
+    others = {"labels": request.labels, "record": request.record, "scheme": scheme}
     named = {role: FileInput(path) for role, path in others.items() if path is not None}
     return {"model": request.output("normalise", "model.onnx"), **named, **files}
 
@@ -56,10 +61,12 @@ def _used(request: ModelRequest) -> dict[str, Samples]:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `samples.json`: how many samples of each set were read."""
+    from modelbuild.errors import ModelbuildError
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import record as records
+    from modelbuild.quantize import scheme
     from modelbuild.quantize.verify import check_labels
-    from modelbuild.stages.files import class_names, read_samples, write_json
+    from modelbuild.stages.files import class_names, unreadable, write_json
 
     graph = onnx_io.read(inputs["model"])
     counts = {}
@@ -67,12 +74,31 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         own = {
             role.removeprefix(f"{use}/"): path for role, path in inputs.items() if role.startswith(f"{use}/")
         }
-        samples = read_samples(own, given["samples"], graph, parameters["preprocess"])
-        counts[use] = sum(1 for _ in samples)
+        counts[use] = given["samples"]
+        wrong = unreadable(own, given["samples"], graph, parameters["preprocess"])
+        if wrong:
+            raise ModelbuildError.of(_of_set(use, wrong))
         if given["labels"] is not None:
             check_labels(given["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
     if "labels" in inputs:
         class_names(inputs["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
     if "record" in inputs:
         records.read(inputs["record"])
+    if "scheme" in inputs:
+        scheme.read(inputs["scheme"])
     write_json(out / "samples.json", counts)
+
+
+def _of_set(use: str, problems: Sequence[Problem]) -> list[Problem]:
+    """The first problems, each with the set that its file is in and what to do, and how many there are."""
+    listed = [
+        one._replace(
+            why=": ".join(filter(None, (f"it is a sample of `{use}`", one.why))),
+            advice=one.advice or f"mend the file, or take it out of the set that `{use}` names",
+        )
+        for one in problems[:MOST]
+    ]
+    if len(problems) > MOST:
+        last = listed[-1]
+        listed[-1] = last._replace(why=f"{last.why}; {len(problems) - MOST} more cannot be read")
+    return listed

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.build import progress
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.ports import means_itself
 from modelbuild.samples.loader import load, load_codes
@@ -139,12 +139,37 @@ def _samples(
 ) -> Iterator[Arrays]:
     settings = {name: from_settings(given) for name, given in preprocess.items()}
     for index in range(count):
-        yield {
-            name: (load_codes if name in codes else load)(
-                sample_file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN)
-            )
-            for name, (shape, dtype) in ports.items()
-        }
+        yield _sample(inputs, index, ports, settings, codes)
+
+
+def _sample(
+    inputs: Mapping[str, Path],
+    index: int,
+    ports: Mapping[str, Any],
+    settings: Mapping[str, Preprocess],
+    codes: Collection[str] = (),
+) -> Arrays:
+    return {
+        name: (load_codes if name in codes else load)(
+            sample_file(inputs, index, name, len(ports)), name, shape, dtype, settings.get(name, PLAIN)
+        )
+        for name, (shape, dtype) in ports.items()
+    }
+
+
+def unreadable(
+    inputs: Mapping[str, Path], count: int, graph: Graph, preprocess: Mapping[str, Any]
+) -> list[Problem]:
+    """What is wrong with the samples that cannot be read as `read_samples` would, the first of each."""
+    ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
+    settings = {name: from_settings(given) for name, given in preprocess.items()}
+    found: list[Problem] = []
+    for index in progress.told(iter(range(count)), 0, count, "sample"):
+        try:
+            _sample(inputs, index, ports, settings)
+        except ModelbuildError as error:
+            found.append(error.problems[0])
+    return found
 
 
 def named_inputs(inputs: Mapping[str, Path]) -> set[str]:

@@ -97,6 +97,12 @@ def test_what_makes_no_sense(folder: Path, command: Command, words: tuple[str, .
     assert said.code == 2 and says in said.err and "Traceback" not in said.err
 
 
+def test_a_bound_that_fails_says_where_its_advice_can_be_written(folder: Path, command: Command) -> None:
+    said = command(folder, *WORDS, "-o", "m.nef", "--accept", "snr_db=150", "--preprocess", "unit")
+    assert said.code == 1 and "(pack --print-manifest):" in said.err
+    assert "\n       settings go into a file: `modelbuild pack … --print-manifest > models.yaml`" in said.err
+
+
 def test_a_file_in_the_way_and_a_place_that_builds_keep(folder: Path, command: Command) -> None:
     (folder / "m.nef").write_bytes(b"a vendor's")
     said = command(folder, *WORDS, "-o", "m.nef")

@@ -87,7 +87,7 @@ def test_an_edit_is_built_into_the_package_and_marked(record: Path) -> None:
     [
         ("clip_3_out", 2, "0.03", "cannot express"),
         ("clip_3_out", 3, "7", "a zero point, which this chip does not have"),
-        ("clip_3_out", 4, "9", "only type, scale and zero can be edited"),
+        ("clip_3_out", 4, "9", "`radix` was edited, which follows from scale and zero"),
     ],
 )
 def test_an_edit_that_cannot_be_used_is_told_with_file_and_line(

@@ -99,7 +99,17 @@ from tests.manifest.knob_manifests import text, values
         ("modalix", {"max_optimization_steps": 3}, "`max_optimization_steps: 3` goes with `mode: auto`"),
         ("modalix", {"accuracy_score": "top1"}, "`accuracy_score: top1` has no meaning"),
         ("modalix", {"target_accuracy": 70}, "`target_accuracy: 70.0` has no meaning"),
-        ("modalix", {"target_accuracy": 0.7, "accuracy_score": "mae"}, "`target_accuracy: 0.7` is not built"),
+        (
+            "modalix",
+            {"target_accuracy": 0.7, "accuracy_score": "mae"},
+            "`accuracy_score: mae` is no measure that",
+        ),
+        ("modalix", {"num_bins": 1000}, "`num_bins: 1000` is no number of bins that there can be"),
+        (
+            "kl720",
+            {"quan_config": {"c1": {"bitwidth": {"all": 12}}}},
+            "`quan_config`: 12 of `c1` is no bitwidth",
+        ),
         (
             "kl520",
             {"target_accuracy": 30, "accuracy_score": "snr_db"},
@@ -161,3 +171,20 @@ def test_advice_names_what_does_the_like(project: Any) -> None:
 def test_a_scheme_that_is_empty_is_none(project: Any) -> None:
     found = project.load(GOOD.replace("{chip: kl720}", '{chip: kl720, quantize: {quant_scheme: ""}}'))
     assert found.examined[("net", "cam")].scheme is None
+
+
+@pytest.mark.parametrize(
+    ("chip", "quantize", "advice"),
+    [
+        ("kl520", {"activations": "int16"}, "choose another chip: kl530, kl630, kl720"),
+        ("kl520", {"mode": "mixbw"}, "choose another chip: kl530, kl630, kl720"),
+        ("kl720", {"weights": "int4"}, "choose another chip: kl530"),
+        ("kl720", "none", "choose another chip: "),
+        ("modalix", {"range": {"method": "kld"}}, "write `entropy`, which is the same"),
+        ("modalix", {"range": {"method": "entropi"}}, "did you mean `entropy`?"),
+    ],
+)
+def test_the_way_out_is_named(project: Any, chip: str, quantize: Any, advice: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(text(quantize, chip))
+    assert advice in caught.value.problems[0].advice

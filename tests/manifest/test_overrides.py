@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from modelbuild.errors import ModelbuildError
+from modelbuild.manifest.load import load
 from modelbuild.manifest.settings import effective
 
 GOOD = """\
@@ -54,3 +56,28 @@ def test_lists_and_short_forms(project: Any) -> None:
 )
 def test_errors_name_the_option(project: Any, option: str, what: str) -> None:
     assert (f"--set {option}", what) in project.errors(GOOD.replace("kl720", "kl520"), option)
+
+
+TWO = GOOD.replace("targets: {cam: {chip: kl720}}", "targets: {cam: {chip: kl720}, old: {chip: kl520}}")
+
+
+@pytest.mark.parametrize("selected", ["net@cam", "bell"])
+def test_it_acts_on_what_is_selected_and_is_judged_there_alone(project: Any, selected: str) -> None:
+    entries = ("bell: {target: cam, models: NET}", "other: {target: old, models: NET}")
+    packages = ", ".join(entries).replace("NET", "{net: {id: 40000}}")
+    path = project.write("models.yaml", f"{TWO}packages: {{{packages}}}\n")
+    manifest = load(path, ["quantize.activations=int16"], selected=[selected])
+    assert effective(manifest, "net", "cam").values["quantize"]["activations"] == "int16"
+    assert effective(manifest, "net", "old").values["quantize"]["activations"] == "int8"
+
+
+@pytest.mark.parametrize("selected", [[], ["net"], ["unknown"]])
+def test_an_error_of_one_of_several_says_what_it_acts_on(project: Any, selected: list[str]) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        load(project.write("models.yaml", TWO), ["quantize.activations=int16"], selected=selected)
+    (problem,) = caught.value.problems
+    assert problem.what == "int16 activations are not possible on kl520"
+    assert "`--set` acts on every model and target that the command names" in problem.advice
+    with pytest.raises(ModelbuildError) as caught:
+        load(project.write("models.yaml", TWO), ["quantize.activations=int16"], selected=["net@old"])
+    assert "--set" not in caught.value.problems[0].advice

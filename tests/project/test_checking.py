@@ -148,3 +148,14 @@ def test_a_misspelt_input_is_one_error(tmp_path: Path) -> None:
     write_manifest(tmp_path, text.replace("inputs: {image: {pre", "inputs: {imag: {pre"))
     (error,) = errors(check(open_project(tmp_path), ["good@cam"]))
     assert error["message"] == "the model has no input `imag` (its inputs are image)"
+
+
+def test_every_sample_that_cannot_be_read_is_told_once(project: Project) -> None:
+    for name in "01":
+        path = project.root / "data" / f"{name}.npy"
+        np.save(path, np.full((1, 3, 4, 4), np.nan, np.float32))
+    report = check(open_project(project.root), ["good@cam"])
+    found = [error for error in errors(report) if "NaN" in str(error["message"])]
+    assert [str(error["where"]).rpartition("data/")[2] for error in found] == ["0.npy", "1.npy"]
+    assert all("a sample of `calibration`" in str(error["message"]) for error in found)
+    assert all("take it out of the set" in str(error["advice"]) for error in found)

@@ -25,7 +25,7 @@ REALS = st.floats(allow_nan=False, allow_infinity=False)
 @settings(max_examples=200)
 @given(
     names=st.lists(NAMES, min_size=1, max_size=4, unique=True),
-    scale=st.floats(1e-300, 1e300),
+    scale=st.floats(2.0**-200, 2.0**127),
     low=REALS,
     high=REALS,
     zero=st.integers(-128, 127),
@@ -44,7 +44,7 @@ def test_text_reads_back_as_it_was(names, scale, low, high, zero, bias) -> None:
 def test_the_text_is_stable() -> None:
     text = records.to_text(RECORD)
     assert [line.partition(" #")[0] for line in text.splitlines()[:6]] == [
-        "# modelbuild quantization record 4".partition(" #")[0],
+        "# modelbuild quantization record 5".partition(" #")[0],
         "model: net",
         "arithmetic: multiplier_shift@1",
         f"format: {FORMAT}",
@@ -54,7 +54,7 @@ def test_the_text_is_stable() -> None:
     rows = [row.split() for row in text.splitlines()[8:]]
     assert rows[0][:10] == ["input", "int8", "0.1", "-3", "3", "-12.5", "13.0", "mse", "40.5", "31.2"]
     assert rows[1][:10] == ["weight", "int8", "-", "0", "-", "-0.5", "0.25", "minmax", "44.0", "-"]
-    assert [row[11:] for row in rows[:2]] == [["x"], ["w"]] and all(len(row[10]) == 16 for row in rows[:2])
+    assert [row[11:] for row in rows[:2]] == [["x"], ["w"]] and all(len(row[10]) == 24 for row in rows[:2])
     assert rows[2][:-1] == ["correct", "bias", "y", "1", "-2"] and rows[2][-1].startswith("#")
     assert rows[3][:2] == ["lines:", "3"] and len(rows) == 4
 
@@ -72,7 +72,7 @@ SAMPLES = GOOD.splitlines()[5]
 @pytest.mark.parametrize(
     ("old", "new", "line", "text"),
     [
-        ("record 4", "record 3", 1, "version 3, quantize again"),
+        ("record 5", "record 3", 1, "version 3, quantize again"),
         ("samples: 64", "samples: many", 6, "not a whole number"),
         (SAMPLES, f"{SAMPLES}\nsamples: 64", 7, "twice"),
         (f"{GOOD.splitlines()[4]}\n", "", 11, "lacks method"),
@@ -80,6 +80,7 @@ SAMPLES = GOOD.splitlines()[5]
         ("input ", "inpot ", 9, "'inpot' is not one of"),
         ("int8   0.1", "int9   0.1", 9, "'int9' is not a type"),
         ("0.1 ", "-0.1 ", 9, "not above 0"),
+        ("0.1 ", "1e300 ", 9, "is not above 0 and from 6.22e-61 to 1.7e+38"),
         ("0.1 ", "nan ", 9, "not a finite number"),
         ("0.1 ", "1e999 ", 9, "not a finite number"),
         ("0.1 ", "- ", 9, "needed"),
@@ -109,11 +110,12 @@ def test_errors_name_the_line(old: str, new: str, line: int, text: str) -> None:
         records.from_text(GOOD.replace(old, new, 1), "quant.txt")
     (problem,) = caught.value.problems
     assert problem.where == f"quant.txt:{line}" and text in problem.why
+    assert problem.advice.endswith("or quantize again without `record:`")
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for content in (text, GOOD + text, "# modelbuild quantization record 4\n" + text):
+    for content in (text, GOOD + text, "# modelbuild quantization record 5\n" + text):
         try:
             records.from_text(content)
         except ModelbuildError as error:
@@ -184,19 +186,57 @@ def test_an_edited_line_is_used_and_marked() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("-12.5", "-20.0", "follow from scale and zero"),
-        ("13.0", "12.0", "follow from scale and zero"),
+        ("-12.5", "-20.0", "`low` was edited, which follows from scale and zero\n  do:  write -12.5 again"),
+        ("13.0", "12.0", "`high` was edited, which follows from scale and zero\n  do:  write 13.0 again"),
+        (" 3     -12.5", " 4     -12.5", "`radix` was edited, .*\n  do:  write 3 again"),
         ("0.25 ", "0.35 ", "of weights the type can be edited"),
-        ("minmax", "source", "of weights the type can be edited"),
-        ("input ", "activation ", "kind, method, sum and name stay"),
-        (" mse  ", " minmax  ", "kind, method, sum and name stay"),
-        (" mse  ", " xyzzy  ", "kind, method, sum and name stay"),
+        ("weight     int8   -  ", "weight     int8   0.5", "of weights the type can be edited"),
+        ("minmax", "source", "`method` was edited, .*\n  do:  write minmax again"),
+        ("input ", "activation ", "`kind` was edited, .*\n  do:  write input again"),
+        (" mse  ", " minmax  ", "`method` was edited, .*\n  do:  write mse again"),
+        (" mse  ", " xyzzy  ", "`method` was edited, .*\n  do:  write mse again"),
+        (" x\n", " z\n", r"name stay.*\n  do:  put the line back as it was, its name too \(z\)"),
+        ("40.5 ", "99.5 ", "`snr` or `output` was edited"),
+        ("31.2 ", "-    ", "`snr` or `output` was edited"),
         (GOOD.splitlines()[8].split()[10], "0" * 16, "kind, method, sum and name stay"),
     ],
 )
 def test_an_edit_that_could_have_no_effect_is_refused(old: str, new: str, text: str) -> None:
     with pytest.raises(ModelbuildError, match=text):
         edited(old, new)
+
+
+def test_what_was_found_does_not_outlive_an_edit() -> None:
+    text = GOOD.replace(" 0.1 ", " 0.2 ", 1)
+    with pytest.raises(ModelbuildError, match="`snr` or `output` was edited"):
+        records.from_text(text.replace("40.5 ", "99.5 ", 1))
+    found = records.from_text(text.replace("40.5 ", "-    ", 1).replace("31.2 ", "-    ", 1))
+    assert found.tensors[0].scale == 0.2 and found.tensors[0].method == "edited"
+
+
+def test_a_type_alone_is_told_the_scale_that_goes_with_it() -> None:
+    with pytest.raises(ModelbuildError, match="no finer") as caught:
+        edited("int8   0.1", "int16  0.1")
+    assert f"write the scale {0.1 / 256!r} and the zero -768 as well" in caught.value.problems[0].advice
+    narrow = edited("int8   0.1               ", f"int16  {0.1 / 256!r}".ljust(32)).tensors[0]
+    assert (narrow.bits, narrow.scale) == (16, 0.1 / 256)
+
+
+@pytest.mark.parametrize("end", [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
+def test_a_file_that_was_cut_is_called_so(end: float) -> None:
+    with pytest.raises(ModelbuildError, match="the file was cut off"):
+        records.from_text(GOOD[: round(len(GOOD) * end)])
+
+
+def test_a_record_of_the_version_before_is_read() -> None:
+    lines = GOOD.replace("record 5", "record 4").splitlines(keepends=True)
+    for row in (8, 9):
+        total = lines[row].split()[10]
+        lines[row] = lines[row].replace(total, total[:16])
+    assert records.from_text("".join(lines)) == RECORD
+    assert records.to_text(records.from_text("".join(lines))) == GOOD
+    with pytest.raises(ModelbuildError, match="`low` was edited"):
+        records.from_text("".join(lines).replace("-12.5", "-13.5"))
 
 
 def test_the_type_of_weights_can_be_edited() -> None:

@@ -70,7 +70,7 @@ def test_a_bias_that_no_accumulator_holds(made: Made, text: str) -> None:
 def test_a_missing_line_is_named(made: Made, text: str, name: str, what: str) -> None:
     kept = [line for line in text.splitlines(keepends=True) if not line.endswith(f" {name}\n")]
     where, said, code = refused(made, "".join(kept))
-    assert (where, code) == ("my.txt", 2) and f"has no line for the {what}" in said
+    assert (where, code) == (f"my.txt:{len(kept)}", 2) and f"has no line for the {what}" in said
 
 
 def test_a_line_of_no_tensor_is_refused(made: Made) -> None:

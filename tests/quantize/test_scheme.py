@@ -79,6 +79,31 @@ def test_a_range_of_what_does_not_exist_or_has_a_range_of_its_own_is_refused() -
         record(Settings.read({"ranges": {"y": [0, 2]}}), graph)
 
 
+@pytest.mark.parametrize("ends", [[0, 1e38], [0, 1e-20]])
+def test_a_range_that_leaves_one_code_for_all_that_was_seen_is_refused(ends: list[float]) -> None:
+    with pytest.raises(ModelbuildError, match=r"'x' is given 0 to 1e.*, and holds -") as caught:
+        record(Settings.read({"ranges": {"x": ends}}))
+    assert (caught.value.exit_code, caught.value.problems[0].where) == (2, "quantize.ranges.x")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "why"),
+    [
+        ('{"Version": "1.0",\n "Outputs": [}', ":2:14", "it is no JSON: expecting value"),
+        ("[]", "", "no mapping with a list"),
+        ('{"Version": "1.0", "Outputs": [3]}', "", "of another kind than the format has"),
+        ('{"Version": "1.0"}', "", "'Outputs' is missing"),
+    ],
+)
+def test_what_is_no_scheme_is_told_with_its_place(tmp_path: Path, text: str, place: str, why: str) -> None:
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(text)
+    with pytest.raises(ModelbuildError, match="not a QuantScheme") as caught:
+        scheme.read(path)
+    (problem,) = caught.value.problems
+    assert problem.where == f"{path}{place}" and why in problem.why and "export_scheme" in problem.advice
+
+
 def test_tensors_that_share_a_scale_have_one_range() -> None:
     with pytest.raises(ModelbuildError, match=r"p is \[0.0, 9.0\], but r is \[0.0, 5.0\]") as caught:
         record(Settings.read({"ranges": {"p": [0, 9], "r": [0, 5]}}))
@@ -101,8 +126,10 @@ def test_a_range_beyond_all_tensors_is_refused(ends: Any) -> None:
 
 
 def test_the_widest_range_is_written_as_json(tmp_path: Path) -> None:
-    graph, ends = chain(), [-3.4e38, 3.4e38]
-    made = record(Settings.read({"ranges": {"r": ends}}), graph)
+    graph, widest = chain(), {"scale": 2.66e36, "low": -3.4e38, "high": 3.4e38}
+    made = record(Settings(), graph)
+    lines = [replace(line, **widest) if line.name in ("r", "p") else line for line in made.tensors]
+    made = replace(made, tensors=tuple(lines))
     json.dumps(made.to_json(), allow_nan=False)
     json.dumps(sensitivity(graph, made).to_json(), allow_nan=False)
 
@@ -160,8 +187,9 @@ def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:
     graph = chain()
     with pytest.raises(ModelbuildError) as caught:
         scheme.applied(Settings(strict=True), found, graph, make_plan(graph), str(path))
-    (problem,) = caught.value.problems
+    problem, *missing = caught.value.problems
     assert problem.where == f"{path}:{found['rr'].line}"
+    assert [one.what for one in missing] == [f"the scheme says nothing of {name!r}" for name in "rpy"]
     assert "'rr', which is no tensor" in problem.what and problem.advice == "did you mean `r`?"
     path.write_text(path.read_text().replace('"Min": 0.0', '"Min": 5').replace('"Min": 0,', '"Min": 10,'))
     with pytest.raises(ModelbuildError, match="Min 10 is above Max 9") as caught:
@@ -198,8 +226,8 @@ def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, v
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[", "Expecting"),
-        ("[]", "indices"),
+        ("[", "expecting value"),
+        ("[]", "no mapping"),
         ('{"Outputs": []}', "'Version' is missing"),
         ('{"Version": "2.0", "Outputs": []}', "version '2.0'"),
         (json.dumps({"Version": "1.0", "Outputs": [entry("r", 0, 1, "u4")]}), "'u4' is unknown"),
@@ -218,7 +246,7 @@ def test_a_range_of_one_number_is_refused_with_tensor_and_file(tmp_path: Path, v
             json.dumps({"Version": "1.0", "Outputs": [entry(name, 0, 1) for name in "rpxp"]}),
             "p stands twice: Outputs[1] and Outputs[3]",
         ),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "too deeply"),
     ],
 )
 def test_damaged_schemes_are_refused(tmp_path: Path, text: str, why: str) -> None:

@@ -9,7 +9,17 @@ from pydantic import Field
 
 from modelbuild.manifest.scalars import AsText, Fraction, Integer, Number, Plain, Switch
 from modelbuild.manifest.strict import Strict
-from modelbuild.manifest.vendors.knob import Json, Knob, NotBuilt, Path, Said, key, not_built, words
+from modelbuild.manifest.vendors.knob import (
+    Json,
+    Knob,
+    NotBuilt,
+    Path,
+    Said,
+    Senseless,
+    key,
+    not_built,
+    words,
+)
 
 Width = Annotated[Literal["int8", "int16"], AsText]
 PERCENTAGE_16B = 0.999999
@@ -95,8 +105,13 @@ def _quan_config(value: Json) -> Said:
     nodes: dict[str, Json] = {}
     for name, given in value.items():
         bits = given.get("bitwidth") if isinstance(given, dict) and given.keys() == {"bitwidth"} else None
-        if not isinstance(bits, dict) or bits.keys() != {"all"} or bits["all"] not in formats:
+        if not isinstance(bits, dict) or bits.keys() != {"all"}:
             raise NotBuilt("write {NODE: {bitwidth: {all: 8}}}, or 15 for 16 bits")
+        if bits["all"] not in formats:
+            what = f"`quan_config`: {bits['all']} of `{name}` is no bitwidth"
+            raise Senseless(
+                "int8 is 8, int16 is 15 (or 16)", f"write {{{name}: {{bitwidth: {{all: 8}}}}}}", what
+            )
         nodes[name] = {"activations": formats[bits["all"]]}
     return Said({"quantize.nodes": nodes})
 

@@ -28,10 +28,12 @@ class NotBuilt(Exception):
 
 @dataclass(frozen=True)
 class Senseless(Exception):
-    """A value that says nothing, for what stands beside it or by itself."""
+    """A value that says nothing, for what stands beside it or by itself. `what`: the problem where it is
+    another than that the option has no meaning."""
 
     why: str
     advice: str = ""
+    what: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelbuild.errors import did_you_mean
 from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.vendors.knob import (
@@ -118,7 +119,11 @@ _PRECISION = re.compile(r"A_(INT8|INT16)_W_(INT4|INT8|INT16)")
 
 def _bins(value: Json) -> Said:
     if value not in BINS:
-        raise NotBuilt(f"choose one of {', '.join(map(str, BINS))}")
+        raise Senseless(
+            f"ranges are searched in the {max(BINS)} bins that are observed, or in neighbours joined",
+            f"choose one of {', '.join(map(str, BINS))}",
+            f"`num_bins: {value}` is no number of bins that there can be",
+        )
     return Said({"quantize.range.bins": value})
 
 
@@ -157,8 +162,11 @@ def _target(given: Json) -> Said:
     if ".py:" in score:
         return Said({"quantize.mode": "auto", ("accept", "function", score, "at_least"): target})
     if score not in _SCORES:
-        raise NotBuilt(
-            f"of `accuracy_score: {score}`; choose one of {', '.join(_SCORES)}, or FILE.py:FUNCTION"
+        near, all_of_them = did_you_mean(score, _SCORES), ", ".join(_SCORES)
+        raise Senseless(
+            "`target_accuracy` is held by a measure of `accept`, or by a function of yours",
+            f"{near} choose one of {all_of_them}, or FILE.py:FUNCTION".lstrip(),
+            f"`accuracy_score: {score}` is no measure that is known",
         )
     if score in _SHARES and not 0 <= target <= 1:
         raise Senseless(f"{score} is a share of the samples, from 0 to 1", "write 0.7 for 70 %")
@@ -183,7 +191,13 @@ KNOBS = (
         lambda value: Said({"quantize.range.percentile": value}, {"quantize.range.method": "percentile"}),
         examples=(99.9,),
     ),
-    Knob("num_bins", None, "range.bins", _bins, examples=(2048,), missing=(1000, 8192)),
+    Knob(
+        "num_bins",
+        None,
+        "range.bins",
+        _bins,
+        examples=(2048,),
+    ),
     Knob("num_calib_samples", 50, "calibration.count", key("calibration.count"), examples=(4,)),
     Knob(
         "activation_quantization_scheme",

@@ -46,7 +46,7 @@ def translated(tree: Tree) -> Layer:
             except NotBuilt as error:
                 work.refuse(leaf, error.advice)
             except Senseless as error:
-                what = f"{leaf.spelling} has no meaning"
+                what = error.what or f"{leaf.spelling} has no meaning"
                 work.problems.append(Problem(what, leaf.origin, error.why, error.advice))
     for leaf, one in said:
         work.write(leaf, one.written)
