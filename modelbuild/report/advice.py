@@ -152,10 +152,10 @@ def _wider(facts: Facts, lacking: Sequence[Lacking]) -> str:
         return f"{WIDE} for the worst layers: quantize without `record:` to see which they are"
     missing_db = max((each.missing_db for each in lacking if each.missing_db is not None), default=None)
     named = worst(facts, missing_db)
-    if not named:
-        return f"{WIDE} for the worst layers: none of them alone would win anything"
     if facts.quantize.get("mode") == AUTO:
         return _with_auto(facts, lacking, named)
+    if not named:
+        return f"{WIDE} for the worst layers: none of them alone would win anything"
     enough = missing_db is None or _reached(facts, named) >= missing_db
     many = f"the {len(named)} worst layers" if len(named) > 1 else "the worst layer"
     won = f"{together(named):.1f} dB{' together' if len(named) > 1 else ''}"
@@ -184,7 +184,7 @@ def _evaluated(facts: Facts) -> str:
 
 def _with_auto(facts: Facts, lacking: Sequence[Lacking], named: Sequence[Named]) -> str:
     """`auto` chooses anew in every build, so that nodes given by hand would take the place of its own."""
-    listed = ", ".join(f"{each.name} (+{each.gain_db:.1f} dB)" for each in named)
+    listed = ", ".join(f"{each.name} (+{each.gain_db:.1f} dB)" for each in named) or "none wins anything"
     head = (
         f"{WIDE} for more layers, which `mode: {AUTO}` chooses; of those in 8 bits the worst, by predicted "
     )

@@ -124,6 +124,12 @@ def test_with_auto_no_node_is_to_be_pasted_but_what_it_keeps_in_hand() -> None:
     assert yaml.safe_load("\n".join(pasted)) == {"quantize": {"mode": "auto", "margin_db": 8}}
 
 
+def test_auto_keeps_more_in_hand_also_where_no_layer_is_predicted_to_win() -> None:
+    facts = Facts({**AUTO, "sensitivity": {"predicted_snr_db": 60.0, "nodes": [node("late", 0.01)]}})
+    step = steps(facts, lacking(4.6, calibrated=48.0, ahead_db=3.0))[3]
+    assert step.startswith("int16 for more layers") and step.endswith("margin_db: 8  # 1 now")
+
+
 @pytest.mark.parametrize(("ahead", "margin"), [(1.0, 3), (0.0, 2), (7.5, 9), (99.0, None)])
 def test_a_margin_grows_from_one_advice_to_the_next(ahead: float, margin: int | None) -> None:
     step = steps(Facts(AUTO), lacking(1.2 if ahead else 0.5, calibrated=48.0, ahead_db=ahead))[3]
