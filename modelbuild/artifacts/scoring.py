@@ -40,9 +40,15 @@ class Scoring(FunctionProcess):
                 f"function {self._spec} returned {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'}",
                 where=self.place,
                 why="a measure of accuracy is one finite number",
-                advice="return a float",
+                advice=_TO_BE_FINITE if isinstance(value, float) else "return a float",
             )
         return number
+
+
+# Where numbers that are none come from.
+_TO_BE_FINITE = (
+    "return a finite number: mind a division by 0, the mean of nothing, and samples without labels"
+)
 
 
 def _finite(value: Any) -> float | None:

@@ -144,10 +144,10 @@ def _layers(layers: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     if known:
         own = [
-            (item["name"], item["op"], _db(item["own_snr_db"]), _db(item["snr_db"]))
+            (item["name"], item["node"], item["op"], _db(item["own_snr_db"]), _db(item["snr_db"]))
             for item in sorted(known, key=lambda item: float(item["own_snr_db"]))
         ]
-        table = console.table(("tensor", "operator", "own SNR dB", "SNR dB"), own, right=(2, 3))
+        table = console.table(("tensor", "node", "operator", "own SNR dB", "SNR dB"), own, right=(3, 4))
         lines.append("worst first, by the error of the layer itself:\n" + table)
     if rest:
         ranked = sorted(rest, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))

@@ -18,8 +18,8 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.pack_manifest import ONLY, PackRequest
 from modelbuild.project.packing_file import Packed, manifest_of
+from modelbuild.quantize.sample_counts import ADVISED, ENOUGH
 
-FEW = 50  # samples: the ranges of fewer say little of what is to come
 NOWHERE = Path(os.devnull)  # where no earlier durations are found, and none are kept
 
 
@@ -118,7 +118,7 @@ def _check_place(options: argparse.Namespace, directory: Path) -> None:
 def _text(packed: Packed, told: bool) -> str:
     found = packed.measured
     snr = ", ".join(f"{name} {value:.2f} dB" for name, value in found.snr_db.items())
-    few = f"; {FEW} to 200 are better" if packed.samples < FEW else ""
+    few = f"; {ADVISED} are better" if packed.samples < ENOUGH else ""
     return "\n".join(
         [
             f"{packed.path}  {packed.size} bytes",

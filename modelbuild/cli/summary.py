@@ -29,7 +29,7 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     if len(listed) < len(packages):
         rest = len(packages) - len(listed)
         lines.append(f"{rest} packages are as they were; -v lists them")
-    return "\n".join([*lines, *_counts(report)])
+    return "\n".join([*lines, *report.unjudged, *_counts(report)])
 
 
 def round_summary(report: BuildReport, verbose: bool = False) -> str:

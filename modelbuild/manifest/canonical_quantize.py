@@ -194,7 +194,7 @@ class _Quantize:
 
     def _check_companions(self, mode: Leaf | None) -> None:
         """Keys that one mode alone reads."""
-        for key, its in (("flops_ratio", BUDGET), ("max_measurements", AUTO)):
+        for key, its in (("flops_ratio", BUDGET), ("max_measurements", AUTO), ("margin_db", AUTO)):
             leaf = self._leaf(key)
             if leaf is not None and (mode is None or mode.value != its):
                 named = leaf.spelling or f"`{key}`"

@@ -26,6 +26,7 @@ from modelbuild.manifest.scalars import (
 )
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.tree import Scalar
+from modelbuild.quantize.mixed_settings import MOST_MARGIN_DB
 from modelbuild.quantize.settings import SMOOTH
 
 NONE = "none"  # `quantize: none`: the model stays in float
@@ -117,6 +118,9 @@ class Quantize(vendors.Names):
     flops_ratio: Fraction | None = Field(None, description="with mode mixbw: share of MACs in 16 bits")
     max_measurements: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="with mode auto: how often a choice is measured, at most"
+    )
+    margin_db: Annotated[Number, Field(ge=0, le=MOST_MARGIN_DB)] | None = Field(
+        None, description="with mode auto: what bounds on outputs have in hand on the calibration samples"
     )
     nodes: dict[str, NodeFormats] | None = Field(None, description="number formats of single nodes, by name")
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")

@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 
 import yaml
 
+from modelbuild.quantize.sample_counts import ADVISED
+
 FIRST_ID = 32768  # ids below are reserved by Kneron
 SAMPLES_FOLDER = "samples"
 
@@ -127,7 +129,7 @@ def _samples(inputs: Sequence[InputFacts], samples: Sequence[str]) -> list[str]:
     keys = "" if suffix == "*.jpg" else f" (.npz with the keys {', '.join(given.name for given in inputs)})"
     return [
         *head,
-        f"  # Before the first build, put 50 to 200 typical inputs into the folder {SAMPLES_FOLDER}/{keys}:",
+        f"  # Before the first build, put {ADVISED} typical inputs into the folder {SAMPLES_FOLDER}/{keys}:",
         "  # quantization looks at the values that they produce.",
         f"  calibration: {{files: {SAMPLES_FOLDER}}}",
     ]

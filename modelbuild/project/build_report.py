@@ -45,6 +45,8 @@ class BuildReport(NamedTuple):
     warnings: tuple[dict[str, Any], ...] = ()  # findings in the manifest, as `check --json` shows them
     withdrawn: tuple[str, ...] = ()  # folders of packages that the manifest has no longer
     unremembered: str = ""
+    # Lines on models built without a package, whose bounds nothing judges.
+    unjudged: tuple[str, ...] = ()
     taken_over: tuple[str, ...] = ()  # folders that were another manifest's, which has no such package now
 
     @property
@@ -73,4 +75,5 @@ class BuildReport(NamedTuple):
             },
             "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
             "withdrawn": list(self.withdrawn),
+            "unjudged": list(self.unjudged),
         }

@@ -20,7 +20,7 @@ from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.project import STATE, Project, located
 from modelbuild.project.remembering import remember, request_for
 from modelbuild.project.rooting import note_roots
-from modelbuild.project.selection import select
+from modelbuild.project.selection import Selection, select
 from modelbuild.project.shipping import Shipment, publish
 from modelbuild.project.superseded import put_aside
 from modelbuild.stages.request import PackageRequest
@@ -72,9 +72,36 @@ def build(
         whole = not (names or options.until or options.dry_run)
         withdrawn = put_aside(project.builder, project.plan.packages) if whole else ()
         report = BuildReport(published, dict(result.states), failures, warnings, withdrawn, taken_over=taken)
+        if options.until is None:
+            report = report._replace(unjudged=unjudged(project, selection))
         if report.ok and not options.dry_run:
             report = report._replace(unremembered=remember(project, names, options, result, report))
     return report
+
+
+def unjudged(project: Project, selection: Selection) -> tuple[str, ...]:
+    """A line for each model that is built without a package though it has bounds: gates are of packages."""
+    of_gates = {
+        (packaged.request.model, package.target)
+        for name in selection.packages
+        for package in (project.plan.packages[name],)
+        for packaged in package.models
+    }
+    found = []
+    for model, target in selection.pairs:
+        request = project.plan.models.get((model, target))
+        if request is None or (model, target) in of_gates or not request.settings.get("accept"):
+            continue
+        having = next(
+            name
+            for name, package in sorted(project.plan.packages.items())
+            if package.target == target and any(one.request.model == model for one in package.models)
+        )
+        found.append(
+            f"the bounds of `accept` of {model}@{target} were not judged: packages have gates; "
+            f"`modelbuild build {having}` judges them"
+        )
+    return tuple(found)
 
 
 def _publish(project: Project, result: BuildResult, package: PackageRequest) -> BuiltPackage:

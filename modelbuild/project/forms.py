@@ -54,7 +54,7 @@ def advice_of(project: Project, pair: str, observer: Observer | None = None) -> 
     if request.is_fixed:
         return []
     path = _built(project, request.action("quantize"), ["quantize.json"], observer)[0]
-    return steps(Facts(read_json(path), request.removes, request.has_int16))
+    return steps(Facts(read_json(path), request.removes, request.has_int16, pair=pair))
 
 
 def postprocess_of(project: Project, pair: str) -> Postprocess:

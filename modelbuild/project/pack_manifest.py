@@ -15,11 +15,11 @@ from modelbuild.importers.describe import describe
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import Choices, InputFacts, colour, manifest_text
 from modelbuild.project.starting import chip_facts, described
+from modelbuild.quantize.sample_counts import ADVISED, ENOUGH
 from modelbuild.samples.loader import gather_files
 from modelbuild.samples.preprocess import PRESETS
 
 ONLY = ""  # stands for the name of the only input
-_MOST_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def text_of(request: PackRequest) -> str:
             "there are no samples to quantize with",
             why="the range of each tensor is chosen from what typical inputs produce; invented ones would "
             "give a package that is silently wrong",
-            advice="name some 50 to 200 typical inputs: --samples 'img/*.jpg'",
+            advice=f"name {ADVISED} typical inputs: --samples 'img/*.jpg'",
         )
     weights = None if request.weights is None else request.directory / request.weights
     named, _ = described(model, {}, "--shape", weights)
     shapes = {_input(name, named, "--shape"): shape for name, shape in request.shapes.items()}
     facts, outputs = described(model, shapes, "--shape", weights)
     _refuse_open(facts, model)
-    count = min(len(gather_files(list(request.samples), request.directory)), _MOST_SAMPLES)
+    count = min(len(gather_files(list(request.samples), request.directory)), ENOUGH)
     choices = Choices(
         {
             port.name: _flow(settings)

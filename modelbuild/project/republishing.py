@@ -85,7 +85,10 @@ class Concerned:
             else:
                 is_at_fault = partial(_failed, self._found, result, shipment)
                 packages[index] = publish(self._builder, self._root, shipment, states, outputs, is_at_fault)
-        return BuildReport(tuple(packages), states, result.failures, self._before.warnings)
+        before = self._before
+        return BuildReport(
+            tuple(packages), states, result.failures, before.warnings, unjudged=before.unjudged
+        )
 
     def products(self, result: BuildResult) -> dict[int, Product]:
         """The published folders by their index in the snapshot, after a build that succeeded."""

@@ -74,6 +74,7 @@ def told(report: BuildReport) -> dict[str, Any]:
     return {
         "packages": [{**package.to_json(), "changed": False} for package in report.packages],
         "warnings": list(report.warnings),
+        "unjudged": list(report.unjudged),
     }
 
 
@@ -83,4 +84,6 @@ def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     packages = tuple(
         BuiltPackage(**{**one, **{key: tuple(one[key]) for key in lists}}) for one in told["packages"]
     )
-    return BuildReport(packages, dict.fromkeys(actions, "cached"), (), tuple(told["warnings"]))
+    unjudged = tuple(told.get("unjudged", ()))
+    states = dict.fromkeys(actions, "cached")
+    return BuildReport(packages, states, (), tuple(told["warnings"]), unjudged=unjudged)

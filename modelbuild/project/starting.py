@@ -14,6 +14,7 @@ from modelbuild.importers.describe import Border, describe
 from modelbuild.manifest.model import FIXED_SUFFIX
 from modelbuild.manifest.scaffold import SAMPLES_FOLDER, ChipFacts, Choices, InputFacts, manifest_text
 from modelbuild.project.project import DIST, REPORTS, STATE
+from modelbuild.quantize.sample_counts import ENOUGH
 from modelbuild.samples.loader import gather_files
 
 _RANK_OF_PICTURES = 4
@@ -70,7 +71,7 @@ def init(
         outputs,
         chip_facts(chips, directory),
         samples,
-        min(count, 64) if count else None,
+        min(count, ENOUGH) if count else None,
         Choices(weights="" if weights is None else Path(os.path.relpath(weights, directory)).as_posix()),
     )
     ignored = _ignore_text(directory)

@@ -16,10 +16,10 @@ from modelbuild.quantize.first_layers import (
     TIMES,
     Fit,
 )
+from modelbuild.quantize.sample_counts import ADVISED, FEW
 from modelbuild.samples.health import Copies, Look, SetLook, is_interleaved
 from modelbuild.samples.labels import Label
 
-FEW = 8  # samples: fewer and the range of a tensor is that of the pictures, not of the field
 NEAR_SHARE = 0.1  # of the samples, that may be nearly others
 COLOURS, OFF = 0.75, 0.055  # how much nearer means have to be in the other order, and how far off in this one
 ALIKE, SLIGHT = 2.0, 0.02  # times the least divergence, and added to it: no more cannot be told from it
@@ -63,7 +63,7 @@ def findings(seen: Examined) -> list[Finding]:
 
 
 Told = Iterator[tuple[str, str, str]]  # code, message, advice
-_MORE = "calibrate on 32 to 128 samples like those of the field"
+_MORE = f"calibrate on {ADVISED} samples like those of the field"
 
 
 def _few(seen: Examined) -> Told:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.samples.labels import BOXES, CLASSES
 
 OF_OUTPUTS = ("snr_db", "snr_db_mean", "cosine", "max_abs")
@@ -60,13 +60,14 @@ def measurable(accept: Mapping[str, Any], labels: str | None, evaluated: str | N
     return {key: bound for key, bound in accept.items() if of_labels.get(key) and bound != {}}
 
 
-def held(accept: Mapping[str, Any], measured: Mapping[str, Any]) -> list[Held]:
+def held(accept: Mapping[str, Any], measured: Mapping[str, Any], margin_db: float = MARGIN_DB) -> list[Held]:
     """Every bound of `accept` that is one of GOALS, beside what was measured: fixed.json's `outputs`,
-    `accuracy` and `functions`. Raises (exit 2) where a bound names an output that the model lacks."""
+    `accuracy` and `functions`. Those on outputs hold with `margin_db` in hand. Raises (exit 2) where a bound
+    names an output that the model lacks."""
     found: list[Held] = []
     for key, bound in sorted(accept.items()):
         if key in OF_OUTPUTS:
-            found += _of_outputs(key, bound, measured["outputs"])
+            found += _of_outputs(key, bound, measured["outputs"], margin_db)
         elif key == FUNCTION:
             for function, limits in sorted(bound.items()):
                 values = [measured["functions"][form][function] for form in ("float", "fixed")]
@@ -78,14 +79,15 @@ def held(accept: Mapping[str, Any], measured: Mapping[str, Any]) -> list[Held]:
     return found
 
 
-def _of_outputs(key: str, bounds: Any, outputs: Any) -> Iterator[Held]:
+def _of_outputs(key: str, bounds: Any, outputs: Any, margin_db: float) -> Iterator[Held]:
     named = bounds if isinstance(bounds, Mapping) else {"": bounds}
     known = {entry["name"]: entry for entry in outputs}
     for name, bound in named.items():
         if name and name not in known:
-            raise ModelbuildError(f"accept.{key}: the model has no output {name!r}")
+            advice = did_you_mean(name, known) or f"it has {', '.join(known)}"
+            raise ModelbuildError(f"accept.{key}: the model has no output {name!r}", advice=advice)
         for entry in [known[name]] if name else known.values():
-            missing = missing_db(key, entry[key], bound) + MARGIN_DB
+            missing = missing_db(key, entry[key], bound) + margin_db
             yield Held(f"{key} of {entry['name']}", bound, entry[key], missing)
 
 

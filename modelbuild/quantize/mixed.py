@@ -137,6 +137,17 @@ def problem_of(
     return Problem(total, gain, [pair for pair in counted if pair[0]], frozenset(wide))
 
 
+def with_spared(wide: frozenset[str], problem: Problem, listed: Sequence[Layer]) -> frozenset[str]:
+    """With the tensors that 8 bits spare nothing for: each product that reads one has another operand of 16
+    bits. Calibration may see no gain in them; values that it did not see are clipped in 8 bits."""
+    has = wide | problem.wide
+    readers: dict[str, list[bool]] = {}
+    for layer in listed:
+        for name in layer.reads if layer.macs else ():
+            readers.setdefault(name, []).append(not has.isdisjoint(operands(layer)))
+    return wide | {name for name, found in readers.items() if name in problem.gain and all(found)}
+
+
 def quantize_mixed(
     graph: Graph,
     observations: Observations,
@@ -180,6 +191,6 @@ def quantize_mixed(
         goal,
         lowest,
         frozenset(problem.gain),
-        lambda target: problem.reaching(10.0 ** (-target / 10.0), ladder),
+        lambda target: with_spared(problem.reaching(10.0 ** (-target / 10.0), ladder), problem, listed),
         made,
     )

@@ -25,16 +25,19 @@ Measure = Callable[[Record], Mapping[str, Any]]
 class Goal:
     """Bounds of `accept` (`goals.measurable`) and what measures a record. Keeps what was measured.
 
-    `most`: so many measurements, at most; the last of them is of all that may be chosen."""
+    `most`: so many measurements, at most; the last of them is of all that may be chosen. `margin_db`: kept in
+    hand of bounds on outputs. `samples`: so many are measured on."""
 
     accept: Mapping[str, Any]
     measure: Measure
     most: int | None = None
+    margin_db: float = MARGIN_DB
+    samples: int = 0
     measurements: list[tuple[Record, list[Held]]] = field(default_factory=list)
 
     def held(self, record: Record) -> list[Held]:
         """Measures, and counts as a measurement."""
-        found = held(self.accept, self.measure(record))
+        found = held(self.accept, self.measure(record), self.margin_db)
         self.measurements.append((record, found))
         return found
 
@@ -48,12 +51,17 @@ class Goal:
         if self.left == 1:
             return math.inf
         known = [_snr_of(key, bound) for key, bound in self.accept.items()]
-        return min(lowest if snr is None else snr + MARGIN_DB for snr in known)
+        return min(lowest if snr is None else snr + self.margin_db for snr in known)
 
     def to_json(self, record: Record) -> dict[str, Any]:
         """The key `auto` of quantize.json."""
         goals = next(found for measured, found in reversed(self.measurements) if measured is record)
-        return {"measurements": len(self.measurements), "goals": [goal.to_json() for goal in goals]}
+        return {
+            "measurements": len(self.measurements),
+            "samples": self.samples,
+            "margin_db": self.margin_db,
+            "goals": [found.to_json() for found in goals],
+        }
 
 
 def _snr_of(key: str, bound: Any) -> float | None:
@@ -106,7 +114,7 @@ def searched(
     blind = BLIND_DB
     while not best.holds:
         if best.wide == everything:
-            raise _out_of_reach(best)
+            raise _out_of_reach(best, goal)
         low, rise = best.target, best.missing_db
         if any(held.missing_db is None for held in best.held):
             rise, blind = max(rise or 0.0, blind), 2 * blind
@@ -123,10 +131,10 @@ def searched(
     return best.record
 
 
-def _out_of_reach(best: _Attempt) -> ModelbuildError:
-    lacking = [goal for goal in best.held if not goal.holds]
-    worst = max(lacking, key=lambda goal: math.inf if goal.missing_db is None else goal.missing_db)
-    kept = "" if worst.missing_db is None else f" (and {MARGIN_DB:g} dB in hand)"
+def _out_of_reach(best: _Attempt, goal: Goal) -> ModelbuildError:
+    lacking = [each for each in best.held if not each.holds]
+    worst = max(lacking, key=lambda each: math.inf if each.missing_db is None else each.missing_db)
+    kept = "" if worst.missing_db is None else f" (and {goal.margin_db:g} dB in hand, `margin_db`)"
     return ModelbuildError(
         f"quantize.mode: {AUTO} does not reach what `accept` wants",
         why=f"with all that it may choose in 16 bits, {worst.check} is {worst.measured:.4g} on calibration "

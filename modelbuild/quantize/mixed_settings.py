@@ -13,6 +13,7 @@ MODES = (AUTO, LIGHT, BALANCE, BUDGET)
 CHOSEN = "mixed"  # as `activations:` or `weights:`: the mode chooses
 ALL = "*"  # of `inputs:` and `outputs:`: those that are not named
 DEFAULT_FLOPS_RATIO = 0.2  # of Kneron's mixbw
+MOST_MARGIN_DB = 100.0  # above it no format could hold a bound
 _KEYS = ("activations", "weights")
 
 
@@ -45,6 +46,13 @@ def read_count(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ModelbuildError(f"quantize.{key}: {value!r} is not a whole number from 1")
     return value
+
+
+def read_margin(key: str, value: Any) -> float:
+    """dB, from 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_MARGIN_DB:
+        raise ModelbuildError(f"quantize.{key}: {value!r} is not a number from 0 to {MOST_MARGIN_DB:g}")
+    return float(value)
 
 
 def read_format(key: str, value: Any) -> str:

@@ -56,8 +56,8 @@ class Settings:
     error of its results. `symmetric`: no zero points; `per_channel`: a scale for each output channel of the
     weights; None: as the chip has it.
     `mode`: how formats are chosen a layer at a time; `flops_ratio` is its budget (mixbw), `max_measurements`
-    how often a choice is measured at most (auto; None: until the goal holds). `nodes`, `inputs`,
-    `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
+    how often a choice is measured at most (auto; None: until the goal holds), `margin_db` what it keeps in
+    hand. `nodes`, `inputs`, `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
     `weights_range`: `max`, the largest |w|, or `mse`; None: max, but where AdaRound finds one. `rounding`:
     of weights; None: adaround for those of 4 bits, else nearest. `bias_correction`; None: sequential where
     weights are rounded with samples, else parallel. `equalize`: cross-layer equalisation, by a rule if it is
@@ -75,6 +75,7 @@ class Settings:
     mode: str | None = None
     flops_ratio: float | None = None
     max_measurements: int | None = None
+    margin_db: float | None = None
     nodes: Mapping[str, NodeFormats] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -195,6 +196,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "cpu_nodes": mixed_settings.read_format,
     "flops_ratio": mixed_settings.read_ratio,
     "inputs": mixed_settings.read_ports,
+    "margin_db": mixed_settings.read_margin,
     "max_measurements": mixed_settings.read_count,
     "mode": mixed_settings.read_mode,
     "nodes": mixed_settings.read_nodes,

@@ -79,7 +79,7 @@ def collect(
         for model, (data, _) in zip(models, read, strict=True)
     ]
     read = [
-        (data, (*failed, *_gate(str(package["name"]), model, data, own, failed)))
+        (data, (*failed, *_gate(package, model, data, own, failed)))
         for model, own, (data, failed) in zip(models, judged, read, strict=True)
     ]
     checks = [Check(**check.to_json()) for own in judged for check in own]
@@ -119,7 +119,7 @@ def _read(
 
 
 def _gate(
-    package: str,
+    package: Mapping[str, Any],
     model: ModelInputs,
     data: Mapping[str, Any],
     checks: Sequence[verdict.Check],
@@ -129,15 +129,18 @@ def _gate(
     missed = [one for one in checks if not one.passed and (one.measured is not None or not failures)]
     if not missed:
         return ()
-    about = {"removed": model.removed, "has_int16": model.has_int16}
-    told = bounds.advice(missed, {model.name: bounds.facts_of(data.get("quantize"), about)})
+    pair = f"{model.name}@{package['target']}"
+    about = {"removed": model.removed, "has_int16": model.has_int16, "pair": pair}
+    told = bounds.advice(missed, {model.name: bounds.facts_of(data, about)})
     problems = tuple(
         Problem(what=bounds.said(one), where=f"model {model.name}", advice=told.get(one, ""))
         for one in missed
     )
     title = "The gate"
     return (
-        Failure(stage=GATE, title=title, model=model.name, action=f"{package}:{GATE}", problems=problems),
+        Failure(
+            stage=GATE, title=title, model=model.name, action=f"{package['name']}:{GATE}", problems=problems
+        ),
     )
 
 

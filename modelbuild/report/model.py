@@ -97,9 +97,12 @@ class Held(Item):
 
 
 class Auto(Item):
-    """What `mode: auto` came to, and by how many measurements."""
+    """What `mode: auto` came to, by how many measurements on how many calibration samples, and what it keeps
+    in hand."""
 
     measurements: int
+    samples: int | None = None
+    margin_db: float | None = None
     goals: tuple[Held, ...] = ()
 
 

@@ -79,7 +79,7 @@ def _check_bounded(outputs: list[str], bounded: Mapping[str, list[str]]) -> None
             f"the model has no output `{name}` to bound",
             where=f"accept.{key}.{name}",
             why=f"its outputs are {', '.join(outputs)}",
-            advice=did_you_mean(name, outputs),
+            advice=did_you_mean(name, outputs) or "bound one of these, or all of them by one number",
         )
         for key, names in sorted(bounded.items())
         for name in names

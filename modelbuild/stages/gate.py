@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelbuild.errors import Problem
     from modelbuild.report.verdict import Check
 
-VERSION = "3"
+VERSION = "4"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 ACCEPT = "accept"
@@ -51,6 +51,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
     return {
         "accept": accept_of(request),
         "has_int16": all(model.has_int16 for model in models),
+        "target": request.target,
         "removed": sorted(model.model for model in models if model.removes),
     }
 
@@ -110,8 +111,12 @@ def _problems(
     places = {(model, *path): place for model, path, place in parameters.get("places", ())}
     facts = {
         model: facts_of(
-            read_measurements(inputs, model).get("quantize"),
-            {"removed": model in parameters["removed"], "has_int16": parameters["has_int16"]},
+            read_measurements(inputs, model),
+            {
+                "removed": model in parameters["removed"],
+                "has_int16": parameters["has_int16"],
+                "pair": f"{model}@{parameters['target']}",
+            },
         )
         for model in {check.model for check in failed}
     }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelbuild.quantize.goals import FUNCTION, OF_BOXES, OF_CLASSES, OF_OUTPUTS, measurable
+from modelbuild.quantize.goals import FUNCTION, MARGIN_DB, OF_BOXES, OF_CLASSES, OF_OUTPUTS, measurable
 from modelbuild.samples.labels import kind_of
 from modelbuild.stages import accuracy
 from modelbuild.stages.request import SAMPLE_ROLES, ModelRequest, Samples, Source, sample_role
@@ -82,7 +82,9 @@ def opened(given: Mapping[str, Path], parameters: Mapping[str, Any], graph: Grap
             labels=parameters.get("labels"),
             measures=measures,
         )
-        yield Goal(parameters["accept"], meter, parameters["settings"].get("max_measurements"))
+        settings = parameters["settings"]
+        margin_db = settings.get("margin_db", MARGIN_DB)
+        yield Goal(parameters["accept"], meter, settings.get("max_measurements"), margin_db, len(chosen))
 
 
 def _chosen(parameters: Mapping[str, Any], graph: Graph) -> list[int]:

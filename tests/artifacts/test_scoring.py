@@ -81,6 +81,8 @@ def test_what_is_no_measure(score: Score, key: str, shown: str) -> None:
     with pytest.raises(ModelbuildError) as caught:
         score("f", key)
     assert f"function tools/s.py:f returned {shown}\n" in str(caught.value) and caught.value.exit_code == 2
+    (problem,) = caught.value.problems
+    assert problem.advice.startswith("return a finite number" if shown == "inf" else "return a float")
 
 
 def test_what_is_nested_too_deep_is_told(tmp_path: Path, score: Score) -> None:

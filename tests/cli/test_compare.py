@@ -44,6 +44,8 @@ def test_the_forms_of_a_model(small: Path, command: Command) -> None:
     assert data["samples"] == 8 and data["equal"] is False and said.lines[-1] == "not equal"
     table, told = said.out.split("by the error of the layer itself:\n")[1].split("where this is too little, ")
     own = [float(line.split()[-2]) for line in table.splitlines()[1:]]
+    nodes = {layer["name"]: layer["node"] for layer in data["layers"]}
+    assert all(nodes[line.split()[0]] == line.split()[1] for line in table.splitlines()[1:])
     assert own == sorted(round(layer["own_snr_db"], 1) for layer in data["layers"])
     steps = [line for line in told.splitlines() if line.strip()[0].isdigit()]
     assert [line.split()[1] for line in steps] == ["more", "is", "another", "int16"]

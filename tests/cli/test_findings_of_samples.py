@@ -29,7 +29,7 @@ def test_a_build_tells_whether_it_has_work_or_not(copied: Path, command: Command
         assert said.code == 0 and said.err.count("warning MB201: small@nef: 4 calibration samples") == 1
     packages = command(copied, "build", "all-nef", "--json").json["packages"]
     (finding,) = packages[0]["findings"]
-    assert finding["code"] == "MB201" and finding["advice"].startswith("calibrate on 32")
+    assert finding["code"] == "MB201" and finding["advice"].startswith("calibrate on 64")
     assert finding["file"] == "models.yaml" and finding["line"]
     (check,) = [one for one in packages[0]["checks"] if one["check"].startswith("snr_db")]
     assert check["passed"] is True and check["measured"] >= check["bound"] == 5

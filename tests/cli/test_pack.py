@@ -25,7 +25,7 @@ def test_a_summary_and_a_note_that_quiet_does_not_silence(folder: Path, command:
     assert said.code == 0 and (folder / "m.nef").is_file()
     assert said.lines[0] == f"{folder / 'm.nef'}  {(folder / 'm.nef').stat().st_size} bytes"
     assert said.lines[1].startswith("  SNR: scores ") and said.lines[3] == "  nodes on the CPU: 0"
-    assert said.lines[1].endswith("on the 3 samples that calibrated; 50 to 200 are better")
+    assert said.lines[1].endswith("on the 3 samples that calibrated; 64 or more are better")
     assert said.lines[4].startswith("  preprocessing: makes pictures 0 to 1 in image (stretch, ")
     assert said.lines[4].endswith("; choose with --preprocess if the model was trained on another range")
     quiet = command(folder, *WORDS, "-o", "m.nef", "-q")

@@ -28,7 +28,7 @@ def test_with_samples_it_builds_at_once(project: Any) -> None:
 
 def test_without_samples_it_says_which_folder_to_fill(project: Any) -> None:
     text = manifest_text("net.onnx", [PICTURE], ["out"], [NEF])
-    assert "put 50 to 200 typical inputs into the folder samples/" in text
+    assert "put 64 or more typical inputs into the folder samples/" in text
     ((_, what),) = project.errors(text)
     assert what == "no sample file matches"
     project.write("samples/a.jpg", "x")

@@ -55,4 +55,5 @@ def test_the_object() -> None:
         "actions": {"run": 2, "cached": 0, "failed": 1, "skipped": 1, "would_run": 0},
         "failures": [{"action": "c", "message": "your file\n  do:  mend it"}],
         "withdrawn": [],
+        "unjudged": [],
     }

@@ -11,10 +11,12 @@ import pytest
 
 from modelbuild.build.build import Builder
 from modelbuild.build.result import BuildResult
+from modelbuild.cli.summary import summary
 from modelbuild.project import building
 from modelbuild.project.building import build, clean
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import Project, open_project
+from modelbuild.project.settled import report_of, told
 from tests.project.small_project import PAIR, write_manifest, write_model, write_samples
 
 TWINS = """\
@@ -66,6 +68,26 @@ def fail_gate(folder: Path, model: str) -> Project:
     source = f"{model}: {{source: {model}.onnx"
     write_manifest(folder, PAIR.replace(source, f"{source}, accept: {{snr_db: 500}}"))
     return open_project(folder)
+
+
+def test_a_model_without_its_package_is_told_that_nothing_judges_its_bounds(tmp_path: Path) -> None:
+    pair(tmp_path)
+    project = fail_gate(tmp_path, "a")
+    ((package, target),) = (
+        (name, one.target)
+        for name, one in project.plan.packages.items()
+        if any(each.request.model == "a" for each in one.models)
+    )
+    found = build(project, ["a", "b"], BuildOptions(jobs=1))
+    assert found.ok and found.unjudged == (
+        f"the bounds of `accept` of a@{target} were not judged: packages have gates; "
+        f"`modelbuild build {package}` judges them",
+    )
+    assert report_of(told(found), list(found.states)).unjudged == found.unjudged
+    assert summary(found).splitlines()[0] == found.unjudged[0]
+    both = build(project, ["a", package], BuildOptions(jobs=1))
+    assert not both.ok and both.unjudged == ()
+    assert build(project, ["a"], BuildOptions(jobs=1, until="quantize")).unjudged == ()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -18,10 +18,13 @@ from modelbuild.graph.passes import run_passes
 from modelbuild.importers import onnx as importer
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.goals import MARGIN_DB
-from modelbuild.quantize.mixed import Problem, quantize_mixed
+from modelbuild.quantize.mixed import Problem, problem_of, quantize_mixed, with_spared
+from modelbuild.quantize.mixed_bits import layers
 from modelbuild.quantize.mixed_measure import OutputMeter
 from modelbuild.quantize.mixed_search import Goal
+from modelbuild.quantize.number_format import Bits
 from modelbuild.quantize.observe import observe
+from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
@@ -84,6 +87,18 @@ def test_auto_holds_its_goal_with_less_than_everything(chip: str) -> None:
     record = quantized({"mode": "auto"}, chip, {"snr_db": wanted})
     assert snr(record, chip) >= wanted + MARGIN_DB
     assert 0 < sensitivity(network(), record).macs_int16 < everything.macs_int16
+
+
+@pytest.mark.parametrize(("taken", "spared"), [({"w2"}, "b"), ({"w3"}, None), ({"w3", "w4"}, "e")])
+def test_8_bits_spare_nothing_where_every_product_has_another_operand_of_16(
+    taken: set[str], spared: str | None
+) -> None:
+    """Calibration saw no gain in such a tensor, but what it did not see would be clipped."""
+    plan = make_plan(network())
+    listed = layers(network(), plan)
+    problem = problem_of(listed, quantized({}), Settings.read({"mode": "auto"}), Bits({}, {}))
+    found = with_spared(frozenset(taken), problem, listed)
+    assert found == taken | (set() if spared is None else {plan.root(spared)})
 
 
 def test_auto_leaves_alone_what_is_good_enough() -> None:

@@ -55,6 +55,20 @@ def test_decibels_are_reached_with_little_more(error: float) -> None:
     assert len(goal.measurements) <= 8
 
 
+def test_what_is_kept_in_hand_is_a_setting() -> None:
+    for margin in (0.0, 8.0):
+        steps = Steps(20.0)
+        goal = Goal({"snr_db": 30}, steps.measure, margin_db=margin)
+        record = searched(
+            goal,
+            20.0,
+            EVERYTHING,
+            lambda target: frozenset(range(max(0, min(60, -int(20.0 - target))))),
+            lambda wide: replace(PLAIN, samples=len(wide)),
+        )
+        assert 30 + margin <= 20 + record.samples <= 30 + margin + 1.5
+
+
 def test_what_nobody_knows_the_distance_of_is_tried_in_growing_steps() -> None:
     steps = Steps(20.0, share=lambda snr: 1.0 if snr >= 40 else 0.9)
     size, _ = steps.search({"top1_drop": 0.05})
@@ -86,13 +100,15 @@ def test_out_of_reach_names_the_bound_and_what_was_measured() -> None:
 
 def test_what_is_told_of_the_choice_is_what_was_measured_of_it() -> None:
     steps = Steps(20.0)
-    goal = Goal({"snr_db": 30}, steps.measure)
+    goal = Goal({"snr_db": 30}, steps.measure, margin_db=2.5, samples=9)
     record = replace(PLAIN, samples=12)
     goal.held(replace(PLAIN, samples=2))
     goal.held(record)
     goal.held(replace(PLAIN, samples=40))
     assert goal.to_json(record) == {
         "measurements": 3,
+        "samples": 9,
+        "margin_db": 2.5,
         "goals": [{"check": "snr_db of y", "bound": 30, "measured": 32.0}],
     }
 

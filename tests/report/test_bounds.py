@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelbuild.report.advice import Facts
-from modelbuild.report.bounds import FLOAT_TOO, advice, said
+from modelbuild.report.bounds import advice, said
 from modelbuild.report.verdict import Check, judge
 from modelbuild.report.widths import of_speed
 
@@ -67,7 +67,23 @@ def test_every_bound_on_accuracy_brings_the_ordered_list(
 def test_where_float_finds_nothing_either_quantization_is_not_blamed() -> None:
     failed = judged({"map50": 0.3}, shares(0.0, 0.0))
     assert said(failed[0]) == "map50 is 0 (float: 0), the bound is at least 0.3"
-    assert advice(failed, FACTS) == {failed[0]: FLOAT_TOO}
+    told = advice(failed, FACTS)[failed[0]]
+    assert told.startswith(
+        "the float model itself reaches 0, so that quantization is not the reason: look at"
+    )
+    assert "boxes as x1, y1, x2, y2" in told
+
+
+def test_what_to_look_at_where_float_is_too_bad_goes_with_the_bound() -> None:
+    (of_classes,) = judged({"top1": 0.9}, shares(0.5, 0.5, "top1"))
+    functions = {"functions": {"float": {"s.py:f": 1.0}, "fixed": {"s.py:f": 1.0}}}
+    (of_function,) = judged({"function": {"s.py:f": {"at_least": 2.0}}}, functions)
+    for check, words in (
+        (of_classes, "the labels (the first class is 0)"),
+        (of_function, "the function, the"),
+    ):
+        told = advice([check], FACTS)[check]
+        assert words in told and "boxes" not in told and "write a bound that float holds" in told
 
 
 def test_the_list_stands_once_a_model() -> None:
