@@ -100,5 +100,5 @@ def _of_set(use: str, problems: Sequence[Problem]) -> list[Problem]:
     ]
     if len(problems) > MOST:
         last = listed[-1]
-        listed[-1] = last._replace(why=f"{last.why}; {len(problems) - MOST} more cannot be read")
+        listed[-1] = last._replace(advice=f"{last.advice}; {len(problems) - MOST} more cannot be read")
     return listed
