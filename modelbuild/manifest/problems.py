@@ -12,7 +12,7 @@ from modelbuild.manifest.tree import Position
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
 
-_LISTED = 24  # names in a piece of advice before it says "and N more"
+_LISTED = 32  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
 
 
