@@ -12,18 +12,19 @@ from modelbuild.manifest.tree import Position
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
 
-_LISTED = 32  # names in a piece of advice before it says "and N more"
+_LISTED = 24  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
 
 
 def nearest(name: str, known: Iterable[str], what: str, last: Collection[str] = ()) -> str:
     """Advice for an unknown name: the nearest valid one, and all of them where they are few. Those in `last`
-    are listed behind the others."""
+    are listed behind the others, all of which are listed then."""
     names = sorted(set(known), key=lambda name: (name in last, name))
     if not names:
         return f"there are no {what}"
-    listed = ", ".join(names[:_LISTED])
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    most = max(_LISTED, len(set(names) - set(last))) if last else _LISTED
+    listed = ", ".join(names[:most])
+    more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{did_you_mean(name, names)} {what}: {listed}{more}".lstrip()
 
 
