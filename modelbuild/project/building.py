@@ -81,25 +81,19 @@ def build(
 
 def unjudged(project: Project, selection: Selection) -> tuple[str, ...]:
     """A line for each model that is built without a package though it has bounds: gates are of packages."""
-    of_gates = {
-        (packaged.request.model, package.target)
-        for name in selection.packages
-        for package in (project.plan.packages[name],)
-        for packaged in package.models
-    }
+    having: dict[tuple[str, str], list[str]] = {}
+    for name, package in sorted(project.plan.packages.items()):
+        for packaged in package.models:
+            having.setdefault((packaged.request.model, package.target), []).append(name)
     found = []
     for model, target in selection.pairs:
         request = project.plan.models.get((model, target))
-        if request is None or (model, target) in of_gates or not request.settings.get("accept"):
+        names = having.get((model, target), [])
+        if request is None or set(names) & set(selection.packages) or not request.settings.get("accept"):
             continue
-        having = next(
-            name
-            for name, package in sorted(project.plan.packages.items())
-            if package.target == target and any(one.request.model == model for one in package.models)
-        )
+        way_out = f"`modelbuild build {names[0]}` judges them" if names else "put the model into one"
         found.append(
-            f"the bounds of `accept` of {model}@{target} were not judged: packages have gates; "
-            f"`modelbuild build {having}` judges them"
+            f"the bounds of `accept` of {model}@{target} were not judged: packages have gates; {way_out}"
         )
     return tuple(found)
 

@@ -99,7 +99,7 @@ def test_whether_16_bits_suffice_is_judged_by_the_worst_output(first: float) -> 
     outputs = [{**OUTPUT, "snr_db": first}, {**OUTPUT, "name": "b", "snr_db": 46.0 - first}]
     failed = judged({"snr_db": 30}, {"outputs": outputs})
     assert len(failed) == 2
-    assert "which is not enough: 12.0 dB are missing" in advice(failed, facts)[failed[0]]
+    assert "where 12.0 dB are missing: not enough" in advice(failed, facts)[failed[0]]
 
 
 def test_a_speed_says_that_it_is_not_that_of_16_bits() -> None:

@@ -75,7 +75,7 @@ def judged(out: Path, accept: dict[str, float]) -> None:
     """Raises where the measurements in `out` break the bounds."""
     (out / "hardware.json").write_text('{"equal": true}', encoding="utf-8")
     inputs = {f"measured/net/{name}": out / f"{name}.json" for name in ("fixed", "hardware")}
-    gate.run(inputs, {"accept": {"net": accept}, "removed": [], "has_int16": True}, out)
+    gate.run(inputs, {"accept": {"net": accept}, "removed": [], "has_int16": True, "target": "cam"}, out)
 
 
 def shares(labels: Sequence[int], ranked: Sequence[Sequence[int]]) -> dict[str, float]:
