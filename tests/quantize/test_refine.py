@@ -126,11 +126,12 @@ def test_the_record_alone_makes_the_model(coarse: Made) -> None:
     assert again == record
 
 
-def test_weights_of_eight_bits_are_rounded_to_the_nearest_unless_it_is_asked_for() -> None:
+def test_weights_of_eight_bits_are_not_rounded_with_samples_unless_it_is_asked_for() -> None:
     graph = network()
     made = make(graph, "kl720", {}, pictures(graph, 24))
     plain = refined(made, "kl720", {}, bias_correction="sequential")
-    assert "round" not in plain.corrections and "clip" not in plain.corrections
+    assert plain.corrections["round"] == made.record.corrections["round"], "that of the first layer stays"
+    assert list(plain.corrections["round"]) == ["r"] and "clip" not in plain.corrections
     assert plain.tensors == made.record.tensors
     rounded = refined(made, "kl720", {}, rounding="adaround")
     assert "round" in rounded.corrections and "clip" not in rounded.corrections
