@@ -144,7 +144,7 @@ def _method(task: _Task, root: str, is_output: bool) -> tuple[str, Mapping[str, 
 @dataclass(frozen=True)
 class _Weights:
     """Corrections by the tensor that a node leaves; by the constant's name the weights, and their `noise` at
-    the outputs, of each node that multiplies by them; `flips` of those that are not rounded to the nearest.
+    the outputs, of each node that multiplies by them; `flips` of those that are rounded by what was observed.
     """
 
     biases: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -179,12 +179,11 @@ def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, Choice]
         more, scale = excess.get(left, 0.0), choices[plan.root(x)].scale
         seen = covariance_of(graph, observations, step.node, found, equalized.of(x))
         flips = None
-        if seen is not None and not own and here.weight_bits <= 8 and _is_observed(task.settings):
+        if seen is not None and not own and _is_observed(task.settings, here):
             exact = whole_weights(found, here, scales, scale).scales
-            flips = observed.flips_of(found, exact, here.weight_bits, seen)
+            flips = made.flips[found.name] = observed.flips_of(found, exact, here.weight_bits, seen)
             if flips.any():
                 made.rounded[left] = pack_flips(flips)
-            made.flips.setdefault(found.name, flips)
         correction = bias_correction(found, here, scales, scale, mean, more, flips)
         if any(correction) and task.settings.bias_correction != "none":
             made.biases[left] = correction
@@ -195,10 +194,10 @@ def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, Choice]
     return made
 
 
-def _is_observed(settings: Settings) -> bool:
+def _is_observed(settings: Settings, formats: Formats) -> bool:
     """Whether weights that read an input are rounded by what was observed of it."""
     by_default = settings.rounding is None and settings.range.method == DEFAULT_METHOD
-    return by_default or settings.rounding == OBSERVED
+    return formats.weight_bits <= 8 and (by_default or settings.rounding == OBSERVED)
 
 
 def _equalized(

@@ -48,7 +48,7 @@ def weight_line(
     flips: NDArray[np.bool_] | None = None,
 ) -> TensorRecord:
     """The line of a constant. `noise` at the outputs, of each node that multiplies by it; `flips`: of the
-    first of these, where they are rounded by what was observed."""
+    last of these, where they are rounded by what was observed."""
     bits = formats.weight_bits
     clipped = clip(entry, found, formats, settings)
     scales, own = scales_of(entry, found, formats, clipped)

@@ -245,6 +245,7 @@ from modelbuild.quantize import record
 graph = t.network()
 made = t.make(graph, "kl530", t.INT4, t.pictures(graph, 8))
 print(record.to_text(t.refined(made, "kl530", t.INT4)))
+print(record.to_text(t.make(graph, "modalix", {}, t.pictures(graph, 8)).record))
 """
 
 
@@ -259,7 +260,8 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
             [sys.executable, "-c", PROGRAM], cwd=root, env=environment, capture_output=True, check=True
         )
         found.add(done.stdout)
-    assert len(found) == 1 and b"correct round" in found.pop()
+    (text,) = found
+    assert b"  adaround " in text and b"  observed " in text and b"correct round" in text
 
 
 @pytest.mark.parametrize(
@@ -271,6 +273,7 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
         ({"weights": ["int2", "int8"]}, False),
         ({"weights": "int4", "rounding": "nearest"}, False),
         ({"rounding": "adaround"}, True),
+        ({"rounding": "observed", "weights": "int4"}, False),
         ({"bias_correction": "parallel"}, False),
         ({"bias_correction": "sequential"}, True),
         ({"nodes": {"conv": {"weights": "int4"}}}, True),
