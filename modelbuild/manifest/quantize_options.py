@@ -139,7 +139,7 @@ class Quantize(vendors.Names):
     weights_range: Annotated[Literal["max", "mse"], AsText] | None = Field(
         None, description="of weights: the largest of them, or what does the least squared error"
     )
-    rounding: Annotated[Literal["nearest", "squant", "adaround"], AsText] | None = Field(
+    rounding: Annotated[Literal["nearest", "observed", "squant", "adaround"], AsText] | None = Field(
         None, description="how weights are rounded"
     )
     threads: Annotated[Integer, Field(ge=1, le=64)] | None = Field(

@@ -21,15 +21,30 @@ def bias_correction(
     input_scale: float,
     input_mean: Real,
     excess: float = 0.0,
+    flips: NDArray[np.bool_] | None = None,
 ) -> tuple[int, ...]:
     """-E[dW x] an output channel, in steps of the accumulator: analytic bias correction (facts of DFQ).
 
-    `scales` are those of the weights, an output channel each; `excess` as in `mean_correction`.
+    `scales` are those of the weights, an output channel each; `excess` as in `mean_correction`, `flips` as in
+    `quantize_weights`.
     """
+    made = whole_weights(found, formats, scales, input_scale, flips)
+    return mean_correction(found, made, input_scale, input_mean, excess=excess)
+
+
+def whole_weights(
+    found: Weighted,
+    formats: Formats,
+    scales: Real,
+    input_scale: float,
+    flips: NDArray[np.bool_] | None = None,
+) -> QuantizedWeights:
+    """The integers of weights of `scales`, which grow where biases would not fit."""
     form, bits = formats.activation.form, formats.weight_bits
     operand_bits = 16 if max(bits, formats.activation.bits) > 8 else 8
-    made = quantize_weights(found.weight, found.bias, input_scale, scales, bits, operand_bits, form)
-    return mean_correction(found, made, input_scale, input_mean, excess=excess)
+    return quantize_weights(
+        found.weight, found.bias, input_scale, scales, bits, operand_bits, form, flips=flips
+    )
 
 
 def mean_correction(

@@ -15,7 +15,7 @@ from modelbuild.quantize import arrays_file
 from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 from modelbuild.quantize.sample_ranges import samples_of_rows
 
-SCHEMA = 5
+SCHEMA = 6
 _EXACT = ("channel_low", "channel_high", "channel_sum", "channel_variance")
 
 
@@ -69,6 +69,7 @@ class Observations:
     tensor.
     `melted` are tensors between operators that become one (plan.py): they are given no range, and what is
     known of them is the `channel_weight` alone.
+    `covariances` [groups, K, K] of the patches that first layers read, by `covariances.Reader.key`.
     """
 
     samples: int
@@ -76,6 +77,7 @@ class Observations:
     outputs: int = 0
     no_gradient: Mapping[str, str] = field(default_factory=dict)
     melted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    covariances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def is_unused(self, name: str) -> bool:
         """Whether no output depends on the tensor, so that its errors cost nothing."""
@@ -105,6 +107,9 @@ class Observations:
             "melted": _text(self.melted),
             "melted_sizes": np.array([len(weight) for weight in self.melted.values()], np.int64),
             "melted_weight": _joined(list(self.melted.values())),
+            "covariances": _text(self.covariances),
+            "covariance_sizes": np.array([each.shape for each in self.covariances.values()], np.int64),
+            "covariance_cells": _joined([each.reshape(-1) for each in self.covariances.values()]),
             "sample_ranges": np.concatenate([np.zeros((0, 2)), *(tensor.sample_ranges for tensor in found)]),
             "channel_counts": _rows([channels.counts for channels in split]),
             "channel_weights": _rows([part.weights for part in split if part.weights is not None]),
@@ -163,11 +168,12 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Observations:
     tensors = {name: parts.tensor(row) for name, row in zip(names, parts.rows(), strict=True)}
     between = _names(arrays["melted"])
     melted = dict(zip(between, parts.melted(), strict=True))
+    covariances = dict(zip(_names(arrays["covariances"]), parts.covariances(), strict=True))
     parts.finish()
     if len(tensors) + len(melted) != len({*names, *between}):
         raise ValueError("a tensor stands there twice")
     no_gradient = dict(zip(reasons[::2], reasons[1::2], strict=True))
-    return Observations(samples, tensors, outputs, no_gradient, melted)
+    return Observations(samples, tensors, outputs, no_gradient, melted, covariances)
 
 
 class _Parts:
@@ -208,10 +214,17 @@ class _Parts:
         for size in self._arrays["melted_sizes"].tolist():
             yield self._take("melted_weight", size)
 
+    def covariances(self) -> Iterator[NDArray[Any]]:
+        """Of the patches of first layers."""
+        for groups, width, other in self._arrays["covariance_sizes"].reshape(-1, 3).tolist():
+            if groups < 1 or width != other or width < 1:
+                raise ValueError("a covariance that is not square")
+            yield self._take("covariance_cells", groups * width * width).reshape(groups, width, width)
+
     def finish(self) -> None:
         """Raises where the file holds more than its tensors."""
         parts = ("counts", "weights", "channel_weight", "channel_counts", "channel_weights", "sample_ranges")
-        for key in (*parts, *_EXACT, "melted_weight"):
+        for key in (*parts, *_EXACT, "melted_weight", "covariance_cells"):
             if self._taken[key] != len(self._arrays[key]):
                 raise ValueError(f"too many {key}")
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.alongside import together
 from modelbuild.graph.model import Graph
+from modelbuild.quantize.covariances import Covariances
 from modelbuild.quantize.extremes import Extremes, FirstLook
 from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
@@ -42,7 +43,9 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     first = _first(graph, samples(), between, threads)
     look = Look(graph, first.extremes, first.powers, between)
     counted = _Counted(graph, first.extremes, between)
-    for seen in _seen(look, samples(), first.samples, threads):
+    ranges = {name: found.range for name, found in first.extremes.items()}
+    covariances = Covariances(graph, ranges, first.samples)
+    for seen in _seen(look, covariances.watching(samples()), first.samples, threads):
         counted.add(seen)
         del seen  # what is counted of it need not wait for the next one
     counted.finish()
@@ -56,7 +59,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     lost = {name for name, tensor in tensors.items() if tensor.histogram.weights is None}
     missing = {name: look.missing.get(name, NOT_FINITE) for name in tensors if name in lost}
     kept = {name: weight for name, weight in weights.items() if weight is not None}
-    return Observations(first.samples, tensors, look.outputs, missing, kept)
+    return Observations(first.samples, tensors, look.outputs, missing, kept, covariances.found())
 
 
 @dataclass(frozen=True)

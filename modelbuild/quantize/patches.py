@@ -44,7 +44,11 @@ class Window:
     def chosen(self, sample: int, samples: int) -> NDArray[np.int64]:
         """The places of one of the samples, drawn with repetition: the same on every machine."""
         most = min(max(CELLS // (self.width * self.groups), FEWEST), PATCHES)
-        count = min(-(-most // samples), self.places)
+        return self.drawn(sample, -(-most // samples))
+
+    def drawn(self, sample: int, count: int) -> NDArray[np.int64]:
+        """At most `count` places of one of the samples; all, where there are no more."""
+        count = min(count, self.places)
         if count == self.places:
             return np.arange(count)
         words = np.asarray(np.random.Philox(key=_KEY, counter=sample << 128).random_raw(count))

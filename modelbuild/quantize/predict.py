@@ -84,14 +84,15 @@ def activation_noise(
 
 
 def weight_noise(
-    observations: Observations, found: Weighted, difference: Real, x: str, y: str
+    observations: Observations, found: Weighted, difference: Real, x: str, y: str, error: Real | None = None
 ) -> float | None:
     """As `activation_noise`, when the weights of the node that makes `y` from `x` alone are quantized.
 
     `difference` [O, ...]: quantized less exact weights. Inputs count as independent of each other, and the
     mean error as taken out (bias correction), so that an output channel's mean square error is the sum of
-    difference^2 * variance of the input channel, of each tap as often as it meets the input. None where no
-    gradient is known, or channels are not what is multiplied.
+    difference^2 * variance of the input channel, of each tap as often as it meets the input; or it is
+    `error` [O], where more is known of the inputs. None where no gradient is known, or channels are not what
+    is multiplied.
     """
     source, made = observations.tensors[x], observations.channel_weight(y)
     if observations.is_unused(y):
@@ -100,7 +101,8 @@ def weight_noise(
         return None
     if len(made) != len(difference):
         return None
-    error = found.mean_of(source.channel_variance, np.square(difference))
+    if error is None:
+        error = found.mean_of(source.channel_variance, np.square(difference))
     return float((made * error).sum()) / (observations.samples * observations.outputs)
 
 

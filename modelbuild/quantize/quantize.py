@@ -7,38 +7,36 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import NumberFormat
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize import given_ranges, half_up, split_channels, weight_lines
+from modelbuild.quantize.activation_lines import Choice, activation_line, observed_tensor, port_line
 from modelbuild.quantize.bins import with_bins
-from modelbuild.quantize.corrections import bias_correction
+from modelbuild.quantize.corrections import bias_correction, whole_weights
 from modelbuild.quantize.equalize import equalize, smooth
 from modelbuild.quantize.equalize_channels import Channels
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after, read_by_table
 from modelbuild.quantize.mixed_bits import by_rule
-from modelbuild.quantize.number_format import Bits, Formats, TensorFormat, formats_of
-from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.number_format import Bits, Formats, formats_of
+from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
-from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
+from modelbuild.quantize.predict import weight_noise
 from modelbuild.quantize.ranges import BY_ERROR, CHOOSERS, HEADROOM, NATURAL, applicable, natural
+from modelbuild.quantize.readers import covariance_of
 from modelbuild.quantize.record import Record, TensorRecord
+from modelbuild.quantize.rounding import observed
+from modelbuild.quantize.rounding_settings import OBSERVED
 from modelbuild.quantize.settings import DEFAULT_METHOD, SMOOTH, Settings
 from modelbuild.quantize.source_quantization import METHOD, activation_grid, of_roots, scales_of
 from modelbuild.quantize.split_observations import of_pieces
 from modelbuild.quantize.weighted import Weighted, weighted
-
-
-@dataclass(frozen=True)
-class _Choice:
-    scale: float
-    zero_point: int
-    method: str
+from modelbuild.quantize.weights import pack_flips
 
 
 def quantize(
@@ -71,11 +69,22 @@ def quantize(
     made = _weights(task, equalized, choices)
     lines += [
         weight_lines.weight_line(
-            made.constants[name], formats.at("", name), task.entries.get(name), settings, noise
+            made.constants[name],
+            formats.at("", name),
+            task.entries.get(name),
+            settings,
+            noise,
+            made.flips.get(name),
         )
         for name, noise in made.noise.items()
     ]
-    every = {"bias": made.biases, "clip": made.clips, "equalize": equalized.lines(), "split": taken.parts}
+    every = {
+        "bias": made.biases,
+        "clip": made.clips,
+        "equalize": equalized.lines(),
+        "round": made.rounded,
+        "split": taken.parts,
+    }
     corrections = {kind: found for kind, found in every.items() if found}
     text, method = formats.to_text(), settings.range.method
     arithmetic = number_format.arithmetic
@@ -97,28 +106,28 @@ class _Task:
 
 def _activations(
     task: _Task, given: Mapping[str, tuple[float, float]]
-) -> tuple[dict[str, _Choice], list[TensorRecord]]:
+) -> tuple[dict[str, Choice], list[TensorRecord]]:
     """The scale of each root of the plan, and the lines of all tensors."""
     graph, plan, formats = task.graph, task.plan, task.formats
     sources = of_roots(task.entries, graph, plan)
     ends = _roots_of_outputs(graph, plan)
-    choices: dict[str, _Choice] = {}
+    choices: dict[str, Choice] = {}
     lines: list[TensorRecord] = []
     for name in plan.tensors(graph):
         root = plan.root(name)
         port = port_tensor(graph, name)
         if port is not None:
-            lines.append(_port_line(graph, port))
+            lines.append(port_line(graph, port))
             continue
         if root in choices:
             pass
         elif root in given:
-            choices[root] = _Choice(*formats.of(root).grid(*given[root]), given_ranges.METHOD)
+            choices[root] = Choice(*formats.of(root).grid(*given[root]), given_ranges.METHOD)
         elif root in sources:
-            choices[root] = _Choice(*activation_grid(sources[root], formats.of(root)), METHOD)
+            choices[root] = Choice(*activation_grid(sources[root], formats.of(root)), METHOD)
         else:
             choices[root] = _choose(task, root, *_method(task, root, root in ends))
-        lines.append(_line(graph, plan, formats, task.observations, name, choices[root]))
+        lines.append(activation_line(graph, plan, formats, task.observations, name, choices[root]))
     return choices, lines
 
 
@@ -135,15 +144,18 @@ def _method(task: _Task, root: str, is_output: bool) -> tuple[str, Mapping[str, 
 @dataclass(frozen=True)
 class _Weights:
     """Corrections by the tensor that a node leaves; by the constant's name the weights, and their `noise` at
-    the outputs, of each node that multiplies by them."""
+    the outputs, of each node that multiplies by them; `flips` of those that are rounded by what was observed.
+    """
 
     biases: dict[str, tuple[int, ...]] = field(default_factory=dict)
     clips: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    rounded: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    flips: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     constants: dict[str, Weighted] = field(default_factory=dict)
     noise: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, _Choice]) -> _Weights:
+def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, Choice]) -> _Weights:
     graph, plan, entries, observations = task.graph, task.plan, task.entries, task.observations
     made = _Weights()
     excess = half_up.excess(graph, plan, lambda name: choices[plan.root(name)].scale)
@@ -159,19 +171,33 @@ def _weights(task: _Task, equalized: Equalization, choices: Mapping[str, _Choice
         range_of = weight_lines.clip(entries.get(found.name), found, here, task.settings)
         if range_of is not None:
             made.clips[left] = range_of
-        mean = _observed(observations, x).channel_mean
+        mean = observed_tensor(observations, x).channel_mean
         if not found.multiplies(graph.shapes[x]):
             noise.append(None)
             continue  # the channels that were observed are not the ones that the weights multiply
-        scales, _ = scales_of(entries.get(found.name), found, here, range_of)
-        more = excess.get(left, 0.0)
-        correction = bias_correction(found, here, scales, choices[plan.root(x)].scale, mean, more)
+        scales, own = scales_of(entries.get(found.name), found, here, range_of)
+        more, scale = excess.get(left, 0.0), choices[plan.root(x)].scale
+        seen = covariance_of(graph, observations, step.node, found, equalized.of(x))
+        flips = None
+        if seen is not None and not own and _is_observed(task.settings, here):
+            exact = whole_weights(found, here, scales, scale).scales
+            flips = made.flips[found.name] = observed.flips_of(found, exact, here.weight_bits, seen)
+            if flips.any():
+                made.rounded[left] = pack_flips(flips)
+        correction = bias_correction(found, here, scales, scale, mean, more, flips)
         if any(correction) and task.settings.bias_correction != "none":
             made.biases[left] = correction
-        rounding = weight_lines.rounding(found, scales, here.weight_bits)
+        rounding = weight_lines.rounding(found, scales, here.weight_bits, flips)
+        error = None if seen is None else observed.error_of(found, scales, rounding, seen)
         y = _last_with_gradient(observations, step)
-        noise.append(weight_noise(observations, found, rounding, x, y))
+        noise.append(weight_noise(observations, found, rounding, x, y, error))
     return made
+
+
+def _is_observed(settings: Settings, formats: Formats) -> bool:
+    """Whether weights that read an input are rounded by what was observed of it."""
+    by_default = settings.rounding is None and settings.range.method == DEFAULT_METHOD
+    return formats.weight_bits <= 8 and (by_default or settings.rounding == OBSERVED)
 
 
 def _equalized(
@@ -208,30 +234,20 @@ def _roots_of_outputs(graph: Graph, plan: Plan) -> set[str]:
     return {plan.root(name) for name in graph.outputs}
 
 
-def _observed(observations: Observations, name: str) -> TensorObservation:
-    if name not in observations.tensors:
-        raise ModelbuildError(
-            f"the tensor {name!r} was not observed",
-            why="the observations belong to another model or to an older form of this one",
-            exit_code=EXIT_FAILED,
-        )
-    return observations.tensors[name]
-
-
 def _last_with_gradient(observations: Observations, step: Step) -> str:
     """What the node with the weights makes itself, or what is left of it, whichever has a gradient."""
     own = step.node.outputs[0]
     return step.outputs[0] if observations.channel_weight(own) is None else own
 
 
-def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> _Choice:
+def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> Choice:
     graph, plan, formats = task.graph, task.plan, task.formats
     tensor_format = formats.of(name)
     own = plan.natural.get(name)
     by_default = task.settings.range.method == DEFAULT_METHOD and tensor_format.bits <= 8
     if own is not None and not by_default:
-        return _Choice(*tensor_format.grid(*own), NATURAL)
-    observation, seen = _observed(task.observations, name), tensor_format
+        return Choice(*tensor_format.grid(*own), NATURAL)
+    observation, seen = observed_tensor(task.observations, name), tensor_format
     bytewise = method == DEFAULT_METHOD and not formats.wide_tables and read_by_table(graph, plan, name)
     if seen.bits > 8 and bytewise:
         seen = replace(seen, bits=8)
@@ -244,38 +260,7 @@ def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> 
     if own is not None:
         ends = natural.used(observation, tensor_format, own, ends)
         method = NATURAL if ends == own else method
-    return _Choice(*tensor_format.grid(*ends), method)
-
-
-def _line(
-    graph: Graph, plan: Plan, formats: Formats, observations: Observations, name: str, choice: _Choice
-) -> TensorRecord:
-    form = formats.of(plan.root(name))
-    kind = "input" if name in graph.inputs else "output" if name in graph.outputs else "activation"
-    low = (form.low - choice.zero_point) * choice.scale
-    high = (form.high - choice.zero_point) * choice.scale
-    method = choice.method if plan.root(name) == name else "shared"
-    grid = choice.scale, choice.zero_point
-    ratio = _own_snr(_observed(observations, name), form, grid)
-    ends = _decibels(activation_noise(observations, name, form, grid))
-    return TensorRecord(name, kind, form.bits, form.signed, *grid, low, high, method, ratio, ends)
-
-
-def _decibels(noise: float | None) -> float | None:
-    return None if noise is None else decibels(1.0, noise)
-
-
-def _own_snr(observation: TensorObservation, form: TensorFormat, grid: tuple[float, int]) -> float:
-    histogram = observation.histogram
-    noise = squared_errors(histogram, histogram.counts.astype(np.float64), form, [grid])[0]
-    return decibels(observation.power, float(noise))
-
-
-def _port_line(graph: Graph, port: QuantizedTensor) -> TensorRecord:
-    """An input or output of codes: they are what they are."""
-    kind = "input" if port.name in graph.inputs else "output"
-    ends = float(port.low), float(port.high)
-    return TensorRecord(port.name, kind, port.bits, port.signed, 1.0, 0, *ends, METHOD, None)
+    return Choice(*tensor_format.grid(*ends), method)
 
 
 def _activation_input(graph: Graph, inputs: list[str]) -> str:

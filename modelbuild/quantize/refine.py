@@ -28,24 +28,25 @@ from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.predict import decibels
 from modelbuild.quantize.prefix import Prefix, samples_at_once
 from modelbuild.quantize.record import Record, TensorRecord
-from modelbuild.quantize.rounding import DATA_FREE, METHODS, NEAREST
+from modelbuild.quantize.rounding import DATA_FREE, METHODS
 from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
 from modelbuild.quantize.rounding.moments import Moments, Patches
-from modelbuild.quantize.rounding_settings import FEW_BITS, FINE
+from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, NEAREST, OBSERVED
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.split_observations import of_pieces
 from modelbuild.quantize.split_record import KIND, of_record
 from modelbuild.quantize.weighted import Weighted, weighted
-from modelbuild.quantize.weights import QuantizedWeights, pack_flips, quantize_weights
+from modelbuild.quantize.weights import QuantizedWeights, pack_flips, quantize_weights, unpack_flips
 
 Sample = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """`rounding` of weights of more than 4 bits, `fine_rounding` of others: nearest or one of METHODS.
-    `bias`: none, parallel, sequential. `own_ranges`: weights of few bits get ranges from samples."""
+    """`rounding` of weights of more than 4 bits, `fine_rounding` of others: one of METHODS, or nearest, where
+    the record does not say otherwise. `bias`: none, parallel, sequential. `own_ranges`: weights of few bits
+    get ranges from samples."""
 
     rounding: str
     fine_rounding: str
@@ -56,8 +57,8 @@ class Wanted:
     def by(cls, settings: Settings) -> Wanted:
         """What the settings say, or leave to us."""
         return cls(
-            settings.rounding or NEAREST,
-            settings.rounding or FINE,
+            NEAREST if settings.rounding in (None, OBSERVED) else settings.rounding,
+            NEAREST if settings.rounding == OBSERVED else settings.rounding or FINE,
             settings.bias_correction or "sequential",
             settings.weights_range is None,
         )
@@ -104,7 +105,7 @@ def refine(
     corrections: dict[str, dict[str, tuple[int, ...]]] = {"bias": {}, "clip": {}, "round": {}}
     for kind in ("equalize", KIND):
         corrections[kind] = dict(record.corrections.get(kind, {}))
-    ranges = record.corrections.get("clip", {})
+    ranges, rounded = record.corrections.get("clip", {}), record.corrections.get("round", {})
     assembly = Assembly(graph, plan, replace(record, corrections=corrections), formats, {})
     prefix = Prefix(assembly, plan, chosen)
     observations = assembly.equalized.observations(plan, observations)
@@ -117,7 +118,15 @@ def refine(
         target = targets.pop(step.outputs[0], None)
         if target is not None:
             name = step.outputs[0]
-            place = _Place(assembly, step, target, observations, ranges.get(name), excess.get(name, 0.0))
+            place = _Place(
+                assembly,
+                step,
+                target,
+                observations,
+                ranges.get(name),
+                rounded.get(name),
+                excess.get(name, 0.0),
+            )
             outcome = _decide(place, wanted, prefix.values(target.input))
             for kind, values in outcome.corrections.items():
                 if any(values):
@@ -170,6 +179,7 @@ class _Place:
     target: _Target
     observations: Observations
     clip: tuple[int, ...] | None  # the range of its weights, where the record has one
+    rounded: tuple[int, ...] | None  # its weights that are not rounded to the nearest, by the record
     excess: float  # by how much its outputs are to be lower (half_up.py)
 
     @property
@@ -187,6 +197,11 @@ class _Place:
         return quantize_weights(
             found.weight, found.bias, x.scale, scales, bits, operands, form, None, kept, flips
         )
+
+    @property
+    def flips(self) -> NDArray[np.bool_] | None:
+        """As the record has them."""
+        return None if self.rounded is None else unpack_flips(self.rounded, self.target.found.weight.shape)
 
     def patches(self, codes: Sequence[NDArray[Any]]) -> Patches | None:
         """Of its input; None where its sums are not of patches."""
@@ -215,7 +230,7 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
     corrections: dict[str, tuple[int, ...]] = {}
     patches = place.patches(codes)
     moments: list[Moments] = []
-    clip, flips = place.clip, None
+    clip, flips = place.clip, place.flips
     if method != NEAREST:
         moments = [] if patches is None else moments_in_blocks(patches)
         if not moments and METHODS[method].needs_moments:
@@ -224,7 +239,7 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
         if wanted.own_ranges and moments and bits <= FEW_BITS and free:
             clip = clip_of(found, bits, moments)
         flips = flips_of(found, place.made(clip, None).scales, bits, method, moments)
-        corrections["round"] = pack_flips(flips)
+    corrections["round"] = () if flips is None else pack_flips(flips)
     corrections["clip"] = clip or ()
     made = place.made(clip, flips)
     corrections["bias"] = _bias(place, wanted, made, patches)

@@ -10,7 +10,8 @@ from typing import Any
 from modelbuild.errors import ModelbuildError
 
 LARGEST, LEAST_SQUARES = "max", "mse"  # the range of weights: the largest |w|, or of the least squared error
-ROUNDINGS = ("nearest", "squant", "adaround")
+NEAREST, OBSERVED = "nearest", "observed"  # which need no samples
+ROUNDINGS = (NEAREST, OBSERVED, "squant", "adaround")
 BIAS_CORRECTIONS = ("none", "parallel", "sequential")
 FINE = "adaround"  # the rounding of weights of few bits, where none is chosen
 FEW_BITS = 4  # weights of so few have ranges of their own choice, and may use the lowest code
@@ -43,7 +44,7 @@ def needs_samples(settings: Mapping[str, Any], available: Sequence[str]) -> bool
         return True
     rounding = settings.get("rounding")
     if rounding is not None:
-        return bool(rounding != "nearest")
+        return rounding not in (NEAREST, OBSERVED)
     return any(bits_of_name(name) <= FEW_BITS for name in _weights(settings, available))
 
 

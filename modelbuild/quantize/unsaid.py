@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, bits_of_name
+from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, NEAREST, OBSERVED, bits_of_name
 from modelbuild.quantize.settings import DEFAULT_METHOD, THREADS
 from modelbuild.quantize.split_settings import may_divide
 
@@ -17,10 +17,10 @@ def unsaid(settings: Mapping[str, Any], rules: Iterable[tuple[str, str]]) -> dic
     if "record" in settings:
         return {}
     fine = bits_of_name(settings["weights"]) <= FEW_BITS
-    rounding = settings.get("rounding") or (FINE if fine else "nearest")
     by_default = settings["range"]["method"] == DEFAULT_METHOD
+    rounding = settings.get("rounding") or (FINE if fine else OBSERVED if by_default else NEAREST)
     found: dict[str, Any] = {
-        "bias_correction": "parallel" if rounding == "nearest" else "sequential",
+        "bias_correction": "parallel" if rounding in (NEAREST, OBSERVED) else "sequential",
         "equalize": by_default,
         "rounding": rounding,
         "split": by_default and "mode" not in settings and may_divide(settings, rules),

@@ -126,11 +126,12 @@ def test_the_record_alone_makes_the_model(coarse: Made) -> None:
     assert again == record
 
 
-def test_weights_of_eight_bits_are_rounded_to_the_nearest_unless_it_is_asked_for() -> None:
+def test_weights_of_eight_bits_are_not_rounded_with_samples_unless_it_is_asked_for() -> None:
     graph = network()
     made = make(graph, "kl720", {}, pictures(graph, 24))
     plain = refined(made, "kl720", {}, bias_correction="sequential")
-    assert "round" not in plain.corrections and "clip" not in plain.corrections
+    assert plain.corrections["round"] == made.record.corrections["round"], "that of the first layer stays"
+    assert list(plain.corrections["round"]) == ["r"] and "clip" not in plain.corrections
     assert plain.tensors == made.record.tensors
     rounded = refined(made, "kl720", {}, rounding="adaround")
     assert "round" in rounded.corrections and "clip" not in rounded.corrections
@@ -244,6 +245,7 @@ from modelbuild.quantize import record
 graph = t.network()
 made = t.make(graph, "kl530", t.INT4, t.pictures(graph, 8))
 print(record.to_text(t.refined(made, "kl530", t.INT4)))
+print(record.to_text(t.make(graph, "modalix", {}, t.pictures(graph, 8)).record))
 """
 
 
@@ -258,7 +260,8 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
             [sys.executable, "-c", PROGRAM], cwd=root, env=environment, capture_output=True, check=True
         )
         found.add(done.stdout)
-    assert len(found) == 1 and b"correct round" in found.pop()
+    (text,) = found
+    assert b"  adaround " in text and b"  observed " in text and b"correct round" in text
 
 
 @pytest.mark.parametrize(
@@ -270,6 +273,7 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
         ({"weights": ["int2", "int8"]}, False),
         ({"weights": "int4", "rounding": "nearest"}, False),
         ({"rounding": "adaround"}, True),
+        ({"rounding": "observed", "weights": "int4"}, False),
         ({"bias_correction": "parallel"}, False),
         ({"bias_correction": "sequential"}, True),
         ({"nodes": {"conv": {"weights": "int4"}}}, True),

@@ -84,7 +84,7 @@ def test_a_chip_without_zero_points_takes_the_range(chip: str) -> None:
         assert np.array_equal(weights_of(made.fixed), CODES)
     else:  # powers of two
         assert np.log2(line.scale) % 1 == 0
-        assert made.record.by_name()["w"].method == "minmax"
+        assert made.record.by_name()["w"].method == "observed"
 
 
 def test_a_wider_format_takes_the_range() -> None:
@@ -109,7 +109,7 @@ def test_weights_out_of_reach_are_quantized_again_and_it_is_said() -> None:
     codes = GENERATOR.integers(1, 256, (4, 3, 3, 3))
     graph = convolution(entry, codes)
     made = make(graph, "modalix")
-    assert made.record.by_name()["w"].method == "minmax"
+    assert made.record.by_name()["w"].method == "observed"
     recipe = load_recipe("modalix")
     said = notes(kept(graph), graph, formats_of(recipe.number_format, Settings()), made.record)
     assert said == ["the weights `w` are quantized again: the chip's cannot be as they are"]
@@ -140,14 +140,14 @@ def test_codes_with_a_zero_point_stay_where_the_chip_can_hold_them() -> None:
 def test_weights_that_a_pass_has_changed_are_quantized_again() -> None:
     graph = convolution()
     graph.constants["w"] = graph.constants["w"] * F(1.234)  # type: ignore[operator]
-    assert make(graph, "modalix").record.by_name()["w"].method == "minmax"
+    assert make(graph, "modalix").record.by_name()["w"].method == "observed"
 
 
 def test_a_chip_without_channel_scales_quantizes_again() -> None:
     recipe = load_recipe("modalix")
     form = NumberFormat(**{**recipe.number_format.model_dump(), "per_channel_weights": False})
     made = make(convolution(), recipe.model_copy(update={"number_format": form}))
-    assert made.record.by_name()["w"].method == "minmax"
+    assert made.record.by_name()["w"].method == "observed"
 
 
 def test_a_record_of_source_weights_needs_such_a_source() -> None:

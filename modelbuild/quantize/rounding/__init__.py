@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from modelbuild.quantize.rounding import adaround, squant
 from modelbuild.quantize.rounding.moments import Problem, Real
 
-NEAREST = "nearest"
 DATA_FREE = "squant"  # where moments would be needed and there are none
 Rounding = Callable[[Problem], Real]
 
