@@ -24,6 +24,13 @@ from modelbuild.project.options import BuildOptions
 from modelbuild.project.project import STATE, Project, located
 
 
+def opened(options: argparse.Namespace, chosen: BuildOptions) -> Project:
+    """The project, for what was asked for."""
+    return api.open_project(
+        options.directory, options.file, options.overrides, selected=options.names, locked=chosen.locked
+    )
+
+
 def build(
     options: argparse.Namespace,
     chosen: BuildOptions,
@@ -40,13 +47,7 @@ def build(
     recording.start(options.names, chosen._asdict())
     try:
         with recording.phase("load"):
-            project = api.open_project(
-                options.directory,
-                options.file,
-                options.overrides,
-                selected=options.names,
-                locked=chosen.locked,
-            )
+            project = opened(options, chosen)
         warn(finding.to_json() for finding in project.manifest.warnings)
         report = _built(project, options, chosen, recording, dump_folder(project, options))
     except BaseException as error:

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from time import monotonic
 
-from modelbuild import api
 from modelbuild.build.interrupts import Interrupted
 from modelbuild.cli import build, building, console
 from modelbuild.cli.summary import round_summary
@@ -38,10 +37,7 @@ def run(options: argparse.Namespace) -> int:
     root = Path(os.path.abspath(directory))  # noqa: PTH100 - links stay links
 
     def places() -> watch_places.Places:
-        project = api.open_project(
-            directory, options.file, options.overrides, selected=options.names, locked=chosen.locked
-        )
-        return watch_places.of_project(project, options.names, chosen.until)
+        return watch_places.of_project(building.opened(options, chosen), options.names, chosen.until)
 
     _refuse_early(options, chosen, root / options.file)
     try:
@@ -63,13 +59,7 @@ def _refuse_early(options: argparse.Namespace, chosen: BuildOptions, manifest: P
     """Raises what waiting cannot mend: no manifest, unknown names, a dump's folder with other files in it. A
     manifest that is wrong can be mended while we watch."""
     try:
-        project = api.open_project(
-            options.directory,
-            options.file,
-            options.overrides,
-            selected=options.names,
-            locked=chosen.locked,
-        )
+        project = building.opened(options, chosen)
     except ModelbuildError:
         if not manifest.is_file():
             raise

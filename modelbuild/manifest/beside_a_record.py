@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from modelbuild.errors import Problem
-from modelbuild.manifest.merge import Leaf, Path, Tree
+from modelbuild.manifest.merge import Leaf, Tree, leaves
 from modelbuild.manifest.quantize_options import NONE
 
 RECORD = "record"
@@ -25,7 +25,7 @@ def without_effect(layers: Sequence[Tree]) -> list[Problem]:
     last = max((index for index, found in enumerate(sections) if RECORD in found), default=len(sections))
     told: dict[tuple[str, str], Problem] = {}
     for section in sections[last:]:
-        for path, leaf in _leaves(section):
+        for path, leaf in leaves(section):
             if path[0] not in BESIDE:
                 named = leaf.spelling or f"`{'.'.join(path)}`"
                 told.setdefault(
@@ -38,11 +38,3 @@ def without_effect(layers: Sequence[Tree]) -> list[Problem]:
                     ),
                 )
     return list(told.values())
-
-
-def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
-    for key, item in tree.items():
-        if isinstance(item, Leaf):
-            yield (*path, key), item
-        else:
-            yield from _leaves(item, (*path, key))

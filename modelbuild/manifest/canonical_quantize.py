@@ -10,7 +10,7 @@ from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.able import another_chip, joined
 from modelbuild.manifest.beside_a_record import BESIDE, names_record
 from modelbuild.manifest.canonical_range import canonical_range
-from modelbuild.manifest.merge import Leaf, Tree, values
+from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
 from modelbuild.quantize.settings import READERS, THREADS, Settings
@@ -264,7 +264,7 @@ class _Quantize:
     def _check_formats(self, key: str, item: Tree | Leaf) -> None:
         if key not in (*ENDS, "nodes"):
             return
-        for path, leaf in _leaves(item):
+        for path, leaf in leaves(item):
             has = self._has.weights if path[-1:] == ("weights",) else self._has.activations
             if leaf.value not in has:
                 named = leaf.spelling or f"`{'.'.join((key, *path))}: {leaf.value}`"
@@ -280,13 +280,7 @@ def values_of(item: Tree | Leaf) -> Any:
 
 
 def _first(tree: Tree) -> Leaf | None:
-    return next((leaf for _, leaf in _leaves(tree)), None)
-
-
-def _leaves(item: Tree | Leaf, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Leaf]]:
-    if isinstance(item, Leaf):
-        return [(path, item)]
-    return [found for key, below in item.items() for found in _leaves(below, (*path, key))]
+    return next((leaf for _, leaf in leaves(tree)), None)
 
 
 def _is_budget(chosen: Tree) -> bool:

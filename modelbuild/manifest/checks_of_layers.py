@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import reduce
 
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.merge import Leaf, Path, Tree, merge
+from modelbuild.manifest.merge import Leaf, Path, Tree, leaves, merge
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Examiner
 from modelbuild.manifest.tree import Position
@@ -23,7 +23,7 @@ def warn_overridden(
         nearer.setdefault(target, []).append(reduce(merge, examiner.of_model(model, target)))
     for target, models in nearer.items():
         own = examiner.of_target(target)
-        for path, leaf in _leaves(own):
+        for path, leaf in leaves(own):
             found = [_replacing(path, leaf, own, tree) for tree in models]
             others = [one for one in found if one is not None]
             if len(others) == len(found) and not leaf.implied:
@@ -49,16 +49,8 @@ def _replacing(path: Path, leaf: Leaf, own: Tree | Leaf, tree: Tree | Leaf) -> L
         if step not in tree:
             return None
         own, tree = own[step], tree[step]
-    found = next((one for _, one in _leaves({"": tree})), None)
+    found = next((one for _, one in leaves({"": tree})), None)
     return found if found is not None and (tree != found or found.value != leaf.value) else None
-
-
-def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
-    for key, item in tree.items():
-        if isinstance(item, Leaf):
-            yield (*path, key), item
-        else:
-            yield from _leaves(item, (*path, key))
 
 
 def _other_method(own: Tree, tree: Tree) -> bool:

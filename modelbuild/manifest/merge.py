@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,15 @@ def values(tree: Tree) -> dict[str, Any]:
     return {key: values(item) if isinstance(item, dict) else item.value for key, item in tree.items()}
 
 
-def leaves(tree: Tree, path: Path = ()) -> dict[Path, str]:
+def leaves(item: Tree | Leaf, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
+    """Each leaf with its path, in order."""
+    if isinstance(item, Leaf):
+        yield path, item
+    else:
+        for key, below in item.items():
+            yield from leaves(below, (*path, key))
+
+
+def origins(tree: Tree) -> dict[Path, str]:
     """The origin of each leaf."""
-    found: dict[Path, str] = {}
-    for key, item in tree.items():
-        here = (*path, key)
-        found.update(leaves(item, here) if isinstance(item, dict) else {here: item.origin})
-    return found
+    return {path: leaf.origin for path, leaf in leaves(tree)}

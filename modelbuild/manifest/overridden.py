@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.merge import Leaf, Path, Tree
+from modelbuild.manifest.merge import Leaf, Path, leaves
 from modelbuild.manifest.settings import Examiner, Settings
 
 
@@ -16,23 +16,15 @@ def overridden(manifest: Manifest, settings: Settings) -> dict[Path, tuple[Leaf,
     Values are as they were written: `evaluation: test` stands under `evaluation.set`."""
     found: dict[Path, list[Leaf]] = {}
     for tree in reversed(Examiner(manifest).layers(settings.model, settings.target)):
-        for path, leaf in _leaves(tree):
+        for path, leaf in leaves(tree):
             about = _meant(path, settings.origins)
             silent = leaf.origin == "built in" and (about not in settings.origins or leaf.value in (None, []))
             if settings.origins.get(about) != leaf.origin and not silent:
                 found.setdefault(about, []).append(leaf)
-    return {path: tuple(leaves) for path, leaves in found.items()}
+    return {path: tuple(written) for path, written in found.items()}
 
 
 def _meant(path: Path, effective: Mapping[Path, str]) -> Path:
     """The effective setting that what is written at `path` is about: itself, or the first below or above."""
     near = (one for one in effective if one[: len(path)] == path or path[: len(one)] == one)
     return path if path in effective else next(near, path)
-
-
-def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
-    for key, item in tree.items():
-        if isinstance(item, dict):
-            yield from _leaves(item, (*path, key))
-        else:
-            yield (*path, key), item

@@ -15,7 +15,7 @@ from modelbuild.manifest.beside_a_record import names_record, without_effect
 from modelbuild.manifest.canonical import canonical
 from modelbuild.manifest.explain import validate
 from modelbuild.manifest.manifest import Manifest
-from modelbuild.manifest.merge import Leaf, Path, Tree, layer, leaves, values
+from modelbuild.manifest.merge import Leaf, Path, Tree, layer, origins, values
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.tree import Mapping, Position
 from modelbuild.manifest.vendors.translate import Layer, translated
@@ -113,7 +113,7 @@ class Examiner:
         quantize = tree["quantize"]
         if model is not None and isinstance(quantize, dict) and names_record(quantize):
             problems += without_effect(self.layers(model, target))
-        return Settings(model or "", target, values(tree), leaves(tree), (*merged.problems, *problems))
+        return Settings(model or "", target, values(tree), origins(tree), (*merged.problems, *problems))
 
     def layers(self, model: str, target: str) -> list[Tree]:
         """What each layer sets by itself, the lowest first."""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild.manifest.merge import Leaf, layer, leaves, merge, values
+from modelbuild.manifest.merge import Leaf, layer, leaves, merge, origins, values
 
 scalars = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from("xyz")
 keys = st.sampled_from("abcd")
@@ -52,7 +52,8 @@ def test_each_leaf_has_its_origin() -> None:
         layer({"a": {"b": 1, "c": 2}}, lambda path: f"low {'.'.join(path)}"),
         layer({"a": {"c": 3}}, lambda path: f"high {'.'.join(path)}"),
     )
-    assert leaves(tree) == {("a", "b"): "low a.b", ("a", "c"): "high a.c"}
+    assert [(path, leaf.value) for path, leaf in leaves(tree)] == [(("a", "b"), 1), (("a", "c"), 3)]
+    assert origins(tree) == {("a", "b"): "low a.b", ("a", "c"): "high a.c"}
     assert tree["a"]["c"] == Leaf(3, "high a.c")  # type: ignore[index]
 
 

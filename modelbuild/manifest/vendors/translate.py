@@ -109,7 +109,7 @@ class _Translation:
 def _whole(key: str, item: Tree | Leaf) -> Leaf:
     """The value with its place; of a mapping, the place of its first leaf."""
     value = item.value if isinstance(item, Leaf) else values(item)
-    origin = item.origin if isinstance(item, Leaf) else next(iter(leaves(item).values()), "")
+    origin = next((leaf.origin for _, leaf in leaves(item)), "")
     return Leaf(value, origin, _shown(key, value))
 
 
