@@ -55,13 +55,13 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Named:
-    """A layer and what it alone is predicted to win; `setting` stands by its name below `section` of
-    `quantize:`."""
+    """A layer and what it alone is predicted to win; `setting` (`{activations: int16}`) stands by its name
+    below `section` (nodes or inputs) of `quantize:`."""
 
     name: str
     gain_db: float
-    section: str  # nodes
-    setting: str  # {activations: int16}
+    section: str
+    setting: str
 
 
 def steps(facts: Facts, lacking: Sequence[Lacking] = ()) -> list[str]:
