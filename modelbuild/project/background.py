@@ -16,6 +16,7 @@ from modelbuild.project.repository import clean_environment
 
 FOLDER = f"{STATE}/background"
 LOG = f"{FOLDER}/log"
+_LOCK = f"{FOLDER}/lock"
 _WANTED = "wanted."
 
 
@@ -29,15 +30,14 @@ def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
     except OSError as error:
         raise disk.failure("write", wanted, error) from error
     # Who has the lock looks for wishes once more after letting go: either it sees ours, or we get the lock.
-    with _only_one(folder) as free:
-        if not free:
+    with _only_one(folder) as lock, open(folder / LOG, "ab") as log:  # noqa: PTH123
+        if lock is None:
             return False
-    with open(folder / LOG, "ab") as log:  # noqa: PTH123
         subprocess.Popen(
             [*start, "-C", str(folder)],
             cwd=folder,
             env=clean_environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=lock,  # the process has it from its first moment: no second one is started beside it
             stdout=log,
             stderr=log,
             start_new_session=True,  # neither Ctrl-C nor the end of the terminal is meant for it
@@ -48,9 +48,10 @@ def trigger(folder: Path, file: str, start: tuple[str, ...]) -> bool:
 def serve(folder: Path, build: Callable[[str], None]) -> None:
     """Builds, by the name of the manifest, as long as somebody asks for it, whichever manifest of the folder,
     unless another process does so already; begins the log anew."""
+    handed_over = _handed_over(folder)
     while _wishes(folder):
-        with _only_one(folder) as free:
-            if not free:
+        with _only_one(folder, handed_over) as lock:
+            if lock is None:
                 return
             os.truncate(folder / LOG, 0)
             while wishes := _wishes(folder):
@@ -59,14 +60,15 @@ def serve(folder: Path, build: Callable[[str], None]) -> None:
                     build(file)
                     sys.stdout.flush()
                     sys.stderr.flush()
+        handed_over = None
 
 
 def is_running(folder: Path) -> bool:
     """Whether a build is going on in the background."""
     if not (folder / FOLDER).is_dir():
         return False
-    with _only_one(folder) as free:
-        return not free
+    with _only_one(folder) as lock:
+        return lock is None
 
 
 def _wanted(folder: Path, file: str) -> Path:
@@ -79,23 +81,37 @@ def _wishes(folder: Path) -> list[str]:
     return sorted(name.replace("%2F", "/").replace("%25", "%") for name in names)
 
 
+def _handed_over(folder: Path) -> int | None:
+    """The lock, if `trigger` gave it to this process as its standard input; a build must not inherit that."""
+    try:
+        if not os.path.samestat(os.fstat(0), os.stat(folder / _LOCK)):  # noqa: PTH116
+            return None
+    except OSError:
+        return None
+    lock = os.dup(0)
+    with open(os.devnull) as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
+    return lock
+
+
 @contextmanager
-def _only_one(folder: Path) -> Iterator[bool]:
-    """Whether this process is the one that builds in the background, as it is until it ends."""
+def _only_one(folder: Path, handed_over: int | None = None) -> Iterator[int | None]:
+    """The lock of the one process that builds in the background; None if that is another."""
     try:
         import fcntl
 
-        descriptor = os.open(folder / FOLDER / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(folder / _LOCK, flags, 0o644) if handed_over is None else handed_over
     except ModuleNotFoundError as error:
         raise ModelbuildError(
             "this platform has no builds in the background", exit_code=EXIT_FAILED
         ) from error
     except OSError as error:
-        raise disk.failure("open the lock file", folder / FOLDER / "lock", error) from error
+        raise disk.failure("open the lock file", folder / _LOCK, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield lock
     except BlockingIOError:
-        yield False
+        yield None
     finally:
-        os.close(descriptor)
+        os.close(lock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from modelbuild.project import background
@@ -9,10 +11,17 @@ from modelbuild.project import background
 NOTHING = ("true",)  # a process that serves nobody
 
 
+def ask(folder: Path, file: str) -> None:
+    """Asks for a build by a process that ends without building."""
+    assert background.trigger(folder, file, NOTHING)
+    while background.is_running(folder):
+        pass
+
+
 def test_every_manifest_of_the_folder_is_served(tmp_path: Path) -> None:
     asked = ["a%2F.yaml", "a.yaml", "sub/b.yaml", "sub_b.yaml"]
     for file in asked:
-        assert background.trigger(tmp_path, file, NOTHING)
+        ask(tmp_path, file)
     built: list[str] = []
     background.serve(tmp_path, built.append)
     assert sorted(built) == asked
@@ -31,7 +40,38 @@ def test_a_wish_for_another_manifest_in_the_middle_of_a_build(tmp_path: Path) ->
             background.serve(tmp_path, lambda file: built.append("beside"))  # a process that comes too late
         built.append(file)
 
-    assert background.trigger(tmp_path, "a.yaml", NOTHING)
+    ask(tmp_path, "a.yaml")
     background.serve(tmp_path, build)
     assert built == ["a.yaml", "a.yaml", "b.yaml"]
     assert not background.is_running(tmp_path)
+
+
+def test_a_process_has_the_lock_from_its_first_moment(tmp_path: Path) -> None:
+    """It has not run a line of its own when the next trigger comes, and still no second one is started."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    waits = (sys.executable, "-c", f"open({str(gate)!r})")
+    assert background.trigger(tmp_path, "a.yaml", waits)
+    assert background.is_running(tmp_path)
+    assert not background.trigger(tmp_path, "b.yaml", waits)
+    gate.open("w").close()
+    while background.is_running(tmp_path):
+        pass
+    built: list[str] = []
+    background.serve(tmp_path, built.append)
+    assert built == ["a.yaml", "b.yaml"]
+
+
+def test_a_process_builds_with_the_lock_that_it_was_given(tmp_path: Path) -> None:
+    text = (
+        "import pathlib, sys\n"
+        "from modelbuild.project import background\n"
+        "folder = pathlib.Path(sys.argv[-1])\n"
+        "def build(file):\n"
+        "    print(file, background.is_running(folder), sys.stdin.read() == '', flush=True)\n"
+        "background.serve(folder, build)"
+    )
+    assert background.trigger(tmp_path, "a.yaml", (sys.executable, "-c", text))
+    while background.is_running(tmp_path):
+        pass
+    assert (tmp_path / background.LOG).read_text() == "a.yaml True True\n"
