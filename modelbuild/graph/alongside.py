@@ -15,8 +15,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Iterator[Result]:
-    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items.
+def together(
+    items: Iterable[Item], work: Callable[[Item], Result], threads: int, ahead: int = 0
+) -> Iterator[Result]:
+    """`work(item)` of each item, in order, so many at a time; the caller's thread makes the items. `ahead`
+    results more may wait while the caller is busy with one.
 
     What `work` raises comes in its turn; what making an item raises, at once.
     """
@@ -25,7 +28,7 @@ def together(items: Iterable[Item], work: Callable[[Item], Result], threads: int
         for item in items:
             waiting.append(pool.submit(work, item))
             del item
-            if len(waiting) > threads:
+            if len(waiting) > threads + ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -56,8 +56,9 @@ def compare(
     inputs: Iterable[Mapping[str, Array]] | None = None,
     seed: int = 0,
     bound: float = BOUND,
+    random: int = _RANDOM_SAMPLES,
 ) -> Difference:
-    """Runs both on random samples and on `inputs`. `before` may be the source file itself.
+    """Runs both on so many random samples and on `inputs`. `before` may be the source file itself.
 
     The outputs of both must have the same names. A value that is infinite or not a number in one must be so
     in the other.
@@ -67,7 +68,7 @@ def compare(
     if missing:
         raise ModelbuildError(f"the output `{missing[0]}` is not in the source", exit_code=EXIT_FAILED)
     scores = {name: _Score(_is_quantized(after, name)) for name in new.outputs}
-    for sample in [*random_inputs(after, seed), *(inputs or ())]:
+    for sample in [*random_inputs(after, seed)[:random], *(inputs or ())]:
         expected = old.run({name: sample[name].astype(dtype) for name, (_, dtype) in old.inputs.items()})
         found = new.run({name: sample[name] for name in new.inputs})
         for name, score in scores.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,39 +58,3 @@ class ChannelHistograms:
 
     counts: NDArray[np.float32]
     weights: NDArray[np.float32] | None
-
-
-def bin_indices(values: NDArray[Any], low: float, high: float) -> NDArray[np.int64]:
-    """The bin of each value, in the values' own precision where its numbers reach."""
-    if high <= low:
-        return np.zeros(values.shape, dtype=np.int64)
-    width, factor = high - low, BINS / (high - low)
-    if max(width, factor) > float(np.finfo(values.dtype).max):  # denormal numbers, or both ends enormous
-        values = values.astype(np.float64)
-    scaled = (values - values.dtype.type(low)) * values.dtype.type(factor)
-    return np.asarray(np.clip(scaled, 0, BINS - 1).astype(np.int64))
-
-
-def count(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.int64], int]:
-    """(counts, zeros) of one sample's values."""
-    places = bin_indices(values.reshape(-1), low, high)
-    places[values.reshape(-1) == 0] = BINS
-    counts = np.bincount(places, minlength=BINS + 1).astype(np.int64)
-    return counts[:BINS], int(counts[BINS])
-
-
-def totals(places: NDArray[np.int64], squares: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The sum of the squares at each of `count` places."""
-    found = np.bincount(places.reshape(-1), squares.reshape(-1), count)
-    return found.astype(np.float64, copy=False)
-
-
-def channel_bins(
-    values: NDArray[Any], channels: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """The bin of each value [..., count] between the ends of its channel [count]."""
-    width = high - low
-    factor = np.divide(CHANNEL_BINS, width, out=np.zeros_like(width), where=width > 0)
-    scaled = values - low[channels]
-    scaled *= factor[channels]
-    return np.asarray(np.clip(scaled, 0, CHANNEL_BINS - 1, out=scaled).astype(np.int64))

@@ -7,7 +7,6 @@ of some samples. As many samples as there are threads are in memory at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.alongside import together
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.covariances import Covariances
-from modelbuild.quantize.extremes import Extremes, FirstLook
+from modelbuild.quantize.extremes import Extremes
+from modelbuild.quantize.first_look import First, FirstLook
 from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import melted
@@ -29,6 +29,7 @@ __all__ = ["Observations", "TensorObservation", "observe"]
 
 GRADIENT_SAMPLES = 64  # spread evenly; half as many cost MobileNetV2 0.5 dB, more cost time
 AT_ONCE = 4  # samples that are counted together, which takes half the time
+AHEAD = 2  # samples that may wait to be counted, so that what runs the model need not
 NOT_FINITE = "infinite"  # why a tensor has no gradient, beside the names of operators
 Sample = Mapping[str, NDArray[Any]]
 
@@ -40,10 +41,12 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     Raises (exit 1) when a tensor holds NaN or infinity, naming tensor and sample; (exit 2) without samples.
     """
     between = sorted(melted(graph))
-    first = _first(graph, samples(), between, threads)
-    look = Look(graph, first.extremes, first.powers, between)
-    counted = _Counted(graph, first.extremes, between)
-    ranges = {name: found.range for name, found in first.extremes.items()}
+    first, sample_ranges = _first(graph, samples(), between, threads)
+    extremes = first.extremes()
+    powers = {name: power / first.samples for name, power in first.powers.items()}
+    look = Look(graph, extremes, powers, between)
+    counted = _Counted(graph, extremes, between)
+    ranges = {name: found.range for name, found in extremes.items()}
     covariances = Covariances(graph, ranges, first.samples)
     for seen in _seen(look, covariances.watching(samples()), first.samples, threads):
         counted.add(seen)
@@ -52,7 +55,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power
     tensors = {
-        name: tally.observation(factor, weighed, first.samples, first.ranges[name])
+        name: tally.observation(factor, weighed, first.samples, sample_ranges[name])
         for name, tally in counted.tallies.items()
     }
     weights = {name: found.weight(factor, weighed) for name, found in counted.melted.items()}
@@ -62,34 +65,22 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
     return Observations(first.samples, tensors, look.outputs, missing, kept, covariances.found())
 
 
-@dataclass(frozen=True)
-class _First:
-    """Of the first pass: how many samples there are, the extremes of all, and of each (sample_ranges.py);
-    the mean squared norms of outputs."""
+def _first(
+    graph: Graph, samples: Iterable[Sample], between: Collection[str], threads: int
+) -> tuple[First, dict[str, NDArray[np.float64]]]:
+    """What the first pass sees in all samples, and the extremes of each by itself (sample_ranges.py)."""
+    look, ranges = FirstLook(graph, between), SampleRanges()
+    found: First | None = None
 
-    samples: int
-    extremes: Mapping[str, Extremes]
-    ranges: Mapping[str, NDArray[np.float64]]
-    powers: Mapping[str, float]
-
-
-def _first(graph: Graph, samples: Iterable[Sample], between: Collection[str], threads: int) -> _First:
-    look, number, ranges = FirstLook(graph, between), 0, SampleRanges()
-    found: dict[str, Extremes] = {}
-    powers: dict[str, float] = {}
-
-    def run(item: tuple[int, Sample]) -> Any:
+    def run(item: tuple[int, Sample]) -> First:
         return look.run(item[1], f"calibration sample {item[0]}")
 
     for seen in together(enumerate(samples, 1), run, threads):
-        number += 1
-        ranges.add({name: more.range for name, more in seen.extremes.items()})
-        found = {name: found[name].merged(more) if found else more for name, more in seen.extremes.items()}
-        powers = {name: powers.get(name, 0.0) + power for name, power in seen.powers.items()}
-    if not number:
+        ranges.add(seen.ranges())
+        found = found.merged(seen) if found else seen
+    if found is None:
         raise ModelbuildError("there is no calibration sample")
-    means = {name: power / number for name, power in powers.items()}
-    return _First(number, found, ranges.found(), means)
+    return found, dict(zip(found.sizes, ranges.found(), strict=True))
 
 
 def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> Iterator[Seen]:
@@ -100,7 +91,7 @@ def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> It
         weighed = count <= GRADIENT_SAMPLES or item[0] in chosen
         return look.run(*item) if weighed else look.run_plain(item[1])
 
-    return together(enumerate(samples), run, threads)
+    return together(enumerate(samples), run, threads, AHEAD)
 
 
 class _Counted:
@@ -108,7 +99,9 @@ class _Counted:
     sample: so less waits, and what runs beside this is never without work."""
 
     def __init__(self, graph: Graph, extremes: Mapping[str, Extremes], between: Collection[str]) -> None:
-        self.tallies = {name: Tally.of(graph.shapes[name], found) for name, found in extremes.items()}
+        self.tallies = {
+            name: Tally.of(graph.shapes[name], graph.dtypes[name], found) for name, found in extremes.items()
+        }
         self.melted = {name: Gradients.of(graph.shapes[name]) for name in between}
         self._waiting: dict[str, list[tuple[NDArray[Any] | None, NDArray[Any] | None]]] = {}
         self._samples = 0

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 MOST = 128  # rows that are kept; a power of two
-
-Range = tuple[float, float]
 
 
 class SampleRanges:
@@ -17,26 +13,23 @@ class SampleRanges:
     samples, then four, and so on."""
 
     def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()
         self._rows: list[NDArray[np.float64]] = []  # [tensors, 2] each
         self._each = 1  # samples that a row stands for
         self._begun: list[NDArray[np.float64]] = []  # the samples of the next row
 
-    def add(self, ranges: Mapping[str, Range]) -> None:
-        """One more sample: the same tensors as of the others."""
-        self._names = self._names or tuple(ranges)
+    def add(self, ranges: NDArray[np.float64]) -> None:
+        """One more sample, (smallest, largest) of the same tensors as of the others: [tensors, 2]."""
         if len(self._rows) == MOST:
             self._rows = [_mean(self._rows[row : row + 2]) for row in range(0, MOST, 2)]
             self._each *= 2
-        self._begun.append(np.array([ranges[name] for name in self._names], np.float64).reshape(-1, 2))
+        self._begun.append(ranges)
         if len(self._begun) == self._each:
             self._rows.append(_mean(self._begun))
             self._begun = []
 
-    def found(self) -> dict[str, NDArray[np.float64]]:
-        """Tensor -> (smallest, largest) of each row, in the order of the samples, [rows, 2]."""
-        rows = [*self._rows, *([_mean(self._begun)] if self._begun else [])]
-        return {name: np.array([row[index] for row in rows]) for index, name in enumerate(self._names)}
+    def found(self) -> NDArray[np.float64]:
+        """Of each tensor (smallest, largest) of each row, in the order of the samples, [tensors, rows, 2]."""
+        return np.stack([*self._rows, *([_mean(self._begun)] if self._begun else [])], axis=1)
 
 
 def samples_of_rows(samples: int, rows: int) -> NDArray[np.int64]:

@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.model import Shape
+from modelbuild.quantize.counting import Bins, Channels
 from modelbuild.quantize.extremes import Extremes
-from modelbuild.quantize.histogram import (
-    BINS,
-    CHANNEL_BINS,
-    ChannelHistograms,
-    Histogram,
-    bin_indices,
-    channel_bins,
-    totals,
-)
-from modelbuild.quantize.looking import places_in
+from modelbuild.quantize.histogram import BINS, CHANNEL_BINS, ChannelHistograms, Histogram
 from modelbuild.quantize.observations import TensorObservation
 
 _MOST_CHANNELS = 8192  # with histograms of their own
@@ -31,23 +23,25 @@ class Gradients:
     """Squared gradients of the values that are looked at, by channel."""
 
     scale: float  # values of the tensor for each that is looked at
-    channel_of: NDArray[np.int64]
+    channels: Channels
     by_channel: NDArray[np.float64]
     weighed: int = 0  # samples with gradients
 
     @classmethod
     def of(cls, shape: Shape) -> Gradients:
-        """None yet, for a tensor of `shape`; channels are axis 1, and one for tensors of fewer axes."""
-        places, channels = places_in(shape), shape[1] if len(shape) > 1 else 1
-        return cls(math.prod(shape) / places.count, places.channels(shape), np.zeros(channels))
+        """None yet, for a tensor of `shape`."""
+        channels = Channels.of_shape(shape)
+        return cls(math.prod(shape) / len(channels.of), channels, np.zeros(channels.count))
 
     def add(self, slopes: NDArray[Any]) -> NDArray[np.float64] | None:
         """More samples, a row each: the squares. None where gradients are not finite, which do not count."""
-        if not np.isfinite(slopes).all():
+        squares: NDArray[np.float64] = slopes.astype(np.float64)
+        squares *= squares
+        found = self.channels.totals(squares.sum(axis=0))
+        if not np.isfinite(found).all():
             return None
-        squares: NDArray[np.float64] = np.square(slopes, dtype=np.float64)
         self.weighed += len(slopes)
-        self.by_channel += totals(self.channel_of, squares.sum(axis=0), len(self.by_channel))
+        self.by_channel += found
         return squares
 
     def weight(self, factor: float, samples: int) -> NDArray[np.float64] | None:
@@ -60,38 +54,32 @@ class Gradients:
 
 @dataclass
 class Moments:
-    """Sums over the values that are looked at, by channel, of x - c and (x - c)^2. The middle c of the
-    channel's range keeps what is lost to a mean far larger than what the values differ by."""
+    """Sums of values and of their squares by channel, in bins from the channel's low end: a mean far larger
+    than what the values differ by costs no digits."""
 
     extremes: Extremes
-    seen: NDArray[np.float64]
     total: NDArray[np.float64]
     square: NDArray[np.float64]
+    samples: int = 0
 
     @classmethod
     def of(cls, extremes: Extremes) -> Moments:
         """None yet."""
-        return cls(extremes, *np.zeros((3, len(extremes.low))))
+        return cls(extremes, *np.zeros((2, len(extremes.low))))
 
-    def add(self, values: NDArray[Any], channel_of: NDArray[np.int64]) -> None:
+    def add(self, scaled: NDArray[Any], channels: Channels) -> None:
         """More samples, a row each."""
-        channels = len(self.seen)
-        rest = values - self._middle[channel_of]
-        self.seen += len(values) * np.bincount(channel_of, minlength=channels)
-        self.total += totals(channel_of, rest.sum(axis=0), channels)
-        np.square(rest, out=rest)
-        self.square += totals(channel_of, rest.sum(axis=0), channels)
+        self.samples += len(scaled)
+        self.total += channels.totals(scaled.sum(axis=0))
+        self.square += channels.totals(np.einsum("ij,ij->j", scaled, scaled))
 
-    def variance(self) -> NDArray[np.float64]:
+    def variance(self, channels: Channels) -> NDArray[np.float64]:
         """By channel; of one none of whose values are looked at, as if they lay anywhere in its range."""
-        seen = np.maximum(self.seen, 1.0)
-        found = np.maximum(self.square / seen - np.square(self.total / seen), 0.0)
-        anywhere = np.square(self.extremes.high - self.extremes.low) / 12
-        return np.asarray(np.where(self.seen > 0, found, anywhere))
-
-    @property
-    def _middle(self) -> NDArray[np.float64]:
-        return self.extremes.low / 2 + self.extremes.high / 2
+        seen = self.samples * channels.sizes()
+        least = np.maximum(seen, 1.0)
+        found = np.maximum(self.square / least - np.square(self.total / least), 0.0)
+        width = self.extremes.high - self.extremes.low
+        return np.asarray(np.where(seen > 0, found / CHANNEL_BINS**2, 1 / 12) * np.square(width))
 
 
 def _fits(weights: NDArray[np.float32], factor: float) -> bool:
@@ -106,6 +94,8 @@ class Tally:
     extremes: Extremes
     gradients: Gradients
     split: bool  # whether channels have histograms
+    whole: Bins
+    by_channel: Bins
     moments: Moments
     channel_counts: NDArray[np.float32]
     channel_weights: NDArray[np.float32]
@@ -113,34 +103,33 @@ class Tally:
     weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS + 1))
 
     @classmethod
-    def of(cls, shape: Shape, extremes: Extremes) -> Tally:
-        """An empty one for a tensor of `shape`."""
+    def of(cls, shape: Shape, dtype: Any, extremes: Extremes) -> Tally:
+        """An empty one for a tensor of `shape` and `dtype`."""
         channels = len(extremes.low)
         split = len(shape) > 2 and channels <= _MOST_CHANNELS
         cells = np.zeros((2, channels * CHANNEL_BINS if split else 0), np.float32)
-        return cls(extremes, Gradients.of(shape), split, Moments.of(extremes), *cells)
+        low, high = extremes.range
+        whole = Bins.between(np.array([low]), np.array([high]), BINS, dtype)
+        by_channel = Bins.between(extremes.low, extremes.high, CHANNEL_BINS, dtype)
+        return cls(extremes, Gradients.of(shape), split, whole, by_channel, Moments.of(extremes), *cells)
 
     def add(self, values: NDArray[Any], slopes: NDArray[Any] | None) -> None:
         """More samples, a row each."""
         squares = None if slopes is None else self.gradients.add(slopes)
-        channel_of, zeros = self.gradients.channel_of, values == 0
-        self.moments.add(values, channel_of)
-        places = bin_indices(values, *self.extremes.range)
-        np.putmask(places, zeros, BINS)  # a third of the time of an assignment
-        self.counts += np.bincount(places.reshape(-1), minlength=BINS + 1)
+        channels, zeros = self.gradients.channels, values == 0
+        places = self.whole.places(self.whole.scaled(values), zeros)
+        self.counts += self.whole.counted(places)
         if squares is not None:
-            self.weights += totals(places, squares, BINS + 1)
+            self.weights += self.whole.weighed(places, squares)
+        scaled = self.by_channel.scaled(values, channels.of)
+        self.moments.add(scaled, channels)
         if not self.split:
             return
-        cells = len(self.channel_counts)
-        places = channel_bins(values, channel_of, self.extremes.low, self.extremes.high)
-        places += channel_of * CHANNEL_BINS
-        np.putmask(places, zeros, cells)
-        counts = np.bincount(places.reshape(-1), minlength=cells + 1)[:cells]
-        self.channel_counts += counts.astype(np.float32)
+        places = self.by_channel.places(scaled, zeros, channels.of)
+        self.channel_counts += self.by_channel.counted(places)[:-1].astype(np.float32)
         if squares is not None:
             with np.errstate(over="ignore"):  # infinity is seen later, by `_fits`
-                self.channel_weights += totals(places, squares, cells + 1)[:cells].astype(np.float32)
+                self.channel_weights += self.by_channel.weighed(places, squares)[:-1].astype(np.float32)
 
     def observation(
         self, factor: float, weighed: int, samples: int, sample_ranges: NDArray[np.float64]
@@ -168,7 +157,7 @@ class Tally:
             extremes.low,
             extremes.high,
             extremes.total,
-            self.moments.variance(),
+            self.moments.variance(self.gradients.channels),
             self._channels(factor * scale if has_weights else None) if self.split else None,
             channel_weight,
             sample_ranges,

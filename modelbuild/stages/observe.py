@@ -10,7 +10,7 @@ from modelbuild.build.action import Resources
 from modelbuild.quantize.settings import THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "15"
+VERSION = "16"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 

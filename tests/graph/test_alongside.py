@@ -39,3 +39,16 @@ def test_what_one_of_two_raises_comes_in_its_turn() -> None:
         for item in together(range(9), work, 2):
             seen += [item]
     assert seen == [0, 1]
+
+
+def test_results_wait_while_the_caller_is_busy_and_no_more_than_that() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(12):
+            made.append(number)
+            yield number
+
+    for number, item in enumerate(together(items(), lambda item: item, 2, ahead=3)):
+        assert item == number
+        assert len(made) == min(number + 6, 12)  # two in work, three that wait, and this one

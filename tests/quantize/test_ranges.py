@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelbuild.quantize.histogram import BINS, Histogram, bin_indices, count
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
 from modelbuild.quantize.ranges import (
@@ -22,6 +21,7 @@ from modelbuild.quantize.ranges import (
     output_error,
     percentile,
 )
+from tests.quantize.histograms import histogram_of
 
 ASYMMETRIC = TensorFormat(8, True, False, "free")
 SYMMETRIC = TensorFormat(8, True, True, "free")
@@ -40,13 +40,8 @@ def observed(
 ) -> TensorObservation:
     """A tensor of one channel; `gradients` a value."""
     values = values.astype(np.float32)
-    low, high = float(values.min()), float(values.max())
-    weights = None
-    if gradients is not None:
-        weights = np.bincount(bin_indices(values, low, high), gradients**2 * (values != 0), BINS).astype(
-            np.float64
-        )
-    histogram = Histogram(low, high, *count(values, low, high), weights)
+    histogram = histogram_of(values, gradients)
+    low, high = histogram.low, histogram.high
     exact = values.astype(np.float64)
     sums = np.array([exact.sum()]), np.array([exact.var()])
     return TensorObservation(histogram, len(values), np.array([low]), np.array([high]), *sums)

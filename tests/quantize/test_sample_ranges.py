@@ -52,8 +52,8 @@ def test_many_samples_become_the_means_of_neighbours() -> None:
     kept = SampleRanges()
     count = 5 * MOST + 3
     for number in range(count):
-        kept.add({"x": (-number, number)})
-    rows = kept.found()["x"]
+        kept.add(np.array([[-number, number]], np.float64))
+    (rows,) = kept.found()
     assert len(rows) <= MOST
     assert rows[0].tolist() == [-3.5, 3.5] and rows[1].tolist() == [-11.5, 11.5]  # of eight each
     assert rows[-1].tolist() == [-641.0, 641.0]  # of the last three
@@ -73,9 +73,9 @@ def test_means_of_neighbours_count_as_often_as_they_stand_for(count: int, rows: 
     kept, average = SampleRanges(), 10.0
     for number in range(count):
         high = 10.0 - 9.0 * number / (count - 1)
-        kept.add({"x": (0.0, high)})
+        kept.add(np.array([[0.0, high]]))
         average = 0.9 * average + 0.1 * high
-    found = replace(seen().tensors["x"], sample_ranges=kept.found()["x"], samples=count)
+    found = replace(seen().tensors["x"], sample_ranges=kept.found()[0], samples=count)
     assert len(found.sample_ranges) == rows and found.samples_of_rows.sum() == count
     assert moving_average.choose(found, INT8, {})[1] == pytest.approx(average, rel=0.01)
 
