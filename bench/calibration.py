@@ -10,6 +10,7 @@ with 1 where a bound does not hold.
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +101,7 @@ def _measured(options: argparse.Namespace, scratch: Path, work: Path) -> tuple[s
     if network is None:
         raise ModelbuildError(f"{options.network} is not declared", where=str(options.declaration))
     given = prepare(options.network, network, folders, work, 1)
+    compileall.compile_dir(ROOT / "modelbuild", quiet=1)  # as an installer does; the peers' files are, too
     lines: list[Line] = []
     for count in options.samples:
         say(f"{count} samples")
