@@ -57,7 +57,7 @@ class Shipment(NamedTuple):
             fixed = model.fixed()
             quantized = "" if model.is_fixed else model.action("quantize")
             post = post_name(model.model)
-            places = ModelPlaces.of(manifest, model.model)
+            places = ModelPlaces.of(manifest, model.model, package.target)
             models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post, places))
         gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
         return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
