@@ -10,17 +10,19 @@ if TYPE_CHECKING:  # a build of what changed remembers the places
     from modelbuild.manifest.settings import Settings
 
 # Code -> the place that it is about; others are about the model, where its source is named.
-_ABOUT = {"MB204": "prepared", "MB205": "prepared", "MB306": "speed"}
+_ABOUT = {"MB204": "prepared", "MB205": "prepared", "MB306": "speed", "MB112": "scheme"}
 _IN_A_FILE = re.compile(r"(?!--set ).+:\d+:\d+")
 
 
 class ModelPlaces(NamedTuple):
     """FILE:LINE:COLUMN of a model's source, of how its input is prepared (the source again where several
-    inputs are, or none), and of its bound on speed on a target; "" where no file has it."""
+    inputs are, or none), and of its bound on speed and its scheme of ranges on a target; "" where no file has
+    it."""
 
     source: str
     prepared: str
     speed: str = ""
+    scheme: str = ""
 
     @classmethod
     def of(cls, manifest: Manifest, model: str, target: str) -> ModelPlaces:
@@ -31,11 +33,11 @@ class ModelPlaces(NamedTuple):
         written = [name for name, given in inputs.items() if given.preprocess is not None]
         source = manifest.position(("models", model, "source"))
         settings = effective(manifest, model, target)
-        speed = _place(settings, ("accept", "fps"))
+        set_here = (_place(settings, path) for path in (("accept", "fps"), ("quantize", "scheme")))
         if len(written) != 1:
-            return cls(source, source, speed)
+            return cls(source, source, *set_here)
         prepared = manifest.position(("models", model, "inputs", written[0], "preprocess"))
-        return cls(source, prepared, speed)
+        return cls(source, prepared, *set_here)
 
     def of_finding(self, code: str) -> dict[str, Any]:
         """{file, line, column} for the finding `code`."""

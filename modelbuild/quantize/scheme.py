@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.errors import ModelbuildError, Problem, did_you_mean
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
-from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
+from modelbuild.quantize.scheme_names import at, quantized, require_all
 from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
@@ -70,7 +70,7 @@ def read(path: Path) -> dict[str, Entry]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         line = lines[error.place] if isinstance(error, _Wrong) and lines else None
         raise ModelbuildError(
-            "this is not a QuantScheme", where=_at(str(path), line), why=_why(error), advice=_FORM
+            "this is not a QuantScheme", where=at(str(path), line), why=_why(error), advice=_FORM
         ) from error
 
 
@@ -105,10 +105,6 @@ def _lines(text: str, count: int) -> list[int]:
         end = match.start()
         lines.append(line)
     return lines if len(lines) == count else []
-
-
-def _at(where: str, line: int | None) -> str:
-    return where if line is None or not where else f"{where}:{line}"
 
 
 def _entries(outputs: Sequence[Mapping[str, Any]], lines: Sequence[int]) -> dict[str, Entry]:
@@ -153,17 +149,16 @@ def applied(
     and for a name in it that is no tensor of the model. Always for floats, for activations by channel, and
     for a range of one number, in which activations are lost. `where`: the file, for errors.
     """
-    tensors = [name for name in plan.tensors(graph) if port_tensor(graph, name) is None]
+    tensors = quantized(graph, plan)
     if settings.strict:
-        free = [name for name in tensors if plan.root(name) not in plan.natural]
-        _require_all(scheme, free, set(tensors) | set(graph.constants), where)
+        require_all(scheme, graph, plan, where)
     used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
     for name, entry in used.items():
         if entry.type in FLOATS or entry.by_channel:
             what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
             raise ModelbuildError(
                 f"the scheme wants {what} for {name!r}",
-                where=_at(where, entry.line),
+                where=at(where, entry.line),
                 why="fixed-point models hold integers, with one range for each tensor of activations",
                 advice="edit its line, or take it out",
             )
@@ -171,7 +166,7 @@ def applied(
         if low == high:
             raise ModelbuildError(
                 f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
-                where=_at(where, entry.line),
+                where=at(where, entry.line),
                 why="one code would stand for all that the tensor holds",
                 advice="give both ends, or take it out: its range is then chosen from the samples",
             )
@@ -189,30 +184,6 @@ def applied(
         inputs={**inputs, **settings.inputs},
         nodes={**nodes, **settings.nodes},
     )
-
-
-def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str], where: str) -> None:
-    problems = [
-        Problem(
-            f"the scheme has {name!r}, which is no tensor of the lowered model",
-            _at(where, entry.line),
-            advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
-        )
-        for name, entry in scheme.items()
-        if name not in known
-    ]
-    problems += [
-        Problem(
-            f"the scheme says nothing of {name!r}",
-            where,
-            "`strict` takes every range from it",
-            "write `strict: false`, or add the tensor",
-        )
-        for name in wanted
-        if name not in scheme
-    ]
-    if problems:
-        raise ModelbuildError.of(problems)
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:

@@ -22,6 +22,7 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.scheme_names import findings
 from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
@@ -177,6 +178,23 @@ def test_strict_takes_every_range_from_the_scheme(tmp_path: Path) -> None:
         applied(written(tmp_path, *all_four[1:]), strict=True)
     with pytest.raises(ModelbuildError, match="'zz', which is no tensor of the lowered model"):
         applied(written(tmp_path, *all_four, entry("zz", 0, 1)), strict=True)
+
+
+def test_names_that_no_tensor_has_are_told_with_their_line_and_what_is_near(tmp_path: Path) -> None:
+    path = written(tmp_path, *(entry(name, -3, 3) for name in ("x", "w", "pp", "conv")))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1))
+    graph, found = chain(), scheme.read(path)
+    (warning,) = findings(found, graph, make_plan(graph))
+    assert (warning.code, warning.severity) == ("MB112", "warning")
+    lines = [found[name].line for name in ("pp", "conv")]
+    assert warning.message.startswith("2 names of the 4 in the scheme are of no tensor")
+    assert f"`pp` (line {lines[0]}, did you mean `p`?), `conv` (line {lines[1]})" in warning.message
+    applied(path)  # goes on without them
+    many = written(tmp_path, *(entry(f"t{number}", 0, 1) for number in range(9)))
+    (warning,) = findings(scheme.read(many), graph, make_plan(graph))
+    assert warning.message.endswith("`t4` (line 1) and 4 more")
+    all_known = written(tmp_path, entry("y", 0, 1))
+    assert findings(scheme.read(all_known), graph, make_plan(graph)) == []
 
 
 def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:
