@@ -62,6 +62,7 @@ CODES: dict[str, Code] = {
     "MB204": _samples("calibration values outside of what the model expects"),
     "MB205": _samples("normalisation, layout or order of colours is probably wrong"),
     "MB206": _samples("calibration samples of one class alone"),
+    "MB207": _samples("calibration samples without content"),
     "MB301": _samples("an output that does not change any more"),
     "MB302": _samples("channels that are lost to rounding"),
     "MB303": _samples("a tensor that is clipped"),
