@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from modelbuild.manifest import vendors
+from modelbuild.manifest import other_words, vendors
 from modelbuild.manifest.scalars import (
     AS_MAPPING,
     AS_SCALAR,
@@ -83,6 +83,18 @@ class Range(Strict):
     )
 
 
+def _read_range(value: object) -> object:
+    """A word alone may be meant as the method."""
+    if isinstance(value, Scalar):
+        methods = get_args(Method)
+        method = value.text if value.text in methods else other_words.same(value.text)
+        if method:
+            raise wrong("a mapping", value, f"write `range: {{method: {method}}}`")
+        near = other_words.advice(value.text, methods) or f"methods: {', '.join(methods)}"
+        raise wrong("a mapping", value, f"write `range: {{method: {methods[0]}}}`, or another; {near}")
+    return value
+
+
 class NodeFormats(Strict):
     """Number formats of one node."""
 
@@ -100,7 +112,9 @@ class Quantize(vendors.Names):
     weights: Annotated[tuple[Annotated[Weights, AsText], ...], AsOneOrMany] | None = Field(
         None, description="number format of weights; of a list, the first that the chip has"
     )
-    range: Range | None = Field(None, description="how ranges are chosen")
+    range: Annotated[Range, BeforeValidator(_read_range)] | None = Field(
+        None, description="how ranges are chosen"
+    )
     output_function: Annotated[Literal["none", "sigmoid"], AsText] | None = Field(
         None, description="what is applied to the outputs behind the chip: their ranges serve its results"
     )
