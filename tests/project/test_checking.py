@@ -174,3 +174,20 @@ def test_every_sample_that_cannot_be_read_is_told_once(project: Project) -> None
     assert [str(error["where"]).rpartition("data/")[2] for error in found] == ["0.npy", "1.npy"]
     assert all("a sample of `calibration`" in str(error["message"]) for error in found)
     assert all("take it out of the set" in str(error["advice"]) for error in found)
+
+
+def test_what_is_wrong_with_many_samples_is_told_of_the_first(project: Project) -> None:
+    for number in range(2, 9):
+        np.save(project.root / "data" / f"{number}.npy", np.zeros((1, 3, 5, 5), np.float32))
+    np.save(project.root / "data/9.npy", np.full((1, 3, 4, 4), np.nan, np.float32))
+    report = check(open_project(project.root), ["good@cam"])
+    found = [error for error in errors(report) if "a sample of `calibration`" in str(error["message"])]
+    assert [str(error["where"]).rpartition("data/")[2] for error in found] == [
+        f"{n}.npy" for n in (2, 3, 4, 9)
+    ]
+    assert [("so it is with 4 more" in str(error["message"])) for error in found] == [
+        False,
+        False,
+        True,
+        False,
+    ]
