@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalized import Equalization
+from modelbuild.quantize.mixed_bits import layers
 from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.record import Record, TensorRecord
@@ -26,8 +27,9 @@ from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
 VERSION = "1.0"
-TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's own
+TYPES = {"u8": "int8", "i8": "int8", "i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
 FLOATS = ("f16", "f32")
+OF_WEIGHTS = ("i16", "i4")  # what weights are given by; activations have no 4 bits
 WIDE = "int16"
 _LARGEST = 64 << 20  # bytes of a file
 _NAME = re.compile(r'"Name"\s*:\s*"')
@@ -143,7 +145,8 @@ def _entry(given: Mapping[str, Any]) -> Entry:
 def applied(
     settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str = ""
 ) -> Settings:
-    """The settings with what the scheme says of activations; what they say themselves wins.
+    """The settings with what the scheme says of activations, and which weights have 16 or 4 bits by it; what
+    they say themselves wins.
 
     Ranges of weights stay those of the weights. `strict`: raises (exit 2) for a tensor that the scheme lacks,
     and for a name in it that is no tensor of the model. Always for floats, for activations by channel, and
@@ -154,12 +157,13 @@ def applied(
         require_all(scheme, graph, plan, where)
     used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
     for name, entry in used.items():
-        if entry.type in FLOATS or entry.by_channel:
-            what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
+        refused = entry.type in (*FLOATS, "i4")
+        if refused or entry.by_channel:
+            what = entry.type if refused else "a range for each channel"
             raise ModelbuildError(
                 f"the scheme wants {what} for {name!r}",
                 where=at(where, entry.line),
-                why="fixed-point models hold integers, with one range for each tensor of activations",
+                why="activations are integers of 8 or 16 bits, with one range for each tensor",
                 advice="edit its line, or take it out",
             )
         low, high = entry.ranges[0]
@@ -178,12 +182,34 @@ def applied(
     wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
     inputs = {name: WIDE for name in wide if name in graph.inputs}
     nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}
+    for name, form in _of_weights(scheme, graph, plan, where).items():
+        nodes[name] = replace(nodes.get(name, NodeFormats()), weights=form)
+    for name, own in settings.nodes.items():
+        said = {key: value for key, value in asdict(own).items() if value is not None}
+        nodes[name] = replace(nodes.get(name, NodeFormats()), **said)
     return replace(
         settings,
         ranges={**ranges, **settings.ranges},
         inputs={**inputs, **settings.inputs},
-        nodes={**nodes, **settings.nodes},
+        nodes=nodes,
     )
+
+
+def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str) -> dict[str, str]:
+    """Node -> the format of its weights, where the scheme says 16 or 4 bits. Raises for floats."""
+    found = {}
+    for layer in layers(graph, plan):
+        entry = None if layer.weights is None else scheme.get(layer.weights)
+        if entry is not None and entry.type in FLOATS:
+            raise ModelbuildError(
+                f"the scheme wants {entry.type} for the weights {layer.weights!r}",
+                where=at(where, entry.line),
+                why="fixed-point models hold integers",
+                advice="edit its line, or take it out",
+            )
+        if entry is not None and entry.type in OF_WEIGHTS:
+            found[layer.node] = TYPES[entry.type]
+    return found
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:

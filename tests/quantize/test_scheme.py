@@ -154,6 +154,40 @@ def test_a_scheme_gives_ranges_and_types(tmp_path: Path) -> None:
     assert lines["x"].method == "output_error"
 
 
+def test_weights_have_16_bits_where_the_scheme_says_so(tmp_path: Path) -> None:
+    made = record(Settings.read({"weights": "int16"}))
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(scheme.written(made, chain(), by_channel=True))
+    lines = record(applied(path)).by_name()
+    assert (lines["w"].type, lines["v"].type, lines["y"].type) == ("int16", "int16", "int8")
+    both = applied(
+        written(tmp_path, entry("last", -1, 1), entry("y", -4, 4, "i16"), entry("v", -1, 1, "i16"))
+    )
+    lines = record(both).by_name()
+    assert (lines["w"].type, lines["v"].type, lines["y"].type) == ("int8", "int16", "int16")
+    graph = chain()
+    own = Settings.read({"nodes": {"last": {"weights": "int8"}}})
+    whole = tmp_path / "whole.json"
+    whole.write_text(scheme.written(made, chain(), by_channel=True))
+    kept = scheme.applied(own, scheme.read(whole), graph, make_plan(graph))
+    assert record(kept).by_name()["v"].type == "int8" and record(kept).by_name()["w"].type == "int16"
+    with pytest.raises(ModelbuildError, match="wants f32 for the weights 'v'"):
+        applied(written(tmp_path, entry("v", -1, 1, "f32")))
+
+
+def test_a_scheme_of_weights_of_4_bits_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "QuantScheme.json"
+    of_chip = load_recipe("kl530").number_format
+    graph = chain()
+    seen = observe(graph, lambda: iter(samples_of(graph)))
+    made = quantize(graph, seen, Settings.read({"weights": "int4"}), of_chip)
+    path.write_text(scheme.written(made, graph, by_channel=True))
+    again = quantize(graph, seen, applied(path), of_chip)
+    assert {line.type for line in again.tensors if line.kind == "weight"} == {"int4"}
+    with pytest.raises(ModelbuildError, match="wants i4 for 'r'"):
+        applied(written(tmp_path, entry("r", 0, 1, "i4")))
+
+
 def test_what_the_settings_say_themselves_wins(tmp_path: Path) -> None:
     path, graph = written(tmp_path, entry("r", 0, 12.75)), chain()
     own = Settings.read({"ranges": {"r": [0, 25.5]}})
