@@ -22,14 +22,13 @@ from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
-from modelbuild.quantize.scheme_names import at, quantized, require_all
+from modelbuild.quantize.scheme_names import OWN_FORMATS, at, quantized, require_all
 from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
 VERSION = "1.0"
-TYPES = {"u8": "int8", "i8": "int8", "i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
+TYPES = {"u8": "int8", "i8": "int8", **OWN_FORMATS}
 FLOATS = ("f16", "f32")
-OF_WEIGHTS = ("i16", "i4")  # what weights are given by; activations have no 4 bits
 WIDE = "int16"
 _LARGEST = 64 << 20  # bytes of a file
 _NAME = re.compile(r'"Name"\s*:\s*"')
@@ -207,8 +206,8 @@ def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: st
                 why="fixed-point models hold integers",
                 advice="edit its line, or take it out",
             )
-        if entry is not None and entry.type in OF_WEIGHTS:
-            found[layer.node] = TYPES[entry.type]
+        if entry is not None and entry.type in OWN_FORMATS:
+            found[layer.node] = OWN_FORMATS[entry.type]
     return found
 
 

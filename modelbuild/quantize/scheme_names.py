@@ -12,9 +12,11 @@ from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.ports import port_tensor
 
 if TYPE_CHECKING:
+    from modelbuild.chips.recipe import NumberFormat
     from modelbuild.quantize.scheme import Entry
 
 _NAMED = 5  # in one finding
+OWN_FORMATS = {"i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
 
 
 def quantized(graph: Graph, plan: Plan) -> list[str]:
@@ -34,15 +36,36 @@ def require_all(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: st
         )
         for name, nearest in _strays(scheme, graph, tensors).items()
     ]
+    lacking = [name for name in tensors if name not in scheme and plan.root(name) not in plan.natural]
+    more = f" (nor of {len(lacking) - _NAMED} more tensors)" if len(lacking) > _NAMED else ""
     problems += [
         Problem(
-            f"the scheme says nothing of {name!r}",
+            f"the scheme says nothing of {name!r}{more if place == _NAMED else ''}",
             where,
             "`strict` takes every range from it",
             "write `strict: false`, or add the tensor",
         )
-        for name in tensors
-        if name not in scheme and plan.root(name) not in plan.natural
+        for place, name in enumerate(lacking[:_NAMED], 1)
+    ]
+    if problems:
+        raise ModelbuildError.of(problems)
+
+
+def require_formats(
+    scheme: Mapping[str, Entry], graph: Graph, plan: Plan, of: NumberFormat, chip: str, where: str = ""
+) -> None:
+    """Raises (exit 2) every number format that the scheme gives a tensor or weights and the chip lacks."""
+    tensors = quantized(graph, plan)
+    has = {**dict.fromkeys(graph.constants, of.weights), **dict.fromkeys(tensors, of.activations)}
+    problems = [
+        Problem(
+            f"the scheme wants {form} for {name!r}, which is not possible on {chip}",
+            at(where, entry.line),
+            f"it has {', '.join(has[name])}",
+            "edit its line, or take it out",
+        )
+        for name, entry in scheme.items()
+        if name in has and (form := OWN_FORMATS.get(entry.type)) is not None and form not in has[name]
     ]
     if problems:
         raise ModelbuildError.of(problems)

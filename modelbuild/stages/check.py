@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
     from modelbuild.graph.model import Graph
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -70,21 +70,27 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     placement = place(graph, recipe, lambda: _chips(parameters["recipes"]))
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
     of_tail = [] if tail["finding"] is None else [tail["finding"]]
-    of_scheme = _of_scheme(inputs["scheme"], graph, parameters["strict"]) if "scheme" in inputs else []
+    of_scheme = _of_scheme(inputs, graph, parameters, recipe)
     checked = placement.to_json()
     found = [finding.to_json() for finding in (*placement.findings, *of_scheme)]
     write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
 
 
-def _of_scheme(path: Path, graph: Graph, strict: bool) -> list[Finding]:
-    """What its names tell; with `strict` raises what `quantize` would."""
+def _of_scheme(
+    inputs: Mapping[str, Path], graph: Graph, parameters: Mapping[str, Any], recipe: Recipe
+) -> list[Finding]:
+    """What its names tell; raises what `quantize` would of the file, before anything is observed."""
+    if "scheme" not in inputs:
+        return []
     from modelbuild.quantize import scheme, scheme_names
     from modelbuild.quantize.plan import make_plan
+    from modelbuild.quantize.settings import Settings
 
-    found, plan = scheme.read(path), make_plan(graph)
-    if strict:
-        scheme_names.require_all(found, graph, plan, str(path))
+    where = str(inputs["scheme"])
+    found, plan = scheme.read(inputs["scheme"]), make_plan(graph)
+    scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, where)
+    scheme.applied(Settings(strict=parameters["strict"]), found, graph, plan, where)
     return scheme_names.findings(found, graph, plan)
 
 

@@ -22,7 +22,7 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
-from modelbuild.quantize.scheme_names import findings
+from modelbuild.quantize.scheme_names import findings, require_formats
 from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
@@ -229,6 +229,28 @@ def test_names_that_no_tensor_has_are_told_with_their_line_and_what_is_near(tmp_
     assert warning.message.endswith("`t4` (line 1) and 4 more")
     all_known = written(tmp_path, entry("y", 0, 1))
     assert findings(scheme.read(all_known), graph, make_plan(graph)) == []
+
+
+def test_formats_that_the_chip_lacks_are_all_refused_at_their_lines(tmp_path: Path) -> None:
+    outputs = (entry("x", -3, 3, "i16"), entry("w", -1, 1, "i4"), entry("v", -1, 1, "i16"), entry("r", 0, 1))
+    path, graph = written(tmp_path, *outputs), chain()
+    for chip, lacking in (("kl520", ["int16 for 'x'", "int4 for 'w'", "int16 for 'v'"]), ("kl720", ["int4"])):
+        with pytest.raises(ModelbuildError) as caught:
+            of = load_recipe(chip).number_format
+            require_formats(scheme.read(path), graph, make_plan(graph), of, chip, str(path))
+        for problem, form in zip(caught.value.problems, lacking, strict=True):
+            assert f"wants {form}" in problem.what and f"not possible on {chip}" in problem.what
+            assert problem.where == f"{path}:1"
+    require_formats(scheme.read(path), graph, make_plan(graph), load_recipe("kl530").number_format, "kl530")
+
+
+def test_of_many_tensors_that_a_strict_scheme_lacks_the_first_are_named(tmp_path: Path) -> None:
+    nodes = [Node("Relu", f"n{number}", [f"t{number}"], [f"t{number + 1}"]) for number in range(9)]
+    graph = graph_of(nodes, {"t0": (1, 4)}, ["t9"], {})
+    with pytest.raises(ModelbuildError) as caught:
+        scheme.applied(Settings(strict=True), {}, graph, make_plan(graph))
+    told = [problem.what for problem in caught.value.problems]
+    assert len(told) == 5 and told[4] == "the scheme says nothing of 't4' (nor of 5 more tensors)"
 
 
 def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:
