@@ -1,4 +1,4 @@
-"""What vendors and papers call range methods."""
+"""What vendors and papers call range methods, and ways to correct biases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ _OURS = {
     **dict.fromkeys(("kld", "kl", "kl_divergence", "kld_m0", "kld_m1", "kld_m2"), "entropy"),
     **dict.fromkeys(("mmse", "l2"), "mse"),
     **dict.fromkeys(("noclip", "min_max", "max"), "minmax"),
-    **dict.fromkeys(("percentage",), "percentile"),
+    "percentage": "percentile",
+    "regular": "parallel",
+    "iterative": "sequential",
 }
 
 
 def same(word: str) -> str:
-    """Our name of the method, "" where that is not known."""
+    """Our name of it, "" where that is not known."""
     return _OURS.get(word.lower(), "")
 
 

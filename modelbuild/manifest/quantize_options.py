@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from modelbuild.manifest import other_words, vendors
@@ -24,7 +24,7 @@ from modelbuild.manifest.scalars import (
     read_switch,
     wrong,
 )
-from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.manifest.tree import Scalar
 from modelbuild.quantize.mixed_settings import MOST_MARGIN_DB
 from modelbuild.quantize.settings import SMOOTH
@@ -33,6 +33,7 @@ NONE = "none"  # `quantize: none`: the model stays in float
 Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
 Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixed"]
 Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
+_FORMATS = ("int8", "uint8", "int4", "int16", "float32", "bfloat16")
 Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
 Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
 
@@ -101,6 +102,20 @@ class NodeFormats(Strict):
     activations: Format | None = Field(None, description="of what it leaves")
     weights: Format | None = Field(None, description="of its weights")
 
+    @model_validator(mode="after")
+    def _some_format(self) -> Self:
+        if not self.model_fields_set:
+            raise refuse("a node without a format", "write `activations:` or `weights:`, or remove the node")
+        return self
+
+
+def _read_node(value: object) -> object:
+    """A word alone may be meant as the format of what the node leaves."""
+    if isinstance(value, Scalar):
+        form = value.text if value.text in _FORMATS else "int16"
+        raise wrong("a mapping", value, f"write `{{activations: {form}}}`, `weights` likewise")
+    return value
+
 
 class Quantize(vendors.Names):
     """Float to integers."""
@@ -136,7 +151,9 @@ class Quantize(vendors.Names):
     margin_db: Annotated[Number, Field(ge=0, le=MOST_MARGIN_DB)] | None = Field(
         None, description="with mode auto: what bounds on outputs have in hand on the calibration samples"
     )
-    nodes: dict[str, NodeFormats] | None = Field(None, description="number formats of single nodes, by name")
+    nodes: dict[str, Annotated[NodeFormats, BeforeValidator(_read_node)]] | None = Field(
+        None, description="number formats of single nodes, by name"
+    )
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")
