@@ -185,7 +185,7 @@ def test_what_is_wrong_with_many_samples_is_told_of_the_first(project: Project) 
     assert [str(error["where"]).rpartition("data/")[2] for error in found] == [
         f"{n}.npy" for n in (2, 3, 4, 9)
     ]
-    assert [("so it is with 4 more" in str(error["message"])) for error in found] == [
+    assert [("so it is with 4 more files" in str(error["advice"])) for error in found] == [
         False,
         False,
         True,
