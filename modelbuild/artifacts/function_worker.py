@@ -22,6 +22,7 @@ from modelbuild.errors import did_you_mean
 VALUE, ERROR = b"+", b"-"  # what an answer begins with
 HEAD = 8  # bytes of the length in front of a message
 _MODULE = "modelbuild_postprocess"
+_CALL = "it is called with the outputs by name, as a measure of accuracy `def NAME(outputs, labels)`"
 
 
 def send(stream: IO[bytes], data: bytes) -> None:
@@ -132,7 +133,8 @@ def _told(error: BaseException, file: Path, root: Path) -> dict[str, Any]:
     ]
     place = f"{_shown(Path(frames[-1].filename), root)}:{frames[-1].lineno}" if frames else ""
     line = (frames[-1].line or "").strip() if frames else ""
-    return {"what": told, "where": place, "why": f"in the line `{line}`" if line else "", "advice": ""}
+    advice = _CALL if isinstance(error, TypeError) and not frames else ""
+    return {"what": told, "where": place, "why": f"in the line `{line}`" if line else "", "advice": advice}
 
 
 def _is_own(name: str, file: Path, root: Path) -> bool:

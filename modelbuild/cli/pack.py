@@ -119,10 +119,11 @@ def _text(packed: Packed, told: bool) -> str:
     found = packed.measured
     snr = ", ".join(f"{name} {value:.2f} dB" for name, value in found.snr_db.items())
     few = f"; {ADVISED} are better" if packed.samples < ENOUGH else ""
+    on = "sample" if packed.samples == 1 else f"{packed.samples} samples"
     return "\n".join(
         [
             f"{packed.path}  {packed.size} bytes",
-            f"  SNR: {snr}, on the {packed.samples} samples that calibrated{few}",
+            f"  SNR: {snr}, on the {on} that calibrated{few}",
             f"  time: {found.time_ms:.4g} ms by the compiler's count of {found.cycles} cycles",
             f"  nodes on the CPU: {found.cpu_nodes}",
             *(f"  preprocessing: {_preprocessed(packed, port, told)}" for port in packed.ranges),

@@ -13,12 +13,14 @@ Severity = Literal["error", "warning", "note"]
 @dataclass(frozen=True)
 class Code:
     """What a finding of this code says, and how grave it is at most. `stops`: nothing can be built before it
-    is mended, so that it cannot be ignored. `sometimes`: only some ways to check can find it."""
+    is mended, so that it cannot be ignored. `sometimes`: only some ways to check can find it. `told`:
+    builds tell it as well as `check`."""
 
     title: str
     severity: Severity
     stops: bool = False
     sometimes: bool = False
+    told: bool = False
 
 
 def _error(title: str) -> Code:
@@ -27,7 +29,7 @@ def _error(title: str) -> Code:
 
 def _samples(title: str) -> Code:
     """Of what samples and measurements tell: not every `check` gets to see them."""
-    return Code(title, "warning", sometimes=True)
+    return Code(title, "warning", sometimes=True, told=True)
 
 
 CODES: dict[str, Code] = {
@@ -53,12 +55,14 @@ CODES: dict[str, Code] = {
     "MB109": Code("one edition of the toolchain alone runs the node there", "warning"),
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
     "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
+    "MB112": Code("names of a scheme that no tensor has", "warning", told=True),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),
     "MB204": _samples("calibration values outside of what the model expects"),
     "MB205": _samples("normalisation, layout or order of colours is probably wrong"),
     "MB206": _samples("calibration samples of one class alone"),
+    "MB207": _samples("calibration samples without content"),
     "MB301": _samples("an output that does not change any more"),
     "MB302": _samples("channels that are lost to rounding"),
     "MB303": _samples("a tensor that is clipped"),

@@ -37,7 +37,17 @@ def fix(graph: Graph, model: ModelProto, given: Mapping[str, Shape]) -> None:
         if shape is not None:
             graph.shapes[value.name] = tuple(shape)
     if problems:
-        raise (ModelbuildError if wrong else OpenSizes).of(problems)
+        told = [_of_stray(problem, given, graph.inputs) for problem in problems]
+        raise (ModelbuildError if wrong else OpenSizes).of(told)
+
+
+def _of_stray(problem: Problem, given: Mapping[str, Shape], inputs: Sequence[str]) -> Problem:
+    """The problem, with what is given under a name that is no input's but may be meant for one."""
+    if problem.where:
+        return problem
+    near = {name: did_you_mean(name, inputs) for name in given if name not in inputs}
+    strays = [f"`{name}` is no input of the model" for name, nearest in near.items() if nearest]
+    return problem._replace(advice="; ".join([*strays, problem.advice]))
 
 
 def problems_of(name: str, dims: Sequence[int | str] | None, given: Shape | None) -> list[Problem]:

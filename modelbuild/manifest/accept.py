@@ -63,6 +63,11 @@ FunctionBound = Annotated[Annotated[Number, AS_SCALAR] | Annotated[FunctionBound
 class Accept(Strict):
     """Bounds that the gate holds the measurements against; a package whose gate fails is not in dist/."""
 
+    @classmethod
+    def advice_of_key(cls, key: str) -> str:
+        """A function stands one level deeper."""
+        return f"write `{FUNCTION}: {{{key}: 0.9}}`" if ".py:" in key else ""
+
     snr_db: Bound | None = Field(
         None,
         description="at least, in dB, pooled over the evaluation samples; for all outputs or one each",

@@ -9,6 +9,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.able import another_chip, joined
 from modelbuild.manifest.beside_a_record import BESIDE, names_record
+from modelbuild.manifest.canonical_channels import problems_of_channels
 from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
@@ -58,7 +59,7 @@ class _Quantize:
         given = self._given.get("range")
         chosen["range"], problems = canonical_range(given if isinstance(given, dict) else {}, wide)
         self.problems += problems
-        self._check_equalize(chosen)
+        self.problems += problems_of_channels(chosen, values_of(chosen["range"])["method"])
         threads = self._leaf("threads")
         if threads is not None and threads.value != THREADS:
             chosen["threads"] = threads
@@ -204,18 +205,6 @@ class _Quantize:
                     "",
                     f"write `mode: {its}` beside it, or remove it",
                 )
-
-    def _check_equalize(self, chosen: Tree) -> None:
-        """Ranges of single samples are known of the tensors as they are, not as they would be scaled."""
-        equalize, ranges = chosen.get("equalize"), values_of(chosen["range"])
-        if isinstance(equalize, Leaf) and equalize.value and ranges["method"] == "moving_average":
-            self._problem(
-                f"{equalize.spelling or f'`equalize: {str(equalize.value).lower()}`'} is not possible with "
-                "moving averages",
-                equalize,
-                "ranges of single samples are known of the tensors as they are, not as they would be scaled",
-                "choose another range method, or remove it",
-            )
 
     def _other(self, key: str, chosen: Tree) -> None:
         """A key that the quantizer reads itself."""

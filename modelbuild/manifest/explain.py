@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from modelbuild.errors import did_you_mean
+from modelbuild.manifest import other_words
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.scalars import describe
 from modelbuild.manifest.strict import Strict
@@ -78,9 +78,9 @@ def _explain(
             within = f" in {_article(path[-2])}" if len(path) > 1 else ""
             known = list(owner.model_fields) if owner else []
             other = owner.other_words if owner else ()
-            problems.error(
-                f"unknown key `{key}`{within}", at, advice=nearest(key, known, "known keys", other)
-            )
+            advice = owner.advice_of_key(key) if owner else ""
+            advice = advice or nearest(key, known, "known keys", other)
+            problems.error(f"unknown key `{key}`{within}", at, advice=advice)
     elif kind == "missing":
         within = f" in `{path[-2]}`" if len(path) > 1 else ""
         field = owner.model_fields.get(str(path[-1])) if (owner := model_at(model, path[:-1])) else None
@@ -106,13 +106,6 @@ def _subject(path: Path, of_key: bool) -> str:
     return f"`{last}`: " if isinstance(last, str) else f"item {last + 1} of `{owner}`: "
 
 
-# what vendors and papers call range methods
-_ELSEWHERE = {
-    **dict.fromkeys(("kld", "kl", "kl_divergence", "kld_m0", "kld_m1", "kld_m2"), "entropy"),
-    **dict.fromkeys(("mmse", "l2"), "mse"),
-    **dict.fromkeys(("noclip", "min_max", "max"), "minmax"),
-    **dict.fromkeys(("percentage",), "percentile"),
-}
 _BOUNDS = {
     "greater_than": "more than {gt}",
     "greater_than_equal": "{ge} or more",
@@ -131,13 +124,10 @@ def _message(
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
         found = f"expected one of {', '.join(choices)}, found {describe(value)}"
-        ours = _ELSEWHERE.get(str(value).lower(), "")
-        if ours in choices:
-            return found, f"write `{ours}`, which is the same"
-        return found, did_you_mean(str(value), choices)
+        return found, other_words.advice(str(value), choices)
     if kind in _BOUNDS:
         bound = {name: f"{number:g}" for name, number in context.items() if isinstance(number, int | float)}
-        return f"expected {_BOUNDS[kind].format(**bound)}, found {describe(value)}", ""
+        return f"expected {_BOUNDS[kind].format(**bound)}, found {describe(value)}", _rescaled(context, value)
     if kind == "union_tag_invalid":
         tags = re.findall(r"<(\w+)>", str(context["expected_tags"]))
         return f"expected {' or '.join(_FORMS[tag] for tag in tags)}, found {describe(value)}", ""
@@ -148,6 +138,19 @@ def _message(
     if kind == "string_pattern_mismatch":
         return f"expected 64 hex digits, found {describe(value)}", "`sha256sum FILE` prints them"
     return f"{item['msg']}, found {describe(value)}", ""
+
+
+def _rescaled(context: AbstractMapping[str, Any], value: object) -> str:
+    """What to write where percent stand for a share, or a share for percent."""
+    try:
+        number = float(value.text if isinstance(value, Scalar) else str(value))
+    except ValueError:
+        return ""
+    if context.get("le") == 1 and 1 < number <= 100:
+        return f"{number:g} percent are written as a share: {number / 100:g}"
+    if context.get("gt") == 50 and 0.5 < number <= 1:
+        return f"a share of {number:g} is written in percent: {number * 100:g}"
+    return ""
 
 
 _FORMS = {"scalar": "a single value", "mapping": "a mapping", "list": "a list"}

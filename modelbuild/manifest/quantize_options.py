@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from modelbuild.manifest import vendors
+from modelbuild.manifest import other_words, vendors
 from modelbuild.manifest.scalars import (
     AS_MAPPING,
     AS_SCALAR,
@@ -24,7 +24,7 @@ from modelbuild.manifest.scalars import (
     read_switch,
     wrong,
 )
-from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.manifest.tree import Scalar
 from modelbuild.quantize.mixed_settings import MOST_MARGIN_DB
 from modelbuild.quantize.settings import SMOOTH
@@ -33,6 +33,7 @@ NONE = "none"  # `quantize: none`: the model stays in float
 Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
 Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixed"]
 Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
+_FORMATS = ("int8", "uint8", "int4", "int16", "float32", "bfloat16")
 Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
 Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
 
@@ -83,11 +84,37 @@ class Range(Strict):
     )
 
 
+def _read_range(value: object) -> object:
+    """A word alone may be meant as the method."""
+    if isinstance(value, Scalar):
+        methods = get_args(Method)
+        method = value.text if value.text in methods else other_words.same(value.text)
+        if method:
+            raise wrong("a mapping", value, f"write `range: {{method: {method}}}`")
+        near = other_words.advice(value.text, methods) or f"methods: {', '.join(methods)}"
+        raise wrong("a mapping", value, f"write `range: {{method: {methods[0]}}}`, or another; {near}")
+    return value
+
+
 class NodeFormats(Strict):
     """Number formats of one node."""
 
     activations: Format | None = Field(None, description="of what it leaves")
     weights: Format | None = Field(None, description="of its weights")
+
+    @model_validator(mode="after")
+    def _some_format(self) -> Self:
+        if not self.model_fields_set:
+            raise refuse("a node without a format", "write `activations:` or `weights:`, or remove the node")
+        return self
+
+
+def _read_node(value: object) -> object:
+    """A word alone may be meant as the format of what the node leaves."""
+    if isinstance(value, Scalar):
+        form = value.text if value.text in _FORMATS else "int16"
+        raise wrong("a mapping", value, f"write `{{activations: {form}}}`, `weights` likewise")
+    return value
 
 
 class Quantize(vendors.Names):
@@ -100,7 +127,9 @@ class Quantize(vendors.Names):
     weights: Annotated[tuple[Annotated[Weights, AsText], ...], AsOneOrMany] | None = Field(
         None, description="number format of weights; of a list, the first that the chip has"
     )
-    range: Range | None = Field(None, description="how ranges are chosen")
+    range: Annotated[Range, BeforeValidator(_read_range)] | None = Field(
+        None, description="how ranges are chosen"
+    )
     output_function: Annotated[Literal["none", "sigmoid"], AsText] | None = Field(
         None, description="what is applied to the outputs behind the chip: their ranges serve its results"
     )
@@ -122,7 +151,9 @@ class Quantize(vendors.Names):
     margin_db: Annotated[Number, Field(ge=0, le=MOST_MARGIN_DB)] | None = Field(
         None, description="with mode auto: what bounds on outputs have in hand on the calibration samples"
     )
-    nodes: dict[str, NodeFormats] | None = Field(None, description="number formats of single nodes, by name")
+    nodes: dict[str, Annotated[NodeFormats, BeforeValidator(_read_node)]] | None = Field(
+        None, description="number formats of single nodes, by name"
+    )
     inputs: Ports | None = Field(None, description="number format of the inputs, of all or one each")
     outputs: Ports | None = Field(None, description="number format of the outputs, of all or one each")
     cpu_nodes: Format | None = Field(None, description="number format of nodes on the CPU")

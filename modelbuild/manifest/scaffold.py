@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from modelbuild.quantize.sample_counts import ADVISED
+from modelbuild.quantize.sample_counts import ADVISED, ENOUGH
 
 FIRST_ID = 32768  # ids below are reserved by Kneron
 SAMPLES_FOLDER = "samples"
@@ -176,7 +176,8 @@ def colour(given: InputFacts) -> str:
 def _calibration(count: int | None) -> str:
     if count is None:
         return "{set: calibration}      # all of it; `count: 64` takes 64, evenly spaced"
-    return f"{{set: calibration, count: {count}}}"
+    few = f"      # {ADVISED} are better" if count < ENOUGH else ""
+    return f"{{set: calibration, count: {count}}}{few}"
 
 
 def _accept(outputs: Sequence[str], accept: str) -> list[str]:

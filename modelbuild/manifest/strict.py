@@ -16,6 +16,11 @@ class Strict(BaseModel):
     planned: ClassVar[dict[str, str]] = {}
     other_words: ClassVar[frozenset[str]] = frozenset()
 
+    @classmethod
+    def advice_of_key(cls, key: str) -> str:
+        """What to do about an unknown key that says what is meant; "" where the known ones are listed."""
+        return ""
+
 
 def refuse(what: str, advice: str = "") -> PydanticCustomError:
     """An error about a mapping as a whole."""

@@ -76,13 +76,15 @@ def check(
     if edition is not None:
         project = in_edition(project, edition, dict.fromkeys(target for _, target in pairs))
     result, checked = _looked_at(project, pairs, observer, offline)
-    places = {model: ModelPlaces.of(project.manifest, model) for model, _ in pairs}
+    places = {pair: ModelPlaces.of(project.manifest, *pair) for pair in pairs}
     found = [finding.to_json() for finding in project.manifest.warnings]
     for (model, target), one in checked.items():
         extra = {"model": model, "target": target}
         found += [
-            {**finding, **places[model].of_finding(finding["code"]), **extra} for finding in one["findings"]
+            {**finding, **places[model, target].of_finding(finding["code"]), **extra}
+            for finding in one["findings"]
         ]
+    sources = {model: found.of_finding("") for (model, _), found in places.items()}
     failed, exit_code = _failures(project, result)
     heard = ignoring.sort(project.manifest, [*found, *failed], checked)
     if not exit_code and any(finding["severity"] == "error" for finding in heard.kept):
@@ -90,11 +92,11 @@ def check(
     return CheckReport(
         heard.kept,
         {"@".join(pair): one["units"] for pair, one in checked.items()},
-        {model: found for model, found in ranges(project).items() if model in places},
+        {model: found for model, found in ranges(project).items() if model in sources},
         exit_code,
         {"@".join(pair): one["placement"] for pair, one in checked.items()},
         heard.ignored,
-        {model: found.of_finding("") for model, found in places.items()},
+        sources,
     )
 
 

@@ -54,7 +54,11 @@ def advice_of(project: Project, pair: str, observer: Observer | None = None) -> 
     if request.is_fixed:
         return []
     path = _built(project, request.action("quantize"), ["quantize.json"], observer)[0]
-    return steps(Facts(read_json(path), request.removes, request.has_int16, pair=pair))
+    blank = 0
+    if request.record is None and request.calibration is not None:
+        seen = _built(project, request.action("check_calibration"), ["calibration.json"], observer)[0]
+        blank = read_json(seen)["blank"]
+    return steps(Facts(read_json(path), request.removes, request.has_int16, pair=pair, blank=blank))
 
 
 def postprocess_of(project: Project, pair: str) -> Postprocess:

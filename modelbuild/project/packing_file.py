@@ -23,6 +23,7 @@ from modelbuild.project.options import DEFAULT, BuildOptions
 from modelbuild.project.pack_manifest import PackRequest, text_of
 from modelbuild.project.project import ENVIRONMENT, Project, located
 from modelbuild.project.scratch import scratch
+from modelbuild.stages.files import read_json
 from modelbuild.stages.request import PackageRequest
 
 MANIFEST = "(pack --print-manifest)"  # what messages call the manifest that there is no file of
@@ -102,6 +103,8 @@ def pack(
         for finding in project.manifest.warnings:
             warn(finding.message)
         result = _built(project, package, options, observer)
+        for found_wrong in _of_samples(project, package, result):
+            warn(found_wrong)
         made = result.outputs[package.action("package")]
         name = next(name for name in sorted(made) if name.startswith("files/"))
         path = output / Path(name).name if output.is_dir() else output
@@ -161,6 +164,15 @@ def _saving() -> Iterator[None]:
         parted = "\n       " if "\n" in first.advice else "; "  # a list of advice is indented
         first = first._replace(advice=parted.join(filter(None, (first.advice, SAVING))))
         raise ModelbuildError.of([first, *others], EXIT_FAILED) from None
+
+
+def _of_samples(project: Project, package: PackageRequest, result: BuildResult) -> list[str]:
+    """What the calibration samples tell, and what to do."""
+    action = package.models[0].request.action("check_calibration")
+    if action not in result.outputs:
+        return []
+    found = read_json(project.builder.output(result, action, "calibration.json"))["findings"]
+    return [f"{one['message']}\n  do:  {one['advice']}" for one in found]
 
 
 def _check_output(output: Path, package: PackageRequest, force: bool) -> None:

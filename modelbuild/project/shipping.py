@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # a build of what changed knows its packages from the last on
 
 FROM_QUANTIZE = ("quant.txt", "QuantScheme.json")  # what goes to `dist/`, as MODEL.quant.txt, if it is there
 PASSED = frozenset({"run", "cached"})  # states of a gate
-FIRST_OF_SAMPLES = "MB201"  # the codes from here on are of samples and results: `modelbuild.graph.codes`
+# What a build tells, by `modelbuild.graph.codes`: the codes from here on are of samples and results.
+FIRST_OF_SAMPLES = "MB201"
+OF_SETTINGS = ("MB112",)
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
@@ -57,7 +59,7 @@ class Shipment(NamedTuple):
             fixed = model.fixed()
             quantized = "" if model.is_fixed else model.action("quantize")
             post = post_name(model.model)
-            places = ModelPlaces.of(manifest, model.model)
+            places = ModelPlaces.of(manifest, model.model, package.target)
             models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post, places))
         gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
         return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
@@ -151,7 +153,7 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
         }
         for model in found["models"]
         for finding in model["findings"] or ()
-        if finding["code"] >= FIRST_OF_SAMPLES
+        if finding["code"] >= FIRST_OF_SAMPLES or finding["code"] in OF_SETTINGS
     )
     return {
         "report": f"{folder.as_posix()}/report.html",

@@ -104,7 +104,9 @@ def _of_ports(own: _Collected, graph: Graph, plan: Plan, settings: Settings) -> 
         for name in ports:
             if name in given and port_tensor(graph, name) is not None:
                 raise ModelbuildError(
-                    f"quantize.{key}: {name!r} has the format of the source's codes", advice="take it out"
+                    f"quantize.{key}: {name!r} has the format of the source's codes",
+                    where=f"quantize.{key}.{name}",
+                    advice="take it out",
                 )
             form = given.get(name, given.get(ALL, usual))
             if form is not None and port_tensor(graph, name) is None:
@@ -118,7 +120,11 @@ def _of_node(own: _Collected, named: Sequence[Layer], name: str, wanted: NodeFor
     if wanted.weights is not None:
         weights = [layer.weights for layer in named if layer.weights is not None]
         if not weights:
-            raise ModelbuildError(f"quantize.nodes: the node {name!r} has no weights")
+            raise ModelbuildError(
+                f"quantize.nodes: the node {name!r} has no weights",
+                where=f"quantize.nodes.{name}",
+                advice="set its `activations`, or name a node that multiplies by weights",
+            )
         for constant in weights:
             own.weight(constant, wanted.weights, f"nodes: {name}")
 
@@ -223,6 +229,7 @@ class _Collected:
         if given.setdefault(name, form) != form:
             raise ModelbuildError(
                 f"quantize.{where} is {form}, but quantize.{self._said[name]} is {given[name]}",
+                where=f"quantize.{where.replace(': ', '.', 1)}",
                 why=f"both are of {name!r}, or share its scale",
                 advice="give both the same format",
             )

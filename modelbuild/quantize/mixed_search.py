@@ -139,6 +139,8 @@ def _out_of_reach(best: _Attempt, goal: Goal) -> ModelbuildError:
         f"quantize.mode: {AUTO} does not reach what `accept` wants",
         why=f"with all that it may choose in 16 bits, {worst.check} is {worst.measured:.4g} on calibration "
         f"samples, and {worst.bound:.4g}{kept} is wanted",
-        advice="lower `accept`, or see which layers lose most: `modelbuild compare --layers`",
+        where="quantize.mode",
+        advice="lower `accept`, or write `activations: int16, weights: int16` in place of `mode`: "
+        "`modelbuild compare MODEL@TARGET --layers` then says which layers lose most",
         exit_code=EXIT_FAILED,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-FEW = 8  # fewer, and the range of a tensor is that of the samples, not of the field
+# Fewer, and ranges are those of the samples, not of the field: docs/checks.md, MB201, has figures.
+FEW = 8
 # As many as gradients are taken of; they bring most of what more would (docs/design.md).
 ENOUGH = 64
 ADVISED = f"{ENOUGH} or more"

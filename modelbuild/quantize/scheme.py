@@ -10,23 +10,24 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.errors import ModelbuildError, Problem, did_you_mean
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalized import Equalization
+from modelbuild.quantize.mixed_bits import layers
 from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
-from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
+from modelbuild.quantize.scheme_names import OWN_FORMATS, at, quantized, require_all
 from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
 VERSION = "1.0"
-TYPES = {"u8": "int8", "i8": "int8", "i16": "int16"}  # 8 bits are the chip's own
+TYPES = {"u8": "int8", "i8": "int8", **OWN_FORMATS}
 FLOATS = ("f16", "f32")
 WIDE = "int16"
 _LARGEST = 64 << 20  # bytes of a file
@@ -70,7 +71,7 @@ def read(path: Path) -> dict[str, Entry]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         line = lines[error.place] if isinstance(error, _Wrong) and lines else None
         raise ModelbuildError(
-            "this is not a QuantScheme", where=_at(str(path), line), why=_why(error), advice=_FORM
+            "this is not a QuantScheme", where=at(str(path), line), why=_why(error), advice=_FORM
         ) from error
 
 
@@ -105,10 +106,6 @@ def _lines(text: str, count: int) -> list[int]:
         end = match.start()
         lines.append(line)
     return lines if len(lines) == count else []
-
-
-def _at(where: str, line: int | None) -> str:
-    return where if line is None or not where else f"{where}:{line}"
 
 
 def _entries(outputs: Sequence[Mapping[str, Any]], lines: Sequence[int]) -> dict[str, Entry]:
@@ -147,31 +144,32 @@ def _entry(given: Mapping[str, Any]) -> Entry:
 def applied(
     settings: Settings, scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str = ""
 ) -> Settings:
-    """The settings with what the scheme says of activations; what they say themselves wins.
+    """The settings with what the scheme says of activations, and which weights have 16 or 4 bits by it; what
+    they say themselves wins.
 
     Ranges of weights stay those of the weights. `strict`: raises (exit 2) for a tensor that the scheme lacks,
     and for a name in it that is no tensor of the model. Always for floats, for activations by channel, and
     for a range of one number, in which activations are lost. `where`: the file, for errors.
     """
-    tensors = [name for name in plan.tensors(graph) if port_tensor(graph, name) is None]
+    tensors = quantized(graph, plan)
     if settings.strict:
-        free = [name for name in tensors if plan.root(name) not in plan.natural]
-        _require_all(scheme, free, set(tensors) | set(graph.constants), where)
+        require_all(scheme, graph, plan, where)
     used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
     for name, entry in used.items():
-        if entry.type in FLOATS or entry.by_channel:
-            what = f"{entry.type}" if entry.type in FLOATS else "a range for each channel"
+        refused = entry.type in (*FLOATS, "i4")
+        if refused or entry.by_channel:
+            what = entry.type if refused else "a range for each channel"
             raise ModelbuildError(
                 f"the scheme wants {what} for {name!r}",
-                where=_at(where, entry.line),
-                why="fixed-point models hold integers, with one range for each tensor of activations",
+                where=at(where, entry.line),
+                why="activations are integers of 8 or 16 bits, with one range for each tensor",
                 advice="edit its line, or take it out",
             )
         low, high = entry.ranges[0]
         if low == high:
             raise ModelbuildError(
                 f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
-                where=_at(where, entry.line),
+                where=at(where, entry.line),
                 why="one code would stand for all that the tensor holds",
                 advice="give both ends, or take it out: its range is then chosen from the samples",
             )
@@ -183,36 +181,34 @@ def applied(
     wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
     inputs = {name: WIDE for name in wide if name in graph.inputs}
     nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}
+    for name, form in _of_weights(scheme, graph, plan, where).items():
+        nodes[name] = replace(nodes.get(name, NodeFormats()), weights=form)
+    for name, own in settings.nodes.items():
+        said = {key: value for key, value in asdict(own).items() if value is not None}
+        nodes[name] = replace(nodes.get(name, NodeFormats()), **said)
     return replace(
         settings,
         ranges={**ranges, **settings.ranges},
         inputs={**inputs, **settings.inputs},
-        nodes={**nodes, **settings.nodes},
+        nodes=nodes,
     )
 
 
-def _require_all(scheme: Mapping[str, Entry], wanted: list[str], known: set[str], where: str) -> None:
-    problems = [
-        Problem(
-            f"the scheme has {name!r}, which is no tensor of the lowered model",
-            _at(where, entry.line),
-            advice=did_you_mean(name, known) or "write `strict: false`, or take it out",
-        )
-        for name, entry in scheme.items()
-        if name not in known
-    ]
-    problems += [
-        Problem(
-            f"the scheme says nothing of {name!r}",
-            where,
-            "`strict` takes every range from it",
-            "write `strict: false`, or add the tensor",
-        )
-        for name in wanted
-        if name not in scheme
-    ]
-    if problems:
-        raise ModelbuildError.of(problems)
+def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str) -> dict[str, str]:
+    """Node -> the format of its weights, where the scheme says 16 or 4 bits. Raises for floats."""
+    found = {}
+    for layer in layers(graph, plan):
+        entry = None if layer.weights is None else scheme.get(layer.weights)
+        if entry is not None and entry.type in FLOATS:
+            raise ModelbuildError(
+                f"the scheme wants {entry.type} for the weights {layer.weights!r}",
+                where=at(where, entry.line),
+                why="fixed-point models hold integers",
+                advice="edit its line, or take it out",
+            )
+        if entry is not None and entry.type in OWN_FORMATS:
+            found[layer.node] = OWN_FORMATS[entry.type]
+    return found
 
 
 def written(record: Record, graph: Graph, *, by_channel: bool) -> str:

@@ -163,7 +163,11 @@ def _ranges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:
     for name, ends in value.items():
         numbers = isinstance(ends, Sequence) and all(isinstance(end, int | float) for end in ends)
         if not numbers or len(ends) != 2 or not ends[0] <= ends[1] or ends[0] == ends[1]:
-            raise ModelbuildError(f"{key}.{name}: {ends!r} is not [low, high] with low below high")
+            turned = numbers and len(ends) == 2 and ends[0] > ends[1]
+            raise ModelbuildError(
+                f"{key}.{name}: {ends!r} is not [low, high] with low below high",
+                advice=f"write [{ends[1]:g}, {ends[0]:g}]" if turned else "write both ends, such as [-1, 1]",
+            )
         if not -LARGEST <= ends[0] <= ends[1] <= LARGEST:
             raise ModelbuildError(
                 f"{key}.{name}: [{_short(ends[0])}, {_short(ends[1])}] is beyond what a float32 holds",

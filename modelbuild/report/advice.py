@@ -11,7 +11,7 @@ from typing import Any
 
 from modelbuild.quantize.goals import MARGIN_DB
 from modelbuild.quantize.mixed_settings import AUTO, MOST_MARGIN_DB
-from modelbuild.quantize.sample_counts import ADVISED, ENOUGH
+from modelbuild.quantize.sample_counts import ADVISED, ENOUGH, FEW
 
 METHODS = (
     "output_error",
@@ -22,6 +22,7 @@ METHODS = (
 )  # in the order in which they are worth it
 WIDE = "int16"
 LEAST_GAIN_DB = 0.05  # of a layer that is worth naming
+LEAST_FORESEEN = 0.01  # of the measured noise, less than which has other reasons than rounding
 MOST_NAMED = 5
 HIGHER_DB = 3  # half of the noise
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -31,13 +32,15 @@ _NARROW = ("int4", "int8", "uint8")
 @dataclass(frozen=True)
 class Facts:
     """`removed`: what was cut off the model. `quantize` and `fixed` are quantize.json and fixed.json; {}
-    where there is none. `pair` is MODEL@TARGET, "" where it is not known."""
+    where there is none. `pair` is MODEL@TARGET, "" where it is not known. `blank`: so many of the calibration
+    samples hold one value alone."""
 
     quantize: Mapping[str, Any]
     removed: bool = False
     has_int16: bool = True
     fixed: Mapping[str, Any] = field(default_factory=dict)
     pair: str = ""
+    blank: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,18 @@ def _samples(facts: Facts) -> str:
     if not count:
         return ""
     few = f", {ADVISED} are better" if count < ENOUGH else ""
-    return f"; the ranges are from {counted(count)}{few}"
+    if count < FEW:
+        few = f"; fewer than {FEW} do not show the range of each tensor{few}"
+    return f"; the ranges are from {counted(count)}{_blank(facts)}{few}"
+
+
+def _blank(facts: Facts) -> str:
+    """What is told of samples without content."""
+    if not facts.blank:
+        return ""
+    if facts.blank >= facts.quantize["samples"]:
+        return ", which hold one value alone" if facts.blank > 1 else ", which holds one value alone"
+    return f", of which {facts.blank} hold{'s' if facts.blank == 1 else ''} one value alone"
 
 
 def counted(count: int, kind: str = "") -> str:
@@ -126,13 +140,21 @@ def on_evaluation(facts: Facts, named: Sequence[Named]) -> float | None:
     """dB that they win on the evaluation samples: of what is measured there, 16 bits take away as much as
     predicted; the rest, of values that calibration did not show, is taken to stay. None where no noise of
     the chip's outputs was measured."""
+    share = foreseen(facts)
+    return None if share is None else together(named, share)
+
+
+def foreseen(facts: Facts) -> float | None:
+    """The share of the noise measured on the evaluation samples that is predicted; None where either is not
+    known of the chip's outputs."""
     predicted = (facts.quantize.get("sensitivity") or {}).get("predicted_snr_db")
     outputs = [each for each in facts.fixed.get("outputs", ()) if not each.get("after_chip")]
     if predicted is None or not outputs or all(each.get("snr_db") is None for each in outputs):
         return None
     noise = [0.0 if each.get("snr_db") is None else 10.0 ** (-each["snr_db"] / 10.0) for each in outputs]
     measured = sum(noise) / len(noise)
-    return together(named, min(10.0 ** (-predicted / 10.0) / max(measured, 1e-20), 1.0))
+    share: float = 10.0 ** (-predicted / 10.0) / max(measured, 1e-20)
+    return min(share, 1.0)
 
 
 def _reached(facts: Facts, named: Sequence[Named]) -> float:
@@ -150,6 +172,8 @@ def _wider(facts: Facts, lacking: Sequence[Lacking]) -> str:
         return f"{WIDE} for the worst layers: this chip has none"
     if not facts.quantize.get("sensitivity"):
         return f"{WIDE} for the worst layers: quantize without `record:` to see which they are"
+    if unseen := _unseen(facts):
+        return f"{WIDE} for the worst layers: {unseen}"
     missing_db = max((each.missing_db for each in lacking if each.missing_db is not None), default=None)
     named = worst(facts, missing_db)
     if facts.quantize.get("mode") == AUTO:
@@ -162,9 +186,25 @@ def _wider(facts: Facts, lacking: Sequence[Lacking]) -> str:
     predicted = facts.quantize["sensitivity"].get("predicted_snr_db")
     of = "" if predicted is None else f" (to {predicted + together(named):.1f} dB)"
     other = f"{'or' if enough else 'use'} `mode: {AUTO}`"
-    note = "; of these gains shares of the noise add up, not decibels" if len(named) > 1 else ""
+    note = "; this is predicted, not measured: on other samples they may win less, or lose"
+    if len(named) > 1:
+        note += "; of the gains shares of the noise add up, not decibels"
     head = f"{WIDE} for {many}, predicted to win {won} on the calibration samples{of}"
     return f"{head}{_there(facts, named, missing_db, enough)} ({other}){note}:\n{block(named)}"
+
+
+def _unseen(facts: Facts) -> str:
+    """Why nobody can name them where the loss is of what calibration did not see."""
+    if facts.blank and facts.blank >= facts.quantize.get("samples", 0):
+        return "samples that hold one value alone do not tell which they are"
+    share = foreseen(facts)
+    if facts.quantize.get("mode") == AUTO or share is None or share >= LEAST_FORESEEN:
+        return ""
+    return (
+        f"they would win nothing: of the noise measured on {_evaluated(facts)} less than "
+        f"{LEAST_FORESEEN:.0%} is predicted from the calibration samples; the rest is of values that these "
+        "do not show"
+    )
 
 
 def _there(facts: Facts, named: Sequence[Named], missing_db: float | None, enough: bool) -> str:

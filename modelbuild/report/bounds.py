@@ -82,7 +82,10 @@ def shown(value: float | bool | None) -> str:
 
 
 def facts_of(measurements: Mapping[str, Any], about: Mapping[str, Any]) -> Facts:
-    """From quantize.json and fixed.json, where there are any, and what planning knows: {"removed",
-    "has_int16", "pair"}."""
-    quantize, fixed = (measurements.get(name) or {} for name in ("quantize", "fixed"))
-    return Facts(quantize, bool(about["removed"]), bool(about["has_int16"]), fixed, about["pair"])
+    """From quantize.json, fixed.json and calibration.json, where there are any, and what planning knows:
+    {"removed", "has_int16", "pair"}."""
+    quantize, fixed, calibration = (
+        measurements.get(name) or {} for name in ("quantize", "fixed", "calibration")
+    )
+    blank = calibration.get("blank", 0)
+    return Facts(quantize, bool(about["removed"]), bool(about["has_int16"]), fixed, about["pair"], blank)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelbuild.graph.codes import covers
+from modelbuild.graph.codes import CODES, covers
 from modelbuild.report import bounds, layers, mapping, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
 from modelbuild.report.model import Check, Failure, Model, Package, Problem, Quantization, Report
@@ -178,14 +178,15 @@ def _model(
 
 
 def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
-    told = [
+    """All of them, but what a build tells and the manifest ignores."""
+    listed = [(data.get(role) or {}).get("findings") for role in ("check", "calibration", "result")]
+    found = [
         finding
-        for role in ("calibration", "result")
-        for finding in (data.get(role) or {}).get("findings", ())
-        if not any(covers(entry, finding) for entry in inputs.ignore)
+        for findings in listed
+        for finding in findings or ()
+        if not (CODES[finding["code"]].told and any(covers(entry, finding) for entry in inputs.ignore))
     ]
-    placed = (data.get("check") or {}).get("findings")
-    return [*(placed or ()), *told] if placed is not None or told else None
+    return found if listed[0] is not None or found else None
 
 
 def _quantization(quantize: Mapping[str, Any]) -> Quantization:

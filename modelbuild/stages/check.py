@@ -7,22 +7,33 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelbuild.build.action import Resources
+from modelbuild.build.action import FileInput, Resources
 from modelbuild.quantize.mixed_settings import named_in
 from modelbuild.stages.request import ModelRequest, Source
 
 if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
+    from modelbuild.graph.check import Finding
+    from modelbuild.graph.model import Graph
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
-RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
+RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model, and what `tail: auto` cut off it."""
-    tail = {"lower": request.output("lower", "lower.json")} if request.tail else {}
-    return {"model": request.output("lower", "model.onnx"), **tail}
+    """The lowered model, what `tail: auto` cut off it, and the scheme that names its tensors."""
+    found: dict[str, Source] = {"model": request.output("lower", "model.onnx")}
+    if request.tail:
+        found["lower"] = request.output("lower", "lower.json")
+    if scheme := _scheme(request):
+        found["scheme"] = FileInput(scheme)
+    return found
+
+
+def _scheme(request: ModelRequest) -> str | None:
+    """The file of a QuantScheme; beside a record it counts for nothing."""
+    return None if request.record is not None else request.settings["quantize"].get("scheme")
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -32,7 +43,9 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     of_outputs = {key: bound for key, bound in accept.items() if key != "function"}
     bounded = {key: sorted(bound) for key, bound in of_outputs.items() if isinstance(bound, Mapping)}
     named = {} if request.record is not None else named_in(request.settings["quantize"])
-    more = {"named": named} if named else {}
+    more: dict[str, Any] = {"named": named} if named else {}
+    if _scheme(request):
+        more["strict"] = bool(request.settings["quantize"].get("strict"))
     return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded, **more}
 
 
@@ -56,11 +69,29 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     recipe = validated(Recipe, parameters["recipe"])
     placement = place(graph, recipe, lambda: _chips(parameters["recipes"]))
     stopping = [finding.to_json() for finding in placement.findings if CODES[finding.code].stops]
+    of_tail = [] if tail["finding"] is None else [tail["finding"]]
+    of_scheme = _of_scheme(inputs, graph, parameters, recipe)
     checked = placement.to_json()
-    if tail["finding"] is not None:
-        checked["findings"] = [tail["finding"], *(finding.to_json() for finding in placement.findings)]
-    write_json(out / "check.json", checked)
+    found = [finding.to_json() for finding in (*placement.findings, *of_scheme)]
+    write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
+
+
+def _of_scheme(
+    inputs: Mapping[str, Path], graph: Graph, parameters: Mapping[str, Any], recipe: Recipe
+) -> list[Finding]:
+    """What its names tell; raises what `quantize` would of the file, before anything is observed."""
+    if "scheme" not in inputs:
+        return []
+    from modelbuild.quantize import scheme, scheme_names
+    from modelbuild.quantize.plan import make_plan
+    from modelbuild.quantize.settings import Settings
+
+    where = str(inputs["scheme"])
+    found, plan = scheme.read(inputs["scheme"]), make_plan(graph)
+    scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, where)
+    scheme.applied(Settings(strict=parameters["strict"]), found, graph, plan, where)
+    return scheme_names.findings(found, graph, plan)
 
 
 @cache

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.model import Graph
     from modelbuild.quantize.first_layers import FirstLayer, Fit
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 TRIED = 16  # samples that the model is run on, spread evenly
 _HELD = 64 << 20  # bytes of them
@@ -43,11 +43,11 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `calibration.json`. Where samples are of inputs that the model does not have, which `normalise`
-    says, there is nothing to look at."""
+    """Leaves `calibration.json`: the findings, and how many samples are blank. Where samples are of inputs
+    that the model does not have, which `normalise` says, there is nothing to look at."""
     from modelbuild.graph import in_model, onnx_io
     from modelbuild.graph.kept_quantization import kept
-    from modelbuild.quantize.calibration_checks import Examined, findings
+    from modelbuild.quantize.calibration_checks import Examined, findings, is_blank
     from modelbuild.quantize.first_layers import first_layer
     from modelbuild.samples.health import SetLook
     from modelbuild.samples.loader import spread
@@ -56,7 +56,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     graph = onnx_io.read(inputs["model"])
     if not named_inputs(inputs) <= set(graph.inputs):
-        write_json(out / "calibration.json", {"findings": []})
+        write_json(out / "calibration.json", {"findings": [], "blank": 0})
         return
     entries = kept(graph)
     declared = {name: from_settings(given) for name, given in parameters["in_model"].items()}
@@ -65,9 +65,11 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     look = SetLook({name: graph.shapes[name] for name in graph.inputs})
     size = sum(4 * _size(graph.shapes[name]) for name in graph.inputs)
     chosen = set(spread(min(TRIED, max(_HELD // size, 4), count), count))
-    tried = []
+    tried, blank = [], []
     for number, sample in enumerate(read_samples(inputs, count, graph, parameters["preprocess"])):
         look.add(sample)
+        if is_blank(sample):
+            blank.append(number)
         if number in chosen:
             tried.append(sample)
     arrays = _fed_by_arrays(inputs, graph)
@@ -89,8 +91,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         swap,
         predicted,
         classes,
+        blank,
     )
-    write_json(out / "calibration.json", {"findings": [one.to_json() for one in findings(examined)]})
+    told = [one.to_json() for one in findings(examined)]
+    write_json(out / "calibration.json", {"findings": told, "blank": len(blank)})
 
 
 def _size(shape: Sequence[int]) -> int:

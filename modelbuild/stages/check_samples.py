@@ -6,6 +6,7 @@ class names and the user's quantization record or scheme.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ LIBRARIES = ("numpy", "onnx", "pillow")
 RESOURCES = Resources(memory=192 << 20, memory_per_input_byte=2.0, counted=("model",))
 USES = ("calibration", "evaluation")
 MOST = 10  # files that cannot be read, of which each is told
+ALIKE = 3  # of those that cannot be for one reason
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -90,15 +92,24 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
 
 def _of_set(use: str, problems: Sequence[Problem]) -> list[Problem]:
-    """The first problems, each with the set that its file is in and what to do, and how many there are."""
-    listed = [
-        one._replace(
-            why=": ".join(filter(None, (f"it is a sample of `{use}`", one.why))),
-            advice=one.advice or f"mend the file, or take it out of the set that `{use}` names",
-        )
-        for one in problems[:MOST]
-    ]
-    if len(problems) > MOST:
+    """The first problems, and the first of those that are alike, each with the set that its file is in and
+    what to do, and how many more there are."""
+    alike = Counter(one._replace(where="") for one in problems)
+    left, told = Counter(alike), 0
+    listed: list[Problem] = []
+    for one in problems:
+        kind = one._replace(where="")
+        number = alike[kind] - left[kind] + 1
+        left[kind] -= 1
+        if number > ALIKE or len(listed) == MOST:
+            continue
+        advice = one.advice or f"mend the file, or take it out of the set that `{use}` names"
+        more = alike[kind] - ALIKE if number == ALIKE else 0
+        told += 1 + more
+        why = ": ".join(filter(None, (f"it is a sample of `{use}`", one.why)))
+        told_of = f"{advice}; so it is with {more} more files" if more else advice
+        listed.append(one._replace(why=why, advice=told_of))
+    if len(problems) > told:
         last = listed[-1]
-        listed[-1] = last._replace(advice=f"{last.advice}; {len(problems) - MOST} more cannot be read")
+        listed[-1] = last._replace(advice=f"{last.advice}; {len(problems) - told} more cannot be read")
     return listed

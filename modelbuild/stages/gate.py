@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelbuild.errors import Problem
     from modelbuild.report.verdict import Check
 
-VERSION = "4"
+VERSION = "5"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 ACCEPT = "accept"
@@ -30,6 +30,8 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
             names["check"] = model.output("check", "check.json")
             names["evaluate"] = model.output("evaluate", "evaluate.json")
             names["quantize"] = model.output("quantize", "quantize.json")
+            if model.record is None and model.calibration is not None:
+                names["calibration"] = model.output("check_calibration", "calibration.json")
             if model.is_measured:
                 names["fixed"] = model.output("verify_fixed", "fixed.json")
         found.update({f"measured/{model.model}/{name}": source for name, source in names.items()})

@@ -139,3 +139,4 @@ def test_what_no_line_of_the_users_is_wrong_for_names_the_bound(
         score(function, label)
     (problem,) = caught.value.problems
     assert what in problem.what and problem.where == f"accept.function.tools/s.py:{function}"
+    assert ("`def NAME(outputs, labels)`" in problem.advice) is ("TypeError" in what)

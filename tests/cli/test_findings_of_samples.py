@@ -1,4 +1,4 @@
-"""What calibration samples tell: in `check`, in a build with its JSON and report, and how it is ignored."""
+"""What samples and a scheme tell: in `check`, in a build with its JSON and report, and how it is ignored."""
 
 from __future__ import annotations
 
@@ -44,3 +44,26 @@ def test_what_is_ignored_is_in_no_build_and_rebuilds_the_report_alone(copied: Pa
     edit(copied, "small: {source", "small: {checks: {ignore: [MB201]}, source")
     data = command(copied, "build", "all-nef", "--json").json
     assert data["packages"][0]["findings"] == [] and data["actions"]["run"] == 1
+
+
+def test_names_of_a_scheme_that_no_tensor_has_are_told_at_the_setting(copied: Path, command: Command) -> None:
+    stray = {
+        "Name": "imag",
+        "DataType": "u8",
+        "DataRange": [{"Min": -3, "Max": 3, "IsFull": False}],
+        "DataRangeMode": "by_tensor",
+    }
+    scheme = {"Version": "1.0", "Model": None, "Outputs": [stray]}
+    (copied / "s.json").write_text(json.dumps(scheme), encoding="utf-8")
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: kl720, quantize: {quant_scheme: s.json}}")
+    (finding,) = command(copied, "check", "small@nef", "--json").json["findings"]
+    assert finding["code"] == "MB112" and "`imag` (line 1, did you mean `image`?)" in finding["message"]
+    line = (copied / "models.yaml").read_text(encoding="utf-8").splitlines()[finding["line"] - 1]
+    assert line[finding["column"] - 1 :].startswith("s.json")
+    for _ in range(2):
+        assert command(copied, "build", "all-nef").err.count("warning MB112: small@nef: a name of the 1") == 1
+    edit(copied, "small: {source", "small: {checks: {ignore: [MB112]}, source")
+    assert "MB112" not in command(copied, "build", "all-nef").err
+    edit(copied, "quant_scheme: s.json", "quant_scheme: s.json, strict: true")
+    refused = command(copied, "check", "small@nef")
+    assert refused.code == 2 and "which is no tensor of the lowered model" in refused.err + refused.out

@@ -272,6 +272,10 @@ def test_every_open_dimension_of_every_input_is_named(tmp_path: Path) -> None:
     found = refused(path)
     assert "`left` has no fixed size in dimensions 0 (`batch`), 2 (`h`)" in found
     assert "`right` has no shape" in found
+    with pytest.raises(ModelbuildError) as caught:
+        importers.load(path, {"left": (1, 3, 5), "rigth": (1, 2, 5)})
+    (problem,) = caught.value.problems
+    assert problem.advice.startswith("`rigth` is no input of the model; write into models.yaml: `")
     graph_made = importers.load(path, {"left": (1, 3, 5), "right": (1, 2, 5)})
     assert graph_made.shapes["y"] == (1, 5, 5)
     assert importers.check(path, graph_made) is not None

@@ -231,6 +231,43 @@ def test_a_format_alone_is_told_what_to_write(project: Any) -> None:
     assert problem.advice == "write `quantize: {activations: int16}`"
 
 
+@pytest.mark.parametrize(
+    ("written", "what", "advice"),
+    [
+        ("{range: mse}", "`range`: expected a mapping, found `mse`", "write `range: {method: mse}`"),
+        ("{range: kld}", "found `kld`", "write `range: {method: entropy}`"),
+        ("{range: minmaxx}", "found `minmaxx`", "output_error}`, or another; did you mean `minmax`?"),
+        ("{range: {methd: mse}}", "unknown key `methd` in `range`", "did you mean `method`?"),
+        ("{range: {percentile: 0.999}}", "more than 50", "a share of 0.999 is written in percent: 99.9"),
+        ("{percentage: 99.9}", "1 or less", "99.9 percent are written as a share: 0.999"),
+        ("{percentage: 1e9}", "1 or less", ""),
+        ("{nodes: {conv: int16}}", "expected a mapping, found `int16`", "write `{activations: int16}`"),
+        ("{nodes: {conv: {}}}", "a node without a format", "write `activations:` or `weights:`"),
+        ("{bias_correction: iterative}", "found `iterative`", "write `sequential`, which is the same"),
+        ("{split: true, mode: mix_light}", "not possible with `mode: mix_light`", "remove one of the two"),
+        (
+            "{split: true, range: {method: moving_average}}",
+            "`split: true` is not possible with mov",
+            "remove",
+        ),
+        ("{ranges: {data: [5, 1]}}", "[5.0, 1.0] is not [low, high]", "write [1, 5]"),
+        ("{ranges: {data: [1]}}", "is not [low, high]", "write both ends, such as [-1, 1]"),
+    ],
+)
+def test_what_is_meant_by_a_setting_of_quantization(
+    project: Any, written: str, what: str, advice: str
+) -> None:
+    (problem,) = problems_of(project, GOOD.replace("chip: kl720", f"chip: kl720, quantize: {written}"))
+    assert what in problem.what and advice in problem.advice and bool(advice) is bool(problem.advice)
+
+
+def test_a_function_stands_one_level_deeper(project: Any) -> None:
+    written = GOOD.replace("chip: kl720", 'chip: kl720, accept: {"tools/score.py:f1": 0.9}')
+    (problem,) = problems_of(project, written)
+    assert problem.what == "unknown key `tools/score.py:f1` in `accept`"
+    assert problem.advice == "write `function: {tools/score.py:f1: 0.9}`"
+
+
 def test_a_function_alone_is_told_its_bound(project: Any) -> None:
     written = GOOD.replace("chip: kl720", 'chip: kl720, accept: {function: "tools/score.py:f1"}')
     (problem,) = problems_of(project, written)

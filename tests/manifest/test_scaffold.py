@@ -20,6 +20,7 @@ def test_with_samples_it_builds_at_once(project: Any) -> None:
     assert manifest.warnings == ()
     settings = effective(manifest, "net", "kl720")
     assert settings.values["calibration"] == {"set": "calibration", "count": 3}
+    assert "count: 3}      # 64 or more are better\n" in text
     assert settings.values["accept"] == {"snr_db": 10.0}
     (packaged,) = manifest.packages["net"].models
     assert (packaged.id, packaged.version) == (32768, "0001")

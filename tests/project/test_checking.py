@@ -13,7 +13,7 @@ from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.project.checking import CheckReport, check, problem_finding
 from modelbuild.project.finding_places import ModelPlaces
 from modelbuild.project.project import Project, located, open_project
-from tests.project.small_project import write_manifest, write_model, write_samples
+from tests.project.small_project import PAIR, write_manifest, write_model, write_samples
 
 TEXT = """\
 samples: {some: {files: "data/*.npy"}}
@@ -123,10 +123,25 @@ def test_names_under_quantize_that_are_not_there_have_their_places(tmp_path: Pat
 def test_findings_on_preprocessing_have_its_place(project: Project) -> None:
     lines = (project.root / "models.yaml").read_text(encoding="utf-8").splitlines()
     for code, wanted in (("MB205", "preprocess: {mean"), ("MB202", "good.onnx")):
-        found = ModelPlaces.of(project.manifest, "good").of_finding(code)
+        found = ModelPlaces.of(project.manifest, "good", "cam").of_finding(code)
         assert lines[found["line"] - 1][found["column"] - 1 :].startswith(wanted), lines
-    bad = ModelPlaces.of(project.manifest, "bad")
+    bad = ModelPlaces.of(project.manifest, "bad", "cam")
     assert bad.of_finding("MB205") == bad.of_finding("MB100")
+
+
+def test_a_finding_on_speed_has_the_place_of_the_bound(tmp_path: Path) -> None:
+    write_model(tmp_path / "a.onnx")
+    write_model(tmp_path / "b.onnx")
+    write_samples(tmp_path / "data")
+    write_manifest(tmp_path, PAIR.replace("{chip: kl720}", "{chip: kl720, accept: {fps: 30}}"))
+    manifest = open_project(tmp_path).manifest
+    of_bound = ModelPlaces.of(manifest, "a", "cam").of_finding("MB306")
+    lines = (tmp_path / "models.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[of_bound["line"] - 1][of_bound["column"] - 1 :].startswith("30")
+    unbounded = ModelPlaces.of(manifest, "b", "eye")
+    assert unbounded.of_finding("MB306") == unbounded.of_finding("MB100")
+    here = open_project(tmp_path, overrides=["accept.fps=40"]).manifest
+    assert ModelPlaces.of(here, "b", "eye").of_finding("MB306") == unbounded.of_finding("MB100")
 
 
 def test_an_error_of_a_function_has_the_place_of_its_bound(tmp_path: Path) -> None:
@@ -159,3 +174,20 @@ def test_every_sample_that_cannot_be_read_is_told_once(project: Project) -> None
     assert [str(error["where"]).rpartition("data/")[2] for error in found] == ["0.npy", "1.npy"]
     assert all("a sample of `calibration`" in str(error["message"]) for error in found)
     assert all("take it out of the set" in str(error["advice"]) for error in found)
+
+
+def test_what_is_wrong_with_many_samples_is_told_of_the_first(project: Project) -> None:
+    for number in range(2, 9):
+        np.save(project.root / "data" / f"{number}.npy", np.zeros((1, 3, 5, 5), np.float32))
+    np.save(project.root / "data/9.npy", np.full((1, 3, 4, 4), np.nan, np.float32))
+    report = check(open_project(project.root), ["good@cam"])
+    found = [error for error in errors(report) if "a sample of `calibration`" in str(error["message"])]
+    assert [str(error["where"]).rpartition("data/")[2] for error in found] == [
+        f"{n}.npy" for n in (2, 3, 4, 9)
+    ]
+    assert [("so it is with 4 more files" in str(error["advice"])) for error in found] == [
+        False,
+        False,
+        True,
+        False,
+    ]

@@ -45,6 +45,13 @@ def test_the_package_is_written_under_the_name_asked_for_and_nothing_else(reques
     assert told["silicon"] is False and [model["id"] for model in told["models"]] == [32768]
 
 
+def test_what_is_wrong_with_the_samples_is_told(request_: PackRequest) -> None:
+    told: list[str] = []
+    pack(request_, request_.directory / "m.nef", warn=told.append)
+    (few,) = [text for text in told if "calibration sample" in text]
+    assert few.startswith("3 calibration samples: too few") and "\n  do:  calibrate on 64" in few
+
+
 def test_the_manifest_printed_builds_the_same_bytes(request_: PackRequest) -> None:
     chosen = replace(request_, accept={"snr_db": 5, "cpu_nodes": 0}, id=40000, version="00ff")
     folder = chosen.directory

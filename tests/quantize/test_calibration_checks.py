@@ -15,7 +15,7 @@ from modelbuild.graph import onnx_io
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import calibration_checks
-from modelbuild.quantize.calibration_checks import Examined
+from modelbuild.quantize.calibration_checks import Examined, is_blank
 from modelbuild.quantize.first_layers import Fit
 from modelbuild.samples.health import SetLook
 from modelbuild.stages import check_calibration
@@ -107,6 +107,30 @@ def test_nothing_is_said_of_what_is_right(tmp_path: Path, normalised: str, folde
 def test_too_few(tmp_path: Path) -> None:
     [(code, message)] = found(tmp_path, network("unit"), SCENES[:7], NORMALISED["unit"])
     assert code == "MB201" and message.startswith("7 calibration samples")
+
+
+@pytest.mark.parametrize("channels", [(0, 0, 0), (10, 200, 30)])
+def test_samples_without_content(tmp_path: Path, channels: tuple[int, int, int]) -> None:
+    flat = np.full((SIDE, SIDE, 3), channels, np.uint8)
+    told = found(tmp_path, network("unit"), [*SCENES[:8], flat], NORMALISED["unit"])
+    assert [code for code, _ in told] == ["MB207"]
+    assert told[0][1].startswith("1 of 9 calibration samples holds one value alone") and "`08`" in told[0][1]
+    assert json.loads((tmp_path / "calibration.json").read_bytes())["blank"] == 1
+
+
+def test_where_no_sample_has_content_nothing_else_is_guessed_from_them(tmp_path: Path) -> None:
+    nothing = np.zeros((1, 3, SIDE, SIDE), np.float32)
+    told = found(tmp_path, network("unit"), [nothing], {"preset": "unit"})
+    assert [code for code, _ in told] == ["MB201", "MB207"]
+    assert told[0][1] == "1 calibration sample: too few to see the range of each tensor"
+    assert told[1][1].startswith("1 of 1 calibration sample holds one value alone")
+
+
+def test_an_input_of_one_value_is_not_without_content() -> None:
+    gain, picture = np.ones((1, 1), np.float32), np.arange(4, dtype=np.float32).reshape(1, 4)
+    assert not is_blank({"gain": gain, "x": picture}) and not is_blank({"gain": gain})
+    assert is_blank({"gain": gain, "x": np.zeros((1, 4), np.float32)})
+    assert not is_blank({"mask": np.ones((1, 9), np.float32), "x": picture})
 
 
 def test_copies(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def test_a_goal_out_of_reach() -> None:
     with pytest.raises(ModelbuildError, match="does not reach what `accept` wants") as caught:
         quantized({"mode": "auto"}, accept={"snr_db": 120})
     assert caught.value.exit_code == 1
+    (problem,) = caught.value.problems  # what it advises needs no choice, which would not be reached again
+    assert problem.where == "quantize.mode" and "in place of `mode`" in problem.advice
     with pytest.raises(ModelbuildError, match="no output 'z'"):
         Goal({"snr_db": {"z": 3}}, meter()).held(quantized({}))
 

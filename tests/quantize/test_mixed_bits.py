@@ -186,6 +186,20 @@ def test_refusals(given: dict[str, Any], text: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("nodes", "place"),
+    [
+        ({"sum": {"weights": "int16"}}, "sum"),
+        ({"sum": {"activations": "int16"}, "pool": {"activations": "int8"}}, "pool"),
+    ],
+)
+def test_refusals_of_nodes_have_their_place(nodes: dict[str, Any], place: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        quantized({"nodes": nodes})
+    (problem,) = caught.value.problems
+    assert problem.where == f"quantize.nodes.{place}" and problem.advice
+
+
 @pytest.mark.parametrize("mode", ["auto", "mix light", "mix balance", "mixbw"])
 def test_no_mode_on_a_chip_of_eight_bits(mode: str) -> None:
     with pytest.raises(ModelbuildError, match="needs int16, which this chip does not have"):

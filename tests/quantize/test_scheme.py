@@ -22,6 +22,7 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.record import Record
+from modelbuild.quantize.scheme_names import findings, require_formats
 from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
@@ -153,6 +154,40 @@ def test_a_scheme_gives_ranges_and_types(tmp_path: Path) -> None:
     assert lines["x"].method == "output_error"
 
 
+def test_weights_have_16_bits_where_the_scheme_says_so(tmp_path: Path) -> None:
+    made = record(Settings.read({"weights": "int16"}))
+    path = tmp_path / "QuantScheme.json"
+    path.write_text(scheme.written(made, chain(), by_channel=True))
+    lines = record(applied(path)).by_name()
+    assert (lines["w"].type, lines["v"].type, lines["y"].type) == ("int16", "int16", "int8")
+    both = applied(
+        written(tmp_path, entry("last", -1, 1), entry("y", -4, 4, "i16"), entry("v", -1, 1, "i16"))
+    )
+    lines = record(both).by_name()
+    assert (lines["w"].type, lines["v"].type, lines["y"].type) == ("int8", "int16", "int16")
+    graph = chain()
+    own = Settings.read({"nodes": {"last": {"weights": "int8"}}})
+    whole = tmp_path / "whole.json"
+    whole.write_text(scheme.written(made, chain(), by_channel=True))
+    kept = scheme.applied(own, scheme.read(whole), graph, make_plan(graph))
+    assert record(kept).by_name()["v"].type == "int8" and record(kept).by_name()["w"].type == "int16"
+    with pytest.raises(ModelbuildError, match="wants f32 for the weights 'v'"):
+        applied(written(tmp_path, entry("v", -1, 1, "f32")))
+
+
+def test_a_scheme_of_weights_of_4_bits_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "QuantScheme.json"
+    of_chip = load_recipe("kl530").number_format
+    graph = chain()
+    seen = observe(graph, lambda: iter(samples_of(graph)))
+    made = quantize(graph, seen, Settings.read({"weights": "int4"}), of_chip)
+    path.write_text(scheme.written(made, graph, by_channel=True))
+    again = quantize(graph, seen, applied(path), of_chip)
+    assert {line.type for line in again.tensors if line.kind == "weight"} == {"int4"}
+    with pytest.raises(ModelbuildError, match="wants i4 for 'r'"):
+        applied(written(tmp_path, entry("r", 0, 1, "i4")))
+
+
 def test_what_the_settings_say_themselves_wins(tmp_path: Path) -> None:
     path, graph = written(tmp_path, entry("r", 0, 12.75)), chain()
     own = Settings.read({"ranges": {"r": [0, 25.5]}})
@@ -177,6 +212,45 @@ def test_strict_takes_every_range_from_the_scheme(tmp_path: Path) -> None:
         applied(written(tmp_path, *all_four[1:]), strict=True)
     with pytest.raises(ModelbuildError, match="'zz', which is no tensor of the lowered model"):
         applied(written(tmp_path, *all_four, entry("zz", 0, 1)), strict=True)
+
+
+def test_names_that_no_tensor_has_are_told_with_their_line_and_what_is_near(tmp_path: Path) -> None:
+    path = written(tmp_path, *(entry(name, -3, 3) for name in ("x", "w", "pp", "conv")))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1))
+    graph, found = chain(), scheme.read(path)
+    (warning,) = findings(found, graph, make_plan(graph))
+    assert (warning.code, warning.severity) == ("MB112", "warning")
+    lines = [found[name].line for name in ("pp", "conv")]
+    assert warning.message.startswith("2 names of the 4 in the scheme are of no tensor")
+    assert f"`pp` (line {lines[0]}, did you mean `p`?), `conv` (line {lines[1]})" in warning.message
+    applied(path)  # goes on without them
+    many = written(tmp_path, *(entry(f"t{number}", 0, 1) for number in range(9)))
+    (warning,) = findings(scheme.read(many), graph, make_plan(graph))
+    assert warning.message.endswith("`t4` (line 1) and 4 more")
+    all_known = written(tmp_path, entry("y", 0, 1))
+    assert findings(scheme.read(all_known), graph, make_plan(graph)) == []
+
+
+def test_formats_that_the_chip_lacks_are_all_refused_at_their_lines(tmp_path: Path) -> None:
+    outputs = (entry("x", -3, 3, "i16"), entry("w", -1, 1, "i4"), entry("v", -1, 1, "i16"), entry("r", 0, 1))
+    path, graph = written(tmp_path, *outputs), chain()
+    for chip, lacking in (("kl520", ["int16 for 'x'", "int4 for 'w'", "int16 for 'v'"]), ("kl720", ["int4"])):
+        with pytest.raises(ModelbuildError) as caught:
+            of = load_recipe(chip).number_format
+            require_formats(scheme.read(path), graph, make_plan(graph), of, chip, str(path))
+        for problem, form in zip(caught.value.problems, lacking, strict=True):
+            assert f"wants {form}" in problem.what and f"not possible on {chip}" in problem.what
+            assert problem.where == f"{path}:1"
+    require_formats(scheme.read(path), graph, make_plan(graph), load_recipe("kl530").number_format, "kl530")
+
+
+def test_of_many_tensors_that_a_strict_scheme_lacks_the_first_are_named(tmp_path: Path) -> None:
+    nodes = [Node("Relu", f"n{number}", [f"t{number}"], [f"t{number + 1}"]) for number in range(9)]
+    graph = graph_of(nodes, {"t0": (1, 4)}, ["t9"], {})
+    with pytest.raises(ModelbuildError) as caught:
+        scheme.applied(Settings(strict=True), {}, graph, make_plan(graph))
+    told = [problem.what for problem in caught.value.problems]
+    assert len(told) == 5 and told[4] == "the scheme says nothing of 't4' (nor of 5 more tensors)"
 
 
 def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:

@@ -51,7 +51,12 @@ def test_the_order_is_that_of_the_likeliest_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "told"), [(1, "1 sample, 64 or more are better"), (16, "16 samples, 64 or more are better")]
+    ("samples", "told"),
+    [
+        (1, "1 sample; fewer than 8 do not show the range of each tensor, 64 or more are better"),
+        (16, "16 samples, 64 or more are better"),
+        (64, "64 samples"),
+    ],
 )
 def test_few_samples_are_told_of(samples: int, told: str) -> None:
     assert steps(Facts({"samples": samples}))[0].endswith(f"; the ranges are from {told}")
@@ -97,9 +102,34 @@ def test_it_is_said_on_which_samples_and_whether_it_is_enough() -> None:
     enough, few = (steps(facts, lacking(missing))[3].splitlines()[0] for missing in (2.9, 8.4))
     assert enough == (
         "int16 for the worst layer, predicted to win 3.0 dB on the calibration samples (to 23.0 dB), 3.0 dB "
-        "of the noise measured on the 40 evaluation samples, where 2.9 dB are missing (or `mode: auto`):"
+        "of the noise measured on the 40 evaluation samples, where 2.9 dB are missing (or `mode: auto`); "
+        "this is predicted, not measured: on other samples they may win less, or lose:"
     )
-    assert "where 8.4 dB are missing: not enough (use `mode: auto`); of these gains shares" in few
+    assert "where 8.4 dB are missing: not enough (use `mode: auto`); this is predicted" in few
+    assert few.endswith("or lose; of the gains shares of the noise add up, not decibels:")
+    unmeasured = steps(FACTS)[3].splitlines()[0]
+    assert "dB together on the calibration samples" in unmeasured and "not measured: on other" in unmeasured
+
+
+def test_no_layer_is_named_where_the_samples_hold_one_value_alone() -> None:
+    first, *_, last = steps(Facts({**QUANTIZE, "samples": 1}, fixed=FIXED, blank=1), lacking(2.9))
+    assert first.startswith("more calibration samples like the field's; the ranges are from 1 sample, which ")
+    assert "which holds one value alone; fewer than 8 do not show the range of each tensor, 64 or" in first
+    assert last == "int16 for the worst layers: samples that hold one value alone do not tell which they are"
+    some = steps(Facts(QUANTIZE, blank=3))
+    assert some[0].endswith("from 64 samples, of which 3 hold one value alone")
+    assert some[3].startswith("int16 for the 3 worst layers")
+    for_auto = steps(Facts({**AUTO, "samples": 2}, blank=2), lacking(2.9, calibrated=48.0, ahead_db=3.0))
+    assert for_auto[3] == last
+
+
+def test_no_layer_is_named_where_next_to_nothing_of_the_loss_was_foreseen() -> None:
+    lost = {"samples": 40, "outputs": [{"snr_db": -0.5}]}
+    step = steps(Facts(QUANTIZE, fixed=lost), lacking(25.5))[3]
+    assert step.startswith("int16 for the worst layers: they would win nothing: of the noise measured on the")
+    assert "on the 40 evaluation samples less than 1% is predicted" in step and "nodes" not in step
+    halved = {"samples": 40, "outputs": [{"snr_db": 2.0}]}
+    assert "nodes:" in steps(Facts(QUANTIZE, fixed=halved), lacking(25.5))[3]
 
 
 def test_a_line_has_its_own_gain_and_that_of_all_down_to_it() -> None:
