@@ -179,6 +179,7 @@ def scaled(observation: TensorObservation, factors: Real) -> TensorObservation:
         channel_sum=observation.channel_sum / factors,
         channel_variance=observation.channel_variance / squares,
         channel_weight=weight,
+        sample_ranges=observation.sample_ranges[:0],  # whose channel each end was is not known
     )
     channels = observation.channels
     split = _anywhere(observation) if channels is None else channels

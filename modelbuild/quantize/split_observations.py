@@ -33,7 +33,7 @@ def of_channels(observation: TensorObservation, channels: Indices) -> TensorObse
     low, high = observation.channel_low[channels], observation.channel_high[channels]
     found = observation.channels
     parts = None
-    histogram = observation.histogram
+    histogram, rows = observation.histogram, observation.sample_ranges
     if len(channels) < len(observation.channel_sum):
         assert found is not None
         parts = _of(found, channels)
@@ -43,6 +43,7 @@ def of_channels(observation: TensorObservation, channels: Indices) -> TensorObse
             zeros=int(histogram.zeros * share),
             zero_weight=histogram.zero_weight * share,
         )
+        rows = rows[:0]  # those of single channels are not known
     elif found is not None:
         parts = _of(found, channels)
     return replace(
@@ -55,6 +56,7 @@ def of_channels(observation: TensorObservation, channels: Indices) -> TensorObse
         channel_variance=observation.channel_variance[channels],
         channels=parts,
         channel_weight=None if observation.channel_weight is None else observation.channel_weight[channels],
+        sample_ranges=rows,
     )
 
 

@@ -11,7 +11,6 @@ import pytest
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
 from modelbuild.quantize.ranges import (
-    CHOOSERS,
     METHODS,
     applicable,
     entropy,
@@ -20,6 +19,7 @@ from modelbuild.quantize.ranges import (
     mse,
     output_error,
     percentile,
+    wide,
 )
 from tests.quantize.histograms import histogram_of
 
@@ -73,7 +73,8 @@ def test_minmax() -> None:
 
 def of_samples(ends: np.ndarray[Any, Any]) -> TensorObservation:
     """Samples with these extremes [samples, 2]."""
-    return replace(observed(ends.reshape(-1)), sample_ranges=ends.astype(np.float32).astype(np.float64))
+    rows = ends.astype(np.float32).astype(np.float64)
+    return replace(observed(ends.reshape(-1)), sample_ranges=rows, samples=len(rows))
 
 
 def test_headroom_is_what_one_of_a_thousand_new_samples_passes() -> None:
@@ -141,11 +142,49 @@ def test_output_error_needs_gradients() -> None:
     assert applicable("entropy", observed(NORMAL), SYMMETRIC) == "entropy"
 
 
-def test_16_bits_have_room_for_values_that_were_not_seen() -> None:
-    sixteen = TensorFormat(16, True, True, "free")
-    assert applicable("output_error", observed(NORMAL), sixteen) == "wide"
-    assert applicable("mse", observed(NORMAL), sixteen) == "mse"
-    assert CHOOSERS["wide"](observed(TAILED), sixteen, {}) == (-90.0, 120.0)
+SIXTEEN = TensorFormat(16, True, True, "free")
+
+
+def test_16_bits_have_twice_what_was_seen_where_no_more_is_known() -> None:
+    assert applicable("output_error", observed(NORMAL), SIXTEEN) == "wide"
+    assert applicable("mse", observed(NORMAL), SIXTEEN) == "mse"
+    assert wide.choose(observed(TAILED), SIXTEEN, {}) == (-90.0, 120.0)
+    assert wide.choose(observed(TAILED, np.ones(len(TAILED))), SIXTEEN, {}) == (-90.0, 120.0)
+    rows = np.stack([-np.arange(64.0), np.full(64, 6.0)], 1)
+    assert wide.choose(of_samples(rows), SIXTEEN, {}) == (-126.0, 12.0)
+    unused = replace(of_samples(rows), histogram=weighed(of_samples(rows).histogram, 0.0))
+    assert wide.choose(unused, SIXTEEN, {}) == (-126.0, 12.0)
+
+
+def weighed(histogram: Histogram, total: float) -> Histogram:
+    return replace(histogram, weights=histogram.counts * (total / histogram.counts.sum()))
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("noise", [1e-9, 1e-7, 1e-5, 1e-3, 1.0])
+def test_16_bits_weigh_finer_steps_against_new_samples(noise: float, symmetric: bool) -> None:
+    """Rounding costs `noise` of the outputs' power with the range that was seen."""
+    form = TensorFormat(16, True, symmetric, "free")
+    high = 20 + np.random.default_rng(3).exponential(1.0, 64)
+    seen = of_samples(np.stack([np.zeros(64), high], 1))
+    step = high.max() / (32767 if symmetric else 65535)
+    made = replace(seen, histogram=weighed(seen.histogram, noise * 64 * 12 / step**2))
+    low, end = wide.choose(made, form, {})
+    largest = np.sort(high)
+    start, excess = largest[47], (largest[48:] - largest[47]).mean()
+
+    def expected(end: float) -> float:
+        return float(noise * (end / high.max()) ** 2 + 0.1 * np.exp((start - end) / excess) / 4)
+
+    assert low == 0.0 and 1.06 * high.max() <= end <= 2 * high.max()
+    assert expected(end) <= min(expected(share * high.max()) for share in np.linspace(1.0625, 2, 101)) * 1.05
+
+
+def test_16_bits_hardly_pass_a_bound() -> None:
+    rows = np.stack([-np.arange(64) / 64, np.full(64, 6.0)], 1)  # a Clip at 6
+    made = of_samples(rows)
+    low, high = wide.choose(replace(made, histogram=weighed(made.histogram, 1.0)), SIXTEEN, {})
+    assert high == 6.375 and -63 / 32 <= low < -63 / 60
 
 
 def test_few_values_get_room_beyond_the_largest_but_not_beyond_a_bound() -> None:
