@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import TensorObservation
 from modelbuild.quantize.ranges import (
