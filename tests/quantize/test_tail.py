@@ -21,11 +21,11 @@ NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=128)
 def of_samples(ends: np.ndarray) -> TensorObservation:
     """Samples with these extremes [samples, 2], as observation keeps them."""
     kept = SampleRanges()
-    for low, high in ends.tolist():
-        kept.add({"x": (low, high)})
+    for sample in ends:
+        kept.add(sample[None])
     one, whole = np.zeros(1), Histogram(ends.min(), ends.max(), np.ones(BINS, np.int64), 0)
     seen = TensorObservation(whole, BINS, one, one, one, one)
-    return replace(seen, sample_ranges=kept.found()["x"], samples=len(ends))
+    return replace(seen, sample_ranges=kept.found()[0], samples=len(ends))
 
 
 def test_a_tail_is_what_its_samples_were_drawn_from() -> None:

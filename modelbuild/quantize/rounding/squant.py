@@ -26,13 +26,12 @@ def round_weights(problem: Problem) -> Real:
     free: NDArray[np.bool_] = movable.reshape(rows.shape)
     chosen = _most_useful(rows, free, rows.sum(axis=3))
     rows = rows - np.where(chosen, np.sign(rows) * ONE, 0)
-    free = free & ~chosen
     kernels = rows.sum(axis=3)
     total = kernels.sum(axis=2)
     over = np.sign(total)[:, :, None, None]
     candidate = _largest(np.where(free & (np.sign(rows) == over), np.abs(rows), 0))
     again = _most_useful(kernels, np.asarray(candidate.any(axis=3)), total)
-    chosen |= candidate & again[..., None]
+    chosen ^= candidate & again[..., None]  # what the kernel had flipped may be flipped back
     flipped = rounded - np.where(chosen.reshape(steps.shape), np.sign(rounded - steps), 0.0)
     return np.asarray(np.clip(flipped, problem.lowest, problem.highest))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelbuild.quantize.rounding import METHODS
@@ -76,6 +76,7 @@ def test_adaround_makes_up_for_errors_of_its_inputs() -> None:
     assert left(aware) < left(blind)
 
 
+@example(305, 4)  # the only weight that can make up for its channel is one that its kernel had flipped
 @given(st.integers(0, 1000), st.sampled_from([1, 4, 9]))
 @settings(max_examples=40, deadline=None)
 def test_squant_cancels_errors(seed: int, taps: int) -> None:
