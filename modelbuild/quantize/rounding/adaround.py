@@ -61,16 +61,22 @@ def _in_turn(square: Real, drift: Real, steps: Real, low: Real, high: Real) -> R
 
 
 def _factored(square: Real) -> Real:
-    """L below the diagonal and D on it, of square = L D L' [groups, K, K]."""
+    """L below the diagonal and D on it, of square = L D L' [groups, K, K].
+
+    What rounding to whole numbers takes from a matrix of little power can leave more beside a pivot than any
+    covariance has, which would grow from column to column without end; it is cut to the root of both powers.
+    """
     rest = square.copy()
     width = square.shape[1]
     diagonal = np.einsum("gkk->gk", rest)
     diagonal[...] = np.maximum(diagonal, 1.0)  # a column that is always 0
     for column in range(width):
-        pivot = np.maximum(rest[:, column, column], 1.0)[:, None]
-        rest[:, column, column] = pivot[:, 0]
-        below = rest[:, column + 1 :, column] / pivot
-        rest[:, column + 1 :, column + 1 :] -= below[:, :, None] * rest[:, None, column, column + 1 :]
+        pivot = np.maximum(diagonal[:, column], 1.0)[:, None]
+        diagonal[:, column] = pivot[:, 0]
+        most = np.sqrt(pivot * np.maximum(diagonal[:, column + 1 :], 0.0))
+        beside = np.clip(rest[:, column + 1 :, column], -most, most)
+        below = beside / pivot
+        rest[:, column + 1 :, column + 1 :] -= below[:, :, None] * beside[:, None, :]
         rest[:, column + 1 :, column] = below
     return rest
 

@@ -76,6 +76,22 @@ def test_adaround_makes_up_for_errors_of_its_inputs() -> None:
     assert left(aware) < left(blind)
 
 
+@pytest.mark.parametrize("power", [1, 3, 1000])
+def test_adaround_bears_moments_of_which_rounding_to_whole_numbers_has_left_no_covariance(power: int) -> None:
+    """Columns that are nearly one another: eigenvalues of their matrix are far below 0."""
+    rng = np.random.default_rng(3)
+    square = power + rng.integers(-1, 2, (1, 300, 300)).astype(np.float64)
+    square = np.tril(square) + np.tril(square, -1).swapaxes(1, 2)
+    assert np.linalg.eigvalsh(square[0]).min() < -20
+    steps = weights(width=300)
+    with np.errstate(all="raise"):
+        moments = Moments(square, np.zeros_like(square), 1.0)
+        found = METHODS["adaround"].round(Problem(steps, *ENDS, 1, moments))
+    assert (np.abs(found - np.clip(steps, *ENDS)) <= 1).all()
+    nearest = np.clip(np.rint(steps), *ENDS)
+    assert moments.error(found - steps).sum() < moments.error(nearest - steps).sum()
+
+
 @example(305, 4)  # the only weight that can make up for its channel is one that its kernel had flipped
 @given(st.integers(0, 1000), st.sampled_from([1, 4, 9]))
 @settings(max_examples=40, deadline=None)
