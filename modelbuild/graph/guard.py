@@ -68,7 +68,7 @@ def compare(
     if missing:
         raise ModelbuildError(f"the output `{missing[0]}` is not in the source", exit_code=EXIT_FAILED)
     scores = {name: _Score(_is_quantized(after, name)) for name in new.outputs}
-    for sample in [*random_inputs(after, seed)[:random], *(inputs or ())]:
+    for sample in [*random_inputs(after, seed, random), *(inputs or ())]:
         expected = old.run({name: sample[name].astype(dtype) for name, (_, dtype) in old.inputs.items()})
         found = new.run({name: sample[name] for name in new.inputs})
         for name, score in scores.items():
@@ -82,11 +82,12 @@ def check(
     inputs: Iterable[Mapping[str, Array]] | None = None,
     seed: int = 0,
     bound: float = BOUND,
+    random: int = _RANDOM_SAMPLES,
     what: str = "the optimizer",
     advice: str = "report it with the model: a rewriting of modelbuild's is wrong here",
 ) -> Difference:
     """As `compare`; raises with exit code 1, naming the output and `what`, where the bound is broken."""
-    difference = compare(before, after, inputs, seed, bound)
+    difference = compare(before, after, inputs, seed, bound, random)
     worst = difference.worst
     if not worst.error <= bound:
         raise ModelbuildError(
@@ -98,13 +99,10 @@ def check(
     return difference
 
 
-def random_inputs(graph: Graph, seed: int) -> list[dict[str, Array]]:
+def random_inputs(graph: Graph, seed: int, count: int = _RANDOM_SAMPLES) -> list[dict[str, Array]]:
     """Samples for `graph`: floats of a standard normal, then uniform in [0, 1); integers small and legal."""
     generator = np.random.default_rng(seed)
-    return [
-        {name: _random(generator, graph, name, index) for name in graph.inputs}
-        for index in range(_RANDOM_SAMPLES)
-    ]
+    return [{name: _random(generator, graph, name, index) for name in graph.inputs} for index in range(count)]
 
 
 def _random(generator: np.random.Generator, graph: Graph, name: str, index: int) -> Array:

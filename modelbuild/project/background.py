@@ -49,6 +49,9 @@ def serve(folder: Path, build: Callable[[str], None]) -> None:
     """Builds, by the name of the manifest, as long as somebody asks for it, whichever manifest of the folder,
     unless another process does so already; begins the log anew."""
     handed_over = _handed_over(folder)
+    if handed_over is not None and not _wishes(folder):  # who built before has seen to ours
+        os.close(handed_over)
+        handed_over = None
     while _wishes(folder):
         with _only_one(folder, handed_over) as lock:
             if lock is None:
@@ -98,7 +101,7 @@ def _handed_over(folder: Path) -> int | None:
 def _only_one(folder: Path, handed_over: int | None = None) -> Iterator[int | None]:
     """The lock of the one process that builds in the background; None if that is another."""
     try:
-        import fcntl
+        import fcntl  # noqa: F401
 
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(folder / _LOCK, flags, 0o644) if handed_over is None else handed_over
@@ -109,9 +112,16 @@ def _only_one(folder: Path, handed_over: int | None = None) -> Iterator[int | No
     except OSError as error:
         raise disk.failure("open the lock file", folder / _LOCK, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield lock
-    except BlockingIOError:
-        yield None
+        yield lock if _taken(lock) else None
     finally:
         os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

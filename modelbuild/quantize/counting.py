@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from modelbuild.quantize.looking import places_in
 
+Places = NDArray[np.signedinteger[Any]]
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -48,8 +49,8 @@ class Bins:
     cells: int
     low: NDArray[Any]
     factor: NDArray[Any]
-    _first: NDArray[np.int32]  # of a channel's bins
-    _beyond: NDArray[np.int32]  # from the bin that holds 0 to the place of zeros
+    _first: Places  # of a channel's bins
+    _beyond: Places  # from the bin that holds 0 to the place of zeros
 
     @classmethod
     def between(cls, low: NDArray[Any], high: NDArray[Any], each: int, dtype: Any) -> Bins:
@@ -58,14 +59,15 @@ class Bins:
             width = np.minimum(np.subtract(high, low, dtype=np.float64), _LARGEST)
             factor = np.where(width > 0, np.minimum(each / width, _LARGEST), 0.0)
         working = np.promote_types(dtype, np.float32)
-        if max(float(width.max()), float(factor.max())) > float(
-            np.finfo(working).max
-        ):  # enormous, or denormal
+        largest = max(float(width.max()), float(factor.max()))
+        if largest > float(np.finfo(working).max):  # enormous ranges, or denormal ones
             working = np.dtype(np.float64)
-        first = np.arange(len(width), dtype=np.int32) * np.int32(each)
-        empty = cls(each, each * len(width), low.astype(working), factor.astype(working), first, first)
-        zeros = _whole(empty.scaled(np.zeros(len(width), dtype)), each) + first
-        return cls(each, empty.cells, empty.low, empty.factor, first, (empty.cells - zeros).astype(np.int32))
+        cells = each * len(width)
+        count: type[np.signedinteger[Any]] = np.int32 if cells < 2**31 else np.int64
+        first = np.arange(0, cells, each).astype(count)
+        empty = cls(each, cells, low.astype(working), factor.astype(working), first, first)
+        zeros = empty._whole(empty.scaled(np.zeros(len(width), dtype))) + first
+        return cls(each, cells, empty.low, empty.factor, first, (cells - zeros).astype(count))
 
     def scaled(self, values: NDArray[Any], channel_of: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """How many bins lie between the low end and each value, [..., values]."""
@@ -75,29 +77,28 @@ class Bins:
 
     def places(
         self, scaled: NDArray[Any], zeros: NDArray[np.bool_], channel_of: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int32]:
+    ) -> Places:
         """The place of each value; what lies beyond an end has that end's bin."""
-        found = _whole(scaled, self.each)
+        found = self._whole(scaled)
         if channel_of is not None:
             found += self._first[channel_of]
-        away = zeros.astype(np.int32)  # a product takes a tenth of the time of an assignment where zeros are
+        away = zeros.astype(found.dtype)  # a product takes a tenth of the time of an assignment by a mask
         away *= _at(self._beyond, channel_of)
         found += away
         return found
 
-    def counted(self, places: NDArray[np.int32]) -> NDArray[np.int64]:
+    def counted(self, places: Places) -> NDArray[np.int64]:
         """How many values have each place, [cells + 1]."""
         return np.bincount(places.reshape(-1), minlength=self.cells + 1)
 
-    def weighed(self, places: NDArray[np.int32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def weighed(self, places: Places, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum of the weights at each place, [cells + 1]."""
         found = np.bincount(places.reshape(-1), weights.reshape(-1), self.cells + 1)
         return found.astype(np.float64, copy=False)
 
+    def _whole(self, scaled: NDArray[Any]) -> Places:
+        return np.asarray(np.clip(scaled, 0, self.each - 1).astype(self._first.dtype))
+
 
 def _at(of_channels: NDArray[Any], channel_of: NDArray[np.int64] | None) -> NDArray[Any]:
     return of_channels if channel_of is None else of_channels[channel_of]
-
-
-def _whole(scaled: NDArray[Any], each: int) -> NDArray[np.int32]:
-    return np.asarray(np.clip(scaled, 0, each - 1).astype(np.int32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ class Joined:
     low: Numbers
     high: Numbers
     total: Numbers
+
+    def put(self, start: int, found: Extremes) -> None:
+        """One tensor's channels, from `start` on."""
+        part = slice(start, start + len(found.low))
+        self.low[part], self.high[part], self.total[part] = found.low, found.high, found.total
 
 
 @dataclass(frozen=True)
@@ -75,48 +80,61 @@ class FirstLook:
         self._graph = graph
         made = [name for node in graph.nodes for name in node.outputs if name]
         sizes = {name: math.prod(graph.shapes[name]) for name in (*graph.inputs, *made)}
-        floats = [name for name, size in sizes.items() if size and graph.dtypes[name].kind == "f"]
-        reduced = [name for name in floats if _is_reduced(graph, name)]
-        self._apart = [name for name in floats if name not in reduced]  # looked at outside of the graph
-        self._melted = [name for name in floats if name in melted]
-        kept = [name for name in (*self._apart, *reduced) if name not in melted]
+        self._floats = [name for name, size in sizes.items() if size and graph.dtypes[name].kind == "f"]
+        reduced = [name for name in self._floats if _is_reduced(graph, name)]
+        self._apart = [name for name in self._floats if name not in reduced]  # looked at outside of the graph
+        self._melted = [name for name in reduced if name in melted]
+        self._joined = [name for name in reduced if name not in melted]
+        kept = [*(name for name in self._apart if name not in melted), *self._joined]
         self._sizes = {name: sizes[name] for name in kept}
-        self._starts = _starts(graph, kept)
-        self._ends, self._scores = [name for name in differentiated(graph) if name in floats], scores(graph)
+        self._starts = dict(zip(kept, _starts(graph, kept).tolist(), strict=True))
+        self._ends = [name for name in differentiated(graph) if name in self._floats]
+        self._scores = scores(graph)
         reductions = _Reductions(graph)
-        joined = [name for name in kept if name in reduced]
-        self._joined = [reductions.joined(op, joined) for op in _SEEN if joined]
-        sums = [name for name in self._melted if name in reduced]
-        self._sums = [reductions.joined("ReduceSum", sums)] if sums else []
+        self._rows = [reductions.joined(op, self._joined) for op in _SEEN if self._joined]
+        self._sums = [reductions.joined("ReduceSum", self._melted)] if self._melted else []
         whole = [name for name in made if name in self._apart or name in self._ends]
         self._session = FloatSession(reductions.graph(whole), many=Many(optimized=True))
 
     def run(self, sample: Sample, label: str) -> First:
-        """Of every float tensor. Raises (exit 1) for NaN and infinity, naming tensor and sample `label`."""
+        """Of every float tensor. Raises (exit 1) for NaN and infinity, naming the first tensor that holds
+        them, and the sample by `label`."""
         inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
         found = {**inputs, **(self._session.run(inputs) if self._session.outputs else {})}
-        apart = {name: extremes_of(name, found[name], label) for name in self._apart}
-        if not all(np.isfinite(found[name]).all() for name in self._sums):
-            for name in self._melted:  # a sum may leave float32 where no value does
-                extremes_of(name, self._values(name, inputs), label)
-        kept = [apart[name] for name in self._apart if name in self._sizes]
-        parts = ([each.low for each in kept], [each.high for each in kept], [each.total for each in kept])
-        for part, name in zip(parts, self._joined, strict=False):
-            part.append(found[name].astype(np.float64))
+        rows = [found[name].astype(np.float64) for name in self._rows]
+        suspects = self._suspects(found, rows)
+        exact = {
+            name: extremes_of(name, self._values(name, inputs), label)
+            for name in (self._floats if suspects else ())
+            if name in suspects
+        }
+        apart = [extremes_of(name, found[name], label) for name in self._apart if name in self._sizes]
+        parts = ([each.low for each in apart], [each.high for each in apart], [each.total for each in apart])
+        for part, row in zip(parts, rows, strict=False):
+            part.append(row)
         seen = Joined(*(np.concatenate([np.zeros(0), *part]) for part in parts))
+        for name in exact.keys() & set(self._joined):
+            seen.put(self._starts[name], exact[name])
         norms = {name: _norm(centred(found[name], self._scores.get(name))) for name in self._ends}
-        return First(self._sizes, self._starts, self._mended(seen, inputs, label), norms)
+        return First(self._sizes, np.array([*self._starts.values()], np.int64), seen, norms)
 
-    def _mended(self, seen: Joined, inputs: Sample, label: str) -> Joined:
-        """With the sums of numbers that are too large for float32. Raises for what is not finite."""
-        largest = np.maximum(np.abs(seen.low), np.abs(seen.high))
-        fine = (largest <= _LARGE) & np.isfinite(seen.total)  # a smallest value need not be NaN where one is
-        for index in np.flatnonzero(~np.logical_and.reduceat(fine, self._starts)) if not fine.all() else ():
-            name, start = list(self._sizes)[index], self._starts[index]
-            found = extremes_of(name, self._values(name, inputs), label)
-            part = slice(start, start + len(found.low))
-            seen.low[part], seen.high[part], seen.total[part] = found.low, found.high, found.total
-        return seen
+    def _suspects(self, found: Sample, rows: Sequence[Numbers]) -> set[str]:
+        """Tensors that hold NaN or infinity, or numbers whose sums are too large for float32."""
+        names = {name for name in self._apart if not np.isfinite(found[name]).all()}
+        for sums in self._sums:
+            names |= self._at(self._melted, ~np.isfinite(found[sums]))
+        if rows:
+            low, high, total = rows
+            fine = (np.maximum(np.abs(low), np.abs(high)) <= _LARGE) & np.isfinite(total)
+            names |= self._at(self._joined, ~fine)  # a smallest value need not be NaN where one of them is
+        return names
+
+    def _at(self, names: Sequence[str], bad: NDArray[np.bool_]) -> set[str]:
+        """Of tensors after one another, those with a bad channel."""
+        if not bad.any():
+            return set()
+        seen = np.logical_or.reduceat(bad, _starts(self._graph, names))
+        return {name for name, one in zip(names, seen, strict=True) if one}
 
     def _values(self, name: str, inputs: Sample) -> NDArray[Any]:
         return inputs[name] if name in inputs else FloatSession(self._graph, [name]).run(inputs)[name]

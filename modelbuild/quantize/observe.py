@@ -1,7 +1,8 @@
 """Runs the float model over the calibration samples and keeps what ranges are chosen from.
 
 Two passes: extremes and sums of all values first, then histograms between them, weighed by the gradients
-of some samples. As many samples as there are threads are in memory at once.
+of some samples. As many samples as there are threads are in memory at once, and of `AHEAD` more what is
+counted.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ from modelbuild.quantize.looking import Look, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import melted
 from modelbuild.quantize.sample_ranges import SampleRanges
-from modelbuild.quantize.settings import THREADS
+from modelbuild.quantize.settings import AHEAD, THREADS
 from modelbuild.quantize.tally import Gradients, Tally
 
 __all__ = ["Observations", "TensorObservation", "observe"]
 
 GRADIENT_SAMPLES = 64  # spread evenly; half as many cost MobileNetV2 0.5 dB, more cost time
 AT_ONCE = 4  # samples that are counted together, which takes half the time
-AHEAD = 2  # samples that may wait to be counted, so that what runs the model need not
 NOT_FINITE = "infinite"  # why a tensor has no gradient, beside the names of operators
 Sample = Mapping[str, NDArray[Any]]
 

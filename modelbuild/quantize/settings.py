@@ -35,6 +35,7 @@ BINS = (256, 512, 1024, 2048, 4096)  # that a histogram may be seen with
 SMOOTH = "smooth"  # as `equalize:`: factors by a rule
 LARGEST = 3.4028234663852886e38  # of float32, which tensors are
 THREADS = 2  # samples that are run at once, where no other number is given
+AHEAD = 2  # samples that may wait to be counted, so that what runs the model need not
 OUTPUT_FUNCTIONS = ("none", "sigmoid")  # that may follow the outputs behind the chip
 
 

@@ -70,8 +70,8 @@ class Moments:
     def add(self, scaled: NDArray[Any], channels: Channels) -> None:
         """More samples, a row each."""
         self.samples += len(scaled)
-        self.total += channels.totals(scaled.sum(axis=0))
-        self.square += channels.totals(np.einsum("ij,ij->j", scaled, scaled))
+        self.total += channels.totals(scaled.sum(axis=0, dtype=np.float64))
+        self.square += channels.totals(np.einsum("ij,ij->j", scaled, scaled, dtype=np.float64))
 
     def variance(self, channels: Channels) -> NDArray[np.float64]:
         """By channel; of one none of whose values are looked at, as if they lay anywhere in its range."""

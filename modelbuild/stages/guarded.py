@@ -25,11 +25,11 @@ def check(
     if not samples or any(_port(source, name) != _port(lowered, name) for name in lowered.inputs):
         return  # samples for one are none for the other
     lowered, samples = _with_inputs_of(source, lowered), [_filled(source, sample) for sample in samples]
-    difference = guard.compare(source, lowered, samples, random=0)  # of these, each stage has had its own
+    difference = guard.compare(source, lowered, samples, random=0)  # each stage before has had its own
     if not difference.worst.error <= difference.bound:
         normal, _ = normalise(source, optimize.get("skip", ()), paranoid=True, inputs=samples)
         run_passes(normal, optimize["passes"], paranoid=True, inputs=samples)
-        guard.check(source, lowered, samples, what="the passes together")
+        guard.check(source, lowered, samples, random=0, what="the passes together")
 
 
 def _port(graph: Graph, name: str) -> tuple[Any, ...]:

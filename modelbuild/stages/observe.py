@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.build.action import Resources
-from modelbuild.quantize.settings import THREADS
+from modelbuild.quantize.settings import AHEAD, THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "16"
+VERSION = "17"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
@@ -52,8 +52,9 @@ def _threads(request: ModelRequest) -> int:
 
 
 def resources(request: ModelRequest) -> Resources:
-    """All tensors of the samples run at once, histograms, and the weights, which two sessions hold."""
-    memory = (160 << 20) + max(_threads(request), 2) * request.activations
+    """All tensors of the samples run at once or not yet counted, histograms, and the weights, which two
+    sessions hold."""
+    memory = (160 << 20) + (max(_threads(request), 2) + AHEAD) * request.activations
     return Resources(memory=memory, memory_per_input_byte=6.0, counted=("model", "source"))
 
 

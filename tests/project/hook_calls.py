@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
-import select
 from functools import partial
 from pathlib import Path
 
@@ -48,15 +46,9 @@ BROKEN = TEXT.replace("kl720", "kl99")
 
 
 def wait_for_background(project: Path) -> str:
-    """The log of the builds in the background, once none is wanted and none runs."""
+    """The log of the builds in the background, once none runs; then none may be wanted."""
     folder = project / background.FOLDER
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
-    try:
-        while True:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not list(folder.glob("wanted.*")):
-                return (project / background.LOG).read_text()
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            select.select([], [], [], 0.02)  # a process that was started has yet to take the lock
-    finally:
-        os.close(descriptor)
+    with (folder / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not list(folder.glob("wanted.*"))
+        return (project / background.LOG).read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 import sys
 from pathlib import Path
 
@@ -14,8 +14,13 @@ NOTHING = ("true",)  # a process that serves nobody
 def ask(folder: Path, file: str) -> None:
     """Asks for a build by a process that ends without building."""
     assert background.trigger(folder, file, NOTHING)
-    while background.is_running(folder):
-        pass
+    ended(folder)
+
+
+def ended(folder: Path) -> None:
+    """Waits for the process that builds."""
+    with (folder / background.FOLDER / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def test_every_manifest_of_the_folder_is_served(tmp_path: Path) -> None:
@@ -48,15 +53,14 @@ def test_a_wish_for_another_manifest_in_the_middle_of_a_build(tmp_path: Path) ->
 
 def test_a_process_has_the_lock_from_its_first_moment(tmp_path: Path) -> None:
     """It has not run a line of its own when the next trigger comes, and still no second one is started."""
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    waits = (sys.executable, "-c", f"open({str(gate)!r})")
-    assert background.trigger(tmp_path, "a.yaml", waits)
-    assert background.is_running(tmp_path)
-    assert not background.trigger(tmp_path, "b.yaml", waits)
-    gate.open("w").close()
-    while background.is_running(tmp_path):
-        pass
+    text = f"import fcntl; fcntl.flock(open({str(tmp_path / 'gate')!r}), fcntl.LOCK_EX)"
+    waits = (sys.executable, "-c", text)
+    with (tmp_path / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        assert background.trigger(tmp_path, "a.yaml", waits)
+        assert background.is_running(tmp_path)
+        assert not background.trigger(tmp_path, "b.yaml", waits)
+    ended(tmp_path)
     built: list[str] = []
     background.serve(tmp_path, built.append)
     assert built == ["a.yaml", "b.yaml"]
@@ -72,6 +76,24 @@ def test_a_process_builds_with_the_lock_that_it_was_given(tmp_path: Path) -> Non
         "background.serve(folder, build)"
     )
     assert background.trigger(tmp_path, "a.yaml", (sys.executable, "-c", text))
-    while background.is_running(tmp_path):
-        pass
+    ended(tmp_path)
     assert (tmp_path / background.LOG).read_text() == "a.yaml True True\n"
+
+
+def test_a_process_whose_wish_another_has_granted_lets_go_of_the_lock(tmp_path: Path) -> None:
+    """Until it ends a trigger would rely on it; and the log of the last build stays."""
+    ask(tmp_path, "a.yaml")
+    log = tmp_path / background.LOG
+    log.write_text("built\n")
+    text = (
+        "import pathlib, sys\n"
+        "from modelbuild.project import background\n"
+        "folder = pathlib.Path(sys.argv[-1])\n"
+        "(folder / background.FOLDER / 'wanted.a.yaml').unlink()\n"
+        "background.serve(folder, print)\n"
+        "print(background.is_running(folder), flush=True)"
+    )
+    assert background.trigger(tmp_path, "a.yaml", (sys.executable, "-c", text))
+    while len(log.read_text().splitlines()) < 2:  # the lock is let go of before the process ends
+        pass
+    assert log.read_text() == "built\nFalse\n"

@@ -77,6 +77,15 @@ def test_the_largest_numbers_have_a_bin(dtype: Any) -> None:
     assert places[0, 0] == 0 and places[0, 2] == 4 and places[0, 4] == 3
 
 
+def test_places_of_more_cells_than_32_bits_count() -> None:
+    low = np.zeros(1 << 20)
+    bins = Bins.between(low, low + 1, 1 << 12, np.float32)
+    channel_of = np.array([0, (1 << 20) - 1])
+    values = np.array([[0.5, 0.5]], np.float32)
+    places = bins.places(bins.scaled(values, channel_of), values == 0, channel_of)
+    assert places.tolist() == [[1 << 11, (1 << 32) - (1 << 11)]]
+
+
 @pytest.mark.parametrize("shape", [(), (7,), (2, 5), (1, 3, 4, 4), (2, 3, 4, 4), (1, 40, 37, 41), (1, 20000)])
 def test_totals_are_sums_by_channel(shape: tuple[int, ...]) -> None:
     channels = Channels.of_shape(shape)

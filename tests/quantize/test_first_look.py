@@ -84,6 +84,18 @@ def test_what_is_not_finite_is_named(melted: bool, bad: float) -> None:
     assert str(caught.value).startswith("calibration sample 1: the tensor 'z' holds")
 
 
+def test_the_first_tensor_that_is_not_finite_is_named_however_it_is_looked_at() -> None:
+    nodes = [
+        Node("Log", "log", ["x"], ["y"]),
+        Node("Neg", "neg", ["y"], ["m"]),
+        Node("Reshape", "flat", ["m", "all"], ["z"]),
+    ]
+    graph = graph_of(nodes, {"x": (1, 2, 4, 4)}, ["z"], {"all": np.array([-1])})
+    for melted in ((), ("m",), ("y", "m")):
+        with pytest.raises(ModelbuildError, match="the tensor 'y' holds NaN"):
+            FirstLook(graph, melted).run({"x": np.full((1, 2, 4, 4), -1, np.float32)}, "sample")
+
+
 def test_a_melted_tensor_of_large_numbers_is_fine() -> None:
     nodes = [Node("Mul", "mul", ["x", "w"], ["z"]), Node("Clip", "clip", ["z", "low", "high"], ["y"])]
     constants = {"w": np.float32(3e38), "low": np.float32(0), "high": np.float32(1)}

@@ -225,6 +225,16 @@ def test_variances_of_large_tensors_hold_beside_any_mean(mean: float, deviation:
     assert found.channel_variance.mean() == pytest.approx(x.var(axis=(0, 2, 3)).mean(), rel=0.03)
 
 
+def test_a_variance_beside_an_outlier_is_that_of_the_values() -> None:
+    """One value, which is not looked at, makes a range of 10,000 deviations; the values lie at its end."""
+    graph = one_node("Relu", (1, 1, 256, 256))
+    x = (500 + 0.05 * samples_of(graph, 1)[0]["x"]).astype(np.float32)
+    deviation = float(x.astype(float).std())
+    x[0, 0, 0, 0] = 0.0
+    found = observe(graph, lambda: iter([{"x": x}])).tensors["x"]
+    assert found.histogram.low == 0.0 and found.channel_variance[0] == pytest.approx(deviation**2, rel=0.03)
+
+
 def test_channels_of_which_nothing_is_looked_at_may_lie_anywhere_in_their_range() -> None:
     graph = one_node("Relu", (1, 3 * VALUES, 1, 1))
     samples = samples_of(graph, 3)

@@ -148,6 +148,16 @@ def test_what_only_the_user_s_samples_show(
     guarded.check(source, normalise(source)[0], [sample], {"skip": [], "passes": []})
 
 
+def test_a_difference_on_the_user_s_samples_is_not_measured_by_the_range_of_others() -> None:
+    """A sample of [0, 1] shows 3 parts of 10,000; random numbers reach five times as far."""
+    shape = (1, 3, 64, 64)
+    source = small.graph([("Relu", "x", "y")], x=shape)
+    lowered = small.graph([("Relu", "x", "r"), ("Add", "r c", "y")], {"c": np.float32(3e-4)}, x=shape)
+    sample = {"x": np.random.default_rng(0).random((1, 3, 64, 64), np.float32)}
+    with pytest.raises(ModelbuildError, match="the passes together changed the model: output `y`"):
+        guarded.check(source, lowered, [sample], {"skip": [], "passes": []})
+
+
 def test_observing_holds_the_lowered_model_against_the_import(built: Built, tmp_path: Path) -> None:
     graph = onnx_io.read(built.path("small@nef:lower", "model.onnx"))
     negate_a_weight(graph)

@@ -14,6 +14,7 @@ from modelbuild.quantize.rounding.moments import Problem, Real
 
 UNIT = 256  # differences of weights are counted in 1/256 of a step
 SWEEPS = 12  # over all columns, at most
+_MOST_DRIFT = 1024.0  # steps that a weight may be moved to make up for errors of the inputs
 
 
 def round_weights(problem: Problem) -> Real:
@@ -49,7 +50,7 @@ def _in_turn(square: Real, drift: Real, steps: Real, low: Real, high: Real) -> R
     """From the last column to the first. With square = L D L', an error d of the weights costs
     sum over j of D[j] (d[j] + sum over i > j of L[i, j] d[i])^2."""
     lower = _factored(square)
-    wanted = steps - _solved(lower, drift)
+    wanted = steps - np.clip(_solved(lower, drift), -_MOST_DRIFT, _MOST_DRIFT)
     rounded = np.empty_like(steps)
     pull = np.zeros_like(steps)
     for column in range(steps.shape[2] - 1, -1, -1):
@@ -82,15 +83,16 @@ def _factored(square: Real) -> Real:
 
 
 def _solved(lower: Real, values: Real) -> Real:
-    """square^-1 values for each row [groups, O, K]."""
+    """square^-1 values for each row [groups, O, K]; 0 where it leaves the numbers."""
     found = values.copy()
     width = lower.shape[1]
-    for column in range(width):
-        found[:, :, column + 1 :] -= found[:, :, column, None] * lower[:, None, column + 1 :, column]
-    found /= np.einsum("gkk->gk", lower)[:, None, :]
-    for column in range(width - 1, 0, -1):
-        found[:, :, :column] -= found[:, :, column, None] * lower[:, None, column, :column]
-    return found
+    with np.errstate(over="ignore", invalid="ignore"):
+        for column in range(width):
+            found[:, :, column + 1 :] -= found[:, :, column, None] * lower[:, None, column + 1 :, column]
+        found /= np.einsum("gkk->gk", lower)[:, None, :]
+        for column in range(width - 1, 0, -1):
+            found[:, :, :column] -= found[:, :, column, None] * lower[:, None, column, :column]
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _sweep(rounded: Real, low: Real, high: Real, slope: Real, square: Real) -> bool:

@@ -92,6 +92,20 @@ def test_adaround_bears_moments_of_which_rounding_to_whole_numbers_has_left_no_c
     assert moments.error(found - steps).sum() < moments.error(nearest - steps).sum()
 
 
+@given(st.integers(0, 10**6), st.integers(0, 6), st.integers(2, 60))
+@settings(max_examples=60, deadline=None)
+def test_adaround_bears_any_whole_numbers(seed: int, digits: int, width: int) -> None:
+    """Moments and drift of no inputs at all: neighbours are chosen, and nothing warns."""
+    rng = np.random.default_rng(seed)
+    square = rng.integers(-(10**digits), 10**digits + 1, (2, width, width)).astype(np.float64)
+    square += square.swapaxes(1, 2)
+    cross = rng.integers(-(10**digits), 10**digits + 1, (2, width, width)).astype(np.float64)
+    steps = weights(groups=2, width=width)
+    with np.errstate(all="raise", under="ignore"):
+        found = METHODS["adaround"].round(Problem(steps, *ENDS, 1, Moments(square, cross, 1.0)))
+    assert ((found == np.clip(np.floor(steps), *ENDS)) | (found == np.clip(np.floor(steps) + 1, *ENDS))).all()
+
+
 @example(305, 4)  # the only weight that can make up for its channel is one that its kernel had flipped
 @given(st.integers(0, 1000), st.sampled_from([1, 4, 9]))
 @settings(max_examples=40, deadline=None)
