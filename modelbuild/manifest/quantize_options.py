@@ -14,7 +14,6 @@ from modelbuild.manifest.scalars import (
     BY_KIND,
     AsOneOrMany,
     AsText,
-    Fraction,
     Integer,
     Number,
     Numbers,
@@ -24,6 +23,7 @@ from modelbuild.manifest.scalars import (
     read_switch,
     wrong,
 )
+from modelbuild.manifest.shares import Fraction, PercentOfMost
 from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.manifest.tree import Scalar
 from modelbuild.quantize.mixed_settings import MOST_MARGIN_DB
@@ -64,10 +64,10 @@ class Range(Strict):
         "entropy: least KL divergence; minmax: all that was seen; moving_average: of the samples' extremes; "
         "percentile: all but the rarest",
     )
-    percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+    percentile: PercentOfMost | None = Field(
         None, description="with method percentile: how many percent of the values the range holds"
     )
-    percentile_16bit: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+    percentile_16bit: PercentOfMost | None = Field(
         None, description="with method percentile: the same, for tensors of 16 bits"
     )
     bins: Annotated[Literal[256, 512, 1024, 2048, 4096], BeforeValidator(read_plain)] | None = Field(
