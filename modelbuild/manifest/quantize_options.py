@@ -33,8 +33,8 @@ NONE = "none"  # `quantize: none`: the model stays in float
 Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
 Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixed"]
 Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
-_FORMATS = ("int8", "uint8", "int4", "int16", "float32", "bfloat16")
-Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
+FormatName = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"]
+Format = Annotated[FormatName, AsText]
 Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
 
 
@@ -112,7 +112,7 @@ class NodeFormats(Strict):
 def _read_node(value: object) -> object:
     """A word alone may be meant as the format of what the node leaves."""
     if isinstance(value, Scalar):
-        form = value.text if value.text in _FORMATS else "int16"
+        form = value.text if value.text in get_args(FormatName) else "int16"
         raise wrong("a mapping", value, f"write `{{activations: {form}}}`, `weights` likewise")
     return value
 
