@@ -89,7 +89,7 @@ def _read_range(value: object) -> object:
     if isinstance(value, Scalar):
         methods = get_args(Method)
         method = value.text if value.text in methods else other_words.same(value.text)
-        if method:
+        if method in methods:  # other words are of biases
             raise wrong("a mapping", value, f"write `range: {{method: {method}}}`")
         near = other_words.advice(value.text, methods) or f"methods: {', '.join(methods)}"
         raise wrong("a mapping", value, f"write `range: {{method: {methods[0]}}}`, or another; {near}")

@@ -236,6 +236,8 @@ def test_a_format_alone_is_told_what_to_write(project: Any) -> None:
     [
         ("{range: mse}", "`range`: expected a mapping, found `mse`", "write `range: {method: mse}`"),
         ("{range: kld}", "found `kld`", "write `range: {method: entropy}`"),
+        ("{range: regular}", "found `regular`", "output_error}`, or another; methods: output_error, mse"),
+        ("{range: iterative}", "found `iterative`", "output_error}`, or another; methods: output_error, mse"),
         ("{range: minmaxx}", "found `minmaxx`", "output_error}`, or another; did you mean `minmax`?"),
         ("{range: {methd: mse}}", "unknown key `methd` in `range`", "did you mean `method`?"),
         ("{range: {percentile: 0.999}}", "more than 50", "a share of 0.999 is written in percent: 99.9"),
