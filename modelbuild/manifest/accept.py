@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Fraction, Integer, Number, wrong
+from modelbuild.manifest.scalars import AS_MAPPING, AS_SCALAR, BY_KIND, Integer, Number, wrong
+from modelbuild.manifest.shares import Fraction
 from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.manifest.tree import Scalar
 

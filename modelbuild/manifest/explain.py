@@ -127,7 +127,7 @@ def _message(
         return found, other_words.advice(str(value), choices)
     if kind in _BOUNDS:
         bound = {name: f"{number:g}" for name, number in context.items() if isinstance(number, int | float)}
-        return f"expected {_BOUNDS[kind].format(**bound)}, found {describe(value)}", _rescaled(context, value)
+        return f"expected {_BOUNDS[kind].format(**bound)}, found {describe(value)}", ""
     if kind == "union_tag_invalid":
         tags = re.findall(r"<(\w+)>", str(context["expected_tags"]))
         return f"expected {' or '.join(_FORMS[tag] for tag in tags)}, found {describe(value)}", ""
@@ -138,19 +138,6 @@ def _message(
     if kind == "string_pattern_mismatch":
         return f"expected 64 hex digits, found {describe(value)}", "`sha256sum FILE` prints them"
     return f"{item['msg']}, found {describe(value)}", ""
-
-
-def _rescaled(context: AbstractMapping[str, Any], value: object) -> str:
-    """What to write where percent stand for a share, or a share for percent."""
-    try:
-        number = float(value.text if isinstance(value, Scalar) else str(value))
-    except ValueError:
-        return ""
-    if context.get("le") == 1 and 1 < number <= 100:
-        return f"{number:g} percent are written as a share: {number / 100:g}"
-    if context.get("gt") == 50 and 0.5 < number <= 1:
-        return f"a share of {number:g} is written in percent: {number * 100:g}"
-    return ""
 
 
 _FORMS = {"scalar": "a single value", "mapping": "a mapping", "list": "a list"}

@@ -14,7 +14,6 @@ from modelbuild.manifest.scalars import (
     BY_KIND,
     AsOneOrMany,
     AsText,
-    Fraction,
     Integer,
     Number,
     Numbers,
@@ -24,6 +23,7 @@ from modelbuild.manifest.scalars import (
     read_switch,
     wrong,
 )
+from modelbuild.manifest.shares import Fraction, PercentOfMost
 from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.manifest.tree import Scalar
 from modelbuild.quantize.mixed_settings import MOST_MARGIN_DB
@@ -33,8 +33,8 @@ NONE = "none"  # `quantize: none`: the model stays in float
 Activations = Literal["int8", "uint8", "int16", "float32", "bfloat16", "mixed"]
 Weights = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16", "mixed"]
 Method = Literal["output_error", "mse", "entropy", "minmax", "moving_average", "percentile"]
-_FORMATS = ("int8", "uint8", "int4", "int16", "float32", "bfloat16")
-Format = Annotated[Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"], AsText]
+FormatName = Literal["int8", "uint8", "int4", "int16", "float32", "bfloat16"]
+Format = Annotated[FormatName, AsText]
 Ports = Annotated[Annotated[Format, AS_SCALAR] | Annotated[dict[str, Format], AS_MAPPING], BY_KIND]
 
 
@@ -64,10 +64,10 @@ class Range(Strict):
         "entropy: least KL divergence; minmax: all that was seen; moving_average: of the samples' extremes; "
         "percentile: all but the rarest",
     )
-    percentile: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+    percentile: PercentOfMost | None = Field(
         None, description="with method percentile: how many percent of the values the range holds"
     )
-    percentile_16bit: Annotated[Number, Field(gt=50, le=100)] | None = Field(
+    percentile_16bit: PercentOfMost | None = Field(
         None, description="with method percentile: the same, for tensors of 16 bits"
     )
     bins: Annotated[Literal[256, 512, 1024, 2048, 4096], BeforeValidator(read_plain)] | None = Field(
@@ -89,7 +89,7 @@ def _read_range(value: object) -> object:
     if isinstance(value, Scalar):
         methods = get_args(Method)
         method = value.text if value.text in methods else other_words.same(value.text)
-        if method:
+        if method in methods:  # other words are of biases
             raise wrong("a mapping", value, f"write `range: {{method: {method}}}`")
         near = other_words.advice(value.text, methods) or f"methods: {', '.join(methods)}"
         raise wrong("a mapping", value, f"write `range: {{method: {methods[0]}}}`, or another; {near}")
@@ -112,7 +112,7 @@ class NodeFormats(Strict):
 def _read_node(value: object) -> object:
     """A word alone may be meant as the format of what the node leaves."""
     if isinstance(value, Scalar):
-        form = value.text if value.text in _FORMATS else "int16"
+        form = value.text if value.text in get_args(FormatName) else "int16"
         raise wrong("a mapping", value, f"write `{{activations: {form}}}`, `weights` likewise")
     return value
 

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from modelbuild.manifest.tree import Scalar
@@ -166,7 +166,6 @@ Numbers = Annotated[
         {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
     ),
 ]
-Fraction = Annotated[Number, Field(ge=0, le=1)]
 
 
 def _name(value: str) -> str:

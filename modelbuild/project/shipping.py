@@ -19,9 +19,6 @@ if TYPE_CHECKING:  # a build of what changed knows its packages from the last on
 
 FROM_QUANTIZE = ("quant.txt", "QuantScheme.json")  # what goes to `dist/`, as MODEL.quant.txt, if it is there
 PASSED = frozenset({"run", "cached"})  # states of a gate
-# What a build tells, by `modelbuild.graph.codes`: the codes from here on are of samples and results.
-FIRST_OF_SAMPLES = "MB201"
-OF_SETTINGS = ("MB112",)
 Outputs = Mapping[str, Mapping[str, str]]  # action -> output -> digest
 
 
@@ -140,6 +137,8 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
     is, the bounds, and what samples and measurements tell."""
     if shipment.report not in outputs:
         return {}
+    from modelbuild.graph.codes import CODES
+
     folder = Path(REPORTS) / shipment.package
     builder.publish(outputs[shipment.report], folder)
     found = json.loads((root / folder / "report.json").read_bytes())
@@ -153,7 +152,7 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
         }
         for model in found["models"]
         for finding in model["findings"] or ()
-        if finding["code"] >= FIRST_OF_SAMPLES or finding["code"] in OF_SETTINGS
+        if CODES[finding["code"]].told
     )
     return {
         "report": f"{folder.as_posix()}/report.html",

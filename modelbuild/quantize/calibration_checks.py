@@ -62,7 +62,8 @@ def is_blank(sample: Mapping[str, Array]) -> bool:
 
 def _is_flat(values: Array) -> bool:
     planes = pictures(values.astype(np.float64))
-    return not np.ptp(values) if planes is None else not np.ptp(planes, axis=(1, 2)).any()
+    rows = values.reshape(1, -1) if planes is None else planes.reshape(len(planes), -1)
+    return bool((rows == rows[:, :1]).all())
 
 
 def findings(seen: Examined) -> list[Finding]:

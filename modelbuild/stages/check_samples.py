@@ -107,7 +107,8 @@ def _of_set(use: str, problems: Sequence[Problem]) -> list[Problem]:
         more = alike[kind] - ALIKE if number == ALIKE else 0
         told += 1 + more
         why = ": ".join(filter(None, (f"it is a sample of `{use}`", one.why)))
-        told_of = f"{advice}; so it is with {more} more files" if more else advice
+        files = f"{more} more file{'' if more == 1 else 's'}"
+        told_of = f"{advice}; the same is wrong with {files}" if more else advice
         listed.append(one._replace(why=why, advice=told_of))
     if len(problems) > told:
         last = listed[-1]

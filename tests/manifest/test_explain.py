@@ -236,11 +236,17 @@ def test_a_format_alone_is_told_what_to_write(project: Any) -> None:
     [
         ("{range: mse}", "`range`: expected a mapping, found `mse`", "write `range: {method: mse}`"),
         ("{range: kld}", "found `kld`", "write `range: {method: entropy}`"),
+        ("{range: regular}", "found `regular`", "output_error}`, or another; methods: output_error, mse"),
+        ("{range: iterative}", "found `iterative`", "output_error}`, or another; methods: output_error, mse"),
         ("{range: minmaxx}", "found `minmaxx`", "output_error}`, or another; did you mean `minmax`?"),
         ("{range: {methd: mse}}", "unknown key `methd` in `range`", "did you mean `method`?"),
         ("{range: {percentile: 0.999}}", "more than 50", "a share of 0.999 is written in percent: 99.9"),
         ("{percentage: 99.9}", "1 or less", "99.9 percent are written as a share: 0.999"),
         ("{percentage: 1e9}", "1 or less", ""),
+        ("{percentage: 2}", "1 or less", ""),  # 0.02 is no percentage, either
+        ("{percentile: 99.9}", "1 or less", ""),  # a share that is clipped: 0.999 would be wrong
+        ("{range: {percentile: 0.9999999}}", "more than 50", "0.9999999 is written in percent: 99.99999"),
+        ("{range: {max_clipped: 1.25}}", "1 or less", "1.25 percent are written as a share: 0.0125"),
         ("{nodes: {conv: int16}}", "expected a mapping, found `int16`", "write `{activations: int16}`"),
         ("{nodes: {conv: {}}}", "a node without a format", "write `activations:` or `weights:`"),
         ("{bias_correction: iterative}", "found `iterative`", "write `sequential`, which is the same"),
@@ -259,6 +265,14 @@ def test_what_is_meant_by_a_setting_of_quantization(
 ) -> None:
     (problem,) = problems_of(project, GOOD.replace("chip: kl720", f"chip: kl720, quantize: {written}"))
     assert what in problem.what and advice in problem.advice and bool(advice) is bool(problem.advice)
+
+
+def test_what_is_no_share_is_not_told_of_percent(project: Any) -> None:
+    written = GOOD.replace("chip: kl720", "chip: kl720, accept: {cosine: 2, top1_drop: 2}")
+    cosine, drop = problems_of(project, written)
+    assert cosine.what == "`cosine`: expected 1 or less, found `2`" and not cosine.advice
+    assert drop.what == "`top1_drop`: expected 1 or less, found `2`"
+    assert drop.advice == "2 percent are written as a share: 0.02"
 
 
 def test_a_function_stands_one_level_deeper(project: Any) -> None:

@@ -180,14 +180,25 @@ def test_what_is_wrong_with_many_samples_is_told_of_the_first(project: Project) 
     for number in range(2, 9):
         np.save(project.root / "data" / f"{number}.npy", np.zeros((1, 3, 5, 5), np.float32))
     np.save(project.root / "data/9.npy", np.full((1, 3, 4, 4), np.nan, np.float32))
-    report = check(open_project(project.root), ["good@cam"])
-    found = [error for error in errors(report) if "a sample of `calibration`" in str(error["message"])]
+    found = wrong_samples(project)
     assert [str(error["where"]).rpartition("data/")[2] for error in found] == [
         f"{n}.npy" for n in (2, 3, 4, 9)
     ]
-    assert [("so it is with 4 more files" in str(error["advice"])) for error in found] == [
+    assert [("; the same is wrong with 4 more files" in str(error["advice"])) for error in found] == [
         False,
         False,
         True,
         False,
     ]
+
+
+def test_one_more_sample_of_the_same_kind(project: Project) -> None:
+    for number in range(2, 6):
+        np.save(project.root / "data" / f"{number}.npy", np.zeros((1, 3, 5, 5), np.float32))
+    *_, last = wrong_samples(project)
+    assert str(last["advice"]).endswith("; the same is wrong with 1 more file")
+
+
+def wrong_samples(project: Project) -> list[dict[str, object]]:
+    report = check(open_project(project.root), ["good@cam"])
+    return [error for error in errors(report) if "a sample of `calibration`" in str(error["message"])]

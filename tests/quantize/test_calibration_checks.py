@@ -133,6 +133,22 @@ def test_an_input_of_one_value_is_not_without_content() -> None:
     assert not is_blank({"mask": np.ones((1, 9), np.float32), "x": picture})
 
 
+def test_what_is_without_content_of_any_type() -> None:
+    mixed = np.array([[True, False]])
+    assert is_blank({"mask": np.zeros((1, 4), np.bool_)}) and not is_blank({"mask": mixed})
+    assert is_blank({"ids": np.full((1, 4), 2**60)}) and not is_blank({"ids": 2**60 + np.arange(2)})
+    assert is_blank({"mask": np.ones((1, 3, SIDE, SIDE), np.bool_), "none": np.zeros((1, 0))})
+    assert not is_blank({"none": np.zeros((1, 0))}) and not is_blank({"x": np.full((1, 4), np.nan)})
+
+
+def test_an_input_of_truth_values(tmp_path: Path) -> None:
+    graph = Graph("small", [Node("Not", "not", ["x"], ["y"])], ["x"], ["y"], {}, opset=17)
+    graph.shapes = {"x": (1, 4), "y": (1, 4)}
+    graph.dtypes = dict.fromkeys("xy", np.dtype(np.bool_))
+    told = found(tmp_path, graph, [np.zeros((1, 4), np.bool_)] * 8, {})
+    assert [code for code, _ in told] == ["MB202", "MB207"]
+
+
 def test_copies(tmp_path: Path) -> None:
     samples = [*SCENES[:8], SCENES[2], SCENES[2]]
     [(code, message)] = found(tmp_path, network("unit"), samples, NORMALISED["unit"])

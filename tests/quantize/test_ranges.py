@@ -223,6 +223,8 @@ def test_percentile() -> None:
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_constant_tensors_have_a_range(method: str) -> None:
     for value in (0.0, 3.0, -1.0):
-        low, high = METHODS[method](observed(np.full(5, value), np.ones(5)), ASYMMETRIC, {})
+        whole = observed(np.full(5, value), np.ones(5))
+        seen = replace(whole, sample_ranges=np.full((1, 2), value), samples=1)
+        low, high = METHODS[method](seen, ASYMMETRIC, {})
         scale, _ = ASYMMETRIC.grid(low, high)
         assert scale > 0 and abs((round(value / scale)) * scale - value) < 0.02

@@ -11,6 +11,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
+from modelbuild.quantize.equalized import scaled
 from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.observe import observe
@@ -91,6 +92,8 @@ def test_rows_that_no_number_of_samples_makes(tmp_path: Path) -> None:
         Observations.load(tmp_path / "seen.npz")
 
 
-def test_where_samples_are_not_known_apart_the_range_is_all_that_was_seen() -> None:
-    whole = replace(seen().tensors["x"], sample_ranges=np.zeros((0, 2)))
-    assert moving_average.choose(whole, INT8, {}) == (-2.0, 5.0)
+def test_where_samples_are_not_known_apart_there_is_no_average() -> None:
+    equalized = scaled(seen().tensors["x"], np.array([1.0, 2.0]))
+    with pytest.raises(ModelbuildError, match="no moving average") as caught:
+        moving_average.choose(equalized, INT8, {})
+    assert caught.value.exit_code == 2 and "split: false" in caught.value.problems[0].advice

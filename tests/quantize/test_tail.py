@@ -50,6 +50,38 @@ def test_means_of_neighbours_tell_what_the_samples_would() -> None:
         assert found.passed_by(1e-5) == pytest.approx(exact.passed_by(1e-5), rel=0.05)
 
 
+def test_a_row_of_fewer_samples_is_spread_by_its_own_number() -> None:
+    """Eight rows of two samples and one of one, which is the largest: its own extreme is known as it is."""
+    rows, samples = np.array([*range(8), 20.0]), np.array([2] * 8 + [1])
+    mean, found = 76 / 17, Tail.of(rows, samples)
+    assert found is not None
+    assert found.start == pytest.approx(mean + math.sqrt(2) * (6 - mean))
+    seventh = mean + math.sqrt(2) * (7 - mean)
+    assert found.excess == pytest.approx((seventh + 20) / 2 - found.start)
+    assert Tail.of(rows, np.ones(9, np.int64)) == Tail.of(rows) == Tail(6.0, 7.5)
+
+
+def test_the_last_mean_of_many_samples_stands_for_few() -> None:
+    """Of 129 samples the last stands alone: as far from the mean as it came, no further."""
+    ends = np.zeros((129, 2))
+    ends[:-1, 1], ends[-1, 1] = np.repeat(np.arange(64.0), 2), 300.0
+    _, found = tails(of_samples(ends))
+    rows = np.append(np.arange(64.0), 300.0)
+    assert found is not None and found == Tail.of(rows, np.array([2] * 64 + [1]))
+    spread = Tail.of(rows, np.full(65, 2))
+    assert spread is not None and found.excess < spread.excess - 5
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_numbers_as_large_as_there_are(samples: int) -> None:
+    counts = np.full(64, samples)
+    assert Tail.of(np.full(64, 1.7e308), counts) == Tail(1.7e308, 0.0)
+    ends = np.where(np.arange(64) < 60, -1.7e308, 1.7e308)
+    found = Tail.of(ends, counts)
+    assert found is not None and math.isfinite(found.start)
+    assert found.excess == pytest.approx(1.7e308 / 2 * math.sqrt(samples), rel=1e-9)
+
+
 @given(NUMBERS, st.floats(1e-300, 1.0), st.floats(1e-300, 1.0))
 def test_rarer_samples_go_further(extremes: list[float], one: float, other: float) -> None:
     tail = Tail.of(np.array(extremes))

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelbuild.manifest.scalars import AsText, Fraction, Integer, Number, Plain, Switch
+from modelbuild.manifest.scalars import AsText, Integer, Number, Plain, Switch
+from modelbuild.manifest.shares import MostOf
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.vendors.knob import (
     Json,
@@ -35,14 +36,15 @@ class Names(Strict):
     datapath_range_method: Annotated[Literal["percentage", "mmse"], AsText] | None = Field(
         None, description="Kneron's name of `range: {method: percentile}` or `mse`"
     )
-    percentile: Fraction | None = Field(None, description="Kneron's name of `range: {max_clipped}`")
+    # not a Fraction: 99.9 is meant as what is kept, and to write 0.999 would clip as much
+    percentile: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        None, description="Kneron's name of `range: {max_clipped}`"
+    )
     outlier_factor: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="Kneron's name of `range: {outlier_factor}`"
     )
-    percentage: Annotated[Number, Field(gt=0.5, le=1)] | None = Field(
-        None, description="Kneron's name of `range: {percentile}`, as a share"
-    )
-    percentage_16b: Annotated[Number, Field(gt=0.5, le=1)] | None = Field(
+    percentage: MostOf | None = Field(None, description="Kneron's name of `range: {percentile}`, as a share")
+    percentage_16b: MostOf | None = Field(
         None, description="Kneron's name of `range: {percentile_16bit}`, as a share"
     )
     datapath_bitwidth_mode: (

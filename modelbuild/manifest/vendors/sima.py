@@ -11,6 +11,7 @@ from pydantic import Field
 
 from modelbuild.errors import did_you_mean
 from modelbuild.manifest.scalars import AsText, AsTuple, Integer, Number, Plain, Switch, Text
+from modelbuild.manifest.shares import PercentOfMost
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.vendors.knob import (
     Json,
@@ -41,9 +42,7 @@ class Names(Strict):
     calibration_method: (
         Annotated[Literal["min_max", "moving_average", "mse", "entropy", "percentile"], AsText] | None
     ) = Field(None, description="SiMa's name of `range: {method}`")
-    percentile_value: Annotated[Number, Field(gt=50, le=100)] | None = Field(
-        None, description="SiMa's name of `range: {percentile}`"
-    )
+    percentile_value: PercentOfMost | None = Field(None, description="SiMa's name of `range: {percentile}`")
     num_bins: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="SiMa's name of `range: {bins}`"
     )

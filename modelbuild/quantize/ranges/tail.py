@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
@@ -13,6 +14,8 @@ from modelbuild.quantize.observations import TensorObservation
 
 SHARE = 4  # the largest extremes that tell of the others: one of so many
 _DIGITS = Context(prec=20)
+# Sums of numbers beyond the first overflow; a power of two leaves their digits as they are.
+_LARGE, _UNIT = 2.0**900, 2.0**128
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,9 @@ class Tail:
     excess: float  # the mean, of those that reach further than the start
 
     @classmethod
-    def of(cls, extremes: NDArray[np.float64], each: int = 1) -> Tail | None:
-        """From the largest value of each sample, or the means of `each` neighbours', which vary less, by the
-        root of `each`; None where there are fewer than 8.
+    def of(cls, extremes: NDArray[np.float64], samples: NDArray[np.int64] | None = None) -> Tail | None:
+        """From the largest value of each sample, or means of neighbours', of so many `samples` each: those
+        vary less, by the root of their number. None where there are fewer than 8 rows.
 
         The mean excess is the maximum likelihood estimate of an exponential tail's (peaks over a threshold:
         Davison and Smith, "Models for exceedances over high thresholds", 1990, with shape 0).
@@ -33,12 +36,13 @@ class Tail:
         count = len(extremes) // SHARE
         if count < 2:
             return None
-        mean, spread = math.fsum(extremes) / len(extremes), math.sqrt(each)
-        start, *largest = (
-            mean + spread * (value - mean) if each > 1 else value
-            for value in np.sort(extremes)[-count - 1 :].tolist()
-        )
-        return cls(start, math.fsum(value - start for value in largest) / count)
+        unit = _UNIT if float(np.abs(extremes).max()) > _LARGE else 1.0
+        values = extremes / unit
+        if samples is not None and samples.max() > 1:
+            values = _spread(values, samples)
+        start, *largest = np.sort(values)[-count - 1 :].tolist()
+        excess = math.fsum(value - start for value in largest) / count
+        return cls(_finite(start * unit), _finite(excess * unit))
 
     def passed_by(self, share: float) -> float:
         """The end that this share of new samples passes; the start, if it is more than one of SHARE."""
@@ -51,5 +55,15 @@ class Tail:
 def tails(observation: TensorObservation) -> tuple[Tail | None, Tail | None]:
     """(below, of the negated values; above)"""
     rows = observation.sample_ranges
-    each = int(observation.samples_of_rows[0]) if len(rows) else 1
-    return Tail.of(-rows[:, 0], each), Tail.of(rows[:, 1], each)
+    samples = observation.samples_of_rows if len(rows) else None
+    return Tail.of(-rows[:, 0], samples), Tail.of(rows[:, 1], samples)
+
+
+def _spread(means: NDArray[np.float64], samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Means of so many samples each, as far from the mean of all as samples are."""
+    mean = math.fsum(means * samples) / int(samples.sum())
+    return mean + np.sqrt(samples) * (means - mean)
+
+
+def _finite(number: float) -> float:
+    return min(max(number, -sys.float_info.max), sys.float_info.max)
