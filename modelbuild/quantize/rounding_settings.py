@@ -39,8 +39,8 @@ def _one_of(key: str, value: Any, names: Sequence[str]) -> str:
 
 
 def needs_samples(settings: Mapping[str, Any], available: Sequence[str]) -> bool:
-    """Whether the record is, or may come to be, made with samples: `settings` are JSON, `available` the chip's
-    weights. A scheme may give weights any format that the chip has: the file is not read here."""
+    """Whether the record is, or may come to be, made with samples: `settings` are JSON, `available` the
+    chip's weights. A scheme may give weights any format that the chip has: the file is not read here."""
     chosen = asks_for_samples(settings.get("rounding"), settings.get("bias_correction"))
     if chosen is not None:
         return chosen

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.quantize.scheme import Entry
 
 _NAMED = 5  # in one finding
+_LETTERS = 200  # of a name that are shown; longer ones are compared with no other
 OWN_FORMATS = {"i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
 
 
@@ -28,13 +29,17 @@ def require_all(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: st
     """Raises (exit 2) every name that is no tensor's, and every tensor that the scheme says nothing of and
     that has no range of its own. `where`: the file."""
     tensors = quantized(graph, plan)
+    known = _known(graph, tensors)
+    strays = [name for name in scheme if name not in known]
+    more = f" (nor are {len(strays) - _NAMED} more names)" if len(strays) > _NAMED else ""
     problems = [
         Problem(
-            f"the scheme has {name!r}, which is no tensor of the lowered model",
+            f"the scheme has {_shown(name)!r}, which is no tensor of the lowered model"
+            f"{more if place == _NAMED else ''}",
             at(where, scheme[name].line),
-            advice=nearest or "write `strict: false`, or take it out",
+            advice=_nearest(name, known) or "write `strict: false`, or take it out",
         )
-        for name, nearest in _strays(scheme, graph, tensors).items()
+        for place, name in enumerate(strays[:_NAMED], 1)
     ]
     lacking = [name for name in tensors if name not in scheme and plan.root(name) not in plan.natural]
     more = f" (nor of {len(lacking) - _NAMED} more tensors)" if len(lacking) > _NAMED else ""
@@ -73,15 +78,16 @@ def require_formats(
 
 def findings(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> list[Finding]:
     """MB112, where names are no tensor's: what the scheme says of them has no effect."""
-    strays = _strays(scheme, graph, quantized(graph, plan))
+    known = _known(graph, quantized(graph, plan))
+    strays = [name for name in scheme if name not in known]
     if not strays:
         return []
-    told = [f"`{name}`{_hint(nearest, scheme[name].line)}" for name, nearest in strays.items()]
-    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    names, are = ("a name", "is") if len(told) == 1 else (f"{len(told)} names", "are")
+    told = [f"`{_shown(name)}`{_hint(_nearest(name, known), scheme[name].line)}" for name in strays[:_NAMED]]
+    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
+    names, are = ("a name", "is") if len(strays) == 1 else (f"{len(strays)} names", "are")
     message = (
         f"{names} of the {len(scheme)} in the scheme {are} of no tensor of the lowered model, so that "
-        f"nothing is taken from there: {', '.join(told[:_NAMED])}{more}"
+        f"nothing is taken from there: {', '.join(told)}{more}"
     )
     advice = (
         "write the names of the lowered model's tensors, as the record of a build has them, or take these out"
@@ -94,10 +100,17 @@ def at(where: str, line: int | None) -> str:
     return where if line is None or not where else f"{where}:{line}"
 
 
-def _strays(scheme: Mapping[str, Entry], graph: Graph, tensors: list[str]) -> dict[str, str]:
-    """Name that is no tensor's -> which it may be meant to be, as a question, or nothing."""
-    known = {*tensors, *graph.constants}
-    return {name: did_you_mean(name, known) for name in scheme if name not in known}
+def _known(graph: Graph, tensors: list[str]) -> set[str]:
+    return {*tensors, *graph.constants}
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}..."
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    """Which of the known names it may be meant to be, as a question, or nothing."""
+    return did_you_mean(name, known) if len(name) <= _LETTERS else ""
 
 
 def _hint(nearest: str, line: int | None) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node
-from modelbuild.quantize import scheme
+from modelbuild.quantize import scheme, scheme_names
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.plan import make_plan
@@ -251,6 +251,31 @@ def test_of_many_tensors_that_a_strict_scheme_lacks_the_first_are_named(tmp_path
         scheme.applied(Settings(strict=True), {}, graph, make_plan(graph))
     told = [problem.what for problem in caught.value.problems]
     assert len(told) == 5 and told[4] == "the scheme says nothing of 't4' (nor of 5 more tensors)"
+
+
+def test_of_many_names_that_no_tensor_has_the_first_are_told_and_no_other_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[str] = []
+
+    def compare(name: str, known: set[str]) -> str:
+        compared.append(name)
+        return ""
+
+    monkeypatch.setattr(scheme_names, "did_you_mean", compare)
+    many = {f"t{number}": scheme.Entry("u8", ((0, 1),), False) for number in range(50_000)}
+    graph = chain()
+    (warning,) = findings(many, graph, make_plan(graph))
+    assert warning.message.startswith("50000 names") and warning.message.endswith("`t4` and 49995 more")
+    given = {**many, **{name: scheme.Entry("u8", ((0, 1),), False) for name in "xrpy"}}
+    with pytest.raises(ModelbuildError) as caught:
+        scheme.applied(Settings(strict=True), given, graph, make_plan(graph))
+    told = [problem.what for problem in caught.value.problems]
+    assert len(told) == 5 and told[4].endswith("lowered model (nor are 49995 more names)")
+    assert compared == 2 * [f"t{number}" for number in range(5)]
+    long = {"t" * 1_000_000: scheme.Entry("u8", ((0, 1),), False)}
+    (warning,) = findings(long, graph, make_plan(graph))
+    assert len(warning.message) < 500 and len(compared) == 10
 
 
 def test_errors_of_a_scheme_have_its_line(tmp_path: Path) -> None:
