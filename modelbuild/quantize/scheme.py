@@ -22,7 +22,7 @@ from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
-from modelbuild.quantize.scheme_names import OWN_FORMATS, at, quantized, require_all
+from modelbuild.quantize.scheme_names import OWN_FORMATS, Stated, at, quantized, require_all, stated
 from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
@@ -178,13 +178,15 @@ def applied(
     for name in sorted(used, key=lambda name: plan.root(name) != name):
         if plan.root(name) not in named:
             ranges.setdefault(plan.root(name), used[name].ranges[0])
-    wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
+    own = stated(settings, graph, plan)
+    wide = [name for name, entry in used.items() if TYPES[entry.type] == WIDE]
+    wide = [name for name in wide if plan.root(name) not in own.tensors]
     inputs = {name: WIDE for name in wide if name in graph.inputs}
     nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}
-    for name, form in _of_weights(scheme, graph, plan, where).items():
+    for name, form in _of_weights(scheme, graph, plan, own, where).items():
         nodes[name] = replace(nodes.get(name, NodeFormats()), weights=form)
-    for name, own in settings.nodes.items():
-        said = {key: value for key, value in asdict(own).items() if value is not None}
+    for name, formats in settings.nodes.items():
+        said = {key: value for key, value in asdict(formats).items() if value is not None}
         nodes[name] = replace(nodes.get(name, NodeFormats()), **said)
     return replace(
         settings,
@@ -194,8 +196,11 @@ def applied(
     )
 
 
-def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str) -> dict[str, str]:
-    """Node -> the format of its weights, where the scheme says 16 or 4 bits. Raises for floats."""
+def _of_weights(
+    scheme: Mapping[str, Entry], graph: Graph, plan: Plan, own: Stated, where: str
+) -> dict[str, str]:
+    """Node -> the format of its weights, where the scheme says 16 or 4 bits and nothing else does. Raises for
+    floats."""
     found = {}
     for layer in layers(graph, plan):
         entry = None if layer.weights is None else scheme.get(layer.weights)
@@ -206,7 +211,7 @@ def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: st
                 why="fixed-point models hold integers",
                 advice="edit its line, or take it out",
             )
-        if entry is not None and entry.type in OWN_FORMATS:
+        if entry is not None and entry.type in OWN_FORMATS and layer.weights not in own.weights:
             found[layer.node] = OWN_FORMATS[entry.type]
     return found
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 from modelbuild.graph.check import Finding
 from modelbuild.graph.model import Graph
+from modelbuild.quantize.mixed_bits import layers, layers_named
+from modelbuild.quantize.mixed_settings import ALL
 from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.ports import port_tensor
+from modelbuild.quantize.settings import Settings
 
 if TYPE_CHECKING:
     from modelbuild.chips.recipe import NumberFormat
@@ -93,6 +97,29 @@ def findings(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> list[Find
         "write the names of the lowered model's tensors, as the record of a build has them, or take these out"
     )
     return [Finding("MB112", "warning", message, advice)]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What settings give a format: tensors, by the root whose scale they have, and weights, by constant."""
+
+    tensors: frozenset[str]
+    weights: frozenset[str]
+
+
+def stated(settings: Settings, graph: Graph, plan: Plan) -> Stated:
+    """What the settings give a format by any of its names. Raises (exit 2) on nodes that do not exist."""
+    listed = layers(graph, plan)
+    tensors, weights = set[str](), set[str]()
+    for name, wanted in settings.nodes.items():
+        for layer in layers_named(listed, name):
+            if wanted.activations is not None:
+                tensors.update(layer.leaves)
+            if wanted.weights is not None and layer.weights is not None:
+                weights.add(layer.weights)
+    for ports, given in ((graph.inputs, settings.inputs), (graph.outputs, settings.outputs)):
+        tensors.update(plan.root(name) for name in ports if name in given or ALL in given)
+    return Stated(frozenset(tensors), frozenset(weights))
 
 
 def at(where: str, line: int | None) -> str:

@@ -199,6 +199,30 @@ def test_what_the_settings_say_themselves_wins(tmp_path: Path) -> None:
     assert pooled.ranges == {"p": (0.0, 3.0)}  # whose scale is that of r
 
 
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [
+        ("v", {"nodes": {"y": {"weights": "int8"}}}),
+        ("v", {"nodes": {"last": {"weights": "int8"}}}),
+        ("w", {"nodes": {"conv_of_the_source": {"weights": "int8"}}}),
+        ("y", {"nodes": {"last": {"activations": "int8"}}}),
+        ("y", {"nodes": {"y": {"activations": "int8"}}}),
+        ("y", {"outputs": "int8"}),
+        ("x", {"inputs": {"x": "int8"}}),
+        ("r", {"nodes": {"relu": {"activations": "int8"}}}),
+        ("r", {"nodes": {"p": {"activations": "int8"}}}),  # whose scale is that of r
+    ],
+)
+def test_formats_that_the_settings_give_by_any_name_win(said: str, own: dict[str, Any]) -> None:
+    graph = chain()
+    graph.nodes[0].origin = ("conv_of_the_source",)
+    found = {said: scheme.Entry("i16", ((-4.0, 4.0),), False)}
+    plan = make_plan(graph)
+    assert record(scheme.applied(Settings(), found, graph, plan), graph).by_name()[said].type == "int16"
+    both = scheme.applied(Settings.read(own), found, graph, plan)
+    assert record(both, graph).by_name()[said].type == "int8"
+
+
 def test_of_tensors_that_share_a_scale_the_owner_tells(tmp_path: Path) -> None:
     found = applied(written(tmp_path, entry("p", 0, 9), entry("r", 0, 12.75)))
     assert found.ranges == {"r": (0.0, 12.75)}
