@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NAMED = 5  # in one finding
 _LETTERS = 200  # of a name that are shown; longer ones are compared with no other
+_STRAY = "of no tensor of the lowered model, so that nothing is taken from there"
+_IDLE = "no effect on the fixed-point model"
 OWN_FORMATS = {"i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
 
 
@@ -30,11 +32,10 @@ def quantized(graph: Graph, plan: Plan) -> list[str]:
 
 
 def require_all(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str = "") -> None:
-    """Raises (exit 2) every name that is no tensor's, and every tensor that the scheme says nothing of and
+    """Raises (exit 2) every name that the lowered model does not have, and every tensor that the scheme says nothing of and
     that has no range of its own. `where`: the file."""
     tensors = quantized(graph, plan)
-    known = _known(graph, tensors)
-    strays = [name for name in scheme if name not in known]
+    strays, known = _strays(scheme, graph, plan), _heard(graph, plan)
     more = f" (nor are {len(strays) - _NAMED} more names)" if len(strays) > _NAMED else ""
     problems = [
         Problem(
@@ -81,22 +82,31 @@ def require_formats(
 
 
 def findings(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> list[Finding]:
-    """MB112, where names are no tensor's: what the scheme says of them has no effect."""
-    known = _known(graph, quantized(graph, plan))
-    strays = [name for name in scheme if name not in known]
-    if not strays:
-        return []
-    told = [f"`{_shown(name)}`{_hint(_nearest(name, known), scheme[name].line)}" for name in strays[:_NAMED]]
-    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
-    names, are = ("a name", "is") if len(strays) == 1 else (f"{len(strays)} names", "are")
-    message = (
-        f"{names} of the {len(scheme)} in the scheme {are} of no tensor of the lowered model, so that "
-        f"nothing is taken from there: {', '.join(told)}{more}"
+    """MB112, where what the scheme says of names has no effect: no tensor has them, or one that is not left
+    or has no format of its own."""
+    known, strays, idle = _heard(graph, plan), _strays(scheme, graph, plan), _idle(scheme, graph, plan)
+    nearest = {name: _nearest(name, known) for name in strays[:_NAMED]}
+    given = (
+        (
+            strays,
+            nearest,
+            ("is", "are"),
+            _STRAY,
+            "write the names of the lowered model's tensors, as the record "
+            "of a build has them, or take these out",
+        ),
+        (list(idle), idle, ("has", "have"), _IDLE, "name the tensor that is left instead, or take these out"),
     )
-    advice = (
-        "write the names of the lowered model's tensors, as the record of a build has them, or take these out"
-    )
-    return [Finding("MB112", "warning", message, advice)]
+    found = []
+    for names, reasons, verbs, what, advice in given:
+        if names:
+            told = [f"`{_shown(name)}`{_hint(reasons[name], scheme[name].line)}" for name in names[:_NAMED]]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            subject = "a name" if len(names) == 1 else f"{len(names)} names"
+            verb = verbs[len(names) > 1]
+            message = f"{subject} of the {len(scheme)} in the scheme {verb} {what}: {', '.join(told)}{more}"
+            found.append(Finding("MB112", "warning", message, advice))
+    return found
 
 
 @dataclass(frozen=True)
@@ -127,8 +137,35 @@ def at(where: str, line: int | None) -> str:
     return where if line is None or not where else f"{where}:{line}"
 
 
-def _known(graph: Graph, tensors: list[str]) -> set[str]:
-    return {*tensors, *graph.constants}
+def _heard(graph: Graph, plan: Plan) -> set[str]:
+    """Names of which what a scheme says has an effect."""
+    return {*quantized(graph, plan), *_weights(graph, plan)}
+
+
+def _weights(graph: Graph, plan: Plan) -> dict[str, None]:
+    return dict.fromkeys(layer.weights for layer in layers(graph, plan) if layer.weights is not None)
+
+
+def _strays(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> list[str]:
+    """The names that the lowered model does not have."""
+    made = (name for node in graph.nodes for name in node.outputs if name)
+    has = {*graph.inputs, *graph.constants, *_weights(graph, plan), *made}
+    return [name for name in scheme if name not in has]
+
+
+def _idle(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> dict[str, str]:
+    """Name that the lowered model has and of which what the scheme says has no effect -> why."""
+    weights = _weights(graph, plan)
+    why = {name: "a constant that is no weights" for name in graph.constants if name not in weights}
+    for step in plan.steps:
+        melted = (name for node in step.nodes[:-1] for name in node.outputs if name)
+        why |= dict.fromkeys(melted, f"becomes one with `{step.outputs[0]}`, which has the range")
+    for name in plan.tensors(graph):
+        port = port_tensor(graph, name)
+        form = OWN_FORMATS.get(scheme[name].type) if name in scheme else None
+        if port is not None and form not in (None, f"int{port.bits}"):
+            why[name] = "holds the source's codes"
+    return {name: why[name] for name in scheme if name in why}
 
 
 def _shown(name: str) -> str:

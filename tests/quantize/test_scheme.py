@@ -27,6 +27,7 @@ from modelbuild.quantize.sensitivity import sensitivity
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
 from tests.quantize.cases import graph_of, normal, samples_of
+from tests.quantize.test_source_quantization import ported
 
 CHIP = load_recipe("modalix").number_format
 
@@ -253,6 +254,32 @@ def test_names_that_no_tensor_has_are_told_with_their_line_and_what_is_near(tmp_
     assert warning.message.endswith("`t4` (line 1) and 4 more")
     all_known = written(tmp_path, entry("y", 0, 1))
     assert findings(scheme.read(all_known), graph, make_plan(graph)) == []
+
+
+def test_names_of_what_is_not_left_or_has_no_format_are_told_as_such(tmp_path: Path) -> None:
+    given = [entry("a", -3, 3), entry("b", -1, 1, "i16"), entry("r", 0, 3), entry("w", -1, 1, "i16")]
+    path, graph = written(tmp_path, *given), chain()
+    (warning,) = findings(scheme.read(path), graph, make_plan(graph))
+    assert (warning.code, warning.severity) == ("MB112", "warning")
+    assert warning.message == (
+        "2 names of the 4 in the scheme have no effect on the fixed-point model: `a` (line 1, becomes one "
+        "with `r`, which has the range), `b` (line 1, a constant that is no weights)"
+    )
+    both = findings(scheme.read(written(tmp_path, *given, entry("zz", 0, 1))), graph, make_plan(graph))
+    assert [one.message.split(":")[1].split()[0] for one in both] == ["`zz`", "`a`"]
+    rest = [entry(name, -3, 3) for name in "xpy"]
+    assert applied(written(tmp_path, *given, *rest), strict=True).ranges["r"] == (0.0, 3.0)
+
+
+def test_ports_of_codes_in_an_exported_scheme_are_no_names_without_effect(tmp_path: Path) -> None:
+    graph, made = ported("kl720")
+    path, plan = tmp_path / "QuantScheme.json", make_plan(graph)
+    path.write_text(scheme.written(made.record, graph, by_channel=False))
+    found = scheme.read(path)
+    assert found["x"].type == "u8" and findings(found, graph, plan) == []
+    scheme.applied(Settings(strict=True), found, graph, plan)
+    (warning,) = findings({"x": scheme.Entry("i16", ((0, 1),), False)}, graph, plan)
+    assert warning.message.endswith("`x` (holds the source's codes)")
 
 
 def test_formats_that_the_chip_lacks_are_all_refused_at_their_lines(tmp_path: Path) -> None:
