@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 
 _NAMED = 5  # in one finding
 _LETTERS = 200  # of a name that are shown; longer ones are compared with no other
-_STRAY = "of no tensor of the lowered model, so that nothing is taken from there"
-_IDLE = "no effect on the fixed-point model"
+_STRAY = (
+    "of no tensor of the lowered model, so that nothing is taken from there",
+    "write the names of the lowered model's tensors, as the record of a build has them, or take these out",
+)
+_IDLE = (
+    "no effect on the fixed-point model",
+    "name the tensor that is left instead, or take these out",
+)
 OWN_FORMATS = {"i16": "int16", "i4": "int4"}  # 8 bits are the chip's own
 
 
@@ -32,8 +38,8 @@ def quantized(graph: Graph, plan: Plan) -> list[str]:
 
 
 def require_all(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str = "") -> None:
-    """Raises (exit 2) every name that the lowered model does not have, and every tensor that the scheme says nothing of and
-    that has no range of its own. `where`: the file."""
+    """Raises (exit 2) names that the lowered model does not have, and tensors that the scheme says nothing of
+    and that have no range of their own; of many the first. `where`: the file."""
     tensors = quantized(graph, plan)
     strays, known = _strays(scheme, graph, plan), _heard(graph, plan)
     more = f" (nor are {len(strays) - _NAMED} more names)" if len(strays) > _NAMED else ""
@@ -62,11 +68,20 @@ def require_all(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: st
 
 
 def require_formats(
-    scheme: Mapping[str, Entry], graph: Graph, plan: Plan, of: NumberFormat, chip: str, where: str = ""
+    scheme: Mapping[str, Entry],
+    graph: Graph,
+    plan: Plan,
+    of: NumberFormat,
+    chip: str,
+    settings: Settings,
+    where: str = "",
 ) -> None:
-    """Raises (exit 2) every number format that the scheme gives a tensor or weights and the chip lacks."""
-    tensors = quantized(graph, plan)
-    has = {**dict.fromkeys(graph.constants, of.weights), **dict.fromkeys(tensors, of.activations)}
+    """Raises (exit 2) every number format that the scheme gives a tensor or weights, where the settings give
+    none, and that the chip lacks."""
+    own = stated(settings, graph, plan)
+    tensors = [name for name in quantized(graph, plan) if plan.root(name) not in own.tensors]
+    weights = [name for name in _weights(graph, plan) if name not in own.weights]
+    has = {**dict.fromkeys(weights, of.weights), **dict.fromkeys(tensors, of.activations)}
     problems = [
         Problem(
             f"the scheme wants {form} for {name!r}, which is not possible on {chip}",
@@ -86,27 +101,28 @@ def findings(scheme: Mapping[str, Entry], graph: Graph, plan: Plan) -> list[Find
     or has no format of its own."""
     known, strays, idle = _heard(graph, plan), _strays(scheme, graph, plan), _idle(scheme, graph, plan)
     nearest = {name: _nearest(name, known) for name in strays[:_NAMED]}
-    given = (
-        (
-            strays,
-            nearest,
-            ("is", "are"),
-            _STRAY,
-            "write the names of the lowered model's tensors, as the record "
-            "of a build has them, or take these out",
-        ),
-        (list(idle), idle, ("has", "have"), _IDLE, "name the tensor that is left instead, or take these out"),
-    )
-    found = []
-    for names, reasons, verbs, what, advice in given:
-        if names:
-            told = [f"`{_shown(name)}`{_hint(reasons[name], scheme[name].line)}" for name in names[:_NAMED]]
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            subject = "a name" if len(names) == 1 else f"{len(names)} names"
-            verb = verbs[len(names) > 1]
-            message = f"{subject} of the {len(scheme)} in the scheme {verb} {what}: {', '.join(told)}{more}"
-            found.append(Finding("MB112", "warning", message, advice))
-    return found
+    return [
+        *_warning(scheme, strays, nearest, ("is", "are"), _STRAY),
+        *_warning(scheme, list(idle), idle, ("has", "have"), _IDLE),
+    ]
+
+
+def _warning(
+    scheme: Mapping[str, Entry],
+    names: Sequence[str],
+    reasons: Mapping[str, str],
+    verbs: tuple[str, str],
+    saying: tuple[str, str],
+) -> list[Finding]:
+    """One on these names, if there are any; `reasons` of those that are told, `saying` what and advice."""
+    if not names:
+        return []
+    told = [f"`{_shown(name)}`{_hint(reasons[name], scheme[name].line)}" for name in names[:_NAMED]]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    subject = f"a name of the {len(scheme)} in the scheme {verbs[0]}"
+    if len(names) > 1:
+        subject = f"{len(names)} names of the {len(scheme)} in the scheme {verbs[1]}"
+    return [Finding("MB112", "warning", f"{subject} {saying[0]}: {', '.join(told)}{more}", saying[1])]
 
 
 @dataclass(frozen=True)

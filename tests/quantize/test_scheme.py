@@ -288,11 +288,35 @@ def test_formats_that_the_chip_lacks_are_all_refused_at_their_lines(tmp_path: Pa
     for chip, lacking in (("kl520", ["int16 for 'x'", "int4 for 'w'", "int16 for 'v'"]), ("kl720", ["int4"])):
         with pytest.raises(ModelbuildError) as caught:
             of = load_recipe(chip).number_format
-            require_formats(scheme.read(path), graph, make_plan(graph), of, chip, str(path))
+            require_formats(scheme.read(path), graph, make_plan(graph), of, chip, Settings(), str(path))
         for problem, form in zip(caught.value.problems, lacking, strict=True):
             assert f"wants {form}" in problem.what and f"not possible on {chip}" in problem.what
             assert problem.where == f"{path}:1"
-    require_formats(scheme.read(path), graph, make_plan(graph), load_recipe("kl530").number_format, "kl530")
+    of = load_recipe("kl530").number_format
+    require_formats(scheme.read(path), graph, make_plan(graph), of, "kl530", Settings())
+
+
+def test_formats_that_the_settings_or_the_kind_of_constant_set_aside_are_not_refused(tmp_path: Path) -> None:
+    outputs = (entry("x", -3, 3, "i16"), entry("v", -1, 1, "i16"), entry("b", -1, 1, "i16"))
+    path, graph = written(tmp_path, *outputs), chain()
+    own = Settings.read({"inputs": "int8", "nodes": {"y": {"weights": "int8"}}})
+    of = load_recipe("kl520").number_format
+    require_formats(scheme.read(path), graph, make_plan(graph), of, "kl520", own)
+    floats = written(tmp_path, entry("y", -3, 3, "f32"), entry("v", -1, 1, "f32"))
+    both = Settings.read({"nodes": {"last": {"activations": "int16", "weights": "int8"}}})
+    lines = record(scheme.applied(both, scheme.read(floats), graph, make_plan(graph))).by_name()
+    assert (lines["y"].type, lines["v"].type, lines["y"].method) == ("int16", "int8", "given")
+
+
+def test_16_bits_hold_for_tensors_with_a_range_of_their_own() -> None:
+    graph = graph_of([Node("Sigmoid", "s", ["x"], ["y"])], {"x": (1, 4)}, ["y"], {})
+    plan = make_plan(graph)
+    found = {"y": scheme.Entry("i16", ((0, 9),), False)}
+    lines = record(scheme.applied(Settings(), found, graph, plan), graph).by_name()
+    assert (lines["y"].type, lines["y"].method, lines["y"].high) == ("int16", "natural", 1.0)
+    for kind in ("f32", "i4"):
+        with pytest.raises(ModelbuildError, match=f"the scheme wants {kind} for 'y'"):
+            scheme.applied(Settings(), {"y": scheme.Entry(kind, ((0, 1),), False)}, graph, plan)
 
 
 def test_of_many_tensors_that_a_strict_scheme_lacks_the_first_are_named(tmp_path: Path) -> None:

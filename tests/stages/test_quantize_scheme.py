@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,14 +56,14 @@ def test_what_is_written_is_a_file_of_the_package_that_a_lock_knows() -> None:
         assert ("net.QuantScheme.json" in locked.beside(package, "net")) is wanted
 
 
-def built(folder: Path, asked: str) -> Callable[[str], Path]:
-    """What `quantize` leaves of a small model on kl530 with `quantize: {ASKED}`."""
+def built(folder: Path, asked: str, chip: str = "kl530") -> Callable[[str], Path]:
+    """What `quantize` leaves of a small model on the chip with `quantize: ASKED`."""
     write_manifest(
         folder,
         f"""samples: {{some: {{files: "data/*.npy"}}}}
 defaults: {{calibration: some}}
 models: {{a: {{source: a.onnx}}}}
-targets: {{cam: {{chip: kl530, quantize: {asked}}}}}
+targets: {{cam: {{chip: {chip}, quantize: {asked}}}}}
 """,
     )
     project = open_project(folder)
@@ -92,3 +93,14 @@ def test_weights_of_an_exported_scheme_are_rounded_as_those_that_it_was_made_of(
     assert [(line[0], line[1]) for line in before.values()] == [(bits, rounding)]
     (tmp_path / "s.json").write_bytes(exported("QuantScheme.json").read_bytes())
     assert weights_of(built(tmp_path, "{scheme: s.json}")) == before
+
+
+def test_formats_of_a_scheme_that_the_settings_set_aside_are_not_refused(tmp_path: Path) -> None:
+    write_model(tmp_path / "a.onnx")
+    write_samples(tmp_path / "data", 4)
+    wide = {"DataType": "i16", "DataRange": [{"Min": -3, "Max": 3, "IsFull": False}]}
+    given = [{"Name": name, "DataRangeMode": "by_tensor", **wide} for name in ("w", "scores")]
+    (tmp_path / "s.json").write_text(json.dumps({"Version": "1.0", "Model": None, "Outputs": given}))
+    own = "nodes: {scores: {weights: int8}}, outputs: {scores: int8}"
+    left = records.read(built(tmp_path, f"{{scheme: s.json, {own}}}", "kl520")("quant.txt"))
+    assert {line.name: line.bits for line in left.tensors} == {"image": 8, "scores": 8, "w": 8}
