@@ -95,12 +95,15 @@ def test_weights_of_an_exported_scheme_are_rounded_as_those_that_it_was_made_of(
     assert weights_of(built(tmp_path, "{scheme: s.json}")) == before
 
 
-def test_formats_of_a_scheme_that_the_settings_set_aside_are_not_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outputs", ["{scores: int8}", "int8"])
+def test_formats_of_a_scheme_that_the_settings_set_aside_are_not_refused(
+    tmp_path: Path, outputs: str
+) -> None:
     write_model(tmp_path / "a.onnx")
     write_samples(tmp_path / "data", 4)
     wide = {"DataType": "i16", "DataRange": [{"Min": -3, "Max": 3, "IsFull": False}]}
     given = [{"Name": name, "DataRangeMode": "by_tensor", **wide} for name in ("w", "scores")]
     (tmp_path / "s.json").write_text(json.dumps({"Version": "1.0", "Model": None, "Outputs": given}))
-    own = "nodes: {scores: {weights: int8}}, outputs: {scores: int8}"
+    own = f"nodes: {{scores: {{weights: int8}}}}, outputs: {outputs}"
     left = records.read(built(tmp_path, f"{{scheme: s.json, {own}}}", "kl520")("quant.txt"))
     assert {line.name: line.bits for line in left.tensors} == {"image": 8, "scores": 8, "w": 8}
