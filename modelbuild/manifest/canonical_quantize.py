@@ -228,10 +228,15 @@ class _Quantize:
         self._check_switch(key, leaf)
         if key in ENDS and isinstance(item, Leaf):
             usual = WIDE if _is_budget(chosen) else values_of(chosen["activations"])
-            if leaf.value != usual:
+            if leaf.value != usual or (key != "cpu_nodes" and self._has_scheme()):
                 chosen[key] = item if key == "cpu_nodes" else {ALL: item}
         elif read != self._default(key):
             chosen[key] = item
+
+    def _has_scheme(self) -> bool:
+        """Whether a file may say otherwise: then what is as usual has to be said as well."""
+        leaf = self._leaf("scheme")
+        return leaf is not None and leaf.value != NONE
 
     def _default(self, key: str) -> Any:
         own: dict[str, Any] = {

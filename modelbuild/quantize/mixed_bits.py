@@ -82,7 +82,7 @@ def stated(graph: Graph, plan: Plan, settings: Settings, formats: Formats, units
     _of_ports(own, graph, plan, settings)
     listed = layers(graph, plan)
     for name, wanted in settings.nodes.items():
-        _of_node(own, _named(listed, name), name, wanted)
+        _of_node(own, layers_named(listed, name), name, wanted)
     on_cpu = WIDE if settings.mode == BUDGET else settings.cpu_nodes
     for layer in listed:
         if on_cpu is not None and any(units.get(node.name) == "cpu" for node in layer.step.nodes):
@@ -236,7 +236,7 @@ class _Collected:
         self._said.setdefault(name, where)
 
 
-def _named(listed: Sequence[Layer], name: str) -> list[Layer]:
+def layers_named(listed: Sequence[Layer], name: str) -> list[Layer]:
     """The layer of this name, or else all that the source's node of this name became."""
     for layer in listed:
         if name in _names(layer):

@@ -39,13 +39,19 @@ def _one_of(key: str, value: Any, names: Sequence[str]) -> str:
 
 
 def needs_samples(settings: Mapping[str, Any], available: Sequence[str]) -> bool:
-    """Whether the record is made with samples: `settings` are JSON, `available` the chip's weights."""
-    if settings.get("bias_correction") == "sequential":
-        return True
-    rounding = settings.get("rounding")
-    if rounding is not None:
-        return rounding not in (NEAREST, OBSERVED)
+    """Whether the record is, or may come to be, made with samples: `settings` are JSON, `available` the
+    chip's weights. A scheme may give weights any format that the chip has: the file is not read here."""
+    chosen = asks_for_samples(settings.get("rounding"), settings.get("bias_correction"))
+    if chosen is not None:
+        return chosen
     return any(bits_of_name(name) <= FEW_BITS for name in _weights(settings, available))
+
+
+def asks_for_samples(rounding: str | None, bias_correction: str | None) -> bool | None:
+    """Whether the settings themselves say that samples are needed; None: the bits of the weights do."""
+    if bias_correction == "sequential":
+        return True
+    return None if rounding is None else rounding not in (NEAREST, OBSERVED)
 
 
 def bits_of_name(name: str) -> int:
@@ -59,6 +65,8 @@ def _weights(settings: Mapping[str, Any], available: Sequence[str]) -> Iterator[
     wanted = settings.get("weights")
     names = [wanted] if isinstance(wanted, str) else list(wanted or available[:1])
     yield next((name for name in names if name in available), available[0])
+    if settings.get("scheme"):
+        yield from available
     for node in (settings.get("nodes") or {}).values():
         if isinstance(node, Mapping) and isinstance(node.get("weights"), str):
             yield node["weights"]

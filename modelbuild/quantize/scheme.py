@@ -22,7 +22,7 @@ from modelbuild.quantize.mixed_settings import NodeFormats
 from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.record_checks import check_record
-from modelbuild.quantize.scheme_names import OWN_FORMATS, at, quantized, require_all
+from modelbuild.quantize.scheme_names import OWN_FORMATS, Stated, at, quantized, require_all, stated
 from modelbuild.quantize.settings import LARGEST, Settings
 from modelbuild.quantize.split_record import of_record
 
@@ -147,44 +147,31 @@ def applied(
     """The settings with what the scheme says of activations, and which weights have 16 or 4 bits by it; what
     they say themselves wins.
 
-    Ranges of weights stay those of the weights. `strict`: raises (exit 2) for a tensor that the scheme lacks,
-    and for a name in it that is no tensor of the model. Always for floats, for activations by channel, and
-    for a range of one number, in which activations are lost. `where`: the file, for errors.
+    Ranges of weights stay those of the weights, and those of functions that have one their own. `strict`:
+    raises (exit 2) for a tensor that the scheme lacks, and for a name in it that the model lacks. Always for
+    floats, for activations by channel, and for a range of one number, in which activations are lost.
+    `where`: the file, for errors.
     """
     tensors = quantized(graph, plan)
     if settings.strict:
         require_all(scheme, graph, plan, where)
+    own = stated(settings, graph, plan)
+    typed = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in own.tensors}
     used = {name: scheme[name] for name in tensors if name in scheme and plan.root(name) not in plan.natural}
-    for name, entry in used.items():
-        refused = entry.type in (*FLOATS, "i4")
-        if refused or entry.by_channel:
-            what = entry.type if refused else "a range for each channel"
-            raise ModelbuildError(
-                f"the scheme wants {what} for {name!r}",
-                where=at(where, entry.line),
-                why="activations are integers of 8 or 16 bits, with one range for each tensor",
-                advice="edit its line, or take it out",
-            )
-        low, high = entry.ranges[0]
-        if low == high:
-            raise ModelbuildError(
-                f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
-                where=at(where, entry.line),
-                why="one code would stand for all that the tensor holds",
-                advice="give both ends, or take it out: its range is then chosen from the samples",
-            )
+    _require_types(typed, where)
+    _require_ranges(used, where)
     named = {plan.root(name) for name in settings.ranges}
     ranges: dict[str, Range] = {}  # of those that share a scale, the owner's, else the first
     for name in sorted(used, key=lambda name: plan.root(name) != name):
         if plan.root(name) not in named:
             ranges.setdefault(plan.root(name), used[name].ranges[0])
-    wide = {name: entry for name, entry in used.items() if TYPES[entry.type] == WIDE}
+    wide = [name for name, entry in typed.items() if TYPES[entry.type] == WIDE]
     inputs = {name: WIDE for name in wide if name in graph.inputs}
     nodes = {name: NodeFormats(WIDE) for name in wide if name not in graph.inputs}
-    for name, form in _of_weights(scheme, graph, plan, where).items():
+    for name, form in _of_weights(scheme, graph, plan, own, where).items():
         nodes[name] = replace(nodes.get(name, NodeFormats()), weights=form)
-    for name, own in settings.nodes.items():
-        said = {key: value for key, value in asdict(own).items() if value is not None}
+    for name, formats in settings.nodes.items():
+        said = {key: value for key, value in asdict(formats).items() if value is not None}
         nodes[name] = replace(nodes.get(name, NodeFormats()), **said)
     return replace(
         settings,
@@ -194,14 +181,47 @@ def applied(
     )
 
 
-def _of_weights(scheme: Mapping[str, Entry], graph: Graph, plan: Plan, where: str) -> dict[str, str]:
-    """Node -> the format of its weights, where the scheme says 16 or 4 bits. Raises for floats."""
+def _require_types(typed: Mapping[str, Entry], where: str) -> None:
+    for name, entry in typed.items():
+        if entry.type in (*FLOATS, "i4"):
+            raise _impossible(name, entry.type, at(where, entry.line))
+
+
+def _require_ranges(used: Mapping[str, Entry], where: str) -> None:
+    for name, entry in used.items():
+        if entry.by_channel:
+            raise _impossible(name, "a range for each channel", at(where, entry.line))
+        low, high = entry.ranges[0]
+        if low == high:
+            raise ModelbuildError(
+                f"the scheme has {low:g} to {high:g} for {name!r}, which is no range",
+                where=at(where, entry.line),
+                why="one code would stand for all that the tensor holds",
+                advice="give both ends, or take it out: its range is then chosen from the samples",
+            )
+
+
+def _impossible(name: str, what: str, where: str) -> ModelbuildError:
+    return ModelbuildError(
+        f"the scheme wants {what} for {name!r}",
+        where=where,
+        why="activations are integers of 8 or 16 bits, with one range for each tensor",
+        advice="edit its line, or take it out",
+    )
+
+
+def _of_weights(
+    scheme: Mapping[str, Entry], graph: Graph, plan: Plan, own: Stated, where: str
+) -> dict[str, str]:
+    """Node -> the format of its weights, where the scheme says 16 or 4 bits and nothing else does. Raises for
+    floats."""
     found = {}
     for layer in layers(graph, plan):
-        entry = None if layer.weights is None else scheme.get(layer.weights)
+        name = layer.weights
+        entry = None if name is None or name in own.weights else scheme.get(name)
         if entry is not None and entry.type in FLOATS:
             raise ModelbuildError(
-                f"the scheme wants {entry.type} for the weights {layer.weights!r}",
+                f"the scheme wants {entry.type} for the weights {name!r}",
                 where=at(where, entry.line),
                 why="fixed-point models hold integers",
                 advice="edit its line, or take it out",

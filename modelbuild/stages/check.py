@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
     from modelbuild.graph.model import Graph
 
-VERSION = "5"
+VERSION = "6"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -45,7 +45,10 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     named = {} if request.record is not None else named_in(request.settings["quantize"])
     more: dict[str, Any] = {"named": named} if named else {}
     if _scheme(request):
-        more["strict"] = bool(request.settings["quantize"].get("strict"))
+        asked = request.settings["quantize"]
+        more["strict"] = bool(asked.get("strict"))
+        own = {key: asked[key] for key in ("nodes", "inputs", "outputs") if asked.get(key) is not None}
+        more |= {"formats": own} if own else {}
     return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded, **more}
 
 
@@ -89,8 +92,9 @@ def _of_scheme(
 
     where = str(inputs["scheme"])
     found, plan = scheme.read(inputs["scheme"]), make_plan(graph)
-    scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, where)
-    scheme.applied(Settings(strict=parameters["strict"]), found, graph, plan, where)
+    settings = Settings.read({**parameters.get("formats", {}), "strict": parameters["strict"]})
+    scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, settings, where)
+    scheme.applied(settings, found, graph, plan, where)
     return scheme_names.findings(found, graph, plan)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
-from modelbuild.quantize.rounding_settings import needs_samples
+from modelbuild.quantize.rounding_settings import FEW_BITS, asks_for_samples, needs_samples
 from modelbuild.quantize.split_settings import may_divide
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
@@ -139,7 +139,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     settings = _settings(inputs, parameters, graph)
     record, source = _chosen(inputs, parameters, graph, observations, settings, number_format)
     formats = formats_of(number_format, settings)
-    if parameters.get("refine"):
+    if parameters.get("refine") and (SCHEME not in inputs or _is_refined(settings, record)):
         from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
 
         samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
@@ -151,6 +151,14 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
         taken = of_record(graph, record).graph
         source["notes"] = notes(kept(taken), taken, formats, record)
     return record, source
+
+
+def _is_refined(settings: Settings, record: Record) -> bool:
+    """Whether samples are needed after all, now that it is known which weights a scheme gives few bits."""
+    asked = asks_for_samples(settings.rounding, settings.bias_correction)
+    if asked is not None:
+        return asked
+    return any(line.kind == "weight" and line.bits <= FEW_BITS for line in record.tensors)
 
 
 def _settings(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Graph) -> Settings:

@@ -278,6 +278,8 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
         ({"bias_correction": "sequential"}, True),
         ({"nodes": {"conv": {"weights": "int4"}}}, True),
         ({"nodes": {"conv": {"activations": "int16"}}}, False),
+        ({"scheme": "s.json"}, True),
+        ({"scheme": "s.json", "rounding": "nearest"}, False),
     ],
 )
 def test_what_needs_samples(settings: dict[str, Any], expected: bool) -> None:
