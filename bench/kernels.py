@@ -118,7 +118,7 @@ def _forms(path: Path, recipe: str) -> tuple[Graph, FixedModel]:
     source, _ = normalise(importers.load(path, shapes))
     chip = load_recipe(recipe)
     lowered, _ = run_passes(source, list(chip.passes))
-    observations = observe(lowered, lambda: [_random(lowered, seed) for seed in (1, 2)])
+    observations = observe(lowered, [_random(lowered, seed) for seed in (1, 2)])
     record = quantize(lowered, observations, Settings(), chip.number_format)
     return source, apply(lowered, {}, record, chip)
 

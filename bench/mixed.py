@@ -73,7 +73,7 @@ class Case:
         recipe = load_recipe(self.chip)
         graph, _ = normalise(importers.load(self.given.model, None, ()))
         graph, _ = run_passes(graph, list(recipe.passes))
-        seen = observe(graph, lambda: self.samples(self.given.calibration))
+        seen = observe(graph, list(self.samples(self.given.calibration)))
 
         def fixed(record: Record) -> Any:
             return apply(graph, {}, record, recipe)

@@ -164,13 +164,13 @@ class Quantize(vendors.Names):
     split: Switch | None = Field(
         None, description="tensors of channels of unlike ranges, divided by predicted noise"
     )
-    bias_correction: Annotated[Literal["none", "parallel", "sequential"], AsText] | None = Field(
+    bias_correction: Annotated[Literal["auto", "none", "parallel", "sequential"], AsText] | None = Field(
         None, description="how mean errors are taken out of biases: of all layers at once, or one by one"
     )
     weights_range: Annotated[Literal["max", "mse"], AsText] | None = Field(
         None, description="of weights: the largest of them, or what does the least squared error"
     )
-    rounding: Annotated[Literal["nearest", "observed", "squant", "adaround"], AsText] | None = Field(
+    rounding: Annotated[Literal["auto", "nearest", "observed", "squant", "adaround"], AsText] | None = Field(
         None, description="how weights are rounded"
     )
     threads: Annotated[Integer, Field(ge=1, le=64)] | None = Field(

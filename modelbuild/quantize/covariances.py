@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession, Many
+from modelbuild.quantize.looking import Sample, Samples
 from modelbuild.quantize.patches import CELLS
 from modelbuild.quantize.readers import Reader, readers
 
 PATCHES = 8192  # of all samples together, about
 LEVELS = 1 << 16  # between the extremes of a tensor, 0 among them
 Real = NDArray[np.float64]
-Sample = Mapping[str, NDArray[Any]]
 
 
 @dataclass
@@ -70,11 +70,11 @@ class Covariances:
         made = sorted({each.reader.tensor for each in self._sums} - {*self.graph.inputs})
         self._session = FloatSession(first_nodes(self.graph, made), many=Many()) if made else None
 
-    def watching(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """The samples, each counted before it is given."""
-        for number, sample in enumerate(samples):
-            self._add(number, sample)
-            yield sample
+    def watching(self, samples: Samples, numbers: Iterable[int]) -> Iterator[tuple[int, Sample]]:
+        """The samples of these numbers, each counted before it is given."""
+        for number in numbers:
+            self._add(number, sample := samples[number])
+            yield number, sample
 
     def found(self) -> dict[str, Real]:
         """Key of a reader -> [groups, K, K], in the tensor's unit squared."""

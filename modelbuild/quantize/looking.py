@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,19 @@ VALUES = 16384  # of a tensor that are looked at, at most; a few shapes need up 
 SMALLEST = 1e-30  # power of an output that gradients speak of: relative to less they leave float32
 _KEY = 0x6D6F64656C  # of the generator; any number would do
 Sample = Mapping[str, NDArray[Any]]
+
+
+class Samples(Protocol):
+    """A list of samples, or what reads each as it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Sample: ...
+
+
 # tensor -> values and their gradients: no gradients where they are not known, no values where none are wanted
 Seen = dict[str, tuple[NDArray[Any] | None, NDArray[Any] | None]]
+Run = Callable[[int, Sample], Seen]  # of the sample of that number what is looked at
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,8 @@ def places_in(shape: Shape) -> Places:
 
 
 class Look:
-    """The model with its gradients, ready to run: of the tensors `names` values and gradients, of those that
-    are `melted` gradients alone.
+    """The model with its gradients, to be run: of the tensors `names` values and gradients, of those that are
+    `melted` gradients alone.
 
     `powers`: tensor -> its squared norm in the mean of the samples. Squared gradients are to be divided by
     `power`, that of one output; in the graph others are weighed against it. So one output's gradients are
@@ -88,13 +98,29 @@ class Look:
             for name, other in found.cotangents.items()
         ]
         self._scores = scores(graph)
-        self._weighed = _Values(found.graph, graph.inputs, names, found.names)
-        self._plain: _Values | None = None
-        self._opening = Lock()  # samples run in several threads
+        self._gradients = found
 
-    def run(self, number: int, sample: Sample) -> Seen:
-        """Of sample `number` what is looked at."""
-        inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
+    def weighed(self) -> Run:
+        """A session that gives gradients as well, of random cotangents that hang on the sample's number."""
+        values = _Values(self._gradients.graph, self._graph.inputs, self._names, self._gradients.names)
+
+        def run(number: int, sample: Sample) -> Seen:
+            inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
+            return values.run({**inputs, **self._drawn(number)})
+
+        return run
+
+    def plain(self) -> Run:
+        """A session without gradients."""
+        values = _Values(self._graph, self._graph.inputs, self._names, {})
+
+        def run(_: int, sample: Sample) -> Seen:
+            return values.run({name: np.asarray(sample[name]) for name in self._graph.inputs})
+
+        return run
+
+    def _drawn(self, number: int) -> dict[str, NDArray[Any]]:
+        """The cotangents of a sample, by their names in the graph."""
         signs = random_signs(
             number, sum(math.prod(self._graph.shapes[name]) for name, *_ in self._cotangents)
         )
@@ -105,14 +131,7 @@ class Look:
             start += part.size
             dtype = self._graph.dtypes[name]
             cotangents[other] = np.asarray(centred(part, self._scores.get(name)) * weight, dtype)
-        return self._weighed.run({**inputs, **cotangents})
-
-    def run_plain(self, sample: Sample) -> Seen:
-        """As `run`, without gradients."""
-        with self._opening:
-            if self._plain is None:
-                self._plain = _Values(self._graph, self._graph.inputs, self._names, {})
-        return self._plain.run({name: np.asarray(sample[name]) for name in self._graph.inputs})
+        return cotangents
 
 
 class _Values:

@@ -1,13 +1,13 @@
 """Runs the float model over the calibration samples and keeps what ranges are chosen from.
 
-Two passes: extremes and sums of all values first, then histograms between them, weighed by the gradients
-of some samples. As many samples as there are threads are in memory at once, and of `AHEAD` more what is
-counted.
+Two passes: extremes and sums of all values first, then histograms between them, first of the samples whose
+gradients weigh them, then of the others. As many samples as there are threads are in memory at once, and of
+`AHEAD` more what is counted; and one session of the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.quantize.covariances import Covariances
 from modelbuild.quantize.extremes import Extremes
 from modelbuild.quantize.first_look import First, FirstLook
-from modelbuild.quantize.looking import Look, Seen
+from modelbuild.quantize.looking import Look, Run, Sample, Samples, Seen
 from modelbuild.quantize.observations import Observations, TensorObservation
 from modelbuild.quantize.plan import melted
 from modelbuild.quantize.sample_ranges import SampleRanges
@@ -31,24 +31,23 @@ __all__ = ["Observations", "TensorObservation", "observe"]
 GRADIENT_SAMPLES = 64  # spread evenly; half as many cost MobileNetV2 0.5 dB, more cost time
 AT_ONCE = 4  # samples that are counted together, which takes half the time
 NOT_FINITE = "infinite"  # why a tensor has no gradient, beside the names of operators
-Sample = Mapping[str, NDArray[Any]]
 
 
-def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int = THREADS) -> Observations:
-    """Run `graph` twice over what `samples()` yields: one mapping input name -> array a sample. `threads` of
-    them are run at once.
+def observe(graph: Graph, samples: Samples, threads: int = THREADS) -> Observations:
+    """Run `graph` twice over the samples, each a mapping input name -> array. Each is asked for twice;
+    `threads` of them are run at once.
 
     Raises (exit 1) when a tensor holds NaN or infinity, naming tensor and sample; (exit 2) without samples.
     """
     between = sorted(melted(graph))
-    first, sample_ranges = _first(graph, samples(), between, threads)
+    first, sample_ranges = _first(graph, samples, between, threads)
     extremes = first.extremes()
     powers = {name: power / first.samples for name, power in first.powers.items()}
     look = Look(graph, extremes, powers, between)
     counted = _Counted(graph, extremes, between)
     ranges = {name: found.range for name, found in extremes.items()}
     covariances = Covariances(graph, ranges, first.samples)
-    for seen in _seen(look, covariances.watching(samples()), first.samples, threads):
+    for seen in _seen(look, covariances, samples, threads):
         counted.add(seen)
         del seen  # what is counted of it need not wait for the next one
     counted.finish()
@@ -66,7 +65,7 @@ def observe(graph: Graph, samples: Callable[[], Iterable[Sample]], threads: int 
 
 
 def _first(
-    graph: Graph, samples: Iterable[Sample], between: Collection[str], threads: int
+    graph: Graph, samples: Samples, between: Collection[str], threads: int
 ) -> tuple[First, dict[str, NDArray[np.float64]]]:
     """What the first pass sees in all samples, and the extremes of each by itself (sample_ranges.py)."""
     look, ranges = FirstLook(graph, between), SampleRanges()
@@ -75,7 +74,8 @@ def _first(
     def run(item: tuple[int, Sample]) -> First:
         return look.run(item[1], f"calibration sample {item[0]}")
 
-    for seen in together(enumerate(samples, 1), run, threads):
+    numbered = ((number, samples[number - 1]) for number in range(1, len(samples) + 1))
+    for seen in together(numbered, run, threads):
         ranges.add(seen.ranges())
         found = found.merged(seen) if found else seen
     if found is None:
@@ -83,15 +83,19 @@ def _first(
     return found, dict(zip(found.sizes, ranges.found(), strict=True))
 
 
-def _seen(look: Look, samples: Iterable[Sample], count: int, threads: int) -> Iterator[Seen]:
-    """Of each sample what histograms count, with gradients of `GRADIENT_SAMPLES` of them."""
-    chosen = {index * count // GRADIENT_SAMPLES for index in range(GRADIENT_SAMPLES)}
+def _seen(look: Look, covariances: Covariances, samples: Samples, threads: int) -> Iterator[Seen]:
+    """Of each sample what histograms count: of some, spread evenly, with gradients, then of the others."""
+    count = len(samples)
+    wanted = min(count, GRADIENT_SAMPLES)
+    weighed = [index * count // wanted for index in range(wanted)]
+    others = sorted({*range(count)} - {*weighed})
+    for numbers, opened in ((weighed, look.weighed), (others, look.plain)):
+        if numbers:
+            yield from _looked_at(opened(), covariances.watching(samples, numbers), threads)
 
-    def run(item: tuple[int, Sample]) -> Seen:
-        weighed = count <= GRADIENT_SAMPLES or item[0] in chosen
-        return look.run(*item) if weighed else look.run_plain(item[1])
 
-    return together(enumerate(samples), run, threads, AHEAD)
+def _looked_at(run: Run, samples: Iterator[tuple[int, Sample]], threads: int) -> Iterator[Seen]:
+    return together(samples, lambda item: run(*item), threads, AHEAD)
 
 
 class _Counted:

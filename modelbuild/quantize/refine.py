@@ -31,7 +31,7 @@ from modelbuild.quantize.record import Record, TensorRecord
 from modelbuild.quantize.rounding import DATA_FREE, METHODS
 from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, moments_in_blocks
 from modelbuild.quantize.rounding.moments import Moments, Patches
-from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, NEAREST, OBSERVED
+from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, NEAREST, OBSERVED, USUAL_BITS
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.split_observations import of_pieces
@@ -44,28 +44,31 @@ Sample = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """`rounding` of weights of more than 4 bits, `fine_rounding` of others: one of METHODS, or nearest, where
-    the record does not say otherwise. `bias`: none, parallel, sequential. `own_ranges`: weights of few bits
-    get ranges from samples."""
+    """How weights of up to 4, of up to 8 and of more bits are rounded (`fine`, `usual`, `wide`): by one of
+    METHODS, or to the nearest where the record does not say otherwise. `bias`: none, parallel, sequential.
+    `own_ranges`: weights of few bits get ranges from samples."""
 
-    rounding: str
-    fine_rounding: str
+    fine: str
+    usual: str
+    wide: str
     bias: str
     own_ranges: bool = True
 
     @classmethod
-    def by(cls, settings: Settings) -> Wanted:
-        """What the settings say, or leave to us."""
+    def by(cls, settings: Settings, by_size: bool) -> Wanted:
+        """What is said, or left to us; `by_size`: weights of 8 bits are rounded with samples as well."""
+        said = NEAREST if settings.rounding == OBSERVED else settings.rounding
         return cls(
-            NEAREST if settings.rounding in (None, OBSERVED) else settings.rounding,
-            NEAREST if settings.rounding == OBSERVED else settings.rounding or FINE,
+            said or FINE,
+            said or (FINE if by_size else NEAREST),
+            said or NEAREST,
             settings.bias_correction or "sequential",
             settings.weights_range is None,
         )
 
     def of(self, bits: int) -> str:
         """The rounding of weights of so many bits."""
-        return self.fine_rounding if bits <= FEW_BITS else self.rounding
+        return self.fine if bits <= FEW_BITS else self.usual if bits <= USUAL_BITS else self.wide
 
 
 @dataclass

@@ -60,10 +60,11 @@ class Settings:
     how often a choice is measured at most (auto; None: until the goal holds), `margin_db` what it keeps in
     hand. `nodes`, `inputs`, `outputs`: formats by name; `cpu_nodes`: that of what nodes on the CPU leave.
     `weights_range`: `max`, the largest |w|, or `mse`; None: max, but where AdaRound finds one. `rounding`:
-    of weights; None: adaround for those of 4 bits, else observed, or nearest where ranges are not chosen by
-    predicted noise. `bias_correction`; None: sequential where weights are rounded with samples, else
-    parallel. `equalize`: cross-layer equalisation, by a rule if it is `smooth`; `split`: tensors divided by
-    channels; None: where ranges are chosen by predicted noise.
+    of weights; None: adaround for those of 4 bits, and for those of 8 where the model is small and ranges are
+    chosen by predicted noise, without `mode: auto`; else observed, or nearest where ranges are not so chosen.
+    `bias_correction`; None: sequential where weights are rounded with samples, else parallel. `equalize`:
+    cross-layer equalisation, by a rule if it is `smooth`; `split`: tensors divided by channels; None: where
+    ranges are chosen by predicted noise.
     """
 
     activations: tuple[str, ...] | None = None

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelbuild.quantize.rounding_settings import FEW_BITS, FINE, NEAREST, OBSERVED, bits_of_name
+from modelbuild.quantize.rounding_settings import (
+    BY_SIZE,
+    FEW_BITS,
+    FINE,
+    NEAREST,
+    OBSERVED,
+    USUAL_BITS,
+    bits_of_name,
+)
+from modelbuild.quantize.sample_needs import rounds_by_size
 from modelbuild.quantize.settings import DEFAULT_METHOD, THREADS
 from modelbuild.quantize.split_settings import may_divide
 
@@ -16,14 +25,25 @@ def unsaid(settings: Mapping[str, Any], rules: Iterable[tuple[str, str]]) -> dic
     Of bits that a mode chooses it is that of weights of 8; beside a record nothing is chosen."""
     if "record" in settings:
         return {}
-    fine = bits_of_name(settings["weights"]) <= FEW_BITS
     by_default = settings["range"]["method"] == DEFAULT_METHOD
-    rounding = settings.get("rounding") or (FINE if fine else OBSERVED if by_default else NEAREST)
+    rounding = settings.get("rounding") or _rounding(settings, by_default)
     found: dict[str, Any] = {
-        "bias_correction": "parallel" if rounding in (NEAREST, OBSERVED) else "sequential",
+        "bias_correction": _BIAS_CORRECTIONS.get(rounding, "sequential"),
         "equalize": by_default,
         "rounding": rounding,
         "split": by_default and "mode" not in settings and may_divide(settings, rules),
         "threads": THREADS,
     }
     return {key: value for key, value in found.items() if key not in settings}
+
+
+_BIAS_CORRECTIONS = {NEAREST: "parallel", OBSERVED: "parallel", BY_SIZE: BY_SIZE}
+
+
+def _rounding(settings: Mapping[str, Any], by_default: bool) -> str:
+    bits = bits_of_name(settings["weights"])
+    if bits <= FEW_BITS:
+        return FINE
+    if bits <= USUAL_BITS and rounds_by_size(settings.get("mode"), settings["range"]["method"]):
+        return BY_SIZE
+    return OBSERVED if by_default else NEAREST

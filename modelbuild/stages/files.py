@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,21 +78,45 @@ def validated(schema: type[Schema], data: Any) -> Schema:
     return schema.model_validate_json(json.dumps(data))
 
 
-def read_samples(
-    inputs: Mapping[str, Path],
-    count: int,
-    graph: Graph,
-    preprocess: Mapping[str, Any],
-    rounds: tuple[int, int] = (0, 1),
-) -> Iterator[Arrays]:
-    """The samples one after another, each input loaded and preprocessed as the manifest declares.
+class SampleFiles:
+    """The samples, each input loaded and preprocessed as the manifest declares, when it is asked for.
 
-    Reports progress, where this is round `rounds[0]`, from 0, of `rounds[1]`.
+    Reports progress, in `passes` over all of them.
     """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Path],
+        count: int,
+        graph: Graph,
+        preprocess: Mapping[str, Any],
+        passes: int,
+    ) -> None:
+        ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
+        settings = {name: from_settings(given) for name, given in preprocess.items()}
+        self._read = partial(_sample, inputs, ports=ports, settings=settings)
+        self._count, self._passes, self._read_so_far = count, passes, 0
+        self._report()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Arrays:
+        found = self._read(number)
+        self._read_so_far += 1
+        self._report()
+        return found
+
+    def _report(self) -> None:
+        progress.report(self._read_so_far, self._passes * self._count, f"sample in {self._passes} passes")
+
+
+def read_samples(
+    inputs: Mapping[str, Path], count: int, graph: Graph, preprocess: Mapping[str, Any]
+) -> Iterator[Arrays]:
+    """The samples one after another, as `SampleFiles` has them; reports progress."""
     ports = {name: (graph.shapes[name], graph.dtypes[name]) for name in graph.inputs}
-    samples = _samples(inputs, count, ports, preprocess)
-    what = "sample" if rounds[1] == 1 else f"sample in {rounds[1]} passes"
-    return progress.told(samples, rounds[0] * count, rounds[1] * count, what)
+    return progress.told(_samples(inputs, count, ports, preprocess), 0, count, "sample")
 
 
 def read_after_chip(post: Path | None) -> AfterChip | None:

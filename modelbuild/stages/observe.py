@@ -10,7 +10,7 @@ from modelbuild.build.action import Resources
 from modelbuild.quantize.settings import AHEAD, THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "17"
+VERSION = "18"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 
@@ -65,7 +65,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages import guarded
     from modelbuild.stages.check import refuse_errors
-    from modelbuild.stages.files import first_samples, read_samples
+    from modelbuild.stages.files import SampleFiles, first_samples
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
@@ -76,10 +76,5 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     source = in_model.insert(source, declared) if declared else source
     guarded.check(source, whole, few, parameters["optimize"])
 
-    rounds = iter(range(2))
-
-    def samples() -> Any:
-        count, preprocess = parameters["samples"], parameters["preprocess"]
-        return read_samples(inputs, count, graph, preprocess, rounds=(next(rounds), 2))
-
+    samples = SampleFiles(inputs, parameters["samples"], graph, parameters["preprocess"], passes=2)
     observe(graph, samples, parameters["threads"]).save(out / "observations.npz")

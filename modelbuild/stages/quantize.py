@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
-from modelbuild.quantize.rounding_settings import FEW_BITS, asks_for_samples, needs_samples
+from modelbuild.quantize.sample_needs import needs_samples
 from modelbuild.quantize.split_settings import may_divide
 from modelbuild.stages import accuracy, goal
 from modelbuild.stages.request import ModelRequest, Source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.quantize.record import Record
     from modelbuild.quantize.settings import Settings
 
-VERSION = "19"
+VERSION = "20"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
@@ -77,7 +77,7 @@ def measures(request: ModelRequest) -> bool:
 
 
 def refines(request: ModelRequest) -> bool:
-    """Whether weights or biases are corrected from what samples make of them."""
+    """Whether weights or biases may be corrected from what samples make of them."""
     if request.record is not None:
         return False
     return needs_samples(request.settings["quantize"], request.recipe["number_format"]["weights"])
@@ -128,6 +128,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     from modelbuild.graph.kept_quantization import kept
     from modelbuild.quantize.number_format import formats_of
     from modelbuild.quantize.observations import Observations
+    from modelbuild.quantize.refining import is_refined, is_rounded_by_size
     from modelbuild.quantize.sensitivity import sensitivity
     from modelbuild.quantize.source_quantization import notes
     from modelbuild.quantize.split_record import of_record
@@ -139,11 +140,12 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     settings = _settings(inputs, parameters, graph)
     record, source = _chosen(inputs, parameters, graph, observations, settings, number_format)
     formats = formats_of(number_format, settings)
-    if parameters.get("refine") and (SCHEME not in inputs or _is_refined(settings, record)):
+    if parameters.get("refine") and is_refined(settings, record, graph):
         from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
 
         samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
-        record = refine(graph, record, formats, Wanted.by(settings), observations, samples)
+        wanted = Wanted.by(settings, is_rounded_by_size(settings, graph))
+        record = refine(graph, record, formats, wanted, observations, samples)
     source["mode"] = settings.mode
     wide_tables = number_format.has_tables_of_16_bits
     source["sensitivity"] = sensitivity(graph, record, wide_tables=wide_tables).to_json()
@@ -151,14 +153,6 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
         taken = of_record(graph, record).graph
         source["notes"] = notes(kept(taken), taken, formats, record)
     return record, source
-
-
-def _is_refined(settings: Settings, record: Record) -> bool:
-    """Whether samples are needed after all, now that it is known which weights a scheme gives few bits."""
-    asked = asks_for_samples(settings.rounding, settings.bias_correction)
-    if asked is not None:
-        return asked
-    return any(line.kind == "weight" and line.bits <= FEW_BITS for line in record.tensors)
 
 
 def _settings(inputs: Mapping[str, Path], parameters: Mapping[str, Any], graph: Graph) -> Settings:

@@ -49,7 +49,7 @@ def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -
     known = ("bias_correction", "equalize", "rounding", "split", "threads")
     data = command(copied, "config", "small@nef", "--json").json["defaults"]
     assert data == dict(
-        zip((f"quantize.{key}" for key in known), ("parallel", True, "observed", True, 2), strict=True)
+        zip((f"quantize.{key}" for key in known), ("auto", True, "auto", True, 2), strict=True)
     )
     edit(
         copied,

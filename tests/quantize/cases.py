@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,11 +82,7 @@ def make(
     """Observe, quantize, apply."""
     recipe = load_recipe(chip) if isinstance(chip, str) else chip
     given = samples or samples_of(graph)
-
-    def again() -> Iterator[Sample]:
-        return iter(given)
-
-    observations = observe(graph, again)
+    observations = observe(graph, given)
     record = quantize(graph, observations, Settings.read(settings or {}), recipe.number_format)
     placed = units or {node.name: "npu" for node in graph.nodes}
     return Made(graph, given, observations, record, apply(graph, placed, record, recipe))

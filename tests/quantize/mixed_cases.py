@@ -59,7 +59,7 @@ def samples() -> list[Sample]:
 
 @cache
 def observations() -> Observations:
-    return observe(network(), lambda: iter(samples()))
+    return observe(network(), samples())
 
 
 def quantized(

@@ -107,7 +107,7 @@ def test_noise_of_weights_is_that_of_rounding_them(name: str) -> None:
     found = weighted(graph, graph.nodes[0])
     assert found is not None
     change = 0.01 * rng.standard_normal(found.weight.shape)
-    predicted = weight_noise(observe(graph, lambda: iter(given)), found, change, "x", "y")
+    predicted = weight_noise(observe(graph, given), found, change, "x", "y")
     stored = np.flip(change, (2, 3)) if graph.nodes[0].op == "ConvTranspose" else change
     groups = graph.nodes[0].int("group", 1)
     if graph.nodes[0].op == "ConvTranspose":
@@ -132,5 +132,7 @@ def test_rows_of_more_axes_are_left_alone_by_sequential_correction_too(shape: tu
     settings = Settings.read({"bias_correction": "sequential"})
     made = make(graph, "modalix", {}, samples(graph))
     formats = formats_of(load_recipe("modalix").number_format, settings)
-    found = refine(graph, made.record, formats, Wanted.by(settings), made.observations, iter(made.samples))
+    found = refine(
+        graph, made.record, formats, Wanted.by(settings, by_size=False), made.observations, iter(made.samples)
+    )
     assert "bias" not in found.corrections

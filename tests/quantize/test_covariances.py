@@ -31,7 +31,7 @@ def conv(shape: tuple[int, ...], kernel: tuple[int, ...], attributes: dict[str, 
 
 
 def found_in(graph: Graph, samples: list[Sample]) -> np.ndarray:
-    (covariance,) = observe(graph, lambda: iter(samples)).covariances.values()
+    (covariance,) = observe(graph, samples).covariances.values()
     return covariance
 
 
@@ -53,7 +53,7 @@ def test_they_are_the_covariances_of_all_patches(shape, kernel, attributes) -> N
     every = np.concatenate([window.patches(each["x"], np.arange(window.places)) for each in samples])
     centred = (every - every.mean(axis=0)).astype(np.float64)
     expected = np.einsum("ngk,ngl->gkl", centred, centred) / len(every)
-    observed = observe(graph, lambda: iter(samples))
+    observed = observe(graph, samples)
     covariance = covariance_of(graph, observed, node, found, None)
     assert covariance is not None
     np.testing.assert_allclose(covariance, expected, atol=1e-3)
@@ -73,8 +73,8 @@ def test_of_many_places_some_are_seen() -> None:
 def test_no_number_of_threads_and_no_order_changes_them() -> None:
     graph = conv(*WINDOWS[0])
     samples = samples_of(graph, 6)
-    one = observe(graph, lambda: iter(samples), 1).covariances
-    for other in (observe(graph, lambda: iter(samples), 4), observe(graph, lambda: iter(samples[::-1]))):
+    one = observe(graph, samples, 1).covariances
+    for other in (observe(graph, samples, 4), observe(graph, samples[::-1])):
         assert all(np.array_equal(one[key], other.covariances[key]) for key in one)
 
 
@@ -114,12 +114,12 @@ def test_layers_that_read_alike_share_one() -> None:
 
 def test_an_input_of_one_value_has_none() -> None:
     graph = conv(*WINDOWS[0])
-    assert not observe(graph, lambda: iter([{"x": np.zeros((1, 3, 9, 9), np.float32)}])).covariances
+    assert not observe(graph, [{"x": np.zeros((1, 3, 9, 9), np.float32)}]).covariances
 
 
 def test_the_file_holds_them(tmp_path: Path) -> None:
     graph = conv(*WINDOWS[2])
-    seen = observe(graph, lambda: iter(samples_of(graph)))
+    seen = observe(graph, samples_of(graph))
     seen.save(tmp_path / "o.npz")
     again = Observations.load(tmp_path / "o.npz").covariances
     assert again.keys() == seen.covariances.keys()
@@ -131,7 +131,7 @@ def test_the_file_holds_them(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, sizes: list[list[int]]) -> None:
     graph, path = conv(*WINDOWS[2]), tmp_path / "o.npz"
-    observe(graph, lambda: iter(samples_of(graph))).save(path)
+    observe(graph, samples_of(graph)).save(path)
     arrays_file.write(path, {**arrays_file.read(path), "covariance_sizes": np.array(sizes)})
     with pytest.raises(ModelbuildError, match="not a file of observations"):
         Observations.load(path)

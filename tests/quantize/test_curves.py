@@ -170,7 +170,7 @@ def snr_in_16_bits(model: Path, chip: str, pictures: list[Path], load: Callable[
     def samples(part: slice) -> Iterator[dict[str, Real]]:
         return ({name: load(path)} for path in pictures[part])
 
-    seen = observe(graph, lambda: samples(slice(0, cut)))
+    seen = observe(graph, list(samples(slice(0, cut))))
     wide = Settings.read({"activations": "int16", "weights": "int16"})
     fixed = apply(graph, {}, quantize(graph, seen, wide, recipe.number_format), recipe)
     return float(verify(fixed, graph, samples(slice(cut, None)))["outputs"][0]["snr_db"])

@@ -156,14 +156,14 @@ def test_a_bound_above_0_and_outputs_are_not_scaled() -> None:
 def test_scaled_observations_are_those_of_scaled_values() -> None:
     graph = network()
     plan = make_plan(graph)
-    seen = observe(graph, lambda: iter(samples_of(graph, 6)))
+    seen = observe(graph, samples_of(graph, 6))
     factors = np.array([1, 0.25, 0.5, 0.125, 1, 0.25, 0.5, 0.125])
     found = scaled(seen.tensors["r0"], factors)
     graph.constants["w0"] = graph.constants["w0"] / factors.reshape(8, 1, 1, 1).astype(F)
     graph.constants["b"] = UNEVEN / factors.astype(F)
     graph.constants["w1"] = graph.constants["w1"] * factors.reshape(8, 1, 1, 1).astype(F)
     graph.constants["high"] = np.array(1e9, F)
-    wanted = observe(graph, lambda: iter(samples_of(graph, 6))).tensors["r0"]
+    wanted = observe(graph, samples_of(graph, 6)).tensors["r0"]
     assert plan.root("r0") == "r0"
     small = seen.tensors["r0"].channel_high < 6  # the others were clipped
     np.testing.assert_allclose(found.channel_high[small], wanted.channel_high[small], rtol=1e-5)
@@ -185,7 +185,7 @@ def test_no_factors_change_nothing() -> None:
 
 def test_moving_average_cannot_be_equalised() -> None:
     graph = network()
-    seen = observe(graph, lambda: iter(samples_of(graph, 2)))
+    seen = observe(graph, samples_of(graph, 2))
     settings = Settings.read({"equalize": True, "range": {"method": "moving_average"}})
     with pytest.raises(ModelbuildError, match=r"quantize\.equalize cannot go with"):
         quantize(graph, seen, settings, load_recipe("modalix").number_format)
@@ -210,7 +210,7 @@ def flattened() -> Graph:
 def test_a_tensor_without_histograms_of_channels_is_scaled_too() -> None:
     """A Flatten has the scale of what it reads: what is estimated of both is the same."""
     graph = flattened()
-    plan, seen = make_plan(graph), observe(graph, lambda: iter(samples_of(graph, 24)))
+    plan, seen = make_plan(graph), observe(graph, samples_of(graph, 24))
     channels = channels_of(graph, plan)
     values = np.ones(channels.count)
     values[channels.ids["r"]] = np.ceil(UNEVEN * ONE) / ONE

@@ -197,7 +197,7 @@ def test_any_factors_leave_a_network_as_it_was(name: str, data: st.DataObject) -
     factors = Equalization(channels, np.array(steps) / ONE)
     wanted = Settings.read({"activations": "int16", "weights": "int16", "equalize": True})
     with mock.patch.object(quantizing, "equalize", return_value=factors):
-        seen = observe(graph, lambda: iter(samples))
+        seen = observe(graph, samples)
         record = quantizing.quantize(graph, seen, wanted, recipe.number_format)
     fixed = apply(graph, {node.name: "npu" for node in graph.nodes}, record, recipe)
     assert float(verify(fixed, graph, iter(samples))["outputs"][0]["snr_db"]) > LEAST
@@ -224,7 +224,7 @@ def test_a_selection_copies_codes(chip: str) -> None:
     """A channel shuffle as a Conv costs no rounding, whatever it is that reads it."""
     graph, recipe = network("selected by a Conv"), load_recipe(chip)
     samples = samples_of(graph, 2)
-    seen = observe(graph, lambda: iter(samples))
+    seen = observe(graph, samples)
     record = quantizing.quantize(graph, seen, Settings.read({}), recipe.number_format)
     fixed = apply(graph, {node.name: "npu" for node in graph.nodes}, record, recipe)
     x = {"x": quantize_array(samples[0]["x"], fixed.tensors["x"])}

@@ -35,7 +35,7 @@ def test_gradients_predict_the_noise_at_the_outputs() -> None:
         {"w": matrix, "c": np.array(3.0, np.float32)},
     )
     samples = samples_of(graph, 200)
-    found = observe(graph, lambda: iter(samples))
+    found = observe(graph, samples)
     outputs = np.concatenate([sample["x"] for sample in samples]) @ matrix
     expected = 0.01**2 * float((matrix.astype(float) ** 2).sum()) / float((outputs**2).sum(axis=1).mean())
     assert relative_noise(found, "x", 0.01) == pytest.approx(expected, rel=0.15)
@@ -50,7 +50,7 @@ def test_each_output_counts_relative_to_itself() -> None:
     ]
     constants = {"large": np.array(1000, np.float32), "small": np.array(0.001, np.float32)}
     graph = graph_of(nodes, {"x": (1, 50)}, ["y", "z"], constants)
-    found = observe(graph, lambda: iter(samples_of(graph, 64)))
+    found = observe(graph, samples_of(graph, 64))
     power = np.mean([np.square(sample["x"]).sum() for sample in samples_of(graph, 64)])
     assert found.outputs == 2
     assert relative_noise(found, "x", 0.01) == pytest.approx(0.01**2 * 50 / power, rel=0.1)
@@ -59,7 +59,7 @@ def test_each_output_counts_relative_to_itself() -> None:
 def test_weights_lie_where_the_values_are() -> None:
     """A Relu lets no error of a value below 0 through."""
     samples = samples_of(RELU, 5)
-    found = observe(RELU, lambda: iter(samples))
+    found = observe(RELU, samples)
     histogram = found.tensors["x"].histogram
     assert histogram.weights is not None
     centres = histogram.low + (np.arange(BINS) + 0.5) * (histogram.high - histogram.low) / BINS
@@ -77,9 +77,9 @@ def test_weights_lie_where_the_values_are() -> None:
 
 def test_gradients_of_some_samples_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = samples_of(RELU, 12)
-    whole = observe(RELU, lambda: iter(samples))
+    whole = observe(RELU, samples)
     monkeypatch.setattr(observing, "GRADIENT_SAMPLES", 3)
-    part = observe(RELU, lambda: iter(samples))
+    part = observe(RELU, samples)
     np.testing.assert_array_equal(part.tensors["x"].histogram.counts, whole.tensors["x"].histogram.counts)
     assert relative_noise(part, "x", 1.0) == pytest.approx(relative_noise(whole, "x", 1.0), rel=0.4)
 
@@ -92,7 +92,7 @@ def test_why_a_tensor_has_no_gradient_is_told_and_kept(tmp_path: Path) -> None:
         Node("Abs", "u", ["b"], ["unread"]),
     ]
     graph = graph_of(nodes, {"x": (1, 2, 8)}, ["y"])
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    found = observe(graph, samples_of(graph, 2))
     assert found.no_gradient == {"x": "Round", "a": "Round", "unread": ""}
     for name, tensor in found.tensors.items():
         assert (tensor.histogram.weights is None) == (name in found.no_gradient)
@@ -110,20 +110,20 @@ def test_why_a_tensor_has_no_gradient_is_told_and_kept(tmp_path: Path) -> None:
 
 
 def test_graphs_of_which_no_node_makes_floats_are_observed() -> None:
-    found = observe(one_node("ArgMax", (2, 3)), lambda: iter([{"x": normal(2, 3)}]))
+    found = observe(one_node("ArgMax", (2, 3)), [{"x": normal(2, 3)}])
     assert found.no_gradient == {"x": "ArgMax"} and found.outputs == 0
 
 
 def test_a_slope_that_is_infinite_is_no_gradient() -> None:
     graph = graph_of([Node("Relu", "r", ["x"], ["a"]), Node("Sqrt", "s", ["a"], ["y"])], {"x": (1, 9)}, ["y"])
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    found = observe(graph, samples_of(graph, 2))
     assert found.no_gradient == {"a": "infinite"}, "the Relu takes none of it to x"
 
 
 def test_scalars_and_outputs_of_zeros_are_observed() -> None:
     nodes = [Node("ReduceSum", "r", ["x"], ["y"], {"keepdims": 0}), Node("Mul", "m", ["x", "c"], ["z"])]
     graph = graph_of(nodes, {"x": (2, 3)}, ["y", "z"], {"c": np.zeros(1, np.float32)})
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    found = observe(graph, samples_of(graph, 2))
     assert found.outputs == 1 and found.tensors["y"].count == 2 and not found.no_gradient
 
 
@@ -159,7 +159,7 @@ def test_the_noise_of_one_quantized_tensor_is_predicted(name: str, share: float,
     """What the rest of the network makes of it; clipped to half, errors are few and of one sign."""
     graph = network()
     samples = samples_of(graph, 48)
-    found = observe(graph, lambda: iter(samples))
+    found = observe(graph, samples)
     observed = found.tensors[name].histogram
     low, high = share * min(observed.low, 0), share * observed.high
     step = (high - low) / 255
@@ -208,7 +208,7 @@ def test_a_saturated_softmax_leaves_the_scores_their_weights() -> None:
     """All samples are sure of their class, so that probabilities have no gradient; the scores have theirs."""
     graph = softmax_model()
     samples = [{"x": 1e3 * sample["x"]} for sample in samples_of(graph, 200)]
-    found = observe(graph, lambda: iter(samples))
+    found = observe(graph, samples)
     matrix = graph.constants["w"].astype(float)
     spread = matrix - matrix.mean(axis=1, keepdims=True)
     expected = 0.01**2 * float(np.square(spread).sum()) / centred_power(samples, matrix) / 2
@@ -234,7 +234,7 @@ def test_scores_that_are_outputs_count_once() -> None:
     graph = softmax_model()
     graph.outputs = ["p", "s"]
     assert scores(graph) == {}
-    assert observe(graph, lambda: iter(samples_of(graph, 3))).outputs == 2
+    assert observe(graph, samples_of(graph, 3)).outputs == 2
 
 
 def test_a_softmax_within_the_model_is_no_end() -> None:
@@ -257,7 +257,7 @@ def test_scores_of_two_softmaxes() -> None:
     assert scores(two_softmaxes(1, -3)) == {"s": 1}
     graph = two_softmaxes(1, -1)
     assert scores(graph) == {} and differentiated(graph) == ["p", "q"]
-    assert observe(graph, lambda: iter(samples_of(graph, 2))).outputs == 2
+    assert observe(graph, samples_of(graph, 2)).outputs == 2
 
 
 @pytest.mark.parametrize("axis", [1, -2])
@@ -274,7 +274,7 @@ def test_scores_along_any_axis_count_without_their_mean(axis: int) -> None:
     constants = {"factor": factor, "same": 1e7 * np.arange(5, dtype=np.float32)}
     graph = graph_of(nodes, {"x": shape}, ["p"], constants)
     samples = samples_of(graph, 100)
-    found = observe(graph, lambda: iter(samples))
+    found = observe(graph, samples)
     made = [factor * sample["x"].astype(float) for sample in samples]
     power = np.mean([np.square(each - each.mean(axis=axis, keepdims=True)).sum() for each in made])
     left = 1 - 1 / 4  # of one value's error, without the mean of 4
@@ -285,5 +285,5 @@ def test_scores_along_any_axis_count_without_their_mean(axis: int) -> None:
 @pytest.mark.filterwarnings("error")
 def test_slopes_too_large_for_float32_are_not_warned_of() -> None:
     graph = one_node("Mul", (1, 3, 4, 4), c=np.array(1e30, np.float32))
-    found = observe(graph, lambda: iter(samples_of(graph, 2)))
+    found = observe(graph, samples_of(graph, 2))
     assert found.no_gradient == {"x": "infinite"}

@@ -139,7 +139,7 @@ def test_a_network_that_int8_cannot_hold(shared_data: Path) -> None:
     chip = recipe.number_format.model_copy(update={"per_channel_weights": False})
     recipe = recipe.model_copy(update={"number_format": chip})
     pictures = [_picture(path) for path in sorted((shared_data / "images/calib").glob("*.jpg"))[:16]]
-    observations = observe(graph, lambda: iter(pictures))
+    observations = observe(graph, pictures)
     found = OutputMeter(graph, pictures, lambda record: apply(graph, {}, record, recipe))
 
     def made(mode: dict[str, str]) -> tuple[Record, float, int]:

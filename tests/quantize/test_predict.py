@@ -74,7 +74,7 @@ def network():
 
 GRAPH = network()
 SAMPLES = samples_of(GRAPH, 48)
-OBSERVED = observe(GRAPH, lambda: iter(SAMPLES))
+OBSERVED = observe(GRAPH, SAMPLES)
 
 
 def lost(change: Any, constants: Mapping[str, Any] = GRAPH.constants) -> float:

@@ -144,7 +144,7 @@ def test_real_networks(shared_data: Path, pattern: str, load: Any, output: str |
     def samples(part: slice):
         return ({name: load(path)} for path in pictures[part])
 
-    observations = observe(graph, lambda: samples(slice(0, 12)))
+    observations = observe(graph, list(samples(slice(0, 12))))
     record = quantize(graph, observations, Settings(), recipe.number_format)
     fixed = apply(graph, place(graph, recipe).units, record, recipe)
     measured = verify(fixed, graph, samples(slice(2, 6)))

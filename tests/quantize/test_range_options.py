@@ -162,7 +162,7 @@ def far_ends() -> Any:
     graph = one_node("Relu", (1, 4, 128, 128))
     values = np.random.default_rng(3).standard_normal((4, 1, 4, 128, 128)).astype(np.float32)
     values[1, 0, 1, 2, 3], values[2, 0, 2, 4, 9] = 53.0, -63.0
-    return observe(graph, lambda: iter([{"x": sample} for sample in values])).tensors["x"]
+    return observe(graph, [{"x": sample} for sample in values]).tensors["x"]
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

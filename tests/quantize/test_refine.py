@@ -28,7 +28,6 @@ from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.prefix import Prefix, samples_at_once
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.refine import Wanted, refine
-from modelbuild.quantize.rounding_settings import needs_samples
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.verify import verify
 from modelbuild.quantize.weighted import weighted
@@ -70,11 +69,14 @@ def pictures(graph: Graph, count: int, seed: int = 0) -> list[dict[str, np.ndarr
     return [{"x": (sample["x"].cumsum(axis=2).cumsum(axis=3) / 6).astype(np.float32)} for sample in made]
 
 
-def refined(made: Made, chip: str, settings: dict[str, Any], **wanted: str) -> Record:
+def refined(
+    made: Made, chip: str, settings: dict[str, Any], *, by_size: bool = False, **wanted: str
+) -> Record:
     recipe = load_recipe(chip)
     read = Settings.read({**settings, **wanted})
     formats = formats_of(recipe.number_format, read)
-    return refine(made.graph, made.record, formats, Wanted.by(read), made.observations, made.samples)
+    asked = Wanted.by(read, by_size)
+    return refine(made.graph, made.record, formats, asked, made.observations, made.samples)
 
 
 def snr(made: Made, record: Record, chip: str) -> float:
@@ -95,7 +97,7 @@ def test_a_range_of_weights_that_is_asked_for_stays() -> None:
     def clip(**further: str) -> tuple[int, ...] | None:
         made = make(graph, "kl530", {**INT4, **further})
         formats = formats_of(load_recipe("kl530").number_format, Settings.read({**INT4, **further}))
-        wanted = Wanted.by(Settings.read({**INT4, **further}))
+        wanted = Wanted.by(Settings.read({**INT4, **further}), by_size=False)
         record = refine(graph, made.record, formats, wanted, made.observations, made.samples)
         assert record.by_name()["w"].method == "adaround"
         return record.corrections.get("clip", {}).get("y")
@@ -137,6 +139,17 @@ def test_weights_of_eight_bits_are_not_rounded_with_samples_unless_it_is_asked_f
     assert "round" in rounded.corrections and "clip" not in rounded.corrections
     squant = refined(made, "kl720", {}, rounding="squant")
     assert {line.method for line in squant.tensors if line.kind == "weight"} == {"squant"}
+
+
+def test_weights_of_a_small_model_are_rounded_with_samples_but_not_those_of_16_bits() -> None:
+    graph = network()
+    settings = {"activations": "int16", "nodes": {"point": {"weights": "int16"}}}
+    made = make(graph, "kl720", settings, pictures(graph, 24))
+    record = refined(made, "kl720", settings, by_size=True)
+    methods = {line.name: line.method for line in record.tensors if line.kind == "weight"}
+    assert methods.pop("c") == made.record.by_name()["c"].method
+    assert set(methods.values()) == {"adaround"}
+    assert snr(made, record, "kl720") > snr(made, made.record, "kl720") + 2
 
 
 def test_sequential_correction_takes_out_what_the_inputs_errors_leave() -> None:
@@ -262,28 +275,6 @@ def test_another_blas_and_more_threads_make_the_same_record() -> None:
         found.add(done.stdout)
     (text,) = found
     assert b"  adaround " in text and b"  observed " in text and b"correct round" in text
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({}, False),
-        ({"weights": "int4"}, True),
-        ({"weights": ["int4", "int8"]}, True),
-        ({"weights": ["int2", "int8"]}, False),
-        ({"weights": "int4", "rounding": "nearest"}, False),
-        ({"rounding": "adaround"}, True),
-        ({"rounding": "observed", "weights": "int4"}, False),
-        ({"bias_correction": "parallel"}, False),
-        ({"bias_correction": "sequential"}, True),
-        ({"nodes": {"conv": {"weights": "int4"}}}, True),
-        ({"nodes": {"conv": {"activations": "int16"}}}, False),
-        ({"scheme": "s.json"}, True),
-        ({"scheme": "s.json", "rounding": "nearest"}, False),
-    ],
-)
-def test_what_needs_samples(settings: dict[str, Any], expected: bool) -> None:
-    assert needs_samples(settings, ("int8", "int4", "int16")) is expected
 
 
 @pytest.mark.parametrize("given", [{"rounding": "up"}, {"bias_correction": "regular"}])

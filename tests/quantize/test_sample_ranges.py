@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +24,7 @@ SAMPLES = [{"x": np.array([[low, high]], np.float32)} for low, high in ((-1, 1),
 
 def seen(threads: int = 2) -> Observations:
     graph = graph_of([Node("Relu", "relu", ["x"], ["y"])], {"x": (1, 2)}, ["y"], {})
-
-    def again() -> Iterator[dict[str, np.ndarray]]:
-        return iter(SAMPLES)
-
-    return observe(graph, again, threads)
+    return observe(graph, SAMPLES, threads)
 
 
 def test_observations_hold_the_extremes_of_each_sample_in_order(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def chain() -> Graph:
 def record(settings: Settings, graph: Graph | None = None) -> Record:
     graph = graph or chain()
     samples = samples_of(graph)
-    return quantize(graph, observe(graph, lambda: iter(samples)), settings, CHIP)
+    return quantize(graph, observe(graph, samples), settings, CHIP)
 
 
 def entry(name: str, low: float, high: float, kind: str = "u8") -> dict[str, Any]:
@@ -178,7 +178,7 @@ def test_a_scheme_of_weights_of_4_bits_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "QuantScheme.json"
     of_chip = load_recipe("kl530").number_format
     graph = chain()
-    seen = observe(graph, lambda: iter(samples_of(graph)))
+    seen = observe(graph, samples_of(graph))
     made = quantize(graph, seen, Settings.read({"weights": "int4"}), of_chip)
     path.write_text(scheme.written(made, graph, by_channel=True))
     again = quantize(graph, seen, applied(path), of_chip)
@@ -349,7 +349,7 @@ def test_ranges_of_equalised_tensors_are_exported_as_the_float_model_has_them(tm
         "v": normal(2, 4, 1, 1) / factors.reshape(1, 4, 1, 1),
     }
     samples = samples_of(graph, 8)
-    seen = observe(graph, lambda: iter(samples))
+    seen = observe(graph, samples)
     before = quantize(graph, seen, Settings(equalize=True), CHIP)
     assert "equalize" in before.corrections
     path = tmp_path / "QuantScheme.json"

@@ -268,7 +268,7 @@ def chosen(graph: Graph, observations: Observations) -> tuple[int, ...]:
 
 def seen(graph: Graph) -> Observations:
     samples = samples_of(graph, 6)
-    return observe(graph, lambda: iter(samples))
+    return observe(graph, samples)
 
 
 def test_what_saves_little_is_not_divided() -> None:
@@ -288,7 +288,7 @@ def test_noises_that_differ_by_more_than_sums_can_hold() -> None:
     graph = network(reach=np.array([1e4, 1e-12, 1e-12, 60, 1e-6, 1, 1, 80], F))
     pairs = zip((1e-6, 1, 1e6), samples_of(graph, 3), strict=True)
     samples = [{"x": sample["x"] * F(size)} for size, sample in pairs]
-    assert chosen(graph, observe(graph, lambda: iter(samples)))
+    assert chosen(graph, observe(graph, samples))
 
 
 @pytest.mark.parametrize("name", ["t0", "r1"])
@@ -306,8 +306,8 @@ def test_zeros_are_shared_among_the_parts() -> None:
     graph = one("Relu")
     samples = samples_of(graph, 4)
     taken = split(graph, {"t0": (0, 1, 1, 1)})
-    derived = of_pieces(taken, observe(graph, lambda: iter(samples))).tensors
-    exact = observe(taken.graph, lambda: iter(samples)).tensors
+    derived = of_pieces(taken, observe(graph, samples)).tensors
+    exact = observe(taken.graph, samples).tensors
     for name in ("m_part0", "m_part1"):
         mine, its = derived[name].histogram, exact[name].histogram
         assert mine.zeros == pytest.approx(its.zeros, rel=0.2)
@@ -355,10 +355,10 @@ def test_scales_of_columns_are_put_in_their_order() -> None:
 def test_a_part_held_what_its_channels_held() -> None:
     graph = network()
     samples = samples_of(graph, 4)
-    observed = observe(graph, lambda: iter(samples))
+    observed = observe(graph, samples)
     taken = split(graph, {"t0": PARTS})
     derived = of_pieces(taken, observed)
-    exact = observe(taken.graph, lambda: iter(samples))
+    exact = observe(taken.graph, samples)
     assert derived.tensors.keys() == exact.tensors.keys()
     assert derived.melted.keys() == exact.melted.keys()
     for name, found in exact.tensors.items():

@@ -25,7 +25,7 @@ def test_weights_that_keep_their_scales_in_another_order_are_not_noted(tmp_path:
     model, observations = tmp_path / "model.onnx", tmp_path / "observations.npz"
     onnx_io.write(graph, model)
     samples = samples_of(graph, 6)
-    observe(graph, lambda: iter(samples)).save(observations)
+    observe(graph, samples).save(observations)
     form = load_recipe("modalix").number_format.model_dump(mode="json")
     settings = {"activations": "int8", "weights": "int8", "range": {"method": "output_error"}}
     parameters = {"settings": settings, "number_format": form}

@@ -14,7 +14,7 @@ from modelbuild.build.action import FileInput
 from modelbuild.project.project import open_project
 from modelbuild.quantize import record as records
 from modelbuild.stages import locked, quantize
-from modelbuild.stages.request import ModelRequest, PackagedModel, PackageRequest
+from modelbuild.stages.request import ModelRequest, PackagedModel, PackageRequest, Samples
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 CONCAT = {"op": "Concat", "unit": "npu"}
@@ -23,7 +23,8 @@ RECIPE = {"number_format": {"weights": ["int8"]}, "operators": [CONCAT]}
 
 def request(**asked: Any) -> ModelRequest:
     settings = {"quantize": {"activations": "int8", "weights": "int8", **asked}}
-    return ModelRequest("net", "net.onnx", None, {}, (), "cam", RECIPE, settings, None, None)
+    samples = Samples("some", ({"image": "a.npy"},))
+    return ModelRequest("net", "net.onnx", None, {}, (), "cam", RECIPE, settings, samples, None)
 
 
 def test_a_scheme_is_read_as_a_file_and_its_path_enters_no_key() -> None:
@@ -81,7 +82,7 @@ def weights_of(file: Callable[[str], Path]) -> dict[str, tuple[int, str, Any]]:
 
 @pytest.mark.parametrize(
     ("asked", "bits", "rounding"),
-    [("weights: int4", 4, "adaround"), ("weights: int8", 8, "observed")],
+    [("weights: int4", 4, "adaround"), ("weights: int8", 8, "adaround")],
 )
 def test_weights_of_an_exported_scheme_are_rounded_as_those_that_it_was_made_of(
     tmp_path: Path, asked: str, bits: int, rounding: str

@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild.build.key import fields, key_of
 from modelbuild.project.project import Project, open_project
-from modelbuild.quantize import record
+from modelbuild.quantize import record, refining
 from tests.stages.built import Built
 
 BEFORE = {"import_source", "normalise", "lower", "check", "evaluate", "observe"}
@@ -20,7 +20,7 @@ CHANGES = (
     ("range.method=percentile", "range.percentile=99.99"),
     ("range.method=mse",),
     ("range.method=entropy",),
-    ("activations=[int16, int8]", "weights=[int16, int8]"),
+    ("activations=[int16, int8]", "weights=[int16, int8]", "rounding=observed"),
 )
 TARGETS = {"nef": 16, "mpk": 16, "old": 8}  # and the most bits of each
 
@@ -61,6 +61,20 @@ def test_a_new_record_needs_no_session(
             assert (found.method, bits) == (value, {8})
         else:
             assert bits == {most}
+
+
+def test_weights_of_a_model_that_is_not_small_are_rounded_without_a_session(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "small@nef:quantize"
+
+    def methods(out: Path) -> set[str]:
+        return {line.method for line in record.read(out / "quant.txt").tensors if line.kind == "weight"}
+
+    assert methods(built.run(name, tmp_path / "small")) == {"adaround"}
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
+    monkeypatch.setattr(refining, "SMALL", 0)
+    assert "adaround" not in methods(built.run(name, tmp_path / "large"))
 
 
 def test_only_what_follows_runs(built: Built, tmp_path: Path) -> None:
