@@ -55,7 +55,7 @@ CODES: dict[str, Code] = {
     "MB109": Code("one edition of the toolchain alone runs the node there", "warning"),
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
     "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
-    "MB112": Code("names of a scheme that no tensor has", "warning", told=True),
+    "MB112": Code("names of a scheme that have no effect", "warning", told=True),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

@@ -17,6 +17,7 @@ from modelbuild.project.repository import clean_environment
 FOLDER = f"{STATE}/background"
 LOG = f"{FOLDER}/log"
 _LOCK = f"{FOLDER}/lock"
+_LOOKING = f"{FOLDER}/looking"  # shared by those who look whether the lock is taken, as long as they hold it
 _WANTED = "wanted."
 
 
@@ -70,8 +71,11 @@ def is_running(folder: Path) -> bool:
     """Whether a build is going on in the background."""
     if not (folder / FOLDER).is_dir():
         return False
-    with _only_one(folder) as lock:
-        return lock is None
+    with _opened(folder / _LOOKING) as looking, _opened(folder / _LOCK) as lock:
+        import fcntl
+
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        return not _taken(lock, fcntl.LOCK_SH)
 
 
 def _wanted(folder: Path, file: str) -> Path:
@@ -100,28 +104,48 @@ def _handed_over(folder: Path) -> int | None:
 @contextmanager
 def _only_one(folder: Path, handed_over: int | None = None) -> Iterator[int | None]:
     """The lock of the one process that builds in the background; None if that is another."""
+    if handed_over is not None:
+        try:
+            yield handed_over
+        finally:
+            os.close(handed_over)
+        return
+    with _opened(folder / _LOCK) as lock:
+        import fcntl
+
+        if _taken(lock, fcntl.LOCK_EX):
+            yield lock
+            return
+        with _opened(folder / _LOOKING) as looking:
+            fcntl.flock(looking, fcntl.LOCK_EX)  # not one that only looks has it now
+            taken = _taken(lock, fcntl.LOCK_EX)
+        yield lock if taken else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A file to lock. Raises ModelbuildError (exit 1)."""
     try:
         import fcntl  # noqa: F401
 
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        lock = os.open(folder / _LOCK, flags, 0o644) if handed_over is None else handed_over
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except ModuleNotFoundError as error:
         raise ModelbuildError(
             "this platform has no builds in the background", exit_code=EXIT_FAILED
         ) from error
     except OSError as error:
-        raise disk.failure("open the lock file", folder / _LOCK, error) from error
+        raise disk.failure("open the lock file", path, error) from error
     try:
-        yield lock if _taken(lock) else None
+        yield file
     finally:
-        os.close(lock)
+        os.close(file)
 
 
-def _taken(lock: int) -> bool:
+def _taken(lock: int, kind: int) -> bool:
     import fcntl
 
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -63,11 +63,11 @@ class Bins:
         if largest > float(np.finfo(working).max):  # enormous ranges, or denormal ones
             working = np.dtype(np.float64)
         cells = each * len(width)
-        count: type[np.signedinteger[Any]] = np.int32 if cells < 2**31 else np.int64
-        first = np.arange(0, cells, each).astype(count)
+        integer: type[np.signedinteger[Any]] = np.int32 if cells < 2**31 else np.int64
+        first = np.arange(0, cells, each).astype(integer)
         empty = cls(each, cells, low.astype(working), factor.astype(working), first, first)
         zeros = empty._whole(empty.scaled(np.zeros(len(width), dtype))) + first
-        return cls(each, cells, empty.low, empty.factor, first, (cells - zeros).astype(count))
+        return cls(each, cells, empty.low, empty.factor, first, (cells - zeros).astype(integer))
 
     def scaled(self, values: NDArray[Any], channel_of: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """How many bins lie between the low end and each value, [..., values]."""

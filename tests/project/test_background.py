@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 from modelbuild.project import background
 
@@ -49,6 +52,37 @@ def test_a_wish_for_another_manifest_in_the_middle_of_a_build(tmp_path: Path) ->
     background.serve(tmp_path, build)
     assert built == ["a.yaml", "a.yaml", "b.yaml"]
     assert not background.is_running(tmp_path)
+
+
+def test_who_only_looks_is_not_taken_for_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trigger that comes while somebody looks waits for that, and starts its process."""
+    ask(tmp_path, "a.yaml")
+    looking, lock = (
+        os.open(tmp_path / background.FOLDER / name, os.O_RDWR | os.O_CREAT) for name in ("looking", "lock")
+    )
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    original = fcntl.flock
+
+    def flock(file: int, kind: int) -> None:
+        if kind == fcntl.LOCK_EX:  # who looks is done while the trigger waits
+            os.close(lock)
+            os.close(looking)
+        original(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert background.trigger(tmp_path, "b.yaml", NOTHING)
+    monkeypatch.undo()
+    ended(tmp_path)
+
+
+def test_several_may_look(tmp_path: Path) -> None:
+    ask(tmp_path, "a.yaml")
+    with (tmp_path / background.FOLDER / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not background.is_running(tmp_path)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert background.is_running(tmp_path)
 
 
 def test_a_process_has_the_lock_from_its_first_moment(tmp_path: Path) -> None:
