@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def test_an_edit_is_built_into_the_package_and_marked(record: Path) -> None:
     before = (record.parent / f"dist/{PACKAGE}/models_720.sim.nef").read_bytes()
     scale = line_of(record, "clip_3_out")[2]
     edit(record, scale, "0.03125")
-    edit(record, "correct bias gemm_1_out ", "correct bias gemm_1_out 1")  # its first number
+    first = re.search("correct bias gemm_1_out (-?[0-9]+) ", record.read_text(encoding="utf-8"))
+    assert first is not None
+    edit(record, first[0], "correct bias gemm_1_out 1234 ")
     done = build(record)
     assert done.code == 0, done.err
     shipped = record.parent / f"dist/{PACKAGE}/digits.quant.txt"
@@ -72,7 +75,7 @@ def test_an_edit_is_built_into_the_package_and_marked(record: Path) -> None:
         "-",
     ]
     (bias,) = (line for line in shipped.read_text(encoding="utf-8").splitlines() if "bias gemm_1_out" in line)
-    assert bias.endswith(" #edited") and bias.split()[3].startswith("1")
+    assert bias.endswith(" #edited") and bias.split()[3] == "1234"
     assert (record.parent / f"dist/{PACKAGE}/models_720.sim.nef").read_bytes() != before
     found = told(record)
     assert found["edited"] is True
