@@ -103,12 +103,11 @@ def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generi
     `dtype` whose values fit; it must be finite."""
     stored_shape, fortran, stored = _header(stream, where)
     if stored_shape != shape and not (shape[:1] == (1,) and stored_shape == shape[1:]):
-        without = f" or {list(shape[1:])}" if shape[:1] == (1,) else ""
         raise ModelbuildError(
             f"the array has shape {list(stored_shape)}",
             where=where,
             why=f"the input has shape {list(shape)}",
-            advice=f"save it as {list(shape)}{without}",
+            advice=_how_to_save(stored_shape, shape),
         )
     if _KINDS.get(stored.kind) is None or _KINDS.get(stored.kind) != _KINDS.get(dtype.kind):
         raise ModelbuildError(
@@ -119,6 +118,23 @@ def _read(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generi
         )
     values = _data(stream, where, stored_shape, stored, fortran)
     return _convert(values.reshape(shape), dtype, where)
+
+
+def _how_to_save(stored: Shape, shape: Shape) -> str:
+    without = f" or {list(shape[1:])}" if shape[:1] == (1,) else ""
+    for there, wanted, axis in ((-1, -3, "last"), (-3, -1, "first")):
+        for least in (shape, shape[1:]) if shape[:1] == (1,) else (shape,):
+            if len(least) == len(stored) >= 3 and _moved(stored, there, wanted) == least:
+                return f"its channels come {axis}: save numpy.moveaxis(array, {there}, {wanted})"
+    return f"save it as {list(shape)}{without}"
+
+
+def _moved(shape: Shape, source: int, destination: int) -> Shape:
+    """As numpy.moveaxis moves an axis."""
+    sizes = list(shape)
+    size = sizes.pop(source)
+    sizes.insert(len(shape) + destination, size)
+    return tuple(sizes)
 
 
 def _data(stream: IO[bytes], where: str, shape: Shape, dtype: np.dtype[np.generic], fortran: bool) -> Array:

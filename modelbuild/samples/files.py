@@ -58,7 +58,7 @@ def _match(pattern: str, base: Path) -> list[Path]:
         )
     found = globs.matches(pattern, str(base)) if has_magic(pattern) else []
     matched = [_normal(base / name) for name in found if _is_sample(base / name)]
-    return matched or _nothing(pattern, f"looked in {_deepest(literal)}")
+    return matched or _nothing(pattern, _why(literal, base))
 
 
 def _is_sample(path: Path) -> bool:
@@ -77,9 +77,17 @@ def _normal(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
 
-def _deepest(path: Path) -> Path:
-    """The nearest folder above `path` that exists."""
-    return next(parent for parent in path.parents if parent.is_dir())
+def _why(literal: Path, base: Path) -> str:
+    """What of a path or pattern is missing: the first part of it that is not there, if that is no pattern."""
+    there = next(parent for parent in literal.parents if parent.is_dir())
+    missing = there / literal.parts[len(there.parts)]
+    if not has_magic(missing.name):
+        return f"there is no {_seen_from(base, missing)}"
+    return "the manifest's folder has none" if there == base else f"looked in {_seen_from(base, there)}"
+
+
+def _seen_from(base: Path, path: Path) -> Path:
+    return path.relative_to(base) if path.is_relative_to(base) else path
 
 
 def _nothing(pattern: str, why: str) -> list[Path]:

@@ -121,7 +121,12 @@ def _text(path: Path) -> str:
             )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ModelbuildError("cannot read the labels", where=str(path), why=error.strerror or "") from error
+        raise ModelbuildError(
+            "cannot read the labels",
+            where=str(path),
+            why=error.strerror or "",
+            advice="correct the path; `labels: folders` takes the samples' folders as classes",
+        ) from error
     except UnicodeDecodeError as error:
         why = f"byte {error.start} is not UTF-8"
         raise ModelbuildError("the labels are not text", where=str(path), why=why) from error

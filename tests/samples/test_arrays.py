@@ -68,6 +68,30 @@ def test_what_does_not_fit_is_said(tmp_path: Path, array: Any, message: str) -> 
     assert message in str(caught.value) and str(path) in str(caught.value) and caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("stored", "shape", "advice"),
+    [
+        ((4, 5, 3), (1, 3, 4, 5), "its channels come last: save numpy.moveaxis(array, -1, -3)"),
+        ((1, 4, 5, 3), (1, 3, 4, 5), "its channels come last: save numpy.moveaxis(array, -1, -3)"),
+        ((1, 3, 4, 5), (1, 4, 5, 3), "its channels come first: save numpy.moveaxis(array, -3, -1)"),
+        ((1, 3, 5, 4), (1, 3, 4, 5), "save it as [1, 3, 4, 5] or [3, 4, 5]"),
+        ((2, 3), (3, 2), "save it as [3, 2]"),
+    ],
+)
+def test_channels_on_the_wrong_side_are_said(
+    tmp_path: Path, stored: tuple[int, ...], shape: tuple[int, ...], advice: str
+) -> None:
+    array = np.arange(np.prod(stored), dtype=np.float32).reshape(stored)
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(ModelbuildError) as caught:
+        read_npy(tmp_path / "a.npy", shape, FLOAT)
+    assert caught.value.problems[0].advice == advice
+    if "moveaxis" in advice:
+        there, wanted = (-1, -3) if "last" in advice else (-3, -1)
+        np.save(tmp_path / "a.npy", np.moveaxis(array, there, wanted))
+        assert read_npy(tmp_path / "a.npy", shape, FLOAT).shape == shape
+
+
 def test_a_claim_of_terabytes_allocates_nothing(tmp_path: Path) -> None:
     stream = io.BytesIO()
     header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 20, 1 << 20)}

@@ -66,6 +66,23 @@ def test_what_matches_nothing_or_twice_is_an_error(
     assert message in str(caught.value) and caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("*.bmp", "*.bmp: the manifest's folder has none"),
+        ("empty/*.png", "empty/*.png: looked in empty"),
+        ("missing/deeper/*.png", "missing/deeper/*.png: there is no missing"),
+        ("empty/missing.png", "empty/missing.png: there is no empty/missing.png"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path: Path, pattern: str, why: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelbuildError, match="no sample file matches") as caught:
+        gather_files(pattern, tmp_path)
+    problem = caught.value.problems[0]
+    assert f"{problem.where}: {problem.why}" == why
+
+
 def test_hidden_files_are_found_by_name_only(tmp_path: Path) -> None:
     touch(tmp_path, "s/1.png", "s/._1.png", "s/.hidden/2.png")
     for pattern in ("s", "s/*.png", "**/*.png"):
