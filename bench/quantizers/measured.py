@@ -75,7 +75,8 @@ def build(work: Path, until: str, *options: str) -> Run:
     """The command in a project of `manifest`, one job at a time. Raises RuntimeError where it fails."""
     (work / "events").unlink(missing_ok=True)
     words = ("-P", "-m", "modelbuild", "build", "network@chip", "--until", until, "-j", "1")
-    return run(_limited(work, sys.executable, *words, "--events", "events", *options))
+    done = run(_limited(work, sys.executable, *words, "--events", "events", *options))
+    return Run(done.seconds, max(done.peak_mb, *stage_peaks(work).values(), 0.0))
 
 
 def stage_seconds(work: Path) -> dict[str, float]:
@@ -88,6 +89,16 @@ def stage_seconds(work: Path) -> dict[str, float]:
             started[stage] = event["seconds"]
         elif event["event"] == "action_finished" and stage in started:  # else it was cached
             found[stage] = found.get(stage, 0.0) + event["seconds"] - started[stage]
+    return found
+
+
+def stage_peaks(work: Path) -> dict[str, float]:
+    """Of the last `build`, stage -> the largest memory of its process in MB. A worker counts anew with each
+    action, so that the kernel tells of the last one only when the command has ended."""
+    found: dict[str, float] = {}
+    for event in map(json.loads, (work / "events").read_text(encoding="utf-8").splitlines()):
+        if event["event"] == "action_finished" and event.get("peak_bytes"):
+            found[event["stage"]] = max(found.get(event["stage"], 0.0), event["peak_bytes"] / (1 << 20))
     return found
 
 

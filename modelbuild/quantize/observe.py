@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.build import heap
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.alongside import together
 from modelbuild.graph.model import Graph
@@ -41,16 +42,14 @@ def observe(graph: Graph, samples: Samples, threads: int = THREADS) -> Observati
     """
     between = sorted(melted(graph))
     first, sample_ranges = _first(graph, samples, between, threads)
+    heap.give_back()  # what the session took
     extremes = first.extremes()
     powers = {name: power / first.samples for name, power in first.powers.items()}
     look = Look(graph, extremes, powers, between)
     counted = _Counted(graph, extremes, between)
     ranges = {name: found.range for name, found in extremes.items()}
     covariances = Covariances(graph, ranges, first.samples)
-    for seen in _seen(look, covariances, samples, threads):
-        counted.add(seen)
-        del seen  # what is counted of it need not wait for the next one
-    counted.finish()
+    _look_at_all(look, samples, covariances, counted, threads)
     weighed = min(first.samples, GRADIENT_SAMPLES)
     factor = first.samples / weighed / look.power
     tensors = {
@@ -83,19 +82,25 @@ def _first(
     return found, dict(zip(found.sizes, ranges.found(), strict=True))
 
 
-def _seen(look: Look, covariances: Covariances, samples: Samples, threads: int) -> Iterator[Seen]:
-    """Of each sample what histograms count: of some, spread evenly, with gradients, then of the others."""
+def _look_at_all(
+    look: Look, samples: Samples, covariances: Covariances, counted: _Counted, threads: int
+) -> None:
+    """The second pass: some samples, spread evenly, with gradients, then the others; a session each."""
     count = len(samples)
     wanted = min(count, GRADIENT_SAMPLES)
     weighed = [index * count // wanted for index in range(wanted)]
     others = sorted({*range(count)} - {*weighed})
     for numbers, opened in ((weighed, look.weighed), (others, look.plain)):
         if numbers:
-            yield from _looked_at(opened(), covariances.watching(samples, numbers), threads)
+            _look_at(opened(), covariances.watching(samples, numbers), counted, threads)
 
 
-def _looked_at(run: Run, samples: Iterator[tuple[int, Sample]], threads: int) -> Iterator[Seen]:
-    return together(samples, lambda item: run(*item), threads, AHEAD)
+def _look_at(run: Run, samples: Iterator[tuple[int, Sample]], counted: _Counted, threads: int) -> None:
+    heap.give_back()  # copies of the weights, from which the session was opened
+    for seen in together(samples, lambda item: run(*item), threads, AHEAD):
+        counted.add(seen)
+        del seen  # what is counted of it need not wait for the next one
+    counted.finish()  # what waits lies in the session's memory, all of which it would keep
 
 
 class _Counted:

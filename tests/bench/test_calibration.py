@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 from bench import calibration
 from bench.calibration import Line
 from bench.measure import Run
+from bench.quantizers import measured
 
 DECLARED = """\
 models:
@@ -80,3 +82,15 @@ def test_what_is_beyond_a_bound_is_said() -> None:
 def test_a_network_that_is_not_declared(data: Path) -> None:
     words = ["--declaration", str(data / "models.yaml"), "--models", str(data), "--network", "large"]
     assert calibration.main(words) == 2
+
+
+def test_memory_is_that_of_the_largest_action_whichever_came_last(tmp_path: Path) -> None:
+    """A worker's peak begins anew with each action: at the end the kernel knows of the last one."""
+    events = [
+        {"event": "action_started", "stage": "observe"},
+        {"event": "action_finished", "stage": "observe", "peak_bytes": 300 << 20},
+        {"event": "action_finished", "stage": "apply", "peak_bytes": 100 << 20},
+        {"event": "action_finished", "stage": "check", "peak_bytes": None},
+    ]
+    (tmp_path / "events").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+    assert measured.stage_peaks(tmp_path) == {"observe": 300.0, "apply": 100.0}
