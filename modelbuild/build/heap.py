@@ -7,7 +7,7 @@ from contextlib import suppress
 
 def give_back() -> None:
     """Gives back what this process has freed; nothing where the C library has no malloc_trim."""
-    from ctypes import CDLL  # not at once: a worker that runs small tasks never needs it
+    from ctypes import CDLL  # not at once: most that load this module never need it
 
     with suppress(OSError, AttributeError):
         CDLL(None).malloc_trim(0)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modelbuild.build import disk, heap, processes, progress, trouble
+from modelbuild.build import disk, processes, progress, trouble
 from modelbuild.build.records import Record, encode_with
 from modelbuild.build.store import Blob, name_of
 from modelbuild.build.task_lines import Receiver
@@ -28,7 +28,6 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 OUT_OF_MEMORY_SCORE = b"500"
 RESET_PEAK = b"5"  # proc(5): what getrusage tells of this process's peak begins anew
 BLOCK = 1 << 20
-KEPT = 64 << 20  # resident bytes: of so few, what a task has freed is not worth giving back
 _File = tuple[str, str, int]  # relative POSIX path, path and mode
 
 
@@ -111,8 +110,6 @@ class _Peak:
 
     def begin(self) -> None:
         if self._reset is not None:
-            if self._resident() > KEPT:
-                heap.give_back()
             with suppress(OSError):
                 os.write(self._reset, RESET_PEAK)
         self._children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -124,10 +121,8 @@ class _Peak:
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = max(own, children) if children > self._children else own
-        return {"peak": in_bytes(peak), "resident": self._resident()}
-
-    def _resident(self) -> int:
-        return int(os.pread(self._now, 256, 0).split()[1]) * resource.getpagesize()
+        pages = int(os.pread(self._now, 256, 0).split()[1])
+        return {"peak": in_bytes(peak), "resident": pages * resource.getpagesize()}
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:

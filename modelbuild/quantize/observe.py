@@ -42,7 +42,6 @@ def observe(graph: Graph, samples: Samples, threads: int = THREADS) -> Observati
     """
     between = sorted(melted(graph))
     first, sample_ranges = _first(graph, samples, between, threads)
-    heap.give_back()  # what the session took
     extremes = first.extremes()
     powers = {name: power / first.samples for name, power in first.powers.items()}
     look = Look(graph, extremes, powers, between)

@@ -60,7 +60,6 @@ def resources(request: ModelRequest) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `observations.npz`; where a sample shows that a pass changed the model, the build fails."""
-    from modelbuild.build import heap
     from modelbuild.graph import after_chip, in_model, onnx_io
     from modelbuild.quantize.observe import observe
     from modelbuild.samples.preprocess import from_settings
@@ -78,6 +77,5 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     guarded.check(source, whole, few, parameters["optimize"])
 
     del source, whole, few
-    heap.give_back()
     samples = SampleFiles(inputs, parameters["samples"], graph, parameters["preprocess"], passes=2)
     observe(graph, samples, parameters["threads"]).save(out / "observations.npz")
