@@ -119,8 +119,6 @@ class _Counted:
         self._samples += 1
         for turn, (name, found) in enumerate(seen.items(), self._samples):
             waiting = self._waiting.setdefault(name, [])
-            if waiting and (waiting[0][1] is None) != (found[1] is None):
-                self._count(name)
             waiting.append(found)
             if len(waiting) == AT_ONCE or turn % AT_ONCE == 0:
                 self._count(name)

@@ -46,13 +46,15 @@ Sample = Mapping[str, NDArray[Any]]
 class Wanted:
     """How weights of up to 4, of up to 8 and of more bits are rounded (`fine`, `usual`, `wide`): by one of
     METHODS, or to the nearest where the record does not say otherwise. `bias`: none, parallel, sequential.
-    `own_ranges`: weights of few bits get ranges from samples."""
+    `own_ranges`: weights of few bits get ranges from samples. `said`: the rounding is asked for.
+    """
 
     fine: str
     usual: str
     wide: str
     bias: str
     own_ranges: bool = True
+    said: bool = True
 
     @classmethod
     def by(cls, settings: Settings, by_size: bool) -> Wanted:
@@ -64,11 +66,16 @@ class Wanted:
             said or NEAREST,
             settings.bias_correction or "sequential",
             settings.weights_range is None,
+            settings.rounding is not None,
         )
 
     def of(self, bits: int) -> str:
         """The rounding of weights of so many bits."""
         return self.fine if bits <= FEW_BITS else self.usual if bits <= USUAL_BITS else self.wide
+
+    def without_moments(self, bits: int) -> str:
+        """The rounding where there are no patches to learn from (ConvTranspose)."""
+        return DATA_FREE if self.said or bits <= FEW_BITS else NEAREST
 
 
 @dataclass
@@ -237,7 +244,8 @@ def _decide(place: _Place, wanted: Wanted, codes: Sequence[NDArray[Any]]) -> _Ou
     if method != NEAREST:
         moments = [] if patches is None else moments_in_blocks(patches)
         if not moments and METHODS[method].needs_moments:
-            method = DATA_FREE
+            method = wanted.without_moments(bits)
+    if method != NEAREST:
         free = formats.per_channel and formats.activation.form != "power_of_two"
         if wanted.own_ranges and moments and bits <= FEW_BITS and free:
             clip = clip_of(found, bits, moments)

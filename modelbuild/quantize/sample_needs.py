@@ -9,17 +9,21 @@ from modelbuild.quantize.mixed_settings import AUTO
 from modelbuild.quantize.rounding_settings import FEW_BITS, NEAREST, OBSERVED, USUAL_BITS, bits_of_name
 from modelbuild.quantize.settings import DEFAULT_METHOD
 
+ENOUGH = 32  # samples; of fewer, the mean errors that biases make up for say too little
 
-def needs_samples(settings: Mapping[str, Any], available: Sequence[str]) -> bool:
+
+def needs_samples(settings: Mapping[str, Any], available: Sequence[str], samples: int) -> bool:
     """Whether the record is, or may come to be, made with samples: `settings` are JSON, `available` the
-    chip's weights. Neither the model, which may be a small one, nor a scheme, which may give weights any
-    format that the chip has, is read here."""
+    chip's weights, `samples` how many there are. Neither the model, which may be a small one, nor a scheme,
+    which may give weights any format that the chip has, is read here."""
     chosen = asks_for_samples(settings.get("rounding"), settings.get("bias_correction"))
     if chosen is not None:
         return chosen
     method = (settings.get("range") or {}).get("method", DEFAULT_METHOD)
-    most = USUAL_BITS if rounds_by_size(settings.get("mode"), method) else FEW_BITS
-    return any(bits_of_name(name) <= most for name in _weights(settings, available))
+    by_size = rounds_by_size(settings.get("mode"), method, samples)
+    return any(
+        bits_of_name(name) <= (USUAL_BITS if by_size else FEW_BITS) for name in _weights(settings, available)
+    )
 
 
 def asks_for_samples(rounding: str | None, bias_correction: str | None) -> bool | None:
@@ -29,10 +33,10 @@ def asks_for_samples(rounding: str | None, bias_correction: str | None) -> bool 
     return None if rounding is None else rounding not in (NEAREST, OBSERVED)
 
 
-def rounds_by_size(mode: str | None, method: str) -> bool:
+def rounds_by_size(mode: str | None, method: str, samples: int) -> bool:
     """Whether weights of 8 bits are rounded with samples where the model is small (refining.py), if nobody
     says how they are to be. What `mode: auto` has measured stays as it is."""
-    return mode != AUTO and method == DEFAULT_METHOD
+    return mode != AUTO and method == DEFAULT_METHOD and samples >= ENOUGH
 
 
 def _weights(settings: Mapping[str, Any], available: Sequence[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modelbuild.quantize.mixed_settings import CHOSEN
 from modelbuild.quantize.rounding_settings import (
     BY_SIZE,
     FEW_BITS,
@@ -14,7 +15,7 @@ from modelbuild.quantize.rounding_settings import (
     USUAL_BITS,
     bits_of_name,
 )
-from modelbuild.quantize.sample_needs import rounds_by_size
+from modelbuild.quantize.sample_needs import ENOUGH, rounds_by_size
 from modelbuild.quantize.settings import DEFAULT_METHOD, THREADS
 from modelbuild.quantize.split_settings import may_divide
 
@@ -41,9 +42,9 @@ _BIAS_CORRECTIONS = {NEAREST: "parallel", OBSERVED: "parallel", BY_SIZE: BY_SIZE
 
 
 def _rounding(settings: Mapping[str, Any], by_default: bool) -> str:
-    bits = bits_of_name(settings["weights"])
+    bits = USUAL_BITS if settings["weights"] == CHOSEN else bits_of_name(settings["weights"])
     if bits <= FEW_BITS:
         return FINE
-    if bits <= USUAL_BITS and rounds_by_size(settings.get("mode"), settings["range"]["method"]):
+    if bits <= USUAL_BITS and rounds_by_size(settings.get("mode"), settings["range"]["method"], ENOUGH):
         return BY_SIZE
     return OBSERVED if by_default else NEAREST

@@ -125,7 +125,7 @@ def _how_to_save(stored: Shape, shape: Shape) -> str:
     for there, wanted, axis in ((-1, -3, "last"), (-3, -1, "first")):
         for least in (shape, shape[1:]) if shape[:1] == (1,) else (shape,):
             if len(least) == len(stored) >= 3 and _moved(stored, there, wanted) == least:
-                return f"its channels come {axis}: save numpy.moveaxis(array, {there}, {wanted})"
+                return f"its channels seem to come {axis}: save numpy.moveaxis(array, {there}, {wanted})"
     return f"save it as {list(shape)}{without}"
 
 

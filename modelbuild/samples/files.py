@@ -81,6 +81,8 @@ def _why(literal: Path, base: Path) -> str:
     """What of a path or pattern is missing: the first part of it that is not there, if that is no pattern."""
     there = next(parent for parent in literal.parents if parent.is_dir())
     missing = there / literal.parts[len(there.parts)]
+    if missing.exists():
+        return f"{_seen_from(base, missing)} is no folder"
     if not has_magic(missing.name):
         return f"there is no {_seen_from(base, missing)}"
     return "the manifest's folder has none" if there == base else f"looked in {_seen_from(base, there)}"

@@ -52,8 +52,8 @@ def _threads(request: ModelRequest) -> int:
 
 
 def resources(request: ModelRequest) -> Resources:
-    """All tensors of the samples run at once or not yet counted, histograms, and the weights, which two
-    sessions hold."""
+    """All tensors of the samples run at once or not yet counted, histograms, and the weights: the
+    file's, the graph's, and a session's with their gradients."""
     memory = (160 << 20) + (max(_threads(request), 2) + AHEAD) * request.activations
     return Resources(memory=memory, memory_per_input_byte=6.0, counted=("model", "source"))
 

@@ -26,6 +26,7 @@ MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
 SCHEME_FILE = "QuantScheme.json"
 REFINING = 400 << 20  # bytes of codes of the samples, patches and moments, at most
+REFINING_BY_SIZE = 160 << 20  # of a small model, with onnxruntime
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -78,9 +79,13 @@ def measures(request: ModelRequest) -> bool:
 
 def refines(request: ModelRequest) -> bool:
     """Whether weights or biases may be corrected from what samples make of them."""
+    return _refines(request, 0 if request.calibration is None else len(request.calibration.files))
+
+
+def _refines(request: ModelRequest, samples: int) -> bool:
     if request.record is not None:
         return False
-    return needs_samples(request.settings["quantize"], request.recipe["number_format"]["weights"])
+    return needs_samples(request.settings["quantize"], request.recipe["number_format"]["weights"], samples)
 
 
 def _on_cpu(request: ModelRequest) -> bool:
@@ -95,9 +100,13 @@ def libraries(request: ModelRequest) -> tuple[str, ...]:
 
 
 def resources(request: ModelRequest) -> Resources:
-    """The weights and observations; where it measures, also the samples and a run of both forms."""
+    """The weights and observations; where it measures, also the samples and a run of both forms; and what is
+    refined, of which less where only the model's size may ask for it."""
     measuring = goal.BYTES + round(1.3 * request.activations) if measures(request) else 0
-    refining = REFINING + request.activations if refines(request) else 0
+    if _refines(request, samples=0):
+        refining = REFINING + request.activations
+    else:
+        refining = REFINING_BY_SIZE if refines(request) else 0
     return Resources(memory=(96 << 20) + max(measuring, refining), memory_per_input_byte=2.5)
 
 
@@ -144,7 +153,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
         from modelbuild.quantize.refine import Wanted, refine  # loads onnxruntime
 
         samples = read_samples(inputs, parameters["samples"], graph, parameters["preprocess"])
-        wanted = Wanted.by(settings, is_rounded_by_size(settings, graph))
+        wanted = Wanted.by(settings, is_rounded_by_size(settings, graph, record.samples))
         record = refine(graph, record, formats, wanted, observations, samples)
     source["mode"] = settings.mode
     wide_tables = number_format.has_tables_of_16_bits

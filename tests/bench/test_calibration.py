@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from bench import calibration
 from bench.calibration import Line
-from bench.measure import Run
+from bench.measure import Command, Run
 from bench.quantizers import measured
 
 DECLARED = """\
@@ -84,7 +84,9 @@ def test_a_network_that_is_not_declared(data: Path) -> None:
     assert calibration.main(words) == 2
 
 
-def test_memory_is_that_of_the_largest_action_whichever_came_last(tmp_path: Path) -> None:
+def test_memory_is_that_of_the_largest_action_whichever_came_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker's peak begins anew with each action: at the end the kernel knows of the last one."""
     events = [
         {"event": "action_started", "stage": "observe"},
@@ -94,3 +96,10 @@ def test_memory_is_that_of_the_largest_action_whichever_came_last(tmp_path: Path
     ]
     (tmp_path / "events").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
     assert measured.stage_peaks(tmp_path) == {"observe": 300.0, "apply": 100.0}
+
+    def ran(command: Command) -> Run:
+        (command.folder / "events").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+        return Run(1.5, 100.0)
+
+    monkeypatch.setattr(measured, "run", ran)
+    assert measured.build(tmp_path, "apply") == Run(1.5, 300.0)

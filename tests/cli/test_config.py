@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command, edit
 
 
@@ -62,6 +64,14 @@ def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -
     assert found["quantize.bias_correction"] == ('"sequential"', "built in")
     assert found["quantize.rounding"][0] == '"squant"'
     assert found["quantize.threads"][0] == "2" and found["quantize.threads"][1].startswith("models.yaml:5:")
+
+
+@pytest.mark.parametrize("mode", ["mix_light", "mix_balance", "mixbw", "auto"])
+def test_defaults_of_weights_whose_bits_a_mode_chooses(copied: Path, command: Command, mode: str) -> None:
+    """They are those of 8 bits; what `auto` has measured is not rounded anew."""
+    said = command(copied, "config", "small@mpk", "--set", f"quantize.mode={mode}", "--json").json["defaults"]
+    expected = ("observed", "parallel") if mode == "auto" else ("auto", "auto")
+    assert (said["quantize.rounding"], said["quantize.bias_correction"]) == expected
 
 
 def test_what_was_written_elsewhere_stands_below(copied: Path, command: Command) -> None:

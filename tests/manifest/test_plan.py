@@ -10,7 +10,7 @@ from modelbuild.build.action import Action, FileInput, OutputOf
 from modelbuild.manifest.load import load
 from modelbuild.manifest.plan import Plan, plan
 
-READ = {"check_samples", "check_calibration", "observe", "quantize", "verify_fixed"}
+READ = {"check_samples", "check_calibration", "observe", "verify_fixed"}
 PREPROCESSED = {*READ, "normalise", "apply", "verify_hardware", "report"}
 TEXT = """\
 modelbuild: 1

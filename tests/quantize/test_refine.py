@@ -152,6 +152,17 @@ def test_weights_of_a_small_model_are_rounded_with_samples_but_not_those_of_16_b
     assert snr(made, record, "kl720") > snr(made, made.record, "kl720") + 2
 
 
+def test_what_has_no_patches_stays_as_it_is_where_nobody_asks_for_rounding() -> None:
+    made = make(CASES["conv_transpose"][0](), "kl720")
+    (usual,) = [line for line in made.record.tensors if line.kind == "weight"]
+    (unasked,) = [line for line in refined(made, "kl720", {}, by_size=True).tensors if line.kind == "weight"]
+    assert unasked.method == usual.method
+    (asked,) = [
+        line for line in refined(made, "kl720", {}, rounding="adaround").tensors if line.kind == "weight"
+    ]
+    assert asked.method == "squant"
+
+
 def test_sequential_correction_takes_out_what_the_inputs_errors_leave() -> None:
     """Activations of few steps: the mean of the output is off by what the tensors before it have lost."""
     graph = network()

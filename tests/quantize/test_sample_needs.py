@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelbuild.quantize.sample_needs import needs_samples
+from modelbuild.quantize.sample_needs import ENOUGH, needs_samples
 
 PLAIN = {"range": {"method": "percentile"}}
 
@@ -38,4 +38,10 @@ PLAIN = {"range": {"method": "percentile"}}
     ],
 )
 def test_what_needs_samples(settings: dict[str, Any], expected: bool) -> None:
-    assert needs_samples(settings, ("int8", "int4", "int16")) is expected
+    assert needs_samples(settings, ("int8", "int4", "int16"), ENOUGH) is expected
+
+
+def test_few_samples_are_not_rounded_with_unasked() -> None:
+    assert not needs_samples({}, ("int8",), ENOUGH - 1)
+    assert needs_samples({"rounding": "adaround"}, ("int8",), 1)
+    assert needs_samples({}, ("int4",), 1)

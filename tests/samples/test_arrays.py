@@ -71,9 +71,9 @@ def test_what_does_not_fit_is_said(tmp_path: Path, array: Any, message: str) -> 
 @pytest.mark.parametrize(
     ("stored", "shape", "advice"),
     [
-        ((4, 5, 3), (1, 3, 4, 5), "its channels come last: save numpy.moveaxis(array, -1, -3)"),
-        ((1, 4, 5, 3), (1, 3, 4, 5), "its channels come last: save numpy.moveaxis(array, -1, -3)"),
-        ((1, 3, 4, 5), (1, 4, 5, 3), "its channels come first: save numpy.moveaxis(array, -3, -1)"),
+        ((4, 5, 3), (1, 3, 4, 5), "its channels seem to come last: save numpy.moveaxis(array, -1, -3)"),
+        ((1, 4, 5, 3), (1, 3, 4, 5), "its channels seem to come last: save numpy.moveaxis(array, -1, -3)"),
+        ((1, 3, 4, 5), (1, 4, 5, 3), "its channels seem to come first: save numpy.moveaxis(array, -3, -1)"),
         ((1, 3, 5, 4), (1, 3, 4, 5), "save it as [1, 3, 4, 5] or [3, 4, 5]"),
         ((2, 3), (3, 2), "save it as [3, 2]"),
     ],

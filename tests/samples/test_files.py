@@ -73,10 +73,12 @@ def test_what_matches_nothing_or_twice_is_an_error(
         ("empty/*.png", "empty/*.png: looked in empty"),
         ("missing/deeper/*.png", "missing/deeper/*.png: there is no missing"),
         ("empty/missing.png", "empty/missing.png: there is no empty/missing.png"),
+        ("a.png/b.png", "a.png/b.png: a.png is no folder"),
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, pattern: str, why: str) -> None:
     (tmp_path / "empty").mkdir()
+    touch(tmp_path, "a.png")
     with pytest.raises(ModelbuildError, match="no sample file matches") as caught:
         gather_files(pattern, tmp_path)
     problem = caught.value.problems[0]

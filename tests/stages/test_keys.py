@@ -36,23 +36,8 @@ USED_BY = {
         "package",
         "verify_hardware",
     },
-    "onnxruntime": {
-        "import_source",
-        "normalise",
-        "check_calibration",
-        "lower",
-        "observe",
-        "quantize",
-        "verify_fixed",
-    },
-    "pillow": {
-        "check_samples",
-        "check_calibration",
-        "observe",
-        "quantize",
-        "verify_fixed",
-        "verify_hardware",
-    },
+    "onnxruntime": {"import_source", "normalise", "check_calibration", "lower", "observe", "verify_fixed"},
+    "pillow": {"check_samples", "check_calibration", "observe", "verify_fixed", "verify_hardware"},
     "pydantic": {"report"},
 }
 USED_BY["onnx"] = USED_BY["numpy"]

@@ -18,15 +18,7 @@ from modelbuild.samples.preprocess import from_settings, to_json
 from tests.project.small_project import SHAPE, write_manifest, write_model
 
 DECLARED = {"mean": [10, 20, 30], "std": [2, 4, 8], "colour": "bgr", "resize": "stretch"}
-USERS = {
-    "check_samples",
-    "check_calibration",
-    "observe",
-    "quantize",
-    "apply",
-    "verify_fixed",
-    "verify_hardware",
-}
+USERS = {"check_samples", "check_calibration", "observe", "apply", "verify_fixed", "verify_hardware"}
 MANIFEST = """\
 samples: {s: {files: data/*.png, labels: labels.json}}
 models:

@@ -14,7 +14,7 @@ from modelbuild.build.action import FileInput
 from modelbuild.project.project import open_project
 from modelbuild.quantize import record as records
 from modelbuild.stages import locked, quantize
-from modelbuild.stages.request import ModelRequest, PackagedModel, PackageRequest, Samples
+from modelbuild.stages.request import ModelRequest, PackagedModel, PackageRequest
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 CONCAT = {"op": "Concat", "unit": "npu"}
@@ -23,8 +23,7 @@ RECIPE = {"number_format": {"weights": ["int8"]}, "operators": [CONCAT]}
 
 def request(**asked: Any) -> ModelRequest:
     settings = {"quantize": {"activations": "int8", "weights": "int8", **asked}}
-    samples = Samples("some", ({"image": "a.npy"},))
-    return ModelRequest("net", "net.onnx", None, {}, (), "cam", RECIPE, settings, samples, None)
+    return ModelRequest("net", "net.onnx", None, {}, (), "cam", RECIPE, settings, None, None)
 
 
 def test_a_scheme_is_read_as_a_file_and_its_path_enters_no_key() -> None:
@@ -82,13 +81,13 @@ def weights_of(file: Callable[[str], Path]) -> dict[str, tuple[int, str, Any]]:
 
 @pytest.mark.parametrize(
     ("asked", "bits", "rounding"),
-    [("weights: int4", 4, "adaround"), ("weights: int8", 8, "adaround")],
+    [("weights: int4", 4, "adaround"), ("weights: int8", 8, "adaround"), ("weights: int16", 16, "minmax")],
 )
 def test_weights_of_an_exported_scheme_are_rounded_as_those_that_it_was_made_of(
     tmp_path: Path, asked: str, bits: int, rounding: str
 ) -> None:
     write_model(tmp_path / "a.onnx")
-    write_samples(tmp_path / "data", 4)
+    write_samples(tmp_path / "data", 32)  # enough to be rounded with
     exported = built(tmp_path, f"{{{asked}, export_scheme: by_tensor}}")
     before = weights_of(exported)
     assert [(line[0], line[1]) for line in before.values()] == [(bits, rounding)]

@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild.build.key import fields, key_of
 from modelbuild.project.project import Project, open_project
-from modelbuild.quantize import record, refining
+from modelbuild.quantize import record, refining, sample_needs
 from tests.stages.built import Built
 
 BEFORE = {"import_source", "normalise", "lower", "check", "evaluate", "observe"}
@@ -20,7 +20,7 @@ CHANGES = (
     ("range.method=percentile", "range.percentile=99.99"),
     ("range.method=mse",),
     ("range.method=entropy",),
-    ("activations=[int16, int8]", "weights=[int16, int8]", "rounding=observed"),
+    ("activations=[int16, int8]", "weights=[int16, int8]"),
 )
 TARGETS = {"nef": 16, "mpk": 16, "old": 8}  # and the most bits of each
 
@@ -66,15 +66,21 @@ def test_a_new_record_needs_no_session(
 def test_weights_of_a_model_that_is_not_small_are_rounded_without_a_session(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "small@nef:quantize"
+    """Also where there are samples enough, so that the stage has them."""
+    observing = built.action("small@nef:observe").parameters
+    roles = built.inputs("small@nef:observe")
+    samples = {role: path for role, path in roles.items() if role.startswith("sample/")}
+    given = {**{key: observing[key] for key in ("preprocess", "samples")}, "refine": True}
 
     def methods(out: Path) -> set[str]:
+        built.run("small@nef:quantize", out, inputs=samples, parameters=given)
         return {line.method for line in record.read(out / "quant.txt").tensors if line.kind == "weight"}
 
-    assert methods(built.run(name, tmp_path / "small")) == {"adaround"}
+    monkeypatch.setattr(sample_needs, "ENOUGH", 1)
+    assert methods(tmp_path / "small") == {"adaround"}
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
-    monkeypatch.setattr(refining, "SMALL", 0)
-    assert "adaround" not in methods(built.run(name, tmp_path / "large"))
+    monkeypatch.setattr(refining, "SMALL_WALK", 0)
+    assert "adaround" not in methods(tmp_path / "large")
 
 
 def test_only_what_follows_runs(built: Built, tmp_path: Path) -> None:
