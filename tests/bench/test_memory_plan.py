@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, save
 
 from bench import memory_plan
+from modelbuild.chips.load import load_recipe
 from modelbuild.npu.allocate import Lifetime
 
 
@@ -52,3 +53,10 @@ def test_first_fit_takes_the_lowest_place() -> None:
     buffers = [Lifetime(32, 0, 1), Lifetime(16, 0, 3), Lifetime(16, 2, 3), Lifetime(32, 3, 4)]
     assert memory_plan.first_fit(buffers) == 80
     assert memory_plan.first_fit([]) == 0
+
+
+@pytest.mark.parametrize("chip", ["kl520", "kl730"])
+def test_a_real_model_that_no_greedy_order_fits(chip: str, shared_data: Path) -> None:
+    model = memory_plan.compiled(shared_data / "models/onnx/ppocr_cls_v2.onnx", load_recipe(chip))
+    found = memory_plan.measured(model)
+    assert (found.bound, found.ours, found.first_fit) == (83152, 83152, 121344)
