@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.npu.allocate import Lifetime, allocate
 
 ALIGNMENT = 16
+EFFORT = 200  # orders that are tried where the simple ones leave memory unused
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def plan_feature_maps(model: FixedModel) -> FeatureMaps:
         else:
             regions["working"].append(buffer)
     offsets = {"input": _side_by_side(regions["input"]), "output": _side_by_side(regions["output"])}
-    offsets["working"] = pack([(item.size, item.first, item.last) for item in regions["working"]])
+    working = [Lifetime(item.size, item.first, item.last) for item in regions["working"]]
+    offsets["working"] = allocate(working, EFFORT)
     placements: list[Placement] = []
     sizes: dict[str, int] = {}
     base = 0
@@ -160,49 +163,3 @@ def _side_by_side(buffers: Iterable[_Buffer]) -> list[int]:
         offsets.append(end)
         end += buffer.size
     return offsets
-
-
-Lifetime = tuple[int, int, int]  # size, first, last
-
-
-def pack(buffers: list[Lifetime]) -> list[int]:
-    """Offsets so that no two buffers of (size, first, last) that live at once overlap.
-
-    The best of three greedy orders (largest first, longest-lived first, first come first), each buffer going
-    into the tightest gap: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
-    Inference", 2020.
-    """
-    orders: tuple[Callable[[Lifetime], tuple[int, ...]], ...] = (
-        lambda item: (-item[0], item[1]),
-        lambda item: (item[1] - item[2], -item[0]),
-        lambda item: (item[1], -item[0]),
-    )
-    plans = [_pack_in_order(buffers, order) for order in orders]
-    return min(plans, key=lambda plan: _peak(buffers, plan))
-
-
-def _peak(buffers: list[Lifetime], offsets: list[int]) -> int:
-    return max((offset + item[0] for item, offset in zip(buffers, offsets, strict=True)), default=0)
-
-
-def _pack_in_order(buffers: list[Lifetime], order: Callable[[Lifetime], tuple[int, ...]]) -> list[int]:
-    offsets: dict[int, int] = {}
-    for index in sorted(range(len(buffers)), key=lambda item: (*order(buffers[item]), item)):
-        size, first, last = buffers[index]
-        busy = sorted(
-            (offset, offset + buffers[other][0])
-            for other, offset in offsets.items()
-            if buffers[other][1] <= last and first <= buffers[other][2]
-        )
-        offsets[index] = _tightest_gap(busy, size)
-    return [offsets[index] for index in range(len(buffers))]
-
-
-def _tightest_gap(busy: list[tuple[int, int]], size: int) -> int:
-    best: tuple[int, int] | None = None
-    end = 0
-    for low, high in busy:
-        if low - end >= size and (best is None or low - end < best[0]):
-            best = (low - end, end)
-        end = max(end, high)
-    return best[1] if best else end

@@ -1,0 +1,78 @@
+"""An order of a model's operators in which little memory is live at once, found by beam search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.npu.memory import FeatureMaps, plan_feature_maps
+
+
+@dataclass(frozen=True)
+class _State:
+    """What has run, in which order, the bytes that live now, and the most that did."""
+
+    peak: int
+    live: int
+    order: tuple[int, ...]
+    done: int  # a bit an operator
+
+
+class _Problem:
+    """Which operators wait for which, and the working buffers that each uses. Sets of operators are bits."""
+
+    def __init__(self, model: FixedModel, maps: FeatureMaps) -> None:
+        maker = {name: index for index, operator in enumerate(model.operators) for name in operator.outputs}
+        self.waits = [
+            _bits(maker[name] for name in operator.inputs if name in maker) for operator in model.operators
+        ]
+        buffers = [placed for placed in maps.placements if placed.region == "working"]
+        self.size = [placed.size for placed in buffers]
+        holder = {name: index for index, placed in enumerate(buffers) for name in placed.tensors}
+        self.uses = [
+            {holder[name] for name in (*operator.inputs, *operator.outputs) if name in holder}
+            for operator in model.operators
+        ]
+        self.users = [
+            _bits(index for index, used in enumerate(self.uses) if buffer in used)
+            for buffer in range(len(buffers))
+        ]
+
+    def steps(self, state: _State) -> Iterator[_State]:
+        """What may follow."""
+        for index, waits in enumerate(self.waits):
+            if state.done >> index & 1 or waits & ~state.done:
+                continue
+            done = state.done | 1 << index
+            new = sum(self.size[item] for item in self.uses[index] if not self.users[item] & state.done)
+            dead = sum(self.size[item] for item in self.uses[index] if not self.users[item] & ~done)
+            peak = max(state.peak, state.live + new)
+            yield _State(peak, state.live + new - dead, (*state.order, index), done)
+
+
+def best_order(model: FixedModel, width: int = 16) -> FixedModel:
+    """The same model with its operators in the order, of those that `width` states at a time lead to, in
+    which the least working memory is live at once."""
+    problem = _Problem(model, plan_feature_maps(model))
+    states = [_State(0, 0, (), 0)]
+    for _ in model.operators:
+        following: dict[int, _State] = {}
+        for state in states:
+            for step in problem.steps(state):
+                known = following.get(step.done)
+                if known is None or _rank(step) < _rank(known):
+                    following[step.done] = step
+        states = sorted(following.values(), key=_rank)[:width]
+    return replace(model, operators=tuple(model.operators[index] for index in states[0].order))
+
+
+def _rank(state: _State) -> tuple[int, int, tuple[int, ...]]:
+    return state.peak, state.live, state.order
+
+
+def _bits(indices: Iterable[int]) -> int:
+    found = 0
+    for index in indices:
+        found |= 1 << index
+    return found
