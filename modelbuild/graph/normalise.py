@@ -10,6 +10,7 @@ from modelbuild.graph import shapes
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.order import in_order
 from modelbuild.graph.passes import NORMALISE, PassResult, run_passes
+from modelbuild.graph.structure import is_structure_only
 
 _MOST_ROUNDS = 100  # real models take two to four
 
@@ -27,7 +28,12 @@ def normalise(
     list holds every pass of the first round, and those that acted in later rounds. With `paranoid` the guard
     runs after each pass, also on `inputs`; the caller runs `guard.check` at the end in any case. Raises where
     a shape is not static, and, naming them, where passes still act after a hundred rounds.
+
+    Of a graph that is `structure.is_structure_only`, branches that look alike stay apart: `merge_duplicates`
+    is left out unless `only` names it.
     """
+    if only is None and is_structure_only(graph):
+        skip = [*skip, "merge_duplicates"]
     names = chosen(tuple(NORMALISE), skip, only)
     result, rows = run_passes(graph, names, paranoid, inputs)
     acted = [row for row in rows if row.changes]
