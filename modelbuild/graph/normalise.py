@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.pass_names import REQUIRED, chosen
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.graph import shapes
+from modelbuild.graph import shapes, structure
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.order import in_order
 from modelbuild.graph.passes import NORMALISE, PassResult, run_passes
-from modelbuild.graph.structure import is_structure_only
 
 _MOST_ROUNDS = 100  # real models take two to four
 
@@ -32,7 +31,8 @@ def normalise(
     Of a graph that is `structure.is_structure_only`, branches that look alike stay apart: `merge_duplicates`
     is left out unless `only` names it.
     """
-    if only is None and is_structure_only(graph):
+    is_alike = structure.is_structure_only(graph)
+    if is_alike and only is None:
         skip = [*skip, "merge_duplicates"]
     names = chosen(tuple(NORMALISE), skip, only)
     result, rows = run_passes(graph, names, paranoid, inputs)
@@ -47,6 +47,7 @@ def normalise(
         rounds += 1
     result.nodes = in_order(result.nodes, result)
     shapes.infer(result)
+    structure.note(result, is_alike)
     return result, rows
 
 

@@ -18,6 +18,7 @@ _WEIGHTS: Mapping[str, tuple[int, ...]] = {
     "Gemm": (0, 1),
     "MatMul": (0, 1),
 }  # operator -> which of its inputs may be weights
+KEY = "modelbuild.structure_only"  # in the metadata of a normalised graph
 _LEAST = 2  # weights: of a single one that is all one value, it may be meant (a mean, a sum)
 
 
@@ -27,6 +28,18 @@ def is_structure_only(graph: Graph) -> bool:
     weights = {id(value): value for value in _weights(graph)}
     large = [value for value in weights.values() if value.size > 1]
     return len(large) >= _LEAST and all(map(_ends_alike, large)) and all(map(_is_alike, large))
+
+
+def note(graph: Graph, is_alike: bool) -> None:
+    """Writes into the metadata what the source was: passes that follow add weights of their own."""
+    graph.metadata.pop(KEY, None)
+    if is_alike:
+        graph.metadata[KEY] = "true"
+
+
+def is_noted(graph: Graph) -> bool:
+    """Whether the source of this normalised or lowered graph is structure only."""
+    return KEY in graph.metadata
 
 
 def _weights(graph: Graph) -> Iterator[Array]:

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from modelbuild import importers
+from modelbuild.chips.load import load_recipe
 from modelbuild.graph import onnx_io
+from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
-from modelbuild.graph.structure import is_structure_only
+from modelbuild.graph.passes import run_passes
+from modelbuild.graph.structure import is_noted, is_structure_only
 from modelbuild.project.predicting import evaluate_file
 from tests.graph.small import graph, numbers, ops
 
@@ -90,6 +93,25 @@ def test_branches_that_look_alike_stay_apart() -> None:
         assert ops(again) == ["Conv", "Conv", "Add"]
         merged, _ = normalise(source, only=["merge_duplicates"])
         assert ops(merged) == ["Conv", "Add"]
+
+
+def test_check_says_so_of_what_is_lowered() -> None:
+    recipe = load_recipe("kl720")
+    for source, codes in ((made(), ["MB113"]), (branches(w=numbers(*SHAPE), v=filled(1)), [])):
+        lowered, _ = run_passes(normalise(source)[0], recipe.passes)
+        found = [finding for finding in place(lowered, recipe).findings if finding.code == "MB113"]
+        assert [finding.code for finding in found] == codes
+        assert all(finding.severity == "warning" and not finding.node for finding in found)
+
+
+def test_what_was_noted_of_other_weights_is_forgotten(tmp_path: Path) -> None:
+    noted, _ = normalise(made())
+    onnx_io.write(noted, tmp_path / "noted.onnx")
+    read = onnx_io.read(tmp_path / "noted.onnx")
+    assert is_noted(read)
+    (weights, *_) = (node.inputs[1] for node in read.nodes if node.op == "Conv")
+    read.constants[weights] = numbers(*SHAPE)
+    assert not is_noted(normalise(read)[0])
 
 
 def test_of_a_real_model_they_are_one() -> None:
