@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.project.options import BuildOptions
-from modelbuild.project.project import Project, open_project
 
 if TYPE_CHECKING:
     from modelbuild.artifacts.comparing import Comparison
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from modelbuild.project.locking import lock
     from modelbuild.project.packing_file import pack
     from modelbuild.project.predicting import evaluate as evaluate_selected
+    from modelbuild.project.project import Project, open_project
     from modelbuild.project.staged_check import check_staged
     from modelbuild.project.standing import standings
     from modelbuild.project.starting import init
@@ -88,6 +88,7 @@ __all__ = [
 # name here -> where it is, and its name there
 _ELSEWHERE = {
     "Postprocess": ("modelbuild.artifacts.postprocess", "Postprocess"),
+    "Project": ("modelbuild.project.project", "Project"),
     "build": ("modelbuild.project.building", "build"),
     "check": ("modelbuild.project.checking", "check"),
     "check_lock": ("modelbuild.project.locking", "check"),
@@ -102,6 +103,7 @@ _ELSEWHERE = {
     "init": ("modelbuild.project.starting", "init"),
     "lock": ("modelbuild.project.locking", "lock"),
     "open_form": ("modelbuild.project.forms", "open_form"),
+    "open_project": ("modelbuild.project.project", "open_project"),
     "postprocess_of": ("modelbuild.project.forms", "postprocess_of"),
     "pack": ("modelbuild.project.packing_file", "pack"),
     "radix": ("modelbuild.quantize", "radix"),

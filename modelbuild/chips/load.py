@@ -78,10 +78,9 @@ def _find(name: str, base: Path | None) -> _File:
     folder = resources.folder("recipes")
     wanted = name.lower()
     names = chip_names()
-    aliases = _aliases(folder)
-    chip = wanted if wanted in names else aliases.get(wanted)
+    chip = wanted if wanted in names else _aliases(folder).get(wanted)  # which reads all recipes
     if chip is None:
-        hint = did_you_mean(wanted, [*names, *aliases])
+        hint = did_you_mean(wanted, [*names, *_aliases(folder)])
         raise ModelbuildError(
             f"unknown chip `{name}`", advice=f"{hint} chips are {', '.join(names)}".lstrip()
         )

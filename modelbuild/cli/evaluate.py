@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api
-from modelbuild.cli import console, flags, progress
+from modelbuild.cli import console, flags
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.cost import Options
-from modelbuild.project.forms import is_pair
-from modelbuild.project.project import STATE
+from modelbuild.project.layout import STATE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +44,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = _selected(options)
     text = "\n\n".join(_text(item, options.layers) for item in found)
-    one = options.chip is not None or (len(options.names) == 1 and is_pair(options.names[0]))
-    console.result(text, found[0] if one else {"models": found})
+    console.result(text, found[0] if _is_one(options) else {"models": found})
     return 0
+
+
+def _is_one(options: argparse.Namespace) -> bool:
+    if options.chip is not None:
+        return True
+    from modelbuild.project.forms import is_pair  # loads all that runs a model
+
+    return len(options.names) == 1 and is_pair(options.names[0])
 
 
 def _file(options: argparse.Namespace) -> dict[str, Any]:
@@ -82,6 +88,8 @@ def _selected(options: argparse.Namespace) -> list[dict[str, Any]]:
             "--clock, --bandwidth, --weights, --edition and --input go with --chip",
             why="a manifest's targets use their recipes' facts, and say their `edition:`",
         )
+    from modelbuild.cli import progress
+
     project = api.open_project(options.directory, options.file)
     with progress.shown(project.root / STATE) as tell:
         return api.evaluate_selected(project, options.names, observer=tell)

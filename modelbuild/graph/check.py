@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.chips.units import ON_NPU
+from modelbuild.graph import structure
 from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
 from modelbuild.graph.definable import DEFINED, undefined
@@ -163,6 +164,9 @@ def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
     if recipe.number_format.arithmetic not in DEFINED:
         message = f"nothing compiles for {recipe.chip} yet: its nodes are placed and timed, and a build stops"
         yield Finding("MB110", "warning", message, "check and evaluate it, or build for another chip")
+    if structure.is_noted(graph):
+        message = "the weights are all alike: predicted times mean something, outputs and accuracy do not"
+        yield Finding("MB113", "warning", message, "give the model with its own weights to build from it")
     if allowed is not None and inputs > allowed:
         message = f"the model has {inputs} inputs; a model for {recipe.chip} has at most {allowed}"
         yield Finding("MB106", "error", message, "join the inputs to one tensor, or take another chip")

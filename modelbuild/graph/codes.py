@@ -56,6 +56,7 @@ CODES: dict[str, Code] = {
     "MB110": Code("nothing compiles for the chip yet", "warning", stops=True),
     "MB111": Code("`tail: auto` takes nodes off the chip", "warning"),
     "MB112": Code("names of a scheme that have no effect", "warning", told=True),
+    "MB113": Code("the weights are all alike", "warning"),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from modelbuild.graph import constant_indexing, slicing
 from modelbuild.graph.model import Array, Node
+from modelbuild.graph.repeated import distinct
 from modelbuild.graph.tensors import dtype_of
 
 Operator = Callable[[Node, Sequence[Any]], Any]  # arrays in, one array (or a tuple of them) out
@@ -44,7 +45,7 @@ def _one_form(op: str, array: Array) -> Array:
         return array
     if op in _LIMITING:
         array = np.asarray(np.add(array, 0, dtype=array.dtype))
-    undefined = np.isnan(array)
+    undefined = np.isnan(distinct(array))
     return np.where(undefined, np.asarray(np.nan, array.dtype), array) if undefined.any() else array
 
 
@@ -174,7 +175,7 @@ def _gather(node: Node, x: Sequence[Any]) -> Any:
 
 def _constant_of_shape(node: Node, x: Sequence[Any]) -> Any:
     value = np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
-    return np.full(_integers(x[0]), value.reshape(-1)[0], value.dtype)
+    return np.broadcast_to(value.reshape(-1)[:1].reshape(()), _integers(x[0]))  # one value in memory
 
 
 def _pad(node: Node, x: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelbuild.graph.quantized_border import is_port
+from modelbuild.graph.repeated import distinct
 from modelbuild.graph.rules import Check, broken
 from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatial
 
@@ -144,7 +145,7 @@ def _not_numbers(subject: Subject) -> Iterator[str]:
     node, graph = subject.node, subject.graph
     for name in node.inputs[: _PARAMETERS.get(node.op)]:
         value = graph.constants.get(name)
-        if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+        if value is not None and value.dtype.kind == "f" and not np.isfinite(distinct(value)).all():
             yield f"its constant `{name}` holds numbers that are not finite"
     for name in (*node.inputs[:1], *node.outputs):
         dtype = graph.dtypes.get(name)

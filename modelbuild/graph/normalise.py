@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.pass_names import REQUIRED, chosen
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.graph import shapes
+from modelbuild.graph import shapes, structure
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.order import in_order
 from modelbuild.graph.passes import NORMALISE, PassResult, run_passes
@@ -27,7 +27,13 @@ def normalise(
     list holds every pass of the first round, and those that acted in later rounds. With `paranoid` the guard
     runs after each pass, also on `inputs`; the caller runs `guard.check` at the end in any case. Raises where
     a shape is not static, and, naming them, where passes still act after a hundred rounds.
+
+    Of a graph that is `structure.is_structure_only`, branches that look alike stay apart: `merge_duplicates`
+    is left out unless `only` names it.
     """
+    is_alike = structure.is_structure_only(graph)
+    if is_alike and only is None:
+        skip = [*skip, "merge_duplicates"]
     names = chosen(tuple(NORMALISE), skip, only)
     result, rows = run_passes(graph, names, paranoid, inputs)
     acted = [row for row in rows if row.changes]
@@ -41,6 +47,7 @@ def normalise(
         rounds += 1
     result.nodes = in_order(result.nodes, result)
     shapes.infer(result)
+    structure.note(result, is_alike)
     return result, rows
 
 

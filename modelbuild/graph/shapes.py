@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from onnx import TensorProto, TypeProto, defs, helper, numpy_helper, shape_infer
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import validity
 from modelbuild.graph.constant_operators import evaluate
-from modelbuild.graph.model import Array, Graph, Node, Shape
+from modelbuild.graph.model import Array, Attribute, Graph, Node, Shape
 from modelbuild.graph.onnx_io import IR_VERSION, node_to_proto
 from modelbuild.graph.tensors import dtype_of, element_type_of
 
@@ -50,7 +51,50 @@ def known_values(graph: Graph) -> dict[str, Array]:
 
 
 def node_types(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[str, Type]:
-    """The shape and type of each output of `node`, by ONNX's own inference of this one node."""
+    """The shape and type of each output of `node`, by ONNX's own inference of this one node.
+
+    What was found of such a node before is remembered: passes ask for the same again and again."""
+    asked = _asked(graph, node, values)
+    remembered = _found.get(asked)
+    if remembered is None:
+        types = _inferred(graph, node, values)
+        if len(_found) >= _MOST_FOUND:
+            _found.clear()
+        _found[asked] = [types.get(name) for name in node.outputs]
+        return types
+    validity.check(graph, node, values)
+    return {name: found for name, found in zip(node.outputs, remembered, strict=True) if found is not None}
+
+
+_found: dict[Hashable, list[Type | None]] = {}
+_MOST_FOUND = 4096  # nodes: more than one model has that differ
+
+
+def _asked(graph: Graph, node: Node, values: Mapping[str, Array]) -> Hashable:
+    """All that the types of a node's outputs depend on."""
+    attributes = tuple((name, _exact(value)) for name, value in sorted(node.attributes.items()))
+    inputs = tuple(_input(graph, name, values.get(name)) if name else None for name in node.inputs)
+    outputs = tuple(bool(name) for name in node.outputs)
+    return (node.op, node.domain, graph.opset, attributes, inputs, outputs)
+
+
+def _input(graph: Graph, name: str, value: Array | None) -> Hashable:
+    content = None if value is None or value.size > _MAX_HINT else _digest(value)
+    return (graph.shapes[name], graph.dtypes[name], content)
+
+
+def _exact(value: Attribute) -> Hashable:
+    """An attribute, so that 1 is not 1.0, and -0.0 not 0.0."""
+    return (str(value.dtype), value.shape, _digest(value)) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _digest(value: Array) -> bytes:
+    """The bytes of an array, or what stands for them where they are many."""
+    content = value.tobytes()
+    return content if len(content) <= 64 else hashlib.blake2b(content, digest_size=32).digest()
+
+
+def _inferred(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[str, Type]:
     inputs = {name: _type_proto(graph, name) for name in node.inputs if name}
     hints = {
         name: numpy_helper.from_array(np.array(values[name], order="C"), name)

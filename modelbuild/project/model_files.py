@@ -8,7 +8,6 @@ from pathlib import Path
 from modelbuild.artifacts.kinds import SOURCES, check_name, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Shape
-from modelbuild.importers.describe import describe
 from modelbuild.importers.input_shapes import OpenSizes
 
 
@@ -24,6 +23,8 @@ def explained(error: ModelbuildError, path: Path, shapes: Mapping[str, Shape]) -
     importer's own error speaks of a manifest."""
     if not isinstance(error, OpenSizes):
         return error
+    from modelbuild.importers.describe import describe  # loads onnx
+
     inputs, _ = describe(path)
     unknown = [port for port in inputs if port.name not in shapes and None in port.shape]
     if not unknown:

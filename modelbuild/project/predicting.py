@@ -1,31 +1,38 @@
-"""Predicted speed of what a manifest names, or of a model file."""
+"""Predicted speed of what a manifest names, or of a model file.
+
+For a file nothing of manifests is loaded: half of the time that a small one takes would go there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild import importers
-from modelbuild.build.jobs import processors
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.check import place
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.npu import cost
-from modelbuild.project.building import Observer
-from modelbuild.project.elsewhere import able
-from modelbuild.project.goals import goals
 from modelbuild.project.model_files import check_suffix, explained
-from modelbuild.project.project import Project, located
-from modelbuild.stages.files import read_json
+
+if TYPE_CHECKING:
+    from modelbuild.project.building import Observer
+    from modelbuild.project.project import Project
 
 
 def evaluate(
     project: Project, names: Sequence[str] = (), observer: Observer | None = None
 ) -> list[dict[str, Any]]:
     """The `evaluate` objects of the selection, in its order. Raises the first failure."""
+    from modelbuild.build.jobs import processors
+    from modelbuild.project.elsewhere import able
+    from modelbuild.project.goals import goals
+    from modelbuild.project.project import located
+    from modelbuild.stages.files import read_json
+
     wanted = goals(project, names, until="evaluate")
     with able(project, wanted) as there:
         result = there.builder.build(

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "8"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 ADVICE = "`optimize: {paranoid: true}` names the pass; report it with the model"
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.5, counted=("model",))

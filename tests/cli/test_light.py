@@ -93,3 +93,52 @@ def test_a_build_of_one_change_does_not_load_the_manifest(copied: Path) -> None:
     happened, modules, shown = watched(copied)
     assert " ran, " in shown and not any("models.yaml" in event for event in happened)
     assert not modules & (HEAVY - {"rich"})
+
+
+# What predicting the speed of a model file may not import: all that is for manifests, samples and running
+NOT_FOR_A_FILE = {
+    "modelbuild.manifest",
+    "modelbuild.samples",
+    "modelbuild.stages",
+    "modelbuild.quantize",
+    "modelbuild.arithmetic",
+    "modelbuild.toolchains",
+    "modelbuild.report",
+    "modelbuild.artifacts.runner",
+    "modelbuild.npu.compiler",
+    "modelbuild.npu.program",
+    "modelbuild.npu.simulator",
+    "modelbuild.project.project",
+    "modelbuild.build.build",
+    "modelbuild.build.store",
+    "modelbuild.cli.progress",
+    "modelbuild.graph.guard",
+    "onnxruntime",
+    "jinja2",
+    "rich",
+    "PIL",
+    "jsonschema",
+}
+
+
+def test_evaluating_a_file_imports_nothing_of_manifests_and_samples(small: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_MODULES, "evaluate", "small.onnx", "--chip", "kl720", "-C", str(small)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    *shown, last = done.stdout.splitlines()
+    code, modules = json.loads(last)
+    assert code == 0 and shown[0].startswith("small on kl720: ")
+    assert not NOT_FOR_A_FILE & set(modules)
+
+
+ALL_MODULES = """
+import json, sys
+from modelbuild.cli.main import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]))
+"""

@@ -15,7 +15,6 @@ from modelbuild.graph.edits.names import mapping, resolve
 from modelbuild.graph.fresh_names import tensors
 from modelbuild.graph.model import Array, Attribute, Graph
 from modelbuild.graph.quantized_border import is_port
-from modelbuild.samples.arrays import read_all
 
 _EXAMPLE = "edit: [{insert: {at: stem_out, op: Relu}}]"
 _KEYS = ("at", "op", "name", "weights", "constants", "attributes")
@@ -130,6 +129,8 @@ def _read(path: object, expected: Sequence[str], op: str) -> dict[str, Array]:
         return {}
     if not expected:
         raise ModelbuildError(f"{op} takes no weights")
+    from modelbuild.samples.arrays import read_all
+
     return {name or expected[0]: value for name, value in read_all(Path(str(path))).items()}
 
 

@@ -13,7 +13,6 @@ from modelbuild.chips.pass_names import LOWERING as _LOWERING
 from modelbuild.chips.pass_names import NORMALISE as _NORMALISE
 from modelbuild.chips.pass_names import REQUIRED, parsed, wrong
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph import guard
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.rewrite import copied
 
@@ -54,6 +53,9 @@ def run_passes(
     With `paranoid`, the guard compares the graph before and after each pass that changed something, on random
     samples and on `inputs`, and the error names the pass. Raises for an unknown name.
     """
+    if paranoid:
+        from modelbuild.graph import guard  # loads onnxruntime
+
     steps = [_step(entry) for entry in names]
     result, rows = copied(graph), []
     for name, numbers in steps:
