@@ -21,14 +21,15 @@ PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tree") / "root"
+    """So deep that no `..` of a pattern leaves it: what else lies in the temporary folder has no end."""
+    return tmp_path_factory.mktemp("tree") / "above/above/above/above/root"
 
 
 @settings(deadline=None, max_examples=150)
 @given(files=FILES, pattern=PATTERNS)
 def test_the_same_as_pythons_where_no_link_is(root: Path, files: list[str], pattern: str) -> None:
     shutil.rmtree(root, ignore_errors=True)
-    root.mkdir()
+    root.mkdir(parents=True)
     for name in files:
         path = root / name
         if not any(parent.is_file() for parent in path.parents) and not path.exists():
