@@ -71,9 +71,8 @@ class _Planning:
         """Keeps, fits, places."""
         self._keep()
         while True:
-            for index in range(len(self.groups)):
-                while self.fitted[index] is None:
-                    self._fit(index)
+            while None in self.fitted:  # what is given up may free a group that had been fitted
+                self._fit(self.fitted.index(None))
             offsets = self._place()
             if offsets is not None:
                 return self._written(offsets, dedicated)
