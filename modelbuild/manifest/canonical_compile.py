@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelbuild.chips.recipe import Container, Recipe
+from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
-from modelbuild.formats.nef_build import GENERATIONS
+from modelbuild.formats.nef_generations import FLATBUFFER, has_choice
 from modelbuild.manifest.merge import Leaf, Tree
 
 DEFAULTS: Mapping[str, Any] = {
@@ -18,7 +18,6 @@ DEFAULTS: Mapping[str, Any] = {
 # Keys that the compiler does not obey yet, but for their defaults: with the last one this table goes away,
 # and the sentence in docs/models-yaml.md that names them.
 NOT_BUILT = ("tiling", "dedicated_output_buffer", "weight_compress")
-FLATBUFFER = "flatbuffer"
 _WITHOUT_TILING = {f"`optimize: {both}`": f"write `optimize: {both - 1}`" for both in (2, 4)}  # Kneron's
 
 
@@ -41,30 +40,16 @@ def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) ->
 def unsaid(options: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Key below `compile:` -> what holds where these canonical options do not have it."""
     found: dict[str, Any] = {**DEFAULTS, "sram_bytes": int(recipe.hardware.sram_bytes.value)}
-    if _has_choice(recipe.container):
+    if has_choice(recipe.container.platform):
         found[FLATBUFFER] = recipe.container.setup == FLATBUFFER
     return {key: value for key, value in found.items() if key not in options}
-
-
-def setup_of(container: Container, options: Mapping[str, Any]) -> str:
-    """The form of the setup in a package of models with these canonical options."""
-    wanted = options.get(FLATBUFFER)
-    return container.setup if wanted is None else _named(wanted, container)
-
-
-def _named(flatbuffer: bool, container: Container) -> str:
-    return FLATBUFFER if flatbuffer else f"legacy{container.platform}"
-
-
-def _has_choice(container: Container) -> bool:
-    return all(container.platform in GENERATIONS.get(_named(one, container), ()) for one in (True, False))
 
 
 def _flatbuffer(leaf: Leaf, recipe: Recipe, problems: list[Problem]) -> Tree:
     container = recipe.container
     if leaf.value == (container.setup == FLATBUFFER):
         return {}
-    if _has_choice(container):
+    if has_choice(container.platform):
         return {FLATBUFFER: leaf}
     written = "true" if leaf.value else "false"
     problems.append(

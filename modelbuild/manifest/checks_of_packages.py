@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.recipe import Recipe
+from modelbuild.formats.nef_generations import FLATBUFFER, chosen
 from modelbuild.manifest import tree
-from modelbuild.manifest.canonical_compile import FLATBUFFER, setup_of
 from modelbuild.manifest.checks import complete, names
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import Package, PackagedModel
@@ -136,7 +136,10 @@ def check_setups(
         found = [one for one in listed if one is not None]
         if recipe is None or len(found) < 2:
             continue
-        setups = {one.model: setup_of(recipe.container, one.values["compile"]) for one in found}
+        has = recipe.container
+        setups = {
+            one.model: chosen(has.platform, has.setup, one.values["compile"].get(FLATBUFFER)) for one in found
+        }
         if len(set(setups.values())) > 1:
             other = next(one for one in found if FLATBUFFER in one.values["compile"])
             problems.error(

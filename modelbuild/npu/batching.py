@@ -16,6 +16,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Paramet
 from modelbuild.graph.check import Finding
 
 CODE = "MB114"
+METADATA = "batch"  # of a widened model: the dimension 0 that it had
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,14 @@ class _Widening:
         for name, copy in self.repeated.items():
             tensors[copy] = self._wide(replace(self.model.tensors[name], name=copy))
             constants[copy] = np.repeat(self.model.constants[name], self.wanted, axis=0)
-        return replace(self.model, tensors=tensors, constants=constants, operators=tuple(self.operators))
+        metadata = {**self.model.metadata, METADATA: str(self.own)}
+        return replace(
+            self.model,
+            tensors=tensors,
+            constants=constants,
+            operators=tuple(self.operators),
+            metadata=metadata,
+        )
 
     def _wide(self, tensor: QuantizedTensor) -> QuantizedTensor:
         return replace(tensor, shape=(self.wanted, *tensor.shape[1:]))

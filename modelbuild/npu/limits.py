@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.chips.recipe import Container, Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.npu.program.header import MAX_DRAM
@@ -67,6 +68,15 @@ class OverMemory(ModelbuildError):
         self.sizes = sizes
         self.available = available
 
+    def with_chips(self, rooms: Mapping[str, int]) -> OverMemory:
+        """The same, and which of these chips (name -> bytes that a model may take) hold the model."""
+        fitting = [name for name, size in sorted(rooms.items()) if size >= self.sizes.total]
+        if not fitting:
+            return self
+        (problem,) = self.problems
+        advice = f"{problem.advice}; or another chip: {', '.join(fitting)}"
+        return OverMemory(problem.what, problem.why, advice, self.sizes, self.available)
+
 
 def room(recipe: Recipe) -> Room:
     """The smallest of what the vendor allows a model, what the chip has, and what a program can address."""
@@ -85,23 +95,18 @@ def check_memory(
     recipe: Recipe,
     ways: Callable[[], Ways] = Ways,
     shapes: Sequence[tuple[int, ...]] = (),
-    elsewhere: Mapping[str, int] | None = None,
 ) -> None:
     """Raises OverMemory where the model does not fit. `ways` is asked only then, `shapes` are those of the
-    model's inputs, `elsewhere` is what other chips of the vendor leave a model, in bytes."""
+    model's inputs."""
     has = room(recipe)
     over = sizes.total - has.bytes
     if over <= 0:
         return
-    proposals = [
-        *_settings(ways(), over),
-        *_smaller(sizes, has.bytes, shapes),
-        *_chips(elsewhere or {}, sizes.total),
-    ]
+    proposals = [*_settings(ways(), over), *_smaller(sizes, has.bytes, shapes)]
     raise OverMemory(
         f"{model} needs {sizes.total:,} bytes of DRAM; {has.of} {has.bytes:,}",
         _regions(sizes),
-        "; or ".join(proposals) or "nothing that is set makes it small enough: take a smaller model",
+        "; or ".join(proposals or ["take a smaller model"]),
         sizes,
         has.bytes,
     )
@@ -154,9 +159,11 @@ def _smaller(sizes: Sizes, available: int, shapes: Sequence[tuple[int, ...]]) ->
     return [f"inputs of about {int(share * 100)} % of the height and width"] if share >= 0.01 else []
 
 
-def _chips(elsewhere: Mapping[str, int], needed: int) -> list[str]:
-    fitting = [name for name, size in sorted(elsewhere.items()) if size >= needed]
-    return [f"another chip: {', '.join(fitting)}"] if fitting else []
+def other_chips(recipe: Recipe) -> dict[str, int]:
+    """The bytes that a model may take on the other chips of the vendor, of the recipes that are installed."""
+    others = [load_recipe(name) for name in chip_names() if name != recipe.chip]
+    alike = [one for one in others if (one.vendor, one.toolchain) == (recipe.vendor, recipe.toolchain)]
+    return {one.chip: room(one).bytes for one in alike}
 
 
 def check_package(name: str, size: int, models: Mapping[str, int], chip: str, container: Container) -> None:

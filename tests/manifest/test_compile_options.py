@@ -11,6 +11,7 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.nef_generations import chosen
 from modelbuild.manifest import canonical_compile
 from modelbuild.manifest.merge import Leaf
 from modelbuild.manifest.settings import effective
@@ -81,8 +82,7 @@ def test_the_form_of_a_setup_is_no_choice_elsewhere(
 @pytest.mark.parametrize(("flatbuffer", "setup"), [(None, "flatbuffer"), (False, "legacy720")])
 def test_the_setup_that_a_package_gets(flatbuffer: bool | None, setup: str) -> None:
     container = load_recipe("kl720").container
-    chosen = {} if flatbuffer is None else {"flatbuffer": flatbuffer}
-    assert canonical_compile.setup_of(container, chosen) == setup
+    assert chosen(container.platform, container.setup, flatbuffer) == setup
 
 
 def test_a_recipe_may_have_the_older_form_by_default() -> None:
@@ -92,7 +92,7 @@ def test_a_recipe_may_have_the_older_form_by_default() -> None:
     )
     found = canonical_compile.canonical_compile({"flatbuffer": Leaf(True, "x:1:1")}, older, [])
     assert isinstance(leaf := found["flatbuffer"], Leaf)
-    assert canonical_compile.setup_of(older.container, {"flatbuffer": leaf.value}) == "flatbuffer"
+    assert chosen("720", older.container.setup, leaf.value) == "flatbuffer"
     assert canonical_compile.unsaid({}, older)["flatbuffer"] is False
 
 

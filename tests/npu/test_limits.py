@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.limits import OverMemory, Sizes, Ways, check_memory, check_package, room
+from modelbuild.npu.limits import (
+    OverMemory,
+    Sizes,
+    Ways,
+    check_memory,
+    check_package,
+    other_chips,
+    room,
+)
 from modelbuild.npu.program.header import MAX_DRAM
 
 MIB = 1 << 20
@@ -90,9 +98,18 @@ def test_the_picture_that_is_told_fits(working: int, weights: int) -> None:
 
 
 def test_chips_with_room_are_told() -> None:
-    over = sizes(weights=40 * MIB)
-    elsewhere = {"kl630": 60 * MIB, "kl530": 60 * MIB, "small": MIB}
-    assert told(over, elsewhere=elsewhere).problems[0].advice == "another chip: kl530, kl630"
+    error = told(sizes(weights=40 * MIB))
+    rooms = {"kl630": 60 * MIB, "kl530": 40 * MIB, "small": 40 * MIB - 1}
+    advice = "take a smaller model; or another chip: kl530, kl630"
+    assert error.with_chips(rooms).problems[0].advice == advice
+    assert error.with_chips({"small": MIB}) is error
+
+
+def test_other_chips_of_the_vendor() -> None:
+    rooms = other_chips(KL520)
+    assert set(rooms) == {"kl530", "kl630", "kl720", "kl730"}
+    assert rooms["kl720"] == room(load_recipe("kl720")).bytes
+    assert set(other_chips(load_recipe("modalix"))) == {"mlsoc"}
 
 
 def package_told(size: int, models: dict[str, int]) -> str:
