@@ -196,7 +196,7 @@ def test_the_first_value_that_differs_is_told(maker: Maker) -> None:
     hardware = found.models[0].hardware
     assert hardware is not None and hardware.first_difference is not None
     assert found.to_json()["models"][0]["hardware"]["first_difference"] == first
-    said = "The first to differ is b , in sample 2 at [0, 3, 1]: -7 in place of 12."
+    said = "The first to differ is b, in sample 2 at [0, 3, 1]: -7 in place of 12."
     assert said in words(read(render(found)))
 
 
