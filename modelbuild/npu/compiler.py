@@ -156,7 +156,7 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         instructions=tuple(npu.instructions),
         rates=npu.rates,
         dram_size=maps.size,
-        sram_size=max(found.plan.sram_peak, npu.sram_peak),
+        sram_size=npu.sram_peak,
         weights_size=npu.constants.size,
         weights_checksum=zlib.crc32(weights),
         host_size=len(host_section),
