@@ -138,7 +138,7 @@ class _Planning:
             tile //= 2
         if len(self.groups[index].members) > 1:
             raise _Unfused(index)
-        raise DoesNotFit(least)
+        raise DoesNotFit(least, self.groups[index].members[0])
 
     def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
         operator = self.model.operators[self.groups[index].members[0]]
