@@ -96,7 +96,8 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
     """Tilings for tiles of so many bytes, best first; those behind need less SRAM and move as much."""
     blocks = streams.bundle.blocks
     rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
-    parts = parts_of(streams, -(-found.weights // tile))
+    too_wide = -(-found.split // (tile * blocks * rows))  # parts of the planes of which one row fits a tile
+    parts = parts_of(streams, max(-(-found.weights // tile), too_wide))
     count = len(parts)
     double = 2 if limits.engines > 1 and count > 1 else 1
 
