@@ -34,9 +34,9 @@ from modelbuild.npu.program.descriptor import CHIP, DRAM
 from modelbuild.npu.program.header import MAX_DRAM
 from modelbuild.npu.program.transfers import End, Yield
 from modelbuild.npu.rates import rates
+from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
-from modelbuild.npu.rewriting import rewritten
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26

@@ -1,4 +1,4 @@
-"""Random models on random chips: predicted cycles are the simulator's, and every layer is the fixed model's."""
+"""Random models on random chips: predicted cycles are those simulated, and layers the fixed model's."""
 
 from __future__ import annotations
 
