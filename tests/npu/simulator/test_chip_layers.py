@@ -44,12 +44,16 @@ FIRST, SECOND = band(0, 0, 64, 0), band(0, 2, 64, 2)
 TAIL = (band(64, 0, 80, 0), band(64, 2, 80, 2), Store(16, 80, 16))
 
 
-def ran(stream: tuple[Instruction, ...], keep: bool = True, **changes: Any) -> Any:
+def program_of(stream: tuple[Instruction, ...], **changes: Any) -> tuple[bytes, bytes, bytes]:
+    """A program of 16 bytes in and out whose first layer stays on the chip."""
     inputs = (tensor("x", 0, 16),)
     layers = changes.pop("layers", LAYERS)
     interface = ProgramInterface("tiny", "multiplier_shift@1", "test", inputs, (Y,), layers, {})
-    settings = {"interface": interface, "sram_size": 96} | changes
-    return simulate(*tiny(stream, RECORDS, **settings), X, keep_layers=keep)
+    return tiny(stream, RECORDS, **({"interface": interface, "sram_size": 96} | changes))
+
+
+def ran(stream: tuple[Instruction, ...], keep: bool = True, **changes: Any) -> Any:
+    return simulate(*program_of(stream, **changes), X, keep_layers=keep)
 
 
 WHOLE = (*START, Output(0, 0, 0), FIRST, Output(0, 0, 2), SECOND, *TAIL)

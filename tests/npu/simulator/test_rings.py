@@ -16,6 +16,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, Program, ProgramInterface, encode
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
+from modelbuild.npu.program.codec import encode_instructions
 from modelbuild.npu.program.transfers import End, Layer, Load, Store, raw_constants
 from modelbuild.npu.simulator import simulate
 from tests.npu.simulator.hand_written import RATES, tensor
@@ -138,7 +139,7 @@ CASES = {
         s.BinarySetup(1, 1, 1, 1, 0b110_000, 2, -5, 1, -128, 127),
         ((2, 4, 3), (2, 1, 1)),
         (2, 4, 3),
-        (("parameters", (3).to_bytes(4, "little") + b"\5"),),
+        (("parameters", (3).to_bytes(4, "little") + b"\11"),),
         {"planes": 2, "rows": 4, "columns": 3},
     ),
     "rescale": Case(
@@ -168,14 +169,21 @@ CASES = {
 }
 
 
-def run(case: Case, inputs: Sequence[Ring], output: Ring, seed: int) -> Any:
-    """What the tile makes of random maps that lie in these rings."""
+@dataclass(frozen=True)
+class Made:
+    """A program of one tile, and where in its instructions setup and tile stand."""
+
+    command: bytes
+    weights: bytes
+    inputs: dict[str, np.ndarray[tuple[int], np.dtype[np.int8]]]
+    spans: tuple[range, ...]
+
+
+def made(case: Case, inputs: Sequence[Ring], output: Ring, seed: int) -> Made:
+    """A program that runs the tile on random maps that lie in these rings."""
     sizes = [planes * rows * width for planes, rows, width in (*case.inputs, case.output)]
     bases = [sum(sizes[:index]) for index in range(len(sizes))]
-    places = [
-        tensor(f"x{index}", base, size) for index, (base, size) in enumerate(zip(bases, sizes, strict=True))
-    ]
-    names = ("input", "other")
+    places = [tensor(f"x{index}", *place) for index, place in enumerate(zip(bases, sizes, strict=True))]
     stream: list[Instruction] = [Layer(0), case.setup]
     cursor, weights = 16, b""
     fields = dict(case.fields)
@@ -185,26 +193,32 @@ def run(case: Case, inputs: Sequence[Ring], output: Ring, seed: int) -> Any:
         weights, cursor = weights + data, cursor + len(data)
     for index, (extents, ring) in enumerate(zip(case.inputs, inputs, strict=True)):
         stream += rows_of(Load, bases[index], cursor, extents, ring)
-        fields |= located(names[index], cursor, ring)
+        fields |= located(("input", "other")[index], cursor, ring)
         cursor += extents[0] * ring.slots * extents[2]
     fields |= located("output", cursor, output)
     stream.append(case.kind(**fields))
+    tile = len(stream) - 1
     stream += [*rows_of(Store, bases[-1], cursor, case.output, output), End()]
+    layers = (LayerPlace("l0", "any", "npu", (places[-1],)),)
     interface = ProgramInterface(
-        "rings",
-        "multiplier_shift@1",
-        "test",
-        tuple(places[:-1]),
-        (places[-1],),
-        (LayerPlace("l0", "any", "npu", (places[-1],)),),
-        {},
+        "rings", "multiplier_shift@1", "test", tuple(places[:-1]), (places[-1],), layers, {}
     )
-    program = Program(
-        interface, tuple(stream), RATES, sum(sizes), SRAM, len(weights), zlib.crc32(weights), 0, 0
-    )
+    checksum = zlib.crc32(weights)
+    program = Program(interface, tuple(stream), RATES, sum(sizes), SRAM, len(weights), checksum, 0, 0)
     draw = np.random.default_rng(seed)
     values = {place.name: draw.integers(-128, 128, place.size).astype(np.int8) for place in places[:-1]}
-    return simulate(encode(program), weights, b"", values).outputs[places[-1].name]
+    spans = tuple(
+        range(len(encode_instructions(stream[:at])), len(encode_instructions(stream[: at + 1])))
+        for at in (1, tile)
+    )
+    return Made(encode(program), weights, values, spans)
+
+
+def run(case: Case, inputs: Sequence[Ring], output: Ring, seed: int) -> Any:
+    """What the tile makes of random maps that lie in these rings."""
+    program = made(case, inputs, output, seed)
+    found = simulate(program.command, program.weights, b"", program.inputs)
+    return next(iter(found.outputs.values()))
 
 
 def located(name: str, address: int, ring: Ring) -> dict[str, int]:
