@@ -112,6 +112,17 @@ def chip_rates(recipe: Recipe) -> Rates:
         return max(1, round(fact.value * RATE_CYCLES / hardware.clock_hz.value))
 
     return Rates(
+        outputs=2**32 - 1,
+        wide_macs=RATE_CYCLES,
+        columns=1,
+        pixels=1,
+        input_channels=1,
+        output_channels=1,
+        window_rows=1,
+        window_columns=1,
+        engines=4,
+        granule=16,
+        row_alignment=1,
         macs=per_cycle(hardware.macs_per_cycle),
         macs_pointwise=per_cycle(hardware.macs_per_cycle_pointwise),
         macs_depthwise=per_cycle(hardware.macs_per_cycle_depthwise),

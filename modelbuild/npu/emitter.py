@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.npu.memory import align
 from modelbuild.npu.program import ElementType, Instruction, Rates
-from modelbuild.npu.program.transfers import Fill, Layer, Load, LoadConstants, Loop, Store
+from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store, raw_constants
 from modelbuild.npu.tiling import DoesNotFit
-from modelbuild.npu.timeline import Buffer, Timeline
+from modelbuild.npu.timeline import Buffer, Timeline, cycles_of
 
 Dimension = tuple[int, int, int]  # count, stride in DRAM, stride in SRAM; outermost first, bytes
 
@@ -139,7 +139,7 @@ class Emitter:
     def _load_constants(
         self, address: int, length: int, loops: tuple[Loop, ...], total: int, to: Buffer
     ) -> None:
-        self.instructions.append(LoadConstants(address, to.start, length, loops))
+        self.instructions.append(raw_constants(address, to.start, length, loops))
         self._timeline.transfer("weights", total, (), (to,))
         self._costs[2] += total
 
@@ -155,14 +155,15 @@ class Emitter:
     def fill(self, to: Buffer, kind: ElementType, value: int, count: int) -> None:
         """`count` elements of one value to the start of a buffer."""
         self.instructions.append(Fill(kind, value, to.start, count))
-        self._timeline.compute(count, self.rates.elements, (), (to,))
+        self._timeline.compute(cycles_of(count, self.rates.elements), (), (to,))
 
     def compute(
-        self, tile: Instruction, reads: Iterable[Buffer], output: Buffer, work: int, rate: int = 0
+        self, tile: Instruction, reads: Iterable[Buffer], output: Buffer, elements: int, cycles: int = 0
     ) -> None:
-        """One tile; `work` in multiply-accumulates at `rate`, or in elements where no rate is given."""
+        """One tile of so many elements, unless its cycles are given."""
         self.instructions.append(tile)
-        self._timeline.compute(work, rate or self.rates.elements, reads, (output,))
+        taken = cycles or cycles_of(elements, self.rates.elements)
+        self._timeline.compute(taken, reads, (output,))
         self._costs[3] += 1
 
 

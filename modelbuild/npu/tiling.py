@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from modelbuild.npu.memory import align
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.header import RATE_CYCLES
+from modelbuild.npu.timeline import cycles_of
 
 Box = tuple[int, ...]
+
+
+def up(value: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-value // multiple) * multiple
 
 
 class DoesNotFit(Exception):
@@ -128,6 +134,22 @@ class ConvolutionShape:
         if self.group_inputs == 1 and (groups > 1 or group_outputs == 1):
             return rates.macs_depthwise
         return rates.macs_pointwise if self.kernel_height == self.kernel_width == 1 else rates.macs
+
+    def cycles(self, rates: Rates, groups: int, group_outputs: int, rows: int) -> int:
+        """Cycles of a tile of so many channels and rows of output (docs/program-format.md)."""
+        channels = groups * group_outputs
+        single = self.kernel_height == self.kernel_width == 1
+        taps = up(self.kernel_height, rates.window_rows) * up(self.kernel_width, rates.window_columns)
+        work = up(rows * up(self.output_width, rates.columns), rates.pixels) * (1 if single else taps)
+        if self.group_inputs == 1 and (groups > 1 or group_outputs == 1):
+            work *= up(channels, rates.output_channels)
+        else:
+            few = min(4, rates.input_channels) if self.group_inputs <= 4 else rates.input_channels
+            work *= up(self.group_inputs, few) * up(group_outputs, rates.output_channels) * groups
+        rate = self.rate(rates, groups, group_outputs)
+        if max(self.input_bytes, self.weight_bytes) == 2:
+            rate = max(1, rate * rates.wide_macs // RATE_CYCLES)
+        return max(cycles_of(work, rate), cycles_of(channels * rows * self.output_width, rates.outputs))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,11 @@ from modelbuild.npu.program.header import RATE_CYCLES
 ENGINES = ("read", "weights", "compute", "write")
 
 
+def cycles_of(work: int, rate: int) -> int:
+    """Whole cycles of `work` at so much in RATE_CYCLES cycles."""
+    return -(-work * RATE_CYCLES // rate)
+
+
 @dataclass
 class Buffer:
     """A stretch of SRAM, and when it was last read and written."""
@@ -45,19 +50,17 @@ class Timeline:
 
     def transfer(self, engine: str, size: int, reads: Iterable[Buffer], writes: Iterable[Buffer]) -> None:
         """`size` bytes by one of the DMA engines."""
-        self._run(engine, size, self._rates[engine], reads, writes)
+        self._run(engine, cycles_of(size, self._rates[engine]), reads, writes)
 
-    def compute(self, work: int, rate: int, reads: Iterable[Buffer], writes: Iterable[Buffer]) -> None:
-        """`work` of which the array does `rate` in RATE_CYCLES cycles."""
-        self._run("compute", work, rate, reads, writes)
+    def compute(self, cycles: int, reads: Iterable[Buffer], writes: Iterable[Buffer]) -> None:
+        """So many cycles of the array."""
+        self._run("compute", cycles, reads, writes)
 
-    def _run(
-        self, engine: str, work: int, rate: int, reads: Iterable[Buffer], writes: Iterable[Buffer]
-    ) -> None:
+    def _run(self, engine: str, cycles: int, reads: Iterable[Buffer], writes: Iterable[Buffer]) -> None:
         reads, writes = tuple(reads), tuple(writes)
         waits = [buffer.written_until for buffer in (*reads, *writes)]
         waits += [buffer.read_until for buffer in writes]
-        end = max([self._free[engine], *waits]) + -(-work * RATE_CYCLES // rate)
+        end = max([self._free[engine], *waits]) + cycles
         self._free[engine] = end
         for buffer in reads:
             buffer.read_until = max(buffer.read_until, end)

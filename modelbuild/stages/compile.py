@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=6.0)
 

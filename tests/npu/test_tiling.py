@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild.npu.program import Rates
 from modelbuild.npu.tiling import (
     ConvolutionShape,
     DoesNotFit,
@@ -17,8 +17,19 @@ from modelbuild.npu.tiling import (
     plan_convolution,
     plan_strips,
 )
+from tests.npu.simulator import hand_written
 
-RATES = Rates(1024 * 256, 1024 * 256, 1024 * 64, 1024 * 16, 1024 * 4, 1024 * 4, 1024 * 4, 100)
+RATES = replace(
+    hand_written.RATES,
+    macs=1024 * 256,
+    macs_pointwise=1024 * 256,
+    macs_depthwise=1024 * 64,
+    elements=1024 * 16,
+    read_bytes=1024 * 4,
+    write_bytes=1024 * 4,
+    weight_bytes=1024 * 4,
+    layer_overhead=100,
+)
 extents = st.lists(st.integers(1, 12), min_size=1, max_size=4)
 
 

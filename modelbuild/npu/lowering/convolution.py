@@ -144,6 +144,8 @@ def _setup(
         stride_width=1 if shape.output_width == 1 else stride_width,
         dilation_height=shape.dilation_height,
         dilation_width=dilation_width,
+        input_step_height=1,
+        input_step_width=1,
         pad_left=pad_left,
         input_width=shape.input_width,
         output_width=shape.output_width,
@@ -201,18 +203,21 @@ def _emit_tiles(layer: _Layer, emitter: Emitter, tiling: ConvolutionTiling) -> N
         result = outputs.take()
         tile = Convolution(
             input=source.start if high > low else 0,
+            input_slots=max(1, high - low),
+            input_first=0,
             weights=filters.start,
             output=result.start,
+            output_slots=rows,
+            output_first=0,
             groups=part.groups,
             group_outputs=part.group_outputs,
             input_rows=high - low,
             output_rows=rows,
             pad_top=pad_top,
         )
-        kernel = shape.group_inputs * shape.kernel_height * shape.kernel_width
-        work = part.groups * part.group_outputs * rows * shape.output_width * kernel
         reads = (source, filters) if high > low else (filters,)
-        emitter.compute(tile, reads, result, work, shape.rate(emitter.rates, part.groups, part.group_outputs))
+        cycles = shape.cycles(emitter.rates, part.groups, part.group_outputs, rows)
+        emitter.compute(tile, reads, result, 0, cycles)
         _store_rows(layer, emitter, result, image, part, row, rows)
 
 

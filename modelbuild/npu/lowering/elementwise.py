@@ -12,10 +12,11 @@ import numpy as np
 from modelbuild.npu.emitter import Emitter, Place, dense_strides
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.memory import align
-from modelbuild.npu.program import ElementType
+from modelbuild.npu.program import ElementType, Instruction
 from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
-from modelbuild.npu.program.tiles import Binary, Rescale
+from modelbuild.npu.program.tiles import Binary, Curve, Rescale, Table
 from modelbuild.npu.tiling import Box, boxes, plan_strips
+from modelbuild.npu.timeline import Buffer
 
 RESCALE_BYTES = 10  # multiplier and shift for values >= 0, then for values < 0
 
@@ -79,7 +80,23 @@ def _lower_binary(operation: Operation, emitter: Emitter, function: int, paramet
             offset, element, shape = operand.rectangle(extents, starts, box)
             emitter.load(operand.place, offset, element, shape, buffer)
         first, second, result = buffers
-        tile = Binary(first.start, second.start, constants.start, result.start, *box[len(outer) :])
+        inner = box[len(outer) :]
+        rows = [operand.own(box)[-2] for operand in operands]
+        tile = Binary(
+            input=first.start,
+            input_slots=rows[0],
+            input_first=0,
+            other=second.start,
+            other_slots=rows[1],
+            other_first=0,
+            parameters=constants.start,
+            output=result.start,
+            output_slots=rows[2],
+            output_first=0,
+            planes=inner[0],
+            rows=inner[1],
+            columns=inner[2],
+        )
         emitter.compute(tile, (first, second, constants), result, math.prod(box))
         offset, element, shape = operands[2].rectangle(extents, starts, box)
         emitter.store(result, operands[2].place, offset, element, shape)
@@ -158,6 +175,29 @@ def lower_rescale(operation: Operation, emitter: Emitter) -> None:
     _stream(operation, emitter, _rescale_setup(operation), (1, 1, elements), _rescale_record(operation))
 
 
+def cells(
+    kind: type[Rescale | Table | Curve],
+    source: Buffer,
+    parameters: Buffer,
+    result: Buffer,
+    extents: tuple[int, int, int],
+) -> Instruction:
+    """A tile of planes x rows x columns, dense."""
+    planes, rows, columns = extents
+    return kind(
+        input=source.start,
+        input_slots=rows,
+        input_first=0,
+        parameters=parameters.start,
+        output=result.start,
+        output_slots=rows,
+        output_first=0,
+        planes=planes,
+        rows=rows,
+        columns=columns,
+    )
+
+
 def _rescale_setup(operation: Operation) -> RescaleSetup:
     return RescaleSetup(
         input_type=operation.inputs[0].type,
@@ -217,7 +257,7 @@ def _stream(
         buffer, result = inputs.take(), results.take()
         first = (image * channels + channel) * extents[2] + start
         emitter.load(source, *_strip(first, count, length, extents[2], source.type), buffer)
-        tile = Rescale(buffer.start, record.start, result.start, count, length)
+        tile = cells(Rescale, buffer, record, result, (count, 1, length))
         emitter.compute(tile, (buffer, record), result, count * length)
         emitter.store(result, target, *_strip(first, count, length, extents[2], target.type))
 

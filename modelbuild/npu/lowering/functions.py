@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from modelbuild.npu.emitter import Emitter
+from modelbuild.npu.lowering.elementwise import cells
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.memory import align
 from modelbuild.npu.program import Instruction
@@ -70,8 +71,7 @@ def _stream(
         buffer, result = inputs.take(), results.take()
         size = source.type.size
         emitter.load(source, start * size, size, [(count, size, size)], buffer)
-        emitter.compute(
-            tile(buffer.start, parameters.start, result.start, count), (buffer, parameters), result, count
-        )
+        strip = cells(tile, buffer, parameters, result, (1, 1, count))
+        emitter.compute(strip, (buffer, parameters), result, count)
         size = target.type.size
         emitter.store(result, target, start * size, size, [(count, size, size)])

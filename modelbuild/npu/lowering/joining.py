@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from modelbuild.npu.emitter import Emitter, Place, dense_strides
-from modelbuild.npu.lowering.elementwise import RESCALE_BYTES
+from modelbuild.npu.lowering.elementwise import RESCALE_BYTES, cells
 from modelbuild.npu.lowering.movement import View, copy_views, part, tensor_strides
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.memory import align
@@ -144,6 +144,6 @@ def _rescale_view(
         for_input, for_output = (dense_strides(box, place.type.size) for place in (source, target))
         emitter.load(source, *part(view, 1, starts, box, for_input, source.type.size), buffer)
         count = math.prod(box)
-        tile = Rescale(buffer.start, parameters.start, result.start, 1, count)
+        tile = cells(Rescale, buffer, parameters, result, (1, 1, count))
         emitter.compute(tile, (buffer, parameters), result, count)
         emitter.store(result, target, *part(view, 2, starts, box, for_output, target.type.size))

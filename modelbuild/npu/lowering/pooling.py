@@ -37,6 +37,10 @@ class _Planes:
     def output_line(self) -> int:
         return self.target.tensor.shape[3] * self.target.type.size
 
+    def cells(self, input_rows: int, rows: int) -> int:
+        """Cells of a plane that a pooling looks at or makes, whichever are more."""
+        return max(input_rows * self.source.tensor.shape[3], rows * self.target.tensor.shape[3])
+
     def load(self, emitter: Emitter, to: Buffer, first: int, planes: int, low: int, rows: int) -> None:
         """Rows low..low+rows of `planes` planes."""
         line = self.input_line
@@ -141,8 +145,19 @@ def lower_max_pool(operation: Operation, emitter: Emitter) -> None:
         )
     )
     for source, result, count, _, (rows, input_rows, above) in _emit_windows(emitter, planes, window, 0):
-        tile = MaxPool(source.start, result.start, count, input_rows, rows, above)
-        emitter.compute(tile, (source,), result, count * rows * width)
+        tile = MaxPool(
+            input=source.start,
+            input_slots=input_rows,
+            input_first=0,
+            output=result.start,
+            output_slots=rows,
+            output_first=0,
+            channels=count,
+            input_rows=input_rows,
+            output_rows=rows,
+            pad_top=above,
+        )
+        emitter.compute(tile, (source,), result, count * planes.cells(input_rows, rows))
 
 
 def lower_average_pool(operation: Operation, emitter: Emitter) -> None:
@@ -150,7 +165,6 @@ def lower_average_pool(operation: Operation, emitter: Emitter) -> None:
     planes = _planes(operation)
     window = _window(operation, planes, (1, 1))
     include = operation.integer("count_include_pad")
-    width = planes.target.tensor.shape[3]
     entries = _divisors(operation)
     padded_height = window.pads[0] + planes.source.tensor.shape[2] + window.pads[2]
     emitter.setup(_average_setup(operation, planes, window, len(entries)))
@@ -161,9 +175,20 @@ def lower_average_pool(operation: Operation, emitter: Emitter) -> None:
         padded = min(window.span(0, rows), padded_height - row * window.strides[0])
         counted = padded if include else input_rows
         tile = AveragePool(
-            source.start, parameters.start, result.start, count, input_rows, rows, above, counted
+            input=source.start,
+            input_slots=input_rows,
+            input_first=0,
+            parameters=parameters.start,
+            output=result.start,
+            output_slots=rows,
+            output_first=0,
+            channels=count,
+            input_rows=input_rows,
+            output_rows=rows,
+            pad_top=above,
+            counted_rows=counted,
         )
-        emitter.compute(tile, (source, parameters), result, count * rows * width)
+        emitter.compute(tile, (source, parameters), result, count * planes.cells(input_rows, rows))
 
 
 def _average_setup(operation: Operation, planes: _Planes, window: _Window, entries: int) -> AveragePoolSetup:
@@ -230,7 +255,20 @@ def lower_resize(operation: Operation, emitter: Emitter) -> None:
         if stale:
             emitter.load_constants(row_address + row * _ROW_BYTES, steps * _ROW_BYTES, row_part)
         planes.load(emitter, source, first, count, low, high - low)
-        tile = Resize(source.start, row_part.start, table.start, result.start, count, high - low, low, steps)
+        tile = Resize(
+            input=source.start,
+            input_slots=high - low,
+            input_first=0,
+            row_table=row_part.start,
+            column_table=table.start,
+            output=result.start,
+            output_slots=steps,
+            output_first=0,
+            channels=count,
+            input_rows=high - low,
+            first_row=low,
+            output_rows=steps,
+        )
         emitter.compute(tile, (source, row_part, table), result, count * steps * width)
         planes.store(emitter, result, first, count, row, steps)
 

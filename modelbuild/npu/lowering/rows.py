@@ -11,11 +11,12 @@ from modelbuild.npu.emitter import Dimension, Emitter, Place, dense_strides
 from modelbuild.npu.lowering.elementwise import scaling
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.memory import align
-from modelbuild.npu.program import Instruction
+from modelbuild.npu.program import Instruction, Rates
+from modelbuild.npu.program.header import RATE_CYCLES
 from modelbuild.npu.program.setups import MatmulSetup, ReduceMaxSetup, ReduceSumSetup, SoftmaxSetup
 from modelbuild.npu.program.tiles import Matmul, ReduceMax, ReduceSum, Softmax
 from modelbuild.npu.tiling import Box, boxes, plan_strips
-from modelbuild.npu.timeline import Buffer
+from modelbuild.npu.timeline import Buffer, cycles_of
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,14 @@ class _Product:
             align(rows * columns * self.target.type.size),
         )
 
+    def cycles(self, rates: Rates, rows: int, columns: int) -> int:
+        """Cycles of a tile of (rows, columns)."""
+        rate = rates.macs_pointwise
+        if max(self.first.type.size, self.second.type.size) == 2:
+            rate = max(1, rate * rates.wide_macs // RATE_CYCLES)
+        outputs = rows * columns
+        return max(cycles_of(outputs * self.inner, rate), cycles_of(outputs, rates.outputs))
+
     def load_rows(self, emitter: Emitter, matrix: int, row: int, rows: int, to: Buffer) -> None:
         """Rows of a matrix of the first operand; they lie together."""
         size = self.first.type.size
@@ -240,8 +249,7 @@ def _emit_product(product: _Product, emitter: Emitter, parameters: bytes) -> Non
                 product.load_columns(emitter, right, column, columns, b)
             result = rings[2].take()
             tile = Matmul(a.start, b.start, constants.start, result.start, rows, columns)
-            work = rows * columns * product.inner
-            emitter.compute(tile, (a, b, constants), result, work, emitter.rates.macs_pointwise)
+            emitter.compute(tile, (a, b, constants), result, 0, product.cycles(emitter.rates, rows, columns))
             product.store(emitter, result, index, (row, column), (rows, columns))
 
 
