@@ -97,7 +97,7 @@ def test_hardware_is_that_of_the_facts() -> None:
     assert {chip for chip in CHIPS if facts[chip].engines_at_once.value == 4} == {"k210", "mlsoc", "modalix"}
     assert {chip for chip in CHIPS if facts[chip].keeps_for_groups.value == 1} == set(kneron)
     assert {chip for chip in CHIPS if facts[chip].power_watts is not None} == {"modalix"}
-    shared = [facts[chip].outputs_per_cycle for chip in kneron]
+    shared = [facts[chip].layer_overhead_cycles for chip in kneron]
     assert all(fact == shared[0] for fact in shared) and shared[0].sure == "fitted"
 
 
