@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")
