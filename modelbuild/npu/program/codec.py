@@ -93,17 +93,17 @@ def _decode_one(data: bytes, offset: int) -> tuple[Instruction, int]:
     if kind is None:
         raise ValueError(f"unknown opcode 0x{data[offset]:02x}")
     layout = _FORMATS[kind]
-    values: list[Any] = list(layout.packing.unpack_from(data, offset + 1))
+    values = layout.packing.unpack_from(data, offset + 1)
     problem = _out_of_range(layout, values)
     if problem:
         raise ValueError(problem)
     offset += 1 + layout.packing.size
+    named: dict[str, Any] = dict(zip(layout.names, values, strict=True))
     if issubclass(kind, Transfer):
         count = data[offset]
         if count > MAX_LOOPS:
             raise ValueError(f"{count} loops, but at most {MAX_LOOPS} are possible")
-        values.append(
-            tuple(Loop(*_LOOP.unpack_from(data, offset + 1 + 12 * level)) for level in range(count))
-        )
+        starts = range(offset + 1, offset + 1 + 12 * count, 12)
+        named["loops"] = tuple(Loop(*_LOOP.unpack_from(data, start)) for start in starts)
         offset += 1 + 12 * count
-    return kind(*values), offset
+    return kind(**named), offset

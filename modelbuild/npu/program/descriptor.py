@@ -10,8 +10,10 @@ from typing import Any
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program.encoding import ElementType
+from modelbuild.npu.program.header import MAX_DRAM
 
 MAX_RANK = 8
+DRAM, CHIP = "dram", "chip"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class TensorPlace:
     zero_point: int
     address: int  # bytes from the program's DRAM base
     size: int  # bytes
+    where: str = DRAM  # or CHIP: a layer's output that never reaches DRAM, whose address is 0
 
     @property
     def type(self) -> ElementType:
@@ -77,7 +80,9 @@ def encode_descriptor(interface: ProgramInterface) -> bytes:
                 {
                     "kind": layer.kind,
                     "name": layer.name,
-                    "outputs": [_tensor_to_json(tensor) for tensor in layer.outputs],
+                    "outputs": [
+                        _tensor_to_json(tensor) | {"where": tensor.where} for tensor in layer.outputs
+                    ],
                     "unit": layer.unit,
                 }
                 for layer in interface.layers
@@ -107,6 +112,7 @@ _TENSOR_KEYS = {
     "address": int,
     "size": int,
 }
+_LAYER_TENSOR_KEYS = {**_TENSOR_KEYS, "where": str}
 _LAYER_KEYS = {"name": str, "kind": str, "unit": str, "outputs": list}
 _INTERFACE_KEYS = {
     "arithmetic": str,
@@ -160,19 +166,21 @@ def _layer(value: object, dram_size: int) -> LayerPlace:
     item = _object(value, _LAYER_KEYS, "layer")
     if item["unit"] not in ("npu", "cpu"):
         raise _malformed(f"unit of layer {item['name']!r} is neither npu nor cpu")
-    outputs = _tensors(item["outputs"], dram_size, f"outputs of layer {item['name']!r}")
+    outputs = _tensors(item["outputs"], dram_size, f"outputs of layer {item['name']!r}", _LAYER_TENSOR_KEYS)
     return LayerPlace(item["name"], item["kind"], item["unit"], outputs)
 
 
-def _tensors(values: list[object], dram_size: int, what: str) -> tuple[TensorPlace, ...]:
-    tensors = tuple(_tensor(value, dram_size) for value in values)
+def _tensors(
+    values: list[object], dram_size: int, what: str, keys: Mapping[str, type] = _TENSOR_KEYS
+) -> tuple[TensorPlace, ...]:
+    tensors = tuple(_tensor(value, dram_size, keys) for value in values)
     if len({tensor.name for tensor in tensors}) != len(tensors):
         raise _malformed(f"two of the {what} have the same name")
     return tensors
 
 
-def _tensor(value: object, dram_size: int) -> TensorPlace:
-    item = _object(value, _TENSOR_KEYS, "tensor")
+def _tensor(value: object, dram_size: int, keys: Mapping[str, type]) -> TensorPlace:
+    item = _object(value, keys, "tensor")
     shape = item.pop("shape")
     if len(shape) > MAX_RANK or not all(type(extent) is int and 0 < extent < 2**31 for extent in shape):
         raise _malformed(f"shape of tensor {item['name']!r}")
@@ -183,6 +191,11 @@ def _tensor(value: object, dram_size: int) -> TensorPlace:
         raise _malformed(f"scale of tensor {tensor.name!r}")
     if tensor.size != math.prod(shape) * tensor.type.size:
         raise _malformed(f"size of tensor {tensor.name!r} does not follow from its shape")
-    if tensor.address < 0 or tensor.address + tensor.size > dram_size:
+    if tensor.where == CHIP:
+        if tensor.address or tensor.size > MAX_DRAM:
+            raise _malformed(f"tensor {tensor.name!r} lies on the chip: it has no address")
+    elif tensor.where != DRAM:
+        raise _malformed(f"tensor {tensor.name!r} is neither in dram nor on the chip")
+    elif tensor.address < 0 or tensor.address + tensor.size > dram_size:
         raise _malformed(f"tensor {tensor.name!r} does not lie in DRAM")
     return tensor

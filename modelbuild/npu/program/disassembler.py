@@ -10,7 +10,7 @@ from modelbuild.npu.program.command import decode
 from modelbuild.npu.program.descriptor import ProgramInterface
 from modelbuild.npu.program.encoding import ElementType, Instruction
 from modelbuild.npu.program.host import decode_host
-from modelbuild.npu.program.transfers import Layer
+from modelbuild.npu.program.transfers import Layer, Transfer
 
 
 def disassemble(command: bytes, host: bytes = b"") -> list[str]:
@@ -38,9 +38,11 @@ def instruction_text(instruction: Instruction) -> str:
     for item in fields(instruction):
         value = getattr(instruction, item.name)
         if item.name == "loops":
-            words.extend(f"x{loop.count}(dram+{loop.dram_stride},sram+{loop.sram_stride})" for loop in value)
-        elif item.name.endswith("_type"):
+            continue
+        if item.name.endswith("_type"):
             words.append(f"{item.name}={ElementType(value).name.lower()}")
         else:
             words.append(f"{item.name}={value}")
+    loops = instruction.loops if isinstance(instruction, Transfer) else ()
+    words += [f"x{loop.count}(dram+{loop.dram_stride},sram+{loop.sram_stride})" for loop in loops]
     return " ".join(words)

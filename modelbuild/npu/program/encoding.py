@@ -40,9 +40,9 @@ class Encoding:
     high: int
 
 
-def encoded(code: str, low: int, high: int) -> Any:
+def encoded(code: str, low: int, high: int, kw_only: bool = False) -> Any:
     """A field of this encoding."""
-    return field(metadata={"encoding": Encoding(code, low, high)})
+    return field(metadata={"encoding": Encoding(code, low, high)}, kw_only=kw_only)
 
 
 def element_type() -> Any:
@@ -55,9 +55,9 @@ def address() -> Any:
     return encoded("I", 0, 2**32 - 1)
 
 
-def extent() -> Any:
+def extent(kw_only: bool = False) -> Any:
     """A number of things, at least one."""
-    return encoded("I", 1, 2**31 - 1)
+    return encoded("I", 1, 2**31 - 1, kw_only)
 
 
 def count() -> Any:

@@ -11,7 +11,7 @@ from modelbuild.npu.program.encoding import Instruction
 from modelbuild.npu.program.header import MAX_SRAM
 
 MAGIC = b"MBNH"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<4sHHII")
 
 

@@ -31,7 +31,16 @@ from modelbuild.npu.program.tiles import (
     Softmax,
     Table,
 )
-from modelbuild.npu.program.transfers import End, Fill, Layer, Load, LoadConstants, Store, Yield
+from modelbuild.npu.program.transfers import (
+    End,
+    Fill,
+    Layer,
+    Load,
+    LoadConstants,
+    Output,
+    Store,
+    Yield,
+)
 
 SETUP_OF: dict[type[Instruction], type[Instruction]] = {
     Convolution: ConvolutionSetup,
@@ -48,7 +57,7 @@ SETUP_OF: dict[type[Instruction], type[Instruction]] = {
     Resize: ResizeSetup,
 }
 
-_CONTROL: tuple[type[Instruction], ...] = (Layer, Yield, End, Load, LoadConstants, Store, Fill)
+_CONTROL: tuple[type[Instruction], ...] = (Layer, Yield, End, Output, Load, LoadConstants, Store, Fill)
 
 INSTRUCTIONS: dict[int, type[Instruction]] = {
     kind.opcode: kind for kind in (*_CONTROL, *SETUP_OF.values(), *SETUP_OF)

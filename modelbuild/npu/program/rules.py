@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from modelbuild.npu.program.encoding import ElementType, Instruction
 from modelbuild.npu.program.setups import ConvolutionSetup, CurveSetup
-from modelbuild.npu.program.tiles import Convolution
-from modelbuild.npu.program.transfers import Loop, Store, Transfer
+from modelbuild.npu.program.tiles import Binary, Convolution
+from modelbuild.npu.program.transfers import RAW, LoadConstants, Loop, Store, Transfer
 
 # field -> the fields that may hold its type; the first that the instruction has counts
 _TYPED = {
@@ -24,7 +24,12 @@ def broken_rule(instruction: Instruction) -> str:
     """What is wrong with the instruction, or an empty string."""
     if isinstance(instruction, Transfer):
         return _broken_transfer(instruction)
-    return _broken_value(instruction) or _broken_window(instruction) or _broken_curve(instruction)
+    return (
+        _broken_value(instruction)
+        or _broken_window(instruction)
+        or _broken_curve(instruction)
+        or _broken_rows(instruction)
+    )
 
 
 def _broken_value(instruction: Instruction) -> str:
@@ -53,9 +58,26 @@ def _broken_window(instruction: Instruction) -> str:
             return f"a kernel of {axis} 1 has no dilation"
     if getattr(instruction, "output_width", 2) == 1 and getattr(instruction, "stride_width", 1) != 1:
         return "an output of width 1 has no stride"
-    if isinstance(instruction, Convolution) and not instruction.input_rows and instruction.input:
-        return "a convolution of no rows has an input"
     return ""
+
+
+def _broken_rows(tile: Instruction) -> str:
+    """Of the rows of each operand. Those of a binary operation's inputs depend on its setup."""
+    if isinstance(tile, Convolution) and not tile.input_rows:
+        unused = (tile.input, tile.input_slots, tile.input_first) == (0, 1, 0)
+        return _broken_slots(tile, "output") or ("" if unused else "a convolution of no rows has an input")
+    return next(filter(None, (_broken_slots(tile, name) for name in ("input", "other", "output"))), "")
+
+
+def _broken_slots(tile: Instruction, operand: str) -> str:
+    slots = getattr(tile, f"{operand}_slots", None)
+    if slots is None:
+        return ""
+    if getattr(tile, f"{operand}_first") >= slots:
+        return f"{operand}_first is not one of {slots} slots"
+    alone = isinstance(tile, Binary) and operand != "output"
+    rows = 0 if alone else getattr(tile, f"{operand}_rows", getattr(tile, "rows", 0))
+    return f"{rows} rows of {operand} in {slots} slots" if rows > slots else ""
 
 
 def _broken_curve(setup: Instruction) -> str:
@@ -70,6 +92,11 @@ def _broken_curve(setup: Instruction) -> str:
 
 
 def _broken_transfer(transfer: Transfer) -> str:
+    if isinstance(transfer, LoadConstants):
+        if transfer.codec == RAW and transfer.stored != transfer.length:
+            return f"{transfer.stored} raw bytes become {transfer.length}"
+        if transfer.codec != RAW and transfer.loops:
+            return "packed constants are loaded in a loop"
     strides = [(loop.count, _written_stride(transfer, loop)) for loop in transfer.loops]
     if any(count < 2 for count, _ in strides):
         return "a loop of a transfer runs fewer than two times"

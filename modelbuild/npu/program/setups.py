@@ -10,7 +10,8 @@ from modelbuild.npu.program.encoding import Instruction, element_type, encoded, 
 
 @dataclass(frozen=True, slots=True)
 class ConvolutionSetup(Instruction):
-    """What all tiles of a convolution share. Columns outside the picture contribute 0."""
+    """What all tiles of a convolution share. Columns outside the picture contribute 0; between neighbouring
+    cells of the input lie `input_step` - 1 that do so too."""
 
     opcode: ClassVar[int] = 0x20
     input_type: int = element_type()
@@ -22,6 +23,8 @@ class ConvolutionSetup(Instruction):
     stride_width: int = small()
     dilation_height: int = small()
     dilation_width: int = small()
+    input_step_height: int = small()
+    input_step_width: int = small()
     pad_left: int = encoded("H", 0, 2**16 - 1)
     input_width: int = extent()
     output_width: int = extent()

@@ -1,4 +1,7 @@
-"""Tiles: one step of the array on SRAM, under the setup that stands before it."""
+"""Tiles: one step of the array on SRAM, under the setup that stands before it.
+
+Where a tile names `slots` and `first`, row r of a plane lies in slot (first + r) % slots of that plane.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,12 @@ class Convolution(Instruction):
 
     opcode: ClassVar[int] = 0x21
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     weights: int = address()
     output: int = address()
+    output_slots: int = extent()
+    output_first: int = count()
     groups: int = extent()
     group_outputs: int = extent()
     input_rows: int = count()
@@ -29,7 +36,11 @@ class MaxPool(Instruction):
 
     opcode: ClassVar[int] = 0x23
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     output: int = address()
+    output_slots: int = extent()
+    output_first: int = count()
     channels: int = extent()
     input_rows: int = extent()
     output_rows: int = extent()
@@ -42,8 +53,12 @@ class AveragePool(Instruction):
 
     opcode: ClassVar[int] = 0x25
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     parameters: int = address()
     output: int = address()
+    output_slots: int = extent()
+    output_first: int = count()
     channels: int = extent()
     input_rows: int = extent()
     output_rows: int = extent()
@@ -57,9 +72,15 @@ class Binary(Instruction):
 
     opcode: ClassVar[int] = 0x27
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     other: int = address()
+    other_slots: int = extent()
+    other_first: int = count()
     parameters: int = address()
     output: int = address()
+    output_slots: int = extent()
+    output_first: int = count()
     planes: int = extent()
     rows: int = extent()
     columns: int = extent()
@@ -67,36 +88,53 @@ class Binary(Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Rescale(Instruction):
-    """`channels` x `count` elements; each channel has a scaling for values >= 0 and one for those below."""
+    """A tile of cells; each plane has a scaling for values >= 0 and one for those below."""
 
     opcode: ClassVar[int] = 0x29
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     parameters: int = address()
     output: int = address()
-    channels: int = extent()
-    count: int = extent()
+    output_slots: int = extent()
+    output_first: int = count()
+    planes: int = extent()
+    rows: int = extent()
+    columns: int = extent()
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Instruction):
-    """`count` look-ups in 256 entries of the output's type."""
+    """A look-up of each cell in 256 entries of the output's type."""
 
     opcode: ClassVar[int] = 0x2B
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     parameters: int = address()
     output: int = address()
-    count: int = extent()
+    output_slots: int = extent()
+    output_first: int = count()
+    planes: int = extent()
+    rows: int = extent()
+    columns: int = extent()
 
 
 @dataclass(frozen=True, slots=True)
 class Curve(Instruction):
-    """`count` values of parabolas, a record of three numbers a segment."""
+    """A value of a parabola for each cell, a record of three numbers a segment."""
 
     opcode: ClassVar[int] = 0x37
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     parameters: int = address()
     output: int = address()
-    count: int = extent()
+    output_slots: int = extent()
+    output_first: int = count()
+    planes: int = extent()
+    rows: int = extent()
+    columns: int = extent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +188,13 @@ class Resize(Instruction):
 
     opcode: ClassVar[int] = 0x35
     input: int = address()
+    input_slots: int = extent()
+    input_first: int = count()
     row_table: int = address()
     column_table: int = address()
     output: int = address()
+    output_slots: int = extent()
+    output_first: int = count()
     channels: int = extent()
     input_rows: int = extent()
     first_row: int = count()

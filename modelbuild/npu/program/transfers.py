@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from modelbuild.npu.program.encoding import Instruction, address, element_type, encoded, extent, integer
+from modelbuild.npu.program.encoding import (
+    Instruction,
+    address,
+    count,
+    element_type,
+    encoded,
+    extent,
+    integer,
+)
 
 MAX_LAYERS = 2**16 - 2
 MAX_LOOPS = 8
+RAW, SHORT = 0, 1  # codecs of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,8 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Layer(Instruction):
-    """Waits for all engines; what follows belongs to entry `index` of the descriptor's layers."""
+    """Waits for all engines; what follows belongs to the group of layers that entry `index` of the
+    descriptor's layers is the first of."""
 
     opcode: ClassVar[int] = 0x01
     index: int = encoded("H", 0, MAX_LAYERS - 1)
@@ -44,6 +54,17 @@ class End(Instruction):
 
 
 @dataclass(frozen=True, slots=True)
+class Output(Instruction):
+    """The next tile writes planes from `plane`, rows from `row` of the first output of `layer`, which never
+    reaches DRAM. For whoever wants to see it; costs nothing."""
+
+    opcode: ClassVar[int] = 0x04
+    layer: int = encoded("H", 0, MAX_LAYERS - 1)
+    plane: int = count()
+    row: int = count()
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer(Instruction):
     """`length` contiguous bytes, repeated by the loops. `dram` is an offset in DRAM or in the constants."""
 
@@ -62,9 +83,16 @@ class Load(Transfer):
 
 @dataclass(frozen=True, slots=True)
 class LoadConstants(Transfer):
-    """Constants (the weights section, or the host section's own) to SRAM."""
+    """Constants (the weights section, or the host section's own) to SRAM: `stored` bytes become `length`."""
 
     opcode: ClassVar[int] = 0x11
+    codec: int = encoded("B", RAW, SHORT, kw_only=True)
+    stored: int = extent(kw_only=True)
+
+
+def raw_constants(dram: int, sram: int, length: int, loops: tuple[Loop, ...] = ()) -> LoadConstants:
+    """Constants that lie there as they are."""
+    return LoadConstants(dram, sram, length, loops, codec=RAW, stored=length)
 
 
 @dataclass(frozen=True, slots=True)

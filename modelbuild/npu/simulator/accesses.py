@@ -1,4 +1,4 @@
-"""What each instruction touches and how much work it is, from its decoded fields alone."""
+"""What each instruction touches and what it costs, from its decoded fields alone."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from modelbuild.npu.program import ElementType, Instruction, Rates
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.transfers import Fill, Load, LoadConstants, Store, Transfer
-from modelbuild.npu.simulator.elementwise import operand_extents
-
-Range = tuple[int, int]  # address in SRAM, bytes
+from modelbuild.npu.simulator.maps import Stretch, has_rows, input_maps, output_map
+from modelbuild.npu.simulator.work import convolution_cycles, cycles, matmul_cycles, round_up
 
 
 @dataclass(frozen=True)
 class Access:
-    """An instruction's engine, its work at a rate, and the stretches of SRAM that it reads and writes."""
+    """An instruction's engine, what it does (multiply-accumulates, elements or bytes), the cycles that takes,
+    and the stretches of SRAM that it reads and writes."""
 
     engine: str
     work: int
-    rate: int
-    reads: tuple[Range, ...]
-    writes: tuple[Range, ...]
+    cycles: int
+    reads: tuple[Stretch, ...]
+    writes: tuple[Stretch, ...]
 
 
 def access(instruction: Instruction, setup: Any, rates: Rates) -> Access:
     """Of a transfer, a fill, or a tile under its setup."""
     if isinstance(instruction, Transfer):
         return _transfer(instruction, rates)
-    return _TILES[type(instruction)](instruction, setup, rates)
+    work, taken, parameters = _TILES[type(instruction)](instruction, setup, rates)
+    if has_rows(type(instruction)):
+        reads = [found for one in input_maps(instruction, setup) for found in one.stretches()]
+        writes = output_map(instruction, setup).stretches()
+    else:
+        reads, writes = _DENSE[type(instruction)](instruction, setup)
+    return Access("compute", work, taken, (*reads, *parameters), writes)
 
 
 def takes_time(instruction: Instruction) -> bool:
@@ -40,137 +46,110 @@ def takes_time(instruction: Instruction) -> bool:
 
 
 def _transfer(transfer: Transfer, rates: Rates) -> Access:
-    counts = [loop.count for loop in transfer.loops]
-    span = sum((loop.count - 1) * loop.sram_stride for loop in transfer.loops) + transfer.length
-    touched = ((transfer.sram, span),)
-    work = math.prod(counts) * transfer.length
+    touched = (
+        Stretch(
+            transfer.sram,
+            transfer.length,
+            tuple((loop.count, loop.sram_stride) for loop in transfer.loops),
+        ),
+    )
+    runs = math.prod(loop.count for loop in transfer.loops)
+    moved = runs * transfer.length
+    if isinstance(transfer, LoadConstants):
+        taken = cycles(runs * transfer.stored, rates.weight_bytes)
+        return Access("weights", moved + transfer.stored, taken, (), touched)
+    padded = runs * round_up(transfer.length, rates.row_alignment)
     if isinstance(transfer, Store):
-        return Access("write", work, rates.write_bytes, touched, ())
-    if isinstance(transfer, Load):
-        return Access("read", work, rates.read_bytes, (), touched)
-    assert isinstance(transfer, LoadConstants)
-    return Access("weights", work, rates.weight_bytes, (), touched)
+        return Access("write", moved, cycles(padded, rates.write_bytes), touched, ())
+    assert isinstance(transfer, Load)
+    return Access("read", moved, cycles(padded, rates.read_bytes), (), touched)
 
 
 def _size(kind: int) -> int:
     return ElementType(kind).size
 
 
-def _fill(tile: Fill, setup: None, rates: Rates) -> Access:
-    written = ((tile.output, tile.count * _size(tile.output_type)),)
-    return Access("compute", tile.count, rates.elements, (), written)
+_Cost = tuple[int, int, tuple[Stretch, ...]]  # work, cycles, parameters that are read
 
 
-def _convolution(tile: t.Convolution, setup: s.ConvolutionSetup, rates: Rates) -> Access:
+def _elements(count: int, rates: Rates, *parameters: tuple[int, int]) -> _Cost:
+    stretches = tuple(Stretch(address, size) for address, size in parameters)
+    return count, cycles(count, rates.elements), stretches
+
+
+def _fill(tile: Fill, setup: None, rates: Rates) -> _Cost:
+    return _elements(tile.count, rates)
+
+
+def _convolution(tile: t.Convolution, setup: s.ConvolutionSetup, rates: Rates) -> _Cost:
     channels = tile.groups * tile.group_outputs
-    taps = setup.kernel_height * setup.kernel_width
-    outputs = channels * tile.output_rows * setup.output_width
-    filter_bytes = setup.group_inputs * taps * _size(setup.weight_type) + 9
-    inputs = tile.groups * setup.group_inputs * tile.input_rows * setup.input_width
-    if setup.group_inputs == 1 and (tile.groups > 1 or tile.group_outputs == 1):
-        rate = rates.macs_depthwise
-    else:
-        rate = rates.macs_pointwise if taps == 1 else rates.macs
-    reads = [(tile.weights, channels * filter_bytes)]
-    if inputs:
-        reads.append((tile.input, inputs * _size(setup.input_type)))
-    written = ((tile.output, outputs * _size(setup.output_type)),)
-    return Access("compute", outputs * setup.group_inputs * taps, rate, tuple(reads), written)
+    weights = setup.group_inputs * setup.kernel_height * setup.kernel_width
+    work = channels * tile.output_rows * setup.output_width * weights
+    parameters = Stretch(tile.weights, channels * (weights * _size(setup.weight_type) + 9))
+    return work, convolution_cycles(tile, setup, rates), (parameters,)
 
 
-def _pool(
-    tile: t.MaxPool | t.AveragePool, setup: s.MaxPoolSetup | s.AveragePoolSetup, rates: Rates
-) -> Access:
+def _pooled(tile: t.MaxPool | t.AveragePool, setup: s.MaxPoolSetup | s.AveragePoolSetup) -> int:
+    return tile.channels * max(tile.output_rows * setup.output_width, tile.input_rows * setup.input_width)
+
+
+def _max_pool(tile: t.MaxPool, setup: s.MaxPoolSetup, rates: Rates) -> _Cost:
+    return _elements(_pooled(tile, setup), rates)
+
+
+def _average_pool(tile: t.AveragePool, setup: s.AveragePoolSetup, rates: Rates) -> _Cost:
+    return _elements(_pooled(tile, setup), rates, (tile.parameters, setup.entries * 9))
+
+
+def _cells(tile: t.Binary | t.Rescale | t.Table | t.Curve) -> int:
+    return tile.planes * tile.rows * tile.columns
+
+
+def _binary(tile: t.Binary, setup: s.BinarySetup, rates: Rates) -> _Cost:
+    return _elements(_cells(tile), rates, (tile.parameters, 5 if setup.function else 9))
+
+
+def _rescale(tile: t.Rescale, setup: s.RescaleSetup, rates: Rates) -> _Cost:
+    return _elements(_cells(tile), rates, (tile.parameters, tile.planes * 10))
+
+
+def _table(tile: t.Table, setup: s.TableSetup, rates: Rates) -> _Cost:
+    return _elements(_cells(tile), rates, (tile.parameters, 256 * _size(setup.output_type)))
+
+
+def _curve(tile: t.Curve, setup: s.CurveSetup, rates: Rates) -> _Cost:
+    return _elements(_cells(tile), rates, (tile.parameters, 12 * setup.segments))
+
+
+def _matmul(tile: t.Matmul, setup: s.MatmulSetup, rates: Rates) -> _Cost:
+    work = tile.rows * tile.columns * setup.inner
+    return work, matmul_cycles(tile, setup, rates), (Stretch(tile.parameters, 5),)
+
+
+def _reduce_sum(tile: t.ReduceSum, setup: s.ReduceSumSetup, rates: Rates) -> _Cost:
+    return _elements(tile.rows * setup.length, rates, (tile.parameters, 5))
+
+
+def _reduce_max(tile: t.ReduceMax, setup: s.ReduceMaxSetup, rates: Rates) -> _Cost:
+    return _elements(tile.rows * setup.length, rates)
+
+
+def _softmax(tile: t.Softmax, setup: s.SoftmaxSetup, rates: Rates) -> _Cost:
+    table = (1 + 256 * _size(setup.input_type)) * 4
+    return _elements(tile.rows * setup.length, rates, (tile.parameters, table))
+
+
+def _resize(tile: t.Resize, setup: s.ResizeSetup, rates: Rates) -> _Cost:
     outputs = tile.channels * tile.output_rows * setup.output_width
-    inputs = tile.channels * tile.input_rows * setup.input_width
-    reads = [(tile.input, inputs * _size(setup.input_type))]
-    output_type = setup.input_type
-    if isinstance(tile, t.AveragePool) and isinstance(setup, s.AveragePoolSetup):
-        reads.append((tile.parameters, setup.entries * 9))
-        output_type = setup.output_type
-    written = ((tile.output, outputs * _size(output_type)),)
-    return Access("compute", outputs, rates.elements, tuple(reads), written)
+    tables = ((tile.row_table, tile.output_rows * 8), (tile.column_table, setup.output_width * 8))
+    return _elements(outputs, rates, *tables)
 
 
-def _binary(tile: t.Binary, setup: s.BinarySetup, rates: Rates) -> Access:
-    sizes = [math.prod(operand_extents(tile, setup, operand)) for operand in (0, 1)]
-    outputs = tile.planes * tile.rows * tile.columns
-    reads = (
-        (tile.input, sizes[0] * _size(setup.input_type)),
-        (tile.other, sizes[1] * _size(setup.other_type)),
-        (tile.parameters, 5 if setup.function else 9),
-    )
-    written = ((tile.output, outputs * _size(setup.output_type)),)
-    return Access("compute", outputs, rates.elements, reads, written)
-
-
-def _rescale(tile: t.Rescale, setup: s.RescaleSetup, rates: Rates) -> Access:
-    count = tile.channels * tile.count
-    reads = ((tile.input, count * _size(setup.input_type)), (tile.parameters, tile.channels * 10))
-    written = ((tile.output, count * _size(setup.output_type)),)
-    return Access("compute", count, rates.elements, reads, written)
-
-
-def _table(tile: t.Table, setup: s.TableSetup, rates: Rates) -> Access:
-    reads = ((tile.input, tile.count), (tile.parameters, 256 * _size(setup.output_type)))
-    written = ((tile.output, tile.count * _size(setup.output_type)),)
-    return Access("compute", tile.count, rates.elements, reads, written)
-
-
-def _curve(tile: t.Curve, setup: s.CurveSetup, rates: Rates) -> Access:
-    reads = ((tile.input, tile.count * 2), (tile.parameters, 12 * setup.segments))
-    written = ((tile.output, tile.count * _size(setup.output_type)),)
-    return Access("compute", tile.count, rates.elements, reads, written)
-
-
-def _matmul(tile: t.Matmul, setup: s.MatmulSetup, rates: Rates) -> Access:
-    outputs = tile.rows * tile.columns
-    reads = (
-        (tile.input, tile.rows * setup.inner * _size(setup.input_type)),
-        (tile.other, tile.columns * setup.inner * _size(setup.other_type)),
-        (tile.parameters, 5),
-    )
-    written = ((tile.output, outputs * _size(setup.output_type)),)
-    return Access("compute", outputs * setup.inner, rates.macs_pointwise, reads, written)
-
-
-def _reduce_sum(tile: t.ReduceSum, setup: s.ReduceSumSetup, rates: Rates) -> Access:
-    inputs = tile.rows * setup.length
-    reads = ((tile.input, inputs * _size(setup.input_type)), (tile.parameters, 5))
-    written = ((tile.output, tile.rows * _size(setup.output_type)),)
-    return Access("compute", inputs, rates.elements, reads, written)
-
-
-def _reduce_max(tile: t.ReduceMax, setup: s.ReduceMaxSetup, rates: Rates) -> Access:
-    inputs, size = tile.rows * setup.length, _size(setup.input_type)
-    written = ((tile.output, tile.rows * size),)
-    return Access("compute", inputs, rates.elements, ((tile.input, inputs * size),), written)
-
-
-def _softmax(tile: t.Softmax, setup: s.SoftmaxSetup, rates: Rates) -> Access:
-    count, size = tile.rows * setup.length, _size(setup.input_type)
-    reads = ((tile.input, count * size), (tile.parameters, (1 + 256 * size) * 4))
-    written = ((tile.output, count * _size(setup.output_type)),)
-    return Access("compute", count, rates.elements, reads, written)
-
-
-def _resize(tile: t.Resize, setup: s.ResizeSetup, rates: Rates) -> Access:
-    size = _size(setup.input_type)
-    outputs = tile.channels * tile.output_rows * setup.output_width
-    inputs = tile.channels * tile.input_rows * setup.input_width
-    reads = (
-        (tile.input, inputs * size),
-        (tile.row_table, tile.output_rows * 8),
-        (tile.column_table, setup.output_width * 8),
-    )
-    return Access("compute", outputs, rates.elements, reads, ((tile.output, outputs * size),))
-
-
-_TILES: dict[type[Instruction], Callable[[Any, Any, Rates], Access]] = {
+_TILES: dict[type[Instruction], Callable[[Any, Any, Rates], _Cost]] = {
     Fill: _fill,
     t.Convolution: _convolution,
-    t.MaxPool: _pool,
-    t.AveragePool: _pool,
+    t.MaxPool: _max_pool,
+    t.AveragePool: _average_pool,
     t.Binary: _binary,
     t.Rescale: _rescale,
     t.Table: _table,
@@ -180,4 +159,39 @@ _TILES: dict[type[Instruction], Callable[[Any, Any, Rates], Access]] = {
     t.ReduceMax: _reduce_max,
     t.Softmax: _softmax,
     t.Resize: _resize,
+}
+
+
+_Touched = tuple[list[Stretch], tuple[Stretch, ...]]
+
+
+def _fill_touches(tile: Fill, setup: None) -> _Touched:
+    return [], (Stretch(tile.output, tile.count * _size(tile.output_type)),)
+
+
+def _matmul_touches(tile: t.Matmul, setup: s.MatmulSetup) -> _Touched:
+    left = Stretch(tile.input, tile.rows * setup.inner * _size(setup.input_type))
+    right = Stretch(tile.other, tile.columns * setup.inner * _size(setup.other_type))
+    written = Stretch(tile.output, tile.rows * tile.columns * _size(setup.output_type))
+    return [left, right], (written,)
+
+
+def _reduce_touches(tile: Any, setup: Any) -> _Touched:
+    read = Stretch(tile.input, tile.rows * setup.length * _size(setup.input_type))
+    kind = getattr(setup, "output_type", setup.input_type)
+    return [read], (Stretch(tile.output, tile.rows * _size(kind)),)
+
+
+def _softmax_touches(tile: t.Softmax, setup: s.SoftmaxSetup) -> _Touched:
+    count = tile.rows * setup.length
+    read = Stretch(tile.input, count * _size(setup.input_type))
+    return [read], (Stretch(tile.output, count * _size(setup.output_type)),)
+
+
+_DENSE: dict[type[Instruction], Callable[[Any, Any], _Touched]] = {
+    Fill: _fill_touches,
+    t.Matmul: _matmul_touches,
+    t.ReduceSum: _reduce_touches,
+    t.ReduceMax: _reduce_touches,
+    t.Softmax: _softmax_touches,
 }

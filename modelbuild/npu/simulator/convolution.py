@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import ConvolutionSetup
 from modelbuild.npu.program.tiles import Convolution
+from modelbuild.npu.simulator.maps import input_maps, output_map
 from modelbuild.npu.simulator.memory import Int64, Memory
 from modelbuild.npu.simulator.scaling import (
     Scaling,
@@ -56,7 +57,7 @@ def run_convolution(tile: Convolution, setup: ConvolutionSetup, sram: Memory) ->
     flat += bias[:, None]
     flat = rescale(flat, scaling.reshape(-1, 1), peak)
     values = saturate(flat, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write(tile.output, values, ElementType(setup.output_type))
+    sram.write_map(output_map(tile, setup), values)
 
 
 def _records(sram: Memory, address: int, count: int, wide: bool) -> tuple[Int64, Scaling]:
@@ -79,11 +80,12 @@ def _bound(setup: ConvolutionSetup, weights: NDArray[np.integer], bias: Int64) -
 
 def _input(tile: Convolution, setup: ConvolutionSetup, sram: Memory, dtype: type[np.floating]) -> Floats:
     shape = (tile.groups, setup.group_inputs, tile.input_rows, setup.input_width)
-    count = tile.groups * setup.group_inputs * tile.input_rows * setup.input_width
-    raw = sram.read(tile.input, count, ElementType(setup.input_type)).reshape(shape)
-    x = raw.astype(dtype)
+    if not tile.input_rows:
+        return np.zeros(shape, dtype)
+    (place,) = input_maps(tile, setup)
+    x = sram.read_map(place).astype(dtype)
     x -= setup.input_zero
-    return x
+    return x.reshape(shape)
 
 
 def _blocks(tile: Convolution, setup: ConvolutionSetup) -> Iterator[tuple[slice, slice]]:
@@ -115,6 +117,7 @@ def _axis_taps(
         tile.input_rows,
         setup.stride_height,
         tile.pad_top - row * setup.stride_height,
+        setup.input_step_height,
     )
     across = taps(
         setup.kernel_width,
@@ -123,6 +126,7 @@ def _axis_taps(
         setup.input_width,
         setup.stride_width,
         setup.pad_left - column * setup.stride_width,
+        setup.input_step_width,
     )
     return list(down), list(across)
 
@@ -161,6 +165,6 @@ def _is_identity(
     down: list[tuple[int, slice, slice]], across: list[tuple[int, slice, slice]], pixels: tuple[int, int]
 ) -> bool:
     return all(
-        found == [(0, slice(0, extent), slice(0, extent, 1))]
+        found == [(0, slice(0, extent, 1), slice(0, extent, 1))]
         for found, extent in zip((down, across), pixels, strict=True)
     )

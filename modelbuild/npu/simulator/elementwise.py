@@ -8,10 +8,11 @@ from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import BinarySetup, CurveSetup, RescaleSetup, TableSetup
 from modelbuild.npu.program.tiles import Binary, Curve, Rescale, Table
 from modelbuild.npu.program.transfers import Fill
+from modelbuild.npu.simulator.maps import input_maps, output_map
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
     Scaling,
-    centred,
+    centred_map,
     magnitude,
     read_records,
     read_scaling,
@@ -29,20 +30,11 @@ def run_fill(tile: Fill, setup: None, sram: Memory) -> None:
     sram.write(tile.output, np.full(tile.count, tile.value, DTYPES[kind]), kind)
 
 
-def operand_extents(tile: Binary, setup: BinarySetup, operand: int) -> tuple[int, int, int]:
-    """Extents of operand 0 or 1: 1 where it is broadcast."""
-    bits = setup.broadcast >> (3 * operand)
-    extents = (tile.planes, tile.rows, tile.columns)
-    planes, rows, columns = (1 if bits >> axis & 1 else extent for axis, extent in enumerate(extents))
-    return planes, rows, columns
-
-
 def run_binary(tile: Binary, setup: BinarySetup, sram: Memory) -> None:
     """Addition or multiplication with broadcasting."""
-    shapes = [operand_extents(tile, setup, operand) for operand in (0, 1)]
-    a = centred(sram, tile.input, int(np.prod(shapes[0])), setup.input_type, setup.input_zero)
-    b = centred(sram, tile.other, int(np.prod(shapes[1])), setup.other_type, setup.other_zero)
-    a, b = a.reshape(shapes[0]), b.reshape(shapes[1])
+    operands = input_maps(tile, setup)
+    zeros = (setup.input_zero, setup.other_zero)
+    a, b = (centred_map(sram, *pair) for pair in zip(operands, zeros, strict=True))
     if setup.function == 0:
         y = _sum(a, b, tile, sram)
     else:
@@ -50,7 +42,7 @@ def run_binary(tile: Binary, setup: BinarySetup, sram: Memory) -> None:
     if y.shape != (tile.planes, tile.rows, tile.columns):
         raise failure("both operands of an operator are broadcast along the same axis")
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write(tile.output, values, ElementType(setup.output_type))
+    sram.write_map(output_map(tile, setup), values)
 
 
 def _sum(a: Int64, b: Int64, tile: Binary, sram: Memory) -> Int64:
@@ -65,36 +57,38 @@ def _sum(a: Int64, b: Int64, tile: Binary, sram: Memory) -> Int64:
 
 def run_rescale(tile: Rescale, setup: RescaleSetup, sram: Memory) -> None:
     """A multiplier and shift a channel for each sign."""
-    x = centred(sram, tile.input, tile.channels * tile.count, setup.input_type, setup.input_zero)
-    x = x.reshape(tile.channels, tile.count)
-    records = read_records(sram, tile.parameters, tile.channels, 10)
-    positive = Scaling(signed(records, 0, 4), unsigned(records, 4, 1)).reshape(-1, 1)
-    negative = Scaling(signed(records, 5, 4), unsigned(records, 9, 1)).reshape(-1, 1)
+    (place,) = input_maps(tile, setup)
+    x = centred_map(sram, place, setup.input_zero)
+    records = read_records(sram, tile.parameters, tile.planes, 10)
+    positive = Scaling(signed(records, 0, 4), unsigned(records, 4, 1)).reshape(-1, 1, 1)
+    negative = Scaling(signed(records, 5, 4), unsigned(records, 9, 1)).reshape(-1, 1, 1)
     peak = magnitude(x)
     y = np.where(x >= 0, rescale(x, positive, peak), rescale(x, negative, peak))
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write(tile.output, values, ElementType(setup.output_type))
+    sram.write_map(output_map(tile, setup), values)
 
 
 def run_table(tile: Table, setup: TableSetup, sram: Memory) -> None:
     """A look-up of each element."""
     kind = ElementType(setup.output_type)
-    index = centred(sram, tile.input, tile.count, setup.input_type, setup.input_low)
+    (place,) = input_maps(tile, setup)
+    index = centred_map(sram, place, setup.input_low)
     if (index < 0).any() or (index > 255).any():
         raise failure("a look-up lies outside its table")
-    sram.write(tile.output, sram.read(tile.parameters, 256, kind)[index], kind)
+    sram.write_map(output_map(tile, setup), sram.read(tile.parameters, 256, kind)[index])
 
 
 def run_curve(tile: Curve, setup: CurveSetup, sram: Memory) -> None:
     """The parabola of each element's segment: value + (slope + bend * d) * d, each product over a segment."""
-    steps = centred(sram, tile.input, tile.count, setup.input_type, setup.start)
+    (place,) = input_maps(tile, setup)
+    steps = centred_map(sram, place, setup.start)
     records = read_records(sram, tile.parameters, setup.segments, 12)
     segment = steps >> setup.segment_bits
     within = steps - (segment << setup.segment_bits)
     one_segment = Scaling(np.array(1), np.array(setup.segment_bits))
-    y = np.zeros(tile.count, np.int64)
+    y = np.zeros(steps.shape, np.int64)
     for start in (8, 4, 0):  # bend, slope, value
         y = signed(records, start, 4)[segment] + rescale(y * within, one_segment)
     y = rescale(y, Scaling(np.array(1), np.array(12)))
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write(tile.output, values, ElementType(setup.output_type))
+    sram.write_map(output_map(tile, setup), values)

@@ -7,14 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.program import Instruction, Rates
+from modelbuild.npu.program import ElementType, Instruction, Rates
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.instructions import SETUP_OF
-from modelbuild.npu.program.transfers import End, Fill, Layer, Load, LoadConstants, Store, Transfer, Yield
+from modelbuild.npu.program.transfers import (
+    RAW,
+    End,
+    Fill,
+    Layer,
+    Load,
+    LoadConstants,
+    Output,
+    Store,
+    Transfer,
+    Yield,
+)
 from modelbuild.npu.simulator.accesses import Access, access
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
+from modelbuild.npu.simulator.decompress import unpack_short
 from modelbuild.npu.simulator.elementwise import run_binary, run_curve, run_fill, run_rescale, run_table
+from modelbuild.npu.simulator.maps import RowMap, has_rows, output_map
 from modelbuild.npu.simulator.memory import Constants, Dram, Memory, Scratchpad, failure
 from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
 from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
@@ -39,10 +52,12 @@ _SETUPS = tuple(SETUP_OF.values())
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the machine asks its owner to do: at the start of a layer, and when it yields."""
+    """What the machine asks its owner to do: at the start of a group of layers, when it yields, and when a
+    tile has written what an `output` before it announced."""
 
     layer: Callable[[int], None]
     segment: Callable[[int], None]
+    output: Callable[[Output, RowMap, Memory], None]
 
 
 def run_stream(
@@ -56,8 +71,11 @@ def run_stream(
 ) -> None:
     """Runs to the end. `local` is SRAM, or the host's workspace; without a clock no cycles are counted."""
     setup: Instruction | None = None
+    announced: list[Output] = []
     for index, instruction in enumerate(instructions):
         try:
+            if announced and isinstance(instruction, (Layer, Yield, End)):
+                raise failure("no tile follows an output")
             if isinstance(instruction, _SETUPS):
                 setup = instruction
             elif isinstance(instruction, Layer):
@@ -68,11 +86,16 @@ def run_stream(
             elif isinstance(instruction, Yield):
                 setup = None
                 hooks.segment(instruction.segment)
+            elif isinstance(instruction, Output):
+                announced.append(instruction)
             elif not isinstance(instruction, End):
                 found = access(instruction, _checked(instruction, setup), rates)
                 _execute(instruction, setup, found, local, dram, constants)
                 if clock:
                     clock.run(found)
+                if announced and type(instruction) in SETUP_OF:
+                    _show(instruction, setup, announced, local, hooks)
+                    announced.clear()
         except ModelbuildError as error:
             if error.problems[0].where:
                 raise
@@ -82,12 +105,26 @@ def run_stream(
             ) from None
 
 
+def _show(
+    tile: Instruction, setup: Instruction | None, announced: list[Output], local: Memory, hooks: Hooks
+) -> None:
+    if not has_rows(type(tile)):
+        raise failure("an output stands before a tile without rows")
+    place = output_map(tile, setup)
+    for output in announced:
+        hooks.output(output, place, local)
+
+
 def _transfer(transfer: Transfer, local: Scratchpad, dram: Dram, constants: Constants) -> None:
     counts = [loop.count for loop in transfer.loops]
     outside = [loop.dram_stride for loop in transfer.loops]
     inside = [loop.sram_stride for loop in transfer.loops]
     if isinstance(transfer, Store):
         dram.copy(transfer.dram, local, transfer.sram, counts, outside, inside, transfer.length)
+        return
+    if isinstance(transfer, LoadConstants) and transfer.codec != RAW:
+        packed = constants.read_bytes(transfer.dram, transfer.stored)
+        local.write(transfer.sram, unpack_short(packed, transfer.length), ElementType.U8)
         return
     assert isinstance(transfer, (Load, LoadConstants))
     source: Memory = dram if isinstance(transfer, Load) else constants
@@ -109,8 +146,8 @@ def _execute(
     dram: Dram,
     constants: Constants,
 ) -> None:
-    for address, size in (*touched.reads, *touched.writes):
-        local.check_range(address, size)
+    for stretch in (*touched.reads, *touched.writes):
+        local.check(stretch)
     if isinstance(instruction, Transfer):
         _transfer(instruction, local, dram, constants)
     else:

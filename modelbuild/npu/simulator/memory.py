@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.npu.program import ElementType
+from modelbuild.npu.simulator.maps import RowMap, Stretch
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
@@ -31,6 +32,10 @@ class Memory:
         self.name = name
         self._data: Bytes = np.zeros(size, np.uint8)
         self._marks: Marks = np.zeros(size, np.uint16)
+
+    def check(self, stretch: Stretch) -> None:
+        """That all bytes of a stretch exist."""
+        self.check_range(stretch.address, stretch.span)
 
     def check_range(self, address: int, size: int) -> None:
         """That `size` bytes from `address` exist."""
@@ -62,6 +67,43 @@ class Memory:
         self.check_range(address, len(data))
         self._mark_written(self._marks[address : address + len(data)])
         self._data[address : address + len(data)] = data
+
+    def read_map(self, place: RowMap) -> NDArray[np.integer]:
+        """The map as [planes, rows, columns]."""
+        parts = [self._read_slots(place, *part) for part in place.parts()]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _read_slots(self, place: RowMap, slot: int, rows: int) -> NDArray[np.integer]:
+        data, marks = self._slots(place, slot, rows)
+        self._mark_read(marks)
+        return data.view(DTYPES[place.kind]).reshape(place.planes, rows, place.columns)
+
+    def write_map(self, place: RowMap, values: NDArray[np.integer]) -> None:
+        """Elements that the caller has already saturated, as many as the map has."""
+        shaped = values.reshape(place.planes, place.rows, place.columns)
+        row = 0
+        for slot, rows in place.parts():
+            part = np.ascontiguousarray(shaped[:, row : row + rows], DTYPES[place.kind])
+            data, marks = self._slots(place, slot, rows)
+            self._mark_written(marks)
+            data[...] = part.reshape(place.planes, -1).view(np.uint8)
+            row += rows
+
+    def peek_map(self, place: RowMap) -> NDArray[np.integer]:
+        """A copy of the map as it lies there, for whoever watches."""
+        parts = [
+            self._slots(place, slot, rows)[0]
+            .view(DTYPES[place.kind])
+            .reshape(place.planes, rows, place.columns)
+            for slot, rows in place.parts()
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def _slots(self, place: RowMap, slot: int, rows: int) -> tuple[Bytes, Marks]:
+        """Views [planes, bytes] of some slots of every plane, and of their marks."""
+        plane = place.slots * place.row_bytes
+        address = place.address + slot * place.row_bytes
+        return self._rectangle(address, (place.planes,), (plane,), rows * place.row_bytes)
 
     def copy(
         self,

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import AveragePoolSetup, MaxPoolSetup, ResizeSetup
 from modelbuild.npu.program.tiles import AveragePool, MaxPool, Resize
+from modelbuild.npu.simulator.maps import input_maps, output_map
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
     Scaling,
-    centred,
+    centred_map,
     check_accumulator,
     magnitude,
     read_records,
@@ -31,8 +32,8 @@ _Taps = Iterable[tuple[int, slice, slice]]
 def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, sram: Memory) -> None:
     """The largest cell of each window; a window without any cell is an error."""
     kind = ElementType(setup.input_type)
-    shape = (tile.channels, tile.input_rows, setup.input_width)
-    x = sram.read(tile.input, tile.channels * tile.input_rows * setup.input_width, kind).reshape(shape)
+    (place,) = input_maps(tile, setup)
+    x = sram.read_map(place)
     down = taps(
         setup.kernel_height,
         setup.dilation_height,
@@ -51,7 +52,7 @@ def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, sram: Memory) -> None:
         setup.pad_left,
     )
     y = _largest(rows, 2, setup.output_width, across, kind)
-    sram.write(tile.output, np.clip(y, setup.low, setup.high), kind)
+    sram.write_map(output_map(tile, setup), np.clip(y, setup.low, setup.high))
 
 
 def _largest(
@@ -76,9 +77,8 @@ def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, sram: Memory) -
     counted = tile.counted_rows, setup.counted_width
     if not setup.include_padding and counted != (tile.input_rows, setup.input_width):
         raise failure("a pooling without its padding counts other cells than those of the picture")
-    count = tile.channels * tile.input_rows * setup.input_width
-    x = centred(sram, tile.input, count, setup.input_type, setup.input_zero)
-    x = x.reshape(tile.channels, tile.input_rows, setup.input_width)
+    (place,) = input_maps(tile, setup)
+    x = centred_map(sram, place, setup.input_zero)
     heights = (setup.kernel_height, 1, tile.output_rows)
     widths = (setup.kernel_width, 1, setup.output_width)
     rows = _sum(x, 1, tile.output_rows, taps(*heights, tile.input_rows, setup.stride_height, tile.pad_top))
@@ -94,7 +94,7 @@ def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, sram: Memory) -
     check_accumulator(peak, ElementType(setup.input_type).size == 2)
     y = rescale(total, _divisors(tile, setup, sram, cells), peak)
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write(tile.output, values, ElementType(setup.output_type))
+    sram.write_map(output_map(tile, setup), values)
 
 
 def _sum(x: Int64, axis: int, outputs: int, found: _Taps) -> Int64:
@@ -128,9 +128,8 @@ def _divisors(tile: AveragePool, setup: AveragePoolSetup, sram: Memory, cells: I
 def run_resize(tile: Resize, setup: ResizeSetup, sram: Memory) -> None:
     """Bilinear: two rows by two columns a cell."""
     kind = ElementType(setup.input_type)
-    count = tile.channels * tile.input_rows * setup.input_width
-    x = centred(sram, tile.input, count, kind, setup.zero)
-    x = x.reshape(tile.channels, tile.input_rows, setup.input_width)
+    (place,) = input_maps(tile, setup)
+    x = centred_map(sram, place, setup.zero)
     rows, row_weights = _table(sram, tile.row_table, tile.output_rows, tile.first_row, tile.input_rows)
     columns, column_weights = _table(sram, tile.column_table, setup.output_width, 0, setup.input_width)
     total = np.zeros((tile.channels, tile.output_rows, setup.output_width), np.int64)
@@ -140,7 +139,7 @@ def run_resize(tile: Resize, setup: ResizeSetup, sram: Memory) -> None:
             total += line[:, :, columns[:, j]] * column_weights[None, None, :, j]
     total += 1 << (RESIZE_SHIFT - 1)
     total >>= RESIZE_SHIFT
-    sram.write(tile.output, saturate(total, setup.zero, setup.low, setup.high, kind), kind)
+    sram.write_map(output_map(tile, setup), saturate(total, setup.zero, setup.low, setup.high, kind))
 
 
 def _table(sram: Memory, address: int, count: int, first: int, extent: int) -> tuple[Int64, Int64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.npu.program import ElementType
+from modelbuild.npu.simulator.maps import RowMap
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 
 ROUNDING_ROOM = 1 << 61  # the largest that rounding adds before a shift
@@ -94,5 +95,12 @@ def read_scaling(memory: Memory, address: int) -> Scaling:
 def centred(memory: Memory, address: int, count: int, kind: int, zero: int) -> Int64:
     """`count` elements less their zero point."""
     values = memory.read(address, count, ElementType(kind)).astype(np.int64)
+    values -= zero
+    return values
+
+
+def centred_map(memory: Memory, place: RowMap, zero: int) -> Int64:
+    """A map [planes, rows, columns] less its zero point."""
+    values = memory.read_map(place).astype(np.int64)
     values -= zero
     return values

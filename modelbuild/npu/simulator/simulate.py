@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import HostProgram, Program, TensorPlace, check_section, decode, decode_host
-from modelbuild.npu.simulator.clock import Clock
+from modelbuild.npu.program.descriptor import DRAM
+from modelbuild.npu.simulator.chip_layers import ChipLayers
+from modelbuild.npu.simulator.clock import clock
 from modelbuild.npu.simulator.limits import check_limits
 from modelbuild.npu.simulator.machine import Hooks, run_stream
 from modelbuild.npu.simulator.memory import Constants, Dram, Scratchpad, failure
@@ -21,7 +23,8 @@ Integers = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Simulation:
-    """Integer outputs by name, the NPU's cycles, and (if asked for) every layer's tensors by name."""
+    """Integer outputs by name, the NPU's cycles, and (if asked for) the layers' tensors by name: those in
+    DRAM, and of those on the chip the ones that `output` instructions tell of."""
 
     outputs: dict[str, Integers]
     cycles: int
@@ -65,8 +68,9 @@ class _Run:
         self._sram = Scratchpad("SRAM", program.sram_size)
         self._weights = Constants("the weights", weights)
         self._host_constants = Constants("the host's constants", host.constants)
-        self._clock = Clock(program.rates, program.sram_size)
+        self._clock = clock(program.rates, program.sram_size)
         self._layers: dict[str, Integers] = {}
+        self._chip_layers = ChipLayers(program.interface.layers, keep_layers)
         self._next_layer = 0
         self._next_segment = 0
 
@@ -94,7 +98,7 @@ class _Run:
 
     def finish(self) -> Simulation:
         """Runs the program and reads its outputs."""
-        hooks = Hooks(self._begin_layer, self._run_segment)
+        hooks = Hooks(self._begin_layer, self._run_segment, self._chip_layers.show)
         arguments = (self._sram, self._dram, self._weights, self._clock, hooks, self._program.rates)
         run_stream(self._program.instructions, *arguments)
         self._complete_layers(len(self._program.interface.layers))
@@ -109,21 +113,24 @@ class _Run:
             raise failure(f"layer {index} stands after layer {self._next_layer - 1}")
         self._complete_layers(index)
         self._next_layer = index + 1
+        self._chip_layers.begin(index)
         self._dram.begin_layer(index)
 
     def _complete_layers(self, end: int) -> None:
-        """Layers without code of their own are done together with the layer before them."""
+        """The layers of a group are done together, those without code of their own with those before."""
+        self._layers |= self._chip_layers.finish(end)
         first = max(0, self._next_layer - 1)
         if self._keep:
             for layer in self._program.interface.layers[first:end]:
                 for tensor in layer.outputs:
-                    self._layers[tensor.name] = self._read(tensor)
+                    if tensor.where == DRAM:
+                        self._layers[tensor.name] = self._read(tensor)
 
     def _run_segment(self, index: int) -> None:
         if index != self._next_segment or index >= len(self._host.segments):
             raise failure(f"host segment {index} does not follow segment {self._next_segment - 1}")
         self._next_segment += 1
-        hooks = Hooks(self._begin_layer, _no_nesting)
+        hooks = Hooks(self._begin_layer, _no_nesting, self._chip_layers.show)
         workspace = Scratchpad("the host's workspace", self._host.workspace)
         arguments = (workspace, self._dram, self._host_constants, None, hooks, self._program.rates)
         run_stream(self._host.segments[index], *arguments)

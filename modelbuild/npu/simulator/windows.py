@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 
-def overlap(outputs: int, inputs: int, stride: int, pad: int, reach: int) -> tuple[slice, slice] | None:
-    """The outputs c whose cell c * stride - pad + reach is one of `inputs` cells, and those cells."""
-    first = max(0, -((reach - pad) // stride))
-    last = min(outputs, (inputs - 1 + pad - reach) // stride + 1)
-    if last <= first:
+def overlap(
+    outputs: int, inputs: int, stride: int, pad: int, reach: int, step: int = 1
+) -> tuple[slice, slice] | None:
+    """The outputs c whose cell c * stride - pad + reach is that of one of `inputs` cells, which lie `step`
+    apart, and those cells."""
+    offset = pad - reach  # c * stride - offset = step * k
+    common = math.gcd(stride, step)
+    if offset % common:
         return None
-    start = first * stride - pad + reach
-    return slice(first, last), slice(start, start + (last - first - 1) * stride + 1, stride)
+    period, advance = step // common, stride // common
+    rest = (offset // common) * pow(advance, -1, period) % period if period > 1 else 0
+    cell = (rest * stride - offset) // step
+    skipped = max(0, -(cell // advance))
+    first, start = rest + skipped * period, cell + skipped * advance
+    count = min(-(-(outputs - first) // period), -(-(inputs - start) // advance))
+    if count < 1:
+        return None
+    return (
+        slice(first, first + (count - 1) * period + 1, period),
+        slice(start, start + (count - 1) * advance + 1, advance),
+    )
 
 
 def taps(
-    kernel: int, dilation: int, outputs: int, inputs: int, stride: int, pad: int
+    kernel: int, dilation: int, outputs: int, inputs: int, stride: int, pad: int, step: int = 1
 ) -> Iterator[tuple[int, slice, slice]]:
     """(tap, outputs, inputs) of every tap of one axis of a kernel that sees a cell at all."""
     lowest = max(0, -(((outputs - 1) * stride - pad) // dilation))
-    highest = min(kernel, (inputs - 1 + pad) // dilation + 1)
+    highest = min(kernel, ((inputs - 1) * step + pad) // dilation + 1)
     for tap in range(lowest, highest):
-        found = overlap(outputs, inputs, stride, pad, tap * dilation)
+        found = overlap(outputs, inputs, stride, pad, tap * dilation, step)
         if found:
             yield tap, *found

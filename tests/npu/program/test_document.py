@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from modelbuild.npu.program.header import HEADER_SIZE, MAX_DRAM, MAX_SRAM
 from modelbuild.npu.program.instructions import INSTRUCTIONS
+from modelbuild.npu.program.transfers import Transfer
 from tests.conftest import REPOSITORY
 
 TYPES = {"B": "u8", "H": "u16", "I": "u32", "i": "i32"}
@@ -20,9 +21,10 @@ def test_every_instruction_and_field_is_described() -> None:
     for opcode, kind in INSTRUCTIONS.items():
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
         words = [
-            item.name if item.name == "loops" else f"{item.name} {TYPES[item.metadata['encoding'].code]}"
+            f"{item.name} {TYPES[item.metadata['encoding'].code]}"
             for item in fields(kind)
-        ]
+            if item.name != "loops"
+        ] + ["loops"] * issubclass(kind, Transfer)
         expected[opcode] = (name, ", ".join(words))
     assert described == expected
     assert f"header ({HEADER_SIZE} bytes)" in text

@@ -22,9 +22,29 @@ from modelbuild.npu.program import (
 )
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import End, Layer, Load, LoadConstants, Store
+from modelbuild.npu.program.transfers import End, Layer, Load, Store, raw_constants
 
-RATES = Rates(1024, 1024, 1024, 1024, 1024, 1024, 1024, 10)
+RATES = Rates(
+    macs=1024,
+    macs_pointwise=1024,
+    macs_depthwise=1024,
+    outputs=1 << 20,
+    elements=1024,
+    read_bytes=1024,
+    write_bytes=1024,
+    weight_bytes=1024,
+    layer_overhead=10,
+    wide_macs=1024,
+    columns=1,
+    pixels=1,
+    input_channels=1,
+    output_channels=1,
+    window_rows=1,
+    window_columns=1,
+    engines=4,
+    granule=16,
+    row_alignment=1,
+)
 
 
 def tensor(name: str, address: int, size: int) -> TensorPlace:
@@ -60,6 +80,6 @@ X = {"x": np.arange(16, dtype=np.int8)}
 COPY = (Layer(0), Load(0, 0, 16), Store(16, 0, 16))
 DOUBLE = s.RescaleSetup(1, 1, 0, 0, -128, 127)
 TIMES_TWO = bytes.fromhex("02000000" + "00") * 2
-TILE = t.Rescale(input=0, parameters=32, output=48, channels=1, count=16)
-SCALE = (Layer(0), DOUBLE, LoadConstants(0, 32, 10), Load(0, 0, 16), TILE, Store(16, 48, 16))
-CONVOLUTION = s.ConvolutionSetup(1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 4, 4, 1, 0, 0, -128, 127)
+TILE = t.Rescale(0, 1, 0, 32, 48, 1, 0, planes=1, rows=1, columns=16)
+SCALE = (Layer(0), DOUBLE, raw_constants(0, 32, 10), Load(0, 0, 16), TILE, Store(16, 48, 16))
+CONVOLUTION = s.ConvolutionSetup(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 4, 4, 1, 0, 0, -128, 127)

@@ -11,7 +11,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Fill, Layer, Load, LoadConstants, Store
+from modelbuild.npu.program.transfers import Fill, Layer, Load, Store, raw_constants
 from modelbuild.npu.simulator import simulate
 from tests.npu.simulator.hand_written import (
     CONVOLUTION,
@@ -23,17 +23,17 @@ from tests.npu.simulator.hand_written import (
 
 def test_an_accumulator_that_may_overflow() -> None:
     weights = b"\x7f" + (2**31 - 1).to_bytes(4, "little") + b"\1\0\0\0\0"
-    tile = t.Convolution(0, 32, 48, 1, 1, 4, 4, 0)
-    program = (Layer(0), CONVOLUTION, LoadConstants(0, 32, 10), Load(0, 0, 16), tile, Store(16, 48, 16))
+    tile = t.Convolution(0, 4, 0, 32, 48, 4, 0, 1, 1, 4, 4, 0)
+    program = (Layer(0), CONVOLUTION, raw_constants(0, 32, 10), Load(0, 0, 16), tile, Store(16, 48, 16))
     with pytest.raises(ModelbuildError, match="accumulator of 32 bits"):
         simulate(*tiny(program, weights), X)
 
 
 HOSTILE: dict[str, tuple[Instruction, ...]] = {
-    "huge output": (CONVOLUTION, t.Convolution(0, 32, 48, 1, 1, 4, 2**31 - 1, 0)),
+    "huge output": (CONVOLUTION, t.Convolution(0, 4, 0, 32, 48, 2**31 - 1, 0, 1, 1, 4, 2**31 - 1, 0)),
     "huge window": (
         replace(CONVOLUTION, kernel_height=65535, kernel_width=65535),
-        t.Convolution(0, 32, 48, 1, 1, 4, 4, 0),
+        t.Convolution(0, 4, 0, 32, 48, 4, 0, 1, 1, 4, 4, 0),
     ),
     "huge product": (
         s.MatmulSetup(1, 1, 1, 2**31 - 1, 0, 0, 0, 0, 0),
@@ -42,7 +42,7 @@ HOSTILE: dict[str, tuple[Instruction, ...]] = {
     "huge fill": (Fill(1, 0, 0, 2**31 - 1),),
     "huge pool": (
         s.MaxPoolSetup(1, 65535, 65535, 65535, 65535, 1, 1, 65535, 4, 4, 0, 0),
-        t.MaxPool(0, 32, 1, 4, 2**31 - 1, 2**31 - 1),
+        t.MaxPool(0, 4, 0, 32, 2**31 - 1, 0, 1, 4, 2**31 - 1, 2**31 - 1),
     ),
 }
 
@@ -57,7 +57,13 @@ def test_hostile_sizes_are_refused_before_memory_is_taken(name: str) -> None:
 def test_huge_windows_on_little_data_end_soon() -> None:
     """65,535 taps a way, of which sixteen see anything."""
     setup = s.MaxPoolSetup(1, 65535, 65535, 1, 1, 1, 1, 65534, 4, 4, -128, 127)
-    program = (Layer(0), setup, Load(0, 0, 16), t.MaxPool(0, 32, 1, 4, 4, 65534), Store(16, 32, 16))
+    program = (
+        Layer(0),
+        setup,
+        Load(0, 0, 16),
+        t.MaxPool(0, 4, 0, 32, 4, 0, 1, 4, 4, 65534),
+        Store(16, 32, 16),
+    )
     found = simulate(*tiny(program), X).outputs["y"].reshape(4, 4)
     assert np.array_equal(
         found, np.maximum.accumulate(np.maximum.accumulate(np.arange(16).reshape(4, 4), 0), 1)

@@ -7,7 +7,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import HostProgram, Instruction
-from modelbuild.npu.program.transfers import End, Layer, Load, LoadConstants, Loop, Store, Yield
+from modelbuild.npu.program.transfers import End, Layer, Load, Loop, Store, Yield, raw_constants
 from modelbuild.npu.simulator import simulate
 from tests.npu.simulator.hand_written import (
     COPY,
@@ -46,7 +46,7 @@ BAD: dict[str, tuple[tuple[Instruction, ...], str]] = {
     "beyond DRAM": ((Layer(0), Load(40, 0, 16)), "of DRAM, which has 48"),
     "beyond SRAM": ((Layer(0), Load(0, 49, 16)), "of SRAM, which has 64"),
     "beyond by strides": ((Layer(0), Load(0, 0, 1, (Loop(3, 20, 1),)), Store(16, 0, 3)), "of DRAM"),
-    "beyond the weights": ((Layer(0), LoadConstants(0, 0, 16)), "of the weights"),
+    "beyond the weights": ((Layer(0), raw_constants(0, 0, 16)), "of the weights"),
     "unwritten DRAM": ((Layer(0), Load(16, 0, 16)), "of DRAM that were never written"),
     "unwritten SRAM": ((Layer(0), Store(16, 0, 16)), "of SRAM that were never written"),
     "part of the output": ((Layer(0), Load(0, 0, 16), Store(16, 0, 15), Store(40, 15, 1)), "tensor y"),

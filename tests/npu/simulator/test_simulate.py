@@ -13,15 +13,11 @@ import pytest
 import modelbuild.npu.simulator
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
-from modelbuild.npu.program import (
-    Rates,
-)
 from modelbuild.npu.simulator import simulate
-from tests.npu.sealing import seal
+from tests.npu.sealing import HEADER_SIZE, seal
 from tests.npu.strategies import network, random_inputs, recipe
 
 ROOT = Path(modelbuild.npu.simulator.__file__).parents[3]
-RATES = Rates(1024, 1024, 1024, 1024, 1024, 1024, 1024, 10)
 
 
 def _imports(path: Path) -> set[str]:
@@ -100,7 +96,7 @@ def test_ten_thousand_mutants_neither_crash_nor_hang(compiled: CompiledModel) ->
     for _ in range(10_000):
         command = bytearray(compiled.command)
         for _ in range(int(rng.integers(1, 6))):
-            command[int(rng.integers(82, len(command)))] = int(rng.integers(256))
+            command[int(rng.integers(HEADER_SIZE, len(command)))] = int(rng.integers(256))
         try:
             simulate(
                 seal(bytes(command), compiled.weights, compiled.host), compiled.weights, compiled.host, inputs

@@ -1,0 +1,121 @@
+"""The counts of a plan: what every action of it asks of the chip's engines."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import cast
+
+from modelbuild.npu.forms import form
+from modelbuild.npu.halo import POOLS, WEIGHTED, reach
+from modelbuild.npu.weights import constant_size
+
+from bench.counts import Counts, Tally
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
+from modelbuild.npu.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
+from modelbuild.npu.program import Rates
+from modelbuild.npu.work import ConvolutionTile, array_work, moved_bytes, pool_cells
+
+_GATHERING = frozenset({"reduce_sum", "reduce_max", "softmax"})  # they cost the cells that they read
+
+
+def counts_of(model: FixedModel, plan: Plan, rates: Rates) -> Counts:
+    """Of a plan whose operators are those of `model`; `rates` says what the chip rounds up. What the CPU runs
+    is not counted, as in the published times."""
+    counting = Counting(model, rates)
+    groups = 0
+    for group in plan.groups:
+        if all(model.operators[index].unit == "npu" for index in group.members):
+            groups += 1
+            counting.group(group)
+    return Counts.of(counting.tally, groups)
+
+
+class Counting:
+    """The instructions of a plan's groups so far."""
+
+    def __init__(self, model: FixedModel, rates: Rates) -> None:
+        self.model, self.rates = model, rates
+        self.tally: Tally = Tally()
+
+    def group(self, group: Group) -> None:
+        """Adds what a group does."""
+        for action in group.actions:
+            if isinstance(action, Load):
+                self._move("read", action.region)
+            elif isinstance(action, Store):
+                self._move("write", action.region)
+            elif isinstance(action, LoadConstants):
+                operator = self.model.operators[action.operator]
+                self._add("weights", constant_size(self.model, operator, action.region))
+            else:
+                self._compute(action)
+        if not group.actions:
+            for index in group.members:
+                self._alone(self.model.operators[index])
+
+    def _add(self, kind: str, work: int, outputs: int = 0) -> None:
+        self.tally[kind, work, outputs] += 1
+
+    def _move(self, kind: str, region: Region) -> None:
+        row = form(self.model.tensors[region.tensor]).row_bytes
+        self._add(kind, moved_bytes([(region.planes * region.rows, row)], self.rates.row_alignment))
+
+    def _compute(self, action: Compute) -> None:
+        operator, region = self.model.operators[action.operator], action.region
+        if operator.kind in WEIGHTED:
+            for tile in self._convolutions(operator, region):
+                self._add(tile.kind, array_work(tile, self.rates), tile.outputs)
+        elif operator.kind in POOLS:
+            self._add("elements", self._pool(operator, region))
+        else:
+            self._add(
+                "elements", region.planes * region.rows * form(self.model.tensors[region.tensor]).columns
+            )
+
+    def _convolutions(self, operator: FixedOperator, region: Region) -> list[ConvolutionTile]:
+        """One tile for each image of the region."""
+        weight = self.model.constants[operator.constants["weight"]]
+        shape = self.model.tensors[operator.outputs[0]].shape
+        channels = shape[1]
+        groups = cast(int, operator.parameters["group"]) if operator.kind == "conv" else 1
+        each = channels // groups
+        images = -(-region.planes // channels)
+        planes = region.planes // images
+        count = max(1, planes // each)
+        kernel = weight.shape[2:] if operator.kind == "conv" else (1, 1)
+        tile = ConvolutionTile(
+            kernel_height=kernel[0],
+            kernel_width=kernel[1],
+            groups=count,
+            group_inputs=weight.shape[1],
+            group_outputs=planes // count,
+            rows=region.rows,
+            columns=shape[3] if operator.kind == "conv" else 1,
+        )
+        return [tile] * images
+
+    def _pool(self, operator: FixedOperator, region: Region) -> int:
+        low, high = reach(self.model, operator, 0).rows(region.row, region.row + region.rows)
+        inputs = self.model.tensors[operator.inputs[0]].shape[3]
+        outputs = self.model.tensors[operator.outputs[0]].shape[3]
+        return pool_cells(region.planes, (region.rows, outputs), (high - low, inputs))
+
+    def _alone(self, operator: FixedOperator) -> None:
+        """An operator with a loop of its own: everything in, everything out."""
+        tensors = self.model.tensors
+        for name in operator.inputs:
+            self._move("read", _whole(self.model, name))
+        for name in operator.outputs:
+            self._move("write", _whole(self.model, name))
+        if operator.kind == "matmul":
+            left, right = (tensors[name].shape for name in operator.inputs)
+            outputs = prod(tensors[operator.outputs[0]].shape)
+            self._add("pointwise", outputs * left[-1], outputs)
+            assert left[-1] == right[-2]
+        elif operator.kind in _GATHERING:
+            self._add("elements", prod(tensors[operator.inputs[0]].shape))
+
+
+def _whole(model: FixedModel, name: str) -> Region:
+    found = form(model.tensors[name])
+    return Region(name, 0, found.planes, 0, found.rows)

@@ -1,0 +1,248 @@
+"""A fixed model and the chip's limits -> groups, what stays on the chip, tiles and every address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.npu.actions import Places, actions
+from modelbuild.npu.allocate import Lifetime, allocate
+from modelbuild.npu.cutting import Limits, needed, tile_bytes, tilings, traffic, weight_bytes
+from modelbuild.npu.grouping import Bundle, Grouping, bundles
+from modelbuild.npu.keeping import Life, keepable, lives
+from modelbuild.npu.memory import FeatureMaps, Stretch, align, place_maps
+from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
+from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
+from modelbuild.npu.tiling import DoesNotFit
+from modelbuild.npu.views import Shared, share
+from modelbuild.npu.workspace import least_workspace
+
+WORKSPACE_TILES = 4  # tiles that an operator with a loop of its own works in
+EFFORT = 200  # orders that are tried to place what lies in SRAM
+
+
+def plan(model: FixedModel, limits: Limits, *, dedicated: bool = True) -> Plan:
+    """The default plan of a model that `transposed.fold` has seen. `dedicated`: outputs of the model share
+    memory with nothing.
+
+    An operator whose smallest step exceeds SRAM raises DoesNotFit with the bytes that it needs.
+    """
+    shared = share(model)
+    groups = list(bundles(model, shared))
+    while True:
+        try:
+            return _Planning(model, limits, shared, groups).plan(dedicated)
+        except _Unfused as error:
+            grouping = Grouping(model, shared)
+            members = groups[error.group].members
+            parts = [grouping.bundle(members[:-1]), grouping.bundle(members[-1:])]
+            groups[error.group : error.group + 1] = parts
+            groups.sort(key=lambda group: group.members)
+
+
+class _Unfused(Exception):
+    """A group does not fit and must be cut."""
+
+    def __init__(self, group: int) -> None:
+        super().__init__(group)
+        self.group = group
+
+
+@dataclass
+class _Fitted:
+    """How a group is run: a tiling, or a workspace of so many bytes."""
+
+    needed: int
+    tiling: Tiling | None = None
+
+
+class _Planning:
+    """The decisions about one list of groups."""
+
+    def __init__(self, model: FixedModel, limits: Limits, shared: Shared, groups: Sequence[Bundle]) -> None:
+        self.model, self.limits, self.shared, self.groups = model, limits, shared, groups
+        self.lives = lives(model, shared, groups)
+        self.streams = [Streams(model, group) if group.banded else None for group in groups]
+        self.kept: dict[str, Life] = {}
+        self.fitted: list[_Fitted | None] = [None] * len(groups)
+
+    def plan(self, dedicated: bool) -> Plan:
+        """Keeps, fits, places."""
+        self._keep()
+        while True:
+            while None in self.fitted:  # what is given up may free a group that had been fitted
+                self._fit(self.fitted.index(None))
+            offsets = self._place()
+            if offsets is not None:
+                return self._written(offsets, dedicated)
+
+    def _keep(self) -> None:
+        """In the order of their making, each map that fits beside those already kept."""
+        reach, capacity = self.limits.keeps_for_groups, self.limits.sram_bytes
+        used = [min(weight_bytes(found), self.limits.tile_bytes) if found else 0 for found in self.streams]
+        for life in keepable(self.model, self.shared, self.groups, self.lives):
+            span = range(life.first, life.last + 1)
+            near = not reach or life.last - life.first <= reach
+            if near and all(used[index] + life.size <= capacity for index in span):
+                self.kept[life.root] = life
+                for index in span:
+                    used[index] += life.size
+
+    def resident(self, index: int) -> frozenset[str]:
+        """The tensors of a group that lie in kept maps."""
+        group, view = self.groups[index], self.shared.view
+        return frozenset(
+            name for name in (*group.reads, *group.writes) if name in view and view[name].root in self.kept
+        )
+
+    def _alive(self, index: int) -> list[Life]:
+        return [life for life in self.kept.values() if life.first <= index <= life.last]
+
+    def _fit(self, index: int) -> None:
+        """Finds a tiling beside what is kept, or gives up the largest map that is kept at the time."""
+        alive = self._alive(index)
+        room = self.limits.sram_bytes - sum(life.size for life in alive)
+        found = self._fitting(index, room, not alive)
+        if found is not None:
+            self.fitted[index] = found
+            return
+        self._evict(max(alive, key=lambda life: (life.size, life.root)))
+
+    def _evict(self, life: Life) -> None:
+        del self.kept[life.root]
+        for index, group in enumerate(self.groups):
+            if any(
+                self.shared.view[name].root == life.root
+                for name in (*group.reads, *group.writes)
+                if name in self.shared.view
+            ):
+                self.fitted[index] = None
+
+    def _fitting(self, index: int, room: int, must: bool) -> _Fitted | None:
+        streams = self.streams[index]
+        if streams is None:
+            return self._workspace(index, room, must)
+        resident = self.resident(index)
+        found = traffic(streams, resident, self.limits)
+        tile = tile_bytes(found, self.limits)
+        least = 1 << 62
+        while tile:
+            for tiling in tilings(streams, found, tile, self.limits):
+                size = needed(streams, tiling, resident)
+                least = min(least, size)
+                if size <= room:
+                    return _Fitted(size, tiling)
+            if not must:
+                return None
+            tile //= 2
+        if len(self.groups[index].members) > 1:
+            raise _Unfused(index)
+        raise DoesNotFit(least, self.groups[index].members[0])
+
+    def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
+        operator = self.model.operators[self.groups[index].members[0]]
+        if operator.unit != "npu":
+            return _Fitted(0)
+        least = least_workspace(self.model, operator)
+        wanted = max(least, min(WORKSPACE_TILES * self.limits.tile_bytes, self.limits.sram_bytes // 2))
+        if room >= min(wanted, self.limits.sram_bytes) or must:
+            return _Fitted(min(room, max(wanted, WORKSPACE_TILES * self.limits.tile_bytes)))
+        return None
+
+    def _place(self) -> _Offsets | None:
+        """Addresses in SRAM; None, and one map less is kept, if they do not fit."""
+        offsets = _Offsets()
+        items: list[tuple[object, int, int, int]] = [
+            (root, life.size, life.first, life.last) for root, life in self.kept.items()
+        ]
+        for index, (streams, fitted) in enumerate(zip(self.streams, self.fitted, strict=True)):
+            assert fitted is not None
+            if streams is None or fitted.tiling is None:
+                if fitted.needed:
+                    items.append(((index,), fitted.needed // 16 * 16, index, index))
+                continue
+            for name, shape in buffers(streams, fitted.tiling, self.resident(index)).items():
+                if shape.size:
+                    items.append(((index, name), align(shape.size), index, index))
+            for stage, (count, size) in constant_sizes(streams, fitted.tiling).items():
+                items += [((index, stage, turn), align(size), index, index) for turn in range(count)]
+        capacity = self.limits.sram_bytes
+        found = allocate([Lifetime(*item[1:]) for item in items], EFFORT, capacity) if items else []
+        for (key, size, _first, _last), offset in zip(items, found, strict=True):
+            offsets.of[key] = offset
+            offsets.peak = max(offsets.peak, offset + size)
+        if offsets.peak <= capacity:
+            return offsets
+        over = [
+            first
+            for (_, size, first, _), offset in zip(items, found, strict=True)
+            if offset + size > capacity
+        ]
+        beside = [life for index in over for life in self._alive(index)]
+        self._evict(max(beside, key=lambda life: (life.size, life.root)))
+        return None
+
+    def _written(self, offsets: _Offsets, dedicated: bool) -> Plan:
+        groups = tuple(self._group(index, offsets) for index in range(len(self.groups)))
+        maps = self._maps(dedicated)
+        dram = {root: maps.address[root] for root in self.lives if root not in self.kept}
+        return Plan(groups, self.shared.views, dram, offsets.peak, self.shared.inside, maps)
+
+    def _group(self, index: int, offsets: _Offsets) -> Group:
+        group, streams, fitted = self.groups[index], self.streams[index], self.fitted[index]
+        assert fitted is not None
+        kept = tuple(sorted(life.root for life in self._alive(index)))
+        if streams is None or fitted.tiling is None:
+            on_chip = self.model.operators[group.members[0]].unit == "npu"
+            size = fitted.needed // 16 * 16
+            space = Workspace(offsets.of.get((index,), 0), size) if on_chip else None
+            return Group(group.members, (), space, kept)
+        shapes = buffers(streams, fitted.tiling, self.resident(index))
+        places = Places(
+            {name: _buffer(shape, offsets.of.get((index, name), 0)) for name, shape in shapes.items()},
+            {
+                stage: tuple(offsets.of[(index, stage, turn)] for turn in range(count))
+                for stage, (count, _) in constant_sizes(streams, fitted.tiling).items()
+            },
+            {
+                name: offsets.of[self.shared.view[name].root] + self.shared.view[name].offset
+                for name in self.resident(index)
+            },
+        )
+        return Group(group.members, actions(streams, fitted.tiling, places), None, kept)
+
+    def _maps(self, dedicated: bool) -> FeatureMaps:
+        """Memory in DRAM of the maps that reach it, with all tensors that share it."""
+        sharers: dict[str, list[str]] = {}
+        for name, view in self.shared.view.items():
+            sharers.setdefault(view.root, []).append(name)
+        found = place_maps(
+            self.model,
+            [
+                Stretch(tuple(sharers[root]), life.size, life.first, life.last)
+                for root, life in self.lives.items()
+                if root not in self.kept
+            ],
+            frozenset(self.shared.views),
+            dedicated,
+        )
+        address = {
+            name: found.address[view.root] + view.offset
+            for name, view in self.shared.view.items()
+            if view.root in found.address
+        }
+        return replace(found, address=address)
+
+
+@dataclass
+class _Offsets:
+    """Addresses in SRAM: of a kept root by its name, of a group's buffers by (group, tensor), (group, stage,
+    turn) and (group,)."""
+
+    of: dict[object, int] = field(default_factory=dict)
+    peak: int = 0
+
+
+def _buffer(shape: Shape, address: int) -> Buffer:
+    return Buffer(address, shape.planes, shape.slots, shape.row_bytes)
