@@ -29,10 +29,8 @@ def pack_short(data: bytes) -> bytes | None:
 
 def _fits(values: NDArray[np.int8], width: int) -> NDArray[np.bool_]:
     """Which values are numbers of `width` bits in two's complement; of none, only 0 is."""
-    if width == 0:
-        return values == 0
-    limit = 1 << (width - 1)
-    return (values >= -limit) & (values < limit)
+    half = (1 << width) >> 1
+    return np.logical_and(values >= -half, values < max(half, 1))
 
 
 def _best_width(values: NDArray[np.int8]) -> tuple[int, int]:

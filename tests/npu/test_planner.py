@@ -27,6 +27,7 @@ limits = st.builds(
     engines=st.sampled_from([1, 4]),
     keeps_for_groups=st.sampled_from([0, 1, 2]),
     row_alignment=st.sampled_from([1, 16]),
+    granule=st.sampled_from([16, 64, 1024]),
 )
 
 
