@@ -5,25 +5,46 @@ from __future__ import annotations
 from math import prod
 from typing import cast
 
+from bench.counts import Counts, Tally
+from bench.zoo import outlined
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
+from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.model import Graph
+from modelbuild.npu.cutting import Limits
 from modelbuild.npu.forms import form
 from modelbuild.npu.halo import POOLS, WEIGHTED, reach
-from modelbuild.npu.weights import constant_size
-
-from bench.counts import Counts, Tally
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.npu.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
+from modelbuild.npu.planner import plan
 from modelbuild.npu.program import Rates
+from modelbuild.npu.rates import rates
+from modelbuild.npu.transposed import fold
+from modelbuild.npu.weights import constant_size
 from modelbuild.npu.work import ConvolutionTile, array_work, moved_bytes, pool_cells
 
 _GATHERING = frozenset({"reduce_sum", "reduce_max", "softmax"})  # they cost the cells that they read
 
 
-def counts_of(model: FixedModel, plan: Plan, rates: Rates) -> Counts:
-    """Of a plan whose operators are those of `model`; `rates` says what the chip rounds up. What the CPU runs
+def counted(graph: Graph, recipe: Recipe) -> tuple[Counts, tuple[str, ...]]:
+    """A network on a chip by its default plan, and the types of the nodes that the CPU runs."""
+    model, cpu = outlined(graph, recipe)
+    model = fold(model)
+    hardware = recipe.hardware
+    limits = Limits(
+        sram_bytes=int(hardware.sram_bytes.value),
+        tile_bytes=int(hardware.tile_bytes.value),
+        engines=int(hardware.engines_at_once.value),
+        keeps_for_groups=int(hardware.keeps_for_groups.value),
+        row_alignment=int(hardware.row_alignment_bytes.value),
+    )
+    return counts_of(model, plan(model, limits), rates(hardware)), cpu
+
+
+def counts_of(model: FixedModel, made: Plan, chip: Rates) -> Counts:
+    """Of a plan whose operators are those of `model`; `chip` says what the chip rounds up. What the CPU runs
     is not counted, as in the published times."""
-    counting = Counting(model, rates)
+    counting = Counting(model, chip)
     groups = 0
-    for group in plan.groups:
+    for group in made.groups:
         if all(model.operators[index].unit == "npu" for index in group.members):
             groups += 1
             counting.group(group)

@@ -17,7 +17,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 # Keys that the compiler does not obey yet, but for their defaults: with the last one this table goes away,
 # and the sentence in docs/models-yaml.md that names them.
-NOT_BUILT = ("tiling", "dedicated_output_buffer", "weight_compress")
+NOT_BUILT = ("tiling",)
 _WITHOUT_TILING = {f"`optimize: {both}`": f"write `optimize: {both - 1}`" for both in (2, 4)}  # Kneron's
 
 

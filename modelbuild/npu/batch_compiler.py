@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import Finding
 from modelbuild.npu.batching import CODE, own_batch, widen
 from modelbuild.npu.compiler import CompiledModel, compile_model
-from modelbuild.npu.limits import OverMemory, Sizes, check_memory
+from modelbuild.npu.limits import OverMemory, check_memory
+from modelbuild.npu.savings import savings, sizes_of
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,24 @@ def compile_batch(
 ) -> tuple[CompiledModel, Batch]:
     """The program and its batch. Errors: those of the compiler; OverMemory where not even the model's own
     batch fits."""
+    shapes = [model.tensors[name].shape for name in model.inputs]
 
     def attempt(widened: FixedModel) -> CompiledModel:
         compiled = compile_model(widened, recipe, options)
-        memory = compiled.memory
-        sizes = Sizes(
-            memory.input, memory.output, memory.working, memory.command, memory.weights, memory.host
-        )
-        check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
+        check_memory(model.name, sizes_of(compiled), recipe, shapes=shapes)
         return compiled
 
+    try:
+        return _compiled(model, attempt, recipe, desired)
+    except OverMemory as error:
+        ways = partial(savings, model, recipe, options, error.sizes)
+        check_memory(model.name, error.sizes, recipe, ways, shapes)  # raises it with what would help
+        raise
+
+
+def _compiled(
+    model: FixedModel, attempt: Attempt, recipe: Recipe, desired: int | None
+) -> tuple[CompiledModel, Batch]:
     if desired is None:
         return attempt(model), Batch(None, own_batch(model) or 1)
     batched = widen(model, desired)

@@ -34,9 +34,9 @@ from modelbuild.npu.program.descriptor import CHIP, DRAM
 from modelbuild.npu.program.header import MAX_DRAM
 from modelbuild.npu.program.transfers import End, Yield
 from modelbuild.npu.rates import rates
+from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
-from modelbuild.npu.transposed import fold
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
@@ -76,7 +76,7 @@ def compile_model(
     wanted = compile_options(recipe, options)
     if model.arithmetic != ARITHMETIC:
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
-    model = fold(model)
+    model = rewritten(model)
     counted = rates(recipe.hardware, chosen)
     limits = _limits(recipe, wanted, chosen)
     try:
@@ -151,15 +151,16 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
     assert maps is not None
     weights = bytes(npu.constants.data)
     host_section = encode_host(HostProgram(host.sram_peak, tuple(found.segments), bytes(host.constants.data)))
+    host_size = len(host_section) + host.constants.size - len(host.constants.data)
     program = Program(
         interface=_interface(found),
         instructions=tuple(npu.instructions),
         rates=npu.rates,
         dram_size=maps.size,
-        sram_size=max(found.plan.sram_peak, npu.sram_peak),
+        sram_size=npu.sram_peak,
         weights_size=npu.constants.size,
         weights_checksum=zlib.crc32(weights),
-        host_size=len(host_section),
+        host_size=host_size,
         host_checksum=zlib.crc32(host_section),
     )
     command = encode(program)
@@ -169,9 +170,8 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         working=maps.working,
         command=len(command),
         weights=npu.constants.size,
-        host=len(host_section),
-        dram_peak=maps.size
-        + sum(align(size) for size in (len(command), npu.constants.size, len(host_section))),
+        host=host_size,
+        dram_peak=maps.size + sum(align(size) for size in (len(command), npu.constants.size, host_size)),
         sram_peak=program.sram_size,
         placements=maps.placements,
     )

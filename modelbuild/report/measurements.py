@@ -175,6 +175,7 @@ class Hardware(Item):
     equal: bool | None = None
     outputs: tuple[Match, ...] = ()
     layers: tuple[Match, ...] = ()
+    unseen: tuple[str, ...] = ()  # layers of the fixed-point model that the program does not leave
     cycles: int | None = None
     cycles_predicted: int | None = None
     first_difference: Difference | None = None

@@ -60,9 +60,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     (out / "host.bin").write_bytes(compiled.host)
     plan = {
         "batch": batch.to_json(),
-        "cycles": sum(layer.cycles for layer in compiled.layers),
+        "cycles": compiled.cycles,
         "findings": [finding.to_json() for finding in batch.findings],
+        "groups": [asdict(group) for group in compiled.groups],
         "layers": [asdict(layer) for layer in compiled.layers],
         "memory": asdict(compiled.memory),
+        "packed": compiled.packed,
+        "tiling": compiled.tiling,
     }
     write_json(out / "compile.json", plan)

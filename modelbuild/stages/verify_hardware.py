@@ -113,7 +113,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         (*place.shape, 1)[0] for place in (fixed.tensors[fixed.inputs[0]], interface(command).inputs[0])
     )
     match, regrouped = Match(), Regrouped(own)
-    count, cycles = 0, None
+    count, cycles, unseen = 0, None, list[str]()
     with _measures(inputs, parameters, fixed, after) as measures:
         forms = Forms(("hardware",), measures)
         samples = _samples(inputs, parameters, fixed, after)
@@ -121,9 +121,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             done = simulate(command, weights, host, one.inputs(), keep_layers=True)
             cycles = done.cycles
             check_cycles(predicted, cycles)
-            expected = one.expected({**done.layers, **done.outputs})
-            outputs = one.own(done.outputs)
-            match.add("layers", one.own(done.layers), expected, one.place)
+            layers, outputs = one.own(_known(done.layers, fixed)), one.own(done.outputs)
+            expected = one.expected({**_known(done.layers, fixed), **done.outputs})
+            unseen = [name for name in _layers(fixed) if name not in layers]
+            match.add("layers", layers, expected, one.place)
             match.add("outputs", outputs, expected, one.place)
             for sample, whole in regrouped.add(one, outputs):
                 final = _real(whole, fixed.outputs, fixed)
@@ -142,6 +143,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             "random": parameters["random"],
             "equal": match.equal if cycles is not None else None,
             **match.to_json(),
+            "unseen": unseen,
             "cycles": cycles,
             "cycles_predicted": predicted,
             **{section: found for section, found in values.items() if found},
@@ -162,6 +164,15 @@ def _measures(
     shapes = {name: fixed.tensors[name].shape for name in fixed.inputs}
     with accuracy.opened(inputs, parameters, shapes) as measures:
         yield lambda: [*top, *measures()]
+
+
+def _layers(fixed: FixedModel) -> list[str]:
+    return [name for operator in fixed.operators for name in operator.outputs]
+
+
+def _known(layers: Mapping[str, Any], fixed: FixedModel) -> dict[str, Any]:
+    """Those that the fixed-point model has, too: the compiler may put operators in the place of others."""
+    return {name: values for name, values in layers.items() if name in fixed.tensors}
 
 
 def _real(integers: Mapping[str, Any], names: Sequence[str], fixed: FixedModel) -> dict[str, Any]:

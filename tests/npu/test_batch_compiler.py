@@ -17,7 +17,8 @@ from modelbuild.npu import batch_compiler
 from modelbuild.npu.batch_compiler import Batch, compile_batch
 from modelbuild.npu.batching import CODE, own_batch
 from modelbuild.npu.compiler import CompiledModel, compile_model
-from modelbuild.npu.limits import OverMemory
+from modelbuild.npu.limits import OverMemory, Ways
+from modelbuild.npu.savings import savings, sizes_of
 from modelbuild.npu.simulator import simulate
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
@@ -38,6 +39,27 @@ def conv() -> FixedModel:
         if own_batch(model) == 1:
             return model
     raise AssertionError
+
+
+def fully_connected() -> FixedModel:
+    """Enough weights, most of them small, to be packed."""
+    model = BUILDERS["gemm"](Dice(2))
+    rng = np.random.default_rng(0)
+    wide = np.clip(rng.normal(0, 3, (64, 256)), -127, 127).astype(np.int8)
+    wide[0, 0] = 100
+    tensors = {
+        "x": replace(model.tensors["x"], shape=(1, 256)),
+        "y": replace(model.tensors["y"], shape=(1, 64)),
+    }
+    (operator,) = model.operators
+    names = operator.constants
+    constants = {
+        names["weight"]: wide,
+        names["bias"]: np.zeros(64, np.int32),
+        names["multiplier"]: np.ones(64, np.int32),
+        names["shift"]: np.zeros(64, np.int32),
+    }
+    return replace(model, tensors=tensors, constants=constants)
 
 
 def total(compiled: CompiledModel) -> int:
@@ -112,6 +134,24 @@ def test_a_model_that_does_not_fit_by_itself_is_an_error() -> None:
         compile_batch(conv(), with_room(100), {}, 8)
     with pytest.raises(OverMemory):
         compile_batch(conv(), with_room(100), {}, None)
+
+
+def test_what_would_help_is_measured() -> None:
+    """Working memory that outputs may share, and weights that shrink."""
+    model = fully_connected()
+    dedicated, shared, packed = (
+        sizes_of(compile_model(model, RECIPE, options))
+        for options in ({}, {"dedicated_output_buffer": False}, {"weight_compress": True})
+    )
+    ways = savings(model, RECIPE, {}, dedicated)
+    assert ways == Ways(dedicated.total - shared.total, dedicated.total - packed.total, 0)
+    assert ways.compressed > 0
+    with pytest.raises(OverMemory) as caught:
+        compile_batch(model, with_room(dedicated.total - 1), {}, None)
+    advice = caught.value.problems[0].advice
+    assert f"`compile: {{weight_compress: true}}` (saves {ways.compressed:,})" in advice
+    again = savings(model, load_recipe("kl530"), {"weight_compress": True}, packed)
+    assert again.compressed == 0 and again.int4 == round(packed.weights * 3 / 8)
 
 
 def test_a_node_in_the_way_leaves_the_models_own_batch() -> None:

@@ -200,6 +200,13 @@ def test_the_first_value_that_differs_is_told(maker: Maker) -> None:
     assert said in words(read(render(found)))
 
 
+def test_layers_that_the_program_does_not_leave_are_counted(maker: Maker) -> None:
+    maker.stages["hardware"].update(unseen=["r", "s"])
+    assert "(2 are not in the program, which computes them together with others)" in words(
+        read(render(maker.collect()))
+    )
+
+
 def test_cycles_as_they_were_predicted(maker: Maker) -> None:
     maker.stages["hardware"].update(cycles=1234, cycles_predicted=1234)
     maker.stages["compile"].update(batch={"desired": 4, "achieved": 4, "reasons": []})

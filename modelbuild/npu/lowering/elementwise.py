@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -145,12 +146,16 @@ class _RescaleTiles(Tiles):
     def __init__(self, operation: Operation, setup: RescaleSetup, records: bytes) -> None:
         super().__init__(operation)
         self._setup = setup
+        self._way_out = replace(setup, stage=1)
         self._records = records
         self._flat = self.output.rows == 1
         self.own_form = not self._flat
 
     def setup(self, region: Region) -> RescaleSetup:
         return self._setup
+
+    def way_out(self) -> RescaleSetup | None:
+        return None if self._flat else self._way_out
 
     def needs(self, region: Region) -> tuple[Region, ...]:
         name = self.operation.operator.inputs[0]

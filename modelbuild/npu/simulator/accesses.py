@@ -32,6 +32,8 @@ def access(instruction: Instruction, setup: Any, rates: Rates) -> Access:
     if isinstance(instruction, Transfer):
         return _transfer(instruction, rates)
     work, taken, parameters = _TILES[type(instruction)](instruction, setup, rates)
+    if getattr(setup, "stage", 0):
+        taken = 0
     if has_rows(type(instruction)):
         reads = [found for one in input_maps(instruction, setup) for found in one.stretches()]
         writes = output_map(instruction, setup).stretches()

@@ -27,7 +27,7 @@ from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
 from modelbuild.npu.simulator.decompress import unpack_short
 from modelbuild.npu.simulator.elementwise import run_binary, run_curve, run_fill, run_rescale, run_table
-from modelbuild.npu.simulator.maps import RowMap, has_rows, output_map
+from modelbuild.npu.simulator.maps import RowMap, has_rows, input_maps, output_map
 from modelbuild.npu.simulator.memory import Constants, Dram, Memory, Scratchpad, failure
 from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
 from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
@@ -72,6 +72,7 @@ def run_stream(
     """Runs to the end. `local` is SRAM, or the host's workspace; without a clock no cycles are counted."""
     setup: Instruction | None = None
     announced: list[Output] = []
+    leaving: RowMap | None = None
     for index, instruction in enumerate(instructions):
         try:
             if announced and isinstance(instruction, (Layer, Yield, End)):
@@ -79,17 +80,18 @@ def run_stream(
             if isinstance(instruction, _SETUPS):
                 setup = instruction
             elif isinstance(instruction, Layer):
-                setup = None
+                setup = leaving = None
                 hooks.layer(instruction.index)
                 if clock:
                     clock.begin_layer()
             elif isinstance(instruction, Yield):
-                setup = None
+                setup = leaving = None
                 hooks.segment(instruction.segment)
             elif isinstance(instruction, Output):
                 announced.append(instruction)
             elif not isinstance(instruction, End):
                 found = access(instruction, _checked(instruction, setup), rates)
+                leaving = _leaving(instruction, setup, leaving)
                 _execute(instruction, setup, found, local, dram, constants)
                 if clock:
                     clock.run(found)
@@ -103,6 +105,16 @@ def run_stream(
             raise ModelbuildError(
                 error.problems[0].what, where=f"instruction {index} ({name})", exit_code=error.exit_code
             ) from None
+
+
+def _leaving(tile: Instruction, setup: Any, before: RowMap | None) -> RowMap | None:
+    """What the array sends out last, after `tile`: a function on the way out works on nothing else."""
+    if isinstance(tile, t.Convolution):
+        return output_map(tile, setup)
+    fused = bool(getattr(setup, "stage", 0))
+    if fused and type(tile) in SETUP_OF and input_maps(tile, setup) != (before,):
+        raise failure("a function on the way out of the array is not of what left it last")
+    return before
 
 
 def _show(
