@@ -108,6 +108,9 @@ class _Checker:
         for name in operator.outputs:
             skipped = self._made_in_place(member) if operator.kind == "concat" else np.zeros(0, np.int64)
             self._write_dram(name, skipped)
+        for name in operator.inputs:
+            if name not in self.model.constants:
+                self.expect(self._in_dram(name), f"{operator.name} writes over {name}, which it reads")
 
     def finish(self) -> None:
         self.where = "end"

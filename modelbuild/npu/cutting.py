@@ -7,25 +7,37 @@ from dataclasses import dataclass
 
 from modelbuild.npu.forms import Form, form
 from modelbuild.npu.halo import WEIGHTED
-from modelbuild.npu.memory import align
+from modelbuild.npu.memory import ALIGNMENT, up
 from modelbuild.npu.plan import Region
 from modelbuild.npu.streams import Span, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.weights import constant_size
 
 AGAIN = 0.6  # of a group's own traffic: what may be read again before its tile grows
 PART_MULTIPLE = 16  # output channels of a part
+_MANY = 64
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on the
-    chip at the most, 0: as long as it is needed."""
+    chip at the most, 0: as long as it is needed. `granule`: what engines that work at once lock together."""
 
     sram_bytes: int
     tile_bytes: int = 1 << 16
     engines: int = 1
     keeps_for_groups: int = 1
     row_alignment: int = 1
+    granule: int = ALIGNMENT
+
+    @property
+    def alignment(self) -> int:
+        """What addresses in SRAM are multiples of: granules, where there are many."""
+        shared = self.engines > 1 and self.sram_bytes >= _MANY * self.granule
+        return max(ALIGNMENT, self.granule) if shared else ALIGNMENT
+
+    def align(self, size: int) -> int:
+        """A buffer's size with what it takes to begin the next one."""
+        return up(size, self.alignment)
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,8 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
     """Tilings for tiles of so many bytes, best first; those behind need less SRAM and move as much."""
     blocks = streams.bundle.blocks
     rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
-    parts = parts_of(streams, -(-found.weights // tile))
+    too_wide = -(-found.split // (tile * blocks * rows))  # parts of the planes of which one row fits a tile
+    parts = parts_of(streams, max(-(-found.weights // tile), too_wide))
     count = len(parts)
     double = 2 if limits.engines > 1 and count > 1 else 1
 
@@ -114,14 +127,13 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
         many = bands(max(found.common, split))
         orders.append((found.weights * (blocks * many - 1), "bands", many))
     _, order, first = min(orders, key=lambda item: item[0])
-    tried = {0}
     for factor in (1, 2, 4, 8) if order != "bands" else (1,):
-        many = min(rows, first * factor)
-        if many not in tried:
-            tried.add(many)
-            yield Tiling(order, many, parts, double)
-            if double > 1:
-                yield Tiling(order, many, parts, 1)
+        if factor == 1 or first * factor // 2 < rows:
+            many = min(rows, first * factor)
+            if limits.engines > 1 and many > 1:
+                yield Tiling(order, many, parts, double, ahead=True)
+            for count in range(double, 0, -1):
+                yield Tiling(order, many, parts, count)
 
 
 def parts_of(streams: Streams, count: int) -> tuple[Span, ...]:
@@ -146,7 +158,8 @@ def parts_of(streams: Streams, count: int) -> tuple[Span, ...]:
     )
 
 
-def needed(streams: Streams, tiling: Tiling, resident: Collection[str]) -> int:
+def needed(streams: Streams, tiling: Tiling, resident: Collection[str], limits: Limits) -> int:
     """Bytes of SRAM of all buffers of a tiling."""
-    total = sum(align(shape.size) for shape in buffers(streams, tiling, resident).values())
-    return total + sum(count * align(size) for count, size in constant_sizes(streams, tiling).values())
+    total = sum(limits.align(shape.size) for shape in buffers(streams, tiling, resident).values())
+    constants = constant_sizes(streams, tiling).values()
+    return total + sum(count * limits.align(size) for count, size in constants)

@@ -101,6 +101,9 @@ class Grouping:
             if head[index] != index or source is None:
                 continue
             front = head[self.maker[source]]
+            if self._is_second_output(index) and self._may_join(index, front, {self.maker[source], index}):
+                head[index] = front
+                continue
             joining = self._joining(index, source) if last[front] == self.maker[source] else ()
             group = {*(each for each in self.active if head[each] == front), *joining}
             if joining and all(self._may_join(each, front, group) for each in joining):
@@ -122,6 +125,13 @@ class Grouping:
         if operator.kind in CELLWISE and shapes[0] != shapes[1]:
             return None
         return source if self.is_banded(self.maker[source]) else None
+
+    def _is_second_output(self, index: int) -> bool:
+        """Whether the operator leaves its input in another scale as a part of a concatenation."""
+        operator = self.model.operators[index]
+        return (
+            operator.kind == "rescale" and self.shared.view[operator.outputs[0]].root != operator.outputs[0]
+        )
 
     def _joining(self, index: int, source: str) -> tuple[int, ...]:
         """The operators that would join the group of `source`: this one, if nobody else reads it, or this

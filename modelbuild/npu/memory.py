@@ -57,9 +57,14 @@ class MemoryPlan:
     placements: tuple[Placement, ...]
 
 
+def up(size: int, multiple: int) -> int:
+    """`size` rounded up to a multiple."""
+    return -(-size // multiple) * multiple
+
+
 def align(size: int) -> int:
     """`size` rounded up to ALIGNMENT."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return up(size, ALIGNMENT)
 
 
 def tensor_bytes(tensor: QuantizedTensor) -> int:

@@ -105,8 +105,8 @@ class Workspace:
 class Group:
     """Operators (indices of the model's) that are executed together, band by band.
 
-    Without `actions` it is one operator that reads from DRAM, loops over its own tiles in `workspace` (None on
-    the cpu), and writes to DRAM. `kept` are the roots that lie whole in SRAM during this group.
+    Without `actions` it is one operator that reads from DRAM, loops over its own tiles in `workspace` (None
+    on the cpu), and writes to DRAM. `kept` are the roots that lie whole in SRAM during this group.
     """
 
     members: tuple[int, ...]

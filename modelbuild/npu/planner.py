@@ -11,7 +11,7 @@ from modelbuild.npu.allocate import Lifetime, allocate
 from modelbuild.npu.cutting import Limits, needed, tile_bytes, tilings, traffic, weight_bytes
 from modelbuild.npu.grouping import Bundle, Grouping, bundles
 from modelbuild.npu.keeping import Life, keepable, lives
-from modelbuild.npu.memory import FeatureMaps, Stretch, align, place_maps
+from modelbuild.npu.memory import FeatureMaps, Stretch, place_maps
 from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
 from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.tiling import DoesNotFit
@@ -102,7 +102,7 @@ class _Planning:
     def _fit(self, index: int) -> None:
         """Finds a tiling beside what is kept, or gives up the largest map that is kept at the time."""
         alive = self._alive(index)
-        room = self.limits.sram_bytes - sum(life.size for life in alive)
+        room = self.limits.sram_bytes - sum(self.limits.align(life.size) for life in alive)
         found = self._fitting(index, room, not alive)
         if found is not None:
             self.fitted[index] = found
@@ -129,7 +129,7 @@ class _Planning:
         least = 1 << 62
         while tile:
             for tiling in tilings(streams, found, tile, self.limits):
-                size = needed(streams, tiling, resident)
+                size = needed(streams, tiling, resident, self.limits)
                 least = min(least, size)
                 if size <= room:
                     return _Fitted(size, tiling)
@@ -138,7 +138,7 @@ class _Planning:
             tile //= 2
         if len(self.groups[index].members) > 1:
             raise _Unfused(index)
-        raise DoesNotFit(least)
+        raise DoesNotFit(least, self.groups[index].members[0])
 
     def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
         operator = self.model.operators[self.groups[index].members[0]]
@@ -147,26 +147,29 @@ class _Planning:
         least = least_workspace(self.model, operator)
         wanted = max(least, min(WORKSPACE_TILES * self.limits.tile_bytes, self.limits.sram_bytes // 2))
         if room >= min(wanted, self.limits.sram_bytes) or must:
-            return _Fitted(min(room, max(wanted, WORKSPACE_TILES * self.limits.tile_bytes)))
+            size = min(room, max(wanted, WORKSPACE_TILES * self.limits.tile_bytes))
+            return _Fitted(size // self.limits.alignment * self.limits.alignment)
         return None
 
     def _place(self) -> _Offsets | None:
         """Addresses in SRAM; None, and one map less is kept, if they do not fit."""
         offsets = _Offsets()
         items: list[tuple[object, int, int, int]] = [
-            (root, life.size, life.first, life.last) for root, life in self.kept.items()
+            (root, self.limits.align(life.size), life.first, life.last) for root, life in self.kept.items()
         ]
         for index, (streams, fitted) in enumerate(zip(self.streams, self.fitted, strict=True)):
             assert fitted is not None
             if streams is None or fitted.tiling is None:
                 if fitted.needed:
-                    items.append(((index,), fitted.needed // 16 * 16, index, index))
+                    items.append(((index,), fitted.needed, index, index))
                 continue
             for name, shape in buffers(streams, fitted.tiling, self.resident(index)).items():
                 if shape.size:
-                    items.append(((index, name), align(shape.size), index, index))
+                    items.append(((index, name), self.limits.align(shape.size), index, index))
             for stage, (count, size) in constant_sizes(streams, fitted.tiling).items():
-                items += [((index, stage, turn), align(size), index, index) for turn in range(count)]
+                items += [
+                    ((index, stage, turn), self.limits.align(size), index, index) for turn in range(count)
+                ]
         capacity = self.limits.sram_bytes
         found = allocate([Lifetime(*item[1:]) for item in items], EFFORT, capacity) if items else []
         for (key, size, _first, _last), offset in zip(items, found, strict=True):
@@ -195,8 +198,7 @@ class _Planning:
         kept = tuple(sorted(life.root for life in self._alive(index)))
         if streams is None or fitted.tiling is None:
             on_chip = self.model.operators[group.members[0]].unit == "npu"
-            size = fitted.needed // 16 * 16
-            space = Workspace(offsets.of.get((index,), 0), size) if on_chip else None
+            space = Workspace(offsets.of.get((index,), 0), fitted.needed) if on_chip else None
             return Group(group.members, (), space, kept)
         shapes = buffers(streams, fitted.tiling, self.resident(index))
         places = Places(

@@ -32,11 +32,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`slots` are the rows of each tensor that must be held at once. `halo` are those tensors of which a step
-    needs rows of an earlier one."""
+    """`slots` are the rows of each tensor that must be held at once, `most` those that one step adds. `halo`
+    are those tensors of which a step needs rows of an earlier one."""
 
     steps: tuple[Step, ...]
     slots: dict[str, int]
+    most: dict[str, int]
     halo: frozenset[str]
 
 
@@ -69,7 +70,7 @@ def schedule(parts: Sequence[Stage], sources: dict[str, int], bands: int) -> Sch
     walk = _Walk(parts, sources)
     for band in range(1, bands + 1):
         walk.step(band, bands)
-    return Schedule(tuple(walk.steps), walk.slots, frozenset(walk.halo))
+    return Schedule(tuple(walk.steps), walk.slots, walk.most, frozenset(walk.halo))
 
 
 class _Walk:
@@ -86,6 +87,7 @@ class _Walk:
                 self.readers[name].append((index, found))
         self.steps: list[Step] = []
         self.slots = dict.fromkeys(self.readers, 0)
+        self.most = dict.fromkeys(self.readers, 0)
         self.halo: set[str] = set()
 
     def step(self, band: int, bands: int) -> None:
@@ -136,6 +138,7 @@ class _Walk:
         if low < fresh:
             self.halo.add(name)
         self.slots[name] = max(self.slots[name], high - min(low, fresh))
+        self.most[name] = max(self.most[name], high - fresh)
 
 
 def _possible(stage: Stage, done: int, arrived: dict[str, int]) -> int:

@@ -22,13 +22,15 @@ class Tiling:
     """How a group is cut: `bands` steps of rows, `parts` of the output planes of a block as (first, count).
 
     `order`, outermost first: "parts" part, block, band; "bands" block, band, part; "held" block, part, band
-    with the maps that all parts read kept whole in between.
+    with the maps that all parts read kept whole in between. `ahead`: rings of what is loaded or stored have
+    room for one more band, so that transfers need not wait for computation.
     """
 
     order: str
     bands: int
     parts: tuple[Span, ...]
     weight_buffers: int = 1
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapp
             continue
         seen = streams.form(name)
         planes = max(streams.part_of(name, 0, part)[1] for part in parts)
+        if tiling.ahead and (name not in streams.made or name in streams.bundle.writes):
+            slots = min(seen.rows, slots + steps.most[name])
         if name in streams.made:
             if tiling.order == "bands" and name in steps.halo:
                 planes = streams.block_of(name, 0, parts)[1]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.npu.users import Users
 
 _CHAIN = ("reshape", "pad", "reshape", "slice", "conv")
 
@@ -17,13 +18,7 @@ def fold(model: FixedModel) -> FixedModel:
     count in the picture so made. Operators in between and their tensors vanish.
     """
     makers = {operator.outputs[0]: index for index, operator in enumerate(model.operators)}
-    readers: dict[str, int] = {}
-    for operator in model.operators:
-        for name in operator.inputs:
-            readers[name] = readers.get(name, 0) + 1
-    for name in model.outputs:
-        readers[name] = readers.get(name, 0) + 1
-    found = _Finder(model, makers, readers)
+    found = _Finder(model, makers, Users(model))
     gone: set[int] = set()
     made: dict[int, FixedOperator] = {}
     for index, operator in enumerate(model.operators):
@@ -50,7 +45,7 @@ def fold(model: FixedModel) -> FixedModel:
 class _Finder:
     model: FixedModel
     makers: Mapping[str, int]
-    readers: Mapping[str, int]
+    users: Users
 
     def chain(self, index: int) -> tuple[FixedOperator, ...] | None:
         """The five operators that end with this one, each the only reader of the one before."""
@@ -60,7 +55,7 @@ class _Finder:
         chain = [operator]
         for kind in reversed(_CHAIN[:-1]):
             source = chain[0].inputs[0]
-            if source not in self.makers or self.readers[source] != 1:
+            if source not in self.makers or self.users.only_reader(source) is None:
                 return None
             before = self.model.operators[self.makers[source]]
             if before.kind != kind or before.unit != operator.unit:

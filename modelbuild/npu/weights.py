@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
+import numpy as np
+
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Integers
 from modelbuild.npu.plan import Region
 
 CHANNEL_BYTES = 9  # a channel's bias, multiplier and shift; an average's count, multiplier and shift
@@ -32,7 +34,14 @@ def constant_size(model: FixedModel, operator: FixedOperator, region: Region) ->
 def filter_bytes(model: FixedModel, operator: FixedOperator) -> int:
     """Bytes of the weights of one output channel of a `conv` or `gemm`, without its record."""
     weight = model.constants[operator.constants["weight"]]
-    return math.prod(weight.shape[1:]) * (1 if weight.dtype.itemsize == 1 else 2)
+    return math.prod(weight.shape[1:]) * weight_bytes(weight)
+
+
+def weight_bytes(weight: Integers) -> int:
+    """Bytes a weight, by its type; only what is neither int8 nor int16 is looked at."""
+    if weight.dtype in (np.int8, np.int16):
+        return weight.dtype.itemsize
+    return 1 if int(weight.min()) >= -128 and int(weight.max()) <= 127 else 2
 
 
 def _weighted(model: FixedModel, operator: FixedOperator, region: Region) -> int:

@@ -15,7 +15,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
-from modelbuild.npu.lowering import LOWERINGS
+from modelbuild.npu.lowering import LOOPS, TILES
 from modelbuild.npu.simulator import Simulation, simulate
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
@@ -52,7 +52,7 @@ def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_every_operator_is_translated() -> None:
-    assert set(LOWERINGS) == set(BUILDERS)
+    assert {*LOOPS, *TILES} == set(BUILDERS)
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
@@ -118,11 +118,13 @@ def relu_chain(length: int) -> FixedModel:
     )
 
 
-def test_a_chain_reuses_two_buffers() -> None:
+def test_a_chain_on_the_cpu_reuses_two_buffers() -> None:
     model = relu_chain(9)
-    memory = compiled(model).memory
+    operators = tuple(replace(operator, unit="cpu") for operator in model.operators)
+    memory = compiled(replace(model, operators=operators)).memory
     size = memory.input
     assert (memory.output, memory.working) == (size, 2 * size)
+    assert compiled(model).memory.working == 0  # all of it stays on the chip
 
 
 def test_cpu_operators_become_segments_of_neighbours() -> None:
