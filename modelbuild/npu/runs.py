@@ -190,9 +190,7 @@ class _Walk:
             if operator.outputs[0] not in covered:
                 return False
             covered.update(operator.inputs)
-        return all(
-            name in covered or name in self.sources or self._is_seen(name, last) for name in self.come
-        )
+        return all(name in covered or name in self.sources or self._is_seen(name, last) for name in self.come)
 
     def _is_seen(self, name: str, last: int) -> bool:
         """Whether somebody behind the run needs what the run makes."""
@@ -245,7 +243,9 @@ def possible(found: Reach, come: Rows, rows: int) -> Rows:
             some = np.clip((come * step + pad_top - span) // stride + 1, 0, rows)
             return np.where(come >= height, rows, some)
         case Named(_, highs):
-            return np.searchsorted(np.maximum.accumulate(np.array(highs)), come, side="right").astype(np.int64)
+            return np.searchsorted(np.maximum.accumulate(np.array(highs)), come, side="right").astype(
+                np.int64
+            )
 
 
 def lowest(found: Reach, done: Rows, rows: int) -> Rows:
