@@ -154,7 +154,7 @@ def _times(found: Prediction, cpu_ms: float) -> dict[str, float | None]:
 def _least_cycles(found: Prediction) -> float:
     """The multiplications of a run at the array's peak for their kind."""
     return fsum(
-        row.macs * found.repeats / getattr(found.recipe.hardware, _ARRAY[row.kind]).value
+        row.macs * found.repeats / getattr(found.recipe.hardware, _ARRAY.get(row.kind, _ARRAY[WINDOW])).value
         for row in found.npu
         if row.macs
     )
@@ -195,7 +195,7 @@ def _traffic(found: Prediction) -> dict[str, Any]:
 
 def _stalls(found: Prediction) -> dict[str, Any]:
     """Cycles of a run in which nothing is computed."""
-    cycles = sum(row.stall for row in found.npu)
+    cycles = max(0, found.cycles - sum(row.busy.compute for row in found.npu))
     return {
         "cycles": cycles,
         "time_ms": found.ms(cycles),
@@ -214,10 +214,11 @@ def _memory(found: Prediction) -> dict[str, int]:
     """Bytes that the model's borders, maps and weights take, of one inference, and the program's peaks for a
     run; what there is, and the `room` that one model may take of it."""
     graph, hardware, plan = found.counted.graph, found.recipe.hardware, found.counted.compiled.memory
+    cell = {name: tensor.dtype.itemsize for name, tensor in found.counted.model.tensors.items()}
     return {
         "feature_maps_peak": _live_peak(found),
-        "input": sum(prod(graph.shapes[name]) for name in graph.inputs),
-        "output": sum(prod(graph.shapes[name]) for name in graph.outputs),
+        "input": sum(prod(graph.shapes[name]) * cell[name] for name in graph.inputs),
+        "output": sum(prod(graph.shapes[name]) * cell[name] for name in graph.outputs),
         "weights": plan.weights,
         "dram_peak": plan.dram_peak,
         "sram_peak": plan.sram_peak,
