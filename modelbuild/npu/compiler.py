@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.compile_options import CompileOptions, compile_options
+from modelbuild.npu.compile_options import DEEP, CompileOptions, compile_options
 from modelbuild.npu.constants import Constants
 from modelbuild.npu.cutting import Limits
 from modelbuild.npu.emitter import Cost, Emitter
@@ -81,13 +82,43 @@ def compile_model(
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
     model = rewritten(model)
     counted = rates(recipe.hardware, chosen)
-    limits = _limits(recipe, wanted, chosen)
+    plans = _plans(model, _limits(recipe, wanted, chosen), wanted)
+    steps = _Progress(told, sum(len(made.groups) for made in plans))
+    emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
+    return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
+
+
+def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> list[Plan]:
+    """The default plan; where deep tiling is wanted, the deep one too if it fits."""
     try:
-        made = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+        found = [plan(model, limits, dedicated=wanted.dedicated_output_buffer)]
     except DoesNotFit as error:
         raise _too_small(model, error, limits) from None
-    emitted = _emit(model, made, counted, wanted, bytes_wanted, told)
-    return _assemble(emitted, recipe, wanted, bytes_wanted)
+    if wanted.tiling == DEEP:
+        with suppress(DoesNotFit):
+            found.append(plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer))
+    return found
+
+
+def _worth(found: _Emitted) -> tuple[int, int]:
+    """What is better is less: cycles, then bytes moved."""
+    costs = found.npu.costs.values()
+    return found.npu.now, sum(cost.dram_read + cost.dram_write + cost.weight_bytes for cost in costs)
+
+
+@dataclass
+class _Progress:
+    """Groups that are done, of all."""
+
+    told: Told | None
+    total: int
+    done: int = 0
+
+    def step(self) -> None:
+        """One more group begins."""
+        if self.told:
+            self.told(self.done, self.total)
+        self.done += 1
 
 
 def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float]) -> Limits:
@@ -123,16 +154,15 @@ def _emit(
     counted: Rates,
     wanted: CompileOptions,
     bytes_wanted: bool,
-    told: Told | None,
+    steps: _Progress,
 ) -> _Emitted:
     model, made = in_order(model, made)
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
     found = _Emitted(model, made, Translator(model, made), npu, host)
-    for number, group in enumerate(made.groups):
-        if told:
-            told(number, len(made.groups))
+    for group in made.groups:
+        steps.step()
         head = group.members[0]
         if model.operators[head].unit == "npu":
             _close_segment(found)
