@@ -234,6 +234,18 @@ def test_less_memory_on_the_chip_costs_traffic() -> None:
     assert roomy["dram"]["ratio"] == 1
 
 
+def test_what_deep_tiling_brings() -> None:
+    nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"], {"pads": [1] * 4}) for i in range(3)]
+    graph = graph_of(nodes, {"t0": (1, 8, 48, 48)}, ["t3"], {f"w{i}": normal(8, 8, 3, 3) for i in range(3)})
+    plain, deep = (said(graph, chip(sram_bytes=16_000), Options(tiling=t)) for t in ("default", "deep"))
+    assert plain["deep"] is None and deep["tiling"] == "deep"
+    told = deep["deep"]
+    assert told["default_time_ms"] == pytest.approx(plain["time_ms"])
+    assert told["saves_ms"] == pytest.approx(plain["time_ms"] - deep["time_ms"]) and told["saves_ms"] > 0
+    assert told["saves_bytes"] == plain["dram"]["total"] - deep["dram"]["total"] > 0
+    assert told["default_groups"] == plain["groups"] > deep["groups"]
+
+
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
     with pytest.raises(ModelbuildError, match="bytes of SRAM"):
         said(conv_graph(), chip(), Options(sram_bytes=64))
