@@ -174,6 +174,13 @@ def test_fused_nodes_belong_to_their_layer() -> None:
     assert rows[0]["pfunc_ms"] == 0 < rows[0]["cfunc_ms"] and rows[1]["pfunc_ms"] > 0
 
 
+def test_a_fused_node_behind_the_cpu_is_a_layer_of_its_own() -> None:
+    nodes = [Node("Softmax", "s", ["x"], ["t"]), Node("LeakyRelu", "l", ["t"], ["y"], {"alpha": 0.1})]
+    found = said(graph_of(nodes, {"x": (1, 2, 4, 4)}, ["y"]), chip(), s="cpu", l="fused")
+    assert [row["name"] for row in found["layers"]] == ["l"] and found["layers"][0]["unit"] == "npu"
+    assert found["cycles"] == found["layers"][0]["cycles"] > 0
+
+
 def test_a_batch_shares_the_weights() -> None:
     graph = one_node("Conv", (1, 64, 4, 4), w=np.zeros((64, 64, 3, 3), np.float32))
     one, four = (said(graph, chip(), Options(batch=batch)) for batch in (1, 4))
