@@ -37,7 +37,7 @@ from modelbuild.npu.simulator import Simulation, simulate
 CHIPS = ("kl520", "kl720", "kl730", "modalix")
 PARTS = ((1, "whole"), (2, "1/2"), (8, "1/8"))  # of the chip's SRAM
 INPUTS = 4
-STEP = 1024  # bytes to which the least SRAM is found
+STEP = 1024  # bytes
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 HEAD = (
     "model",
@@ -91,7 +91,6 @@ def main(words: Sequence[str] | None = None) -> int:
     refused: list[str] = []
     for name in options.names or sorted(path.stem for path in Path(options.models).glob("*.onnx")):
         for chip in options.chips:
-            say(f"{name}, {chip}")
             recipe = load_recipe(chip)
             try:
                 model = compiled(Path(options.models, f"{name}.onnx"), recipe)
@@ -101,6 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for label, sram in sizes(model, recipe):
                 result = measured(model, recipe, sram, options.runs)
                 rows.append((name, chip, label, f"{sram // 1024:,}", *result.cells()))
+                say(", ".join(rows[-1]))
                 found.append(result)
     text = "\n".join(["```text", *machine.describe(), "```", "", *table(HEAD, rows), "", *refused]) + "\n"
     print(text, end="")
@@ -132,9 +132,9 @@ def sizes(model: FixedModel, recipe: Recipe) -> Iterator[tuple[str, int]]:
 
 
 def _least(model: FixedModel, recipe: Recipe, most: int) -> int:
-    """The least multiple of STEP with which the model compiles."""
+    """About the least multiple of STEP with which the model compiles: a sixteenth less is too little."""
     low, high = 0, -(-most // STEP)
-    while high - low > 1:
+    while high - low > max(1, high // 16):
         middle = (low + high) // 2
         try:
             compile_model(model, recipe, {"sram_bytes": middle * STEP})
