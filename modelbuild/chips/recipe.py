@@ -31,6 +31,50 @@ class PositiveFact(Fact):
     value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class CountFact(Fact):
+    """A fact that is a whole number from 1 on: so many things at once."""
+
+    value: Annotated[float, Field(ge=1, le=65_535, multiple_of=1, allow_inf_nan=False)]
+
+
+class WholeFact(Fact):
+    """A fact that is a whole number from 0 on."""
+
+    value: Annotated[float, Field(ge=0, multiple_of=1, allow_inf_nan=False)]
+
+
+class ShareFact(Fact):
+    """A fact that is a part of something, up to all of it."""
+
+    value: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class EnginesFact(Fact):
+    """How many of the four engines (compute, read, write, weights) work at the same time: one or all."""
+
+    value: float
+
+    @model_validator(mode="after")
+    def _one_or_all(self) -> Self:
+        if self.value not in (1, 4):
+            raise PydanticCustomError(
+                "one_or_all", "one engine at a time (1), or all at once (4)"
+            )
+        return self
+
+
+class InterlockFact(Fact):
+    """Bytes of SRAM that engines wait for as one: a power of two from 16 to 65,536."""
+
+    value: float
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.value not in [1 << bits for bits in range(4, 17)]:
+            raise PydanticCustomError("interlock", "interlock_bytes is a power of two from 16 to 65536")
+        return self
+
+
 class NumberFormat(Strict):
     """How tensors become integers on this chip."""
 
@@ -61,22 +105,36 @@ class NumberFormat(Strict):
 
 
 class Hardware(Strict):
-    """The array, clocks and memories that the chip model computes with."""
+    """The array, clocks and memories that the chip model computes with (docs/chips.md)."""
 
     clock_hz: PositiveFact
-    macs_per_cycle: PositiveFact  # convolutions and matrix products with a window wider than one cell
-    macs_per_cycle_pointwise: PositiveFact  # 1x1 convolutions and fully connected layers
+    macs_per_cycle: PositiveFact  # convolutions with a window wider than one cell
+    macs_per_cycle_pointwise: PositiveFact  # 1x1 convolutions, fully connected layers, matrix products
     macs_per_cycle_depthwise: PositiveFact
-    input_channels_at_once: PositiveFact  # the array works in whole groups: counts are rounded up to these
-    output_channels_at_once: PositiveFact
-    columns_at_once: PositiveFact
-    elementwise_per_cycle: PositiveFact  # outputs a cycle of pooling, addition, tables
+    wide_macs_factor: ShareFact  # what remains of the three where an operand has 16 bits
+    outputs_per_cycle: PositiveFact  # finished sums that leave the array
+    elementwise_per_cycle: PositiveFact  # cells a cycle of pooling, addition, tables
+    # the array works in whole groups: extents are rounded up to multiples of these
+    columns_at_once: CountFact
+    pixels_at_once: CountFact
+    input_channels_at_once: CountFact
+    output_channels_at_once: CountFact
+    window_rows_at_once: CountFact
+    window_columns_at_once: CountFact
     sram_bytes: PositiveFact
+    tile_bytes: PositiveFact  # of a map, or of weights, that streams through the SRAM
+    keeps_for_groups: (
+        WholeFact  # how far the default tiling keeps a map on chip; 0: to its last reader
+    )
+    interlock_bytes: InterlockFact
     dram_bytes: PositiveFact
     dram_read_bytes_per_second: PositiveFact
     dram_write_bytes_per_second: PositiveFact
     weight_bytes_per_second: PositiveFact
-    layer_overhead_cycles: Fact
+    row_alignment_bytes: CountFact  # a transfer's contiguous runs cost whole multiples of this
+    engines_at_once: EnginesFact
+    layer_overhead_cycles: Fact  # of each group of layers that is executed together
+    power_watts: PositiveFact | None = None  # of the NPU at work; left out: not published
     cpu_hz: PositiveFact
     cpu_operations_per_cycle: PositiveFact
 

@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
         facts = [
             (name, f"{fact['value']:.6g}", fact["sure"], fact["source"])
             for name, fact in data["hardware"].items()
+            if fact is not None  # what nothing is published of
         ]
         console.result(
             f"{recipe.chip}: {recipe.description}\n"

@@ -1,4 +1,5 @@
-"""`*_mla_stats.yaml` of an MPK: from which cycle to which each layer keeps the accelerator busy."""
+"""`*_mla_stats.yaml` of an MPK: from which cycle to which each layer keeps the accelerator busy; and, which the
+vendor's leaves out, how many of these cycles it waits for memory."""
 
 from __future__ import annotations
 
@@ -19,11 +20,12 @@ _KEYS = ("name", "start_cycle", "end_cycle")
 
 @dataclass(frozen=True)
 class Span:
-    """A layer's cycles, both ends included."""
+    """A layer's cycles, both ends included; `stall_cycles` of them without work, None where that is not told."""
 
     name: str
     start_cycle: int
     end_cycle: int
+    stall_cycles: int | None = None
 
     @property
     def cycles(self) -> int:
@@ -52,6 +54,7 @@ def dump(found: Sequence[Span]) -> bytes:
             f"  start_cycle: {span.start_cycle}",
             f"  end_cycle: {span.end_cycle}",
         ]
+        lines += [] if span.stall_cycles is None else [f"  stall_cycles: {span.stall_cycles}"]
     return ("\n".join(lines) + "\n" if lines else "{}\n").encode()
 
 
@@ -95,7 +98,8 @@ def _span(events: Iterator[yaml.Event], name: str) -> Span:
     if missing:
         raise _bad(name, f"an entry has no {' or '.join(missing)}")
     start, end = _number(found["start_cycle"], name), _number(found["end_cycle"], name)
-    return Span(found["name"], start, end)
+    stalls = _number(found["stall_cycles"], name) if "stall_cycles" in found else None
+    return Span(found["name"], start, end, stalls)
 
 
 def _integer(event: yaml.Event, name: str) -> int:

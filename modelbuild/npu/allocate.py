@@ -32,20 +32,21 @@ def lower_bound(buffers: Sequence[Lifetime]) -> int:
     return max(_live(buffers)[1], default=0)
 
 
-def allocate(buffers: Sequence[Lifetime], effort: int) -> list[int]:
+def allocate(buffers: Sequence[Lifetime], effort: int, enough: int = 0) -> list[int]:
     """An offset in bytes for each of `buffers`: no two that live at one step overlap.
 
     Six greedy orders, each buffer into the tightest gap (Pisarchyk and Lee, "Efficient Memory Management for
     Deep Neural Net Inference", 2020). Where none reaches the lower bound, at most `effort` other orders: all
-    of them if they are so few, which finds the least peak there is, else hill climbing. Depends on its
-    arguments alone.
+    of them if they are so few, which finds the least peak there is, else hill climbing. A peak of `enough`
+    bytes ends the search. Depends on its arguments alone.
     """
     problem = _Problem(buffers)
+    problem.bound = max(problem.bound, enough)
     best: _Plan | None = None
     for order in problem.greedy_orders():
         found = problem.place(order, best.peak - 1 if best else None)
         best = found or best
-        if best and best.peak == problem.bound:
+        if best and best.peak <= problem.bound:
             return best.offsets
     assert best is not None
     if math.factorial(min(len(buffers), 20)) <= effort:
@@ -141,7 +142,7 @@ def _all_orders(problem: _Problem, best: _Plan) -> _Plan:
     """Complete: buffers in the order of their addresses in a best plan never come to lie above those."""
     for order in itertools.permutations(range(len(problem.buffers))):
         best = problem.place(order, best.peak - 1) or best
-        if best.peak == problem.bound:
+        if best.peak <= problem.bound:
             break
     return best
 
@@ -152,7 +153,7 @@ def _climb(problem: _Problem, now: _Plan, moves: int) -> _Plan:
     A move is kept if it is not worse.
     """
     for move in range(moves):
-        if now.peak == problem.bound:
+        if now.peak <= problem.bound:
             break
         top = [
             i

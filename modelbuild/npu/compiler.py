@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
-from modelbuild.chips.recipe import Fact, Recipe
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
+from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.emitter import Emitter, LayerCost, Place
-from modelbuild.npu.lowering import LOWERINGS, Operation
-from modelbuild.npu.memory import FeatureMaps, MemoryPlan, align, plan_feature_maps, tensor_bytes
+from modelbuild.npu.compile_options import DEEP, CompileOptions, compile_options
+from modelbuild.npu.constants import Constants
+from modelbuild.npu.cutting import Limits
+from modelbuild.npu.emitter import Cost, Emitter
+from modelbuild.npu.execution_order import in_order
+from modelbuild.npu.forms import form
+from modelbuild.npu.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
+from modelbuild.npu.limits import Sizes, check_memory
+from modelbuild.npu.memory import MemoryPlan, align
+from modelbuild.npu.plan import Plan
+from modelbuild.npu.planner import plan
 from modelbuild.npu.program import (
     HostProgram,
     Instruction,
@@ -25,183 +32,176 @@ from modelbuild.npu.program import (
     encode,
     encode_host,
 )
-from modelbuild.npu.program.header import MAX_DRAM, MAX_SRAM, RATE_CYCLES
+from modelbuild.npu.program.descriptor import CHIP, DRAM
 from modelbuild.npu.program.transfers import End, Yield
+from modelbuild.npu.rates import rates
+from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
+from modelbuild.npu.translator import Translator
+from modelbuild.npu.whereabouts import maps_in_dram
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
-_OPTIONS = ("sram_bytes",)
-
-
-@dataclass(frozen=True)
-class LayerPlan:
-    """One operator on the chip: predicted cycles, bytes moved, `outputs` are (tensor, address, bytes)."""
-
-    name: str
-    origin: tuple[str, ...]
-    kind: str
-    unit: str  # npu | cpu
-    tiles: int
-    cycles: int  # 0 on the cpu, whose time is not the NPU's
-    dram_read: int
-    dram_write: int
-    weight_bytes: int
-    sram_peak: int
-    outputs: tuple[tuple[str, int, int], ...]
+Told = Callable[[int, int], None]
+_NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """A program and its plan."""
+    """A program and its plan. `cycles` are those that the simulator will count."""
 
     command: bytes
     weights: bytes
     host: bytes
     layers: tuple[LayerPlan, ...]
+    groups: tuple[GroupPlan, ...]
     memory: MemoryPlan
+    cycles: int
+    tiling: str
+    rates: Rates
+    packed: int  # bytes by which the weights are shorter than they would be unpacked
 
 
-def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> CompiledModel:
-    """Compiles for the recipe's chip. `options`: `sram_bytes`, in place of the chip's own.
+def compile_model(
+    model: FixedModel,
+    recipe: Recipe,
+    options: Mapping[str, object],
+    *,
+    bytes_wanted: bool = True,
+    chosen: Mapping[str, float] = _NOTHING,
+    told: Told | None = None,
+) -> CompiledModel:
+    """Compiles for the recipe's chip. `options` are those of `compile_options`; `chosen` replaces facts of
+    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made, and DRAM has no limit:
+    for an outline. `told` hears how many groups are done, of how many.
 
     A model that is not `multiplier_shift@1`, an operator that docs/arithmetic.md does not define, a layer
-    whose smallest step exceeds SRAM, or a model that exceeds DRAM is a ModelbuildError.
+    whose smallest step exceeds SRAM is a ModelbuildError, a model that exceeds DRAM an OverMemory.
     """
-    sram = _sram_bytes(recipe, options)
+    wanted = compile_options(recipe, options)
     if model.arithmetic != ARITHMETIC:
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
-    maps = plan_feature_maps(model)
-    rates = chip_rates(recipe)
-    npu, host = Emitter(sram, rates), Emitter(HOST_WORKSPACE, rates)
-    segments: list[tuple[Instruction, ...]] = []
-    costs: list[LayerCost] = []
-    places = _Places(model, maps, {})
-    for index, operator in enumerate(model.operators):
-        if operator.outputs[0] in maps.aliases:
-            costs.append(LayerCost(0, 0, 0, 0, 0, 0))
-            continue
-        if operator.unit == "npu":
-            _close_segment(npu, host, segments)
-        costs.append(_lower(places, index, operator, npu if operator.unit == "npu" else host))
-    _close_segment(npu, host, segments)
-    npu.instructions.append(End())
-    return _assemble(model, recipe, maps, npu, host, tuple(segments), costs)
+    model = rewritten(model)
+    counted = rates(recipe.hardware, chosen)
+    plans = _plans(model, _limits(recipe, wanted, chosen), wanted)
+    steps = _Progress(told, sum(len(made.groups) for made in plans))
+    emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
+    return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
 
 
-def _sram_bytes(recipe: Recipe, options: Mapping[str, object]) -> int:
-    unknown = sorted(set(options) - set(_OPTIONS))
-    if unknown:
-        raise ModelbuildError(
-            f"unknown compile option {unknown[0]!r}", advice=f"the options are {', '.join(_OPTIONS)}"
-        )
-    sram = options.get("sram_bytes", int(recipe.hardware.sram_bytes.value))
-    if not isinstance(sram, int) or isinstance(sram, bool) or not 0 < sram <= MAX_SRAM:
-        raise ModelbuildError(f"sram_bytes must be a number from 1 to {MAX_SRAM}, not {sram!r}")
-    return sram
+def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> list[Plan]:
+    """The default plan; where deep tiling is wanted, the deep one too if it fits."""
+    try:
+        found = [plan(model, limits, dedicated=wanted.dedicated_output_buffer)]
+    except DoesNotFit as error:
+        raise _too_small(model, error, limits) from None
+    if wanted.tiling == DEEP:
+        with suppress(DoesNotFit):
+            found.append(plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer))
+    return found
 
 
-def chip_rates(recipe: Recipe) -> Rates:
-    """What the chip does in RATE_CYCLES cycles, from the recipe's clock, array and bandwidths."""
-    hardware = recipe.hardware
+def _worth(found: _Emitted) -> tuple[int, int]:
+    """What is better is less: cycles, then bytes moved."""
+    costs = found.npu.costs.values()
+    return found.npu.now, sum(cost.dram_read + cost.dram_write + cost.weight_bytes for cost in costs)
 
-    def per_cycle(fact: Fact) -> int:
-        return max(1, round(fact.value * RATE_CYCLES))
 
-    def per_second(fact: Fact) -> int:
-        return max(1, round(fact.value * RATE_CYCLES / hardware.clock_hz.value))
+@dataclass
+class _Progress:
+    """Groups that are done, of all."""
 
-    return Rates(
-        outputs=2**32 - 1,
-        wide_macs=RATE_CYCLES,
-        columns=1,
-        pixels=1,
-        input_channels=1,
-        output_channels=1,
-        window_rows=1,
-        window_columns=1,
-        engines=4,
-        granule=16,
-        row_alignment=1,
-        macs=per_cycle(hardware.macs_per_cycle),
-        macs_pointwise=per_cycle(hardware.macs_per_cycle_pointwise),
-        macs_depthwise=per_cycle(hardware.macs_per_cycle_depthwise),
-        elements=per_cycle(hardware.elementwise_per_cycle),
-        read_bytes=per_second(hardware.dram_read_bytes_per_second),
-        write_bytes=per_second(hardware.dram_write_bytes_per_second),
-        weight_bytes=per_second(hardware.weight_bytes_per_second),
-        layer_overhead=round(hardware.layer_overhead_cycles.value),
+    told: Told | None
+    total: int
+    done: int = 0
+
+    def step(self) -> None:
+        """One more group begins."""
+        if self.told:
+            self.told(self.done, self.total)
+        self.done += 1
+
+
+def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float]) -> Limits:
+    def fact(name: str) -> int:
+        value = chosen.get(name)
+        return int(getattr(recipe.hardware, name).value if value is None else value)
+
+    return Limits(
+        sram_bytes=wanted.sram_bytes,
+        tile_bytes=fact("tile_bytes"),
+        engines=fact("engines_at_once"),
+        keeps_for_groups=fact("keeps_for_groups"),
+        row_alignment=fact("row_alignment_bytes"),
     )
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Finds a tensor in DRAM, or among the constants of the engine that reads it (put there once)."""
+@dataclass
+class _Emitted:
+    """A model's code and costs. Operators are numbered in the order of their execution."""
 
     model: FixedModel
-    maps: FeatureMaps
-    constant_address: dict[tuple[int, str], int]
-
-    def find(self, name: str, emitter: Emitter) -> Place:
-        tensor = self.model.tensors[name]
-        if name in self.maps.address:
-            return Place(tensor, self.maps.address[name])
-        key = (id(emitter), name)
-        if key not in self.constant_address:
-            values = self.model.constants[name]
-            if values.shape != tensor.shape or values.min() < tensor.low or values.max() > tensor.high:
-                raise ModelbuildError("a constant is not what its tensor says", where=name)
-            data = np.ascontiguousarray(values, dtype=tensor.dtype.newbyteorder("<")).tobytes()
-            self.constant_address[key] = emitter.add_constants(data)
-        return Place(tensor, self.constant_address[key], constant=True)
+    plan: Plan
+    translator: Translator
+    npu: Emitter
+    host: Emitter
+    segments: list[tuple[Instruction, ...]] = field(default_factory=list)
+    groups: list[GroupPlan] = field(default_factory=list)
 
 
-def _lower(places: _Places, index: int, operator: FixedOperator, emitter: Emitter) -> LayerCost:
-    if operator.kind not in LOWERINGS:
-        raise ModelbuildError(f"operator kind {operator.kind!r} is unknown", where=operator.name)
-    constants = {role: places.model.constants[name] for role, name in operator.constants.items()}
-    inputs = tuple(places.find(name, emitter) for name in operator.inputs)
-    operation = Operation(operator, inputs, places.find(operator.outputs[0], emitter), constants)
-    emitter.begin_layer(index)
-    try:
-        LOWERINGS[operator.kind](operation, emitter)
-    except DoesNotFit as error:
-        raise ModelbuildError(
-            f"the smallest step of {operator.kind} {operator.name!r} needs {error.needed} bytes of SRAM",
-            where=operator.name,
-            why=f"there are {emitter.capacity}",
-        ) from None
-    return emitter.end_layer()
-
-
-def _close_segment(npu: Emitter, host: Emitter, segments: list[tuple[Instruction, ...]]) -> None:
-    """What the host has collected becomes a segment that the NPU yields to."""
-    if host.instructions:
-        npu.instructions.append(Yield(len(segments)))
-        segments.append((*host.instructions, End()))
-        host.instructions.clear()
-
-
-def _assemble(
+def _emit(
     model: FixedModel,
-    recipe: Recipe,
-    maps: FeatureMaps,
-    npu: Emitter,
-    host: Emitter,
-    segments: tuple[tuple[Instruction, ...], ...],
-    costs: list[LayerCost],
-) -> CompiledModel:
-    weights = bytes(npu.constants)
-    host_section = encode_host(HostProgram(host.sram_peak, segments, bytes(host.constants)))
+    made: Plan,
+    counted: Rates,
+    wanted: CompileOptions,
+    bytes_wanted: bool,
+    steps: _Progress,
+) -> _Emitted:
+    model, made = in_order(model, made)
+    npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
+    host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
+    host.workspace(0, HOST_WORKSPACE)
+    found = _Emitted(model, made, Translator(model, made, maps_in_dram(model, made)), npu, host)
+    for group in made.groups:
+        steps.step()
+        head = group.members[0]
+        if model.operators[head].unit == "npu":
+            _close_segment(found)
+            start = npu.now
+            found.translator.group(group, npu)
+            costs = [npu.costs[index] for index in group.members if index in npu.costs]
+            found.groups.append(group_plan(model, group, costs, (start, npu.now)))
+        else:
+            host.workspace(0, HOST_WORKSPACE)
+            found.translator.alone(head, host)
+    _close_segment(found)
+    npu.instructions.append(End())
+    return found
+
+
+def _close_segment(found: _Emitted) -> None:
+    """What the host has collected becomes a segment that the NPU yields to."""
+    if found.host.instructions:
+        found.npu.instructions.append(Yield(len(found.segments)))
+        found.segments.append((*found.host.instructions, End()))
+        found.host.instructions.clear()
+
+
+def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wanted: bool) -> CompiledModel:
+    model, maps, npu, host = found.model, found.plan.maps, found.npu, found.host
+    assert maps is not None
+    weights = bytes(npu.constants.data)
+    host_section = encode_host(HostProgram(host.sram_peak, tuple(found.segments), bytes(host.constants.data)))
+    host_size = len(host_section) + host.constants.size - len(host.constants.data)
     program = Program(
-        interface=_interface(model, maps),
+        interface=_interface(found),
         instructions=tuple(npu.instructions),
         rates=npu.rates,
         dram_size=maps.size,
         sram_size=npu.sram_peak,
-        weights_size=len(weights),
+        weights_size=npu.constants.size,
         weights_checksum=zlib.crc32(weights),
-        host_size=len(host_section),
+        host_size=host_size,
         host_checksum=zlib.crc32(host_section),
     )
     command = encode(program)
@@ -210,52 +210,66 @@ def _assemble(
         output=maps.output,
         working=maps.working,
         command=len(command),
-        weights=len(weights),
-        host=len(host_section),
-        dram_peak=maps.size + sum(align(len(section)) for section in (command, weights, host_section)),
-        sram_peak=npu.sram_peak,
+        weights=npu.constants.size,
+        host=host_size,
+        dram_peak=maps.size + sum(align(size) for size in (len(command), npu.constants.size, host_size)),
+        sram_peak=program.sram_size,
         placements=maps.placements,
     )
-    _check_memory(model, recipe, memory)
-    layers = tuple(
-        _layer_plan(model, maps, operator, cost)
-        for operator, cost in zip(model.operators, costs, strict=True)
+    if bytes_wanted:
+        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
+    layers = tuple(_layer(found, index) for index in range(len(model.operators)))
+    sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")
+    return CompiledModel(
+        *sections,
+        layers=layers,
+        groups=tuple(found.groups),
+        memory=memory,
+        cycles=npu.now,
+        tiling=wanted.tiling,
+        rates=npu.rates,
+        packed=npu.constants.saved,
     )
-    return CompiledModel(command, weights, host_section, layers, memory)
 
 
-def _check_memory(model: FixedModel, recipe: Recipe, memory: MemoryPlan) -> None:
-    available = min(int(recipe.hardware.dram_bytes.value), MAX_DRAM)
-    if memory.dram_peak > available:
-        maps = memory.input + memory.output + memory.working
-        raise ModelbuildError(
-            f"{model.name} needs {memory.dram_peak} bytes of DRAM, but {recipe.chip} has {available}",
-            why=f"feature maps {maps}, weights {memory.weights}, command {memory.command}",
-            advice="make the input smaller, or build for another chip",
-        )
+def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> ModelbuildError:
+    operator = None if error.operator is None else model.operators[error.operator]
+    what = f"{operator.kind} {operator.name!r}" if operator else "a layer"
+    return ModelbuildError(
+        f"the smallest step of {what} needs {error.needed} bytes of SRAM",
+        where=operator.name if operator else model.name,
+        why=f"there are {limits.sram_bytes}",
+    )
 
 
-def _interface(model: FixedModel, maps: FeatureMaps) -> ProgramInterface:
-    def place(name: str) -> TensorPlace:
-        if name not in maps.address:
+def _interface(found: _Emitted) -> ProgramInterface:
+    model, address = found.model, found.translator.in_dram.get
+
+    def border(name: str) -> TensorPlace:
+        at = address(name)
+        if at is None:
             raise ModelbuildError("an output of the model is a constant", where=name)
-        return _tensor_place(model.tensors[name], maps.address[name])
+        return _tensor_place(model.tensors[name], at)
+
+    def inner(name: str) -> TensorPlace:
+        return _tensor_place(model.tensors[name], address(name))
 
     return ProgramInterface(
         name=model.name,
         arithmetic=model.arithmetic,
         chip=model.chip,
-        inputs=tuple(place(name) for name in model.inputs),
-        outputs=tuple(place(name) for name in model.outputs),
+        inputs=tuple(border(name) for name in model.inputs),
+        outputs=tuple(border(name) for name in model.outputs),
         layers=tuple(
-            LayerPlace(item.name, item.kind, item.unit, tuple(place(name) for name in item.outputs))
+            LayerPlace(item.name, item.kind, item.unit, tuple(inner(name) for name in item.outputs))
             for item in model.operators
         ),
         metadata=model.metadata,
     )
 
 
-def _tensor_place(tensor: QuantizedTensor, address: int) -> TensorPlace:
+def _tensor_place(tensor: QuantizedTensor, address: int | None) -> TensorPlace:
     return TensorPlace(
         name=tensor.name,
         shape=tensor.shape,
@@ -263,24 +277,15 @@ def _tensor_place(tensor: QuantizedTensor, address: int) -> TensorPlace:
         signed=tensor.signed,
         scale=float(tensor.scale),
         zero_point=tensor.zero_point,
-        address=address,
-        size=tensor_bytes(tensor),
+        address=address or 0,
+        size=form(tensor).size,
+        where=CHIP if address is None else DRAM,
     )
 
 
-def _layer_plan(model: FixedModel, maps: FeatureMaps, operator: FixedOperator, cost: LayerCost) -> LayerPlan:
-    return LayerPlan(
-        name=operator.name,
-        origin=operator.origin,
-        kind=operator.kind,
-        unit=operator.unit,
-        tiles=cost.tiles,
-        cycles=cost.cycles if operator.unit == "npu" else 0,
-        dram_read=cost.dram_read,
-        dram_write=cost.dram_write,
-        weight_bytes=cost.weight_bytes,
-        sram_peak=cost.sram_peak,
-        outputs=tuple(
-            (name, maps.address[name], tensor_bytes(model.tensors[name])) for name in operator.outputs
-        ),
-    )
+def _layer(found: _Emitted, index: int) -> LayerPlan:
+    operator = found.model.operators[index]
+    emitter = found.npu if operator.unit == "npu" else found.host
+    places = tuple((name, found.translator.in_dram.get(name)) for name in operator.outputs)
+    group = next((number for number, one in enumerate(found.groups) if index in one.members), None)
+    return layer_plan(found.model, index, emitter.costs.get(index, Cost()), places, group)

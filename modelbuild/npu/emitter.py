@@ -1,4 +1,4 @@
-"""Collects the instructions, constants and predicted costs of one engine's program, layer by layer."""
+"""Collects the instructions, constants and predicted costs of one engine's program (the NPU, or the host)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.npu import work
+from modelbuild.npu.constants import Constants, Part
 from modelbuild.npu.memory import align
 from modelbuild.npu.program import ElementType, Instruction, Rates
-from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store, raw_constants
+from modelbuild.npu.program.transfers import RAW, Fill, Layer, Load, LoadConstants, Loop, Output, Store
 from modelbuild.npu.tiling import DoesNotFit
-from modelbuild.npu.timeline import Buffer, Timeline, cycles_of
+from modelbuild.npu.timeline import ENGINES, Span, timeline
 
 Dimension = tuple[int, int, int]  # count, stride in DRAM, stride in SRAM; outermost first, bytes
 
 
 @dataclass(frozen=True)
 class Place:
-    """A whole tensor, dense: in DRAM, or among the constants."""
+    """A whole tensor, dense: in DRAM, or among the constants, or (None) nowhere but on the chip."""
 
     tensor: QuantizedTensor
-    address: int
+    address: int | None
     constant: bool = False
 
     @property
@@ -29,16 +31,37 @@ class Place:
         return ElementType((2 if self.tensor.dtype.itemsize == 2 else 0) + (1 if self.tensor.signed else 0))
 
 
-@dataclass(frozen=True)
-class LayerCost:
-    """What a layer's code costs: cycles, bytes moved, bytes of SRAM, steps of computation."""
+@dataclass
+class Cost:
+    """What one operator's code costs. `cycles` are those by which the program is longer for it; `engines`
+    those in which each engine works on it."""
 
-    cycles: int
-    dram_read: int
-    dram_write: int
-    weight_bytes: int
-    sram_peak: int
-    tiles: int
+    cycles: int = 0
+    dram_read: int = 0
+    dram_write: int = 0
+    weight_bytes: int = 0
+    sram_peak: int = 0
+    tiles: int = 0
+    start: int = -1
+    end: int = 0
+    overhead: int = 0
+    engines: dict[str, int] | None = None
+
+    def busy(self, engine: str) -> int:
+        """Cycles in which an engine works on it."""
+        return self.engines[engine] if self.engines else 0
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A stretch of SRAM."""
+
+    start: int
+    size: int
+
+    def first(self, count: int) -> Span:
+        """Its first bytes."""
+        return Span(self.start, count)
 
 
 class Ring:
@@ -66,54 +89,83 @@ class Ring:
 
 
 class Emitter:
-    """The program of one engine (the NPU, or the host) as it grows."""
+    """The program of one engine as it grows: groups of operators, whose costs are kept operator by operator.
 
-    def __init__(self, capacity: int, rates: Rates) -> None:
-        self.capacity = capacity
+    Operators with a loop of their own take buffers from a workspace in SRAM."""
+
+    def __init__(self, rates: Rates, constants: Constants) -> None:
         self.rates = rates
+        self.constants = constants
         self.instructions: list[Instruction] = []
-        self.constants = bytearray()
         self.sram_peak = 0
-        self._timeline = Timeline(rates)
-        self._costs = [0, 0, 0, 0]  # read, written, weight bytes, tiles
-        self._cursor = 0
-        self._started = 0
+        self.costs: dict[int, Cost] = {}
+        self._timeline = timeline(rates)
+        self._cost = Cost()
+        self._setup: Instruction | None = None
+        self._base = self._cursor = self._end = 0
 
-    def begin_layer(self, index: int) -> None:
-        """The marker of layer `index`; all of SRAM is free again."""
-        self._started = self._timeline.now
-        self._timeline.begin_layer()
-        self._costs = [0, 0, 0, 0]
-        self._cursor = 0
+    @property
+    def now(self) -> int:
+        """Cycles of all that was emitted."""
+        return self._timeline.now
+
+    @property
+    def interlocked(self) -> bool:
+        """Whether engines run at once, so that it matters which bytes of SRAM an instruction touches."""
+        return self.rates.engines > 1
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of the workspace."""
+        return self._end - self._base
+
+    def begin_group(self, index: int) -> None:
+        """The marker of a group whose first operator is `index`, which pays for the barrier."""
+        before = self._timeline.now
+        self._timeline.begin_group()
+        self.charge(index)
+        self._cost.overhead = self._timeline.now - before
+        self._cost.cycles += self._cost.overhead
+        self._setup = None
         self.instructions.append(Layer(index))
 
-    def end_layer(self) -> LayerCost:
-        """What the layer costs."""
-        read, written, weight, tiles = self._costs
-        return LayerCost(self._timeline.now - self._started, read, written, weight, self._cursor, tiles)
+    def charge(self, operator: int) -> None:
+        """What follows is done for this operator."""
+        self._cost = self.costs.get(operator) or self.costs.setdefault(operator, Cost(engines=_idle()))
+
+    def workspace(self, address: int, size: int) -> None:
+        """The stretch of SRAM that buffers are taken from."""
+        self._base = self._cursor = address
+        self._end = address + size
 
     def buffer(self, size: int) -> Buffer:
-        """A fresh stretch of SRAM. More than there is raises DoesNotFit."""
+        """A fresh stretch of the workspace. More than there is raises DoesNotFit."""
         found = Buffer(self._cursor, size)
         self._cursor += align(size)
-        if self._cursor > self.capacity:
-            raise DoesNotFit(self._cursor)
-        self.sram_peak = max(self.sram_peak, self._cursor)
+        if self._cursor > self._end:
+            raise DoesNotFit(self._cursor - self._base)
+        self.uses(self._cursor)
         return found
+
+    def uses(self, end: int) -> None:
+        """SRAM is used up to `end`."""
+        if end > self._cost.sram_peak:
+            self._cost.sram_peak = end
+            self.sram_peak = max(self.sram_peak, end)
 
     def ring(self, count: int, size: int) -> Ring:
         """`count` buffers of `size` bytes each."""
         return Ring([self.buffer(size) for _ in range(count)])
 
-    def add_constants(self, data: bytes) -> int:
-        """The address of `data` among the constants."""
-        address = len(self.constants)
-        self.constants += data
-        return address
-
     def setup(self, instruction: Instruction) -> None:
-        """What the following tiles share; costs nothing."""
-        self.instructions.append(instruction)
+        """What the following tiles share, unless it is in force already; costs nothing."""
+        if instruction is not self._setup and instruction != self._setup:
+            self.instructions.append(instruction)
+            self._setup = instruction
+
+    def output(self, layer: int, plane: int, row: int) -> None:
+        """Where the next tile's output belongs in a map that never reaches DRAM; costs nothing."""
+        self.instructions.append(Output(layer, plane, row))
 
     def load(
         self,
@@ -121,61 +173,95 @@ class Emitter:
         offset: int,
         element: int,
         dimensions: Iterable[Dimension],
-        to: Buffer,
+        address: int,
+        covers: Span | None = None,
+        alignment: int = 1,
     ) -> None:
-        """A rectangle of `place`, `offset` bytes in, to the start of a buffer."""
-        length, loops, total = rectangle(element, dimensions)
+        """A rectangle of `place`, `offset` bytes in, to SRAM; `covers` what lies there in several runs."""
+        assert place.address is not None, place.tensor.name
+        length, loops, total = rectangle(element, dimensions, 1 if place.constant else alignment)
+        dram, cost, to = place.address + offset, self._cost, covers or Span(address, total)
         if place.constant:
-            self._load_constants(place.address + offset, length, loops, total, to)
+            self.instructions.append(LoadConstants(dram, address, length, loops, codec=RAW, stored=length))
+            cost.weight_bytes += total
+            self._run("weights", work.constants_cycles(total, self.rates), (), (to,))
             return
-        self.instructions.append(Load(place.address + offset, to.start, length, loops))
-        self._timeline.transfer("read", total, (), (to,))
-        self._costs[0] += total
+        self.instructions.append(Load(dram, address, length, loops))
+        cost.dram_read += total
+        self._run("read", work.load_cycles(((total // length, length),), self.rates), (), (to,))
 
-    def load_constants(self, address: int, size: int, to: Buffer) -> None:
-        """`size` bytes of constants to the start of a buffer."""
-        self._load_constants(address, size, (), size, to)
+    def load_constants(self, part: Part, address: int) -> None:
+        """A part of the constants to SRAM."""
+        self.instructions.append(
+            LoadConstants(part.address, address, part.length, (), codec=part.codec, stored=part.stored)
+        )
+        self._cost.weight_bytes += part.stored
+        cycles = work.constants_cycles(part.stored, self.rates)
+        self._run("weights", cycles, (), (Span(address, part.length),))
 
-    def _load_constants(
-        self, address: int, length: int, loops: tuple[Loop, ...], total: int, to: Buffer
-    ) -> None:
-        self.instructions.append(raw_constants(address, to.start, length, loops))
-        self._timeline.transfer("weights", total, (), (to,))
-        self._costs[2] += total
+    def load_record(self, name: str, data: bytes, to: Buffer) -> None:
+        """A few constants of the operator `name` to the start of a buffer."""
+        self.load_constants(self.constants.part((name, data), len(data), lambda: data, False), to.start)
 
     def store(
-        self, source: Buffer, place: Place, offset: int, element: int, dimensions: Iterable[Dimension]
+        self,
+        address: int,
+        place: Place,
+        offset: int,
+        element: int,
+        dimensions: Iterable[Dimension],
+        covers: Span | None = None,
+        alignment: int = 1,
     ) -> None:
-        """A buffer to a rectangle of `place`, `offset` bytes in."""
-        length, loops, total = rectangle(element, dimensions)
-        self.instructions.append(Store(place.address + offset, source.start, length, loops))
-        self._timeline.transfer("write", total, (source,), ())
-        self._costs[1] += total
+        """What lies in SRAM to a rectangle of `place`, `offset` bytes in; `covers` as in `load`."""
+        assert place.address is not None, place.tensor.name
+        length, loops, total = rectangle(element, dimensions, alignment)
+        self.instructions.append(Store(place.address + offset, address, length, loops))
+        self._cost.dram_write += total
+        cycles = work.store_cycles(((total // length, length),), self.rates)
+        self._run("write", cycles, (covers or Span(address, total),), ())
 
     def fill(self, to: Buffer, kind: ElementType, value: int, count: int) -> None:
         """`count` elements of one value to the start of a buffer."""
         self.instructions.append(Fill(kind, value, to.start, count))
-        self._timeline.compute(cycles_of(count, self.rates.elements), (), (to,))
+        written = (Span(to.start, count * kind.size),)
+        self._run("compute", work.element_cycles(count, self.rates), (), written)
 
-    def compute(
-        self, tile: Instruction, reads: Iterable[Buffer], output: Buffer, elements: int, cycles: int = 0
-    ) -> None:
-        """One tile of so many elements, unless its cycles are given."""
+    def compute(self, tile: Instruction, cycles: int, reads: Iterable[Span], writes: Iterable[Span]) -> None:
+        """One tile under the setup in force."""
         self.instructions.append(tile)
-        taken = cycles or cycles_of(elements, self.rates.elements)
-        self._timeline.compute(taken, reads, (output,))
-        self._costs[3] += 1
+        self._cost.tiles += 1
+        self._run("compute", cycles, reads, writes)
+
+    def _run(self, engine: str, cycles: int, reads: Iterable[Span], writes: Iterable[Span]) -> None:
+        time, cost = self._timeline, self._cost
+        before = time.now
+        start = time.run(engine, cycles, reads, writes)
+        cost.cycles += time.now - before
+        cost.start = start if cost.start < 0 else min(cost.start, start)
+        cost.end = max(cost.end, start + cycles)
+        assert cost.engines is not None
+        cost.engines[engine] += cycles
 
 
-def rectangle(element: int, dimensions: Iterable[Dimension]) -> tuple[int, tuple[Loop, ...], int]:
-    """The contiguous length, the loops around it, and the bytes moved in all; axes merged where possible."""
+def _idle() -> dict[str, int]:
+    return dict.fromkeys(ENGINES, 0)
+
+
+def rectangle(
+    element: int, dimensions: Iterable[Dimension], alignment: int = 1
+) -> tuple[int, tuple[Loop, ...], int]:
+    """The contiguous length, the loops around it, and the bytes moved in all; axes merged where possible.
+
+    `element` contiguous bytes become longer runs only where they are a multiple of `alignment`.
+    """
     length, total = element, element
     loops: list[Loop] = []
     for count, dram, sram in reversed(list(dimensions)):
         total *= count
         if count == 1:
             continue
-        if not loops and dram == sram == length:
+        if not loops and dram == sram == length and length % alignment == 0:
             length *= count
         elif loops and (dram, sram) == (
             loops[-1].count * loops[-1].dram_stride,

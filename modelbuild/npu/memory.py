@@ -57,9 +57,14 @@ class MemoryPlan:
     placements: tuple[Placement, ...]
 
 
+def up(size: int, multiple: int) -> int:
+    """`size` rounded up to a multiple."""
+    return -(-size // multiple) * multiple
+
+
 def align(size: int) -> int:
     """`size` rounded up to ALIGNMENT."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return up(size, ALIGNMENT)
 
 
 def tensor_bytes(tensor: QuantizedTensor) -> int:
@@ -68,7 +73,9 @@ def tensor_bytes(tensor: QuantizedTensor) -> int:
 
 
 @dataclass(frozen=True)
-class _Buffer:
+class Stretch:
+    """Memory for some tensors, in bytes, needed from step `first` to step `last`."""
+
     tensors: tuple[str, ...]
     size: int
     first: int
@@ -79,13 +86,23 @@ def plan_feature_maps(model: FixedModel) -> FeatureMaps:
     """Inputs first, then outputs (each alone in its place), then the rest, packed by lifetime."""
     roots = _alias_roots(model)
     aliases = frozenset(name for name, root in roots.items() if name != root)
-    buffers = _buffers(model, roots)
+    return place_maps(model, _buffers(model, roots), aliases)
+
+
+def place_maps(
+    model: FixedModel,
+    buffers: Iterable[Stretch],
+    aliases: frozenset[str] = frozenset(),
+    dedicated: bool = True,
+) -> FeatureMaps:
+    """Inputs, outputs and working memory, one region behind the other. `dedicated`: each output lies alone;
+    otherwise outputs share the working region by lifetime."""
     fixed_inputs, fixed_outputs = set(model.inputs), set(model.outputs)
-    regions: dict[str, list[_Buffer]] = {"input": [], "output": [], "working": []}
+    regions: dict[str, list[Stretch]] = {"input": [], "output": [], "working": []}
     for buffer in buffers:
         if fixed_inputs & set(buffer.tensors):
             regions["input"].append(buffer)
-        elif fixed_outputs & set(buffer.tensors):
+        elif dedicated and fixed_outputs & set(buffer.tensors):
             regions["output"].append(buffer)
         else:
             regions["working"].append(buffer)
@@ -133,7 +150,7 @@ def _only_reshapes(model: FixedModel, operator: FixedOperator) -> bool:
     return before.dtype == after.dtype
 
 
-def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[_Buffer]:
+def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[Stretch]:
     first: dict[str, int] = dict.fromkeys(model.inputs, -1)
     last: dict[str, int] = {}
     for index, operator in enumerate(model.operators):
@@ -146,7 +163,7 @@ def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[_Buffer]:
     for name, root in roots.items():
         groups.setdefault(root, []).append(name)
     return [
-        _Buffer(
+        Stretch(
             tuple(names),
             align(tensor_bytes(model.tensors[root])),
             min(first[name] for name in names),
@@ -156,7 +173,7 @@ def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[_Buffer]:
     ]
 
 
-def _side_by_side(buffers: Iterable[_Buffer]) -> list[int]:
+def _side_by_side(buffers: Iterable[Stretch]) -> list[int]:
     offsets = []
     end = 0
     for buffer in buffers:

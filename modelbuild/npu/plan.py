@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelbuild.npu.memory import FeatureMaps
+
 
 @dataclass(frozen=True)
 class View:
@@ -103,8 +105,8 @@ class Workspace:
 class Group:
     """Operators (indices of the model's) that are executed together, band by band.
 
-    Without `actions` it is one operator that reads from DRAM, loops over its own tiles in `workspace`, and
-    writes to DRAM. `kept` are the maps that stay in SRAM from this group to a later one.
+    Without `actions` it is one operator that reads from DRAM, loops over its own tiles in `workspace` (None
+    on the cpu), and writes to DRAM. `kept` are the roots that lie whole in SRAM during this group.
     """
 
     members: tuple[int, ...]
@@ -115,10 +117,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
-    """`views` has every tensor that shares memory. `dram` has the address of each root that lies in DRAM;
-    maps that never leave the chip are not in it."""
+    """`views` has every tensor that shares memory, `inside` the positions of those inputs of a concat that
+    are made in place (operator -> positions). `dram` has the address of each root that lies in DRAM, of which
+    `maps` has the regions; maps that never leave the chip are not in it."""
 
     groups: tuple[Group, ...]
     views: Mapping[str, View]
     dram: Mapping[str, int] = field(default_factory=dict)
     sram_peak: int = 0
+    inside: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    maps: FeatureMaps | None = None

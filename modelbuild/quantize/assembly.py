@@ -16,6 +16,8 @@ from modelbuild.arithmetic.number import decompose, decompose_each, quantize_arr
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
 from modelbuild.graph.model import Graph, Node
+from modelbuild.quantize import tables
+from modelbuild.quantize.curves import Curve, curve
 from modelbuild.quantize.equalized import Equalization
 from modelbuild.quantize.names import Names
 from modelbuild.quantize.number_format import SCALES_OF, Formats, nearest_scale
@@ -24,6 +26,7 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.record_places import line_of_tensor
 from modelbuild.quantize.record_sums import EDITED
+from modelbuild.quantize.row_constants import row_constants
 from modelbuild.quantize.source_quantization import METHOD
 from modelbuild.quantize.weighted import Weighted, weighted
 
@@ -165,6 +168,24 @@ class Assembly:
         x = next((name for name in self.node.inputs if name not in self.graph.constants), "")
         return self.equalized.weighted(found, x, self.step.outputs[0])
 
+    def row_constants(
+        self, found: Weighted, x: QuantizedTensor, y: QuantizedTensor
+    ) -> dict[str, NDArray[Any]]:
+        """weight, bias, multiplier and shift of an operator with weights."""
+        return row_constants(self, found, x, y)
+
+    def table(self, function: tables.Function, x: QuantizedTensor, y: QuantizedTensor) -> Integers:
+        """The 256 entries of a function of 8 bits."""
+        return tables.table(function, x, y)
+
+    def curve(self, function: tables.Function, x: QuantizedTensor, y: QuantizedTensor) -> Curve:
+        """The segments of a function of 16 bits."""
+        return curve(function, x, y)
+
+    def exponentials(self, x: QuantizedTensor) -> Integers:
+        """What a Softmax of x looks up."""
+        return tables.softmax_table(x.scale) if x.bits == 8 else tables.softmax_factors(x.scale)
+
     def entry(self, name: str) -> Kept | None:
         """The source's quantization of weights whose line in the record says that they keep it."""
         if self._lines[name].method != METHOD:
@@ -255,7 +276,7 @@ class Assembly:
         for role, values in (constants or {}).items():
             named[role] = self._names.fresh(f"{name}/{role}")
             self.constants[named[role]] = values
-        on_cpu = any(self._units.get(node.name) == "cpu" for node in self.step.nodes)
+        units = {self._units.get(node.name) for node in self.step.nodes}
         self.operators.append(
             FixedOperator(
                 kind,
@@ -265,7 +286,8 @@ class Assembly:
                 dict(parameters),
                 named,
                 tuple(node.name for node in self.step.nodes),
-                "cpu" if on_cpu else "npu",
+                "cpu" if "cpu" in units else "npu",
+                units == {"fused"},
             )
         )
 

@@ -101,9 +101,9 @@ class Equalization:
     def weighted(self, found: Weighted, x: str, y: str) -> Weighted:
         """The weights of the step that makes `y` from `x`; exact but for the division, which IEEE rounds."""
         read, made = self.of(x), self.of(y)
-        weight, bias = found.weight.astype(np.float64), found.bias.astype(np.float64)
         if read is None and made is None:
             return found
+        weight, bias = found.weight.astype(np.float64), found.bias.astype(np.float64)
         if read is not None:
             rows = weight.reshape(found.group, -1, *weight.shape[1:])
             columns = read.reshape(found.group, 1, -1, *([1] * (weight.ndim - 2)))

@@ -77,9 +77,11 @@ class Plan:
         return (*graph.inputs, *(name for step in self.steps for name in step.outputs))
 
 
-def make_plan(graph: Graph) -> Plan:
-    """The plan of a lowered graph. Raises (exit 1) where a node is in no shape to be quantized."""
-    _require_floats(graph)
+def make_plan(graph: Graph, *, floats_only: bool = True) -> Plan:
+    """The plan of a lowered graph. Raises (exit 1) where a node is in no shape to be quantized, because it
+    holds what is no float, unless `floats_only` is false."""
+    if floats_only:
+        _require_floats(graph)
     consumers = graph.consumers()
     steps = _steps(graph, consumers)
     share: dict[str, str] = {}

@@ -20,6 +20,8 @@ def selected(graph: Graph, node: Node) -> NDArray[np.int64] | None:
     if weight is None or any(each is None or np.asarray(each).any() for each in bias):
         return None
     rows = weight.reshape(*weight.shape[:2], -1)
+    if np.count_nonzero(rows[:1]) != 1:  # most weights show it there
+        return None
     if not ((rows == 0) | (rows == 1)).all() or (np.count_nonzero(rows, axis=(1, 2)) != 1).any():
         return None
     if _is_the_sources(graph, node):

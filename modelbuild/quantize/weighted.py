@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node, Shape
+from modelbuild.graph.repeated import each_distinct
 from modelbuild.quantize.in_order import sum_in_order
 from modelbuild.quantize.windows import coverage
 
@@ -118,7 +119,8 @@ def _gemm(graph: Graph, node: Node) -> Weighted | None:
     if bias is None:
         return None
     alpha, beta = (np.float64(_number(node, key)) for key in ("alpha", "beta"))
-    return Weighted(node.inputs[1], weight.astype(np.float64) * alpha, bias.astype(np.float64) * beta)
+    weight = each_distinct(weight, lambda values: values.astype(np.float64) * alpha)
+    return Weighted(node.inputs[1], weight, bias.astype(np.float64) * beta)
 
 
 def _number(node: Node, key: str) -> float:

@@ -82,6 +82,44 @@ def test_containers_are_those_of_the_facts() -> None:
     assert (containers["mlsoc"].program_suffix, containers["modalix"].program_suffix) == (".lm", ".elf")
 
 
+def test_hardware_is_that_of_the_facts() -> None:
+    facts = {chip: load_recipe(chip).hardware for chip in CHIPS}
+    kneron = [chip for chip in CHIPS if chip.startswith("kl")]
+    assert [facts[chip].sram_bytes.value for chip in ("kl520", "mlsoc")] == [512 << 10, 35 << 20]
+    assert [facts[chip].clock_hz.value for chip in ("kl520", "kl530", "kl720")] == [300e6, 500e6, 700e6]
+    assert [facts[chip].macs_per_cycle.value for chip in ("kl520", "kl530", "kl720")] == [576, 512, 1024]
+    assert all(facts[chip].weight_bytes_per_second.value == 0.8e9 for chip in ("kl520",))
+    assert all(facts[chip].dram_read_bytes_per_second.value == 8e9 for chip in ("kl530",))
+    wide = {
+        chip: (facts[chip].columns_at_once.value, facts[chip].row_alignment_bytes.value) for chip in kneron
+    }
+    assert wide.pop("kl520") == (16, 16) and set(wide.values()) == {(1, 1)}
+    assert {chip for chip in CHIPS if facts[chip].engines_at_once.value == 4} == {"k210", "mlsoc", "modalix"}
+    assert {chip for chip in CHIPS if facts[chip].keeps_for_groups.value == 1} == set(kneron)
+    assert {chip for chip in CHIPS if facts[chip].power_watts is not None} == {"modalix"}
+    shared = [facts[chip].layer_overhead_cycles for chip in kneron]
+    assert all(fact == shared[0] for fact in shared) and shared[0].sure == "fitted"
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_constants_that_the_fit_writes_say_so(chip: str) -> None:
+    for name, fact in load_recipe(chip).hardware:
+        if fact is not None and fact.source.startswith("bench/fit_chips.py"):
+            assert fact.sure == "fitted" and chip.startswith("kl"), name
+
+
+def test_a_recipe_without_the_facts_of_the_chip_model_is_told_all_that_is_missing(tmp_path: Path) -> None:
+    name = write(
+        tmp_path,
+        "own.yaml",
+        "extends: kl720\nchip: own\nhardware:\n  tile_bytes: null\n  engines_at_once: null\n",
+    )
+    assert failure(name, tmp_path) == [
+        "./own.yaml:3:1: `hardware.tile_bytes` is missing",
+        "./own.yaml:3:1: `hardware.engines_at_once` is missing",
+    ]
+
+
 def test_an_unknown_chip_names_the_nearest(tmp_path: Path) -> None:
     lines = failure("kl72O", tmp_path)
     assert lines[0] == "unknown chip `kl72O`"
@@ -190,6 +228,31 @@ def test_recipes_in_a_circle_are_refused(tmp_path: Path) -> None:
             "extends: kl720\nchip: cam\nhardware:\n  clock_hz: {value: .inf, source: x, sure: guess}\n",
             "cam.yaml:4:14",
             "`hardware.clock_hz.value`",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  pixels_at_once: {value: 1.5, source: x, sure: guess}\n",
+            "cam.yaml:4:20",
+            "`hardware.pixels_at_once.value`: Input should be a multiple of 1",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  columns_at_once: {value: 0, source: x, sure: guess}\n",
+            "cam.yaml:4:21",
+            "`hardware.columns_at_once.value`: Input should be greater than or equal to 1",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  engines_at_once: {value: 2, source: x, sure: guess}\n",
+            "cam.yaml:4:3",
+            "`hardware.engines_at_once`: one engine at a time (1), or all at once (4)",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  interlock_bytes: {value: 48, source: x, sure: guess}\n",
+            "cam.yaml:4:3",
+            "`hardware.interlock_bytes`: interlock_bytes is a power of two from 16 to 65536",
+        ),
+        (
+            "extends: kl720\nchip: cam\nhardware:\n  wide_macs_factor: {value: 2, source: x, sure: guess}\n",
+            "cam.yaml:4:22",
+            "`hardware.wide_macs_factor.value`: Input should be less than or equal to 1",
         ),
         (
             "extends: kl720\nchip: cam\noperators:\n  npu:\n    Conv: {kernle: {max: 3}}\n",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given
@@ -37,6 +39,15 @@ def test_the_form_is_the_vendors() -> None:
     assert data == b"0:\n  name: MLA_0/conv2d_add_relu_3\n  start_cycle: 0\n  end_cycle: 2\n"
 
 
+@given(LAYERS, st.data())
+def test_stalls_are_told_where_they_are_known(layers: list[tuple[str, int]], data: st.DataObject) -> None:
+    known = st.none() | st.integers(0, 1 << 40)
+    found = tuple(replace(span, stall_cycles=data.draw(known)) for span in mla_stats.spans(layers))
+    written = mla_stats.dump(found)
+    assert mla_stats.load(written, "stats") == found
+    assert written.count(b"stall_cycles") == sum(span.stall_cycles is not None for span in found)
+
+
 def test_flow_style_and_further_keys_are_read_too() -> None:
     data = b'{7: {start_cycle: 5, end_cycle: 9, name: "x", note: y}}'
     assert mla_stats.load(data, "stats") == (mla_stats.Span("x", 5, 9),)
@@ -50,6 +61,7 @@ def test_flow_style_and_further_keys_are_read_too() -> None:
         "0: 1",
         "0: {name: a, start_cycle: 0}",
         "0: {name: a, start_cycle: x, end_cycle: 1}",
+        "0: {name: a, start_cycle: 0, end_cycle: 1, stall_cycles: x}",
         "0: {name: [a], start_cycle: 0, end_cycle: 1}",
         "a: {name: a, start_cycle: 0, end_cycle: 1}",
         "&a 0: {name: a, start_cycle: *a, end_cycle: 1}",

@@ -11,7 +11,7 @@ from modelbuild.graph import large, onnx_io, serial
 from modelbuild.graph.constant_operators import evaluate
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.passes import run_passes
-from modelbuild.graph.repeated import distinct, is_repeated
+from modelbuild.graph.repeated import distinct, each_distinct, is_repeated
 from modelbuild.graph.session import FloatSession
 from tests.graph.small import after, graph, numbers, ops, untouched
 
@@ -37,6 +37,19 @@ def test_what_is_repeated_and_what_stands_for_it() -> None:
     assert distinct(np.array(4.0)).item() == 4  # no dimension at all
     row = np.broadcast_to(numbers(1, 3), (2, 3))
     assert not is_repeated(row) and distinct(row) is row
+
+
+def test_a_function_of_what_is_repeated_is_asked_once() -> None:
+    seen: list[int] = []
+
+    def doubled(values: np.ndarray) -> np.ndarray:
+        seen.append(values.size)
+        return values.astype(np.float64) * 2
+
+    for given in (repeated(3), numbers(2, 3), np.array(4.0)):
+        made = each_distinct(given, doubled)
+        assert made.dtype == np.float64 and np.array_equal(made, given * 2.0)
+    assert seen == [1, 6, 1] and is_repeated(each_distinct(repeated(3), doubled))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int8", "bool"])

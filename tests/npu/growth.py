@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Integers, QuantizedTensor
+from modelbuild.arithmetic.windows import extents
 from tests.arithmetic.dice import Dice, weights
 from tests.arithmetic.random_models import BUILDERS
 
@@ -24,6 +25,7 @@ class Growth:
         self.operators: list[FixedOperator] = []
         size = dice.whole(5, 12), dice.whole(5, 12)
         self.put("input", (dice.whole(1, 2), dice.whole(1, 6), *size))
+        self.inputs = ["input"]
         self.latest = ["input"]
 
     def put(self, name: str, shape: tuple[int, ...], like: QuantizedTensor | None = None) -> QuantizedTensor:
@@ -55,6 +57,7 @@ class Growth:
 
     def finish(self) -> FixedModel:
         used = {name for operator in self.operators for name in operator.inputs}
+        self.inputs = [name for name in self.inputs if name in used or name == "input"]
         outputs = tuple(op.outputs[0] for op in self.operators if op.outputs[0] not in used)
         if self.dice.whole(0, 1):
             extra = self.operators[self.dice.whole(0, len(self.operators) - 1)].outputs[0]
@@ -63,7 +66,7 @@ class Growth:
             "grown",
             "multiplier_shift@1",
             "test",
-            ("input",),
+            tuple(self.inputs),
             outputs,
             self.tensors,
             self.constants,
@@ -213,6 +216,168 @@ def _function(growth: Growth) -> None:
     growth.grow(kind, [x.name], y, p, constants)
 
 
+def _window(growth: Growth) -> tuple[QuantizedTensor, dict[str, Any], tuple[int, ...]] | None:
+    """A picture, a window on it that may leave rows out, and the picture's size behind it."""
+    x, dice = growth.pick(), growth.dice
+    if len(x.shape) != 4:
+        return None
+    kernel = tuple(dice.whole(1, min(3, extent)) for extent in x.shape[2:])
+    pads = tuple(dice.whole(0, (kernel[side % 2] - 1) // 2) for side in range(4))
+    strides = dice.whole(1, 3), dice.whole(1, 3)
+    size = extents(x.shape, kernel, strides, (1, 1), pads)
+    return x, {"kernel": kernel, "strides": strides, "pads": pads}, tuple(size)
+
+
+def _max_pool(growth: Growth) -> None:
+    found = _window(growth)
+    if found:
+        x, window, size = found
+        y = growth.put(growth.name(), (*x.shape[:2], *size), x)
+        growth.grow("max_pool", [x.name], y, window | {"dilations": (1, 1), "low": y.low, "high": y.high})
+
+
+def _average_pool(growth: Growth) -> None:
+    found = _window(growth)
+    if found:
+        x, window, size = found
+        y = growth.put(growth.name(), (*x.shape[:2], *size))
+        counts = np.arange(1, math.prod(window["kernel"]) + 1, dtype=np.int32)
+        rows = growth.dice.rows(len(counts), len(counts) << x.bits, y)
+        p = window | {"count_include_pad": growth.dice.whole(0, 1), "input_zero": x.zero_point}
+        growth.grow("average_pool", [x.name], y, p | growth.dice.bounds(y), {"count": counts, **rows})
+
+
+def _dilated(growth: Growth) -> None:
+    """A convolution with dilation, uneven strides and pads, and groups of several channels."""
+    x, dice = growth.pick(), growth.dice
+    if len(x.shape) != 4 or min(x.shape[2:]) < 2:
+        return
+    dilations, strides = (dice.whole(1, 2), dice.whole(1, 2)), (dice.whole(1, 3), dice.whole(1, 3))
+    pads = tuple(dice.whole(0, 3) for _ in range(4))
+    size = extents(x.shape, (2, 2), strides, dilations, pads)
+    if min(size) < 1:
+        return
+    group = math.gcd(x.shape[1], 2)
+    outputs = group * dice.whole(1, 3)
+    y = growth.put(growth.name(), (x.shape[0], outputs, *size))
+    constants = weights(dice, (outputs, x.shape[1] // group, 2, 2))
+    largest = math.prod(constants["weight"].shape[1:]) * (1 << (2 * dice.bits)) // 32
+    p = {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
+    p |= {"input_zero": x.zero_point, **dice.bounds(y)}
+    growth.grow("conv", [x.name], y, p, constants | dice.rows(outputs, largest, y))
+
+
+def _spread(growth: Growth) -> None:
+    """What `quantize` makes of a ConvTranspose: zeros between the cells, then a convolution."""
+    x, dice = growth.pick(), growth.dice
+    if len(x.shape) != 4 or math.prod(x.shape) > 600:
+        return
+    (n, c, h, w), (down, right) = x.shape, (dice.whole(1, 2), dice.whole(2, 3))
+    name = growth.name()
+    steps: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+        ("reshape", (n, c, h, 1, w, 1), {"shape": (n, c, h, 1, w, 1)}),
+        (
+            "pad",
+            (n, c, h, down, w, right),
+            {"before": (0,) * 6, "after": (0, 0, 0, down - 1, 0, right - 1), "value": x.zero_point},
+        ),
+        ("reshape", (n, c, h * down, w * right), {"shape": (n, c, h * down, w * right)}),
+    ]
+    ends = (n, c, (h - 1) * down + 1, (w - 1) * right + 1)
+    steps.append(("slice", ends, {"starts": (0,) * 4, "ends": ends, "steps": (1,) * 4}))
+    source = x.name
+    for kind, shape, parameters in steps:
+        made = growth.put(f"{name}{kind}{len(growth.operators)}", shape, x)
+        growth.grow(kind, [source], made, parameters)
+        source = made.name
+    pads = tuple(dice.whole(0, 2) for _ in range(4))
+    size = extents(ends, (2, 2), (1, 1), (1, 1), pads)
+    if min(size) < 1:
+        return
+    outputs = dice.whole(1, 4)
+    y = growth.put(f"{name}convolved", (n, outputs, *size))
+    constants = weights(dice, (outputs, c, 2, 2))
+    largest = c * 4 * (1 << (2 * dice.bits)) // 32
+    p = {"strides": (1, 1), "pads": pads, "dilations": (1, 1), "group": 1}
+    p |= {"input_zero": x.zero_point, **dice.bounds(y)}
+    growth.grow("conv", [source], y, p, constants | dice.rows(outputs, largest, y))
+
+
+def _stretch(growth: Growth) -> None:
+    """A bilinear Resize."""
+    x, dice = growth.pick(), growth.dice
+    if len(x.shape) != 4 or math.prod(x.shape) > 600:
+        return
+    size = tuple(max(1, extent + dice.whole(-2, extent)) for extent in x.shape[2:])
+    y = growth.put(growth.name(), (*x.shape[:2], *size), x)
+    constants: dict[str, Integers] = {}
+    for role, before, after in (("row", x.shape[2], size[0]), ("column", x.shape[3], size[1])):
+        low = np.arange(after, dtype=np.int32) * before // after
+        part = dice.rng.integers(0, (1 << 11) + 1, after).astype(np.int32)
+        constants[f"{role}s"] = np.stack([low, np.minimum(low + 1, before - 1)], axis=1)
+        constants[f"{role}_weights"] = np.stack([(1 << 11) - part, part], axis=1)
+    p = {"output_zero": y.zero_point, "low": y.low, "high": y.high}
+    growth.grow("resize_linear", [x.name], y, p, constants)
+
+
+def _cut(growth: Growth) -> None:
+    """Some neighbouring cells along one axis: now and then a stretch of memory."""
+    x, dice = growth.pick(), growth.dice
+    axis = dice.whole(0, len(x.shape) - 1)
+    first = dice.whole(0, x.shape[axis] - 1)
+    last = dice.whole(first, x.shape[axis] - 1)
+    starts = tuple(first if index == axis else 0 for index in range(len(x.shape)))
+    ends = tuple(last + 1 if index == axis else extent for index, extent in enumerate(x.shape))
+    y = growth.put(growth.name(), tuple(end - start for start, end in zip(starts, ends, strict=True)), x)
+    growth.grow("slice", [x.name], y, {"starts": starts, "ends": ends, "steps": (1,) * len(starts)})
+
+
+def _lay_side_by_side(growth: Growth) -> None:
+    """A concat along channels that changes no integer, of two or three."""
+    a, dice = growth.pick(), growth.dice
+    if len(a.shape) < 2:
+        return
+    parts = [
+        name
+        for name in growth.latest
+        if growth.tensors[name].shape[:1] + growth.tensors[name].shape[2:] == a.shape[:1] + a.shape[2:]
+        and growth.tensors[name].dtype == a.dtype
+    ]
+    names = [a.name, *(parts[dice.whole(0, len(parts) - 1)] for _ in range(dice.whole(1, 2)))]
+    channels = sum(growth.tensors[name].shape[1] for name in names)
+    y = growth.put(growth.name(), (a.shape[0], channels, *a.shape[2:]), a)
+    count = len(names)
+    p = {"axis": 1, "input_zeros": (y.zero_point,) * count, "multipliers": (1,) * count}
+    p |= {"shifts": (0,) * count, "output_zero": y.zero_point, "low": y.low, "high": y.high}
+    growth.grow("concat", names, y, p)
+
+
+def _second_input(growth: Growth) -> None:
+    if len(growth.inputs) == 1:
+        name = "other"
+        growth.put(name, growth.tensors["input"].shape)
+        growth.inputs.append(name)
+        growth.latest.append(name)
+
+
+def _bend(growth: Growth) -> None:
+    """A PReLU or a rescale."""
+    x, dice = growth.pick(), growth.dice
+    if len(x.shape) < 2:
+        return
+    y = growth.put(growth.name(), x.shape)
+    p = {"input_zero": x.zero_point, **_scaled(growth, 1 << dice.bits, y)}
+    if dice.whole(0, 1):
+        growth.grow("rescale", [x.name], y, p)
+        return
+    pairs = [dice.scaling(1 << dice.bits, y) for _ in range(x.shape[1])]
+    constants: dict[str, Integers] = {
+        "negative_multiplier": np.array([pair[0] for pair in pairs], np.int32),
+        "negative_shift": np.array([pair[1] for pair in pairs], np.int32),
+    }
+    growth.grow("prelu", [x.name], y, p, constants)
+
+
 STEPS: tuple[Callable[[Growth], None], ...] = (
     _conv,
     _conv,
@@ -227,4 +392,14 @@ STEPS: tuple[Callable[[Growth], None], ...] = (
     _turn,
     _double,
     _function,
+    _function,
+    _max_pool,
+    _average_pool,
+    _dilated,
+    _spread,
+    _stretch,
+    _cut,
+    _lay_side_by_side,
+    _second_input,
+    _bend,
 )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.onnx_io import read
 from modelbuild.npu.cost import Options, evaluate
 
 # A chip of round numbers: 100 Hz, 10 MACs a cycle, groups of 4 channels and 2 columns, 1 byte a cycle.
@@ -37,6 +34,17 @@ NUMBERS: dict[str, float] = {
     "layer_overhead_cycles": 7,
     "cpu_hz": 50,
     "cpu_operations_per_cycle": 2,
+    # what this model of the chip does not look at
+    "wide_macs_factor": 1,
+    "outputs_per_cycle": 1,
+    "pixels_at_once": 1,
+    "window_rows_at_once": 1,
+    "window_columns_at_once": 1,
+    "tile_bytes": 1,
+    "keeps_for_groups": 0,
+    "interlock_bytes": 16,
+    "row_alignment_bytes": 1,
+    "engines_at_once": 1,
 }
 
 
@@ -234,20 +242,3 @@ def test_more_work_never_takes_less_time(size: tuple[int, int, int]) -> None:
         (channels, side, outputs + 1),
     ):
         assert evaluate(conv_graph(*larger), UNITS, chip())["time_ms"] >= base
-
-
-def test_the_vendors_table_is_met(shared_data: Path) -> None:
-    """The published times of the networks in the zoo, which the recipes' constants were fitted to."""
-    errors: dict[str, list[float]] = {}
-    with (shared_data / "zoo" / "zoo.csv").open(encoding="utf-8") as table:
-        rows = [row for row in csv.DictReader(table) if row["kl530_ms"]]
-    for row in rows:
-        graph = read(shared_data / "zoo" / f"{row['name']}.onnx")
-        for name in ("kl520", "kl530", "kl630", "kl720", "kl730"):
-            if row[f"{name}_ms"]:
-                recipe = load_recipe(name)
-                found = evaluate(graph, place(graph, recipe).units, recipe)
-                errors.setdefault(name, []).append(abs(found["time_ms"] / float(row[f"{name}_ms"]) - 1))
-    means = {name: sum(found) / len(found) for name, found in errors.items()}
-    assert len(means) == 5
-    assert all(mean < 0.30 for mean in means.values()), means

@@ -1,47 +1,23 @@
-"""Operators that treat every element alike: sums and products, rescaling, PReLU."""
+"""Operators that treat every cell alike: sums and products, rescaling, PReLU."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import replace
 
 import numpy as np
 
-from modelbuild.npu.emitter import Emitter, Place, dense_strides
+from modelbuild.npu.forms import Form, operand_form
+from modelbuild.npu.halo import input_planes
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
-from modelbuild.npu.memory import align
-from modelbuild.npu.program import ElementType, Instruction
+from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
+from modelbuild.npu.plan import Region
+from modelbuild.npu.program import Rates
 from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
-from modelbuild.npu.program.tiles import Binary, Curve, Rescale, Table
-from modelbuild.npu.tiling import Box, boxes, plan_strips
-from modelbuild.npu.timeline import Buffer
-
-RESCALE_BYTES = 10  # multiplier and shift for values >= 0, then for values < 0
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Neighbouring axes of a broadcast operation that behave alike."""
-
-    extent: int
-    input_fixed: bool  # the first operand has extent 1 here
-    other_fixed: bool
-
-
-def lower_add(operation: Operation, emitter: Emitter) -> None:
-    """`add`."""
-    multipliers = [np.array([operation.integer(f"{name}_multiplier")]) for name in ("input", "other")]
-    second = scaling_columns(multipliers[1], np.array([operation.integer("shift")]), "other ")
-    first = scaling_columns(multipliers[0], np.array([0]))
-    del first["shift"]
-    _lower_binary(operation, emitter, 0, packed(operation, {**first, **second}).tobytes())
-
-
-def lower_multiply(operation: Operation, emitter: Emitter) -> None:
-    """`multiply`."""
-    _lower_binary(operation, emitter, 1, scaling(operation))
+from modelbuild.npu.program.tiles import Binary, Rescale
+from modelbuild.npu.weights import RESCALE_BYTES
+from modelbuild.npu.work import binary_cells, element_cycles
 
 
 def scaling(operation: Operation) -> bytes:
@@ -50,67 +26,24 @@ def scaling(operation: Operation) -> bytes:
     return packed(operation, scaling_columns(multiplier, shift)).tobytes()
 
 
-def _lower_binary(operation: Operation, emitter: Emitter, function: int, parameters: bytes) -> None:
+def sum_record(operation: Operation) -> bytes:
+    """The two multipliers and the shift of an `add`."""
+    multipliers = [np.array([operation.integer(f"{name}_multiplier")]) for name in ("input", "other")]
+    second = scaling_columns(multipliers[1], np.array([operation.integer("shift")]), "other ")
+    first = scaling_columns(multipliers[0], np.array([0]))
+    del first["shift"]
+    return packed(operation, {**first, **second}).tobytes()
+
+
+def binary_setup(operation: Operation, function: int, broadcast: int) -> BinarySetup:
+    """Of an `add` (function 0) or a `multiply` (1)."""
     source, other = operation.inputs
-    axes = _merged_axes(operation)
-    outer = axes[:-3]
-    emitter.setup(_binary_setup(operation, function, axes[-3:]))
-    operands = (
-        _Operand(source, tuple(axis.input_fixed for axis in axes)),
-        _Operand(other, tuple(axis.other_fixed for axis in axes)),
-        _Operand(operation.output, (False,) * len(axes)),
-    )
-    extents = tuple(axis.extent for axis in axes)
-
-    def sizes(box: Box) -> list[int]:
-        whole = (1,) * len(outer) + box
-        return [align(operand.size(whole)) for operand in operands]
-
-    inner_extents = extents[len(outer) :]
-    plan = plan_strips(inner_extents, lambda box: sum(sizes(box)), align(len(parameters)), emitter.capacity)
-    constants = emitter.buffer(len(parameters))
-    emitter.load_constants(emitter.add_constants(parameters), len(parameters), constants)
-    count = (
-        2 if outer and emitter.capacity >= 2 * sum(sizes(plan.box)) + align(len(parameters)) else plan.buffers
-    )
-    rings = [emitter.ring(count, size) for size in sizes(plan.box)]
-    for starts, box in boxes(extents, (1,) * len(outer) + plan.box):
-        buffers = [ring.take() for ring in rings]
-        for operand, buffer in zip(operands[:2], buffers, strict=False):
-            offset, element, shape = operand.rectangle(extents, starts, box)
-            emitter.load(operand.place, offset, element, shape, buffer)
-        first, second, result = buffers
-        inner = box[len(outer) :]
-        rows = [operand.own(box)[-2] for operand in operands]
-        tile = Binary(
-            input=first.start,
-            input_slots=rows[0],
-            input_first=0,
-            other=second.start,
-            other_slots=rows[1],
-            other_first=0,
-            parameters=constants.start,
-            output=result.start,
-            output_slots=rows[2],
-            output_first=0,
-            planes=inner[0],
-            rows=inner[1],
-            columns=inner[2],
-        )
-        emitter.compute(tile, (first, second, constants), result, math.prod(box))
-        offset, element, shape = operands[2].rectangle(extents, starts, box)
-        emitter.store(result, operands[2].place, offset, element, shape)
-
-
-def _binary_setup(operation: Operation, function: int, inner: Sequence[_Axis]) -> BinarySetup:
-    source, other = operation.inputs
-    mask = sum(axis.input_fixed << bit | axis.other_fixed << (bit + 3) for bit, axis in enumerate(inner))
     return BinarySetup(
         function=function,
         input_type=source.type,
         other_type=other.type,
         output_type=operation.output.type,
-        broadcast=mask,
+        broadcast=broadcast,
         input_zero=operation.integer("input_zero"),
         other_zero=operation.integer("other_zero"),
         output_zero=operation.integer("output_zero"),
@@ -119,83 +52,169 @@ def _binary_setup(operation: Operation, function: int, inner: Sequence[_Axis]) -
     )
 
 
-@dataclass(frozen=True)
-class _Operand:
-    """One tensor of a broadcast operation: where it has extent 1."""
+class _BinaryTiles(Tiles):
+    """Within a region each operand has all of its planes or one, all rows or one, all columns or one."""
 
-    place: Place
-    fixed: tuple[bool, ...]
-
-    def own(self, values: Box) -> Box:
-        """Extents of the whole operation -> those of this operand."""
-        return tuple(1 if fixed else value for fixed, value in zip(self.fixed, values, strict=True))
-
-    def size(self, box: Box) -> int:
-        """Bytes of the operand in a box of the operation."""
-        return math.prod(self.own(box)) * self.place.type.size
-
-    def rectangle(self, extents: Box, starts: Box, box: Box) -> tuple[int, int, list[tuple[int, int, int]]]:
-        """Offset, element size and dimensions of the operand's part in a box."""
-        element = self.place.type.size
-        strides = dense_strides(self.own(extents), element)
-        counts = self.own(box)
-        offset = sum(
-            0 if fixed else start * stride
-            for fixed, start, stride in zip(self.fixed, starts, strides, strict=True)
+    def __init__(self, operation: Operation, function: int, record: bytes) -> None:
+        super().__init__(operation)
+        whole = operation.output.tensor.shape
+        self.inputs = tuple(operand_form(place.tensor, len(whole)) for place in operation.inputs)
+        for place in operation.inputs:
+            filled = (1,) * (len(whole) - len(place.tensor.shape)) + place.tensor.shape
+            fits = len(filled) == len(whole) and all(
+                extent in (1, full) for extent, full in zip(filled, whole, strict=True)
+            )
+            operation.check(fits, f"an input does not broadcast to {whole}")
+        self._columns = self.output.columns
+        fixed = [(own.rows, own.columns) for own in self.inputs]
+        self._mask = sum(
+            (extent != whole) << (3 * index + axis)
+            for index, own in enumerate(fixed)
+            for axis, (extent, whole) in enumerate(
+                zip(own, (self.output.rows, self.output.columns), strict=True), 1
+            )
         )
-        return offset, element, list(zip(counts, strides, dense_strides(counts, element), strict=True))
+        self._setups: dict[int, BinarySetup] = {}
+        self._function = function
+        self._record = record
 
+    def setup(self, region: Region) -> BinarySetup:
+        mask = self._mask
+        for index in (0, 1):
+            mask |= (self._planes(index, region)[1] != region.planes) << (3 * index)
+        if mask not in self._setups:
+            self._setups[mask] = binary_setup(self.operation, self._function, mask)
+        return self._setups[mask]
 
-def _merged_axes(operation: Operation) -> list[_Axis]:
-    shape = operation.output.tensor.shape
-    operands = [
-        (1,) * (len(shape) - len(place.tensor.shape)) + place.tensor.shape for place in operation.inputs
-    ]
-    for operand in operands:
-        fits = len(operand) == len(shape) and all(
-            extent in (1, whole) for extent, whole in zip(operand, shape, strict=True)
+    def _planes(self, index: int, region: Region) -> tuple[int, int]:
+        operation = self.operation
+        found = input_planes(operation.model, operation.operator, index, region.plane, region.planes)
+        assert found[1] in (1, region.planes), (operation.operator.name, region)
+        return found
+
+    def needs(self, region: Region) -> tuple[Region, ...]:
+        found = []
+        for index, name in enumerate(self.operation.operator.inputs):
+            whole = self.inputs[index].rows == self.output.rows
+            rows = (region.row, region.rows) if whole else (0, 1)
+            found.append(Region(name, *self._planes(index, region), *rows))
+        return tuple(found)
+
+    def tile(
+        self, region: Region, needs: Sequence[Region], inputs: Sequence[Slab], output: Slab, held: Held
+    ) -> Binary:
+        first, second = inputs
+        return Binary(
+            input=first.address,
+            input_slots=first.slots,
+            input_first=first.first,
+            other=second.address,
+            other_slots=second.slots,
+            other_first=second.first,
+            parameters=held.address,
+            output=output.address,
+            output_slots=output.slots,
+            output_first=output.first,
+            planes=region.planes,
+            rows=region.rows,
+            columns=self._columns,
         )
-        operation.check(fits, f"an input does not broadcast to {shape}")
-    axes = [
-        _Axis(whole, first != whole, second != whole)
-        for whole, first, second in zip(shape, *operands, strict=True)
-        if whole != 1
-    ]
-    merged = [
-        _Axis(math.prod(axis.extent for axis in group), *fixed)
-        for fixed, group in groupby(axes, key=lambda axis: (axis.input_fixed, axis.other_fixed))
-    ]
-    return [_Axis(1, False, False)] * (3 - len(merged)) + merged
+
+    def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
+        first, second = (
+            (need.planes, need.rows, own.columns) for need, own in zip(needs, self.inputs, strict=True)
+        )
+        cells = binary_cells((region.planes, region.rows, self._columns), first, second)
+        return element_cycles(cells, rates)
+
+    def constants(self, region: Region) -> bytes:
+        return self._record
+
+    def constant_reads(self, region: Region, held: Held) -> tuple[tuple[int, int], ...]:
+        return ((held.address, len(self._record)),)
 
 
-def lower_rescale(operation: Operation, emitter: Emitter) -> None:
+def add_tiles(operation: Operation) -> Tiles:
+    """`add`."""
+    return _BinaryTiles(operation, 0, sum_record(operation))
+
+
+def multiply_tiles(operation: Operation) -> Tiles:
+    """`multiply`."""
+    return _BinaryTiles(operation, 1, scaling(operation))
+
+
+class _RescaleTiles(Tiles):
+    """A record a plane; maps of one row are one plane."""
+
+    def __init__(self, operation: Operation, setup: RescaleSetup, records: bytes) -> None:
+        super().__init__(operation)
+        self._setup = setup
+        self._way_out = replace(setup, stage=1)
+        self._records = records
+        self._flat = self.output.rows == 1
+        self.own_form = not self._flat
+
+    def setup(self, region: Region) -> RescaleSetup:
+        return self._setup
+
+    def way_out(self) -> RescaleSetup | None:
+        return None if self._flat else self._way_out
+
+    def needs(self, region: Region) -> tuple[Region, ...]:
+        name = self.operation.operator.inputs[0]
+        return (Region(name, region.plane, region.planes, region.row, region.rows),)
+
+    def tile(
+        self, region: Region, needs: Sequence[Region], inputs: Sequence[Slab], output: Slab, held: Held
+    ) -> Rescale:
+        columns = self.output.columns
+        assert not self._flat or inputs[0].slots == output.slots == 1, self.operation.operator.name
+        skipped = self._skipped(region, held)
+        return Rescale(
+            input=inputs[0].address,
+            input_slots=inputs[0].slots,
+            input_first=inputs[0].first,
+            parameters=held.address + skipped * RESCALE_BYTES,
+            output=output.address,
+            output_slots=output.slots,
+            output_first=output.first,
+            planes=1 if self._flat else region.planes,
+            rows=region.rows,
+            columns=region.planes * columns if self._flat else columns,
+        )
+
+    def _skipped(self, region: Region, held: Held) -> int:
+        """Records before the region's first."""
+        if self._flat:
+            return 0
+        planes = self.output.planes // self.images
+        skipped = (region.plane - held.region.plane) % planes
+        assert skipped + region.planes <= held.region.planes, (held, region)
+        return skipped
+
+    def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
+        return element_cycles(region.planes * region.rows * self.output.columns, rates)
+
+    def _count(self, region: Region) -> int:
+        return 1 if self._flat else region.planes
+
+    def constant_key(self, region: Region) -> tuple[int, ...]:
+        return (self._count(region),)
+
+    def constants(self, region: Region) -> bytes:
+        return self._records * self._count(region)
+
+    def constant_reads(self, region: Region, held: Held) -> tuple[tuple[int, int], ...]:
+        start = held.address + self._skipped(region, held) * RESCALE_BYTES
+        return ((start, self._count(region) * RESCALE_BYTES),)
+
+
+def rescale_tiles(operation: Operation) -> Tiles:
     """`rescale`."""
-    elements = math.prod(operation.output.tensor.shape)
-    operation.check(math.prod(operation.inputs[0].tensor.shape) == elements, "the shapes do not fit")
-    _stream(operation, emitter, _rescale_setup(operation), (1, 1, elements), _rescale_record(operation))
-
-
-def cells(
-    kind: type[Rescale | Table | Curve],
-    source: Buffer,
-    parameters: Buffer,
-    result: Buffer,
-    extents: tuple[int, int, int],
-) -> Instruction:
-    """A tile of planes x rows x columns, dense."""
-    planes, rows, columns = extents
-    return kind(
-        input=source.start,
-        input_slots=rows,
-        input_first=0,
-        parameters=parameters.start,
-        output=result.start,
-        output_slots=rows,
-        output_first=0,
-        planes=planes,
-        rows=rows,
-        columns=columns,
-    )
+    same = math.prod(operation.inputs[0].tensor.shape) == math.prod(operation.output.tensor.shape)
+    operation.check(same, "the shapes do not fit")
+    return _RescaleTiles(operation, _rescale_setup(operation), scaling(operation) * 2)
 
 
 def _rescale_setup(operation: Operation) -> RescaleSetup:
@@ -209,11 +228,38 @@ def _rescale_setup(operation: Operation) -> RescaleSetup:
     )
 
 
-def _rescale_record(operation: Operation) -> bytes:
-    return scaling(operation) * 2
+class _PreluTiles(_RescaleTiles):
+    """Records of the channels, axis 1: planes, but rows of rank 3, one a tile; of more axes than 4 a channel
+    is seen as one row."""
+
+    def __init__(self, operation: Operation, records: bytes) -> None:
+        super().__init__(operation, _rescale_setup(operation), records)
+        shape = operation.output.tensor.shape
+        self._flat, self.own_form = False, True
+        self.row_by_row = len(shape) == 3
+        if len(shape) > 4:
+            planes, columns = shape[0] * shape[1], math.prod(shape[2:])
+            self.output = Form(planes, 1, columns, operation.output.type.size)
+            self.inputs = (Form(planes, 1, columns, operation.inputs[0].type.size),)
+
+    @property
+    def images(self) -> int:
+        shape = self.operation.output.tensor.shape
+        return 1 if self.row_by_row else shape[0]
+
+    def constant_key(self, region: Region) -> tuple[int, ...]:
+        if self.row_by_row:
+            return region.row, region.planes
+        return region.plane % (self.output.planes // self.images), region.planes
+
+    def constants(self, region: Region) -> bytes:
+        first, count = self.constant_key(region)
+        if self.row_by_row:
+            return self._records[first * RESCALE_BYTES : (first + 1) * RESCALE_BYTES] * count
+        return self._records[first * RESCALE_BYTES : (first + count) * RESCALE_BYTES]
 
 
-def lower_prelu(operation: Operation, emitter: Emitter) -> None:
+def prelu_tiles(operation: Operation) -> Tiles:
     """`prelu`: a rescaling whose negative values have a multiplier of their own in each channel."""
     shape = operation.output.tensor.shape
     operation.check(shape == operation.inputs[0].tensor.shape and len(shape) >= 2, "the shapes do not fit")
@@ -226,44 +272,4 @@ def lower_prelu(operation: Operation, emitter: Emitter) -> None:
         operation.constant("negative_shift", (channels,)),
         "negative ",
     )
-    records = packed(operation, {**positive, **negative}).tobytes()
-    extents = (shape[0], channels, math.prod(shape[2:]))
-    _stream(operation, emitter, _rescale_setup(operation), extents, records)
-
-
-def _stream(
-    operation: Operation, emitter: Emitter, setup: RescaleSetup, extents: tuple[int, int, int], records: bytes
-) -> None:
-    """Tiles of images x channels x elements; a record of parameters a channel."""
-    source, target = operation.inputs[0], operation.output
-    images, channels, _ = extents
-
-    def sizes(box: Box) -> tuple[int, int, int]:
-        elements = box[0] * box[1]
-        return (
-            align(box[0] * RESCALE_BYTES),
-            align(elements * source.type.size),
-            align(elements * target.type.size),
-        )
-
-    plan = plan_strips(extents[1:], lambda box: sum(sizes(box)), 0, emitter.capacity)
-    emitter.setup(setup)
-    address = emitter.add_constants(records)
-    parameters, inputs, results = (emitter.ring(plan.buffers, size) for size in sizes(plan.box))
-    for (image, channel, start), (_, count, length) in boxes((images, *extents[1:]), (1, *plan.box)):
-        record, stale = parameters.fetch((channel, count))
-        if stale:
-            emitter.load_constants(address + channel * RESCALE_BYTES, count * RESCALE_BYTES, record)
-        buffer, result = inputs.take(), results.take()
-        first = (image * channels + channel) * extents[2] + start
-        emitter.load(source, *_strip(first, count, length, extents[2], source.type), buffer)
-        tile = cells(Rescale, buffer, record, result, (count, 1, length))
-        emitter.compute(tile, (buffer, record), result, count * length)
-        emitter.store(result, target, *_strip(first, count, length, extents[2], target.type))
-
-
-def _strip(
-    first: int, count: int, length: int, row: int, kind: ElementType
-) -> tuple[int, int, list[tuple[int, int, int]]]:
-    size = kind.size
-    return first * size, size, [(count, row * size, length * size), (length, size, size)]
+    return _PreluTiles(operation, packed(operation, {**positive, **negative}).tobytes())

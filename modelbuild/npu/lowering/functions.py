@@ -3,30 +3,86 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-from modelbuild.npu.emitter import Emitter
-from modelbuild.npu.lowering.elementwise import cells
 from modelbuild.npu.lowering.operation import Operation, packed
-from modelbuild.npu.memory import align
-from modelbuild.npu.program import Instruction
+from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
+from modelbuild.npu.plan import Region
+from modelbuild.npu.program import Instruction, Rates
 from modelbuild.npu.program.setups import CurveSetup, TableSetup
 from modelbuild.npu.program.tiles import Curve, Table
-from modelbuild.npu.tiling import Box, boxes, plan_strips
+from modelbuild.npu.weights import TABLE_ENTRIES
+from modelbuild.npu.work import element_cycles
 
 COEFFICIENT = (4, -(2**31), 2**31 - 1)  # bytes, low, high
 
 
-def lower_table(operation: Operation, emitter: Emitter) -> None:
+class _FunctionTiles(Tiles):
+    """Cells under one set of parameters."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        setup: TableSetup | CurveSetup,
+        entries: bytes,
+        kind: type[Table] | type[Curve],
+    ) -> None:
+        super().__init__(operation)
+        same = math.prod(operation.inputs[0].tensor.shape) == math.prod(operation.output.tensor.shape)
+        operation.check(same, "the shapes do not fit")
+        self._setup = setup
+        self._way_out = replace(setup, stage=1)
+        self._entries = entries
+        self._kind = kind
+
+    def setup(self, region: Region) -> Instruction:
+        return self._setup
+
+    def way_out(self) -> Instruction:
+        return self._way_out
+
+    def needs(self, region: Region) -> tuple[Region, ...]:
+        name = self.operation.operator.inputs[0]
+        return (Region(name, region.plane, region.planes, region.row, region.rows),)
+
+    def tile(
+        self, region: Region, needs: Sequence[Region], inputs: Sequence[Slab], output: Slab, held: Held
+    ) -> Instruction:
+        return self._kind(
+            input=inputs[0].address,
+            input_slots=inputs[0].slots,
+            input_first=inputs[0].first,
+            parameters=held.address,
+            output=output.address,
+            output_slots=output.slots,
+            output_first=output.first,
+            planes=region.planes,
+            rows=region.rows,
+            columns=self.output.columns,
+        )
+
+    def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
+        return element_cycles(region.planes * region.rows * self.output.columns, rates)
+
+    def constants(self, region: Region) -> bytes:
+        return self._entries
+
+    def constant_reads(self, region: Region, held: Held) -> tuple[tuple[int, int], ...]:
+        return ((held.address, len(self._entries)),)
+
+
+def table_tiles(operation: Operation) -> Tiles:
     """`table`."""
     source, target = operation.inputs[0], operation.output
     operation.check(source.type.size == 1, "a table needs an input of 8 bits")
-    table = operation.constant("table", (256,))
+    table = operation.constant("table", (TABLE_ENTRIES,))
     columns = {"table": (table, target.type.size, target.type.low, target.type.high)}
     setup = TableSetup(source.type, target.type, operation.integer("input_low"))
-    _stream(operation, emitter, setup, packed(operation, columns).tobytes(), Table)
+    return _FunctionTiles(operation, setup, packed(operation, columns).tobytes(), Table)
 
 
-def lower_curve(operation: Operation, emitter: Emitter) -> None:
+def curve_tiles(operation: Operation) -> Tiles:
     """`curve`: a record of three numbers a segment."""
     source, target = operation.inputs[0], operation.output
     operation.check(source.type.size == 2, "a curve needs an input of 16 bits")
@@ -44,34 +100,4 @@ def lower_curve(operation: Operation, emitter: Emitter) -> None:
         high=operation.integer("high"),
     )
     columns = {role: (row, *COEFFICIENT) for role, row in rows.items()}
-    _stream(operation, emitter, setup, packed(operation, columns).tobytes(), Curve)
-
-
-def _stream(
-    operation: Operation,
-    emitter: Emitter,
-    setup: Instruction,
-    entries: bytes,
-    tile: type[Table] | type[Curve],
-) -> None:
-    """Strips of elements, under one set of parameters."""
-    source, target = operation.inputs[0], operation.output
-    elements = math.prod(target.tensor.shape)
-    operation.check(math.prod(source.tensor.shape) == elements, "the shapes do not fit")
-
-    def sizes(box: Box) -> tuple[int, int]:
-        return align(box[0] * source.type.size), align(box[0] * target.type.size)
-
-    plan = plan_strips((elements,), lambda box: sum(sizes(box)), align(len(entries)), emitter.capacity)
-    emitter.setup(setup)
-    parameters = emitter.buffer(len(entries))
-    emitter.load_constants(emitter.add_constants(entries), len(entries), parameters)
-    inputs, results = (emitter.ring(plan.buffers, size) for size in sizes(plan.box))
-    for (start,), (count,) in boxes((elements,), plan.box):
-        buffer, result = inputs.take(), results.take()
-        size = source.type.size
-        emitter.load(source, start * size, size, [(count, size, size)], buffer)
-        strip = cells(tile, buffer, parameters, result, (1, 1, count))
-        emitter.compute(strip, (buffer, parameters), result, count)
-        size = target.type.size
-        emitter.store(result, target, start * size, size, [(count, size, size)])
+    return _FunctionTiles(operation, setup, packed(operation, columns).tobytes(), Curve)

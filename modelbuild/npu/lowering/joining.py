@@ -7,15 +7,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from modelbuild.npu.emitter import Emitter, Place, dense_strides
-from modelbuild.npu.lowering.elementwise import RESCALE_BYTES, cells
+from modelbuild.npu.emitter import Buffer, Emitter, Place, dense_strides
+from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.movement import View, copy_views, part, tensor_strides
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.memory import align
 from modelbuild.npu.program.setups import RescaleSetup
 from modelbuild.npu.program.tiles import Rescale
-from modelbuild.npu.tiling import Box, boxes, plan_strips
-from modelbuild.npu.timeline import Buffer
+from modelbuild.npu.timeline import Span
+from modelbuild.npu.weights import RESCALE_BYTES
+from modelbuild.npu.work import element_cycles
 
 
 def lower_pad(operation: Operation, emitter: Emitter) -> None:
@@ -73,7 +74,8 @@ def _store_constant(emitter: Emitter, target: Place, value: Buffer, count: int, 
     for start in range(0, run, count):
         length = min(count, run - start)
         shape = [(repeats, stride * size, 0) for repeats, stride in loops]
-        emitter.store(value, target, (offset + start) * size, length * size, shape)
+        covers = Span(value.start, length * size)
+        emitter.store(value.start, target, (offset + start) * size, length * size, shape, covers)
 
 
 def lower_concat(operation: Operation, emitter: Emitter) -> None:
@@ -87,8 +89,10 @@ def lower_concat(operation: Operation, emitter: Emitter) -> None:
     scalings = list(zip(*(operation.integers(name, len(operation.inputs)) for name in names), strict=True))
     strides = tensor_strides(target.tensor.shape)
     position = 0
-    room = emitter.capacity // len(operation.inputs)
-    for source, (zero, multiplier, shift) in zip(operation.inputs, scalings, strict=True):
+    room = emitter.capacity // max(1, len(operation.inputs) - len(operation.ready))
+    for number, (source, (zero, multiplier, shift)) in enumerate(
+        zip(operation.inputs, scalings, strict=True)
+    ):
         shape = source.tensor.shape
         fits = len(shape) == rank and all(
             mine == whole or index == axis
@@ -98,6 +102,8 @@ def lower_concat(operation: Operation, emitter: Emitter) -> None:
         axes = tuple(zip(shape, tensor_strides(shape), strides, strict=True))
         view = View(0, position * strides[axis], axes).merged()
         position += shape[axis]
+        if number in operation.ready:
+            continue
         if _changes_nothing(operation, source, zero, multiplier, shift):
             copy_views(emitter, source, target, [view], room)
         else:
@@ -137,13 +143,26 @@ def _rescale_view(
     low, high, output_zero = (operation.integer(name) for name in ("low", "high", "output_zero"))
     emitter.setup(RescaleSetup(source.type, target.type, zero, output_zero, low, high))
     parameters = emitter.buffer(RESCALE_BYTES)
-    emitter.load_constants(emitter.add_constants(record), RESCALE_BYTES, parameters)
+    emitter.load_record(operation.operator.name, record, parameters)
     inputs, results = (emitter.ring(plan.buffers, size) for size in sizes(plan.box))
     for starts, box in boxes(extents, plan.box):
         buffer, result = inputs.take(), results.take()
         for_input, for_output = (dense_strides(box, place.type.size) for place in (source, target))
-        emitter.load(source, *part(view, 1, starts, box, for_input, source.type.size), buffer)
+        emitter.load(source, *part(view, 1, starts, box, for_input, source.type.size), buffer.start)
         count = math.prod(box)
-        tile = cells(Rescale, buffer, parameters, result, (1, 1, count))
-        emitter.compute(tile, (buffer, parameters), result, count)
-        emitter.store(result, target, *part(view, 2, starts, box, for_output, target.type.size))
+        tile = Rescale(
+            input=buffer.start,
+            input_slots=1,
+            input_first=0,
+            parameters=parameters.start,
+            output=result.start,
+            output_slots=1,
+            output_first=0,
+            planes=1,
+            rows=1,
+            columns=count,
+        )
+        reads = buffer.first(count * source.type.size), parameters.first(RESCALE_BYTES)
+        written = (result.first(count * target.type.size),)
+        emitter.compute(tile, element_cycles(count, emitter.rates), reads, written)
+        emitter.store(result.start, target, *part(view, 2, starts, box, for_output, target.type.size))

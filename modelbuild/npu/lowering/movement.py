@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from modelbuild.npu.emitter import Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.operation import Operation
 from modelbuild.npu.memory import align
-from modelbuild.npu.tiling import Box, boxes, plan_strips
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def copy_views(emitter: Emitter, source: Place, target: Place, views: Sequence[V
         for starts, box in boxes([axis[0] for axis in view.axes], plan.box):
             buffer = ring.take()
             dense = dense_strides(box, size)
-            emitter.load(source, *part(view, 1, starts, box, dense, size), buffer)
-            emitter.store(buffer, target, *part(view, 2, starts, box, dense, size))
+            emitter.load(source, *part(view, 1, starts, box, dense, size), buffer.start)
+            emitter.store(buffer.start, target, *part(view, 2, starts, box, dense, size))
 
 
 def _copy(operation: Operation, emitter: Emitter, views: Sequence[View]) -> None:

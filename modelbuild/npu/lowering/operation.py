@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import FixedOperator, Integers
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Integers
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.emitter import Place
 
@@ -17,12 +17,15 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operator, where its tensors lie, and its constants by role."""
+    """An operator, where its tensors lie, and its constants by role. `ready` are the positions of a concat's
+    inputs that lie where they belong already."""
 
+    model: FixedModel
     operator: FixedOperator
     inputs: tuple[Place, ...]
     output: Place
     constants: Mapping[str, Integers]
+    ready: frozenset[int] = frozenset()
 
     def error(self, what: str, why: str = "") -> ModelbuildError:
         """An error that names the operator."""
@@ -53,6 +56,10 @@ class Operation:
 
     def constant(self, role: str, shape: tuple[int | None, ...]) -> Int64:
         """A constant by its role as int64; None in `shape` stands for any extent."""
+        return self.raw_constant(role, shape).astype(np.int64)
+
+    def raw_constant(self, role: str, shape: tuple[int | None, ...]) -> Integers:
+        """A constant by its role as it is, unread."""
         if role not in self.constants:
             raise self.error(f"constant {role} is missing")
         value = self.constants[role]
@@ -61,7 +68,7 @@ class Operation:
         )
         if not fits:
             raise self.error(f"constant {role} has shape {value.shape}, but {shape} is needed")
-        return value.astype(np.int64)
+        return value
 
     def check(self, holds: bool, what: str) -> None:
         """Raises `what` unless it holds."""

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelbuild.npu.emitter import Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.emitter import Buffer, Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.elementwise import scaling
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.memory import align
-from modelbuild.npu.program import Instruction, Rates
-from modelbuild.npu.program.header import RATE_CYCLES
+from modelbuild.npu.program import Instruction
 from modelbuild.npu.program.setups import MatmulSetup, ReduceMaxSetup, ReduceSumSetup, SoftmaxSetup
 from modelbuild.npu.program.tiles import Matmul, ReduceMax, ReduceSum, Softmax
-from modelbuild.npu.tiling import Box, boxes, plan_strips
-from modelbuild.npu.timeline import Buffer, cycles_of
+from modelbuild.npu.work import element_cycles, matmul_cycles
 
 
 @dataclass(frozen=True)
@@ -130,23 +129,24 @@ def _emit_rows(
     emitter.setup(setup)
     constants = emitter.buffer(len(parameters))
     if parameters:
-        emitter.load_constants(emitter.add_constants(parameters), len(parameters), constants)
+        emitter.load_record(operation.operator.name, parameters, constants)
     inputs, results = (emitter.ring(plan.buffers, size) for size in sizes(plan.box))
     for starts, box in boxes(extents, plan.box):
         buffer, result = inputs.take(), results.take()
         size = source.type.size
-        emitter.load(source, rows.offset(starts) * size, size, rows.dimensions(box, size), buffer)
+        emitter.load(source, rows.offset(starts) * size, size, rows.dimensions(box, size), buffer.start)
         count = math.prod(box)
         if kind is ReduceMax:
             tile: Instruction = ReduceMax(buffer.start, result.start, count)
         else:
             tile = kind(buffer.start, constants.start, result.start, count)  # type: ignore[call-arg]
-        reads = (buffer, constants) if parameters else (buffer,)
-        emitter.compute(tile, reads, result, count * rows.length)
+        reads = [buffer.first(count * rows.length * size)]
+        reads += [constants.first(len(parameters))] if parameters else []
         size = target.type.size
-        emitter.store(
-            result, target, results_as.offset(starts) * size, size, results_as.dimensions(box, size)
-        )
+        written = (result.first(count * length * size),)
+        emitter.compute(tile, element_cycles(count * rows.length, emitter.rates), reads, written)
+        place = results_as.dimensions(box, size)
+        emitter.store(result.start, target, results_as.offset(starts) * size, size, place)
 
 
 def _dense_axes(extents: Box) -> tuple[tuple[int, int], ...]:
@@ -174,33 +174,25 @@ class _Product:
             align(rows * columns * self.target.type.size),
         )
 
-    def cycles(self, rates: Rates, rows: int, columns: int) -> int:
-        """Cycles of a tile of (rows, columns)."""
-        rate = rates.macs_pointwise
-        if max(self.first.type.size, self.second.type.size) == 2:
-            rate = max(1, rate * rates.wide_macs // RATE_CYCLES)
-        outputs = rows * columns
-        return max(cycles_of(outputs * self.inner, rate), cycles_of(outputs, rates.outputs))
-
     def load_rows(self, emitter: Emitter, matrix: int, row: int, rows: int, to: Buffer) -> None:
         """Rows of a matrix of the first operand; they lie together."""
         size = self.first.type.size
         offset = (matrix * self.height + row) * self.inner * size
-        emitter.load(self.first, offset, size, [(rows * self.inner, size, size)], to)
+        emitter.load(self.first, offset, size, [(rows * self.inner, size, size)], to.start)
 
     def load_columns(self, emitter: Emitter, matrix: int, column: int, columns: int, to: Buffer) -> None:
         """Columns of a matrix of the second operand."""
         size = self.second.type.size
         offset = (matrix * self.inner * self.width + column) * size
         shape = [(self.inner, self.width * size, columns * size), (columns, size, size)]
-        emitter.load(self.second, offset, size, shape, to)
+        emitter.load(self.second, offset, size, shape, to.start)
 
     def store(self, emitter: Emitter, source: Buffer, matrix: int, start: Box, box: Box) -> None:
         """A tile of the result."""
         size, (row, column), (rows, columns) = self.target.type.size, start, box
         offset = ((matrix * self.height + row) * self.width + column) * size
         shape = [(rows, self.width * size, columns * size), (columns, size, size)]
-        emitter.store(source, self.target, offset, size, shape)
+        emitter.store(source.start, self.target, offset, size, shape)
 
 
 def lower_matmul(operation: Operation, emitter: Emitter) -> None:
@@ -219,7 +211,7 @@ def lower_matmul(operation: Operation, emitter: Emitter) -> None:
             high=operation.integer("high"),
         )
     )
-    _emit_product(product, emitter, scaling(operation))
+    _emit_product(product, emitter, scaling(operation), operation.operator.name)
 
 
 def _product(operation: Operation) -> _Product:
@@ -231,13 +223,14 @@ def _product(operation: Operation) -> _Product:
     return _Product(first, second, target, leading, left[-2], left[-1], right[-1])
 
 
-def _emit_product(product: _Product, emitter: Emitter, parameters: bytes) -> None:
+def _emit_product(product: _Product, emitter: Emitter, parameters: bytes, name: str) -> None:
     extents = (product.height, product.width)
     fixed = align(len(parameters))
     plan = plan_strips(extents, lambda box: sum(product.sizes(box)), fixed, emitter.capacity)
     constants = emitter.buffer(len(parameters))
-    emitter.load_constants(emitter.add_constants(parameters), len(parameters), constants)
+    emitter.load_record(name, parameters, constants)
     rings = [emitter.ring(plan.buffers, size) for size in product.sizes(plan.box)]
+    wide = max(product.first.type.size, product.second.type.size) == 2
     for index, position in enumerate(np.ndindex(product.leading)):
         left, right = (_matrix(place, product.leading, position) for place in (product.first, product.second))
         for (row, column), (rows, columns) in boxes(extents, plan.box):
@@ -249,7 +242,14 @@ def _emit_product(product: _Product, emitter: Emitter, parameters: bytes) -> Non
                 product.load_columns(emitter, right, column, columns, b)
             result = rings[2].take()
             tile = Matmul(a.start, b.start, constants.start, result.start, rows, columns)
-            emitter.compute(tile, (a, b, constants), result, 0, product.cycles(emitter.rates, rows, columns))
+            reads = (
+                a.first(rows * product.inner * product.first.type.size),
+                b.first(product.inner * columns * product.second.type.size),
+                constants.first(len(parameters)),
+            )
+            written = (result.first(rows * columns * product.target.type.size),)
+            cycles = matmul_cycles(rows, product.inner, columns, wide, emitter.rates)
+            emitter.compute(tile, cycles, reads, written)
             product.store(emitter, result, index, (row, column), (rows, columns))
 
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
-from modelbuild.quantize import tables
 from modelbuild.quantize.assembly import Assembly, operand_bits
 
 
@@ -66,8 +65,7 @@ def softmax(assembly: Assembly) -> None:
     left = y if 0 < round(1.0 / y.scale) < 1 << 16 else _of_shares(assembly, y)
     axis = assembly.node.int("axis", -1) % len(x.shape)
     parameters: dict[str, Parameter] = {"axis": axis, "one": round(1.0 / left.scale), **assembly.bounds(left)}
-    entries = tables.softmax_table(x.scale) if x.bits == 8 else tables.softmax_factors(x.scale)
-    assembly.emit("softmax", (x,), left, parameters, {"table": entries})
+    assembly.emit("softmax", (x,), left, parameters, {"table": assembly.exponentials(x)})
     if left is not y:
         assembly.rescale(left, y)
 

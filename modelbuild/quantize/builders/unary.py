@@ -11,7 +11,6 @@ from modelbuild.arithmetic.fixed_model import Parameter
 from modelbuild.graph.model import Node
 from modelbuild.quantize import tables
 from modelbuild.quantize.assembly import Assembly
-from modelbuild.quantize.curves import curve
 from modelbuild.quantize.tables import Function
 
 
@@ -69,9 +68,9 @@ def emit_table(assembly: Assembly, function: Function) -> None:
     """y = function(x)."""
     x, y = assembly.for_table(assembly.tensor(assembly.node.inputs[0])), assembly.output()
     if x.bits == 8:
-        assembly.emit("table", (x,), y, {"input_low": x.low}, {"table": tables.table(function, x, y)})
+        assembly.emit("table", (x,), y, {"input_low": x.low}, {"table": assembly.table(function, x, y)})
         return
-    made = curve(function, x, y)
+    made = assembly.curve(function, x, y)
     ends: dict[str, Parameter] = {"output_zero": y.zero_point, "low": y.low, "high": y.high}
     rows = {"value": made.value, "slope": made.slope, "bend": made.bend}
     assembly.emit("curve", (x,), y, {"start": made.start, "segment_bits": made.bits, **ends}, rows)

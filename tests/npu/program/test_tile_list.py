@@ -35,13 +35,12 @@ def told(compiled: CompiledModel) -> dict[str, tuple[str, int, dict[str, int]]]:
 def test_it_lists_what_the_compiler_planned(sram: int) -> None:
     compiled = compile_model(network(0), recipe(), {"sram_bytes": sram})
     found = told(compiled)
-    planned = [layer for layer in compiled.layers if layer.tiles]
-    assert list(found) == [layer.name for layer in planned]
-    for layer in planned:
-        unit, tiles, moved = found[layer.name]
-        assert (unit, tiles) == (layer.unit, layer.tiles)
-        assert moved == {"read": layer.dram_read, "written": layer.dram_write}
-    assert any(layer.tiles > 1 for layer in planned)
+    planned = {compiled.layers[group.members[0]].name: group for group in compiled.groups if group.tiles}
+    assert list(found) == list(planned)
+    for name, group in planned.items():
+        moved = {"read": group.dram_read, "written": group.dram_write}
+        assert found[name] == ("npu", group.tiles, {what: size for what, size in moved.items() if size})
+    assert any(group.tiles > len(group.members) for group in compiled.groups) or sram > 1280
 
 
 def test_the_hosts_tiles_are_listed_with_their_segment() -> None:

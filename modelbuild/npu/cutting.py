@@ -1,0 +1,178 @@
+"""The default tiling of a group: bands of rows and parts of planes of a tile's bytes (docs/tiling.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from modelbuild.npu.forms import Form, form
+from modelbuild.npu.halo import WEIGHTED
+from modelbuild.npu.memory import ALIGNMENT, up
+from modelbuild.npu.plan import Region
+from modelbuild.npu.streams import Span, Streams, Tiling, buffers, constant_sizes
+from modelbuild.npu.weights import constant_size
+
+AGAIN = 0.6  # of a group's own traffic: what may be read again before its tile grows
+PART_MULTIPLE = 16  # output channels of a part
+_MANY = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on the
+    chip at the most, 0: as long as it is needed. `granule`: what engines that work at once lock together."""
+
+    sram_bytes: int
+    tile_bytes: int = 1 << 16
+    engines: int = 1
+    keeps_for_groups: int = 1
+    row_alignment: int = 1
+    granule: int = ALIGNMENT
+
+    @property
+    def alignment(self) -> int:
+        """What addresses in SRAM are multiples of: granules, where there are many."""
+        shared = self.engines > 1 and self.sram_bytes >= _MANY * self.granule
+        return max(ALIGNMENT, self.granule) if shared else ALIGNMENT
+
+    def align(self, size: int) -> int:
+        """A buffer's size with what it takes to begin the next one."""
+        return up(size, self.alignment)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that a group moves if nothing is moved twice, by what they are to its tiling."""
+
+    common: int  # of maps that every part of the output planes needs whole
+    split: int  # of the largest other map
+    weights: int
+    total: int
+
+
+def moved(found: Form, row_alignment: int) -> int:
+    """Bytes that the DMA is busy with for a whole map: rows that are no multiple are moved one by one."""
+    if found.row_bytes % row_alignment == 0:
+        return found.size
+    rows = found.planes * found.rows
+    return rows * -(-found.row_bytes // row_alignment) * row_alignment
+
+
+def traffic(streams: Streams, resident: Collection[str], limits: Limits) -> Traffic:
+    """What the group must move."""
+    model = streams.model
+    unit = (
+        ((0, 1), (streams.planes - 1, 1))
+        if streams.planes > 1 and streams.is_divisible
+        else ((0, streams.planes),)
+    )
+    common = split = total = 0
+    for name in dict.fromkeys((*streams.source_rows, *streams.bundle.writes)):
+        if name in resident or name in model.constants:
+            continue
+        size = moved(form(model.tensors[name]), limits.row_alignment)
+        total += size
+        if name not in streams.made and len(unit) > 1 and streams.is_common(name, unit):
+            common += size
+        else:
+            split = max(split, size)
+    weights = weight_bytes(streams)
+    return Traffic(common, split, weights, total + weights)
+
+
+def weight_bytes(streams: Streams) -> int:
+    """Bytes of the constants of the group's convolutions."""
+    model = streams.model
+    total = 0
+    for stage in streams.stages:
+        if model.operators[stage.operator].kind in WEIGHTED:
+            channels = model.tensors[stage.output].shape[1]
+            region = Region(stage.output, 0, channels, 0, stage.rows)
+            total += constant_size(model, model.operators[stage.operator], region)
+    return total
+
+
+def tile_bytes(found: Traffic, limits: Limits) -> int:
+    """The tile at which little enough is read again."""
+    tile, largest = min(limits.tile_bytes, max(1, limits.sram_bytes // 3)), max(1, limits.sram_bytes // 3)
+    while tile < largest:
+        bands, parts = -(-found.common // tile), -(-found.weights // tile)
+        again = 0 if min(bands, parts) <= 1 else min(found.weights * (bands - 1), found.common * (parts - 1))
+        if again <= AGAIN * found.total:
+            break
+        tile = min(max(tile + 1, tile * 5 // 4), largest)
+    return tile
+
+
+def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iterator[Tiling]:
+    """Tilings for tiles of so many bytes, best first; those behind need less SRAM and move as much."""
+    blocks = streams.bundle.blocks
+    rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
+    too_wide = -(-found.split // (tile * blocks * rows))  # parts of the planes of which one row fits a tile
+    parts = parts_of(streams, max(-(-found.weights // tile), too_wide))
+    count = len(parts)
+    double = 2 if limits.engines > 1 and count > 1 else 1
+
+    def bands(size: int) -> int:
+        return max(1, min(rows, -(-size // (tile * blocks))))
+
+    orders: list[tuple[int, str, int]] = []
+    if count == 1:
+        orders.append((0, "parts", bands(max(found.common, found.split))))
+    else:
+        split = -(-found.split // count)
+        if found.common <= tile * blocks:
+            orders.append((found.weights * (blocks - 1), "held", bands(split)))
+        orders.append((found.common * (count - 1), "parts", bands(max(found.common, split))))
+        many = bands(max(found.common, split))
+        orders.append((found.weights * (blocks * many - 1), "bands", many))
+    _, order, first = min(orders, key=lambda item: item[0])
+    for factor in (1, 2, 4, 8) if order != "bands" else (1,):
+        if factor == 1 or first * factor // 2 < rows:
+            many = min(rows, first * factor)
+            if limits.engines > 1 and many > 1:
+                yield Tiling(order, many, parts, double, ahead=True)
+            for count in range(double, 0, -1):
+                yield Tiling(order, many, parts, count)
+
+
+def whole_weights(streams: Streams, limits: Limits) -> Iterator[Tiling]:
+    """Tilings of several convolutions in one group, all of whose weights lie in SRAM: ever more bands."""
+    rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
+    bands = 1
+    while True:
+        if limits.engines > 1 and bands > 1:
+            yield Tiling("parts", bands, ((0, streams.planes),), ahead=True)
+        yield Tiling("parts", bands, ((0, streams.planes),))
+        if bands == rows:
+            return
+        bands = min(rows, bands + max(1, bands // 2))
+
+
+def parts_of(streams: Streams, count: int) -> tuple[Span, ...]:
+    """The output planes of a block in about `count` parts."""
+    planes = streams.planes
+    if count <= 1 or not streams.is_divisible:
+        return ((0, planes),)
+    groups, each = streams.unit
+    size = max(1, -(-planes // count))
+    if groups > 1:
+        size = size // each * each if size >= each else size
+        starts = range(0, planes, each if size < each else planes)
+        step = each if size < each else planes
+    else:
+        rounded = -(-size // PART_MULTIPLE) * PART_MULTIPLE
+        size = rounded if size > PART_MULTIPLE else size
+        starts, step = range(0, planes, planes), planes
+    return tuple(
+        (first, min(size, start + step - first, planes - first))
+        for start in starts
+        for first in range(start, start + step, size)
+    )
+
+
+def needed(streams: Streams, tiling: Tiling, resident: Collection[str], limits: Limits) -> int:
+    """Bytes of SRAM of all buffers of a tiling."""
+    total = sum(limits.align(shape.size) for shape in buffers(streams, tiling, resident).values())
+    constants = constant_sizes(streams, tiling).values()
+    return total + sum(count * limits.align(size) for count, size in constants)

@@ -1,0 +1,218 @@
+"""What a group moves through SRAM: its tensors with their planes, and the buffers that a tiling needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.npu.forms import Form, form, operand_form
+from modelbuild.npu.grouping import Bundle
+from modelbuild.npu.halo import WEIGHTED, input_planes
+from modelbuild.npu.plan import Region
+from modelbuild.npu.rows import Schedule, Stage, schedule, source_rows, stages
+from modelbuild.npu.weights import constant_size
+
+Span = tuple[int, int]  # first, count
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a group is cut: `bands` steps of rows, `parts` of the output planes of a block as (first, count).
+
+    `order`, outermost first: "parts" part, block, band; "bands" block, band, part; "held" block, part, band
+    with the maps that all parts read kept whole in between. `ahead`: rings of what is loaded or stored have
+    room for one more band, so that transfers need not wait for computation.
+    """
+
+    order: str
+    bands: int
+    parts: tuple[Span, ...]
+    weight_buffers: int = 1
+    ahead: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A buffer to be: `planes` planes of `slots` rows of `row_bytes`."""
+
+    planes: int
+    slots: int
+    row_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.planes * self.slots * self.row_bytes
+
+
+class Streams:
+    """The tensors of a banded group, as its operators see them."""
+
+    def __init__(self, model: FixedModel, bundle: Bundle) -> None:
+        self.model, self.bundle = model, bundle
+        self.stages: tuple[Stage, ...] = stages(model, sorted((*bundle.members, *bundle.joins)))
+        self.source_rows = source_rows(model, self.stages)
+        self.made = {stage.output: index for index, stage in enumerate(self.stages)}
+        self.joins = frozenset(
+            index for index, stage in enumerate(self.stages) if stage.operator in bundle.joins
+        )
+        self.home = homes(model, bundle)
+        self._schedules: dict[int, Schedule] = {}
+        self._readers: dict[str, list[tuple[int, int]]] = {}
+        for index, stage in enumerate(self.stages):
+            for position, (name, _) in enumerate(stage.inputs):
+                self._readers.setdefault(name, []).append((index, position))
+
+    def schedule(self, bands: int) -> Schedule:
+        """The steps of so many bands."""
+        if bands not in self._schedules:
+            self._schedules[bands] = schedule(self.stages, self.source_rows, bands, self.home)
+        return self._schedules[bands]
+
+    def form(self, name: str) -> Form:
+        """The form in which the group sees a tensor."""
+        tensor = self.model.tensors[name]
+        if name in self.made:
+            return form(tensor)
+        reader = self.stages[self._readers[name][0][0]].output
+        return operand_form(tensor, len(self.model.tensors[reader].shape))
+
+    def is_recast(self, name: str) -> bool:
+        """Whether a source is seen in another form than its own; then it is loaded whole."""
+        return self.form(name) != form(self.model.tensors[name])
+
+    @cached_property
+    def planes(self) -> int:
+        """Output planes of a block."""
+        return form(self.model.tensors[self.stages[-1].output]).planes // self.bundle.blocks
+
+    @cached_property
+    def unit(self) -> Span:
+        """(groups, planes of a group) of the head: a part is made of whole groups, or lies within one."""
+        head = self.model.operators[self.bundle.members[0]]
+        groups = head.parameters.get("group", 1) if head.kind == "conv" else 1
+        assert isinstance(groups, int)
+        return groups, self.planes // max(groups, 1)
+
+    @cached_property
+    def is_divisible(self) -> bool:
+        """Whether output planes can be computed in parts: no stage but the first mixes planes."""
+        same = all(
+            form(self.model.tensors[stage.output]).planes // self.bundle.blocks == self.planes
+            for stage in self.stages
+        )
+        return same and not any(
+            self.model.operators[index].kind in WEIGHTED for index in self.bundle.members[1:]
+        )
+
+    def part_of(self, name: str, block: int, part: Span) -> Span:
+        """The planes of a tensor that a part of a block needs or makes."""
+        if name in self.made:
+            whole = form(self.model.tensors[name]).planes // self.bundle.blocks
+            first, count = part if self.is_divisible else (0, whole)
+            return block * whole + first, count
+        low, high = 1 << 62, 0
+        for index, position in self._readers[name]:
+            stage = self.stages[index]
+            if index in self.joins:
+                return 0, form(self.model.tensors[name]).planes
+            first, count = input_planes(
+                self.model,
+                self.model.operators[stage.operator],
+                position,
+                *self.part_of(stage.output, block, part),
+            )
+            low, high = min(low, first), max(high, first + count)
+        return low, high - low
+
+    def block_of(self, name: str, block: int, parts: tuple[Span, ...]) -> Span:
+        """The planes of a tensor that all parts of a block need or make."""
+        spans = [self.part_of(name, block, part) for part in (parts[0], parts[-1])]
+        low = min(first for first, _ in spans)
+        return low, max(first + count for first, count in spans) - low
+
+    def is_common(self, name: str, parts: tuple[Span, ...]) -> bool:
+        """Whether all parts of a block need the same planes of a source."""
+        return len(parts) == 1 or self.part_of(name, 0, parts[0]) == self.part_of(name, 0, parts[-1])
+
+    def constants(self, index: int, parts: tuple[Span, ...], steps: Schedule) -> int:
+        """The most bytes of constants that stage `index` needs at once."""
+        stage = self.stages[index]
+        if index in self.joins:
+            return 0
+        rows = max(
+            (end - first for step in steps.steps for i, first, end in step.computes if i == index), default=0
+        )
+        operator = self.model.operators[stage.operator]
+        return max(
+            constant_size(
+                self.model, operator, Region(stage.output, *self.part_of(stage.output, 0, part), 0, rows)
+            )
+            for part in parts
+        )
+
+
+def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
+    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's."""
+    names = [name for index in bundle.members for name in model.operators[index].outputs]
+    names += [name for name in bundle.reads if name not in names]
+    found: dict[str, tuple[str, int]] = {name: (name, 0) for name in names}
+    for index in sorted(bundle.joins, reverse=True):
+        operator = model.operators[index]
+        key, plane = found.setdefault(operator.outputs[0], (operator.outputs[0], 0))
+        for name in operator.inputs:
+            found[name] = (key, plane)
+            plane += form(model.tensors[name]).planes
+    return found
+
+
+def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapping[str, Shape]:
+    """The buffers in SRAM of all tensors that are not `resident`."""
+    steps = streams.schedule(tiling.bands)
+    parts = tiling.parts
+    found: dict[str, Shape] = {}
+    for name, slots in steps.slots.items():
+        if name in resident:
+            continue
+        seen = streams.form(name)
+        planes = max(streams.part_of(name, 0, part)[1] for part in parts)
+        if tiling.ahead and (name not in streams.made or name in streams.bundle.writes):
+            slots = min(seen.rows, slots + steps.most[name])
+        if name in streams.made:
+            if tiling.order == "bands" and name in steps.halo:
+                planes = streams.block_of(name, 0, parts)[1]
+        elif streams.is_recast(name):
+            planes, slots = seen.planes, seen.rows
+        elif streams.is_common(name, parts):
+            slots = seen.rows if tiling.order == "held" and len(parts) > 1 else slots
+        elif tiling.order == "bands" and name in steps.halo:
+            planes = streams.block_of(name, 0, parts)[1]
+        key, _ = streams.home[name]
+        if key != name:
+            planes, slots = streams.form(key).planes, steps.slots[key]
+        found[key] = Shape(planes, slots, seen.row_bytes)
+    return found
+
+
+def constant_sizes(streams: Streams, tiling: Tiling) -> dict[int, tuple[int, int]]:
+    """Stage -> how many buffers for its constants, and the bytes of each; those without any are left out."""
+    steps = streams.schedule(tiling.bands)
+    found = {}
+    for index in range(len(streams.stages)):
+        size = streams.constants(index, tiling.parts, steps)
+        if size:
+            found[index] = (tiling.weight_buffers if index == 0 else 1, size)
+    return found
+
+
+def passes(tiling: Tiling, blocks: int, steps: int) -> Iterator[tuple[int, int, int]]:
+    """(block, part, step) in order."""
+    parts = range(len(tiling.parts))
+    if tiling.order == "parts":
+        yield from ((block, part, step) for part in parts for block in range(blocks) for step in range(steps))
+    elif tiling.order == "bands":
+        yield from ((block, part, step) for block in range(blocks) for step in range(steps) for part in parts)
+    else:
+        yield from ((block, part, step) for block in range(blocks) for part in parts for step in range(steps))

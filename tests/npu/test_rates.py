@@ -1,0 +1,107 @@
+"""Recipes as whole numbers a program can hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple
+
+import pytest
+
+from modelbuild.chips.load import chip_names, load_recipe
+from modelbuild.chips.recipe import Hardware
+from modelbuild.errors import ModelbuildError
+from modelbuild.npu.program import Rates
+from modelbuild.npu.rates import rates
+
+NUMBERS: dict[str, float] = {
+    "clock_hz": 1000,
+    "macs_per_cycle": 512,
+    "macs_per_cycle_pointwise": 304.75,
+    "macs_per_cycle_depthwise": 0.0001,
+    "wide_macs_factor": 0.25,
+    "outputs_per_cycle": 64,
+    "elementwise_per_cycle": 2.5,
+    "columns_at_once": 16,
+    "pixels_at_once": 2,
+    "input_channels_at_once": 4,
+    "output_channels_at_once": 8,
+    "window_rows_at_once": 3,
+    "window_columns_at_once": 5,
+    "sram_bytes": 1 << 20,
+    "tile_bytes": 1 << 16,
+    "keeps_for_groups": 1,
+    "interlock_bytes": 64,
+    "dram_bytes": 1 << 26,
+    "dram_read_bytes_per_second": 4000,
+    "dram_write_bytes_per_second": 2000,
+    "weight_bytes_per_second": 500,
+    "row_alignment_bytes": 32,
+    "engines_at_once": 4,
+    "layer_overhead_cycles": 484.8,
+    "cpu_hz": 1,
+    "cpu_operations_per_cycle": 1,
+}
+
+
+def hardware(**changed: float) -> Hardware:
+    facts = {
+        name: {"value": value, "source": "test", "sure": "vendor"}
+        for name, value in {**NUMBERS, **changed}.items()
+    }
+    return Hardware.model_validate_json(json.dumps(facts))
+
+
+def test_each_rate_is_its_fact_in_1024_cycles() -> None:
+    assert rates(hardware()) == Rates(
+        macs=524_288,
+        macs_pointwise=312_064,
+        macs_depthwise=1,  # never 0
+        outputs=65_536,
+        elements=2_560,
+        read_bytes=4_096,
+        write_bytes=2_048,
+        weight_bytes=512,
+        layer_overhead=485,
+        wide_macs=256,
+        columns=16,
+        pixels=2,
+        input_channels=4,
+        output_channels=8,
+        window_rows=3,
+        window_columns=5,
+        engines=4,
+        granule=64,
+        row_alignment=32,
+    )
+
+
+def test_a_chosen_fact_takes_the_recipes_place() -> None:
+    found = rates(hardware(), {"clock_hz": 2000, "dram_read_bytes_per_second": 16_000})
+    assert (found.read_bytes, found.write_bytes, found.weight_bytes) == (8_192, 1_024, 256)
+    assert found.macs == rates(hardware()).macs  # a cycle is a cycle
+    assert rates(hardware(), {"layer_overhead_cycles": 0}).layer_overhead == 0
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_chosen_values_that_make_no_sense(value: float) -> None:
+    with pytest.raises(ModelbuildError, match=r"`clock_hz` cannot be .*\n.*greater than 0|finite"):
+        rates(hardware(), {"clock_hz": value})
+
+
+def test_chosen_values_are_held_against_the_facts_own_ranges() -> None:
+    assert rates(hardware(), {"keeps_for_groups": 0}) == rates(hardware())  # as long as it is needed
+    for name, value in (("pixels_at_once", 1.5), ("engines_at_once", 2), ("wide_macs_factor", 1.5)):
+        with pytest.raises(ModelbuildError, match=f"`{name}` cannot be {value}"):
+            rates(hardware(), {name: value})
+
+
+def test_what_no_header_can_hold() -> None:
+    with pytest.raises(ModelbuildError, match=r"the chip's `macs` is too large .*\n.*4294967295"):
+        rates(hardware(macs_per_cycle=4_194_304))
+
+
+@pytest.mark.parametrize("chip", chip_names())
+def test_every_chip_has_rates(chip: str) -> None:
+    found = rates(load_recipe(chip).hardware)
+    assert min(value for value in astuple(found) if value != found.layer_overhead) >= 1
+    assert found.engines in (1, 4) and found.granule & (found.granule - 1) == 0
