@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -17,11 +17,12 @@ from modelbuild.npu.cutting import (
     weight_bytes,
     whole_weights,
 )
-from modelbuild.npu.deep import deepened
+from modelbuild.npu.deep import Deep, deepened
 from modelbuild.npu.grouping import Bundle, bundles
 from modelbuild.npu.keeping import Life, keepable, lives
 from modelbuild.npu.memory import ALIGNMENT, FeatureMaps, Stretch, place_maps
 from modelbuild.npu.merging import Merging
+from modelbuild.npu.order import ends_first, renumbered, reordered
 from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
 from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.tiling import DoesNotFit
@@ -39,11 +40,23 @@ def plan(model: FixedModel, limits: Limits, *, deep: bool = False, dedicated: bo
 
     An operator whose smallest step exceeds SRAM raises DoesNotFit with the bytes that it needs.
     """
+    if not deep:
+        return _planned(model, limits, None, dedicated)
+    order = ends_first(model)
+    return renumbered(_planned(reordered(model, order), limits, deepened, dedicated), order)
+
+
+def _planned(
+    model: FixedModel,
+    limits: Limits,
+    deepen: Callable[[FixedModel, Shared, Sequence[Bundle], Limits], Deep] | None,
+    dedicated: bool,
+) -> Plan:
     shared = share(model)
     groups: Sequence[Bundle] = bundles(model, shared)
     kept: frozenset[str] | None = None
-    if deep:
-        found = deepened(model, shared, groups, limits)
+    if deepen is not None:
+        found = deepen(model, shared, groups, limits)
         groups, kept = found.groups, found.kept
     merging = Merging(model, shared, groups)
     while True:
