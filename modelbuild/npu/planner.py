@@ -10,6 +10,7 @@ from modelbuild.npu.actions import Places, actions
 from modelbuild.npu.allocate import Lifetime, allocate
 from modelbuild.npu.cutting import (
     Limits,
+    least_moved,
     needed,
     tile_bytes,
     tilings,
@@ -184,7 +185,7 @@ class _Planning:
             return self._workspace(index, room, must)
         resident = self.resident(index)
         least = _NEVER
-        for tiling in self._tilings(streams, resident, must):
+        for tiling in self._tilings(streams, resident, room, must):
             size = needed(streams, tiling, resident, self.limits)
             least = min(least, size)
             if size <= room:
@@ -195,8 +196,8 @@ class _Planning:
             raise _TooLarge(index)
         raise DoesNotFit(least, self.groups[index].members[0])
 
-    def _tilings(self, streams: Streams, resident: frozenset[str], must: bool) -> Iterator[Tiling]:
-        """Tilings of a group, best first; the smallest ones only if it `must` be."""
+    def _tilings(self, streams: Streams, resident: frozenset[str], room: int, must: bool) -> Iterator[Tiling]:
+        """Tilings of a group, best first; the default's smallest ones only if it `must` be."""
         if not streams.is_divisible:
             yield from whole_weights(streams, self.limits)
             return
@@ -207,10 +208,7 @@ class _Planning:
                 yield from tilings(streams, found, tile, self.limits)
                 tile = tile // 2 if must else 0
             return
-        tile, least = self.limits.sram_bytes, 1 if must else self.limits.tile_bytes // 4
-        while tile >= least:
-            yield from tilings(streams, found, tile, self.limits)
-            tile = tile * 3 // 4
+        yield from least_moved(streams, found, room, self.limits)
 
     def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
         operator = self.model.operators[self.groups[index].members[0]]

@@ -293,7 +293,8 @@ def lowest(found: Reach, done: Rows, rows: int) -> Rows:
         case Whole(_):
             return np.zeros_like(done)
         case Window(height, _, stride, pad_top, step):
-            return np.minimum(height, -(-np.maximum(0, done * stride - pad_top) // step))
+            first: Rows = -(-np.maximum(0, done * stride - pad_top) // step)
+            return np.minimum(height, first)
         case Named(lows, _):
             behind: Rows = np.minimum.accumulate(np.array([*lows, _NOBODY], np.int64)[::-1])[::-1]
             needed: Rows = behind[np.minimum(done, rows)]

@@ -172,7 +172,7 @@ class Streams:
 
 
 def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
-    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's, and
+    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's,
     what only a cell-by-cell operator reads in that operator's output."""
     operators = [model.operators[index] for index in sorted((*bundle.members, *bundle.joins), reverse=True)]
     found: dict[str, tuple[str, int]] = {
