@@ -35,17 +35,17 @@ class Constants:
     @staticmethod
     def of(rates: Rates) -> Constants:
         """The constants that a program counts with."""
-        per_cycle = (
-            rates.macs,
-            rates.macs_pointwise,
-            rates.macs_depthwise,
-            rates.outputs,
-            rates.elements,
-            rates.read_bytes,
-            rates.write_bytes,
-            rates.weight_bytes,
+        return Constants(
+            window=rates.macs / RATE_CYCLES,
+            pointwise=rates.macs_pointwise / RATE_CYCLES,
+            depthwise=rates.macs_depthwise / RATE_CYCLES,
+            outputs=rates.outputs / RATE_CYCLES,
+            elements=rates.elements / RATE_CYCLES,
+            read=rates.read_bytes / RATE_CYCLES,
+            write=rates.write_bytes / RATE_CYCLES,
+            weights=rates.weight_bytes / RATE_CYCLES,
+            overhead=rates.layer_overhead,
         )
-        return Constants(*(value / RATE_CYCLES for value in per_cycle), rates.layer_overhead)
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Counts:
     def of(tally: Mapping[tuple[str, int, int], int], groups: int) -> Counts:
         """Sorted, so that sums do not depend on the order in which instructions came."""
         rows = sorted((KINDS.index(kind), work, outputs, n) for (kind, work, outputs), n in tally.items())
-        columns = np.array(rows, np.float64).reshape(-1, 4).T
-        return Counts(columns[0].astype(np.int64), *columns[1:], groups)
+        kind, work, outputs, repeats = np.array(rows, np.float64).reshape(-1, 4).T
+        return Counts(kind.astype(np.int64), work, outputs, repeats, groups)
 
     def total(self, *kinds: str) -> float:
         """The work of these kinds."""

@@ -66,7 +66,9 @@ def rows(zoo: Path) -> list[Row]:
         for chip in chips:
             say(f"{network.name}, {chip}")
             assert graph is not None
-            found.append(Row(network.name, chip, counted(graph, load_recipe(chip)), network.published[chip]))
+            found.append(
+                Row(network.name, chip, counted(graph, load_recipe(chip))[0], network.published[chip])
+            )
     return found
 
 

@@ -1,7 +1,7 @@
 """Two editions of the vendor's manual beside ours, in its form: `python -m bench.manuals --zoo DIR`.
 
-Model, size, frames a second, time of the NPU, and the types of nodes that the CPU runs. The older edition is of
-v0.15.5 (`bench/data`), the newer one of the zoo's table.
+Model, size, frames a second, time of the NPU, and the types of nodes that the CPU runs. The older edition is
+of v0.15.5 (`bench/data`), the newer one of the zoo's table.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ class QuantizedTensor:
 @dataclass(frozen=True)
 class FixedOperator:
     """One operator of `docs/arithmetic.md`. `constants` maps a role (weight, bias, multiplier, shift,
-    table ...) to a name in `FixedModel.constants`; `inputs` name tensors, which may be constant too."""
+    table ...) to a name in `FixedModel.constants`; `inputs` name tensors, which may be constant too.
+    `fused`: the chip does it in the output stage of the operator that makes its input."""
 
     kind: str
     name: str
@@ -52,6 +53,7 @@ class FixedOperator:
     constants: Mapping[str, str] = field(default_factory=dict)
     origin: tuple[str, ...] = ()  # names of the lowered graph's nodes that it stands for
     unit: str = "npu"  # npu | cpu
+    fused: bool = False
 
 
 @dataclass(frozen=True)

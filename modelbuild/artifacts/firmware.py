@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from modelbuild.artifacts.packing.nef import scale_and_radix
@@ -11,9 +12,14 @@ from modelbuild.npu.program import TensorPlace, interface
 
 
 def describe(
-    program: Program, version: str | None, labels: list[str] | None, silicon: bool
+    program: Program,
+    version: str | None,
+    labels: list[str] | None,
+    silicon: bool,
+    batch: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Names, dtypes, shapes, layout, scales, zero points or radices, declared preprocessing, class names."""
+    """Names, dtypes, shapes, layout, scales, zero points or radices, declared preprocessing, class names, and
+    how many pictures a run takes, of how many that were asked for (null: nothing was)."""
     described = interface(program.command)
     preprocess, in_model = (
         json.loads(described.metadata.get(key, "{}")) for key in ("preprocess", "in_model")
@@ -25,6 +31,7 @@ def describe(
         "chip": described.chip,
         "arithmetic": described.arithmetic,
         "silicon": silicon,
+        "batch": {"desired": batch["desired"], "achieved": batch["achieved"]},
         "inputs": [
             _input(place, preprocess.get(place.name), in_model.get(place.name)) for place in described.inputs
         ],

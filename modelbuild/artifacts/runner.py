@@ -19,6 +19,7 @@ from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts import layouts
 from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
 from modelbuild.artifacts.layouts import Layouts
+from modelbuild.artifacts.pictures import pictures
 from modelbuild.artifacts.programs import Program, choose, programs
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import in_model
@@ -141,7 +142,7 @@ class FixedRunner:
 
 
 class HardwareRunner:
-    """One model of a package, run by the simulator from the packaged bytes alone."""
+    """One model of a package, simulated from its bytes alone: one sample at a time, whatever its batch."""
 
     level = "hardware"
 
@@ -149,13 +150,19 @@ class HardwareRunner:
         self._program = program
         self.name = program.name
         self._interface = interface(program.command)
+        self._pictures = pictures(self._interface)
         self.preprocess: Mapping[str, Preprocess] = declared(self._interface.metadata)
         self.in_model: Mapping[str, Preprocess] = declared(self._interface.metadata, "in_model")
         self.layouts: Layouts = layouts.recorded(self._interface.metadata)
-        self.inputs = tuple(_port(_tensor(place)) for place in self._interface.inputs)
-        self.outputs = tuple(_port(_tensor(place)) for place in self._interface.outputs)
+        self.inputs = tuple(_port(self._tensor(place)) for place in self._interface.inputs)
+        self.outputs = tuple(_port(self._tensor(place)) for place in self._interface.outputs)
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
+        if self._pictures is None:
+            return self._simulated(inputs, layers)
+        return self._pictures.together([self._simulated(one, layers) for one in self._pictures.runs(inputs)])
+
+    def _simulated(self, inputs: Mapping[str, Array], layers: bool) -> Arrays:
         program = self._program
         done = simulate(program.command, program.weights, program.host, dict(inputs), keep_layers=layers)
         return {**(done.layers if layers else {}), **done.outputs}
@@ -164,7 +171,11 @@ class HardwareRunner:
         """How each tensor is quantized, so far as the program's descriptor tells."""
         described = self._interface
         inner = (place for layer in described.layers for place in layer.outputs)
-        return {place.name: _tensor(place) for place in (*described.inputs, *inner, *described.outputs)}
+        return {place.name: self._tensor(place) for place in (*described.inputs, *inner, *described.outputs)}
+
+    def _tensor(self, place: TensorPlace) -> QuantizedTensor:
+        shape = place.shape if self._pictures is None else self._pictures.shape(place.shape)
+        return QuantizedTensor(place.name, shape, place.bits, place.signed, place.scale, place.zero_point)
 
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """Those of the program's descriptor."""
@@ -182,10 +193,6 @@ def declared(metadata: Mapping[str, str], key: str = "preprocess") -> dict[str, 
 
 def _port(tensor: QuantizedTensor) -> Port:
     return Port(tensor.name, tensor.shape, str(tensor.dtype), tensor)
-
-
-def _tensor(place: TensorPlace) -> QuantizedTensor:
-    return QuantizedTensor(place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point)
 
 
 def _open_source(

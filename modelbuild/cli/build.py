@@ -78,8 +78,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warn(findings: Iterable[dict[str, Any]]) -> None:
-    """Findings in the manifest that no build stops for."""
+    """Findings that no build stops for, but for notes: `check` tells those."""
     for finding in findings:
+        if finding["severity"] == "note":
+            continue
         console.progress(console.finding_text(finding))
 
 

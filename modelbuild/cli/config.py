@@ -11,6 +11,7 @@ from modelbuild import api
 from modelbuild.chips.recipe import Recipe
 from modelbuild.cli import console
 from modelbuild.cli.build import SETTING
+from modelbuild.manifest import canonical_compile
 from modelbuild.manifest.merge import Leaf
 from modelbuild.manifest.settings import Settings
 from modelbuild.quantize.unsaid import unsaid
@@ -102,7 +103,12 @@ def _block(
 def _unsaid(settings: Settings, recipe: Recipe) -> Defaults:
     """Settings that are not among the effective ones, since they have their defaults."""
     rules = ((rule.op, rule.unit) for rule in recipe.operators)
-    return {("quantize", key): value for key, value in unsaid(settings.values["quantize"], rules).items()}
+    quantize = unsaid(settings.values["quantize"], rules)
+    compile_ = canonical_compile.unsaid(settings.values["compile"], recipe)
+    return {
+        **{("compile", key): value for key, value in compile_.items()},
+        **{("quantize", key): value for key, value in quantize.items()},
+    }
 
 
 def _text(value: object) -> str:

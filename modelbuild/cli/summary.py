@@ -25,6 +25,7 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     everything = verbose or len(packages) <= FEW
     listed = [one for one in packages if everything or one.changed or one.gate != "passed"]
     lines = [_table(listed, whole=verbose or len(listed) <= MANY)] if listed else []
+    lines += [line for package in listed for line in _batches(package)]
     lines += _simulated(listed)
     if len(listed) < len(packages):
         rest = len(packages) - len(listed)
@@ -84,6 +85,17 @@ def _row(package: BuiltPackage) -> tuple[str, ...]:
     size = console.size(sum(file["size"] for file in package.files)) if package.files else ""
     folder = f"{len(package.files)} files in dist/{package.name}" if package.files else package.report or ""
     return (package.name, package.target, package.gate, size, folder)
+
+
+def _batches(package: BuiltPackage) -> list[str]:
+    """Pictures a run, where a batch is asked for."""
+    lines = []
+    for batch in package.batches:
+        wanted = "" if batch["achieved"] == batch["desired"] else f" of {batch['desired']} wanted"
+        first, *more = batch["reasons"] or [""]
+        why = f": {first}{f', and {len(more)} more' if more else ''}" if first else ""
+        lines.append(f"{batch['model']}@{package.target}: batch {batch['achieved']}{wanted}{why}")
+    return lines
 
 
 def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import fw_info, kne, nef_header, program_envelope, setup_flatbuffer, setup_legacy
 from modelbuild.formats.fw_info import Record, Region
+from modelbuild.formats.nef_generations import GENERATIONS
 from modelbuild.formats.nef_header import ModelInfo, NefFile, NefHeader
 from modelbuild.formats.nef_tensor import NefTensor
 from modelbuild.formats.setup_legacy import CpuNode
@@ -54,15 +55,6 @@ class NefSource:
                 f"the version of model {self.name!r} is {self.version!r}, not four hexadecimal digits"
             )
         return value
-
-
-# Setup generation -> the platforms that have it.
-GENERATIONS: dict[str, tuple[str, ...]] = {
-    "legacy520": ("520",),
-    "legacy720": ("720",),
-    "flatbuffer": ("720", "530", "630", "730"),
-    "kne": ("730", "540"),
-}
 
 
 def build(

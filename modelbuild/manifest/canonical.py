@@ -9,6 +9,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
 from modelbuild.manifest import edits, ignored
 from modelbuild.manifest.accept import FUNCTION
+from modelbuild.manifest.canonical_compile import canonical_compile
 from modelbuild.manifest.canonical_quantize import canonical_quantize
 from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.manifest.problems import nearest
@@ -23,7 +24,7 @@ def canonical(merged: Tree, recipe: Recipe, toolchain: str) -> tuple[Tree, list[
         "accept": _accept(_mapping(merged, "accept")),
         "calibration": _choice("calibration", merged["calibration"], problems),
         "checks": _checks(_mapping(merged, "checks")),
-        "compile": _compile(_mapping(merged, "compile"), toolchain, problems),
+        "compile": _compile(_mapping(merged, "compile"), recipe, toolchain, problems),
         "edit": _edit(merged["edit"]),
         "evaluation": _choice("evaluation", merged["evaluation"], problems),
         "optimize": _optimize(_mapping(merged, "optimize"), recipe, problems),
@@ -88,35 +89,8 @@ def _choice(key: str, choice: Tree | Leaf, problems: list[Problem]) -> Tree | Le
     return Leaf(None, origin)
 
 
-_WITHOUT_TILING = {f"`optimize: {both}`": f"write `optimize: {both - 1}`" for both in (2, 4)}  # Kneron's
-
-
-def _compile(options: Tree, toolchain: str, problems: list[Problem]) -> Tree:
-    """The builtin compiler runs one picture at a time, so that its options have no batch."""
-    options = dict(options)
-    tiling = options.pop("tiling", None)
-    if isinstance(tiling, Leaf) and tiling.value != "default":
-        problems.append(
-            Problem(
-                f"{tiling.spelling or '`tiling`'} is not built yet",
-                tiling.origin,
-                f"it asks for `tiling: {tiling.value}` of the compiler",
-                _WITHOUT_TILING.get(tiling.spelling, "remove it"),
-            )
-        )
-    if toolchain != "builtin":
-        return dict(options)
-    batch = _leaf(options, "batch")
-    if batch.value != 1:
-        problems.append(
-            Problem(
-                f"`batch: {batch.value}` is not built yet",
-                batch.origin,
-                "programs of the builtin toolchain run one picture at a time",
-                "remove it, or write `batch: 1`",
-            )
-        )
-    return {key: leaf for key, leaf in sorted(options.items()) if key != "batch"}
+def _compile(options: Tree, recipe: Recipe, toolchain: str, problems: list[Problem]) -> Tree:
+    return canonical_compile(options, recipe, problems) if toolchain == "builtin" else dict(options)
 
 
 def _edit(edit: Tree | Leaf) -> Leaf:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.recipe import Recipe
+from modelbuild.formats.nef_generations import FLATBUFFER, chosen
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete, names
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import Package, PackagedModel
 from modelbuild.manifest.problems import Problems
+from modelbuild.manifest.settings import Settings
 
 RESERVED_IDS = 32768  # Kneron keeps smaller ids for itself (ktc.ModelConfig)
 MAX_ID = 0xFFFFFFFF  # a NEF stores ids in 32 bits
@@ -121,6 +123,30 @@ def _check_versions(manifest: Manifest, package: Package, problems: Problems) ->
                 f"the version `{model.version}` is not four hex digits",
                 tree.place(manifest.tree, (*model.path, "version")),
                 advice=f'write `version: "{_padded(model.version)}"`',
+            )
+
+
+def check_setups(
+    manifest: Manifest, settings: Mapping[tuple[str, str], Settings], problems: Problems
+) -> None:
+    """The models of a NEF share the form of their setup."""
+    for package in manifest.packages.values():
+        recipe = manifest.recipes.get(package.target)
+        listed = [settings.get((model.name, package.target)) for model in package.models]
+        found = [one for one in listed if one is not None]
+        if recipe is None or len(found) < 2:
+            continue
+        has = recipe.container
+        setups = {
+            one.model: chosen(has.platform, has.setup, one.values["compile"].get(FLATBUFFER)) for one in found
+        }
+        if len(set(setups.values())) > 1:
+            other = next(one for one in found if FLATBUFFER in one.values["compile"])
+            problems.error(
+                f"the models of the package {package.name} ask for different forms of the setup",
+                other.origin(("compile", FLATBUFFER)),
+                ", ".join(f"{model}: {setup}" for model, setup in setups.items()),
+                "write `flatbuffer` at the target, or make a package for each",
             )
 
 

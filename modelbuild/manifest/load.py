@@ -33,6 +33,7 @@ from modelbuild.manifest.packages import expand
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import Examiner, Settings, recipe_settings
+from modelbuild.manifest.tree import Position
 
 
 def load(
@@ -132,17 +133,27 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
     before = problems.count
     for settings in used.values():
         problems.keep_all(settings.problems)
+        _tell_notes(settings, problems)
         checks_of_fixed.check_fixed(manifest, settings, problems)
         checks_of_quantization.check_goal(settings, problems)
         if needs_samples:
             checks_of_samples.check_use(manifest, settings, sets, problems)
             checks_of_functions.check_measures(manifest, settings, problems)
+    checks_of_packages.check_setups(manifest, used, problems)
     if not manifest.overrides:
         checks_of_layers.warn_overridden(manifest, examiner, used, problems)
     if sum(bool(manifest.laid_on(*pair)) for pair in used) > 1:
         problems.advise(before, f"{overrides.OPTION} ", overrides.ACTS_ON)
     checks_of_packages.warn_unused(manifest, manifest.packages, problems)
     return used
+
+
+def _tell_notes(settings: Settings, problems: Problems) -> None:
+    """Vendors' names that stand in a file; those of `--set` and of recipes have no place to tell."""
+    for note in settings.notes:
+        place = Position.of(note.origin)
+        if place is not None:
+            problems.note("MB011", note.what, place, note.advice)
 
 
 def _used(manifest: Manifest) -> list[tuple[str, str]]:

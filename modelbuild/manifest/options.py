@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from modelbuild.manifest import vendors
 from modelbuild.manifest.accept import Accept
 from modelbuild.manifest.edits import Edit, Texts, tail_comes_last
 from modelbuild.manifest.ignored import Checks
@@ -24,6 +25,7 @@ from modelbuild.manifest.scalars import (
 )
 from modelbuild.manifest.strict import Strict
 
+MOST_BATCH = 1024
 MOST_SECONDS = 7 * 24 * 3600  # a week
 
 
@@ -37,13 +39,23 @@ class Optimize(Strict):
     paranoid: Switch | None = Field(None, description="run the guard after each pass, and name the wrong one")
 
 
-class Compile(Strict):
+class Compile(vendors.CompileNames):
     """What the compiler is told."""
 
-    planned: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("tiling", "fuse", "compress"), "remove it: `compile` takes `batch` and `sram_bytes`"
+    other_words: ClassVar[frozenset[str]] = frozenset(vendors.CompileNames.model_fields)
+    tiling: Annotated[Literal["default", "deep"], AsText] | None = Field(
+        None, description="how maps are cut to on-chip memory; deep searches tilings and fusions"
     )
-    batch: Annotated[Integer, Field(ge=1, le=1024)] | None = Field(None, description="pictures a run")
+    dedicated_output_buffer: Switch | None = Field(
+        None, description="no output of the model shares memory with working buffers"
+    )
+    weight_compress: Switch | None = Field(None, description="weights are stored compressed, without loss")
+    flatbuffer: Switch | None = Field(
+        None, description="the form of a NEF's setup, on chips whose vendor has two"
+    )
+    batch: Annotated[Integer, Field(ge=1, le=MOST_BATCH)] | None = Field(
+        None, description="pictures a run; the model's own dimension 0 if left out"
+    )
     sram_bytes: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="on-chip memory that programs may use, in place of the chip's own"
     )

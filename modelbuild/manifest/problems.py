@@ -11,6 +11,7 @@ from modelbuild.manifest.tree import Position
 
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
+    from modelbuild.graph.codes import Severity
 
 _LISTED = 24  # names in a piece of advice before it says "and N more"
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?")
@@ -65,9 +66,16 @@ class Problems:
 
     def warn(self, code: str, message: str, at: Position, advice: str = "") -> None:
         """Something that is probably not meant. Codes are listed in docs/models-yaml.md."""
+        self._tell("warning", code, message, at, advice)
+
+    def note(self, code: str, message: str, at: Position, advice: str = "") -> None:
+        """Something to know, and nothing to do."""
+        self._tell("note", code, message, at, advice)
+
+    def _tell(self, severity: Severity, code: str, message: str, at: Position, advice: str) -> None:
         from modelbuild.graph.check import Finding
 
-        finding = Finding(code, "warning", message, advice, "", at.file, at.line or None, at.column or None)
+        finding = Finding(code, severity, message, advice, "", at.file, at.line or None, at.column or None)
         self._warnings.setdefault((at, message), finding)
 
     def raise_any(self) -> None:

@@ -18,13 +18,13 @@ from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.merge import Leaf, Path, Tree, layer, origins, values
 from modelbuild.manifest.problems import Problems, nearest
 from modelbuild.manifest.tree import Mapping, Position
-from modelbuild.manifest.vendors.translate import Layer, translated
+from modelbuild.manifest.vendors.translate import Layer, Note, translated
 
 BUILT_IN: AbstractMapping[str, Any] = {
     "edit": [],
     "optimize": {"skip": [], "only": None},
     "quantize": {"range": {"method": "output_error"}},
-    "compile": {"batch": 1},
+    "compile": {},
     "calibration": None,
     "checks": {"ignore": []},
     "evaluation": None,
@@ -38,8 +38,8 @@ class Settings:
     `recipe kl720`, `--set ...` or `built in`. `problems` is empty in what `effective` returns.
 
     `values` has the keys edit, optimize {skip, only}, quantize {activations, weights,
-    range {method[, percentile]}[, record]}, compile {[sram_bytes]}, accept {bound: number or
-    {output: number}}, toolchain_options, calibration and evaluation ({set, count} or None; count None is
+    range {method[, percentile]}[, record]}, compile (what differs from the defaults), accept {bound: number
+    or {output: number}}, toolchain_options, calibration and evaluation ({set, count} or None; count None is
     all), verify {hardware, timeout_seconds} and checks {ignore: [{code, node, reason}]}."""
 
     model: str
@@ -47,6 +47,7 @@ class Settings:
     values: AbstractMapping[str, Any]
     origins: AbstractMapping[Path, str]
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()  # vendors' names whose users should know something
 
     @property
     def record(self) -> str | None:
@@ -113,7 +114,8 @@ class Examiner:
         quantize = tree["quantize"]
         if model is not None and isinstance(quantize, dict) and names_record(quantize):
             problems += without_effect(self.layers(model, target))
-        return Settings(model or "", target, values(tree), origins(tree), (*merged.problems, *problems))
+        told = (*merged.problems, *problems)
+        return Settings(model or "", target, values(tree), origins(tree), told, merged.notes)
 
     def layers(self, model: str, target: str) -> list[Tree]:
         """What each layer sets by itself, the lowest first."""

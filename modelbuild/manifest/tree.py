@@ -19,6 +19,12 @@ class Position(NamedTuple):  # a manifest of a thousand models has 50,000 of the
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
+    @classmethod
+    def of(cls, text: str) -> Position | None:
+        """The place that was written as text; None where it is none in a file."""
+        file, *numbers = text.rsplit(":", 2)
+        return cls(file, *map(int, numbers)) if len(numbers) == 2 and all(map(str.isdigit, numbers)) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Scalar:

@@ -20,6 +20,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
     silicon: bool
     checks: tuple[dict[str, Any], ...] = ()
     findings: tuple[dict[str, Any], ...] = ()  # what its samples and measurements tell, as `check --json`
+    batches: tuple[dict[str, Any], ...] = ()  # of models that a batch is asked for
 
     def to_json(self) -> dict[str, Any]:
         """The object in `packages` of `build --json`."""
@@ -32,6 +33,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
             "report": self.report,
             "checks": list(self.checks),
             "findings": list(self.findings),
+            "batches": list(self.batches),
         }
 
 

@@ -80,9 +80,9 @@ def told(report: BuildReport) -> dict[str, Any]:
 
 def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     """The report of a build that found everything as that one left it."""
-    lists = ("files", "checks", "findings")
+    lists = ("files", "checks", "findings", "batches")
     packages = tuple(
-        BuiltPackage(**{**one, **{key: tuple(one[key]) for key in lists}}) for one in told["packages"]
+        BuiltPackage(**{**one, **{key: tuple(one.get(key, ())) for key in lists}}) for one in told["packages"]
     )
     unjudged = tuple(told.get("unjudged", ()))
     states = dict.fromkeys(actions, "cached")

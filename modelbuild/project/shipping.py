@@ -134,7 +134,7 @@ def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
 
 def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> dict[str, Any]:
     """Puts the report of a package, if there is one, into `reports/`. What `BuiltPackage` has of it: where it
-    is, the bounds, and what samples and measurements tell."""
+    is, the bounds, what samples and measurements tell, and the batches that were achieved."""
     if shipment.report not in outputs:
         return {}
     from modelbuild.graph.codes import CODES
@@ -158,4 +158,7 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
         "report": f"{folder.as_posix()}/report.html",
         "checks": tuple(found["checks"]),
         "findings": findings,
+        "batches": tuple(
+            {"model": model["name"], **model["batch"]} for model in found["models"] if model.get("batch")
+        ),
     }

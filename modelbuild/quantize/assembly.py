@@ -276,7 +276,7 @@ class Assembly:
         for role, values in (constants or {}).items():
             named[role] = self._names.fresh(f"{name}/{role}")
             self.constants[named[role]] = values
-        on_cpu = any(self._units.get(node.name) == "cpu" for node in self.step.nodes)
+        units = {self._units.get(node.name) for node in self.step.nodes}
         self.operators.append(
             FixedOperator(
                 kind,
@@ -286,7 +286,8 @@ class Assembly:
                 dict(parameters),
                 named,
                 tuple(node.name for node in self.step.nodes),
-                "cpu" if on_cpu else "npu",
+                "cpu" if "cpu" in units else "npu",
+                units == {"fused"},
             )
         )
 

@@ -45,6 +45,7 @@ def encode(model: FixedModel, elsewhere: frozenset[str]) -> str:
                 "constants": dict(op.constants),
                 "origin": op.origin,
                 "unit": op.unit,
+                **({"fused": True} if op.fused else {}),
             }
             for op in model.operators
         ],
@@ -88,6 +89,7 @@ def _operator(item: Mapping[str, Any]) -> FixedOperator:
         {_text(key): _text(value) for key, value in item["constants"].items()},
         _texts(item["origin"]),
         _text(item["unit"]),
+        _flag(item.get("fused", False)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelbuild.graph.codes import CODES, covers
 from modelbuild.report import bounds, layers, mapping, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
-from modelbuild.report.model import Check, Failure, Model, Package, Problem, Quantization, Report
+from modelbuild.report.model import Batch, Check, Failure, Model, Package, Problem, Quantization, Report
 from modelbuild.report.network import Port, Removed
 from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
 from modelbuild.report.widths import caveat, widths
@@ -173,13 +173,15 @@ def _model(
         fidelity=fidelity,
         hardware=Hardware(**data["hardware"]) if "hardware" in data else None,
         memory=_sizes(data["compile"].get("memory")) if "compile" in data else None,
+        batch=_batch(data.get("compile") or {}),
         failures=failures,
     )
 
 
 def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     """All of them, but what a build tells and the manifest ignores."""
-    listed = [(data.get(role) or {}).get("findings") for role in ("check", "calibration", "result")]
+    roles = ("check", "calibration", "result", "compile")
+    listed = [(data.get(role) or {}).get("findings") for role in roles]
     found = [
         finding
         for findings in listed
@@ -223,6 +225,11 @@ def _port(port: Mapping[str, Any], tensors: Mapping[str, Any], inputs: ModelInpu
         in_model=in_model,
         ranges=ranges,
     )
+
+
+def _batch(compiled: Mapping[str, Any]) -> Batch | None:
+    found = compiled.get("batch") or {}
+    return Batch(**found) if found.get("desired") is not None else None
 
 
 def _sizes(memory: Mapping[str, Any] | None) -> dict[str, int]:

@@ -113,15 +113,29 @@ class Match(Item):
     differing: int = 0
 
 
+class Difference(Item):
+    """The first value that is not the fixed-point model's: of a layer, else of an output (`section`)."""
+
+    section: str = Field(alias="in")
+    name: str
+    sample: int
+    element: tuple[int, ...]
+    found: float
+    expected: float
+
+
 class Hardware(Item):
     """What `verify_hardware` found; `equal` is null where nothing was run. `accuracy` and `functions` were
-    measured where it ran every evaluation sample."""
+    measured where it ran every evaluation sample. Cycles are of one run."""
 
     samples: int = 0
     random: bool = False
     equal: bool | None = None
     outputs: tuple[Match, ...] = ()
     layers: tuple[Match, ...] = ()
+    unseen: tuple[str, ...] = ()  # layers of the fixed-point model that the program does not leave
     cycles: int | None = None
+    cycles_predicted: int | None = None
+    first_difference: Difference | None = None
     accuracy: dict[str, float] | None = None
     functions: dict[str, float] | None = None

@@ -119,6 +119,14 @@ class Quantization(Item):
     tensors: tuple[Tensor, ...] = ()
 
 
+class Batch(Item):
+    """Pictures a run: how many were asked for, how many the program takes, and what stood in the way."""
+
+    desired: int
+    achieved: int
+    reasons: tuple[str, ...] = ()
+
+
 class Model(Item):
     """One model of the package. A part is null where its stage failed or does not apply."""
 
@@ -139,6 +147,7 @@ class Model(Item):
     fidelity: Fidelity | None = None
     hardware: Hardware | None = None
     memory: dict[str, int] | None = None  # of the compiled program, in bytes
+    batch: Batch | None = None  # where one was asked for
     failures: tuple[Failure, ...] = ()
 
 

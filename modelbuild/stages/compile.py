@@ -11,7 +11,8 @@ from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
-RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=6.0)
+# What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
+_NOT_OPTIONS = ("flatbuffer", "batch")
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -20,8 +21,22 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, for memories and array, and the effective compile settings."""
-    return {"recipe": request.recipe, "options": request.settings.get("compile") or {}}
+    """The recipe, for memories and array, the effective compile settings, and the batch where one is set."""
+    settings = request.settings.get("compile") or {}
+    options = {key: value for key, value in settings.items() if key not in _NOT_OPTIONS}
+    batch = {"batch": settings["batch"]} if "batch" in settings else {}
+    return {"recipe": request.recipe, "options": options, **batch}
+
+
+def unkeyed(request: ModelRequest) -> dict[str, Any]:
+    """The digest of all recipes: what is told of a model that does not fit names other chips."""
+    return {"recipes": request.recipes}
+
+
+def resources(request: ModelRequest) -> Resources:
+    """The weights a few times over; the rest is a list of instructions, which grows with the batch."""
+    batch = (request.settings.get("compile") or {}).get("batch", 1)
+    return Resources(memory=(96 << 20) + (batch << 20), memory_per_input_byte=6.0)
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -29,14 +44,28 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from dataclasses import asdict
 
     from modelbuild.chips.recipe import Recipe
-    from modelbuild.npu.compiler import compile_model
+    from modelbuild.npu.batch_compiler import compile_batch
+    from modelbuild.npu.limits import OverMemory, other_chips
     from modelbuild.quantize import fixed_onnx
     from modelbuild.stages.files import validated, write_json
 
     recipe = validated(Recipe, parameters["recipe"])
-    compiled = compile_model(fixed_onnx.read(inputs["fixed"]), recipe, parameters["options"])
+    fixed = fixed_onnx.read(inputs["fixed"])
+    try:
+        compiled, batch = compile_batch(fixed, recipe, parameters["options"], parameters.get("batch"))
+    except OverMemory as error:
+        raise error.with_chips(other_chips(recipe)) from None
     (out / "command.bin").write_bytes(compiled.command)
     (out / "weights.bin").write_bytes(compiled.weights)
     (out / "host.bin").write_bytes(compiled.host)
-    layers = [asdict(layer) for layer in compiled.layers]
-    write_json(out / "compile.json", {"layers": layers, "memory": asdict(compiled.memory)})
+    plan = {
+        "batch": batch.to_json(),
+        "cycles": compiled.cycles,
+        "findings": [finding.to_json() for finding in batch.findings],
+        "groups": [asdict(group) for group in compiled.groups],
+        "layers": [asdict(layer) for layer in compiled.layers],
+        "memory": asdict(compiled.memory),
+        "packed": compiled.packed,
+        "tiling": compiled.tiling,
+    }
+    write_json(out / "compile.json", plan)

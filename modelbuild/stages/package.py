@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
+from modelbuild.formats.nef_generations import FLATBUFFER, chosen
 from modelbuild.stages.request import PackageRequest, Source, post_name
 
 if TYPE_CHECKING:
     from modelbuild.graph.after_chip import AfterChip
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")
@@ -39,7 +40,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
         "name": request.package,
         "target": request.target,
         "chip": request.recipe["chip"],
-        "container": request.recipe["container"],
+        "container": {**request.recipe["container"], "setup": _setup(request)},
         "silicon": request.silicon,
         "models": [
             {
@@ -53,18 +54,29 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
     }
 
 
+def _setup(request: PackageRequest) -> str:
+    """The generation of the setup: the recipe's, or the one that the models ask for."""
+    asked = [(packaged.request.settings.get("compile") or {}).get(FLATBUFFER) for packaged in request.models]
+    container = request.recipe["container"]
+    wanted = next((one for one in asked if one is not None), None)
+    return chosen(container["platform"], container["setup"], wanted)
+
+
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, `package.json`, and
     `models/<model>_post.onnx` where a part runs after the chip."""
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container
+    from modelbuild.npu.limits import check_package
     from modelbuild.stages.files import read_after_chip, validated, write_json
 
     container = validated(Container, parameters["container"])
     format_ = FORMATS[container.format]
     packed = [_packed(inputs, model) for model in parameters["models"]]
     files: dict[str, bytes] = format_.pack(packed, container)
+    sizes = {one.program.name: one.program.size for one in packed}
+    check_package(parameters["name"], sum(map(len, files.values())), sizes, parameters["chip"], container)
     for folder in ("files", "programs", "models"):
         (out / folder).mkdir()
     for name, data in files.items():
@@ -76,7 +88,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             (out / "programs" / f"{program.name}.{part}.bin").write_bytes(getattr(program, part))
         after = read_after_chip(inputs.get(f"post/{program.name}"))
         labels = _labels(inputs, program, after)
-        told = describe(program, model["version"], labels, parameters["silicon"])
+        batch = next(one.batch for one in packed if one.program.name == program.name)
+        told = describe(program, model["version"], labels, parameters["silicon"], batch)
         if after is not None and after.own:
             file = post_name(program.name)
             (out / "models" / file).write_bytes(inputs[f"post/{program.name}"].read_bytes())

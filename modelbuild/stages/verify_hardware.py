@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
     from modelbuild.graph.after_chip import AfterChip
     from modelbuild.quantize.accuracy import Measure
+    from modelbuild.stages.hardware_runs import Sample
 
-VERSION = "2"
+VERSION = "3"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")
@@ -25,21 +26,29 @@ COUNTS = {"none": 0, "first": 1}
 
 
 def samples_of(model: PackagedModel) -> Samples | None:
-    """The evaluation samples that the setting `verify.hardware` (none, first, all) takes."""
+    """The evaluation samples that the setting `verify.hardware` (none, first, all) takes. The first run of a
+    batched program takes several."""
     evaluation = model.request.evaluation
     if evaluation is None:
         return None
     wanted = model.request.settings["verify"]["hardware"]
-    count = COUNTS.get(wanted, len(evaluation.files))
+    count = COUNTS.get(wanted, len(evaluation.files)) * (_batch(model) or 1)
     return Samples(evaluation.name, evaluation.files[:count])
 
 
+def _batch(model: PackagedModel) -> int | None:
+    """The batch that is asked for."""
+    found: int | None = (model.request.settings.get("compile") or {}).get("batch")
+    return found
+
+
 def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
-    """The program as read back from the package, the fixed-point model, and samples."""
+    """The program as read back from the package, the compiler's plan, the fixed-point model, and samples."""
     samples = samples_of(model)
     name = model.request.model
     return {
         **{part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS},
+        "plan": model.request.output("compile", "compile.json"),
         "fixed": model.request.fixed(),
         **model.request.after_chip(),
         **(accuracy.inputs(model.request) if _whole(model) is not None else {}),
@@ -68,6 +77,7 @@ def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
         "preprocess": model.request.preprocess,
         "samples": len(samples.files) if samples else 0,
         "random": samples is None and wanted != "none",
+        **({"runs": 1} if wanted == "first" and _batch(model) is not None else {}),
         **measured,
     }
 
@@ -78,54 +88,64 @@ def unkeyed(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
 
 
 def resources(request: PackageRequest, model: PackagedModel) -> Resources:
-    """All integer tensors of one sample, twice, and the program."""
-    memory = (96 << 20) + round(0.45 * model.request.activations)
+    """All integer tensors of the samples of a run, twice, and the program."""
+    memory = (96 << 20) + round(0.45 * model.request.activations) * (_batch(model) or 1)
     return Resources(memory=memory, memory_per_input_byte=4.0, counted=(*SECTIONS, "fixed"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed. Where a
-    part runs after the chip, its outputs are compared too."""
-    from modelbuild.arithmetic.multiplier_shift import FixedSession
+    part runs after the chip, its outputs are compared too. Cycles that are not those that the compiler
+    predicted are a ModelbuildError: a bug."""
+    from modelbuild.npu.program import interface
     from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms
-    from modelbuild.stages.files import read_after_chip, write_json
+    from modelbuild.stages.files import read_after_chip, read_json, write_json
+    from modelbuild.stages.hardware_match import Match, at_sample, check_cycles
+    from modelbuild.stages.hardware_runs import Regrouped, runs
 
     fixed = fixed_onnx.read(inputs["fixed"])
     after = read_after_chip(inputs.get("post"))
-    session = FixedSession(fixed)
     command, weights, host = (inputs[part].read_bytes() for part in SECTIONS)
-    outputs: dict[str, int] = {}
-    layers: dict[str, int] = {}
-    cycles = 0
-    count = 0
+    predicted = read_json(inputs["plan"])["cycles"]
+    own, wide = (
+        (*place.shape, 1)[0] for place in (fixed.tensors[fixed.inputs[0]], interface(command).inputs[0])
+    )
+    match, regrouped = Match(), Regrouped(own)
+    count, cycles, unseen = 0, None, list[str]()
     with _measures(inputs, parameters, fixed, after) as measures:
         forms = Forms(("hardware",), measures)
-        for integers, real in _samples(inputs, parameters, fixed, after):
-            count += 1
-            expected = session.run(integers, "all")
-            found = simulate(command, weights, host, integers, keep_layers=True)
-            cycles = found.cycles
-            _count(outputs, found.outputs, expected)
-            _count(layers, found.layers, expected)
-            final = _real(found.outputs, fixed.outputs, fixed)
-            if after is not None:
-                final = after.run(final, real)
-                right = after.run(_real(expected, fixed.outputs, fixed), real)
-                _count(outputs, {name: final[name] for name in after.own}, right)
-            forms.add("hardware", final, real)
+        samples = _samples(inputs, parameters, fixed, after)
+        for one in runs(samples, own, wide, parameters.get("runs")):
+            done = simulate(command, weights, host, one.inputs(), keep_layers=True)
+            cycles = done.cycles
+            check_cycles(predicted, cycles)
+            layers, outputs = one.own(_known(done.layers, fixed)), one.own(done.outputs)
+            expected = one.expected({**_known(done.layers, fixed), **done.outputs})
+            unseen = [name for name in _layers(fixed) if name not in layers]
+            match.add("layers", layers, expected, one.place)
+            match.add("outputs", outputs, expected, one.place)
+            for sample, whole in regrouped.add(one, outputs):
+                final = _real(whole, fixed.outputs, fixed)
+                if after is not None:
+                    final = after.run(final, sample.real)
+                    right = after.run(_real(sample.expected, fixed.outputs, fixed), sample.real)
+                    own_outputs = {name: final[name] for name in after.own}
+                    match.add("outputs", own_outputs, right, at_sample(count))
+                forms.add("hardware", final, sample.real)
+                count += 1
         values = {section: forms.values(section).get("hardware") for section in (SHARES, FUNCTIONS)}
-    measured = count > 0
     write_json(
         out / "hardware.json",
         {
             "samples": count,
             "random": parameters["random"],
-            "equal": not any(outputs.values()) and not any(layers.values()) if measured else None,
-            "outputs": [{"name": n, "equal": not c, "differing": c} for n, c in outputs.items()],
-            "layers": [{"name": n, "equal": not c, "differing": c} for n, c in layers.items()],
-            "cycles": cycles if measured else None,
+            "equal": match.equal if cycles is not None else None,
+            **match.to_json(),
+            "unseen": unseen,
+            "cycles": cycles,
+            "cycles_predicted": predicted,
             **{section: found for section, found in values.items() if found},
         },
     )
@@ -146,15 +166,13 @@ def _measures(
         yield lambda: [*top, *measures()]
 
 
-def _count(counted: dict[str, int], values: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Adds how many values of each tensor are not the expected ones."""
-    import numpy as np
+def _layers(fixed: FixedModel) -> list[str]:
+    return [name for operator in fixed.operators for name in operator.outputs]
 
-    for name, value in values.items():
-        same = value == expected[name]
-        if value.dtype.kind == "f":
-            same |= np.isnan(value) & np.isnan(expected[name])
-        counted[name] = counted.get(name, 0) + int(np.count_nonzero(~same))
+
+def _known(layers: Mapping[str, Any], fixed: FixedModel) -> dict[str, Any]:
+    """Those that the fixed-point model has, too: the compiler may put operators in the place of others."""
+    return {name: values for name, values in layers.items() if name in fixed.tensors}
 
 
 def _real(integers: Mapping[str, Any], names: Sequence[str], fixed: FixedModel) -> dict[str, Any]:
@@ -167,6 +185,18 @@ def _real(integers: Mapping[str, Any], names: Sequence[str], fixed: FixedModel) 
 
 
 def _samples(
+    inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
+) -> Iterator[Sample]:
+    """Each sample with what the fixed-point model makes of it."""
+    from modelbuild.arithmetic.multiplier_shift import FixedSession
+    from modelbuild.stages.hardware_runs import Sample
+
+    session = FixedSession(fixed)
+    for integers, real in _given(inputs, parameters, fixed, after):
+        yield Sample(integers, real, session.run(integers, "all"))
+
+
+def _given(
     inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
 ) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
     """The chip's inputs as integers, and all inputs as they were read, sample by sample. What only runs after

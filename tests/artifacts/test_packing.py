@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from modelbuild.artifacts.packing.nef import scale_and_radix
 from modelbuild.artifacts.programs import choose
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef
+from modelbuild.formats import mpk, nef
 from modelbuild.formats.nef_tensor import layout_bytes
+from modelbuild.npu.batch_compiler import compile_batch
 from modelbuild.npu.compiler import compile_model
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
@@ -30,6 +32,7 @@ def packed(name: str, id: int | None, chip: str, kind: str = "conv", unit: str =
     operators = tuple(replace(operator, unit=unit) for operator in model.operators)
     compiled = compile_model(replace(model, name=name, operators=operators), load_recipe(chip), {})
     plan = {
+        "batch": {"desired": None, "achieved": 1, "reasons": []},
         "layers": [dataclasses.asdict(layer) for layer in compiled.layers],
         "memory": dataclasses.asdict(compiled.memory),
     }
@@ -54,9 +57,9 @@ def test_what_is_packed_is_found_again(chip: str, unit: str) -> None:
 
 
 def test_file_names_are_the_vendors_with_sim() -> None:
-    nef, mpk = load_recipe("kl720").container, load_recipe("mlsoc").container
-    assert list(FORMATS["nef"].pack([packed("a", 40000, "kl720")], nef)) == ["models_720.sim.nef"]
-    assert list(FORMATS["mpk"].pack([packed("a", None, "mlsoc")], mpk)) == ["a_mpk.sim.tar.gz"]
+    kneron, sima = load_recipe("kl720").container, load_recipe("mlsoc").container
+    assert list(FORMATS["nef"].pack([packed("a", 40000, "kl720")], kneron)) == ["models_720.sim.nef"]
+    assert list(FORMATS["mpk"].pack([packed("a", None, "mlsoc")], sima)) == ["a_mpk.sim.tar.gz"]
 
 
 @pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip.startswith("kl")])
@@ -70,13 +73,28 @@ def test_a_nef_declares_the_room_that_its_layouts_take(chip: str) -> None:
         assert model.regions is None or getattr(model.regions, region).size >= sum(taken)
 
 
-def test_a_nef_needs_ids_and_room_in_flash() -> None:
-    container = load_recipe("kl520").container
+def test_a_nef_needs_ids() -> None:
     with pytest.raises(ModelbuildError, match="has no id"):
-        FORMATS["nef"].pack([packed("a", None, "kl520")], container)
-    small = container.model_copy(update={"max_package_bytes": 100})
-    with pytest.raises(ModelbuildError, match="the chip takes 100"):
-        FORMATS["nef"].pack([packed("a", 40000, "kl520")], small)
+        FORMATS["nef"].pack([packed("a", None, "kl520")], load_recipe("kl520").container)
+
+
+def test_an_mpk_counts_pictures_apart() -> None:
+    model = BUILDERS["conv"](Dice(1))
+    own = model.tensors["x"].shape[0]
+    compiled, batch = compile_batch(model, load_recipe("modalix"), {}, 3 * own)
+    plan = {"layers": [], "memory": {}, "batch": batch.to_json()}
+    program = Program("net", compiled.command, compiled.weights, compiled.host)
+    one = PackedProgram(program, "0001", plan, "net.onnx", "0" * 64)
+    (data,) = FORMATS["mpk"].pack([one], load_recipe("modalix").container).values()
+    read = mpk.read(data)
+    assert (read.desired_batch, read.actual_batch) == (3 * own, 3 * own)
+    assert FORMATS["mpk"].unpack(data)[0].command == compiled.command
+    shape = (1, *model.tensors["x"].shape[1:])
+    (mla,) = (plugin for plugin in read.plugins if plugin.processor == "MLA")
+    assert [node.size for node in mla.inputs] == [3 * own * math.prod(shape)]
+    told = describe(program, "0001", None, False, one.batch)
+    assert told["batch"] == {"desired": 3 * own, "achieved": 3 * own}
+    assert told["inputs"][0]["shape"] == [3 * own, *shape[1:]]
 
 
 @pytest.mark.parametrize("format_", ["nef", "mpk"])
@@ -111,9 +129,10 @@ def test_scale_and_radix_give_the_step_back(step: float) -> None:
 
 def test_firmware_learns_what_it_needs() -> None:
     one = packed("net", 40000, "kl720")
-    told = describe(one.program, "00ff", ["a", "b"], False)
+    told = describe(one.program, "00ff", ["a", "b"], False, one.batch)
     assert (told["id"], told["version"], told["silicon"]) == (40000, "00ff", False)
     assert told["labels"] == ["a", "b"]
+    assert told["batch"] == {"desired": None, "achieved": 1}
     (given,) = told["inputs"]
     assert given["dtype"] in {"int8", "uint8"} and given["scale"] == 0.125
     form = given["radix_form"]

@@ -35,6 +35,17 @@ def test_a_package_its_files_its_sizes_and_its_gate() -> None:
     ]
 
 
+def test_batches_that_were_asked_for() -> None:
+    whole = {"model": "face", "desired": 16, "achieved": 16, "reasons": []}
+    reasons = ["`Flatten_3` (reshape) folds dimension 0: [1, 2, 3] becomes [6]", "another", "a third"]
+    less = {"model": "lock", "desired": 16, "achieved": 1, "reasons": reasons}
+    lines = summary(report(package()._replace(batches=(whole, less)), a="run")).splitlines()
+    assert lines[4:6] == [
+        "face@cam: batch 16",
+        f"lock@cam: batch 1 of 16 wanted: {reasons[0]}, and 2 more",
+    ]
+
+
 def test_a_package_that_did_not_come_out() -> None:
     lost = BuiltPackage("bell", "cam", "not reached", (), None, False, True)
     assert summary(report(lost, a="failed", b="skipped", c="skipped")).splitlines() == [

@@ -120,3 +120,12 @@ def test_a_package_of_nothing(project: Any) -> None:
     assert project.errors(text) == [("models.yaml:3:12", "the package p has no models")]
     text = "modelbuild: 1\ntargets: {eye: {chip: modalix}}\npackages: {p: {target: eye, models: []}}\n"
     assert project.errors(text) == [("models.yaml:3:12", "the package p has no models")]
+
+
+def test_the_models_of_a_nef_share_the_form_of_their_setup(project: Any) -> None:
+    text = HEAD + "  bell: {target: cam, models: {one: {id: 32768}, two: {id: 32769}}}\n"
+    older = "{compile: {flatbuffer: false}, "
+    assert project.load(text)
+    assert project.load(text.replace("cam: {", f"cam: {older}"))
+    what = "the models of the package bell ask for different forms of the setup"
+    assert project.errors(text.replace("two: {s", f"two: {older}s")) == [("models.yaml:4:63", what)]

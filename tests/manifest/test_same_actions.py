@@ -97,7 +97,7 @@ setting = mapping(
         weights=st.sampled_from(["int8", ["int4", "int8"]]),
         range=ranges,
     ),
-    compile=mapping(sram_bytes=st.integers(1, 1 << 20)),
+    compile=mapping(sram_bytes=st.integers(1, 1 << 20), batch=st.integers(1, 4)),
     accept=mapping(
         snr_db=bounds, cosine=st.sampled_from([0.5, 0.25]), cpu_nodes=st.integers(0, 5), fps=bound
     ),
@@ -171,7 +171,8 @@ def written_out(manifest: dict[str, Any], random: Random) -> dict[str, Any]:
     default(defaults, "optimize", {"skip": []})
     default(defaults, "verify", {"hardware": "first"})
     default(defaults, "toolchain_options", {})
-    default(defaults.setdefault("compile", {}), "batch", 1)
+    for key, value in (("tiling", "default"), ("dedicated_output_buffer", True)):
+        default(defaults.setdefault("compile", {}), key, value)
     default(defaults.setdefault("quantize", {}).setdefault("range", {}), "method", "output_error")
     if isinstance(defaults.get("evaluation"), str) and random.random() < 0.5:
         defaults["evaluation"] = {"set": defaults["evaluation"], "count": None}

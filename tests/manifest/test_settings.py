@@ -90,7 +90,7 @@ targets:
   cam:   # a comment
     verify: {hardware: first, timeout_seconds: 600}
     quantize: {range: {method: output_error}, weights: [int8], activations: int8}
-    compile: {batch: 1}
+    compile: {tiling: default, dedicated_output_buffer: true, weight_compress: false, flatbuffer: true}
     accept: {}
     optimize: {skip: []}
     edit: []
@@ -195,7 +195,7 @@ def test_passes_of_normalising_can_be_left_out_but_for_those_that_later_stages_r
         ),
         ("quantize: {activations: mixed}", "kl720", "mixed activations need a `mode`"),
         ("quantize: {activations: uint8}", "kl720", "uint8 activations are not possible on kl720"),
-        ("compile: {batch: 16}", "modalix", "`batch: 16` is not built yet"),
+        ("compile: {flatbuffer: true}", "kl520", "`flatbuffer: true` is not possible on kl520"),
         (
             "toolchain_options: {deep: search}",
             "kl720",
@@ -271,7 +271,7 @@ def test_a_count_alone_takes_the_set_from_below(project: Any) -> None:
 
 def test_options_of_the_compiler(project: Any) -> None:
     text = BASE.replace("chip: kl720", "chip: kl720, compile: {batch: 1, sram_bytes: 65536}")
-    assert effective(project.load(text), "net", "cam").values["compile"] == {"sram_bytes": 65536}
+    assert effective(project.load(text), "net", "cam").values["compile"] == {"batch": 1, "sram_bytes": 65536}
 
 
 def test_number_formats_that_a_chip_has(project: Any) -> None:

@@ -63,8 +63,9 @@ def test_each_operator_equals_kernels_and_oracle(kind: str, data: st.DataObject,
     program = compiled(model, data.draw(sram_sizes.filter(lambda size: size >= 2048)))
     inputs = random_inputs(model, seed)
     found = simulated(program, inputs)
-    assert set(found.layers) == set(found.outputs) == set(model.outputs)
-    assert_equal(found.layers, run(model, inputs))
+    assert set(found.outputs) == set(model.outputs) <= set(found.layers)
+    expected = run(model, inputs, keep="all")
+    assert_equal({name: values for name, values in found.layers.items() if name in expected}, expected)
     assert_equal(found.outputs, oracle.run(model, inputs))
 
 
@@ -75,8 +76,8 @@ def test_whole_models_equal_in_every_layer_and_cycle(model: FixedModel, sram: in
     inputs = random_inputs(model, seed)
     found = simulated(program, inputs)
     expected = run(model, inputs, keep="all")
-    assert set(found.layers) == {name for operator in model.operators for name in operator.outputs}
-    assert_equal(found.layers, expected)
+    assert set(model.outputs) <= set(found.layers)
+    assert_equal({name: values for name, values in found.layers.items() if name in expected}, expected)
     assert_equal(found.outputs, expected)
     assert found.cycles == sum(layer.cycles for layer in program.layers)
     assert program.memory.sram_peak <= sram
@@ -210,7 +211,7 @@ def test_wrong_models() -> None:
 def test_more_dram_than_the_chip_has() -> None:
     small = RECIPE.hardware.dram_bytes.model_copy(update={"value": 1000.0})
     hardware = RECIPE.hardware.model_copy(update={"dram_bytes": small})
-    with pytest.raises(ModelbuildError, match=r"needs \d+ bytes of DRAM, but kl720 has 1000"):
+    with pytest.raises(ModelbuildError, match=r"needs [\d,]+ bytes of DRAM; kl720 has 1,000"):
         compile_model(relu_chain(3), RECIPE.model_copy(update={"hardware": hardware}), {})
 
 

@@ -50,6 +50,7 @@ def test_the_object() -> None:
                 "report": "reports/bell/report.html",
                 "checks": [{"check": "top1"}],
                 "findings": [],
+                "batches": [],
             }
         ],
         "actions": {"run": 2, "cached": 0, "failed": 1, "skipped": 1, "would_run": 0},

@@ -231,6 +231,16 @@ def test_units_follow_the_nodes() -> None:
     graph = graph_of(nodes, {"x": (2, 9)}, ["y"])
     made = make(graph, units={"first": "fused", "second": "cpu"})
     assert [operator.unit for operator in made.fixed.operators] == ["npu", "cpu"]
+    assert [operator.fused for operator in made.fixed.operators] == [True, False]
+
+
+def test_what_melts_into_a_node_of_the_npu_is_that_node() -> None:
+    nodes = [Node("Conv", "conv", ["x", "w"], ["a"]), Node("Relu", "relu", ["a"], ["b"])]
+    nodes.append(Node("LeakyRelu", "leaky", ["b"], ["y"]))
+    graph = graph_of(nodes, {"x": (1, 2, 3, 3)}, ["y"], {"w": normal(4, 2, 1, 1)})
+    made = make(graph, units={"conv": "npu", "relu": "fused", "leaky": "fused"})
+    found = [(operator.kind, operator.unit, operator.fused) for operator in made.fixed.operators]
+    assert found == [("conv", "npu", False), ("table", "npu", True)]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def test_every_operator_reads_back_equal_and_is_valid_onnx(kind: str, seed: int,
     onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
 
 
+def test_what_is_fused_stays_so() -> None:
+    fused = replace(MODEL, operators=tuple(replace(each, fused=True) for each in MODEL.operators))
+    assert_equal(fixed_onnx.from_bytes(fixed_onnx.to_bytes(fused)), fused)
+    assert b'"fused"' not in DATA and b'"fused":true' in fixed_onnx.to_bytes(fused)
+
+
 def test_metadata_survives(tmp_path: Path) -> None:
     model = replace(MODEL, name="näme", metadata={"preprocess": '{"mean": 127}', "labels": "[]"})
     fixed_onnx.write(model, tmp_path / "m.fixed.onnx")

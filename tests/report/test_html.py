@@ -189,6 +189,45 @@ def test_differing_hardware_names_the_tensors(maker: Maker) -> None:
     assert "The packaged bytes do not give the fixed-point model's values." in words(reader)
 
 
+def test_the_first_value_that_differs_is_told(maker: Maker) -> None:
+    first = {"in": "layers", "name": "b", "sample": 2, "element": [0, 3, 1], "found": -7, "expected": 12}
+    maker.stages["hardware"].update(equal=False, first_difference=first)
+    found = maker.collect()
+    hardware = found.models[0].hardware
+    assert hardware is not None and hardware.first_difference is not None
+    assert found.to_json()["models"][0]["hardware"]["first_difference"] == first
+    said = "The first to differ is b, in sample 2 at [0, 3, 1]: -7 in place of 12."
+    assert said in words(read(render(found)))
+
+
+def test_layers_that_the_program_does_not_leave_are_counted(maker: Maker) -> None:
+    maker.stages["hardware"].update(unseen=["r", "s"])
+    assert "(2 are not in the program, which computes them together with others)" in words(
+        read(render(maker.collect()))
+    )
+
+
+def test_cycles_as_they_were_predicted(maker: Maker) -> None:
+    maker.stages["hardware"].update(cycles=1234, cycles_predicted=1234)
+    maker.stages["compile"].update(batch={"desired": 4, "achieved": 4, "reasons": []})
+    text = words(read(render(maker.collect())))
+    assert "1,234 cycles were counted, those that the compiler predicted, for 4 pictures." in text
+
+
+def test_a_batch_that_was_not_achieved_is_told_with_its_reason(maker: Maker) -> None:
+    assert maker.collect().models[0].batch is None
+    reason = "`Flatten_3` (reshape) folds dimension 0: [1, 2, 3] becomes [6]"
+    finding = {"code": "MB114", "severity": "warning", "message": reason, "advice": "", "node": "Flatten_3"}
+    maker.stages["compile"].update(
+        batch={"desired": 16, "achieved": 1, "reasons": [reason]}, findings=[finding]
+    )
+    found = maker.collect()
+    assert [one.code for one in found.models[0].findings or ()][-1] == "MB114"
+    assert f"16 were wanted: {reason}" in words(read(render(found)))
+    maker.stages["compile"].update(batch={"desired": None, "achieved": 1, "reasons": []})
+    assert maker.collect().models[0].batch is None
+
+
 def test_hardware_that_was_not_run_is_not_called_equal(maker: Maker) -> None:
     maker.stages["hardware"].update(equal=None, samples=0, outputs=[], layers=[], cycles=None)
     text = words(read(render(maker.collect())))

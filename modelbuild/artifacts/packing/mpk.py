@@ -38,8 +38,9 @@ def unpack(data: bytes) -> list[Program]:
 
 
 def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
-    program = packed.program
+    program, batch = packed.program, packed.batch
     described = interface(program.command)
+    asked = batch["desired"] is not None
     layers = [
         (layer["name"], int(layer["cycles"])) for layer in packed.plan["layers"] if layer["unit"] == "npu"
     ]
@@ -51,18 +52,22 @@ def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
         command=program.command,
         weight=program.weights,
         host=program.host,
-        inputs=tuple(_tensor(place) for place in described.inputs),
-        outputs=tuple(_tensor(place) for place in described.outputs),
+        inputs=tuple(_tensor(place, asked) for place in described.inputs),
+        outputs=tuple(_tensor(place, asked) for place in described.outputs),
         layers=tuple(layers),
         toolchain_version=f"modelbuild/{__version__}",
+        desired_batch=max(batch["desired"], batch["achieved"]) if asked else 1,
+        actual_batch=batch["achieved"] if asked else 1,
         host_operators=tuple(name for name, _ in packed.cpu_nodes),
         input_ranges={place.name: _range(place) for place in described.inputs},
         preprocess=json.loads(described.metadata.get("preprocess", "{}")),
     )
 
 
-def _tensor(place: TensorPlace) -> mpk.MpkTensor:
-    return mpk.MpkTensor(place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point)
+def _tensor(place: TensorPlace, of_batch: bool) -> mpk.MpkTensor:
+    """Of a batch, one picture: the container counts them apart."""
+    shape = (1, *place.shape[1:]) if of_batch else place.shape
+    return mpk.MpkTensor(place.name, shape, place.bits, place.signed, place.scale, place.zero_point)
 
 
 def _range(place: TensorPlace) -> tuple[float, float]:

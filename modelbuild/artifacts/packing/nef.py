@@ -19,7 +19,7 @@ _VENDOR_OPERATORS = {"add": "Add", "conv": "Conv", "gemm": "Gemm", "matmul": "Ma
 
 
 def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, bytes]:
-    """`models_<platform>.sim.nef`. Errors: ModelbuildError where the chip's flash cannot hold it."""
+    """`models_<platform>.sim.nef`."""
     data = nef.build(
         container.platform,
         container.setup,
@@ -28,14 +28,6 @@ def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, b
         f"modelbuild/{__version__}",
         f"modelbuild/{__version__}",
     )
-    limit = container.max_package_bytes
-    if limit is not None and len(data) > limit:
-        raise ModelbuildError(
-            f"the package has {len(data)} bytes; the chip takes {limit}",
-            where=f"platform {container.platform}",
-            advice="split the package, or take smaller models",
-            exit_code=1,
-        )
     return {f"models_{container.platform}.sim.nef": data}
 
 

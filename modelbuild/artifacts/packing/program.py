@@ -17,6 +17,11 @@ class Program:
     host: bytes
     id: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the three."""
+        return len(self.command) + len(self.weights) + len(self.host)
+
 
 @dataclass(frozen=True)
 class PackedProgram:
@@ -27,6 +32,12 @@ class PackedProgram:
     plan: Mapping[str, Any]
     source: str = ""  # base name of the source model
     source_digest: str = ""
+
+    @property
+    def batch(self) -> Mapping[str, Any]:
+        """Pictures a run: `desired`, null where nothing was asked for, `achieved` and `reasons`."""
+        found: Mapping[str, Any] = self.plan["batch"]
+        return found
 
     @property
     def cpu_nodes(self) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from modelbuild.manifest.scalars import AsText, Integer, Number, Plain, Switch
 from modelbuild.manifest.shares import MostOf
 from modelbuild.manifest.strict import Strict
+from modelbuild.manifest.vendors.compiling import ALONE, BANDWIDTH, SEARCHES, TILINGS
 from modelbuild.manifest.vendors.knob import (
     Json,
     Knob,
@@ -60,8 +61,8 @@ class Names(Strict):
     quan_config: dict[str, Plain] | None = Field(
         None, description="Kneron's name of `nodes`: {NODE: {bitwidth: {all: 8 or 15}}}"
     )
-    compiler_tiling: Annotated[Literal["default", "deep_search"], AsText] | None = Field(
-        None, description="Kneron's name of `tiling` under `compile`"
+    compiler_tiling: Annotated[Literal["default", "deep_search", "partial_graph_search"], AsText] | None = (
+        Field(None, description="Kneron's name of `tiling` under `compile`")
     )
     optimize: Annotated[Integer, Field(ge=0, le=4)] | None = Field(
         None, description="Kneron's name of `bias_correction`: 1 parallel, 3 sequential; 2 and 4 with tiling"
@@ -140,7 +141,6 @@ def analysis_mode(value: Json) -> Said:
 
 
 _CONSTANTS = "remove it: constants have the format of the tensors beside them, which `nodes:` sets by name"
-_BANDWIDTH = "write a recipe of your own that extends the chip's, with its `hardware`"
 KNOBS = (
     Knob("threads", 4, "threads", key("quantize.threads"), examples=(1, 4)),
     Knob(
@@ -198,14 +198,12 @@ KNOBS = (
         "compiler_tiling",
         "default",
         "compile.tiling",
-        key("compile.tiling", {"deep_search": "deep"}),
-        examples=("default",),
-        missing=("deep_search",),
+        words(TILINGS),
+        examples=SEARCHES,
+        note=ALONE,
     ),
     Knob("mode", 1, "verify.hardware", analysis_mode, examples=(1, 2, 3), missing=(0,)),
-    Knob(
-        "optimize", 0, "bias_correction, compile.tiling", words(_OPTIMIZE), examples=(0, 1, 3), missing=(2, 4)
-    ),
+    Knob("optimize", 0, "bias_correction, compile.tiling", words(_OPTIMIZE), examples=(0, 1, 2, 3, 4)),
     Knob(
         "export_dynasty_dump",
         False,
@@ -214,6 +212,6 @@ KNOBS = (
         examples=(False,),
         missing=(True,),
     ),
-    Knob("weight_bandwidth", None, "", not_built(_BANDWIDTH), missing=(1.0,)),
-    Knob("dma_bandwidth", None, "", not_built(_BANDWIDTH), missing=(1.0,)),
+    Knob("weight_bandwidth", None, "", not_built(BANDWIDTH), missing=(1.0,)),
+    Knob("dma_bandwidth", None, "", not_built(BANDWIDTH), missing=(1.0,)),
 )

@@ -1,4 +1,4 @@
-"""A vendor's option of quantization: the name its users know, and what it is in our own words."""
+"""A vendor's option: the name its users know, and what it is in our own words."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Senseless(Exception):
 @dataclass(frozen=True)
 class Knob:
     """One row of docs/knobs.md. `missing` are the values (or examples of them) that end in an error. Where
-    the knob goes together with others, `said` takes a mapping of the values of these and its own."""
+    the knob goes together with others, `said` takes a mapping of the values of these and its own. `note` is
+    what its users should know of the vendor's own."""
 
     name: str
     default: Json  # the vendor's own
@@ -48,6 +49,7 @@ class Knob:
     examples: tuple[Json, ...] = ()
     missing: tuple[Json, ...] = ()
     beside: tuple[str, ...] = ()
+    note: str = ""
 
 
 def key(path: str, words: Mapping[Json, Json] | None = None) -> Callable[[Json], Said]:

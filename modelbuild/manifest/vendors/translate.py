@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelbuild.errors import Problem
 from modelbuild.manifest.merge import Leaf, Tree, leaves, merge, values
-from modelbuild.manifest.vendors import BY_NAME
+from modelbuild.manifest.vendors import SECTIONS
 from modelbuild.manifest.vendors.knob import Knob, NotBuilt, Path, Said, Senseless
 
 Json = Any
+_COMPILE = "compile."
+
+
+@dataclass(frozen=True)
+class Note:
+    """A vendor's name that is taken for a setting of ours, and what its users should know."""
+
+    what: str
+    origin: str
+    advice: str
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings of one place, or of several that were merged, and what is wrong with them."""
+    """Settings of one place, or of several that were merged, what is wrong with them, and what to know."""
 
     tree: Tree
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def under(self, higher: Layer) -> Layer:
         """With `higher` laid over it."""
-        return Layer(merge(self.tree, higher.tree), (*self.problems, *higher.problems))
+        merged = merge(self.tree, higher.tree)
+        return Layer(merged, (*self.problems, *higher.problems), (*self.notes, *higher.notes))
 
 
 def translated(tree: Tree) -> Layer:
@@ -32,39 +44,65 @@ def translated(tree: Tree) -> Layer:
 
     What is implied gives way to what is written in the same layer. Two spellings of one key that disagree are
     a problem, and so is what has no counterpart."""
-    quantize = tree.get("quantize")
-    if not isinstance(quantize, dict) or not quantize.keys() & BY_NAME.keys():
+    written = {
+        section: item
+        for section, knobs in SECTIONS.items()
+        if isinstance(item := tree.get(section), dict) and item.keys() & knobs.keys()
+    }
+    if not written:
         return Layer(tree)
-    ours: Tree = {key: item for key, item in quantize.items() if key not in BY_NAME}
-    work = _Translation({**tree, "quantize": ours})
-    said: list[tuple[Leaf, Said]] = []
-    for key in BY_NAME:
-        if key in quantize:
-            leaf, knob = _whole(key, quantize[key]), BY_NAME[key]
-            try:
-                said.append((leaf, knob.said(_given(knob, quantize) if knob.beside else leaf.value)))
-            except NotBuilt as error:
-                work.refuse(leaf, error.advice)
-            except Senseless as error:
-                what = error.what or f"{leaf.spelling} has no meaning"
-                work.problems.append(Problem(what, leaf.origin, error.why, error.advice))
+    ours: Tree = {
+        section: {key: item for key, item in given.items() if key not in SECTIONS[section]}
+        for section, given in written.items()
+    }
+    work = _Translation({**tree, **ours})
+    said = [one for section, given in written.items() for one in _said(work, given, SECTIONS[section])]
     for leaf, one in said:
         work.write(leaf, one.written)
     for leaf, one in said:
         work.imply(leaf, one.implied)
-    return Layer(work.tree, tuple(work.problems))
+    return Layer(work.tree, tuple(work.problems), tuple(work.notes))
 
 
-def _given(knob: Knob, quantize: Tree) -> dict[str, Json]:
+def _said(work: _Translation, given: Tree, knobs: Mapping[str, Knob]) -> Iterator[tuple[Leaf, Said]]:
+    """What each of the vendors' names in a section says; what says nothing becomes a problem."""
+    for key, knob in knobs.items():
+        if key not in given:
+            continue
+        leaf = _whole(key, given[key])
+        try:
+            said = knob.said(_given(knob, given) if knob.beside else leaf.value)
+            work.note(leaf, said, knob)
+            yield leaf, said
+        except NotBuilt as error:
+            work.refuse(leaf, error.advice)
+        except Senseless as error:
+            what = error.what or f"{leaf.spelling} has no meaning"
+            work.problems.append(Problem(what, leaf.origin, error.why, error.advice))
+
+
+def _given(knob: Knob, given: Tree) -> dict[str, Json]:
     """The values of a knob and of those that it goes together with."""
-    names = [name for name in (knob.name, *knob.beside) if name in quantize]
-    return {name: _whole(name, quantize[name]).value for name in names}
+    names = [name for name in (knob.name, *knob.beside) if name in given]
+    return {name: _whole(name, given[name]).value for name in names}
 
 
 class _Translation:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.problems: list[Problem] = []
+        self.notes: list[Note] = []
+
+    def note(self, leaf: Leaf, said: Said, knob: Knob) -> None:
+        """That an option of compiling has another name here."""
+        ours = [
+            _shown(path.removeprefix(_COMPILE), value)
+            for path, value in said.written.items()
+            if isinstance(path, str) and path.startswith(_COMPILE)
+        ]
+        if ours and len(ours) == len(said.written):
+            advice = "; ".join(filter(None, (f"write {' and '.join(ours)} under `compile:`", knob.note)))
+            self.notes.append(Note(f"{leaf.spelling} is {' and '.join(ours)} here", leaf.origin, advice))
 
     def refuse(self, leaf: Leaf, advice: str) -> None:
         self.problems.append(Problem(f"{leaf.spelling} is not built yet", leaf.origin, advice=advice))

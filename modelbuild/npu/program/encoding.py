@@ -45,6 +45,11 @@ def encoded(code: str, low: int, high: int, kw_only: bool = False) -> Any:
     return field(metadata={"encoding": Encoding(code, low, high)}, kw_only=kw_only)
 
 
+def stage() -> Any:
+    """Where a function of each cell is done: 0 in a pass of its own, 1 on the way out of the array."""
+    return field(metadata={"encoding": Encoding("B", 0, 1)}, default=0)
+
+
 def element_type() -> Any:
     """A field that holds an ElementType."""
     return encoded("B", 0, 3)

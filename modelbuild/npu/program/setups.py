@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from modelbuild.npu.program.encoding import Instruction, element_type, encoded, extent, integer, small
+from modelbuild.npu.program.encoding import Instruction, element_type, encoded, extent, integer, small, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class RescaleSetup(Instruction):
     output_zero: int = integer()
     low: int = integer()
     high: int = integer()
+    stage: int = stage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class TableSetup(Instruction):
     input_type: int = encoded("B", 0, 1)
     output_type: int = element_type()
     input_low: int = integer()
+    stage: int = stage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class CurveSetup(Instruction):
     output_zero: int = integer()
     low: int = integer()
     high: int = integer()
+    stage: int = stage()
 
 
 @dataclass(frozen=True, slots=True)

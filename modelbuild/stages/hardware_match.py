@@ -1,0 +1,80 @@
+"""What the simulator found against what the fixed-point model says: counts, and the first that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+
+Array = NDArray[Any]
+Element = tuple[int, ...]
+Place = Callable[[Element], tuple[int, Element]]  # element of a run's tensor -> (sample, element of its own)
+
+
+class Match:
+    """Counts over all samples how many values of each tensor differ, outputs and layers apart."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[str, int]] = {"outputs": {}, "layers": {}}
+        self._first: dict[str, Any] | None = None
+
+    def add(
+        self, section: str, found: Mapping[str, Array], expected: Mapping[str, Array], place: Place
+    ) -> None:
+        """Of one run. Tensors are in the order of execution; `place` tells the sample of an element."""
+        counts = self._counts[section]
+        for name, values in found.items():
+            same = values == expected[name]
+            if values.dtype.kind == "f":
+                same |= np.isnan(values) & np.isnan(expected[name])
+            counts[name] = counts.get(name, 0) + int(np.count_nonzero(~same))
+            if self._first is None and not same.all():
+                self._first = _difference(section, name, values, expected[name], same, place)
+
+    @property
+    def equal(self) -> bool:
+        """Whether no value differs."""
+        return not any(count for counts in self._counts.values() for count in counts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """`outputs`, `layers` and `first_difference` of hardware.json."""
+        listed = {
+            section: [{"name": n, "equal": not c, "differing": c} for n, c in counts.items()]
+            for section, counts in self._counts.items()
+        }
+        return {**listed, "first_difference": self._first}
+
+
+def _difference(
+    section: str, name: str, values: Array, expected: Array, same: Array, place: Place
+) -> dict[str, Any]:
+    index = tuple(int(along) for along in np.argwhere(~same)[0])
+    sample, element = place(index)
+    return {
+        "in": section,
+        "name": name,
+        "sample": sample,
+        "element": list(element),
+        "found": values[index].item(),
+        "expected": expected[index].item(),
+    }
+
+
+def at_sample(sample: int) -> Place:
+    """Of tensors of one sample."""
+    return lambda element: (sample, element)
+
+
+def check_cycles(predicted: int, simulated: int) -> None:
+    """Raises ModelbuildError where a run took other cycles than the compiler said."""
+    if simulated != predicted:
+        raise ModelbuildError(
+            f"the simulator counts {simulated:,} cycles, the compiler predicted {predicted:,}",
+            why="both count by docs/program-format.md: this is a bug of modelbuild, not of the model",
+            advice="report it with the model; `verify: {hardware: none}` builds without it",
+            exit_code=EXIT_FAILED,
+        )
