@@ -45,26 +45,29 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     from modelbuild.chips.recipe import Recipe
     from modelbuild.npu.batch_compiler import compile_batch
+    from modelbuild.npu.batching import widen
     from modelbuild.npu.limits import OverMemory, other_chips
+    from modelbuild.npu.savings import saved
     from modelbuild.quantize import fixed_onnx
     from modelbuild.stages.files import validated, write_json
 
     recipe = validated(Recipe, parameters["recipe"])
-    fixed = fixed_onnx.read(inputs["fixed"])
+    fixed, options = fixed_onnx.read(inputs["fixed"]), parameters["options"]
     try:
-        compiled, batch = compile_batch(fixed, recipe, parameters["options"], parameters.get("batch"))
+        compiled, batch = compile_batch(fixed, recipe, options, parameters.get("batch"))
     except OverMemory as error:
         raise error.with_chips(other_chips(recipe)) from None
     (out / "command.bin").write_bytes(compiled.command)
     (out / "weights.bin").write_bytes(compiled.weights)
     (out / "host.bin").write_bytes(compiled.host)
+    widened = widen(fixed, batch.achieved).model
     plan = {
         "batch": batch.to_json(),
         "cycles": compiled.cycles,
         "findings": [finding.to_json() for finding in batch.findings],
         "groups": [asdict(group) for group in compiled.groups],
         "layers": [asdict(layer) for layer in compiled.layers],
-        "memory": asdict(compiled.memory),
+        "memory": asdict(compiled.memory) | saved(compiled, widened, recipe, options),
         "packed": compiled.packed,
         "tiling": compiled.tiling,
     }

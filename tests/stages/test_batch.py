@@ -42,6 +42,21 @@ def test_the_plan_says_what_was_achieved(batched: Built) -> None:
     assert other["batch"] == {"desired": None, "achieved": 1, "reasons": []}
 
 
+def test_what_options_save_is_told(batched: Built, tmp_path: Path) -> None:
+    """With so little on the chip, maps go through DRAM, where the output may lie in their place."""
+    little: dict[str, Any] = {"sram_bytes": 1024}
+    both = {**little, "dedicated_output_buffer": False, "weight_compress": True}
+    plans = {}
+    for name, given in (("plain", little), ("saving", both)):
+        out = batched.run("small@mpk:compile", tmp_path / name, parameters={"options": given})
+        plans[name] = json.loads((out / "compile.json").read_bytes())
+    plain, saving = plans["plain"]["memory"], plans["saving"]["memory"]
+    maps = ("input", "output", "working")
+    assert saving["saved_by_shared_outputs"] == sum(plain[key] - saving[key] for key in maps) > 0
+    assert saving["saved_by_packed_weights"] == plain["weights"] - saving["weights"] >= 0
+    assert not [key for key in plain if key.startswith("saved")]
+
+
 def test_the_package_takes_as_many(batched: Built) -> None:
     read = mpk.read(batched.path("all-mpk:package", "files/small_mpk.sim.tar.gz").read_bytes())
     assert (read.desired_batch, read.actual_batch) == (BATCH, BATCH)
