@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.compile_options import CompileOptions, compile_options
+from modelbuild.npu.compile_options import DEEP, CompileOptions, compile_options
 from modelbuild.npu.constants import Constants
 from modelbuild.npu.cutting import Limits
 from modelbuild.npu.emitter import Cost, Emitter
 from modelbuild.npu.execution_order import in_order
 from modelbuild.npu.forms import form
 from modelbuild.npu.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
+from modelbuild.npu.limits import Sizes, check_memory
 from modelbuild.npu.memory import MemoryPlan, align
 from modelbuild.npu.plan import Plan
 from modelbuild.npu.planner import plan
@@ -31,7 +33,6 @@ from modelbuild.npu.program import (
     encode_host,
 )
 from modelbuild.npu.program.descriptor import CHIP, DRAM
-from modelbuild.npu.program.header import MAX_DRAM
 from modelbuild.npu.program.transfers import End, Yield
 from modelbuild.npu.rates import rates
 from modelbuild.npu.rewriting import rewritten
@@ -40,6 +41,7 @@ from modelbuild.npu.translator import Translator
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
+Told = Callable[[int, int], None]
 _NOTHING: Mapping[str, float] = {}
 
 
@@ -66,25 +68,57 @@ def compile_model(
     *,
     bytes_wanted: bool = True,
     chosen: Mapping[str, float] = _NOTHING,
+    told: Told | None = None,
 ) -> CompiledModel:
     """Compiles for the recipe's chip. `options` are those of `compile_options`; `chosen` replaces facts of
-    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made: for an outline.
+    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made, and DRAM has no limit:
+    for an outline. `told` hears how many groups are done, of how many.
 
     A model that is not `multiplier_shift@1`, an operator that docs/arithmetic.md does not define, a layer
-    whose smallest step exceeds SRAM, or a model that exceeds DRAM is a ModelbuildError.
+    whose smallest step exceeds SRAM is a ModelbuildError, a model that exceeds DRAM an OverMemory.
     """
     wanted = compile_options(recipe, options)
     if model.arithmetic != ARITHMETIC:
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
     model = rewritten(model)
     counted = rates(recipe.hardware, chosen)
-    limits = _limits(recipe, wanted, chosen)
+    plans = _plans(model, _limits(recipe, wanted, chosen), wanted)
+    steps = _Progress(told, sum(len(made.groups) for made in plans))
+    emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
+    return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
+
+
+def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> list[Plan]:
+    """The default plan; where deep tiling is wanted, the deep one too if it fits."""
     try:
-        made = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+        found = [plan(model, limits, dedicated=wanted.dedicated_output_buffer)]
     except DoesNotFit as error:
         raise _too_small(model, error, limits) from None
-    emitted = _emit(model, made, counted, wanted, bytes_wanted)
-    return _assemble(emitted, recipe, wanted, bytes_wanted)
+    if wanted.tiling == DEEP:
+        with suppress(DoesNotFit):
+            found.append(plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer))
+    return found
+
+
+def _worth(found: _Emitted) -> tuple[int, int]:
+    """What is better is less: cycles, then bytes moved."""
+    costs = found.npu.costs.values()
+    return found.npu.now, sum(cost.dram_read + cost.dram_write + cost.weight_bytes for cost in costs)
+
+
+@dataclass
+class _Progress:
+    """Groups that are done, of all."""
+
+    told: Told | None
+    total: int
+    done: int = 0
+
+    def step(self) -> None:
+        """One more group begins."""
+        if self.told:
+            self.told(self.done, self.total)
+        self.done += 1
 
 
 def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float]) -> Limits:
@@ -115,7 +149,12 @@ class _Emitted:
 
 
 def _emit(
-    model: FixedModel, made: Plan, counted: Rates, wanted: CompileOptions, bytes_wanted: bool
+    model: FixedModel,
+    made: Plan,
+    counted: Rates,
+    wanted: CompileOptions,
+    bytes_wanted: bool,
+    steps: _Progress,
 ) -> _Emitted:
     model, made = in_order(model, made)
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
@@ -123,6 +162,7 @@ def _emit(
     host.workspace(0, HOST_WORKSPACE)
     found = _Emitted(model, made, Translator(model, made), npu, host)
     for group in made.groups:
+        steps.step()
         head = group.members[0]
         if model.operators[head].unit == "npu":
             _close_segment(found)
@@ -176,7 +216,8 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         placements=maps.placements,
     )
     if bytes_wanted:
-        _check_memory(model, recipe, memory)
+        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
     layers = tuple(_layer(found, index) for index in range(len(model.operators)))
     sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")
     return CompiledModel(
@@ -189,17 +230,6 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         rates=npu.rates,
         packed=npu.constants.saved,
     )
-
-
-def _check_memory(model: FixedModel, recipe: Recipe, memory: MemoryPlan) -> None:
-    available = min(int(recipe.hardware.dram_bytes.value), MAX_DRAM)
-    if memory.dram_peak > available:
-        maps = memory.input + memory.output + memory.working
-        raise ModelbuildError(
-            f"{model.name} needs {memory.dram_peak} bytes of DRAM, but {recipe.chip} has {available}",
-            why=f"feature maps {maps}, weights {memory.weights}, command {memory.command}",
-            advice="make the input smaller, or build for another chip",
-        )
 
 
 def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> ModelbuildError:

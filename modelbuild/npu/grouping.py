@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.npu.forms import form, images
 from modelbuild.npu.halo import BANDED, CELLWISE, POOLS, WEIGHTED, needs_all_rows, reach, uniform_planes
@@ -20,7 +22,8 @@ class Bundle:
 
     `reads` are tensors made before (constants among them), `writes` those that others need. A `banded` one is
     run band by band, in `blocks` blocks of planes one after the other; another is a single operator that
-    loops by itself.
+    loops by itself. `joins` are concats in between whose parts are made in place: they need no code, but what
+    reads them waits for all parts.
     """
 
     members: tuple[int, ...]
@@ -28,6 +31,7 @@ class Bundle:
     writes: tuple[str, ...]
     banded: bool
     blocks: int
+    joins: tuple[int, ...] = ()
 
 
 def bundles(model: FixedModel, shared: Shared, fuse: bool = True) -> tuple[Bundle, ...]:
@@ -86,7 +90,13 @@ class Grouping:
     def is_banded(self, index: int) -> bool:
         """Whether the operator can be run band by band on the chip."""
         operator = self.model.operators[index]
-        return operator.unit == "npu" and operator.kind in BANDED
+        if operator.unit != "npu" or operator.kind not in BANDED:
+            return False
+        if operator.kind == "resize_linear":  # rows that are named out of order need a map that is whole
+            rows = self.model.constants[operator.constants["rows"]]
+            return bool((np.diff([rows.min(axis=1), rows.max(axis=1)]) >= 0).all())
+        # the channels of a PReLU of more axes than 4 are neither planes nor rows
+        return operator.kind != "prelu" or len(self.model.tensors[operator.outputs[0]].shape) <= 4
 
     def blocks(self, members: Sequence[int]) -> int:
         """How many blocks of planes must be run one after the other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DoesNotFit(Exception):
-    """The smallest possible step needs `needed` bytes of SRAM: that of operator `operator`, if it is known."""
+    """The smallest possible step needs `needed` bytes of SRAM: of operator `operator`, if it is known."""
 
     def __init__(self, needed: int, operator: int | None = None) -> None:
         super().__init__(needed, operator)

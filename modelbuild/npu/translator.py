@@ -11,6 +11,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.emitter import Emitter, Place
 from modelbuild.npu.forms import Form, form
+from modelbuild.npu.halo import WEIGHTED
 from modelbuild.npu.lowering import LOOPS, TILES, Held, Operation, Slab, Tiles
 from modelbuild.npu.lowering.alone import lower_alone
 from modelbuild.npu.lowering.tiles import compute, rows_in_slots
@@ -25,6 +26,7 @@ from modelbuild.npu.plan import (
     Plan,
     Region,
 )
+from modelbuild.npu.program import ElementType
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.timeline import Span
 from modelbuild.npu.weights import constant_size
@@ -41,6 +43,9 @@ class Translator:
     _forms: dict[str, Form] = field(default_factory=dict)
     _tiles: dict[int, Tiles] = field(default_factory=dict)
     _held: dict[int, tuple[int, Held]] = field(default_factory=dict)
+    _left: tuple[Slab, int, int, int, ElementType] | None = (
+        None  # what left the array last: planes, rows, bytes
+    )
 
     def address(self, name: str) -> int | None:
         """Where a map lies in DRAM; None if it does not."""
@@ -107,6 +112,7 @@ class Translator:
             return
         emitter.begin_group(group.members[0])
         self._held.clear()
+        self._left = None
         makers = {self.model.operators[index].outputs[0]: index for index in group.members}
         readers: dict[str, int] = {}
         for index in reversed(group.members):
@@ -189,7 +195,16 @@ class Translator:
         if tiles.own_form and self.address(region.tensor) is None:
             emitter.output(action.operator, region.plane, region.row)
         emitter.uses(action.output.buffer.address + action.output.buffer.size)
-        compute(tiles, emitter, region, needs, (slabs, slab_of(action.output, region.row)), held)
+        output = slab_of(action.output, region.row)
+        free = None
+        if self.model.operators[action.operator].fused:
+            line = action.inputs[0].buffer.row_bytes
+            left = (slabs[0], needs[0].planes, needs[0].rows, line, tiles.operation.inputs[0].type)
+            free = tiles.way_out() if left == self._left else None
+        compute(tiles, emitter, region, needs, (slabs, output), held, free)
+        if tiles.operation.operator.kind in WEIGHTED:
+            line = action.output.buffer.row_bytes
+            self._left = output, region.planes, region.rows, line, tiles.operation.output.type
 
 
 def slab_of(at: Operand, row: int) -> Slab:

@@ -23,13 +23,17 @@ def recipe() -> Recipe:
     return load_recipe("kl720")
 
 
+FUSABLE = ("curve", "prelu", "rescale", "table")
+
+
 def on_units(model: FixedModel, dice: Dice) -> FixedModel:
-    """The same model with each operator on a random unit."""
+    """The same model with each operator on a random unit, or in the output stage of the one before."""
     units = [("npu", "npu", "cpu")[dice.whole(0, 2)] for _ in model.operators]
     return replace(
         model,
         operators=tuple(
-            replace(operator, unit=unit) for operator, unit in zip(model.operators, units, strict=True)
+            replace(operator, unit=unit, fused=operator.kind in FUSABLE and bool(dice.whole(0, 1)))
+            for operator, unit in zip(model.operators, units, strict=True)
         ),
     )
 

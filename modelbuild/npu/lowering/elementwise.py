@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from modelbuild.npu.program import Rates
 from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
 from modelbuild.npu.program.tiles import Binary, Rescale
 from modelbuild.npu.weights import RESCALE_BYTES
-from modelbuild.npu.work import element_cycles
+from modelbuild.npu.work import binary_cells, element_cycles
 
 
 def scaling(operation: Operation) -> bytes:
@@ -120,7 +121,11 @@ class _BinaryTiles(Tiles):
         )
 
     def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
-        return element_cycles(region.planes * region.rows * self._columns, rates)
+        first, second = (
+            (need.planes, need.rows, own.columns) for need, own in zip(needs, self.inputs, strict=True)
+        )
+        cells = binary_cells((region.planes, region.rows, self._columns), first, second)
+        return element_cycles(cells, rates)
 
     def constants(self, region: Region) -> bytes:
         return self._record
@@ -145,12 +150,16 @@ class _RescaleTiles(Tiles):
     def __init__(self, operation: Operation, setup: RescaleSetup, records: bytes) -> None:
         super().__init__(operation)
         self._setup = setup
+        self._way_out = replace(setup, stage=1)
         self._records = records
         self._flat = self.output.rows == 1
         self.own_form = not self._flat
 
     def setup(self, region: Region) -> RescaleSetup:
         return self._setup
+
+    def way_out(self) -> RescaleSetup | None:
+        return None if self._flat else self._way_out
 
     def needs(self, region: Region) -> tuple[Region, ...]:
         name = self.operation.operator.inputs[0]

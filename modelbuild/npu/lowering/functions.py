@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
@@ -21,17 +22,25 @@ class _FunctionTiles(Tiles):
     """Cells under one set of parameters."""
 
     def __init__(
-        self, operation: Operation, setup: Instruction, entries: bytes, kind: type[Table] | type[Curve]
+        self,
+        operation: Operation,
+        setup: TableSetup | CurveSetup,
+        entries: bytes,
+        kind: type[Table] | type[Curve],
     ) -> None:
         super().__init__(operation)
         same = math.prod(operation.inputs[0].tensor.shape) == math.prod(operation.output.tensor.shape)
         operation.check(same, "the shapes do not fit")
         self._setup = setup
+        self._way_out = replace(setup, stage=1)
         self._entries = entries
         self._kind = kind
 
     def setup(self, region: Region) -> Instruction:
         return self._setup
+
+    def way_out(self) -> Instruction:
+        return self._way_out
 
     def needs(self, region: Region) -> tuple[Region, ...]:
         name = self.operation.operator.inputs[0]

@@ -56,6 +56,10 @@ class Tiles(ABC):
     def setup(self, region: Region) -> Instruction:
         """What the tiles of the region share."""
 
+    def way_out(self) -> Instruction | None:
+        """The setup of tiles that are computed on the way out of the array, for kinds that can be."""
+        return None
+
     @abstractmethod
     def needs(self, region: Region) -> tuple[Region, ...]:
         """The region of each input that the region is made from; no rows where it sees but padding."""
@@ -113,10 +117,12 @@ def compute(
     needs: Sequence[Region],
     places: tuple[Sequence[Slab], Slab],
     held: Held,
+    free: Instruction | None = None,
 ) -> None:
-    """Emits the tile that makes a region. `places`: of the rows of each input that it needs, and its own."""
+    """Emits the tile that makes a region. `places`: of the rows of each input that it needs, and its own.
+    `free`: the setup of a tile that costs nothing."""
     inputs, output = places
-    emitter.setup(tiles.setup(region))
+    emitter.setup(free or tiles.setup(region))
     reads: list[Span] = []
     writes: list[Span] = []
     if emitter.interlocked:
@@ -125,4 +131,4 @@ def compute(
         reads += [Span(*part) for part in tiles.constant_reads(region, held)]
         writes += spans(output, region.planes, region.rows, tiles.output.row_bytes)
     tile = tiles.tile(region, needs, inputs, output, held)
-    emitter.compute(tile, tiles.cycles(region, needs, emitter.rates), reads, writes)
+    emitter.compute(tile, 0 if free else tiles.cycles(region, needs, emitter.rates), reads, writes)
