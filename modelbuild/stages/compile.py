@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build import progress
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -40,7 +41,7 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`."""
+    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`. Tells how many groups are done."""
     from dataclasses import asdict
 
     from modelbuild.chips.recipe import Recipe
@@ -54,7 +55,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     recipe = validated(Recipe, parameters["recipe"])
     fixed, options = fixed_onnx.read(inputs["fixed"]), parameters["options"]
     try:
-        compiled, batch = compile_batch(fixed, recipe, options, parameters.get("batch"))
+        compiled, batch = compile_batch(fixed, recipe, options, parameters.get("batch"), _told)
     except OverMemory as error:
         raise error.with_chips(other_chips(recipe)) from None
     (out / "command.bin").write_bytes(compiled.command)
@@ -72,3 +73,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         "tiling": compiled.tiling,
     }
     write_json(out / "compile.json", plan)
+
+
+def _told(done: int, groups: int) -> None:
+    progress.report(done, groups, "group of operators")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from modelbuild import api
+from modelbuild.build import progress
 from modelbuild.formats import mpk
 from modelbuild.project.options import BuildOptions
 from modelbuild.stages import compile as compile_stage
@@ -55,6 +56,22 @@ def test_what_options_save_is_told(batched: Built, tmp_path: Path) -> None:
     assert saving["saved_by_shared_outputs"] == sum(plain[key] - saving[key] for key in maps) > 0
     assert saving["saved_by_packed_weights"] == plain["weights"] - saving["weights"] >= 0
     assert not [key for key in plain if key.startswith("saved")]
+
+
+def test_how_far_the_compiler_is_is_told(
+    batched: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, int, str]] = []
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    progress.listen(lambda *told: heard.append(told))
+    try:
+        batched.run("small@mpk:compile", tmp_path)
+    finally:
+        progress.listen(None)
+    count = len(heard)
+    assert count > 1 and [step for step, _, _ in heard] == list(range(count))
+    assert {what for _, _, what in heard} == {"group of operators"}
+    assert all(step < steps for step, steps, _ in heard)
 
 
 def test_the_package_takes_as_many(batched: Built) -> None:
