@@ -38,6 +38,7 @@ from modelbuild.npu.rates import rates
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
+from modelbuild.npu.whereabouts import maps_in_dram
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
@@ -160,7 +161,7 @@ def _emit(
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
-    found = _Emitted(model, made, Translator(model, made), npu, host)
+    found = _Emitted(model, made, Translator(model, made, maps_in_dram(model, made)), npu, host)
     for group in made.groups:
         steps.step()
         head = group.members[0]
@@ -243,7 +244,7 @@ def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> Modelbui
 
 
 def _interface(found: _Emitted) -> ProgramInterface:
-    model, address = found.model, found.translator.address
+    model, address = found.model, found.translator.in_dram.get
 
     def border(name: str) -> TensorPlace:
         at = address(name)
@@ -285,6 +286,6 @@ def _tensor_place(tensor: QuantizedTensor, address: int | None) -> TensorPlace:
 def _layer(found: _Emitted, index: int) -> LayerPlan:
     operator = found.model.operators[index]
     emitter = found.npu if operator.unit == "npu" else found.host
-    places = tuple((name, found.translator.address(name)) for name in operator.outputs)
+    places = tuple((name, found.translator.in_dram.get(name)) for name in operator.outputs)
     group = next((number for number, one in enumerate(found.groups) if index in one.members), None)
     return layer_plan(found.model, index, emitter.costs.get(index, Cost()), places, group)
