@@ -58,9 +58,10 @@ class _Writer:
         span = self.tiling.parts[part]
         for name, first, end in step.loads:
             self._load(name, block, part, first, end)
-        for index, first, end in step.computes:
+        computes = [found for found in step.computes if found[0] not in self.streams.joins]
+        for index, first, end in computes:
             self._compute(index, block, span, first, end)
-        for index, first, end in step.computes:
+        for index, first, end in computes:
             name = self.streams.stages[index].output
             if name in self.stored:
                 plane, planes = self.streams.part_of(name, block, span)
@@ -92,7 +93,10 @@ class _Writer:
             seen = streams.form(name)
             address = self.places.resident[name]
             return Operand(Buffer(address, seen.planes, seen.rows, seen.row_bytes), plane)
-        buffer = self.places.buffers[name]
+        key, offset = streams.home[name]
+        buffer = self.places.buffers[key]
+        if key != name:
+            return Operand(buffer, plane + offset)
         if name not in streams.made and streams.is_recast(name):
             return Operand(buffer, plane)
         first, count = streams.block_of(name, block, self.tiling.parts)

@@ -20,7 +20,8 @@ class Bundle:
 
     `reads` are tensors made before (constants among them), `writes` those that others need. A `banded` one is
     run band by band, in `blocks` blocks of planes one after the other; another is a single operator that
-    loops by itself.
+    loops by itself. `joins` are concats in between whose parts are made in place: they need no code, but what
+    reads them waits for all parts.
     """
 
     members: tuple[int, ...]
@@ -28,6 +29,7 @@ class Bundle:
     writes: tuple[str, ...]
     banded: bool
     blocks: int
+    joins: tuple[int, ...] = ()
 
 
 def bundles(model: FixedModel, shared: Shared, fuse: bool = True) -> tuple[Bundle, ...]:

@@ -11,7 +11,7 @@ from modelbuild.npu.allocate import Lifetime, allocate
 from modelbuild.npu.cutting import Limits, needed, tile_bytes, tilings, traffic, weight_bytes
 from modelbuild.npu.grouping import Bundle, Grouping, bundles
 from modelbuild.npu.keeping import Life, keepable, lives
-from modelbuild.npu.memory import FeatureMaps, Stretch, place_maps
+from modelbuild.npu.memory import ALIGNMENT, FeatureMaps, Stretch, place_maps
 from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
 from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.tiling import DoesNotFit
@@ -92,9 +92,9 @@ class _Planning:
     def resident(self, index: int) -> frozenset[str]:
         """The tensors of a group that lie in kept maps."""
         group, view = self.groups[index], self.shared.view
-        return frozenset(
-            name for name in (*group.reads, *group.writes) if name in view and view[name].root in self.kept
-        )
+        made = (self.model.operators[each].outputs[0] for each in (*group.members, *group.joins))
+        names = (*group.reads, *made)
+        return frozenset(name for name in names if name in view and view[name].root in self.kept)
 
     def _alive(self, index: int) -> list[Life]:
         return [life for life in self.kept.values() if life.first <= index <= life.last]
@@ -147,8 +147,8 @@ class _Planning:
         least = least_workspace(self.model, operator)
         wanted = max(least, min(WORKSPACE_TILES * self.limits.tile_bytes, self.limits.sram_bytes // 2))
         if room >= min(wanted, self.limits.sram_bytes) or must:
-            size = min(room, max(wanted, WORKSPACE_TILES * self.limits.tile_bytes))
-            return _Fitted(size // self.limits.alignment * self.limits.alignment)
+            size = self.limits.align(max(wanted, WORKSPACE_TILES * self.limits.tile_bytes))
+            return _Fitted(min(size, room // ALIGNMENT * ALIGNMENT))
         return None
 
     def _place(self) -> _Offsets | None:

@@ -4,12 +4,15 @@ hold what is still needed (docs/tiling.md)."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.forms import form, operand_form
 from modelbuild.npu.halo import Reach, reach
+
+
+_NOBODY = 1 << 62  # a row beyond all
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,17 @@ def source_rows(model: FixedModel, parts: Sequence[Stage]) -> dict[str, int]:
     return rows
 
 
-def schedule(parts: Sequence[Stage], sources: dict[str, int], bands: int) -> Schedule:
+def schedule(
+    parts: Sequence[Stage],
+    sources: Mapping[str, int],
+    bands: int,
+    home: Mapping[str, tuple[str, int]] | None = None,
+) -> Schedule:
     """`bands` steps: in each the next part of every source arrives, and each stage computes all rows that
-    have become possible. Every row is computed once; of sources only rows that are needed are loaded."""
-    walk = _Walk(parts, sources)
+    have become possible. Every row is computed once; of sources only rows that are needed are loaded.
+
+    `home` names the tensor in whose ring another lies: all that lie in one hold the same rows."""
+    walk = _Walk(parts, sources, home or {})
     for band in range(1, bands + 1):
         walk.step(band, bands)
     return Schedule(tuple(walk.steps), walk.slots, walk.most, frozenset(walk.halo))
@@ -76,7 +86,9 @@ def schedule(parts: Sequence[Stage], sources: dict[str, int], bands: int) -> Sch
 class _Walk:
     """How far each tensor has come."""
 
-    def __init__(self, parts: Sequence[Stage], sources: dict[str, int]) -> None:
+    def __init__(
+        self, parts: Sequence[Stage], sources: Mapping[str, int], home: Mapping[str, tuple[str, int]]
+    ) -> None:
         self.parts, self.sources = parts, sources
         self.loaded = dict.fromkeys(sources, 0)
         self.done = [0] * len(parts)
@@ -85,6 +97,9 @@ class _Walk:
             self.readers[stage.output] = []
             for name, found in stage.inputs:
                 self.readers[name].append((index, found))
+        self.family: dict[str, list[str]] = {}
+        for name in self.readers:
+            self.family.setdefault(home[name][0] if name in home else name, []).append(name)
         self.steps: list[Step] = []
         self.slots = dict.fromkeys(self.readers, 0)
         self.most = dict.fromkeys(self.readers, 0)
@@ -102,26 +117,16 @@ class _Walk:
             for index, (first, end) in enumerate(zip(before, self.done, strict=True))
             if end > first
         ]
+        fresh = {self.parts[index].output: (first, end) for index, first, end in computes}
         loads = []
         for name in self.sources:
-            high = max(
-                (
-                    found.rows(before[i], self.done[i])[1]
-                    for i, found in self.readers[name]
-                    if self.done[i] > before[i]
-                ),
-                default=0,
-            )
             first = max(self.loaded[name], keep[name])
+            high = self._needed(name, before)
             if high > first:
                 loads.append((name, first, high))
-                self._hold(name, keep[name], first, high)
                 self.loaded[name] = high
-            elif high > keep[name]:
-                self._hold(name, keep[name], first, high)
-        for index, stage in enumerate(self.parts):
-            if self.readers[stage.output] or self.done[index] > before[index]:
-                self._hold(stage.output, keep[stage.output], before[index], self.done[index])
+                fresh[name] = (first, high)
+        self._hold(keep, fresh)
         if loads or computes:
             self.steps.append(Step(tuple(loads), tuple(computes)))
 
@@ -132,16 +137,35 @@ class _Walk:
             for index, found in self.readers[name]
             if self.done[index] < self.parts[index].rows
         ]
-        return min(needed, default=1 << 62)
+        return min(needed, default=_NOBODY)
 
-    def _hold(self, name: str, low: int, fresh: int, high: int) -> None:
-        if low < fresh:
-            self.halo.add(name)
-        self.slots[name] = max(self.slots[name], high - min(low, fresh))
-        self.most[name] = max(self.most[name], high - fresh)
+    def _needed(self, name: str, before: Sequence[int]) -> int:
+        """The end of the rows of a source that this step's rows need."""
+        return max(
+            (
+                found.rows(before[index], self.done[index])[1]
+                for index, found in self.readers[name]
+                if self.done[index] > before[index]
+            ),
+            default=0,
+        )
+
+    def _hold(self, keep: Mapping[str, int], fresh: Mapping[str, tuple[int, int]]) -> None:
+        """Rings grow to what is held during a step."""
+        for name, (first, end) in fresh.items():
+            self.most[name] = max(self.most[name], end - first)
+            if keep[name] < first:
+                self.halo.add(name)
+        for names in self.family.values():
+            new = [fresh[name] for name in names if name in fresh]
+            if new:
+                low = min(*(keep[name] for name in names), *(first for first, _ in new), _NOBODY)
+                held = max(end for _, end in new) - low
+                for name in names:
+                    self.slots[name] = max(self.slots[name], held)
 
 
-def _possible(stage: Stage, done: int, arrived: dict[str, int]) -> int:
+def _possible(stage: Stage, done: int, arrived: Mapping[str, int]) -> int:
     """Rows that can be computed with the rows that have arrived."""
     end = stage.rows
     for name, found in stage.inputs:

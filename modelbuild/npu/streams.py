@@ -52,9 +52,13 @@ class Streams:
 
     def __init__(self, model: FixedModel, bundle: Bundle) -> None:
         self.model, self.bundle = model, bundle
-        self.stages: tuple[Stage, ...] = stages(model, bundle.members)
+        self.stages: tuple[Stage, ...] = stages(model, sorted((*bundle.members, *bundle.joins)))
         self.source_rows = source_rows(model, self.stages)
         self.made = {stage.output: index for index, stage in enumerate(self.stages)}
+        self.joins = frozenset(
+            index for index, stage in enumerate(self.stages) if stage.operator in bundle.joins
+        )
+        self.home = homes(model, bundle)
         self._schedules: dict[int, Schedule] = {}
         self._readers: dict[str, list[tuple[int, int]]] = {}
         for index, stage in enumerate(self.stages):
@@ -64,7 +68,7 @@ class Streams:
     def schedule(self, bands: int) -> Schedule:
         """The steps of so many bands."""
         if bands not in self._schedules:
-            self._schedules[bands] = schedule(self.stages, self.source_rows, bands)
+            self._schedules[bands] = schedule(self.stages, self.source_rows, bands, self.home)
         return self._schedules[bands]
 
     def form(self, name: str) -> Form:
@@ -112,6 +116,8 @@ class Streams:
         low, high = 1 << 62, 0
         for index, position in self._readers[name]:
             stage = self.stages[index]
+            if index in self.joins:
+                return 0, form(self.model.tensors[name]).planes
             first, count = input_planes(
                 self.model,
                 self.model.operators[stage.operator],
@@ -134,6 +140,8 @@ class Streams:
     def constants(self, index: int, parts: tuple[Span, ...], steps: Schedule) -> int:
         """The most bytes of constants that stage `index` needs at once."""
         stage = self.stages[index]
+        if index in self.joins:
+            return 0
         rows = max(
             (end - first for step in steps.steps for i, first, end in step.computes if i == index), default=0
         )
@@ -144,6 +152,20 @@ class Streams:
             )
             for part in parts
         )
+
+
+def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
+    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's."""
+    names = [name for index in bundle.members for name in model.operators[index].outputs]
+    names += [name for name in bundle.reads if name not in names]
+    found: dict[str, tuple[str, int]] = {name: (name, 0) for name in names}
+    for index in sorted(bundle.joins, reverse=True):
+        operator = model.operators[index]
+        key, plane = found.setdefault(operator.outputs[0], (operator.outputs[0], 0))
+        for name in operator.inputs:
+            found[name] = (key, plane)
+            plane += form(model.tensors[name]).planes
+    return found
 
 
 def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapping[str, Shape]:
@@ -167,7 +189,10 @@ def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapp
             slots = seen.rows if tiling.order == "held" and len(parts) > 1 else slots
         elif tiling.order == "bands" and name in steps.halo:
             planes = streams.block_of(name, 0, parts)[1]
-        found[name] = Shape(planes, slots, seen.row_bytes)
+        key, _ = streams.home[name]
+        if key != name:
+            planes, slots = streams.form(key).planes, steps.slots[key]
+        found[key] = Shape(planes, slots, seen.row_bytes)
     return found
 
 
