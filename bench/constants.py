@@ -101,7 +101,7 @@ def family_macs() -> float:
 
 def written(text: str, values: Values) -> str:
     """The text of a recipe with the values of the fit, all else in place, comments too."""
-    facts = {fact: values[constant] for constant, names in FACTS.items() for fact in names}
+    facts = {fact: values[name] for name, names in FACTS.items() if name in values for fact in names}
     for share in SHARES:
         facts[FACTS[share][0]] = values[share] * values["macs"]
     lines = [_line(line, facts) for line in text.split("\n")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import cast
 
@@ -11,23 +12,31 @@ from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.npu.cutting import Limits
-from modelbuild.npu.forms import form
-from modelbuild.npu.halo import POOLS, WEIGHTED, reach
+from modelbuild.npu.forms import form, operand_form
+from modelbuild.npu.halo import POOLS, WEIGHTED, input_planes, reach
 from modelbuild.npu.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
 from modelbuild.npu.planner import plan
 from modelbuild.npu.program import Rates
 from modelbuild.npu.rates import rates
-from modelbuild.npu.transposed import fold
+from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.weights import constant_size
-from modelbuild.npu.work import ConvolutionTile, array_work, moved_bytes, pool_cells
+from modelbuild.npu.work import (
+    ConvolutionTile,
+    Extents,
+    array_work,
+    binary_cells,
+    moved_bytes,
+    pool_cells,
+)
 
+_OF_TWO = frozenset({"add", "multiply"})
 _GATHERING = frozenset({"reduce_sum", "reduce_max", "softmax"})  # they cost the cells that they read
 
 
 def counted(graph: Graph, recipe: Recipe) -> tuple[Counts, tuple[str, ...]]:
     """A network on a chip by its default plan, and the types of the nodes that the CPU runs."""
     model, cpu = outlined(graph, recipe)
-    model = fold(model)
+    model = rewritten(model)
     hardware = recipe.hardware
     limits = Limits(
         sram_bytes=int(hardware.sram_bytes.value),
@@ -57,9 +66,11 @@ class Counting:
     def __init__(self, model: FixedModel, rates: Rates) -> None:
         self.model, self.rates = model, rates
         self.tally: Tally = Tally()
+        self._last: Region | None = None  # what the tile before it made
 
     def group(self, group: Group) -> None:
         """Adds what a group does."""
+        self._last = None
         for action in group.actions:
             if isinstance(action, Load):
                 self._move("read", action.region)
@@ -83,15 +94,18 @@ class Counting:
 
     def _compute(self, action: Compute) -> None:
         operator, region = self.model.operators[action.operator], action.region
+        before, self._last = self._last, region
+        if operator.fused and before == replace(region, tensor=operator.inputs[0]):
+            return  # in the output stage of the array
         if operator.kind in WEIGHTED:
             for tile in self._convolutions(operator, region):
                 self._add(tile.kind, array_work(tile, self.rates), tile.outputs)
         elif operator.kind in POOLS:
             self._add("elements", self._pool(operator, region))
+        elif operator.kind in _OF_TWO:
+            self._add("elements", self._of_two(operator, region))
         else:
-            self._add(
-                "elements", region.planes * region.rows * form(self.model.tensors[region.tensor]).columns
-            )
+            self._add("elements", prod(self._extents(region)))
 
     def _convolutions(self, operator: FixedOperator, region: Region) -> list[ConvolutionTile]:
         """One tile for each image of the region."""
@@ -120,6 +134,20 @@ class Counting:
         inputs = self.model.tensors[operator.inputs[0]].shape[3]
         outputs = self.model.tensors[operator.outputs[0]].shape[3]
         return pool_cells(region.planes, (region.rows, outputs), (high - low, inputs))
+
+    def _of_two(self, operator: FixedOperator, region: Region) -> int:
+        output = self._extents(region)
+        rank = len(self.model.tensors[region.tensor].shape)
+        operands = []
+        for position, name in enumerate(operator.inputs):
+            seen = operand_form(self.model.tensors[name], rank)
+            _, planes = input_planes(self.model, operator, position, region.plane, region.planes)
+            rows = region.rows if seen.rows > 1 else 1
+            operands.append((planes, rows, seen.columns))
+        return binary_cells(output, *operands)
+
+    def _extents(self, region: Region) -> Extents:
+        return region.planes, region.rows, form(self.model.tensors[region.tensor]).columns
 
     def _alone(self, operator: FixedOperator) -> None:
         """An operator with a loop of its own: everything in, everything out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
@@ -16,6 +16,7 @@ from modelbuild.npu.emitter import Cost, Emitter
 from modelbuild.npu.execution_order import in_order
 from modelbuild.npu.forms import form
 from modelbuild.npu.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
+from modelbuild.npu.limits import Sizes, check_memory
 from modelbuild.npu.memory import MemoryPlan, align
 from modelbuild.npu.plan import Plan
 from modelbuild.npu.planner import plan
@@ -31,7 +32,6 @@ from modelbuild.npu.program import (
     encode_host,
 )
 from modelbuild.npu.program.descriptor import CHIP, DRAM
-from modelbuild.npu.program.header import MAX_DRAM
 from modelbuild.npu.program.transfers import End, Yield
 from modelbuild.npu.rates import rates
 from modelbuild.npu.rewriting import rewritten
@@ -40,6 +40,7 @@ from modelbuild.npu.translator import Translator
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
+Told = Callable[[int, int], None]
 _NOTHING: Mapping[str, float] = {}
 
 
@@ -66,12 +67,14 @@ def compile_model(
     *,
     bytes_wanted: bool = True,
     chosen: Mapping[str, float] = _NOTHING,
+    told: Told | None = None,
 ) -> CompiledModel:
     """Compiles for the recipe's chip. `options` are those of `compile_options`; `chosen` replaces facts of
-    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made: for an outline.
+    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made, and DRAM has no limit:
+    for an outline. `told` hears how many groups are done, of how many.
 
     A model that is not `multiplier_shift@1`, an operator that docs/arithmetic.md does not define, a layer
-    whose smallest step exceeds SRAM, or a model that exceeds DRAM is a ModelbuildError.
+    whose smallest step exceeds SRAM is a ModelbuildError, a model that exceeds DRAM an OverMemory.
     """
     wanted = compile_options(recipe, options)
     if model.arithmetic != ARITHMETIC:
@@ -83,7 +86,7 @@ def compile_model(
         made = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
     except DoesNotFit as error:
         raise _too_small(model, error, limits) from None
-    emitted = _emit(model, made, counted, wanted, bytes_wanted)
+    emitted = _emit(model, made, counted, wanted, bytes_wanted, told)
     return _assemble(emitted, recipe, wanted, bytes_wanted)
 
 
@@ -115,14 +118,21 @@ class _Emitted:
 
 
 def _emit(
-    model: FixedModel, made: Plan, counted: Rates, wanted: CompileOptions, bytes_wanted: bool
+    model: FixedModel,
+    made: Plan,
+    counted: Rates,
+    wanted: CompileOptions,
+    bytes_wanted: bool,
+    told: Told | None,
 ) -> _Emitted:
     model, made = in_order(model, made)
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
     found = _Emitted(model, made, Translator(model, made), npu, host)
-    for group in made.groups:
+    for number, group in enumerate(made.groups):
+        if told:
+            told(number, len(made.groups))
         head = group.members[0]
         if model.operators[head].unit == "npu":
             _close_segment(found)
@@ -176,7 +186,8 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         placements=maps.placements,
     )
     if bytes_wanted:
-        _check_memory(model, recipe, memory)
+        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
     layers = tuple(_layer(found, index) for index in range(len(model.operators)))
     sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")
     return CompiledModel(
@@ -189,17 +200,6 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         rates=npu.rates,
         packed=npu.constants.saved,
     )
-
-
-def _check_memory(model: FixedModel, recipe: Recipe, memory: MemoryPlan) -> None:
-    available = min(int(recipe.hardware.dram_bytes.value), MAX_DRAM)
-    if memory.dram_peak > available:
-        maps = memory.input + memory.output + memory.working
-        raise ModelbuildError(
-            f"{model.name} needs {memory.dram_peak} bytes of DRAM, but {recipe.chip} has {available}",
-            why=f"feature maps {maps}, weights {memory.weights}, command {memory.command}",
-            advice="make the input smaller, or build for another chip",
-        )
 
 
 def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> ModelbuildError:

@@ -48,7 +48,7 @@ class Merging:
         reads: dict[str, None] = {}
         for index in members:
             for name in self.model.operators[index].inputs:
-                if self.makers.get(name) not in inside and not self._join(name, inside, joins, reads):
+                if self.makers.get(name) not in inside and not self.join(name, inside, joins, reads):
                     return None
         blocks = math.lcm(*(group.blocks for group in groups))
         if joins and blocks != 1:
@@ -58,7 +58,7 @@ class Merging:
         bundle = Bundle(members, tuple(reads), writes, True, blocks, tuple(sorted(joins)))
         return bundle if self._is_read(bundle) else None
 
-    def _join(self, name: str, inside: set[int], joins: set[int], reads: dict[str, None]) -> bool:
+    def join(self, name: str, inside: set[int], joins: set[int], reads: dict[str, None]) -> bool:
         """Makes `name`, which no member makes, something that the group reads, or a join of what it makes and
         reads; False if a part of it is made inside and cannot be joined."""
         if not self.makers_of(name) & inside:
@@ -72,7 +72,7 @@ class Merging:
             return True
         joins.add(index)
         return all(
-            self.makers.get(part) in inside or self._join(part, inside, joins, reads)
+            self.makers.get(part) in inside or self.join(part, inside, joins, reads)
             for part in operator.inputs
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from modelbuild.chips.recipe import Hardware
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Rates
@@ -68,7 +70,10 @@ def _values(hardware: Hardware, chosen: Mapping[str, float]) -> dict[str, float]
     assert not unknown, unknown
     values: dict[str, float] = {name: fact.value for name, fact in facts.items()}
     for name, value in chosen.items():
-        if not value > 0 and not (value == 0 and name == "layer_overhead_cycles"):
-            raise ModelbuildError(f"`{name}` must be greater than 0, not {value:g}")
+        try:
+            facts[name].model_validate({"value": float(value), "source": "chosen", "sure": "measured"})
+        except ValidationError as error:
+            told = error.errors()[0]["msg"]
+            raise ModelbuildError(f"`{name}` cannot be {value:g}", why=told[0].lower() + told[1:]) from None
         values[name] = float(value)
     return values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from modelbuild.npu.program import Rates
@@ -15,6 +16,7 @@ from modelbuild.npu.program.header import RATE_CYCLES
 MAPS_OF_FEW_CHANNELS = 4  # such maps lie in groups of at most so many channels (format 4W4C)
 
 ArrayKind = Literal["window", "pointwise", "depthwise"]
+Extents = tuple[int, int, int]  # planes, rows, columns
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,15 @@ def pool_cells(channels: int, outputs: tuple[int, int], inputs: tuple[int, int])
     return channels * max(outputs[0] * outputs[1], inputs[0] * inputs[1])
 
 
+def binary_cells(output: Extents, input_: Extents, other: Extents) -> int:
+    """The cells that a tile of an addition or multiplication costs: of both operands (their extent is 1 where
+    they are broadcast), or of its output if they are more."""
+    return max(prod(output), prod(input_) + prod(other))
+
+
 def element_cycles(cells: int, rates: Rates) -> int:
-    """Of everything that is no product: `cells` outputs, or what `pool_cells` says, or the inputs of
-    reductions and Softmax."""
+    """Of everything that is no product: `cells` outputs, or what `pool_cells` and `binary_cells` say, or the
+    inputs of reductions and Softmax."""
     return cycles(cells, rates.elements)
 
 

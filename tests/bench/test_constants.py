@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import constants
-from bench.constants import CHIPS, FACTS, SHARES, chip, written
+from bench.constants import CENTRES, CHIPS, FACTS, SHARES, chip, written
 from modelbuild import resources
 from modelbuild.chips.load import load_recipe
 
@@ -100,8 +100,10 @@ def test_writing_goes_to_the_family_and_the_chips(tmp_path: Path, monkeypatch: p
         copy.write_bytes(path.read_bytes())
     real = constants.recipe_files
     monkeypatch.setattr(constants, "recipe_files", lambda name: tuple(copies[path] for path in real(name)))
-    shared = {**VALUES, "elements": 6.5}
-    changed = constants.write(shared, {"kl520": {**VALUES, "elements": 2.5}, "kl630": shared})
+    shared = {**{name: VALUES[name] for name in CENTRES}, "elements": 6.5}
+    changed = constants.write(
+        shared, {"kl520": {**VALUES, "elements": 2.5}, "kl630": {**shared, "macs": 512}}
+    )
     assert sorted(path.name for path in changed) == ["kl520.yaml", "kneron.yaml"]  # kl630 has none of its own
     assert "elementwise_per_cycle: {value: 2.5," in (tmp_path / "kl520.yaml").read_text()
     family = (tmp_path / "kneron.yaml").read_text()

@@ -11,7 +11,7 @@ import pytest
 from bench import constants, fit_chips
 from bench.constants import CHIPS
 from bench.counts import Counts
-from bench.fit_chips import LIMITS, by_network, by_row, main, means, shown, too_far
+from bench.fit_chips import LIMITS, by_network, by_row, main, means, rows, shown, too_far
 from bench.fitting import Problem, Row, fit_all
 
 
@@ -65,6 +65,27 @@ def test_a_row_left_out_leaves_the_shared_constants_alone() -> None:
     whole = fit_chips.ratios(made, fit, made.rows)
     assert all(found[name, "kl630"] == whole[name, "kl630"] for name in "abc")  # it has none of its own
     assert found["b", "kl520"] != whole["b", "kl520"]
+
+
+@pytest.fixture(scope="module")
+def real_rows(shared_data: Path) -> list[Row]:
+    return rows(shared_data / "zoo")
+
+
+def test_the_vendors_times_are_met_by_networks_never_seen(real_rows: list[Row]) -> None:
+    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
+    assert len(real_rows) == 41
+    assert all(len(chip.own) <= fit_chips.MOST_OWN for chip in made.chips)
+    assert too_far(by_network(made)) == []
+
+
+def test_recipes_have_what_the_fit_says(real_rows: list[Row]) -> None:
+    """If not: `python -m bench.fit_chips --zoo DIR --write`, and the tables of docs/chips.md."""
+    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
+    fit = fit_all(made)
+    for chip in made.chips:
+        for name, value in fit.of_chips[chip.name].items():
+            assert chip.values[name] == pytest.approx(value, rel=0.02), (chip.name, name)
 
 
 def test_the_command_writes_and_ends_with_what_is_too_far(

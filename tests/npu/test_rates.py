@@ -84,8 +84,15 @@ def test_a_chosen_fact_takes_the_recipes_place() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_chosen_values_that_make_no_sense(value: float) -> None:
-    with pytest.raises(ModelbuildError, match="`clock_hz` must be greater than 0"):
+    with pytest.raises(ModelbuildError, match=r"`clock_hz` cannot be .*\n.*greater than 0|finite"):
         rates(hardware(), {"clock_hz": value})
+
+
+def test_chosen_values_are_held_against_the_facts_own_ranges() -> None:
+    assert rates(hardware(), {"keeps_for_groups": 0}) == rates(hardware())  # as long as it is needed
+    for name, value in (("pixels_at_once", 1.5), ("engines_at_once", 2), ("wide_macs_factor", 1.5)):
+        with pytest.raises(ModelbuildError, match=f"`{name}` cannot be {value}"):
+            rates(hardware(), {name: value})
 
 
 def test_what_no_header_can_hold() -> None:

@@ -162,6 +162,14 @@ def test_pools_cost_the_cells_that_are_more() -> None:
     assert work.element_cycles(work.pool_cells(8, (4, 5), (8, 10)), PLAIN) == 160
 
 
+def test_sums_and_products_cost_the_cells_that_they_read() -> None:
+    whole = (4, 5, 6)
+    assert work.binary_cells(whole, whole, whole) == 240
+    assert work.binary_cells(whole, whole, (4, 1, 1)) == 124
+    assert work.binary_cells(whole, (1, 5, 1), whole) == 125
+    assert work.binary_cells(whole, (1, 5, 6), (4, 1, 1)) == 120  # the output has more
+
+
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 300)), max_size=4), CHIPS)
 def test_a_transfer_costs_whole_multiples_a_run(runs: list[tuple[int, int]], chip: Rates) -> None:
     align = chip.row_alignment

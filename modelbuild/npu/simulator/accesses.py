@@ -11,20 +11,21 @@ from modelbuild.npu.program import ElementType, Instruction, Rates
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.transfers import Fill, Load, LoadConstants, Store, Transfer
-from modelbuild.npu.simulator.maps import Stretch, has_rows, input_maps, output_map
+from modelbuild.npu.simulator.maps import Stretch, TileMaps, tile_maps
 from modelbuild.npu.simulator.work import convolution_cycles, cycles, matmul_cycles, round_up
 
 
 @dataclass(frozen=True)
 class Access:
     """An instruction's engine, what it does (multiply-accumulates, elements or bytes), the cycles that takes,
-    and the stretches of SRAM that it reads and writes."""
+    the stretches of SRAM that it reads and writes, and the maps among them."""
 
     engine: str
     work: int
     cycles: int
     reads: tuple[Stretch, ...]
     writes: tuple[Stretch, ...]
+    maps: TileMaps | None = None
 
 
 def access(instruction: Instruction, setup: Any, rates: Rates) -> Access:
@@ -34,12 +35,13 @@ def access(instruction: Instruction, setup: Any, rates: Rates) -> Access:
     work, taken, parameters = _TILES[type(instruction)](instruction, setup, rates)
     if getattr(setup, "stage", 0):
         taken = 0
-    if has_rows(type(instruction)):
-        reads = [found for one in input_maps(instruction, setup) for found in one.stretches()]
-        writes = output_map(instruction, setup).stretches()
-    else:
+    maps = tile_maps(instruction, setup)
+    if maps is None:
         reads, writes = _DENSE[type(instruction)](instruction, setup)
-    return Access("compute", work, taken, (*reads, *parameters), writes)
+    else:
+        reads = [stretch for place in maps.inputs for stretch in place.stretches()]
+        writes = maps.output.stretches()
+    return Access("compute", work, taken, (*reads, *parameters), writes, maps)
 
 
 def takes_time(instruction: Instruction) -> bool:

@@ -8,7 +8,7 @@ from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import BinarySetup, CurveSetup, RescaleSetup, TableSetup
 from modelbuild.npu.program.tiles import Binary, Curve, Rescale, Table
 from modelbuild.npu.program.transfers import Fill
-from modelbuild.npu.simulator.maps import input_maps, output_map
+from modelbuild.npu.simulator.maps import TileMaps
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
     Scaling,
@@ -30,9 +30,9 @@ def run_fill(tile: Fill, setup: None, sram: Memory) -> None:
     sram.write(tile.output, np.full(tile.count, tile.value, DTYPES[kind]), kind)
 
 
-def run_binary(tile: Binary, setup: BinarySetup, sram: Memory) -> None:
+def run_binary(tile: Binary, setup: BinarySetup, maps: TileMaps, sram: Memory) -> None:
     """Addition or multiplication with broadcasting."""
-    operands = input_maps(tile, setup)
+    operands = maps.inputs
     zeros = (setup.input_zero, setup.other_zero)
     a, b = (centred_map(sram, *pair) for pair in zip(operands, zeros, strict=True))
     if setup.function == 0:
@@ -42,7 +42,7 @@ def run_binary(tile: Binary, setup: BinarySetup, sram: Memory) -> None:
     if y.shape != (tile.planes, tile.rows, tile.columns):
         raise failure("both operands of an operator are broadcast along the same axis")
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write_map(output_map(tile, setup), values)
+    sram.write_map(maps.output, values)
 
 
 def _sum(a: Int64, b: Int64, tile: Binary, sram: Memory) -> Int64:
@@ -55,9 +55,9 @@ def _sum(a: Int64, b: Int64, tile: Binary, sram: Memory) -> Int64:
     return y
 
 
-def run_rescale(tile: Rescale, setup: RescaleSetup, sram: Memory) -> None:
+def run_rescale(tile: Rescale, setup: RescaleSetup, maps: TileMaps, sram: Memory) -> None:
     """A multiplier and shift a channel for each sign."""
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     x = centred_map(sram, place, setup.input_zero)
     records = read_records(sram, tile.parameters, tile.planes, 10)
     positive = Scaling(signed(records, 0, 4), unsigned(records, 4, 1)).reshape(-1, 1, 1)
@@ -65,22 +65,22 @@ def run_rescale(tile: Rescale, setup: RescaleSetup, sram: Memory) -> None:
     peak = magnitude(x)
     y = np.where(x >= 0, rescale(x, positive, peak), rescale(x, negative, peak))
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write_map(output_map(tile, setup), values)
+    sram.write_map(maps.output, values)
 
 
-def run_table(tile: Table, setup: TableSetup, sram: Memory) -> None:
+def run_table(tile: Table, setup: TableSetup, maps: TileMaps, sram: Memory) -> None:
     """A look-up of each element."""
     kind = ElementType(setup.output_type)
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     index = centred_map(sram, place, setup.input_low)
     if (index < 0).any() or (index > 255).any():
         raise failure("a look-up lies outside its table")
-    sram.write_map(output_map(tile, setup), sram.read(tile.parameters, 256, kind)[index])
+    sram.write_map(maps.output, sram.read(tile.parameters, 256, kind)[index])
 
 
-def run_curve(tile: Curve, setup: CurveSetup, sram: Memory) -> None:
+def run_curve(tile: Curve, setup: CurveSetup, maps: TileMaps, sram: Memory) -> None:
     """The parabola of each element's segment: value + (slope + bend * d) * d, each product over a segment."""
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     steps = centred_map(sram, place, setup.start)
     records = read_records(sram, tile.parameters, setup.segments, 12)
     segment = steps >> setup.segment_bits
@@ -91,4 +91,4 @@ def run_curve(tile: Curve, setup: CurveSetup, sram: Memory) -> None:
         y = signed(records, start, 4)[segment] + rescale(y * within, one_segment)
     y = rescale(y, Scaling(np.array(1), np.array(12)))
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write_map(output_map(tile, setup), values)
+    sram.write_map(maps.output, values)

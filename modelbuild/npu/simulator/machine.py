@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.program import ElementType, Instruction, Rates
+from modelbuild.npu.program import ElementType, Instruction
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.instructions import SETUP_OF
 from modelbuild.npu.program.transfers import (
     RAW,
     End,
@@ -22,18 +21,17 @@ from modelbuild.npu.program.transfers import (
     Transfer,
     Yield,
 )
-from modelbuild.npu.simulator.accesses import Access, access
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
 from modelbuild.npu.simulator.decompress import unpack_short
 from modelbuild.npu.simulator.elementwise import run_binary, run_curve, run_fill, run_rescale, run_table
-from modelbuild.npu.simulator.maps import RowMap, has_rows, input_maps, output_map
+from modelbuild.npu.simulator.maps import RowMap, TileMaps
 from modelbuild.npu.simulator.memory import Constants, Dram, Memory, Scratchpad, failure
 from modelbuild.npu.simulator.pooling import run_average_pool, run_max_pool, run_resize
 from modelbuild.npu.simulator.rows import run_matmul, run_reduce_max, run_reduce_sum, run_softmax
+from modelbuild.npu.simulator.steps import Step
 
-_RUN: dict[type[Instruction], Callable[[Any, Any, Memory], None]] = {
-    Fill: run_fill,
+_ON_ROWS: dict[type[Instruction], Callable[[Any, Any, TileMaps, Scratchpad], None]] = {
     t.Convolution: run_convolution,
     t.MaxPool: run_max_pool,
     t.AveragePool: run_average_pool,
@@ -41,13 +39,15 @@ _RUN: dict[type[Instruction], Callable[[Any, Any, Memory], None]] = {
     t.Rescale: run_rescale,
     t.Table: run_table,
     t.Curve: run_curve,
+    t.Resize: run_resize,
+}
+_DENSE: dict[type[Instruction], Callable[[Any, Any, Scratchpad], None]] = {
+    Fill: run_fill,
     t.Matmul: run_matmul,
     t.ReduceSum: run_reduce_sum,
     t.ReduceMax: run_reduce_max,
     t.Softmax: run_softmax,
-    t.Resize: run_resize,
 }
-_SETUPS = tuple(SETUP_OF.values())
 
 
 @dataclass(frozen=True)
@@ -60,107 +60,88 @@ class Hooks:
     output: Callable[[Output, RowMap, Memory], None]
 
 
-def run_stream(
-    instructions: tuple[Instruction, ...],
-    local: Scratchpad,
-    dram: Dram,
-    constants: Constants,
-    clock: Clock | None,
-    hooks: Hooks,
-    rates: Rates,
-) -> None:
-    """Runs to the end. `local` is SRAM, or the host's workspace; without a clock no cycles are counted."""
-    setup: Instruction | None = None
-    announced: list[Output] = []
-    leaving: RowMap | None = None
-    for index, instruction in enumerate(instructions):
-        try:
-            if announced and isinstance(instruction, (Layer, Yield, End)):
-                raise failure("no tile follows an output")
-            if isinstance(instruction, _SETUPS):
-                setup = instruction
-            elif isinstance(instruction, Layer):
-                setup = leaving = None
-                hooks.layer(instruction.index)
-                if clock:
-                    clock.begin_layer()
-            elif isinstance(instruction, Yield):
-                setup = leaving = None
-                hooks.segment(instruction.segment)
-            elif isinstance(instruction, Output):
-                announced.append(instruction)
-            elif not isinstance(instruction, End):
-                found = access(instruction, _checked(instruction, setup), rates)
-                leaving = _leaving(instruction, setup, leaving)
-                _execute(instruction, setup, found, local, dram, constants)
-                if clock:
-                    clock.run(found)
-                if announced and type(instruction) in SETUP_OF:
-                    _show(instruction, setup, announced, local, hooks)
-                    announced.clear()
-        except ModelbuildError as error:
-            if error.problems[0].where:
-                raise
-            name = type(instruction).__name__
-            raise ModelbuildError(
-                error.problems[0].what, where=f"instruction {index} ({name})", exit_code=error.exit_code
-            ) from None
+@dataclass
+class Machine:
+    """The memories that a stream works on. `local` is SRAM, or the host's workspace; without a clock no
+    cycles are counted."""
 
+    local: Scratchpad
+    dram: Dram
+    constants: Constants
+    clock: Clock | None
+    hooks: Hooks
+    _announced: list[Output] = field(default_factory=list)
+    _leaving: RowMap | None = None  # what the array has sent out last
 
-def _leaving(tile: Instruction, setup: Any, before: RowMap | None) -> RowMap | None:
-    """What the array sends out last, after `tile`: a function on the way out works on nothing else."""
-    if isinstance(tile, t.Convolution):
-        return output_map(tile, setup)
-    fused = bool(getattr(setup, "stage", 0))
-    if fused and type(tile) in SETUP_OF and input_maps(tile, setup) != (before,):
-        raise failure("a function on the way out of the array is not of what left it last")
-    return before
+    def run(self, stream: Sequence[Step]) -> None:
+        """Runs to the end."""
+        for step in stream:
+            try:
+                self._run(step)
+            except ModelbuildError as error:
+                if error.problems[0].where:
+                    raise
+                name = type(step.instruction).__name__
+                raise ModelbuildError(
+                    error.problems[0].what,
+                    where=f"instruction {step.index} ({name})",
+                    exit_code=error.exit_code,
+                ) from None
 
+    def _run(self, step: Step) -> None:
+        instruction = step.instruction
+        if step.access is None:
+            self._control(instruction)
+            return
+        for stretch in (*step.access.reads, *step.access.writes):
+            self.local.check(stretch)
+        if isinstance(instruction, Transfer):
+            self._transfer(instruction)
+        elif step.access.maps is None:
+            if self._announced and type(instruction) is not Fill:
+                raise failure("an output stands before a tile without rows")
+            _DENSE[type(instruction)](instruction, step.setup, self.local)
+        else:
+            self._tile(instruction, step.setup, step.access.maps)
+        if self.clock:
+            self.clock.run(step.access)
 
-def _show(
-    tile: Instruction, setup: Instruction | None, announced: list[Output], local: Memory, hooks: Hooks
-) -> None:
-    if not has_rows(type(tile)):
-        raise failure("an output stands before a tile without rows")
-    place = output_map(tile, setup)
-    for output in announced:
-        hooks.output(output, place, local)
+    def _control(self, instruction: Instruction) -> None:
+        if isinstance(instruction, Output):
+            self._announced.append(instruction)
+            return
+        if self._announced:
+            raise failure("no tile follows an output")
+        self._leaving = None
+        if isinstance(instruction, Layer):
+            self.hooks.layer(instruction.index)
+            if self.clock:
+                self.clock.begin_layer()
+        elif isinstance(instruction, Yield):
+            self.hooks.segment(instruction.segment)
+        else:
+            assert isinstance(instruction, End)
 
+    def _tile(self, tile: Instruction, setup: Instruction | None, maps: TileMaps) -> None:
+        if isinstance(tile, t.Convolution):
+            self._leaving = maps.output
+        elif getattr(setup, "stage", 0) and maps.inputs != (self._leaving,):
+            raise failure("a function on the way out of the array is not of what left it last")
+        _ON_ROWS[type(tile)](tile, setup, maps, self.local)
+        for output in self._announced:
+            self.hooks.output(output, maps.output, self.local)
+        self._announced.clear()
 
-def _transfer(transfer: Transfer, local: Scratchpad, dram: Dram, constants: Constants) -> None:
-    counts = [loop.count for loop in transfer.loops]
-    outside = [loop.dram_stride for loop in transfer.loops]
-    inside = [loop.sram_stride for loop in transfer.loops]
-    if isinstance(transfer, Store):
-        dram.copy(transfer.dram, local, transfer.sram, counts, outside, inside, transfer.length)
-        return
-    if isinstance(transfer, LoadConstants) and transfer.codec != RAW:
-        packed = constants.read_bytes(transfer.dram, transfer.stored)
-        local.write(transfer.sram, unpack_short(packed, transfer.length), ElementType.U8)
-        return
-    assert isinstance(transfer, (Load, LoadConstants))
-    source: Memory = dram if isinstance(transfer, Load) else constants
-    local.copy(transfer.sram, source, transfer.dram, counts, inside, outside, transfer.length)
-
-
-def _checked(tile: Instruction, setup: Instruction | None) -> Instruction | None:
-    wanted = SETUP_OF.get(type(tile))
-    if wanted is not None and not isinstance(setup, wanted):
-        raise failure(f"the setup before it is not {wanted.__name__}")
-    return setup
-
-
-def _execute(
-    instruction: Instruction,
-    setup: Instruction | None,
-    touched: Access,
-    local: Scratchpad,
-    dram: Dram,
-    constants: Constants,
-) -> None:
-    for stretch in (*touched.reads, *touched.writes):
-        local.check(stretch)
-    if isinstance(instruction, Transfer):
-        _transfer(instruction, local, dram, constants)
-    else:
-        _RUN[type(instruction)](instruction, setup, local)
+    def _transfer(self, transfer: Transfer) -> None:
+        counts = [loop.count for loop in transfer.loops]
+        outside = [loop.dram_stride for loop in transfer.loops]
+        inside = [loop.sram_stride for loop in transfer.loops]
+        local, dram = self.local, self.dram
+        if isinstance(transfer, Store):
+            dram.copy(transfer.dram, local, transfer.sram, counts, outside, inside, transfer.length)
+        elif isinstance(transfer, LoadConstants) and transfer.codec != RAW:
+            packed = self.constants.read_bytes(transfer.dram, transfer.stored)
+            local.write(transfer.sram, unpack_short(packed, transfer.length), ElementType.U8)
+        else:
+            source: Memory = dram if isinstance(transfer, Load) else self.constants
+            local.copy(transfer.sram, source, transfer.dram, counts, inside, outside, transfer.length)

@@ -75,6 +75,14 @@ class RowMap:
         return tuple(self.stretch(*part) for part in self.parts())
 
 
+@dataclass(frozen=True)
+class TileMaps:
+    """What a tile reads, less its parameters, and what it writes."""
+
+    inputs: tuple[RowMap, ...]
+    output: RowMap
+
+
 def _map(tile: Any, operand: str, extents: tuple[int, int, int], kind: int) -> RowMap:
     slots, first = getattr(tile, f"{operand}_slots"), getattr(tile, f"{operand}_first")
     return RowMap(getattr(tile, operand), *extents, ElementType(kind), slots, first)
@@ -142,16 +150,9 @@ _MAPS: dict[type[Instruction], tuple[tuple[_Finder, ...], _Finder]] = {
 }
 
 
-def has_rows(kind: type[Instruction]) -> bool:
-    """Whether the operands of such a tile are maps of rows."""
-    return kind in _MAPS
-
-
-def input_maps(tile: Instruction, setup: Any) -> tuple[RowMap, ...]:
-    """What a tile reads, less its parameters."""
-    return tuple(find(tile, setup) for find in _MAPS[type(tile)][0])
-
-
-def output_map(tile: Instruction, setup: Any) -> RowMap:
-    """What a tile writes."""
-    return _MAPS[type(tile)][1](tile, setup)
+def tile_maps(tile: Instruction, setup: Any) -> TileMaps | None:
+    """Of a tile under its setup; None if its operands are no maps."""
+    if type(tile) not in _MAPS:
+        return None
+    inputs, output = _MAPS[type(tile)]
+    return TileMaps(tuple(find(tile, setup) for find in inputs), output(tile, setup))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -14,7 +14,7 @@ from modelbuild.npu.simulator.maps import RowMap, Stretch
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
-Marks = NDArray[np.uint16]
+Marks = NDArray[np.unsignedinteger]
 
 DTYPES = {kind: np.dtype(f"<{'i' if kind & 1 else 'u'}{kind.size}") for kind in ElementType}
 
@@ -24,14 +24,23 @@ def failure(what: str) -> ModelbuildError:
     return ModelbuildError(what, exit_code=EXIT_FAILED)
 
 
-class Memory:
-    """Bytes, and a mark for each: 0 until it is written. To reach beyond them, or to read one that was never
-    written, is a ModelbuildError."""
+def rectangle(
+    array: NDArray[Any], address: int, counts: Sequence[int], strides: Sequence[int], length: int
+) -> NDArray[Any]:
+    """A view [*counts, length] of what stands in `array` from `address`, strides in elements."""
+    if not counts:
+        return array[address : address + length]
+    size = array.itemsize
+    steps = (*(stride * size for stride in strides), size)
+    return np.ndarray((*counts, length), array.dtype, array, address * size, steps)
 
-    def __init__(self, name: str, size: int) -> None:
+
+class Memory:
+    """Bytes. To reach beyond them, or to read one that was never written, is a ModelbuildError."""
+
+    def __init__(self, name: str, data: Bytes) -> None:
         self.name = name
-        self._data: Bytes = np.zeros(size, np.uint8)
-        self._marks: Marks = np.zeros(size, np.uint16)
+        self._data = data
 
     def check(self, stretch: Stretch) -> None:
         """That all bytes of a stretch exist."""
@@ -44,17 +53,17 @@ class Memory:
                 f"access of bytes {address}..{address + size} of {self.name}, which has {len(self._data)}"
             )
 
-    def _mark_read(self, marks: Marks) -> None:
-        if not marks.all():
-            raise failure(f"read of bytes of {self.name} that were never written")
+    def _mark_read(self, address: int, counts: Sequence[int], strides: Sequence[int], length: int) -> None:
+        """That all of a rectangle was written; remembers that it was read."""
 
-    def _mark_written(self, marks: Marks) -> None:
+    def _mark_written(self, address: int, counts: Sequence[int], strides: Sequence[int], length: int) -> None:
+        """That a rectangle may be written over; remembers that it was."""
         raise failure(f"write to {self.name}")
 
     def read_bytes(self, address: int, size: int) -> Bytes:
         """A view of `size` bytes."""
         self.check_range(address, size)
-        self._mark_read(self._marks[address : address + size])
+        self._mark_read(address, (), (), size)
         return self._data[address : address + size]
 
     def read(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
@@ -65,18 +74,28 @@ class Memory:
         """Elements that the caller has already saturated to `kind`."""
         data = np.ascontiguousarray(values, DTYPES[kind]).reshape(-1).view(np.uint8)
         self.check_range(address, len(data))
-        self._mark_written(self._marks[address : address + len(data)])
+        self._mark_written(address, (), (), len(data))
         self._data[address : address + len(data)] = data
 
     def read_map(self, place: RowMap) -> NDArray[np.integer]:
-        """The map as [planes, rows, columns]."""
-        parts = [self._read_slots(place, *part) for part in place.parts()]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        """The map as [planes, rows, columns]: a view where the rows lie in order."""
+        for part in place.parts():
+            self.check(place.stretch(*part))
+            self._mark_read(*_slots(place, *part))
+        return self._map(place)
 
-    def _read_slots(self, place: RowMap, slot: int, rows: int) -> NDArray[np.integer]:
-        data, marks = self._slots(place, slot, rows)
-        self._mark_read(marks)
-        return data.view(DTYPES[place.kind]).reshape(place.planes, rows, place.columns)
+    def peek_map(self, place: RowMap) -> NDArray[np.integer]:
+        """A copy of a map that has been written, for whoever watches."""
+        return self._map(place).copy()
+
+    def _map(self, place: RowMap) -> NDArray[np.integer]:
+        found = [
+            rectangle(self._data, *_slots(place, slot, rows))
+            .view(DTYPES[place.kind])
+            .reshape(place.planes, rows, place.columns)
+            for slot, rows in place.parts()
+        ]
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def write_map(self, place: RowMap, values: NDArray[np.integer]) -> None:
         """Elements that the caller has already saturated, as many as the map has."""
@@ -84,26 +103,12 @@ class Memory:
         row = 0
         for slot, rows in place.parts():
             part = np.ascontiguousarray(shaped[:, row : row + rows], DTYPES[place.kind])
-            data, marks = self._slots(place, slot, rows)
-            self._mark_written(marks)
-            data[...] = part.reshape(place.planes, -1).view(np.uint8)
+            where = _slots(place, slot, rows)
+            self.check(place.stretch(slot, rows))
+            self._mark_written(*where)
+            view = rectangle(self._data, *where)
+            view[...] = part.view(np.uint8).reshape(view.shape)
             row += rows
-
-    def peek_map(self, place: RowMap) -> NDArray[np.integer]:
-        """A copy of the map as it lies there, for whoever watches."""
-        parts = [
-            self._slots(place, slot, rows)[0]
-            .view(DTYPES[place.kind])
-            .reshape(place.planes, rows, place.columns)
-            for slot, rows in place.parts()
-        ]
-        return np.concatenate(parts, axis=1)
-
-    def _slots(self, place: RowMap, slot: int, rows: int) -> tuple[Bytes, Marks]:
-        """Views [planes, bytes] of some slots of every plane, and of their marks."""
-        plane = place.slots * place.row_bytes
-        address = place.address + slot * place.row_bytes
-        return self._rectangle(address, (place.planes,), (plane,), rows * place.row_bytes)
 
     def copy(
         self,
@@ -116,45 +121,77 @@ class Memory:
         length: int,
     ) -> None:
         """A strided rectangle of `length` contiguous bytes a run, from `source` to here."""
-        to = self._rectangle(address, counts, strides, length)
-        origin = source._rectangle(source_address, counts, source_strides, length)
-        source._mark_read(origin[1])
-        self._mark_written(to[1])
-        to[0][...] = origin[0]
+        to, origin = (address, counts, strides, length), (source_address, counts, source_strides, length)
+        self._check_rectangle(to)
+        source._check_rectangle(origin)
+        source._mark_read(*origin)
+        self._mark_written(*to)
+        rectangle(self._data, *to)[...] = rectangle(source._data, *origin)
 
-    def _rectangle(
-        self, address: int, counts: Sequence[int], strides: Sequence[int], length: int
-    ) -> tuple[Bytes, Marks]:
-        """Views of the bytes and of their marks."""
+    def _check_rectangle(self, where: Where) -> None:
+        address, counts, strides, length = where
         reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
         self.check_range(address, reach + length)
-        shape = (*counts, length)
-        return (
-            as_strided(self._data[address:], shape, (*strides, 1)),
-            as_strided(self._marks[address:], shape, (*(2 * stride for stride in strides), 2)),
-        )
 
 
-_UNREAD = 1
-_READ = 2
+Where = tuple[int, Sequence[int], Sequence[int], int]  # address, counts, strides, length; as `rectangle`
+
+
+def _slots(place: RowMap, slot: int, rows: int) -> Where:
+    """Some slots of every plane."""
+    plane = place.slots * place.row_bytes
+    address = place.address + slot * place.row_bytes
+    if rows == place.slots or place.planes == 1:
+        return address, (), (), place.planes * rows * place.row_bytes
+    return address, (place.planes,), (plane,), rows * place.row_bytes
+
+
+DERIVED = 64  # at most so many things derived from bytes are kept
+_NEVER, _READ, _UNREAD = 0, 1, 2  # in this order: one comparison finds the first, one the last
 
 
 class Scratchpad(Memory):
     """SRAM, or the host's workspace. What is written must be read before it is written over, or the transfers
     overlap."""
 
-    def _mark_read(self, marks: Marks) -> None:
-        super()._mark_read(marks)
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(name, np.zeros(size, np.uint8))
+        self._marks = np.zeros(size, np.uint8)
+        self._derived: dict[tuple[int, int, object], Any] = {}
+
+    def derived(self, address: int, size: int, key: object, make: Callable[[], Any]) -> Any:
+        """What `make` makes of `size` bytes at `address`; made anew once one of them is written over."""
+        entry = (address, size, key)
+        if entry not in self._derived:
+            if len(self._derived) >= DERIVED:
+                self._derived.clear()
+            self._derived[entry] = make()
+        return self._derived[entry]
+
+    def _forget(self, address: int, end: int) -> None:
+        gone = [entry for entry in self._derived if entry[0] < end and address < entry[0] + entry[1]]
+        for entry in gone:
+            del self._derived[entry]
+
+    def _mark_read(self, *where: Any) -> None:
+        marks = rectangle(self._marks, *where)
+        if marks.size and int(marks.min()) == _NEVER:
+            raise failure(f"read of bytes of {self.name} that were never written")
         marks[...] = _READ
 
-    def _mark_written(self, marks: Marks) -> None:
-        if (marks == _UNREAD).any():
+    def _mark_written(self, *where: Any) -> None:
+        marks = rectangle(self._marks, *where)
+        if marks.size and int(marks.max()) == _UNREAD:
             raise failure(f"bytes of {self.name} are written over before anything has read them")
         marks[...] = _UNREAD
+        if self._derived:
+            address, counts, strides, length = where
+            reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
+            self._forget(address, address + reach + length)
 
     def check_all_read(self) -> None:
         """At the end: that nothing was brought here for nothing."""
-        if (self._marks == _UNREAD).any():
+        if len(self._marks) and int(self._marks.max()) == _UNREAD:
             raise failure(f"bytes of {self.name} are written, but nothing reads them")
 
 
@@ -162,35 +199,41 @@ class Constants(Memory):
     """The weights section, or the host's constants: read only."""
 
     def __init__(self, name: str, data: bytes) -> None:
-        super().__init__(name, 0)
-        self._data = np.frombuffer(data, np.uint8)
-        self._marks = np.ones(len(data), np.uint16)
+        super().__init__(name, np.frombuffer(data, np.uint8))
 
 
 class Dram(Memory):
-    """DRAM. Within a layer no byte is stored twice, and none is loaded that the layer itself stores: engines
+    """DRAM. Within a group no byte is stored twice, and none is loaded that the group itself stores: engines
     wait for each other's SRAM only."""
 
     def __init__(self, name: str, size: int) -> None:
-        super().__init__(name, size)
-        self._layer = 1
+        super().__init__(name, np.zeros(size, np.uint8))
+        self._marks = np.zeros(size, np.uint16)  # 0: never; else when it was written, ever higher
+        self._group = 1
 
     def begin_layer(self, index: int) -> None:
         """Everything stored before is there to be loaded."""
-        self._layer = index + 2
+        self._group = index + 2
 
-    def _mark_read(self, marks: Marks) -> None:
-        super()._mark_read(marks)
-        if (marks == self._layer).any():
-            raise failure(f"a layer reads bytes of {self.name} that it writes itself")
+    def _mark_read(self, *where: Any) -> None:
+        marks = rectangle(self._marks, *where)
+        self._check_written(marks)
+        if int(marks.max(initial=0)) == self._group:
+            raise failure(f"a group reads bytes of {self.name} that it writes itself")
 
-    def _mark_written(self, marks: Marks) -> None:
-        if (marks == self._layer).any():
-            raise failure(f"a layer writes bytes of {self.name} twice")
-        marks[...] = self._layer
+    def _check_written(self, marks: Marks) -> None:
+        if not int(marks.min(initial=1)):
+            raise failure(f"read of bytes of {self.name} that were never written")
+
+    def _mark_written(self, *where: Any) -> None:
+        marks = rectangle(self._marks, *where)
+        if int(marks.max(initial=0)) == self._group:
+            raise failure(f"a group writes bytes of {self.name} twice")
+        marks[...] = self._group
 
     def read_final(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
-        """A copy of elements as they are between layers."""
-        self.check_range(address, count * kind.size)
-        super()._mark_read(self._marks[address : address + count * kind.size])
-        return self._data[address : address + count * kind.size].copy().view(DTYPES[kind])
+        """A copy of elements as they are between groups."""
+        size = count * kind.size
+        self.check_range(address, size)
+        self._check_written(self._marks[address : address + size])
+        return self._data[address : address + size].copy().view(DTYPES[kind])

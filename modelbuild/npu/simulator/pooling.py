@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import AveragePoolSetup, MaxPoolSetup, ResizeSetup
 from modelbuild.npu.program.tiles import AveragePool, MaxPool, Resize
-from modelbuild.npu.simulator.maps import input_maps, output_map
+from modelbuild.npu.simulator.maps import TileMaps
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Memory, failure
 from modelbuild.npu.simulator.scaling import (
     Scaling,
@@ -29,10 +29,10 @@ RESIZE_SHIFT = 22  # two weights of 11 bits each
 _Taps = Iterable[tuple[int, slice, slice]]
 
 
-def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, sram: Memory) -> None:
+def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, maps: TileMaps, sram: Memory) -> None:
     """The largest cell of each window; a window without any cell is an error."""
     kind = ElementType(setup.input_type)
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     x = sram.read_map(place)
     down = taps(
         setup.kernel_height,
@@ -52,7 +52,7 @@ def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, sram: Memory) -> None:
         setup.pad_left,
     )
     y = _largest(rows, 2, setup.output_width, across, kind)
-    sram.write_map(output_map(tile, setup), np.clip(y, setup.low, setup.high))
+    sram.write_map(maps.output, np.clip(y, setup.low, setup.high))
 
 
 def _largest(
@@ -72,12 +72,12 @@ def _largest(
     return result
 
 
-def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, sram: Memory) -> None:
+def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, maps: TileMaps, sram: Memory) -> None:
     """Sums over windows, rescaled by the divisor of each window's number of cells."""
     counted = tile.counted_rows, setup.counted_width
     if not setup.include_padding and counted != (tile.input_rows, setup.input_width):
         raise failure("a pooling without its padding counts other cells than those of the picture")
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     x = centred_map(sram, place, setup.input_zero)
     heights = (setup.kernel_height, 1, tile.output_rows)
     widths = (setup.kernel_width, 1, setup.output_width)
@@ -94,7 +94,7 @@ def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, sram: Memory) -
     check_accumulator(peak, ElementType(setup.input_type).size == 2)
     y = rescale(total, _divisors(tile, setup, sram, cells), peak)
     values = saturate(y, setup.output_zero, setup.low, setup.high, setup.output_type)
-    sram.write_map(output_map(tile, setup), values)
+    sram.write_map(maps.output, values)
 
 
 def _sum(x: Int64, axis: int, outputs: int, found: _Taps) -> Int64:
@@ -125,10 +125,10 @@ def _divisors(tile: AveragePool, setup: AveragePoolSetup, sram: Memory, cells: I
     return Scaling(signed(records, 4, 4), unsigned(records, 8, 1)).select(index)
 
 
-def run_resize(tile: Resize, setup: ResizeSetup, sram: Memory) -> None:
+def run_resize(tile: Resize, setup: ResizeSetup, maps: TileMaps, sram: Memory) -> None:
     """Bilinear: two rows by two columns a cell."""
     kind = ElementType(setup.input_type)
-    (place,) = input_maps(tile, setup)
+    (place,) = maps.inputs
     x = centred_map(sram, place, setup.zero)
     rows, row_weights = _table(sram, tile.row_table, tile.output_rows, tile.first_row, tile.input_rows)
     columns, column_weights = _table(sram, tile.column_table, setup.output_width, 0, setup.input_width)
@@ -139,7 +139,7 @@ def run_resize(tile: Resize, setup: ResizeSetup, sram: Memory) -> None:
             total += line[:, :, columns[:, j]] * column_weights[None, None, :, j]
     total += 1 << (RESIZE_SHIFT - 1)
     total >>= RESIZE_SHIFT
-    sram.write_map(output_map(tile, setup), saturate(total, setup.zero, setup.low, setup.high, kind))
+    sram.write_map(maps.output, saturate(total, setup.zero, setup.low, setup.high, kind))
 
 
 def _table(sram: Memory, address: int, count: int, first: int, extent: int) -> tuple[Int64, Int64]:

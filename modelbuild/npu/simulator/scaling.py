@@ -50,11 +50,15 @@ def magnitude(values: NDArray[np.integer]) -> int:
     return max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
 
+def check_products(peak: int, scaling: Scaling) -> None:
+    """That values of this size times the multipliers, rounded, fit 64 bits."""
+    if peak * magnitude(scaling.multiplier) + ROUNDING_ROOM >= 1 << 63:
+        raise failure("a product does not fit 64 bits")
+
+
 def rescale(values: Int64, scaling: Scaling, peak: int | None = None) -> Int64:
     """(v * M + r) >> s, rounding half up. `peak` is a known bound of |v|."""
-    bound = magnitude(values) if peak is None else peak
-    if bound * magnitude(scaling.multiplier) + ROUNDING_ROOM >= 1 << 63:
-        raise failure("a product does not fit 64 bits")
+    check_products(magnitude(values) if peak is None else peak, scaling)
     result = values * scaling.multiplier
     result += rounding(scaling.shift)
     result >>= scaling.shift

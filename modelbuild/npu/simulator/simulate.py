@@ -14,8 +14,9 @@ from modelbuild.npu.program.descriptor import DRAM
 from modelbuild.npu.simulator.chip_layers import ChipLayers
 from modelbuild.npu.simulator.clock import clock
 from modelbuild.npu.simulator.limits import check_limits
-from modelbuild.npu.simulator.machine import Hooks, run_stream
+from modelbuild.npu.simulator.machine import Hooks, Machine
 from modelbuild.npu.simulator.memory import Constants, Dram, Scratchpad, failure
+from modelbuild.npu.simulator.steps import steps
 
 ARITHMETIC = "multiplier_shift@1"
 Integers = NDArray[np.integer]
@@ -50,9 +51,7 @@ def simulate(
         )
     check_section(weights, program.weights_size, program.weights_checksum, "weights section")
     check_section(host, program.host_size, program.host_checksum, "host section")
-    segments = decode_host(host)
-    check_limits(program, segments)
-    run = _Run(program, segments, weights, keep_layers)
+    run = _Run(program, decode_host(host), weights, keep_layers)
     run.write_inputs(inputs)
     return run.finish()
 
@@ -64,6 +63,9 @@ class _Run:
         self._program = program
         self._host = host
         self._keep = keep_layers
+        self._steps = steps(program.instructions, program.rates)
+        self._segments = [steps(segment, program.rates) for segment in host.segments]
+        check_limits(program.interface, (self._steps, *self._segments))
         self._dram = Dram("DRAM", program.dram_size)
         self._sram = Scratchpad("SRAM", program.sram_size)
         self._weights = Constants("the weights", weights)
@@ -99,8 +101,7 @@ class _Run:
     def finish(self) -> Simulation:
         """Runs the program and reads its outputs."""
         hooks = Hooks(self._begin_layer, self._run_segment, self._chip_layers.show)
-        arguments = (self._sram, self._dram, self._weights, self._clock, hooks, self._program.rates)
-        run_stream(self._program.instructions, *arguments)
+        Machine(self._sram, self._dram, self._weights, self._clock, hooks).run(self._steps)
         self._complete_layers(len(self._program.interface.layers))
         if self._next_segment != len(self._host.segments):
             raise ModelbuildError("malformed program: a host segment never runs", where="host section")
@@ -132,8 +133,7 @@ class _Run:
         self._next_segment += 1
         hooks = Hooks(self._begin_layer, _no_nesting, self._chip_layers.show)
         workspace = Scratchpad("the host's workspace", self._host.workspace)
-        arguments = (workspace, self._dram, self._host_constants, None, hooks, self._program.rates)
-        run_stream(self._host.segments[index], *arguments)
+        Machine(workspace, self._dram, self._host_constants, None, hooks).run(self._segments[index])
         workspace.check_all_read()
 
     def _read(self, tensor: TensorPlace) -> Integers:
