@@ -92,7 +92,7 @@ def predict(
 
 
 def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
-    """The `evaluate` object of docs/design.md: ms of one inference; cycles and bytes of a run, which is a
+    """The object of docs/evaluate.md: ms of one inference; cycles and bytes of a run, which is a
     whole batch. `reasons` say why a node is not on the NPU.
 
     `time_ms` is the NPU's; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps`
