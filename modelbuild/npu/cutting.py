@@ -136,6 +136,19 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
                 yield Tiling(order, many, parts, count)
 
 
+def whole_weights(streams: Streams, limits: Limits) -> Iterator[Tiling]:
+    """Tilings of several convolutions in one group, all of whose weights lie in SRAM: ever more bands."""
+    rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
+    bands = 1
+    while True:
+        if limits.engines > 1 and bands > 1:
+            yield Tiling("parts", bands, ((0, streams.planes),), ahead=True)
+        yield Tiling("parts", bands, ((0, streams.planes),))
+        if bands == rows:
+            return
+        bands = min(rows, bands + max(1, bands // 2))
+
+
 def parts_of(streams: Streams, count: int) -> tuple[Span, ...]:
     """The output planes of a block in about `count` parts."""
     planes = streams.planes

@@ -3,7 +3,7 @@ they are needed, so that least is moved (docs/tiling.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ Choice = NDArray[np.bool_]
 Bytes = NDArray[np.float64]
 TRIALS = 900  # sets of kept maps that are tried
 _USABLE = 0.7  # of the room, for a tile of what is read again
+_REFUSED = 1e15  # bytes
 _PART = 16  # output channels of the smallest part of weights
 
 
@@ -94,27 +95,27 @@ class _Problem:
         self.base: Bytes = np.zeros(len(self.first))
         self.hold: Bytes = np.zeros(len(self.first))
         entries: list[tuple[int, int, int, int]] = []
-        for index, run in enumerate(runs):
-            self.base[index] = total[run.last + 1] - total[run.first]
-            self.hold[index] = run.constants
+        for place, run in enumerate(runs):
+            self.base[place] = total[run.last + 1] - total[run.first]
+            self.hold[place] = run.constants
             for root in {*run.rings, *run.moved}:
                 ring, size = run.rings.get(root, 0), run.moved.get(root, 0)
                 if root in number:
-                    entries.append((index, number[root], ring, size))
+                    entries.append((place, number[root], ring, size))
                 else:
-                    self.base[index] += size
-                    self.hold[index] += ring
-        for index, (_, size) in enumerate(alone, len(runs)):
-            self.base[index] = size
+                    self.base[place] += size
+                    self.hold[place] += ring
+        for place, (_, size) in enumerate(alone, len(runs)):
+            self.base[place] = size
         columns = np.array(entries, np.int64).reshape(-1, 4).T
         self.run_of, self.root_of = columns[0], columns[1]
         self.ring_of, self.size_of = columns[2].astype(float), columns[3].astype(float)
         begin = np.array([life.first for life in self.candidates], np.int64)
         end = np.array([life.last for life in self.candidates], np.int64)
-        size = np.array([limits.align(life.size) for life in self.candidates], float)
+        sizes = np.array([limits.align(life.size) for life in self.candidates], float)
         meets = (begin[None, :] <= self.last[:, None]) & (end[None, :] >= self.first[:, None])
         within = (begin[None, :] >= self.first[:, None]) & (end[None, :] <= self.last[:, None])
-        self.alive: Bytes = np.where(meets & ~within, size[None, :], 0.0)
+        self.alive: Bytes = np.where(meets & ~within, sizes[None, :], 0.0)
         self.crosses = ~within[self.run_of, self.root_of]
         self.by_last = [np.flatnonzero(self.last == index) for index in range(len(merging.groups))]
         self._singles(model, shared, streams, number, runs_of=len(runs))
@@ -159,7 +160,7 @@ class _Problem:
         fits = need <= self.limits.sram_bytes
         if len(self.single):
             room = self.limits.sram_bytes - alive[self.single]
-            held = (self.common_root >= 0) & kept[self.common_root]
+            held = np.append(kept, False)[self.common_root]  # -1: no map that could be kept
             common = np.where(held, 0.0, self.common)
             tile = np.maximum(1.0, _USABLE * room)
             again = np.minimum(
@@ -168,6 +169,8 @@ class _Problem:
             )
             cost[self.single] += np.where(fits[self.single], 0.0, again)
             fits[self.single] |= need[self.single] + self.least <= self.limits.sram_bytes
+            cost[self.single] += np.where(fits[self.single], 0.0, _REFUSED)  # it may fit in smaller parts
+            fits[self.single] = True
         return np.where(fits, cost, np.inf)
 
     def cut(self, kept: Choice) -> tuple[float, list[tuple[int, int]]]:
@@ -175,11 +178,11 @@ class _Problem:
         cost = self.cost(kept)
         best = np.zeros(len(self.groups) + 1)
         chosen = [0] * len(self.groups)
-        for index, runs in enumerate(self.by_last):
-            values = best[self.first[runs]] + cost[runs]
+        for index, ending in enumerate(self.by_last):
+            values = best[self.first[ending]] + cost[ending]
             place = int(values.argmin())
             best[index + 1] = values[place]
-            chosen[index] = int(self.first[runs[place]])
+            chosen[index] = int(self.first[ending[place]])
         cuts = []
         last = len(self.groups) - 1
         while last >= 0:
@@ -203,13 +206,14 @@ def _search(problem: _Problem) -> tuple[Choice, float]:
     nothing = np.zeros(count, bool)
     best = (problem.cut(nothing)[0], nothing)
     trials = _Trials(problem)
-    orders: list[Callable[[Life], tuple[int, ...]]] = [
-        lambda life: (life.last - life.first, life.size),
-        lambda life: (life.size * (life.last - life.first), life.first),
-        lambda life: (-life.size, life.first),
+    spans = [(life.last - life.first, life.size, life.first) for life in problem.candidates]
+    keys: list[list[tuple[int, int]]] = [
+        [(span, size) for span, size, _ in spans],
+        [(span * size, first) for span, size, first in spans],
+        [(-size, first) for _, size, first in spans],
     ]
-    for order in orders:
-        ranked = sorted(range(count), key=lambda index, order=order: order(problem.candidates[index]))
+    for key in keys:
+        ranked = sorted(range(count), key=key.__getitem__)
         found = trials.climb(nothing, ranked)
         if found[0] < best[0]:
             best = found

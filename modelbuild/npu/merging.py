@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -38,10 +37,13 @@ class Merging:
         """One group of these neighbours, or None where a map between them cannot pass row by row."""
         if len(groups) == 1:
             return groups[0]
-        members = tuple(sorted(index for group in groups for index in group.members))
-        inside = set(members)
         if not all(group.banded for group in groups):
             return None
+        return self.bundle(tuple(sorted(index for group in groups for index in group.members)))
+
+    def bundle(self, members: tuple[int, ...]) -> Bundle | None:
+        """The group of these banded operators, if they can be one."""
+        inside = set(members)
         if not fits_blocks(self.model, [self.model.operators[index] for index in members]):
             return None
         joins: set[int] = set()
@@ -50,13 +52,23 @@ class Merging:
             for name in self.model.operators[index].inputs:
                 if self.makers.get(name) not in inside and not self.join(name, inside, joins, reads):
                     return None
-        blocks = math.lcm(*(group.blocks for group in groups))
+        blocks = self.grouping.blocks(members)
         if joins and blocks != 1:
             return None
         made = [name for index in members for name in self.model.operators[index].outputs]
         writes = tuple(name for name in made if self.is_needed_outside(name, inside))
         bundle = Bundle(members, tuple(reads), writes, True, blocks, tuple(sorted(joins)))
         return bundle if self._is_read(bundle) else None
+
+    def halves(self, group: Bundle) -> tuple[Bundle, ...]:
+        """A group in two that can be executed one after the other, as equal as possible."""
+        members = group.members
+        middle = len(members) // 2
+        for size in sorted(range(1, len(members)), key=lambda size: (abs(size - middle), -size)):
+            parts = [self.bundle(part) for part in (members[:size], members[size:])]
+            if all(part is not None for part in parts):
+                return tuple(part for part in parts if part is not None)
+        return tuple(self.grouping.bundle([index]) for index in members)
 
     def join(self, name: str, inside: set[int], joins: set[int], reads: dict[str, None]) -> bool:
         """Makes `name`, which no member makes, something that the group reads, or a join of what it makes and
@@ -110,7 +122,7 @@ class Merging:
         """Whether every map that stays inside, and every part of a join, is needed to its last row."""
         model = self.model
         needed: set[str] = set()
-        for index in reversed(sorted((*bundle.members, *bundle.joins))):
+        for index in sorted((*bundle.members, *bundle.joins), reverse=True):
             operator = model.operators[index]
             for position, name in enumerate(operator.inputs):
                 if index in bundle.joins:

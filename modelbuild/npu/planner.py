@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.actions import Places, actions
 from modelbuild.npu.allocate import Lifetime, allocate
-from modelbuild.npu.cutting import Limits, needed, tile_bytes, tilings, traffic, weight_bytes
-from modelbuild.npu.grouping import Bundle, Grouping, bundles
+from modelbuild.npu.cutting import (
+    Limits,
+    needed,
+    tile_bytes,
+    tilings,
+    traffic,
+    weight_bytes,
+    whole_weights,
+)
+from modelbuild.npu.deep import deepened
+from modelbuild.npu.grouping import Bundle, bundles
 from modelbuild.npu.keeping import Life, keepable, lives
 from modelbuild.npu.memory import ALIGNMENT, FeatureMaps, Stretch, place_maps
+from modelbuild.npu.merging import Merging
 from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
 from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.tiling import DoesNotFit
@@ -20,28 +30,35 @@ from modelbuild.npu.workspace import least_workspace
 
 WORKSPACE_TILES = 4  # tiles that an operator with a loop of its own works in
 EFFORT = 200  # orders that are tried to place what lies in SRAM
+_NEVER = 1 << 62
 
 
-def plan(model: FixedModel, limits: Limits, *, dedicated: bool = True) -> Plan:
-    """The default plan of a model that `transposed.fold` has seen. `dedicated`: outputs of the model share
-    memory with nothing.
+def plan(model: FixedModel, limits: Limits, *, deep: bool = False, dedicated: bool = True) -> Plan:
+    """The plan of a model that `rewriting.rewritten` has seen: the default one, or the `deep` one that moves
+    least. `dedicated`: outputs of the model share memory with nothing.
 
     An operator whose smallest step exceeds SRAM raises DoesNotFit with the bytes that it needs.
     """
     shared = share(model)
-    groups = list(bundles(model, shared))
+    groups: Sequence[Bundle] = bundles(model, shared)
+    kept: frozenset[str] | None = None
+    if deep:
+        found = deepened(model, shared, groups, limits)
+        groups, kept = found.groups, found.kept
+    merging = Merging(model, shared, groups)
     while True:
+        planning = _Planning(model, limits, shared, groups, kept)
         try:
-            return _Planning(model, limits, shared, groups).plan(dedicated)
-        except _Unfused as error:
-            grouping = Grouping(model, shared)
-            members = groups[error.group].members
-            parts = [grouping.bundle(members[:-1]), grouping.bundle(members[-1:])]
-            groups[error.group : error.group + 1] = parts
-            groups.sort(key=lambda group: group.members)
+            planning.fit()
+            return planning.plan(dedicated)
+        except _TooLarge as error:
+            parts = merging.halves(groups[error.group])
+            groups = sorted(
+                (*groups[: error.group], *parts, *groups[error.group + 1 :]), key=lambda group: group.members
+            )
 
 
-class _Unfused(Exception):
+class _TooLarge(Exception):
     """A group does not fit and must be cut."""
 
     def __init__(self, group: int) -> None:
@@ -49,7 +66,7 @@ class _Unfused(Exception):
         self.group = group
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Fitted:
     """How a group is run: a tiling, or a workspace of so many bytes."""
 
@@ -57,37 +74,66 @@ class _Fitted:
     tiling: Tiling | None = None
 
 
-class _Planning:
-    """The decisions about one list of groups."""
+@dataclass
+class _Offsets:
+    """Addresses in SRAM: of a kept root by its name, of a group's buffers by (group, tensor), (group, stage,
+    turn) and (group,)."""
 
-    def __init__(self, model: FixedModel, limits: Limits, shared: Shared, groups: Sequence[Bundle]) -> None:
+    of: dict[object, int] = field(default_factory=dict)
+    peak: int = 0
+
+
+class _Planning:
+    """The decisions about one list of groups. `wanted` are the roots to keep, None: those for near groups."""
+
+    def __init__(
+        self,
+        model: FixedModel,
+        limits: Limits,
+        shared: Shared,
+        groups: Sequence[Bundle],
+        wanted: frozenset[str] | None,
+    ) -> None:
         self.model, self.limits, self.shared, self.groups = model, limits, shared, groups
+        self.deep = wanted is not None
         self.lives = lives(model, shared, groups)
         self.streams = [Streams(model, group) if group.banded else None for group in groups]
-        self.kept: dict[str, Life] = {}
         self.fitted: list[_Fitted | None] = [None] * len(groups)
+        self.kept: dict[str, Life] = self._near() if wanted is None else self._of(wanted)
+        self.offsets = _Offsets()
 
-    def plan(self, dedicated: bool) -> Plan:
-        """Keeps, fits, places."""
-        self._keep()
+    def fit(self) -> None:
+        """Tiles every group beside what is kept, and places all in SRAM."""
         while True:
             while None in self.fitted:  # what is given up may free a group that had been fitted
                 self._fit(self.fitted.index(None))
-            offsets = self._place()
-            if offsets is not None:
-                return self._written(offsets, dedicated)
+            if self._place():
+                return
 
-    def _keep(self) -> None:
+    def plan(self, dedicated: bool) -> Plan:
+        """The whole plan, once all is fitted."""
+        groups = tuple(self._group(index) for index in range(len(self.groups)))
+        maps = self._maps(dedicated)
+        dram = {root: maps.address[root] for root in self.lives if root not in self.kept}
+        return Plan(groups, self.shared.views, dram, self.offsets.peak, self.shared.inside, maps)
+
+    def _of(self, wanted: frozenset[str]) -> dict[str, Life]:
+        found = keepable(self.model, self.shared, self.groups, self.lives)
+        return {life.root: life for life in found if life.root in wanted}
+
+    def _near(self) -> dict[str, Life]:
         """In the order of their making, each map that fits beside those already kept."""
         reach, capacity = self.limits.keeps_for_groups, self.limits.sram_bytes
+        kept: dict[str, Life] = {}
         used = [min(weight_bytes(found), self.limits.tile_bytes) if found else 0 for found in self.streams]
         for life in keepable(self.model, self.shared, self.groups, self.lives):
             span = range(life.first, life.last + 1)
             near = not reach or life.last - life.first <= reach
             if near and all(used[index] + life.size <= capacity for index in span):
-                self.kept[life.root] = life
+                kept[life.root] = life
                 for index in span:
                     used[index] += life.size
+        return kept
 
     def resident(self, index: int) -> frozenset[str]:
         """The tensors of a group that lie in kept maps."""
@@ -124,21 +170,34 @@ class _Planning:
         if streams is None:
             return self._workspace(index, room, must)
         resident = self.resident(index)
-        found = traffic(streams, resident, self.limits)
-        tile = tile_bytes(found, self.limits)
-        least = 1 << 62
-        while tile:
-            for tiling in tilings(streams, found, tile, self.limits):
-                size = needed(streams, tiling, resident, self.limits)
-                least = min(least, size)
-                if size <= room:
-                    return _Fitted(size, tiling)
-            if not must:
-                return None
-            tile //= 2
+        least = _NEVER
+        for tiling in self._tilings(streams, resident, must):
+            size = needed(streams, tiling, resident, self.limits)
+            least = min(least, size)
+            if size <= room:
+                return _Fitted(size, tiling)
+        if not must:
+            return None
         if len(self.groups[index].members) > 1:
-            raise _Unfused(index)
+            raise _TooLarge(index)
         raise DoesNotFit(least, self.groups[index].members[0])
+
+    def _tilings(self, streams: Streams, resident: frozenset[str], must: bool) -> Iterator[Tiling]:
+        """Tilings of a group, best first; the smallest ones only if it `must` be."""
+        if not streams.is_divisible:
+            yield from whole_weights(streams, self.limits)
+            return
+        found = traffic(streams, resident, self.limits)
+        if not self.deep:
+            tile = tile_bytes(found, self.limits)
+            while tile:
+                yield from tilings(streams, found, tile, self.limits)
+                tile = tile // 2 if must else 0
+            return
+        tile, least = self.limits.sram_bytes, 1 if must else self.limits.tile_bytes // 4
+        while tile >= least:
+            yield from tilings(streams, found, tile, self.limits)
+            tile = tile * 3 // 4
 
     def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
         operator = self.model.operators[self.groups[index].members[0]]
@@ -151,32 +210,22 @@ class _Planning:
             return _Fitted(min(size, room // ALIGNMENT * ALIGNMENT))
         return None
 
-    def _place(self) -> _Offsets | None:
-        """Addresses in SRAM; None, and one map less is kept, if they do not fit."""
+    def _place(self) -> bool:
+        """Addresses in SRAM; False, and one map less is kept, if they do not fit."""
         offsets = _Offsets()
         items: list[tuple[object, int, int, int]] = [
             (root, self.limits.align(life.size), life.first, life.last) for root, life in self.kept.items()
         ]
-        for index, (streams, fitted) in enumerate(zip(self.streams, self.fitted, strict=True)):
-            assert fitted is not None
-            if streams is None or fitted.tiling is None:
-                if fitted.needed:
-                    items.append(((index,), fitted.needed, index, index))
-                continue
-            for name, shape in buffers(streams, fitted.tiling, self.resident(index)).items():
-                if shape.size:
-                    items.append(((index, name), self.limits.align(shape.size), index, index))
-            for stage, (count, size) in constant_sizes(streams, fitted.tiling).items():
-                items += [
-                    ((index, stage, turn), self.limits.align(size), index, index) for turn in range(count)
-                ]
+        for index in range(len(self.groups)):
+            items += [(key, size, index, index) for key, size in self._local(index)]
         capacity = self.limits.sram_bytes
         found = allocate([Lifetime(*item[1:]) for item in items], EFFORT, capacity) if items else []
-        for (key, size, _first, _last), offset in zip(items, found, strict=True):
+        for (key, size, _, _), offset in zip(items, found, strict=True):
             offsets.of[key] = offset
             offsets.peak = max(offsets.peak, offset + size)
         if offsets.peak <= capacity:
-            return offsets
+            self.offsets = offsets
+            return True
         over = [
             first
             for (_, size, first, _), offset in zip(items, found, strict=True)
@@ -184,33 +233,41 @@ class _Planning:
         ]
         beside = [life for index in over for life in self._alive(index)]
         self._evict(max(beside, key=lambda life: (life.size, life.root)))
-        return None
+        return False
 
-    def _written(self, offsets: _Offsets, dedicated: bool) -> Plan:
-        groups = tuple(self._group(index, offsets) for index in range(len(self.groups)))
-        maps = self._maps(dedicated)
-        dram = {root: maps.address[root] for root in self.lives if root not in self.kept}
-        return Plan(groups, self.shared.views, dram, offsets.peak, self.shared.inside, maps)
+    def _local(self, index: int) -> Iterator[tuple[object, int]]:
+        """The buffers of a group, and their sizes."""
+        streams, fitted = self.streams[index], self.fitted[index]
+        assert fitted is not None
+        if streams is None or fitted.tiling is None:
+            if fitted.needed:
+                yield (index,), fitted.needed
+            return
+        for name, shape in buffers(streams, fitted.tiling, self.resident(index)).items():
+            if shape.size:
+                yield (index, name), self.limits.align(shape.size)
+        for stage, (count, size) in constant_sizes(streams, fitted.tiling).items():
+            for turn in range(count):
+                yield (index, stage, turn), self.limits.align(size)
 
-    def _group(self, index: int, offsets: _Offsets) -> Group:
+    def _group(self, index: int) -> Group:
         group, streams, fitted = self.groups[index], self.streams[index], self.fitted[index]
+        of = self.offsets.of
         assert fitted is not None
         kept = tuple(sorted(life.root for life in self._alive(index)))
         if streams is None or fitted.tiling is None:
             on_chip = self.model.operators[group.members[0]].unit == "npu"
-            space = Workspace(offsets.of.get((index,), 0), fitted.needed) if on_chip else None
+            space = Workspace(of.get((index,), 0), fitted.needed) if on_chip else None
             return Group(group.members, (), space, kept)
-        shapes = buffers(streams, fitted.tiling, self.resident(index))
+        resident = self.resident(index)
+        shapes = buffers(streams, fitted.tiling, resident)
         places = Places(
-            {name: _buffer(shape, offsets.of.get((index, name), 0)) for name, shape in shapes.items()},
+            {name: _buffer(shape, of.get((index, name), 0)) for name, shape in shapes.items()},
             {
-                stage: tuple(offsets.of[(index, stage, turn)] for turn in range(count))
+                stage: tuple(of[(index, stage, turn)] for turn in range(count))
                 for stage, (count, _) in constant_sizes(streams, fitted.tiling).items()
             },
-            {
-                name: offsets.of[self.shared.view[name].root] + self.shared.view[name].offset
-                for name in self.resident(index)
-            },
+            {name: of[self.shared.view[name].root] + self.shared.view[name].offset for name in resident},
         )
         return Group(group.members, actions(streams, fitted.tiling, places), None, kept)
 
@@ -235,15 +292,6 @@ class _Planning:
             if view.root in found.address
         }
         return replace(found, address=address)
-
-
-@dataclass
-class _Offsets:
-    """Addresses in SRAM: of a kept root by its name, of a group's buffers by (group, tensor), (group, stage,
-    turn) and (group,)."""
-
-    of: dict[object, int] = field(default_factory=dict)
-    peak: int = 0
 
 
 def _buffer(shape: Shape, address: int) -> Buffer:

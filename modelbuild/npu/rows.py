@@ -11,7 +11,6 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.forms import form, operand_form
 from modelbuild.npu.halo import Reach, reach
 
-
 _NOBODY = 1 << 62  # a row beyond all
 
 
@@ -127,6 +126,7 @@ class _Walk:
                 self.loaded[name] = high
                 fresh[name] = (first, high)
         self._hold(keep, fresh)
+        self._look_back(before, fresh)
         if loads or computes:
             self.steps.append(Step(tuple(loads), tuple(computes)))
 
@@ -150,12 +150,20 @@ class _Walk:
             default=0,
         )
 
+    def _look_back(self, before: Sequence[int], fresh: Mapping[str, tuple[int, int]]) -> None:
+        """Notes whose rows of an earlier step this one needs."""
+        for name, readers in self.readers.items():
+            new = fresh[name][0] if name in fresh else _NOBODY
+            for index, found in readers:
+                if self.done[index] > before[index]:
+                    low, high = found.rows(before[index], self.done[index])
+                    if low < min(high, new):
+                        self.halo.add(name)
+
     def _hold(self, keep: Mapping[str, int], fresh: Mapping[str, tuple[int, int]]) -> None:
         """Rings grow to what is held during a step."""
         for name, (first, end) in fresh.items():
             self.most[name] = max(self.most[name], end - first)
-            if keep[name] < first:
-                self.halo.add(name)
         for names in self.family.values():
             new = [fresh[name] for name in names if name in fresh]
             if new:

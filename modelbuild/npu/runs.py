@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.cutting import Limits, moved, weight_bytes
 from modelbuild.npu.forms import form, operand_form
-from modelbuild.npu.grouping import Bundle
+from modelbuild.npu.grouping import Bundle, fits_blocks
 from modelbuild.npu.halo import Named, Reach, Same, Whole, Window, needs_all_rows, reach
 from modelbuild.npu.merging import Merging
 from modelbuild.npu.plan import Region
@@ -26,8 +27,8 @@ _NOBODY = 1 << 40
 
 @dataclass(frozen=True)
 class Run:
-    """Groups first..last as one: bytes of `constants` that lie in SRAM all along, and by root of the maps
-    that others see: bytes of rings in SRAM, and bytes that are loaded and stored where the root is in DRAM."""
+    """Groups first..last as one: bytes of `constants` that lie in SRAM all along, and by root of the maps:
+    bytes of rings in SRAM, and bytes that are loaded and stored where others use the root from DRAM."""
 
     first: int
     last: int
@@ -111,7 +112,8 @@ class _Walk:
         self.steps = min(_STEPS, max(form(tensors[name]).rows for name in names))
         self.inside: set[int] = set()
         self.joins: set[int] = set()
-        self.blocks = 1
+        self.blocks = runs.groups[first].blocks
+        self.alike = True  # whether all groups have so many blocks
         self.come: dict[str, Rows] = {}  # rows there are after each step
         self.low: dict[str, Rows] = {}  # the lowest row that is needed from each step on
         self.sources: dict[str, None] = {}
@@ -123,7 +125,8 @@ class _Walk:
         """One more group; False if it cannot be executed together with the others."""
         merging = self.runs.merging
         self.inside.update(group.members)
-        self.blocks = max(self.blocks, group.blocks)
+        self.alike = self.alike and group.blocks == self.blocks
+        self.blocks = math.lcm(self.blocks, group.blocks)
         joins: set[int] = set(self.joins)
         for index in group.members:
             for name in self.model.operators[index].inputs:
@@ -138,9 +141,7 @@ class _Walk:
                 self._join(join)
             self.joins = set(joins)
             self._operator(index)
-        if group.blocks != self.blocks or (self.joins and self.blocks != 1):
-            return False
-        return True
+        return not self.joins or self.blocks == 1
 
     def _source(self, name: str, reader: int) -> None:
         if name in self.come:
@@ -183,16 +184,17 @@ class _Walk:
                 self.covered.add(name)
 
     def is_whole(self, last: int) -> bool:
-        """Whether all that stays inside is needed to its last row."""
+        """Whether the run can be one group: all that stays inside is needed to its last row."""
+        operators = [self.model.operators[index] for index in sorted(self.inside)]
+        if not self.alike and not fits_blocks(self.model, operators):
+            return False
         covered = set(self.covered)
         for index in sorted(self.joins, reverse=True):
             operator = self.model.operators[index]
             if operator.outputs[0] not in covered:
                 return False
             covered.update(operator.inputs)
-        return all(
-            name in covered or name in self.sources or self._is_seen(name, last) for name in self.come
-        )
+        return all(name in covered or name in self.sources or self._is_seen(name, last) for name in self.come)
 
     def _is_seen(self, name: str, last: int) -> bool:
         """Whether somebody behind the run needs what the run makes."""
@@ -245,7 +247,8 @@ def possible(found: Reach, come: Rows, rows: int) -> Rows:
             some = np.clip((come * step + pad_top - span) // stride + 1, 0, rows)
             return np.where(come >= height, rows, some)
         case Named(_, highs):
-            return np.searchsorted(np.maximum.accumulate(np.array(highs)), come, side="right").astype(np.int64)
+            highest: Rows = np.maximum.accumulate(np.array(highs, np.int64))
+            return np.searchsorted(highest, come, side="right")
 
 
 def lowest(found: Reach, done: Rows, rows: int) -> Rows:
@@ -258,5 +261,6 @@ def lowest(found: Reach, done: Rows, rows: int) -> Rows:
         case Window(height, _, stride, pad_top, step):
             return np.minimum(height, -(-np.maximum(0, done * stride - pad_top) // step))
         case Named(lows, _):
-            behind = np.minimum.accumulate(np.array([*lows, _NOBODY])[::-1])[::-1]
-            return behind[np.minimum(done, rows)]
+            behind: Rows = np.minimum.accumulate(np.array([*lows, _NOBODY], np.int64)[::-1])[::-1]
+            needed: Rows = behind[np.minimum(done, rows)]
+            return needed

@@ -32,17 +32,21 @@ limits = st.builds(
 
 
 @settings(max_examples=200, deadline=None)
-@given(seed=seeds, bits=st.sampled_from([8, 8, 16]), found=limits, dedicated=st.booleans())
-def test_plans_of_random_models_are_right(seed: int, bits: int, found: Limits, dedicated: bool) -> None:
+@given(
+    seed=seeds, bits=st.sampled_from([8, 8, 16]), found=limits, deep=st.booleans(), dedicated=st.booleans()
+)
+def test_plans_of_random_models_are_right(
+    seed: int, bits: int, found: Limits, deep: bool, dedicated: bool
+) -> None:
     model = rewritten(grown(seed, bits))
     try:
-        made = plan(model, found, dedicated=dedicated)
+        made = plan(model, found, deep=deep, dedicated=dedicated)
     except DoesNotFit as error:
         assert error.needed > found.sram_bytes
         return
     check_plan(model, made, found.sram_bytes)
     assert made.sram_peak <= found.sram_bytes
-    assert made == plan(model, found, dedicated=dedicated)
+    assert made == plan(model, found, deep=deep, dedicated=dedicated)
 
 
 def bytes_moved(model: FixedModel, made: Plan) -> dict[str, int]:
