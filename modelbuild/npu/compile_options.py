@@ -10,7 +10,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program.header import MAX_SRAM
 
-TILINGS = ("default", "deep")
+DEFAULT, DEEP = "default", "deep"
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_tiling(value: object) -> bool:
-    return value in TILINGS
+    return value in (DEFAULT, DEEP)
 
 
 _CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "dedicated_output_buffer": (_is_flag, "true or false"),
     "sram_bytes": (_is_sram, f"a number from 1 to {MAX_SRAM}"),
-    "tiling": (_is_tiling, " or ".join(TILINGS)),
+    "tiling": (_is_tiling, f"{DEFAULT} or {DEEP}"),
     "weight_compress": (_is_flag, "true or false"),
 }
 
@@ -58,7 +58,7 @@ def compile_options(recipe: Recipe, options: Mapping[str, object]) -> CompileOpt
             raise ModelbuildError(f"{name} must be {wanted}, not {value!r}")
     return CompileOptions(
         sram_bytes=cast(int, options.get("sram_bytes", int(recipe.hardware.sram_bytes.value))),
-        tiling=cast(str, options.get("tiling", "default")),
+        tiling=cast(str, options.get("tiling", DEFAULT)),
         dedicated_output_buffer=cast(bool, options.get("dedicated_output_buffer", True)),
         weight_compress=cast(bool, options.get("weight_compress", False)),
     )

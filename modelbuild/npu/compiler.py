@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.compile_options import CompileOptions, compile_options
+from modelbuild.npu.compile_options import DEEP, CompileOptions, compile_options
 from modelbuild.npu.constants import Constants
 from modelbuild.npu.cutting import Limits
 from modelbuild.npu.emitter import Cost, Emitter
@@ -28,6 +29,7 @@ from modelbuild.npu.program import (
     ProgramInterface,
     Rates,
     TensorPlace,
+    command_size,
     encode,
     encode_host,
 )
@@ -37,6 +39,7 @@ from modelbuild.npu.rates import rates
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
+from modelbuild.npu.whereabouts import maps_in_dram
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
@@ -81,13 +84,43 @@ def compile_model(
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
     model = rewritten(model)
     counted = rates(recipe.hardware, chosen)
-    limits = _limits(recipe, wanted, chosen)
+    plans = _plans(model, _limits(recipe, wanted, chosen), wanted)
+    steps = _Progress(told, sum(len(made.groups) for made in plans))
+    emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
+    return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
+
+
+def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> list[Plan]:
+    """The default plan; where deep tiling is wanted, the deep one too if it fits."""
     try:
-        made = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+        found = [plan(model, limits, dedicated=wanted.dedicated_output_buffer)]
     except DoesNotFit as error:
         raise _too_small(model, error, limits) from None
-    emitted = _emit(model, made, counted, wanted, bytes_wanted, told)
-    return _assemble(emitted, recipe, wanted, bytes_wanted)
+    if wanted.tiling == DEEP:
+        with suppress(DoesNotFit):
+            found.append(plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer))
+    return found
+
+
+def _worth(found: _Emitted) -> tuple[int, int]:
+    """What is better is less: cycles, then bytes moved."""
+    costs = found.npu.costs.values()
+    return found.npu.now, sum(cost.dram_read + cost.dram_write + cost.weight_bytes for cost in costs)
+
+
+@dataclass
+class _Progress:
+    """Groups that are done, of all."""
+
+    told: Told | None
+    total: int
+    done: int = 0
+
+    def step(self) -> None:
+        """One more group begins."""
+        if self.told:
+            self.told(self.done, self.total)
+        self.done += 1
 
 
 def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float]) -> Limits:
@@ -123,16 +156,15 @@ def _emit(
     counted: Rates,
     wanted: CompileOptions,
     bytes_wanted: bool,
-    told: Told | None,
+    steps: _Progress,
 ) -> _Emitted:
     model, made = in_order(model, made)
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
-    found = _Emitted(model, made, Translator(model, made), npu, host)
-    for number, group in enumerate(made.groups):
-        if told:
-            told(number, len(made.groups))
+    found = _Emitted(model, made, Translator(model, made, maps_in_dram(model, made)), npu, host)
+    for group in made.groups:
+        steps.step()
         head = group.members[0]
         if model.operators[head].unit == "npu":
             _close_segment(found)
@@ -173,20 +205,21 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         host_size=host_size,
         host_checksum=zlib.crc32(host_section),
     )
-    command = encode(program)
+    command = encode(program) if bytes_wanted else b""
+    command_bytes = len(command) or command_size(program)
     memory = MemoryPlan(
         input=maps.input,
         output=maps.output,
         working=maps.working,
-        command=len(command),
+        command=command_bytes,
         weights=npu.constants.size,
         host=host_size,
-        dram_peak=maps.size + sum(align(size) for size in (len(command), npu.constants.size, host_size)),
+        dram_peak=maps.size + sum(align(size) for size in (command_bytes, npu.constants.size, host_size)),
         sram_peak=program.sram_size,
         placements=maps.placements,
     )
     if bytes_wanted:
-        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        sizes = Sizes(maps.input, maps.output, maps.working, command_bytes, npu.constants.size, host_size)
         check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
     layers = tuple(_layer(found, index) for index in range(len(model.operators)))
     sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")
@@ -213,7 +246,7 @@ def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> Modelbui
 
 
 def _interface(found: _Emitted) -> ProgramInterface:
-    model, address = found.model, found.translator.address
+    model, address = found.model, found.translator.in_dram.get
 
     def border(name: str) -> TensorPlace:
         at = address(name)
@@ -255,6 +288,6 @@ def _tensor_place(tensor: QuantizedTensor, address: int | None) -> TensorPlace:
 def _layer(found: _Emitted, index: int) -> LayerPlan:
     operator = found.model.operators[index]
     emitter = found.npu if operator.unit == "npu" else found.host
-    places = tuple((name, found.translator.address(name)) for name in operator.outputs)
+    places = tuple((name, found.translator.in_dram.get(name)) for name in operator.outputs)
     group = next((number for number, one in enumerate(found.groups) if index in one.members), None)
     return layer_plan(found.model, index, emitter.costs.get(index, Cost()), places, group)

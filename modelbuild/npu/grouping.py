@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.npu.forms import form, images
 from modelbuild.npu.halo import BANDED, CELLWISE, POOLS, WEIGHTED, needs_all_rows, reach, uniform_planes
@@ -88,7 +90,13 @@ class Grouping:
     def is_banded(self, index: int) -> bool:
         """Whether the operator can be run band by band on the chip."""
         operator = self.model.operators[index]
-        return operator.unit == "npu" and operator.kind in BANDED
+        if operator.unit != "npu" or operator.kind not in BANDED:
+            return False
+        if operator.kind == "resize_linear":  # rows that are named out of order need a map that is whole
+            rows = self.model.constants[operator.constants["rows"]]
+            return bool((np.diff([rows.min(axis=1), rows.max(axis=1)]) >= 0).all())
+        # the channels of a PReLU of more axes than 4 are neither planes nor rows
+        return operator.kind != "prelu" or len(self.model.tensors[operator.outputs[0]].shape) <= 4
 
     def blocks(self, members: Sequence[int]) -> int:
         """How many blocks of planes must be run one after the other."""

@@ -211,7 +211,7 @@ def test_wrong_models() -> None:
 def test_more_dram_than_the_chip_has() -> None:
     small = RECIPE.hardware.dram_bytes.model_copy(update={"value": 1000.0})
     hardware = RECIPE.hardware.model_copy(update={"dram_bytes": small})
-    with pytest.raises(ModelbuildError, match=r"needs \d+ bytes of DRAM, but kl720 has 1000"):
+    with pytest.raises(ModelbuildError, match=r"needs [\d,]+ bytes of DRAM; kl720 has 1,000"):
         compile_model(relu_chain(3), RECIPE.model_copy(update={"hardware": hardware}), {})
 
 

@@ -13,7 +13,7 @@ from modelbuild.npu.lowering.elementwise import binary_setup, scaling, sum_recor
 from modelbuild.npu.lowering.operation import Operation
 from modelbuild.npu.memory import align
 from modelbuild.npu.program.tiles import Binary
-from modelbuild.npu.work import element_cycles
+from modelbuild.npu.work import binary_cells, element_cycles
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def _lower_binary(operation: Operation, emitter: Emitter, function: int, paramet
             offset, element, shape = operand.rectangle(extents, starts, box)
             emitter.load(operand.place, offset, element, shape, buffer.start)
         spans = [buffer.first(item.size(box)) for buffer, item in zip(buffers, operands, strict=True)]
-        cycles = element_cycles(math.prod(box), emitter.rates)
+        first, second, result = (_extents(operand, len(outer), box) for operand in operands)
+        cycles = element_cycles(binary_cells(result, first, second), emitter.rates)
         tile = _tile(buffers, constants, operands, (len(outer), box))
         emitter.compute(tile, cycles, (*spans[:2], constants.first(len(parameters))), spans[2:])
         offset, element, shape = operands[2].rectangle(extents, starts, box)
@@ -75,7 +76,7 @@ def _tile(
 ) -> Binary:
     """`inside`: how many axes lie around the box, and the box."""
     outer, box = inside
-    slots = [operand.own(box)[outer + 1] for operand in operands]
+    slots = [_extents(operand, outer, box)[1] for operand in operands]
     return Binary(
         input=buffers[0].start,
         input_slots=slots[0],
@@ -91,6 +92,11 @@ def _tile(
         rows=box[outer + 1],
         columns=box[outer + 2],
     )
+
+
+def _extents(operand: _Operand, outer: int, box: Box) -> tuple[int, int, int]:
+    planes, rows, columns = operand.own(box)[outer:]
+    return planes, rows, columns
 
 
 def _mask(inner: Sequence[_Axis]) -> int:

@@ -17,7 +17,7 @@ from modelbuild.npu.program import Rates
 from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
 from modelbuild.npu.program.tiles import Binary, Rescale
 from modelbuild.npu.weights import RESCALE_BYTES
-from modelbuild.npu.work import element_cycles
+from modelbuild.npu.work import binary_cells, element_cycles
 
 
 def scaling(operation: Operation) -> bytes:
@@ -121,7 +121,11 @@ class _BinaryTiles(Tiles):
         )
 
     def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
-        return element_cycles(region.planes * region.rows * self._columns, rates)
+        first, second = (
+            (need.planes, need.rows, own.columns) for need, own in zip(needs, self.inputs, strict=True)
+        )
+        cells = binary_cells((region.planes, region.rows, self._columns), first, second)
+        return element_cycles(cells, rates)
 
     def constants(self, region: Region) -> bytes:
         return self._record

@@ -11,7 +11,7 @@ from modelbuild.npu.program import ElementType, Instruction, Rates
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.transfers import Fill, Load, LoadConstants, Store, Transfer
-from modelbuild.npu.simulator.maps import Stretch, TileMaps, tile_maps
+from modelbuild.npu.simulator.maps import Stretch, TileMaps, operand_extents, tile_maps
 from modelbuild.npu.simulator.work import convolution_cycles, cycles, matmul_cycles, round_up
 
 
@@ -110,7 +110,8 @@ def _cells(tile: t.Binary | t.Rescale | t.Table | t.Curve) -> int:
 
 
 def _binary(tile: t.Binary, setup: s.BinarySetup, rates: Rates) -> _Cost:
-    return _elements(_cells(tile), rates, (tile.parameters, 5 if setup.function else 9))
+    read = sum(math.prod(operand_extents(tile, setup, operand)) for operand in (0, 1))
+    return _elements(max(read, _cells(tile)), rates, (tile.parameters, 5 if setup.function else 9))
 
 
 def _rescale(tile: t.Rescale, setup: s.RescaleSetup, rates: Rates) -> _Cost:
