@@ -51,6 +51,12 @@ def _counts(said: Said) -> Iterator[str]:
         yield "  the engines take turns: with overlap or without it is the same time"
     if batch["desired"] not in (None, batch["achieved"]):
         yield f"  batch {batch['desired']} is not reached: {'; '.join(batch['reasons'])}"
+    deep = said["deep"]
+    if deep is not None:
+        yield (
+            f"  tiling deep saves {number(deep['saves_ms'])} ms and {deep['saves_bytes'] / _MEGA:.4g} MB of "
+            f"traffic: {said['groups']} groups of layers, not {deep['default_groups']}"
+        )
     energy = said["energy_mj"]
     if energy is not None:
         yield f"  energy {number(energy)} mJ"

@@ -19,6 +19,7 @@ MAX_BYTES = 4 << 20
 MAX_ROWS = 100_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TOTALS = ("total", "total_ms", "sum", "all")  # in place of a layer's name
+_UNTIMED = ("", "-", "n/a")  # in place of a time: the node is part of another row
 _NAMES = ("layer", "name", "node", "node name", "operator", "node origin", "node_origin", "origin")
 # Column -> milliseconds in its unit, None for cycles of the chip's clock; the first that is there counts.
 _TIMES: Mapping[str, float | None] = {
@@ -94,26 +95,28 @@ def parse(text: str, where: str, *, is_yaml: bool) -> Measured:
 def _from_csv(text: str, where: str) -> Measured:
     """Columns by their names, or a name and milliseconds where the first line has no names."""
     try:
-        lines = [line for line in csv.reader(io.StringIO(text), skipinitialspace=True) if any(line)]
+        reader = csv.reader(io.StringIO(text), skipinitialspace=True)
+        lines = [(reader.line_num, line) for line in reader if any(line)]
     except csv.Error as error:
         raise _bad(where, str(error)) from None
     if not lines or len(lines) > MAX_ROWS:
         raise _bad(where, f"it has {len(lines)} lines")
-    head = [cell.strip().lower() for cell in lines[0]]
+    head = [cell.strip().lower() for cell in lines[0][1]]
     name = next((head.index(each) for each in _NAMES if each in head), None)
     time = next((each for each in _TIMES if each in head), None)
     if name is None and time is None:
-        name, time, head, body, first = 0, "ms", ["name", "ms"], lines, 1
+        name, time, head, body = 0, "ms", ["name", "ms"], lines
     elif name is None or time is None:
         kinds = _NAMES if name is None else tuple(_TIMES)
         raise _bad(where, f"its first line has none of the columns {', '.join(kinds)}")
     else:
-        body, first = lines[1:], 2
+        body = lines[1:]
     column, unit = head.index(time), _TIMES[time]
     return _collected(
         (
             _row(_cell(line, name), _cell(line, column), unit, f"{where}, line {number}")
-            for number, line in enumerate(body, first)
+            for number, line in body
+            if _cell(line, column).lower() not in _UNTIMED
         ),
         where,
     )
@@ -170,6 +173,8 @@ def _row(name: str, value: Any, unit: float | None, where: str) -> Row:
 def _collected(found: Iterable[Row], where: str) -> Measured:
     """The rows, of which one may be the total."""
     rows = list(found)
+    if not rows:
+        raise _bad(where, "none of its lines has a time")
     totals = [row.ms for row in rows if row.name.lower() in _TOTALS and row.ms is not None]
     if len(totals) > 1:
         raise _bad(where, "it has two totals")

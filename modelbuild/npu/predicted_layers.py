@@ -91,17 +91,24 @@ def rows(counted: Counted) -> tuple[Row, ...]:
 
 
 def _heads(counted: Counted) -> dict[str, str]:
-    """Node -> the first node of its layer: fused nodes belong to what makes their first input, nodes of one
-    operator to its first."""
+    """Node -> the first node of its layer: fused nodes belong to what the NPU makes as their first input,
+    nodes of one operator to its first."""
     first = {name: operator.origin[0] for operator in counted.model.operators for name in operator.origin}
     made_by: dict[str, str] = {}
     found: dict[str, str] = {}
     for node in counted.graph.nodes:
         leader = first.get(node.name, node.name)
-        fused = counted.units.get(node.name) == "fused" and node.inputs[0] in made_by
-        found[node.name] = found.get(leader) or (made_by[node.inputs[0]] if fused else leader)
-        made_by.update((output, found[node.name]) for output in node.outputs)
+        before = made_by.get(node.inputs[0]) if counted.units[node.name] == "fused" else None
+        found[node.name] = found.get(leader) or before or leader
+        if _unit(counted, found[node.name]) == "npu":
+            made_by.update((output, found[node.name]) for output in node.outputs)
     return found
+
+
+def _unit(counted: Counted, node: str) -> str:
+    """npu, cpu or none: what is fused with nothing is the NPU's like all that is fused."""
+    unit = counted.units[node]
+    return "npu" if unit == "fused" else unit
 
 
 def _overheads(compiled: CompiledModel) -> dict[int, int]:
@@ -125,7 +132,7 @@ def _row(
         name=first.name,
         op=first.op,
         origin=tuple(dict.fromkeys(name for node in nodes for name in node.origin or (node.name,))),
-        unit=counted.units[first.name],
+        unit=_unit(counted, first.name),
         kind=next(iter(kinds), ELEMENTWISE),
         nodes=tuple(node.name for node in nodes),
         macs=sum(node_macs(counted.graph, node) for node in nodes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import fsum, prod
 from typing import Any
@@ -11,10 +11,10 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.npu import cpu_time
 from modelbuild.npu.allocate import Lifetime, lower_bound
-from modelbuild.npu.assumptions import Options, assumed
+from modelbuild.npu.assumptions import TILINGS, Options, assumed
 from modelbuild.npu.batching import Batched, own_batch, widen
 from modelbuild.npu.bottleneck import together
-from modelbuild.npu.compiler import ARITHMETIC, compile_model
+from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
 from modelbuild.npu.confidence import Confidence, confidence, of_layer
 from modelbuild.npu.limits import room
 from modelbuild.npu.predicted_layers import DEPTHWISE, POINTWISE, WINDOW, Counted, Row, rows
@@ -32,7 +32,7 @@ _ARRAY = {
 @dataclass(frozen=True)
 class Prediction:
     """`recipe` has what the options tell in place of its facts; `rows` are the layers of all units;
-    `own_batch` is the model's dimension 0."""
+    `own_batch` is the model's dimension 0. With deep tiling `default` is what the compiler makes without."""
 
     options: Options
     recipe: Recipe
@@ -40,6 +40,7 @@ class Prediction:
     batched: Batched
     own_batch: int
     rows: tuple[Row, ...]
+    default: CompiledModel | None = None
 
     @property
     def npu(self) -> tuple[Row, ...]:
@@ -85,10 +86,14 @@ def predict(
     own = own_batch(model) or 1
     batched = Batched(model, own) if options.batch is None else widen(model, options.batch)
     countable = replace(batched.model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
-    compiled = compile_model(countable, told, {"tiling": options.tiling}, bytes_wanted=False)
+    default, *deep = (
+        compile_model(countable, told, {"tiling": tiling}, bytes_wanted=False)
+        for tiling in dict.fromkeys((TILINGS[0], options.tiling))
+    )
+    compiled = deep[0] if deep else default
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
-    return Prediction(options, told, counted, batched, own, rows(counted))
+    return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)
 
 
 def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
@@ -119,6 +124,7 @@ def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
         "activations": found.formats.activation.name,
         "weights": f"int{found.formats.weight_bits}",
         "tiling": found.counted.compiled.tiling,
+        "deep": _deep(found),
         "groups": len(found.counted.compiled.groups),
         "dram": _traffic(found),
         "stalls": _stalls(found),
@@ -154,7 +160,7 @@ def _times(found: Prediction, cpu_ms: float) -> dict[str, float | None]:
 def _least_cycles(found: Prediction) -> float:
     """The multiplications of a run at the array's peak for their kind."""
     return fsum(
-        row.macs * found.repeats / getattr(found.recipe.hardware, _ARRAY[row.kind]).value
+        row.macs * found.repeats / getattr(found.recipe.hardware, _ARRAY.get(row.kind, _ARRAY[WINDOW])).value
         for row in found.npu
         if row.macs
     )
@@ -193,9 +199,29 @@ def _traffic(found: Prediction) -> dict[str, Any]:
     }
 
 
+def _deep(found: Prediction) -> dict[str, Any] | None:
+    """What deep tiling brings; None where it was not asked for."""
+    if found.default is None:
+        return None
+    cycles = found.default.cycles - found.counted.compiled.cycles
+    moved = (sum(_bytes(compiled)) for compiled in (found.default, found.counted.compiled))
+    return {
+        "saves_ms": found.ms(cycles),
+        "saves_bytes": next(moved) - next(moved),
+        "default_time_ms": found.ms(found.cycles + cycles),
+        "default_groups": len(found.default.groups),
+    }
+
+
+def _bytes(compiled: CompiledModel) -> Iterator[int]:
+    for plan in compiled.layers:
+        if plan.unit != "cpu":
+            yield plan.dram_read + plan.dram_write + plan.weight_bytes
+
+
 def _stalls(found: Prediction) -> dict[str, Any]:
     """Cycles of a run in which nothing is computed."""
-    cycles = sum(row.stall for row in found.npu)
+    cycles = max(0, found.cycles - sum(row.busy.compute for row in found.npu))
     return {
         "cycles": cycles,
         "time_ms": found.ms(cycles),
@@ -214,10 +240,11 @@ def _memory(found: Prediction) -> dict[str, int]:
     """Bytes that the model's borders, maps and weights take, of one inference, and the program's peaks for a
     run; what there is, and the `room` that one model may take of it."""
     graph, hardware, plan = found.counted.graph, found.recipe.hardware, found.counted.compiled.memory
+    cell = {name: tensor.dtype.itemsize for name, tensor in found.counted.model.tensors.items()}
     return {
         "feature_maps_peak": _live_peak(found),
-        "input": sum(prod(graph.shapes[name]) for name in graph.inputs),
-        "output": sum(prod(graph.shapes[name]) for name in graph.outputs),
+        "input": sum(prod(graph.shapes[name]) * cell[name] for name in graph.inputs),
+        "output": sum(prod(graph.shapes[name]) * cell[name] for name in graph.outputs),
         "weights": plan.weights,
         "dram_peak": plan.dram_peak,
         "sram_peak": plan.sram_peak,

@@ -106,6 +106,7 @@ def test_engines_at_once_overlap() -> None:
     for found in (apart, at_once):
         assert sum(row["cycles"] for row in found["layers"]) == found["cycles"]
         assert found["running_ms"] + found["idle_ms"] == pytest.approx(found["time_ms"])
+        assert found["stalls"]["time_ms"] == pytest.approx(found["idle_ms"])
 
 
 def test_a_map_between_neighbours_stays_on_the_chip() -> None:
@@ -150,6 +151,14 @@ def test_what_the_chip_runs_without_a_fixed_form_is_estimated() -> None:
     assert row["compute_cycles"] == 64 and found["cycles"] == row["cycles"] >= 64 + 32 + 128 + 7
 
 
+def test_multiplications_without_a_fixed_form_are_estimated_too() -> None:
+    graph = one_node("Conv", (1, 2, 4, 4, 4), w=normal(3, 2, 2, 2, 2))
+    found = said(graph, chip())
+    macs = 27 * 3 * 2 * 8
+    assert found["macs"] == macs and found["layers"][0]["compute_cycles"] == macs // 8
+    assert found["theoretical_ms"] == pytest.approx(macs / 8)
+
+
 def test_fused_nodes_belong_to_their_layer() -> None:
     nodes = [
         Node("Conv", "c", ["x", "w"], ["t"]),
@@ -162,7 +171,14 @@ def test_fused_nodes_belong_to_their_layer() -> None:
     assert [(row["name"], row["origin"]) for row in rows] == [("c", ["c", "l"]), ("g", ["g", "m"])]
     assert rows[0]["command_index"] == rows[1]["command_index"] == 0
     assert rows[0]["node_backend"] == rows[1]["node_backend"] == "npu_fusion_node_c_l_g_m"
-    assert rows[0]["pfunc_ms"] > 0 and rows[0]["cfunc_ms"] > 0
+    assert rows[0]["pfunc_ms"] == 0 < rows[0]["cfunc_ms"] and rows[1]["pfunc_ms"] > 0
+
+
+def test_a_fused_node_behind_the_cpu_is_a_layer_of_its_own() -> None:
+    nodes = [Node("Softmax", "s", ["x"], ["t"]), Node("LeakyRelu", "l", ["t"], ["y"], {"alpha": 0.1})]
+    found = said(graph_of(nodes, {"x": (1, 2, 4, 4)}, ["y"]), chip(), s="cpu", l="fused")
+    assert [row["name"] for row in found["layers"]] == ["l"] and found["layers"][0]["unit"] == "npu"
+    assert found["cycles"] == found["layers"][0]["cycles"] > 0
 
 
 def test_a_batch_shares_the_weights() -> None:
@@ -202,6 +218,7 @@ def test_bits_are_an_option() -> None:
     )
     assert wide["dram"]["read"] == 2 * narrow["dram"]["read"]
     assert (wide["activations"], wide["weights"]) == ("int16", "int16")
+    assert wide["memory"]["input"] == 2 * narrow["memory"]["input"] and wide["dram"]["ratio"] == 1
     assert wide["layers"][0]["format_in"] == "4W4C8BHL"
     with pytest.raises(ModelbuildError, match="uint8 is not available"):
         said(conv_graph(), chip(), Options(activations="uint8"))
@@ -222,6 +239,18 @@ def test_less_memory_on_the_chip_costs_traffic() -> None:
     assert tight["memory"]["sram"] == 12_000 and tight["memory"]["sram_peak"] <= 12_000
     assert tight["dram"]["total"] > roomy["dram"]["total"] and tight["cycles"] > roomy["cycles"]
     assert roomy["dram"]["ratio"] == 1
+
+
+def test_what_deep_tiling_brings() -> None:
+    nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"], {"pads": [1] * 4}) for i in range(3)]
+    graph = graph_of(nodes, {"t0": (1, 8, 48, 48)}, ["t3"], {f"w{i}": normal(8, 8, 3, 3) for i in range(3)})
+    plain, deep = (said(graph, chip(sram_bytes=16_000), Options(tiling=t)) for t in ("default", "deep"))
+    assert plain["deep"] is None and deep["tiling"] == "deep"
+    told = deep["deep"]
+    assert told["default_time_ms"] == pytest.approx(plain["time_ms"])
+    assert told["saves_ms"] == pytest.approx(plain["time_ms"] - deep["time_ms"]) and told["saves_ms"] > 0
+    assert told["saves_bytes"] == plain["dram"]["total"] - deep["dram"]["total"] > 0
+    assert told["default_groups"] == plain["groups"] > deep["groups"]
 
 
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
