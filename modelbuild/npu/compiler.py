@@ -29,6 +29,7 @@ from modelbuild.npu.program import (
     ProgramInterface,
     Rates,
     TensorPlace,
+    command_size,
     encode,
     encode_host,
 )
@@ -38,6 +39,7 @@ from modelbuild.npu.rates import rates
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
+from modelbuild.npu.whereabouts import maps_in_dram
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
@@ -160,7 +162,7 @@ def _emit(
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
-    found = _Emitted(model, made, Translator(model, made), npu, host)
+    found = _Emitted(model, made, Translator(model, made, maps_in_dram(model, made)), npu, host)
     for group in made.groups:
         steps.step()
         head = group.members[0]
@@ -203,20 +205,21 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         host_size=host_size,
         host_checksum=zlib.crc32(host_section),
     )
-    command = encode(program)
+    command = encode(program) if bytes_wanted else b""
+    command_bytes = len(command) or command_size(program)
     memory = MemoryPlan(
         input=maps.input,
         output=maps.output,
         working=maps.working,
-        command=len(command),
+        command=command_bytes,
         weights=npu.constants.size,
         host=host_size,
-        dram_peak=maps.size + sum(align(size) for size in (len(command), npu.constants.size, host_size)),
+        dram_peak=maps.size + sum(align(size) for size in (command_bytes, npu.constants.size, host_size)),
         sram_peak=program.sram_size,
         placements=maps.placements,
     )
     if bytes_wanted:
-        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        sizes = Sizes(maps.input, maps.output, maps.working, command_bytes, npu.constants.size, host_size)
         check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
     layers = tuple(_layer(found, index) for index in range(len(model.operators)))
     sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")
@@ -243,7 +246,7 @@ def _too_small(model: FixedModel, error: DoesNotFit, limits: Limits) -> Modelbui
 
 
 def _interface(found: _Emitted) -> ProgramInterface:
-    model, address = found.model, found.translator.address
+    model, address = found.model, found.translator.in_dram.get
 
     def border(name: str) -> TensorPlace:
         at = address(name)
@@ -285,6 +288,6 @@ def _tensor_place(tensor: QuantizedTensor, address: int | None) -> TensorPlace:
 def _layer(found: _Emitted, index: int) -> LayerPlan:
     operator = found.model.operators[index]
     emitter = found.npu if operator.unit == "npu" else found.host
-    places = tuple((name, found.translator.address(name)) for name in operator.outputs)
+    places = tuple((name, found.translator.in_dram.get(name)) for name in operator.outputs)
     group = next((number for number, one in enumerate(found.groups) if index in one.members), None)
     return layer_plan(found.model, index, emitter.costs.get(index, Cost()), places, group)

@@ -36,10 +36,11 @@ OPAQUE = "opaque"  # in an outline: what has no fixed-point form, and no code
 
 @dataclass
 class Translator:
-    """One model under one plan."""
+    """One model under one plan. `in_dram` has the addresses of the maps that lie there whole."""
 
     model: FixedModel
     plan: Plan
+    in_dram: Mapping[str, int]
     _forms: dict[str, Form] = field(default_factory=dict)
     _tiles: dict[int, Tiles] = field(default_factory=dict)
     _held: dict[int, tuple[int, Held]] = field(default_factory=dict)
@@ -47,8 +48,8 @@ class Translator:
         None  # what left the array last: planes, rows, bytes
     )
 
-    def address(self, name: str) -> int | None:
-        """Where a map lies in DRAM; None if it does not."""
+    def _address(self, name: str) -> int | None:
+        """Where a map lies in DRAM, or those of its rows that do; None if it does not."""
         view = self.plan.views.get(name)
         base = self.plan.dram.get(view.root if view else name)
         return None if base is None else base + (view.offset if view else 0)
@@ -57,7 +58,7 @@ class Translator:
         """A map in DRAM or on the chip, or a constant operand, which is put among the constants once."""
         tensor = self.model.tensors[name]
         if name not in self.model.constants:
-            return Place(tensor, self.address(name))
+            return Place(tensor, self._address(name))
         values = self.model.constants[name]
 
         def data() -> bytes:
@@ -192,7 +193,7 @@ class Translator:
             assert owner == action.operator, action
         needs = tiles.needs(region)
         slabs = [slab_of(at, need.row) for at, need in zip(action.inputs, needs, strict=True)]
-        if tiles.own_form and self.address(region.tensor) is None:
+        if tiles.own_form and region.tensor not in self.in_dram:
             emitter.output(action.operator, region.plane, region.row)
         emitter.uses(action.output.buffer.address + action.output.buffer.size)
         output = slab_of(action.output, region.row)
