@@ -10,37 +10,38 @@ from modelbuild.npu.plan import Action, Compute, Group, LoadConstants, Plan
 
 
 def ends_first(model: FixedModel) -> tuple[int, ...]:
-    """Operators (indices of the model's) in an order in which whatever leads to nothing but outputs of the
-    model is executed as soon as it can be, so that what it reads is not held for it."""
+    """Operators (indices of the model's) in an order in which whatever leads to nothing but an output of the
+    model is executed as soon as it can be, the shortest way first: what it reads is not held for it."""
     makers = {name: index for index, operator in enumerate(model.operators) for name in operator.outputs}
     needs = [{makers[name] for name in operator.inputs if name in makers} for operator in model.operators]
-    waiting = _only_for_outputs(model, needs)
-    done: set[int] = set()
-    found: list[int] = []
-
-    def execute(index: int) -> None:
-        done.add(index)
-        found.append(index)
-        for other in sorted(waiting):
-            if other not in done and needs[other] <= done:
-                execute(other)
-
-    for index in range(len(model.operators)):
-        if index not in done:
-            execute(index)
-    return tuple(found)
-
-
-def _only_for_outputs(model: FixedModel, needs: Sequence[set[int]]) -> set[int]:
-    """Operators on a way to an output that does not branch."""
     readers: list[list[int]] = [[] for _ in needs]
     for index, sources in enumerate(needs):
         for source in sources:
             readers[source].append(index)
-    found: set[int] = set()
-    for index in reversed(range(len(needs))):
-        if all(reader in found for reader in readers[index]) and len(readers[index]) <= 1:
-            found.add(index)
+    length = _steps_to_output(readers)
+    done: set[int] = set()
+    found: list[int] = []
+    for index in range(len(needs)):
+        waiting = [index]
+        while waiting:
+            now = waiting.pop()
+            if now in done:
+                continue
+            done.add(now)
+            found.append(now)
+            ready = [other for other in readers[now] if other in length and needs[other] <= done]
+            waiting += sorted(ready, key=lambda other: (-length[other], -other))
+    return tuple(found)
+
+
+def _steps_to_output(readers: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Operators on a way to an output that does not branch, and how many come behind them."""
+    found: dict[int, int] = {}
+    for index in reversed(range(len(readers))):
+        if not readers[index]:
+            found[index] = 0
+        elif len(readers[index]) == 1 and readers[index][0] in found:
+            found[index] = found[readers[index][0]] + 1
     return found
 
 

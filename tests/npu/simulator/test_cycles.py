@@ -83,6 +83,7 @@ def test_convolutions(
 
 
 MATMUL = s.MatmulSetup(1, 1, 1, 5, 0, 0, 0, 0, 0)
+BINARY = t.Binary(0, 3, 0, 99, 3, 0, 500, 200, 3, 0, 2, 3, 4)
 LOOPS = (Loop(3, 9, 9), Loop(2, 5, 5))
 
 
@@ -105,6 +106,9 @@ LOOPS = (Loop(3, 9, 9), Loop(2, 5, 5))
             {},
             5 * 16,
         ),
+        (s.BinarySetup(0, 1, 1, 1, 0, 0, 0, 0, 0, 0), BINARY, {}, 24 + 24),
+        (s.BinarySetup(0, 1, 1, 1, 0b110_000, 0, 0, 0, 0, 0), BINARY, {}, 24 + 2),
+        (s.BinarySetup(1, 1, 1, 1, 0b010_001, 0, 0, 0, 0, 0), BINARY, {"elements": 512}, 2 * 24),
         (s.ReduceMaxSetup(1, 7), t.ReduceMax(0, 0, 3), {}, 21),
         (s.TableSetup(1, 1, 0), t.Table(0, 9, 0, 99, 500, 3, 0, 2, 3, 4), {"elements": 512}, 48),
         (s.TableSetup(1, 1, 0, 1), t.Table(0, 9, 0, 99, 500, 3, 0, 2, 3, 4), {"elements": 512}, 0),
