@@ -164,23 +164,33 @@ def meanings(words: Sequence[str]) -> list[Meaning]:
 
 
 def _knobs(words: Sequence[str]) -> list[Meaning]:
-    """Options of quantization, which a manifest takes by their own names."""
-    from modelbuild.manifest.vendors import KNOBS
+    """Options that a manifest takes by their own names, and those of compiling that are called the same."""
+    from modelbuild.manifest.vendors import COMPILE_KNOBS, KNOBS
 
     vendors = {"Kneron": KTC, "nncase": NNCASE, "SiMa": SIMA}
-    return [
+    sections = (("quantize", KNOBS), ("compile", COMPILE_KNOBS))
+    same = [
+        Meaning(name, KTC, f"compile: {{{name}: …}}", "the same key, of the target or the model")
+        for name in _SAME
+        if name in words
+    ]
+    return same + [
         Meaning(
             knob.name,
             vendors[vendor],
-            f"quantize: {{{knob.name}: …}}",
+            f"{section}: {{{knob.name}: …}}",
             f"the name is taken as it is; our own key: {knob.ours}"
             if knob.examples and knob.ours
             else "`modelbuild check` says what does the like, where it asks for anything",
         )
-        for vendor, knobs in KNOBS.items()
+        for section, of_vendors in sections
+        for vendor, knobs in of_vendors.items()
         for knob in knobs
         if knob.name in words
     ]
+
+
+_SAME = ("dedicated_output_buffer", "flatbuffer", "weight_compress")
 
 
 def _plain(word: str) -> str:

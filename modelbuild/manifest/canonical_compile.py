@@ -15,14 +15,10 @@ DEFAULTS: Mapping[str, Any] = {
     "tiling": "default",
     "weight_compress": False,
 }
-# Keys that the compiler does not obey yet, but for their defaults: with the last one this table goes away,
-# and the sentence in docs/models-yaml.md that names them.
-NOT_BUILT = ("tiling",)
-_WITHOUT_TILING = {f"`optimize: {both}`": f"write `optimize: {both - 1}`" for both in (2, 4)}  # Kneron's
 
 
 def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
-    """The options that say something. What the chip or the compiler cannot do is a problem."""
+    """The options that say something. What the chip has no choice of is a problem."""
     found: Tree = {}
     for key, leaf in sorted(options.items()):
         assert isinstance(leaf, Leaf)
@@ -30,8 +26,6 @@ def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) ->
             found |= _flatbuffer(leaf, recipe, problems)
         elif leaf.value is None or (key in DEFAULTS and leaf.value == DEFAULTS[key]):
             continue
-        elif key in NOT_BUILT:
-            problems += _not_built(key, leaf, recipe)
         else:
             found[key] = leaf
     return found
@@ -61,18 +55,3 @@ def _flatbuffer(leaf: Leaf, recipe: Recipe, problems: list[Problem]) -> Tree:
         )
     )
     return {}
-
-
-def _not_built(key: str, leaf: Leaf, recipe: Recipe) -> list[Problem]:
-    """What a recipe would like has to wait; what somebody wrote is an error."""
-    if leaf.origin == f"recipe {recipe.chip}":
-        return []
-    value = str(leaf.value).lower()
-    return [
-        Problem(
-            f"{leaf.spelling or f'`{key}: {value}`'} is not built yet",
-            leaf.origin,
-            f"it asks for `{key}: {value}` of the compiler",
-            _WITHOUT_TILING.get(leaf.spelling, "remove it"),
-        )
-    ]

@@ -93,16 +93,15 @@ class _Writer:
             seen = streams.form(name)
             address = self.places.resident[name]
             return Operand(Buffer(address, seen.planes, seen.rows, seen.row_bytes), plane)
-        key, offset = streams.home[name]
+        key = streams.key(name, self.places.resident)
+        offset = streams.home[name][1] if key == streams.home[name][0] else 0
         buffer = self.places.buffers[key]
-        if key != name:
-            return Operand(buffer, plane + offset)
         if name not in streams.made and streams.is_recast(name):
             return Operand(buffer, plane)
         first, count = streams.block_of(name, block, self.tiling.parts)
         if buffer.planes < count:
             first, _ = streams.part_of(name, block, span)
-        return Operand(buffer, plane - first)
+        return Operand(buffer, plane - first + offset)
 
     def _compute(self, index: int, block: int, span: Span, first: int, end: int) -> None:
         stage = self.streams.stages[index]

@@ -10,9 +10,9 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import Finding
 from modelbuild.npu.batching import CODE, own_batch, widen
-from modelbuild.npu.compiler import CompiledModel, compile_model
+from modelbuild.npu.compiler import CompiledModel, Told, compile_model
 from modelbuild.npu.limits import OverMemory, check_memory
-from modelbuild.npu.savings import savings, sizes_of
+from modelbuild.npu.savings import savings
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,23 @@ Attempt = Callable[[FixedModel], CompiledModel]
 
 
 def compile_batch(
-    model: FixedModel, recipe: Recipe, options: Mapping[str, object], desired: int | None
+    model: FixedModel,
+    recipe: Recipe,
+    options: Mapping[str, object],
+    desired: int | None,
+    told: Told | None = None,
 ) -> tuple[CompiledModel, Batch]:
-    """The program and its batch. Errors: those of the compiler; OverMemory where not even the model's own
-    batch fits."""
-    shapes = [model.tensors[name].shape for name in model.inputs]
+    """The program and its batch. `told` hears how many groups of operators are done, of how many. Errors:
+    those of the compiler; OverMemory where not even the model's own batch fits."""
 
     def attempt(widened: FixedModel) -> CompiledModel:
-        compiled = compile_model(widened, recipe, options)
-        check_memory(model.name, sizes_of(compiled), recipe, shapes=shapes)
-        return compiled
+        return compile_model(widened, recipe, options, told=told)
 
     try:
         return _compiled(model, attempt, recipe, desired)
     except OverMemory as error:
         ways = partial(savings, model, recipe, options, error.sizes)
+        shapes = [model.tensors[name].shape for name in model.inputs]
         check_memory(model.name, error.sizes, recipe, ways, shapes)  # raises it with what would help
         raise
 

@@ -29,6 +29,7 @@ from modelbuild.npu.program import (
     ProgramInterface,
     Rates,
     TensorPlace,
+    command_size,
     encode,
     encode_host,
 )
@@ -204,20 +205,21 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         host_size=host_size,
         host_checksum=zlib.crc32(host_section),
     )
-    command = encode(program)
+    command = encode(program) if bytes_wanted else b""
+    command_bytes = len(command) or command_size(program)
     memory = MemoryPlan(
         input=maps.input,
         output=maps.output,
         working=maps.working,
-        command=len(command),
+        command=command_bytes,
         weights=npu.constants.size,
         host=host_size,
-        dram_peak=maps.size + sum(align(size) for size in (len(command), npu.constants.size, host_size)),
+        dram_peak=maps.size + sum(align(size) for size in (command_bytes, npu.constants.size, host_size)),
         sram_peak=program.sram_size,
         placements=maps.placements,
     )
     if bytes_wanted:
-        sizes = Sizes(maps.input, maps.output, maps.working, len(command), npu.constants.size, host_size)
+        sizes = Sizes(maps.input, maps.output, maps.working, command_bytes, npu.constants.size, host_size)
         check_memory(model.name, sizes, recipe, shapes=[model.tensors[name].shape for name in model.inputs])
     layers = tuple(_layer(found, index) for index in range(len(model.operators)))
     sections = (command, weights, host_section) if bytes_wanted else (b"", b"", b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelbuild.npu.forms import Form, form
 from modelbuild.npu.halo import WEIGHTED
@@ -111,7 +111,6 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
     too_wide = -(-found.split // (tile * blocks * rows))  # parts of the planes of which one row fits a tile
     parts = parts_of(streams, max(-(-found.weights // tile), too_wide))
     count = len(parts)
-    double = 2 if limits.engines > 1 and count > 1 else 1
 
     def bands(size: int) -> int:
         return max(1, min(rows, -(-size // (tile * blocks))))
@@ -129,11 +128,53 @@ def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iter
     _, order, first = min(orders, key=lambda item: item[0])
     for factor in (1, 2, 4, 8) if order != "bands" else (1,):
         if factor == 1 or first * factor // 2 < rows:
-            many = min(rows, first * factor)
-            if limits.engines > 1 and many > 1:
-                yield Tiling(order, many, parts, double, ahead=True)
-            for count in range(double, 0, -1):
-                yield Tiling(order, many, parts, count)
+            yield from _variants(Tiling(order, min(rows, first * factor), parts), limits)
+
+
+def least_moved(streams: Streams, found: Traffic, room: int, limits: Limits) -> list[Tiling]:
+    """Tilings that may fit into so many bytes: those that move least first, of these the ones with the
+    fewest steps."""
+    blocks = streams.bundle.blocks
+    rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
+    bands = _counts(rows)
+    choices: dict[int, tuple[Span, ...]] = {}
+    for wanted in _counts(streams.planes):
+        parts = parts_of(streams, wanted)
+        choices.setdefault(len(parts), parts)
+    best: list[tuple[int, int, Tiling]] = []
+    for count, parts in choices.items():
+        for many in bands:
+            split = found.split // (blocks * count * many)
+            weights, band = found.weights // count, found.common // (blocks * many)
+            held = found.common // blocks
+            again = {"parts": (found.common * (count - 1), band)}
+            if count > 1:
+                again["held"] = (found.weights * (blocks - 1), held)
+                again["bands"] = (found.weights * (blocks * many - 1), band)
+            for order, (moved_again, common) in again.items():
+                if weights + common + split <= room:
+                    best.append((moved_again, count * many, Tiling(order, many, parts)))
+    best.sort(key=lambda item: (item[0], item[1], item[2].order))
+    return [variant for _, _, tiling in best for variant in _variants(tiling, limits)]
+
+
+def _variants(tiling: Tiling, limits: Limits) -> Iterator[Tiling]:
+    """With room for transfers to run ahead, where engines work at once, then without."""
+    if limits.engines > 1 and tiling.bands > 1:
+        yield replace(tiling, weight_buffers=min(2, len(tiling.parts)), ahead=True)
+    if limits.engines > 1 and len(tiling.parts) > 1:
+        yield replace(tiling, weight_buffers=2)
+    yield tiling
+
+
+def _counts(extent: int) -> list[int]:
+    """Into how many parts to cut: all small numbers, then ever fewer, up to single ones."""
+    found = []
+    count = 1
+    while count < extent:
+        found.append(count)
+        count += max(1, count // 4)
+    return [*found, extent]
 
 
 def whole_weights(streams: Streams, limits: Limits) -> Iterator[Tiling]:
@@ -141,9 +182,7 @@ def whole_weights(streams: Streams, limits: Limits) -> Iterator[Tiling]:
     rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
     bands = 1
     while True:
-        if limits.engines > 1 and bands > 1:
-            yield Tiling("parts", bands, ((0, streams.planes),), ahead=True)
-        yield Tiling("parts", bands, ((0, streams.planes),))
+        yield from _variants(Tiling("parts", bands, ((0, streams.planes),)), limits)
         if bands == rows:
             return
         bands = min(rows, bands + max(1, bands // 2))

@@ -14,11 +14,21 @@ def in_order(model: FixedModel, made: Plan) -> tuple[FixedModel, Plan]:
     as they did."""
     active = {index for group in made.groups for index in group.members}
     free = [index for index in range(len(model.operators)) if index not in active]
+    makers = {name: index for index, operator in enumerate(model.operators) for name in operator.outputs}
     order: list[int] = []
+    placed: set[int] = set()
+
+    def place(index: int) -> None:
+        order.append(index)
+        placed.add(index)
+
     for group in made.groups:
-        while free and free[0] < group.members[0]:
-            order.append(free.pop(0))
-        order += group.members
+        for index in [each for each in free if each < group.members[0]]:
+            if all(makers.get(name, index) in {*placed, index} for name in model.operators[index].inputs):
+                free.remove(index)
+                place(index)
+        for index in group.members:
+            place(index)
     order += free
     if order == list(range(len(order))):
         return model, made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -10,6 +10,7 @@ from modelbuild.npu.actions import Places, actions
 from modelbuild.npu.allocate import Lifetime, allocate
 from modelbuild.npu.cutting import (
     Limits,
+    least_moved,
     needed,
     tile_bytes,
     tilings,
@@ -17,11 +18,12 @@ from modelbuild.npu.cutting import (
     weight_bytes,
     whole_weights,
 )
-from modelbuild.npu.deep import deepened
+from modelbuild.npu.deep import Deep, deepened
 from modelbuild.npu.grouping import Bundle, bundles
 from modelbuild.npu.keeping import Life, keepable, lives
 from modelbuild.npu.memory import ALIGNMENT, FeatureMaps, Stretch, place_maps
 from modelbuild.npu.merging import Merging
+from modelbuild.npu.order import ends_first, renumbered, reordered
 from modelbuild.npu.plan import Buffer, Group, Plan, Workspace
 from modelbuild.npu.streams import Shape, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.tiling import DoesNotFit
@@ -39,11 +41,23 @@ def plan(model: FixedModel, limits: Limits, *, deep: bool = False, dedicated: bo
 
     An operator whose smallest step exceeds SRAM raises DoesNotFit with the bytes that it needs.
     """
+    if not deep:
+        return _planned(model, limits, None, dedicated)
+    order = ends_first(model)
+    return renumbered(_planned(reordered(model, order), limits, deepened, dedicated), order)
+
+
+def _planned(
+    model: FixedModel,
+    limits: Limits,
+    deepen: Callable[[FixedModel, Shared, Sequence[Bundle], Limits], Deep] | None,
+    dedicated: bool,
+) -> Plan:
     shared = share(model)
     groups: Sequence[Bundle] = bundles(model, shared)
     kept: frozenset[str] | None = None
-    if deep:
-        found = deepened(model, shared, groups, limits)
+    if deepen is not None:
+        found = deepen(model, shared, groups, limits)
         groups, kept = found.groups, found.kept
     merging = Merging(model, shared, groups)
     while True:
@@ -171,7 +185,7 @@ class _Planning:
             return self._workspace(index, room, must)
         resident = self.resident(index)
         least = _NEVER
-        for tiling in self._tilings(streams, resident, must):
+        for tiling in self._tilings(streams, resident, room, must):
             size = needed(streams, tiling, resident, self.limits)
             least = min(least, size)
             if size <= room:
@@ -182,8 +196,8 @@ class _Planning:
             raise _TooLarge(index)
         raise DoesNotFit(least, self.groups[index].members[0])
 
-    def _tilings(self, streams: Streams, resident: frozenset[str], must: bool) -> Iterator[Tiling]:
-        """Tilings of a group, best first; the smallest ones only if it `must` be."""
+    def _tilings(self, streams: Streams, resident: frozenset[str], room: int, must: bool) -> Iterator[Tiling]:
+        """Tilings of a group, best first; the default's smallest ones only if it `must` be."""
         if not streams.is_divisible:
             yield from whole_weights(streams, self.limits)
             return
@@ -194,10 +208,7 @@ class _Planning:
                 yield from tilings(streams, found, tile, self.limits)
                 tile = tile // 2 if must else 0
             return
-        tile, least = self.limits.sram_bytes, 1 if must else self.limits.tile_bytes // 4
-        while tile >= least:
-            yield from tilings(streams, found, tile, self.limits)
-            tile = tile * 3 // 4
+        yield from least_moved(streams, found, room, self.limits)
 
     def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
         operator = self.model.operators[self.groups[index].members[0]]

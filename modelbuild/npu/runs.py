@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.cutting import Limits, moved, weight_bytes
-from modelbuild.npu.forms import form, operand_form
+from modelbuild.npu.forms import Form, form, operand_form
 from modelbuild.npu.grouping import Bundle, fits_blocks
-from modelbuild.npu.halo import Named, Reach, Same, Whole, Window, needs_all_rows, reach
+from modelbuild.npu.halo import CELLWISE, Named, Reach, Same, Whole, Window, needs_all_rows, reach
 from modelbuild.npu.merging import Merging
 from modelbuild.npu.plan import Region
 from modelbuild.npu.streams import Streams
@@ -49,6 +49,7 @@ class Runs:
         self.last_use = last_use  # tensor -> the last group that reads a part of it
         self._reaches: dict[tuple[int, int], Reach] = {}
         self._needs: dict[tuple[int, int], bool] = {}
+        self._forms: dict[str, Form] = {}
         self._constants = [self._constant_bytes(found) for found in streams]
 
     def __iter__(self) -> Iterator[Run]:
@@ -68,6 +69,23 @@ class Runs:
             size = constant_size(model, operator, Region(stage.output, 0, planes, 0, stage.rows))
             total += self.limits.align(size)
         return total + self.limits.align(weight_bytes(streams))
+
+    def form(self, name: str) -> Form:
+        """The form of a tensor, remembered."""
+        if name not in self._forms:
+            self._forms[name] = form(self.model.tensors[name])
+        return self._forms[name]
+
+    def lies_in(self, name: str, operator: int) -> bool:
+        """Whether a tensor can lie in the output of a cell-by-cell operator, its only reader."""
+        found = self.model.operators[operator]
+        read, made = self.model.tensors[name], self.model.tensors[found.outputs[0]]
+        return (
+            found.kind in CELLWISE
+            and name in self.merging.makers
+            and self.merging.grouping.is_private(name, {operator})
+            and (read.shape, read.dtype.itemsize) == (made.shape, made.dtype.itemsize)
+        )
 
     def reach(self, operator: int, position: int) -> Reach:
         """How rows of an operator depend on an input, remembered."""
@@ -118,8 +136,9 @@ class _Walk:
         self.low: dict[str, Rows] = {}  # the lowest row that is needed from each step on
         self.sources: dict[str, None] = {}
         self.home: dict[str, str] = {}
+        self.inner: dict[str, str] = {}  # what lies in the output of its reader, if that output stays inside
         self.covered: set[str] = set()
-        self._rings: dict[str, int] = {}
+        self._slots: dict[str, int] = {}  # of rings that have not changed since they were looked at
 
     def add(self, group: Bundle) -> bool:
         """One more group; False if it cannot be executed together with the others."""
@@ -165,18 +184,23 @@ class _Walk:
     def _operator(self, index: int) -> None:
         operator = self.model.operators[index]
         target = operator.outputs[0]
-        rows = form(self.model.tensors[target]).rows
+        rows = self.runs.form(target).rows
         done = np.full(self.steps + 1, rows, np.int64)
         for position, name in enumerate(operator.inputs):
             done = np.minimum(done, possible(self.runs.reach(index, position), self.come[name], rows))
         self.home[target] = target
+        for name in operator.inputs:
+            if name in self.come and name not in self.sources and self.runs.lies_in(name, index):
+                self.inner[name] = target
+                break
         self._made(index, target, done)
 
     def _made(self, index: int, target: str, done: Rows) -> None:
         self.come[target] = done
         operator = self.model.operators[index]
-        rows = form(self.model.tensors[target]).rows
+        rows = self.runs.form(target).rows
         for position, name in enumerate(operator.inputs):
+            self._slots.pop(name, None)
             found = Same() if index in self.runs.merging.shared.free else self.runs.reach(index, position)
             low = np.where(done < rows, lowest(found, done, rows), _NOBODY)
             self.low[name] = np.minimum(self.low[name], low) if name in self.low else low
@@ -204,36 +228,45 @@ class _Walk:
         """Rings, and what is moved where it is in DRAM, by root."""
         rings: dict[str, int] = {}
         found: dict[str, int] = {}
-        alignment = self.runs.limits
+        limits = self.runs.limits
         families: dict[str, list[str]] = {}
         for name in self.come:
-            families.setdefault(self._family(name), []).append(name)
+            families.setdefault(self._family(name, last), []).append(name)
         for key, names in families.items():
             root = self.shared.view[key].root if key in self.shared.view else key
-            seen = form(self.model.tensors[key])
-            slots = self._slots(names)
-            ring = alignment.align(min(slots, seen.rows) * seen.planes * seen.row_bytes)
+            seen = self.runs.form(key)
+            planes = -(-seen.planes // self.blocks)
+            ring = limits.align(min(self._rows_held(names), seen.rows) * planes * seen.row_bytes)
             rings[root] = rings.get(root, 0) + ring
         for name in self.come:
             root = self.shared.view[name].root if name in self.shared.view else name
             stored = name not in self.sources and self._is_seen(name, last)
             joined = name not in self.sources and self.runs.merging.makers.get(name) in self.joins
             if name in self.sources or (stored and not joined):
-                size = moved(form(self.model.tensors[name]), alignment.row_alignment)
-                found[root] = found.get(root, 0) + size
+                found[root] = found.get(root, 0) + moved(self.runs.form(name), limits.row_alignment)
         return rings, found
 
-    def _family(self, name: str) -> str:
-        while self.home[name] != name:
-            name = self.home[name]
-        return name
+    def _family(self, name: str, last: int) -> str:
+        while True:
+            inner = self.inner.get(name)
+            if inner is not None and not self._is_seen(inner, last):
+                name = inner
+            elif self.home[name] != name:
+                name = self.home[name]
+            else:
+                return name
 
-    def _slots(self, names: Sequence[str]) -> int:
+    def _rows_held(self, names: Sequence[str]) -> int:
+        if len(names) == 1 and names[0] in self._slots:
+            return self._slots[names[0]]
         high = np.maximum.reduce([self.come[name][1:] for name in names])
         before = np.minimum.reduce([self.come[name][:-1] for name in names])
         lows = [self.low[name][:-1] for name in names if name in self.low]
         low = np.minimum.reduce([before, *lows]) if lows else before
-        return int((high - low).max())
+        held = int((high - low).max())
+        if len(names) == 1:
+            self._slots[names[0]] = held
+        return held
 
 
 def possible(found: Reach, come: Rows, rows: int) -> Rows:
@@ -248,7 +281,8 @@ def possible(found: Reach, come: Rows, rows: int) -> Rows:
             return np.where(come >= height, rows, some)
         case Named(_, highs):
             highest: Rows = np.maximum.accumulate(np.array(highs, np.int64))
-            return np.searchsorted(highest, come, side="right")
+            many: Rows = np.searchsorted(highest, come, side="right")
+            return many
 
 
 def lowest(found: Reach, done: Rows, rows: int) -> Rows:
@@ -259,7 +293,8 @@ def lowest(found: Reach, done: Rows, rows: int) -> Rows:
         case Whole(_):
             return np.zeros_like(done)
         case Window(height, _, stride, pad_top, step):
-            return np.minimum(height, -(-np.maximum(0, done * stride - pad_top) // step))
+            first: Rows = -(-np.maximum(0, done * stride - pad_top) // step)
+            return np.minimum(height, first)
         case Named(lows, _):
             behind: Rows = np.minimum.accumulate(np.array([*lows, _NOBODY], np.int64)[::-1])[::-1]
             needed: Rows = behind[np.minimum(done, rows)]

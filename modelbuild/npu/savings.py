@@ -10,6 +10,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.limits import OverMemory, Sizes, Ways
 
+Saved = dict[str, int]
 _LARGEST_INT4 = 7
 _INT4_LEFT = 5 / 8  # of a byte: codec `short` stores a weight of 4 bits in 5, one of them a mark
 
@@ -28,6 +29,17 @@ def savings(model: FixedModel, recipe: Recipe, options: Mapping[str, object], no
         compressed=0 if packed else _less(now, model, recipe, {**options, "weight_compress": True}),
         int4=round(now.weights * (1 - _INT4_LEFT)) if packed and _may_narrow(model, recipe) else 0,
     )
+
+
+def saved(compiled: CompiledModel, model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> Saved:
+    """Bytes of DRAM that the options save of a compiled model: name -> bytes, of those that are set."""
+    found: Saved = {}
+    if options.get("dedicated_output_buffer") is False:
+        apart = compile_model(model, recipe, {**options, "dedicated_output_buffer": True}, bytes_wanted=False)
+        found["saved_by_shared_outputs"] = sizes_of(apart).maps - sizes_of(compiled).maps
+    if options.get("weight_compress"):
+        found["saved_by_packed_weights"] = compiled.packed
+    return found
 
 
 def _less(now: Sizes, model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> int:

@@ -9,7 +9,7 @@ from functools import cached_property
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.forms import Form, form, operand_form
 from modelbuild.npu.grouping import Bundle
-from modelbuild.npu.halo import WEIGHTED, input_planes
+from modelbuild.npu.halo import CELLWISE, WEIGHTED, input_planes
 from modelbuild.npu.plan import Region
 from modelbuild.npu.rows import Schedule, Stage, schedule, source_rows, stages
 from modelbuild.npu.weights import constant_size
@@ -58,12 +58,20 @@ class Streams:
         self.joins = frozenset(
             index for index, stage in enumerate(self.stages) if stage.operator in bundle.joins
         )
+        self.joined = {self.stages[index].output for index in self.joins}
         self.home = homes(model, bundle)
+        self._forms: dict[str, Form] = {}
+        self._parts: dict[tuple[str, int, Span], Span] = {}
         self._schedules: dict[int, Schedule] = {}
         self._readers: dict[str, list[tuple[int, int]]] = {}
         for index, stage in enumerate(self.stages):
             for position, (name, _) in enumerate(stage.inputs):
                 self._readers.setdefault(name, []).append((index, position))
+
+    def key(self, name: str, resident: Collection[str]) -> str:
+        """The tensor whose buffer a tensor lies in: its own, if the other is resident and has none."""
+        home, _ = self.home[name]
+        return name if home in resident else home
 
     def schedule(self, bands: int) -> Schedule:
         """The steps of so many bands."""
@@ -73,11 +81,14 @@ class Streams:
 
     def form(self, name: str) -> Form:
         """The form in which the group sees a tensor."""
-        tensor = self.model.tensors[name]
-        if name in self.made:
-            return form(tensor)
-        reader = self.stages[self._readers[name][0][0]].output
-        return operand_form(tensor, len(self.model.tensors[reader].shape))
+        if name not in self._forms:
+            tensor = self.model.tensors[name]
+            if name in self.made:
+                self._forms[name] = form(tensor)
+            else:
+                reader = self.stages[self._readers[name][0][0]].output
+                self._forms[name] = operand_form(tensor, len(self.model.tensors[reader].shape))
+        return self._forms[name]
 
     def is_recast(self, name: str) -> bool:
         """Whether a source is seen in another form than its own; then it is loaded whole."""
@@ -109,8 +120,14 @@ class Streams:
 
     def part_of(self, name: str, block: int, part: Span) -> Span:
         """The planes of a tensor that a part of a block needs or makes."""
+        key = (name, block, part)
+        if key not in self._parts:
+            self._parts[key] = self._part_of(name, block, part)
+        return self._parts[key]
+
+    def _part_of(self, name: str, block: int, part: Span) -> Span:
         if name in self.made:
-            whole = form(self.model.tensors[name]).planes // self.bundle.blocks
+            whole = self.form(name).planes // self.bundle.blocks
             first, count = part if self.is_divisible else (0, whole)
             return block * whole + first, count
         low, high = 1 << 62, 0
@@ -155,45 +172,67 @@ class Streams:
 
 
 def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
-    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's."""
-    names = [name for index in bundle.members for name in model.operators[index].outputs]
-    names += [name for name in bundle.reads if name not in names]
-    found: dict[str, tuple[str, int]] = {name: (name, 0) for name in names}
-    for index in sorted(bundle.joins, reverse=True):
-        operator = model.operators[index]
-        key, plane = found.setdefault(operator.outputs[0], (operator.outputs[0], 0))
-        for name in operator.inputs:
-            found[name] = (key, plane)
-            plane += form(model.tensors[name]).planes
+    """Tensor -> the tensor in whose buffer it lies, and at which plane: parts of a concat in the concat's,
+    what only a cell-by-cell operator reads in that operator's output."""
+    operators = [model.operators[index] for index in sorted((*bundle.members, *bundle.joins), reverse=True)]
+    found: dict[str, tuple[str, int]] = {
+        name: (name, 0) for operator in operators for name in (*operator.inputs, *operator.outputs)
+    }
+    readers: dict[str, int] = {}
+    for operator in operators:
+        for name in set(operator.inputs):
+            readers[name] = readers.get(name, 0) + 1
+    private = {name for operator in operators for name in operator.outputs} - set(bundle.writes)
+    for operator in operators:
+        key, plane = found[operator.outputs[0]]
+        if operator.kind == "concat":
+            for name in operator.inputs:
+                found[name] = (key, plane)
+                plane += form(model.tensors[name]).planes
+        elif operator.kind in CELLWISE:
+            made = model.tensors[operator.outputs[0]]
+            for name in operator.inputs:
+                read = model.tensors[name]
+                alike = (read.shape, read.dtype.itemsize) == (made.shape, made.dtype.itemsize)
+                if name in private and readers[name] == 1 and alike:
+                    found[name] = (key, plane)
+                    break
     return found
 
 
 def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapping[str, Shape]:
-    """The buffers in SRAM of all tensors that are not `resident`."""
+    """The buffers in SRAM of all tensors that are not `resident`, by the tensor that `Streams.key` says."""
     steps = streams.schedule(tiling.bands)
-    parts = tiling.parts
     found: dict[str, Shape] = {}
-    for name, slots in steps.slots.items():
-        if name in resident:
-            continue
-        seen = streams.form(name)
-        planes = max(streams.part_of(name, 0, part)[1] for part in parts)
-        if tiling.ahead and (name not in streams.made or name in streams.bundle.writes):
-            slots = min(seen.rows, slots + steps.most[name])
-        if name in streams.made:
-            if tiling.order == "bands" and name in steps.halo:
-                planes = streams.block_of(name, 0, parts)[1]
-        elif streams.is_recast(name):
-            planes, slots = seen.planes, seen.rows
-        elif streams.is_common(name, parts):
-            slots = seen.rows if tiling.order == "held" and len(parts) > 1 else slots
-        elif tiling.order == "bands" and name in steps.halo:
-            planes = streams.block_of(name, 0, parts)[1]
-        key, _ = streams.home[name]
-        if key != name:
-            planes, slots = streams.form(key).planes, steps.slots[key]
-        found[key] = Shape(planes, slots, seen.row_bytes)
+    for name in steps.slots:
+        if name not in resident:
+            key = streams.key(name, resident)
+            shape = _shape(streams, tiling, steps, name)
+            if key != name and key in streams.joined:
+                shape = Shape(streams.form(key).planes, shape.slots, shape.row_bytes)
+            if key in found:
+                shape = Shape(*(max(pair) for pair in zip(_sizes(found[key]), _sizes(shape), strict=True)))
+            found[key] = shape
     return found
+
+
+def _sizes(shape: Shape) -> tuple[int, int, int]:
+    return shape.planes, shape.slots, shape.row_bytes
+
+
+def _shape(streams: Streams, tiling: Tiling, steps: Schedule, name: str) -> Shape:
+    """What one tensor needs."""
+    parts, seen, slots = tiling.parts, streams.form(name), steps.slots[name]
+    if name not in streams.made and streams.is_recast(name):
+        return Shape(seen.planes, seen.rows, seen.row_bytes)
+    planes = max(streams.part_of(name, 0, part)[1] for part in parts)
+    if tiling.ahead and (name not in streams.made or name in streams.bundle.writes):
+        slots = min(seen.rows, slots + steps.most[name])
+    if name not in streams.made and streams.is_common(name, parts):
+        slots = seen.rows if tiling.order == "held" and len(parts) > 1 else slots
+    elif tiling.order == "bands" and name in steps.halo:
+        planes = streams.block_of(name, 0, parts)[1]
+    return Shape(planes, slots, seen.row_bytes)
 
 
 def constant_sizes(streams: Streams, tiling: Tiling) -> dict[int, tuple[int, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build import progress
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -40,32 +41,39 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`."""
+    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`. Tells how many groups are done."""
     from dataclasses import asdict
 
     from modelbuild.chips.recipe import Recipe
     from modelbuild.npu.batch_compiler import compile_batch
+    from modelbuild.npu.batching import widen
     from modelbuild.npu.limits import OverMemory, other_chips
+    from modelbuild.npu.savings import saved
     from modelbuild.quantize import fixed_onnx
     from modelbuild.stages.files import validated, write_json
 
     recipe = validated(Recipe, parameters["recipe"])
-    fixed = fixed_onnx.read(inputs["fixed"])
+    fixed, options = fixed_onnx.read(inputs["fixed"]), parameters["options"]
     try:
-        compiled, batch = compile_batch(fixed, recipe, parameters["options"], parameters.get("batch"))
+        compiled, batch = compile_batch(fixed, recipe, options, parameters.get("batch"), _told)
     except OverMemory as error:
         raise error.with_chips(other_chips(recipe)) from None
     (out / "command.bin").write_bytes(compiled.command)
     (out / "weights.bin").write_bytes(compiled.weights)
     (out / "host.bin").write_bytes(compiled.host)
+    widened = widen(fixed, batch.achieved).model
     plan = {
         "batch": batch.to_json(),
         "cycles": compiled.cycles,
         "findings": [finding.to_json() for finding in batch.findings],
         "groups": [asdict(group) for group in compiled.groups],
         "layers": [asdict(layer) for layer in compiled.layers],
-        "memory": asdict(compiled.memory),
+        "memory": asdict(compiled.memory) | saved(compiled, widened, recipe, options),
         "packed": compiled.packed,
         "tiling": compiled.tiling,
     }
     write_json(out / "compile.json", plan)
+
+
+def _told(done: int, groups: int) -> None:
+    progress.report(done, groups, "group of operators")

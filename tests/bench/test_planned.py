@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
-from bench.counts import ARRAY, KINDS, Counts
+from bench.counts import ARRAY, KINDS, Constants, Counts
 from bench.planned import counted
-from bench.zoo import loaded
+from bench.zoo import loaded, outlined
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
+from modelbuild.npu.compiler import compile_model
+from modelbuild.npu.rates import rates
 
 Shape = tuple[int, ...]
 
@@ -118,6 +120,30 @@ def test_less_memory_moves_more(tmp_path: Path) -> None:
     large, small = (counted(made, one)[0] for one in (recipe, with_facts(recipe, sram_bytes=100_000)))
     assert small.total("read", "write", "weights") > 2 * large.total("read", "write", "weights")
     assert small.total(*ARRAY) >= large.total(*ARRAY)
+
+
+@pytest.mark.parametrize("chip", ["kl520", "kl730"])
+def test_the_counts_are_those_of_the_compiler(tmp_path: Path, chip: str) -> None:
+    """Every kind of work, cut into bands: the cycles that are fitted are those that a program takes."""
+    nodes = [
+        conv("x", "w", "a", pads=[1, 1, 1, 1]),
+        helper.make_node("LeakyRelu", ["a"], ["b"]),
+        conv("b", "d", "c", pads=[1, 1, 1, 1], group=48),
+        helper.make_node("Tanh", ["c"], ["t"]) if chip == "kl730" else conv("c", "p", "t"),
+        helper.make_node("MaxPool", ["t"], ["m"], kernel_shape=[2, 2], strides=[2, 2]),
+        conv("m", "p", "n"),
+        helper.make_node("Add", ["m", "n"], ["s"]),
+        helper.make_node("Concat", ["s", "n"], ["k"], axis=1),
+        conv("k", "v", "y", pads=[0, 1, 0, 1]),
+    ]
+    weights = {"w": (48, 8, 3, 3), "d": (48, 1, 3, 3), "p": (48, 48, 1, 1), "v": (200, 96, 1, 3)}
+    made, recipe = graph(tmp_path, nodes, weights, size=90), load_recipe(chip)
+    counts, _ = counted(made, recipe)
+    model, _ = outlined(made, recipe)
+    found = compile_model(model, recipe, {}, bytes_wanted=False)
+    assert counts.groups == len(found.groups)
+    cycles = counts.cycles(Constants.of(rates(recipe.hardware)), whole=True)
+    assert cycles == pytest.approx(found.cycles, rel=1e-4)
 
 
 def test_counts_are_replaced_not_changed(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ from modelbuild.cli.main import VERBS, main
         (["target-accuracy"], "quantize: {target_accuracy: …}"),
         (["split_w_to_act"], "says what does the like"),
         (["palette"], "modelbuild build"),
+        (["weight_compress"], "compile: {weight_compress: …}"),
+        (["hardware-cut-opt"], "our own key: tiling"),
+        (["compress"], "our own key: weight_compress"),
     ],
 )
 def test_a_word_is_answered(words: list[str], ours: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,12 +31,6 @@ targets:
 """
 
 
-@pytest.fixture(autouse=True)
-def _all_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the compiler does not obey yet is the subject of test_not_built.py."""
-    monkeypatch.setattr(canonical_compile, "NOT_BUILT", ())
-
-
 def options(project: Any, chip: str, compile_: Any) -> Any:
     return effective(project.load(MANIFEST % (chip, json.dumps(compile_))), "net", "cam").values["compile"]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from modelbuild.manifest.canonical_compile import DEFAULTS, NOT_BUILT
 from modelbuild.manifest.settings import effective
 from modelbuild.manifest.vendors import BY_NAME, KNOBS, Names
 from modelbuild.manifest.vendors.knob import Knob
@@ -80,16 +79,9 @@ def on_targets(project: Any, vendor: str, values: list[tuple[Knob, Any]]) -> str
     return text({}, CHIPS[vendor], "\n".join(lines))
 
 
-def waits(knob: Knob, value: Any) -> bool:
-    """Whether it asks something of the compiler that is not built yet."""
-    paths = [] if knob.beside else knob.said(value).written.items()
-    keys = {str(path).partition("compile.")[2]: asked for path, asked in paths}
-    return any(keys.get(key, default) != default for key, default in DEFAULTS.items() if key in NOT_BUILT)
-
-
 @pytest.mark.parametrize("vendor", KNOBS)
 def test_what_is_built_is_taken(project: Any, vendor: str) -> None:
-    built = [(knob, value) for knob in KNOBS[vendor] for value in knob.examples if not waits(knob, value)]
+    built = [(knob, value) for knob in KNOBS[vendor] for value in knob.examples]
     manifest = project.load(on_targets(project, vendor, built))
     assert len(manifest.examined) == len(built) + 1
 
@@ -97,7 +89,6 @@ def test_what_is_built_is_taken(project: Any, vendor: str) -> None:
 @pytest.mark.parametrize("vendor", KNOBS)
 def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) -> None:
     missing = [(knob, value) for knob in KNOBS[vendor] for value in knob.missing]
-    missing += [(knob, value) for knob in KNOBS[vendor] for value in knob.examples if waits(knob, value)]
     found = project.errors(on_targets(project, vendor, missing))
     assert [at.split(":")[1] for at, _ in found] == [str(10 + row) for row in range(len(missing))]
     for (_, what), (knob, _) in zip(found, missing, strict=True):

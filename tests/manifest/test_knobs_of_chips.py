@@ -163,7 +163,6 @@ def test_advice_names_what_does_the_like(project: Any) -> None:
             project.load(GOOD.replace("{chip: kl720}", f"{{chip: kl720, quantize: {{{knob}}}}}"))
         return caught.value.problems[0].advice
 
-    assert advice("optimize: 4") == "write `optimize: 3`"
     assert advice("flops_ratio: 0.5") == "write `mode: mixbw` beside it, or remove it"
     assert advice("quant_scheme_strict_mode: true").startswith("write `scheme: FILE`")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,9 +116,9 @@ def test_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     model = conv()
     tried = []
 
-    def counted(widened: FixedModel, *rest: object) -> CompiledModel:
+    def counted(widened: FixedModel, *rest: Any, **more: Any) -> CompiledModel:
         tried.append(own_batch(widened))
-        return compile_model(widened, *rest)  # type: ignore[arg-type]
+        return compile_model(widened, *rest, **more)
 
     room = total(compile_batch(model, RECIPE, {}, 100)[0])
     monkeypatch.setattr(batch_compiler, "compile_model", counted)

@@ -162,6 +162,11 @@ JOIN |= {"low": 0, "high": 100}
             "`p` (pad) folds dimension 0: [1, 2] becomes [2, 2]",
         ),
         (
+            FixedOperator("matmul", "p", ("c", "x"), ("y",)),
+            {"x": (3, 4), "c": (3, 3), "y": (3, 4)},
+            "`p` (matmul) multiplies by a matrix that depends on the picture: [3, 4]",
+        ),
+        (
             FixedOperator("opaque", "NonMaxSuppression_1", ("x",), ("y",)),
             {"x": (1, 2), "y": (1, 2)},
             "`NonMaxSuppression_1` (opaque) is no operator that is known to keep dimension 0",

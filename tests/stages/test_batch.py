@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from modelbuild import api
+from modelbuild.build import progress
 from modelbuild.formats import mpk
 from modelbuild.project.options import BuildOptions
 from modelbuild.stages import compile as compile_stage
@@ -40,6 +41,37 @@ def test_the_plan_says_what_was_achieved(batched: Built) -> None:
     assert plan["cycles"] == sum(layer["cycles"] for layer in plan["layers"]) > 0
     other = left(batched, "small@nef:compile", "compile.json")
     assert other["batch"] == {"desired": None, "achieved": 1, "reasons": []}
+
+
+def test_what_options_save_is_told(batched: Built, tmp_path: Path) -> None:
+    """With so little on the chip, maps go through DRAM, where the output may lie in their place."""
+    little: dict[str, Any] = {"sram_bytes": 1024}
+    both = {**little, "dedicated_output_buffer": False, "weight_compress": True}
+    plans = {}
+    for name, given in (("plain", little), ("saving", both)):
+        out = batched.run("small@mpk:compile", tmp_path / name, parameters={"options": given})
+        plans[name] = json.loads((out / "compile.json").read_bytes())
+    plain, saving = plans["plain"]["memory"], plans["saving"]["memory"]
+    maps = ("input", "output", "working")
+    assert saving["saved_by_shared_outputs"] == sum(plain[key] - saving[key] for key in maps) > 0
+    assert saving["saved_by_packed_weights"] == plain["weights"] - saving["weights"] >= 0
+    assert not [key for key in plain if key.startswith("saved")]
+
+
+def test_how_far_the_compiler_is_is_told(
+    batched: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, int, str]] = []
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    progress.listen(lambda *told: heard.append(told))
+    try:
+        batched.run("small@mpk:compile", tmp_path)
+    finally:
+        progress.listen(None)
+    count = len(heard)
+    assert count > 1 and [step for step, _, _ in heard] == list(range(count))
+    assert {what for _, _, what in heard} == {"group of operators"}
+    assert all(step < steps for step, steps, _ in heard)
 
 
 def test_the_package_takes_as_many(batched: Built) -> None:

@@ -1,6 +1,6 @@
 """The program of a chip: a documented binary (docs/program-format.md). Standard library only."""
 
-from modelbuild.npu.program.command import Program, check_section, decode, encode, interface
+from modelbuild.npu.program.command import Program, check_section, command_size, decode, encode, interface
 from modelbuild.npu.program.descriptor import LayerPlace, ProgramInterface, TensorPlace
 from modelbuild.npu.program.disassembler import disassemble
 from modelbuild.npu.program.encoding import ElementType, Instruction
@@ -19,6 +19,7 @@ __all__ = [
     "Rates",
     "TensorPlace",
     "check_section",
+    "command_size",
     "decode",
     "decode_header",
     "decode_host",

@@ -56,6 +56,16 @@ def encode_instructions(instructions: Iterable[Instruction]) -> bytes:
     return bytes(out)
 
 
+def encoded_size(instructions: Iterable[Instruction]) -> int:
+    """How many bytes `encode_instructions` makes."""
+    total = 0
+    for instruction in instructions:
+        total += 1 + _FORMATS[type(instruction)].packing.size
+        if isinstance(instruction, Transfer):
+            total += 1 + _LOOP.size * len(instruction.loops)
+    return total
+
+
 def _out_of_range(layout: _Format, values: Sequence[int]) -> str:
     for name, encoding, value in zip(layout.names, layout.encodings, values, strict=True):
         if not encoding.low <= value <= encoding.high:

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.program.codec import decode_instructions, encode_instructions
+from modelbuild.npu.program.codec import decode_instructions, encode_instructions, encoded_size
 from modelbuild.npu.program.descriptor import ProgramInterface, decode_descriptor, encode_descriptor
 from modelbuild.npu.program.encoding import Instruction
 from modelbuild.npu.program.header import (
@@ -51,6 +51,11 @@ def encode(program: Program) -> bytes:
         zlib.crc32(descriptor), zlib.crc32(instructions), program.weights_checksum, program.host_checksum
     )
     return encode_header(Header(sizes, checksums, program.rates)) + descriptor + instructions
+
+
+def command_size(program: Program) -> int:
+    """How many bytes `encode` makes."""
+    return HEADER_SIZE + len(encode_descriptor(program.interface)) + encoded_size(program.instructions)
 
 
 def decode(command: bytes) -> Program:
