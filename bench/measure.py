@@ -19,7 +19,8 @@ began = time.perf_counter()
 pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)])
 _, status, used = os.wait4(pid, 0)
-print(time.perf_counter() - began, used.ru_maxrss, used.ru_utime + used.ru_stime, os.waitstatus_to_exitcode(status))
+processor = used.ru_utime + used.ru_stime
+print(time.perf_counter() - began, used.ru_maxrss, processor, os.waitstatus_to_exitcode(status))
 """
 
 

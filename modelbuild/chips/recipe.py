@@ -57,9 +57,7 @@ class EnginesFact(Fact):
     @model_validator(mode="after")
     def _one_or_all(self) -> Self:
         if self.value not in (1, 4):
-            raise PydanticCustomError(
-                "one_or_all", "one engine at a time (1), or all at once (4)"
-            )
+            raise PydanticCustomError("one_or_all", "one engine at a time (1), or all at once (4)")
         return self
 
 
@@ -123,9 +121,7 @@ class Hardware(Strict):
     window_columns_at_once: CountFact
     sram_bytes: PositiveFact
     tile_bytes: PositiveFact  # of a map, or of weights, that streams through the SRAM
-    keeps_for_groups: (
-        WholeFact  # how far the default tiling keeps a map on chip; 0: to its last reader
-    )
+    keeps_for_groups: WholeFact  # how far the default tiling keeps a map on chip; 0: to its last reader
     interlock_bytes: InterlockFact
     dram_bytes: PositiveFact
     dram_read_bytes_per_second: PositiveFact

@@ -13,6 +13,7 @@ from modelbuild.npu.plan import Region
 from modelbuild.npu.streams import Span, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.weights import constant_size
 
+NOTHING = -1
 AGAIN = 0.6  # of a group's own traffic: what may be read again before its tile grows
 PART_MULTIPLE = 16  # output channels of a part
 _MANY = 64
@@ -20,8 +21,9 @@ _MANY = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on the
-    chip at the most, 0: as long as it is needed. `granule`: what engines that work at once lock together."""
+    """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on
+    the chip at the most, 0: as long as it is needed, NOTHING: none does. `granule`: what engines that work
+    at once lock together."""
 
     sram_bytes: int
     tile_bytes: int = 1 << 16

@@ -302,16 +302,12 @@ class _Planning:
         sharers: dict[str, list[str]] = {}
         for name, view in self.shared.view.items():
             sharers.setdefault(view.root, []).append(name)
-        found = place_maps(
-            self.model,
-            [
-                Stretch(tuple(sharers[root]), life.size, life.first, life.last)
-                for root, life in self.lives.items()
-                if root not in self.kept
-            ],
-            frozenset(self.shared.views),
-            dedicated,
-        )
+        stretches = [
+            Stretch(tuple(sharers[root]), life.size, life.first, life.last)
+            for root, life in self.lives.items()
+            if root not in self.kept
+        ]
+        found = place_maps(self.model.inputs, self.model.outputs, stretches, dedicated)
         address = {
             name: found.address[view.root] + view.offset
             for name, view in self.shared.view.items()
