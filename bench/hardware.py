@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
@@ -53,6 +54,7 @@ HEAD = (
     "equal",
 )
 Named = Mapping[str, Integers]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -158,12 +160,10 @@ def measured(model: FixedModel, recipe: Recipe, sram: int, runs: int) -> Measure
         inputs = _random(model, number)
         if not number:  # the first run warms up
             differs, seen = _differences(program, inputs, session.run(inputs, "all"))
-        expected = session.run(inputs)
-        found = _run(program, inputs)
-        differs |= {name for name in expected if not np.array_equal(found.outputs[name], expected[name])}
         for _ in range(runs):
-            times[0].append(_seconds(partial(_run, program, inputs)))
-            times[1].append(_seconds(partial(session.run, inputs)))
+            found = _timed(partial(_run, program, inputs), times[0])
+            expected = _timed(partial(session.run, inputs), times[1])
+            differs |= {name for name in expected if not np.array_equal(found.outputs[name], expected[name])}
     layers = {name for operator in model.operators for name in operator.outputs}
     return Measured(
         instructions=len(decode(program.command).instructions),
@@ -198,10 +198,11 @@ def _random(model: FixedModel, seed: int) -> dict[str, Integers]:
     }
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _timed(run: Callable[[], Result], times: list[float]) -> Result:
     began = time.process_time()
-    run()
-    return time.process_time() - began
+    result = run()
+    times.append(time.process_time() - began)
+    return result
 
 
 if __name__ == "__main__":

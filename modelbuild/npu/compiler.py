@@ -129,7 +129,7 @@ def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float])
         return int(getattr(recipe.hardware, name).value if value is None else value)
 
     return Limits(
-        sram_bytes=wanted.sram_bytes,
+        sram_bytes=fact("sram_bytes") if "sram_bytes" in chosen else wanted.sram_bytes,
         tile_bytes=fact("tile_bytes"),
         engines=fact("engines_at_once"),
         keeps_for_groups=fact("keeps_for_groups"),

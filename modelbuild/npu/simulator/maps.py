@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -44,18 +45,17 @@ class RowMap:
     slots: int
     first: int
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of a row."""
         return self.columns * self.kind.size
 
-    def parts(self) -> list[tuple[int, int]]:
+    @cached_property
+    def parts(self) -> tuple[tuple[int, int], ...]:
         """(slot, rows) of each run of rows, in order: one, or two where the ring wraps."""
         before = min(self.rows, self.slots - self.first)
-        parts = [(self.first, before)]
-        if before < self.rows:
-            parts.append((0, self.rows - before))
-        return parts
+        one = (self.first, before)
+        return (one,) if before == self.rows else (one, (0, self.rows - before))
 
     def stretch(self, slot: int, rows: int) -> Stretch:
         """The bytes of `rows` slots from `slot` of every plane."""
@@ -72,7 +72,7 @@ class RowMap:
             return ()
         if self.rows == self.slots:
             return (self.stretch(0, self.rows),)
-        return tuple(self.stretch(*part) for part in self.parts())
+        return tuple(self.stretch(*part) for part in self.parts)
 
 
 @dataclass(frozen=True)

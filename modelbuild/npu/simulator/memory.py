@@ -14,7 +14,6 @@ from modelbuild.npu.simulator.maps import RowMap, Stretch
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
-Marks = NDArray[np.unsignedinteger]
 
 DTYPES = {kind: np.dtype(f"<{'i' if kind & 1 else 'u'}{kind.size}") for kind in ElementType}
 
@@ -78,9 +77,9 @@ class Memory:
         self._data[address : address + len(data)] = data
 
     def read_map(self, place: RowMap) -> NDArray[np.integer]:
-        """The map as [planes, rows, columns]: a view where the rows lie in order."""
-        for part in place.parts():
-            self.check(place.stretch(*part))
+        """A map that has been checked to exist, as [planes, rows, columns]: a view where the rows lie in
+        order."""
+        for part in place.parts:
             self._mark_read(*_slots(place, *part))
         return self._map(place)
 
@@ -93,18 +92,17 @@ class Memory:
             rectangle(self._data, *_slots(place, slot, rows))
             .view(DTYPES[place.kind])
             .reshape(place.planes, rows, place.columns)
-            for slot, rows in place.parts()
+            for slot, rows in place.parts
         ]
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def write_map(self, place: RowMap, values: NDArray[np.integer]) -> None:
-        """Elements that the caller has already saturated, as many as the map has."""
+        """Elements that the caller has already saturated, to a map that has been checked to exist."""
         shaped = values.reshape(place.planes, place.rows, place.columns)
         row = 0
-        for slot, rows in place.parts():
+        for slot, rows in place.parts:
             part = np.ascontiguousarray(shaped[:, row : row + rows], DTYPES[place.kind])
             where = _slots(place, slot, rows)
-            self.check(place.stretch(slot, rows))
             self._mark_written(*where)
             view = rectangle(self._data, *where)
             view[...] = part.view(np.uint8).reshape(view.shape)
@@ -129,12 +127,16 @@ class Memory:
         rectangle(self._data, *to)[...] = rectangle(source._data, *origin)
 
     def _check_rectangle(self, where: Where) -> None:
-        address, counts, strides, length = where
-        reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
-        self.check_range(address, reach + length)
+        self.check_range(where[0], _reach(where))
 
 
 Where = tuple[int, Sequence[int], Sequence[int], int]  # address, counts, strides, length; as `rectangle`
+
+
+def _reach(where: Where) -> int:
+    """From the first byte to behind the last."""
+    _, counts, strides, length = where
+    return sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True)) + length
 
 
 def _slots(place: RowMap, slot: int, rows: int) -> Where:
@@ -146,8 +148,33 @@ def _slots(place: RowMap, slot: int, rows: int) -> Where:
     return address, (place.planes,), (plane,), rows * place.row_bytes
 
 
+_NEVER, _DONE, _FRESH = 0, 1, 2
+SEARCHED = 1 << 24  # bytes of marks
+
+
+class Marks:
+    """A mark for each byte: never written; written; written, and of interest still (`fresh`)."""
+
+    def __init__(self, size: int) -> None:
+        # a bytearray is searched fast where marks lie together, but takes its memory at once
+        self._bytes = bytearray(size) if size <= SEARCHED else None
+        self._marks = (
+            np.zeros(size, np.uint8) if self._bytes is None else np.frombuffer(self._bytes, np.uint8)
+        )
+
+    def has(self, mark: int, where: Where) -> bool:
+        """Whether any mark of a rectangle is this one."""
+        address, counts, _, length = where
+        if not counts and self._bytes is not None:
+            return self._bytes.find(mark, address, address + length) >= 0
+        return bool((rectangle(self._marks, *where) == mark).any())
+
+    def put(self, mark: int, where: Where) -> None:
+        """One mark for a rectangle."""
+        rectangle(self._marks, *where)[...] = mark
+
+
 DERIVED = 64  # at most so many things derived from bytes are kept
-_NEVER, _READ, _UNREAD = 0, 1, 2  # in this order: one comparison finds the first, one the last
 
 
 class Scratchpad(Memory):
@@ -156,7 +183,7 @@ class Scratchpad(Memory):
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(name, np.zeros(size, np.uint8))
-        self._marks = np.zeros(size, np.uint8)
+        self._marks = Marks(size)
         self._derived: dict[tuple[int, int, object], Any] = {}
 
     def derived(self, address: int, size: int, key: object, make: Callable[[], Any]) -> Any:
@@ -168,30 +195,29 @@ class Scratchpad(Memory):
             self._derived[entry] = make()
         return self._derived[entry]
 
-    def _forget(self, address: int, end: int) -> None:
+    def _forget(self, where: Where) -> None:
+        """Drops what was derived from bytes between the first and the last of a rectangle."""
+        address, end = where[0], where[0] + _reach(where)
         gone = [entry for entry in self._derived if entry[0] < end and address < entry[0] + entry[1]]
         for entry in gone:
             del self._derived[entry]
 
     def _mark_read(self, *where: Any) -> None:
-        marks = rectangle(self._marks, *where)
-        if marks.size and int(marks.min()) == _NEVER:
+        if self._marks.has(_NEVER, where):
             raise failure(f"read of bytes of {self.name} that were never written")
-        marks[...] = _READ
+        if self._marks.has(_FRESH, where):
+            self._marks.put(_DONE, where)
 
     def _mark_written(self, *where: Any) -> None:
-        marks = rectangle(self._marks, *where)
-        if marks.size and int(marks.max()) == _UNREAD:
+        if self._marks.has(_FRESH, where):
             raise failure(f"bytes of {self.name} are written over before anything has read them")
-        marks[...] = _UNREAD
+        self._marks.put(_FRESH, where)
         if self._derived:
-            address, counts, strides, length = where
-            reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
-            self._forget(address, address + reach + length)
+            self._forget(where)
 
     def check_all_read(self) -> None:
         """At the end: that nothing was brought here for nothing."""
-        if len(self._marks) and int(self._marks.max()) == _UNREAD:
+        if self._marks.has(_FRESH, (0, (), (), len(self._data))):
             raise failure(f"bytes of {self.name} are written, but nothing reads them")
 
 
@@ -208,32 +234,31 @@ class Dram(Memory):
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(name, np.zeros(size, np.uint8))
-        self._marks = np.zeros(size, np.uint16)  # 0: never; else when it was written, ever higher
-        self._group = 1
+        self._marks = Marks(size)
+        self._stored: list[Where] = []  # by the group that runs; their marks are fresh
 
-    def begin_layer(self, index: int) -> None:
+    def begin_group(self) -> None:
         """Everything stored before is there to be loaded."""
-        self._group = index + 2
+        for where in self._stored:
+            self._marks.put(_DONE, where)
+        self._stored.clear()
 
     def _mark_read(self, *where: Any) -> None:
-        marks = rectangle(self._marks, *where)
-        self._check_written(marks)
-        if int(marks.max(initial=0)) == self._group:
+        if self._marks.has(_NEVER, where):
+            raise failure(f"read of bytes of {self.name} that were never written")
+        if self._marks.has(_FRESH, where):
             raise failure(f"a group reads bytes of {self.name} that it writes itself")
 
-    def _check_written(self, marks: Marks) -> None:
-        if not int(marks.min(initial=1)):
-            raise failure(f"read of bytes of {self.name} that were never written")
-
     def _mark_written(self, *where: Any) -> None:
-        marks = rectangle(self._marks, *where)
-        if int(marks.max(initial=0)) == self._group:
+        if self._marks.has(_FRESH, where):
             raise failure(f"a group writes bytes of {self.name} twice")
-        marks[...] = self._group
+        self._marks.put(_FRESH, where)
+        self._stored.append(where)
 
     def read_final(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
         """A copy of elements as they are between groups."""
         size = count * kind.size
         self.check_range(address, size)
-        self._check_written(self._marks[address : address + size])
+        if self._marks.has(_NEVER, (address, (), (), size)):
+            raise failure(f"read of bytes of {self.name} that were never written")
         return self._data[address : address + size].copy().view(DTYPES[kind])

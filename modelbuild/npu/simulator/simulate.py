@@ -115,7 +115,7 @@ class _Run:
         self._complete_layers(index)
         self._next_layer = index + 1
         self._chip_layers.begin(index)
-        self._dram.begin_layer(index)
+        self._dram.begin_group()
 
     def _complete_layers(self, end: int) -> None:
         """The layers of a group are done together, those without code of their own with those before."""
