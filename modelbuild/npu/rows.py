@@ -34,9 +34,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`slots` are the rows of each tensor that must be held at once, with those that lie in the same ring, and
-    `own` without; `most` are those that one step adds. `halo` are those tensors of which a step needs rows of
-    an earlier one."""
+    """`slots` are the rows of each tensor that must be held at once, with those that lie in the same ring,
+    and `own` without; `most` are those that one step adds. `halo` are those tensors of which a step needs
+    rows of an earlier one."""
 
     steps: tuple[Step, ...]
     slots: dict[str, int]
