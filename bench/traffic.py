@@ -175,12 +175,13 @@ def _of_group(model: FixedModel, group: Bundle, limits: Limits) -> int:
 def bytes_needed(model: FixedModel, groups: Sequence[Bundle], limits: Limits) -> int:
     """What the network must move: weights, its inputs and outputs, and what the host makes or reads."""
     border = dict.fromkeys((*model.inputs, *model.outputs))
+    used: set[str] = set()
     for group in groups:
         if any(model.operators[index].unit != "npu" for index in group.members):
             border.update(dict.fromkeys((*group.reads, *group.writes)))
-    made = {name for group in groups if group.banded for name in group.writes}
-    read = {name for group in groups if group.banded for name in group.reads}
-    maps = [name for name in border if name in made | read and name not in model.constants]
+        else:
+            used.update((*group.reads, *group.writes))
+    maps = [name for name in border if name in used and name not in model.constants]
     weights = sum(weight_bytes(Streams(model, group)) for group in groups if group.banded)
     return weights + sum(moved(form(model.tensors[name]), limits.row_alignment) for name in maps)
 
