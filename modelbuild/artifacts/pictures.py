@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.errors import EXIT_USER, ModelbuildError
 from modelbuild.npu.batching import METADATA
 from modelbuild.npu.program import ProgramInterface
 
 Arrays = dict[str, NDArray[Any]]
+DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ class Pictures:
 
 
 def pictures(described: ProgramInterface) -> Pictures | None:
-    """Those of a program that was compiled for another number than its model's own; None of any other."""
+    """Those of a program that was compiled for another number than its model's own; None of any other.
+
+    Metadata that are not so are a ModelbuildError: a file's may be anything.
+    """
     own = described.metadata.get(METADATA)
-    return None if own is None else Pictures(int(own), described.inputs[0].shape[0])
+    if own is None:
+        return None
+    shape = described.inputs[0].shape if described.inputs else ()
+    if not (own.isascii() and own.isdigit() and 1 <= len(own) <= DIGITS and int(own) and shape):
+        raise ModelbuildError(
+            f"the program's {METADATA!r} is {own[:20]!r}",
+            where=described.name,
+            why=f"it is the number of pictures of its model, of at most {DIGITS} digits, along dimension 0",
+            exit_code=EXIT_USER,
+        )
+    return Pictures(int(own), shape[0])

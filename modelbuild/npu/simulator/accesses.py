@@ -14,11 +14,14 @@ from modelbuild.npu.program.transfers import Fill, Load, LoadConstants, Store, T
 from modelbuild.npu.simulator.maps import Stretch, TileMaps, operand_extents, tile_maps
 from modelbuild.npu.simulator.work import convolution_cycles, cycles, matmul_cycles, round_up
 
+SPARSE = 16  # bytes between the runs of a transfer that take a simulator as long as one that is moved
+TAP = 1 << 11  # elements that take a simulator as long as one tap of a window, whatever its size
+
 
 @dataclass(frozen=True)
 class Access:
-    """An instruction's engine, what it does (multiply-accumulates, elements or bytes), the cycles that takes,
-    the stretches of SRAM that it reads and writes, and the maps among them."""
+    """An instruction's engine, what simulating it takes (multiply-accumulates, elements or bytes), the cycles
+    that it takes, the stretches of SRAM that it reads and writes, and the maps among them."""
 
     engine: str
     work: int
@@ -59,14 +62,15 @@ def _transfer(transfer: Transfer, rates: Rates) -> Access:
     )
     runs = math.prod(loop.count for loop in transfer.loops)
     moved = runs * transfer.length
+    work = moved + touched[0].span // SPARSE
     if isinstance(transfer, LoadConstants):
         taken = cycles(runs * transfer.stored, rates.weight_bytes)
-        return Access("weights", moved + transfer.stored, taken, (), touched)
+        return Access("weights", work + transfer.stored, taken, (), touched)
     padded = runs * round_up(transfer.length, rates.row_alignment)
     if isinstance(transfer, Store):
-        return Access("write", moved, cycles(padded, rates.write_bytes), touched, ())
+        return Access("write", work, cycles(padded, rates.write_bytes), touched, ())
     assert isinstance(transfer, Load)
-    return Access("read", moved, cycles(padded, rates.read_bytes), (), touched)
+    return Access("read", work, cycles(padded, rates.read_bytes), (), touched)
 
 
 def _size(kind: int) -> int:
@@ -93,16 +97,26 @@ def _convolution(tile: t.Convolution, setup: s.ConvolutionSetup, rates: Rates) -
     return work, convolution_cycles(tile, setup, rates), (parameters,)
 
 
-def _pooled(tile: t.MaxPool | t.AveragePool, setup: s.MaxPoolSetup | s.AveragePoolSetup) -> int:
-    return tile.channels * max(tile.output_rows * setup.output_width, tile.input_rows * setup.input_width)
+def _pool(
+    tile: t.MaxPool | t.AveragePool,
+    setup: s.MaxPoolSetup | s.AveragePoolSetup,
+    rates: Rates,
+    *parameters: tuple[int, int],
+) -> _Cost:
+    """Rows first, then columns: each tap that sees a cell is one pass."""
+    cells = max(tile.output_rows * setup.output_width, tile.input_rows * setup.input_width)
+    down, across = min(setup.kernel_height, tile.input_rows), min(setup.kernel_width, setup.input_width)
+    passed = tile.output_rows * (down * setup.input_width + across * setup.output_width)
+    _, taken, stretches = _elements(tile.channels * cells, rates, *parameters)
+    return tile.channels * (cells + passed) + TAP * (down + across), taken, stretches
 
 
 def _max_pool(tile: t.MaxPool, setup: s.MaxPoolSetup, rates: Rates) -> _Cost:
-    return _elements(_pooled(tile, setup), rates)
+    return _pool(tile, setup, rates)
 
 
 def _average_pool(tile: t.AveragePool, setup: s.AveragePoolSetup, rates: Rates) -> _Cost:
-    return _elements(_pooled(tile, setup), rates, (tile.parameters, setup.entries * 9))
+    return _pool(tile, setup, rates, (tile.parameters, setup.entries * 9))
 
 
 def _cells(tile: t.Binary | t.Rescale | t.Table | t.Curve) -> int:

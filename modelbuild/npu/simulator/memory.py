@@ -174,7 +174,7 @@ class Marks:
         rectangle(self._marks, *where)[...] = mark
 
 
-DERIVED = 64  # at most so many things derived from bytes are kept
+DERIVED = 64  # at most so many things derived from bytes are kept, and of no more bytes than there are
 
 
 class Scratchpad(Memory):
@@ -190,7 +190,8 @@ class Scratchpad(Memory):
         """What `make` makes of `size` bytes at `address`; made anew once one of them is written over."""
         entry = (address, size, key)
         if entry not in self._derived:
-            if len(self._derived) >= DERIVED:
+            held = sum(length for _, length, _ in self._derived)
+            if len(self._derived) >= DERIVED or held + size > len(self._data):
                 self._derived.clear()
             self._derived[entry] = make()
         return self._derived[entry]

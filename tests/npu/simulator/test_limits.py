@@ -11,10 +11,12 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Fill, Layer, Load, Store, raw_constants
+from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store, raw_constants
 from modelbuild.npu.simulator import simulate
+from modelbuild.npu.simulator.accesses import access
 from tests.npu.simulator.hand_written import (
     CONVOLUTION,
+    RATES,
     X,
     tensor,
     tiny,
@@ -85,3 +87,14 @@ def test_an_arithmetic_of_a_later_time() -> None:
     command, weights, host = tiny((), interface=interface)
     with pytest.raises(ModelbuildError, match="multiplier_shift@2"):
         simulate(command, weights, host, {})
+
+
+def test_work_is_what_a_simulator_looks_at() -> None:
+    """Few bytes far apart, and few outputs of a large window, cost it more than they are."""
+    sparse = access(Load(0, 0, 1, (Loop(5000, 1, 8192),)), None, RATES)
+    assert sparse.work >= 4999 * 8192 // 16
+    tall = s.MaxPoolSetup(1, 500, 1, 1, 1, 1, 1, 0, 1, 1, -128, 127)
+    tile = t.MaxPool(0, 1000, 0, 1000, 501, 0, 1, 1000, 501, 0)
+    pool = access(tile, tall, RATES)
+    assert pool.work >= 501 * 500
+    assert pool.cycles == access(tile, replace(tall, kernel_height=5), RATES).cycles  # the chip's are its own
