@@ -95,8 +95,8 @@ def test_a_build_of_one_change_does_not_load_the_manifest(copied: Path) -> None:
     assert not modules & (HEAVY - {"rich"})
 
 
-# What predicting the speed of a model file may not import: all that is for manifests, samples, calibration and
-# running
+# What predicting the speed of a model file may not import: all that is for manifests, samples, calibration
+# and running
 NOT_FOR_A_FILE = {
     "modelbuild.manifest",
     "modelbuild.samples",
