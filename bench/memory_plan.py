@@ -22,7 +22,6 @@ from bench.compare import say
 from bench.graphs import SHAPES
 from bench.orders import best_order
 from bench.table import table
-from bench.traffic import limits_of
 from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
@@ -38,6 +37,7 @@ from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.cutting import NOTHING, Limits
 from modelbuild.npu.memory import EFFORT, FeatureMaps, Placement
 from modelbuild.npu.planner import plan
+from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
@@ -102,7 +102,7 @@ def main(words: Sequence[str] | None = None) -> int:
             say(f"{path.stem}, {chip}")
             try:
                 recipe = load_recipe(chip)
-                result = measured(compiled(path, recipe), limits_of(recipe))
+                result = measured(compiled(path, recipe), limits_of(recipe.hardware))
             except ModelbuildError as error:
                 refused.setdefault((path.stem, error.problems[0].what), []).append(chip)
                 continue

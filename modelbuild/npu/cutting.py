@@ -21,9 +21,11 @@ _MANY = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on
-    the chip at the most, 0: as long as it is needed, NOTHING: none does. `granule`: what engines that work
-    at once lock together."""
+    """What a plan must keep to. Sizes in bytes; `granule`: what engines that work at once lock together.
+
+    `keeps_for_groups`: how many groups on a map stays on the chip at the most; 0: as long as it is needed;
+    NOTHING: none does.
+    """
 
     sram_bytes: int
     tile_bytes: int = 1 << 16

@@ -189,6 +189,7 @@ class _Walk:
         done = np.full(self.steps + 1, rows, np.int64)
         for position, name in enumerate(operator.inputs):
             done = np.minimum(done, possible(self.runs.reach(index, position), self.come[name], rows))
+        done[0] = 0  # rows that need nothing but padding come with the first step
         self.home[target] = target
         for name in operator.inputs:
             if name in self.come and name not in self.sources and self.runs.lies_in(name, index):
