@@ -164,7 +164,8 @@ def test_chips_and_schema(tmp_path: Path) -> None:
     kneron = {"kl520", "kl530", "kl630", "kl720", "kl730"}
     assert {*kneron, "mlsoc", "modalix", "k210", "nncase-cpu"} == {c["chip"] for c in listed}
     one = modelbuild(tmp_path, "chips", "kl720", "--json").json
-    assert all(fact["source"] and fact["sure"] for fact in one["hardware"].values())
+    published = [fact for fact in one["hardware"].values() if fact is not None]  # no power is
+    assert len(published) > 20 and all(fact["source"] and fact["sure"] for fact in published)
     schema = modelbuild(tmp_path, "schema").out
     assert json.loads(schema) == json.loads((REPOSITORY / "models.schema.json").read_bytes())
 
