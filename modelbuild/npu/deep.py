@@ -98,7 +98,7 @@ class _Problem:
         for place, run in enumerate(runs):
             self.base[place] = total[run.last + 1] - total[run.first]
             self.hold[place] = run.constants
-            for root in {*run.rings, *run.moved}:
+            for root in dict.fromkeys((*run.rings, *run.moved)):
                 ring, size = run.rings.get(root, 0), run.moved.get(root, 0)
                 if root in number:
                     entries.append((place, number[root], ring, size))

@@ -41,7 +41,7 @@ def test_the_table(models: Path, most: str, code: int, capsys: pytest.CaptureFix
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert tuple(rows[0]) == memory_plan.HEAD
     assert rows[2:] == [
-        ["small, all", "1", "64", "64", "1.000", "64", "1.000", "64", "1.000", "1.500", "1.000", "128"]
+        ["small, all", "1", "64", "64", "1.000", "64", "1.000", "64", "1.000", "1.500", "1.000", "0", "1.000"]
     ]
     assert "wrong does not compile for kl730, modalix: " in text
 
