@@ -1,4 +1,4 @@
-"""Runs commands in fresh processes: wall seconds and peak memory of each."""
+"""Runs commands in fresh processes: wall and processor seconds and peak memory of each."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ began = time.perf_counter()
 pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)])
 _, status, used = os.wait4(pid, 0)
-print(time.perf_counter() - began, used.ru_maxrss, os.waitstatus_to_exitcode(status))
+processor = used.ru_utime + used.ru_stime
+print(time.perf_counter() - began, used.ru_maxrss, processor, os.waitstatus_to_exitcode(status))
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command."""
+    """One run of a command; `processor` are the seconds that it computed."""
 
     seconds: float
     peak_mb: float
+    processor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,11 @@ def run(command: Command) -> Run:
             text=True,
             check=True,
         )
-        seconds, kilobytes, code = done.stdout.split()
+        seconds, kilobytes, processor, code = done.stdout.split()
         if int(code):
             text = printed.read_text(encoding="utf-8", errors="replace")[-4000:]
             raise RuntimeError(f"{' '.join(command.words)} ended with {code}:\n{text}")
-    return Run(float(seconds), int(kilobytes) / 1024)
+    return Run(float(seconds), int(kilobytes) / 1024, float(processor))
 
 
 def middle(runs: Sequence[Run]) -> Run:

@@ -1,7 +1,8 @@
 """Memory of the static plan beside the least possible: `python -m bench.memory_plan --models DIR`.
 
 Prints the table of docs/benchmarks.md: for each model that compiles, on each chip, bytes of the working
-region, which lifetimes decide. Ends with 1 where ours exceeds the lower bound by more than `--most` allows.
+region of DRAM, which lifetimes decide, if no map stays on the chip; and of all regions as planned, with those
+that do. Ends with 1 where ours exceeds the lower bound by more than `--most` allows.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.npu.allocate import Lifetime, allocate, lower_bound
 from modelbuild.npu.compiler import compile_model
-from modelbuild.npu.memory import EFFORT, Placement, plan_feature_maps
+from modelbuild.npu.cutting import NOTHING, Limits
+from modelbuild.npu.memory import EFFORT, FeatureMaps, Placement
+from modelbuild.npu.planner import plan
+from modelbuild.npu.rates import limits_of
+from modelbuild.npu.rewriting import rewritten
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.quantize import quantize
@@ -52,13 +57,15 @@ HEAD = (
     "ratio",
     "whole",
     "shared",
+    "planned",
 )
 
 
 @dataclass(frozen=True)
 class Measured:
     """Bytes of the working region, in the model's order and in the best found; then with inputs and outputs:
-    `whole` with each in a place of its own, as planned, `shared` if lifetimes decided on them, too."""
+    `whole` with each in a place of its own, `shared` if lifetimes decided on them, too. `planned` is `whole`
+    without the maps that stay on the chip."""
 
     buffers: int
     bound: int
@@ -68,6 +75,7 @@ class Measured:
     whole_bound: int
     whole: int
     shared: int
+    planned: int
 
     @property
     def ratio(self) -> float:
@@ -79,7 +87,7 @@ class Measured:
         pairs = ((found, _ratio(found, self.bound)) for found in (self.ours, self.first_fit, self.best_order))
         told = [cell for found, ratio in pairs for cell in (f"{found:,}", f"{ratio:.3f}")]
         told += [f"{_ratio(found, self.whole_bound):.3f}" for found in (self.whole, self.shared)]
-        return f"{self.buffers}", f"{self.bound:,}", *told
+        return f"{self.buffers}", f"{self.bound:,}", *told, f"{self.planned:,}"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -93,7 +101,8 @@ def main(words: Sequence[str] | None = None) -> int:
         for chip in options.chips:
             say(f"{path.stem}, {chip}")
             try:
-                result = measured(compiled(path, load_recipe(chip)))
+                recipe = load_recipe(chip)
+                result = measured(compiled(path, recipe), limits_of(recipe.hardware))
             except ModelbuildError as error:
                 refused.setdefault((path.stem, error.problems[0].what), []).append(chip)
                 continue
@@ -123,7 +132,7 @@ def _chips(chips: Sequence[str], of: Sequence[str]) -> str:
 
 
 def compiled(path: Path, recipe: Recipe) -> FixedModel:
-    """The fixed model, calibrated with random inputs. Raises where it does not compile for the chip."""
+    """The fixed model as it is planned, calibrated with random inputs. Raises where it does not compile."""
     shapes = {name: tuple(shape) for name, shape in SHAPES.get(path.stem, {}).items()}
     graph, _ = normalise(importers.load(path, shapes))
     graph, _ = run_passes(graph, list(recipe.passes))
@@ -135,7 +144,7 @@ def compiled(path: Path, recipe: Recipe) -> FixedModel:
     record = quantize(graph, observations, Settings(), recipe.number_format)
     fixed = apply(graph, placement.units, record, recipe)
     compile_model(fixed, recipe, {})
-    return fixed
+    return rewritten(fixed)
 
 
 def _random(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
@@ -150,9 +159,10 @@ def _random(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def measured(model: FixedModel) -> Measured:
-    """The plan in the model's order, beside the others."""
-    maps = plan_feature_maps(model)
+def measured(model: FixedModel, limits: Limits) -> Measured:
+    """The default plan of a rewritten model in its own order, beside the others."""
+    spilled = replace(limits, keeps_for_groups=NOTHING)
+    maps = _maps(model, spilled)
     working = _lifetimes(maps.placements, "working")
     every = _lifetimes(maps.placements, "input", "output", "working")
     shared = zip(allocate(every, EFFORT), every, strict=True)
@@ -161,11 +171,18 @@ def measured(model: FixedModel) -> Measured:
         bound=lower_bound(working),
         ours=maps.working,
         first_fit=first_fit(working),
-        best_order=min(maps.working, plan_feature_maps(best_order(model)).working),
+        best_order=min(maps.working, _maps(best_order(model), spilled).working),
         whole_bound=lower_bound(every),
         whole=maps.size,
         shared=max((offset + item.size for offset, item in shared), default=0),
+        planned=_maps(model, limits).size,
     )
+
+
+def _maps(model: FixedModel, limits: Limits) -> FeatureMaps:
+    found = plan(model, limits).maps
+    assert found is not None
+    return found
 
 
 def _lifetimes(placements: Sequence[Placement], *regions: str) -> list[Lifetime]:

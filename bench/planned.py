@@ -11,13 +11,12 @@ from bench.zoo import outlined
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
-from modelbuild.npu.cutting import Limits
 from modelbuild.npu.forms import form, operand_form
 from modelbuild.npu.halo import POOLS, WEIGHTED, input_planes, reach
 from modelbuild.npu.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
 from modelbuild.npu.planner import plan
 from modelbuild.npu.program import Rates
-from modelbuild.npu.rates import rates
+from modelbuild.npu.rates import limits_of, rates
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.weights import constant_size
 from modelbuild.npu.work import (
@@ -38,14 +37,7 @@ def counted(graph: Graph, recipe: Recipe) -> tuple[Counts, tuple[str, ...]]:
     model, cpu = outlined(graph, recipe)
     model = rewritten(model)
     hardware = recipe.hardware
-    limits = Limits(
-        sram_bytes=int(hardware.sram_bytes.value),
-        tile_bytes=int(hardware.tile_bytes.value),
-        engines=int(hardware.engines_at_once.value),
-        keeps_for_groups=int(hardware.keeps_for_groups.value),
-        row_alignment=int(hardware.row_alignment_bytes.value),
-    )
-    return counts_of(model, plan(model, limits), rates(hardware)), cpu
+    return counts_of(model, plan(model, limits_of(hardware)), rates(hardware)), cpu
 
 
 def counts_of(model: FixedModel, made: Plan, chip: Rates) -> Counts:

@@ -27,7 +27,6 @@ from bench.table import table
 from bench.zoo import loaded, outlined
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
-from modelbuild.chips.recipe import Recipe
 from modelbuild.npu.cutting import Limits, moved, traffic, weight_bytes
 from modelbuild.npu.deep import last_uses
 from modelbuild.npu.forms import form
@@ -36,6 +35,7 @@ from modelbuild.npu.keeping import lives
 from modelbuild.npu.merging import Merging
 from modelbuild.npu.plan import Load, LoadConstants, Plan, Store
 from modelbuild.npu.planner import plan
+from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.runs import Runs
 from modelbuild.npu.streams import Streams
@@ -90,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for path, graph in graphs.items():
             say(f"{path.stem}, {chip}")
             model = rewritten(outlined(graph, recipe)[0])
-            found = measured(model, limits_of(recipe, options.sram_bytes))
+            found = measured(model, limits_of(recipe.hardware, options.sram_bytes))
             failed |= found.fails(options.default, options.deep)
             rows.append((path.stem, *found.cells()))
         size = options.sram_bytes or int(recipe.hardware.sram_bytes.value)
@@ -112,19 +112,6 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--deep", type=float, default=1.25, help="the largest ratio of deep plans")
     parser.add_argument("--output", metavar="FILE", help="write the table there, too")
     return parser.parse_args(words)
-
-
-def limits_of(recipe: Recipe, sram_bytes: int | None = None) -> Limits:
-    """The limits of a recipe's chip."""
-    hardware = recipe.hardware
-    return Limits(
-        sram_bytes=sram_bytes or int(hardware.sram_bytes.value),
-        tile_bytes=int(hardware.tile_bytes.value),
-        engines=int(hardware.engines_at_once.value),
-        keeps_for_groups=int(hardware.keeps_for_groups.value),
-        row_alignment=int(hardware.row_alignment_bytes.value),
-        granule=int(hardware.interlock_bytes.value),
-    )
 
 
 def measured(model: FixedModel, limits: Limits) -> Measured:
@@ -188,12 +175,13 @@ def _of_group(model: FixedModel, group: Bundle, limits: Limits) -> int:
 def bytes_needed(model: FixedModel, groups: Sequence[Bundle], limits: Limits) -> int:
     """What the network must move: weights, its inputs and outputs, and what the host makes or reads."""
     border = dict.fromkeys((*model.inputs, *model.outputs))
+    used: set[str] = set()
     for group in groups:
         if any(model.operators[index].unit != "npu" for index in group.members):
             border.update(dict.fromkeys((*group.reads, *group.writes)))
-    made = {name for group in groups if group.banded for name in group.writes}
-    read = {name for group in groups if group.banded for name in group.reads}
-    maps = [name for name in border if name in made | read and name not in model.constants]
+        else:
+            used.update((*group.reads, *group.writes))
+    maps = [name for name in border if name in used and name not in model.constants]
     weights = sum(weight_bytes(Streams(model, group)) for group in groups if group.banded)
     return weights + sum(moved(form(model.tensors[name]), limits.row_alignment) for name in maps)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
     from modelbuild.manifest.merge import Leaf
     from modelbuild.manifest.settings import Settings
-    from modelbuild.npu.cost import Options
+    from modelbuild.npu.assumptions import Options
     from modelbuild.project.building import build, clean
     from modelbuild.project.checking import check
     from modelbuild.project.converting import convert
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from modelbuild.project.locking import check as check_lock
     from modelbuild.project.locking import lock
     from modelbuild.project.packing_file import pack
+    from modelbuild.project.predicting import Answer, Asked, answers
     from modelbuild.project.predicting import evaluate as evaluate_selected
     from modelbuild.project.project import Project, open_project
     from modelbuild.project.staged_check import check_staged
@@ -45,10 +46,13 @@ if TYPE_CHECKING:
     from modelbuild.quantize import radix
 
 __all__ = [
+    "Answer",
+    "Asked",
     "BuildOptions",
     "ModelbuildError",
     "Postprocess",
     "Project",
+    "answers",
     "build",
     "check",
     "check_lock",
@@ -87,8 +91,11 @@ __all__ = [
 
 # name here -> where it is, and its name there
 _ELSEWHERE = {
+    "Answer": ("modelbuild.project.predicting", "Answer"),
+    "Asked": ("modelbuild.project.predicting", "Asked"),
     "Postprocess": ("modelbuild.artifacts.postprocess", "Postprocess"),
     "Project": ("modelbuild.project.project", "Project"),
+    "answers": ("modelbuild.project.predicting", "answers"),
     "build": ("modelbuild.project.building", "build"),
     "check": ("modelbuild.project.checking", "check"),
     "check_lock": ("modelbuild.project.locking", "check"),

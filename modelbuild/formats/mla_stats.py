@@ -1,5 +1,5 @@
-"""`*_mla_stats.yaml` of an MPK: from which cycle to which each layer keeps the accelerator busy; and, which the
-vendor's leaves out, how many of these cycles it waits for memory."""
+"""`*_mla_stats.yaml` of an MPK: from which cycle to which each layer keeps the accelerator busy; and how many
+of these cycles it waits for memory, which the vendor's leaves out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS = ("name", "start_cycle", "end_cycle")
 
 @dataclass(frozen=True)
 class Span:
-    """A layer's cycles, both ends included; `stall_cycles` of them without work, None where that is not told."""
+    """A layer's cycles, both ends included; `stall_cycles` of them without work, None where not told."""
 
     name: str
     start_cycle: int

@@ -35,7 +35,7 @@ from modelbuild.npu.program import (
 )
 from modelbuild.npu.program.descriptor import CHIP, DRAM
 from modelbuild.npu.program.transfers import End, Yield
-from modelbuild.npu.rates import rates
+from modelbuild.npu.rates import limits_of, rates
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
@@ -44,7 +44,6 @@ from modelbuild.npu.whereabouts import maps_in_dram
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26
 Told = Callable[[int, int], None]
-_NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,11 @@ def compile_model(
     options: Mapping[str, object],
     *,
     bytes_wanted: bool = True,
-    chosen: Mapping[str, float] = _NOTHING,
     told: Told | None = None,
 ) -> CompiledModel:
-    """Compiles for the recipe's chip. `options` are those of `compile_options`; `chosen` replaces facts of
-    the recipe's hardware by name. Without `bytes_wanted` nothing but counts is made, and DRAM has no limit:
-    for an outline. `told` hears how many groups are done, of how many.
+    """Compiles for the recipe's chip. `options` are those of `compile_options`. Without `bytes_wanted`
+    nothing but counts is made, and DRAM has no limit: for an outline. `told` hears how many groups are done,
+    of how many.
 
     A model that is not `multiplier_shift@1`, an operator that docs/arithmetic.md does not define, a layer
     whose smallest step exceeds SRAM is a ModelbuildError, a model that exceeds DRAM an OverMemory.
@@ -83,8 +81,8 @@ def compile_model(
     if model.arithmetic != ARITHMETIC:
         raise ModelbuildError(f"the compiler knows {ARITHMETIC}, not {model.arithmetic}", where=model.name)
     model = rewritten(model)
-    counted = rates(recipe.hardware, chosen)
-    plans = _plans(model, _limits(recipe, wanted, chosen), wanted)
+    counted = rates(recipe.hardware)
+    plans = _plans(model, limits_of(recipe.hardware, wanted.sram_bytes), wanted)
     steps = _Progress(told, sum(len(made.groups) for made in plans))
     emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
     return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
@@ -121,20 +119,6 @@ class _Progress:
         if self.told:
             self.told(self.done, self.total)
         self.done += 1
-
-
-def _limits(recipe: Recipe, wanted: CompileOptions, chosen: Mapping[str, float]) -> Limits:
-    def fact(name: str) -> int:
-        value = chosen.get(name)
-        return int(getattr(recipe.hardware, name).value if value is None else value)
-
-    return Limits(
-        sram_bytes=wanted.sram_bytes,
-        tile_bytes=fact("tile_bytes"),
-        engines=fact("engines_at_once"),
-        keeps_for_groups=fact("keeps_for_groups"),
-        row_alignment=fact("row_alignment_bytes"),
-    )
 
 
 @dataclass

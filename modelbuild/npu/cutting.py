@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from modelbuild.npu.plan import Region
 from modelbuild.npu.streams import Span, Streams, Tiling, buffers, constant_sizes
 from modelbuild.npu.weights import constant_size
 
+NOTHING = -1
 AGAIN = 0.6  # of a group's own traffic: what may be read again before its tile grows
 PART_MULTIPLE = 16  # output channels of a part
 _MANY = 64
@@ -19,8 +21,11 @@ _MANY = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """What a plan must keep to. Sizes in bytes; `keeps_for_groups`: how many groups on a map stays on the
-    chip at the most, 0: as long as it is needed. `granule`: what engines that work at once lock together."""
+    """What a plan must keep to. Sizes in bytes; `granule`: what engines that work at once lock together.
+
+    `keeps_for_groups`: how many groups on a map stays on the chip at the most; 0: as long as it is needed;
+    NOTHING: none does.
+    """
 
     sram_bytes: int
     tile_bytes: int = 1 << 16
@@ -177,15 +182,18 @@ def _counts(extent: int) -> list[int]:
     return [*found, extent]
 
 
-def whole_weights(streams: Streams, limits: Limits) -> Iterator[Tiling]:
-    """Tilings of several convolutions in one group, all of whose weights lie in SRAM: ever more bands."""
+def whole_weights(streams: Streams, resident: Collection[str], room: int, limits: Limits) -> Iterator[Tiling]:
+    """Tilings of several convolutions in one group, all of whose weights lie in SRAM: ever more bands, from
+    the fewest on that fit into so many bytes."""
     rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
-    bands = 1
-    while True:
-        yield from _variants(Tiling("parts", bands, ((0, streams.planes),)), limits)
-        if bands == rows:
-            return
-        bands = min(rows, bands + max(1, bands // 2))
+    counts = [1]
+    while counts[-1] < rows:
+        counts.append(min(rows, counts[-1] + max(1, counts[-1] // 2)))
+    tilings = [Tiling("parts", bands, ((0, streams.planes),)) for bands in counts]
+    # More bands need less, but for a few rows; so what is before the first that fits is hardly worth a look.
+    first = bisect_left(tilings, True, key=lambda tiling: needed(streams, tiling, resident, limits) <= room)
+    for tiling in tilings[min(first, len(tilings) - 1) :]:
+        yield from _variants(tiling, limits)
 
 
 def parts_of(streams: Streams, count: int) -> tuple[Span, ...]:

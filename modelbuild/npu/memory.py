@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.npu.allocate import Lifetime, allocate
 
 ALIGNMENT = 16
@@ -27,14 +27,13 @@ class Placement:
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """`address` of every tensor, sizes of the regions in bytes, and which operators need no code."""
+    """`address` of every tensor that is in DRAM, and sizes of the regions in bytes."""
 
     address: Mapping[str, int]
     input: int
     output: int
     working: int
     placements: tuple[Placement, ...]
-    aliases: frozenset[str]  # outputs that are their operator's input, read with another shape
 
     @property
     def size(self) -> int:
@@ -82,22 +81,12 @@ class Stretch:
     last: int
 
 
-def plan_feature_maps(model: FixedModel) -> FeatureMaps:
-    """Inputs first, then outputs (each alone in its place), then the rest, packed by lifetime."""
-    roots = _alias_roots(model)
-    aliases = frozenset(name for name, root in roots.items() if name != root)
-    return place_maps(model, _buffers(model, roots), aliases)
-
-
 def place_maps(
-    model: FixedModel,
-    buffers: Iterable[Stretch],
-    aliases: frozenset[str] = frozenset(),
-    dedicated: bool = True,
+    inputs: Collection[str], outputs: Collection[str], buffers: Iterable[Stretch], dedicated: bool = True
 ) -> FeatureMaps:
-    """Inputs, outputs and working memory, one region behind the other. `dedicated`: each output lies alone;
-    otherwise outputs share the working region by lifetime."""
-    fixed_inputs, fixed_outputs = set(model.inputs), set(model.outputs)
+    """What holds inputs of the model, then what holds outputs, then the rest, packed by lifetime: one region
+    behind the other. `dedicated`: each output lies alone; otherwise outputs share the working region."""
+    fixed_inputs, fixed_outputs = set(inputs), set(outputs)
     regions: dict[str, list[Stretch]] = {"input": [], "output": [], "working": []}
     for buffer in buffers:
         if fixed_inputs & set(buffer.tensors):
@@ -121,56 +110,7 @@ def place_maps(
         sizes[region] = max(ends, default=0)
         base += sizes[region]
     address = {name: placed.address for placed in placements for name in placed.tensors}
-    return FeatureMaps(address, sizes["input"], sizes["output"], sizes["working"], tuple(placements), aliases)
-
-
-def _alias_roots(model: FixedModel) -> dict[str, str]:
-    """Tensor in DRAM -> the tensor whose bytes it shares (itself, for most).
-
-    A Reshape shares, unless that would make an input of the model or two outputs one.
-    """
-    roots = {name: name for name in model.inputs}
-    border = set(model.inputs) | set(model.outputs)
-    taken = set(model.inputs)
-    for operator in model.operators:
-        for name in operator.outputs:
-            source = roots.get(operator.inputs[0]) if _only_reshapes(model, operator) else None
-            if source is None or (name in border and source in taken):
-                source = name
-            roots[name] = source
-            if name in border:
-                taken.add(source)
-    return roots
-
-
-def _only_reshapes(model: FixedModel, operator: FixedOperator) -> bool:
-    if operator.kind != "reshape":
-        return False
-    before, after = model.tensors[operator.inputs[0]], model.tensors[operator.outputs[0]]
-    return before.dtype == after.dtype
-
-
-def _buffers(model: FixedModel, roots: Mapping[str, str]) -> list[Stretch]:
-    first: dict[str, int] = dict.fromkeys(model.inputs, -1)
-    last: dict[str, int] = {}
-    for index, operator in enumerate(model.operators):
-        for name in operator.outputs:
-            first[name] = index
-            last[name] = index
-        last.update({name: index for name in operator.inputs if name in roots})
-    last.update(dict.fromkeys(model.outputs, len(model.operators)))
-    groups: dict[str, list[str]] = {}
-    for name, root in roots.items():
-        groups.setdefault(root, []).append(name)
-    return [
-        Stretch(
-            tuple(names),
-            align(tensor_bytes(model.tensors[root])),
-            min(first[name] for name in names),
-            max(last.get(name, -1) for name in names),
-        )
-        for root, names in groups.items()
-    ]
+    return FeatureMaps(address, sizes["input"], sizes["output"], sizes["working"], tuple(placements))
 
 
 def _side_by_side(buffers: Iterable[Stretch]) -> list[int]:

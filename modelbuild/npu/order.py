@@ -11,7 +11,7 @@ from modelbuild.npu.plan import Action, Compute, Group, LoadConstants, Plan
 
 def ends_first(model: FixedModel) -> tuple[int, ...]:
     """Operators (indices of the model's) in an order in which whatever leads to nothing but an output of the
-    model is executed as soon as it can be, the shortest way first, so that what it reads is not held for it."""
+    model is executed as soon as it can be, the shortest way first: what it reads is not held for it."""
     makers = {name: index for index, operator in enumerate(model.operators) for name in operator.outputs}
     needs = [{makers[name] for name in operator.inputs if name in makers} for operator in model.operators]
     readers: list[list[int]] = [[] for _ in needs]

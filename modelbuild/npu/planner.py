@@ -33,6 +33,7 @@ from modelbuild.npu.workspace import least_workspace
 WORKSPACE_TILES = 4  # tiles that an operator with a loop of its own works in
 EFFORT = 200  # orders that are tried to place what lies in SRAM
 _NEVER = 1 << 62
+_SLACK = 4  # a group leaves at most this part of SRAM free before a map beside it goes
 
 
 def plan(model: FixedModel, limits: Limits, *, deep: bool = False, dedicated: bool = True) -> Plan:
@@ -115,6 +116,7 @@ class _Planning:
         self.fitted: list[_Fitted | None] = [None] * len(groups)
         self.kept: dict[str, Life] = self._near() if wanted is None else self._of(wanted)
         self.offsets = _Offsets()
+        self.slack = [0] * len(groups)  # room that a group leaves, since what is kept lies in its way
 
     def fit(self) -> None:
         """Tiles every group beside what is kept, and places all in SRAM."""
@@ -163,7 +165,7 @@ class _Planning:
         """Finds a tiling beside what is kept, or gives up the largest map that is kept at the time."""
         alive = self._alive(index)
         room = self.limits.sram_bytes - sum(self.limits.align(life.size) for life in alive)
-        found = self._fitting(index, room, not alive)
+        found = self._fitting(index, room - self.slack[index] if alive else room, not alive)
         if found is not None:
             self.fitted[index] = found
             return
@@ -171,6 +173,8 @@ class _Planning:
 
     def _evict(self, life: Life) -> None:
         del self.kept[life.root]
+        for index in range(life.first, life.last + 1):
+            self.slack[index] = 0
         for index, group in enumerate(self.groups):
             if any(
                 self.shared.view[name].root == life.root
@@ -199,7 +203,7 @@ class _Planning:
     def _tilings(self, streams: Streams, resident: frozenset[str], room: int, must: bool) -> Iterator[Tiling]:
         """Tilings of a group, best first; the default's smallest ones only if it `must` be."""
         if not streams.is_divisible:
-            yield from whole_weights(streams, self.limits)
+            yield from whole_weights(streams, resident, room, self.limits)
             return
         found = traffic(streams, resident, self.limits)
         if not self.deep:
@@ -222,7 +226,7 @@ class _Planning:
         return None
 
     def _place(self) -> bool:
-        """Addresses in SRAM; False, and one map less is kept, if they do not fit."""
+        """Addresses in SRAM; False, and groups use less or one map less is kept, if they do not fit."""
         offsets = _Offsets()
         items: list[tuple[object, int, int, int]] = [
             (root, self.limits.align(life.size), life.first, life.last) for root, life in self.kept.items()
@@ -237,14 +241,25 @@ class _Planning:
         if offsets.peak <= capacity:
             self.offsets = offsets
             return True
-        over = [
-            first
-            for (_, size, first, _), offset in zip(items, found, strict=True)
+        over = {
+            index: offset + size - capacity
+            for (_, size, first, last), offset in zip(items, found, strict=True)
             if offset + size > capacity
-        ]
-        beside = [life for index in over for life in self._alive(index)]
-        self._evict(max(beside, key=lambda life: (life.size, life.root)))
+            for index in range(max(0, first), min(last, len(self.groups) - 1) + 1)
+        }
+        self._give_way(over)
         return False
+
+    def _give_way(self, over: dict[int, int]) -> None:
+        """Groups that lie beyond SRAM by so many bytes use less of it, or one map less is kept."""
+        most = self.limits.sram_bytes // _SLACK if self.deep else 0
+        smaller = [index for index in over if self.slack[index] < most]
+        for index in smaller:
+            self.slack[index] += self.limits.align(over[index])
+            self.fitted[index] = None
+        if not smaller:
+            beside = [life for index in over for life in self._alive(index)]
+            self._evict(max(beside, key=lambda life: (life.size, life.root)))
 
     def _local(self, index: int) -> Iterator[tuple[object, int]]:
         """The buffers of a group, and their sizes."""
@@ -287,16 +302,12 @@ class _Planning:
         sharers: dict[str, list[str]] = {}
         for name, view in self.shared.view.items():
             sharers.setdefault(view.root, []).append(name)
-        found = place_maps(
-            self.model,
-            [
-                Stretch(tuple(sharers[root]), life.size, life.first, life.last)
-                for root, life in self.lives.items()
-                if root not in self.kept
-            ],
-            frozenset(self.shared.views),
-            dedicated,
-        )
+        stretches = [
+            Stretch(tuple(sharers[root]), life.size, life.first, life.last)
+            for root, life in self.lives.items()
+            if root not in self.kept
+        ]
+        found = place_maps(self.model.inputs, self.model.outputs, stretches, dedicated)
         address = {
             name: found.address[view.root] + view.offset
             for name, view in self.shared.view.items()

@@ -1,18 +1,16 @@
-"""From a recipe's facts to the whole numbers that cycles are counted with, rounded once, here."""
+"""From a recipe's facts to the whole numbers that are planned and counted with, rounded once, here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from pydantic import ValidationError
+from math import isfinite
 
 from modelbuild.chips.recipe import Hardware
 from modelbuild.errors import ModelbuildError
+from modelbuild.npu.cutting import Limits
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.header import RATE_CYCLES
 
 _LARGEST = (1 << 32) - 1  # of a field in the program's header
-_NOTHING: Mapping[str, float] = {}
 
 # rate -> the fact per cycle, and the fact per second, that it is
 _PER_CYCLE = {
@@ -37,43 +35,38 @@ _WHOLE = {
     "engines": "engines_at_once",
     "granule": "interlock_bytes",
     "row_alignment": "row_alignment_bytes",
+    "layer_overhead": "layer_overhead_cycles",
 }
 
 
-def rates(hardware: Hardware, chosen: Mapping[str, float] = _NOTHING) -> Rates:
-    """What a program's header says of the chip. `chosen` are facts by name that replace the recipe's.
+def rates(hardware: Hardware) -> Rates:
+    """What a program's header says of the chip.
 
-    A rate below 1 in RATE_CYCLES counts as 1. A ModelbuildError if one is too large for the header, or a
-    chosen value is none of a fact's.
+    A rate below 1 in RATE_CYCLES counts as 1. A ModelbuildError if one is too large for the header.
     """
-    values = _values(hardware, chosen)
+    values = {name: fact.value for name, fact in hardware if fact is not None}
     clock = values["clock_hz"]
     found = {rate: values[fact] * RATE_CYCLES for rate, fact in _PER_CYCLE.items()}
     found |= {rate: values[fact] * RATE_CYCLES / clock for rate, fact in _PER_SECOND.items()}
     found["wide_macs"] = values["wide_macs_factor"] * RATE_CYCLES
-    whole = {rate: max(1, round(value)) for rate, value in found.items()}
-    whole |= {rate: round(values[fact]) for rate, fact in _WHOLE.items()}
-    whole["layer_overhead"] = round(values["layer_overhead_cycles"])
-    for rate, value in whole.items():
-        if value > _LARGEST:
+    found |= {rate: values[fact] for rate, fact in _WHOLE.items()}
+    for rate, value in found.items():
+        if not isfinite(value) or value > _LARGEST:
             raise ModelbuildError(
                 f"the chip's `{rate}` is too large to count cycles with",
-                why=f"{value} in {RATE_CYCLES} cycles; a program holds at most {_LARGEST}",
+                why=f"{value:g} in {RATE_CYCLES} cycles; a program holds at most {_LARGEST}",
             )
-    return Rates(**whole)
+    least = {rate: 0 if rate == "layer_overhead" else 1 for rate in found}
+    return Rates(**{rate: max(least[rate], round(value)) for rate, value in found.items()})
 
 
-def _values(hardware: Hardware, chosen: Mapping[str, float]) -> dict[str, float]:
-    """Every fact by name, checked like the recipe's own where it is chosen."""
-    facts = {name: fact for name, fact in hardware if fact is not None}
-    unknown = sorted(set(chosen) - set(facts))
-    assert not unknown, unknown
-    values: dict[str, float] = {name: fact.value for name, fact in facts.items()}
-    for name, value in chosen.items():
-        try:
-            facts[name].model_validate({"value": float(value), "source": "chosen", "sure": "measured"})
-        except ValidationError as error:
-            told = error.errors()[0]["msg"]
-            raise ModelbuildError(f"`{name}` cannot be {value:g}", why=told[0].lower() + told[1:]) from None
-        values[name] = float(value)
-    return values
+def limits_of(hardware: Hardware, sram_bytes: int | None = None) -> Limits:
+    """What a plan for the chip must keep to, with `sram_bytes` in place of the chip's own."""
+    return Limits(
+        sram_bytes=int(hardware.sram_bytes.value) if sram_bytes is None else sram_bytes,
+        tile_bytes=int(hardware.tile_bytes.value),
+        engines=int(hardware.engines_at_once.value),
+        keeps_for_groups=int(hardware.keeps_for_groups.value),
+        row_alignment=int(hardware.row_alignment_bytes.value),
+        granule=int(hardware.interlock_bytes.value),
+    )

@@ -34,11 +34,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`slots` are the rows of each tensor that must be held at once, `most` those that one step adds. `halo`
-    are those tensors of which a step needs rows of an earlier one."""
+    """`slots` are the rows of each tensor that must be held at once, with those that lie in the same ring,
+    and `own` without; `most` are those that one step adds. `halo` are those tensors of which a step needs
+    rows of an earlier one."""
 
     steps: tuple[Step, ...]
     slots: dict[str, int]
+    own: dict[str, int]
     most: dict[str, int]
     halo: frozenset[str]
 
@@ -79,7 +81,7 @@ def schedule(
     walk = _Walk(parts, sources, home or {})
     for band in range(1, bands + 1):
         walk.step(band, bands)
-    return Schedule(tuple(walk.steps), walk.slots, walk.most, frozenset(walk.halo))
+    return Schedule(tuple(walk.steps), walk.slots, walk.own, walk.most, frozenset(walk.halo))
 
 
 class _Walk:
@@ -101,6 +103,7 @@ class _Walk:
             self.family.setdefault(home[name][0] if name in home else name, []).append(name)
         self.steps: list[Step] = []
         self.slots = dict.fromkeys(self.readers, 0)
+        self.own = dict.fromkeys(self.readers, 0)
         self.most = dict.fromkeys(self.readers, 0)
         self.halo: set[str] = set()
 
@@ -164,6 +167,7 @@ class _Walk:
         """Rings grow to what is held during a step."""
         for name, (first, end) in fresh.items():
             self.most[name] = max(self.most[name], end - first)
+            self.own[name] = max(self.own[name], end - min(keep[name], first))
         for names in self.family.values():
             new = [fresh[name] for name in names if name in fresh]
             if new:

@@ -138,7 +138,8 @@ class _Walk:
         self.home: dict[str, str] = {}
         self.inner: dict[str, str] = {}  # what lies in the output of its reader, if that output stays inside
         self.covered: set[str] = set()
-        self._slots: dict[str, int] = {}  # of rings that have not changed since they were looked at
+        self._looked_at: dict[str, int] = {}  # how many readers of a tensor have been seen
+        self._held: dict[tuple[str, ...], tuple[int, int]] = {}  # rows that rings hold, and for which readers
 
     def add(self, group: Bundle) -> bool:
         """One more group; False if it cannot be executed together with the others."""
@@ -188,6 +189,7 @@ class _Walk:
         done = np.full(self.steps + 1, rows, np.int64)
         for position, name in enumerate(operator.inputs):
             done = np.minimum(done, possible(self.runs.reach(index, position), self.come[name], rows))
+        done[0] = 0  # rows that need nothing but padding come with the first step
         self.home[target] = target
         for name in operator.inputs:
             if name in self.come and name not in self.sources and self.runs.lies_in(name, index):
@@ -200,7 +202,7 @@ class _Walk:
         operator = self.model.operators[index]
         rows = self.runs.form(target).rows
         for position, name in enumerate(operator.inputs):
-            self._slots.pop(name, None)
+            self._looked_at[name] = self._looked_at.get(name, 0) + 1
             found = Same() if index in self.runs.merging.shared.free else self.runs.reach(index, position)
             low = np.where(done < rows, lowest(found, done, rows), _NOBODY)
             self.low[name] = np.minimum(self.low[name], low) if name in self.low else low
@@ -257,15 +259,15 @@ class _Walk:
                 return name
 
     def _rows_held(self, names: Sequence[str]) -> int:
-        if len(names) == 1 and names[0] in self._slots:
-            return self._slots[names[0]]
+        key, seen = tuple(names), sum(self._looked_at.get(name, 0) for name in names)
+        if self._held.get(key, (-1, 0))[0] == seen:
+            return self._held[key][1]
         high = np.maximum.reduce([self.come[name][1:] for name in names])
         before = np.minimum.reduce([self.come[name][:-1] for name in names])
         lows = [self.low[name][:-1] for name in names if name in self.low]
         low = np.minimum.reduce([before, *lows]) if lows else before
         held = int((high - low).max())
-        if len(names) == 1:
-            self._slots[names[0]] = held
+        self._held[key] = (seen, held)
         return held
 
 

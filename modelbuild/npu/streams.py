@@ -207,7 +207,8 @@ def buffers(streams: Streams, tiling: Tiling, resident: Collection[str]) -> Mapp
     for name in steps.slots:
         if name not in resident:
             key = streams.key(name, resident)
-            shape = _shape(streams, tiling, steps, name)
+            alone = key == name != streams.home[name][0]
+            shape = _shape(streams, tiling, steps, name, alone)
             if key != name and key in streams.joined:
                 shape = Shape(streams.form(key).planes, shape.slots, shape.row_bytes)
             if key in found:
@@ -220,9 +221,10 @@ def _sizes(shape: Shape) -> tuple[int, int, int]:
     return shape.planes, shape.slots, shape.row_bytes
 
 
-def _shape(streams: Streams, tiling: Tiling, steps: Schedule, name: str) -> Shape:
-    """What one tensor needs."""
-    parts, seen, slots = tiling.parts, streams.form(name), steps.slots[name]
+def _shape(streams: Streams, tiling: Tiling, steps: Schedule, name: str, alone: bool) -> Shape:
+    """What one tensor needs; `alone` where those that it would share a ring with are resident."""
+    parts, seen = tiling.parts, streams.form(name)
+    slots = steps.own[name] if alone else steps.slots[name]
     if name not in streams.made and streams.is_recast(name):
         return Shape(seen.planes, seen.rows, seen.row_bytes)
     planes = max(streams.part_of(name, 0, part)[1] for part in parts)

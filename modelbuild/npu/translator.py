@@ -26,12 +26,23 @@ from modelbuild.npu.plan import (
     Plan,
     Region,
 )
-from modelbuild.npu.program import ElementType
+from modelbuild.npu.program import ElementType, Instruction
 from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.timeline import Span
 from modelbuild.npu.weights import constant_size
 
 OPAQUE = "opaque"  # in an outline: what has no fixed-point form, and no code
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What left the array last, and where it lies."""
+
+    slab: Slab
+    planes: int
+    rows: int
+    row_bytes: int
+    type: ElementType
 
 
 @dataclass
@@ -44,9 +55,7 @@ class Translator:
     _forms: dict[str, Form] = field(default_factory=dict)
     _tiles: dict[int, Tiles] = field(default_factory=dict)
     _held: dict[int, tuple[int, Held]] = field(default_factory=dict)
-    _left: tuple[Slab, int, int, int, ElementType] | None = (
-        None  # what left the array last: planes, rows, bytes
-    )
+    _left: _Left | None = None
 
     def _address(self, name: str) -> int | None:
         """Where a map lies in DRAM, or those of its rows that do; None if it does not."""
@@ -196,16 +205,19 @@ class Translator:
         if tiles.own_form and region.tensor not in self.in_dram:
             emitter.output(action.operator, region.plane, region.row)
         emitter.uses(action.output.buffer.address + action.output.buffer.size)
-        output = slab_of(action.output, region.row)
-        free = None
-        if self.model.operators[action.operator].fused:
-            line = action.inputs[0].buffer.row_bytes
-            left = (slabs[0], needs[0].planes, needs[0].rows, line, tiles.operation.inputs[0].type)
-            free = tiles.way_out() if left == self._left else None
-        compute(tiles, emitter, region, needs, (slabs, output), held, free)
+        places = slabs, slab_of(action.output, region.row)
+        compute(tiles, emitter, region, needs, places, held, self._way_out(action, tiles, needs[0], slabs[0]))
         if tiles.operation.operator.kind in WEIGHTED:
             line = action.output.buffer.row_bytes
-            self._left = output, region.planes, region.rows, line, tiles.operation.output.type
+            self._left = _Left(places[1], region.planes, region.rows, line, tiles.operation.output.type)
+
+    def _way_out(self, action: Compute, tiles: Tiles, need: Region, slab: Slab) -> Instruction | None:
+        """The setup of a tile of exactly what left the array last, where the chip fuses the operator."""
+        if not self.model.operators[action.operator].fused:
+            return None
+        line = action.inputs[0].buffer.row_bytes
+        read = _Left(slab, need.planes, need.rows, line, tiles.operation.inputs[0].type)
+        return tiles.way_out() if read == self._left else None
 
 
 def slab_of(at: Operand, row: int) -> Slab:

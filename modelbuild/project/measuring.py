@@ -16,9 +16,9 @@ from modelbuild.stages.request import ModelRequest, PackageRequest
 @dataclass(frozen=True)
 class Measured:
     """SNR in dB of each output, fixed against float (empty without samples); bytes of the package's files;
-    cycles of the compiled program and, with them at the chip's clock, its ms with CPU nodes; the ms that
-    `evaluate` predicts, None for a fixed-point source; top-1 of the fixed model where samples are labelled;
-    and the bounds of `accept:` that do not hold."""
+    cycles of a run of the compiled program and, with them at the chip's clock, its ms a picture with CPU
+    nodes; the ms that `evaluate` predicts, None for a fixed-point source; top-1 of the fixed model where
+    samples are labelled; and the bounds of `accept:` that do not hold."""
 
     snr_db: Mapping[str, float]
     size: int
@@ -56,8 +56,10 @@ def measured(
         "hardware": read(package.action("verify_hardware", request.model), "hardware.json"),
     }
     known = {key: value for key, value in found.items() if value}
-    layers = read(request.action("compile"), "compile.json")["layers"]
-    cycles = sum(layer["cycles"] for layer in layers)
+    compiled = read(request.action("compile"), "compile.json")
+    layers, batch = compiled["layers"], compiled["batch"]
+    cycles = compiled["cycles"]
+    pictures = batch["achieved"] if batch["desired"] is not None else 1
     fixed, evaluated = known.get("fixed", {}), known.get("evaluate", {})
     checks = judge(request.model, request.settings["accept"], known)
     # nodes as `accept: {cpu_nodes}` counts them; of a fixed-point source there are but the program's layers
@@ -67,7 +69,7 @@ def measured(
         snr_db={one["name"]: one["snr_db"] for one in fixed.get("outputs", ()) if one["snr_db"] is not None},
         size=sum(file["size"] for file in read(package.action("package"), "package.json")["files"]),
         cycles=cycles,
-        time_ms=cycles / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
+        time_ms=cycles / pictures / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
         evaluated_ms=evaluated.get("total_ms"),
         top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
         cpu_nodes=sum(unit == "cpu" for unit in units),

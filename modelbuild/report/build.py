@@ -201,7 +201,7 @@ def _performance(data: Mapping[str, Any], fidelity: Fidelity | None, peak: float
     return Performance(
         **{
             **evaluated,
-            "caveat": caveat(data.get("quantize") or {}),
+            "caveat": caveat(data.get("quantize") or {}, evaluated),
             "memory": _sizes(evaluated.get("memory")),
             "layers": rows,
             "utilisation": layers.utilisation(

@@ -17,8 +17,9 @@ class CpuNode(Item):
 
 
 class Layer(Item):
-    """One layer as predicted, with what verification measured on it. Times in ms, traffic in bytes;
-    `utilisation` is the share 0..1 of the MAC array's peak."""
+    """One layer as predicted, with what verification measured on it. Times in ms of one inference; cycles and
+    bytes of a run; `stall_cycles` are those without work for the array, whose peak `utilisation` is a share
+    0..1 of. `on_chip`: what it makes never reaches DRAM; `estimated`: no code of it was counted."""
 
     name: str
     op: str = ""
@@ -31,8 +32,42 @@ class Layer(Item):
     dram_write: int = 0
     weights: int = 0
     bound: str = ""
+    compute_cycles: int | None = None
+    stall_cycles: int | None = None
+    tiles: int | None = None
+    on_chip: bool = False
+    estimated: bool = False
     utilisation: float | None = None
     snr_db: float | None = None
+
+
+class Saving(Item):
+    """A change that makes the predicted time shorter."""
+
+    change: str
+    time_ms: float
+    saves_ms: float
+
+
+class Slow(Item):
+    """A layer that takes long, the share 0..1 of the time, and why."""
+
+    name: str
+    time_ms: float
+    share: float
+    because: str = ""
+
+
+class Traffic(Item):
+    """Bytes of a run to and from DRAM; `compulsory` are inputs, outputs and weights once."""
+
+    read: int = 0
+    write: int = 0
+    weights: int = 0
+    total: int = 0
+    bandwidth_average: float | None = None
+    compulsory: int = 0
+    ratio: float | None = None
 
 
 class Performance(Item):
@@ -43,6 +78,13 @@ class Performance(Item):
     time_ms: float | None = None
     cpu_time_ms: float | None = None
     total_ms: float | None = None
+    time_no_overlap_ms: float | None = None
+    bound: str = ""
+    tiling: str = ""
+    dram: Traffic | None = None
+    energy_mj: float | None = None
+    help: tuple[Saving, ...] = ()
+    slowest: tuple[Slow, ...] = ()
     confidence: str = ""
     confidence_because: str = ""
     caveat: str = ""  # what the figures, which are for 8 bits, do not tell of this model

@@ -139,7 +139,8 @@ def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> 
     checks: list[Check] = []
     for what, limit, measured, holds, path, of_float in _judged(accept, measurements):
         passed = measured is not None and holds(measured, limit)
-        note = caveat(measurements.get("quantize") or {}) if path[0] == FPS else ""
+        quantize, evaluated = (measurements.get(role) or {} for role in ("quantize", "evaluate"))
+        note = caveat(quantize, evaluated) if path[0] == FPS else ""
         checks.append(Check(model, what, limit, measured, passed, _WORDS[holds], path, of_float, note))
     hardware = measurements.get("hardware")
     if hardware is None or hardware["equal"] is not None:

@@ -54,15 +54,18 @@ def share(counted: Widths) -> str:
     return f"{counted.layers_wide} of {counted.layers} layers and {macs:.3g} % of the MACs have 16 bits"
 
 
-def caveat(quantize: Mapping[str, Any]) -> str:
-    """What a predicted speed does not tell of this model; "" where all of it has 8 bits."""
+def caveat(quantize: Mapping[str, Any], evaluated: Mapping[str, Any]) -> str:
+    """What a predicted speed (evaluate.json) does not tell of this model; "" where it is of the same number
+    formats, or where all of the model has 8 bits."""
+    if all(quantize.get(key) == evaluated.get(key, "") for key in _KEYS):
+        return ""
     told = share(widths(quantize))
     return f"predicted for 8 bits, but {told}: it will be slower" if told else ""
 
 
-def of_speed(quantize: Mapping[str, Any]) -> list[Finding]:
+def of_speed(quantize: Mapping[str, Any], evaluated: Mapping[str, Any]) -> list[Finding]:
     """MB306, where the model has a bound on speed."""
-    told = caveat(quantize)
+    told = caveat(quantize, evaluated)
     message = f"the bound on `fps` is judged on a speed {told}"
     advice = "measure on the chip, or leave room in the bound"
     return [Finding("MB306", "warning", message, advice, "")] if told else []

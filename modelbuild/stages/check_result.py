@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5)
 
@@ -24,6 +24,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
         found["observations"] = request.output("observe", "observations.npz")
     if _fps(request):
         found["quantize"] = request.output("quantize", "quantize.json")
+        found["evaluate"] = request.output("evaluate", "evaluate.json")
     if request.is_measured:
         found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found
@@ -55,5 +56,5 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     measured = read_json(inputs["fixed"]) if "fixed" in inputs else None
     found = findings(record, observations, measured)
     if "quantize" in inputs:
-        found += of_speed(read_json(inputs["quantize"]))
+        found += of_speed(read_json(inputs["quantize"]), read_json(inputs["evaluate"]))
     write_json(out / "result.json", {"findings": [one.to_json() for one in found]})

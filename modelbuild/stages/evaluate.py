@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "2"
+VERSION = "3"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
 
@@ -23,26 +23,36 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
     }
 
 
+# What of the settings decides how the chip runs the model, and what a prediction calls it.
+_COMPILE = ("sram_bytes", "tiling", "batch")
+_FORMATS = ("activations", "weights")
+
+
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, for its hardware facts, and the memory that the compiler is told to keep to."""
-    sram = (request.settings.get("compile") or {}).get("sram_bytes")
-    return {"recipe": request.recipe, "model": request.model, "sram_bytes": sram}
+    """The recipe, for its hardware facts, what the compiler is told, and the number formats."""
+    settings = request.settings
+    compiled, quantized = (settings.get(key) or {} for key in ("compile", "quantize"))
+    options = {key: compiled[key] for key in _COMPILE if compiled.get(key) is not None}
+    formats = {key: quantized[key] for key in _FORMATS if quantized.get(key) is not None}
+    return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `evaluate.json`."""
-    from modelbuild.chips.recipe import Fact, Recipe
+    from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
-    from modelbuild.npu.cost import evaluate
+    from modelbuild.graph.check import place
+    from modelbuild.npu import advice
+    from modelbuild.npu.assumptions import Options
+    from modelbuild.npu.prediction import predict, to_json
     from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated, write_json
 
     refuse_errors(inputs["errors"], compiles=False)
     graph = onnx_io.read(inputs["model"])
-    recipe = validated(Recipe, parameters["recipe"])
-    if parameters["sram_bytes"] is not None:
-        sram = Fact(value=float(parameters["sram_bytes"]), source="compile.sram_bytes", sure="measured")
-        hardware = recipe.hardware.model_copy(update={"sram_bytes": sram})
-        recipe = recipe.model_copy(update={"hardware": hardware})
-    predicted = evaluate(graph, read_units(inputs["check"]), recipe)
-    write_json(out / "evaluate.json", {**predicted, "model": parameters["model"]})
+    recipe, units = validated(Recipe, parameters["recipe"]), read_units(inputs["check"])
+    options = Options(**parameters["options"], **parameters["formats"])
+    found = predict(graph, units, recipe, options)
+    reasons = place(graph, recipe).reasons if "cpu" in units.values() else {}
+    said = to_json(found, reasons) | {"model": parameters["model"]}
+    write_json(out / "evaluate.json", said | advice.to_json(found))

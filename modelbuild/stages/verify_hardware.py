@@ -15,8 +15,10 @@ from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, So
 if TYPE_CHECKING:
     from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
     from modelbuild.graph.after_chip import AfterChip
+    from modelbuild.npu.simulator import Simulation
     from modelbuild.quantize.accuracy import Measure
-    from modelbuild.stages.hardware_runs import Sample
+    from modelbuild.stages.hardware_match import Match
+    from modelbuild.stages.hardware_runs import Run, Sample
 
 VERSION = "3"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
@@ -121,12 +123,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             done = simulate(command, weights, host, one.inputs(), keep_layers=True)
             cycles = done.cycles
             check_cycles(predicted, cycles)
-            layers, outputs = one.own(_known(done.layers, fixed)), one.own(done.outputs)
-            expected = one.expected({**_known(done.layers, fixed), **done.outputs})
-            unseen = [name for name in _layers(fixed) if name not in layers]
-            match.add("layers", layers, expected, one.place)
-            match.add("outputs", outputs, expected, one.place)
-            for sample, whole in regrouped.add(one, outputs):
+            unseen = [name for name in _layers(fixed) if name not in done.layers]
+            for sample, whole in regrouped.add(one, _held(match, one, done, fixed)):
                 final = _real(whole, fixed.outputs, fixed)
                 if after is not None:
                     final = after.run(final, sample.real)
@@ -170,9 +168,14 @@ def _layers(fixed: FixedModel) -> list[str]:
     return [name for operator in fixed.operators for name in operator.outputs]
 
 
-def _known(layers: Mapping[str, Any], fixed: FixedModel) -> dict[str, Any]:
-    """Those that the fixed-point model has, too: the compiler may put operators in the place of others."""
-    return {name: values for name, values in layers.items() if name in fixed.tensors}
+def _held(match: Match, one: Run, done: Simulation, fixed: FixedModel) -> dict[str, Any]:
+    """The outputs of a run, held against the fixed-point model as its layers are: those that the model has,
+    too, for the compiler may put operators in the place of others."""
+    known = {name: values for name, values in done.layers.items() if name in fixed.tensors}
+    expected, outputs = one.expected({**known, **done.outputs}), one.own(done.outputs)
+    match.add("layers", one.own(known), expected, one.place)
+    match.add("outputs", outputs, expected, one.place)
+    return outputs
 
 
 def _real(integers: Mapping[str, Any], names: Sequence[str], fixed: FixedModel) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_the_vendors_times_are_met_by_networks_never_seen(real_rows: list[Row]) 
     assert len(real_rows) == 41
     assert all(len(chip.own) <= fit_chips.MOST_OWN for chip in made.chips)
     assert too_far(by_network(made)) == []
+
+
+def test_the_page_has_the_errors_of_today(real_rows: list[Row]) -> None:
+    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
+    page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+    told = re.search(r"\| \*\*mean absolute error, %\*\* \|(.*)", page)
+    assert told is not None
+    errors = [float(cell.strip(" *")) for cell in told[1].strip(" |").split("|")]
+    assert errors == pytest.approx(list(means(by_network(made)).values()), abs=0.3)
 
 
 def test_recipes_have_what_the_fit_says(real_rows: list[Row]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, save
 
 from bench import memory_plan
+from bench.traffic import limits_of
 from modelbuild.chips.load import load_recipe
 from modelbuild.npu.allocate import Lifetime
 
@@ -40,7 +41,7 @@ def test_the_table(models: Path, most: str, code: int, capsys: pytest.CaptureFix
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert tuple(rows[0]) == memory_plan.HEAD
     assert rows[2:] == [
-        ["small, all", "4", "192", "192", "1.000", "192", "1.000", "192", "1.000", "1.667", "1.000"]
+        ["small, all", "1", "64", "64", "1.000", "64", "1.000", "64", "1.000", "1.500", "1.000", "128"]
     ]
     assert "wrong does not compile for kl730, modalix: " in text
 
@@ -57,6 +58,7 @@ def test_first_fit_takes_the_lowest_place() -> None:
 
 @pytest.mark.parametrize("chip", ["kl520", "kl730"])
 def test_a_real_model_that_no_greedy_order_fits(chip: str, shared_data: Path) -> None:
-    model = memory_plan.compiled(shared_data / "models/onnx/ppocr_cls_v2.onnx", load_recipe(chip))
-    found = memory_plan.measured(model)
+    recipe = load_recipe(chip)
+    model = memory_plan.compiled(shared_data / "models/onnx/ppocr_cls_v2.onnx", recipe)
+    found = memory_plan.measured(model, limits_of(recipe))
     assert (found.bound, found.ours, found.first_fit) == (83152, 83152, 121344)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hypothesis import given
 
-from bench.orders import best_order
+from bench.orders import best_order, working
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.allocate import Lifetime, lower_bound
-from modelbuild.npu.memory import plan_feature_maps
+from modelbuild.npu.allocate import lower_bound
+from modelbuild.npu.plan import View
+from modelbuild.npu.views import share
 from tests.npu.strategies import grown_models
 
 
-def live(model: FixedModel) -> int:
-    placed = plan_feature_maps(model).placements
-    return lower_bound([Lifetime(it.size, it.first, it.last) for it in placed if it.region == "working"])
+def live(model: FixedModel, views: Mapping[str, View]) -> int:
+    return lower_bound(working(model, views))
 
 
 def orders(model: FixedModel, done: tuple[int, ...] = ()) -> Iterator[FixedModel]:
@@ -39,4 +39,5 @@ def test_no_order_has_less_live(model: FixedModel) -> None:
             assert set(operator.inputs) <= ready
             ready |= set(operator.outputs)
         return
-    assert live(best_order(model, 1000)) == min(live(each) for each in orders(model))
+    views = share(model).view
+    assert live(best_order(model, 1000), views) == min(live(each, views) for each in orders(model))

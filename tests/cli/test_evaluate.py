@@ -9,46 +9,181 @@ import numpy as np
 import onnx
 import pytest
 
-from modelbuild.cli.evaluate import _text
+from modelbuild.cli.evaluated import text
 from tests.cli.conftest import Command
 
+LAYER: dict[str, Any] = {
+    "name": "stem",
+    "op": "Conv",
+    "macs": 99,
+    "cycles": 7,
+    "time_ms": 0.01234567,
+    "bound": "compute",
+    "utilisation": 0.25,
+    "dram_read": 11,
+    "dram_write": 12,
+    "weights": 13,
+    "tiles": 2,
+    "stall_cycles": 3,
+    "estimated": False,
+}
 FOUND: dict[str, Any] = {
     "model": "net",
     "chip": "kl720",
     "fps": 123.456,
-    "confidence": "guess",
+    "confidence": "fitted",
+    "confidence_sources": {"clock_hz": "a guess of ours"},
     "total_ms": 8.1,
     "time_ms": 6.0,
     "cpu_time_ms": 2.1,
+    "time_no_overlap_ms": 6.0,
+    "overlap_saved_ms": 0.0,
     "macs": 12_340_000,
     "cycles": 4200,
+    "mac_utilisation": 0.456,
+    "bound": "compute",
+    "batching": {"desired": None, "achieved": 1, "reasons": []},
+    "energy_mj": None,
+    "deep": None,
+    "groups": 3,
+    "dram": {
+        "read": 2_000_000,
+        "write": 1_000_000,
+        "weights": 500_000,
+        "total": 3_500_000,
+        "bandwidth_average": 583e6,
+        "ratio": 1.4,
+    },
+    "memory": {"sram_peak": 900_000, "sram": 1_048_576, "dram_peak": 5_000_000, "room": 64_000_000},
+    "fits": True,
     "cpu_nodes": [{"op": "Softmax", "name": "last", "reason": "not on the NPU", "time_ms": 2.1}],
     "unsupported": [{"op": "Det", "name": "d", "reason": "no unit of kl720 runs Det"}],
-    "layers": [
-        {"name": "stem", "unit": "npu", "macs": 99, "cycles": 7, "time_ms": 0.01234567, "bound": "compute"}
-    ],
+    "layers": [LAYER],
 }
 
 
 def test_what_is_said_of_one_model() -> None:
-    lines = _text(FOUND, layers=False).splitlines()
+    lines = text(FOUND, layers=False).splitlines()
     assert lines == [
-        "net on kl720: 123.5 fps, confidence guess",
+        "net on kl720: 123.5 fps, confidence fitted",
         "  8.1 ms: NPU 6 ms, CPU 2.1 ms",
-        "  12.34 million MACs, 4200 cycles",
+        "  12.34 million MACs, 4200 cycles, 46% of the array; most of them: compute",
+        "  the engines take turns: with overlap or without it is the same time",
+        "  DRAM: read 2 MB, write 1 MB, weights 0.5 MB; 0.583 GB/s; 1.40 times the least there can be",
+        "  memory: on the chip 0.9 of 1.049 MB, DRAM 5 of 64 MB",
         "  on the CPU: Softmax last: not on the NPU, 2.1 ms",
         "  nothing runs Det d: no unit of kl720 runs Det; the time is without it",
     ]
-    assert _text(FOUND, layers=True).splitlines()[-1].split() == [
-        *("stem", "npu", "99", "7", "0.01235", "compute")
+    assert text(FOUND, layers=True).splitlines()[-1].split() == [
+        *("stem", "99", "7", "0.01235", "compute", "25%", "11", "12", "13", "2", "3")
     ]
 
 
+def test_what_is_said_besides() -> None:
+    batching = {"desired": 8, "achieved": 2, "reasons": ["Reshape `r` folds it"]}
+    pair = {"layers": ["stem"], "measured": ["conv"], "predicted_ms": 1.0, "measured_ms": 2.0, "ratio": 0.5}
+    measured = {"total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
+    slow = {"name": "stem", "time_ms": 1.0, "share": 0.5, "bound": "dma", "because": "maps go to DRAM"}
+    more = {
+        **FOUND,
+        "confidence": "guess",
+        "overlap_saved_ms": 1.5,
+        "time_no_overlap_ms": 7.5,
+        "batching": batching,
+        "energy_mj": 3.0,
+        "deep": {"saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
+        "fits": False,
+        "layers": [{**LAYER, "estimated": True}],
+        "slowest": [slow],
+        "help": [{"change": "tiling: deep", "time_ms": 4.0}],
+        "measured": {**measured, "unmatched": {"measured": ["odd"], "layers": ["b", "c"]}},
+    }
+    said = text(more, layers=False)
+    for line in (
+        "confidence guess (clock_hz: a guess of ours)",
+        "4200 cycles for 2 pictures",
+        "without overlap of engines 7.5 ms",
+        "batch 8 is not reached: Reshape `r` folds it",
+        "energy 3 mJ",
+        "tiling deep saves 0.5 ms and 2 MB of traffic: 3 groups of layers, not 9",
+        "DRAM 5 of 64 MB: it does not fit",
+        "no fixed-point form of Conv stem: its time is an estimate",
+        "slowest: stem, 1 ms (50%), dma: maps go to DRAM",
+        "would help: tiling: deep: 4 ms",
+        "measured 12 ms, predicted 6 ms: 0.50",
+        "no layer is called odd",
+        "not measured: b, c",
+    ):
+        assert line in said
+    assert "the engines take turns" not in said
+
+
 def test_what_is_not_known_is_not_a_number() -> None:
-    unknown = {**FOUND, "fps": None, "total_ms": None, "cpu_time_ms": None}
-    text = _text(unknown, layers=False)
-    assert "net on kl720: not available fps" in text
-    assert "  not available ms: NPU 6 ms, CPU not available ms" in text
+    unknown = {**FOUND, "fps": None, "total_ms": None, "cpu_time_ms": None, "mac_utilisation": None}
+    said = text(unknown, layers=False)
+    assert "net on kl720: not available fps" in said
+    assert "  not available ms: NPU 6 ms, CPU not available ms" in said
+
+
+def test_chips_side_by_side(small: Path, command: Command) -> None:
+    words = ("evaluate", "small.onnx", "--compare", "kl520,kl720,modalix")
+    found = command(small, *words, "--json").json
+    assert [row["chip"] for row in found["compare"]] == ["kl520", "kl720", "modalix"]
+    assert [item["chip"] for item in found["models"]] == ["kl520", "kl720", "modalix"]
+    alone = command(small, "evaluate", "small.onnx", "--chip", "kl720", "--json").json
+    assert found["models"][1] == alone
+    assert found["compare"][1]["fps"] == alone["fps"] and min(row["speed"] for row in found["compare"]) == 1
+    lines = command(small, *words).out.splitlines()
+    assert lines[0] == "small" and [line.split()[0] for line in lines[2:5]] == ["kl520", "kl720", "modalix"]
+    assert any(line.startswith("modalix: confidence guess (") and "clock_hz" in line for line in lines)
+
+
+def test_assumptions_change_the_prediction(small: Path, command: Command) -> None:
+    def found(*words: str) -> dict[str, Any]:
+        return command(small, "evaluate", "small.onnx", "--chip", "kl720", *words, "--json").json
+
+    plain = found()
+    assert found("--clock", "350e6", "--bandwidth", "4.2895e9")["time_ms"] == pytest.approx(
+        2 * plain["time_ms"], rel=0.02
+    )
+    slow = found("--read-bandwidth", "1e7")
+    assert slow["cycles"] > plain["cycles"] and slow["dram"]["read"] == plain["dram"]["read"]
+    assert found("--weight-bandwidth", "1e7")["layers"][0]["weight_cycles"] > 100
+    wide = found("--activations", "int16", "--weights-bits", "int16")
+    assert wide["layers"][0]["bits_out"] == 16 and wide["layers"][0]["bits_weight"] == 16
+    assert wide["dram"]["total"] > plain["dram"]["total"] and wide["cycles"] > plain["cycles"]
+    four = found("--batch", "4")
+    assert four["batch"] == 4 and four["batching"]["reasons"] == [] and four["cycles"] > plain["cycles"]
+    assert found("--tiling", "deep")["time_ms"] <= plain["time_ms"]
+
+
+def test_the_vendors_report_is_written(small: Path, command: Command, tmp_path: Path) -> None:
+    words = ("evaluate", "small.onnx", "--format", "kneron", "-o", str(tmp_path))
+    told = command(small, *words, "--chip", "kl520", "--json").json
+    assert told["report"] == str(tmp_path / "ip_eval_prof.txt")
+    assert f"total time = {told['time_ms']:g} ms\n" in (tmp_path / "ip_eval_prof.txt").read_text()
+    told = command(small, *words, "--chip", "kl720", "--json").json
+    written = (tmp_path / "ProfileResult.txt").read_text()
+    assert "Frequency = 700 Mhz\n" in written and f"output_fps = {told['npu_fps']:g}\n" in written
+    said = command(small, *words, "--chip", "modalix")
+    assert said.code == 2 and "has no report in the form of kneron" in said.err
+    named = str(tmp_path / "stats.yaml")
+    words = ("evaluate", "small.onnx", "--format", "sima", "-o", named, "--chip", "modalix")
+    assert f"  written: {named}" in command(small, *words).out
+    assert "stall_cycles" in (tmp_path / "stats.yaml").read_text()
+
+
+def test_a_boards_times_beside(small: Path, command: Command, tmp_path: Path) -> None:
+    words = ("evaluate", "small.onnx", "--chip", "kl720")
+    plain = command(small, *words, "--json").json
+    first = plain["layers"][0]
+    (tmp_path / "board.csv").write_text(f"layer,ms\n{first['name']},{2 * first['time_ms']}\ntotal,9\n")
+    found = command(small, *words, "--measured", str(tmp_path / "board.csv"), "--json").json["measured"]
+    assert found["total_ms"] == 9 and found["layers"][0]["ratio"] == pytest.approx(0.5)
+    said = command(small, *words, "--measured", str(tmp_path / "board.csv"))
+    assert "  measured 9 ms, predicted" in said.out
+    said = command(small, *words, "--measured", str(tmp_path / "none.csv"))
+    assert said.code == 2 and "cannot be read" in said.err
 
 
 def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None:
@@ -69,7 +204,14 @@ def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None
     ("words", "says"),
     [
         (("small.onnx",), "which chip?"),
-        (("small@nef", "--clock", "1e6"), "go with --chip"),
+        (("small@nef", "--clock", "1e6"), "--clock goes with --chip"),
+        (("small@nef", "--weights-bits", "int4"), "--weights-bits goes with --chip"),
+        (("small.onnx", "--compare", "kl520,kl520"), "each chip once"),
+        (("small.onnx", "--compare", "kl520", "--chip", "kl720"), "each chip once"),
+        (("small.onnx", "--compare", "kl520,kl720", "--format", "kneron"), "are of one chip"),
+        (("small.onnx", "--chip", "kl720", "-o", "x"), "add --format"),
+        (("small.onnx", "--chip", "kl720", "--batch", "0"), "`batch` must be greater than 0"),
+        (("small.onnx", "--chip", "kl520", "--activations", "int16"), "int16 is not available"),
         (("a.onnx", "b.onnx", "--chip", "kl720"), "--chip takes one model file"),
         (("small.onnx", "--chip", "kl720", "--input", "image=1,x"), "`image=1,x` is not a shape"),
     ],
@@ -120,4 +262,4 @@ def test_another_edition_of_the_operator_table(tmp_path: Path, command: Command)
     said = command(tmp_path, *words, "--edition", "v9")
     assert said.code == 2 and "kl520 has no edition `v9`" in said.err
     said = command(tmp_path, "evaluate", "net", "--edition", "v9")
-    assert said.code == 2 and "go with --chip" in said.err
+    assert said.code == 2 and "goes with --chip" in said.err

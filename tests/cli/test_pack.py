@@ -65,7 +65,7 @@ def test_one_meaning_of_ms(folder: Path, command: Command) -> None:
     data = command(folder, *WORDS, "-o", "m.nef", "--cache", "c", "--preprocess", "unit", "--json").json
     clock = 700e6
     assert data["time_ms"] == pytest.approx(data["cycles"] / clock * 1000)
-    assert data["evaluated_ms"] != data["time_ms"]
+    assert data["evaluated_ms"] == pytest.approx(data["time_ms"])  # no choice of numbers changes it
     told = f"  time: {data['time_ms']:.4g} ms by the compiler's count of {data['cycles']} cycles"
     assert text.lines[2] == told and text.lines[4].endswith(")")
 

@@ -169,20 +169,6 @@ def test_too_little_sram_names_the_layer_and_the_bytes() -> None:
     assert "there are 256" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"tile": 1}, "unknown compile option 'tile'"),
-        ({"sram_bytes": 0}, "sram_bytes"),
-        ({"sram_bytes": "1"}, "sram_bytes"),
-        ({"sram_bytes": True}, "sram_bytes"),
-    ],
-)
-def test_wrong_options(options: dict[str, object], text: str) -> None:
-    with pytest.raises(ModelbuildError, match=text):
-        compile_model(relu_chain(1), RECIPE, options)
-
-
 def test_wrong_models() -> None:
     model = relu_chain(1)
     operator = model.operators[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 
@@ -11,7 +11,7 @@ from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.chips.recipe import Hardware
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Rates
-from modelbuild.npu.rates import rates
+from modelbuild.npu.rates import limits_of, rates
 
 NUMBERS: dict[str, float] = {
     "clock_hz": 1000,
@@ -75,29 +75,29 @@ def test_each_rate_is_its_fact_in_1024_cycles() -> None:
     )
 
 
-def test_a_chosen_fact_takes_the_recipes_place() -> None:
-    found = rates(hardware(), {"clock_hz": 2000, "dram_read_bytes_per_second": 16_000})
-    assert (found.read_bytes, found.write_bytes, found.weight_bytes) == (8_192, 1_024, 256)
-    assert found.macs == rates(hardware()).macs  # a cycle is a cycle
-    assert rates(hardware(), {"layer_overhead_cycles": 0}).layer_overhead == 0
+def test_a_clock_slows_what_goes_by_seconds() -> None:
+    slow, fast = rates(hardware()), rates(hardware(clock_hz=2 * hardware().clock_hz.value))
+    assert (2 * fast.read_bytes, 2 * fast.write_bytes) == (slow.read_bytes, slow.write_bytes)
+    assert fast.macs == slow.macs  # a cycle is a cycle
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
-def test_chosen_values_that_make_no_sense(value: float) -> None:
-    with pytest.raises(ModelbuildError, match=r"`clock_hz` cannot be .*\n.*greater than 0|finite"):
-        rates(hardware(), {"clock_hz": value})
-
-
-def test_chosen_values_are_held_against_the_facts_own_ranges() -> None:
-    assert rates(hardware(), {"keeps_for_groups": 0}) == rates(hardware())  # as long as it is needed
-    for name, value in (("pixels_at_once", 1.5), ("engines_at_once", 2), ("wide_macs_factor", 1.5)):
-        with pytest.raises(ModelbuildError, match=f"`{name}` cannot be {value}"):
-            rates(hardware(), {name: value})
+@pytest.mark.parametrize("chip", chip_names())
+def test_plans_keep_to_the_facts(chip: str) -> None:
+    facts = load_recipe(chip).hardware
+    found = limits_of(facts)
+    assert (found.sram_bytes, found.granule) == (facts.sram_bytes.value, facts.interlock_bytes.value)
+    assert (found.engines, found.row_alignment) == (
+        facts.engines_at_once.value,
+        facts.row_alignment_bytes.value,
+    )
+    assert limits_of(facts, 4096) == replace(found, sram_bytes=4096)
 
 
 def test_what_no_header_can_hold() -> None:
     with pytest.raises(ModelbuildError, match=r"the chip's `macs` is too large .*\n.*4294967295"):
         rates(hardware(macs_per_cycle=4_194_304))
+    with pytest.raises(ModelbuildError, match="the chip's `read_bytes` is too large"):
+        rates(hardware(clock_hz=1e-300))
 
 
 @pytest.mark.parametrize("chip", chip_names())

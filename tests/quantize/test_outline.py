@@ -56,6 +56,7 @@ def form(model: FixedModel, operator: FixedOperator) -> tuple[Any, ...]:
         operator.name,
         operator.unit,
         operator.fused,
+        operator.fused,
         operator.origin,
         [(each.name, each.shape, each.bits, each.signed) for each in tensors],
         {name: value for name, value in operator.parameters.items() if name not in NUMBERS},

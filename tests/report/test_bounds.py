@@ -113,7 +113,13 @@ def test_a_speed_says_that_it_is_not_that_of_16_bits() -> None:
 
 def test_a_bound_on_speed_of_a_model_of_16_bits_is_warned_of() -> None:
     wide = {"tensors": [{"bits": 16}, {"bits": 8}]}
-    (found,) = of_speed(wide)
+    (found,) = of_speed(wide, {})
     assert (found.code, found.severity) == ("MB306", "warning")
     assert "predicted for 8 bits, but 1 of 2 tensors have 16 bits" in found.message
-    assert of_speed({"tensors": [{"bits": 8}]}) == []
+    assert of_speed({"tensors": [{"bits": 8}]}, {}) == []
+
+
+def test_a_speed_predicted_for_the_models_own_formats_needs_no_caveat() -> None:
+    wide = {"tensors": [{"bits": 16}], "activations": "int16", "weights": "int8"}
+    assert of_speed(wide, {"activations": "int16", "weights": "int8"}) == []
+    assert of_speed(wide, {"activations": "int8", "weights": "int8"}) != []

@@ -104,7 +104,7 @@ def test_a_good_page_shows_every_part(maker: Maker) -> None:
     assert len(layers) == 1 + 24
     assert layers[1][0] == "1" and layers[1][1].startswith("backbone/stage0/conv_0")
     assert layers[1][2:] == [
-        *["npu", "4.00 M", "13,333", "0.0190", "29.3 %"],
+        *["npu", "4.00 M", "13,333", "0.0190", "–", "–", "29.3 %"],
         *["0 B"] * 3,
         "compute",
         "52.0",
@@ -273,3 +273,32 @@ def test_the_same_report_is_the_same_page(maker: Maker, tmp_path: Path) -> None:
     second = render(Maker(tmp_path / "elsewhere").collect())
     assert first == second and "\r" not in first and first.endswith("</html>\n")
     assert str(tmp_path) not in first
+
+
+def test_a_prediction_says_what_takes_long_and_what_would_help(maker: Maker) -> None:
+    plain = words(read(render(maker.collect())))
+    assert "What would help" not in plain and "not published" in plain
+    evaluated = maker.stages["evaluate"]
+    name = evaluated["layers"][0]["name"]
+    traffic = {"read": 5, "write": 3, "weights": 2, "total": 10, "bandwidth_average": 2048.0}
+    evaluated |= {
+        "time_no_overlap_ms": 12.5,
+        "bound": "dma",
+        "tiling": "deep",
+        "energy_mj": 7.25,
+        "dram": {**traffic, "compulsory": 6, "ratio": 10 / 6},
+        "slowest": [
+            {"name": name, "time_ms": 2.5, "share": 0.25, "bound": "compute", "because": "it is large"}
+        ],
+        "help": [{"change": "twice the DRAM bandwidth", "time_ms": 3.5, "saves_ms": 1.5, "counted": False}],
+    }
+    evaluated["layers"][0] |= {"stall_cycles": 1234, "tiles": 7}
+    reader = read(render(maker.collect()))
+    help_table = reader.tables["What would help"]
+    assert help_table[1] == ["twice the DRAM bandwidth", "3.50", "1.50"]
+    (slow,) = reader.tables["The layers that take longest, and why"][1:]
+    assert slow[1:] == ["2.50", "25.0 %", "it is large"]
+    figures = [cell for row in reader.tables["One inference"] for cell in row]
+    for told in ("12.5 ms", "feature maps to and from DRAM", "2.0 KiB/s", "6 B", "7.25 mJ", "deep"):
+        assert told in figures
+    assert reader.tables["Layers"][1][6:8] == ["1,234", "7"]

@@ -1,0 +1,85 @@
+"""What a prediction assumes in place of a recipe's facts and of the chip's usual number formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from modelbuild.chips.recipe import Fact, NumberFormat, PositiveFact, Recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.number_format import FLOAT
+from modelbuild.quantize.settings import Settings
+
+TILINGS = ("default", "deep")
+MOST_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """None is the recipe's own, or the model's. The clock in Hz, bandwidths in bytes per second; `batch`
+    pictures a run; `activations` and `weights` are number formats (int8, int16, int4) as `quantize` takes
+    them, or lists of them."""
+
+    clock_hz: float | None = None
+    dram_read_bytes_per_second: float | None = None
+    dram_write_bytes_per_second: float | None = None
+    weight_bytes_per_second: float | None = None
+    batch: int | None = None
+    tiling: str = "default"
+    activations: str | Sequence[str] | None = None
+    weights: str | Sequence[str] | None = None
+    sram_bytes: int | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The number formats, as `quantize` is told them."""
+        return Settings.read({"activations": self.activations, "weights": self.weights})
+
+    @property
+    def told(self) -> dict[str, float]:
+        """The facts of the hardware that are assumed."""
+        return {name: value for name in REPLACEABLE if (value := getattr(self, name)) is not None}
+
+
+REPLACEABLE = (
+    "clock_hz",
+    "dram_read_bytes_per_second",
+    "dram_write_bytes_per_second",
+    "weight_bytes_per_second",
+    "sram_bytes",
+)
+
+
+def assumed(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with what the options tell. Raises (exit 2) on numbers that are not above 0."""
+    _check(options)
+    facts: dict[str, Fact] = {
+        name: PositiveFact(value=float(value), source=f"the option {name}", sure="vendor")
+        for name, value in options.told.items()
+    }
+    number_format = _whole(recipe.number_format)
+    hardware = recipe.hardware.model_copy(update=facts)
+    return recipe.model_copy(update={"hardware": hardware, "number_format": number_format})
+
+
+def _whole(number_format: NumberFormat) -> NumberFormat:
+    """Without floats, which no fixed-point model has; where there are no others they count as 16 bits."""
+    kept = {
+        key: tuple(name for name in getattr(number_format, key) if FLOAT not in name) or ("int16",)
+        for key in ("activations", "weights")
+    }
+    return number_format.model_copy(update=kept)
+
+
+def _check(options: Options) -> None:
+    batch = 1 if options.batch is None else options.batch
+    for name, value in (*options.told.items(), ("batch", batch)):
+        if not (isfinite(value) and value > 0):
+            raise ModelbuildError(f"the option `{name}` must be greater than 0, not {value}")
+    if batch > MOST_BATCH:
+        raise ModelbuildError(f"the option `batch` must be at most {MOST_BATCH}, not {batch}")
+    if options.tiling not in TILINGS:
+        raise ModelbuildError(
+            f"{options.tiling!r} is not a tiling", advice=f"there are {' and '.join(TILINGS)}"
+        )
