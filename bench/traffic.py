@@ -107,9 +107,9 @@ def _counted(found: Sequence[Measured], default: float, deep: float) -> list[str
     network = sum(each.default > default * each.least for each in allowed)
     return [
         f"Of {len(found)} rows SRAM is known to allow the least in {len(allowed)}. Deep is above {deep} "
-        f"times the least in {above} of these, and in {all_above} of all. The default is above {default} times "
-        f"its groups' least in {groups} of all, and above {default} times the network's in {network} of those "
-        "where SRAM allows it."
+        f"times the least in {above} of these, and in {all_above} of all. The default is above {default} "
+        f"times its groups' least in {groups} of all, and above {default} times the network's in {network} "
+        "of those where SRAM allows it."
     ]
 
 
