@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper, save
 
 from bench import memory_plan
-from bench.traffic import limits_of
 from modelbuild.chips.load import load_recipe
 from modelbuild.npu.allocate import Lifetime
+from modelbuild.npu.rates import limits_of
 
 
 @pytest.fixture
@@ -60,5 +60,5 @@ def test_first_fit_takes_the_lowest_place() -> None:
 def test_a_real_model_that_no_greedy_order_fits(chip: str, shared_data: Path) -> None:
     recipe = load_recipe(chip)
     model = memory_plan.compiled(shared_data / "models/onnx/ppocr_cls_v2.onnx", recipe)
-    found = memory_plan.measured(model, limits_of(recipe))
+    found = memory_plan.measured(model, limits_of(recipe.hardware))
     assert (found.bound, found.ours, found.first_fit) == (83152, 83152, 121344)
