@@ -27,6 +27,7 @@ class Options:
     weight_bytes_per_second: float | None = None
     batch: int | None = None
     tiling: str = "default"
+    dedicated_output_buffer: bool = True
     activations: str | Sequence[str] | None = None
     weights: str | Sequence[str] | None = None
     sram_bytes: int | None = None

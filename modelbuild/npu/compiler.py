@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.compile_options import DEEP, CompileOptions, compile_options
+from modelbuild.npu.compile_options import DEEP, DEFAULT, CompileOptions, compile_options
 from modelbuild.npu.constants import Constants
 from modelbuild.npu.cutting import Limits
 from modelbuild.npu.emitter import Cost, Emitter
@@ -48,7 +48,8 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """A program and its plan. `cycles` are those that the simulator will count."""
+    """A program and its plan. `cycles` are those that the simulator will count, `tiling` is that of the plan:
+    deep tiling that was wanted may not fit, or be no better."""
 
     command: bytes
     weights: bytes
@@ -83,20 +84,23 @@ def compile_model(
     model = rewritten(model)
     counted = rates(recipe.hardware)
     plans = _plans(model, limits_of(recipe.hardware, wanted.sram_bytes), wanted)
-    steps = _Progress(told, sum(len(made.groups) for made in plans))
-    emitted = [_emit(model, made, counted, wanted, bytes_wanted, steps) for made in plans]
-    return _assemble(min(emitted, key=_worth), recipe, wanted, bytes_wanted)
+    steps = _Progress(told, sum(len(made.groups) for made in plans.values()))
+    emitted = [
+        _emit(model, made, counted, replace(wanted, tiling=tiling), bytes_wanted, steps)
+        for tiling, made in plans.items()
+    ]
+    return _assemble(min(emitted, key=_worth), recipe, bytes_wanted)
 
 
-def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> list[Plan]:
-    """The default plan; where deep tiling is wanted, the deep one too if it fits."""
+def _plans(model: FixedModel, limits: Limits, wanted: CompileOptions) -> dict[str, Plan]:
+    """By tiling: the default plan; where deep tiling is wanted, the deep one too if it fits."""
     try:
-        found = [plan(model, limits, dedicated=wanted.dedicated_output_buffer)]
+        found = {DEFAULT: plan(model, limits, dedicated=wanted.dedicated_output_buffer)}
     except DoesNotFit as error:
         raise _too_small(model, error, limits) from None
     if wanted.tiling == DEEP:
         with suppress(DoesNotFit):
-            found.append(plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer))
+            found[DEEP] = plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer)
     return found
 
 
@@ -127,6 +131,7 @@ class _Emitted:
 
     model: FixedModel
     plan: Plan
+    tiling: str
     translator: Translator
     npu: Emitter
     host: Emitter
@@ -146,7 +151,8 @@ def _emit(
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
-    found = _Emitted(model, made, Translator(model, made, maps_in_dram(model, made)), npu, host)
+    translator = Translator(model, made, maps_in_dram(model, made))
+    found = _Emitted(model, made, wanted.tiling, translator, npu, host)
     for group in made.groups:
         steps.step()
         head = group.members[0]
@@ -172,7 +178,7 @@ def _close_segment(found: _Emitted) -> None:
         found.host.instructions.clear()
 
 
-def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wanted: bool) -> CompiledModel:
+def _assemble(found: _Emitted, recipe: Recipe, bytes_wanted: bool) -> CompiledModel:
     model, maps, npu, host = found.model, found.plan.maps, found.npu, found.host
     assert maps is not None
     weights = bytes(npu.constants.data)
@@ -213,7 +219,7 @@ def _assemble(found: _Emitted, recipe: Recipe, wanted: CompileOptions, bytes_wan
         groups=tuple(found.groups),
         memory=memory,
         cycles=npu.now,
-        tiling=wanted.tiling,
+        tiling=found.tiling,
         rates=npu.rates,
         packed=npu.constants.saved,
     )

@@ -86,8 +86,9 @@ def predict(
     own = own_batch(model) or 1
     batched = Batched(model, own) if options.batch is None else widen(model, options.batch)
     countable = replace(batched.model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
+    given = {"dedicated_output_buffer": options.dedicated_output_buffer}
     default, *deep = (
-        compile_model(countable, told, {"tiling": tiling}, bytes_wanted=False)
+        compile_model(countable, told, given | {"tiling": tiling}, bytes_wanted=False)
         for tiling in dict.fromkeys((TILINGS[0], options.tiling))
     )
     compiled = deep[0] if deep else default
@@ -123,7 +124,7 @@ def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
         },
         "activations": found.formats.activation.name,
         "weights": f"int{found.formats.weight_bits}",
-        "tiling": found.counted.compiled.tiling,
+        "tiling": found.options.tiling,
         "deep": _deep(found),
         "groups": len(found.counted.compiled.groups),
         "dram": _traffic(found),
@@ -210,6 +211,7 @@ def _deep(found: Prediction) -> dict[str, Any] | None:
         "saves_bytes": next(moved) - next(moved),
         "default_time_ms": found.ms(found.cycles + cycles),
         "default_groups": len(found.default.groups),
+        "taken": found.counted.compiled.tiling != TILINGS[0],
     }
 
 

@@ -24,7 +24,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 # What of the settings decides how the chip runs the model, and what a prediction calls it.
-_COMPILE = ("sram_bytes", "tiling", "batch")
+_COMPILE = ("sram_bytes", "tiling", "batch", "dedicated_output_buffer")
 _FORMATS = ("activations", "weights")
 
 

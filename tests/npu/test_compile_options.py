@@ -80,6 +80,13 @@ def test_deep_tiling_moves_less() -> None:
     assert deep.cycles < default.cycles and (default.tiling, deep.tiling) == ("default", "deep")
 
 
+def test_deep_tiling_that_is_no_better_is_not_taken() -> None:
+    maker = Maker(x=(1, 8, 8, 8))
+    maker.conv("y", "x", 8, 3, 1, 1)
+    default, deep = (compile_model(maker.model("y"), RECIPE, {"tiling": it}) for it in ("default", "deep"))
+    assert (deep.tiling, deep.command) == ("default", default.command)
+
+
 def test_progress_is_told_group_by_group() -> None:
     heard: list[tuple[int, int]] = []
     found = compile_model(network(0), RECIPE, {}, told=lambda done, total: heard.append((done, total)))

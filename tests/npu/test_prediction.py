@@ -250,7 +250,27 @@ def test_what_deep_tiling_brings() -> None:
     assert told["default_time_ms"] == pytest.approx(plain["time_ms"])
     assert told["saves_ms"] == pytest.approx(plain["time_ms"] - deep["time_ms"]) and told["saves_ms"] > 0
     assert told["saves_bytes"] == plain["dram"]["total"] - deep["dram"]["total"] > 0
-    assert told["default_groups"] == plain["groups"] > deep["groups"]
+    assert told["default_groups"] == plain["groups"] > deep["groups"] and told["taken"]
+
+
+def test_deep_tiling_that_brings_nothing_is_not_taken() -> None:
+    graph = graph_of(
+        [Node("Conv", "c", ["x", "w"], ["y"])], {"x": (1, 2, 4, 4)}, ["y"], {"w": normal(4, 2, 1, 1)}
+    )
+    found = said(graph, chip(), Options(tiling="deep"))
+    assert found["tiling"] == "deep" and not found["deep"]["taken"] and found["deep"]["saves_ms"] == 0
+
+
+def test_an_output_may_lie_where_maps_were() -> None:
+    """Two maps of a kind one after the other: the first one's memory is free when the second is made."""
+    nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"]) for i in range(3)]
+    weights = {f"w{i}": normal(8, 8, 1, 1) for i in range(3)}
+    graph = graph_of(nodes, {"t0": (1, 8, 48, 48)}, ["t3"], weights)
+    own, shared = (
+        said(graph, chip(sram_bytes=12_000), Options(dedicated_output_buffer=it))["memory"]["dram_peak"]
+        for it in (True, False)
+    )
+    assert own - shared == 8 * 48 * 48
 
 
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
