@@ -100,8 +100,6 @@ def _counted(found: Prediction, again: Callable[[Options], Prediction]) -> Itera
     ]
     if options.tiling != "deep":
         tried.append(("tiling: deep", replace(options, tiling="deep")))
-    if options.weights is None and "int4" in found.recipe.number_format.weights:
-        tried.append(("weights: int4", replace(options, weights="int4")))
     batch = found.batched.achieved * _BATCH
     if batch <= MOST_BATCH:
         tried.append((f"batch: {batch}", replace(options, batch=batch)))

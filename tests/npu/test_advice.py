@@ -60,21 +60,6 @@ def test_other_programs_are_counted_where_that_is_asked() -> None:
     )
 
 
-def test_int4_is_tried_where_the_chip_has_it() -> None:
-    recipe = chip()
-    number_format = recipe.number_format.model_copy(update={"weights": ("int8", "int4")})
-    asked = list[Options]()
-
-    def again(options: Options) -> Prediction:
-        asked.append(options)
-        return predict(
-            conv_graph(), UNITS, recipe.model_copy(update={"number_format": number_format}), options
-        )
-
-    what_would_help(again(Options()), again)
-    assert "int4" in {one.weights for one in asked}
-
-
 def test_the_slowest_layers_and_why() -> None:
     (only,) = slowest(found(chip()))
     assert only["name"] == "c" and only["share"] == 1 and only["bound"] == "compute"
