@@ -244,7 +244,7 @@ def _memory(found: Prediction) -> dict[str, int]:
     graph, hardware, plan = found.counted.graph, found.recipe.hardware, found.counted.compiled.memory
     cell = {name: tensor.dtype.itemsize for name, tensor in found.counted.model.tensors.items()}
     return {
-        "feature_maps_peak": _live_peak(found),
+        "feature_maps_peak": round(_live_peak(found) / found.repeats),
         "input": sum(prod(graph.shapes[name]) * cell[name] for name in graph.inputs),
         "output": sum(prod(graph.shapes[name]) * cell[name] for name in graph.outputs),
         "weights": plan.weights,

@@ -36,7 +36,7 @@ def _evaluation(found: Prediction, said: Said) -> tuple[str, bytes]:
             total_ms=said["time_ms"],
             theoretical_ms=said["theoretical_ms"],
             idle_ms=said["idle_ms"],
-            dram_bytes=round(said["dram"]["total"] / said["batch"]),
+            dram_bytes=round(said["dram"]["total"] / found.repeats),
             cpu_operators=kinds,
             cpu_nodes=len(said["cpu_nodes"]),
         )
@@ -60,7 +60,7 @@ def _profile(found: Prediction, said: Said) -> tuple[str, bytes]:
             weight_bandwidth=hardware.weight_bytes_per_second.value,
             compression=stored / (stored + compiled.packed) if stored else 1.0,
             cycles=said["cycles"],
-            no_overlap_ms=said["time_no_overlap_ms"] * said["batch"],
+            no_overlap_ms=said["time_no_overlap_ms"] * found.repeats,
             read_bytes=dram["read"],
             write_bytes=dram["write"],
             weight_bytes=dram["weights"],

@@ -208,6 +208,8 @@ def test_the_models_own_batch_is_one_inference() -> None:
     own, widened = said(double, chip()), said(single, chip(), Options(batch=2))
     assert own["batch"] == widened["batch"] == 2 and own["cycles"] == widened["cycles"]
     assert own["time_ms"] == pytest.approx(2 * widened["time_ms"])
+    assert own["memory"]["feature_maps_peak"] == 2 * widened["memory"]["feature_maps_peak"]
+    assert widened["memory"]["feature_maps_peak"] == said(single, chip())["memory"]["feature_maps_peak"]
 
 
 def test_bits_are_an_option() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from modelbuild.chips.load import load_recipe
@@ -11,6 +12,7 @@ from modelbuild.formats import mla_stats
 from modelbuild.npu.assumptions import Options
 from modelbuild.npu.vendor_reports import report
 from tests.npu.predicted import conv_graph, predicted, two_layers
+from tests.quantize.cases import one_node
 
 
 def written(form: str, recipe: Recipe, options: Options | None = None, **units: str) -> tuple[str, str, dict]:
@@ -59,3 +61,18 @@ def test_sima() -> None:
 def test_no_other_vendors_form(form: str, chip: str) -> None:
     with pytest.raises(ModelbuildError, match=f"{chip} has no report in the form of {form}"):
         written(form, load_recipe(chip))
+
+
+def test_a_models_own_batch_is_one_inference() -> None:
+    """Engines that take turns: with and without overlap are the same time."""
+    graph = one_node("Conv", (4, 3, 16, 16), w=np.zeros((8, 3, 3, 3), np.float32))
+    found, said = predicted(graph, load_recipe("kl520"))
+    bandwidth = said["dram"]["bandwidth_average"] / 1e9
+    assert f"average DRAM bandwidth = {bandwidth:g} GB/s\n" in report(found, said, "kneron")[1].decode()
+    found, said = predicted(graph, load_recipe("kl720"))
+    lines = report(found, said, "kneron")[1].decode().splitlines()
+    overlapped, apart = (
+        next(line.split()[2] for line in lines if line.startswith(key))
+        for key in ("output_total_time", "output_total_time_no_Sync")
+    )
+    assert overlapped == apart
