@@ -32,11 +32,11 @@ from modelbuild.graph.codes import CODES
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.npu.allocate import Lifetime, allocate, lower_bound
 from modelbuild.npu.compiler import compile_model
-from modelbuild.npu.cutting import NOTHING, Limits
-from modelbuild.npu.memory import EFFORT, FeatureMaps, Placement
-from modelbuild.npu.planner import plan
+from modelbuild.npu.planning.allocate import Lifetime, allocate, lower_bound
+from modelbuild.npu.planning.cutting import NOTHING, Limits
+from modelbuild.npu.planning.memory import EFFORT, FeatureMaps, Placement
+from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.quantize.apply import apply

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.allocate import Lifetime
-from modelbuild.npu.memory import align
-from modelbuild.npu.plan import View
-from modelbuild.npu.views import share, size_of
+from modelbuild.npu.planning.allocate import Lifetime
+from modelbuild.npu.planning.memory import align
+from modelbuild.npu.planning.plan import View
+from modelbuild.npu.planning.views import share, size_of
 
 
 @dataclass(frozen=True)

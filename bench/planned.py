@@ -11,15 +11,7 @@ from bench.zoo import outlined
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
-from modelbuild.npu.forms import form, operand_form
-from modelbuild.npu.halo import POOLS, WEIGHTED, input_planes, reach
-from modelbuild.npu.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
-from modelbuild.npu.planner import plan
-from modelbuild.npu.program import Rates
-from modelbuild.npu.rates import limits_of, rates
-from modelbuild.npu.rewriting import rewritten
-from modelbuild.npu.weights import constant_size
-from modelbuild.npu.work import (
+from modelbuild.npu.emitting.work import (
     ConvolutionTile,
     Extents,
     array_work,
@@ -27,6 +19,14 @@ from modelbuild.npu.work import (
     moved_bytes,
     pool_cells,
 )
+from modelbuild.npu.planning.forms import form, operand_form
+from modelbuild.npu.planning.halo import POOLS, WEIGHTED, input_planes, reach
+from modelbuild.npu.planning.plan import Compute, Group, Load, LoadConstants, Plan, Region, Store
+from modelbuild.npu.planning.planner import plan
+from modelbuild.npu.planning.weights import constant_size
+from modelbuild.npu.program import Rates
+from modelbuild.npu.rates import limits_of, rates
+from modelbuild.npu.rewriting import rewritten
 
 _OF_TWO = frozenset({"add", "multiply"})
 _GATHERING = frozenset({"reduce_sum", "reduce_max", "softmax"})  # they cost the cells that they read

@@ -25,20 +25,20 @@ from bench.table import table
 from bench.zoo import loaded, outlined
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
-from modelbuild.npu.cutting import Limits, moved, traffic, weight_bytes
-from modelbuild.npu.deep import last_uses
-from modelbuild.npu.forms import form
-from modelbuild.npu.grouping import Bundle, bundles
-from modelbuild.npu.keeping import lives
-from modelbuild.npu.merging import Merging
-from modelbuild.npu.plan import Load, LoadConstants, Plan, Store
-from modelbuild.npu.planner import plan
+from modelbuild.npu.planning.cutting import Limits, moved, traffic, weight_bytes
+from modelbuild.npu.planning.deep import last_uses
+from modelbuild.npu.planning.forms import form
+from modelbuild.npu.planning.grouping import Bundle, bundles
+from modelbuild.npu.planning.keeping import lives
+from modelbuild.npu.planning.merging import Merging
+from modelbuild.npu.planning.plan import Load, LoadConstants, Plan, Store
+from modelbuild.npu.planning.planner import plan
+from modelbuild.npu.planning.runs import Runs
+from modelbuild.npu.planning.streams import Streams
+from modelbuild.npu.planning.views import share
+from modelbuild.npu.planning.weights import constant_size
 from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
-from modelbuild.npu.runs import Runs
-from modelbuild.npu.streams import Streams
-from modelbuild.npu.views import share
-from modelbuild.npu.weights import constant_size
 
 CHIPS = ("kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix")
 HEAD = ("network", "least, MB", "default", "of groups", "deep", "bound", "SRAM allows", "actions")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
     from modelbuild.manifest.merge import Leaf
     from modelbuild.manifest.settings import Settings
-    from modelbuild.npu.assumptions import Options
+    from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.project.building import build, clean
     from modelbuild.project.checking import check
     from modelbuild.project.converting import convert

@@ -10,8 +10,8 @@ from modelbuild import api, whole_file
 from modelbuild.cli import console, evaluated, flags
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.assumptions import TILINGS, Options
-from modelbuild.npu.comparison import side_by_side
+from modelbuild.npu.predicting.assumptions import TILINGS, Options
+from modelbuild.npu.predicting.comparison import side_by_side
 from modelbuild.project.layout import STATE
 
 FORMATS = ("kneron", "sima")

@@ -11,16 +11,18 @@ from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compile_options import DEEP, DEFAULT, CompileOptions, compile_options
-from modelbuild.npu.constants import Constants
-from modelbuild.npu.cutting import Limits
-from modelbuild.npu.emitter import Cost, Emitter
-from modelbuild.npu.execution_order import in_order
-from modelbuild.npu.forms import form
-from modelbuild.npu.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
+from modelbuild.npu.emitting.constants import Constants
+from modelbuild.npu.emitting.emitter import Cost, Emitter
+from modelbuild.npu.emitting.execution_order import in_order
+from modelbuild.npu.emitting.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
+from modelbuild.npu.emitting.whereabouts import maps_in_dram
 from modelbuild.npu.limits import Sizes, check_memory
-from modelbuild.npu.memory import MemoryPlan, align
-from modelbuild.npu.plan import Plan
-from modelbuild.npu.planner import plan
+from modelbuild.npu.planning.cutting import Limits
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
+from modelbuild.npu.planning.forms import form
+from modelbuild.npu.planning.memory import MemoryPlan, align
+from modelbuild.npu.planning.plan import Plan
+from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.program import (
     HostProgram,
     Instruction,
@@ -37,9 +39,7 @@ from modelbuild.npu.program.descriptor import CHIP, DRAM
 from modelbuild.npu.program.transfers import End, Yield
 from modelbuild.npu.rates import limits_of, rates
 from modelbuild.npu.rewriting import rewritten
-from modelbuild.npu.tiling import DoesNotFit
 from modelbuild.npu.translator import Translator
-from modelbuild.npu.whereabouts import maps_in_dram
 
 ARITHMETIC = "multiplier_shift@1"
 HOST_WORKSPACE = 1 << 26

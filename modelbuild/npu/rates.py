@@ -6,7 +6,7 @@ from math import isfinite
 
 from modelbuild.chips.recipe import Hardware
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.cutting import Limits
+from modelbuild.npu.planning.cutting import Limits
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.header import RATE_CYCLES
 

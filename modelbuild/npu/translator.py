@@ -9,13 +9,15 @@ import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.emitter import Emitter, Place
-from modelbuild.npu.forms import Form, form
-from modelbuild.npu.halo import WEIGHTED
+from modelbuild.npu.emitting.emitter import Emitter, Place
+from modelbuild.npu.emitting.timeline import Span
 from modelbuild.npu.lowering import LOOPS, TILES, Held, Operation, Slab, Tiles
 from modelbuild.npu.lowering.alone import lower_alone
 from modelbuild.npu.lowering.tiles import compute, rows_in_slots
-from modelbuild.npu.plan import (
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
+from modelbuild.npu.planning.forms import Form, form
+from modelbuild.npu.planning.halo import WEIGHTED
+from modelbuild.npu.planning.plan import (
     Action,
     Buffer,
     Compute,
@@ -26,10 +28,8 @@ from modelbuild.npu.plan import (
     Plan,
     Region,
 )
+from modelbuild.npu.planning.weights import constant_size
 from modelbuild.npu.program import ElementType, Instruction
-from modelbuild.npu.tiling import DoesNotFit
-from modelbuild.npu.timeline import Span
-from modelbuild.npu.weights import constant_size
 
 OPAQUE = "opaque"  # in an outline: what has no fixed-point form, and no code
 

@@ -18,10 +18,10 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.npu import advice, measured, prediction
-from modelbuild.npu.assumptions import Options
-from modelbuild.npu.comparison import beside
-from modelbuild.npu.vendor_reports import report
+from modelbuild.npu.predicting import advice, measured, prediction
+from modelbuild.npu.predicting.assumptions import Options
+from modelbuild.npu.predicting.comparison import beside
+from modelbuild.npu.predicting.vendor_reports import report
 from modelbuild.project.model_files import check_suffix, explained
 
 if TYPE_CHECKING:

@@ -42,9 +42,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.graph.check import place
-    from modelbuild.npu import advice
-    from modelbuild.npu.assumptions import Options
-    from modelbuild.npu.prediction import predict, to_json
+    from modelbuild.npu.predicting import advice
+    from modelbuild.npu.predicting.assumptions import Options
+    from modelbuild.npu.predicting.prediction import predict, to_json
     from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated, write_json
 

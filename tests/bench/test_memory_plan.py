@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, save
 
 from bench import memory_plan
 from modelbuild.chips.load import load_recipe
-from modelbuild.npu.allocate import Lifetime
+from modelbuild.npu.planning.allocate import Lifetime
 from modelbuild.npu.rates import limits_of
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 
 from bench.orders import best_order, working
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.allocate import lower_bound
-from modelbuild.npu.plan import View
-from modelbuild.npu.views import share
+from modelbuild.npu.planning.allocate import lower_bound
+from modelbuild.npu.planning.plan import View
+from modelbuild.npu.planning.views import share
 from tests.npu.strategies import grown_models
 
 

@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from bench import traffic
-from modelbuild.npu.cutting import Limits
-from modelbuild.npu.grouping import bundles
-from modelbuild.npu.views import share
+from modelbuild.npu.planning.cutting import Limits
+from modelbuild.npu.planning.grouping import bundles
+from modelbuild.npu.planning.views import share
 from tests.npu.small_models import Maker
 
 

@@ -14,7 +14,7 @@ from modelbuild.graph.check import place
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.npu.compiler import compile_model
-from modelbuild.npu.prediction import predict
+from modelbuild.npu.predicting.prediction import predict
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.quantize import quantize

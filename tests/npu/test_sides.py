@@ -47,3 +47,23 @@ def test_the_compiler_does_not_run_the_simulator() -> None:
     for path, inside in files():
         if not inside and PACKAGE / "npu" in path.parents:
             assert not any(name.startswith("modelbuild.npu.simulator") for name in imported(path)), path
+
+
+ROOMS = ("program", "planning", "rewriting", "emitting", "lowering", "", "predicting")  # "" is npu/ itself
+
+
+def room_of(module: str) -> str | None:
+    """The room of `npu/` that a dotted name lies in; None of one elsewhere or of the simulator."""
+    parts = module.split(".")
+    if parts[:2] != ["modelbuild", "npu"] or parts[2:3] == ["simulator"]:
+        return None
+    return parts[2] if len(parts) > 2 and (PACKAGE / "npu" / parts[2]).is_dir() else ""
+
+
+def test_rooms_import_from_rooms_before_them() -> None:
+    for path in sorted((PACKAGE / "npu").rglob("*.py")):
+        own = room_of(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+        for name in imported(path) if own is not None else ():
+            other = room_of(name)
+            if other is not None and name != "modelbuild.npu":
+                assert ROOMS.index(other) <= ROOMS.index(own or ""), f"{path} imports {name}"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.constants import Constants
-from modelbuild.npu.emitter import Emitter
-from modelbuild.npu.plan import (
+from modelbuild.npu.emitting.constants import Constants
+from modelbuild.npu.emitting.emitter import Emitter
+from modelbuild.npu.emitting.whereabouts import maps_in_dram
+from modelbuild.npu.planning.plan import (
     Action,
     Buffer,
     Compute,
@@ -29,7 +30,6 @@ from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program import transfers as f
 from modelbuild.npu.program.transfers import Loop
 from modelbuild.npu.translator import Translator
-from modelbuild.npu.whereabouts import maps_in_dram
 from tests.npu.simulator import hand_written
 from tests.npu.small_models import Maker
 

@@ -9,7 +9,7 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
-from modelbuild.npu.assumptions import Options
+from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.project.predicting import evaluate, evaluate_file
 from modelbuild.project.project import Project, open_project
 from tests.graph.small import graph

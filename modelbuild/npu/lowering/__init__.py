@@ -6,7 +6,7 @@ to DRAM; of kinds in both the loop takes every shape, and the tiles those that h
 
 from collections.abc import Callable
 
-from modelbuild.npu.emitter import Emitter
+from modelbuild.npu.emitting.emitter import Emitter
 from modelbuild.npu.lowering.broadcast import lower_add, lower_multiply
 from modelbuild.npu.lowering.convolution import convolution_tiles, gemm_tiles
 from modelbuild.npu.lowering.elementwise import add_tiles, multiply_tiles, prelu_tiles, rescale_tiles

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from modelbuild.npu.emitter import Buffer, Emitter, Place
-from modelbuild.npu.forms import Form
+from modelbuild.npu.emitting.emitter import Buffer, Emitter, Place
 from modelbuild.npu.lowering.boxes import Box, largest_box
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles, compute
-from modelbuild.npu.memory import align
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.forms import Form
+from modelbuild.npu.planning.memory import align
+from modelbuild.npu.planning.plan import Region
 
 ConstantSize = Callable[[Region], int]
 LoadConstants = Callable[[Region, int], None]  # region, address

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modelbuild.npu.memory import align
-from modelbuild.npu.tiling import DoesNotFit
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
+from modelbuild.npu.planning.memory import align
 
 Box = tuple[int, ...]
 

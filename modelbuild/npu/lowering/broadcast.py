@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from modelbuild.npu.emitter import Buffer, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.emitter import Buffer, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.work import binary_cells, element_cycles
 from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.elementwise import binary_setup, scaling, sum_record
 from modelbuild.npu.lowering.operation import Operation
-from modelbuild.npu.memory import align
+from modelbuild.npu.planning.memory import align
 from modelbuild.npu.program.tiles import Binary
-from modelbuild.npu.work import binary_cells, element_cycles
 
 
 @dataclass(frozen=True)

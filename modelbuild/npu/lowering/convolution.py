@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Integers
+from modelbuild.npu.emitting.work import ConvolutionTile, convolution_cycles
 from modelbuild.npu.lowering.operation import SHIFT, Operation, packed
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
 from modelbuild.npu.lowering.windows import RowWindow
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.plan import Region
+from modelbuild.npu.planning.weights import CHANNEL_BYTES, weight_bytes
 from modelbuild.npu.program import ElementType, Rates
 from modelbuild.npu.program.setups import ConvolutionSetup
 from modelbuild.npu.program.tiles import Convolution
-from modelbuild.npu.weights import CHANNEL_BYTES, weight_bytes
-from modelbuild.npu.work import ConvolutionTile, convolution_cycles
 
 
 @dataclass(frozen=True)

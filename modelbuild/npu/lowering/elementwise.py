@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from modelbuild.npu.forms import Form, operand_form
-from modelbuild.npu.halo import input_planes
+from modelbuild.npu.emitting.work import binary_cells, element_cycles
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.forms import Form, operand_form
+from modelbuild.npu.planning.halo import input_planes
+from modelbuild.npu.planning.plan import Region
+from modelbuild.npu.planning.weights import RESCALE_BYTES
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.setups import BinarySetup, RescaleSetup
 from modelbuild.npu.program.tiles import Binary, Rescale
-from modelbuild.npu.weights import RESCALE_BYTES
-from modelbuild.npu.work import binary_cells, element_cycles
 
 
 def scaling(operation: Operation) -> bytes:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelbuild.npu.emitting.work import element_cycles
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.plan import Region
+from modelbuild.npu.planning.weights import TABLE_ENTRIES
 from modelbuild.npu.program import Instruction, Rates
 from modelbuild.npu.program.setups import CurveSetup, TableSetup
 from modelbuild.npu.program.tiles import Curve, Table
-from modelbuild.npu.weights import TABLE_ENTRIES
-from modelbuild.npu.work import element_cycles
 
 COEFFICIENT = (4, -(2**31), 2**31 - 1)  # bytes, low, high
 

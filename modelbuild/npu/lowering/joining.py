@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from modelbuild.npu.emitter import Buffer, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.emitter import Buffer, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.timeline import Span
+from modelbuild.npu.emitting.work import element_cycles
 from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.movement import View, copy_views, part, tensor_strides
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
-from modelbuild.npu.memory import align
+from modelbuild.npu.planning.memory import align
+from modelbuild.npu.planning.weights import RESCALE_BYTES
 from modelbuild.npu.program.setups import RescaleSetup
 from modelbuild.npu.program.tiles import Rescale
-from modelbuild.npu.timeline import Span
-from modelbuild.npu.weights import RESCALE_BYTES
-from modelbuild.npu.work import element_cycles
 
 
 def lower_pad(operation: Operation, emitter: Emitter) -> None:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from modelbuild.npu.emitter import Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.emitter import Dimension, Emitter, Place, dense_strides
 from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.operation import Operation
-from modelbuild.npu.memory import align
+from modelbuild.npu.planning.memory import align
 
 
 @dataclass(frozen=True)

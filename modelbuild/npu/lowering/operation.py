@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Integers
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.emitter import Place
+from modelbuild.npu.emitting.emitter import Place
 
 Int64 = NDArray[np.int64]
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.npu.emitting.work import element_cycles, pool_cells
 from modelbuild.npu.lowering.operation import Operation, packed, scaling_columns
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
 from modelbuild.npu.lowering.windows import RowWindow
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.plan import Region
 from modelbuild.npu.program import Instruction, Rates
 from modelbuild.npu.program.setups import AveragePoolSetup, MaxPoolSetup
 from modelbuild.npu.program.tiles import AveragePool, MaxPool
-from modelbuild.npu.work import element_cycles, pool_cells
 
 
 class _PoolTiles(Tiles):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.npu.emitting.work import element_cycles
 from modelbuild.npu.lowering.operation import Operation, packed
 from modelbuild.npu.lowering.tiles import Held, Slab, Tiles
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.plan import Region
+from modelbuild.npu.planning.weights import POSITION_BYTES
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.setups import ResizeSetup
 from modelbuild.npu.program.tiles import Resize
-from modelbuild.npu.weights import POSITION_BYTES
-from modelbuild.npu.work import element_cycles
 
 
 class _ResizeTiles(Tiles):

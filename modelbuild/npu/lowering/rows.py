@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelbuild.npu.emitter import Buffer, Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.emitter import Buffer, Dimension, Emitter, Place, dense_strides
+from modelbuild.npu.emitting.work import element_cycles, matmul_cycles
 from modelbuild.npu.lowering.boxes import Box, boxes, plan_strips
 from modelbuild.npu.lowering.elementwise import scaling
 from modelbuild.npu.lowering.operation import Operation, packed
-from modelbuild.npu.memory import align
+from modelbuild.npu.planning.memory import align
 from modelbuild.npu.program import Instruction
 from modelbuild.npu.program.setups import MatmulSetup, ReduceMaxSetup, ReduceSumSetup, SoftmaxSetup
 from modelbuild.npu.program.tiles import Matmul, ReduceMax, ReduceSum, Softmax
-from modelbuild.npu.work import element_cycles, matmul_cycles
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelbuild.npu.emitter import Emitter
-from modelbuild.npu.forms import form, images
+from modelbuild.npu.emitting.emitter import Emitter
+from modelbuild.npu.emitting.timeline import Span
 from modelbuild.npu.lowering.operation import Operation
-from modelbuild.npu.plan import Region
+from modelbuild.npu.planning.forms import form, images
+from modelbuild.npu.planning.plan import Region
 from modelbuild.npu.program import Instruction, Rates
-from modelbuild.npu.timeline import Span
 
 
 @dataclass(frozen=True, slots=True)

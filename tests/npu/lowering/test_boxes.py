@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.npu.lowering.boxes import boxes, largest_box, plan_strips
-from modelbuild.npu.tiling import DoesNotFit
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
 
 extents = st.lists(st.integers(1, 12), min_size=1, max_size=4)
 

@@ -1,0 +1,87 @@
+"""A prediction in the vendors' own forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats.kneron_profile import Evaluation, Profile, ip_eval_prof, profile_result
+from modelbuild.formats.mla_stats import Span, dump
+from modelbuild.npu.predicting.prediction import Prediction
+
+FORMATS = ("kneron", "sima")
+Said = Mapping[str, Any]  # the object of evaluate.json
+
+
+def report(found: Prediction, said: Said, form: str) -> tuple[str, bytes]:
+    """The file's name and contents, of a prediction and its object. Raises (exit 2) where the chip's vendor
+    has no report of this form."""
+    container = found.recipe.container
+    for kind in (container.setup, container.format):
+        if (form, kind) in _WRITERS:
+            return _WRITERS[form, kind](found, said)
+    raise ModelbuildError(
+        f"{found.recipe.chip} has no report in the form of {form}",
+        why=f"its vendor is {found.recipe.vendor}",
+        advice="leave `--format` out, or name a chip of that vendor",
+    )
+
+
+def _evaluation(found: Prediction, said: Said) -> tuple[str, bytes]:
+    """Kneron's for its oldest chip: times of the NPU alone."""
+    kinds = tuple(dict.fromkeys(node["op"] for node in said["cpu_nodes"]))
+    text = ip_eval_prof(
+        Evaluation(
+            total_ms=said["time_ms"],
+            theoretical_ms=said["theoretical_ms"],
+            idle_ms=said["idle_ms"],
+            dram_bytes=round(said["dram"]["total"] / found.repeats),
+            cpu_operators=kinds,
+            cpu_nodes=len(said["cpu_nodes"]),
+        )
+    )
+    return "ip_eval_prof.txt", text.encode()
+
+
+def _profile(found: Prediction, said: Said) -> tuple[str, bytes]:
+    """Kneron's for all others: cycles and bytes of a batch."""
+    hardware, compiled, dram = found.recipe.hardware, found.counted.compiled, said["dram"]
+    stored = compiled.memory.weights
+    text = profile_result(
+        Profile(
+            clock_hz=hardware.clock_hz.value,
+            bits=max((row.bits[1] for row in found.npu), default=8),
+            macs_per_cycle=hardware.macs_per_cycle.value,
+            batch=said["batch"],
+            four_bit_weights=found.counted.weight_bits == 4,
+            read_bandwidth=hardware.dram_read_bytes_per_second.value,
+            write_bandwidth=hardware.dram_write_bytes_per_second.value,
+            weight_bandwidth=hardware.weight_bytes_per_second.value,
+            compression=stored / (stored + compiled.packed) if stored else 1.0,
+            cycles=said["cycles"],
+            no_overlap_ms=said["time_no_overlap_ms"] * found.repeats,
+            read_bytes=dram["read"],
+            write_bytes=dram["write"],
+            weight_bytes=dram["weights"],
+        )
+    )
+    return "ProfileResult.txt", text.encode()
+
+
+def _statistics(found: Prediction, said: Said) -> tuple[str, bytes]:
+    """SiMa's, and how many cycles of each layer are stalls. Layers follow one another by their shares."""
+    spans, start = [], 0
+    for row in found.npu:
+        if row.cycles > 0:
+            spans.append(Span(f"MLA_0/{row.name}", start, start + row.cycles - 1, row.stall))
+            start += row.cycles
+    return f"{said['model']}_stage1_mla_stats.yaml", dump(spans)
+
+
+# Form, and the recipe's `container.setup` or `container.format` -> what writes it.
+_WRITERS: Mapping[tuple[str, str], Callable[[Prediction, Said], tuple[str, bytes]]] = {
+    ("kneron", "legacy520"): _evaluation,
+    ("kneron", "nef"): _profile,
+    ("sima", "mpk"): _statistics,
+}
