@@ -40,10 +40,10 @@ def counted(graph: Graph, recipe: Recipe) -> tuple[Counts, tuple[str, ...]]:
     return counts_of(model, plan(model, limits_of(hardware)), rates(hardware)), cpu
 
 
-def counts_of(model: FixedModel, made: Plan, chip: Rates) -> Counts:
+def counts_of(model: FixedModel, made: Plan, chip: Rates, rules: type[Counting] | None = None) -> Counts:
     """Of a plan whose operators are those of `model`; `chip` says what the chip rounds up. What the CPU runs
     is not counted, as in the published times."""
-    counting = Counting(model, chip)
+    counting = (rules or Counting)(model, chip)
     groups = 0
     for group in made.groups:
         if all(model.operators[index].unit == "npu" for index in group.members):
