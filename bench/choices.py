@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
 from bench import constants
 from bench.compare import say
-from bench.constants import CHIPS, FITTED
+from bench.constants import CENTRES, CHIPS, FITTED, Chip
 from bench.fitting import Problem, Row
 from bench.planned import Counting, counts_of
 from bench.zoo import loaded, networks, outlined
@@ -36,12 +36,14 @@ class OutputsAlone(Counting):
 @dataclass(frozen=True)
 class Choice:
     """What is otherwise: `facts`, on chips that were not given theirs by a source; how much of a group's own
-    traffic may be read `again` before its tile grows; the rule that counts."""
+    traffic may be read `again` before its tile grows; the rule that counts; a chip and the constant that is
+    fitted for it alone, too."""
 
     name: str
     facts: Mapping[str, float] = field(default_factory=dict)
     again: float = cutting.AGAIN
     counting: type[Counting] = Counting
+    own: tuple[str, str] | None = None
 
     def hardware(self, chip: str) -> Hardware:
         """The recipe's, with these facts."""
@@ -49,6 +51,13 @@ class Choice:
         tried = {name: value for name, value in self.facts.items() if getattr(found, name).sure == FITTED}
         facts = {name: getattr(found, name).model_copy(update={"value": v}) for name, v in tried.items()}
         return found.model_copy(update=facts)
+
+    def chip(self, name: str) -> Chip:
+        """The constants of this hardware."""
+        found = constants.of_hardware(name, self.hardware(name))
+        if self.own is None or self.own[0] != name:
+            return found
+        return replace(found, how={**found.how, self.own[1]: "own"})
 
 
 TODAY = Choice("as it is")
@@ -72,6 +81,8 @@ CHOICES = (
     Choice("clock of KL730 2 GHz", {"clock_hz": 2e9}),
     Choice("a sum of two maps costs its output alone", counting=OutputsAlone),
 )
+# one constant more; no choice between structures
+MORE = tuple(Choice(f"`{name}` of KL630 its own", own=("kl630", name)) for name in CENTRES)
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,7 @@ def problem(given: Sequence[Published], choice: Choice = TODAY) -> Problem:
     hardware = {chip: choice.hardware(chip) for chip in CHIPS}
     with _again(choice.again):
         rows = [_row(each, hardware[each.chip], choice.counting) for each in given]
-    chips = [constants.of_hardware(chip, found) for chip, found in hardware.items()]
-    return Problem(chips, rows, constants.family_macs())
+    return Problem([choice.chip(name) for name in CHIPS], rows, constants.family_macs())
 
 
 def _row(each: Published, hardware: Hardware, counting: type[Counting]) -> Row:

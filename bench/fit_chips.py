@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import constants
-from bench.choices import CHOICES, Published, problem, published
+from bench.choices import CHOICES, MORE, Published, problem, published
 from bench.compare import say
 from bench.constants import CHIPS, Chip, Tried
 from bench.fitting import Fit, fit_all
@@ -113,12 +113,12 @@ def _how(it: Tried, chip: str) -> str:
 def sensitivity_shown(given: Sequence[Published]) -> list[str]:
     """Mean absolute errors with a network left out, each choice changed alone; then chosen again."""
     problems = []
-    lines = []
     for choice in CHOICES:
         say(choice.name)
         problems.append(problem(given, choice))
-        lines.append((choice.name, *_errors(by_network(problems[-1]))))
+    lines = [(it.name, *_errors(by_network(made))) for it, made in zip(CHOICES, problems, strict=True)]
     lines.append(("one of all these, chosen again without the network", *_errors(chosen_again(problems))))
+    lines += [(it.name, *_errors(by_network(problem(given, it)))) for it in MORE]
     return ["A network left out, mean absolute error in %:", "", *table(("", *CHIPS), lines), ""]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench import choices
 from bench.choices import CHOICES, TODAY, Choice, OutputsAlone, Published, problem
-from bench.constants import CHIPS, tried
+from bench.constants import CHIPS, chip, tried
 from bench.fitting import Problem
 from bench.zoo import loaded, outlined
 from modelbuild.chips.load import load_recipe
@@ -29,6 +29,12 @@ def test_all_that_was_tried_is_changed_in_turn() -> None:
     taken_alike = {"engines_at_once"}  # the fit's counts know no engines at work at the same time
     assert {it.fact for it in tried()} == facts | taken_alike
     assert len({choice.name for choice in CHOICES}) == len(CHOICES)
+
+
+def test_a_constant_more() -> None:
+    more = Choice("x", own=("kl630", "bandwidth"))
+    assert [len(more.chip(name).own) for name in CHIPS] == [1, 2, 1, 2, 3]
+    assert more.chip("kl630").own == ("bandwidth",) and more.chip("kl720") == chip("kl720")
 
 
 def test_what_was_tried() -> None:

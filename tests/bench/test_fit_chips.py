@@ -133,16 +133,18 @@ def test_sensitivity_changes_each_choice_alone(
     given = [each for each in published(shared_data / "zoo") if each.network in SMALL]
     few = [choice for choice in choices.CHOICES if choice.name in ("as it is", "clock of KL730 2 GHz")]
     monkeypatch.setattr(fit_chips, "CHOICES", few)
+    monkeypatch.setattr(fit_chips, "MORE", [it for it in choices.MORE if it.own == ("kl630", "bandwidth")])
     lines = fit_chips.sensitivity_shown(given)
     cells = [line.strip("| ").split(" | ") for line in lines[4:-1]]
     assert [row[0] for row in cells] == [
         "as it is",
         "clock of KL730 2 GHz",
         "one of all these, chosen again without the network",
+        "`bandwidth` of KL630 its own",
     ]
-    today, faster, again = (row[1:] for row in cells)
+    today, faster, again, own = (row[1:] for row in cells)
     assert [float(cell) for cell in today] == pytest.approx(
         list(means(by_network(problem(given))).values()), abs=0.051
     )
-    assert faster[4] != today[4]
+    assert faster[4] != today[4] and own[2] != today[2]
     assert all(cell in (first, second) for cell, first, second in zip(again, today, faster, strict=True))
