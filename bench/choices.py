@@ -33,17 +33,24 @@ class OutputsAlone(Counting):
         return prod(self._extents(region))
 
 
+class NothingFused(Counting):
+    """Counts functions that the chip does in the array's output stage as work of their own."""
+
+    fuses = False
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is otherwise: `facts`, on chips that were not given theirs by a source; how much of a group's own
     traffic may be read `again` before its tile grows; the rule that counts; a chip and the constant that is
-    fitted for it alone, too."""
+    fitted for it alone, too; deep plans."""
 
     name: str
     facts: Mapping[str, float] = field(default_factory=dict)
     again: float = cutting.AGAIN
     counting: type[Counting] = Counting
     own: tuple[str, str] | None = None
+    deep: bool = False
 
     def hardware(self, chip: str) -> Hardware:
         """The recipe's, with these facts."""
@@ -81,8 +88,12 @@ CHOICES = (
     Choice("clock of KL730 2 GHz", {"clock_hz": 2e9}),
     Choice("a sum of two maps costs its output alone", counting=OutputsAlone),
 )
-# one constant more; no choice between structures
-MORE = tuple(Choice(f"`{name}` of KL630 its own", own=("kl630", name)) for name in CENTRES)
+# what was refused, and a constant more
+MORE = (
+    Choice("deep plans", deep=True),
+    Choice("functions not fused", counting=NothingFused),
+    *(Choice(f"`{name}` of KL630 its own", own=("kl630", name)) for name in CENTRES),
+)
 
 
 @dataclass(frozen=True)
@@ -113,13 +124,13 @@ def problem(given: Sequence[Published], choice: Choice = TODAY) -> Problem:
     """What is to be fitted, counted on the plans that `evaluate` would make."""
     hardware = {chip: choice.hardware(chip) for chip in CHIPS}
     with _again(choice.again):
-        rows = [_row(each, hardware[each.chip], choice.counting) for each in given]
+        rows = [_row(each, hardware[each.chip], choice) for each in given]
     return Problem([choice.chip(name) for name in CHIPS], rows, constants.family_macs())
 
 
-def _row(each: Published, hardware: Hardware, counting: type[Counting]) -> Row:
-    made = plan(each.model, limits_of(hardware))
-    counts = counts_of(each.model, made, rates(hardware), counting)
+def _row(each: Published, hardware: Hardware, choice: Choice) -> Row:
+    made = plan(each.model, limits_of(hardware), deep=choice.deep)
+    counts = counts_of(each.model, made, rates(hardware), choice.counting)
     return Row(each.network, each.chip, counts, each.milliseconds)
 
 

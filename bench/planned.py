@@ -55,6 +55,8 @@ def counts_of(model: FixedModel, made: Plan, chip: Rates, rules: type[Counting] 
 class Counting:
     """The instructions of a plan's groups so far."""
 
+    fuses = True
+
     def __init__(self, model: FixedModel, rates: Rates) -> None:
         self.model, self.rates = model, rates
         self.tally: Tally = Tally()
@@ -87,7 +89,7 @@ class Counting:
     def _compute(self, action: Compute) -> None:
         operator, region = self.model.operators[action.operator], action.region
         before, self._last = self._last, region
-        if operator.fused and before == replace(region, tensor=operator.inputs[0]):
+        if operator.fused and before == replace(region, tensor=operator.inputs[0]) and self.fuses:
             return  # in the output stage of the array
         if operator.kind in WEIGHTED:
             for tile in self._convolutions(operator, region):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import pytest
 
 from bench import choices
-from bench.choices import CHOICES, TODAY, Choice, OutputsAlone, Published, problem
+from bench.choices import CHOICES, TODAY, Choice, NothingFused, OutputsAlone, Published, problem
 from bench.constants import CHIPS, chip, tried
 from bench.fitting import Problem
 from bench.zoo import loaded, outlined
@@ -78,6 +79,18 @@ def test_facts_are_those_of_the_fit_too(given: list[Published]) -> None:
     kl520, kl720 = (work(found, "pointwise") for found in zip_rows(made, problem(given)))
     assert kl520[0] == kl520[1] and kl720[0] < kl720[1]
     assert choices.TODAY is CHOICES[0]
+
+
+def test_deep_plans_and_functions_that_are_not_fused(given: list[Published], shared_data: Path) -> None:
+    today, deep = problem(given), problem(given, Choice("x", deep=True))
+    assert all(low < high for low, high in zip(work(deep, "read"), work(today, "read"), strict=True))
+    graph = loaded(shared_data / "zoo" / "tiny_yolov3.onnx")
+    model = rewritten(outlined(graph, load_recipe("kl720"))[0])
+    leaky = [Published("tiny_yolov3", "kl720", model, 1.0)]
+    apart = problem(leaky, Choice("x", counting=NothingFused))
+    fused = [it for it in model.operators if it.fused]
+    cells = sum(prod(model.tensors[it.outputs[0]].shape) for it in fused)
+    assert fused and work(apart, "elements")[0] == work(problem(leaky), "elements")[0] + cells
 
 
 def zip_rows(*problems: Problem) -> list[Problem]:
