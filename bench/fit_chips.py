@@ -44,6 +44,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.write:
         for path in constants.write(fit.shared, fit.of_chips):
             say(f"wrote {path.name}")
+    for name, count in with_tried(made.chips, tried).items():
+        if count > MOST_OWN:
+            say(f"{name} has {count} constants of its own if what was tried counts, more than {MOST_OWN}")
     beyond = too_far(left_out)
     too_many = [chip.name for chip in made.chips if len(chip.own) > MOST_OWN]
     for line in [*beyond, *(f"{name} has more than {MOST_OWN} constants of its own" for name in too_many)]:
@@ -98,12 +101,22 @@ def tried_shown(chips: Sequence[Chip], tried: Sequence[Tried]) -> list[str]:
     lines = [
         (it.fact, *(f"{it.values[chip.name]:,.12g} {_how(it, chip.name)}" for chip in chips)) for it in tried
     ]
-    alone = {chip.name: [it for it in tried if chip.name in it.chips and not it.is_shared] for chip in chips}
-    few = [len(chip.own) + sum(not it.is_neutral(chip.name) for it in alone[chip.name]) for chip in chips]
-    every = [len(chip.own) + len(alone[chip.name]) for chip in chips]
-    lines.append(("**fitted, or tried and not shared by all**", *(f"**{count}**" for count in few)))
-    lines.append(("those of 1 too, which round nothing", *(f"{count}" for count in every)))
+    few, every = (with_tried(chips, tried, neutral) for neutral in (False, True))
+    lines.append(("**fitted, or tried and not shared by all**", *(f"**{count}**" for count in few.values())))
+    lines.append(("those of 1 too, which round nothing", *(f"{count}" for count in every.values())))
     return ["Chosen by trying:", "", *table(("fact", *(chip.name for chip in chips)), lines), ""]
+
+
+def with_tried(chips: Sequence[Chip], tried: Sequence[Tried], neutral: bool = False) -> dict[str, int]:
+    """By chip: constants that are fitted for it alone, and facts that were tried and not shared by all."""
+    return {
+        chip.name: len(chip.own)
+        + sum(
+            chip.name in it.chips and not it.is_shared and (neutral or not it.is_neutral(chip.name))
+            for it in tried
+        )
+        for chip in chips
+    }
 
 
 def _how(it: Tried, chip: str) -> str:

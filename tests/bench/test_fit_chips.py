@@ -11,7 +11,7 @@ import pytest
 from bench import choices, constants, fit_chips
 from bench.choices import problem, published
 from bench.constants import CHIPS, Tried
-from bench.fit_chips import LIMITS, main, shown, too_far, tried_shown
+from bench.fit_chips import LIMITS, main, shown, too_far, tried_shown, with_tried
 from bench.fitting import Problem, fit_all
 from bench.left_out import by_network, means
 
@@ -78,7 +78,11 @@ def test_the_page_has_the_errors_of_today(made: Problem) -> None:
 
 def test_the_page_has_what_was_tried(made: Problem) -> None:
     page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
-    assert all(line in page for line in tried_shown(made.chips, constants.tried())[2:])
+    tried = constants.tried()
+    assert all(line in page for line in tried_shown(made.chips, tried)[2:])
+    count = with_tried(made.chips, tried)
+    assert f"(**{', '.join(map(str, count.values()))}**)" in page
+    assert [name for name in count if count[name] > fit_chips.MOST_OWN] == ["kl730"]
 
 
 @pytest.mark.long
@@ -120,6 +124,7 @@ def test_the_command_writes_and_ends_with_what_is_too_far(
     out, err = capsys.readouterr()
     assert out.index("A network left out") < out.index("The fit") < out.index("Constants")
     assert "A row left out" not in out and "wrote kneron.yaml" in err and len(written) == 1
+    assert "kl730 has 6 constants of its own if what was tried counts, more than 4" in err
     monkeypatch.setattr(fit_chips, "LIMITS", dict.fromkeys(LIMITS, 0.001))
     assert main(["--zoo", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
