@@ -224,4 +224,5 @@ def slab_of(at: Operand, row: int) -> Slab:
     """Where row `row` lies in a ring, and what follows it."""
     buffer: Buffer = at.buffer
     address = buffer.address + at.plane * buffer.slots * buffer.row_bytes
-    return Slab(address, buffer.slots, row % buffer.slots)
+    slots = max(1, buffer.slots)  # none where windows see nothing but padding
+    return Slab(address, slots, row % slots)

@@ -10,7 +10,7 @@ from modelbuild.build import progress
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")

@@ -180,9 +180,9 @@ def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
     }
     readers: dict[str, int] = {}
     for operator in operators:
-        for name in set(operator.inputs):
+        for name in dict.fromkeys(operator.inputs):
             readers[name] = readers.get(name, 0) + 1
-    private = {name for operator in operators for name in operator.outputs} - set(bundle.writes)
+    private = {name for operator in operators for name in operator.outputs} - stored(model, bundle)
     for operator in operators:
         key, plane = found[operator.outputs[0]]
         if operator.kind == "concat":
@@ -197,6 +197,16 @@ def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
                 if name in private and readers[name] == 1 and alike:
                     found[name] = (key, plane)
                     break
+    return found
+
+
+def stored(model: FixedModel, bundle: Bundle) -> set[str]:
+    """What leaves the group, and the concats inside of which a part leaves it."""
+    found = set(bundle.writes)
+    for index in sorted(bundle.joins):
+        operator = model.operators[index]
+        if found.intersection(operator.inputs):
+            found.update(operator.outputs)
     return found
 
 
