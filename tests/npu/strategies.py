@@ -14,7 +14,8 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
-from tests.npu.growth import STEPS, Growth
+from tests.npu.growth import Growth
+from tests.npu.growth_steps import STEPS
 
 SRAM_SIZES = (512, 1024, 2048, 4096, 1 << 16, 1 << 20)
 
