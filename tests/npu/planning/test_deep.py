@@ -143,6 +143,25 @@ def test_a_part_that_others_read_is_stored_before_its_concat_is_overwritten() ->
     check_plan(model, made, 1 << 14)
 
 
+def test_a_part_that_is_read_again_is_not_overwritten_with_its_concat() -> None:
+    """`c` could lie where `joined` does, if `d` did not read a part of that later."""
+    maker = Maker(x=(1, 4, 8, 8))
+    maker.conv("a", "x", 4)
+    maker.conv("b", "a", 4)
+    maker.concat("joined", ["a", "b"])
+    maker.table("c", "joined")
+    maker.conv("y", "c", 2)
+    maker.pool("d", "a", 2, 2)
+    model = maker.model("y", "d")
+    made = plan(model, Limits(1 << 14), deep=True)
+    assert len(made.groups) == 1
+    check_plan(model, made, 1 << 14)
+    (group,) = made.groups
+    tiles = {action.region.tensor: action for action in group.actions if isinstance(action, Compute)}
+    assert tiles["c"].output.buffer != tiles["c"].inputs[0].buffer
+    assert tiles["b"].output.buffer == tiles["a"].output.buffer
+
+
 def test_a_group_that_is_cut_stays_before_those_that_read_it() -> None:
     """Of `a` and `b`, which do not fit together, `b` is made before `c` and `d`, which come first and read
     it."""
