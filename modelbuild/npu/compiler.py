@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.compile_options import DEEP, DEFAULT, CompileOptions, compile_options
+from modelbuild.npu.choices import DEEP, DEFAULT
+from modelbuild.npu.compile_options import CompileOptions, compile_options
 from modelbuild.npu.deep_tiling import DeepTiling, does_not_fit, exceeds_dram, no_better
 from modelbuild.npu.emitted import Emitted, Progress, Told, emit
 from modelbuild.npu.emitting.layer_plan import GroupPlan, LayerPlan

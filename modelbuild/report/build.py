@@ -191,7 +191,7 @@ def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     return found if listed[0] is not None or found else None
 
 
-def _differences(data: Mapping[str, Any]) -> list[dict[str, object]]:
+def _differences(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the program counts otherwise than was predicted."""
     if "evaluate" not in data or "compile" not in data:
         return []

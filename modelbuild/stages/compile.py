@@ -8,13 +8,14 @@ from typing import Any
 
 from modelbuild.build import progress
 from modelbuild.build.action import Resources
+from modelbuild.npu.choices import DEEP
 from modelbuild.stages.request import ModelRequest, Source
 
 VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")
-_OF_PLAN = {"deep": ", deep tiling"}  # beside which the default plan is made, too
+_OF_PLAN: Mapping[str, str] = {DEEP: ", deep tiling"}  # beside which the default plan is made, too
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:

@@ -27,12 +27,24 @@ def test_equal_counts_are_not_told() -> None:
     assert told(lambda evaluated, compiled, quantized: None) == ""
 
 
-def test_names_in_the_program_are_no_difference() -> None:
+def test_what_the_program_says_of_itself_is_no_difference() -> None:
     def larger(by: int) -> str:
         return told(lambda evaluated, compiled, _: compiled["memory"].update(dram_peak=1_289_000 + by))
 
-    assert larger(4096) == larger(-4096) == ""
-    assert "1,293,097 bytes of DRAM for 1,289,000" in larger(4097)
+    assert larger(18_220) == larger(0) == ""
+    assert "1,307,221 bytes of DRAM for 1,289,000" in larger(18_221)
+    assert "1,288,999 bytes of DRAM for 1,289,000" in larger(-1)
+
+
+def test_what_is_fused_belongs_to_the_layer_before_it() -> None:
+    def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        fused = {**compiled["layers"][1], "origin": ["relu"], "cycles": 10}
+        compiled["layers"][1]["cycles"] -= 10
+        compiled["layers"].insert(2, fused)
+        compiled["layers"][5]["cycles"] += 1
+        compiled["cycles"] += 1
+
+    assert f"(of the layers `{stages()['compile']['layers'][4]['name']}`)" in told(change)
 
 
 @pytest.mark.parametrize(
