@@ -243,7 +243,10 @@ class _Planning:
                 stage: tuple(of[(index, stage, turn)] for turn in range(count))
                 for stage, (count, _) in constant_sizes(streams, fitted.tiling).items()
             },
-            {name: of[self.shared.view[name].root] + self.shared.view[name].offset for name in resident},
+            {
+                name: of[self.shared.view[name].root] + self.shared.view[name].offset
+                for name in sorted(resident)
+            },
         )
         return Group(group.members, actions(streams, fitted.tiling, places), None, kept)
 
