@@ -91,7 +91,8 @@ def warn_of_packages(report: BuildReport) -> None:
     for package in report.packages:
         for finding in package.findings:
             told.setdefault(f"{finding['code']} {finding['model']} {finding['message']}", finding)
-    warn(told.values())
+    for finding in told.values():
+        console.progress(console.finding_text(finding))
 
 
 def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:

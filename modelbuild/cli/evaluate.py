@@ -10,11 +10,11 @@ from modelbuild import api, whole_file
 from modelbuild.cli import console, evaluated, flags
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.predicting.assumptions import TILINGS, Options
+from modelbuild.npu.choices import FORMATS, TILINGS
+from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.comparison import side_by_side
 from modelbuild.project.layout import STATE
 
-FORMATS = ("kneron", "sima")
 # What is asked of a file, and has no meaning for what a manifest names.
 _OF_FILES = (
     *("input", "weights", "edition", "clock", "bandwidth", "read_bandwidth", "write_bandwidth"),

@@ -10,7 +10,8 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import Finding
 from modelbuild.npu.batching import CODE, own_batch, widen
-from modelbuild.npu.compiler import CompiledModel, Told, compile_model
+from modelbuild.npu.compiler import CompiledModel, compile_model
+from modelbuild.npu.emitted import Told
 from modelbuild.npu.limits import OverMemory, check_memory
 from modelbuild.npu.savings import savings
 
@@ -39,7 +40,8 @@ def compile_batch(
     desired: int | None,
     told: Told | None = None,
 ) -> tuple[CompiledModel, Batch]:
-    """The program and its batch. `told` hears how many groups of operators are done, of how many. Errors:
+    """The program and its batch. `told` hears how many groups of operators are done, of how many,
+    and of which tiling. Errors:
     those of the compiler; OverMemory where not even the model's own batch fits."""
 
     def attempt(widened: FixedModel) -> CompiledModel:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.graph.codes import CODES, covers
-from modelbuild.report import bounds, layers, mapping, verdict
+from modelbuild.report import bounds, layers, mapping, predicted, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
 from modelbuild.report.model import Batch, Check, Failure, Model, Package, Problem, Quantization, Report
 from modelbuild.report.network import Port, Removed
@@ -181,7 +181,7 @@ def _model(
 def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     """All of them, but what a build tells and the manifest ignores."""
     roles = ("check", "calibration", "result", "compile")
-    listed = [(data.get(role) or {}).get("findings") for role in roles]
+    listed = [*((data.get(role) or {}).get("findings") for role in roles), _differences(data)]
     found = [
         finding
         for findings in listed
@@ -189,6 +189,14 @@ def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
         if not (CODES[finding["code"]].told and any(covers(entry, finding) for entry in inputs.ignore))
     ]
     return found if listed[0] is not None or found else None
+
+
+def _differences(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the program counts otherwise than was predicted."""
+    if "evaluate" not in data or "compile" not in data:
+        return []
+    found = predicted.differences(data["evaluate"], data["compile"], data.get("quantize") or {})
+    return [finding.to_json() for finding in found]
 
 
 def _quantization(quantize: Mapping[str, Any]) -> Quantization:

@@ -148,11 +148,13 @@ class Fidelity(Item):
 
 
 class Match(Item):
-    """Bit-for-bit comparison of one tensor; `differing` counts values over all samples."""
+    """Bit-for-bit comparison of one tensor; `differing` counts values over all samples. `through` are the
+    tensors that it was put together from, where it has no place of its own in the program."""
 
     name: str
     equal: bool
     differing: int = 0
+    through: tuple[str, ...] = ()
 
 
 class Difference(Item):

@@ -97,6 +97,17 @@ def test_an_mpk_counts_pictures_apart() -> None:
     assert told["inputs"][0]["shape"] == [3 * own, *shape[1:]]
 
 
+def test_an_mpk_tells_the_batch_that_was_desired_where_the_models_own_is_larger() -> None:
+    compiled = compile_model(BUILDERS["conv"](Dice(1)), load_recipe("modalix"), {})
+    batch = {"desired": 2, "achieved": 4, "reasons": ["a node folds dimension 0"]}
+    plan = {"layers": [], "memory": {}, "batch": batch}
+    program = Program("net", compiled.command, compiled.weights, compiled.host)
+    one = PackedProgram(program, "0001", plan, "net.onnx", "0" * 64)
+    (data,) = FORMATS["mpk"].pack([one], load_recipe("modalix").container).values()
+    read = mpk.read(data)
+    assert (read.desired_batch, read.actual_batch) == (2, 4)
+
+
 @pytest.mark.parametrize("format_", ["nef", "mpk"])
 def test_a_damaged_package_is_refused(format_: str) -> None:
     chip = {"nef": "kl720", "mpk": "modalix"}[format_]

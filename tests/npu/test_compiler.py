@@ -237,3 +237,21 @@ def test_windows_beyond_the_picture() -> None:
     inputs = dice.inputs(model)
     for sram in (256, 1 << 20):
         assert_equal(simulated(compiled(model, sram), inputs).outputs, oracle.run(model, inputs))
+
+
+def test_windows_that_see_nothing_of_a_map() -> None:
+    """One row of output, all of it padding: nothing is loaded, and no slot is needed."""
+    dice = Dice(5)
+    x, y = dice.tensor("x", (1, 2, 2, 4)), dice.tensor("y", (1, 1, 1, 4))
+    p = {"strides": (3, 1), "pads": (2, 0, 0, 0), "dilations": (1, 1), "group": 1}
+    p |= {"input_zero": x.zero_point, "output_zero": y.zero_point, "low": y.low, "high": y.high}
+    constants = {
+        "weight": dice.rng.integers(-127, 128, (1, 2, 2, 1)).astype(np.int8),
+        "bias": np.array([300], np.int32),
+        **dice.rows(1, 40000, y),
+    }
+    model = one("conv", [x, y], p, constants)
+    inputs = dice.inputs(model)
+    program = compiled(model)
+    assert program.layers[0].dram_read == 0
+    assert_equal(simulated(program, inputs).outputs, oracle.run(model, inputs))

@@ -48,7 +48,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
 
 def form(model: FixedModel, operator: FixedOperator) -> tuple[Any, ...]:
     """Of an operator all but the numbers."""
-    tensors = [model.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    tensors = [[model.tensors[name] for name in names] for names in (operator.inputs, operator.outputs)]
     constants = {role: model.constants[name] for role, name in operator.constants.items()}
     segments = operator.kind == "curve"  # how many there are depends on the numbers
     return (
@@ -56,9 +56,10 @@ def form(model: FixedModel, operator: FixedOperator) -> tuple[Any, ...]:
         operator.name,
         operator.unit,
         operator.fused,
-        operator.fused,
         operator.origin,
-        [(each.name, each.shape, each.bits, each.signed) for each in tensors],
+        [[(each.name, each.shape, each.bits, each.signed) for each in side] for side in tensors],
+        [name in model.constants for name in operator.inputs],
+        dict(operator.constants),
         {name: value for name, value in operator.parameters.items() if name not in NUMBERS},
         {role: (() if segments else each.shape, each.dtype) for role, each in constants.items()},
     )

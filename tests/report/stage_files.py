@@ -30,6 +30,12 @@ KINDS = (
 )
 
 
+def _operator(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer of compile.json that counts as evaluate.json says."""
+    said = {key: row[key] for key in ("name", "cycles", "dram_read", "dram_write")}
+    return {**said, "origin": [row["name"]], "unit": "npu", "kind": "conv", "weight_bytes": row["weights"]}
+
+
 def stages(layers: int = 24) -> dict[str, Any]:
     """Role -> the JSON that its stage leaves when everything goes well."""
     names = [f"backbone/stage{index // 5}/{KINDS[index % 5][0].lower()}_{index}" for index in range(layers)]
@@ -133,7 +139,19 @@ def stages(layers: int = 24) -> dict[str, Any]:
                     "time_ms": 0.21,
                 }
             ],
-            "memory": {"input": 230_400, "output": 8_840, "weights": 311_040, "feature_maps_peak": 614_400},
+            "activations": "int8",
+            "memory": {
+                "input": 230_400,
+                "output": 8_840,
+                "weights": 311_040,
+                "feature_maps_peak": 614_400,
+                "sram_peak": 498_000,
+                "dram_peak": 1_289_000,
+            },
+            "dram": {
+                name: sum(row[key] for row in rows)
+                for name, key in (("read", "dram_read"), ("write", "dram_write"), ("weights", "weights"))
+            },
             "layers": rows,
         },
         "quantize": {
@@ -169,7 +187,9 @@ def stages(layers: int = 24) -> dict[str, Any]:
             },
         },
         "compile": {
-            "layers": [],
+            "batch": {"desired": None, "achieved": 1, "reasons": []},
+            "cycles": sum(row["cycles"] for row in rows),
+            "layers": [_operator(row) for row in rows],
             "memory": {
                 "input": 307_200,
                 "output": 8_840,

@@ -56,7 +56,7 @@ def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
         outputs=tuple(_tensor(place, asked) for place in described.outputs),
         layers=tuple(layers),
         toolchain_version=f"modelbuild/{__version__}",
-        desired_batch=max(batch["desired"], batch["achieved"]) if asked else 1,
+        desired_batch=batch["desired"] if asked else 1,
         actual_batch=batch["achieved"] if asked else 1,
         host_operators=tuple(name for name, _ in packed.cpu_nodes),
         input_ranges={place.name: _range(place) for place in described.inputs},

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.predicting.assumptions import MOST_BATCH, Options
+from modelbuild.npu.choices import MOST_BATCH
+from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.bottleneck import Busy
 from modelbuild.npu.predicting.predicted_layers import Row
 from modelbuild.npu.predicting.prediction import Prediction

@@ -8,11 +8,9 @@ from math import isfinite
 
 from modelbuild.chips.recipe import Fact, NumberFormat, PositiveFact, Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.npu.choices import MOST_BATCH, TILINGS
 from modelbuild.quantize.number_format import FLOAT
 from modelbuild.quantize.settings import Settings
-
-TILINGS = ("default", "deep")
-MOST_BATCH = 1024
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Any
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.npu.batching import Batched, own_batch, widen
+from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
 from modelbuild.npu.limits import room
 from modelbuild.npu.planning.allocate import Lifetime, lower_bound
 from modelbuild.npu.predicting import cpu_time
-from modelbuild.npu.predicting.assumptions import TILINGS, Options, assumed
+from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.bottleneck import together
 from modelbuild.npu.predicting.confidence import Confidence, confidence, of_layer
 from modelbuild.npu.predicting.predicted_layers import DEPTHWISE, POINTWISE, WINDOW, Counted, Row, rows

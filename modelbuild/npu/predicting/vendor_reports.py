@@ -10,7 +10,6 @@ from modelbuild.formats.kneron_profile import Evaluation, Profile, ip_eval_prof,
 from modelbuild.formats.mla_stats import Span, dump
 from modelbuild.npu.predicting.prediction import Prediction
 
-FORMATS = ("kneron", "sima")
 Said = Mapping[str, Any]  # the object of evaluate.json
 
 
