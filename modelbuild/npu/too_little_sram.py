@@ -28,10 +28,10 @@ def too_little_sram(
 ) -> ModelbuildError:
     """The error of a model that has no plan since `found`. `is_set`: the settings say how much SRAM there is,
     and not the recipe."""
-    if found.operator is None:
-        needs: dict[int | None, int] = {None: found.needed}
-    else:
-        needs = {**too_large(model, limits), found.operator: found.needed}
+    needs: dict[int | None, int] = {found.operator: found.needed}
+    if found.operator is not None:
+        for index, size in too_large(model, limits).items():
+            needs.setdefault(index, size)
     (first, most), *others = sorted(needs.items(), key=lambda item: (-item[1], item[0] or 0))
     return ModelbuildError(
         f"the smallest step of {layer_of(model, first)} needs {most} bytes of SRAM",
