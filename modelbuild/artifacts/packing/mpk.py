@@ -37,7 +37,11 @@ def unpack(data: bytes) -> list[Program]:
         )
     described = interface(read.command)
     if wrong := other_sizes(read, described):
-        raise ModelbuildError("the archive tells other tensors than its program has", why="; ".join(wrong))
+        raise ModelbuildError(
+            "the archive tells other tensors than its program has",
+            why="; ".join(wrong),
+            advice="build the package again",
+        )
     return [Program(described.name, read.command, read.weight, read.host)]
 
 
