@@ -22,6 +22,7 @@ from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.program import Rates, encode
 from modelbuild.npu.rates import limits_of, rates
 from modelbuild.npu.rewriting import rewritten
+from modelbuild.npu.too_little_sram import layer_of, too_little_sram
 
 ARITHMETIC = "multiplier_shift@1"
 
@@ -65,7 +66,10 @@ def compile_model(
     model = rewritten(model)
     counted = rates(recipe.hardware)
     limits = limits_of(recipe.hardware, wanted.sram_bytes)
-    default = _default(model, limits, wanted)
+    try:
+        default = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+    except DoesNotFit as error:
+        raise too_little_sram(model, error, limits, recipe, "sram_bytes" in options) from None
     deep = _deep(model, limits, wanted) if wanted.tiling == DEEP else None
     plans = {DEFAULT: default} | ({DEEP: deep} if isinstance(deep, Plan) else {})
     steps = Progress(told, sum(len(made.groups) for made in plans.values()))
@@ -79,31 +83,12 @@ def compile_model(
     return _assemble(best, recipe, bytes_wanted, became)
 
 
-def _default(model: FixedModel, limits: Limits, wanted: CompileOptions) -> Plan:
-    try:
-        return plan(model, limits, dedicated=wanted.dedicated_output_buffer)
-    except DoesNotFit as error:
-        operator = None if error.operator is None else model.operators[error.operator]
-        raise ModelbuildError(
-            f"the smallest step of {_layer_of(model, error)} needs {error.needed} bytes of SRAM",
-            where=operator.name if operator else model.name,
-            why=f"there are {limits.sram_bytes}",
-        ) from None
-
-
 def _deep(model: FixedModel, limits: Limits, wanted: CompileOptions) -> Plan | DeepTiling:
     """The deep plan, or why there is none."""
     try:
         return plan(model, limits, deep=True, dedicated=wanted.dedicated_output_buffer)
     except DoesNotFit as error:
-        return does_not_fit(_layer_of(model, error), error.needed, limits.sram_bytes)
-
-
-def _layer_of(model: FixedModel, error: DoesNotFit) -> str:
-    if error.operator is None:
-        return "a layer"
-    operator = model.operators[error.operator]
-    return f"{operator.kind} {operator.name!r}"
+        return does_not_fit(layer_of(model, error.operator), error.needed, limits.sram_bytes)
 
 
 def _became(emitted: Sequence[Emitted], best: Emitted, has: Room) -> DeepTiling | None:

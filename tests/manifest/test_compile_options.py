@@ -49,6 +49,7 @@ def refused(project: Any, chip: str, compile_: Any) -> str:
         ("kl520", {"dedicated_output_buffer": False}, {"dedicated_output_buffer": False}),
         ("modalix", {"weight_compress": True, "batch": 4}, {"weight_compress": True, "batch": 4}),
         ("kl720", {"sram_bytes": 65536}, {"sram_bytes": 65536}),
+        ("kl720", {"sram_bytes": 1 << 20}, {}),
         ("kl720", {"flatbuffer": True}, {}),
         ("kl720", {"flatbuffer": False}, {"flatbuffer": False}),
         ("kl520", {"flatbuffer": False}, {}),
@@ -71,6 +72,13 @@ def test_the_form_of_a_setup_is_no_choice_elsewhere(
     (problem,) = caught.value.problems
     assert problem.what == f"`flatbuffer: {written}` is not possible on {chip}"
     assert problem.why == f"its packages are nef, whose setup has one form there: {setup}"
+
+
+def test_no_more_memory_than_the_chip_has(project: Any) -> None:
+    text = MANIFEST % ("kl520", json.dumps({"sram_bytes": (512 << 10) + 1}))
+    ((where, what),) = project.errors(text)
+    assert what == "`sram_bytes: 524289` is more than kl520 has"
+    assert re.fullmatch(r"models.yaml:9:\d+", str(where))
 
 
 @pytest.mark.parametrize(("flatbuffer", "setup"), [(None, "flatbuffer"), (False, "legacy720")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -20,6 +21,7 @@ from modelbuild.npu.simulator import Simulation, simulate
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
 from tests.arithmetic.random_models import BUILDERS
+from tests.npu.small_models import Maker
 from tests.npu.strategies import (
     grown,
     grown_models,
@@ -167,6 +169,31 @@ def test_too_little_sram_names_the_layer_and_the_bytes() -> None:
     with pytest.raises(ModelbuildError, match=r"softmax 'operator' needs \d+ bytes of SRAM") as caught:
         compile_model(BUILDERS["softmax"](Dice(3)), RECIPE, {"sram_bytes": 256})
     assert "there are 256" in str(caught.value)
+
+
+def test_all_layers_that_exceed_the_sram_are_told_with_what_helps() -> None:
+    maker = Maker(x=(1, 3, 8, 64))
+    maker.conv("a", "x", 16, 3, 1, 1)
+    maker.conv("b", "a", 16, 3, 1, 1)
+    maker.conv("c", "b", 16, 1, 1, 0)
+    model = maker.model("c")
+    with pytest.raises(ModelbuildError) as caught:
+        compile_model(model, RECIPE, {"sram_bytes": 100})
+    (problem,) = caught.value.problems
+    assert problem.where == "compile.sram_bytes"
+    found = re.fullmatch(r"the smallest step of conv 'b' needs (\d+) bytes of SRAM", problem.what)
+    assert found is not None, "the largest need comes first"
+    each = r"conv '[ac]' \(\d+\)"
+    assert re.fullmatch(rf"there are 100, too few as well for {each}, {each}", problem.why)
+    own = int(RECIPE.hardware.sram_bytes.value)
+    assert problem.advice == f"write `sram_bytes: {found[1]}` or more, or remove it: {RECIPE.chip} has {own}"
+    compile_model(model, RECIPE, {"sram_bytes": int(found[1])})
+    fact = RECIPE.hardware.sram_bytes.model_copy(update={"value": 100})
+    little = RECIPE.model_copy(update={"hardware": RECIPE.hardware.model_copy(update={"sram_bytes": fact})})
+    with pytest.raises(ModelbuildError) as caught:
+        compile_model(model, little, {})
+    (problem,) = caught.value.problems
+    assert problem.where == model.name and "narrower picture" in problem.advice
 
 
 def test_wrong_models() -> None:
