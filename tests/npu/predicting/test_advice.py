@@ -63,7 +63,7 @@ def test_other_programs_are_counted_where_that_is_asked() -> None:
 def test_the_slowest_layers_and_why() -> None:
     (only,) = slowest(found(chip()))
     assert only["name"] == "c" and only["share"] == 1 and only["bound"] == "compute"
-    assert only["because"] == "the array works on it all the time, at 100% of its peak"
+    assert only["because"] == "the array works on it all the time, at 100% of its peak for such layers"
     (pool,) = slowest(predicted(two_layers(), chip(elementwise_per_cycle=0.1), s="cpu")[0])
     assert pool["because"] == "it has nothing to multiply, and is done cell by cell"
     (moved,) = slowest(predicted(conv_graph(), chip(dram_read_bytes_per_second=1))[0])

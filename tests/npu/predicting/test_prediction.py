@@ -14,7 +14,8 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node
 from modelbuild.npu.predicting.assumptions import Options, assumed
-from modelbuild.npu.predicting.prediction import map_format, predict
+from modelbuild.npu.predicting.layer_columns import map_format
+from modelbuild.npu.predicting.prediction import predict
 from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted, two_layers
 from tests.quantize.cases import graph_of, normal, one_node
 
@@ -137,7 +138,7 @@ def test_a_model_without_npu_work_has_no_npu_speed() -> None:
 
 def test_what_nothing_runs_takes_no_time_and_is_listed() -> None:
     found = said(two_layers(), chip(), s="none")
-    assert found["unsupported"] == [{"name": "s", "op": "Softmax"}]
+    assert found["unsupported"] == [{"name": "s", "op": "Softmax", "reason": "not on the NPU"}]
     assert [row["name"] for row in found["layers"]] == ["p"] and found["cpu_nodes"] == []
 
 
