@@ -34,7 +34,9 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     settings = request.settings
     compiled, quantized = (settings.get(key) or {} for key in ("compile", "quantize"))
     options = {key: compiled[key] for key in _COMPILE if compiled.get(key) is not None}
-    options[_PACKING] = bool(compiled.get(_PACKING))  # false is left out of settings, whatever the recipe has
+    options[_PACKING] = bool(
+        compiled.get(_PACKING)
+    )  # false is left out of settings, whatever the recipe says
     formats = {key: quantized[key] for key in _FORMATS if quantized.get(key) is not None}
     return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 

@@ -66,7 +66,7 @@ class Prediction:
     def packs(self) -> bool:
         """Whether weights are to be packed, which is the recipe's where nothing else is told."""
         told = self.options.weight_compress
-        return bool(self.recipe.defaults.get("compile", {}).get("weight_compress")) if told is None else told
+        return self.recipe.container.weight_compress if told is None else told
 
     def ms(self, cycles: float) -> float:
         """Of one inference, for the cycles of a run."""
