@@ -86,17 +86,19 @@ def _on(project: Project, merged: Merged, own: _Subject, chip: str, edition: str
     if is_chip and edition in (None, targets["edition"]):
         return own
     recipe = recipe if edition is None else recipe.settled()
-    planned = plan(_narrowed(project, request, recipe, () if is_chip else _of_chip(recipe)))
+    planned = plan(_narrowed(project, request, recipe, () if is_chip else (_form(recipe),)))
     other = planned.models[request.model, request.target]
+    if not is_chip:  # bytes of one chip's memory say nothing of another's
+        compiling = {key: value for key, value in other.settings["compile"].items() if key != "sram_bytes"}
+        other = replace(other, settings={**other.settings, "compile": compiling})
     changed = {"edition": {"value": edition, "instead_of": targets["edition"]}} if is_chip else {}
     names = _added(merged, planned, other, f"~{recipe.chip}~{recipe.edition}")
     return _Subject(other, names, changed, is_own=False)
 
 
-def _of_chip(recipe: Recipe) -> tuple[str, ...]:
-    """Settings that are of one chip and no other: those of its memory and of its packages."""
-    flag = "true" if recipe.container.setup == FLATBUFFER else "false"
-    return ("compile.sram_bytes=null", f"compile.{FLATBUFFER}={flag}")
+def _form(recipe: Recipe) -> str:
+    """The form of packages that the chip has in any case, in place of the one that the target chose."""
+    return f"compile.{FLATBUFFER}={str(recipe.container.setup == FLATBUFFER).lower()}"
 
 
 def _narrowed(project: Project, request: ModelRequest, recipe: Recipe, laid: Sequence[str]) -> Manifest:

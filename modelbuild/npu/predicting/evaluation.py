@@ -19,8 +19,8 @@ from modelbuild.npu.predicting.prediction import Prediction
 _MS = 1000.0
 _NOTHING = "nothing on the chip runs it"
 _UNPACKED = (
-    "how short packed weights are depends on their numbers, which a prediction has not: unpacked ones are "
-    "counted, so that bytes and time are an upper bound"
+    "how short packed weights are depends on their numbers, which a prediction does not have: they are "
+    "counted unpacked, so that bytes and time are an upper bound"
 )
 
 
