@@ -92,7 +92,9 @@ def _on(project: Project, merged: Merged, own: _Subject, chip: str, edition: str
         compiling = {key: value for key, value in other.settings["compile"].items() if key != "sram_bytes"}
         other = replace(other, settings={**other.settings, "compile": compiling})
     changed = {"edition": {"value": edition, "instead_of": targets["edition"]}} if is_chip else {}
-    names = _added(merged, planned, other, f"~{recipe.chip}~{recipe.edition}")
+    names = _added(
+        merged, planned, other, f"~{recipe.chip}" if edition is None else f"~{recipe.chip}~{edition}"
+    )
     return _Subject(other, names, changed, is_own=False)
 
 
