@@ -66,7 +66,6 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             "description": recipe["description"],
             "format": recipe["container"]["format"],
             "toolchain": request.fingerprint,
-            "macs_per_cycle": recipe["hardware"]["macs_per_cycle"]["value"],
             "project": request.project.get("name", ""),
             "project_version": request.project.get("version", ""),
         },

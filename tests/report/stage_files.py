@@ -19,7 +19,6 @@ PACKAGE = {
     "vendor": "Kneron",
     "description": "Kneron KL720, 1.4 TOPS",
     "toolchain": "modelbuild/0.1.0",
-    "macs_per_cycle": 1024,
 }
 KINDS = (
     ("Conv", "compute"),
@@ -57,6 +56,7 @@ def stages(layers: int = 24) -> dict[str, Any]:
                 "dram_write": 19_200 * (index % 3),
                 "weights": 9_216 * (index % 5) if op == "Conv" else 0,
                 "bound": bound,
+                "utilisation": macs / cycles / 1024 if macs else None,
             }
         )
     time = sum(row["time_ms"] for row in rows)
@@ -130,6 +130,8 @@ def stages(layers: int = 24) -> dict[str, Any]:
             "confidence_because": "layer_overhead_cycles",
             "cycles": sum(row["cycles"] for row in rows),
             "macs": sum(row["macs"] for row in rows),
+            "mac_utilisation": 0.5,
+            "weight_compress": {"wanted": True, "counted": "unpacked", "because": "an upper bound"},
             "batch": 1,
             "cpu_nodes": [
                 {
