@@ -1,7 +1,9 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that every room's tests share, and one processor for each worker of pytest-xdist."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,29 @@ settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+CAN_PIN = hasattr(os, "sched_setaffinity")
+PROCESSORS = os.sched_getaffinity(0) if CAN_PIN else set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Side by side, each worker keeps to a processor of its own, and so does what it starts: as many threads
+    and builder's workers as there are processors, in each of them, would only wait for one another."""
+    worker: dict[str, str] = getattr(config, "workerinput", {})
+    if CAN_PIN and worker:
+        order = sorted(PROCESSORS)
+        os.sched_setaffinity(0, {order[int(worker["workerid"].removeprefix("gw")) % len(order)]})
+
+
+@pytest.fixture(scope="module")
+def all_processors() -> Iterator[None]:
+    """What the module's tests start may use every processor: for tests of threads and of parallel jobs."""
+    if not CAN_PIN:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, PROCESSORS)
+    yield
+    os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session")
