@@ -25,7 +25,7 @@ PROCESSORS = os.sched_getaffinity(0) if CAN_PIN else set()
 def pytest_configure(config: pytest.Config) -> None:
     """Side by side, each worker keeps to a processor of its own, and so does what it starts: as many threads
     and builder's workers as there are processors, in each of them, would only wait for one another. The short
-    run keeps its files in memory: builds flush each of theirs, and would wait for the disk, as in the long."""
+    run keeps its files in memory: builds flush each, and would wait for the disk, as in the long one."""
     worker: dict[str, str] = getattr(config, "workerinput", {})
     if CAN_PIN and worker:
         order = sorted(PROCESSORS)
