@@ -1,0 +1,218 @@
+"""Versions 6 and 7 of kmodel (nncase 2.x and 3.x; K230, CPU), to the level of functions and sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats.flatbuffer import damaged
+from modelbuild.formats.kmodel import types
+from modelbuild.formats.kmodel.filling import filled, reserved
+from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Section, Span, Tensor, Unknown
+from modelbuild.formats.kmodel.records import NAME, Record, record, text
+from modelbuild.formats.kmodel.version5 import MERGED, entry_check, entry_of, target_of
+from modelbuild.formats.parts import Part
+
+HEADER = record(
+    "identifier:u32 version:u32 flags:u32 alignment:u32 modules:u32 entry_module:u32 entry_function:u32"
+    " reserved:u32"
+)
+NO_ENTRY = 0xFFFFFFFF
+MAX_MODULES = 4096
+_ALIGNMENT = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The headers of one of the two versions."""
+
+    module: Record
+    function: Record
+    section: Record
+
+
+LAYOUTS = {
+    6: Layout(
+        record("kind:u8*16 version:u32 size:u32 sections:u32 functions:u32"),
+        record("parameters:u32 entrypoint:u32 text_size:u32 size:u32 sections:u32 reserved:u32"),
+        record("name:u8*16 flags:u32 size:u32 body_start:u32 body_size:u32 memory_size:u32 reserved:u32"),
+    ),
+    7: Layout(
+        record("kind:u8*16 version:u32 sections:u32 functions:u32 reserved:u32 size:u64"),
+        record("parameters:u32 sections:u32 entrypoint:u64 text_size:u64 size:u64"),
+        record(
+            "name:u8*16 flags:u32 alignment:u32 size:u64 body_start:u64 body_size:u64 memory_size:u64"
+        ),
+    ),
+}
+
+
+@dataclass
+class _Reading:
+    data: bytes
+    layout: Layout
+    dialect: types.Dialect
+    types_left: int = types.MAX_TYPES
+    parts: list[Part] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+
+    def header(self, layout: Record, place: int, end: int) -> dict[str, int]:
+        """The numbers of a header; names are left out."""
+        found = layout.read(self.data, place, end)
+        return {name: value for name, value in found.items() if isinstance(value, int)}
+
+
+def read(data: bytes) -> Kmodel:
+    """In the first way of writing dimensions in which all signatures end where they should. Errors:
+    ModelbuildError with the offset, that of the way that came furthest."""
+    failures: list[tuple[int, ModelbuildError]] = []
+    for dialect in types.DIALECTS:
+        try:
+            return _read(data, dialect)
+        except _MisreadError as error:
+            failures.append((error.place, error.error))
+    raise max(failures, key=lambda item: item[0])[1]
+
+
+class _MisreadError(Exception):
+    """A function whose signatures cannot be read this way."""
+
+    def __init__(self, place: int, error: ModelbuildError) -> None:
+        super().__init__(str(error))
+        self.place, self.error = place, error
+
+
+def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
+    header = {name: value for name, value in HEADER.read(data, 0).items() if isinstance(value, int)}
+    version, count = header["version"], header["modules"]
+    if not 1 <= count <= MAX_MODULES:
+        raise damaged(f"it claims {count} modules", NAME, 16)
+    reading = _Reading(data, LAYOUTS[version], dialect, parts=[Part(0, HEADER.size, "header")])
+    reading.unknown += reserved("flags", 8, header["flags"]) + reserved("header, reserved", 28, header["reserved"])
+    modules = []
+    place = HEADER.size
+    for index in range(count):
+        modules.append(_module(reading, place, index))
+        place += modules[-1].size
+    entry = (header["entry_module"], header["entry_function"])
+    function = entry_of(tuple(modules), entry)
+    none = NO_ENTRY in entry
+    return Kmodel(
+        version,
+        data,
+        dialect.name if _tells(dialect, modules) else "",
+        header["flags"],
+        target_of(tuple(modules)),
+        header["alignment"],
+        function.inputs if function else (),
+        function.outputs if function else (),
+        modules=tuple(modules),
+        entry=None if none else entry,
+        found=filled(data, reading.parts),
+        unknown=tuple(reading.unknown),
+        checks=(Check("the entry function is there") if none else entry_check(function, entry),),
+        unread=len(data) - place,
+    )
+
+
+def _tells(dialect: types.Dialect, modules: list[Module]) -> bool:
+    """Whether the way that dimensions are written is told: not by files in which none has a dimension."""
+    return any(
+        "[" in tensor.type and tensor.shape != ()
+        for module in modules
+        for function in module.functions
+        for tensor in (*function.inputs, *function.outputs)
+    )
+
+
+def _module(reading: _Reading, place: int, index: int) -> Module:
+    data, layout = reading.data, reading.layout.module
+    header = reading.header(layout, place, len(data))
+    size = header["size"]
+    if size < layout.size or place + size > len(data):
+        raise damaged(f"a module of {size} bytes lies outside its {len(data)} bytes", NAME, place)
+    kind = text(data, place, 16)
+    label = f"module {index}, {kind}"
+    reading.parts.append(Part(place, layout.size, f"{label}: header"))
+    if "reserved" in header:
+        reading.unknown += reserved(f"{label}: reserved", place + 28, header["reserved"])
+    at, end = place + layout.size, place + size
+    functions = []
+    for number in range(header["functions"]):
+        functions.append(_function(reading, at, end, f"{label}, function {number}"))
+        at += functions[-1].size
+    sections, _ = _sections(reading, at, end, header["sections"], label)
+    return Module(kind, header["version"], place, size, (), tuple(functions), sections)
+
+
+def _function(reading: _Reading, place: int, end: int, label: str) -> Function:
+    layout = reading.layout.function
+    header = reading.header(layout, place, end)
+    size = header["size"]
+    if size < layout.size or place + size > end:
+        raise damaged(f"a function of {size} bytes lies outside its module", NAME, place)
+    reading.parts.append(Part(place, layout.size, f"{label}: header"))
+    if "reserved" in header:
+        reading.unknown += reserved(f"{label}: reserved", place + 20, header["reserved"])
+    last = place + size
+    signatures = types.Signatures(reading.data, place + layout.size, last, reading.dialect, reading.types_left)
+    try:
+        found = [signatures.tensor() for _ in range(_count(header["parameters"], place, size))]
+        returned = signatures.returned()
+        at = signatures.place
+        reading.parts.append(Part(place + layout.size, at - place - layout.size, f"{label}: types"))
+        sections, at = _sections(reading, at, last, header["sections"], label)
+        if last - at >= _ALIGNMENT:
+            raise damaged(f"a function has {last - at} bytes after its last section", NAME, at)
+    except ModelbuildError as error:
+        raise _MisreadError(place, error) from None
+    reading.types_left = signatures.left
+    return Function(
+        place, size, tuple(found), returned, header["entrypoint"], header["text_size"], sections=sections
+    )
+
+
+def _count(parameters: int, place: int, size: int) -> int:
+    """Every signature has at least a byte."""
+    if parameters > size:
+        raise damaged(f"a function of {size} bytes claims {parameters} parameters", NAME, place)
+    return parameters
+
+
+def _sections(
+    reading: _Reading, place: int, end: int, count: int, label: str
+) -> tuple[tuple[Section, ...], int]:
+    """The sections, and where the last one ends."""
+    layout = reading.layout.section
+    heads: list[tuple[str, int, dict[str, int]]] = []
+    for _ in range(count):
+        header = reading.header(layout, place, end)
+        name = text(reading.data, place, 16)
+        size, start, body = header["size"], header["body_start"], header["body_size"]
+        if size < layout.size or place + size > end:
+            raise damaged(f"section {name} ends after its module", NAME, place)
+        reading.parts.append(Part(place, layout.size, f"{label}, {name}: header"))
+        reading.unknown += reserved(f"{label}, {name}: flags", place + 16, header["flags"] & ~MERGED)
+        if "reserved" in header:
+            reading.unknown += reserved(f"{label}, {name}: reserved", place + 36, header["reserved"])
+        if not header["flags"] & MERGED:
+            if layout.size + start + body > size:
+                raise damaged(f"the body of section {name} ends after it", NAME, place)
+            reading.parts.append(Part(place + layout.size + start, body, f"{label}, {name}"))
+        heads.append((name, place, header))
+        place += size
+    return tuple(_section(layout, heads, *head) for head in heads), place
+
+
+def _section(
+    layout: Record, heads: list[tuple[str, int, dict[str, int]]], name: str, at: int, header: dict[str, int]
+) -> Section:
+    merged = bool(header["flags"] & MERGED)
+    start, size = header["body_start"], header["body_size"]
+    body = Span(at + layout.size + start, size)
+    if merged:
+        into = next((item for item in heads if item[0] == ".rdata" and not item[2]["flags"] & MERGED), None)
+        if into is None or start + size > into[2]["body_size"]:
+            raise damaged("a section is merged into .rdata, but lies outside of it", NAME, at)
+        body = Span(into[1] + layout.size + into[2]["body_start"] + start, size)
+    return Section(name, header["flags"], at, body, merged, header["memory_size"])
