@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import version3, version4, version5, version6
+from modelbuild.formats.kmodel.disassembly import Disassembly, disassemble
 from modelbuild.formats.kmodel.model import Kmodel
 from modelbuild.formats.kmodel.records import NAME, words
 
+__all__ = ["MAGIC", "Disassembly", "Kmodel", "disassemble", "is_kmodel", "read"]
 MAGIC = b"LDMK"
 
 

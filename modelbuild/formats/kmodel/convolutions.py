@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import kpu_registers, kpu_tables
 from modelbuild.formats.kmodel.model import Convolution, Span
@@ -29,6 +31,30 @@ def parts(layer: Convolution, place: int, what: str) -> list[Part]:
         Part(layer.activation.offset, layer.activation.size, f"{what}: activation"),
         Part(layer.weights.offset, layer.weights.size, f"{what}: weights"),
     ]
+
+
+@dataclass
+class Budget:
+    """Bytes of tables that layers may have in all. Offsets may point at the same bytes from many layers, so a
+    small file could unfold into a huge one."""
+
+    left: int
+
+    def spend(self, layer: Convolution) -> Convolution:
+        """The layer, its tables counted."""
+        self.left -= layer.batch_norm.size + layer.activation.size + layer.weights.size
+        if self.left < 0:
+            raise damaged(
+                "the tables of its layers overlap so that it would unfold without bound",
+                NAME,
+                layer.batch_norm.offset,
+            )
+        return layer
+
+
+def budget(data: bytes) -> Budget:
+    """What the layers of this file may have."""
+    return Budget(4 * len(data) + 65_536)
 
 
 def inside(span: Span, data: bytes, what: str) -> Span:

@@ -13,7 +13,10 @@ def filled(data: bytes, parts: Iterable[Part]) -> tuple[Part, ...]:
     found: list[Part] = []
     end = 0
     last = Part(len(data), 1, "")
-    for part in [*sorted((part for part in parts if part.size), key=lambda part: (part.offset, -part.size)), last]:
+    for part in [
+        *sorted((part for part in parts if part.size), key=lambda part: (part.offset, -part.size)),
+        last,
+    ]:
         if part.offset > end:
             zeros = data.count(0, end, part.offset) == part.offset - end
             found.append(Part(end, part.offset - end, "padding" if zeros else "unknown", zeros))

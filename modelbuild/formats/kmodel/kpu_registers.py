@@ -14,7 +14,8 @@ RAM_UNIT = 64  # bytes that src_addr and dst_addr count
 MAX_LOAD_BYTES = 30 << 10
 KERNELS = {0: 1, 1: 3}  # register value: width and height
 POOLS = numbered(
-    "bypass max_2_s2 mean_2_s2 max_4_s4 mean_4_s4 left_top_2_s2 right_top_2_s2 left_top_4_s4 mean_2_s1 max_2_s1"
+    "bypass max_2_s2 mean_2_s2 max_4_s4 mean_4_s4 left_top_2_s2 right_top_2_s2 left_top_4_s4 mean_2_s1"
+    " max_2_s1"
 )
 POOL_STRIDES = (1, 2, 2, 4, 4, 2, 2, 4, 1, 1)
 
@@ -52,7 +53,9 @@ FIELDS: tuple[Bits, ...] = (
     *_bits(4, "dma_burst@16,8 pad_value@24,8 bwsx_base@32,32"),
     *_bits(5, "load_coor@0,1 load_time@1,6+ para_size@15,17 para_start@32,32"),
     *_bits(6, "column_offset@0,4 row_offset@4,12"),
-    *_bits(7, "ch_switch@0,15 row_switch@16,4 coef_size@20,8 coef_group@28,3 load_act@31,1 active_addr@32,32"),
+    *_bits(
+        7, "ch_switch@0,15 row_switch@16,4 coef_size@20,8 coef_group@28,3 load_act@31,1 active_addr@32,32"
+    ),
     *_bits(8, "wb_ch_switch@0,15 wb_row@16,4 wb_group@20,3"),
     *_bits(9, "shr_w@0,4 shr_x@4,4 arg_w@8,24~ arg_x@32,24~"),
     *_bits(10, "arg_add@0,40~"),
@@ -124,18 +127,26 @@ def problems(registers: Sequence[int], *, item_bytes: int = 1) -> list[str]:
     stride = POOL_STRIDES[fields["pool"]]
     for out, size in (("ow", fields["iw"]), ("oh", fields["ih"])):
         if fields[out] != max(1, size // stride):
-            found.append(f"{out} is {fields[out]}, and {POOLS[fields['pool']]} makes {size // stride} of {size}")
+            found.append(
+                f"{out} is {fields[out]}, and {POOLS[fields['pool']]} makes {size // stride} of {size}"
+            )
     for what, place, size in (
         ("input", "src_addr", map_bytes(fields["iw"], fields["ih"], fields["ic"])),
         ("output", "dst_addr", map_bytes(fields["ow"], fields["oh"], fields["oc"])),
     ):
         if fields[place] * RAM_UNIT + size * item_bytes > RAM_BYTES:
-            found.append(f"its {what} ends at {fields[place] * RAM_UNIT + size * item_bytes} of {RAM_BYTES} bytes")
+            found.append(
+                f"its {what} ends at {fields[place] * RAM_UNIT + size * item_bytes} of {RAM_BYTES} bytes"
+            )
     if fields["depthwise"] and fields["ic"] != fields["oc"]:
         found.append(f"depthwise from {fields['ic']} to {fields['oc']} channels")
     one = weight_count(fields) // fields["oc"] * item_bytes
     if not fields["bypass"] and fields["para_size"] != min(fields["oc_per_load"], fields["oc"]) * one:
-        found.append(f"a load has {fields['para_size']} bytes, and {fields['oc_per_load']} channels have {one} each")
+        found.append(
+            f"a load has {fields['para_size']} bytes, and {fields['oc_per_load']} channels have {one} each"
+        )
     if fields["load_time"] * fields["oc_per_load"] < fields["oc"]:
-        found.append(f"{fields['load_time']} loads of {fields['oc_per_load']} channels are fewer than {fields['oc']}")
+        found.append(
+            f"{fields['load_time']} loads of {fields['oc_per_load']} channels are fewer than {fields['oc']}"
+        )
     return found

@@ -40,9 +40,7 @@ def batch_norm(data: bytes, span: Span) -> tuple[BatchNorm, ...]:
     """One entry an output channel."""
     found = words(data, span.offset, f"{span.size // BATCH_NORM_BYTES}Q", span.end)
     return tuple(
-        BatchNorm(
-            _signed(word, 24), _signed(word >> 24 & 0xFFFFFFFF, 32), word >> 56 & 15, word >> 60
-        )
+        BatchNorm(_signed(word, 24), _signed(word >> 24 & 0xFFFFFFFF, 32), word >> 56 & 15, word >> 60)
         for word in found
     )
 
@@ -52,7 +50,13 @@ def activation(data: bytes, span: Span) -> tuple[Segment, ...]:
     *pieces, low, high = words(data, span.offset, f"{SEGMENTS + 2}Q", span.end)
     adds = struct.pack("<2Q", low, high)
     return tuple(
-        Segment(_signed(word >> 24 & (1 << 36) - 1, 36), _signed(word >> 8 & 0xFFFF, 16), word & 0xFF, add, word >> 60)
+        Segment(
+            _signed(word >> 24 & (1 << 36) - 1, 36),
+            _signed(word >> 8 & 0xFFFF, 16),
+            word & 0xFF,
+            add,
+            word >> 60,
+        )
         for word, add in zip(pieces, adds, strict=True)
     )
 

@@ -17,7 +17,7 @@ _MAX_SHOWN = 64  # entries of a list that a layer shows; the rest stays in the f
 
 @dataclass(frozen=True)
 class Tail:
-    """What follows the fields of a body: `count` entries of `size` bytes, of a `record` where they are shown."""
+    """What follows the fields of a body: `count` entries of `size` bytes, of a `record` if they are shown."""
 
     name: str
     count: Callable[[Mapping[str, int]], int]
@@ -36,7 +36,7 @@ class LayerKind:
 
 
 def read(
-    data: bytes, body: Span, code: int, kind: LayerKind | None, label: str
+    data: bytes, body: Span, code: int, kind: LayerKind | None, label: str, budget: convolutions.Budget
 ) -> tuple[Layer, list[Part]]:
     """The layer in `body`, and the parts that are known of it. Errors: ModelbuildError with the offset."""
     name = kind.name if kind else f"unknown ({code})"
@@ -56,6 +56,7 @@ def read(
     convolution = None
     if kind.convolution:
         registers, convolution = kind.convolution(data, body.offset, values)
+        budget.spend(convolution)
         parts += convolutions.parts(convolution, registers, label)
     return Layer(name, code, body.offset, body.size, values, shown, convolution), parts
 

@@ -26,7 +26,9 @@ def _record(text: str) -> Record:
 
 def _convolution(data: bytes, place: int, values: Values) -> tuple[int, Convolution]:
     """The pieces lie where the body says; offsets are those of the file. All files seen have 8 bits."""
-    offsets = [int(str(values[name])) for name in ("layer_offset", "bn_offset", "act_offset", "weights_offset")]
+    offsets = [
+        int(str(values[name])) for name in ("layer_offset", "bn_offset", "act_offset", "weights_offset")
+    ]
     found = convolutions.registers(data, offsets[0])
     # Whether the layers work on 8 or 16 bits is a flag of the whole file.
     eight_bit = bool(data[4] & 1)
@@ -40,7 +42,9 @@ def _convolution(data: bytes, place: int, values: Values) -> tuple[int, Convolut
     )
 
 
-_ADD_QUANTIZED = " ".join(f"{what}_{field}:i32" for what in ("in_a", "in_b", "out") for field in ("offset", "mul", "shift"))
+_ADD_QUANTIZED = " ".join(
+    f"{what}_{field}:i32" for what in ("in_a", "in_b", "out") for field in ("offset", "mul", "shift")
+)
 _CONCAT = LayerKind(
     "concat",
     _record("flags:u32 main_mem_out_address:u32 input_count:u32"),
@@ -57,7 +61,10 @@ KINDS: dict[int, LayerKind] = {
     8: LayerKind("quantized_max_pool2d", _record(_POOL)),
     9: LayerKind("average_pool2d", _record(f"{_POOL} act:u32/activation")),
     10: LayerKind("quantized_average_pool2d"),
-    11: LayerKind("quantize", _record("flags:u32 main_mem_in_address:u32 mem_out_address:u32 count:u32 quant_param:quant")),
+    11: LayerKind(
+        "quantize",
+        _record("flags:u32 main_mem_in_address:u32 mem_out_address:u32 count:u32 quant_param:quant"),
+    ),
     12: LayerKind("dequantize", _record(f"{_IN_OUT} count:u32 quant_param:quant")),
     13: LayerKind("requantize", _record(f"{_IN_OUT} count:u32"), (tail("table", "", "256s"),)),
     14: LayerKind("l2_normalization", _record(f"{_IN_OUT} channels:u32")),
@@ -83,7 +90,8 @@ KINDS: dict[int, LayerKind] = {
     10240: LayerKind(
         "k210_conv",
         _record(
-            "flags:u32 main_mem_out_address:u32 layer_offset:u32 weights_offset:u32 bn_offset:u32 act_offset:u32"
+            "flags:u32 main_mem_out_address:u32 layer_offset:u32 weights_offset:u32 bn_offset:u32"
+            " act_offset:u32"
         ),
         convolution=_convolution,
     ),
@@ -94,7 +102,9 @@ KINDS: dict[int, LayerKind] = {
     10242: LayerKind("k210_remove_padding", _record(f"{_IN_OUT} channels:u32")),
     10243: LayerKind(
         "k210_upload",
-        _record("flags:u32 main_mem_in_address:u32 kpu_mem_out_address:u32 width:u32 height:u32 channels:u32"),
+        _record(
+            "flags:u32 main_mem_in_address:u32 kpu_mem_out_address:u32 width:u32 height:u32 channels:u32"
+        ),
     ),
 }
 MAIN_MEMORY_OUT = 1  # the flag of a layer that writes to main memory too

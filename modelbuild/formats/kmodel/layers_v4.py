@@ -83,7 +83,9 @@ KINDS: dict[int, LayerKind] = {
     0x09: LayerKind("memory_copy", _record(_IN_OUT)),
     0x0A: LayerKind(
         "resize_image",
-        _record(f"{_IN_OUT} in_shape:i32*4 out_h:i32 out_w:i32 mode:u32/resize align_corners:bool reserved:u8*3"),
+        _record(
+            f"{_IN_OUT} in_shape:i32*4 out_h:i32 out_w:i32 mode:u32/resize align_corners:bool reserved:u8*3"
+        ),
     ),
     0x0B: LayerKind("softmax", _record(f"{_IN_OUT} inner_size:i32 outer_size:i32 beta:f32")),
     0x0C: LayerKind("transpose", _record(f"{_IN_OUT} in_shape:i32*4 perm:i32*4")),
@@ -102,14 +104,17 @@ KINDS: dict[int, LayerKind] = {
     ),
     0x10: LayerKind(
         "quantized_matmul",
-        _record(f"{_MATMUL} input_a_offset:i32 input_b_offset:i32 output_mul:i32 output_shift:i32 output_offset:i32"),
+        _record(
+            f"{_MATMUL} input_a_offset:i32 input_b_offset:i32 output_mul:i32 output_shift:i32"
+            " output_offset:i32"
+        ),
         (tail("bias", "b_cols", "i"),),
     ),
     0x11: LayerKind(
         "quantized_binary",
         _record(
-            f"{_BINARY} input_a_offset:i32 input_a_mul:i32 input_a_shift:i32 input_b_offset:i32 input_b_mul:i32"
-            " input_b_shift:i32 output_offset:i32 output_mul:i32 output_shift:i32"
+            f"{_BINARY} input_a_offset:i32 input_a_mul:i32 input_a_shift:i32 input_b_offset:i32"
+            " input_b_mul:i32 input_b_shift:i32 output_offset:i32 output_mul:i32 output_shift:i32"
         ),
     ),
     0x12: LayerKind("table_lookup1d", _record("input:range table:range output:range")),

@@ -138,7 +138,9 @@ class Kmodel:
 
     version: int
     data: bytes = field(repr=False)
-    layout: str = ""  # of version 5: "release" | "development"; of 7: how dimensions are written
+    layout: str = (
+        ""  # of version 5: "release" | "development"; of 7: by which releases dimensions are written
+    )
     flags: int = 0
     target: str = ""
     alignment: int | None = None

@@ -26,7 +26,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Field:
-    """`count` numbers of one `kind` (0: a single one, no list), or another record; `enum` names its values."""
+    """`count` numbers of one `kind` (0: a single one, no list), or a record; `enum` names its values."""
 
     name: str
     kind: str

@@ -1,4 +1,4 @@
-"""The tensor functions of the stack machine: operands inside the instruction, and after `<` those on the stack.
+"""The tensor functions of the stack machine: operands in the instruction, after `<` those on the stack.
 
 A name with an @ is what the function was before: until the release behind it had a successor.
 """
@@ -9,7 +9,8 @@ _ONE = "datatype:type rshape_src:shape rstride_src:shape rstride_dest:shape"
 _TWO = "datatype:type rshape_src1:shape rstride_src1:shape rshape_src2:shape rstride_src2:shape"
 _CONVERT = "in_datatype:type dst_datatype:type rshape_src:shape rstride_src:shape rstride_dest:shape"
 _GATHER = (
-    "datatype:type rshape_src:shape rshape_dest:shape rstride_src:shape rstride_dest:shape rshape_indices:shape"
+    "datatype:type rshape_src:shape rshape_dest:shape rstride_src:shape rstride_dest:shape"
+    " rshape_indices:shape"
 )
 _WINDOW = "stride_h:u16 stride_w:u16 dilation_h:u16 dilation_w:u16 fused_clamp_low:f32 fused_clamp_high:f32"
 _CLAMP = "fused_clamp_low:f32 fused_clamp_high:f32"
@@ -17,9 +18,13 @@ _THROUGH = "< input output"
 
 FUNCTIONS: dict[str, str] = {
     "batch_to_space": f"{_ONE} rshape_block:shape rpad_crops:padding {_THROUGH}",
-    "binary": f"{_TWO} rshape_dest:shape rstride_dest:shape binary_op:binary {_CLAMP} < input_a input_b output",
+    "binary": (
+        f"{_TWO} rshape_dest:shape rstride_dest:shape binary_op:binary {_CLAMP} < input_a input_b output"
+    ),
     "binary@1.0": f"{_TWO} rstride_dest:shape binary_op:binary {_CLAMP} < input_a input_b output",
-    "broadcast": f"datatype:type rshape_src:shape rstride_src:shape rshape_dest:shape rstride_dest:shape {_THROUGH}",
+    "broadcast": (
+        f"datatype:type rshape_src:shape rstride_src:shape rshape_dest:shape rstride_dest:shape {_THROUGH}"
+    ),
     # Each argument of a call is on the stack as address, type, shape register, stride register.
     "call": "function_id:u32 module_id:u16 num_src:u8 num_dst:u8",
     "call@development": "module_id:u32 num_src:u8 num_dst:u8",
@@ -102,7 +107,8 @@ FUNCTIONS: dict[str, str] = {
     ),
     "topk": (
         "datatype:type rshape_src:shape rstride_src:shape rshape_dest1:shape rstride_dest1:shape"
-        " rshape_dest2:shape rstride_dest2:shape k:i64 axis:i32 largest:bool sorted:bool < input output_a output_b"
+        " rshape_dest2:shape rstride_dest2:shape k:i64 axis:i32 largest:bool sorted:bool"
+        " < input output_a output_b"
     ),
     "transpose": f"{_ONE} rshape_perm:shape {_THROUGH}",
     "trilu": f"datatype:type rshape_src:shape upper:bool k:i64 {_THROUGH}",

@@ -1,6 +1,6 @@
-"""The instructions of the stack machine of nncase 1.x, and of each release what its tensor functions are numbered.
+"""The instructions of the stack machine of nncase 1.x, and the numbers of its tensor functions by release.
 
-Source: the published headers of each tag of nncase (opcode.h, op_reader.h, datatypes.h, the runtime's visitors).
+Source: the published headers of each tag of nncase (opcode.h, op_reader.h, datatypes.h) and its runtime.
 All as data, for a disassembler and for an emitter.
 """
 
@@ -48,7 +48,8 @@ _UNARY_1_1 = numbered(
     "abs acos asin ceil cos exp floor log neg round rsqrt sign sin sqrt square tanh bitwise_not logical_not"
 )
 _UNARY_1_7_2 = numbered(
-    "abs acos asin ceil cos exp floor log neg round rsqrt sign sin sqrt square tanh bitwise_not logical_not erf"
+    "abs acos asin ceil cos exp floor log neg round rsqrt sign sin sqrt square tanh bitwise_not logical_not"
+    " erf"
 )
 ENUMS: Mapping[str, Enum] = {
     "type": DATATYPES,
@@ -93,7 +94,9 @@ class Isa:
     after, and since 1.0.0-tcu_num interior."""
 
     versions: tuple[str, ...]
-    functions: tuple[Instruction | None, ...]  # by number; None where it has a name, but no operands published
+    functions: tuple[
+        Instruction | None, ...
+    ]  # by number; None where it has a name, but no operands published
     names: tuple[str, ...]
     unary: Enum
     padding_words: int
@@ -140,42 +143,65 @@ def instruction(text: str) -> Instruction:
 
 OPCODES = tuple(instruction(line) for row in _OPCODES.strip().split("\n") for line in row.split("|"))
 
-_START = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize gather gather_nd
-logistic lut1d matmul onehot pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch take
-transpose unary"""
+_START = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize gather
+    gather_nd logistic lut1d matmul onehot pad quantize reduce reduce_window2d resize_image slice
+    softmax space_to_batch take transpose unary
+"""
 _REDUCE_ARG = _START.replace(" reduce ", " reduce reduce_arg ")
 _CUMSUM = _REDUCE_ARG.replace(" copy ", " copy cumsum ")
-_1_0 = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize gather
-gather_nd hardmax logistic lut1d matmul onehot pad quantize reduce reduce_arg reduce_window2d resize_image slice
-softmax space_to_batch take transpose unary"""
-_TCU = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize gather
-gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform reduce reduce_arg
-reduce_window2d resize_image slice softmax space_to_batch take transpose unary"""
-_1_1 = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize gather
-gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform reduce reduce_arg
-reduce_prod reduce_window2d resize_image slice softmax space_to_batch take ternary transpose unary"""
-_1_2 = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize gather
-gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform reduce reduce_arg
-reduce_prod reduce_window2d resize_image roi_align sigmoid slice softmax space_to_batch take ternary topk transpose
-trilu unary"""
-_1_3 = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize equal
-gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform reduce reduce_arg
-reduce_prod reduce_window2d resize_image roi_align sigmoid slice softmax space_to_batch take ternary topk transpose
-trilu unary"""
-_1_6 = """batch_to_space binary broadcast call compare clamp conv2d conv2d_transpose convert copy cumsum dequantize
-gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform reduce reduce_arg
-reduce_prod reduce_window2d resize_image roi_align sigmoid slice softmax space_to_batch take ternary topk transpose
-trilu unary"""
+_1_0 = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize
+    gather gather_nd hardmax logistic lut1d matmul onehot pad quantize reduce reduce_arg reduce_window2d
+    resize_image slice softmax space_to_batch take transpose unary
+"""
+_TCU = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize
+    gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform
+    reduce reduce_arg reduce_window2d resize_image slice softmax space_to_batch take transpose unary
+"""
+_1_1 = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize
+    gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform
+    reduce reduce_arg reduce_prod reduce_window2d resize_image slice softmax space_to_batch take ternary
+    transpose unary
+"""
+_1_2 = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize
+    gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal random_uniform
+    reduce reduce_arg reduce_prod reduce_window2d resize_image roi_align sigmoid slice softmax
+    space_to_batch take ternary topk transpose trilu unary
+"""
+_1_3 = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy cumsum dequantize
+    equal gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal
+    random_uniform reduce reduce_arg reduce_prod reduce_window2d resize_image roi_align sigmoid slice
+    softmax space_to_batch take ternary topk transpose trilu unary
+"""
+_1_6 = """
+    batch_to_space binary broadcast call compare clamp conv2d conv2d_transpose convert copy cumsum
+    dequantize gather gather_nd hardmax logistic lut1d matmul onehot pad quantize random_normal
+    random_uniform reduce reduce_arg reduce_prod reduce_window2d resize_image roi_align sigmoid slice
+    softmax space_to_batch take ternary topk transpose trilu unary
+"""
 _1_7_1 = f"{_1_6} gru tflite_detection_postprocess"
 _1_7_2 = f"{_1_7_1} compress"
 _1_8 = f"{_1_7_1} layer_normalization compress gather_elements"
-_CONCAT = """batch_to_space binary broadcast call clamp concat conv2d conv2d_transpose convert dequantize logistic
-lut1d matmul pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch take transpose unary"""
-_COPY = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize logistic lut1d
-matmul pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch take transpose unary"""
-_GATHER = """batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize gather
-gather_nd logistic lut1d matmul pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch take
-transpose unary"""
+_CONCAT = """
+    batch_to_space binary broadcast call clamp concat conv2d conv2d_transpose convert dequantize
+    logistic lut1d matmul pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch
+    take transpose unary
+"""
+_COPY = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize logistic
+    lut1d matmul pad quantize reduce reduce_window2d resize_image slice softmax space_to_batch take
+    transpose unary
+"""
+_GATHER = """
+    batch_to_space binary broadcast call clamp conv2d conv2d_transpose convert copy dequantize gather
+    gather_nd logistic lut1d matmul pad quantize reduce reduce_window2d resize_image slice softmax
+    space_to_batch take transpose unary
+"""
 # What a function was before it had the operands in FUNCTIONS; "" where none are published. Newest first.
 _BEFORE_1_9 = {"gru": "gru@1.7.1"}
 _BEFORE_1_7_2 = {**_BEFORE_1_9, "space_to_batch": ""}

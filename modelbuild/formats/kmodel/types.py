@@ -11,9 +11,7 @@ from modelbuild.formats.kmodel.records import NAME, named, numbered, words
 DATATYPES_V4 = {0: "float32", 1: "uint8"}
 MEMORY_V4 = {0: "constants", 1: "main", 2: "kpu"}
 TARGETS_V4 = {0: "cpu", 1: "k210"}
-DATATYPES = numbered(
-    "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 bfloat16"
-)
+DATATYPES = numbered("int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 bfloat16")
 ITEM_BYTES = dict(enumerate((1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 2)))  # of the numbers in DATATYPES
 LOCATIONS = {0: "input", 1: "output", 2: "rdata", 3: "data", 4: "shared_data", 64: "kpu"}
 DEVELOPMENT_LOCATIONS = {0: "input", 1: "output", 2: "rdata", 3: "data", 4: "kpu"}

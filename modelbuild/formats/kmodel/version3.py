@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelbuild.formats.flatbuffer import damaged
-from modelbuild.formats.kmodel import kpu_registers, layers
+from modelbuild.formats.kmodel import convolutions, kpu_registers, layers
 from modelbuild.formats.kmodel.filling import filled
 from modelbuild.formats.kmodel.layers_v3 import KINDS, MAIN_MEMORY_OUT
 from modelbuild.formats.kmodel.model import Check, Kmodel, Layer, Span, Tensor, Unknown
@@ -34,7 +34,13 @@ def fits(data: bytes) -> bool:
     if len(data) < HEADER.size:
         return False
     version, flags, arch, count, _, _, outputs = words(data, 0, "7I")
-    if version != 3 or flags > 0xFF or arch or not 1 <= count <= MAX_LAYERS or not 1 <= outputs <= _MAX_OUTPUTS:
+    if (
+        version != 3
+        or flags > 0xFF
+        or arch
+        or not 1 <= count <= MAX_LAYERS
+        or not 1 <= outputs <= _MAX_OUTPUTS
+    ):
         return False
     table = HEADER.size + OUTPUT.size * outputs
     end = table + LAYER.size * count
@@ -43,23 +49,26 @@ def fits(data: bytes) -> bool:
     numbers = words(data, table, f"{2 * count}I")
     rest = len(data) - end - sum(numbers[1::2])
     known = all(code in KINDS for code in numbers[::2])
-    return -_ALIGNMENT < rest and (known or rest <= _MAX_TRAILING)
+    return rest > -_ALIGNMENT and (known or rest <= _MAX_TRAILING)
 
 
 def read(data: bytes) -> Kmodel:
     """Errors: ModelbuildError with the offset."""
     if not fits(data):
         raise damaged("it has no magic, and the sizes of version 3 do not add up", NAME, 0)
-    _, flags, arch, count, _, main_memory, outputs = words(data, 0, "7I")
+    _, flags, _, count, _, main_memory, outputs = words(data, 0, "7I")
     table = HEADER.size + OUTPUT.size * outputs
     parts = [Part(0, HEADER.size, "header"), Part(HEADER.size, table - HEADER.size, "outputs")]
     parts.append(Part(table, LAYER.size * count, "list of layers"))
     found: list[Layer] = []
+    budget = convolutions.budget(data)
     place = table + LAYER.size * count
     for index, (code, size) in enumerate(_pairs(words(data, table, f"{2 * count}I"))):
         body = Span(place, min(size, len(data) - place))
         kind = KINDS.get(code)
-        layer, more = layers.read(data, body, code, kind, f"layer {index}, {kind.name if kind else code}")
+        layer, more = layers.read(
+            data, body, code, kind, f"layer {index}, {kind.name if kind else code}", budget
+        )
         found.append(layer)
         parts += more
         place = body.end
@@ -75,13 +84,9 @@ def read(data: bytes) -> Kmodel:
         main_memory=main_memory,
         found=filled(data, parts),
         unknown=tuple(unknown),
-        checks=tuple(_checks(data, found, arch)),
+        checks=(Check("layers within the limits of the KPU", layers.problems(found, data)),),
         unread=len(data) - place,
     )
-
-
-def _checks(data: bytes, found: list[Layer], arch: int) -> Iterator[Check]:
-    yield Check("layers within the limits of the KPU", layers.problems(found, data))
 
 
 def _inputs(first: Layer) -> Iterator[Tensor]:

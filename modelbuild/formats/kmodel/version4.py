@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelbuild.formats.flatbuffer import damaged
-from modelbuild.formats.kmodel import layers, types
+from modelbuild.formats.kmodel import convolutions, layers, types
 from modelbuild.formats.kmodel.filling import filled, reserved
 from modelbuild.formats.kmodel.layers_v4 import KINDS, RANGE
 from modelbuild.formats.kmodel.model import Check, Kmodel, Layer, Span, Tensor
@@ -43,13 +43,18 @@ def read(data: bytes) -> Kmodel:
         Part(table, place - table, "list of nodes"),
     ]
     found: list[Layer] = []
+    budget = convolutions.budget(data)
     for index in range(nodes):
         code, size = words(data, table + NODE.size * index, "2I")
         if place + size - len(data) >= _ALIGNMENT:
-            raise damaged(f"the body of node {index} ends at {place + size}, after its {len(data)} bytes", NAME, place)
+            raise damaged(
+                f"the body of node {index} ends at {place + size}, after its {len(data)} bytes", NAME, place
+            )
         body = Span(place, min(size, len(data) - place))
         kind = KINDS.get(code)
-        layer, more = layers.read(data, body, code, kind, f"node {index}, {kind.name if kind else code}")
+        layer, more = layers.read(
+            data, body, code, kind, f"node {index}, {kind.name if kind else code}", budget
+        )
         found.append(layer)
         parts += more
         place = body.end
@@ -58,7 +63,9 @@ def read(data: bytes) -> Kmodel:
         data,
         flags=flags,
         target=named(types.TARGETS_V4, target),
-        inputs=tuple(_tensor(data, ranges + RANGE.size * i, shapes + _SHAPE_BYTES * i) for i in range(inputs)),
+        inputs=tuple(
+            _tensor(data, ranges + RANGE.size * i, shapes + _SHAPE_BYTES * i) for i in range(inputs)
+        ),
         outputs=tuple(_tensor(data, leaving + RANGE.size * i, None) for i in range(outputs)),
         layers=tuple(found),
         main_memory=memory,

@@ -1,24 +1,19 @@
-"""Version 5 of kmodel (nncase 1.x; K210, K510, CPU), in both of its layouts: modules with functions and sections."""
+"""Version 5 of kmodel (nncase 1.x; K210, K510, CPU), in both of its layouts: functions and sections."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import (
-    Check,
-    Function,
-    Kmodel,
-    Mempool,
-    Module,
-    Section,
-    Span,
-    Tensor,
-    Unknown,
+from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Unknown
+from modelbuild.formats.kmodel.records import NAME, record, text, words
+from modelbuild.formats.kmodel.version5_modules import (
+    MEMPOOL,
+    Reading,
+    read_mempools,
+    read_sections,
+    read_tensors,
 )
-from modelbuild.formats.kmodel.records import NAME, Enum, named, record, text, words
 from modelbuild.formats.parts import Part
 
 HEADER = record(
@@ -33,28 +28,11 @@ FUNCTION = record(
     "header_size:u32 size:u32 input_pool_size:u32 output_pool_size:u32 inputs:u32 outputs:u32 entrypoint:u32"
     " text_size:u32"
 )
-MEMPOOL = record("location:u8 reserved:u8*3 size:u32")
-RANGE = record("location:u8 datatype:u8 shared_module:u16 start:u32 size:u32")
-SECTION = record("name:u8*16 flags:u32 body_start:u32 body_size:u32 reserved:u32")
-DEVELOPMENT_HEADER = record(
-    "identifier:u32 version:u32 flags:u32 alignment:u32 modules:u32 main_module:u32"
-)
+DEVELOPMENT_HEADER = record("identifier:u32 version:u32 flags:u32 alignment:u32 modules:u32 main_module:u32")
 DEVELOPMENT_MODULE = record(
     "type:u8*16 size:u32 mempools:u32 inputs:u32 outputs:u32 sections:u32 reserved:u32"
 )
-MERGED = 1  # the flag of a section whose body lies in that of .rdata
 MAX_MODULES = 4096
-MAX_RANK = 64
-
-
-@dataclass
-class _Reading:
-    """What is collected on the way."""
-
-    data: bytes
-    locations: Enum
-    parts: list[Part] = field(default_factory=list)
-    unknown: list[Unknown] = field(default_factory=list)
 
 
 def read(data: bytes) -> Kmodel:
@@ -64,14 +42,14 @@ def read(data: bytes) -> Kmodel:
 
 def _release(data: bytes) -> Kmodel:
     flags, alignment, count, entry_module, entry_function = words(data, 12, "5I")
-    reading = _Reading(data, types.LOCATIONS, [Part(0, HEADER.size, "header")], reserved("flags", 12, flags))
+    reading = Reading(data, types.LOCATIONS, [Part(0, HEADER.size, "header")], reserved("flags", 12, flags))
     modules, end = _modules(reading, HEADER.size, count, development=False)
     return _kmodel(reading, modules, end, "release", flags, alignment, (entry_module, entry_function))
 
 
 def _development(data: bytes) -> Kmodel:
     flags, alignment, count, main = words(data, 8, "4I")
-    reading = _Reading(
+    reading = Reading(
         data,
         types.DEVELOPMENT_LOCATIONS,
         [Part(0, DEVELOPMENT_HEADER.size, "header")],
@@ -82,7 +60,7 @@ def _development(data: bytes) -> Kmodel:
 
 
 def _kmodel(
-    reading: _Reading,
+    reading: Reading,
     modules: tuple[Module, ...],
     end: int,
     layout: str,
@@ -128,7 +106,7 @@ def target_of(modules: tuple[Module, ...]) -> str:
 
 
 def _modules(
-    reading: _Reading, place: int, count: int, *, development: bool
+    reading: Reading, place: int, count: int, *, development: bool
 ) -> tuple[tuple[Module, ...], int]:
     if not 1 <= count <= MAX_MODULES:
         raise damaged(f"it claims {count} modules", NAME, 16 if development else 20)
@@ -140,16 +118,14 @@ def _modules(
     return tuple(found), place
 
 
-def _claimed(reading: _Reading, place: int, size: int, header: int) -> int:
+def _claimed(reading: Reading, place: int, size: int, header: int) -> int:
     """Where the module ends, which must be inside the file."""
     if size < header or place + size > len(reading.data):
-        raise damaged(
-            f"a module of {size} bytes lies outside its {len(reading.data)} bytes", NAME, place
-        )
+        raise damaged(f"a module of {size} bytes lies outside its {len(reading.data)} bytes", NAME, place)
     return place + size
 
 
-def _module(reading: _Reading, place: int, index: int) -> Module:
+def _module(reading: Reading, place: int, index: int) -> Module:
     data = reading.data
     version, header_size, size, pools, shared, sections, functions, rest = words(data, place + 16, "8I")
     end = _claimed(reading, place, size, MODULE.size)
@@ -160,11 +136,11 @@ def _module(reading: _Reading, place: int, index: int) -> Module:
     reading.unknown += reserved(f"{label}: reserved", place + 44, rest)
     reading.parts.append(Part(place, MODULE.size, f"{label}: header"))
     at = place + MODULE.size
-    mempools = _mempools(reading, at, end, pools, label)
+    memory = read_mempools(reading, at, end, pools, label)
     at += MEMPOOL.size * pools
     at += _shared(reading, at, end, shared, functions, label)
     found = []
-    for number in range(functions):
+    for number in range(reading.count("functions", functions, place)):
         found.append(_function(reading, at, end, f"{label}, function {number}"))
         at += found[-1].size
     return Module(
@@ -172,14 +148,14 @@ def _module(reading: _Reading, place: int, index: int) -> Module:
         version,
         place,
         size,
-        mempools,
+        memory,
         tuple(found),
-        _sections(reading, at, end, sections, label),
+        read_sections(reading, at, end, sections, label),
         shared,
     )
 
 
-def _shared(reading: _Reading, at: int, end: int, shared: int, functions: int, label: str) -> int:
+def _shared(reading: Reading, at: int, end: int, shared: int, functions: int, label: str) -> int:
     """Bytes of the pools shared with other modules. The runtime reads them, but the compiler counts them
     without writing them: they are there if the first function, or the first section, begins behind them."""
     size = 8 * shared
@@ -194,7 +170,7 @@ def _shared(reading: _Reading, at: int, end: int, shared: int, functions: int, l
     return size
 
 
-def _function(reading: _Reading, place: int, end: int, label: str) -> Function:
+def _function(reading: Reading, place: int, end: int, label: str) -> Function:
     data = reading.data
     header_size, size, input_pool, output_pool, inputs, outputs, entry, length = words(data, place, "8I", end)
     if size < FUNCTION.size or place + size > end:
@@ -203,81 +179,13 @@ def _function(reading: _Reading, place: int, end: int, label: str) -> Function:
         reading.unknown.append(Unknown(f"{label}: header size", place, header_size))
     reading.parts.append(Part(place, FUNCTION.size, f"{label}: header"))
     last = place + size
-    entering, at = _tensors(reading, place + FUNCTION.size, last, inputs, f"{label}: inputs")
-    leaving, at = _tensors(reading, at, last, outputs, f"{label}: outputs")
+    entering, at = read_tensors(reading, place + FUNCTION.size, last, inputs, f"{label}: inputs")
+    leaving, at = read_tensors(reading, at, last, outputs, f"{label}: outputs")
     return Function(place, size, entering, leaving, entry, length, input_pool, output_pool)
 
 
-def _tensors(
-    reading: _Reading, place: int, end: int, count: int, label: str
-) -> tuple[tuple[Tensor, ...], int]:
-    data, start = reading.data, place
-    if place + RANGE.size * count > end:
-        raise damaged(f"it claims {count} inputs or outputs", NAME, place)
-    at = place + RANGE.size * count
-    found = []
-    for index in range(count):
-        location, dtype, _, address, size = words(data, place + RANGE.size * index, "BBH2I", end)
-        (rank,) = words(data, at, "I", end)
-        if rank > MAX_RANK:
-            raise damaged(f"a tensor has {rank} dimensions", NAME, at)
-        shape = words(data, at + 4, f"{rank}I", end)
-        at += 4 + 4 * rank
-        found.append(
-            Tensor(named(types.DATATYPES, dtype), shape, named(reading.locations, location), address, size)
-        )
-    reading.parts.append(Part(start, at - start, label))
-    return tuple(found), at
-
-
-def _mempools(reading: _Reading, place: int, end: int, count: int, label: str) -> tuple[Mempool, ...]:
-    if place + MEMPOOL.size * count > end:
-        raise damaged(f"it claims {count} memory pools", NAME, place)
-    found = []
-    for index in range(count):
-        location, one, two, three, size = words(reading.data, place + MEMPOOL.size * index, "4BI")
-        rest = one | two << 8 | three << 16
-        if rest:
-            reading.unknown.append(Unknown(f"{label}: memory pool {index}, reserved", place + 8 * index + 1, rest))
-        found.append(Mempool(location, named(reading.locations, location), size))
-    reading.parts.append(Part(place, MEMPOOL.size * count, f"{label}: memory pools"))
-    return tuple(found)
-
-
-def _sections(reading: _Reading, place: int, end: int, count: int, label: str) -> tuple[Section, ...]:
-    """Sections one after the other; those merged into .rdata have nothing behind their header."""
-    heads = []
-    for _ in range(count):
-        name = text(reading.data, place, 16)
-        flags, start, size, rest = words(reading.data, place + 16, "4I", end)
-        reading.unknown += reserved(f"{label}, {name}: flags", place + 16, flags & ~MERGED)
-        reading.unknown += reserved(f"{label}, {name}: reserved", place + 28, rest)
-        reading.parts.append(Part(place, SECTION.size, f"{label}, {name}: header"))
-        heads.append((name, flags, place, start, size))
-        place += SECTION.size
-        if not flags & MERGED:
-            if place + start + size > end:
-                raise damaged(f"section {name} ends after its module", NAME, place)
-            reading.parts.append(Part(place + start, size, f"{label}, {name}"))
-            place += start + size
-    bodies = {name: Span(at + SECTION.size + start, size) for name, flags, at, start, size in heads if not flags & MERGED}
-    return tuple(
-        Section(name, flags, at, _body(bodies, at, start, size, merged=bool(flags & MERGED)), bool(flags & MERGED))
-        for name, flags, at, start, size in heads
-    )
-
-
-def _body(bodies: dict[str, Span], at: int, start: int, size: int, *, merged: bool) -> Span:
-    if not merged:
-        return Span(at + SECTION.size + start, size)
-    into = bodies.get(".rdata")
-    if into is None or start + size > into.size:
-        raise damaged("a section is merged into .rdata, but lies outside of it", NAME, at)
-    return Span(into.offset + start, size)
-
-
-def _development_module(reading: _Reading, place: int, index: int) -> Module:
-    """The module of the layout before 1.0.0-beta1: its size is without this header, and it is one function."""
+def _development_module(reading: Reading, place: int, index: int) -> Module:
+    """The module of the layout before 1.0.0-beta1: its size is without this header, it is one function."""
     data = reading.data
     size, pools, inputs, outputs, sections, rest = words(data, place + 16, "6I")
     end = _claimed(reading, place, size + DEVELOPMENT_MODULE.size, DEVELOPMENT_MODULE.size)
@@ -286,12 +194,12 @@ def _development_module(reading: _Reading, place: int, index: int) -> Module:
     reading.unknown += reserved(f"{label}: reserved", place + 36, rest)
     reading.parts.append(Part(place, DEVELOPMENT_MODULE.size, f"{label}: header"))
     at = place + DEVELOPMENT_MODULE.size
-    mempools = _mempools(reading, at, end, pools, label)
+    memory = read_mempools(reading, at, end, pools, label)
     at += MEMPOOL.size * pools
     start = at
-    entering, at = _tensors(reading, at, end, inputs, f"{label}: inputs")
-    leaving, at = _tensors(reading, at, end, outputs, f"{label}: outputs")
-    found = _sections(reading, at, end, sections, label)
+    entering, at = read_tensors(reading, at, end, inputs, f"{label}: inputs")
+    leaving, at = read_tensors(reading, at, end, outputs, f"{label}: outputs")
+    found = read_sections(reading, at, end, sections, label)
     code = next((item.body.size for item in found if item.name == ".text"), 0)
     function = Function(start, at - start, entering, leaving, 0, code)
-    return Module(kind, None, place, end - place, mempools, (function,), found)
+    return Module(kind, None, place, end - place, memory, (function,), found)

@@ -8,9 +8,10 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Section, Span, Tensor, Unknown
+from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Section, Span, Unknown
 from modelbuild.formats.kmodel.records import NAME, Record, record, text
-from modelbuild.formats.kmodel.version5 import MERGED, entry_check, entry_of, target_of
+from modelbuild.formats.kmodel.version5 import entry_check, entry_of, target_of
+from modelbuild.formats.kmodel.version5_modules import MAX_FUNCTIONS, MAX_SECTIONS, MERGED
 from modelbuild.formats.parts import Part
 
 HEADER = record(
@@ -40,9 +41,7 @@ LAYOUTS = {
     7: Layout(
         record("kind:u8*16 version:u32 sections:u32 functions:u32 reserved:u32 size:u64"),
         record("parameters:u32 sections:u32 entrypoint:u64 text_size:u64 size:u64"),
-        record(
-            "name:u8*16 flags:u32 alignment:u32 size:u64 body_start:u64 body_size:u64 memory_size:u64"
-        ),
+        record("name:u8*16 flags:u32 alignment:u32 size:u64 body_start:u64 body_size:u64 memory_size:u64"),
     ),
 }
 
@@ -53,6 +52,8 @@ class _Reading:
     layout: Layout
     dialect: types.Dialect
     types_left: int = types.MAX_TYPES
+    functions_left: int = MAX_FUNCTIONS
+    sections_left: int = MAX_SECTIONS
     parts: list[Part] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ def read(data: bytes) -> Kmodel:
     """In the first way of writing dimensions in which all signatures end where they should. Errors:
     ModelbuildError with the offset, that of the way that came furthest."""
     failures: list[tuple[int, ModelbuildError]] = []
-    for dialect in types.DIALECTS:
+    for dialect in types.DIALECTS if data[4] == 7 else types.DIALECTS[:1]:
         try:
             return _read(data, dialect)
         except _MisreadError as error:
@@ -88,7 +89,9 @@ def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
     if not 1 <= count <= MAX_MODULES:
         raise damaged(f"it claims {count} modules", NAME, 16)
     reading = _Reading(data, LAYOUTS[version], dialect, parts=[Part(0, HEADER.size, "header")])
-    reading.unknown += reserved("flags", 8, header["flags"]) + reserved("header, reserved", 28, header["reserved"])
+    reading.unknown += reserved("flags", 8, header["flags"]) + reserved(
+        "header, reserved", 28, header["reserved"]
+    )
     modules = []
     place = HEADER.size
     for index in range(count):
@@ -100,7 +103,7 @@ def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
     return Kmodel(
         version,
         data,
-        dialect.name if _tells(dialect, modules) else "",
+        dialect.name if version == 7 and _tells(modules) else "",
         header["flags"],
         target_of(tuple(modules)),
         header["alignment"],
@@ -115,8 +118,8 @@ def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
     )
 
 
-def _tells(dialect: types.Dialect, modules: list[Module]) -> bool:
-    """Whether the way that dimensions are written is told: not by files in which none has a dimension."""
+def _tells(modules: list[Module]) -> bool:
+    """Whether the way that dimensions are written shows: not in files in which no tensor has one."""
     return any(
         "[" in tensor.type and tensor.shape != ()
         for module in modules
@@ -137,7 +140,10 @@ def _module(reading: _Reading, place: int, index: int) -> Module:
     if "reserved" in header:
         reading.unknown += reserved(f"{label}: reserved", place + 28, header["reserved"])
     at, end = place + layout.size, place + size
-    functions = []
+    functions: list[Function] = []
+    reading.functions_left -= header["functions"]
+    if reading.functions_left < 0:
+        raise damaged("it claims too many functions", NAME, place)
     for number in range(header["functions"]):
         functions.append(_function(reading, at, end, f"{label}, function {number}"))
         at += functions[-1].size
@@ -155,7 +161,9 @@ def _function(reading: _Reading, place: int, end: int, label: str) -> Function:
     if "reserved" in header:
         reading.unknown += reserved(f"{label}: reserved", place + 20, header["reserved"])
     last = place + size
-    signatures = types.Signatures(reading.data, place + layout.size, last, reading.dialect, reading.types_left)
+    signatures = types.Signatures(
+        reading.data, place + layout.size, last, reading.dialect, reading.types_left
+    )
     try:
         found = [signatures.tensor() for _ in range(_count(header["parameters"], place, size))]
         returned = signatures.returned()
@@ -185,6 +193,9 @@ def _sections(
     """The sections, and where the last one ends."""
     layout = reading.layout.section
     heads: list[tuple[str, int, dict[str, int]]] = []
+    reading.sections_left -= count
+    if reading.sections_left < 0:
+        raise damaged("it claims too many sections", NAME, place)
     for _ in range(count):
         header = reading.header(layout, place, end)
         name = text(reading.data, place, 16)
@@ -201,18 +212,20 @@ def _sections(
             reading.parts.append(Part(place + layout.size + start, body, f"{label}, {name}"))
         heads.append((name, place, header))
         place += size
-    return tuple(_section(layout, heads, *head) for head in heads), place
+    bodies = {
+        name: Span(at + layout.size + header["body_start"], header["body_size"])
+        for name, at, header in reversed(heads)
+        if not header["flags"] & MERGED
+    }
+    return tuple(_section(layout, bodies.get(".rdata"), *head) for head in heads), place
 
 
-def _section(
-    layout: Record, heads: list[tuple[str, int, dict[str, int]]], name: str, at: int, header: dict[str, int]
-) -> Section:
+def _section(layout: Record, rdata: Span | None, name: str, at: int, header: dict[str, int]) -> Section:
     merged = bool(header["flags"] & MERGED)
     start, size = header["body_start"], header["body_size"]
     body = Span(at + layout.size + start, size)
     if merged:
-        into = next((item for item in heads if item[0] == ".rdata" and not item[2]["flags"] & MERGED), None)
-        if into is None or start + size > into[2]["body_size"]:
+        if rdata is None or start + size > rdata.size:
             raise damaged("a section is merged into .rdata, but lies outside of it", NAME, at)
-        body = Span(into[1] + layout.size + into[2]["body_start"] + start, size)
+        body = Span(rdata.offset + start, size)
     return Section(name, header["flags"], at, body, merged, header["memory_size"])
