@@ -24,13 +24,16 @@ _TENSOR, _TUPLE, _END = 2, 3, 0xFF
 MAX_DEPTH = 16
 MAX_RANK = 64
 MAX_TYPES = 65_536
+_MAX_SIZE = (1 << 31) - 1
+_VERY_ODD = 8
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How dimensions are written: the token before a fixed one, those of open ones, and the number's layout.
 
-    nncase changed both within version 7, and nothing in the file says which is meant.
+    nncase changed both within version 7, and nothing in the file says which is meant. A file may be read in
+    two ways: the upper half of a long dimension looks like four open ones.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Signatures:
     end: int
     dialect: Dialect
     left: int = MAX_TYPES
+    odd: int = 0  # open dimensions, and more for those that no tensor has
 
     def tensor(self) -> Tensor:
         """The next signature. Errors: ModelbuildError with the offset."""
@@ -124,8 +128,10 @@ class Signatures:
                 size = self._number(self.dialect.layout)
                 if size < 0:
                     raise damaged(f"a tensor has a dimension of {size}", NAME, self.place)
+                self.odd += 0 if 0 < size <= _MAX_SIZE else _VERY_ODD
                 found.append(size)
             elif token in self.dialect.open:
+                self.odd += 1
                 found.append(None)
             else:
                 raise damaged(f"a dimension starts with {token}", NAME, self.place - 1)

@@ -21,6 +21,7 @@ HEADER = record(
 NO_ENTRY = 0xFFFFFFFF
 MAX_MODULES = 4096
 _ALIGNMENT = 8
+_WITH_DIALECTS = 7  # the version in which dimensions are written in several ways
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class _Reading:
     layout: Layout
     dialect: types.Dialect
     types_left: int = types.MAX_TYPES
+    odd: int = 0  # how odd the dimensions are
     functions_left: int = MAX_FUNCTIONS
     sections_left: int = MAX_SECTIONS
     parts: list[Part] = field(default_factory=list)
@@ -64,15 +66,18 @@ class _Reading:
 
 
 def read(data: bytes) -> Kmodel:
-    """In the first way of writing dimensions in which all signatures end where they should. Errors:
-    ModelbuildError with the offset, that of the way that came furthest."""
-    failures: list[tuple[int, ModelbuildError]] = []
-    for dialect in types.DIALECTS if data[4] == 7 else types.DIALECTS[:1]:
+    """In that way of writing dimensions in which all signatures end where they should, with the fewest odd
+    dimensions. Errors: ModelbuildError with the offset, that of the way that came furthest."""
+    readable: list[tuple[int, Kmodel]] = []
+    failures: list[_MisreadError] = []
+    for dialect in types.DIALECTS if data[4] == _WITH_DIALECTS else types.DIALECTS[:1]:
         try:
-            return _read(data, dialect)
+            readable.append(_read(data, dialect))
         except _MisreadError as error:
-            failures.append((error.place, error.error))
-    raise max(failures, key=lambda item: item[0])[1]
+            failures.append(error)
+    if not readable:
+        raise max(failures, key=lambda failure: failure.place).error
+    return min(readable, key=lambda item: item[0])[1]
 
 
 class _MisreadError(Exception):
@@ -83,7 +88,8 @@ class _MisreadError(Exception):
         self.place, self.error = place, error
 
 
-def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
+def _read(data: bytes, dialect: types.Dialect) -> tuple[int, Kmodel]:
+    """The file, and how odd its dimensions are."""
     header = {name: value for name, value in HEADER.read(data, 0).items() if isinstance(value, int)}
     version, count = header["version"], header["modules"]
     if not 1 <= count <= MAX_MODULES:
@@ -100,10 +106,10 @@ def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
     entry = (header["entry_module"], header["entry_function"])
     function = entry_of(tuple(modules), entry)
     none = NO_ENTRY in entry
-    return Kmodel(
+    model = Kmodel(
         version,
         data,
-        dialect.name if version == 7 and _tells(modules) else "",
+        dialect.name if version == _WITH_DIALECTS and _tells(modules) else "",
         header["flags"],
         target_of(tuple(modules)),
         header["alignment"],
@@ -116,6 +122,7 @@ def _read(data: bytes, dialect: types.Dialect) -> Kmodel:
         checks=(Check("the entry function is there") if none else entry_check(function, entry),),
         unread=len(data) - place,
     )
+    return reading.odd, model
 
 
 def _tells(modules: list[Module]) -> bool:
@@ -175,6 +182,7 @@ def _function(reading: _Reading, place: int, end: int, label: str) -> Function:
     except ModelbuildError as error:
         raise _MisreadError(place, error) from None
     reading.types_left = signatures.left
+    reading.odd += signatures.odd
     return Function(
         place, size, tuple(found), returned, header["entrypoint"], header["text_size"], sections=sections
     )
