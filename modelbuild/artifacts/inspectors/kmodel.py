@@ -69,7 +69,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "name": None,
         "shape": None if tensor.shape is None else list(tensor.shape),
         "dtype": tensor.dtype or None,
-        "type": tensor.type or None,
+        "type": tensor.type or None if tensor.shape is None else None,
         "memory": tensor.memory or None,
         "address": tensor.address,
         "size": tensor.size,
