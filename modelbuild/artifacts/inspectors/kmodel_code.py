@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from modelbuild.formats import kmodel
-from modelbuild.formats.kmodel import kpu_registers, kpu_tables, types
+from modelbuild.formats.kmodel import kpu_registers, kpu_tables, layers, types
 from modelbuild.formats.kmodel.disassembly import FunctionCode
 from modelbuild.formats.kmodel.kpu_operations import Operation
 from modelbuild.formats.kmodel.model import Convolution, Kmodel, Layer
@@ -83,9 +83,7 @@ def _layer(layer: Layer, index: int, data: bytes) -> dict[str, Any]:
     }
     if layer.convolution is None:
         return described
-    item_bytes = 1 if layer.convolution.eight_bit else 2
-    problems = kpu_registers.problems(layer.convolution.registers, item_bytes=item_bytes)
-    return described | _convolution(layer.convolution, data, problems)
+    return described | _convolution(layer.convolution, data, layers.problems(layer, data))
 
 
 def _convolution(layer: Convolution | None, data: bytes, problems: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from modelbuild.formats.kmodel import convolutions, kpu_operations, stackvm, types
 from modelbuild.formats.kmodel.kpu_operations import Operation
-from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Span, Tensor
+from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Check, Function, Kmodel, Module, Span, Tensor
 from modelbuild.formats.kmodel.records import Enum
 from modelbuild.formats.kmodel.stackvm_values import Attempt, Code, Line
 
@@ -97,8 +97,8 @@ def kpu_check(model: Kmodel) -> Check:
         for operation in reader(reading, head, module).operations if reader else ():
             if operation.problems:
                 place = f"module {head.module}, operation at 0x{operation.offset:x}"
-                return Check(_WITHIN, f"{place}: {operation.problems[0]}")
-    return Check(_WITHIN)
+                return Check(WITHIN_LIMITS, f"{place}: {operation.problems[0]}")
+    return Check(WITHIN_LIMITS)
 
 
 class _Head(NamedTuple):
@@ -115,7 +115,6 @@ class _Reading:
     budget: kpu_operations.Budget
 
 
-_WITHIN = "layers within the limits of the KPU"
 _STACK_MACHINE = "stackvm"
 _WITH_CODE = 5  # the version whose code is public
 

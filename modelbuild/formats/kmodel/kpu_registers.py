@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.formats.kmodel.records import numbered
@@ -11,7 +11,6 @@ COUNT = 12
 SIZE = 8 * COUNT  # bytes
 RAM_BYTES = 2 << 20
 RAM_UNIT = 64  # bytes that src_addr and dst_addr count
-MAX_LOAD_BYTES = 30 << 10
 KERNELS = {0: 1, 1: 3}  # register value: width and height
 POOLS = numbered(
     "bypass max_2_s2 mean_2_s2 max_4_s4 mean_4_s4 left_top_2_s2 right_top_2_s2 left_top_4_s4 mean_2_s1"
@@ -111,12 +110,9 @@ def map_bytes(width: int, height: int, channels: int) -> int:
     return RAM_UNIT * -(-width // RAM_UNIT) * height * -(-channels // group)
 
 
-def problems(registers: Sequence[int], *, item_bytes: int = 1) -> list[str]:
-    """What the KPU cannot do of this layer, or what its registers say against each other; empty if nothing.
-
-    `item_bytes` is 2 where the KPU works on 16 bits. Source: the layer registers and limits as nncase uses
-    them; a layer of 16 bits has twice the parameters.
-    """
+def problems(registers: Sequence[int]) -> list[str]:
+    """What the KPU cannot do of this layer of 8 bits, or what its registers say against each other; empty if
+    nothing. Source: the layer registers and limits as nncase uses them."""
     fields = decode(registers)
     found = []
     if fields["kernel"] not in KERNELS:
@@ -124,29 +120,28 @@ def problems(registers: Sequence[int], *, item_bytes: int = 1) -> list[str]:
     if fields["pool"] not in POOLS:
         found.append(f"pool {fields['pool']} is none of 0 to {len(POOLS) - 1}")
         return found
-    stride = POOL_STRIDES[fields["pool"]]
-    for out, size in (("ow", fields["iw"]), ("oh", fields["ih"])):
-        if fields[out] != max(1, size // stride):
-            found.append(
-                f"{out} is {fields[out]}, and {POOLS[fields['pool']]} makes {size // stride} of {size}"
-            )
-    for what, place, size in (
-        ("input", "src_addr", map_bytes(fields["iw"], fields["ih"], fields["ic"])),
-        ("output", "dst_addr", map_bytes(fields["ow"], fields["oh"], fields["oc"])),
-    ):
-        if fields[place] * RAM_UNIT + size * item_bytes > RAM_BYTES:
-            found.append(
-                f"its {what} ends at {fields[place] * RAM_UNIT + size * item_bytes} of {RAM_BYTES} bytes"
-            )
+    found += _wrong_sizes(fields)
     if fields["depthwise"] and fields["ic"] != fields["oc"]:
         found.append(f"depthwise from {fields['ic']} to {fields['oc']} channels")
-    one = weight_count(fields) // fields["oc"] * item_bytes
-    if not fields["bypass"] and fields["para_size"] != min(fields["oc_per_load"], fields["oc"]) * one:
-        found.append(
-            f"a load has {fields['para_size']} bytes, and {fields['oc_per_load']} channels have {one} each"
-        )
+    one = weight_count(fields) // fields["oc"]
+    channels = min(fields["oc_per_load"], fields["oc"])
+    if not fields["bypass"] and fields["para_size"] != channels * one:
+        found.append(f"a load has {fields['para_size']} bytes, and {channels} channels have {one} each")
     if fields["load_time"] * fields["oc_per_load"] < fields["oc"]:
-        found.append(
-            f"{fields['load_time']} loads of {fields['oc_per_load']} channels are fewer than {fields['oc']}"
-        )
+        found.append(f"{fields['load_time']} loads of {channels} channels are fewer than {fields['oc']}")
     return found
+
+
+def _wrong_sizes(fields: Mapping[str, int]) -> Iterator[str]:
+    """Sizes of the result that the pool does not make of the input's, and maps outside of the RAM."""
+    stride, pool = POOL_STRIDES[fields["pool"]], POOLS[fields["pool"]]
+    for out, size in (("ow", fields["iw"]), ("oh", fields["ih"])):
+        if fields[out] not in (max(1, size // stride), -(-size // stride)):
+            yield f"{out} is {fields[out]}, and {pool} makes {size // stride} of {size}"
+    for what, place, shape in (
+        ("input", "src_addr", ("iw", "ih", "ic")),
+        ("output", "dst_addr", ("ow", "oh", "oc")),
+    ):
+        end = fields[place] * RAM_UNIT + map_bytes(*(fields[name] for name in shape))
+        if end > RAM_BYTES:
+            yield f"its {what} ends at {end} of {RAM_BYTES} bytes"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import convolutions, kpu_registers, kpu_tables
-from modelbuild.formats.kmodel.model import Convolution, Layer, Span
+from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Check, Convolution, Layer, Span
 from modelbuild.formats.kmodel.records import NAME, Record, Values
 from modelbuild.formats.parts import Part
 
@@ -114,14 +114,19 @@ def tail(name: str, count: str, layout: str, record: Record | None = None) -> Ta
     return Tail(name, product(count), record.size if record else struct.calcsize(f"<{layout}"), record)
 
 
-def problems(layers: Iterable[Layer], data: bytes) -> str:
-    """What the first layer that the KPU cannot run has; empty if all can."""
+def problems(layer: Layer, data: bytes) -> list[str]:
+    """What the KPU cannot do of a layer of 8 bits; of 16 bits little is known, and nothing is checked."""
+    convolution = layer.convolution
+    if convolution is None or not convolution.eight_bit:
+        return []
+    table = kpu_tables.activation(data, convolution.activation)
+    return kpu_registers.problems(convolution.registers) + kpu_tables.activation_problems(table)
+
+
+def kpu_check(layers: Iterable[Layer], data: bytes) -> Check:
+    """That the KPU can run all layers that are for it."""
     for index, layer in enumerate(layers):
-        if layer.convolution:
-            found = kpu_registers.problems(
-                layer.convolution.registers, item_bytes=1 if layer.convolution.eight_bit else 2
-            )
-            found += kpu_tables.activation_problems(kpu_tables.activation(data, layer.convolution.activation))
-            if found:
-                return f"layer {index}: {found[0]}"
-    return ""
+        found = problems(layer, data)
+        if found:
+            return Check(WITHIN_LIMITS, f"layer {index}: {found[0]}")
+    return Check(WITHIN_LIMITS)

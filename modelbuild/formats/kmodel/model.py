@@ -124,6 +124,9 @@ class Unknown:
     value: int
 
 
+WITHIN_LIMITS = "layers within the limits of the KPU"
+
+
 @dataclass(frozen=True)
 class Check:
     """A rule that is no checksum; `why` is empty where it holds."""

@@ -8,7 +8,7 @@ from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import convolutions, kpu_registers, layers
 from modelbuild.formats.kmodel.filling import filled
 from modelbuild.formats.kmodel.layers_v3 import KINDS, MAIN_MEMORY_OUT
-from modelbuild.formats.kmodel.model import Check, Kmodel, Layer, Span, Tensor, Unknown
+from modelbuild.formats.kmodel.model import Kmodel, Layer, Span, Tensor, Unknown
 from modelbuild.formats.kmodel.records import NAME, record, words
 from modelbuild.formats.parts import Part
 
@@ -84,7 +84,7 @@ def read(data: bytes) -> Kmodel:
         main_memory=main_memory,
         found=filled(data, parts),
         unknown=tuple(unknown),
-        checks=(Check("layers within the limits of the KPU", layers.problems(found, data)),),
+        checks=(layers.kpu_check(found, data),),
         unread=len(data) - place,
     )
 

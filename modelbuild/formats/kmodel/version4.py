@@ -6,7 +6,7 @@ from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import convolutions, layers, types
 from modelbuild.formats.kmodel.filling import filled, reserved
 from modelbuild.formats.kmodel.layers_v4 import KINDS, RANGE
-from modelbuild.formats.kmodel.model import Check, Kmodel, Layer, Span, Tensor
+from modelbuild.formats.kmodel.model import Kmodel, Layer, Span, Tensor
 from modelbuild.formats.kmodel.records import NAME, named, record, words
 from modelbuild.formats.parts import Part
 
@@ -72,7 +72,7 @@ def read(data: bytes) -> Kmodel:
         constants=constants,
         found=filled(data, parts),
         unknown=(*reserved("flags", 8, flags), *reserved("header, reserved", 36, rest)),
-        checks=(Check("layers within the limits of the KPU", layers.problems(found, data)),),
+        checks=(layers.kpu_check(found, data),),
         unread=len(data) - place,
     )
 

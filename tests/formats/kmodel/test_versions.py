@@ -87,6 +87,19 @@ def test_version_3() -> None:
     ]
 
 
+def test_without_the_flag_of_8_bits_weights_have_two_bytes_and_limits_are_not_checked() -> None:
+    data = bytearray(sources.version3())
+    data[4] = 0
+    found = kmodel.read(bytes(data))
+    convolution = found.layers[0].convolution
+    assert convolution is not None and (convolution.eight_bit, convolution.weights.size) == (False, 216)
+    registers = data.index(sources.registers(3, 4, 16, 16))
+    data[registers + 4 * 8] |= 0xF0
+    assert kmodel.read(bytes(data)).checks[0].why == ""
+    data[4] = 1
+    assert kmodel.read(bytes(data)).checks[0].why == "layer 0: pool 15 is none of 0 to 9"
+
+
 def test_version_3_may_end_before_its_padding_and_have_bytes_behind() -> None:
     whole = sources.version3()
     assert [layer.size for layer in kmodel.read(sources.version3(cut=7)).layers][-1] == 25
