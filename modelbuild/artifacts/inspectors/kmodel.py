@@ -97,6 +97,7 @@ def _section(section: Section) -> dict[str, Any]:
         "offset": section.body.offset,
         "size": section.body.size,
         "memory": section.memory,
+        "alignment": section.alignment,
         "merged": section.merged or None,
         "flags": section.flags or None,
     }

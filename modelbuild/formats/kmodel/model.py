@@ -47,7 +47,7 @@ class Mempool:
 @dataclass(frozen=True)
 class Section:
     """A section of a module or function. The body lies in the file, maybe inside that of .rdata (`merged`);
-    `memory` is its size when loaded, and only versions 6 and 7 tell it."""
+    `memory` is its size when loaded (versions 6 and 7), `alignment` in memory is told since nncase 3.0."""
 
     name: str
     flags: int
@@ -55,6 +55,7 @@ class Section:
     body: Span
     merged: bool = False
     memory: int | None = None
+    alignment: int | None = None
 
 
 @dataclass(frozen=True)

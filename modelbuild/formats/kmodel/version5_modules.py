@@ -53,7 +53,11 @@ def read_tensors(
     at = place + RANGE.size * count
     found = []
     for index in range(count):
-        location, dtype, _, address, size = words(data, place + RANGE.size * index, "BBH2I", end)
+        location, dtype, shared, address, size = words(data, place + RANGE.size * index, "BBH2I", end)
+        if shared:
+            reading.unknown.append(
+                Unknown(f"{label}, {index}: shared module", place + RANGE.size * index + 2, shared)
+            )
         (rank,) = words(data, at, "I", end)
         if rank > MAX_RANK:
             raise damaged(f"a tensor has {rank} dimensions", NAME, at)

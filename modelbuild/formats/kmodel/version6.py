@@ -236,4 +236,5 @@ def _section(layout: Record, rdata: Span | None, name: str, at: int, header: dic
         if rdata is None or start + size > rdata.size:
             raise damaged("a section is merged into .rdata, but lies outside of it", NAME, at)
         body = Span(rdata.offset + start, size)
-    return Section(name, header["flags"], at, body, merged, header["memory_size"])
+    alignment = header.get("alignment") or None
+    return Section(name, header["flags"], at, body, merged, header["memory_size"], alignment)

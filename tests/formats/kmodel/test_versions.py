@@ -214,9 +214,11 @@ def test_fields_that_nobody_documents_are_shown_raw() -> None:
     data = bytearray(sources.version5())
     struct.pack_into("<I", data, 12, 0x8000)
     struct.pack_into("<I", data, 32 + 44, 7)
+    struct.pack_into("<H", data, 128 + 2, 3)
     assert kmodel.read(bytes(data)).unknown == (
         Unknown("flags", 12, 0x8000),
         Unknown("module 0, stackvm: reserved", 76, 7),
+        Unknown("module 0, stackvm, function 0: inputs, 0: shared module", 130, 3),
     )
 
 
