@@ -17,7 +17,7 @@ SECTION = record("name:u8*16 flags:u32 body_start:u32 body_size:u32 reserved:u32
 MERGED = 1  # the flag of a section whose body lies in that of .rdata
 # More than any file has; they keep the work and memory in proportion where a damaged file claims more.
 MAX_MEMPOOLS = 256  # as many as there are locations
-MAX_FUNCTIONS = 16_384  # of a file
+MAX_FUNCTIONS = 4_096  # of a file
 MAX_SECTIONS = 16_384  # of a file
 MAX_TENSORS = 65_536  # of a file
 MAX_RANK = 64
