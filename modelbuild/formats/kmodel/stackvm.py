@@ -31,6 +31,8 @@ def attempts(data: bytes, codes: Sequence[Code], layout: str) -> list[Attempt]:
             found.append(_attempt(data, codes, isa))
             work += found[-1].count
             keeper = _kept(keeper, found[-1])
+    if keeper is not None and keeper.failed is not None:
+        keeper.lines = _attempt(data, codes, keeper.isa, to_the_end=True).lines
     return found
 
 
@@ -46,7 +48,8 @@ def _kept(keeper: Attempt | None, attempt: Attempt) -> Attempt:
     return attempt if better else keeper
 
 
-def _attempt(data: bytes, codes: Sequence[Code], isa: Isa) -> Attempt:
+def _attempt(data: bytes, codes: Sequence[Code], isa: Isa, *, to_the_end: bool = False) -> Attempt:
+    """All functions, up to the first one that fails unless `to_the_end`."""
     attempt = Attempt(isa, [])
     for code in codes:
         machine = Machine(data, code, isa, attempt)
@@ -57,4 +60,6 @@ def _attempt(data: bytes, codes: Sequence[Code], isa: Isa) -> Attempt:
             if attempt.failed is None:
                 attempt.failed, attempt.why = machine.place, str(error)
         attempt.count += len(machine.lines)
+        if attempt.failed is not None and not to_the_end:
+            break
     return attempt
