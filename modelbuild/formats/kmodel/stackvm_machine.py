@@ -52,7 +52,7 @@ class Machine:
             self.place += self._step(self.place, end)
         if self.straight and self.stack:
             raise ImplausibleError(f"{len(self.stack)} values are left on the stack at the end")
-        starts = {line.offset for line in self.lines}
+        starts = {line.offset for line in self.lines} if self.targets else set()
         for target in self.targets:
             if target not in starts and target != end:
                 raise ImplausibleError(f"a branch goes to 0x{target:x}, where no instruction begins")
