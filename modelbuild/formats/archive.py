@@ -43,6 +43,11 @@ class Check:
     why: str = ""
 
 
+def checked(what: str, ok: bool, why: str) -> Check:
+    """The check of a rule; `why` counts where it is not kept."""
+    return Check(what, ok, "" if ok else why)
+
+
 @dataclass(frozen=True)
 class Checksum:
     """A checksum as the file has it, and as its bytes give it."""
