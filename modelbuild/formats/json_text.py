@@ -11,6 +11,7 @@ from modelbuild.errors import ModelbuildError
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
+_MAX_DIGITS = 100  # sums of such integers can still be printed
 
 
 TWICE = "no key twice in JSON"
@@ -42,12 +43,16 @@ def dump(value: Json) -> bytes:
 
 def load(data: bytes, name: str) -> Json:
     """Parse a document. Errors: ModelbuildError naming `name` for what is not JSON, keys that come twice,
-    NaN, nesting beyond 64 and documents beyond 4 MiB."""
+    NaN, integers beyond 100 digits, nesting beyond 64 and documents beyond 4 MiB."""
     if len(data) > MAX_BYTES:
         raise BadJson(name, f"it has {len(data)} bytes, more than {MAX_BYTES}", SIZE)
     try:
         value: Json = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_integer,
         )
     except RecursionError:
         raise BadJson(name, f"it nests deeper than {MAX_DEPTH} levels", DEPTH) from None
@@ -108,6 +113,12 @@ def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
 
 def _constant(token: str) -> float:
     raise ValueError(f"{token} is not a number of JSON")
+
+
+def _integer(token: str) -> int:
+    if len(token) > _MAX_DIGITS:
+        raise ValueError(f"{token[:40]} is too large")
+    return int(token)
 
 
 def _float(token: str) -> float:

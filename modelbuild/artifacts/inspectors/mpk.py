@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,7 @@ def _tensor(tensor: mpk.MpkTensor) -> dict[str, Any]:
         "name": tensor.name,
         "shape": list(tensor.shape),
         "dtype": tensor.scalar,
-        "scale": tensor.scale,
+        "scale": tensor.scale if math.isfinite(tensor.scale) else None,
         "zero_point": tensor.zero_point,
     }
 
