@@ -81,12 +81,12 @@ def is_header(block: bytes) -> bool:
     stored = block[148:156].strip(b" \0")
     if len(block) < BLOCK or not stored or stored.strip(b"01234567"):
         return False
-    return int(stored, 8) in _sums(block)
+    return _fits(block, int(stored, 8))
 
 
 def read(block: bytes, place: int, findings: Findings) -> Header:
     """A header block. Errors: ModelbuildError where its checksum or a number does not hold."""
-    if _octal(block[148:156], "the checksum", place) not in _sums(block):
+    if not _fits(block, _octal(block[148:156], "the checksum", place)):
         raise damaged("the checksum of a member's header does not agree", _NAME, place)
     ustar = block[257:263] == b"ustar\0"
     name, prefix = text(block[:100], findings), text(block[345:500], findings) if ustar else ""
@@ -156,11 +156,12 @@ def text(field: bytes, findings: Findings) -> str:
         return field.decode("utf-8", "backslashreplace")
 
 
-def _sums(block: bytes) -> tuple[int, int]:
-    """The sum of the bytes with blanks for the checksum, and as some old programs add signed ones."""
+def _fits(block: bytes, stored: int) -> bool:
+    """Whether that is the sum of the bytes with blanks for the checksum, or as some old programs add signed
+    ones."""
     counted = block[:148] + block[156:BLOCK]
-    unsigned = sum(counted) + 8 * 32
-    return unsigned, unsigned - 256 * sum(byte > 127 for byte in counted)
+    total = sum(counted) + 8 * 32
+    return stored == total or stored == total - 256 * sum(byte > 127 for byte in counted)
 
 
 def _number(field: bytes, what: str, place: int) -> int:

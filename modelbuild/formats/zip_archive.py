@@ -245,7 +245,7 @@ def _parts(data: bytes, directory: Directory, entries: Sequence[Entry]) -> tuple
     order = sorted(entries, key=lambda entry: entry.start)
     limits = [entry.start for entry in order[1:]] + [first]
     found: list[Part] = []
-    for entry, limit in zip(order, limits, strict=True):
+    for entry, limit in zip(order, limits, strict=False):  # of no members there is still one limit
         end = entry.offset + entry.packed
         found.append(Part(entry.start, entry.offset - entry.start, f"header of {entry.name}"))
         found.append(Part(entry.offset, entry.packed, entry.name))
