@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from modelbuild import lfs
+from modelbuild.artifacts.archived import ZIP_MAGICS, is_description, is_keras, is_sima, tar_names, zip_names
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, kmodel_header, nef_header, sima, tar, zip_archive, zip_directory
+from modelbuild.formats import elf, kmodel_header, nef_header, tar
 from modelbuild.importers import IMPORTERS
 
 ARITHMETIC_KEY = b"modelbuild.arithmetic"
@@ -156,9 +157,9 @@ def _gzip_kind(path: Path) -> Kind:
 def _archive_kind(path: Path, found: Kind, archive: Kind) -> Kind:
     """An MPK is a tar with an *mpk.json, and an `archive` one without; `found` is none at all."""
     try:
-        for name in tar.names(path.read_bytes()):
+        for name in tar_names(path):
             found = archive
-            if name.rpartition("/")[2] == "mpk.json" or name.endswith("_mpk.json"):
+            if is_description(name):
                 return Kind.MPK
     except ModelbuildError:
         # The name of a broken archive is all there is to tell what it was; its reader says what is wrong.
@@ -168,13 +169,10 @@ def _archive_kind(path: Path, found: Kind, archive: Kind) -> Kind:
 
 def _zip_kind(path: Path) -> Kind:
     """A .sima is a ZIP of a .yaml and .npz arrays; a .keras one of config.json and weights."""
-    try:
-        names = zip_archive.names(path.read_bytes())
-    except ModelbuildError:
+    names = zip_names(path)
+    if names is None:
         return Kind.SIMA if path.name.endswith(".sima") else Kind.ZIP
-    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
-        return Kind.KERAS
-    return Kind.SIMA if sima.is_sima(names) else Kind.ZIP
+    return Kind.KERAS if is_keras(names) else Kind.SIMA if is_sima(names) else Kind.ZIP
 
 
 _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
@@ -184,6 +182,5 @@ _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
     (4, b"TFL3", Kind.TFLITE),
     (0, b"\x89HDF\r\n\x1a\n", Kind.HDF5),
     (0, b"\x1f\x8b", _gzip_kind),
-    (0, zip_archive.MAGIC, _zip_kind),
-    (0, zip_directory.EMPTY_MAGIC, _zip_kind),
+    *((0, magic, _zip_kind) for magic in ZIP_MAGICS),
 )
