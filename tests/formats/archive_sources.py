@@ -12,21 +12,21 @@ import yaml
 
 
 def tarred(
-    *entries: tarfile.TarInfo, mode: str = "w:gz", kind: int = tarfile.PAX_FORMAT, fill: bytes = b"\0"
+    *entries: tarfile.TarInfo, packing: str = "w:gz", kind: int = tarfile.PAX_FORMAT, fill: bytes = b"\0"
 ) -> bytes:
     """A tar of these entries; files hold `fill` over and over."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode, format=kind) as file:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode=packing, format=kind) as file:  # type: ignore[call-overload]
         for entry in entries:
             content = fill * entry.size if entry.isreg() else b""
             file.addfile(entry, io.BytesIO(content[: entry.size]) if entry.isreg() else None)
     return buffer.getvalue()
 
 
-def files_tarred(files: Mapping[str, bytes], mode: str = "w:gz", **values: object) -> bytes:
+def files_tarred(files: Mapping[str, bytes], packing: str = "w:gz", **values: object) -> bytes:
     """A tar of files, with further fields of their headers, as a vendor's tool makes one."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as file:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode=packing) as file:  # type: ignore[call-overload]
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)

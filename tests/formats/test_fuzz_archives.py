@@ -148,7 +148,7 @@ CASES: dict[str, tuple[Callable[[bytes], Any], Callable[[], bytes], Callable[[by
         (
             "pax headers, right sums",
             survey_tar,
-            lambda: archive_sources.tarred(archive_sources.entry("m" * 120, size=3, mtime=1.5), mode="w"),
+            lambda: archive_sources.tarred(archive_sources.entry("m" * 120, size=3, mtime=1.5), packing="w"),
             repaired,
         ),
         ("mpk", survey_mpk, small_mpk, bytes),

@@ -317,7 +317,7 @@ def test_two_members_for_one_place_are_refused() -> None:
 
 
 def test_an_archive_that_is_not_packed_is_read_too() -> None:
-    found = mpk.read(files_tarred(files(mpk.build(source())), mode="w"))
+    found = mpk.read(files_tarred(files(mpk.build(source())), packing="w"))
     assert found.name == "digits" and not found.archive.packed
 
 

@@ -167,7 +167,7 @@ def test_other_archives_come_out_in_our_form() -> None:
 
 
 def test_a_tar_that_is_not_packed_is_read_too() -> None:
-    data = files_tarred({"a": b"1", "b": b"22"}, mode="w")
+    data = files_tarred({"a": b"1", "b": b"22"}, packing="w")
     assert tar.is_tar(data[:512]) and not tar.is_tar(data[512:1024])
     assert [(m.name, m.data) for m in tar.read(data)] == [("a", b"1"), ("b", b"22")]
     found = tar.survey(data)
