@@ -40,9 +40,9 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 def parameters(request: PackageRequest) -> dict[str, Any]:
     """Container facts of the recipe; ids, versions and base names of the sources; the time of members, as
     `SOURCE_DATE_EPOCH` has it, in containers with times."""
-    timed = request.recipe["container"]["format"] in TIMED
+    time = source_date(os.environ) if request.recipe["container"]["format"] in TIMED else 0
     return {
-        **({"time": source_date(os.environ)} if timed else {}),
+        **({"time": time} if time else {}),
         "name": request.package,
         "target": request.target,
         "chip": request.recipe["chip"],
