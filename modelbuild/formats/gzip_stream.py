@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from modelbuild.formats.archive import Checksum, Refused
 from modelbuild.formats.flatbuffer import damaged
@@ -24,12 +24,27 @@ _NAME = "archive"
 
 def pack(data: bytes) -> bytes:
     """A gzip file of these bytes in stored blocks."""
-    parts = [FIXED_HEADER]
-    for start in range(0, len(data), _STORED) or (0,):
-        piece = data[start : start + _STORED]
-        last = start + _STORED >= len(data)
-        parts += [struct.pack("<BHH", last, len(piece), len(piece) ^ 0xFFFF), piece]
-    return b"".join(parts) + _TRAILER.pack(zlib.crc32(data), len(data) & 0xFFFFFFFF)
+    return b"".join(packed([data]))
+
+
+def packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, of bytes that come in pieces, in pieces."""
+    yield FIXED_HEADER
+    waiting, crc, size = bytearray(), 0, 0
+    for piece in pieces:
+        crc, size = zlib.crc32(piece, crc), size + len(piece)
+        view = memoryview(piece)
+        while len(waiting) + len(view) > _STORED:  # one block always waits: it may be the last
+            room = _STORED - len(waiting)
+            yield from (_block(_STORED, last=False), bytes(waiting), bytes(view[:room]))
+            waiting.clear()
+            view = view[room:]
+        waiting += view
+    yield from (_block(len(waiting), last=True), bytes(waiting), _TRAILER.pack(crc, size & 0xFFFFFFFF))
+
+
+def _block(size: int, last: bool) -> bytes:
+    return struct.pack("<BHH", last, size, size ^ 0xFFFF)
 
 
 def is_stored(data: bytes) -> bool:

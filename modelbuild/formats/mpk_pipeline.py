@@ -58,8 +58,10 @@ _FILE = re.compile(r"(?:\d+_)?([a-z_]+)\.json")
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the runtime's pipeline. `inputs` are the steps that it reads, `decoder` for the first."""
+    """A step of the runtime's pipeline, or of one of several. `inputs` are the steps that it reads, `decoder`
+    for the first."""
 
+    pipeline: int
     sequence: int
     name: str
     plugin: str
@@ -87,15 +89,16 @@ def is_configuration(name: str) -> bool:
 
 
 def decode_sequence(document: Json, name: str) -> tuple[Step, ...]:
-    """The steps in order. Errors: ModelbuildError naming `name` for what is not made of steps."""
+    """The steps in order, pipeline by pipeline. Errors: ModelbuildError naming `name` for anything else."""
     found = []
-    for pipeline in items(mapping(document, name).get("pipelines"), name):
+    for number, pipeline in enumerate(items(mapping(document, name).get("pipelines"), name)):
         for value in items(mapping(pipeline, name).get("sequence"), name):
             step = mapping(value, name)
             read = step.get("input")
             inputs = read if isinstance(read, list) else [read]
             found.append(
                 Step(
+                    number,
                     integer(step.get("sequence_id")),
                     text(step.get("name")),
                     text(step.get("pluginId")),
@@ -106,18 +109,19 @@ def decode_sequence(document: Json, name: str) -> tuple[Step, ...]:
                     text(step.get("executable")),
                 )
             )
-    return tuple(sorted(found, key=lambda step: step.sequence))
+    return tuple(sorted(found, key=lambda step: (step.pipeline, step.sequence)))
 
 
 def check_sequence(steps: Sequence[Step], members: Collection[str]) -> tuple[Check, ...]:
     """That the steps read earlier ones, have names of their own, and that their files are there."""
-    known = {_FIRST}
+    known = {(step.pipeline, _FIRST) for step in steps}
     broken = []
     for step in steps:
-        broken += [f"{step.name} reads {name}" for name in step.inputs if name not in known]
-        if step.name in known:
+        reads = [name for name in step.inputs if (step.pipeline, name) not in known]
+        broken += [f"{step.name} reads {name}" for name in reads]
+        if (step.pipeline, step.name) in known:
             broken.append(f"two steps are called {step.name}")
-        known.add(step.name)
+        known.add((step.pipeline, step.name))
     named = [name for step in steps for name in (step.configuration, step.executable) if name]
     missing = sorted({name for name in named if name.rpartition("/")[2] not in members})
     return (

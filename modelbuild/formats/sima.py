@@ -12,6 +12,7 @@ from modelbuild.formats.parts import Part
 from modelbuild.formats.yaml_text import Yaml
 from modelbuild.formats.zip_archive import Entry, Zip
 
+MAX_ARRAYS = 16_384
 _OPERATORS = ("op", "operator", "kind", "type")
 _LISTS = ("nodes",)
 _SCALE, _ZERO_POINT = "scale", "zero_point"
@@ -158,7 +159,7 @@ def _arrays(
     """(arrays, what is wrong with them, their checksums, bytes unpacked) of a .npz."""
     what = f"the arrays of {member} are read"
     try:
-        inner = zip_archive.survey(data, budget)
+        inner = zip_archive.survey(data, budget, MAX_ARRAYS)
     except ModelbuildError as error:
         return [], [Check(what, False, error.problems[0].what)], [], 0
     found, wrong = [], [check for check in inner.checks if not check.ok]

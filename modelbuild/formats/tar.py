@@ -106,7 +106,11 @@ class Tar:
             return False
         time = next(iter(times), 0)
         short = all(len(member.name.encode()) <= 100 for member in files)
-        return time is not None and short and write({one.name: one.data for one in files}, time) == data
+        return (
+            time is not None
+            and short
+            and _begins(data, _written({one.name: one.data for one in files}, time))
+        )
 
 
 def write(files: Mapping[str, bytes], time: int = 0) -> bytes:
@@ -114,15 +118,7 @@ def write(files: Mapping[str, bytes], time: int = 0) -> bytes:
 
     Errors: ModelbuildError for a name that `read` would refuse, or that has more than 100 bytes.
     """
-    parts: list[bytes] = []
-    for name in sorted(files):
-        findings = Findings()
-        if plain_name(name, findings) != name:
-            raise Refused(findings.first or f"{name!r} is not a plain path")
-        data = files[name]
-        parts += [tar_header.write(name, len(data), time), data, bytes(-len(data) % BLOCK)]
-    parts.append(bytes(2 * BLOCK))
-    return gzip_stream.pack(b"".join(parts))
+    return b"".join(_written(files, time))
 
 
 def read(data: bytes) -> list[Member]:
@@ -179,6 +175,31 @@ def names(data: bytes) -> Iterator[str]:
 def is_tar(block: bytes) -> bool:
     """Whether a file that starts with these 512 bytes is a tar that is not packed."""
     return len(block) >= BLOCK and tar_header.is_header(block[:BLOCK])
+
+
+def _written(files: Mapping[str, bytes], time: int) -> Iterator[bytes]:
+    """What `write` gives, in pieces."""
+
+    def pieces() -> Iterator[bytes]:
+        for name in sorted(files):
+            findings = Findings()
+            if plain_name(name, findings) != name:
+                raise Refused(findings.first or f"{name!r} is not a plain path")
+            data = files[name]
+            yield from (tar_header.write(name, len(data), time), data, bytes(-len(data) % BLOCK))
+        yield bytes(2 * BLOCK)
+
+    return gzip_stream.packed(pieces())
+
+
+def _begins(data: bytes, pieces: Iterator[bytes]) -> bool:
+    """Whether `data` is made of these pieces."""
+    place = 0
+    for piece in pieces:
+        if data[place : place + len(piece)] != piece:
+            return False
+        place += len(piece)
+    return place == len(data)
 
 
 class _Reader:

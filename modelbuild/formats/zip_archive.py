@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from modelbuild.formats.archive import (
+    COUNT,
+    MAX_ENTRIES,
     REGULAR,
     RULES,
     SIZE,
@@ -89,16 +91,17 @@ class Zip:
 
 def names(data: bytes) -> list[str]:
     """The members' names as stored. Errors: ModelbuildError for a directory that is none."""
-    return [record.name for record in Directory(data, Findings()).records]
+    return [record.name for record in Directory(data, Findings(), MAX_ENTRIES).records]
 
 
-def survey(data: bytes, budget: int | None = None) -> Zip:
-    """What is in an archive, safe or not; `budget` bounds what may be unpacked, by default by the rules.
+def survey(data: bytes, budget: int | None = None, most: int = MAX_ENTRIES) -> Zip:
+    """What is in an archive, safe or not; `budget` bounds what may be unpacked, by default by the rules, and
+    `most` how many entries are gone through.
 
     Errors: ModelbuildError (exit code 2) where the directory at the end is no complete one.
     """
     findings = Findings()
-    directory = Directory(data, findings)
+    directory = Directory(data, findings, most)
     reader = _Reader(data, directory, findings)
     entries = _apart([reader.entry(record) for record in directory.records], findings)
     left = unpacked_limit(len(data)) if budget is None else budget
@@ -122,7 +125,10 @@ def survey(data: bytes, budget: int | None = None) -> Zip:
     return Zip(
         data,
         tuple(found),
-        findings.checks(_RULES),
+        tuple(
+            replace(check, what=f"at most {most} entries") if check.what == COUNT else check
+            for check in findings.checks(_RULES)
+        ),
         tuple(checksums),
         _parts(data, directory, found),
         directory.comment,

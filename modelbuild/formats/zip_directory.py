@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelbuild.formats.archive import COUNT, MAX_ENTRIES, UTF8, Findings
+from modelbuild.formats.archive import COUNT, UTF8, Findings
 from modelbuild.formats.flatbuffer import damaged
 
 EMPTY_MAGIC = b"PK\x05\x06"
@@ -36,8 +36,8 @@ class Record:
 class Directory:
     """The central directory. `start` is where the archive begins in the file: others may stand before it."""
 
-    def __init__(self, data: bytes, findings: Findings) -> None:
-        self._data, self._findings = data, findings
+    def __init__(self, data: bytes, findings: Findings, most: int) -> None:
+        self._data, self._findings, self._most = data, findings, most
         self.end = self._find_end()
         count, size, offset, comment = self._end_record()
         self.comment = comment.decode("utf-8", "backslashreplace")
@@ -79,7 +79,7 @@ class Directory:
         place, end = self.directory_end - self.size, self.directory_end
         found: list[Record] = []
         while place < end and len(found) < count:
-            if len(found) == MAX_ENTRIES:
+            if len(found) == self._most:
                 self._findings.add(COUNT, f"it has {count} entries")
                 break
             if place + _CENTRAL.size > end or self._data[place : place + 4] != b"PK\x01\x02":
@@ -91,7 +91,7 @@ class Directory:
                 raise damaged("a record of its directory does not end", _NAME, place)
             found.append(self._record(fields, place + _CENTRAL.size))
             place = after
-        if len(found) < min(count, MAX_ENTRIES):
+        if len(found) < min(count, self._most):
             raise damaged(f"its directory has {len(found)} records, not {count}", _NAME, place)
         return found
 

@@ -48,6 +48,13 @@ def test_steps_read_earlier_ones_and_name_files_that_are_there() -> None:
     assert broken({"0_a.json"}, step(1, "a", None, configPath="etc/0_a.json")) == []
 
 
+def test_pipelines_stand_apart() -> None:
+    both = [{"sequence": [step(1, "a", "decoder"), step(2, "b", "a")]} for _ in range(2)]
+    found = mpk_pipeline.decode_sequence({"pipelines": both}, "x")
+    assert [(item.pipeline, item.name) for item in found] == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+    assert all(check.ok for check in mpk_pipeline.check_sequence(found, {"0_a.json", "0_b.json"}))
+
+
 @pytest.mark.parametrize(
     "document", [[], {"pipelines": {}}, {"pipelines": [1]}, {"pipelines": [{"sequence": [1]}]}]
 )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import sima
+from modelbuild.formats import sima, zip_archive
 from modelbuild.formats.parts import covered
 from tests.formats import archive_sources
 from tests.formats.archive_sources import ARRAYS, NODES, npz, zipped
@@ -88,6 +88,14 @@ def test_nothing_is_unpickled_or_built() -> None:
 def test_what_cannot_be_read_is_told_and_the_rest_shown(data: bytes, what: str, why: str) -> None:
     found = failed(data)
     assert any(what in check and why in told for check, told in found.items()), found
+
+
+def test_a_network_may_have_many_arrays() -> None:
+    head = npz({"a": np.zeros(1, np.int8)})
+    [entry] = zip_archive.survey(head).members
+    one = zip_archive.survey(head).content(entry)
+    found = sima.read(archive_sources.sima(arrays=zipped({f"{n}.npy": one for n in range(3000)}, 0)))
+    assert len(found.arrays) == 3000 and all(check.ok for check in found.checks)
 
 
 def test_an_array_of_another_size_than_its_header_says_is_told() -> None:
