@@ -52,7 +52,8 @@ class Mpk:
 
     `inputs` and `outputs` are the fixed-point tensors that the quantization steps describe; `input_nodes` and
     `output_nodes` the archive's own borders. `safety` are the rules of the vendor's loader, `checks` those of
-    consistency. `problems` are the errors that `read` raises.
+    consistency. `unknown` are (place, value) of fields of the description that nobody documents. `problems`
+    are the errors that `read` raises.
     """
 
     archive: tar.Tar
@@ -73,6 +74,7 @@ class Mpk:
     layers: tuple[Span, ...]
     pipeline: tuple[Step, ...]
     configurations: tuple[Configuration, ...]
+    unknown: tuple[tuple[str, str], ...]
     safety: tuple[Check, ...]
     checks: tuple[Check, ...]
     problems: tuple[ModelbuildError, ...]
@@ -125,6 +127,14 @@ class Mpk:
             return ""
         told = first.parameters.get("output_data_type") or first.parameters.get("out_dtype")
         return text(told) or ("int8" if first.kernel == "quantization_transform" else "")
+
+    @property
+    def generation(self) -> str:
+        """Which toolchains leave such members: "1.1", "1.6", "2.x"; empty where they do not tell."""
+        numbered = {item.member[0].isdigit() for item in self.configurations}
+        if numbered:
+            return "2.x" if True in numbered else "1.6"
+        return "1.1" if any(name.endswith(".lm") for name in self.files) else ""
 
     @property
     def health(self) -> Health:

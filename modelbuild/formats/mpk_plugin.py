@@ -41,12 +41,14 @@ class MpkTensor:
 
 @dataclass(frozen=True)
 class MpkNode:
-    """One tensor at a plugin's border. `size` is in bytes; `dtype` and `shape` are empty where not given."""
+    """One tensor at a plugin's border. `size` is in bytes; `dtype` and `shape` are empty where not given, and
+    so is `range`, what calibration saw of an input."""
 
     name: str
     size: int
     dtype: str = ""
     shape: tuple[int, ...] = ()
+    range: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """The node as an entry of `output_nodes` or of the top-level `input_nodes`."""
@@ -112,7 +114,9 @@ def decode_node(value: Json, name: str) -> MpkNode:
     node = mapping(value, name)
     dtype = text(node.get("dtype")) or text(node.get("logical_dtype"))
     shape = integers(node.get("shape")) or integers(node.get("logical_shape"))
-    return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape)
+    limits = node.get("input_range")
+    found = tuple(real(limit) for limit in limits) if isinstance(limits, list) and len(limits) == 2 else ()
+    return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape, found)
 
 
 def decode_plugin(value: Json, name: str) -> MpkPlugin:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, json_text, mla_stats, mpk_pipeline, mpk_program, tar
+from modelbuild.formats import elf, json_text, mla_stats, mpk_fields, mpk_pipeline, mpk_program, tar
 from modelbuild.formats.archive import Check, checked
 from modelbuild.formats.json_text import Json, integer, items, mapping, text
 from modelbuild.formats.mla_stats import Span
@@ -81,6 +81,7 @@ class Survey:
             layers=layers,
             pipeline=pipeline,
             configurations=configurations,
+            unknown=mpk_fields.unknown_fields(document),
             safety=(*self.archive.checks, self._collision, *self._json_checks()),
             checks=tuple(self.checks),
             problems=tuple(self.problems),

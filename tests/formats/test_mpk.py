@@ -382,6 +382,43 @@ def test_the_batch_has_several_names_and_places(desired: str, actual: str, insid
     assert (found.desired_batch, found.actual_batch) == (16, 12)
 
 
+def test_the_range_of_an_input_is_read() -> None:
+    read = mpk.read(mpk.build(source()))
+    assert read.input_nodes[0].range == (0.0, 1.0) and read.output_nodes[0].range == ()
+
+
+def test_fields_that_nobody_documents_are_kept_and_told() -> None:
+    document = description(mpk.build(source()))
+    assert mpk.read(mpk.build(source())).unknown == ()
+    document["new"] = {"a": 1}
+    document["input_nodes"][0]["odd"] = "x" * 500
+    document["plugins"][1]["config_params"]["more"] = [1, 2]
+    document["plugins"][2]["output_nodes"][0]["extra"] = None
+    data = repacked({"digits_mpk.json": json.dumps(document).encode()})
+    assert mpk.read(data).unknown == (
+        ("new", '{"a": 1}'),
+        ("input_nodes[0].odd", '"' + "x" * 119),
+        ("plugins[1].config_params.more", "[1, 2]"),
+        ("plugins[2].output_nodes[0].extra", "null"),
+    )
+    assert files(mpk.write(mpk.read(data))) == files(data)
+
+
+@pytest.mark.parametrize(
+    ("names", "generation"),
+    [
+        (["n_stage1_mla.lm"], "1.1"),
+        (["n_stage1_mla.elf", "preproc.json", "mla.json", "detess_dequant.json"], "1.6"),
+        (["n_stage1_mla.elf", "0_preproc.json", "0_process_mla.json"], "2.x"),
+        (["n_stage1_mla.elf"], ""),
+    ],
+)
+def test_members_tell_the_generation(names: list[str], generation: str) -> None:
+    assert (
+        mpk.survey(tar.write({"n_mpk.json": b"{}", **dict.fromkeys(names, b"{}")})).generation == generation
+    )
+
+
 def test_the_first_step_tells_the_precision() -> None:
     def cast(document: dict[str, Any]) -> None:
         document["plugins"][0]["config_params"] = {

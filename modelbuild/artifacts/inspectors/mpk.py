@@ -31,6 +31,7 @@ def describe(path: Path) -> dict[str, Any]:
         "toolchain_version": found.toolchain_version,
         "source": found.model_path,
         "source_checksum": found.model_checksum,
+        "generation": found.generation or None,
         "precision": found.precision or None,
         "desired_batch": found.desired_batch or None,
         "actual_batch": found.actual_batch or None,
@@ -49,6 +50,7 @@ def describe(path: Path) -> dict[str, Any]:
             {"name": item.member, "values": dict(item.values), "unknown": list(item.unknown)}
             for item in found.configurations
         ],
+        "unknown_fields": [{"name": place, "value": value} for place, value in found.unknown],
         "program": found.program,
         "program_summary": _summary(found.summary) if found.image is not None else None,
         "sections": [
@@ -213,4 +215,10 @@ def _tensor(tensor: mpk.MpkTensor) -> dict[str, Any]:
 
 
 def _node(node: mpk.MpkNode) -> dict[str, Any]:
-    return {"name": node.name, "shape": list(node.shape), "dtype": node.dtype or None, "size": node.size}
+    return {
+        "name": node.name,
+        "shape": list(node.shape),
+        "dtype": node.dtype or None,
+        "size": node.size or None,
+        "range": list(node.range) or None,
+    }
