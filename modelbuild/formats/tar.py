@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -113,12 +113,19 @@ class Tar:
         )
 
 
-def write(files: Mapping[str, bytes], time: int = 0) -> bytes:
+def write(files: Mapping[str, bytes] | Iterable[Member], time: int = 0) -> bytes:
     """A .tar.gz of these files: sorted by name, owner 0, mode 0644, all of one `time`, in stored blocks.
 
-    Errors: ModelbuildError for a name that `read` would refuse, or that has more than 100 bytes.
+    Errors: ModelbuildError for a name that `read` would refuse, that comes twice, or has more than 100 bytes.
     """
-    return b"".join(_written(files, time))
+    if isinstance(files, Mapping):
+        return b"".join(_written(files, time))
+    by_name: dict[str, bytes] = {}
+    for member in files:
+        if member.name in by_name:
+            raise Refused(f"{member.name!r} is in it twice")
+        by_name[member.name] = member.data
+    return b"".join(_written(by_name, time))
 
 
 def read(data: bytes) -> list[Member]:

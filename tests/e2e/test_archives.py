@@ -73,6 +73,14 @@ def test_members_have_the_time_that_is_asked_for(project: Path) -> None:
     assert built("0") == built("")
 
 
+def test_our_own_package_tells_its_clock(project: Path) -> None:
+    assert modelbuild(project, "build", "-q").code == 0
+    [path] = (project / "dist").rglob("*_mpk.sim.tar.gz")
+    timing = modelbuild(project, "inspect", str(path), "--json").json["timing"]
+    assert timing["fps"] == pytest.approx(timing["clock_hz"] / timing["cycles"])
+    assert timing["assumed"].startswith("the clock of modalix's recipe")
+
+
 @pytest.mark.parametrize("told", ["yesterday", "-1"])
 def test_what_is_no_time_is_named(project: Path, told: str) -> None:
     done = modelbuild(project, "build", environment={VARIABLE: told})

@@ -154,7 +154,12 @@ def test_what_we_wrote_comes_out_byte_for_byte(files: dict[str, bytes], time: in
     found = tar.survey(data)
     assert found.is_canonical(data)
     assert all(check.ok for check in found.checks) and all(item.ok for item in found.checksums)
-    assert tar.write({member.name: member.data for member in found.members}, time) == data
+    assert tar.write(found.members, time) == tar.write(tar.read(data), time) == data
+
+
+def test_members_of_one_name_are_not_written() -> None:
+    with pytest.raises(ModelbuildError, match="twice"):
+        tar.write([tar.Member("a", b"1"), tar.Member("a", b"2")])
 
 
 def test_other_archives_come_out_in_our_form() -> None:

@@ -133,13 +133,14 @@ def _timing(found: mpk.Mpk, model: dict[str, Any]) -> dict[str, Any] | None:
         "clock_hz": clock,
         "fps": None if batched or not summary.cycles else clock / summary.cycles,
         "assumed": "; ".join(
-            [assumed, _NO_STALLS]
+            [assumed]
+            + [_NO_STALLS] * found.silicon
             + ["whether a run of a batch has these cycles, or a frame of it, is not known"] * batched
         ),
     }
 
 
-def _clock(model: dict[str, Any]) -> tuple[float, str]:
+def _clock(model: dict[str, Any]) -> tuple[int, str]:
     """(Hz, where from): of modelbuild's own packages the chip is known."""
     chip = model.get("program", {}).get("chip")
     try:
@@ -148,7 +149,7 @@ def _clock(model: dict[str, Any]) -> tuple[float, str]:
         fact = None
     if fact is None:
         return _CLOCK, _ASSUMED
-    return fact.value, f"the clock of {chip}'s recipe ({fact.sure}: {fact.source})"
+    return round(fact.value), f"the clock of {chip}'s recipe ({fact.sure}: {fact.source})"
 
 
 def _listed(found: tuple[tuple[str, int], ...]) -> dict[str, Any] | None:
