@@ -36,6 +36,8 @@ _CONFIGURATION = (
     "input_shapes",
     "output_shapes",
     "input_data_type",
+    "input_dtype",
+    "output_dtype",
     "data_type",
     "operators",
 )

@@ -144,16 +144,20 @@ def decode_plugin(value: Json, name: str) -> MpkPlugin:
 def check_edges(inputs: Sequence[MpkNode], plugins: Sequence[MpkPlugin]) -> tuple[Check, Check]:
     """That every input of a plugin is made before, by an earlier plugin or at the top, in that size.
 
-    Of several tensors of one name, the last before it counts. A node may leave its size out.
+    Of several tensors of one name, the last before it counts; `tensor//name in the model` is the tensor. Where
+    nothing stands at the top, the first plugin reads the inputs. A node may leave its size out, or its name.
     """
-    known = {node.name: node.size for node in inputs}
+    ordered = sorted(plugins, key=lambda item: item.sequence)
+    entering = inputs or [node for plugin in ordered[:1] for node in plugin.inputs]
+    known = {node.name: node.size for node in entering}
     loose, unequal = [], []
-    for plugin in sorted(plugins, key=lambda item: item.sequence):
+    for plugin in ordered:
         for node in plugin.inputs:
-            if node.name not in known:
+            name = node.name if node.name in known else node.name.partition("//")[0]
+            if node.name and name not in known:
                 loose.append(f"{plugin.name} reads {node.name}")
-            elif node.size and known[node.name] and node.size != known[node.name]:
-                sizes = f"in {node.size} bytes, made in {known[node.name]}"
+            elif node.size and known.get(name) and node.size != known[name]:
+                sizes = f"in {node.size} bytes, made in {known[name]}"
                 unequal.append(f"{plugin.name} reads {node.name} {sizes}")
         known |= {node.name: node.size for node in plugin.outputs}
     return (

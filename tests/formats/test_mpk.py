@@ -343,6 +343,25 @@ def test_edges_are_checked() -> None:
     assert changed(backwards) == {"every edge has a producer"}
 
 
+def test_names_of_edges_as_the_vendors_runtime_takes_them() -> None:
+    """A tensor under its name in the model, too; and inputs that only the first step names."""
+
+    def decorated(document: dict[str, Any]) -> None:
+        document["plugins"][-1]["input_nodes"][0]["name"] += "//conv/output_0"
+
+    def other(document: dict[str, Any]) -> None:
+        document["plugins"][-1]["input_nodes"][0]["name"] = "nothing//dequantize_0"
+
+    def no_top(document: dict[str, Any]) -> None:
+        del document["input_nodes"]
+
+    def no_name(document: dict[str, Any]) -> None:
+        del document["plugins"][2]["input_nodes"][0]["name"]
+
+    assert changed(decorated) == changed(no_top) == changed(no_name) == set()
+    assert changed(other) == {"every edge has a producer"}
+
+
 def test_processors_and_executables_are_checked() -> None:
     def processor(document: dict[str, Any]) -> None:
         document["plugins"][0]["processor"] = "GPU"
