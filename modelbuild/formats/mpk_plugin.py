@@ -144,8 +144,8 @@ def decode_plugin(value: Json, name: str) -> MpkPlugin:
 def check_edges(inputs: Sequence[MpkNode], plugins: Sequence[MpkPlugin]) -> tuple[Check, Check]:
     """That every input of a plugin is made before, by an earlier plugin or at the top, in that size.
 
-    Of several tensors of one name, the last before it counts; `tensor//name in the model` is the tensor. Where
-    nothing stands at the top, the first plugin reads the inputs. A node may leave its size out, or its name.
+    Of several tensors of one name, the last before it counts; `tensor//name in the model` is the tensor.
+    Where nothing stands at the top, the first plugin reads the inputs. A node may leave size or name out.
     """
     ordered = sorted(plugins, key=lambda item: item.sequence)
     entering = inputs or [node for plugin in ordered[:1] for node in plugin.inputs]
