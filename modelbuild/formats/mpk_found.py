@@ -107,7 +107,7 @@ class Mpk:
     @property
     def summary(self) -> ProgramSummary:
         """Bytes of the program's sections by what they are."""
-        return mpk_program.summarize(self.sections)
+        return mpk_program.summarize(self.image)
 
     @property
     def command(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,16 +14,20 @@ CODE, WEIGHTS, INPUT, OUTPUT, TABLE, UNKNOWN = "code", "weights", "input", "outp
 _PREFIXES = (("code.", CODE), ("filter.", WEIGHTS))
 _TABLES = (".shstrtab", ".strtab", ".symtab", ".comment")
 # Both eras: ifm.persistent.NODE.b0, data.ifm.b0, data.ifm.persistent.input_00/MLA_0/NODE.b0
-_BORDER = re.compile(r"(?:data\.)?(ifm|ofm)(?:\.persistent\.(?P<name>.+))?\.b\d+")
+_BORDER = re.compile(r"(?:data\.)?(ifm|ofm)(?:\.persistent\.(?P<name>.+))?\.b(?P<sample>[0-9]{1,6})")
+EXTENT_KIND = 0x71BA0002  # of a section that holds no tensor, but its size: u64 bytes, u64 of unknown meaning
+_EXTENT = struct.Struct("<QQ")
 _SIDES = {"ifm": INPUT, "ofm": OUTPUT}
 
 
 @dataclass(frozen=True)
 class Border:
-    """The place of a tensor at the program's border; `name` is empty where one section holds them all."""
+    """The place of a tensor at the program's border; `name` is empty where one section holds them all.
+    `sample` is the picture of a batch that it belongs to."""
 
     name: str
     size: int
+    sample: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,10 @@ def role(name: str) -> str:
     return next((what for prefix, what in _PREFIXES if name.startswith(prefix)), UNKNOWN)
 
 
-def summarize(sections: Sequence[elf.Section]) -> ProgramSummary:
+def summarize(image: elf.Elf | None) -> ProgramSummary:
     """The sections together."""
     by_role: dict[str, list[elf.Section]] = {}
-    for section in sections:
+    for section in image.sections if image is not None else ():
         by_role.setdefault(role(section.name), []).append(section)
     code, weights = by_role.get(CODE, []), by_role.get(WEIGHTS, [])
     return ProgramSummary(
@@ -69,8 +74,8 @@ def summarize(sections: Sequence[elf.Section]) -> ProgramSummary:
         sum(item.size for item in code),
         len(weights),
         sum(item.size for item in weights),
-        _borders(by_role.get(INPUT, [])),
-        _borders(by_role.get(OUTPUT, [])),
+        _borders(image, by_role.get(INPUT, [])),
+        _borders(image, by_role.get(OUTPUT, [])),
         tuple(Border(item.name, item.size) for item in by_role.get(UNKNOWN, [])),
     )
 
@@ -90,9 +95,18 @@ def joined(image: elf.Elf | None, what: str) -> bytes:
     return b"".join(image.content(section) for section in found) if image is not None else b""
 
 
-def _borders(sections: Sequence[elf.Section]) -> tuple[Border, ...]:
+def _borders(image: elf.Elf | None, sections: Sequence[elf.Section]) -> tuple[Border, ...]:
     found = []
     for section in sections:
         match = _BORDER.fullmatch(section.name)
-        found.append(Border((match and match["name"]) or "", section.size))
+        if match is not None and image is not None:
+            found.append(Border(match["name"] or "", _size(image, section), int(match["sample"])))
     return tuple(found)
+
+
+def _size(image: elf.Elf, section: elf.Section) -> int:
+    """Bytes of the tensor: what the section tells where it is of that kind, else its own size."""
+    if section.kind != EXTENT_KIND or section.size < _EXTENT.size:
+        return section.size
+    size: int = _EXTENT.unpack_from(image.data, section.offset)[0]
+    return size

@@ -96,7 +96,7 @@ def survey_zip(data: bytes) -> None:
 
 def read_elf(data: bytes) -> None:
     found = elf.read(data)
-    mpk_program.summarize(found.sections)
+    mpk_program.summarize(found)
     covered(found.parts, len(data))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from modelbuild.errors import ModelbuildError
@@ -42,13 +44,27 @@ def test_the_sizes_together() -> None:
             elf.NewSection("checksums", b"1234"),
         ]
     )
-    found = mpk_program.summarize(elf.read(data).sections)
+    found = mpk_program.summarize(elf.read(data))
     assert (found.code_sections, found.code_bytes) == (2, 5)
     assert (found.weight_sections, found.weight_bytes) == (1, 100)
     assert found.inputs == (Border("input_00/MLA_0/placeholder_0_0", 150_528),)
     assert found.outputs == (Border("", 1008),)
     assert (found.input_bytes, found.output_bytes) == (150_528, 1008)
     assert found.unknown == (Border("checksums", 4),)
+
+
+def test_sections_that_hold_the_size_of_a_tensor_alone() -> None:
+    """As the vendor's compiler writes them: a section kind of its own, 16 bytes, a section a picture."""
+    names = ["data.ifm.persistent.afe_direct_input_0.b0", "data.ofm.b0", "data.ofm.b11", "ofm.b1"]
+    extents = [struct.pack("<QQ", 1000 + number, 1) for number in range(3)] + [b"short"]
+    data = bytearray(elf.write([elf.NewSection(*pair) for pair in zip(names, extents, strict=True)]))
+    table = int.from_bytes(data[40:48], "little")
+    for row in range(1, 5):
+        struct.pack_into("<I", data, table + 64 * row + 4, mpk_program.EXTENT_KIND)
+    found = mpk_program.summarize(elf.read(bytes(data)))
+    assert found.inputs == (Border("afe_direct_input_0", 1000),)
+    assert found.outputs == (Border("", 1001), Border("", 1002, 11), Border("", 5, 1))
+    assert mpk_program.summarize(None).inputs == ()
 
 
 def test_sections_over_one_another_are_not_joined() -> None:

@@ -12,7 +12,7 @@ from modelbuild.formats import elf, mpk_program
 def describe(path: Path) -> dict[str, Any]:
     """The named sections. Errors: ModelbuildError with the offset."""
     found = elf.read(path.read_bytes())
-    summary = mpk_program.summarize(found.sections)
+    summary = mpk_program.summarize(found)
     known = summary.code_sections or summary.weight_sections or summary.inputs or summary.outputs
     return {
         "version": None,

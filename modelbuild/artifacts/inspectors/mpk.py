@@ -162,7 +162,9 @@ def _listed(found: tuple[tuple[str, int], ...]) -> dict[str, Any] | None:
 
 def _summary(found: mpk_program.ProgramSummary) -> dict[str, Any]:
     def bordered(items: tuple[mpk_program.Border, ...]) -> list[dict[str, Any]]:
-        return [{"name": item.name or None, "size": item.size} for item in items]
+        return [
+            {"name": item.name or None, "size": item.size, "sample": item.sample or None} for item in items
+        ]
 
     return {
         "code_sections": found.code_sections,

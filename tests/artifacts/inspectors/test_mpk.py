@@ -103,7 +103,7 @@ def test_a_package_of_the_vendors_form(tmp_path: Path) -> None:
     summary = found["program_summary"]
     assert (summary["code_bytes"], summary["weight_bytes"]) == (10, 100)
     assert (summary["input_bytes"], summary["output_bytes"]) == (48, 64)
-    assert summary["unknown"] == [{"name": "tile.latencies", "size": 4}]
+    assert summary["unknown"] == [{"name": "tile.latencies", "size": 4, "sample": None}]
     assert not found["normalised"]
     assert found["members"][0]["owner"] == "root" and found["members"][0]["mode"] == "0755"
     assert found["members"][0]["sha256"] and found["members"][0]["size"]
