@@ -12,6 +12,7 @@ from modelbuild.artifacts.inspectors.nef import program
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mla_stats, mpk, mpk_program
+from modelbuild.formats.mpk_pipeline import Step
 
 _CLOCK = 1_000_000_000  # Hz
 _ASSUMED = "a clock of 1 GHz, published for the MLSoC and not for Modalix; the archive does not name its chip"
@@ -195,7 +196,7 @@ def _plugin(plugin: mpk.MpkPlugin, found: mpk.Mpk) -> dict[str, Any]:
     }
 
 
-def _step(step: Any) -> dict[str, Any]:
+def _step(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "sequence": step.sequence,
