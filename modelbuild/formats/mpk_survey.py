@@ -87,15 +87,17 @@ class Survey:
             problems=tuple(self.problems),
         )
 
-    def _attempt(self, what: str, action: Callable[[], _Read], otherwise: _Read) -> _Read:
-        """What the action gives; where it fails, that is a check, and a problem."""
+    def _attempt(
+        self, what: str, action: Callable[[], _Read], otherwise: _Read, needed: bool = True
+    ) -> _Read:
+        """What the action gives; where it fails, that is a check, and a problem of what is `needed`."""
         try:
             return action()
         except ModelbuildError as error:
             problem = error.problems[0]
             where = f"{problem.where}: " if problem.where else ""
             self.checks.append(Check(what, False, f"{where}{problem.what}; {problem.why}".rstrip("; ")))
-            self.problems.append(error)
+            self.problems += [error] * needed
             return otherwise
 
     def _description(self) -> tuple[dict[str, Json], str]:
@@ -113,7 +115,10 @@ class Survey:
         if mpk_pipeline.SEQUENCE in self.files:
             name = mpk_pipeline.SEQUENCE
             steps = self._attempt(
-                "the pipeline is read", lambda: mpk_pipeline.decode_sequence(self._load(name), name), ()
+                "the pipeline is read",
+                lambda: mpk_pipeline.decode_sequence(self._load(name), name),
+                (),
+                needed=False,
             )
             self.checks += mpk_pipeline.check_sequence(steps, self.files)
         found: list[Configuration] = []
@@ -126,7 +131,7 @@ class Survey:
         def load() -> list[Configuration]:
             return [mpk_pipeline.decode_configuration(self._load(name), name)]
 
-        return self._attempt("the configurations are read", load, [])
+        return self._attempt("the configurations are read", load, [], needed=False)
 
     def _load(self, name: str) -> Json:
         self._left -= len(self.files[name])

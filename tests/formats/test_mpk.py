@@ -294,6 +294,15 @@ def test_what_cannot_be_read_is_told_and_the_rest_shown(
     assert {member.name for member in found.members} >= {"0_postproc.json"}
 
 
+def test_configurations_that_cannot_be_read_hinder_nobody() -> None:
+    """The runtime plans by the description alone."""
+    found = mpk.read(repacked({"0_preproc.json": b"{", "pipeline_sequence.json": b"[]"}))
+    assert {check.what for check in found.checks if not check.ok} == {
+        "the pipeline is read",
+        "the configurations are read",
+    }
+
+
 def test_a_member_that_breaks_a_rule_is_shown_and_not_used() -> None:
     data = files_tarred({**files(mpk.build(source())), "../evil_mpk.json": b"{}"})
     found = mpk.survey(data)
