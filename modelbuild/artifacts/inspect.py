@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import lfs
-from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.inspectors import (
+    archive,
+    bie,
+    elf,
+    fixed_onnx,
+    imported,
+    kmodel,
+    mpk,
+    nef,
+    onnx,
+    sima,
+    tflite,
+)
 from modelbuild.artifacts.inspectors.nodes import listed
 from modelbuild.artifacts.kinds import Kind, check_name, damage, identify
 from modelbuild.errors import ModelbuildError
@@ -16,23 +28,11 @@ from modelbuild.errors import ModelbuildError
 _CLOSED: dict[Kind, tuple[str, str]] = {
     Kind.EMPTY: ("is empty", "copy or download it again"),
     Kind.LFS_POINTER: (f"is {lfs.WHAT}", lfs.ADVICE),
-    Kind.BIE: (
-        "is no kind that can be read; a .bie of Kneron's is encrypted and its layout not public",
-        "inspect the NEF that was compiled from it, or the ONNX model it was made from",
-    ),
-    Kind.SIMA: (
-        "is a .sima, a quantized model of SiMa's toolchain",
-        "inspect the package that was compiled from it, or the model it was made from",
-    ),
-    Kind.TAR_GZ: (
-        "is a .tar.gz without an *mpk.json, so no SiMa package",
-        "unpack it and inspect what is inside",
-    ),
     Kind.GZIP: ("is a gzip file, but no complete tar archive", "copy or download it again"),
-    Kind.ZIP: ("is a ZIP archive", "unpack it and inspect what is inside"),
     Kind.UNKNOWN: (
         "is no kind of file that modelbuild knows",
-        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel and ELF; the file may be damaged",
+        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel, ELF, .sima, .bie, tar and ZIP; "
+        "the file may be damaged",
     ),
 }
 
@@ -44,6 +44,11 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
     Kind.KMODEL: kmodel.describe,
     Kind.TFLITE: tflite.describe,
     Kind.ELF: elf.describe,
+    Kind.TAR_GZ: archive.describe_tar,
+    Kind.TAR: archive.describe_tar,
+    Kind.ZIP: archive.describe_zip,
+    Kind.SIMA: sima.describe,
+    Kind.BIE: bie.describe,
 }
 
 

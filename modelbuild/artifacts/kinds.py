@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import re
-import zipfile
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
 from modelbuild import lfs
+from modelbuild.artifacts.archived import ZIP_MAGICS, is_description, is_keras, is_sima, tar_names, zip_names
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, kmodel, nef_header, tar
@@ -52,6 +52,7 @@ class Kind(StrEnum):
     BIE = "bie"
     LFS_POINTER = "lfs_pointer"
     TAR_GZ = "tar_gz"
+    TAR = "tar"
     GZIP = "gzip"
     ZIP = "zip"
     EMPTY = "empty"
@@ -112,6 +113,8 @@ def _by_content(path: Path, head: bytes, content: mmap.mmap) -> Kind:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return kind(path) if callable(kind) else kind
+    if tar.is_tar(head):
+        return _archive_kind(path, Kind.TAR, Kind.TAR)
     if _is_onnx(scan(content)):
         return Kind.FIXED_ONNX if content.rfind(ARITHMETIC_KEY) >= 0 and _is_fixed(content) else Kind.ONNX
     if _is_kmodel_v3(content):
@@ -147,12 +150,16 @@ def _is_kmodel_v3(content: mmap.mmap) -> bool:
 
 
 def _gzip_kind(path: Path) -> Kind:
-    """An MPK is a tar with an *mpk.json; the members before it are unpacked to get to it."""
-    found = Kind.GZIP
+    """A .tar.gz, or something else in a gzip."""
+    return _archive_kind(path, Kind.GZIP, Kind.TAR_GZ)
+
+
+def _archive_kind(path: Path, found: Kind, archive: Kind) -> Kind:
+    """An MPK is a tar with an *mpk.json, and an `archive` one without; `found` is none at all."""
     try:
-        for member in tar.members(path.read_bytes()):
-            found = Kind.TAR_GZ
-            if member.name == "mpk.json" or member.name.endswith("_mpk.json"):
+        for name in tar_names(path):
+            found = archive
+            if is_description(name):
                 return Kind.MPK
     except ModelbuildError:
         # The name of a broken archive is all there is to tell what it was; its reader says what is wrong.
@@ -162,15 +169,10 @@ def _gzip_kind(path: Path) -> Kind:
 
 def _zip_kind(path: Path) -> Kind:
     """A .sima is a ZIP of a .yaml and .npz arrays; a .keras one of config.json and weights."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
-        return Kind.ZIP
-    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
-        return Kind.KERAS
-    suffixes = {Path(name).suffix for name in names}
-    return Kind.SIMA if {".yaml", ".npz"} <= suffixes else Kind.ZIP
+    names = zip_names(path)
+    if names is None:
+        return Kind.SIMA if path.name.endswith(".sima") else Kind.ZIP
+    return Kind.KERAS if is_keras(names) else Kind.SIMA if is_sima(names) else Kind.ZIP
 
 
 _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
@@ -180,5 +182,5 @@ _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
     (4, b"TFL3", Kind.TFLITE),
     (0, b"\x89HDF\r\n\x1a\n", Kind.HDF5),
     (0, b"\x1f\x8b", _gzip_kind),
-    (0, b"PK\x03\x04", _zip_kind),
+    *((0, magic, _zip_kind) for magic in ZIP_MAGICS),
 )

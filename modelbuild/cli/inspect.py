@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A tree, or the object; 1 where a checksum does not agree."""
+    """A tree, or the object; 1 where a checksum does not agree or a check fails."""
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
             folder / options.what, weights, nodes=options.nodes, disassemble=options.disassemble
         )
     console.result(_text(found), found)
-    return 0 if all(item["ok"] for item in found.get("checksums", ())) else 1
+    judged = (*found.get("checksums", ()), *found.get("checks", ()))
+    return 0 if all(item["ok"] for item in judged) else 1
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.flatbuffer import damaged
+from modelbuild.formats.parts import Part
 
 MAGIC = b"\x7fELF"
 PROGBITS, STRTAB, NOBITS = 1, 3, 8
@@ -16,6 +17,8 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1
 _ALIGNMENT = 16
 _MAX_NAME = 4096
+_MAX_SECTIONS = 65_536
+_ELSEWHERE = 0xFFFF  # the index of the names' section stands in the first row of the table
 _NAME = "ELF"
 
 
@@ -46,12 +49,26 @@ class Elf:
     machine: int
     type: int
     sections: tuple[Section, ...]
+    table: Part
+    program_headers: Part
 
     def content(self, section: Section) -> bytes:
         """The bytes of a section; empty for one without any (NOBITS)."""
         if section.kind == NOBITS:
             return b""
         return self.data[section.offset : section.offset + section.size]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Header, tables, sections with bytes, and the zeros between them."""
+        stored = [item for item in self.sections if item.kind not in (0, NOBITS)]
+        found = [
+            Part(0, _HEADER.size, "ELF header"),
+            self.program_headers,
+            self.table,
+            *(Part(item.offset, item.size, item.name or "section without a name") for item in stored),
+        ]
+        return (*(part for part in found if part.size), *_padding(self.data, found))
 
     def find(self, name: str) -> Section | None:
         """The first section of that name."""
@@ -91,16 +108,40 @@ def read(data: bytes) -> Elf:
         raise ModelbuildError("the ELF is not a 64-bit little-endian one", where=_NAME)
     fields = _HEADER.unpack_from(data)
     table, row_size, count, names_index = fields[6], fields[11], fields[12], fields[13]
-    if not count:
-        return Elf(data, fields[2], fields[1], ())
-    if row_size != _SECTION.size or table + count * row_size > len(data):
+    programs = Part(fields[5], fields[9] * fields[10], "program headers")
+    if programs.offset + programs.size > len(data):
+        raise damaged(f"its {fields[10]} program headers lie outside its {len(data)} bytes", _NAME, 32)
+    if not table:
+        return Elf(data, fields[2], fields[1], (), Part(0, 0, "table of sections"), programs)
+    if row_size != _SECTION.size or table + max(count, 1) * row_size > len(data):
         raise damaged(f"its table of {count} sections lies outside its {len(data)} bytes", _NAME, 40)
+    first = _SECTION.unpack_from(data, table)
+    count = count or first[5]  # more than the header has room for
+    names_index = first[6] if names_index == _ELSEWHERE else names_index
+    if count > _MAX_SECTIONS or table + count * row_size > len(data):
+        raise damaged(f"its table of {count} sections lies outside its {len(data)} bytes", _NAME, table)
     rows = [_SECTION.unpack_from(data, table + index * row_size) for index in range(count)]
+    place = Part(table, count * row_size, "table of sections")
+    if not rows:
+        return Elf(data, fields[2], fields[1], (), place, programs)
     if names_index >= count:
         raise damaged("the table of names is not one of its sections", _NAME, 62)
     names = _section(rows[names_index], "", data)
     sections = tuple(_section(row, _name(row[0], names, data), data) for row in rows[1:])
-    return Elf(data, fields[2], fields[1], sections)
+    return Elf(data, fields[2], fields[1], sections, place, programs)
+
+
+def _padding(data: bytes, parts: Sequence[Part]) -> list[Part]:
+    """The gaps between the parts that hold nothing but zeros."""
+    found, end = [], 0
+    for part in sorted((part for part in parts if part.size), key=lambda part: part.offset):
+        gap = part.offset - end
+        if gap > 0 and data.count(0, end, part.offset) == gap:
+            found.append(Part(end, gap, "padding"))
+        end = max(end, part.offset + part.size)
+    if end < len(data) and data.count(0, end) == len(data) - end:
+        found.append(Part(end, len(data) - end, "padding"))
+    return found
 
 
 def _section(row: tuple[int, ...], name: str, data: bytes) -> Section:

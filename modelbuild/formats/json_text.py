@@ -11,6 +11,25 @@ from modelbuild.errors import ModelbuildError
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
+_MAX_DIGITS = 100  # sums of such integers can still be printed
+
+
+TWICE = "no key twice in JSON"
+DEPTH = f"JSON of at most {MAX_DEPTH} levels"
+SIZE = f"JSON of at most {MAX_BYTES >> 20} MiB"
+FORM = "JSON as its format asks for"
+
+
+class BadJson(ModelbuildError):
+    """A document that cannot be read; `rule` is the one it breaks, `why` how."""
+
+    def __init__(self, name: str, why: str, rule: str = FORM) -> None:
+        self.rule, self.why = rule, why
+        super().__init__(f"{name} is not what its format asks for", where=name, why=why)
+
+
+class _Twice(ValueError):
+    """A key that comes twice."""
 
 
 def dump(value: Json) -> bytes:
@@ -24,15 +43,21 @@ def dump(value: Json) -> bytes:
 
 def load(data: bytes, name: str) -> Json:
     """Parse a document. Errors: ModelbuildError naming `name` for what is not JSON, keys that come twice,
-    NaN, nesting beyond 64 and documents beyond 4 MiB."""
+    NaN, integers beyond 100 digits, nesting beyond 64 and documents beyond 4 MiB."""
     if len(data) > MAX_BYTES:
-        raise _bad(name, f"it has {len(data)} bytes, more than {MAX_BYTES}")
+        raise BadJson(name, f"it has {len(data)} bytes, more than {MAX_BYTES}", SIZE)
     try:
         value: Json = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_integer,
         )
-    except (ValueError, RecursionError) as error:
-        raise _bad(name, str(error)[:200]) from None
+    except RecursionError:
+        raise BadJson(name, f"it nests deeper than {MAX_DEPTH} levels", DEPTH) from None
+    except ValueError as error:
+        raise BadJson(name, str(error)[:200], TWICE if isinstance(error, _Twice) else FORM) from None
     _check_depth(value, name)
     return value
 
@@ -40,7 +65,7 @@ def load(data: bytes, name: str) -> Json:
 def mapping(value: Json, name: str) -> dict[str, Json]:
     """The value as a mapping. Errors: ModelbuildError naming `name`."""
     if not isinstance(value, dict):
-        raise _bad(name, f"a mapping is expected where it has {_kind(value)}")
+        raise BadJson(name, f"a mapping is expected where it has {_kind(value)}")
     return value
 
 
@@ -49,7 +74,7 @@ def items(value: Json, name: str) -> list[Json]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise _bad(name, f"a list is expected where it has {_kind(value)}")
+        raise BadJson(name, f"a list is expected where it has {_kind(value)}")
     return value
 
 
@@ -78,20 +103,22 @@ def _kind(value: Json) -> str:
     return "nothing" if value is None else type(value).__name__
 
 
-def _bad(name: str, why: str) -> ModelbuildError:
-    return ModelbuildError(f"{name} is not what its format asks for", where=name, why=why)
-
-
 def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {twice!r} comes twice")
+        raise _Twice(f"the key {twice!r} comes twice")
     return found
 
 
 def _constant(token: str) -> float:
     raise ValueError(f"{token} is not a number of JSON")
+
+
+def _integer(token: str) -> int:
+    if len(token) > _MAX_DIGITS:
+        raise ValueError(f"{token[:40]} is too large")
+    return int(token)
 
 
 def _float(token: str) -> float:
@@ -113,4 +140,4 @@ def _check_depth(value: Json, name: str) -> None:
         level = following
         if not level:
             return
-    raise _bad(name, f"it nests deeper than {MAX_DEPTH} levels")
+    raise BadJson(name, f"it nests deeper than {MAX_DEPTH} levels", DEPTH)

@@ -12,6 +12,7 @@ import yaml
 from modelbuild.errors import ModelbuildError
 
 MAX_BYTES = 2 << 20
+MAX_EVENTS = 400_000  # of YAML
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Words without a slash may be YAML for something else ("on", "True", "1e3").
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*/[A-Za-z0-9_./-]+")
@@ -31,6 +32,35 @@ class Span:
     def cycles(self) -> int:
         """How many cycles the layer takes."""
         return self.end_cycle - self.start_cycle + 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All layers together. `cycles` is one after the last end, `busy` the sum of what each takes. A gap is
+    (name of the layer after it, cycles in which no layer runs), an overlap (name of a layer, cycles that it
+    shares with those before it). `backwards` are the layers that end before they start."""
+
+    cycles: int
+    busy: int
+    gaps: tuple[tuple[str, int], ...]
+    overlaps: tuple[tuple[str, int], ...]
+    backwards: tuple[str, ...]
+
+
+def summarize(found: Sequence[Span]) -> Summary:
+    """What the layers come to, in the order of their starts."""
+    right = [span for span in found if span.cycles > 0]
+    gaps: list[tuple[str, int]] = []
+    overlaps: list[tuple[str, int]] = []
+    end = 0  # one after the last cycle so far
+    for span in sorted(right, key=lambda span: (span.start_cycle, span.end_cycle)):
+        if span.start_cycle > end:
+            gaps.append((span.name, span.start_cycle - end))
+        elif span.start_cycle < end:
+            overlaps.append((span.name, min(end, span.end_cycle + 1) - span.start_cycle))
+        end = max(end, span.end_cycle + 1)
+    backwards = tuple(span.name for span in found if span.cycles <= 0)
+    return Summary(end, sum(span.cycles for span in right), tuple(gaps), tuple(overlaps), backwards)
 
 
 def spans(layers: Sequence[tuple[str, int]]) -> tuple[Span, ...]:
@@ -66,9 +96,17 @@ def load(data: bytes, name: str) -> tuple[Span, ...]:
     if len(data) > MAX_BYTES:
         raise _bad(name, f"it has {len(data)} bytes, more than {MAX_BYTES}")
     try:
-        return tuple(_entries(yaml.parse(data.decode("utf-8"), Loader=_LOADER), name))
+        events = yaml.parse(data.decode("utf-8"), Loader=_LOADER)
+        return tuple(_entries(_counted(events, name), name))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _bad(name, str(error)[:200]) from None
+
+
+def _counted(events: Iterator[yaml.Event], name: str) -> Iterator[yaml.Event]:
+    for number, event in enumerate(events):
+        if number == MAX_EVENTS:
+            raise _bad(name, f"it has more than {MAX_EVENTS} events")
+        yield event
 
 
 def _entries(events: Iterator[yaml.Event], name: str) -> Iterator[Span]:

@@ -26,7 +26,8 @@ class MpkSource:
 
     `name` becomes the prefix of the members. `model_path` is reduced to its last part. `layers` are names and
     cycles of the accelerator's layers in order. `input_ranges` and `preprocess` are by input name, as the
-    manifest declares them. `host_operators` name what runs in `host`.
+    manifest declares them. `host_operators` name what runs in `host`. `time` is the members', in seconds
+    since 1970.
     """
 
     name: str
@@ -45,6 +46,7 @@ class MpkSource:
     host_operators: tuple[str, ...] = ()
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     preprocess: Mapping[str, Json] = field(default_factory=dict)
+    time: int = 0
 
     @property
     def program(self) -> str:
@@ -84,7 +86,7 @@ def build(source: MpkSource) -> bytes:
     }
     if source.host:
         members[source.host_member] = source.host
-    return tar.write(members)
+    return tar.write(members, source.time)
 
 
 def _check(source: MpkSource) -> None:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modelbuild.formats.archive import Check, checked
 from modelbuild.formats.json_text import Json, integer, integers, items, mapping, real, text
+
+PROCESSORS = ("EV74", "MLA", "A65")
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class MpkTensor:
 
 @dataclass(frozen=True)
 class MpkNode:
-    """One tensor at a plugin's border. `size` is in bytes; `dtype` and `shape` are empty where not given."""
+    """One tensor at a plugin's border. `size` is in bytes; `dtype` and `shape` are empty where not given, and
+    so is `range`, what calibration saw of an input."""
 
     name: str
     size: int
     dtype: str = ""
     shape: tuple[int, ...] = ()
+    range: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """The node as an entry of `output_nodes` or of the top-level `input_nodes`."""
@@ -109,7 +114,9 @@ def decode_node(value: Json, name: str) -> MpkNode:
     node = mapping(value, name)
     dtype = text(node.get("dtype")) or text(node.get("logical_dtype"))
     shape = integers(node.get("shape")) or integers(node.get("logical_shape"))
-    return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape)
+    limits = node.get("input_range")
+    found = tuple(real(limit) for limit in limits) if isinstance(limits, list) and len(limits) == 2 else ()
+    return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape, found)
 
 
 def decode_plugin(value: Json, name: str) -> MpkPlugin:
@@ -134,14 +141,80 @@ def decode_plugin(value: Json, name: str) -> MpkPlugin:
     )
 
 
-def broken_edges(inputs: Sequence[MpkNode], plugins: Sequence[MpkPlugin]) -> list[str]:
-    """The edges that lead nowhere: inputs of a plugin that neither an earlier plugin nor the top makes."""
-    known = {node.name for node in inputs}
-    broken = []
-    for plugin in sorted(plugins, key=lambda item: item.sequence):
-        broken += [f"{plugin.name} reads {node.name}" for node in plugin.inputs if node.name not in known]
-        known |= {node.name for node in plugin.outputs}
-    return broken
+def check_edges(inputs: Sequence[MpkNode], plugins: Sequence[MpkPlugin]) -> tuple[Check, Check]:
+    """That every input of a plugin is made before, by an earlier plugin or at the top, in that size.
+
+    Of several tensors of one name, the last before it counts; `tensor//name in the model` is the tensor.
+    Where nothing stands at the top, the first plugin reads the inputs. A node may leave size or name out.
+    """
+    ordered = sorted(plugins, key=lambda item: item.sequence)
+    entering = inputs or [node for plugin in ordered[:1] for node in plugin.inputs]
+    known = {node.name: node.size for node in entering}
+    loose, unequal = [], []
+    for plugin in ordered:
+        for node in plugin.inputs:
+            name = node.name if node.name in known else node.name.partition("//")[0]
+            if node.name and name not in known:
+                loose.append(f"{plugin.name} reads {node.name}")
+            elif node.size and known.get(name) and node.size != known[name]:
+                sizes = f"in {node.size} bytes, made in {known[name]}"
+                unequal.append(f"{plugin.name} reads {node.name} {sizes}")
+        known |= {node.name: node.size for node in plugin.outputs}
+    return (
+        checked("every edge has a producer", not loose, _listed(loose)),
+        checked("both ends of every edge have one size", not unequal, _listed(unequal)),
+    )
+
+
+def check_plugins(plugins: Sequence[MpkPlugin]) -> tuple[Check, Check]:
+    """That the plugins count up from 1, and run where something runs."""
+    order = sorted(plugin.sequence for plugin in plugins)
+    strange = sorted({item.processor for item in plugins} - set(PROCESSORS))
+    return (
+        checked(
+            "plugins are numbered from 1",
+            order == list(range(1, len(order) + 1)),
+            f"the numbers are {_listed([str(number) for number in order])}",
+        ),
+        checked("every processor is known", not strange, _listed([repr(name[:40]) for name in strange])),
+    )
+
+
+def quantized_tensors(plugins: tuple[MpkPlugin, ...], kernel: str) -> tuple[MpkTensor, ...]:
+    """The fixed-point tensors beside the steps of that kernel, named as the archive's border names them."""
+    found = [plugin for plugin in plugins if plugin.kernel == kernel and plugin.channels]
+    entering = kernel == "quantization_transform"
+    named = _names_after(plugins)
+    made = {node.name: node for plugin in plugins for node in plugin.outputs}
+    tensors = []
+    for plugin in found:
+        fixed, border = (plugin.outputs, plugin.inputs) if entering else (plugin.inputs, plugin.outputs)
+        if len(fixed) != 1 or len(border) != 1:
+            continue
+        factor, zero_point = plugin.channels[0]
+        node = made.get(fixed[0].name, fixed[0])
+        shape = node.shape or plugin.shape(entering)
+        name = border[0].name if entering else named.get(border[0].name, border[0].name)
+        dtype = node.dtype or text(plugin.parameters.get("output_data_type")) or "int8"
+        bits = 16 if dtype.endswith("16") else 8
+        scale = 1.0 / factor if factor else 0.0
+        tensors.append(MpkTensor(name, shape, bits, not dtype.startswith("u"), scale, zero_point))
+    return tuple(tensors)
+
+
+def _names_after(plugins: tuple[MpkPlugin, ...]) -> dict[str, str]:
+    """What a final pass-through calls each of its inputs."""
+    passing = [plugin for plugin in plugins if plugin.kernel == "pass_through"]
+    return {
+        before.name: after.name
+        for plugin in passing
+        for before, after in zip(plugin.inputs, plugin.outputs, strict=False)
+    }
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    return "; ".join(found[:8]) + more
 
 
 def _first(names: Sequence[str], *places: Mapping[str, Json]) -> int:

@@ -1,38 +1,54 @@
-"""Flat .tar.gz archives: written so that equal members give equal bytes, read so that none can do harm.
+"""Tar and .tar.gz archives: written so that equal members give equal bytes, read so that none can do harm.
 
-The writer makes stored deflate blocks itself: no compressor's version decides a byte. The reader keeps the
-rules of the vendor's loader: regular files only, no path out of the folder, nothing twice, bounded sizes.
+`survey` tells what is in any archive and which of the rules of the vendor's loader it breaks; `read` and
+`members` refuse what breaks one.
 """
 
 from __future__ import annotations
 
-import struct
-import unicodedata
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.formats import gzip_stream, tar_header
+from modelbuild.formats.archive import (
+    COUNT,
+    FREE_SIZE,
+    MAX_ENTRIES,
+    MAX_RATIO,
+    MAX_SIZE,
+    REGULAR,
+    SIZE,
+    TWICE,
+    Check,
+    Checksum,
+    Findings,
+    Refused,
+    plain_name,
+    unpacked_limit,
+)
 from modelbuild.formats.flatbuffer import damaged
+from modelbuild.formats.parts import Part
+from modelbuild.formats.tar_header import BLOCK, EXTENSIONS, FILE, FOLDER, MAX_HEADER_DATA, Header
 
-MAX_ENTRIES = 2048
-MAX_RATIO = 64  # bytes that one compressed byte may become
-FREE_SIZE = 64 << 20  # unpacked bytes that are always allowed
-MAX_SIZE = 8 << 30
-_BLOCK = 512
-_MAX_HEADER_DATA = 64 << 10  # of a pax or long-name header
-_STORED = 65_535  # most bytes in one stored deflate block
-_GZIP_HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))  # deflate, no name, mtime 0, OS unknown
-_SLASHES = "\u2044\u2215\u29f8\uff0f\\"
-_FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-_LINKS = {
-    b"1": "hard link",
-    b"2": "symbolic link",
-    b"3": "device",
-    b"4": "device",
-    b"5": "folder",
-    b"6": "FIFO",
-}
+__all__ = [
+    "FREE_SIZE",
+    "MAX_ENTRIES",
+    "MAX_RATIO",
+    "MAX_SIZE",
+    "Entry",
+    "Member",
+    "Tar",
+    "is_tar",
+    "members",
+    "names",
+    "read",
+    "survey",
+    "write",
+]
+
+_ZEROS = bytes(BLOCK)
+_NAME = "archive"
 
 
 @dataclass(frozen=True)
@@ -43,214 +59,243 @@ class Member:
     data: bytes
 
 
-def write(members: Mapping[str, bytes]) -> bytes:
-    """A .tar.gz of these files, sorted by name, owner 0, mode 0644, time 0."""
-    parts: list[bytes] = []
-    for name in sorted(members):
-        _check_name(name)
-        data = members[name]
-        parts += [_header(name, len(data)), data, bytes(-len(data) % _BLOCK)]
-    parts.append(bytes(2 * _BLOCK))
-    return _gzip(b"".join(parts))
+@dataclass(frozen=True)
+class Entry:
+    """A header and what follows it. `path` is the safe name of a file, `data` its content; both are empty
+    for what is no file or breaks a rule. `offset` is that of the content in the unpacked archive."""
+
+    name: str
+    kind: str
+    size: int
+    offset: int
+    header: Header
+    path: str = ""
+    data: bytes = b""
+
+
+@dataclass(frozen=True)
+class Tar:
+    """An archive as found. `parts` are those of the file, `unpacked_parts` those of the tar in a gzip, whose
+    size is `unpacked_size`. `checks` are the rules, `first` the first finding against one of them."""
+
+    packed: bool
+    entries: tuple[Entry, ...]
+    checks: tuple[Check, ...]
+    checksums: tuple[Checksum, ...]
+    parts: tuple[Part, ...]
+    unpacked_parts: tuple[Part, ...]
+    unpacked_size: int
+    first: str
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The files that may be unpacked, in the order of the archive."""
+        return tuple(Member(entry.path, entry.data) for entry in self.entries if entry.path)
+
+    @property
+    def times(self) -> frozenset[int | None]:
+        """The times of all entries."""
+        return frozenset(entry.header.time for entry in self.entries)
+
+    def is_canonical(self, data: bytes) -> bool:
+        """Whether `data`, which this was read from, are the bytes that `write` gives for its members."""
+        files, times = self.members, self.times
+        names = [entry.path for entry in self.entries]
+        sorted_ones = all(before < after for before, after in pairwise(names))
+        if not gzip_stream.is_stored(data) or not all(names) or not sorted_ones or len(times) > 1:
+            return False
+        time = next(iter(times), 0)
+        short = all(len(member.name.encode()) <= 100 for member in files)
+        return (
+            time is not None
+            and short
+            and _begins(data, _written({one.name: one.data for one in files}, time))
+        )
+
+
+def write(files: Mapping[str, bytes] | Iterable[Member], time: int = 0) -> bytes:
+    """A .tar.gz of these files: sorted by name, owner 0, mode 0644, all of one `time`, in stored blocks.
+
+    Errors: ModelbuildError for a name that `read` would refuse, that comes twice, or has more than 100 bytes.
+    """
+    if isinstance(files, Mapping):
+        return b"".join(_written(files, time))
+    by_name: dict[str, bytes] = {}
+    for member in files:
+        if member.name in by_name:
+            raise Refused(f"{member.name!r} is in it twice")
+        by_name[member.name] = member.data
+    return b"".join(_written(by_name, time))
 
 
 def read(data: bytes) -> list[Member]:
-    """Every file of a .tar.gz, in the order of the archive. Errors: see `members`."""
+    """Every file of a .tar.gz or tar, in the order of the archive. Errors: see `members`."""
     return list(members(data))
 
 
 def members(data: bytes) -> Iterator[Member]:
-    """The files of a .tar.gz one by one.
+    """The files of a .tar.gz or tar one by one; folders are passed over.
 
-    Errors: ModelbuildError (exit code 2) for anything that is not a complete gzip of a complete tar, and for
-    links, folders, devices, paths that leave the folder, confusable or repeated names, sizes out of bounds.
+    Errors: ModelbuildError (exit code 2) for anything that is not a complete archive with right checksums,
+    and for links, devices, paths that leave the folder, confusable or repeated names, sizes out of bounds.
     """
-    stream = _Stream(data)
-    seen: set[str] = set()
-    override: dict[str, str] = {}
-    while True:
-        block = stream.take(_BLOCK)
-        if not any(block):
-            stream.expect_zeros()
-            return
-        kind, size, name = _read_header(block, stream.position - _BLOCK)
-        if kind in (b"x", b"g", b"L"):
-            override |= _extension(kind, stream, size)
-            continue
-        size = _pax_size(override, size)
-        name = override.get("path", name)
-        if kind not in (b"0", b"\0", b"7"):
-            what = _LINKS.get(kind, f"entry of the unknown kind {kind!r}")
-            raise _refused(f"{name!r} is a {what}; only regular files are allowed")
-        name = _check_name(name)
-        if name in seen:
-            raise _refused(f"{name!r} is in it twice")
-        seen.add(name)
-        if len(seen) > MAX_ENTRIES:
-            raise _refused(f"it has more than {MAX_ENTRIES} entries")
-        override = {}
-        yield Member(name, stream.take(size))
-        stream.take(-size % _BLOCK)
+    reader = _Reader(data)
+    for entry in reader.entries():
+        if reader.findings.first:
+            raise Refused(reader.findings.first)
+        if entry.path:
+            yield Member(entry.path, entry.data)
+    if reader.findings.first:
+        raise Refused(reader.findings.first)
+    wrong = next((item.what for item in reader.source.checksums() if not item.ok), None)
+    if wrong:
+        raise damaged(f"its compression is broken ({wrong})", _NAME, 0)
 
 
-class _Stream:
-    """Unpacks a gzip stream piece by piece, within the limits."""
+def survey(data: bytes) -> Tar:
+    """What is in an archive, safe or not. Content of what breaks a rule is left out.
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._inflater = zlib.decompressobj(wbits=31)
-        self._place = 0
-        self._ready = bytearray()
-        self._limit = min(MAX_SIZE, max(FREE_SIZE, MAX_RATIO * len(data)))
-        self.position = 0
+    Errors: ModelbuildError (exit code 2) for what is not a complete archive.
+    """
+    reader = _Reader(data)
+    entries = tuple(reader.leniently())
+    own, inner = reader.source.parts(), tuple(reader.parts)
+    packed = data[:2] == gzip_stream.MAGIC
+    return Tar(
+        packed=packed,
+        entries=entries,
+        checks=reader.findings.checks(),
+        checksums=reader.source.checksums(),
+        parts=own if packed else inner,
+        unpacked_parts=inner if packed else (),
+        unpacked_size=reader.source.position,
+        first=reader.findings.first,
+    )
 
-    def take(self, size: int) -> bytes:
-        """The next `size` bytes."""
-        if self.position + size > self._limit:
-            raise _refused(f"it unpacks to more than {self._limit} bytes")
-        while len(self._ready) < size:
-            if not self._fill():
-                raise damaged("it ends in the middle of a member", "archive", self.position)
-        piece = bytes(self._ready[:size])
-        del self._ready[:size]
-        self.position += size
-        return piece
 
-    def expect_zeros(self) -> None:
-        """Require a second zero block and nothing but zeros to the end of the file."""
-        second = self.take(_BLOCK)
-        while True:
-            if any(second):
-                raise damaged("there is data after its end", "archive", self.position)
-            self.position += len(self._ready)
-            second = bytes(self._ready)
-            self._ready.clear()
-            if self.position > self._limit:
-                raise _refused(f"it unpacks to more than {self._limit} bytes")
-            if not second and not self._fill():
-                return
+def names(data: bytes) -> Iterator[str]:
+    """The names of the entries one by one, safe or not. Errors: as `survey`."""
+    for entry in _Reader(data, keep=False).leniently():
+        yield entry.name
 
-    def _fill(self) -> bool:
-        """Unpack some more; False at the end of the gzip stream."""
-        inflater = self._inflater
-        if inflater.eof:
-            if any(inflater.unused_data) or any(self._data[self._place :]):
-                raise damaged("there is data after the gzip stream", "archive", self._place)
+
+def is_tar(block: bytes) -> bool:
+    """Whether a file that starts with these 512 bytes is a tar that is not packed."""
+    return len(block) >= BLOCK and tar_header.is_header(block[:BLOCK])
+
+
+def _written(files: Mapping[str, bytes], time: int) -> Iterator[bytes]:
+    """What `write` gives, in pieces."""
+
+    def pieces() -> Iterator[bytes]:
+        for name in sorted(files):
+            findings = Findings()
+            if plain_name(name, findings) != name:
+                raise Refused(findings.first or f"{name!r} is not a plain path")
+            data = files[name]
+            yield from (tar_header.write(name, len(data), time), data, bytes(-len(data) % BLOCK))
+        yield bytes(2 * BLOCK)
+
+    return gzip_stream.packed(pieces())
+
+
+def _begins(data: bytes, pieces: Iterator[bytes]) -> bool:
+    """Whether `data` is made of these pieces."""
+    place = 0
+    for piece in pieces:
+        if data[place : place + len(piece)] != piece:
             return False
-        source = inflater.unconsumed_tail
-        if not source:
-            source = self._data[self._place : self._place + (1 << 16)]
-            self._place += len(source)
+        place += len(piece)
+    return place == len(data)
+
+
+class _Reader:
+    """Goes through an archive once. Stops early where a limit is reached: the rest stays unread."""
+
+    def __init__(self, data: bytes, keep: bool = True) -> None:
+        packed = data[:2] == gzip_stream.MAGIC or not is_tar(data)
+        self.source = (
+            gzip_stream.Unpacked(data, unpacked_limit(len(data))) if packed else gzip_stream.Plain(data)
+        )
+        self.findings = Findings()
+        self.parts: list[Part] = []
+        self._seen: set[str] = set()
+        self._keep = keep
+
+    def leniently(self) -> Iterator[Entry]:
+        """Every entry up to a limit, which is a finding here and no error."""
         try:
-            piece = inflater.decompress(source, 1 << 18)
-        except zlib.error as error:
-            raise damaged(f"its compression is broken ({error})", "archive", self._place) from None
-        if not piece and not source and not inflater.eof:
-            raise damaged("it is truncated", "archive", self._place)
-        self._ready += piece
-        return True
+            yield from self.entries()
+        except Refused as error:
+            self.findings.add(SIZE, error.why)
 
+    def entries(self) -> Iterator[Entry]:
+        """Every entry. Errors: ModelbuildError for damage."""
+        override: dict[str, str] = {}
+        start, headers, count = 0, 0, 0
+        while True:
+            place = self.source.position
+            block = self.source.take(BLOCK)
+            if block == _ZEROS:
+                self._end(place)
+                return
+            header = tar_header.read(block, place, self.findings)
+            headers += 1
+            if count == MAX_ENTRIES or headers > 3 * MAX_ENTRIES:
+                self.findings.add(COUNT, f"it has more than {MAX_ENTRIES} entries")
+                return
+            if header.code in EXTENSIONS:
+                if header.size > MAX_HEADER_DATA:
+                    self.findings.add(SIZE, f"an extended header has {header.size} bytes")
+                    return
+                content = self.source.take(header.size)
+                self.source.skip(-header.size % BLOCK)
+                override |= tar_header.records(header.code, content, place, self.findings)
+                continue
+            size = tar_header.size_of(override, header, self.findings)
+            if size is None:
+                return
+            self.parts.append(Part(start, self.source.position - start, f"header of {header.name}"))
+            yield self._entry(override, header, size)
+            override, start, count = {}, self.source.position, count + 1
 
-def _refused(why: str) -> ModelbuildError:
-    return ModelbuildError(
-        f"the archive is refused: {why}", advice="do not unpack it; get it from its maker again"
-    )
+    def _entry(self, override: Mapping[str, str], header: Header, size: int) -> Entry:
+        name = override.get("path", header.name)
+        kind = "sparse file" if "sparse" in override else header.kind
+        path = self._path(name, kind)
+        offset = self.source.position
+        kept = bool(path) and self._keep
+        content = self.source.take(size) if kept else b""
+        self.source.skip(0 if kept else size)
+        self.source.skip(-size % BLOCK)
+        self.parts.append(Part(offset, size, name))
+        self.parts.append(Part(offset + size, -size % BLOCK, "padding"))
+        return Entry(name, kind, size, offset, header, path, content)
 
+    def _path(self, name: str, kind: str) -> str:
+        """The safe path of a file; nothing for what is none, or breaks a rule."""
+        if kind == FOLDER:
+            stripped = name.rstrip("/").removeprefix("./")
+            if stripped not in ("", "."):
+                plain_name(stripped, self.findings)
+            elif name.startswith("/") or not name:
+                plain_name(name, self.findings)
+            return ""
+        if kind != FILE:
+            self.findings.add(REGULAR, f"{name[:80]!r} is a {kind}; only regular files are allowed")
+            return ""
+        plain = plain_name(name, self.findings)
+        if plain in self._seen:
+            self.findings.add(TWICE, f"{plain!r} is in it twice")
+            return ""
+        self._seen.add(plain or "")
+        return plain or ""
 
-def _check_name(name: str) -> str:
-    """The normalized name, once it is sure to be a plain file in the archive's own folder."""
-    plain = name.removeprefix("./")
-    pieces = plain.split("/")
-    if not plain or plain.startswith("/") or (len(plain) > 1 and plain[1] == ":"):
-        raise _refused(f"{name!r} is an absolute or empty path")
-    if ".." in pieces or "." in pieces or "" in pieces:
-        raise _refused(f"{name!r} leaves its folder or is not a plain path")
-    bad = [char for char in plain if char in _SLASHES or unicodedata.category(char) in _FORBIDDEN_CATEGORIES]
-    if bad or unicodedata.normalize("NFKC", plain) != plain:
-        raise _refused(f"{name!r} has characters that can be mistaken for others")
-    return plain
-
-
-def _header(name: str, size: int) -> bytes:
-    encoded = name.encode("utf-8")
-    if len(encoded) > 100:
-        raise ModelbuildError(f"{name!r} is too long for a tar archive", why="100 bytes are the limit")
-    fields = (
-        encoded.ljust(100, b"\0"),
-        b"0000644\0",
-        b"0000000\0" * 2,
-        f"{size:011o}\0{0:011o}\0".encode(),
-        b" " * 8,
-        b"0",
-        bytes(100),
-        b"ustar\x0000",
-        bytes(64),
-        b"0000000\0" * 2,
-        bytes(167),
-    )
-    block = b"".join(fields)
-    return block[:148] + f"{sum(block):06o}\0 ".encode() + block[156:]
-
-
-def _gzip(data: bytes) -> bytes:
-    parts = [_GZIP_HEADER]
-    for start in range(0, len(data), _STORED):
-        piece = data[start : start + _STORED]
-        last = start + _STORED >= len(data)
-        parts += [struct.pack("<BHH", last, len(piece), len(piece) ^ 0xFFFF), piece]
-    return b"".join(parts) + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
-
-
-def _read_header(block: bytes, place: int) -> tuple[bytes, int, str]:
-    """(kind, size, name) of a header block whose checksum holds."""
-    stored = _octal(block[148:156], place)
-    if stored != sum(block[:148]) + 8 * 32 + sum(block[156:]):
-        raise damaged("the checksum of a member's header does not agree", "archive", place)
-    name = _text(block[:100])
-    prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
-    return block[156:157], _octal(block[124:136], place), f"{prefix}/{name}" if prefix else name
-
-
-def _octal(field: bytes, place: int) -> int:
-    text = field.strip(b" \0")
-    if not text or text.strip(b"01234567"):
-        raise damaged(f"{field!r} is not an octal number", "archive", place)
-    return int(text, 8)
-
-
-def _text(field: bytes) -> str:
-    try:
-        return field.split(b"\0", 1)[0].decode("utf-8")
-    except UnicodeDecodeError:
-        raise _refused(f"the name {field[:40]!r} is not UTF-8") from None
-
-
-def _extension(kind: bytes, stream: _Stream, size: int) -> dict[str, str]:
-    """What a pax or long-name header says about the next member; only path and size matter here."""
-    if size > _MAX_HEADER_DATA:
-        raise _refused(f"an extended header has {size} bytes")
-    data = stream.take(size)
-    stream.take(-size % _BLOCK)
-    if kind == b"L":
-        return {"path": _text(data)}
-    found: dict[str, str] = {}
-    while data:
-        length, _, _ = data.partition(b" ")
-        if not length.isdigit() or len(length) > 6 or not len(length) < int(length) <= len(data):
-            raise damaged("a pax header is not made of records", "archive", stream.position)
-        key, _, value = data[len(length) + 1 : int(length)].rstrip(b"\n").partition(b"=")
-        data = data[int(length) :]
-        if key in (b"path", b"size", b"linkpath"):
-            found[key.decode()] = _text(value)
-    if kind == b"g" and found:
-        raise _refused("a global header renames members")
-    return found
-
-
-def _pax_size(override: Mapping[str, str], size: int) -> int:
-    text = override.get("size")
-    if text is None:
-        return size
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise _refused(f"a member has the size {text!r}")
-    return int(text)
+    def _end(self, place: int) -> None:
+        """A second zero block, and nothing but zeros to the end of the file."""
+        if self.source.take(BLOCK) != _ZEROS:
+            raise damaged("there is data after its end", _NAME, place + BLOCK)
+        for piece in self.source.rest():
+            if piece.count(0) != len(piece):
+                raise damaged("there is data after its end", _NAME, self.source.position)
+        self.parts.append(Part(place, self.source.position - place, "end of the archive"))

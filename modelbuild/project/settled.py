@@ -18,16 +18,24 @@ def request_of(
     root: str, file: str, names: Sequence[str], overrides: Sequence[str], options: BuildOptions
 ) -> str:
     """The name of the snapshot that tells of a request for the manifest `root`/`file`: what was asked for,
-    and by which Python with which libraries in its way."""
-    asked = (os.path.realpath(root), file, list(names), list(overrides), options.until, options.locked)
+    by which Python with which libraries in its way, and what of the environment enters packages."""
+    wanted = (file, list(names), list(overrides), options.until, options.locked, *_environment())
+    asked = (os.path.realpath(root), *wanted)
     python = (sys.implementation.cache_tag, [os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100
     return hashlib.sha256(repr((asked, python)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def noted_as(file: str, names: Sequence[str], overrides: Sequence[str], options: BuildOptions) -> str:
     """The name under which it is noted what a request rests on: the same wherever the checkout lies."""
-    asked = (file, list(names), list(overrides), options.until, options.locked, sys.prefix)
+    asked = (file, list(names), list(overrides), options.until, options.locked, sys.prefix, *_environment())
     return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _environment() -> tuple[str, ...]:
+    """The variables that decide bytes of packages: see `formats.source_date`. None where none is set, so that
+    what is known of a request stays known."""
+    told = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return (told,) if told else ()
 
 
 def unchanged(

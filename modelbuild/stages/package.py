@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.formats.nef_generations import FLATBUFFER, chosen
+from modelbuild.formats.source_date import source_date
 from modelbuild.stages.request import PackageRequest, Source, post_name
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ VERSION = "6"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")
+TIMED = ("mpk",)  # formats whose members have times
 
 
 def inputs(request: PackageRequest) -> dict[str, Source]:
@@ -35,8 +38,11 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 
 
 def parameters(request: PackageRequest) -> dict[str, Any]:
-    """Container facts of the recipe; ids, versions and base names of the sources."""
+    """Container facts of the recipe; ids, versions and base names of the sources; the time of members, as
+    `SOURCE_DATE_EPOCH` has it, in containers with times."""
+    time = source_date(os.environ) if request.recipe["container"]["format"] in TIMED else 0
     return {
+        **({"time": time} if time else {}),
         "name": request.package,
         "target": request.target,
         "chip": request.recipe["chip"],
@@ -73,7 +79,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     container = validated(Container, parameters["container"])
     format_ = FORMATS[container.format]
-    packed = [_packed(inputs, model) for model in parameters["models"]]
+    time = parameters.get("time", 0)
+    packed = [_packed(inputs, model, time) for model in parameters["models"]]
     files: dict[str, bytes] = format_.pack(packed, container)
     sizes = {one.program.name: one.program.size for one in packed}
     check_package(parameters["name"], sum(map(len, files.values())), sizes, parameters["chip"], container)
@@ -117,7 +124,7 @@ def _labels(inputs: Mapping[str, Path], program: Any, after: AfterChip | None) -
     return class_names(path, first, shapes[first])
 
 
-def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
+def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any], time: int) -> Any:
     import hashlib
 
     from modelbuild.artifacts.packing import PackedProgram, Program
@@ -134,6 +141,7 @@ def _packed(inputs: Mapping[str, Path], model: Mapping[str, Any]) -> Any:
         plan=plan,
         source=model["source"],
         source_digest=hashlib.sha256(part("fixed").read_bytes()).hexdigest(),
+        time=time,
     )
 
 

@@ -76,7 +76,7 @@ def test_our_own_packages_are_not_for_silicon(tmp_path: Path) -> None:
     assert "malformed program" in found["models"][0]["program"]["unreadable"]
     found = stable(inspect(written(tmp_path, CONTENTS[Kind.MPK])))
     assert (found["format"], found["silicon"], found["source"]) == ("mpk", False, "digits.onnx")
-    assert [check["ok"] for check in found["checks"]] == [True] * 6
+    assert len(found["checks"]) > 20 and all(check["ok"] for check in found["checks"])
     assert [layer["cycles"] for layer in found["models"][0]["layers"]] == [100, 7]
     assert [plugin["processor"] for plugin in found["plugins"]] == ["EV74", "MLA", "A65", *["EV74"] * 3]
     assert {member["name"]: member["size"] for member in found["members"]}["digits_host.sim.bin"] == 9
@@ -145,7 +145,6 @@ def test_tflite_models(shared_data: Path) -> None:
         (Kind.EMPTY, "is empty"),
         (Kind.LFS_POINTER, "Git LFS pointer"),
         (Kind.UNKNOWN, "no kind of file"),
-        (Kind.TAR_GZ, "no SiMa package"),
         (Kind.GZIP, "no complete tar"),
         (Kind.HDF5, "holds a model in hdf5, but its name does not say so"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from onnx import TensorProto, helper
 from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
-from tests.formats import mpk_sources, nef_sources
+from tests.formats import archive_sources, mpk_sources, nef_sources
+from tests.formats.archive_sources import files_tarred
+from tests.formats.test_fuzz import mutate
 
 
 def model(**properties: str) -> bytes:
@@ -32,7 +35,10 @@ CONTENTS = {
     Kind.NEF: nef_sources.build("720", "flatbuffer", 0x80000000, nef_sources.source()),
     Kind.MPK: mpk.build(mpk_sources.source()),
     Kind.TAR_GZ: tar.write({"readme.txt": b"hello"}),
+    Kind.TAR: files_tarred({"readme.txt": b"hello"}, packing="w"),
     Kind.GZIP: gzip.compress(b"no archive"),
+    Kind.SIMA: archive_sources.sima(),
+    Kind.ZIP: archive_sources.zipped({"a.txt": b"hello"}),
     Kind.ELF: elf.write([]),
     Kind.LFS_POINTER: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
     Kind.TFLITE: b"\x1c\0\0\0TFL3" + bytes(40),
@@ -64,6 +70,28 @@ def test_kinds_of_zip(tmp_path: Path) -> None:
         assert identify(path) is kind
     (tmp_path / "broken").write_bytes(b"PK\x03\x04" + bytes(30))
     assert identify(tmp_path / "broken") is Kind.ZIP
+    (tmp_path / "broken.fp32.sima").write_bytes(b"PK\x03\x04" + bytes(30))
+    assert identify(tmp_path / "broken.fp32.sima") is Kind.SIMA
+    (tmp_path / "empty").write_bytes(archive_sources.zipped({}))
+    assert identify(tmp_path / "empty") is Kind.ZIP
+
+
+def test_an_mpk_is_known_packed_or_not_and_by_any_member(tmp_path: Path) -> None:
+    files = {"../evil": b"", "etc/mpk.json": b"{}"}
+    for packing, bare in (("w:gz", Kind.TAR_GZ), ("w", Kind.TAR)):
+        (tmp_path / "a").write_bytes(files_tarred(files, packing=packing))
+        assert identify(tmp_path / "a") is Kind.MPK
+        (tmp_path / "b").write_bytes(files_tarred({"a": b""}, packing=packing))
+        assert identify(tmp_path / "b") is bare
+
+
+def test_altered_archives_have_a_kind(tmp_path: Path) -> None:
+    dice = random.Random(5)
+    path = tmp_path / "file"
+    kinds = (Kind.TAR, Kind.TAR_GZ, Kind.MPK, Kind.SIMA, Kind.ZIP, Kind.ELF)
+    for number in range(600):
+        path.write_bytes(mutate(CONTENTS[kinds[number % len(kinds)]], dice))
+        assert isinstance(identify(path), Kind)
 
 
 def test_a_bie_is_known_by_name_alone(tmp_path: Path) -> None:

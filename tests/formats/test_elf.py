@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf
+from modelbuild.formats.parts import covered
 
 SECTIONS = st.lists(
     st.tuples(st.from_regex(r"[a-z.0-9_/]{1,20}", fullmatch=True), st.none() | st.binary(max_size=50)),
@@ -56,4 +57,44 @@ def test_other_classes_of_elf_are_named() -> None:
     data = bytearray(elf.write([]))
     data[4] = 1
     with pytest.raises(ModelbuildError, match="64-bit little-endian"):
+        elf.read(bytes(data))
+
+
+def test_every_byte_is_a_part() -> None:
+    data = elf.write([elf.NewSection("code.r0.c0", b"abc"), elf.NewSection("ifm.b0", None, 99)])
+    found = covered(elf.read(data).parts, len(data))
+    assert all(part.known for part in found)
+    assert [part.what for part in found] == [
+        "ELF header",
+        "code.r0.c0",
+        "padding",
+        ".shstrtab",
+        "padding",
+        "table of sections",
+    ]
+    dirty = bytearray(data)
+    dirty[68] = 1
+    assert [part for part in covered(elf.read(bytes(dirty)).parts, len(data)) if not part.known]
+
+
+def test_more_sections_than_the_header_has_room_for() -> None:
+    """Then their number and the index of the names stand in the first row."""
+    data = bytearray(elf.write([elf.NewSection("code.r0.c0", b"abc")]))
+    table, count = struct.unpack_from("<Q", data, 40)[0], 3
+    struct.pack_into("<HH", data, 60, 0, 0xFFFF)
+    struct.pack_into("<Q", data, table + 32, count)
+    struct.pack_into("<I", data, table + 40, count - 1)
+    assert [item.name for item in elf.read(bytes(data)).sections] == ["code.r0.c0", ".shstrtab"]
+    struct.pack_into("<Q", data, table + 32, 1 << 60)
+    with pytest.raises(ModelbuildError, match="lies outside"):
+        elf.read(bytes(data))
+
+
+def test_program_headers_have_their_place() -> None:
+    data = bytearray(elf.write([elf.NewSection("code.r0.c0", bytes(200))]))
+    struct.pack_into("<Q", data, 32, 64)
+    struct.pack_into("<HH", data, 54, 56, 2)
+    assert elf.read(bytes(data)).program_headers.size == 112
+    struct.pack_into("<H", data, 56, 0xFFFF)
+    with pytest.raises(ModelbuildError, match="program headers lie outside"):
         elf.read(bytes(data))

@@ -79,3 +79,32 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_a_huge_document_is_refused() -> None:
     with pytest.raises(ModelbuildError, match="more than"):
         mla_stats.load(b" " * (3 << 20), "stats")
+
+
+def span(name: str, start: int, end: int) -> mla_stats.Span:
+    return mla_stats.Span(name, start, end)
+
+
+def test_abutting_layers_sum_to_the_frame() -> None:
+    found = mla_stats.summarize(mla_stats.spans([("a", 100), ("b", 7)]))
+    assert found == mla_stats.Summary(107, 107, (), (), ())
+    assert mla_stats.summarize(()) == mla_stats.Summary(0, 0, (), (), ())
+
+
+def test_gaps_and_overlaps_are_told() -> None:
+    found = mla_stats.summarize([span("b", 30, 39), span("a", 5, 9), span("c", 35, 49), span("d", 36, 37)])
+    assert found.gaps == (("a", 5), ("b", 20))
+    assert found.overlaps == (("c", 5), ("d", 2))
+    assert (found.cycles, found.busy) == (50, 5 + 10 + 15 + 2)
+
+
+def test_a_layer_that_ends_before_it_starts_is_told_and_not_counted() -> None:
+    found = mla_stats.summarize([span("a", 0, 9), span("odd", 20, 10)])
+    assert (found.backwards, found.cycles, found.busy) == (("odd",), 10, 10)
+
+
+def test_events_are_bounded() -> None:
+    wide = b"0: {name: a, start_cycle: 0, end_cycle: 1, " + b"b: c, " * 210_000 + b"}"
+    with pytest.raises(ModelbuildError, match="stats is not a table") as caught:
+        mla_stats.load(wide, "stats")
+    assert "events" in caught.value.problems[0].why

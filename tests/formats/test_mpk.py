@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
 from modelbuild.formats.mpk import MpkTensor
+from tests.formats.archive_sources import files_tarred
 from tests.formats.mpk_sources import source
 
 
@@ -239,3 +241,223 @@ def test_members_that_are_not_what_they_say_are_refused(
     with pytest.raises(ModelbuildError, match=message) as caught:
         mpk.read(repacked(change))
     assert caught.value.exit_code == 2
+
+
+def surveyed(change: dict[str, bytes | None]) -> set[str]:
+    """What fails in an archive that is looked at and not to be used."""
+    found = mpk.survey(repacked(change))
+    return {check.what for check in (*found.safety, *found.checks) if not check.ok}
+
+
+def test_what_we_wrote_is_written_again_byte_for_byte() -> None:
+    for data in (mpk.build(source()), mpk.build(source(time=1_700_000_000))):
+        assert mpk.write(mpk.read(data)) == data
+
+
+def test_a_vendors_archive_comes_out_in_our_form() -> None:
+    data = files_tarred(files(mpk.build(source())), uname="root", mtime=99)
+    written = mpk.write(mpk.read(data))
+    assert files(written) == files(data)
+    assert mpk.write(mpk.read(written)) == written
+    assert mpk.read(written).archive.times == {99}
+
+
+def test_the_members_have_the_time_that_is_asked_for() -> None:
+    with tarfile.open(fileobj=io.BytesIO(mpk.build(source(time=7)))) as opened:
+        assert {info.mtime for info in opened} == {7}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"digits_mpk.json": None}, {"the description is read"}),
+        ({"mpk.json": b"{}"}, {"the description is read"}),
+        ({"digits_mpk.json": b"[]"}, {"the description is read"}),
+        ({"digits_mpk.json": b'{"plugins": [1]}'}, {"the steps are read"}),
+        ({"digits_mpk.json": b'{"a": 1, "a": 2}'}, {"the description is read", "no key twice in JSON"}),
+        (
+            {"digits_mpk.json": b"[" * 100 + b"]" * 100},
+            {"the description is read", "JSON of at most 64 levels"},
+        ),
+        ({"digits_mpk.json": b" " * (5 << 20)}, {"the description is read", "JSON of at most 4 MiB"}),
+        ({"digits_stage1_mla_stats.yaml": b"nonsense"}, {"the statistics are read"}),
+        ({"digits_stage1_mla.elf": b"\x7fELF"}, {"the program's sections are read"}),
+        ({"0_preproc.json": b"{"}, {"the configurations are read"}),
+        ({"pipeline_sequence.json": b"[]"}, {"the pipeline is read"}),
+        ({"digits_host.sim.bin": None}, {"every executable is a member"}),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_the_rest_shown(
+    change: dict[str, bytes | None], what: set[str]
+) -> None:
+    assert surveyed(change) == what
+    found = mpk.survey(repacked(change))
+    assert {member.name for member in found.members} >= {"0_postproc.json"}
+
+
+def test_configurations_that_cannot_be_read_hinder_nobody() -> None:
+    """The runtime plans by the description alone."""
+    found = mpk.read(repacked({"0_preproc.json": b"{", "pipeline_sequence.json": b"[]"}))
+    assert {check.what for check in found.checks if not check.ok} == {
+        "the pipeline is read",
+        "the configurations are read",
+    }
+
+
+def test_a_member_that_breaks_a_rule_is_shown_and_not_used() -> None:
+    data = files_tarred({**files(mpk.build(source())), "../evil_mpk.json": b"{}"})
+    found = mpk.survey(data)
+    assert [check.what for check in found.safety if not check.ok] == ["no path out of the folder"]
+    assert found.name == "digits" and "evil_mpk.json" not in found.files
+    with pytest.raises(ModelbuildError, match="leaves its folder"):
+        mpk.read(data)
+
+
+def test_members_in_folders_are_found_by_their_last_name() -> None:
+    """As the vendor's loader unpacks them: into a folder for each kind."""
+    data = files_tarred({f"etc/{name}": content for name, content in files(mpk.build(source())).items()})
+    found = mpk.read(data)
+    assert found.name == "digits" and all(check.ok for check in found.checks)
+
+
+def test_two_members_for_one_place_are_refused() -> None:
+    data = files_tarred({**files(mpk.build(source())), "other/digits_mpk.json": b"{}"})
+    with pytest.raises(ModelbuildError, match="unpacks to one place"):
+        mpk.read(data)
+
+
+def test_an_archive_that_is_not_packed_is_read_too() -> None:
+    found = mpk.read(files_tarred(files(mpk.build(source())), packing="w"))
+    assert found.name == "digits" and not found.archive.packed
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> set[str]:
+    document = description(mpk.build(source()))
+    change(document)
+    return failed(repacked({"digits_mpk.json": json.dumps(document).encode()}))
+
+
+def test_edges_are_checked() -> None:
+    def size(document: dict[str, Any]) -> None:
+        document["plugins"][1]["input_nodes"][0]["size"] += 1
+
+    def no_size(document: dict[str, Any]) -> None:
+        del document["plugins"][1]["input_nodes"][0]["size"]
+
+    def backwards(document: dict[str, Any]) -> None:
+        plugins = document["plugins"]
+        plugins[0]["sequence"], plugins[1]["sequence"] = 2, 1
+
+    assert changed(size) == {"both ends of every edge have one size"}
+    assert changed(no_size) == set(), "a node may leave its size out"
+    assert changed(backwards) == {"every edge has a producer"}
+
+
+def test_names_of_edges_as_the_vendors_runtime_takes_them() -> None:
+    """A tensor under its name in the model, too; and inputs that only the first step names."""
+
+    def decorated(document: dict[str, Any]) -> None:
+        document["plugins"][-1]["input_nodes"][0]["name"] += "//conv/output_0"
+
+    def other(document: dict[str, Any]) -> None:
+        document["plugins"][-1]["input_nodes"][0]["name"] = "nothing//dequantize_0"
+
+    def no_top(document: dict[str, Any]) -> None:
+        del document["input_nodes"]
+
+    def no_name(document: dict[str, Any]) -> None:
+        del document["plugins"][2]["input_nodes"][0]["name"]
+
+    assert changed(decorated) == changed(no_top) == changed(no_name) == set()
+    assert changed(other) == {"every edge has a producer"}
+
+
+def test_processors_and_executables_are_checked() -> None:
+    def processor(document: dict[str, Any]) -> None:
+        document["plugins"][0]["processor"] = "GPU"
+
+    def executable(document: dict[str, Any]) -> None:
+        document["plugins"][1]["resources"]["executable"] = "other.elf"
+
+    def placeholder(document: dict[str, Any]) -> None:
+        document["plugins"][0]["resources"] = {"executable": "kernel_name_tbd"}
+
+    assert changed(processor) == {"every processor is known"}
+    assert changed(executable) == {"every executable is a member"}
+    assert changed(placeholder) == set(), "no file, but what stands where none is"
+
+
+def test_health_is_one_program_and_nothing_on_the_arm_cores() -> None:
+    healthy = mpk.read(mpk.build(source(host=b""))).health
+    assert (healthy.elf, healthy.lm, healthy.so, healthy.why) == (1, 0, 0, ())
+    assert healthy.steps == {"EV74": 4, "MLA": 1}
+    assert mpk.read(mpk.build(source(host=b"", program_suffix=".lm"))).health.why == ()
+    ill = mpk.survey(repacked({"a.so": b"\x7fELF", "b.so": b"", "other.elf": b"\x7fELF"})).health
+    assert ill.why == (
+        "2 programs (.elf, .lm), not 1",
+        "2 shared objects: parts of the graph run on the Arm cores",
+        "steps on the Arm cores (A65): 1",
+    )
+
+
+@pytest.mark.parametrize("desired", ["desired_batch_size", "batch_size"])
+@pytest.mark.parametrize("actual", ["actual_batch_size", "batch_sz_model", "batch_size_model"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_batch_has_several_names_and_places(desired: str, actual: str, inside: bool) -> None:
+    batch = {desired: 16, actual: 12}
+    config = {"params": batch} if inside else batch
+    document = {"plugins": [{"name": "MLA_0", "sequence": 1, "processor": "MLA", "config_params": config}]}
+    found = mpk.survey(tar.write({"mpk.json": json.dumps(document).encode()}))
+    assert (found.desired_batch, found.actual_batch) == (16, 12)
+
+
+def test_the_range_of_an_input_is_read() -> None:
+    read = mpk.read(mpk.build(source()))
+    assert read.input_nodes[0].range == (0.0, 1.0) and read.output_nodes[0].range == ()
+
+
+def test_fields_that_nobody_documents_are_kept_and_told() -> None:
+    document = description(mpk.build(source()))
+    assert mpk.read(mpk.build(source())).unknown == ()
+    document["new"] = {"a": 1}
+    document["input_nodes"][0]["odd"] = "x" * 500
+    document["plugins"][1]["config_params"]["more"] = [1, 2]
+    document["plugins"][2]["output_nodes"][0]["extra"] = None
+    data = repacked({"digits_mpk.json": json.dumps(document).encode()})
+    assert mpk.read(data).unknown == (
+        ("new", '{"a": 1}'),
+        ("input_nodes[0].odd", '"' + "x" * 119),
+        ("plugins[1].config_params.more", "[1, 2]"),
+        ("plugins[2].output_nodes[0].extra", "null"),
+    )
+    assert files(mpk.write(mpk.read(data))) == files(data)
+
+
+@pytest.mark.parametrize(
+    ("names", "generation"),
+    [
+        (["n_stage1_mla.lm"], "1.1"),
+        (["n_stage1_mla.elf", "preproc.json", "mla.json", "detess_dequant.json"], "1.6"),
+        (["n_stage1_mla.elf", "0_preproc.json", "0_process_mla.json"], "2.x"),
+        (["n_stage1_mla.elf"], ""),
+    ],
+)
+def test_members_tell_the_generation(names: list[str], generation: str) -> None:
+    assert (
+        mpk.survey(tar.write({"n_mpk.json": b"{}", **dict.fromkeys(names, b"{}")})).generation == generation
+    )
+
+
+def test_the_first_step_tells_the_precision() -> None:
+    def cast(document: dict[str, Any]) -> None:
+        document["plugins"][0]["config_params"] = {
+            "kernel": "cast_transform",
+            "params": {"out_dtype": "bfloat16"},
+        }
+
+    document = description(mpk.build(source()))
+    cast(document)
+    assert mpk.read(mpk.build(source())).precision == "int8"
+    data = repacked({"digits_mpk.json": json.dumps(document).encode()})
+    assert mpk.read(data).precision == "bfloat16"
+    assert mpk.survey(tar.write({"mpk.json": b"{}"})).precision == ""

@@ -13,26 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import tar
+from modelbuild.formats import archive, tar
+from modelbuild.formats.parts import covered
+from tests.formats.archive_sources import entry, files_tarred, tarred
 
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}", fullmatch=True)
-
-
-def archive(*entries: tarfile.TarInfo, kind: int = tarfile.PAX_FORMAT) -> bytes:
-    """A .tar.gz as Python's own library writes it; files hold zeros."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", format=kind) as file:
-        for entry in entries:
-            file.addfile(entry, io.BytesIO(bytes(entry.size)) if entry.isreg() else None)
-    return buffer.getvalue()
-
-
-def entry(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, **values: object) -> tarfile.TarInfo:
-    found = tarfile.TarInfo(name)
-    found.type, found.size = kind, size
-    for key, value in values.items():
-        setattr(found, key, value)
-    return found
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=2000), max_size=5))
@@ -67,7 +52,7 @@ def test_archives_of_other_tools_are_read() -> None:
     long_name = "m" * 120 + "_mpk.json"
     for kind in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
         name = long_name if kind != tarfile.USTAR_FORMAT else "m_mpk.json"
-        data = archive(entry(name, size=700, mtime=1.5), entry("./b.elf", size=3, uname="root"), kind=kind)
+        data = tarred(entry(name, size=700, mtime=1.5), entry("./b.elf", size=3, uname="root"), kind=kind)
         assert [(m.name, len(m.data)) for m in tar.read(data)] == [(name, 700), ("b.elf", 3)]
 
 
@@ -76,7 +61,6 @@ def test_archives_of_other_tools_are_read() -> None:
     [
         (entry("link", tarfile.SYMTYPE, linkname="/etc/passwd"), "symbolic link"),
         (entry("link", tarfile.LNKTYPE, linkname="a"), "hard link"),
-        (entry("folder", tarfile.DIRTYPE), "folder"),
         (entry("device", tarfile.CHRTYPE), "device"),
         (entry("pipe", tarfile.FIFOTYPE), "FIFO"),
         (entry("/etc/passwd"), "absolute"),
@@ -93,22 +77,22 @@ def test_archives_of_other_tools_are_read() -> None:
 )
 def test_what_may_not_be_in_an_archive_is_refused(bad: tarfile.TarInfo, message: str) -> None:
     with pytest.raises(ModelbuildError, match=message) as caught:
-        tar.read(archive(entry("fine", size=5), bad))
+        tar.read(tarred(entry("fine", size=5), bad))
     assert caught.value.exit_code == 2
 
 
 def test_a_name_that_comes_twice_is_refused() -> None:
     with pytest.raises(ModelbuildError, match="twice"):
-        tar.read(archive(entry("a", size=1), entry("./a", size=1)))
+        tar.read(tarred(entry("a", size=1), entry("./a", size=1)))
 
 
 def test_too_many_entries_are_refused() -> None:
     with pytest.raises(ModelbuildError, match="more than 2048"):
-        tar.read(archive(*(entry(f"f{i}") for i in range(2049)), kind=tarfile.USTAR_FORMAT))
+        tar.read(tarred(*(entry(f"f{i}") for i in range(2049)), kind=tarfile.USTAR_FORMAT))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
-    bomb = archive(entry("zeros", size=80 << 20))
+    bomb = tarred(entry("zeros", size=80 << 20))
     assert len(bomb) < 1 << 20
     tracemalloc.start()
     with pytest.raises(ModelbuildError, match="unpacks to more than"):
@@ -152,3 +136,139 @@ def test_names_that_no_archive_of_ours_may_have() -> None:
     for name in ("../a", "/a", "", "x" * 101):
         with pytest.raises(ModelbuildError):
             tar.write({name: b""})
+
+
+def test_any_time_may_be_set() -> None:
+    data = tar.write({"a": b"1", "b": b"22"}, 1_700_000_000)
+    with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+        assert [info.mtime for info in opened] == [1_700_000_000] * 2
+    assert data[4:8] == bytes(4), "gzip's own time stays 0"
+    for time in (-1, 8**11):
+        with pytest.raises(ModelbuildError, match="has no place"):
+            tar.write({"a": b""}, time)
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=2000), max_size=4), st.integers(0, 8**11 - 1))
+def test_what_we_wrote_comes_out_byte_for_byte(files: dict[str, bytes], time: int) -> None:
+    data = tar.write(files, time)
+    found = tar.survey(data)
+    assert found.is_canonical(data)
+    assert all(check.ok for check in found.checks) and all(item.ok for item in found.checksums)
+    assert tar.write(found.members, time) == tar.write(tar.read(data), time) == data
+
+
+def test_members_of_one_name_are_not_written() -> None:
+    with pytest.raises(ModelbuildError, match="twice"):
+        tar.write([tar.Member("a", b"1"), tar.Member("a", b"2")])
+
+
+def test_other_archives_come_out_in_our_form() -> None:
+    data = files_tarred({"b": b"22", "a": b"1"}, uname="root", mtime=5)
+    found = tar.survey(data)
+    assert not found.is_canonical(data)
+    written = tar.write({member.name: member.data for member in found.members})
+    assert tar.survey(written).is_canonical(written)
+    assert [(entry.header.user_name, entry.header.time) for entry in found.entries] == [("root", 5)] * 2
+
+
+def test_a_tar_that_is_not_packed_is_read_too() -> None:
+    data = files_tarred({"a": b"1", "b": b"22"}, packing="w")
+    assert tar.is_tar(data[:512]) and not tar.is_tar(data[512:1024])
+    assert [(m.name, m.data) for m in tar.read(data)] == [("a", b"1"), ("b", b"22")]
+    found = tar.survey(data)
+    assert not found.packed and not found.unpacked_parts and not found.checksums
+    assert covered(found.parts, len(data)) == tuple(part for part in found.parts if part.size)
+
+
+def test_every_byte_of_the_unpacked_archive_is_a_part() -> None:
+    long_name = "m" * 120
+    for data in (
+        tar.write({"a": b"1" * 512, "b": b"22"}),
+        tarred(entry(long_name, size=700), entry("folder", tarfile.DIRTYPE)),
+        tarred(entry(long_name, size=700), kind=tarfile.GNU_FORMAT),
+    ):
+        found = tar.survey(data)
+        inner = covered(found.unpacked_parts, found.unpacked_size)
+        assert all(part.known for part in (*inner, *covered(found.parts, len(data))))
+        assert sum(part.size for part in inner) == found.unpacked_size
+
+
+def test_folders_are_passed_over() -> None:
+    """The vendor's loader ignores them; `tar czf x.tar.gz .` makes some."""
+    data = tarred(entry("./", tarfile.DIRTYPE), entry("./etc/", tarfile.DIRTYPE), entry("./etc/a", size=2))
+    assert [member.name for member in tar.read(data)] == ["etc/a"]
+    assert [item.kind for item in tar.survey(data).entries] == ["folder", "folder", "file"]
+    with pytest.raises(ModelbuildError, match="leaves its folder"):
+        tar.read(tarred(entry("../up", tarfile.DIRTYPE)))
+
+
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        (entry("link", tarfile.SYMTYPE, linkname="/etc/passwd"), archive.REGULAR),
+        (entry("/etc/passwd", size=9), archive.ABSOLUTE),
+        (entry("C:evil.json"), archive.DRIVE),
+        (entry("../up.json", size=700), archive.PARENT),
+        (entry("a\u2215b.json"), archive.CONFUSABLE),
+        (entry("./fine"), archive.TWICE),
+        (entry("x" * 70_000), archive.SIZE),
+        (entry("zeros", size=80 << 20), archive.SIZE),
+    ],
+)
+def test_what_breaks_a_rule_is_shown_and_not_unpacked(bad: tarfile.TarInfo, rule: str) -> None:
+    found = tar.survey(tarred(entry("fine", size=5), bad))
+    assert {check.what for check in found.checks if not check.ok} == {rule}
+    assert [member.name for member in found.members] == ["fine"]
+    assert found.first
+    assert not found.is_canonical(b"")
+
+
+def test_names_that_are_not_utf8_break_a_rule() -> None:
+    plain = bytearray(zlib.decompress(tar.write({"abc": b"1"}), wbits=31))
+    plain[1] = 0xFF
+    plain[148:156] = f"{sum(plain[:148]) + 256 + sum(plain[156:512]):06o}\0 ".encode()
+    found = tar.survey(bytes(plain))
+    assert {check.what for check in found.checks if not check.ok} == {archive.UTF8, archive.CONFUSABLE}
+    with pytest.raises(ModelbuildError, match="not UTF-8"):
+        tar.read(bytes(plain))
+
+
+def test_more_entries_than_allowed_are_not_gone_through() -> None:
+    many = tarred(*(entry(f"f{i}") for i in range(3000)), kind=tarfile.USTAR_FORMAT)
+    found = tar.survey(many)
+    assert len(found.entries) == 2048
+    assert [check.what for check in found.checks if not check.ok] == [archive.COUNT]
+
+
+def test_a_global_header_may_not_rename() -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"path": "b"}) as file:
+        file.addfile(entry("a"))
+    with pytest.raises(ModelbuildError, match="global header"):
+        tar.read(data.getvalue())
+    assert [check.what for check in tar.survey(data.getvalue()).checks if not check.ok] == [archive.HEADERS]
+
+
+def test_sizes_beyond_octal_digits_are_read() -> None:
+    """As GNU's tar writes numbers that do not fit: bytes behind a set first bit."""
+    plain = bytearray(zlib.decompress(tar.write({"a": b"12345"}), wbits=31))
+    plain[124:136] = b"\x80" + (5).to_bytes(11, "big")
+    plain[148:156] = f"{sum(plain[:148]) + 256 + sum(plain[156:512]):06o}\0 ".encode()
+    assert tar.read(bytes(plain)) == [tar.Member("a", b"12345")]
+
+
+def test_a_wrong_crc_is_told_by_the_survey_and_refused_by_the_reader() -> None:
+    data = bytearray(tar.write({"a": b"1"}))
+    data[-5] ^= 1
+    assert [item.ok for item in tar.survey(bytes(data)).checksums] == [False, True]
+    with pytest.raises(ModelbuildError, match="CRC-32"):
+        tar.read(bytes(data))
+
+
+def test_names_alone_cost_no_memory() -> None:
+    data = tarred(entry("large", size=30 << 20), entry("b"))
+    tracemalloc.start()
+    assert list(tar.names(data)) == ["large", "b"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20

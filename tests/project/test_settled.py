@@ -119,6 +119,13 @@ def test_a_look_that_renews_nothing_writes_nothing(built: Path) -> None:
     raise AssertionError("the other look keeps nothing either")
 
 
+def test_another_time_for_archives_is_another_request(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert asked(built) is None
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert asked(built) is not None
+
+
 def test_the_report_is_that_of_a_build_with_nothing_to_do(built: Path) -> None:
     found = asked(built)
     again = api.build(open_project(built), (), BuildOptions(jobs=1))

@@ -8,11 +8,16 @@ from typing import Any
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.artifacts.inspectors import onnx
+from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import fixed_onnx
+from modelbuild.quantize import record as records
+
+_SUFFIX, _RECORD = ".fixed.onnx", ".quant.txt"
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Arithmetic, chip, integer borders and operators. Errors: ModelbuildError where it was altered."""
+    """Arithmetic, chip, integer borders, operators and number formats; and the quantization record, where it
+    lies beside the file. Errors: ModelbuildError where the file was altered."""
     model = fixed_onnx.read(path)
     drawn = onnx.describe(path)
     operators = Counter(operator.kind for operator in model.operators)
@@ -32,8 +37,46 @@ def describe(path: Path) -> dict[str, Any]:
         "arithmetic": model.arithmetic,
         "chip": model.chip,
         "metadata": dict(sorted(model.metadata.items())),
+        "checks": [{"what": "the integers have the digest that the file carries", "ok": True, "why": None}],
+        "formats": _formats(model),
+        "record": _record(path),
         "models": [entry],
     }
+
+
+def _formats(model: FixedModel) -> dict[str, Any]:
+    """How many tensors have which type, how many constants of which type there are, and their bytes."""
+    tensors = Counter(_dtype(model, name) for name in model.tensors)
+    constants = Counter(str(values.dtype) for values in model.constants.values())
+    return {
+        "tensors": dict(sorted(tensors.items())),
+        "constants": dict(sorted(constants.items())),
+        "constant_bytes": sum(values.nbytes for values in model.constants.values()),
+    }
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """The summary of `<model>.quant.txt` in the same folder; None where there is none."""
+    beside = path.with_name(path.name.removesuffix(_SUFFIX) + _RECORD)
+    if not path.name.endswith(_SUFFIX) or not beside.is_file():
+        return None
+    try:
+        record = records.read(beside)
+    except ModelbuildError as error:
+        return {"file": beside.name, "unreadable": error.problems[0].what}
+    told = record.to_json()
+    return {
+        "file": beside.name,
+        **{key: told[key] for key in ("method", "activations", "weights", "format", "samples", "edited")},
+        "lines": len(record.tensors),
+        "methods": dict(sorted(Counter(tensor.method for tensor in record.tensors).items())),
+        "corrections": {kind: len(tensors) for kind, tensors in sorted(record.corrections.items())},
+    }
+
+
+def _dtype(model: FixedModel, name: str) -> str:
+    tensor = model.tensors[name]
+    return f"{'' if tensor.signed else 'u'}int{tensor.bits}"
 
 
 def _tensor(model: FixedModel, name: str) -> dict[str, Any]:
@@ -41,7 +84,7 @@ def _tensor(model: FixedModel, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "shape": list(tensor.shape),
-        "dtype": f"{'' if tensor.signed else 'u'}int{tensor.bits}",
+        "dtype": _dtype(model, name),
         "scale": tensor.scale,
         "zero_point": tensor.zero_point,
     }

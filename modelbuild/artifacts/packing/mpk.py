@@ -33,7 +33,7 @@ def unpack(data: bytes) -> list[Program]:
     broken = [check for check in read.checks if not check.ok]
     if broken:
         raise ModelbuildError(
-            "the archive is damaged", why="; ".join(f"{check.what}: {check.detail}" for check in broken)
+            "the archive is damaged", why="; ".join(f"{check.what}: {check.why}" for check in broken)
         )
     described = interface(read.command)
     if wrong := other_sizes(read, described):
@@ -69,6 +69,7 @@ def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
         host_operators=tuple(name for name, _ in packed.cpu_nodes),
         input_ranges={place.name: _range(place) for place in described.inputs},
         preprocess=json.loads(described.metadata.get("preprocess", "{}")),
+        time=packed.time,
     )
 
 

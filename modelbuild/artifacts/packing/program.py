@@ -32,6 +32,7 @@ class PackedProgram:
     plan: Mapping[str, Any]
     source: str = ""  # base name of the source model
     source_digest: str = ""
+    time: int = 0  # of members, in containers that have times: seconds since 1970
 
     @property
     def batch(self) -> Mapping[str, Any]:

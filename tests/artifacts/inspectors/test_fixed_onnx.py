@@ -1,0 +1,49 @@
+"""A fixed-point model as `inspect` shows it, with the quantization record beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelbuild.artifacts.inspect import inspect
+from modelbuild.quantize import fixed_onnx
+from modelbuild.quantize import record as records
+from modelbuild.quantize.record import Record, TensorRecord
+from tests.artifacts.test_inspect import reshape_model
+
+RECORD = Record(
+    "m",
+    "multiplier_shift@1",
+    "activations=int8 weights=int8 symmetric=no scale=free per_channel=yes",
+    "mse",
+    7,
+    (
+        TensorRecord("x", "input", 8, True, 0.5, 3, -1.0, 1.0, "mse", 40.0),
+        TensorRecord("y", "output", 8, True, 0.5, 3, -1.0, 1.0, "shared", 41.0),
+    ),
+    {"bias": {"conv": (1, 2)}},
+)
+
+
+def test_number_formats_and_the_digest(tmp_path: Path) -> None:
+    fixed_onnx.write(reshape_model(), tmp_path / "m.fixed.onnx")
+    found = inspect(tmp_path / "m.fixed.onnx")
+    assert found["formats"]["tensors"] == {"int8": 2}
+    assert [check["ok"] for check in found["checks"]] == [True]
+    assert found["record"] is None
+
+
+def test_the_record_beside_it_is_summed_up(tmp_path: Path) -> None:
+    fixed_onnx.write(reshape_model(), tmp_path / "m.fixed.onnx")
+    records.write(RECORD, tmp_path / "m.quant.txt")
+    told = inspect(tmp_path / "m.fixed.onnx")["record"]
+    assert (told["file"], told["method"], told["samples"], told["lines"]) == ("m.quant.txt", "mse", 7, 2)
+    assert told["methods"] == {"mse": 1, "shared": 1}
+    assert told["corrections"] == {"bias": 1}
+    assert not told["edited"]
+
+
+def test_a_record_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
+    fixed_onnx.write(reshape_model(), tmp_path / "m.fixed.onnx")
+    (tmp_path / "m.quant.txt").write_text("no record")
+    told = inspect(tmp_path / "m.fixed.onnx")["record"]
+    assert told["file"] == "m.quant.txt" and told["unreadable"]
