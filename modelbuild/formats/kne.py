@@ -41,8 +41,9 @@ class KneModel:
 
 @dataclass(frozen=True)
 class Kne:
-    """The whole block."""
+    """The whole block. `target` is the number that stands for the chip."""
 
+    target: int
     chip: str | None
     compiler_version: str | None
     schema: tuple[int, int, int] | None
@@ -59,7 +60,8 @@ def decode(data: bytes) -> Kne:
     models = tuple(_decode_model(table) for table in content.tables(2))
     if not models:
         raise flatbuffer.damaged("it has no models", _NAME, content.position)
-    return Kne(TARGETS.get(header.integer(0, "b")), header.string(1), _schema(header.table(2)), models)
+    target = header.integer(0, "b")
+    return Kne(target, TARGETS.get(target), header.string(1), _schema(header.table(2)), models)
 
 
 def encode(platform: str, compiler_version: str, models: Sequence[KneModel]) -> bytes:
@@ -69,16 +71,25 @@ def encode(platform: str, compiler_version: str, models: Sequence[KneModel]) -> 
         raise ModelbuildError(f"platform {platform} has no KNE form")
     writer = Writer()
     tables = [_encode_model(writer, model) for model in models]
-    header = writer.table(
-        [
-            Field(0, "b", target),
-            offset(1, writer.string(compiler_version)),
-            offset(2, _encode_schema(writer)),
-            offset(3, _encode_buffers(writer, _largest(models))),
-        ]
-    )
+    header = encode_header(writer, target, compiler_version, SCHEMA, _largest(models))
     root = writer.table([Field(0, "I", MAGIC), offset(1, header), offset(2, writer.offsets(tables))])
     return writer.finish(root)
+
+
+def encode_header(
+    writer: Writer,
+    target: int,
+    compiler_version: str | None,
+    schema: tuple[int, int, int] | None,
+    buffers: Sequence[tuple[str, Region]],
+) -> int:
+    """The table of the block's header; what is None is left out."""
+    fields = [Field(0, "b", target)]
+    if compiler_version is not None:
+        fields.append(offset(1, writer.string(compiler_version)))
+    if schema is not None:
+        fields.append(offset(2, _encode_schema(writer, schema)))
+    return writer.table([*fields, offset(3, _encode_buffers(writer, buffers))])
 
 
 def _largest(models: Sequence[KneModel]) -> list[tuple[str, Region]]:
@@ -91,16 +102,25 @@ def _largest(models: Sequence[KneModel]) -> list[tuple[str, Region]]:
     return found
 
 
-def _encode_schema(writer: Writer) -> int:
-    return writer.table([Field(slot, "I", value) for slot, value in enumerate(SCHEMA)])
+def _encode_schema(writer: Writer, schema: tuple[int, int, int] = SCHEMA) -> int:
+    return writer.table([Field(slot, "I", value) for slot, value in enumerate(schema)])
+
+
+def buffer_name(code: int) -> str:
+    """The name of a buffer's code, or `unknown (n)`."""
+    return _BUFFERS.get(code, f"unknown ({code})")
+
+
+def _buffer_code(name: str) -> int:
+    found = [code for code, known in _BUFFERS.items() if known == name]
+    return found[0] if found else int(name.removeprefix("unknown (").removesuffix(")"))
 
 
 def _encode_buffers(writer: Writer, buffers: Sequence[tuple[str, Region]]) -> int:
-    codes = {name: code for code, name in _BUFFERS.items()}
     return writer.offsets(
         [
             writer.table(
-                [Field(0, "b", codes[name]), Field(1, "Q", region.address), Field(2, "Q", region.size)]
+                [Field(0, "b", _buffer_code(name)), Field(1, "Q", region.address), Field(2, "Q", region.size)]
             )
             for name, region in buffers
         ]
@@ -179,7 +199,7 @@ def _decode_model(table: flatbuffer.Table) -> KneModel:
     for core in table.tables(1):
         _decode_core(core, units, nodes)
     buffers = tuple(
-        (_BUFFERS.get(item.integer(0, "b"), "other"), Region(item.integer(1, "Q"), item.integer(2, "Q")))
+        (buffer_name(item.integer(0, "b")), Region(item.integer(1, "Q"), item.integer(2, "Q")))
         for item in header.tables(9)
     )
     return KneModel(

@@ -225,11 +225,11 @@ def _hexadecimal(entry: ModelInfo) -> int | None:
         return None
 
 
-def check(nef: Nef) -> None:
-    """Raise ModelbuildError naming every checksum that does not agree."""
+def check(nef: Nef, where: str = "") -> None:
+    """Raise ModelbuildError naming every checksum that does not agree; `where` is what it calls the file."""
     wrong = [item for item in nef.checksums if not item.ok]
     if wrong:
         listed = ", ".join(
             f"{item.what} (stored {item.stored:08x}, computed {item.computed:08x})" for item in wrong
         )
-        raise ModelbuildError("the NEF is damaged: checksums do not agree", why=listed)
+        raise ModelbuildError("the NEF is damaged: checksums do not agree", where=where, why=listed)

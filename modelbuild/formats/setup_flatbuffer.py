@@ -20,7 +20,7 @@ _NAME = "NEF setup"
 _SEGMENTS = {1: "input", 2: "output", 3: "working", 4: "command", 5: "weight", 6: "setup"}
 _INPUT, _OUTPUT = 1, 2
 _NOT_ENCRYPTED = 1
-_RELATIVE = 2
+ABSOLUTE, RELATIVE = 1, 2  # addressing modes
 _NO_ENTRY = 0xFFFFFFFF
 # Operator hashes whose names the vendor's header gives (kneron_setup_reader.h).
 _OPERATORS = {
@@ -76,6 +76,30 @@ def decode(data: bytes) -> FlatbufferSetup:
     )
 
 
+def addresses(data: bytes) -> list[tuple[int, str, int]]:
+    """(offset, region, value) of every word that holds an address: the starts of the segments, and where
+    addressing is absolute the entries of the tensors (region "").
+
+    Errors: ModelbuildError with the offset inside the block."""
+    content = flatbuffer.root(data, _NAME)
+    header = content.required(1, "header")
+    words = [
+        (table, 1, _segment_name(table.integer(0, "b")), table.integer(1, "I")) for table in header.tables(3)
+    ]
+    if header.integer(5, "b") == ABSOLUTE:
+        tensors = [tensor for slot in (2, 3, 5) for tensor in content.tables(slot)]
+        buffers = [buffer for tensor in tensors if (buffer := tensor.table(5)) is not None]
+        words += [(buffer, 0, "", buffer.integer(0, "I", _NO_ENTRY)) for buffer in buffers]
+    places = ((table.offset(slot), region, value) for table, slot, region, value in words)
+    found = {place: (region, value) for place, region, value in places if place is not None}
+    return [(place, *known) for place, known in found.items() if known[1] != _NO_ENTRY]
+
+
+def addressing(data: bytes) -> int:
+    """The addressing mode: `ABSOLUTE`, `RELATIVE`, 0 where the block does not say, or a code nobody knows."""
+    return flatbuffer.root(data, _NAME).required(1, "header").integer(5, "b")
+
+
 def encode(
     platform: str,
     record: Record,
@@ -125,7 +149,7 @@ def _encode_header(writer: Writer, platform: str, record: Record) -> int:
             offset(2, writer.table([Field(slot, "I", value) for slot, value in enumerate(SCHEMA)])),
             offset(3, writer.offsets(segments)),
             offset(4, writer.table([Field(0, "b", _NOT_ENCRYPTED)])),
-            Field(5, "b", _RELATIVE),
+            Field(5, "b", RELATIVE),
         ]
     )
 
