@@ -12,6 +12,7 @@ Readable = bytes | mmap.mmap
 MAX_DEPTH = 32
 MAX_TABLES = 20_000
 MAX_ELEMENTS = 65_536
+MAX_COPY_ALIGNMENT = 64  # the largest that a schema of Kneron's asks for
 _SOFFSET = struct.Struct("<i")
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
@@ -64,6 +65,12 @@ class Buffer:
         if self.bytes_left < 0:
             raise damaged("its parts overlap so that it would unfold without bound", self.name, offset)
 
+    def copy(self, offset: int, size: int) -> bytes:
+        """`size` bytes at `offset`, counted."""
+        self.claim(offset, size)
+        self.spend(size, offset)
+        return self.data[offset : offset + size]
+
 
 def root(data: Readable, name: str) -> Table:
     """The root table of a FlatBuffer; `name` is what errors call it."""
@@ -79,6 +86,8 @@ class Table:
     position: int
     depth: int
     slots: tuple[int, ...] = field(init=False)
+    vtable: int = field(init=False)
+    size: int = field(init=False)  # of the fields inside the table
 
     def __post_init__(self) -> None:
         buffer = self.buffer
@@ -96,12 +105,22 @@ class Table:
         if any(slot and not 4 <= slot < inline for slot in slots):
             raise damaged("a field lies outside its table", buffer.name, vtable)
         object.__setattr__(self, "slots", slots)
+        object.__setattr__(self, "vtable", vtable)
+        object.__setattr__(self, "size", inline)
 
     def offset(self, slot: int) -> int | None:
         """Where the value of `slot` is, or None if it is absent."""
         if slot >= len(self.slots) or not self.slots[slot]:
             return None
         return self.position + self.slots[slot]
+
+    def room(self, slot: int) -> int:
+        """How many bytes lie from the value of a slot to the next one or the table's end; 0 if absent."""
+        if slot >= len(self.slots) or not self.slots[slot]:
+            return 0
+        return (
+            min([self.size, *(place for place in self.slots if place > self.slots[slot])]) - self.slots[slot]
+        )
 
     def has(self, slot: int) -> bool:
         """Whether the slot is present."""
@@ -125,12 +144,12 @@ class Table:
         found = self._vector(slot, 1, len(self.buffer.data))
         if found is None:
             return None
-        return self._copy(*found).decode("utf-8", "backslashreplace")
+        return self.buffer.copy(*found).decode("utf-8", "backslashreplace")
 
     def content(self, slot: int) -> bytes:
         """A vector of bytes; empty if absent."""
         found = self._vector(slot, 1, len(self.buffer.data))
-        return b"" if found is None else self._copy(*found)
+        return b"" if found is None else self.buffer.copy(*found)
 
     def content_span(self, slot: int) -> tuple[int, int] | None:
         """Offset and size of a vector of bytes, without copying it."""
@@ -175,6 +194,17 @@ class Table:
         places = range(start, start + 4 * count, 4)
         return tuple(Table(buffer, place + buffer.number(_U32, place), self.depth + 1) for place in places)
 
+    def strings(self, slot: int) -> tuple[tuple[int, int], ...]:
+        """Offset and size of each string of a vector; empty if absent."""
+        buffer, (start, count) = self.buffer, self._vector(slot, 4, MAX_ELEMENTS) or (0, 0)
+        found = []
+        for place in range(start, start + 4 * count, 4):
+            text = place + buffer.number(_U32, place)
+            size = buffer.number(_U32, text)
+            buffer.claim(text + 4, size)
+            found.append((text + 4, size))
+        return tuple(found)
+
     def _vector(self, slot: int, element_size: int, limit: int) -> tuple[int, int] | None:
         offset = self.offset(slot)
         if offset is None:
@@ -186,7 +216,3 @@ class Table:
             raise damaged(f"a vector claims {count} elements", buffer.name, start)
         buffer.claim(start + 4, count * element_size)
         return start + 4, count
-
-    def _copy(self, offset: int, size: int) -> bytes:
-        self.buffer.spend(size, offset)
-        return self.buffer.data[offset : offset + size]

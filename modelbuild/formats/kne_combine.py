@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import flatbuffer, kne
+from modelbuild.formats import flatbuffer, kne, kne_build
 from modelbuild.formats.flatbuffer_writer import Field, Writer, offset
 from modelbuild.formats.fw_info import Region
 
@@ -100,7 +100,7 @@ def _head(newest: kne.Kne, count: int, buffers: Sequence[tuple[str, Region]]) ->
     """Root, header and an empty list of `count` models, and where the list is."""
     writer = Writer()
     vector = writer.numbers("I", [0] * count)
-    header = kne.encode_header(writer, newest.target, newest.compiler_version, newest.schema, buffers)
+    header = kne_build.encode_header(writer, newest.target, newest.compiler_version, newest.schema, buffers)
     root = writer.table([Field(0, "I", kne.MAGIC), offset(1, header), offset(2, vector)])
     head = writer.finish(root)
     return head, len(head) - vector

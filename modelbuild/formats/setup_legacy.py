@@ -53,36 +53,49 @@ _MAX_DIMENSION = 1 << 24
 
 @dataclass(frozen=True)
 class CpuNode:
-    """An operator that the setup gives to the chip's processor."""
+    """An operator that the setup gives to the chip's processor.
+
+    `op` is its name where the vendor's table has one. `code` is the number that stands for it, `layer` its
+    place in the network, `options` the kind of its options, `inputs` and `outputs` are names of tensors.
+    """
 
     name: str
     op: str
+    code: int = 0
+    layer: int | None = None
+    options: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LegacySetup:
-    """What the block says. `header` has the words by name; `nodes` counts the kinds of nodes."""
+    """What the block says. `header` has the words by name; `nodes` counts the kinds of nodes, which stop at
+    the byte `end`."""
 
     header: dict[str, int]
     inputs: tuple[NefTensor, ...]
     outputs: tuple[NefTensor, ...]
     cpu_nodes: tuple[CpuNode, ...]
     nodes: dict[str, int]
+    end: int = 0
 
 
 def decode(data: bytes, platform: str) -> LegacySetup:
     """Read the block. Errors: ModelbuildError with the offset inside it."""
     names, header = _header(data, platform)
-    nodes = [node[1:] for node in _nodes(data, 4 * len(names), _end(data, header), platform)]
+    placed = _nodes(data, 4 * len(names), _end(data, header), platform)
+    end = max((place + 4 * len(words) for place, _, words in placed), default=4 * len(names))
+    nodes = [node[1:] for node in placed]
     outputs = [_output(words, platform) for kind, words in nodes if kind == 2]
     supers = _supers_of_outputs(nodes)
     outputs = [replace(tensor, address=address) for tensor, address in zip(outputs, supers, strict=True)]
     inputs = [_input_720(words) for kind, words in nodes if kind == 5]
     if platform == "520":
         inputs = [_input_520(header)]
-    cpu = tuple(CpuNode("", f"type {words[2]}") for kind, words in nodes if kind == 1)
+    cpu = tuple(CpuNode("", f"type {words[2]}", words[2]) for kind, words in nodes if kind == 1)
     counts = Counter(NODES[kind] for kind, _ in nodes)
-    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts))
+    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts), end)
 
 
 def encode(platform: str, record: Record, inputs: Sequence[NefTensor], outputs: Sequence[NefTensor]) -> bytes:
