@@ -35,14 +35,16 @@ def encode_header(
     compiler_version: str | None,
     schema: tuple[int, int, int] | None,
     buffers: Sequence[tuple[str, Region]],
+    *,
+    wide: bool = True,
 ) -> int:
-    """The table of the block's header; what is None is left out."""
+    """The table of the block's header; what is None is left out. Without `wide` addresses have 32 bits."""
     fields = [Field(0, "b", target)]
     if compiler_version is not None:
         fields.append(offset(1, writer.string(compiler_version)))
     if schema is not None:
         fields.append(offset(2, _encode_schema(writer, schema)))
-    return writer.table([*fields, offset(3, _encode_buffers(writer, buffers))])
+    return writer.table([*fields, offset(3, _encode_buffers(writer, buffers, wide))])
 
 
 def _largest(models: Sequence[KneModel]) -> list[tuple[str, Region]]:
@@ -59,11 +61,16 @@ def _encode_schema(writer: Writer, schema: tuple[int, int, int] = kne.SCHEMA) ->
     return writer.table([Field(slot, "I", value) for slot, value in enumerate(schema)])
 
 
-def _encode_buffers(writer: Writer, buffers: Sequence[tuple[str, Region]]) -> int:
+def _encode_buffers(writer: Writer, buffers: Sequence[tuple[str, Region]], wide: bool = True) -> int:
+    word = "Q" if wide else "I"
     return writer.offsets(
         [
             writer.table(
-                [Field(0, "b", _buffer_code(name)), Field(1, "Q", region.address), Field(2, "Q", region.size)]
+                [
+                    Field(0, "b", _buffer_code(name)),
+                    Field(1, word, region.address),
+                    Field(2, word, region.size),
+                ]
             )
             for name, region in buffers
         ]

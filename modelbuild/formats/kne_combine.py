@@ -1,12 +1,13 @@
-"""Several KNE blocks as one: the blocks lie in it as they are, behind a new root that lists their models."""
+"""Several KNE blocks as one, and one model of a block by itself."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import flatbuffer, kne, kne_build
+from modelbuild.formats.flatbuffer_schema import Schema, copy
 from modelbuild.formats.flatbuffer_writer import Field, Writer, offset
 from modelbuild.formats.fw_info import Region
 
@@ -16,28 +17,26 @@ _BUFFER_ALIGNMENT = 16
 def combine(blocks: Sequence[bytes], *, own: bool) -> bytes:
     """One block with the models of all.
 
-    References in a FlatBuffer are relative, so that models need no change to lie elsewhere, and nothing that
-    they hold is lost. With `own`, programs of modelbuild's, the buffers are laid out as if the models had
-    been built together; a vendor's stay where they were compiled to be, since whether its tensors' addresses
-    count from them is not public. Errors: ModelbuildError with the offset in the block.
+    With `own`, programs of modelbuild's, the buffers are laid out as if the models had been built together;
+    a vendor's stay where they were compiled to be, since whether its tensors' addresses count from them is
+    not public. Where a block has fields that no schema has, the blocks lie in the result as they are, behind
+    a new root that lists their models: references are relative, so that nothing of a model is lost. Errors:
+    ModelbuildError with the offset in the block.
     """
     parts = [_Block(data) for data in blocks]
     if own:
         _lay_out([model for part in parts for model in part.models])
+    whole = _whole([model.buffers() for part in parts for model in part.models])
     newest = max((part.kne for part in parts), key=lambda one: one.schema or (0, 0, 0))
-    models = [model for part in parts for model in part.models]
-    head, vector = _head(newest, len(models), _whole([model.buffers() for model in models]))
-    result = bytearray(head)
-    index = 0
-    for part in parts:
-        result += bytes(-len(result) % kne.ALIGNMENT)
-        start = len(result)
-        result += part.data
-        for model in part.models:
-            place = vector + 4 + 4 * index
-            struct.pack_into("<I", result, place, start + model.table.position - place)
-            index += 1
-    return bytes(result)
+    if any(part.kne.unknown for part in parts) or len({part.kne.old for part in parts}) > 1:
+        return _embedded(parts, newest, whole)
+    return _copied([model for part in parts for model in part.models], newest, whole)
+
+
+def single(block: bytes, index: int) -> bytes:
+    """A block with one model of another. Errors: ModelbuildError where it has fields that no schema has."""
+    part = _Block(block)
+    return _copied([part.models[index]], part.kne, _whole([part.models[index].buffers()]))
 
 
 class _Block:
@@ -46,26 +45,29 @@ class _Block:
     def __init__(self, data: bytes) -> None:
         self.kne = kne.decode(data)
         self.data = bytearray(data)
-        self.models = [_Model(self, table) for table in flatbuffer.root(data, "KNE").tables(2)]
+        tables = flatbuffer.root(data, "KNE").tables(2)
+        self.models = [_Model(self, table, index) for index, table in enumerate(tables)]
+
+    @property
+    def schema(self) -> Schema:
+        return kne.OLD_SCHEMA_TABLES if self.kne.old else kne.SCHEMA_TABLES
 
 
 class _Model:
-    def __init__(self, block: _Block, table: flatbuffer.Table) -> None:
-        self.block, self.table = block, table
-        header = table.required(0, "model header")
-        self._buffers = {kne.buffer_name(item.integer(0, "b")): item for item in header.tables(9)}
+    def __init__(self, block: _Block, table: flatbuffer.Table, index: int) -> None:
+        self.block, self.table, self.index = block, table, index
+        self._tables = table.required(0, "model header").tables(9)
         self._moved: dict[str, int] = {}
 
     def buffers(self) -> dict[str, Region]:
-        return {
-            name: Region(self._moved.get(name, item.integer(1, "Q")), item.integer(2, "Q"))
-            for name, item in self._buffers.items()
-        }
+        found = dict(kne.decode_buffer(item) for item in self._tables)
+        return {name: Region(self._moved.get(name, at.address), at.size) for name, at in found.items()}
 
     def move(self, name: str, address: int) -> None:
         """Let the buffer begin at `address`."""
-        place = self._buffers[name].offset(1)
-        if place is None:
+        item = next(item for item in self._tables if kne.decode_buffer(item)[0] == name)
+        place = item.offset(1)
+        if place is None or item.room(1) < 8:
             raise ModelbuildError(f"the {name} buffer of a model has no address", where="KNE")
         struct.pack_into("<Q", self.block.data, place, address)
         self._moved[name] = address
@@ -96,14 +98,42 @@ def _whole(buffers: Sequence[dict[str, Region]]) -> list[tuple[str, Region]]:
     return result
 
 
-def _head(newest: kne.Kne, count: int, buffers: Sequence[tuple[str, Region]]) -> tuple[bytes, int]:
-    """Root, header and an empty list of `count` models, and where the list is."""
+def _copied(models: Sequence[_Model], newest: kne.Kne, buffers: Sequence[tuple[str, Region]]) -> bytes:
     writer = Writer()
-    vector = writer.numbers("I", [0] * count)
-    header = kne_build.encode_header(writer, newest.target, newest.compiler_version, newest.schema, buffers)
-    root = writer.table([Field(0, "I", kne.MAGIC), offset(1, header), offset(2, vector)])
-    head = writer.finish(root)
-    return head, len(head) - vector
+    blocks = {id(model.block): model.block for model in models}
+    moved = {key: flatbuffer.root(bytes(block.data), "KNE").tables(2) for key, block in blocks.items()}
+    tables = [
+        copy(moved[id(model.block)][model.index], model.block.schema, writer, "Model") for model in models
+    ]
+    return _finished(writer, newest, buffers, lambda: writer.offsets(tables))[0]
+
+
+def _embedded(parts: Sequence[_Block], newest: kne.Kne, buffers: Sequence[tuple[str, Region]]) -> bytes:
+    models = [model for part in parts for model in part.models]
+    writer = Writer()
+    head, vector = _finished(writer, newest, buffers, lambda: writer.numbers("I", [0] * len(models)))
+    result = bytearray(head)
+    place = vector + 4
+    for part in parts:
+        result += bytes(-len(result) % kne.ALIGNMENT)
+        start = len(result)
+        result += part.data
+        for model in part.models:
+            struct.pack_into("<I", result, place, start + model.table.position - place)
+            place += 4
+    return bytes(result)
+
+
+def _finished(
+    writer: Writer, newest: kne.Kne, buffers: Sequence[tuple[str, Region]], models: Callable[[], int]
+) -> tuple[bytes, int]:
+    """The block, and where its list of models is, which `models` writes."""
+    header = kne_build.encode_header(
+        writer, newest.target, newest.compiler_version, newest.schema, buffers, wide=not newest.old
+    )
+    vector = models()
+    data = writer.finish(writer.table([Field(0, "I", kne.MAGIC), offset(1, header), offset(2, vector)]))
+    return data, len(data) - vector
 
 
 def _aligned(value: int) -> int:

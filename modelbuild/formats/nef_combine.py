@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import fw_info, kne_combine, nef, nef_addresses, nef_header
-from modelbuild.formats.fw_info import Record, Region
+from modelbuild.formats.fw_info import FirmwareInfo, Record, Region
 from modelbuild.formats.nef import Nef
 from modelbuild.formats.nef_header import ModelInfo, NefFile, NefHeader
 
 ALIGNMENT = 16  # of buffers and binaries, as in the vendor's files
 _ADDRESS_LIMIT = 1 << 32
+_MAX_GAPS = 1 << 24  # bytes of zeros between binaries that stay where they are
 _TOGETHER = "compile the models together: the vendor's ktc.compile takes a list of them"
 
 
-def combine(nefs: Sequence[Nef], names: Sequence[str] = ()) -> Nef:
+def combine(nefs: Sequence[Nef], names: Sequence[str] = (), *, drop_unknown: bool = False) -> Nef:
     """One file with the models of all, in their order; `names` is what errors call the files.
 
     The header is that of the file with the newest schema, the first of several; checksums are made anew.
     Models share one input and one working buffer, each has its own output (`docs/format-nef.md`). Errors:
     ModelbuildError for no files, damaged or encrypted ones, several chips, generations or kinds of program
-    in one, ids that two models have, and programs that cannot be moved.
+    in one, ids that two models have, programs that cannot be moved, and header fields that nobody knows
+    unless `drop_unknown`.
     """
     called = tuple(names) or tuple(f"file {index}" for index in range(1, len(nefs) + 1))
     _check(nefs, called)
     if len(nefs) == 1:
         return nefs[0]
+    if not drop_unknown:
+        _check_unknown(nefs, called)
     generation = nefs[0].generation
     firmware, all_models = (b"", _kne(nefs)) if generation == "kne" else _binaries(nefs, called)
     return nef.read(nef_header.seal(_outer(nefs, firmware, all_models)))
@@ -71,6 +76,21 @@ def _check(nefs: Sequence[Nef], names: Sequence[str]) -> None:
             owners[model.id] = name
 
 
+def _check_unknown(nefs: Sequence[Nef], names: Sequence[str]) -> None:
+    """A field of a header that no schema has would be lost: what it refers to is not known either."""
+    for name, one in zip(names, nefs, strict=True):
+        inside = one.kne.unknown if one.kne else ()
+        lost = [*one.file.unknown, *(field for field in inside if field.table in _HEADS)]
+        if lost:
+            raise ModelbuildError(
+                "the header has fields that nobody knows, which the combined file would not have",
+                where=name,
+                why=", ".join(f"slot {field.slot} of {field.table} is {field.raw.hex()}" for field in lost),
+                advice="leave them out with --drop-unknown if the chip does without them",
+            )
+
+
+_HEADS = ("KNEContent", "KNEHeader", "BufferInfo", "SchemaVersion")
 _GENERATIONS = {
     "legacy520": "legacy",
     "legacy720": "legacy (toolchains before 0.20)",
@@ -95,7 +115,7 @@ def _outer(nefs: Sequence[Nef], firmware: bytes, all_models: bytes) -> NefFile:
     )
     infos = None
     if any(one.file.infos is not None for one in nefs):
-        infos = tuple(info for one in nefs for info in _infos(one))
+        infos = tuple(entry for one in nefs for entry in _infos(one))
     return NefFile(header, infos, firmware, all_models, None)
 
 
@@ -110,37 +130,67 @@ def _kne(nefs: Sequence[Nef]) -> bytes:
     return kne_combine.combine([one.file.all_models for one in nefs], own=not nefs[0].silicon)
 
 
+@dataclass(frozen=True)
+class _Map:
+    """Where each file's binaries begin, where the last end, and each model's input, output and working
+    buffer."""
+
+    starts: tuple[int, ...]
+    end: int
+    buffers: tuple[tuple[Region, Region, Region], ...]
+
+
 def _binaries(nefs: Sequence[Nef], names: Sequence[str]) -> tuple[bytes, bytes]:
     """(fw_info, all_models) of the combined file."""
-    infos = [one.firmware_info for one in nefs if one.firmware_info is not None]
-    starts, end, buffers = _map(nefs)
-    all_models = bytearray(end - starts[0])
+    fixed = [
+        f"{name}: model {record.id}"
+        for name, one in zip(names, nefs, strict=True)
+        for record in _info(one).records
+        if not _movable(one, record)
+    ]
+    if fixed:
+        nefs, place = _kept(nefs, fixed)
+    else:
+        place = _laid_out(nefs)
+    all_models = bytearray(place.end - place.starts[0])
     records: list[Record] = []
-    for one, name, info, start in zip(nefs, names, infos, starts, strict=True):
+    for one, start in zip(nefs, place.starts, strict=True):
         blob = one.file.all_models
-        place = start - starts[0]
-        all_models[place : place + len(blob)] = blob
-        shift = start - info.records[0].command.address
-        for old in info.records:
-            new = _moved(old, shift, buffers[len(records)])
-            _move_setup(all_models, starts[0], one, old, new, name)
+        at = start - place.starts[0]
+        all_models[at : at + len(blob)] = blob
+        shift = start - _info(one).records[0].command.address
+        for old in _info(one).records:
+            new = _moved(old, shift, place.buffers[len(records)])
+            if new != old:
+                at = new.setup.address - place.starts[0]
+                block = nef_addresses.moved(_setup(one, old), one.generation, old, new)
+                all_models[at : at + len(block)] = block
             records.append(new)
     binary = bytes(all_models)
-    sealed = fw_info.sealed(tuple(records), end, binary)
-    if all(info.checksum is None for info in infos):  # files of 2020 stop after the size
+    sealed = fw_info.sealed(tuple(records), place.end, binary)
+    if all(_info(one).checksum is None for one in nefs):  # files of 2020 stop after the size
         sealed = replace(sealed, checksum=None, model_checksums=None, own_checksum=None)
     return fw_info.encode(sealed), binary
 
 
-_Buffers = tuple[Region, Region, Region]  # input, output, working
+def _info(one: Nef) -> FirmwareInfo:
+    assert one.firmware_info is not None
+    return one.firmware_info
 
 
-def _map(nefs: Sequence[Nef]) -> tuple[list[int], int, list[_Buffers]]:
-    """Where each file's binaries begin, where the last end, and each model's buffers: one input and one
-    working buffer for all, an output each in sequence, then the binaries."""
-    records = [record for one in nefs if one.firmware_info for record in one.firmware_info.records]
-    first = [record for one in nefs[:1] if one.firmware_info for record in one.firmware_info.records]
-    base = min(record.input.address for record in first)
+def _setup(one: Nef, record: Record) -> bytes:
+    return fw_info.section(record.setup, _info(one).records, one.file.all_models, "setup")
+
+
+def _movable(one: Nef, record: Record) -> bool:
+    """A program of modelbuild's counts from its regions; a vendor's does if its setup says so."""
+    return not one.silicon or nef_addresses.movable(_setup(one, record), one.generation, record)
+
+
+def _laid_out(nefs: Sequence[Nef]) -> _Map:
+    """One input and one working buffer for all, an output each in sequence, then the binaries."""
+    records = [record for one in nefs for record in _info(one).records]
+    base = min(record.input.address for record in _info(nefs[0]).records)
     place = base + _aligned(max(record.input.size for record in records))
     outputs = []
     for record in records:
@@ -160,30 +210,44 @@ def _map(nefs: Sequence[Nef]) -> tuple[list[int], int, list[_Buffers]]:
             f"the models do not fit 32-bit addresses together: they reach {place:#x}",
             advice="combine fewer of them",
         )
-    return starts, place, buffers
+    return _Map(tuple(starts), place, tuple(buffers))
 
 
-def _moved(old: Record, shift: int, buffers: _Buffers) -> Record:
+def _kept(nefs: Sequence[Nef], fixed: Sequence[str]) -> tuple[Sequence[Nef], _Map]:
+    """Every region where it is, with the files in the order of their addresses: programs that hold DRAM
+    addresses go together only where they were compiled for places beside each other."""
+    ordered = sorted(nefs, key=_start)
+    binaries = [range(_start(one), _start(one) + len(one.file.all_models)) for one in ordered]
+    records = [record for one in ordered for record in _info(one).records]
+    buffers = tuple((record.input, record.output, record.working) for record in records)
+    used = [range(at.address, at.address + at.size) for three in buffers for at in three if at.size]
+    apart = all(first.stop <= second.start for first, second in pairwise(binaries))
+    apart = apart and not any(_overlap(one, two) for one in used for two in binaries)
+    gaps = sum(second.start - first.stop for first, second in pairwise(binaries)) if apart else 0
+    if not apart or gaps > _MAX_GAPS:
+        raise ModelbuildError(
+            "the models cannot lie in memory together",
+            where=", ".join(fixed),
+            why="their programs hold DRAM addresses that overlap or lie far apart, and where these stand in "
+            "the commands is not public, so that they cannot be changed",
+            advice=_TOGETHER,
+        )
+    return ordered, _Map(tuple(one.start for one in binaries), binaries[-1].stop, buffers)
+
+
+def _start(one: Nef) -> int:
+    return _info(one).records[0].command.address
+
+
+def _overlap(one: range, two: range) -> bool:
+    return one.start < two.stop and two.start < one.stop
+
+
+def _moved(old: Record, shift: int, buffers: tuple[Region, Region, Region]) -> Record:
     def at(region: Region) -> Region:
         return Region(region.address + shift, region.size)
 
     return Record(old.id, old.version, *buffers, at(old.command), at(old.weight), at(old.setup))
-
-
-def _move_setup(binary: bytearray, base: int, one: Nef, old: Record, new: Record, name: str) -> None:
-    """Put the model's new addresses into its setup block."""
-    if old == new:
-        return
-    place = new.setup.address - base
-    block = bytes(binary[place : place + new.setup.size])
-    if one.silicon and not nef_addresses.movable(block, one.generation, old):
-        raise ModelbuildError(
-            f"model {old.id} cannot be moved to another place in memory",
-            where=name,
-            why="its program holds DRAM addresses, and where they stand in its commands is not public",
-            advice=_TOGETHER,
-        )
-    binary[place : place + new.setup.size] = nef_addresses.moved(block, one.generation, old, new)
 
 
 def _aligned(value: int) -> int:

@@ -13,7 +13,11 @@ from modelbuild.formats.parts import Part, covered, filled
 from modelbuild.formats.setup_flatbuffer import FlatbufferSetup
 from modelbuild.formats.setup_legacy import LegacySetup
 
-_BINARIES = {"NPUEUParams.cmd": "command", "NPUEUParams.weight": "weight", "Model.const_input": "constant input"}
+_BINARIES = {
+    "NPUEUParams.cmd": "command",
+    "NPUEUParams.weight": "weight",
+    "Model.const_input": "constant input",
+}
 
 
 def parts(nef: Nef) -> tuple[Part, ...]:
@@ -96,4 +100,3 @@ def _unknown(found: tuple[Part, ...], data: bytes, start: int) -> Iterator[Part]
     for part in filled(list(found), data):
         if not part.known:
             yield Part(start + part.offset, part.size, part.what, known=False)
-

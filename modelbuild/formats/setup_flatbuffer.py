@@ -58,7 +58,12 @@ class FlatbufferSetup:
     @property
     def encryption(self) -> str:
         """How the binaries of this model are encrypted, in words."""
-        return ENCRYPTION.get(self.encryption_mode, f"unknown ({self.encryption_mode})")
+        return encryption_name(self.encryption_mode)
+
+
+def encryption_name(mode: int) -> str:
+    """What a model's encryption mode means, or `unknown (n)`."""
+    return ENCRYPTION.get(mode, f"unknown ({mode})")
 
 
 def decode(data: bytes) -> FlatbufferSetup:
