@@ -10,7 +10,8 @@ from modelbuild.errors import ModelbuildError
 
 Readable = bytes | mmap.mmap
 MAX_DEPTH = 32
-MAX_TABLES = 20_000
+MAX_TABLES = 20_000  # more in files that have room for them: one in so many bytes
+_BYTES_A_TABLE = 512
 MAX_ELEMENTS = 65_536
 MAX_COPY_ALIGNMENT = 64  # the largest that a schema of Kneron's asks for
 _SOFFSET = struct.Struct("<i")
@@ -37,11 +38,15 @@ class Buffer:
 
     data: Readable
     name: str
-    tables_left: int = MAX_TABLES
+    tables_left: int = -1
     bytes_left: int = field(default=-1)
     end: int = 0  # the first byte after everything that was read so far
+    size: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.size = len(self.data)
+        if self.tables_left < 0:
+            self.tables_left = max(MAX_TABLES, self.size // _BYTES_A_TABLE)
         if self.bytes_left < 0:
             self.bytes_left = 4 * len(self.data) + 65_536
 
@@ -53,11 +58,11 @@ class Buffer:
 
     def claim(self, offset: int, size: int) -> None:
         """Require that `size` bytes at `offset` are there."""
-        if offset < 0 or size < 0 or offset + size > len(self.data):
-            raise damaged(
-                f"{size} bytes are expected here, past its {len(self.data)} bytes", self.name, offset
-            )
-        self.end = max(self.end, offset + size)
+        end = offset + size
+        if offset < 0 or size < 0 or end > self.size:
+            raise damaged(f"{size} bytes are expected here, past its {self.size} bytes", self.name, offset)
+        if end > self.end:
+            self.end = end
 
     def spend(self, size: int, offset: int) -> None:
         """Count bytes that are about to be copied out."""
