@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(ACTIONS),
         help="; ".join(action.help for action in ACTIONS.values()),
     )
-    add("files", nargs="*", metavar="FILE.nef", help="what to read; several for combine")
+    add("files", nargs="*", default=[], metavar="FILE.nef", help="what to read; several for combine")
     add(
         "-o",
         "--output",

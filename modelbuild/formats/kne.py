@@ -6,12 +6,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelbuild.formats import flatbuffer
+from modelbuild.formats import flatbuffer, kneron_schemas
 from modelbuild.formats.flatbuffer_schema import Schema, UnknownField, Walked, walk
 from modelbuild.formats.fw_info import Region
 from modelbuild.formats.kneron_operators import operator_name
-from modelbuild.formats.kneron_schemas import KNE as SCHEMA_TABLES
-from modelbuild.formats.kneron_schemas import OLD_KNE as OLD_SCHEMA_TABLES
 from modelbuild.formats.nef_tensor import NefTensor
 from modelbuild.formats.setup_flatbuffer import options_name
 from modelbuild.formats.setup_legacy import CpuNode
@@ -109,6 +107,7 @@ def decode(data: bytes) -> Kne:
     if not models:
         raise flatbuffer.damaged("it has no models", _NAME, content.position)
     target = header.integer(0, "b")
+    old = any(TensorLayout.of(model.schema).shift for model in models)
     return Kne(
         target,
         TARGETS.get(target),
@@ -116,20 +115,19 @@ def decode(data: bytes) -> Kne:
         _schema(header.table(2)),
         models,
         tuple(decode_buffer(item) for item in header.tables(3)),
-        walk(flatbuffer.root(data, _NAME), schema_tables(models)).unknown,
-        any(TensorLayout.of(model.schema).shift for model in models),
+        walk(flatbuffer.root(data, _NAME), schema(old)).unknown,
+        old,
     )
 
 
 def walked(data: bytes, block: Kne) -> Walked:
     """Every part of a block that was read."""
-    return walk(flatbuffer.root(data, _NAME), OLD_SCHEMA_TABLES if block.old else SCHEMA_TABLES)
+    return walk(flatbuffer.root(data, _NAME), schema(block.old))
 
 
-def schema_tables(models: Sequence[KneModel]) -> Schema:
-    """The schema by which a block of these models is laid out."""
-    old = any(TensorLayout.of(model.schema).shift for model in models)
-    return OLD_SCHEMA_TABLES if old else SCHEMA_TABLES
+def schema(old: bool) -> Schema:
+    """The schema of a block; `old` for those before 3.0.4."""
+    return kneron_schemas.OLD_KNE if old else kneron_schemas.KNE
 
 
 def buffer_name(code: int) -> str:
@@ -218,7 +216,7 @@ def _decode_operator(table: flatbuffer.Table) -> CpuNode:
         name=table.string(0) or "",
         op=operator_name(code),
         code=code,
-        options=options_name(table.integer(2, "B"), SCHEMA_TABLES),
+        options=options_name(table.integer(2, "B"), kneron_schemas.KNE),
         inputs=tuple(tensor.string(0) or "" for tensor in table.tables(4)),
         outputs=tuple(tensor.string(0) or "" for tensor in table.tables(5)),
     )

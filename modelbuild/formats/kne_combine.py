@@ -50,7 +50,7 @@ class _Block:
 
     @property
     def schema(self) -> Schema:
-        return kne.OLD_SCHEMA_TABLES if self.kne.old else kne.SCHEMA_TABLES
+        return kne.schema(self.kne.old)
 
 
 class _Model:
