@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelbuild.artifacts.nef_files import combine as nef_combine
     from modelbuild.artifacts.nef_files import edit as nef_set
     from modelbuild.artifacts.nef_files import extract as nef_extract
+    from modelbuild.artifacts.nef_files import generate as nef_generate
     from modelbuild.artifacts.postprocess import Postprocess
     from modelbuild.artifacts.runner import Runner
     from modelbuild.artifacts.running import RunResult
@@ -76,6 +77,7 @@ __all__ = [
     "lock",
     "nef_combine",
     "nef_extract",
+    "nef_generate",
     "nef_set",
     "open_file",
     "open_form",
@@ -117,6 +119,7 @@ _ELSEWHERE = {
     "lock": ("modelbuild.project.locking", "lock"),
     "nef_combine": ("modelbuild.artifacts.nef_files", "combine"),
     "nef_extract": ("modelbuild.artifacts.nef_files", "extract"),
+    "nef_generate": ("modelbuild.artifacts.nef_files", "generate"),
     "nef_set": ("modelbuild.artifacts.nef_files", "edit"),
     "open_form": ("modelbuild.project.forms", "open_form"),
     "open_project": ("modelbuild.project.project", "open_project"),

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelbuild import whole_file
+from modelbuild import __version__, whole_file
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract
+from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract, nef_generate
 from modelbuild.formats.nef_objects import Nef
 
 
@@ -29,14 +29,10 @@ def combine(
     files = [Path(path) for path in paths]
     read = [_read(path) for path in files]
     made = nef_combine.combine(read, [str(path) for path in files], drop_unknown=drop_unknown)
-    place = _place(output, made)
-    _check_place(place, files, force)
-    data = nef.write(made)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    whole_file.write(place, data)
+    written = _write(made, output, files, force)
     sources = {model.id: str(path) for path, one in zip(files, read, strict=True) for model in one.models}
     notes = _notes(made) if len(files) > 1 else []
-    return {**_written(place, data), **_described(made, sources), "notes": notes}
+    return {**written, **_described(made, sources), "notes": notes}
 
 
 def extract(
@@ -82,21 +78,45 @@ def edit(
     """
     source = Path(path)
     made = nef_edit.edited(_read(source), ids, versions)
-    place = _place(output, made)
-    _check_place(place, [source], force)
-    data = nef.write(made)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    whole_file.write(place, data)
-    return {**_written(place, data), **_described(made, {})}
+    written = _write(made, output, [source], force)
+    return {**written, **_described(made, {})}
 
 
-def _read(path: Path) -> Nef:
+def generate(
+    paths: Sequence[str | Path], output: str | Path, chip: str, *, force: bool = False
+) -> dict[str, Any]:
+    """Write a NEF for `chip` ("kl720" for instance) around a `fw_info.bin` and an `all_models.bin`, in this
+    order, or around a `.kne`.
+
+    Gives the object of `nef generate --json`. Errors: ModelbuildError as of `formats.nef_generate.generated`,
+    and for an output that would overwrite what modelbuild has not made, unless `force`.
+    """
+    files = [Path(path) for path in paths]
+    if len(files) not in (1, 2):
+        raise ModelbuildError(
+            f"a NEF is not generated from {len(files)} files",
+            advice="name a .kne, or fw_info.bin and all_models.bin",
+        )
+    *firmware, all_models = [_bytes(path) for path in files]
+    own = f"modelbuild/{__version__}"
+    made = nef_generate.generated(
+        chip.lower().removeprefix("kl"), all_models, b"".join(firmware), own_toolchain=own
+    )
+    written = _write(made, output, files, force)
+    return {**written, **_described(made, {})}
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelbuildError(
             f"{path.name or path} cannot be read", where=str(path), why=error.strerror or str(error)
         ) from None
+
+
+def _read(path: Path) -> Nef:
+    data = _bytes(path)
     try:
         return nef.read(data)
     except ModelbuildError as error:
@@ -105,6 +125,16 @@ def _read(path: Path) -> Nef:
         raise ModelbuildError(
             first.what, where=place, why=first.why, advice=first.advice, exit_code=error.exit_code
         ) from None
+
+
+def _write(made: Nef, output: str | Path, read: Sequence[Path], force: bool) -> dict[str, Any]:
+    """Write the file whole, or nothing; what was written."""
+    place = _place(output, made)
+    _check_place(place, read, force)
+    data = nef.write(made)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    whole_file.write(place, data)
+    return _written(place, data)
 
 
 def _place(output: str | Path, made: Nef) -> Path:

@@ -31,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--version", action="append", default=[], metavar="ID=HEX", help="set: another version of a model")
     add("--model", action="append", type=int, default=[], metavar="ID", help="extract: this model alone")
     add("--drop-unknown", action="store_true", help="combine: leave out header fields that nobody knows")
+    add("--chip", metavar="CHIP", help="generate: the chip that the binaries are for, such as kl720")
     add("--force", action="store_true", help="replace files that modelbuild has not written")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what the first word says."""
     action = ACTIONS[options.action]
-    for name in ("id", "version", "model", "drop_unknown"):
+    for name in ("id", "version", "model", "drop_unknown", "chip"):
         if getattr(options, name) and name not in action.takes:
             raise ModelbuildError(
                 f"--{name.replace('_', '-')} does not go with `nef {options.action}`",
@@ -93,6 +94,16 @@ def _set(options: argparse.Namespace) -> int:
         _path(options, options.files[0]), _output(options), ids, versions, force=options.force
     )
     _tell(found)
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from modelbuild import api
+
+    if options.chip is None:
+        raise ModelbuildError("--chip is missing", advice="name the chip: --chip kl720")
+    paths = [_path(options, name) for name in options.files]
+    _tell(api.nef_generate(paths, _output(options), options.chip, force=options.force))
     return 0
 
 
@@ -154,5 +165,6 @@ class Action(NamedTuple):
 ACTIONS: Mapping[str, Action] = {
     "combine": Action(_combine, "several NEFs of one chip as one", ("drop_unknown",), single=False),
     "extract": Action(_extract, "the binaries in one as files", ("model",), needs_output=False),
+    "generate": Action(_generate, "a NEF around extracted binaries", ("chip",), single=False),
     "set": Action(_set, "other ids and versions of models", ("id", "version")),
 }

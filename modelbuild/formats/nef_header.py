@@ -110,6 +110,7 @@ def is_nef(data: flatbuffer.Readable) -> bool:
 
 def decode(data: bytes) -> NefFile:
     """Read the outer file. Checksums are read, not judged. Errors: ModelbuildError with the offset."""
+    data = bytes(data)
     content = flatbuffer.root(data, "NEF")
     magic = content.integer(0, "I", MAGIC)
     if magic != MAGIC:
@@ -127,7 +128,7 @@ def decode(data: bytes) -> NefFile:
         binaries.content(0),
         binaries.content(1),
         _tail(data, end),
-        bytes(data),
+        data,
         walked.unknown,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelbuild import api
-from modelbuild.artifacts.nef_files import combine, edit, extract
+from modelbuild.artifacts.nef_files import combine, edit, extract, generate
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.runner import Runner, open_runner
 from modelbuild.chips.load import load_recipe
@@ -169,3 +169,24 @@ def test_a_combined_vendor_file_with_itself_under_other_ids_is_refused(
         low, high = (model.regions.weight.address >> shift & 0xFFFF for shift in (0, 16))
         configured = low.to_bytes(2, "little") + b"\x2e\x8c" + high.to_bytes(2, "little") + b"\x2f\x8c"
         assert configured in model.command
+
+
+@pytest.mark.parametrize("index", [0, 5])
+def test_extracted_binaries_are_a_file_again(index: int, tmp_path: Path) -> None:
+    platform, setup, base = GENERATIONS[index]
+    data = build(platform, setup, base, source(0), source(1))
+    (tmp_path / "a.nef").write_bytes(data)
+    extract(tmp_path / "a.nef", tmp_path / "out")
+    names = (
+        ["fw_info.bin", "all_models.bin"] if setup != "kne" else [f"NEF_0x{_uuid(data):08X}_models_730.kne"]
+    )
+    found = generate([tmp_path / "out" / name for name in names], f"{tmp_path}/made/", f"kl{platform}")
+    assert found["path"] == str(tmp_path / f"made/models_{platform}.nef") and not found["silicon"]
+    made = nef.read(Path(found["path"]).read_bytes())
+    assert made.file.all_models == nef.read(data).file.all_models
+    with pytest.raises(ModelbuildError, match="from 0 files"):
+        generate([], tmp_path / "x.nef", "kl720")
+
+
+def _uuid(data: bytes) -> int:
+    return nef.read(data).file.header.uuid

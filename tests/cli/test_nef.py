@@ -64,8 +64,11 @@ def test_combining(here: Path, command: Command) -> None:
         ("set a.nef --version 32768=12345 -o x.nef", "is not a version"),
         ("set a.nef --version 32768=xyz -o x.nef", "is not a version"),
         ("set a.nef --drop-unknown --id 32768=1 -o x.nef", "--drop-unknown does not go"),
+        ("generate fw_info.bin all_models.bin -o x.nef", "--chip is missing"),
+        ("generate a.nef --chip kl720 -o x.nef", "KNE"),
+        ("combine a.nef b.nef -o x.nef --chip kl720", "--chip does not go with `nef combine`"),
         ("explode a.nef", "is not known"),
-        ("", "combine|extract|set is missing"),
+        ("", "combine|extract|generate|set is missing"),
     ],
 )
 def test_refusals(words: str, what: str, here: Path, command: Command) -> None:
@@ -84,6 +87,14 @@ def test_extracting(here: Path, command: Command) -> None:
     assert said.code == 0
     assert holds(said.json, promised("extract")) == []  # type: ignore[arg-type]
     assert [Path(file["path"]).name for file in said.json["files"]][:2] == ["all_models.bin", "fw_info.bin"]
+
+
+def test_generating(here: Path, command: Command) -> None:
+    assert command(here, "nef", "extract", "a.nef").code == 0
+    words = ("output/fw_info.bin", "output/all_models.bin", "--chip", "kl720", "-o", "new.nef")
+    said = command(here, "nef", "generate", *words)
+    assert said.code == 0 and said.lines[1].split() == ["32768", "0a0f", "-"]
+    assert nef.read((here / "new.nef").read_bytes()).models[0].weight == source(0).weight
 
 
 def test_setting(here: Path, command: Command) -> None:

@@ -18,7 +18,7 @@ from modelbuild.cli.main import VERBS, main
         (["ptq"], "--until quantize"),
         (["combine_nef"], "modelbuild nef combine"),
         (["combine-nef"], "modelbuild nef combine"),
-        (["kneron_nef_utils"], "modelbuild nef extract"),
+        (["kneron_nef_utils"], "`nef extract`"),
         (["batch_compile"], "packages:"),
         (["ncc", "compile"], "modelbuild build"),
         (["ncc"], "modelbuild build"),
