@@ -19,12 +19,18 @@ _MAX_VERSION = 0xFFFF
 
 
 def edited(one: Nef, ids: Mapping[int, int] | None = None, versions: Mapping[int, int] | None = None) -> Nef:
-    """The file with other ids (old -> new) and versions (old id -> version, up to 0xFFFF).
+    """The file with other ids (old -> new) and versions (id -> version, up to 0xFFFF), a version's id being
+    the one that the file has, or else the new one.
 
     Nothing else changes but the checksums above it. Errors: ModelbuildError for a damaged or an encrypted
     file, ids that no model has or that two models would have, and versions that the file has no room for.
     """
-    ids, versions = dict(ids or {}), dict(versions or {})
+    ids = dict(ids or {})
+    present, before = {model.id for model in one.models}, {new: old for old, new in ids.items()}
+    versions = {
+        number if number in present else before.get(number, number): version
+        for number, version in (versions or {}).items()
+    }
     _check(one, ids, versions)
     file = one.file
     infos = None

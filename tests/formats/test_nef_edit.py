@@ -42,6 +42,12 @@ def test_only_ids_and_the_checksums_above_them_change(shared_data: Path) -> None
     assert len(words) == 6
 
 
+def test_a_version_may_name_the_new_id() -> None:
+    one = nef.read(build("720", "flatbuffer", 0x80000000, source(0), source(1)))
+    made = edited(one, {32768: 40000}, {40000: 7})
+    assert [(model.id, model.version) for model in made.models] == [(40000, 7), (32769, 0xA10)]
+
+
 def test_ids_may_be_exchanged() -> None:
     one = nef.read(build("720", "flatbuffer", 0x80000000, source(0), source(1)))
     made = edited(one, {32768: 32769, 32769: 32768})
