@@ -177,8 +177,8 @@ def _notes(made: Nef) -> list[str]:
     if not made.silicon:
         return []
     return [
-        "the programs are a vendor's: their setup blocks say that they may be moved, and whether the chip "
-        "takes the file was not tried"
+        "the programs are a vendor's: their addresses follow what its firmware says of them "
+        "(docs/format-nef.md), and whether the chip takes the file was not tried"
     ]
 
 

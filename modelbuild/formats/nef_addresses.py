@@ -59,9 +59,9 @@ def relative(places: Sequence[Place], record: Record) -> bool:
 
 def movable(setup: bytes, generation: str, record: Record) -> bool:
     """Whether the setup says that the program counts from its regions, wherever they are: it holds no DRAM
-    address, or is a FlatBuffer whose addressing mode is relative."""
-    if generation == "flatbuffer" and setup_flatbuffer.addressing(setup) == setup_flatbuffer.RELATIVE:
-        return True
+    address, or is a FlatBuffer of relative addressing, for which the firmware takes the default, too."""
+    if generation == "flatbuffer":
+        return setup_flatbuffer.addressing(setup) in (setup_flatbuffer.RELATIVE, 0)
     return relative(_places(setup, generation), record)
 
 

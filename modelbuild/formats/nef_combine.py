@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import fw_info, kne_combine, nef, nef_addresses, nef_header
+from modelbuild.formats import fw_info, kl520_commands, kne_combine, nef, nef_addresses, nef_header
 from modelbuild.formats.fw_info import FirmwareInfo, Record, Region
 from modelbuild.formats.nef import Nef
 from modelbuild.formats.nef_header import ModelInfo, NefFile, NefHeader
@@ -165,6 +165,10 @@ def _binaries(nefs: Sequence[Nef], names: Sequence[str]) -> tuple[bytes, bytes]:
                 at = new.setup.address - place.starts[0]
                 block = nef_addresses.moved(_setup(one, old), one.generation, old, new)
                 all_models[at : at + len(block)] = block
+                if one.silicon and one.generation == "legacy520":
+                    at = new.command.address - place.starts[0]
+                    command = kl520_commands.moved(_command(one, old), old, new)
+                    all_models[at : at + len(command)] = command
             records.append(new)
     binary = bytes(all_models)
     sealed = fw_info.sealed(tuple(records), place.end, binary)
@@ -182,9 +186,18 @@ def _setup(one: Nef, record: Record) -> bytes:
     return fw_info.section(record.setup, _info(one).records, one.file.all_models, "setup")
 
 
+def _command(one: Nef, record: Record) -> bytes:
+    return fw_info.section(record.command, _info(one).records, one.file.all_models, "command")
+
+
 def _movable(one: Nef, record: Record) -> bool:
-    """A program of modelbuild's counts from its regions; a vendor's does if its setup says so."""
-    return not one.silicon or nef_addresses.movable(_setup(one, record), one.generation, record)
+    """A program of modelbuild's counts from its regions; a vendor's may be moved if its setup says that it
+    does, or for KL520 if every address in its commands is known."""
+    if not one.silicon:
+        return True
+    if one.generation == "legacy520":
+        return kl520_commands.movable(_command(one, record), record)
+    return nef_addresses.movable(_setup(one, record), one.generation, record)
 
 
 def _laid_out(nefs: Sequence[Nef]) -> _Map:
@@ -228,8 +241,8 @@ def _kept(nefs: Sequence[Nef], fixed: Sequence[str]) -> tuple[Sequence[Nef], _Ma
         raise ModelbuildError(
             "the models cannot lie in memory together",
             where=", ".join(fixed),
-            why="their programs hold DRAM addresses that overlap or lie far apart, and where these stand in "
-            "the commands is not public, so that they cannot be changed",
+            why="their programs hold DRAM addresses that overlap or lie far apart, and where all of them "
+            "stand in the commands is not known, so that they cannot be changed",
             advice=_TOGETHER,
         )
     return ordered, _Map(tuple(one.start for one in binaries), binaries[-1].stop, buffers)

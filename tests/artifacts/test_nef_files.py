@@ -14,7 +14,7 @@ from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.runner import Runner, open_runner
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef
+from modelbuild.formats import kl520_commands, nef
 from tests.artifacts.test_packing import packed
 from tests.formats import independent_nef
 from tests.formats import vendor_nef as vendor
@@ -155,20 +155,22 @@ def test_editing_writes_another_file(pair: list[Path], tmp_path: Path) -> None:
     assert api.nef_combine([pair[0], tmp_path / "new.nef"], tmp_path / "both.nef")["ok"]
 
 
-def test_a_combined_vendor_file_with_itself_under_other_ids_is_refused(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    """KL520's commands hold DRAM addresses: the real file's do."""
+def test_the_vendor_file_goes_together_with_itself_under_other_ids(shared_data: Path, tmp_path: Path) -> None:
+    """KL520's commands hold DRAM addresses, which move with their regions, and nothing else changes."""
     path = shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef"
     edit(path, tmp_path / "other.nef", {32: 33000, 5: 33001})
-    with pytest.raises(ModelbuildError, match="cannot lie in memory together"):
-        combine([path, tmp_path / "other.nef"], tmp_path / "both.nef")
-    data = path.read_bytes()
-    for model in nef.read(data).models:
-        assert model.regions is not None
-        low, high = (model.regions.weight.address >> shift & 0xFFFF for shift in (0, 16))
-        configured = low.to_bytes(2, "little") + b"\x2e\x8c" + high.to_bytes(2, "little") + b"\x2f\x8c"
-        assert configured in model.command
+    combine([path, tmp_path / "other.nef"], tmp_path / "both.nef")
+    data = (tmp_path / "both.nef").read_bytes()
+    independent_nef.parse(data)
+    before, after = nef.read(path.read_bytes()), nef.read(data)
+    assert [model.id for model in after.models] == [32, 5, 33000, 33001]
+    for one, two in zip((*before.models, *before.models), after.models, strict=True):
+        assert one.regions is not None and two.regions is not None
+        assert one.weight == two.weight and one.command != two.command
+        assert kl520_commands.moved(two.command, two.regions, one.regions) == one.command
+        assert [tensor.shape for tensor in one.outputs] == [tensor.shape for tensor in two.outputs]
+        first = kl520_commands.addresses(two.command)
+        assert next(at.value for at in first if at.register == "GETW0") == two.regions.weight.address
 
 
 @pytest.mark.parametrize("index", [0, 5])
