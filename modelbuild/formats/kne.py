@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import flatbuffer, kneron_schemas
 from modelbuild.formats.flatbuffer_schema import Schema, UnknownField, Walked, walk
 from modelbuild.formats.fw_info import Region
@@ -102,11 +104,12 @@ def decode(data: bytes) -> Kne:
     if magic not in (0, MAGIC):
         raise flatbuffer.damaged(f"its magic number is {magic}, not {MAGIC}", _NAME, content.position)
     header = content.required(1, "header")
-    models = tuple(_decode_model(table) for table in content.tables(2))
-    if not models:
+    tables = content.tables(2)
+    if not tables:
         raise flatbuffer.damaged("it has no models", _NAME, content.position)
+    old = _is_old(tables)
+    models = tuple(_decode_model(table, TensorLayout(int(old), "I" if old else "Q")) for table in tables)
     target = header.integer(0, "b")
-    old = any(TensorLayout.of(model.schema).shift for model in models)
     return Kne(
         target,
         TARGETS.get(target),
@@ -134,17 +137,34 @@ def buffer_name(code: int) -> str:
     return BUFFERS.get(code, f"unknown ({code})")
 
 
-def _decode_model(table: flatbuffer.Table) -> KneModel:
+def _is_old(models: Sequence[flatbuffer.Table]) -> bool:
+    """Whether tensors are as before schema 3.0.4: by the models' versions, and by where the first tensor has
+    its quantization."""
+    headers = [table.required(0, "model header") for table in models]
+    schemas = [_schema(header.table(8)) for header in headers]
+    if not any(schema and (0, 0, 0) < schema < WIDE_SINCE for schema in schemas):
+        return False
+    tensors = (tensor for header in headers for slot in (1, 2) for tensor in header.tables(slot))
+    first = next(tensors, None)
+    return first is None or (_has_table(first, 8) and not _has_table(first, 7))
+
+
+def _has_table(table: flatbuffer.Table, slot: int) -> bool:
+    try:
+        return table.table(slot) is not None
+    except ModelbuildError:
+        return False
+
+
+def _decode_model(table: flatbuffer.Table, tensors: TensorLayout) -> KneModel:
     header = table.required(0, "model header")
-    schema = _schema(header.table(8))
-    tensors = TensorLayout.of(schema)
     units: list[tuple[bytes, bytes]] = []
     nodes: list[CpuNode] = []
     cores = tuple(_decode_core(core, tensors, units, nodes) for core in table.tables(1))
     encryption = header.table(6)
     return KneModel(
         id=header.integer(0, "i"),
-        schema=schema,
+        schema=_schema(header.table(8)),
         compiler_version=header.string(7),
         inputs=tuple(tensors.decode(item) for item in header.tables(1)),
         outputs=tuple(tensors.decode(item) for item in header.tables(2)),
@@ -228,11 +248,6 @@ class TensorLayout:
 
     shift: int
     address: str
-
-    @classmethod
-    def of(cls, schema: tuple[int, int, int] | None) -> TensorLayout:
-        """The layout of a schema; that of 3.0.7 where the file names none."""
-        return cls(1, "I") if schema is not None and (0, 0, 0) < schema < WIDE_SINCE else cls(0, "Q")
 
     def decode(self, table: flatbuffer.Table) -> NefTensor:
         """Read a tensor. Errors: ModelbuildError with the offset."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from modelbuild.errors import ModelbuildError
@@ -22,6 +23,7 @@ from modelbuild.formats.nef_build import NefSource, build
 from modelbuild.formats.nef_header import ModelInfo, NefFile
 from modelbuild.formats.nef_objects import Check, Checksum, Nef, NefModel
 from modelbuild.formats.nef_tensor import NefTensor
+from modelbuild.formats.parts import Part
 from modelbuild.formats.setup_flatbuffer import FlatbufferSetup
 from modelbuild.formats.setup_legacy import CpuNode, LegacySetup
 
@@ -34,6 +36,9 @@ __all__ = [
     "NefSource",
     "NefTensor",
     "build",
+    "check",
+    "combine",
+    "parts",
     "read",
     "write",
 ]
@@ -192,6 +197,20 @@ def _hexadecimal(entry: ModelInfo) -> int | None:
         return int(entry.version or "", 16)
     except ValueError:
         return None
+
+
+def combine(nefs: Sequence[Nef]) -> Nef:
+    """The models of several files in one: `nef_combine.combine`."""
+    from modelbuild.formats import nef_combine
+
+    return nef_combine.combine(nefs)
+
+
+def parts(nef: Nef) -> tuple[Part, ...]:
+    """What each byte of a file that was read is: `nef_parts.parts`."""
+    from modelbuild.formats import nef_parts
+
+    return nef_parts.parts(nef)
 
 
 def check(nef: Nef, where: str = "") -> None:

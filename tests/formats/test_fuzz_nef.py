@@ -29,18 +29,29 @@ CASES = {
     },
 }
 EVERY = pytest.mark.parametrize("name", CASES)
-# What a mutation of the file with a fresh list of ids is combined with.
-OTHERS = {
-    name: nef.read(
-        vendor.kne((999,))
-        if "kne" in name
-        else vendor.simple("720", vendor.setup_flatbuffer("720", 2), 0x80000000, (999,))
-    )
-    for name in CASES
-}
 
 
-def everything(data: bytes, other: nef.Nef) -> None:
+def other(name: str) -> nef.Nef:
+    """What a mutation of the file is combined with: another id, the same chip and generation."""
+    maker, kind, *rest = name.split(" ")
+    if maker == "ours":
+        (base,) = (
+            at for platform, setup, at in nef_sources.GENERATIONS if [setup, platform] == [kind, rest[0]]
+        )
+        return nef.read(nef_sources.build(rest[0], kind, base, nef_sources.source(900)))
+    if kind == "kne":
+        return nef.read(vendor.kne((999,), old=bool(rest)))
+    if kind == "flatbuffer":
+        setup = vendor.setup_flatbuffer(rest[0], 1 if rest[1] == "absolute" else 2)
+        return nef.read(vendor.simple(rest[0], setup, 0x80000000, (999,), gap=1 << 16))
+    chip, setup = ("720", vendor.setup_720) if kind == "legacy720" else ("520", vendor.setup_520)
+    return nef.read(vendor.simple(chip, setup, 0x60000000, (999,), gap=1 << 16))
+
+
+OTHERS = {name: other(name) for name in CASES}
+
+
+def everything(data: bytes, second: nef.Nef) -> None:
     """Read, account for every byte, write, and do what the verbs do."""
     read = nef.read(data)
     assert nef.write(read) == data
@@ -53,7 +64,7 @@ def everything(data: bytes, other: nef.Nef) -> None:
         assert "/" not in name and "\\" not in name and name not in (".", "..")
     renewed = nef.Nef(read.file, read.generation, read.models, (), read.firmware_info, read.kne)
     nef_edit.edited(renewed, {read.models[0].id: 77} if read.models else {})
-    nef_combine.combine([renewed, other], drop_unknown=True)
+    nef_combine.combine([renewed, second], drop_unknown=True)
 
 
 def whole(data: bytes) -> bytes:
@@ -97,6 +108,11 @@ def test_many_mutations_of_what_checksums_protect(name: str) -> None:
 def test_mutations_of_what_checksums_protect(name: str) -> None:
     with bounded():
         survive(quick(reader(name)), _inside(name), SHORT // 10, lambda data: _around(name, data))
+
+
+@EVERY
+def test_unaltered_it_goes_together_with_another(name: str) -> None:
+    everything(CASES[name], OTHERS[name])
 
 
 @EVERY

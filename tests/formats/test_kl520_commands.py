@@ -5,8 +5,11 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kl520_commands, nef
@@ -87,6 +90,21 @@ def test_what_is_not_known_is_refused(command: bytes, why: str) -> None:
         moved(ACTION + command, OLD, NEW)
     assert why in str(caught.value)
     assert not movable(ACTION + command, OLD)
+
+
+@given(st.lists(st.sampled_from([0x22, 0x2E, 0x36, 0x18, 0x70, -1, -2]), max_size=20), st.randoms())
+def test_any_stream_is_moved_and_back_or_refused(kinds: list[int], draw: Random) -> None:
+    parts = []
+    for kind in kinds:
+        region = draw.choice([OLD.input, OLD.output, OLD.working, OLD.weight, Region(0, 0x1000)])
+        value = region.address + draw.randrange(region.size)
+        parts.append(configure(kind, value) if kind > 0 else ACTION if kind == -1 else draw.randbytes(4))
+    command = b"".join(parts)
+    try:
+        changed = moved(command, OLD, NEW)
+    except ModelbuildError:
+        return
+    assert moved(changed, NEW, OLD) == command and len(changed) == len(command)
 
 
 def test_a_real_stream_sets_addresses_of_its_regions_only(shared_data: Path) -> None:

@@ -167,6 +167,17 @@ def test_a_kne_is_read(name: str) -> None:
     ]
 
 
+def test_a_kne_that_names_an_old_schema_is_read_as_it_is_laid_out() -> None:
+    """The version alone does not tell: where the tensors have their quantization does."""
+    version = Table({0: ("u32", 2), 1: ("u32", 6), 2: ("u32", 3)})
+    block = vendor.kne_block(vendor.kne_model(5, header=Table({8: version})))
+    read = nef.read(vendor.outer("730", b"", block, [vendor.info(5, "0005")]))
+    assert read.kne is not None and not read.kne.old
+    assert read.models[0].inputs == nef.read(FILES["kne"]).models[0].inputs
+    old = nef.read(FILES["kne before 3.0.4"])
+    assert old.kne is not None and old.kne.old
+
+
 @pytest.mark.parametrize(
     ("schema", "number", "inside", "chip"),
     [

@@ -67,6 +67,7 @@ def _model(model: nef.NefModel, found: nef.Nef) -> dict[str, Any]:
         "id": model.id,
         "name": model.name,
         "version": None if model.version is None else f"{model.version:04x}",
+        "listed_version": None if model.listed is None else model.listed.version,
         "inputs": _tensors(model.inputs, platform),
         "outputs": _tensors(model.outputs, platform),
         "command_bytes": len(model.command),
