@@ -34,7 +34,7 @@ def files(one: Nef, ids: tuple[int, ...] = ()) -> dict[str, bytes]:
             region = getattr(model.regions, name)
             place = region.address - base
             data = one.file.all_models[place : place + region.size]
-            found[f"{start}_modelid_{model.id}_{name}.bin"] = data
+            found[f"{start}_modelid_{_label(one, model)}_{name}.bin"] = data
     return found
 
 
@@ -48,6 +48,13 @@ def _chosen(one: Nef, ids: tuple[int, ...]) -> list[NefModel]:
     return [model for model in one.models if not ids or model.id in ids]
 
 
+def _label(one: Nef, model: NefModel) -> str:
+    """The model's id; of several models with one id, which of them it is, too."""
+    alike = [other for other in one.models if other.id == model.id]
+    place = next(index for index, other in enumerate(alike, 1) if other is model)
+    return f"{model.id}_{place}" if len(alike) > 1 else str(model.id)
+
+
 def _uuid(one: Nef) -> int:
     """What names the file: its uuid, or what that is where it has none."""
     header = one.file.header
@@ -57,16 +64,16 @@ def _uuid(one: Nef) -> int:
 def _of_kne(one: Nef, model: NefModel, start: str) -> dict[str, bytes]:
     if not isinstance(model.block, KneModel):  # encrypted
         return {}
-    found = {}
+    found, label = {}, _label(one, model)
     if not (one.kne and one.kne.unknown):  # what nobody knows cannot be copied
         index = next(place for place, other in enumerate(one.models) if other is model)
-        found[f"{start}_model_{model.id}.kne"] = kne_combine.single(one.file.all_models, index)
+        found[f"{start}_model_{label}.kne"] = kne_combine.single(one.file.all_models, index)
     for number, (command, weight) in enumerate(model.block.units):
         core = f"_core_{number}" if len(model.block.units) > 1 else ""
-        found[f"{start}_modelid_{model.id}{core}_command.bin"] = command
-        found[f"{start}_modelid_{model.id}{core}_weight.bin"] = weight
+        found[f"{start}_modelid_{label}{core}_command.bin"] = command
+        found[f"{start}_modelid_{label}{core}_weight.bin"] = weight
     if model.block.const_input:
-        found[f"{start}_modelid_{model.id}_const_input.bin"] = model.block.const_input
+        found[f"{start}_modelid_{label}_const_input.bin"] = model.block.const_input
     return found
 
 

@@ -78,6 +78,12 @@ def test_names_are_plain_whatever_the_file_says() -> None:
     )
 
 
+def test_models_with_one_id_have_files_of_their_own() -> None:
+    one = nef.read(vendor.simple("720", vendor.setup_720, 0x80000000, (7, 7, 8)))
+    names = [name.partition("_modelid_")[2] for name in files(one) if name.endswith("_command.bin")]
+    assert names == ["7_1_command.bin", "7_2_command.bin", "8_command.bin"]
+
+
 def test_a_kne_with_unknown_fields_comes_out_whole() -> None:
     block = vendor.kne_block(vendor.kne_model(7, slots={14: ("u32", 1)}))
     found = files(nef.read(vendor.outer("730", b"", block, [vendor.info(7, "0001")])))
