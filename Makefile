@@ -9,13 +9,16 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/modelbuild -C examples/digits build
 
-# Compiled once: the tests start the command hundreds of times, also where PYTHONDONTWRITEBYTECODE is set.
+# Compiled once, also where PYTHONDONTWRITEBYTECODE is set: the tests start the command hundreds of times, and
+# pytest rewrites each test's assertions.
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP)
-	$(BIN)/python -m compileall -q modelbuild tests
+	$(BIN)/python -m compileall -q -j 0 modelbuild tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(STAMP)
-	$(BIN)/python -m compileall -q modelbuild tests
+	$(BIN)/python -m compileall -q -j 0 modelbuild tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)

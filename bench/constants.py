@@ -18,6 +18,7 @@ from modelbuild.chips.recipe import Hardware
 OWN = "bench/fit_chips.py on the vendor's table"
 SHARED = "bench/fit_chips.py on the vendor's table, shared by five chips"
 SHARE = "bench/fit_chips.py: macs_per_cycle by the share that five chips have"
+FITTED = "fitted"  # how sure a fact is that published times decided, by the fit or by trying
 CHIPS = ("kl520", "kl530", "kl630", "kl720", "kl730")
 
 How = Literal["known", "own", "shared"]
@@ -42,6 +43,7 @@ CENTRES = {
     "bandwidth": 8e9,
     "overhead": 500.0,
 }
+NEUTRAL = 1.0  # of facts by which something is rounded up: nothing is
 _DIGITS = 4
 _LINE = re.compile(r"^(  (?P<fact>\w+): \{value: )[^,]+(, source: [\"']bench/fit_chips\.py.*)$")
 
@@ -78,9 +80,44 @@ class Chip:
         )
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A fact that no source gives and the fit does not find, and the chips whose recipe says so."""
+
+    fact: str
+    values: Mapping[str, float]  # chip -> value
+    chips: tuple[str, ...]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all chips have one value, and so none has a choice of its own."""
+        return len(set(self.values.values())) == 1
+
+    def is_neutral(self, chip: str) -> bool:
+        """Whether the chip rounds nothing by it: what was tried was left out."""
+        return self.fact.endswith("_at_once") and self.values[chip] == NEUTRAL
+
+
+def tried() -> list[Tried]:
+    """Facts that published times have decided, but for those that the fit writes."""
+    of_chips = {name: load_recipe(name).hardware for name in CHIPS}
+    written_facts = {fact for facts in FACTS.values() for fact in facts}
+    found = []
+    for fact in Hardware.model_fields:
+        facts = {name: getattr(hardware, fact) for name, hardware in of_chips.items()}
+        chips = tuple(name for name, it in facts.items() if it is not None and it.sure == FITTED)
+        if chips and fact not in written_facts:
+            found.append(Tried(fact, {name: it.value for name, it in facts.items()}, chips))
+    return found
+
+
 def chip(name: str) -> Chip:
-    """Of a recipe. Its three bandwidths are equal, or it is no chip of the fit."""
-    hardware = load_recipe(name).hardware
+    """Of a recipe."""
+    return of_hardware(name, load_recipe(name).hardware)
+
+
+def of_hardware(name: str, hardware: Hardware) -> Chip:
+    """A chip with these facts. Its three bandwidths are equal, or it is no chip of the fit."""
     values = {constant: getattr(hardware, facts[0]).value for constant, facts in FACTS.items()}
     for share in SHARES:
         values[share] /= values["macs"]

@@ -1,7 +1,8 @@
 """How long `modelbuild evaluate` takes, whole process: `python -m bench.evaluate_time --models DIR`.
 
-A table of seconds, a row for each network: median by the clock on the wall, and processor time. Ends with 1
-where one takes longer than `--most` allows, processor time being what is judged on a machine with other work.
+A table of seconds, a row for each network: the medians of `--runs` runs, by the clock on the wall and, in
+brackets, of processor time. Ends with 1 where the latter is longer than `--most` allows: on a machine with
+other work the wall's says little. Prints the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from bench import machine
 from bench.compare import say
@@ -33,14 +35,15 @@ def main(words: Sequence[str] | None = None) -> int:
         for chip in options.chips:
             say(f"{path.stem}, {chip}")
             runs = [_evaluate(path, chip, options.tiling) for _ in range(options.runs)]
-            found = sorted(runs, key=lambda it: it.seconds)[len(runs) // 2]
-            cells.append(f"{found.seconds:.2f} ({found.processor:.2f})")
-            worst = max(worst, found.processor)
+            wall, processor = (median(getattr(it, name) for it in runs) for name in ("seconds", "processor"))
+            cells.append(f"{wall:.2f} ({processor:.2f})")
+            worst = max(worst, processor)
         most = options.most or LARGE.get(path.stem, MOST)
         rows.append((path.stem, *cells, f"{most:.1f}"))
         late += [path.stem] if worst > most else []
     head = ("network", *options.chips, "allowed")
-    lines = ["```text", *machine.describe(), "```", "", *table(head, rows), ""]
+    about = f"seconds by the clock (of the processor), median of {options.runs}, tiling {options.tiling}"
+    lines = ["```text", *machine.describe(), about, "```", "", *table(head, rows), ""]
     lines += [f"{name} takes too long" for name in late]
     text = "\n".join(lines) + "\n"
     print(text, end="")

@@ -1,49 +1,54 @@
-"""Fits the chips' constants to published times: `python -m bench.fit_chips --zoo DIR [--write] [--quick]`.
+"""Fits the chips' constants to published times: `python -m bench.fit_chips --zoo DIR`.
 
 Prints first how far off a network is that was left out on all chips, with the shared constants fitted
-without it; then a row left out; then the fit. Ends with 1 where the first is beyond LIMITS. The tables are
-in docs/chips.md.
+without it; then a row left out; then the fit; then the constants, and the facts that were chosen by trying.
+`--sensitivity` changes these one by one; `--write` writes what is fitted. Ends with 1 where the first table
+is beyond LIMITS. The tables are in docs/chips.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import constants
+from bench.choices import CHOICES, MORE, Published, problem, published
 from bench.compare import say
-from bench.constants import CHIPS, Chip
-from bench.fitting import Fit, Problem, Row, fit_all, fit_own, predicted
-from bench.planned import counted
+from bench.constants import CHIPS, Chip, Tried
+from bench.fitting import Fit, fit_all
+from bench.left_out import Ratios, by_network, by_row, chosen_again, means, ratios
 from bench.table import table
-from bench.zoo import loaded, networks
-from modelbuild.chips.load import load_recipe
 
 # mean absolute error, in percent, that a network left out may have
 LIMITS = {"kl520": 20.0, "kl530": 20.0, "kl630": 20.0, "kl720": 30.0, "kl730": 20.0}
 MOST_OWN = 4  # constants that may be fitted for one chip alone
 
-Ratios = Mapping[tuple[str, str], float]  # (network, chip) -> ours / the vendor's
-
 
 def main(words: Sequence[str] | None = None) -> int:
     """Counts, fits, prints; 1 if a network left out is too far off."""
     options = _options(words)
-    problem = Problem([constants.chip(name) for name in CHIPS], rows(options.zoo), constants.family_macs())
-    fit = fit_all(problem)
-    left_out = by_network(problem)
+    given = published(options.zoo)
+    made = problem(given)
+    fit = fit_all(made)
+    left_out = by_network(made)
     print("\n".join(shown("A network left out on all chips, shared constants fitted again", left_out)))
     if not options.quick:
-        print("\n".join(shown("A row left out, shared constants held", by_row(problem, fit))))
-    print("\n".join(shown("The fit", ratios(problem, fit, problem.rows))))
-    print("\n".join(constants_shown(problem.chips, fit)))
+        print("\n".join(shown("A row left out, shared constants held", by_row(made, fit))))
+    print("\n".join(shown("The fit", ratios(made, fit, made.rows))))
+    tried = constants.tried()
+    print("\n".join([*constants_shown(made.chips, fit), *tried_shown(made.chips, tried)]))
+    if options.sensitivity:
+        print("\n".join(sensitivity_shown(given)))
     if options.write:
         for path in constants.write(fit.shared, fit.of_chips):
             say(f"wrote {path.name}")
+    for name, count in with_tried(made.chips, tried).items():
+        if count > MOST_OWN:
+            say(f"{name} has {count} constants of its own if what was tried counts, more than {MOST_OWN}")
     beyond = too_far(left_out)
-    too_many = [chip.name for chip in problem.chips if len(chip.own) > MOST_OWN]
+    too_many = [chip.name for chip in made.chips if len(chip.own) > MOST_OWN]
     for line in [*beyond, *(f"{name} has more than {MOST_OWN} constants of its own" for name in too_many)]:
         say(line)
     return int(bool(beyond or too_many))
@@ -53,54 +58,9 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.fit_chips", description=__doc__)
     parser.add_argument("--zoo", required=True, type=Path, metavar="DIR", help="zoo.csv and its networks")
     parser.add_argument("--write", action="store_true", help="write what is fitted into recipes/")
+    parser.add_argument("--sensitivity", action="store_true", help="change what was chosen by trying")
     parser.add_argument("--quick", action="store_true", help="leave no single row out")
     return parser.parse_args(words)
-
-
-def rows(zoo: Path) -> list[Row]:
-    """Every network on every chip that a time is published for, counted on the plan that `evaluate` makes."""
-    found = []
-    for network in networks(zoo):
-        chips = [chip for chip in CHIPS if chip in network.published]
-        graph = loaded(network.path) if chips else None
-        for chip in chips:
-            say(f"{network.name}, {chip}")
-            assert graph is not None
-            found.append(
-                Row(network.name, chip, counted(graph, load_recipe(chip))[0], network.published[chip])
-            )
-    return found
-
-
-def by_network(problem: Problem) -> Ratios:
-    """Each network predicted by a fit that has seen it on no chip."""
-    found: dict[tuple[str, str], float] = {}
-    for name in sorted({row.network for row in problem.rows}):
-        gone = [row for row in problem.rows if row.network == name]
-        fit = fit_all(problem.without(gone))
-        found |= ratios(problem, fit, gone)
-    return found
-
-
-def by_row(problem: Problem, fit: Fit) -> Ratios:
-    """Each row predicted by a chip's own constants fitted without it, the shared ones those of `fit`."""
-    chips = {chip.name: chip for chip in problem.chips}
-    found: dict[tuple[str, str], float] = {}
-    for row in problem.rows:
-        own = fit_own(problem.without([row]), chips[row.chip], fit.shared)
-        found |= ratios(problem, own, [row])
-    return found
-
-
-def ratios(problem: Problem, fit: Fit, rows: Sequence[Row]) -> Ratios:
-    """Ours / the vendor's."""
-    return {(row.network, row.chip): predicted(problem, fit, row) / row.milliseconds for row in rows}
-
-
-def means(found: Ratios) -> dict[str, float]:
-    """Mean absolute error of each chip in percent."""
-    of_chips = {chip: [value for (_, on), value in found.items() if on == chip] for chip in CHIPS}
-    return {chip: 100 * sum(abs(value - 1) for value in of) / len(of) for chip, of in of_chips.items() if of}
 
 
 def too_far(found: Ratios) -> list[str]:
@@ -133,6 +93,51 @@ def constants_shown(chips: Sequence[Chip], fit: Fit) -> list[str]:
         lines.append((name, *values))
     lines.append(("**fitted for it alone**", *(f"**{len(chip.own)}**" for chip in chips)))
     return ["Constants:", "", *table(("constant", *(chip.name for chip in chips)), lines), ""]
+
+
+def tried_shown(chips: Sequence[Chip], tried: Sequence[Tried]) -> list[str]:
+    """Facts that were chosen by trying, and how many constants a chip has if they count, too: not those that
+    all five share, and with and without those that are 1, by which nothing is rounded."""
+    lines = [
+        (it.fact, *(f"{it.values[chip.name]:,.12g} {_how(it, chip.name)}" for chip in chips)) for it in tried
+    ]
+    few, every = (with_tried(chips, tried, neutral) for neutral in (False, True))
+    lines.append(("**fitted, or tried and not shared by all**", *(f"**{count}**" for count in few.values())))
+    lines.append(("those of 1 too, which round nothing", *(f"{count}" for count in every.values())))
+    return ["Chosen by trying:", "", *table(("fact", *(chip.name for chip in chips)), lines), ""]
+
+
+def with_tried(chips: Sequence[Chip], tried: Sequence[Tried], neutral: bool = False) -> dict[str, int]:
+    """By chip: constants that are fitted for it alone, and facts that were tried and not shared by all."""
+    return {
+        chip.name: len(chip.own)
+        + sum(
+            chip.name in it.chips and not it.is_shared and (neutral or not it.is_neutral(chip.name))
+            for it in tried
+        )
+        for chip in chips
+    }
+
+
+def _how(it: Tried, chip: str) -> str:
+    return "known" if chip not in it.chips else "shared" if it.is_shared else "tried"
+
+
+def sensitivity_shown(given: Sequence[Published]) -> list[str]:
+    """Mean absolute errors with a network left out, each choice changed alone; then chosen again."""
+    problems = []
+    for choice in CHOICES:
+        say(choice.name)
+        problems.append(problem(given, choice))
+    lines = [(it.name, *_errors(by_network(made))) for it, made in zip(CHOICES, problems, strict=True)]
+    lines.append(("one of all these, chosen again without the network", *_errors(chosen_again(problems))))
+    lines += [(it.name, *_errors(by_network(problem(given, it)))) for it in MORE]
+    return ["A network left out, mean absolute error in %:", "", *table(("", *CHIPS), lines), ""]
+
+
+def _errors(found: Ratios) -> list[str]:
+    errors = means(found)
+    return [f"{errors[chip]:.1f}" if chip in errors else "" for chip in CHIPS]
 
 
 if __name__ == "__main__":

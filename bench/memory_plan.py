@@ -12,26 +12,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench import machine
 from bench.compare import say
-from bench.graphs import SHAPES
+from bench.models import fixed_model
 from bench.orders import best_order
 from bench.table import table
-from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.check import place
-from modelbuild.graph.codes import CODES
-from modelbuild.graph.model import Graph
-from modelbuild.graph.normalise import normalise
-from modelbuild.graph.passes import run_passes
 from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.planning.allocate import Lifetime, allocate, lower_bound
 from modelbuild.npu.planning.cutting import NOTHING, Limits
@@ -39,10 +29,6 @@ from modelbuild.npu.planning.memory import EFFORT, FeatureMaps, Placement
 from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
-from modelbuild.quantize.apply import apply
-from modelbuild.quantize.observe import observe
-from modelbuild.quantize.quantize import quantize
-from modelbuild.quantize.settings import Settings
 
 CHIPS = ("kl520", "kl720", "kl730", "modalix")
 HEAD = (
@@ -135,31 +121,10 @@ def _chips(chips: Sequence[str], of: Sequence[str]) -> str:
 
 
 def compiled(path: Path, recipe: Recipe) -> FixedModel:
-    """The fixed model as it is planned, calibrated with random inputs. Raises where it does not compile."""
-    shapes = {name: tuple(shape) for name, shape in SHAPES.get(path.stem, {}).items()}
-    graph, _ = normalise(importers.load(path, shapes))
-    graph, _ = run_passes(graph, list(recipe.passes))
-    placement = place(graph, recipe)
-    for finding in placement.findings:
-        if CODES[finding.code].stops:
-            raise ModelbuildError(finding.message)
-    observations = observe(graph, [_random(graph, seed) for seed in (1, 2)])
-    record = quantize(graph, observations, Settings(), recipe.number_format)
-    fixed = apply(graph, placement.units, record, recipe)
-    compile_model(fixed, recipe, {})
-    return rewritten(fixed)
-
-
-def _random(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    rng = np.random.default_rng(seed)
-    return {
-        name: (
-            rng.integers(0, 127, graph.shapes[name], endpoint=True)
-            if np.issubdtype(graph.dtypes[name], np.integer)
-            else rng.normal(size=graph.shapes[name])
-        ).astype(graph.dtypes[name])
-        for name in graph.inputs
-    }
+    """The fixed model as it is planned. Raises where it does not compile."""
+    model = fixed_model(path, recipe)
+    compile_model(model, recipe, {})
+    return rewritten(model)
 
 
 def measured(model: FixedModel, limits: Limits) -> Measured:

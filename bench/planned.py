@@ -40,10 +40,10 @@ def counted(graph: Graph, recipe: Recipe) -> tuple[Counts, tuple[str, ...]]:
     return counts_of(model, plan(model, limits_of(hardware)), rates(hardware)), cpu
 
 
-def counts_of(model: FixedModel, made: Plan, chip: Rates) -> Counts:
+def counts_of(model: FixedModel, made: Plan, chip: Rates, rules: type[Counting] | None = None) -> Counts:
     """Of a plan whose operators are those of `model`; `chip` says what the chip rounds up. What the CPU runs
     is not counted, as in the published times."""
-    counting = Counting(model, chip)
+    counting = (rules or Counting)(model, chip)
     groups = 0
     for group in made.groups:
         if all(model.operators[index].unit == "npu" for index in group.members):
@@ -54,6 +54,8 @@ def counts_of(model: FixedModel, made: Plan, chip: Rates) -> Counts:
 
 class Counting:
     """The instructions of a plan's groups so far."""
+
+    fuses = True
 
     def __init__(self, model: FixedModel, rates: Rates) -> None:
         self.model, self.rates = model, rates
@@ -87,7 +89,7 @@ class Counting:
     def _compute(self, action: Compute) -> None:
         operator, region = self.model.operators[action.operator], action.region
         before, self._last = self._last, region
-        if operator.fused and before == replace(region, tensor=operator.inputs[0]):
+        if operator.fused and before == replace(region, tensor=operator.inputs[0]) and self.fuses:
             return  # in the output stage of the array
         if operator.kind in WEIGHTED:
             for tile in self._convolutions(operator, region):

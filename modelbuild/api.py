@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from modelbuild.manifest.merge import Leaf
     from modelbuild.manifest.settings import Settings
     from modelbuild.npu.predicting.assumptions import Options
+    from modelbuild.project.assuming import assumed
     from modelbuild.project.building import build, clean
     from modelbuild.project.checking import check
     from modelbuild.project.converting import convert
@@ -57,6 +58,7 @@ __all__ = [
     "Postprocess",
     "Project",
     "answers",
+    "assumed",
     "build",
     "check",
     "check_lock",
@@ -104,6 +106,7 @@ _ELSEWHERE = {
     "Postprocess": ("modelbuild.artifacts.postprocess", "Postprocess"),
     "Project": ("modelbuild.project.project", "Project"),
     "answers": ("modelbuild.project.predicting", "answers"),
+    "assumed": ("modelbuild.project.assuming", "assumed"),
     "build": ("modelbuild.project.building", "build"),
     "check": ("modelbuild.project.checking", "check"),
     "check_lock": ("modelbuild.project.locking", "check"),

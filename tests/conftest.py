@@ -1,7 +1,10 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that every room's tests share; where tests side by side run, and keep their files."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,46 @@ settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30  # bytes, several times what a run takes
+CAN_PIN = hasattr(os, "sched_setaffinity")
+PROCESSORS = os.sched_getaffinity(0) if CAN_PIN else set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Side by side, each worker keeps to a processor of its own, and so does what it starts: as many threads
+    and builder's workers as there are processors, in each of them, would only wait for one another. The short
+    run keeps its files in memory: builds flush each, and would wait for the disk, as in the long one."""
+    worker: dict[str, str] = getattr(config, "workerinput", {})
+    if CAN_PIN and worker:
+        order = sorted(PROCESSORS)
+        os.sched_setaffinity(0, {order[int(worker["workerid"].removeprefix("gw")) % len(order)]})
+    is_short = config.option.markexpr == "not long" and getattr(config.option, "numprocesses", None)
+    if not worker and is_short and _has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether files may lie there in memory, and programs be started from there."""
+    try:
+        about = os.statvfs(folder)
+        memory = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text("ascii"), re.M)
+    except OSError:
+        return False
+    room = about.f_bavail * about.f_frsize
+    return memory is not None and min(room, int(memory[1]) << 10) >= ROOM and not about.f_flag & os.ST_NOEXEC
+
+
+@pytest.fixture(scope="module")
+def all_processors() -> Iterator[None]:
+    """What the module's tests start may use every processor: for tests of threads and of parallel jobs."""
+    if not CAN_PIN:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, PROCESSORS)
+    yield
+    os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session")

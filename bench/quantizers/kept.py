@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.digest import digest, files
 from bench.quantizers import declared
 from bench.quantizers.measured import Measured
 from bench.quantizers.scores import Score
@@ -34,9 +35,9 @@ class Kept:
         calibration = declared.gather(network.calibration, folders)
         evaluation = declared.gather(network.evaluation, folders, most, set(calibration.files))
         self.samples = len(calibration.files), len(evaluation.files)
-        files = [declared.locate(network.file, folders), *calibration.files, *evaluation.files]
+        paths = [declared.locate(network.file, folders), *calibration.files, *evaluation.files]
         self._network = (
-            None if folder is None else [network.model_dump(mode="json"), evaluation.labels, _digest(files)]
+            None if folder is None else [network.model_dump(mode="json"), evaluation.labels, digest(paths)]
         )
 
     def line(self, tool: Peer | Ours) -> Measured | None:
@@ -69,7 +70,7 @@ class Kept:
             sources += [tool.driver, DRIVERS]
         elif isinstance(tool, Ours):
             told = dataclasses.asdict(tool)
-        text = json.dumps([self._network, told, _digest(_files(sources))], sort_keys=True, default=str)
+        text = json.dumps([self._network, told, digest(files(sources))], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _read(self, key: str) -> Any:
@@ -82,16 +83,3 @@ class Kept:
             partial = self._folder / f"{key}.partial"
             partial.write_text(json.dumps(fields, indent=1, sort_keys=True), encoding="utf-8")
             partial.replace(self._folder / f"{key}.json")
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """The files at or below the paths, in order, but what Python compiled."""
-    found = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    return [file for file in found if file.is_file() and file.suffix != ".pyc"]
-
-
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -27,8 +28,10 @@ class Located:
         return self.value if isinstance(self.value, dict) else {}
 
 
+@lru_cache(maxsize=64)  # a process reads each recipe many times: chips extend each other
 def parse(text: str, name: str) -> Located:
-    """Reads one YAML document. Refuses duplicate keys, anchors, and keys that are not text."""
+    """Reads one YAML document, the same text once. Refuses duplicate keys, anchors, and keys that
+    are not text."""
     if len(text) > _MAX_CHARACTERS:
         raise ModelbuildError(f"the file has more than {_MAX_CHARACTERS} characters", where=name)
     try:

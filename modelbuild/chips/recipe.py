@@ -146,6 +146,7 @@ class Container(Strict):
     max_package_bytes: int | None = None
     max_model_bytes: int | None = None  # one model as it lies in DRAM
     max_inputs: int | None = None
+    weight_compress: bool = False  # whether the vendor's compiler packs weights where nobody says anything
 
 
 class OperatorRule(Strict):

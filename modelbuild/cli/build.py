@@ -43,6 +43,7 @@ _STAGES = (
     "evaluate, observe, quantize, apply, verify_fixed, check_result, remeasure, compile, package, "
     "verify_hardware, locked, gate, report"
 )
+_TARGETS = 4  # of a finding, that are named
 SETTING: dict[str, Any] = {
     "dest": "overrides",
     "action": "append",
@@ -86,12 +87,17 @@ def warn(findings: Iterable[dict[str, Any]]) -> None:
 
 
 def warn_of_packages(report: BuildReport) -> None:
-    """What samples and measurements of the packages' models tell, each once."""
-    told: dict[str, dict[str, Any]] = {}
+    """What samples and measurements of the packages' models tell, each once, with all its targets."""
+    told: dict[str, list[dict[str, Any]]] = {}
     for package in report.packages:
         for finding in package.findings:
-            told.setdefault(f"{finding['code']} {finding['model']} {finding['message']}", finding)
-    warn(told.values())
+            key = f"{finding['code']} {finding['model']} {finding['message']}"
+            told.setdefault(key, []).append(finding)
+    for found in told.values():
+        targets = list(dict.fromkeys(finding["target"] for finding in found))
+        more = f" and {len(targets) - _TARGETS} more" if len(targets) > _TARGETS else ""
+        shown = {**found[0], "target": ", ".join(targets[:_TARGETS]) + more}
+        console.progress(console.finding_text(shown))
 
 
 def tell(report: BuildReport, origin: float, overrides: Sequence[str]) -> int:

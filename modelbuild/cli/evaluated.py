@@ -19,6 +19,7 @@ def text(said: Said, layers: bool) -> str:
         + _because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
         f"{number(said['cpu_time_ms'])} ms",
+        *_replaced(said),
         *_counts(said),
         *_memory(said),
         *_nodes(said),
@@ -33,6 +34,21 @@ def _because(said: Said) -> str:
     if said["confidence"] != "guess":
         return ""
     return f" ({', '.join(f'{name}: {source}' for name, source in said['confidence_sources'].items())})"
+
+
+def _replaced(said: Said) -> Iterator[str]:
+    """What was assumed in place of what the recipe, the model and the manifest say."""
+    found = said.get("replaced")
+    if found:
+        words = {name: (_word(now["value"]), _word(now["instead_of"])) for name, now in found.items()}
+        parts = (f"{name} {value}, not {instead}" for name, (value, instead) in words.items())
+        yield f"  assumed here alone: {'; '.join(parts)}"
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "the model's own"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _counts(said: Said) -> Iterator[str]:
@@ -68,6 +84,8 @@ def _memory(said: Said) -> Iterator[str]:
     rate, ratio = dram["bandwidth_average"], dram["ratio"]
     if rate is not None and ratio is not None:
         yield f"  DRAM: {moved}; {rate / 1e9:.3g} GB/s; {ratio:.2f} times the least there can be"
+    if said["weight_compress"]["wanted"]:
+        yield "  weight_compress is wanted; weights are counted as they are, which is an upper bound"
     yield (
         f"  memory: on the chip {memory['sram_peak'] / _MEGA:.4g} of {memory['sram'] / _MEGA:.4g} MB, "
         f"DRAM {memory['dram_peak'] / _MEGA:.4g} of {memory['room'] / _MEGA:.4g} MB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.cli import console
 
@@ -30,7 +30,7 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     if len(listed) < len(packages):
         rest = len(packages) - len(listed)
         lines.append(f"{rest} packages are as they were; -v lists them")
-    return "\n".join([*lines, *report.unjudged, *_counts(report)])
+    return "\n".join([*lines, *map(_predicted, report.evaluated), *report.unjudged, *_counts(report)])
 
 
 def round_summary(report: BuildReport, verbose: bool = False) -> str:
@@ -96,6 +96,16 @@ def _batches(package: BuiltPackage) -> list[str]:
         why = f": {first}{f', and {len(more)} more' if more else ''}" if first else ""
         lines.append(f"{batch['model']}@{package.target}: batch {batch['achieved']}{wanted}{why}")
     return lines
+
+
+def _predicted(said: Mapping[str, Any]) -> str:
+    """The speed of a model, after `--until evaluate`."""
+    fps = "takes no time" if said["fps"] is None else f"{said['fps']:.4g} fps"
+    batch = f", batch {said['batch']}" if said["batch"] != 1 else ""
+    return (
+        f"{said['model']}@{said['target']}: {fps}, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "
+        f"{said['cpu_time_ms']:.4g}){batch}, confidence {said['confidence']}"
+    )
 
 
 def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:

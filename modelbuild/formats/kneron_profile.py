@@ -34,8 +34,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Profile:
-    """What `ProfileResult.txt` tells. Bandwidths in bytes per second; bytes and cycles of one batch;
-    `no_overlap_ms` is the time if no engine worked beside another; `compression`: stored to plain weights."""
+    """What `ProfileResult.txt` tells. Bandwidths in bytes per second; bytes and cycles of one batch, with
+    weights that are not packed; `no_overlap_ms` is the time if no engine worked beside another."""
 
     clock_hz: float
     bits: int
@@ -45,7 +45,6 @@ class Profile:
     read_bandwidth: float
     write_bandwidth: float
     weight_bandwidth: float
-    compression: float
     cycles: int
     no_overlap_ms: float
     read_bytes: int
@@ -99,7 +98,7 @@ def profile_result(found: Profile) -> str:
         f"RDMA_bandwidth_GBPs = {found.read_bandwidth / _GIGA:g} GB/s",
         f"WDMA_bandwidth_GBPs = {found.write_bandwidth / _GIGA:g} GB/s",
         f"GETW_bandwidth_GBPs = {found.weight_bandwidth / _GIGA:g} GB/s",
-        f"Effective model compression rate = {found.compression:g}",
+        "Effective model compression rate = 1",
         "",
         "=========================",
         "===== Output result =====",

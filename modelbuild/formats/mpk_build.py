@@ -102,10 +102,9 @@ def _check(source: MpkSource) -> None:
     for tensor in (*source.inputs, *source.outputs):
         if not (math.isfinite(tensor.scale) and tensor.scale > 0):
             raise ModelbuildError(f"the scale of tensor {tensor.name!r} is {tensor.scale}, not positive")
-    if not 1 <= source.actual_batch <= source.desired_batch:
-        raise ModelbuildError(
-            f"the achieved batch {source.actual_batch} is not in 1 to the desired {source.desired_batch}"
-        )
+    for what, batch in (("desired", source.desired_batch), ("achieved", source.actual_batch)):
+        if batch < 1:
+            raise ModelbuildError(f"the {what} batch is {batch}, and not at least 1")
 
 
 def _program(source: MpkSource) -> bytes:

@@ -59,6 +59,8 @@ CODES: dict[str, Code] = {
     "MB112": Code("names of a scheme that have no effect", "warning", told=True),
     "MB113": Code("the weights are all alike", "warning"),
     "MB114": _samples("a node stands in the way of the batch"),
+    "MB115": _samples("deep tiling is not taken"),
+    "MB116": Code("the program counts otherwise than was predicted", "note", sometimes=True, told=True),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

@@ -10,6 +10,7 @@ from modelbuild.errors import Problem
 from modelbuild.formats.nef_generations import FLATBUFFER, has_choice
 from modelbuild.manifest.merge import Leaf, Tree
 
+_SRAM = "sram_bytes"
 DEFAULTS: Mapping[str, Any] = {
     "dedicated_output_buffer": True,
     "tiling": "default",
@@ -22,8 +23,8 @@ def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) ->
     found: Tree = {}
     for key, leaf in sorted(options.items()):
         assert isinstance(leaf, Leaf)
-        if key == FLATBUFFER:
-            found |= _flatbuffer(leaf, recipe, problems)
+        if key in _OF_CHIPS and leaf.value is not None:
+            found |= _OF_CHIPS[key](leaf, recipe, problems)
         elif leaf.value is None or (key in DEFAULTS and leaf.value == DEFAULTS[key]):
             continue
         else:
@@ -33,7 +34,7 @@ def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) ->
 
 def unsaid(options: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Key below `compile:` -> what holds where these canonical options do not have it."""
-    found: dict[str, Any] = {**DEFAULTS, "sram_bytes": int(recipe.hardware.sram_bytes.value)}
+    found: dict[str, Any] = {**DEFAULTS, _SRAM: int(recipe.hardware.sram_bytes.value)}
     if has_choice(recipe.container.platform):
         found[FLATBUFFER] = recipe.container.setup == FLATBUFFER
     return {key: value for key, value in found.items() if key not in options}
@@ -55,3 +56,23 @@ def _flatbuffer(leaf: Leaf, recipe: Recipe, problems: list[Problem]) -> Tree:
         )
     )
     return {}
+
+
+def _sram_bytes(leaf: Leaf, recipe: Recipe, problems: list[Problem]) -> Tree:
+    has = int(recipe.hardware.sram_bytes.value)
+    if leaf.value == has:
+        return {}
+    if leaf.value < has:
+        return {_SRAM: leaf}
+    problems.append(
+        Problem(
+            f"`sram_bytes: {leaf.value}` is more than {recipe.chip} has",
+            leaf.origin,
+            f"its memory on the chip has {has:,} bytes",
+            f"write {has} or less, or remove it: the chip's own is the default",
+        )
+    )
+    return {}
+
+
+_OF_CHIPS = {FLATBUFFER: _flatbuffer, _SRAM: _sram_bytes}

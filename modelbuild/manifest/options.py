@@ -24,8 +24,8 @@ from modelbuild.manifest.scalars import (
     Switch,
 )
 from modelbuild.manifest.strict import Strict
+from modelbuild.npu.choices import MOST_BATCH, Tiling
 
-MOST_BATCH = 1024
 MOST_SECONDS = 7 * 24 * 3600  # a week
 
 
@@ -43,7 +43,7 @@ class Compile(vendors.CompileNames):
     """What the compiler is told."""
 
     other_words: ClassVar[frozenset[str]] = frozenset(vendors.CompileNames.model_fields)
-    tiling: Annotated[Literal["default", "deep"], AsText] | None = Field(
+    tiling: Annotated[Tiling, AsText] | None = Field(
         None, description="how maps are cut to on-chip memory; deep searches tilings and fusions"
     )
     dedicated_output_buffer: Switch | None = Field(

@@ -68,9 +68,9 @@ class Settings:
 
 
 def effective(manifest: Manifest, model: str, target: str) -> Settings:
-    """The settings of `model` on `target`. Lowest to highest: built in, the first of the chip's number
-    formats, the manifest's `defaults`, the recipe's, the target, the model, the model's own `targets`, and
-    `--set`. Raises what `examine` finds wrong with them."""
+    """The settings of `model` on `target`. Lowest to highest: built in, what the chip has (the first of
+    its number formats, packed weights), the manifest's `defaults`, the recipe's, the target, the model, the
+    model's own `targets`, and `--set`. Raises what `examine` finds wrong with them."""
     for section, name, known in (
         ("model", model, manifest.spec.models),
         ("target", target, manifest.spec.targets),
@@ -147,7 +147,7 @@ class Examiner:
     def _below_models(self, target: str, recipe: Recipe) -> Iterator[Layer]:
         manifest = self._manifest
         yield Layer(layer(BUILT_IN, _constant("built in")))
-        yield Layer(layer(_first_formats(recipe), _constant(f"recipe {recipe.chip}")))
+        yield Layer(layer(_of_recipe(recipe), _constant(f"recipe {recipe.chip}")))
         yield _written(manifest, manifest.spec.defaults, ("defaults",))
         yield translated(layer(manifest.recipe_settings[target], _constant(f"recipe {recipe.chip}")))
         yield _written(manifest, manifest.spec.targets[target], ("targets", target))
@@ -163,9 +163,11 @@ class Examiner:
             yield _written(self._manifest, entry.targets[target], ("models", model, "targets", target))
 
 
-def _first_formats(recipe: Recipe) -> dict[str, Any]:
-    has = recipe.number_format
-    return {"quantize": {"activations": [has.activations[0]], "weights": [has.weights[0]]}}
+def _of_recipe(recipe: Recipe) -> dict[str, Any]:
+    """The first of its number formats, and whether its vendor packs weights."""
+    has, packs = recipe.number_format, recipe.container.weight_compress
+    formats = {"activations": [has.activations[0]], "weights": [has.weights[0]]}
+    return {"quantize": formats, **({"compile": {"weight_compress": True}} if packs else {})}
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

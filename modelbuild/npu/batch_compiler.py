@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import Finding
-from modelbuild.npu.batching import CODE, own_batch, widen
-from modelbuild.npu.compiler import CompiledModel, Told, compile_model
+from modelbuild.npu.batching import CODE, Batched, own_batch, widen
+from modelbuild.npu.compiler import CompiledModel, compile_model
+from modelbuild.npu.emitted import Told
 from modelbuild.npu.limits import OverMemory, check_memory
-from modelbuild.npu.savings import savings
+from modelbuild.npu.savings import savings, sizes_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Batch:
         return {"desired": self.desired, "achieved": self.achieved, "reasons": reasons}
 
 
-Attempt = Callable[[FixedModel], CompiledModel]
+Attempt = Callable[[FixedModel], CompiledModel]  # errors: OverMemory
+_SMALLER = "take a smaller picture, or be content with it"
 
 
 def compile_batch(
@@ -39,37 +41,66 @@ def compile_batch(
     desired: int | None,
     told: Told | None = None,
 ) -> tuple[CompiledModel, Batch]:
-    """The program and its batch. `told` hears how many groups of operators are done, of how many. Errors:
+    """The program and its batch. `told` hears how many groups of operators are done, of how many,
+    and of which tiling. Errors:
     those of the compiler; OverMemory where not even the model's own batch fits."""
 
     def attempt(widened: FixedModel) -> CompiledModel:
         return compile_model(widened, recipe, options, told=told)
 
     try:
-        return _compiled(model, attempt, recipe, desired)
+        compiled, batched = _achieved(model, attempt, recipe, desired)
     except OverMemory as error:
         ways = partial(savings, model, recipe, options, error.sizes)
         shapes = [model.tensors[name].shape for name in model.inputs]
         check_memory(model.name, error.sizes, recipe, ways, shapes)  # raises it with what would help
         raise
+    return compiled, Batch(desired, batched.achieved, batched.reasons)
 
 
-def _compiled(
+def count_batch(
+    model: FixedModel, recipe: Recipe, options: Mapping[str, object], desired: int | None
+) -> tuple[CompiledModel, Batched]:
+    """What `compile_batch` would make of a model's outline, without bytes: its counts, and the widened model
+    with the batch that is achieved. Where not even the model's own batch fits, the counts are of that one,
+    exceed the memory, and a reason says so."""
+
+    def attempt(widened: FixedModel) -> CompiledModel:
+        compiled = compile_model(widened, recipe, options, bytes_wanted=False)
+        check_memory(widened.name, sizes_of(compiled), recipe)
+        return compiled
+
+    own = Batched(model, own_batch(model) or 1)
+    if desired is not None:
+        try:
+            return _achieved(model, attempt, recipe, desired)
+        except OverMemory:
+            own = widen(model, min(own.achieved, desired))
+            message = f"not even a batch of {own.achieved} fits the memory of {recipe.chip}"
+            own = replace(
+                own, reasons=(*own.reasons, Finding(CODE, "warning", message, "take a smaller picture"))
+            )
+    return compile_model(own.model, recipe, options, bytes_wanted=False), own
+
+
+def _achieved(
     model: FixedModel, attempt: Attempt, recipe: Recipe, desired: int | None
-) -> tuple[CompiledModel, Batch]:
+) -> tuple[CompiledModel, Batched]:
+    """The batch that operators and memory allow. Errors: OverMemory where not even the smallest fits."""
+    own = own_batch(model) or 1
     if desired is None:
-        return attempt(model), Batch(None, own_batch(model) or 1)
+        return attempt(model), Batched(model, own)
     batched = widen(model, desired)
-    least = min(own_batch(model) or 1, batched.achieved)
+    least = min(own, batched.achieved)
     try:
-        return attempt(batched.model), Batch(desired, batched.achieved, batched.reasons)
+        return attempt(batched.model), batched
     except OverMemory as error:
         if batched.achieved <= least:
             raise
         compiled, achieved = _largest(model, attempt, least, batched.achieved, error)
     message = f"a batch of {achieved} fits the memory of {recipe.chip}, {batched.achieved} does not"
-    advice = "take a smaller picture, or be content with it"
-    return compiled, Batch(desired, achieved, (Finding(CODE, "warning", message, advice),))
+    reason = Finding(CODE, "warning", message, _SMALLER)
+    return compiled, Batched(widen(model, achieved).model, achieved, (reason,))
 
 
 def _largest(

@@ -8,9 +8,8 @@ from typing import cast
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.npu.choices import DEFAULT, TILINGS
 from modelbuild.npu.program.header import MAX_SRAM
-
-DEFAULT, DEEP = "default", "deep"
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_tiling(value: object) -> bool:
-    return value in (DEFAULT, DEEP)
+    return value in TILINGS
 
 
 _CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "dedicated_output_buffer": (_is_flag, "true or false"),
     "sram_bytes": (_is_sram, f"a number from 1 to {MAX_SRAM}"),
-    "tiling": (_is_tiling, f"{DEFAULT} or {DEEP}"),
+    "tiling": (_is_tiling, " or ".join(TILINGS)),
     "weight_compress": (_is_flag, "true or false"),
 }
 

@@ -10,9 +10,9 @@ from itertools import combinations
 from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.chips.recipe import Container, Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.npu.planning.memory import align
 from modelbuild.npu.program.header import MAX_DRAM
 
-ALIGNMENT = 16
 _STEP = 32  # heights and widths of pictures that are proposed are multiples of this
 
 
@@ -35,7 +35,7 @@ class Sizes:
     @property
     def fixed(self) -> int:
         """The program, each part from a multiple of 16 on."""
-        return sum(-(-size // ALIGNMENT) * ALIGNMENT for size in (self.command, self.weights, self.host))
+        return sum(align(size) for size in (self.command, self.weights, self.host))
 
     @property
     def total(self) -> int:

@@ -198,8 +198,14 @@ class Translator:
         tiles, region = self._tiles_of(action.operator, emitter), action.region
         held = Held(0, region)
         if action.constants is not None:
-            owner, held = self._held[action.constants]
-            assert owner == action.operator, action
+            owner, held = self._held.get(action.constants, (None, held))
+            if owner != action.operator:
+                raise ModelbuildError(
+                    "the plan computes with constants that are not there",
+                    where=self.model.operators[action.operator].name,
+                    why="this is a bug of modelbuild, not of the model",
+                    advice="report it with the model",
+                )
         needs = tiles.needs(region)
         slabs = [slab_of(at, need.row) for at, need in zip(action.inputs, needs, strict=True)]
         if tiles.own_form and region.tensor not in self.in_dram:
@@ -224,4 +230,5 @@ def slab_of(at: Operand, row: int) -> Slab:
     """Where row `row` lies in a ring, and what follows it."""
     buffer: Buffer = at.buffer
     address = buffer.address + at.plane * buffer.slots * buffer.row_bytes
-    return Slab(address, buffer.slots, row % buffer.slots)
+    slots = max(1, buffer.slots)  # none where windows see nothing but padding
+    return Slab(address, slots, row % slots)

@@ -49,6 +49,8 @@ class BuildReport(NamedTuple):
     unremembered: str = ""
     # Lines on models built without a package, whose bounds nothing judges.
     unjudged: tuple[str, ...] = ()
+    # What `--until evaluate` predicts: model, target, fps, total_ms, time_ms, cpu_time_ms, confidence, batch
+    evaluated: tuple[dict[str, Any], ...] = ()
     taken_over: tuple[str, ...] = ()  # folders that were another manifest's, which has no such package now
 
     @property
@@ -78,4 +80,5 @@ class BuildReport(NamedTuple):
             "failures": [{"action": action, "message": str(error)} for action, error in self.failures],
             "withdrawn": list(self.withdrawn),
             "unjudged": list(self.unjudged),
+            "evaluated": list(self.evaluated),
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from modelbuild.build import lock
 from modelbuild.build.build import Builder
@@ -16,12 +18,12 @@ from modelbuild.project.claiming import taken_over
 from modelbuild.project.goals import goals_of
 from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
-from modelbuild.project.options import DEFAULT, BuildOptions
+from modelbuild.project.options import DEFAULT, EVALUATE, BuildOptions
 from modelbuild.project.project import STATE, Project, located
 from modelbuild.project.remembering import remember, request_for
 from modelbuild.project.rooting import note_roots
 from modelbuild.project.selection import Selection, select
-from modelbuild.project.shipping import Shipment, publish
+from modelbuild.project.shipping import PASSED, Shipment, publish
 from modelbuild.project.superseded import put_aside
 from modelbuild.stages.request import PackageRequest
 
@@ -74,9 +76,25 @@ def build(
         report = BuildReport(published, dict(result.states), failures, warnings, withdrawn, taken_over=taken)
         if options.until is None:
             report = report._replace(unjudged=unjudged(project, selection))
+        if options.until == EVALUATE and not options.dry_run:
+            report = report._replace(evaluated=evaluated(project, result, wanted))
         if report.ok and not options.dry_run:
             report = report._replace(unremembered=remember(project, names, options, result, report))
     return report
+
+
+_PREDICTED = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch")
+
+
+def evaluated(project: Project, result: BuildResult, wanted: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    """What those of the wanted actions predict that are done, for the build's report."""
+    found = []
+    for action in wanted:
+        if result.states.get(action) in PASSED:
+            model, _, target = action.rsplit(":", 1)[0].partition("@")
+            said = json.loads(project.builder.output(result, action, "evaluate.json").read_bytes())
+            found.append({"model": model, "target": target, **{key: said[key] for key in _PREDICTED}})
+    return tuple(found)
 
 
 def unjudged(project: Project, selection: Selection) -> tuple[str, ...]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from modelbuild.artifacts.pictures import pictures
 from modelbuild.build.result import BuildResult
+from modelbuild.npu.program.command import interface
 from modelbuild.project.project import Project
 from modelbuild.report.verdict import judge
 from modelbuild.stages.files import read_json
@@ -16,9 +19,10 @@ from modelbuild.stages.request import ModelRequest, PackageRequest
 @dataclass(frozen=True)
 class Measured:
     """SNR in dB of each output, fixed against float (empty without samples); bytes of the package's files;
-    cycles of a run of the compiled program and, with them at the chip's clock, its ms a picture with CPU
-    nodes; the ms that `evaluate` predicts, None for a fixed-point source; top-1 of the fixed model where
-    samples are labelled; and the bounds of `accept:` that do not hold."""
+    cycles of a run of the compiled program and, with them at the chip's clock, ms of one inference (of as
+    many pictures as the model's own dimension 0) with CPU nodes; the ms that `evaluate` predicts, None for a
+    fixed-point source; top-1 of the fixed model where samples are labelled; and the bounds of `accept:` that
+    do not hold."""
 
     snr_db: Mapping[str, float]
     size: int
@@ -57,9 +61,8 @@ def measured(
     }
     known = {key: value for key, value in found.items() if value}
     compiled = read(request.action("compile"), "compile.json")
-    layers, batch = compiled["layers"], compiled["batch"]
-    cycles = compiled["cycles"]
-    pictures = batch["achieved"] if batch["desired"] is not None else 1
+    layers, cycles = compiled["layers"], compiled["cycles"]
+    program = project.builder.output(result, names[request.action("compile")], "command.bin")
     fixed, evaluated = known.get("fixed", {}), known.get("evaluate", {})
     checks = judge(request.model, request.settings["accept"], known)
     # nodes as `accept: {cpu_nodes}` counts them; of a fixed-point source there are but the program's layers
@@ -69,9 +72,15 @@ def measured(
         snr_db={one["name"]: one["snr_db"] for one in fixed.get("outputs", ()) if one["snr_db"] is not None},
         size=sum(file["size"] for file in read(package.action("package"), "package.json")["files"]),
         cycles=cycles,
-        time_ms=cycles / pictures / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
+        time_ms=cycles / _inferences(program) / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
         evaluated_ms=evaluated.get("total_ms"),
         top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
         cpu_nodes=sum(unit == "cpu" for unit in units),
         broken_bounds=tuple(check.check for check in checks if not check.passed),
     )
+
+
+def _inferences(program: Path) -> float:
+    """How often a run does what the model does once: by its batch, and the model's own dimension 0."""
+    found = pictures(interface(program.read_bytes()))
+    return 1.0 if found is None else found.wide / found.own

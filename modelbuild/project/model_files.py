@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelbuild.artifacts.kinds import SOURCES, check_name, identify
+from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Shape
 from modelbuild.importers.input_shapes import OpenSizes
 
 
 def check_suffix(path: Path) -> None:
-    """That a file of a format that is read has a name that says so. Raises naming one that does."""
+    """That a file of a format that is read has a name that says so, and is no result of ours. Raises naming
+    one that does."""
     kind = identify(path) if path.is_file() else None
+    if kind is Kind.FIXED_ONNX:
+        raise ModelbuildError(
+            f"{path.name} is a fixed-point model of modelbuild's own, quantized for its chip already",
+            where=str(path),
+            why="its operators are integer ones, which no chip's tables of operators have",
+            advice="name the float model that it was made from; a build of `source: "
+            f"{path.name}` compiles it, and its report has the cycles",
+        )
     if kind in SOURCES:
         check_name(path, kind)
 

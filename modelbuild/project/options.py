@@ -40,3 +40,4 @@ class BuildOptions(NamedTuple):  # no dataclass, as in modelbuild.errors
 
 
 DEFAULT = BuildOptions()
+EVALUATE = "evaluate"  # the stage that predicts

@@ -6,7 +6,7 @@ For a file nothing of manifests is loaded: half of the time that a small one tak
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.npu.predicting import advice, measured, prediction
-from modelbuild.npu.predicting.assumptions import Options
+from modelbuild.npu.predicting import advice, evaluation, measured
+from modelbuild.npu.predicting.assumptions import Options, replaced
 from modelbuild.npu.predicting.comparison import beside
+from modelbuild.npu.predicting.prediction import Prediction, predict
 from modelbuild.npu.predicting.vendor_reports import report
 from modelbuild.project.model_files import check_suffix, explained
 
@@ -53,12 +54,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked about a model file: `shapes` of open inputs, the file's `weights` where they are apart,
-    the `edition` of operator tables, what to assume, a file of `measured` times, the vendor's `form` of a
-    report, and whether other programs are to be tried for what would help (`advise`)."""
+    """What is asked: `shapes` of open inputs, a file's `weights` where they are apart, the `edition` of
+    operator tables, what is `told` in place of the model's and the recipe's (fields of `Options`), a file of
+    `measured` times, the vendor's `form` of a report, and whether other programs are to be tried for what
+    would help (`advise`)."""
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    options: Options | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     edition: str | None = None
     measured: Path | None = None
@@ -74,6 +76,19 @@ class Answer:
     report: tuple[str, bytes] | None = None
 
 
+@dataclass(frozen=True)
+class Lowered:
+    """A model as a chip runs it: where its nodes run, and why not on the NPU. `base` is assumed where nothing
+    else is told; `replaced` is told beside what replaces that."""
+
+    name: str
+    graph: Graph
+    units: Mapping[str, str]
+    reasons: Mapping[str, str]
+    base: Options = field(default_factory=Options)
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+
+
 def evaluate_file(
     path: Path,
     chip: str,
@@ -83,8 +98,10 @@ def evaluate_file(
     edition: str | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` object of a model file on a chip."""
-    (answer,) = answers(path, (chip,), Asked(shapes, options, weights, edition))
-    return answer.said
+    usual = vars(Options())
+    told = {name: value for name, value in vars(options or Options()).items() if value != usual[name]}
+    (found,) = answers(path, (chip,), Asked(shapes, told, weights, edition))
+    return found.said
 
 
 def answers(path: Path, chips: Sequence[str], asked: Asked) -> list[Answer]:
@@ -96,22 +113,27 @@ def answers(path: Path, chips: Sequence[str], asked: Asked) -> list[Answer]:
         graph, _ = normalise(importers.load(path, asked.shapes, (), asked.weights))
     except ModelbuildError as error:
         raise explained(error, path, asked.shapes) from None
-    return [_answer(graph, path.stem, recipe, asked, times) for recipe in recipes]
+    return [answer(_lowered(graph, path.stem, recipe), recipe, asked, times) for recipe in recipes]
 
 
-def _answer(graph: Graph, name: str, recipe: Recipe, asked: Asked, times: measured.Measured | None) -> Answer:
-    lowered, _ = run_passes(graph, recipe.passes)
-    placement = place(lowered, recipe)
+def _lowered(graph: Graph, name: str, recipe: Recipe) -> Lowered:
+    found, _ = run_passes(graph, recipe.passes)
+    placement = place(found, recipe)
+    return Lowered(name, found, placement.units, placement.reasons)
 
-    def again(options: Options) -> prediction.Prediction:
-        return prediction.predict(lowered, placement.units, recipe, options)
 
-    found = again(asked.options or Options())
-    said = prediction.to_json(found, placement.reasons) | {"model": name}
-    said["unsupported"] = [
-        {**node, "reason": placement.reasons[node["name"]]} for node in said["unsupported"]
-    ]
+def answer(lowered: Lowered, recipe: Recipe, asked: Asked, times: measured.Measured | None) -> Answer:
+    """The prediction of what is asked about a model on a chip."""
+
+    def again(options: Options) -> Prediction:
+        return predict(lowered.graph, lowered.units, recipe, options)
+
+    found = again(replace(lowered.base, **asked.told))
+    said = evaluation.to_json(found, lowered.reasons) | {"model": lowered.name}
     said |= advice.to_json(found, again if asked.advise else None)
+    changed = {**lowered.replaced, **replaced(recipe, lowered.base, asked.told)}
+    if changed:
+        said["replaced"] = changed
     if times is not None:
         said["measured"] = beside(times, said, found.recipe.hardware.clock_hz.value)
     return Answer(said, None if asked.form is None else report(found, said, asked.form))

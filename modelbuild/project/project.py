@@ -104,7 +104,7 @@ def _located(manifest: Manifest, model: str, target: str, problem: Problem) -> P
         where = evaluation_place(manifest, model)
     elif key == "calibration" and target:
         where = effective(manifest, model, target).origin((key,))
-    elif key in ("accept", "quantize") and target:
+    elif key in ("accept", "compile", "quantize") and target:
         where = _of_setting(effective(manifest, model, target), key, rest)
     else:
         return problem

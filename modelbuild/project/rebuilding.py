@@ -16,7 +16,7 @@ from modelbuild.build.result import Observer, Outcome
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.build_report import BuildReport
 from modelbuild.project.layout import ENVIRONMENT, STATE
-from modelbuild.project.options import BuildOptions
+from modelbuild.project.options import EVALUATE, BuildOptions
 from modelbuild.project.settled import noted_as, request_of, told
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class Rebuilding:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is remembered. A locked build holds all of its files against the lock anew."""
+        """Whether anything is remembered. A locked build holds all of its files against the lock anew; one
+        that predicts tells of all models."""
         options = self._options
-        fits = not (options.locked or options.remeasure or options.dry_run)
+        fits = not (options.locked or options.remeasure or options.dry_run or options.until == EVALUATE)
         return fits and os.path.exists(path_of(str(self.state), self._request))  # noqa: PTH110
 
     def build(

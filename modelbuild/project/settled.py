@@ -75,6 +75,7 @@ def told(report: BuildReport) -> dict[str, Any]:
         "packages": [{**package.to_json(), "changed": False} for package in report.packages],
         "warnings": list(report.warnings),
         "unjudged": list(report.unjudged),
+        "evaluated": list(report.evaluated),
     }
 
 
@@ -84,6 +85,6 @@ def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     packages = tuple(
         BuiltPackage(**{**one, **{key: tuple(one.get(key, ())) for key in lists}}) for one in told["packages"]
     )
-    unjudged = tuple(told.get("unjudged", ()))
+    unjudged, evaluated = tuple(told.get("unjudged", ())), tuple(told.get("evaluated", ()))
     states = dict.fromkeys(actions, "cached")
-    return BuildReport(packages, states, (), tuple(told["warnings"]), unjudged=unjudged)
+    return BuildReport(packages, states, (), tuple(told["warnings"]), unjudged=unjudged, evaluated=evaluated)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.graph.codes import CODES, covers
-from modelbuild.report import bounds, layers, mapping, verdict
+from modelbuild.report import bounds, layers, mapping, predicted, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
 from modelbuild.report.model import Batch, Check, Failure, Model, Package, Problem, Quantization, Report
 from modelbuild.report.network import Port, Removed
@@ -67,10 +67,9 @@ def collect(
     package: Mapping[str, Any], models: Sequence[ModelInputs], files: Mapping[str, Path] | None = None
 ) -> Report:
     """The report. `package`: `name`, `target`, `chip`, and where known `project`, `project_version`,
-    `vendor`, `description`, `format`, `toolchain`, and the chip's `macs_per_cycle` for utilisation. `files`:
-    `package` -> package.json, or `package.failure`, and `locked` likewise. Bounds are judged here from the
-    measurements, as the gate does, so that the report needs no gate. Raises only where a file is not what its
-    stage writes."""
+    `vendor`, `description`, `format` and `toolchain`. `files`: `package` -> package.json, or
+    `package.failure`, and `locked` likewise. Bounds are judged here from the measurements, as the gate does,
+    so that the report needs no gate. Raises only where a file is not what its stage writes."""
     found, failures = _read(files or {}, PACKAGE_ROLES, PACKAGE_STEPS, "")
     packed = found.get("package") or {}
     read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
@@ -83,10 +82,7 @@ def collect(
         for model, own, (data, failed) in zip(models, judged, read, strict=True)
     ]
     checks = [Check(**check.to_json()) for own in judged for check in own]
-    peak = package.get("macs_per_cycle")
-    described = tuple(
-        _model(model, data, failed, peak) for model, (data, failed) in zip(models, read, strict=True)
-    )
+    described = tuple(_model(model, data, failed) for model, (data, failed) in zip(models, read, strict=True))
     broken = bool(failures) or any(model.failures for model in described)
     return Report(
         passed=not broken and all(check.passed for check in checks),
@@ -144,9 +140,7 @@ def _gate(
     )
 
 
-def _model(
-    inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure, ...], peak: float | None
-) -> Model:
+def _model(inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure, ...]) -> Model:
     imported, lowered, checked = (data.get(role) or {} for role in ("import", "lower", "check"))
     nodes = mapping.nodes(lowered, checked.get("units") or {})
     tensors = {tensor["name"]: tensor for tensor in (data.get("quantize") or {}).get("tensors") or ()}
@@ -168,7 +162,7 @@ def _model(
         layers=mapping.layers(imported.get("layers") or (), nodes),
         tail=tuple(Removed(**node) for node in (lowered.get("tail") or {}).get("removed") or ()),
         findings=_findings(inputs, data),
-        performance=_performance(data, fidelity, peak) if "evaluate" in data else None,
+        performance=_performance(data, fidelity) if "evaluate" in data else None,
         quantization=_quantization(data["quantize"]) if "quantize" in data else None,
         fidelity=fidelity,
         hardware=Hardware(**data["hardware"]) if "hardware" in data else None,
@@ -181,7 +175,7 @@ def _model(
 def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     """All of them, but what a build tells and the manifest ignores."""
     roles = ("check", "calibration", "result", "compile")
-    listed = [(data.get(role) or {}).get("findings") for role in roles]
+    listed = [*((data.get(role) or {}).get("findings") for role in roles), _differences(data)]
     found = [
         finding
         for findings in listed
@@ -191,22 +185,28 @@ def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
     return found if listed[0] is not None or found else None
 
 
+def _differences(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the program counts otherwise than was predicted."""
+    if "evaluate" not in data or "compile" not in data:
+        return []
+    found = predicted.differences(data["evaluate"], data["compile"], data.get("quantize") or {})
+    return [finding.to_json() for finding in found]
+
+
 def _quantization(quantize: Mapping[str, Any]) -> Quantization:
     return Quantization(**{**quantize, "widths": widths(quantize)})
 
 
-def _performance(data: Mapping[str, Any], fidelity: Fidelity | None, peak: float | None) -> Performance:
+def _performance(data: Mapping[str, Any], fidelity: Fidelity | None) -> Performance:
     evaluated = data["evaluate"]
-    rows = layers.rows(evaluated.get("layers") or (), fidelity, peak)
     return Performance(
         **{
             **evaluated,
             "caveat": caveat(data.get("quantize") or {}, evaluated),
             "memory": _sizes(evaluated.get("memory")),
-            "layers": rows,
-            "utilisation": layers.utilisation(
-                sum(row.macs for row in rows), sum(row.cycles for row in rows), peak
-            ),
+            "layers": layers.rows(evaluated.get("layers") or (), fidelity),
+            "packing": (evaluated.get("weight_compress") or {}).get("because") or "",
+            "utilisation": evaluated.get("mac_utilisation"),
         }
     )
 

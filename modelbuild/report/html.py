@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelbuild.report import chart, text
+from modelbuild.report.compiled import Compiled
 from modelbuild.report.measurements import Layer
 from modelbuild.report.model import Model, Report
 from modelbuild.report.widths import share
@@ -20,6 +21,12 @@ BOUNDS = {
     "dma": "feature maps to and from DRAM",
     "weights": "weights from DRAM",
     "overhead": "fixed cost of a layer",
+}
+_OPTIONS: dict[str, Any] = {
+    "autoescape": True,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
 }
 _FILTERS: tuple[Callable[..., str], ...] = (
     text.bound,
@@ -43,13 +50,12 @@ def render(report: Report) -> str:
 
 @cache
 def _environment() -> Environment:
+    templates = folder("templates")
     environment = Environment(
-        loader=FileSystemLoader(folder("templates")),
-        autoescape=True,
+        loader=FileSystemLoader(templates),
+        bytecode_cache=Compiled(templates / PAGE.split("/")[0], repr(_OPTIONS)),
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        **_OPTIONS,
     )
     for filter_ in _FILTERS:
         environment.filters[filter_.__name__] = filter_

@@ -18,8 +18,9 @@ class CpuNode(Item):
 
 class Layer(Item):
     """One layer as predicted, with what verification measured on it. Times in ms of one inference; cycles and
-    bytes of a run; `stall_cycles` are those without work for the array, whose peak `utilisation` is a share
-    0..1 of. `on_chip`: what it makes never reaches DRAM; `estimated`: no code of it was counted."""
+    bytes of a run; `stall_cycles` are those without work for the array, of whose peak for such a layer
+    `utilisation` is the share 0..1. `on_chip`: what it makes never reaches DRAM; `estimated`: no code of it
+    was counted."""
 
     name: str
     op: str = ""
@@ -71,7 +72,8 @@ class Traffic(Item):
 
 
 class Performance(Item):
-    """The prediction of `evaluate`. `utilisation` is of all layers together."""
+    """The prediction of `evaluate`. `utilisation` is of all layers together; `packing` says what is counted
+    where weights are to be packed."""
 
     fps: float | None = None
     npu_fps: float | None = None
@@ -87,6 +89,7 @@ class Performance(Item):
     slowest: tuple[Slow, ...] = ()
     confidence: str = ""
     confidence_because: str = ""
+    packing: str = ""
     caveat: str = ""  # what the figures, which are for 8 bits, do not tell of this model
     cycles: int = 0
     macs: int = 0
@@ -148,11 +151,13 @@ class Fidelity(Item):
 
 
 class Match(Item):
-    """Bit-for-bit comparison of one tensor; `differing` counts values over all samples."""
+    """Bit-for-bit comparison of one tensor; `differing` counts values over all samples. `through` are the
+    tensors that it was put together from, where it has no place of its own in the program."""
 
     name: str
     equal: bool
     differing: int = 0
+    through: tuple[str, ...] = ()
 
 
 class Difference(Item):

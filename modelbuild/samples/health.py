@@ -64,7 +64,8 @@ class Look:
         if cells.shape[1:] == (CELLS, CELLS) and max(_alike(cells, axis) for axis in (1, 2)) < NOISE_OF_CELLS:
             self.noisy_cells.append(number)
         if len(planes) == 3 and planes.shape[2] >= 2 * SMALLEST:
-            self.interleaved.append(_alike(planes, 2, 3) - across[1])
+            third = _alike(planes, 2, 3)
+            self.interleaved.append(third - across[1] if third >= NOISE else 0.0)  # noise has no layout
         if len(self.small) < KEPT:
             few = _parts(cells, 0, PLANES)
             self.small.append((few - few.mean()).astype(np.float32).reshape(-1))

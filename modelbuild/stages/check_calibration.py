@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.model import Graph
     from modelbuild.quantize.first_layers import FirstLayer, Fit
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 TRIED = 16  # samples that the model is run on, spread evenly
 _HELD = 64 << 20  # bytes of them

@@ -8,12 +8,14 @@ from typing import Any
 
 from modelbuild.build import progress
 from modelbuild.build.action import Resources
+from modelbuild.npu.choices import DEEP
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")
+_OF_PLAN: Mapping[str, str] = {DEEP: ", deep tiling"}  # beside which the default plan is made, too
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -62,10 +64,12 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     (out / "weights.bin").write_bytes(compiled.weights)
     (out / "host.bin").write_bytes(compiled.host)
     widened = widen(fixed, batch.achieved).model
+    untaken = () if compiled.deep is None else compiled.deep.findings()
     plan = {
         "batch": batch.to_json(),
         "cycles": compiled.cycles,
-        "findings": [finding.to_json() for finding in batch.findings],
+        "deep": None if compiled.deep is None else compiled.deep.to_json(),
+        "findings": [finding.to_json() for finding in (*batch.findings, *untaken)],
         "groups": [asdict(group) for group in compiled.groups],
         "layers": [asdict(layer) for layer in compiled.layers],
         "memory": asdict(compiled.memory) | saved(compiled, widened, recipe, options),
@@ -75,5 +79,5 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     write_json(out / "compile.json", plan)
 
 
-def _told(done: int, groups: int) -> None:
-    progress.report(done, groups, "group of operators")
+def _told(done: int, groups: int, tiling: str) -> None:
+    progress.report(done, groups, f"group of operators{_OF_PLAN.get(tiling, '')}")

@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "3"
+VERSION = "4"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
 
@@ -25,6 +25,7 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 # What of the settings decides how the chip runs the model, and what a prediction calls it.
 _COMPILE = ("sram_bytes", "tiling", "batch", "dedicated_output_buffer")
+_PACKING = "weight_compress"
 _FORMATS = ("activations", "weights")
 
 
@@ -33,6 +34,9 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     settings = request.settings
     compiled, quantized = (settings.get(key) or {} for key in ("compile", "quantize"))
     options = {key: compiled[key] for key in _COMPILE if compiled.get(key) is not None}
+    options[_PACKING] = bool(
+        compiled.get(_PACKING)
+    )  # false is left out of settings, whatever the recipe says
     formats = {key: quantized[key] for key in _FORMATS if quantized.get(key) is not None}
     return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 
@@ -41,18 +45,18 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `evaluate.json`."""
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
-    from modelbuild.graph.check import place
     from modelbuild.npu.predicting import advice
     from modelbuild.npu.predicting.assumptions import Options
-    from modelbuild.npu.predicting.prediction import predict, to_json
-    from modelbuild.stages.check import read_units, refuse_errors
+    from modelbuild.npu.predicting.evaluation import to_json
+    from modelbuild.npu.predicting.prediction import predict
+    from modelbuild.stages.check import read_placement, refuse_errors
     from modelbuild.stages.files import validated, write_json
 
     refuse_errors(inputs["errors"], compiles=False)
-    graph = onnx_io.read(inputs["model"])
-    recipe, units = validated(Recipe, parameters["recipe"]), read_units(inputs["check"])
+    placed = read_placement(inputs["check"])
+    recipe = validated(Recipe, parameters["recipe"])
     options = Options(**parameters["options"], **parameters["formats"])
-    found = predict(graph, units, recipe, options)
-    reasons = place(graph, recipe).reasons if "cpu" in units.values() else {}
-    said = to_json(found, reasons) | {"model": parameters["model"]}
+    units = {row["node"]: row["unit"] for row in placed}
+    found = predict(onnx_io.read(inputs["model"]), units, recipe, options)
+    said = to_json(found, {row["node"]: row["reason"] for row in placed}) | {"model": parameters["model"]}
     write_json(out / "evaluate.json", said | advice.to_json(found))

@@ -21,6 +21,7 @@ class Match:
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, int]] = {"outputs": {}, "layers": {}}
         self._first: dict[str, Any] | None = None
+        self.through: dict[str, tuple[str, ...]] = {}  # layer -> its parts, where it was seen through them
 
     def add(
         self, section: str, found: Mapping[str, Array], expected: Mapping[str, Array], place: Place
@@ -43,10 +44,17 @@ class Match:
     def to_json(self) -> dict[str, Any]:
         """`outputs`, `layers` and `first_difference` of hardware.json."""
         listed = {
-            section: [{"name": n, "equal": not c, "differing": c} for n, c in counts.items()]
+            section: [
+                {"name": n, "equal": not c, "differing": c, **self._parts(section, n)}
+                for n, c in counts.items()
+            ]
             for section, counts in self._counts.items()
         }
         return {**listed, "first_difference": self._first}
+
+    def _parts(self, section: str, name: str) -> dict[str, Any]:
+        found = self.through.get(name) if section == "layers" else None
+        return {"through": list(found)} if found else {}
 
 
 def _difference(

@@ -13,7 +13,7 @@ from modelbuild.stages.request import PackageRequest, Source, post_name
 if TYPE_CHECKING:
     from modelbuild.graph.after_chip import AfterChip
 
-VERSION = "4"
+VERSION = "6"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")

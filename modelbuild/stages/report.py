@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "11"
+VERSION = "12"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -66,7 +66,6 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             "description": recipe["description"],
             "format": recipe["container"]["format"],
             "toolchain": request.fingerprint,
-            "macs_per_cycle": recipe["hardware"]["macs_per_cycle"]["value"],
             "project": request.project.get("name", ""),
             "project_version": request.project.get("version", ""),
         },

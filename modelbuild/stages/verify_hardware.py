@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from modelbuild.quantize.accuracy import Measure
     from modelbuild.stages.hardware_match import Match
     from modelbuild.stages.hardware_runs import Run, Sample
+    from modelbuild.stages.hardware_views import Views
 
-VERSION = "3"
+VERSION = "4"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")
@@ -106,6 +107,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.stages.files import read_after_chip, read_json, write_json
     from modelbuild.stages.hardware_match import Match, at_sample, check_cycles
     from modelbuild.stages.hardware_runs import Regrouped, runs
+    from modelbuild.stages.hardware_views import PartsOf
 
     fixed = fixed_onnx.read(inputs["fixed"])
     after = read_after_chip(inputs.get("post"))
@@ -114,7 +116,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     own, wide = (
         (*place.shape, 1)[0] for place in (fixed.tensors[fixed.inputs[0]], interface(command).inputs[0])
     )
-    match, regrouped = Match(), Regrouped(own)
+    match, regrouped, parts = Match(), Regrouped(own), PartsOf(fixed, wide)
     count, cycles, unseen = 0, None, list[str]()
     with _measures(inputs, parameters, fixed, after) as measures:
         forms = Forms(("hardware",), measures)
@@ -123,8 +125,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             done = simulate(command, weights, host, one.inputs(), keep_layers=True)
             cycles = done.cycles
             check_cycles(predicted, cycles)
-            unseen = [name for name in _layers(fixed) if name not in done.layers]
-            for sample, whole in regrouped.add(one, _held(match, one, done, fixed)):
+            views = parts.views(one.inputs(), done.layers)
+            unseen = [name for name in _layers(fixed) if name not in {*done.layers, *views.values}]
+            for sample, whole in regrouped.add(one, _held(match, one, done, views, fixed)):
                 final = _real(whole, fixed.outputs, fixed)
                 if after is not None:
                     final = after.run(final, sample.real)
@@ -168,10 +171,12 @@ def _layers(fixed: FixedModel) -> list[str]:
     return [name for operator in fixed.operators for name in operator.outputs]
 
 
-def _held(match: Match, one: Run, done: Simulation, fixed: FixedModel) -> dict[str, Any]:
+def _held(match: Match, one: Run, done: Simulation, views: Views, fixed: FixedModel) -> dict[str, Any]:
     """The outputs of a run, held against the fixed-point model as its layers are: those that the model has,
-    too, for the compiler may put operators in the place of others."""
-    known = {name: values for name, values in done.layers.items() if name in fixed.tensors}
+    too, for the compiler may put operators in the place of others; and those that consist of such."""
+    seen = {**done.layers, **views.values}
+    known = {name: seen[name] for name in _layers(fixed) if name in seen}
+    match.through.update({name: parts for name, parts in views.parts.items() if name in known})
     expected, outputs = one.expected({**known, **done.outputs}), one.own(done.outputs)
     match.add("layers", one.own(known), expected, one.place)
     match.add("outputs", outputs, expected, one.place)

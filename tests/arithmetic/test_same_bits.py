@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import hashlib
 import numpy as np
@@ -52,6 +54,7 @@ SETTINGS = (
 )
 
 
+@pytest.mark.usefixtures("all_processors")
 def test_threads_and_blas_kernels_change_nothing() -> None:
     root = Path(__file__).resolve().parents[2]
     found = []

@@ -10,17 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.artifacts.firmware import describe
+from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.packing import FORMATS, PackedProgram, Program
+from modelbuild.artifacts.packing import mpk as mpk_packing
 from modelbuild.artifacts.packing.nef import scale_and_radix
 from modelbuild.artifacts.programs import choose
+from modelbuild.artifacts.tree import render
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mpk, nef
 from modelbuild.formats.nef_tensor import layout_bytes
 from modelbuild.npu.batch_compiler import compile_batch
 from modelbuild.npu.compiler import compile_model
+from modelbuild.npu.simulator import simulate
 from tests.arithmetic.dice import Dice
+from tests.arithmetic.dice import one as one_operator
 from tests.arithmetic.random_models import BUILDERS
 
 CHIPS = ("kl520", "kl530", "kl630", "kl720", "kl730", "mlsoc", "modalix")
@@ -95,6 +101,64 @@ def test_an_mpk_counts_pictures_apart() -> None:
     told = describe(program, "0001", None, False, one.batch)
     assert told["batch"] == {"desired": 3 * own, "achieved": 3 * own}
     assert told["inputs"][0]["shape"] == [3 * own, *shape[1:]]
+
+
+def of_batch(model: FixedModel, desired: int) -> PackedProgram:
+    """Compiled for modalix with a batch."""
+    compiled, batch = compile_batch(model, load_recipe("modalix"), {}, desired)
+    plan = {"layers": [], "memory": {}, "batch": batch.to_json()}
+    program = Program("net", compiled.command, compiled.weights, compiled.host)
+    return PackedProgram(program, "0001", plan, "net.onnx", "0" * 64)
+
+
+def in_an_mpk(one: PackedProgram) -> bytes:
+    (data,) = FORMATS["mpk"].pack([one], load_recipe("modalix").container).values()
+    return data
+
+
+def test_an_mpk_tells_the_batch_that_was_desired_where_the_models_own_is_larger() -> None:
+    read = mpk.read(in_an_mpk(of_batch(gathered(4), 2)))
+    assert (read.desired_batch, read.actual_batch) == (2, 4)
+    assert [(node.shape, node.size) for node in read.output_nodes] == [((1, 6), 4 * 4 * 6)]
+
+
+def gathered(own: int) -> FixedModel:
+    """[own, 6] along whose dimension 0 a gather picks: no other batch is possible."""
+    x = QuantizedTensor("x", (own, 6), 8, True, 0.125, 0)
+    turned = {"indices": np.arange(own, dtype=np.int32)[::-1].copy()}
+    return one_operator("gather", [x, replace(x, name="y")], {"axis": 0}, turned)
+
+
+@pytest.mark.parametrize(("own", "desired"), [(1, 1), (1, 8), (4, 1), (4, 4), (4, None)])
+def test_an_mpk_tells_outputs_whose_dimension_0_is_no_batch(own: int, desired: int | None) -> None:
+    x = QuantizedTensor("x", (own, 4, 8), 8, True, 0.125, 0)
+    y = replace(x, name="y", shape=(own * 8, 4))
+    model = one_operator("reshape", [x, y], {"shape": y.shape})
+    data = in_an_mpk(of_batch(model, desired))
+    read = mpk.read(data)
+    size = own * 32
+    assert read.actual_batch == 1, "a run is one frame"
+    assert [(n.shape, n.size) for n in read.output_nodes] == [(y.shape, 4 * size)]
+    assert [(n.shape, n.size) for n in read.input_nodes] == [(x.shape, 4 * size)]
+    assert {s.name: s.size for s in read.sections}["ofm.persistent.y_output.b0"] == size
+    (program,) = FORMATS["mpk"].unpack(data)
+    values = np.arange(size, dtype=np.int8).reshape(x.shape)
+    found = simulate(program.command, program.weights, program.host, {"x": values})
+    np.testing.assert_array_equal(found.outputs["y"], values.reshape(y.shape))
+
+
+def test_an_mpk_that_tells_other_sizes_than_its_program_is_refused(tmp_path: Path) -> None:
+    source = mpk_packing._source(of_batch(gathered(4), 4), load_recipe("modalix").container)
+    (output,) = source.outputs
+    path = tmp_path / "net_mpk.sim.tar.gz"
+    path.write_bytes(mpk.build(replace(source, outputs=(replace(output, shape=(1, 3)),))))
+    with pytest.raises(ModelbuildError, match="output y has 48 bytes, the program's 96"):
+        FORMATS["mpk"].unpack(path.read_bytes())
+    assert [check["ok"] for check in inspect(path)["checks"]] == [True] * 6 + [False]
+    path.write_bytes(mpk.build(source))
+    found = inspect(path)
+    assert all(check["ok"] for check in found["checks"])
+    assert "  x, 1x6, float32, frames 4, size 96\n" in render(found)
 
 
 @pytest.mark.parametrize("format_", ["nef", "mpk"])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench import constants, fit_chips
-from bench.constants import CHIPS
-from bench.counts import Counts
-from bench.fit_chips import LIMITS, by_network, by_row, main, means, rows, shown, too_far
-from bench.fitting import Problem, Row, fit_all
+from bench import choices, constants, fit_chips
+from bench.choices import problem, published
+from bench.constants import CHIPS, Tried
+from bench.fit_chips import LIMITS, main, shown, too_far, tried_shown, with_tried
+from bench.fitting import Problem, fit_all
+from bench.left_out import by_network, means
+
+SMALL = ("mobilenet_v2", "tiny_yolov3")
 
 
 def test_means_and_limits() -> None:
@@ -36,52 +38,37 @@ def test_a_table_has_a_row_a_network_and_the_mean() -> None:
     ]
 
 
-def small_problem() -> Problem:
-    tallies = {"a": ("window", 10**8, 10), "b": ("elements", 10**7, 0), "c": ("read", 10**8, 0)}
+def test_what_was_tried_counts_unless_all_chips_share_it() -> None:
     of_chips = [constants.chip(name) for name in CHIPS]
-    found = [
-        Row(name, chip, Counts.of({key: 1}, 9), 5.0 + number)
-        for number, (name, key) in enumerate(tallies.items())
-        for chip in CHIPS
+    assert [len(chip.own) for chip in of_chips] == [1, 2, 0, 2, 3]
+    facts = [
+        Tried("tile_bytes", dict.fromkeys(CHIPS, 65536.0), CHIPS),
+        Tried("pixels_at_once", dict(zip(CHIPS, (1, 16, 1, 16, 16), strict=True)), CHIPS[1:]),
+        Tried("clock_hz", {**dict.fromkeys(CHIPS, 3e8), "kl730": 1e9}, ("kl730",)),
     ]
-    return Problem(of_chips, found, 512.0)
-
-
-def test_a_network_left_out_is_left_out_on_all_chips() -> None:
-    made = small_problem()
-    found = by_network(made)
-    assert len(found) == len(made.rows)
-    spoilt = [replace(row, milliseconds=50 * row.milliseconds) for row in made.rows if row.network == "a"]
-    spoilt += [row for row in made.rows if row.network != "a"]
-    again = by_network(Problem(made.chips, spoilt, made.macs))
-    for chip in CHIPS:
-        assert again["a", chip] == pytest.approx(found["a", chip] / 50)  # its own times had no say
-        assert chip == "kl520" or again["b", chip] != found["b", chip]
-
-
-def test_a_row_left_out_leaves_the_shared_constants_alone() -> None:
-    made = small_problem()
-    fit = fit_all(made)
-    found = by_row(made, fit)
-    whole = fit_chips.ratios(made, fit, made.rows)
-    assert all(found[name, "kl630"] == whole[name, "kl630"] for name in "abc")  # it has none of its own
-    assert found["b", "kl520"] != whole["b", "kl520"]
+    assert tried_shown(of_chips, facts)[4:] == [
+        "| tile_bytes | 65,536 shared | 65,536 shared | 65,536 shared | 65,536 shared | 65,536 shared |",
+        "| pixels_at_once | 1 known | 16 tried | 1 tried | 16 tried | 16 tried |",
+        "| clock_hz | 300,000,000 known | 300,000,000 known | 300,000,000 known | 300,000,000 known | "
+        "1,000,000,000 tried |",
+        "| **fitted, or tried and not shared by all** | **1** | **3** | **0** | **3** | **5** |",
+        "| those of 1 too, which round nothing | 1 | 3 | 1 | 3 | 5 |",
+        "",
+    ]
 
 
 @pytest.fixture(scope="module")
-def real_rows(shared_data: Path) -> list[Row]:
-    return rows(shared_data / "zoo")
+def made(shared_data: Path) -> Problem:
+    return problem(published(shared_data / "zoo"))
 
 
-def test_the_vendors_times_are_met_by_networks_never_seen(real_rows: list[Row]) -> None:
-    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
-    assert len(real_rows) == 41
+def test_the_vendors_times_are_met_by_networks_never_seen(made: Problem) -> None:
+    assert len(made.rows) == 41
     assert all(len(chip.own) <= fit_chips.MOST_OWN for chip in made.chips)
     assert too_far(by_network(made)) == []
 
 
-def test_the_page_has_the_errors_of_today(real_rows: list[Row]) -> None:
-    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
+def test_the_page_has_the_errors_of_today(made: Problem) -> None:
     page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
     told = re.search(r"\| \*\*mean absolute error, %\*\* \|(.*)", page)
     assert told is not None
@@ -89,9 +76,28 @@ def test_the_page_has_the_errors_of_today(real_rows: list[Row]) -> None:
     assert errors == pytest.approx(list(means(by_network(made)).values()), abs=0.3)
 
 
-def test_recipes_have_what_the_fit_says(real_rows: list[Row]) -> None:
+def test_the_page_has_what_was_tried(made: Problem) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+    tried = constants.tried()
+    assert all(line in page for line in tried_shown(made.chips, tried)[2:])
+    count = with_tried(made.chips, tried)
+    assert f"(**{', '.join(map(str, count.values()))}**)" in page
+    assert [name for name in count if count[name] > fit_chips.MOST_OWN] == ["kl730"]
+
+
+@pytest.mark.long
+def test_the_page_says_how_much_hangs_on_it(shared_data: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+    for line in fit_chips.sensitivity_shown(published(shared_data / "zoo"))[4:-1]:
+        name, *cells = line.strip("| ").split(" | ")
+        told = re.search(rf"\| {re.escape(name)} \|(.*)", page)
+        assert told is not None, name
+        errors = [float(cell) for cell in told[1].strip(" |").split("|")]
+        assert errors == pytest.approx([float(cell) for cell in cells], abs=0.3), name
+
+
+def test_recipes_have_what_the_fit_says(made: Problem) -> None:
     """If not: `python -m bench.fit_chips --zoo DIR --write`, and the tables of docs/chips.md."""
-    made = Problem([constants.chip(name) for name in CHIPS], real_rows, constants.family_macs())
     fit = fit_all(made)
     for chip in made.chips:
         for name, value in fit.of_chips[chip.name].items():
@@ -101,7 +107,7 @@ def test_recipes_have_what_the_fit_says(real_rows: list[Row]) -> None:
 def test_the_command_writes_and_ends_with_what_is_too_far(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("mobilenet_v2", "tiny_yolov3"):
+    for name in SMALL:
         shutil.copy(shared_data / "zoo" / f"{name}.onnx", tmp_path)
     lines = (shared_data / "zoo" / "zoo.csv").read_text().split("\n")
     kept = [line for line in lines if line.startswith(("name,", "mobilenet_v2,", "tiny_yolov3,"))]
@@ -118,7 +124,32 @@ def test_the_command_writes_and_ends_with_what_is_too_far(
     out, err = capsys.readouterr()
     assert out.index("A network left out") < out.index("The fit") < out.index("Constants")
     assert "A row left out" not in out and "wrote kneron.yaml" in err and len(written) == 1
+    assert "kl730 has 6 constants of its own if what was tried counts, more than 4" in err
     monkeypatch.setattr(fit_chips, "LIMITS", dict.fromkeys(LIMITS, 0.001))
     assert main(["--zoo", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert "A row left out" in out and "kl630: " in err and len(written) == 1
+    assert "mean absolute error in %" not in out
+
+
+def test_sensitivity_changes_each_choice_alone(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [each for each in published(shared_data / "zoo") if each.network in SMALL]
+    few = [choice for choice in choices.CHOICES if choice.name in ("as it is", "clock of KL730 2 GHz")]
+    monkeypatch.setattr(fit_chips, "CHOICES", few)
+    monkeypatch.setattr(fit_chips, "MORE", [it for it in choices.MORE if it.own == ("kl630", "bandwidth")])
+    lines = fit_chips.sensitivity_shown(given)
+    cells = [line.strip("| ").split(" | ") for line in lines[4:-1]]
+    assert [row[0] for row in cells] == [
+        "as it is",
+        "clock of KL730 2 GHz",
+        "one of all these, chosen again without the network",
+        "`bandwidth` of KL630 its own",
+    ]
+    today, faster, again, own = (row[1:] for row in cells)
+    assert [float(cell) for cell in today] == pytest.approx(
+        list(means(by_network(problem(given))).values()), abs=0.051
+    )
+    assert faster[4] != today[4] and own[2] != today[2]
+    assert all(cell in (first, second) for cell, first, second in zip(again, today, faster, strict=True))

@@ -10,6 +10,8 @@ import pytest
 
 from modelbuild.build.jobs import processors
 
+pytestmark = pytest.mark.usefixtures("all_processors")
+
 PINNED = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

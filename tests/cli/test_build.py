@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modelbuild.cli.build import warn
+from modelbuild.cli.build import warn, warn_of_packages
 from modelbuild.graph.check import Finding
+from modelbuild.project.build_report import BuildReport, BuiltPackage
 from tests.cli.conftest import Command, edit
 
 
@@ -33,6 +34,19 @@ def test_a_finding_is_called_a_warning_once(capsys: pytest.CaptureFixture[str]) 
     warn([Finding("MB004", "warning", "no package has it", "add it to one", "", "m.yaml", 2, 3).to_json()])
     said = capsys.readouterr().err
     assert said == "m.yaml:2:3: warning MB004: no package has it\n  do:  add it to one\n"
+
+
+def test_a_finding_names_all_targets_that_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = {"code": "MB114", "severity": "warning", "message": "`a` folds", "advice": "", "node": "a"}
+    place = {"file": "models.yaml", "line": 4, "column": 3, "model": "net"}
+    packages = tuple(
+        BuiltPackage(f"P-{target}", target, "passed", (), None, True, False)._replace(
+            findings=({**finding, **place, "target": target},)
+        )
+        for target in ("b4", "mxb")
+    )
+    warn_of_packages(BuildReport(packages, {}, ()))
+    assert "models.yaml:4:3: warning MB114: net@b4, mxb: `a` folds\n" in capsys.readouterr().err
 
 
 def test_a_dry_run_runs_nothing(copied: Path, command: Command) -> None:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from modelbuild.cli.evaluated import text
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, edit
 
 LAYER: dict[str, Any] = {
     "name": "stem",
@@ -44,6 +44,7 @@ FOUND: dict[str, Any] = {
     "bound": "compute",
     "batching": {"desired": None, "achieved": 1, "reasons": []},
     "energy_mj": None,
+    "weight_compress": {"wanted": False, "counted": "unpacked", "because": None},
     "deep": None,
     "groups": 3,
     "dram": {
@@ -93,6 +94,11 @@ def test_what_is_said_besides() -> None:
         "energy_mj": 3.0,
         "deep": {"saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
         "fits": False,
+        "weight_compress": {"wanted": True, "counted": "unpacked", "because": "it depends"},
+        "replaced": {
+            "clock_hz": {"value": 5e8, "instead_of": 7e8},
+            "batch": {"value": 8, "instead_of": None},
+        },
         "layers": [{**LAYER, "estimated": True}],
         "slowest": [slow],
         "help": [{"change": "tiling: deep", "time_ms": 4.0}],
@@ -105,6 +111,8 @@ def test_what_is_said_besides() -> None:
         "without overlap of engines 7.5 ms",
         "batch 8 is not reached: Reshape `r` folds it",
         "energy 3 mJ",
+        "  assumed here alone: clock_hz 5e+08, not 7e+08; batch 8, not the model's own",
+        "  weight_compress is wanted; weights are counted as they are, which is an upper bound",
         "tiling deep saves 0.5 ms and 2 MB of traffic: 3 groups of layers, not 9",
         "DRAM 5 of 64 MB: it does not fit",
         "no fixed-point form of Conv stem: its time is an estimate",
@@ -116,6 +124,7 @@ def test_what_is_said_besides() -> None:
     ):
         assert line in said
     assert "the engines take turns" not in said
+    assert "weight_compress" not in text(FOUND, layers=False)
 
 
 def test_what_is_not_known_is_not_a_number() -> None:
@@ -200,12 +209,78 @@ def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None
     assert [item["chip"] for item in listed] == ["kl720", "modalix", "kl520"] and one in listed
 
 
+def test_a_model_of_a_manifest_under_other_assumptions(copied: Path, command: Command) -> None:
+    """What is assumed is told, and `evaluate.json` of the build stays what it is."""
+
+    def found(*words: str) -> Any:
+        return command(copied, "evaluate", *words, "--json").json
+
+    built = found("small@nef")
+    assert "replaced" not in built and found("small@nef", "--tiling", "default") == built
+    slow = found("small@nef", "--clock", "350e6", "--batch", "4")
+    assert slow["replaced"] == {
+        "clock_hz": {"value": 350e6, "instead_of": 700e6},
+        "batch": {"value": 4, "instead_of": None},
+    }
+    assert slow["batch"] == 4 and slow["cycles"] > built["cycles"]
+    assert slow == found("small.onnx", "--chip", "kl720", "--clock", "350e6", "--batch", "4")
+    assert found("small@nef") == built
+    said = command(copied, "evaluate", "small@nef", "--clock", "350e6")
+    assert "  assumed here alone: clock_hz 3.5e+08, not 7e+08" in said.out.splitlines()
+    several = found("--bandwidth", "1e9", "--advise")["models"]
+    assert [item["chip"] for item in several] == ["kl720", "modalix", "kl520"]
+    assert all(len(item["replaced"]) == 3 for item in several)
+    wide = found("small@nef", "--activations", "int16")
+    assert wide["replaced"] == {"activations": {"value": "int16", "instead_of": "int8"}}
+
+
+def test_what_the_target_says_is_the_base(copied: Path, command: Command) -> None:
+    edit(copied, "old: {chip: kl520}", "old: {chip: kl520, compile: {batch: 4, tiling: deep}}")
+    found = command(copied, "evaluate", "small@old", "--clock", "1e8", "--json").json
+    assert found["batch"] == 4 and found["tiling"] == "deep" and list(found["replaced"]) == ["clock_hz"]
+    found = command(copied, "evaluate", "small@old", "--batch", "2", "--json").json
+    assert found["batch"] == 2 and found["replaced"] == {"batch": {"value": 2, "instead_of": 4}}
+
+
+def test_times_reports_and_chips_beside_a_model_of_a_manifest(copied: Path, command: Command) -> None:
+    def found(*words: str) -> Any:
+        return command(copied, "evaluate", "small@nef", *words, "--json").json
+
+    built = found()
+    (copied / "board.csv").write_text(f"layer,ms\n{built['layers'][0]['name']},7\ntotal,9\n")
+    measured = found("--measured", "board.csv")
+    assert measured["measured"]["total_ms"] == 9 and measured["cycles"] == built["cycles"]
+    told = found("--format", "kneron")
+    assert told["report"] == str(copied / "ProfileResult.txt") and (copied / "ProfileResult.txt").is_file()
+    both = found("--compare", "kl520,kl720,modalix")
+    assert [row["chip"] for row in both["compare"]] == ["kl520", "kl720", "modalix"]
+    assert both["models"][1] == built
+    for item in (both["models"][0], both["models"][2]):
+        assert item == command(copied, "evaluate", "small.onnx", "--chip", item["chip"], "--json").json
+    older = command(copied, "evaluate", "small@old", "--edition", "v0.15.5", "--json").json
+    assert older["replaced"] == {"edition": {"value": "v0.15.5", "instead_of": "v0.33.1"}}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("small.onnx",), "which chip?"),
-        (("small@nef", "--clock", "1e6"), "--clock goes with --chip"),
-        (("small@nef", "--weights-bits", "int4"), "--weights-bits goes with --chip"),
+        (("small@nef", "--chip", "kl520"), "a target names its chip"),
+        (("small@nef", "--input", "image=1,3,8,8"), "--input is for a model file, not for what a manifest"),
+        (("small@nef", "--weights", "w.bin"), "the manifest names the file"),
+        (("small@old", "--activations", "int16"), "int16 is not available"),
+        (("small@nef", "--compare", "kl520,kl520"), "each chip once"),
+        (("small@nef", "--compare", "kl520", "--measured", "t.csv"), "are of one chip"),
+        (("small@nef", "--measured", "none.csv"), "cannot be read"),
+        (("small@nef", "-o", "x"), "add --format"),
+        (("small", "--measured", "t.csv"), "a board's times are those of one model on one chip"),
+        (("small@nef", "small@old", "--format", "kneron"), "a vendor's report is of one model on one chip"),
+        (("--edition", "v0.15.5"), "--edition takes one model on one target"),
+        (
+            ("small@nef", "small@old", "--compare", "kl520"),
+            "--compare takes one model, a file or MODEL@TARGET",
+        ),
+        (("small@old", "--edition", "v9"), "kl520 has no edition `v9`"),
         (("small.onnx", "--compare", "kl520,kl520"), "each chip once"),
         (("small.onnx", "--compare", "kl520", "--chip", "kl720"), "each chip once"),
         (("small.onnx", "--compare", "kl520,kl720", "--format", "kneron"), "are of one chip"),
@@ -261,5 +336,3 @@ def test_another_edition_of_the_operator_table(tmp_path: Path, command: Command)
     assert text.code == 0 and "  nothing runs Conv c: stride 3 is not 1 or 2 or 4 on kl520" in text.out
     said = command(tmp_path, *words, "--edition", "v9")
     assert said.code == 2 and "kl520 has no edition `v9`" in said.err
-    said = command(tmp_path, "evaluate", "net", "--edition", "v9")
-    assert said.code == 2 and "goes with --chip" in said.err

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import files_below, modelbuild
-from tests.e2e.conftest import copy_example
+from tests.e2e.conftest import JUDGED, copy_short
+
+pytestmark = pytest.mark.usefixtures("all_processors")
 
 # Two threads, OpenBLAS without AVX, and numpy without its loops for AVX2 and AVX-512, by the names of several
 # numpys
@@ -42,7 +44,7 @@ def git(folder: Path, *words: str) -> str:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example as a repository, locked, and committed with its lock."""
-    folder = copy_example(tmp_path_factory.mktemp("locked") / "origin")
+    folder = copy_short(tmp_path_factory.mktemp("locked") / "origin")
     (folder / ".gitignore").write_text(".modelbuild/\ndist/\nreports/\n", "utf-8")
     assert modelbuild(folder, "lock", "-j", "2").code == 0
     git(folder, "init", "-q", "-b", "main")
@@ -119,4 +121,4 @@ def test_measuring_again_agrees(repository: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert files_below(folder / "dist") == files_below(repository / "dist")
     locked = json.loads((folder / "modelbuild.locked/digits@kl720/measurements.json").read_bytes())
-    assert locked["fixed"]["samples"] == 400
+    assert locked["fixed"]["samples"] == JUDGED

@@ -33,12 +33,14 @@ def can_mount(folder: Path) -> bool:
 @pytest.fixture(params=["mounted read-only", "without the right to write"])
 def read_only(request: pytest.FixtureRequest, built: Path, tmp_path: Path) -> Iterator[Run]:
     """Runs the command in a built checkout that is read-only; afterwards no byte of it may differ."""
+    if request.param == "mounted read-only" and not can_mount(built):
+        pytest.skip("this system lets nobody mount a folder read-only")
+    if request.param != "mounted read-only" and os.geteuid() == 0:
+        pytest.skip("modes do not hold root back")
     modelbuild(built, "build", "-q")  # a copy has other inodes: all was read again, and is known now
     modelbuild(built, "check")
     before = files_below(built)
     if request.param == "mounted read-only":
-        if not can_mount(built):
-            pytest.skip("this system lets nobody mount a folder read-only")
 
         def run(*arguments: str) -> Done:
             done = in_namespace(built, sys.executable, "-m", "modelbuild", *arguments)
@@ -47,8 +49,6 @@ def read_only(request: pytest.FixtureRequest, built: Path, tmp_path: Path) -> It
 
         yield run
     else:
-        if os.geteuid() == 0:
-            pytest.skip("modes do not hold root back")
         subprocess.run(["chmod", "-R", "a-w", str(built)], check=True)
         try:
             yield lambda *arguments: modelbuild(built, *arguments)

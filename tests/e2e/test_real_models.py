@@ -22,19 +22,19 @@ models:
     source: {data}/models/onnx/squeezenet1.1.onnx
     inputs: {{data: {{preprocess: {{preset: imagenet}}}}}}
     calibration: pictures
-    evaluation: {{set: unseen, count: 32}}
+    evaluation: {{set: unseen, count: 12}}
     accept: {{snr_db: 25}}
   ultraface:
     source: {data}/models/onnx/ultraface_rfb_320_nopost.onnx
     inputs: {{input: {{preprocess: {{resize: stretch, colour: rgb, mean: 127, std: 128}}}}}}
     calibration: {{set: faces, count: 64}}
-    evaluation: {{set: faces, count: 20}}
+    evaluation: {{set: faces, count: 10}}
     accept: {{snr_db: {{scores: 35}}}}
   mobilenetv2:
     source: {data}/models/onnx/mobilenetv2.onnx
     inputs: {{input: {{preprocess: {{preset: imagenet}}}}}}
     calibration: pictures
-    evaluation: {{set: unseen, count: 32}}
+    evaluation: {{set: unseen, count: 12}}
     accept: {{snr_db: 12}}
 targets: {{kl720: {{chip: kl720}}, modalix: {{chip: modalix}}}}
 packages:

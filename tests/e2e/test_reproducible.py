@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.command import files_below
-from tests.e2e.conftest import copy_example
+import pytest
 
+from tests.e2e.command import files_below
+from tests.e2e.conftest import copy_short
+
+pytestmark = pytest.mark.usefixtures("all_processors")
 SURROUNDINGS = (
     {"umask": 0o022, "jobs": "1", "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"},
     {
@@ -27,7 +30,7 @@ SURROUNDINGS = (
 
 def built_in(folder: Path, surroundings: dict[str, object]) -> dict[str, bytes]:
     """Everything that a build leaves in dist/ and reports/."""
-    copy_example(folder)
+    copy_short(folder)
     settings = {key: str(value) for key, value in surroundings.items() if key.isupper() and value != ""}
     environment = {**os.environ, **settings}
     subprocess.run(

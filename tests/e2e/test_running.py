@@ -80,12 +80,12 @@ def test_compare_the_forms_of_a_model(built_once: Path) -> None:
         "--levels",
         "fixed,hardware",
         "--input",
-        "test",
+        "calibration",
         "--layers",
         "--json",
     )
     assert exact.code == 0, exact.err
-    assert exact.json["equal"] is True and exact.json["samples"] == 400
+    assert exact.json["equal"] is True and exact.json["samples"] == 64
     assert len(exact.json["layers"]) > 8 and all(layer["max_abs"] == 0 for layer in exact.json["layers"])
     near = modelbuild(built_once, "compare", "digits@kl720", "--input", picture, "--layers", "--json").json
     assert near["equal"] is False and near["outputs"][0]["snr_db"] > 25

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.command import files_below, modelbuild
 from tests.project.small_project import write_manifest, write_model, write_samples
 
+pytestmark = pytest.mark.usefixtures("all_processors")
 MANIFEST = """\
 samples: {some: {files: "data/*.npy"}}
 defaults: {calibration: some}

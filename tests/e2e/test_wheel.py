@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import REPOSITORY
-from tests.e2e.conftest import copy_example
+from tests.e2e.conftest import copy_short
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
 def test_it_builds_the_example_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(installed)
-    folder = copy_example(tmp_path / "digits")
+    folder = copy_short(tmp_path / "digits")
     # -P and PYTHONPATH: the unpacked wheel comes before the editable install of the source tree
     program = (
         "import modelbuild, sys; from modelbuild.cli.main import main;"

@@ -18,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/digits"
 STRIKE = ROOT / "tests/build/strike.py"
 PACKAGE = "digits-kl720"
+FEWER = (
+    ("count: 64", "count: 4"),
+    ("hardware: all", "hardware: first"),
+    ("evaluation: test", "evaluation: {set: test, count: 40}"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def prepare(folder: Path) -> Path:
         shutil.copy(EXAMPLE / name, folder / name)
     manifest = folder / "models.yaml"
     text = manifest.read_text()
-    for old, new in (("count: 64", "count: 4"), ("hardware: all", "hardware: first")):
+    for old, new in FEWER:
         assert old in text
         text = text.replace(old, new)
     manifest.write_text(text)

@@ -47,8 +47,12 @@ def refused(project: Any, chip: str, compile_: Any) -> str:
         ("kl720", {"tiling": "default", "dedicated_output_buffer": True, "weight_compress": False}, {}),
         ("kl720", {"tiling": "deep"}, {"tiling": "deep"}),
         ("kl520", {"dedicated_output_buffer": False}, {"dedicated_output_buffer": False}),
-        ("modalix", {"weight_compress": True, "batch": 4}, {"weight_compress": True, "batch": 4}),
+        ("modalix", {"batch": 4}, {"weight_compress": True, "batch": 4}),
+        ("modalix", {"weight_compress": True}, {"weight_compress": True}),
+        ("mlsoc", {"weight_compress": False}, {}),
+        ("kl720", {"weight_compress": True}, {"weight_compress": True}),
         ("kl720", {"sram_bytes": 65536}, {"sram_bytes": 65536}),
+        ("kl720", {"sram_bytes": 1 << 20}, {}),
         ("kl720", {"flatbuffer": True}, {}),
         ("kl720", {"flatbuffer": False}, {"flatbuffer": False}),
         ("kl520", {"flatbuffer": False}, {}),
@@ -71,6 +75,13 @@ def test_the_form_of_a_setup_is_no_choice_elsewhere(
     (problem,) = caught.value.problems
     assert problem.what == f"`flatbuffer: {written}` is not possible on {chip}"
     assert problem.why == f"its packages are nef, whose setup has one form there: {setup}"
+
+
+def test_no_more_memory_than_the_chip_has(project: Any) -> None:
+    text = MANIFEST % ("kl520", json.dumps({"sram_bytes": (512 << 10) + 1}))
+    ((where, what),) = project.errors(text)
+    assert what == "`sram_bytes: 524289` is more than kl520 has"
+    assert re.fullmatch(r"models.yaml:9:\d+", str(where))
 
 
 @pytest.mark.parametrize(("flatbuffer", "setup"), [(None, "flatbuffer"), (False, "legacy720")])
@@ -137,9 +148,20 @@ def test_a_note_says_what_a_name_is_here(project: Any) -> None:
     assert not project.load(MANIFEST % ("kl520", '{"tiling": "deep", "batch": 2}')).warnings[1:]
 
 
+def test_what_a_vendor_does_with_weights_is_below_all_that_is_written(project: Any) -> None:
+    written = MANIFEST % ("modalix", "{}")
+    found = effective(project.load(written), "net", "cam")
+    assert found.values["compile"] == {"weight_compress": True}
+    assert found.origin(("compile", "weight_compress")) == "recipe modalix"
+    written = written.replace(
+        "{calibration: faces}", "{calibration: faces, compile: {weight_compress: false}}"
+    )
+    assert effective(project.load(written), "net", "cam").values["compile"] == {}
+
+
 def test_a_recipes_default_is_below_what_is_written(project: Any) -> None:
     project.write(
-        "own.yaml", "extends: modalix\nrecipe: 1\nchip: own\ndefaults: {compile: {weight_compress: true}}\n"
+        "own.yaml", "extends: kl720\nrecipe: 1\nchip: own\ndefaults: {compile: {weight_compress: true}}\n"
     )
     assert options(project, "./own.yaml", {}) == {"weight_compress": True}
     assert options(project, "./own.yaml", {"weight_compress": False}) == {}

@@ -11,7 +11,8 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph, Node
 from modelbuild.npu.predicting.assumptions import Options
-from modelbuild.npu.predicting.prediction import Prediction, predict, to_json
+from modelbuild.npu.predicting.evaluation import to_json
+from modelbuild.npu.predicting.prediction import Prediction, predict
 from tests.quantize.cases import graph_of
 
 # 1000 Hz, 8 MACs a cycle, 1 byte a cycle, nothing rounded up; engines take turns.

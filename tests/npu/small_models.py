@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,9 @@ class Maker:
         )
 
     def reshape(self, name: str, source: str, shape: tuple[int, ...]) -> str:
-        return self.add("reshape", name, [source], shape)
+        self.add("reshape", name, [source], shape)
+        self.operators[-1] = replace(self.operators[-1], parameters={"shape": shape})
+        return name
 
     def slice(self, name: str, source: str, starts: tuple[int, ...], ends: tuple[int, ...]) -> str:
         shape = tuple(end - start for start, end in zip(starts, ends, strict=True))

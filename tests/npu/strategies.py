@@ -14,7 +14,8 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
-from tests.npu.growth import STEPS, Growth
+from tests.npu.growth import Growth
+from tests.npu.growth_steps import STEPS
 
 SRAM_SIZES = (512, 1024, 2048, 4096, 1 << 16, 1 << 20)
 
@@ -38,11 +39,11 @@ def on_units(model: FixedModel, dice: Dice) -> FixedModel:
     )
 
 
-def grown(seed: int, bits: int = 8) -> FixedModel:
-    """A model of one to eight layers."""
+def grown(seed: int, bits: int = 8, fewest: int = 1, most: int = 8) -> FixedModel:
+    """A model of so many layers."""
     dice = Dice(seed, bits)
     growth = Growth(dice)
-    wanted = dice.whole(1, 8)
+    wanted = dice.whole(fewest, most)
     while len(growth.operators) < wanted:
         STEPS[dice.whole(0, len(STEPS) - 1)](growth)
     return on_units(growth.finish(), dice)

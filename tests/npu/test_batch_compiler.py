@@ -15,7 +15,7 @@ from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.npu import batch_compiler
-from modelbuild.npu.batch_compiler import Batch, compile_batch
+from modelbuild.npu.batch_compiler import Batch, compile_batch, count_batch
 from modelbuild.npu.batching import CODE, own_batch
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.limits import OverMemory, Ways
@@ -110,6 +110,28 @@ def test_the_batch_is_the_largest_that_fits() -> None:
             assert batch.achieved == max(fitting)
             assert total(compiled) == needed[batch.achieved]
             assert bool(batch.findings) == (batch.achieved < wanted)
+
+
+def test_what_is_counted_is_what_is_compiled() -> None:
+    model = conv()
+    sizes = [total(compile_batch(model, RECIPE, {}, n)[0]) for n in (1, 4, 9)]
+    for wanted in (None, 1, 4, 9):
+        for room in (sizes[0], sizes[1] - 1, sizes[1], sizes[2]):
+            compiled, batch = compile_batch(model, with_room(room), {}, wanted)
+            counted, batched = count_batch(model, with_room(room), {}, wanted)
+            assert (batched.achieved, batched.reasons) == (batch.achieved, batch.findings)
+            assert own_batch(batched.model) == batch.achieved
+            assert (counted.cycles, counted.memory) == (compiled.cycles, compiled.memory)
+            assert counted.command == b""
+
+
+@pytest.mark.parametrize("wanted", [1, 8])
+def test_what_does_not_fit_at_all_is_counted_with_a_reason(wanted: int) -> None:
+    counted, batched = count_batch(conv(), with_room(100), {}, wanted)
+    assert counted.cycles == compile_model(conv(), RECIPE, {}).cycles
+    assert batched.achieved == 1
+    (reason,) = batched.reasons
+    assert reason.message == "not even a batch of 1 fits the memory of modalix"
 
 
 def test_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:

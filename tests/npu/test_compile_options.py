@@ -88,6 +88,12 @@ def test_deep_tiling_that_is_no_better_is_not_taken() -> None:
 
 
 def test_progress_is_told_group_by_group() -> None:
-    heard: list[tuple[int, int]] = []
-    found = compile_model(network(0), RECIPE, {}, told=lambda done, total: heard.append((done, total)))
-    assert heard == [(done, len(found.groups)) for done in range(len(found.groups))]
+    heard: list[tuple[int, int, str]] = []
+    found = compile_model(network(0), RECIPE, {}, told=lambda *told: heard.append(told))
+    assert heard == [(done, len(found.groups), "default") for done in range(len(found.groups))]
+    heard.clear()
+    compile_model(network(0), RECIPE, {"tiling": "deep"}, told=lambda *told: heard.append(told))
+    total = len(heard)
+    assert [(done, of) for done, of, _ in heard] == [(done, total) for done in range(total)]
+    assert [tiling for _, _, tiling in heard[len(found.groups) :]] == ["deep"] * (total - len(found.groups))
+    assert total > len(found.groups)

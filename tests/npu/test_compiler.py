@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -20,6 +21,7 @@ from modelbuild.npu.simulator import Simulation, simulate
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
 from tests.arithmetic.random_models import BUILDERS
+from tests.npu.small_models import Maker
 from tests.npu.strategies import (
     grown,
     grown_models,
@@ -169,6 +171,31 @@ def test_too_little_sram_names_the_layer_and_the_bytes() -> None:
     assert "there are 256" in str(caught.value)
 
 
+def test_all_layers_that_exceed_the_sram_are_told_with_what_helps() -> None:
+    maker = Maker(x=(1, 3, 8, 64))
+    maker.conv("a", "x", 16, 3, 1, 1)
+    maker.conv("b", "a", 16, 3, 1, 1)
+    maker.conv("c", "b", 16, 1, 1, 0)
+    model = maker.model("c")
+    with pytest.raises(ModelbuildError) as caught:
+        compile_model(model, RECIPE, {"sram_bytes": 100})
+    (problem,) = caught.value.problems
+    assert problem.where == "compile.sram_bytes"
+    found = re.fullmatch(r"the smallest step of conv 'b' needs (\d+) bytes of SRAM", problem.what)
+    assert found is not None, "the largest need comes first"
+    each = r"conv '[ac]' \(\d+\)"
+    assert re.fullmatch(rf"there are 100, too few as well for {each}, {each}", problem.why)
+    own = int(RECIPE.hardware.sram_bytes.value)
+    assert problem.advice == f"write `sram_bytes: {found[1]}` or more, or remove it: {RECIPE.chip} has {own}"
+    compile_model(model, RECIPE, {"sram_bytes": int(found[1])})
+    fact = RECIPE.hardware.sram_bytes.model_copy(update={"value": 100})
+    little = RECIPE.model_copy(update={"hardware": RECIPE.hardware.model_copy(update={"sram_bytes": fact})})
+    with pytest.raises(ModelbuildError) as caught:
+        compile_model(model, little, {})
+    (problem,) = caught.value.problems
+    assert problem.where == model.name and "narrower picture" in problem.advice
+
+
 def test_wrong_models() -> None:
     model = relu_chain(1)
     operator = model.operators[0]
@@ -237,3 +264,21 @@ def test_windows_beyond_the_picture() -> None:
     inputs = dice.inputs(model)
     for sram in (256, 1 << 20):
         assert_equal(simulated(compiled(model, sram), inputs).outputs, oracle.run(model, inputs))
+
+
+def test_windows_that_see_nothing_of_a_map() -> None:
+    """One row of output, all of it padding: nothing is loaded, and no slot is needed."""
+    dice = Dice(5)
+    x, y = dice.tensor("x", (1, 2, 2, 4)), dice.tensor("y", (1, 1, 1, 4))
+    p = {"strides": (3, 1), "pads": (2, 0, 0, 0), "dilations": (1, 1), "group": 1}
+    p |= {"input_zero": x.zero_point, "output_zero": y.zero_point, "low": y.low, "high": y.high}
+    constants = {
+        "weight": dice.rng.integers(-127, 128, (1, 2, 2, 1)).astype(np.int8),
+        "bias": np.array([300], np.int32),
+        **dice.rows(1, 40000, y),
+    }
+    model = one("conv", [x, y], p, constants)
+    inputs = dice.inputs(model)
+    program = compiled(model)
+    assert program.layers[0].dram_read == 0
+    assert_equal(simulated(program, inputs).outputs, oracle.run(model, inputs))

@@ -3,7 +3,8 @@ instructions but for numbers."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
+from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import place
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.npu import compiler
-from modelbuild.npu.compiler import compile_model
-from modelbuild.npu.program import Instruction, Program, encode
+from modelbuild.npu import emitted
+from modelbuild.npu.batching import widen
+from modelbuild.npu.compiler import CompiledModel, compile_model
+from modelbuild.npu.program import Instruction, Program, command_size
 from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.outline import outline
@@ -44,13 +47,23 @@ def masked(instruction: Instruction) -> tuple[Any, ...]:
     return type(instruction), *((name, getattr(instruction, name)) for name in shown)
 
 
-@pytest.mark.parametrize("chip", ["kl520", "kl720", "modalix"])
-@pytest.mark.parametrize("name", SHAPES)
-def test_the_same_instructions(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch, name: str, chip: str
-) -> None:
+# Share of the chip's SRAM, tiling, pictures a run.
+VARIANTS = ((8, "default", 1), (1, "deep", 1), (8, "deep", 1), (1, "default", 3), (8, "deep", 2))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model without numbers, and the quantized one."""
+
+    recipe: Recipe
+    outline: FixedModel
+    quantized: FixedModel
+
+
+@cache
+def pair(file: Path, chip: str) -> Pair:
     recipe = load_recipe(chip)
-    graph, _ = normalise(importers.load(shared_data / f"models/onnx/{name}.onnx", SHAPES[name]))
+    graph, _ = normalise(importers.load(file, SHAPES[file.stem]))
     graph, _ = run_passes(graph, recipe.passes)
     units, settings = place(graph, recipe).units, Settings.read(SETTINGS)
     rng = np.random.default_rng(0)
@@ -59,22 +72,57 @@ def test_the_same_instructions(
         for name in graph.inputs
     }
     record = quantize(graph, observe(graph, [sample]), settings, recipe.number_format)
-    streams: list[list[tuple[Any, ...]]] = []
+    return Pair(recipe, outline(graph, units, recipe, settings), apply(graph, units, record, recipe))
+
+
+Stream = list[tuple[Any, ...]]
+
+
+def emitted_by(
+    model: FixedModel, recipe: Recipe, options: dict[str, object], wanted: bool
+) -> tuple[CompiledModel, list[Stream]]:
+    """What is compiled, and the instructions of every plan that was looked at."""
+    streams: list[Stream] = []
 
     def kept(program: Program) -> int:
         streams.append([masked(instruction) for instruction in program.instructions])
-        return 1
+        return command_size(program)
 
-    monkeypatch.setattr(compiler, "encode", lambda program: encode(program) * kept(program))
-    monkeypatch.setattr(compiler, "command_size", kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emitted, "command_size", kept)
+        return compile_model(model, recipe, options, bytes_wanted=wanted), streams
 
-    def cycles(model: FixedModel, wanted: bool) -> int:
-        return compile_model(model, recipe, {}, bytes_wanted=wanted).cycles
 
-    counted = cycles(outline(graph, units, recipe, settings), False)
-    made = cycles(apply(graph, units, record, recipe), True)
+@pytest.mark.parametrize("chip", ["kl520", "kl720", "modalix"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_same_instructions(shared_data: Path, name: str, chip: str) -> None:
+    found = pair(shared_data / f"models/onnx/{name}.onnx", chip)
+    counted, expected = emitted_by(found.outline, found.recipe, {}, False)
+    made, streams = emitted_by(found.quantized, found.recipe, {}, True)
     if name in RESCALED:
-        assert abs(counted - made) < 0.05 * made
+        assert abs(counted.cycles - made.cycles) < 0.05 * made.cycles
         return
-    assert counted == made
-    assert streams[0] == streams[1]
+    assert counted.cycles == made.cycles
+    assert len(streams) == 1 and streams == expected
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda found: f"sram/{found[0]}-{found[1]}-batch{found[2]}")
+@pytest.mark.parametrize(
+    ("name", "chip"), [("mlperf_resnet8", "kl720"), ("mlperf_resnet8", "modalix"), ("yunet_n_320", "modalix")]
+)
+def test_the_same_instructions_cut_otherwise(
+    shared_data: Path, name: str, chip: str, variant: tuple[int, str, int]
+) -> None:
+    found = pair(shared_data / f"models/onnx/{name}.onnx", chip)
+    share, tiling, batch = variant
+    options = {"sram_bytes": int(found.recipe.hardware.sram_bytes.value) // share, "tiling": tiling}
+    models = [widen(model, batch).model for model in (found.outline, found.quantized)]
+    assert all(model.tensors[model.inputs[0]].shape[0] == batch for model in models)
+    (counted, expected), (made, streams) = (
+        emitted_by(model, found.recipe, options, wanted)
+        for model, wanted in zip(models, (False, True), strict=True)
+    )
+    assert (counted.cycles, counted.tiling, counted.deep) == (made.cycles, made.tiling, made.deep)
+    assert len(streams) == (2 if tiling == "deep" else 1) and streams == expected
+    assert counted.memory.placements == made.memory.placements
+    assert counted.memory.sram_peak == made.memory.sram_peak <= options["sram_bytes"]

@@ -57,4 +57,5 @@ def test_the_object() -> None:
         "failures": [{"action": "c", "message": "your file\n  do:  mend it"}],
         "withdrawn": [],
         "unjudged": [],
+        "evaluated": [],
     }

@@ -15,7 +15,9 @@ from modelbuild.cli.summary import summary
 from modelbuild.project import building
 from modelbuild.project.building import build, clean
 from modelbuild.project.options import BuildOptions
+from modelbuild.project.predicting import evaluate
 from modelbuild.project.project import Project, open_project
+from modelbuild.project.rebuilding import Rebuilding
 from modelbuild.project.settled import report_of, told
 from tests.project.small_project import PAIR, write_manifest, write_model, write_samples
 
@@ -88,6 +90,24 @@ def test_a_model_without_its_package_is_told_that_nothing_judges_its_bounds(tmp_
     both = build(project, ["a", package], BuildOptions(jobs=1))
     assert not both.ok and both.unjudged == ()
     assert build(project, ["a"], BuildOptions(jobs=1, until="quantize")).unjudged == ()
+
+
+def test_a_build_until_evaluate_tells_the_speed(tmp_path: Path) -> None:
+    pair(tmp_path)
+    project = open_project(tmp_path)
+    until = BuildOptions(jobs=1, until="evaluate")
+    (said,) = evaluate(project, ["a"])
+    found = build(project, ["a"], until)
+    (target,) = (target for model, target in project.manifest.pairs() if model == "a")
+    keys = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch")
+    assert found.evaluated == ({"model": "a", "target": target, **{key: said[key] for key in keys}},)
+    assert summary(found).splitlines()[0] == (
+        f"a@{target}: {said['fps']:.4g} fps, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "
+        f"{said['cpu_time_ms']:.4g}), confidence {said['confidence']}"
+    )
+    assert report_of(told(found), list(found.states)).evaluated == found.evaluated
+    assert not Rebuilding(str(tmp_path), "models.yaml", ["a"], (), until).is_known, "all is told anew"
+    assert build(project, ["a"], BuildOptions(jobs=1, until="lower")).evaluated == ()
 
 
 def test_bounds_of_a_model_in_no_package_and_of_one_in_two(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from modelbuild.project.project import open_project
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 HERE = Path(__file__).parent
-STRIDE = 151  # of the short form
+STRIDE = 307  # of the short form
 KINDS: dict[str, dict[str, Any]] = {
     "ENOSPC": {"kind": "ENOSPC"},
     "full": {"kind": "ENOSPC", "lasts": True},

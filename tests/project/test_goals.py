@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.project.checking import check
 from modelbuild.project.goals import actions_named, goals
 from modelbuild.project.project import Project, open_project
@@ -47,6 +47,39 @@ def test_without_packages_every_model_on_every_target(folder: Path) -> None:
     (folder / "models.yaml").write_text(TEXT.split("packages:")[0], encoding="utf-8")
     found = goals(open_project(folder), [])
     assert {name.split(":")[0] for name in found} == {"one@cam", "one@eye", "two@cam", "two@eye"}
+
+
+def refused(project: Project, names: list[str], until: str) -> Problem:
+    with pytest.raises(ModelbuildError) as caught:
+        goals(project, names, until)
+    (problem,) = caught.value.problems
+    return problem
+
+
+def test_a_stage_of_packages_names_the_package(project: Project, folder: Path) -> None:
+    found = refused(project, ["one@eye"], "verify_hardware")
+    assert found.what == "`verify_hardware` is a stage of packages, and no package is selected"
+    assert found.advice == "`modelbuild build eyes --until verify_hardware`"
+    assert "verify: {hardware: none}" not in found.why
+    text = TEXT.replace("one: {source: one.onnx}", "one: {source: one.onnx, verify: {hardware: none}}")
+    (folder / "models.yaml").write_text(text, encoding="utf-8")
+    none = refused(open_project(folder), ["one@eye"], "verify_hardware")
+    assert none.why == f"{found.why}, and with `verify: {{hardware: none}}` no sample"
+
+
+def test_the_stages_listed_are_those_of_what_is_selected(project: Project) -> None:
+    found = refused(project, ["one@cam"], "fetch")
+    assert found.what == "nothing selected has a stage `fetch`" and found.why == "no source is an address"
+    assert "did you mean" not in found.advice
+    assert found.advice.endswith("check_result, compile") and "package" not in found.advice
+
+
+def test_a_fixed_point_source_has_no_prediction(folder: Path) -> None:
+    text = TEXT.replace("one.onnx", "three.fixed.onnx")
+    (folder / "models.yaml").write_text(text, encoding="utf-8")
+    found = refused(open_project(folder), ["one@cam"], "evaluate")
+    assert found.why.startswith("one is a .fixed.onnx: ")
+    assert found.advice == "stages are import_fixed, compile"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from modelbuild import importers
+from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
-from modelbuild.project.model_files import explained
+from modelbuild.project.model_files import check_suffix, explained
+from tests.artifacts.test_kinds import CONTENTS
 
 
 def error_of(folder: Path, op: str, name: str, sizes: list[str | int]) -> ModelbuildError:
@@ -35,3 +37,13 @@ def test_what_else_is_wrong_stays(tmp_path: Path, op: str, sizes: list[str | int
     """Whatever words its names put into the message."""
     error = error_of(tmp_path, op, "has no fixed size", sizes)
     assert explained(error, tmp_path / "m.onnx", {}) is error
+
+
+def test_a_fixed_point_model_of_ours_is_no_source(tmp_path: Path) -> None:
+    path = tmp_path / "net.fixed.onnx"
+    path.write_bytes(CONTENTS[Kind.FIXED_ONNX])
+    with pytest.raises(
+        ModelbuildError, match=r"net\.fixed\.onnx is a fixed-point model of modelbuild"
+    ) as caught:
+        check_suffix(path)
+    assert "`source: net.fixed.onnx`" in caught.value.problems[0].advice

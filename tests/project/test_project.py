@@ -19,7 +19,7 @@ models:
     inputs:
       image: {preprocess: {mean: 1}}
     accept: {snr_db: 3}
-targets: {cam: {chip: kl720}}
+targets: {cam: {chip: kl720, compile: {sram_bytes: 4096}}}
 """
 
 
@@ -37,6 +37,7 @@ def project(tmp_path: Path) -> Project:
         ("a:normalise", "inputs.image", "models.yaml:8:7"),
         ("a@cam:observe", "inputs.image", "models.yaml:8:7"),
         ("a@cam:verify_fixed", "accept.snr_db", "models.yaml:9:22"),
+        ("a@cam:compile", "compile.sram_bytes", "models.yaml:10:52"),
         ("a@cam:lower", "node stem", "node stem"),
         ("other:normalise", "inputs.image", "inputs.image"),
     ],

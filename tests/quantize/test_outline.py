@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -48,7 +49,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
 
 def form(model: FixedModel, operator: FixedOperator) -> tuple[Any, ...]:
     """Of an operator all but the numbers."""
-    tensors = [model.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    tensors = [[model.tensors[name] for name in names] for names in (operator.inputs, operator.outputs)]
     constants = {role: model.constants[name] for role, name in operator.constants.items()}
     segments = operator.kind == "curve"  # how many there are depends on the numbers
     return (
@@ -56,9 +57,10 @@ def form(model: FixedModel, operator: FixedOperator) -> tuple[Any, ...]:
         operator.name,
         operator.unit,
         operator.fused,
-        operator.fused,
         operator.origin,
-        [(each.name, each.shape, each.bits, each.signed) for each in tensors],
+        [[(each.name, each.shape, each.bits, each.signed) for each in side] for side in tensors],
+        [name in model.constants for name in operator.inputs],
+        dict(operator.constants),
         {name: value for name, value in operator.parameters.items() if name not in NUMBERS},
         {role: (() if segments else each.shape, each.dtype) for role, each in constants.items()},
     )
@@ -79,12 +81,16 @@ def of(graph: Graph, chip: str = "kl720", settings: dict[str, Any] | None = None
     return outline(graph, everywhere(graph), load_recipe(chip), Settings.read(settings or {}))
 
 
+@lru_cache(maxsize=1)  # the tests of one model come one after another
+def normalised(shared_data: Path, name: str) -> Graph:
+    return normalise(importers.load(shared_data / f"models/onnx/{name}.onnx", SHAPES[name]))[0]
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", SHAPES)
 def test_real_models(shared_data: Path, name: str, chip: str) -> None:
     recipe = load_recipe(chip)
-    graph, _ = normalise(importers.load(shared_data / f"models/onnx/{name}.onnx", SHAPES[name]))
-    graph, _ = run_passes(graph, recipe.passes)
+    graph, _ = run_passes(normalised(shared_data, name), recipe.passes)
     units, settings = place(graph, recipe).units, Settings.read(QUICK)
     rng = np.random.default_rng(0)
     sample = {

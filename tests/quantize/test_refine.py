@@ -273,6 +273,7 @@ print(record.to_text(t.make(graph, "modalix", {}, t.pictures(graph, 8)).record))
 """
 
 
+@pytest.mark.usefixtures("all_processors")
 def test_another_blas_and_more_threads_make_the_same_record() -> None:
     """The model's float inference is a part of it, so small a one that no sum of it decides a rounding."""
     found = set()

@@ -19,7 +19,6 @@ PACKAGE = {
     "vendor": "Kneron",
     "description": "Kneron KL720, 1.4 TOPS",
     "toolchain": "modelbuild/0.1.0",
-    "macs_per_cycle": 1024,
 }
 KINDS = (
     ("Conv", "compute"),
@@ -28,6 +27,12 @@ KINDS = (
     ("Conv", "compute"),
     ("MaxPool", "overhead"),
 )
+
+
+def _operator(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer of compile.json that counts as evaluate.json says."""
+    said = {key: row[key] for key in ("name", "cycles", "dram_read", "dram_write")}
+    return {**said, "origin": [row["name"]], "unit": "npu", "kind": "conv", "weight_bytes": row["weights"]}
 
 
 def stages(layers: int = 24) -> dict[str, Any]:
@@ -51,6 +56,7 @@ def stages(layers: int = 24) -> dict[str, Any]:
                 "dram_write": 19_200 * (index % 3),
                 "weights": 9_216 * (index % 5) if op == "Conv" else 0,
                 "bound": bound,
+                "utilisation": macs / cycles / 1024 if macs else None,
             }
         )
     time = sum(row["time_ms"] for row in rows)
@@ -124,6 +130,8 @@ def stages(layers: int = 24) -> dict[str, Any]:
             "confidence_because": "layer_overhead_cycles",
             "cycles": sum(row["cycles"] for row in rows),
             "macs": sum(row["macs"] for row in rows),
+            "mac_utilisation": 0.5,
+            "weight_compress": {"wanted": True, "counted": "unpacked", "because": "an upper bound"},
             "batch": 1,
             "cpu_nodes": [
                 {
@@ -133,7 +141,19 @@ def stages(layers: int = 24) -> dict[str, Any]:
                     "time_ms": 0.21,
                 }
             ],
-            "memory": {"input": 230_400, "output": 8_840, "weights": 311_040, "feature_maps_peak": 614_400},
+            "activations": "int8",
+            "memory": {
+                "input": 230_400,
+                "output": 8_840,
+                "weights": 311_040,
+                "feature_maps_peak": 614_400,
+                "sram_peak": 498_000,
+                "dram_peak": 1_289_000,
+            },
+            "dram": {
+                name: sum(row[key] for row in rows)
+                for name, key in (("read", "dram_read"), ("write", "dram_write"), ("weights", "weights"))
+            },
             "layers": rows,
         },
         "quantize": {
@@ -169,7 +189,9 @@ def stages(layers: int = 24) -> dict[str, Any]:
             },
         },
         "compile": {
-            "layers": [],
+            "batch": {"desired": None, "achieved": 1, "reasons": []},
+            "cycles": sum(row["cycles"] for row in rows),
+            "layers": [_operator(row) for row in rows],
             "memory": {
                 "input": 307_200,
                 "output": 8_840,

@@ -207,6 +207,14 @@ def test_layers_that_the_program_does_not_leave_are_counted(maker: Maker) -> Non
     )
 
 
+def test_layers_that_were_seen_through_their_parts_are_counted(maker: Maker) -> None:
+    assert "through their parts" not in words(read(render(maker.collect())))
+    for layer in maker.stages["hardware"]["layers"][:2]:
+        layer["through"] = ["p", "q"]
+    text = words(read(render(maker.collect())))
+    assert "tensors on the way (2 of them through their parts, in whose place they lie)" in text
+
+
 def test_cycles_as_they_were_predicted(maker: Maker) -> None:
     maker.stages["hardware"].update(cycles=1234, cycles_predicted=1234)
     maker.stages["compile"].update(batch={"desired": 4, "achieved": 4, "reasons": []})

@@ -23,10 +23,11 @@ BATCH = 3
 
 @pytest.fixture(scope="module")
 def batched(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The small project with three pictures a run on the MPK's target."""
+    """The small project with three pictures a run on the MPK's target, and weights as they are."""
     folder = tmp_path_factory.mktemp("batched")
     write_project(folder)
-    text = MANIFEST.replace("{chip: modalix}", f"{{chip: modalix, compile: {{batch: {BATCH}}}}}")
+    compiling = f"compile: {{batch: {BATCH}, weight_compress: false}}"
+    text = MANIFEST.replace("{chip: modalix}", f"{{chip: modalix, {compiling}}}")
     (folder / "models.yaml").write_text(text.replace("hardware: all", "hardware: first"), encoding="utf-8")
     return opened(folder)
 

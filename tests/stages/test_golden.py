@@ -29,6 +29,7 @@ def test_every_stage_has_a_golden_digest(stages: golden.Made) -> None:
         "accuracy",
         "goal",
         "hardware_runs",
+        "hardware_views",
         "hardware_match",
     }
     beside |= {"fetch", "import_fixed", "locked", "remeasure"}  # of builds that this project is none of

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.command import REPOSITORY, files_below
 from tests.stages.built import Built
 
+pytestmark = pytest.mark.usefixtures("all_processors")
 STAGES = ("normalise", "lower", "check", "observe", "quantize", "apply", "compile", "package", "report")
 PROGRAM = """
 import sys

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifacts.inspectors.nef import program
+from modelbuild.artifacts.packing.mpk_sizes import other_sizes
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk
+from modelbuild.npu.program import interface
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -21,10 +24,13 @@ def describe(path: Path) -> dict[str, Any]:
         "desired_batch": found.desired_batch,
         "actual_batch": found.actual_batch,
         "checksums": [],
-        "checks": [{"what": item.what, "ok": item.ok, "detail": item.detail} for item in found.checks],
+        "checks": [
+            {"what": item.what, "ok": item.ok, "detail": item.detail}
+            for item in (*found.checks, *_sizes(found))
+        ],
         "members": [{"name": item.name, "size": item.size, "sha256": item.sha256} for item in found.members],
-        "inputs": [_node(node) for node in found.input_nodes],
-        "outputs": [_node(node) for node in found.output_nodes],
+        "inputs": [_node(node, found.actual_batch) for node in found.input_nodes],
+        "outputs": [_node(node, found.actual_batch) for node in found.output_nodes],
         "plugins": [
             {"name": item.name, "processor": item.processor, "kernel": item.kernel or None}
             for item in sorted(found.plugins, key=lambda item: item.sequence)
@@ -66,5 +72,19 @@ def _tensor(tensor: mpk.MpkTensor) -> dict[str, Any]:
     }
 
 
-def _node(node: mpk.MpkNode) -> dict[str, Any]:
-    return {"name": node.name, "shape": list(node.shape), "dtype": node.dtype or None, "size": node.size}
+def _node(node: mpk.MpkNode, batch: int) -> dict[str, Any]:
+    """A node's shape is that of one frame, its size counts those of a batch: `frames` says how many."""
+    frames = {"frames": batch} if batch > 1 and node.shape else {}
+    dtype = node.dtype or None
+    return {"name": node.name, "shape": list(node.shape), "dtype": dtype, **frames, "size": node.size}
+
+
+def _sizes(found: mpk.Mpk) -> list[mpk.MpkCheck]:
+    """Of a package of ours: whether it tells the tensors that the program has."""
+    if found.silicon:
+        return []
+    try:
+        wrong = other_sizes(found, interface(found.command))
+    except ModelbuildError:
+        return []  # `program` says why it cannot be read
+    return [mpk.MpkCheck("sizes are those of the program's tensors", not wrong, "; ".join(wrong))]

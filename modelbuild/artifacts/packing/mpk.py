@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 
 from modelbuild import __version__
+from modelbuild.artifacts.packing.mpk_sizes import other_sizes
 from modelbuild.artifacts.packing.program import PackedProgram, Program
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mpk
-from modelbuild.npu.program import TensorPlace, interface
+from modelbuild.npu.program import ProgramInterface, TensorPlace, interface
 
 
 def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, bytes]:
@@ -34,13 +35,20 @@ def unpack(data: bytes) -> list[Program]:
         raise ModelbuildError(
             "the archive is damaged", why="; ".join(f"{check.what}: {check.detail}" for check in broken)
         )
-    return [Program(interface(read.command).name, read.command, read.weight, read.host)]
+    described = interface(read.command)
+    if wrong := other_sizes(read, described):
+        raise ModelbuildError(
+            "the archive tells other tensors than its program has",
+            why="; ".join(wrong),
+            advice="build the package again",
+        )
+    return [Program(described.name, read.command, read.weight, read.host)]
 
 
 def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
-    program, batch = packed.program, packed.batch
+    program, desired = packed.program, packed.batch["desired"]
     described = interface(program.command)
-    asked = batch["desired"] is not None
+    frames = _frames(packed, described)
     layers = [
         (layer["name"], int(layer["cycles"])) for layer in packed.plan["layers"] if layer["unit"] == "npu"
     ]
@@ -52,21 +60,31 @@ def _source(packed: PackedProgram, container: Container) -> mpk.MpkSource:
         command=program.command,
         weight=program.weights,
         host=program.host,
-        inputs=tuple(_tensor(place, asked) for place in described.inputs),
-        outputs=tuple(_tensor(place, asked) for place in described.outputs),
+        inputs=tuple(_tensor(place, frames) for place in described.inputs),
+        outputs=tuple(_tensor(place, frames) for place in described.outputs),
         layers=tuple(layers),
         toolchain_version=f"modelbuild/{__version__}",
-        desired_batch=max(batch["desired"], batch["achieved"]) if asked else 1,
-        actual_batch=batch["achieved"] if asked else 1,
+        desired_batch=1 if desired is None else desired,
+        actual_batch=frames,
         host_operators=tuple(name for name, _ in packed.cpu_nodes),
         input_ranges={place.name: _range(place) for place in described.inputs},
         preprocess=json.loads(described.metadata.get("preprocess", "{}")),
     )
 
 
-def _tensor(place: TensorPlace, of_batch: bool) -> mpk.MpkTensor:
-    """Of a batch, one picture: the container counts them apart."""
-    shape = (1, *place.shape[1:]) if of_batch else place.shape
+def _frames(packed: PackedProgram, described: ProgramInterface) -> int:
+    """How many pictures the container counts apart: those of the batch, if one is asked for and dimension 0
+    of every input and output is it; else a run is one frame."""
+    batch = packed.batch
+    places = (*described.inputs, *described.outputs)
+    if batch["desired"] is None or any(place.shape[:1] != (batch["achieved"],) for place in places):
+        return 1
+    return int(batch["achieved"])
+
+
+def _tensor(place: TensorPlace, frames: int) -> mpk.MpkTensor:
+    """Of several frames, one: its size times their number is that of the program's tensor."""
+    shape = place.shape if frames == 1 else (1, *place.shape[1:])
     return mpk.MpkTensor(place.name, shape, place.bits, place.signed, place.scale, place.zero_point)
 
 

@@ -12,6 +12,7 @@ from modelbuild.manifest.scalars import AsText, Integer, Number, Switch, read_sw
 from modelbuild.manifest.strict import Strict
 from modelbuild.manifest.tree import Scalar
 from modelbuild.manifest.vendors.knob import Json, Knob, Said, key, not_built, words
+from modelbuild.npu.choices import MOST_BATCH
 
 SEARCHES = ("default", "deep_search", "partial_graph_search")
 _CUTS = ("default", "deep_search")
@@ -41,7 +42,7 @@ class Names(Strict):
     weight_bandwidth: Number | None = Field(None, description="not built yet")
     dma_bandwidth: Number | None = Field(None, description="not built yet")
     compress: Switch | None = Field(None, description="SiMa's name of `weight_compress`")
-    batch_size: Annotated[Integer, Field(ge=1, le=1024)] | None = Field(
+    batch_size: Annotated[Integer, Field(ge=1, le=MOST_BATCH)] | None = Field(
         None, description="SiMa's name of `batch`"
     )
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.planning.plan import Action, Compute, Group, LoadConstants, Plan
+from modelbuild.npu.planning.order import renumbered, reordered
+from modelbuild.npu.planning.plan import Plan
 
 
 def in_order(model: FixedModel, made: Plan) -> tuple[FixedModel, Plan]:
@@ -32,18 +30,5 @@ def in_order(model: FixedModel, made: Plan) -> tuple[FixedModel, Plan]:
     order += free
     if order == list(range(len(order))):
         return model, made
-    position = {index: new for new, index in enumerate(order)}
-    operators = tuple(model.operators[index] for index in order)
-    groups = tuple(_renumbered(group, position) for group in made.groups)
-    inside = {position[index]: ready for index, ready in made.inside.items()}
-    return replace(model, operators=operators), replace(made, groups=groups, inside=inside)
-
-
-def _renumbered(group: Group, position: Mapping[int, int]) -> Group:
-    def moved(action: Action) -> Action:
-        if isinstance(action, (Compute, LoadConstants)):
-            return replace(action, operator=position[action.operator])
-        return action
-
-    members = tuple(position[index] for index in group.members)
-    return replace(group, members=members, actions=tuple(moved(action) for action in group.actions))
+    numbers = sorted(range(len(order)), key=order.__getitem__)  # old number -> new
+    return reordered(model, order), renumbered(made, numbers)

@@ -45,14 +45,6 @@ class _PoolTiles(Tiles):
             inside = ((cells >= 0) & (cells < self.extents[axis])).any(axis=1)
             self.operation.check(bool(inside.all()), "a window lies outside the picture")
 
-    @property
-    def stride_fields(self) -> tuple[int, int]:
-        """Strides as the setup has them: 1 along an axis of one output."""
-        down, right = (
-            1 if outputs == 1 else stride for outputs, stride in zip(self.outputs, self.strides, strict=True)
-        )
-        return down, right
-
     def needs(self, region: Region) -> tuple[Region, ...]:
         low, high, _ = self.window.rows(region.row, region.rows)
         name = self.operation.operator.inputs[0]
@@ -61,6 +53,40 @@ class _PoolTiles(Tiles):
     def cycles(self, region: Region, needs: Sequence[Region], rates: Rates) -> int:
         outputs, inputs = (region.rows, self.outputs[1]), (needs[0].rows, self.extents[1])
         return element_cycles(pool_cells(region.planes, outputs, inputs), rates)
+
+    def _window_fields(self) -> dict[str, int]:
+        """What the setups of both kinds say of windows and widths."""
+        down, right = (
+            1 if outputs == 1 else stride for outputs, stride in zip(self.outputs, self.strides, strict=True)
+        )  # 1 along an axis of one output
+        return {
+            "kernel_height": self.kernel[0],
+            "kernel_width": self.kernel[1],
+            "stride_height": down,
+            "stride_width": right,
+            "pad_left": self.pads[1],
+            "input_width": self.extents[1],
+            "output_width": self.outputs[1],
+            "low": self.operation.integer("low"),
+            "high": self.operation.integer("high"),
+        }
+
+    def _tile_fields(
+        self, region: Region, needs: Sequence[Region], inputs: Sequence[Slab], output: Slab
+    ) -> dict[str, int]:
+        """What the tiles of both kinds say of rows and places."""
+        return {
+            "input": inputs[0].address,
+            "input_slots": inputs[0].slots,
+            "input_first": inputs[0].first,
+            "output": output.address,
+            "output_slots": output.slots,
+            "output_first": output.first,
+            "channels": region.planes,
+            "input_rows": needs[0].rows,
+            "output_rows": region.rows,
+            "pad_top": self.window.rows(region.row, region.rows)[2],
+        }
 
     @abstractmethod
     def setup(self, region: Region) -> Instruction: ...
@@ -73,17 +99,9 @@ class _MaxPoolTiles(_PoolTiles):
         operation.check(same, "input and output have different types")
         self._setup = MaxPoolSetup(
             input_type=operation.inputs[0].type,
-            kernel_height=self.kernel[0],
-            kernel_width=self.kernel[1],
-            stride_height=self.stride_fields[0],
-            stride_width=self.stride_fields[1],
             dilation_height=self.dilations[0],
             dilation_width=self.dilations[1],
-            pad_left=self.pads[1],
-            input_width=self.extents[1],
-            output_width=self.outputs[1],
-            low=operation.integer("low"),
-            high=operation.integer("high"),
+            **self._window_fields(),
         )
 
     def setup(self, region: Region) -> MaxPoolSetup:
@@ -92,18 +110,7 @@ class _MaxPoolTiles(_PoolTiles):
     def tile(
         self, region: Region, needs: Sequence[Region], inputs: Sequence[Slab], output: Slab, held: Held
     ) -> MaxPool:
-        return MaxPool(
-            input=inputs[0].address,
-            input_slots=inputs[0].slots,
-            input_first=inputs[0].first,
-            output=output.address,
-            output_slots=output.slots,
-            output_first=output.first,
-            channels=region.planes,
-            input_rows=needs[0].rows,
-            output_rows=region.rows,
-            pad_top=self.window.rows(region.row, region.rows)[2],
-        )
+        return MaxPool(**self._tile_fields(region, needs, inputs, output))
 
 
 class _AveragePoolTiles(_PoolTiles):
@@ -122,19 +129,11 @@ class _AveragePoolTiles(_PoolTiles):
             input_type=operation.inputs[0].type,
             output_type=operation.output.type,
             include_padding=int(self._include),
-            kernel_height=self.kernel[0],
-            kernel_width=self.kernel[1],
-            stride_height=self.stride_fields[0],
-            stride_width=self.stride_fields[1],
-            pad_left=self.pads[1],
-            input_width=self.extents[1],
-            output_width=self.outputs[1],
             counted_width=min(reached, padded_width) if self._include else self.extents[1],
             entries=len(self._entries),
             input_zero=operation.integer("input_zero"),
             output_zero=operation.integer("output_zero"),
-            low=operation.integer("low"),
-            high=operation.integer("high"),
+            **self._window_fields(),
         )
 
     def setup(self, region: Region) -> AveragePoolSetup:
@@ -145,17 +144,8 @@ class _AveragePoolTiles(_PoolTiles):
     ) -> AveragePool:
         padded = min(self.window.span(region.rows), self._padded_height - region.row * self.window.stride)
         return AveragePool(
-            input=inputs[0].address,
-            input_slots=inputs[0].slots,
-            input_first=inputs[0].first,
+            **self._tile_fields(region, needs, inputs, output),
             parameters=held.address,
-            output=output.address,
-            output_slots=output.slots,
-            output_first=output.first,
-            channels=region.planes,
-            input_rows=needs[0].rows,
-            output_rows=region.rows,
-            pad_top=self.window.rows(region.row, region.rows)[2],
             counted_rows=padded if self._include else needs[0].rows,
         )
 

@@ -72,7 +72,14 @@ def last_uses(model: FixedModel, merging: Merging) -> dict[str, int]:
 
 
 class _Problem:
-    """All runs as arrays: what each moves and holds, for any set of kept maps."""
+    """All runs as arrays: what each moves and holds, for any set of kept maps.
+
+    By run: `first` and `last` group; `base` bytes that are moved and `hold` bytes of SRAM whatever is kept;
+    `alive` [runs, candidates] bytes of a kept map that lies in SRAM meanwhile and is not of the run alone. By
+    pair of a run and a candidate that it uses: `run_of`, `root_of`; `ring_of` bytes of its ring where it is
+    not kept, `size_of` bytes moved then; `crosses`, whether others use it, too. By run of a single group,
+    whose rows are `single`: bytes of `weights`, what it holds `least` less where these pass in parts, and
+    bytes `common` of the map that each part needs whole, which is candidate `common_root` (-1: none)."""
 
     def __init__(self, model: FixedModel, shared: Shared, merging: Merging, limits: Limits) -> None:
         self.limits, self.groups = limits, merging.groups

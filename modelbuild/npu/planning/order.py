@@ -50,20 +50,20 @@ def reordered(model: FixedModel, order: Sequence[int]) -> FixedModel:
     return replace(model, operators=tuple(model.operators[index] for index in order))
 
 
-def renumbered(plan: Plan, order: Sequence[int]) -> Plan:
-    """The plan of a reordered model with the numbers that its operators had before."""
+def renumbered(plan: Plan, numbers: Sequence[int]) -> Plan:
+    """The plan with other numbers of operators: `numbers[index]` in place of `index`."""
     return replace(
         plan,
-        groups=tuple(_renumbered(group, order) for group in plan.groups),
-        inside={order[index]: positions for index, positions in plan.inside.items()},
+        groups=tuple(_renumbered(group, numbers) for group in plan.groups),
+        inside={numbers[index]: positions for index, positions in plan.inside.items()},
     )
 
 
-def _renumbered(group: Group, order: Sequence[int]) -> Group:
+def _renumbered(group: Group, numbers: Sequence[int]) -> Group:
     def action(found: Action) -> Action:
         if isinstance(found, Compute | LoadConstants):
-            return replace(found, operator=order[found.operator])
+            return replace(found, operator=numbers[found.operator])
         return found
 
-    members = tuple(order[index] for index in group.members)
+    members = tuple(numbers[index] for index in group.members)
     return replace(group, members=members, actions=tuple(action(found) for found in group.actions))

@@ -8,31 +8,20 @@ from dataclasses import dataclass, field, replace
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.planning.actions import Places, actions
 from modelbuild.npu.planning.allocate import Lifetime, allocate
-from modelbuild.npu.planning.cutting import (
-    Limits,
-    least_moved,
-    needed,
-    tile_bytes,
-    tilings,
-    traffic,
-    weight_bytes,
-    whole_weights,
-)
+from modelbuild.npu.planning.cutting import Limits, weight_bytes
 from modelbuild.npu.planning.deep import Deep, deepened
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
+from modelbuild.npu.planning.fitting import Fitted, Room, tiled, workspace
 from modelbuild.npu.planning.grouping import Bundle, bundles
 from modelbuild.npu.planning.keeping import Life, keepable, lives
-from modelbuild.npu.planning.memory import ALIGNMENT, FeatureMaps, Stretch, place_maps
+from modelbuild.npu.planning.memory import FeatureMaps, Stretch, place_maps
 from modelbuild.npu.planning.merging import Merging
 from modelbuild.npu.planning.order import ends_first, renumbered, reordered
 from modelbuild.npu.planning.plan import Buffer, Group, Plan, Workspace
-from modelbuild.npu.planning.streams import Shape, Streams, Tiling, buffers, constant_sizes
+from modelbuild.npu.planning.streams import Shape, Streams, buffers, constant_sizes
 from modelbuild.npu.planning.views import Shared, share
-from modelbuild.npu.planning.workspace import least_workspace
 
-WORKSPACE_TILES = 4  # tiles that an operator with a loop of its own works in
 EFFORT = 200  # orders that are tried to place what lies in SRAM
-_NEVER = 1 << 62
 _SLACK = 4  # a group leaves at most this part of SRAM free before a map beside it goes
 
 
@@ -68,9 +57,7 @@ def _planned(
             return planning.plan(dedicated)
         except _TooLarge as error:
             parts = merging.halves(groups[error.group])
-            groups = sorted(
-                (*groups[: error.group], *parts, *groups[error.group + 1 :]), key=lambda group: group.members
-            )
+            groups = [*groups[: error.group], *parts, *groups[error.group + 1 :]]
 
 
 class _TooLarge(Exception):
@@ -79,14 +66,6 @@ class _TooLarge(Exception):
     def __init__(self, group: int) -> None:
         super().__init__(group)
         self.group = group
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """How a group is run: a tiling, or a workspace of so many bytes."""
-
-    needed: int
-    tiling: Tiling | None = None
 
 
 @dataclass
@@ -113,7 +92,7 @@ class _Planning:
         self.deep = wanted is not None
         self.lives = lives(model, shared, groups)
         self.streams = [Streams(model, group) if group.banded else None for group in groups]
-        self.fitted: list[_Fitted | None] = [None] * len(groups)
+        self.fitted: list[Fitted | None] = [None] * len(groups)
         self.kept: dict[str, Life] = self._near() if wanted is None else self._of(wanted)
         self.offsets = _Offsets()
         self.slack = [0] * len(groups)  # room that a group leaves, since what is kept lies in its way
@@ -165,7 +144,7 @@ class _Planning:
         """Finds a tiling beside what is kept, or gives up the largest map that is kept at the time."""
         alive = self._alive(index)
         room = self.limits.sram_bytes - sum(self.limits.align(life.size) for life in alive)
-        found = self._fitting(index, room - self.slack[index] if alive else room, not alive)
+        found = self._fitting(index, Room(room - self.slack[index] if alive else room, not alive))
         if found is not None:
             self.fitted[index] = found
             return
@@ -183,47 +162,18 @@ class _Planning:
             ):
                 self.fitted[index] = None
 
-    def _fitting(self, index: int, room: int, must: bool) -> _Fitted | None:
-        streams = self.streams[index]
+    def _fitting(self, index: int, room: Room) -> Fitted | None:
+        streams, members = self.streams[index], self.groups[index].members
         if streams is None:
-            return self._workspace(index, room, must)
-        resident = self.resident(index)
-        least = _NEVER
-        for tiling in self._tilings(streams, resident, room, must):
-            size = needed(streams, tiling, resident, self.limits)
-            least = min(least, size)
-            if size <= room:
-                return _Fitted(size, tiling)
-        if not must:
-            return None
-        if len(self.groups[index].members) > 1:
-            raise _TooLarge(index)
-        raise DoesNotFit(least, self.groups[index].members[0])
-
-    def _tilings(self, streams: Streams, resident: frozenset[str], room: int, must: bool) -> Iterator[Tiling]:
-        """Tilings of a group, best first; the default's smallest ones only if it `must` be."""
-        if not streams.is_divisible:
-            yield from whole_weights(streams, resident, room, self.limits)
-            return
-        found = traffic(streams, resident, self.limits)
-        if not self.deep:
-            tile = tile_bytes(found, self.limits)
-            while tile:
-                yield from tilings(streams, found, tile, self.limits)
-                tile = tile // 2 if must else 0
-            return
-        yield from least_moved(streams, found, room, self.limits)
-
-    def _workspace(self, index: int, room: int, must: bool) -> _Fitted | None:
-        operator = self.model.operators[self.groups[index].members[0]]
-        if operator.unit != "npu":
-            return _Fitted(0)
-        least = least_workspace(self.model, operator)
-        wanted = max(least, min(WORKSPACE_TILES * self.limits.tile_bytes, self.limits.sram_bytes // 2))
-        if room >= min(wanted, self.limits.sram_bytes) or must:
-            size = self.limits.align(max(wanted, WORKSPACE_TILES * self.limits.tile_bytes))
-            return _Fitted(min(size, room // ALIGNMENT * ALIGNMENT))
-        return None
+            return workspace(self.model, self.model.operators[members[0]], room, self.limits)
+        try:
+            return tiled(streams, self.resident(index), room, self.limits, self.deep)
+        except DoesNotFit:
+            if not room.must:
+                return None
+            if len(members) > 1:
+                raise _TooLarge(index) from None
+            raise
 
     def _place(self) -> bool:
         """Addresses in SRAM; False, and groups use less or one map less is kept, if they do not fit."""
@@ -293,7 +243,10 @@ class _Planning:
                 stage: tuple(of[(index, stage, turn)] for turn in range(count))
                 for stage, (count, _) in constant_sizes(streams, fitted.tiling).items()
             },
-            {name: of[self.shared.view[name].root] + self.shared.view[name].offset for name in resident},
+            {
+                name: of[self.shared.view[name].root] + self.shared.view[name].offset
+                for name in sorted(resident)
+            },
         )
         return Group(group.members, actions(streams, fitted.tiling, places), None, kept)
 

@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.planning.cutting import Limits, moved, weight_bytes
 from modelbuild.npu.planning.forms import Form, form, operand_form
 from modelbuild.npu.planning.grouping import Bundle, fits_blocks
-from modelbuild.npu.planning.halo import CELLWISE, Named, Reach, Same, Whole, Window, needs_all_rows, reach
+from modelbuild.npu.planning.halo import CELLWISE, Reach, Same, needs_all_rows, reach
 from modelbuild.npu.planning.merging import Merging
 from modelbuild.npu.planning.plan import Region
+from modelbuild.npu.planning.row_counts import NOBODY, Rows, lowest, possible
 from modelbuild.npu.planning.streams import Streams
 from modelbuild.npu.planning.weights import constant_size
 
-Rows = NDArray[np.int64]
 LONGEST = 32  # groups of a run
 _STEPS = 1024  # the most steps that are looked at
-_NOBODY = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,7 @@ class _Walk:
         for position, name in enumerate(operator.inputs):
             self._looked_at[name] = self._looked_at.get(name, 0) + 1
             found = Same() if index in self.runs.merging.shared.free else self.runs.reach(index, position)
-            low = np.where(done < rows, lowest(found, done, rows), _NOBODY)
+            low = np.where(done < rows, lowest(found, done, rows), NOBODY)
             self.low[name] = np.minimum(self.low[name], low) if name in self.low else low
             if index not in self.runs.merging.shared.free and self.runs.needs_all(index, position):
                 self.covered.add(name)
@@ -269,35 +267,3 @@ class _Walk:
         held = int((high - low).max())
         self._held[key] = (seen, held)
         return held
-
-
-def possible(found: Reach, come: Rows, rows: int) -> Rows:
-    """How many of `rows` rows of output can be computed when so many rows of the input are there."""
-    match found:
-        case Same():
-            return come
-        case Whole(height):
-            return np.where(come >= height, rows, 0)
-        case Window(height, span, stride, pad_top, step):
-            some = np.clip((come * step + pad_top - span) // stride + 1, 0, rows)
-            return np.where(come >= height, rows, some)
-        case Named(_, highs):
-            highest: Rows = np.maximum.accumulate(np.array(highs, np.int64))
-            many: Rows = np.searchsorted(highest, come, side="right")
-            return many
-
-
-def lowest(found: Reach, done: Rows, rows: int) -> Rows:
-    """The lowest row of the input that is needed once so many rows of output are computed."""
-    match found:
-        case Same():
-            return done
-        case Whole(_):
-            return np.zeros_like(done)
-        case Window(height, _, stride, pad_top, step):
-            first: Rows = -(-np.maximum(0, done * stride - pad_top) // step)
-            return np.minimum(height, first)
-        case Named(lows, _):
-            behind: Rows = np.minimum.accumulate(np.array([*lows, _NOBODY], np.int64)[::-1])[::-1]
-            needed: Rows = behind[np.minimum(done, rows)]
-            return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,11 +179,7 @@ def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {
         name: (name, 0) for operator in operators for name in (*operator.inputs, *operator.outputs)
     }
-    readers: dict[str, int] = {}
-    for operator in operators:
-        for name in set(operator.inputs):
-            readers[name] = readers.get(name, 0) + 1
-    private = {name for operator in operators for name in operator.outputs} - set(bundle.writes)
+    private = {name for operator in operators for name in operator.outputs} - _needed_again(model, bundle)
     for operator in operators:
         key, plane = found[operator.outputs[0]]
         if operator.kind == "concat":
@@ -194,9 +191,20 @@ def homes(model: FixedModel, bundle: Bundle) -> dict[str, tuple[str, int]]:
             for name in operator.inputs:
                 read = model.tensors[name]
                 alike = (read.shape, read.dtype.itemsize) == (made.shape, made.dtype.itemsize)
-                if name in private and readers[name] == 1 and alike:
+                if name in private and alike:
                     found[name] = (key, plane)
                     break
+    return found
+
+
+def _needed_again(model: FixedModel, bundle: Bundle) -> set[str]:
+    """What the group stores or several of its operators read, and the concats that hold a part of it."""
+    operators = [model.operators[index] for index in sorted((*bundle.members, *bundle.joins))]
+    readers = Counter(name for operator in operators for name in dict.fromkeys(operator.inputs))
+    found = {*bundle.writes, *(name for name, count in readers.items() if count > 1)}
+    for operator in operators:
+        if operator.kind == "concat" and found.intersection(operator.inputs):
+            found.update(operator.outputs)
     return found
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.predicting.assumptions import MOST_BATCH, Options
+from modelbuild.npu.choices import MOST_BATCH
+from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.bottleneck import Busy
 from modelbuild.npu.predicting.predicted_layers import Row
 from modelbuild.npu.predicting.prediction import Prediction
@@ -20,7 +21,7 @@ _HALF = 0.5
 _FASTER = 1.25
 
 _WHY = {
-    "compute": "the array works on it all the time, at {utilisation} of its peak",
+    "compute": "the array works on it all the time, at {utilisation} of its peak for such layers",
     "dma": "{moved} bytes of feature maps go to and from DRAM",
     "weights": "{weights} bytes of weights are read",
     "overhead": "it is so small that starting it takes longest",
@@ -128,8 +129,7 @@ def slowest(found: Prediction) -> list[dict[str, Any]]:
 
 
 def _because(found: Prediction, row: Row) -> str:
-    peak = found.recipe.hardware.macs_per_cycle.value * row.busy.compute
-    share = row.macs * found.repeats / peak if row.macs and peak else None
+    share = found.utilisation((row,), row.busy.compute)
     bound = row.busy.bound(found.engines)
     if bound == "compute" and share is None:
         return "it has nothing to multiply, and is done cell by cell"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from modelbuild.chips.recipe import Fact, NumberFormat, PositiveFact, Recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.number_format import FLOAT
+from modelbuild.npu.choices import MOST_BATCH, TILINGS
+from modelbuild.quantize.number_format import FLOAT, formats_of
 from modelbuild.quantize.settings import Settings
-
-TILINGS = ("default", "deep")
-MOST_BATCH = 1024
 
 
 @dataclass(frozen=True)
 class Options:
     """None is the recipe's own, or the model's. The clock in Hz, bandwidths in bytes per second; `batch`
     pictures a run; `activations` and `weights` are number formats (int8, int16, int4) as `quantize` takes
-    them, or lists of them."""
+    them, or lists of them. `weight_compress` changes no count: it is told that it does not."""
 
     clock_hz: float | None = None
     dram_read_bytes_per_second: float | None = None
@@ -28,6 +27,7 @@ class Options:
     batch: int | None = None
     tiling: str = "default"
     dedicated_output_buffer: bool = True
+    weight_compress: bool | None = None
     activations: str | Sequence[str] | None = None
     weights: str | Sequence[str] | None = None
     sram_bytes: int | None = None
@@ -50,6 +50,24 @@ REPLACEABLE = (
     "weight_bytes_per_second",
     "sram_bytes",
 )
+
+
+def replaced(recipe: Recipe, base: Options, told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Option -> its `value`, and what it is `instead_of`, of the options that say something else than `base`
+    and the recipe; instead of None: what the model has."""
+    stood = _stood(recipe, base)
+    return {
+        name: {"value": value, "instead_of": stood[name]}
+        for name, value in told.items()
+        if value != stood[name]
+    }
+
+
+def _stood(recipe: Recipe, base: Options) -> dict[str, Any]:
+    facts = {name: getattr(recipe.hardware, name).value for name in REPLACEABLE}
+    formats = formats_of(_whole(recipe.number_format), base.settings)
+    usual = {"activations": formats.activation.name, "weights": f"int{formats.weight_bits}"}
+    return {**vars(base), **facts, **base.told, **usual}
 
 
 def assumed(recipe: Recipe, options: Options) -> Recipe:

@@ -64,7 +64,7 @@ def used(row: Row) -> tuple[str, ...]:
         "dram_write_bytes_per_second": row.write_bytes,
         "weight_bytes_per_second": row.weight_bytes,
     }
-    wide = max(*row.bits, row.bits_weight or 0) > 8 and row.kind != ELEMENTWISE
+    wide = max(row.bits, row.bits_weight or 0) > 8 and row.kind != ELEMENTWISE
     moved = tuple(name for name, size in transfers.items() if size)
     alone = ("elementwise_per_cycle",) if row.busy.compute > row.array else ()
     return (*_ALWAYS, *_OF_KIND[row.kind], *moved, *alone, *(("wide_macs_factor",) if wide else ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
@@ -21,13 +21,22 @@ _PRODUCTS = ("conv", "gemm", "matmul")
 
 
 @dataclass(frozen=True)
+class Map:
+    """A feature map that a layer reads or makes, and how many channels and bits it has."""
+
+    name: str
+    channels: int
+    bits: int
+
+
+@dataclass(frozen=True)
 class Row:
     """A layer. Cycles and bytes are of a run (a whole batch), `macs` of one inference.
 
     `kind` is how the array maps its multiplications, elementwise without any; `array` the cycles of these,
-    `busy` of all. `cycles` add up to the program's. `channels` and `bits` are of the first input and of the
-    last output; of 8-bit weights `bits_weight` may be fewer. `estimated`: it has no fixed-point form, so that
-    no code was counted.
+    `busy` of all. `cycles` add up to the program's. `inputs` are the maps that it reads of others, `outputs`
+    those of its last operator; of 8-bit weights `bits_weight` may be fewer. `estimated`: it has no
+    fixed-point form, so that no code was counted.
     """
 
     name: str
@@ -49,10 +58,15 @@ class Row:
     tiles: int
     group: int | None
     on_chip: bool
-    channels: tuple[int, int]
-    bits: tuple[int, int]
+    inputs: tuple[Map, ...]
+    outputs: tuple[Map, ...]
     bits_weight: int | None
     estimated: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Of the widest of its maps."""
+        return max((each.bits for each in (*self.inputs, *self.outputs)), default=8)
 
 
 @dataclass(frozen=True)
@@ -123,9 +137,8 @@ def _row(
     plans: Sequence[LayerPlan],
     overhead: int,
 ) -> Row:
-    first, tensors = nodes[0], counted.model.tensors
+    first = nodes[0]
     coded = [plan for plan in plans if plan.end > plan.start]
-    ends = tensors[(operators[0].inputs or operators[0].outputs)[0]], tensors[operators[-1].outputs[0]]
     widths = [bits for operator in operators if (bits := _weight_bits(counted, operator))]
     kinds = [kind for operator in operators if (kind := _kind(counted.model, operator))]
     return Row(
@@ -148,10 +161,22 @@ def _row(
         tiles=sum(plan.tiles for plan in coded),
         group=next((plan.group for plan in coded if plan.group is not None), None),
         on_chip=bool(coded) and coded[-1].on_chip,
-        channels=(_channels(ends[0].shape), _channels(ends[1].shape)),
-        bits=(ends[0].bits, ends[1].bits),
+        inputs=_maps(counted.model, _read(counted.model, operators)),
+        outputs=_maps(counted.model, operators[-1].outputs),
         bits_weight=max(widths, default=None),
     )
+
+
+def _read(model: FixedModel, operators: Sequence[FixedOperator]) -> list[str]:
+    """What operators read of others, each once; what depends on no input is none of it."""
+    made = {name for operator in operators for name in operator.outputs}
+    read = dict.fromkeys(name for operator in operators for name in operator.inputs)
+    return [name for name in read if name not in made and name not in model.constants]
+
+
+def _maps(model: FixedModel, names: Iterable[str]) -> tuple[Map, ...]:
+    tensors = [model.tensors[name] for name in names]
+    return tuple(Map(each.name, _channels(each.shape), each.bits) for each in tensors)
 
 
 def _busy(plan: LayerPlan) -> Busy:

@@ -10,7 +10,6 @@ from modelbuild.formats.kneron_profile import Evaluation, Profile, ip_eval_prof,
 from modelbuild.formats.mla_stats import Span, dump
 from modelbuild.npu.predicting.prediction import Prediction
 
-FORMATS = ("kneron", "sima")
 Said = Mapping[str, Any]  # the object of evaluate.json
 
 
@@ -46,19 +45,17 @@ def _evaluation(found: Prediction, said: Said) -> tuple[str, bytes]:
 
 def _profile(found: Prediction, said: Said) -> tuple[str, bytes]:
     """Kneron's for all others: cycles and bytes of a batch."""
-    hardware, compiled, dram = found.recipe.hardware, found.counted.compiled, said["dram"]
-    stored = compiled.memory.weights
+    hardware, dram = found.recipe.hardware, said["dram"]
     text = profile_result(
         Profile(
             clock_hz=hardware.clock_hz.value,
-            bits=max((row.bits[1] for row in found.npu), default=8),
+            bits=max((each.bits for row in found.npu for each in row.outputs), default=8),
             macs_per_cycle=hardware.macs_per_cycle.value,
             batch=said["batch"],
             four_bit_weights=found.counted.weight_bits == 4,
             read_bandwidth=hardware.dram_read_bytes_per_second.value,
             write_bandwidth=hardware.dram_write_bytes_per_second.value,
             weight_bandwidth=hardware.weight_bytes_per_second.value,
-            compression=stored / (stored + compiled.packed) if stored else 1.0,
             cycles=said["cycles"],
             no_overlap_ms=said["time_no_overlap_ms"] * found.repeats,
             read_bytes=dram["read"],

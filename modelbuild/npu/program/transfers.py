@@ -90,11 +90,6 @@ class LoadConstants(Transfer):
     stored: int = extent(kw_only=True)
 
 
-def raw_constants(dram: int, sram: int, length: int, loops: tuple[Loop, ...] = ()) -> LoadConstants:
-    """Constants that lie there as they are."""
-    return LoadConstants(dram, sram, length, loops, codec=RAW, stored=length)
-
-
 @dataclass(frozen=True, slots=True)
 class Store(Transfer):
     """SRAM to DRAM."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu import compiler
+from modelbuild.npu import emitted
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.lowering import LOOPS, TILES
 from modelbuild.npu.simulator import simulate
@@ -27,7 +27,7 @@ def on_cpu(model: FixedModel) -> FixedModel:
 def in_workspace(model: FixedModel, size: int) -> CompiledModel | None:
     """Compiled for the host, all of it, with so many bytes; None where not even the smallest step fits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiler, "HOST_WORKSPACE", size)
+        patch.setattr(emitted, "HOST_WORKSPACE", size)
         try:
             return compile_model(on_cpu(model), recipe(), {})
         except ModelbuildError as error:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.planning.cutting import Limits, needed
 from modelbuild.npu.planning.deep import deepened, last_uses
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.grouping import bundles
 from modelbuild.npu.planning.merging import Merging
 from modelbuild.npu.planning.order import ends_first, reordered
@@ -126,6 +127,79 @@ def test_heads_are_executed_at_once() -> None:
     check_plan(model, made, 1 << 16)
     computes = [a for group in made.groups for a in group.actions if isinstance(a, Compute)]
     assert all(model.operators[a.operator].outputs[0] == a.region.tensor for a in computes)
+
+
+def test_a_part_that_others_read_is_stored_before_its_concat_is_overwritten() -> None:
+    """`y` could lie where `joined` does, if nobody read `joined` in DRAM."""
+    maker = Maker(x=(1, 4, 8, 8))
+    maker.add("transpose", "a", ["x"], (1, 4, 8, 8), perm=(0, 1, 3, 2))
+    maker.rescale("b", "x")
+    maker.concat("joined", ["a", "b"])
+    maker.table("y", "joined")
+    maker.add("transpose", "z", ["joined"], (1, 8, 8, 8), perm=(0, 1, 3, 2))
+    model = maker.model("y", "z")
+    made = plan(model, Limits(1 << 14), deep=True)
+    assert [group.members for group in made.groups] == [(0,), (1, 3), (4,)]
+    check_plan(model, made, 1 << 14)
+
+
+def test_a_part_that_is_read_again_is_not_overwritten_with_its_concat() -> None:
+    """`c` could lie where `joined` does, if `d` did not read a part of that later."""
+    maker = Maker(x=(1, 4, 8, 8))
+    maker.conv("a", "x", 4)
+    maker.conv("b", "a", 4)
+    maker.concat("joined", ["a", "b"])
+    maker.table("c", "joined")
+    maker.conv("y", "c", 2)
+    maker.pool("d", "a", 2, 2)
+    model = maker.model("y", "d")
+    made = plan(model, Limits(1 << 14), deep=True)
+    assert len(made.groups) == 1
+    check_plan(model, made, 1 << 14)
+    (group,) = made.groups
+    tiles = {action.region.tensor: action for action in group.actions if isinstance(action, Compute)}
+    assert tiles["c"].output.buffer != tiles["c"].inputs[0].buffer
+    assert tiles["b"].output.buffer == tiles["a"].output.buffer
+
+
+def test_a_group_that_is_cut_stays_before_those_that_read_it() -> None:
+    """Of `a` and `b`, which do not fit together, `b` is made before `c` and `d`, which come first and read
+    it."""
+    maker = Maker(x=(2, 3, 10, 9))
+    maker.table("a", "x")
+    maker.table("o", "x")
+    maker.conv("c", "o", 3, 3, 2)
+    maker.table("b", "a")
+    maker.pool("d", "b", 2, 1)
+    maker.add("transpose", "e", ["b"], (2, 3, 9, 10), perm=(0, 1, 3, 2))
+    model = maker.model("o", "c", "d", "e")
+    cut = 0
+    for sram in range(280, 700, 20):
+        try:
+            made = plan(model, Limits(sram), deep=True)
+        except DoesNotFit:
+            continue
+        check_plan(model, made, sram)
+        cut += [0] in [list(group.members) for group in made.groups]
+    assert cut
+
+
+@pytest.mark.parametrize("sram", [256, 400, 512, 700])
+@pytest.mark.parametrize("engines", [1, 4])
+def test_what_fits_the_default_fits_deep_tiling(sram: int, engines: int) -> None:
+    """Where the tilings that move least do not fit, those of the default are looked at."""
+    deep_needs = []
+    for seed in range(100):
+        model, limits = rewritten(grown(seed)), Limits(sram, tile_bytes=256, engines=engines)
+        try:
+            plan(model, limits)
+        except DoesNotFit:
+            with pytest.raises(DoesNotFit) as caught:
+                plan(model, limits, deep=True)
+            deep_needs.append(caught.value.needed)
+        else:
+            plan(model, limits, deep=True)
+    assert not deep_needs or (sram < min(deep_needs) and max(deep_needs) < 1 << 20)
 
 
 @settings(max_examples=100, deadline=None)

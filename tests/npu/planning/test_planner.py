@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,20 @@ def test_plans_of_random_models_are_right(
     check_plan(model, made, found.sram_bytes)
     assert made.sram_peak <= found.sram_bytes
     assert made == plan(model, found, deep=deep, dedicated=dedicated)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, found=limits)
+def test_deep_plans_of_larger_models_are_right(seed: int, found: Limits) -> None:
+    """Ways that join and part again: all of it on the NPU, where runs are long."""
+    model = grown(seed, fewest=8, most=20)
+    on_npu = tuple(replace(operator, unit="npu") for operator in model.operators)
+    model = rewritten(replace(model, operators=on_npu))
+    try:
+        made = plan(model, found, deep=True)
+    except DoesNotFit:
+        return
+    check_plan(model, made, found.sram_bytes)
 
 
 def bytes_moved(model: FixedModel, made: Plan) -> dict[str, int]:

@@ -9,6 +9,7 @@ from modelbuild.npu.predicting.advice import slowest, what_would_help
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.prediction import Prediction, predict
 from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted, two_layers
+from tests.quantize.cases import normal, one_node
 
 UNITS = {"c": "npu", "r": "npu"}
 HALF = {f"{name}_bytes_per_second": 500.0 for name in ("dram_read", "dram_write", "weight")}
@@ -63,7 +64,10 @@ def test_other_programs_are_counted_where_that_is_asked() -> None:
 def test_the_slowest_layers_and_why() -> None:
     (only,) = slowest(found(chip()))
     assert only["name"] == "c" and only["share"] == 1 and only["bound"] == "compute"
-    assert only["because"] == "the array works on it all the time, at 100% of its peak"
+    assert only["because"] == "the array works on it all the time, at 100% of its peak for such layers"
+    pointwise = one_node("Conv", (1, 8, 16, 16), w=normal(8, 8, 1, 1))
+    (cells,) = slowest(predicted(pointwise, chip())[0])
+    assert "at 100% of its peak" in cells["because"]  # which is half of that for windows
     (pool,) = slowest(predicted(two_layers(), chip(elementwise_per_cycle=0.1), s="cpu")[0])
     assert pool["because"] == "it has nothing to multiply, and is done cell by cell"
     (moved,) = slowest(predicted(conv_graph(), chip(dram_read_bytes_per_second=1))[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -14,99 +14,13 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node
 from modelbuild.npu.predicting.assumptions import Options, assumed
-from modelbuild.npu.predicting.prediction import map_format, predict
-from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted, two_layers
+from modelbuild.npu.predicting.prediction import predict
+from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted
 from tests.quantize.cases import graph_of, normal, one_node
-
-CONV = 25 * 9 * 3 * 6 // 8  # compute cycles of conv_graph
-RECORDS = 16 * 6  # bytes of multipliers, shifts and biases
 
 
 def said(graph: Graph, *arguments: Any, **units: str) -> dict[str, Any]:
     return predicted(graph, *arguments, **units)[1]
-
-
-def test_one_convolution_by_hand() -> None:
-    found = said(conv_graph(), chip())
-    (row,) = found["layers"]
-    weights = row["weights"]
-    compute = -(-25 * 9 * 3 * 6 // 8)
-    cycles = compute + 75 + 150 + weights + 7
-    expected = {
-        "name": "c",
-        "op": "Conv",
-        "origin": ["stem", "r"],
-        "unit": "npu",
-        "macs": 25 * 9 * 18,
-        "cycles": cycles,
-        "compute_cycles": compute,
-        "mac_cycles": compute,
-        "read_cycles": 75,
-        "write_cycles": 150,
-        "weight_cycles": weights,
-        "overhead_cycles": 7,
-        "stall_cycles": cycles - compute,
-        "time_ms": pytest.approx(cycles),
-        "mac_ms": pytest.approx(compute),
-        "pfunc_ms": 0.0,
-        "runtime_ms": pytest.approx(compute + 225),
-        "dram_read": 75,
-        "dram_write": 150,
-        "bound": "compute",
-        "tiles": 1,
-        "on_chip": False,
-        "bits_in": 8,
-        "bits_out": 8,
-        "bits_weight": 8,
-        "node_backend": "npu_fusion_node_c_r",
-        "command_index": 0,
-        "estimated": False,
-    }
-    assert {key: row[key] for key in expected} == expected
-    assert 6 * 27 <= weights <= 6 * 27 + 6 * 32
-    assert (found["model"], found["chip"], found["cycles"], found["macs"]) == ("small", "toy", cycles, 4050)
-    assert found["time_ms"] == found["total_ms"] == found["time_no_overlap_ms"] == pytest.approx(cycles)
-    assert found["fps"] == found["npu_fps"] == pytest.approx(1000 / cycles)
-    assert found["theoretical_ms"] == pytest.approx(4050 / 8)
-    assert found["mac_utilisation"] == pytest.approx(4050 / 8 / cycles)
-    assert (found["running_ms"], found["idle_ms"]) == pytest.approx((compute, cycles - compute))
-    assert found["stalls"]["cycles"] == cycles - compute
-    assert (found["cpu_time_ms"], found["cpu_nodes"], found["unsupported"]) == (0, [], [])
-    dram = found["dram"]
-    assert (dram["read"], dram["write"], dram["weights"]) == (75, 150, weights)
-    assert dram["total"] == dram["compulsory"] == 225 + weights and dram["ratio"] == 1
-    assert dram["bandwidth_average"] == pytest.approx((225 + weights) / (cycles / 1000))
-    memory = found["memory"]
-    assert (memory["input"], memory["output"], memory["weights"]) == (75, 150, weights)
-    assert memory["feature_maps_peak"] == 225 and memory["sram"] == 1 << 20 and found["fits"]
-    assert 225 + weights <= memory["sram_peak"] < 1000 and memory["dram_peak"] >= 225 + weights
-    assert found["batch"] == 1 and found["batching"] == {"desired": None, "achieved": 1, "reasons": []}
-
-
-@pytest.mark.parametrize(
-    ("changed", "bound"),
-    [
-        ({"dram_write_bytes_per_second": 10}, "dma"),
-        ({"dram_read_bytes_per_second": 5}, "dma"),
-        ({"weight_bytes_per_second": 10}, "weights"),
-        ({"layer_overhead_cycles": 5000}, "overhead"),
-        ({"macs_per_cycle": 1}, "compute"),
-    ],
-)
-def test_the_bound_is_the_largest_part(changed: dict[str, float], bound: str) -> None:
-    found = said(conv_graph(), chip(**changed))
-    assert found["layers"][0]["bound"] == found["bound"] == bound
-
-
-def test_engines_at_once_overlap() -> None:
-    apart, at_once = (said(conv_graph(8, 40, 8), chip(engines_at_once=n)) for n in (1, 4))
-    assert apart["overlap_saved_ms"] == 0 < at_once["overlap_saved_ms"]
-    assert at_once["time_ms"] < apart["time_ms"] == pytest.approx(apart["time_no_overlap_ms"])
-    assert at_once["cycles"] >= max(at_once["layers"][0][f"{name}_cycles"] for name in ("compute", "read"))
-    for found in (apart, at_once):
-        assert sum(row["cycles"] for row in found["layers"]) == found["cycles"]
-        assert found["running_ms"] + found["idle_ms"] == pytest.approx(found["time_ms"])
-        assert found["stalls"]["time_ms"] == pytest.approx(found["idle_ms"])
 
 
 def test_a_map_between_neighbours_stays_on_the_chip() -> None:
@@ -116,29 +30,6 @@ def test_a_map_between_neighbours_stays_on_the_chip() -> None:
     rows = said(graph, chip())["layers"]
     assert [row["on_chip"] for row in rows] == [True, False]
     assert [(row["dram_read"], row["dram_write"]) for row in rows] == [(256, 0), (0, 256)]
-
-
-def test_cpu_nodes_are_timed_apart_and_say_why() -> None:
-    found = said(two_layers(), chip(), s="cpu")
-    assert found["cpu_nodes"] == [
-        {"name": "s", "op": "Softmax", "reason": "not on the NPU", "time_ms": pytest.approx(64 * 16 * 10)}
-    ]
-    assert [row["name"] for row in found["layers"]] == ["p"]
-    assert found["total_ms"] == pytest.approx(found["time_ms"] + 10240)
-    assert found["fps"] == pytest.approx(1000 / found["total_ms"])
-    assert found["npu_fps"] == pytest.approx(1000 / found["time_ms"])
-
-
-def test_a_model_without_npu_work_has_no_npu_speed() -> None:
-    found = said(two_layers(), chip(), p="cpu", s="cpu")
-    assert (found["npu_fps"], found["time_ms"], found["layers"]) == (None, 0, [])
-    assert found["mac_utilisation"] is None and found["dram"]["bandwidth_average"] is None
-
-
-def test_what_nothing_runs_takes_no_time_and_is_listed() -> None:
-    found = said(two_layers(), chip(), s="none")
-    assert found["unsupported"] == [{"name": "s", "op": "Softmax"}]
-    assert [row["name"] for row in found["layers"]] == ["p"] and found["cpu_nodes"] == []
 
 
 def test_what_the_chip_runs_without_a_fixed_form_is_estimated() -> None:
@@ -157,21 +48,6 @@ def test_multiplications_without_a_fixed_form_are_estimated_too() -> None:
     macs = 27 * 3 * 2 * 8
     assert found["macs"] == macs and found["layers"][0]["compute_cycles"] == macs // 8
     assert found["theoretical_ms"] == pytest.approx(macs / 8)
-
-
-def test_fused_nodes_belong_to_their_layer() -> None:
-    nodes = [
-        Node("Conv", "c", ["x", "w"], ["t"]),
-        Node("LeakyRelu", "l", ["t"], ["u"], {"alpha": 0.1}),
-        Node("Sigmoid", "g", ["u"], ["v"]),
-        Node("Mul", "m", ["u", "v"], ["y"]),
-    ]
-    graph = graph_of(nodes, {"x": (1, 2, 4, 4)}, ["y"], {"w": normal(4, 2, 1, 1)})
-    rows = said(graph, chip(), l="fused")["layers"]
-    assert [(row["name"], row["origin"]) for row in rows] == [("c", ["c", "l"]), ("g", ["g", "m"])]
-    assert rows[0]["command_index"] == rows[1]["command_index"] == 0
-    assert rows[0]["node_backend"] == rows[1]["node_backend"] == "npu_fusion_node_c_l_g_m"
-    assert rows[0]["pfunc_ms"] == 0 < rows[0]["cfunc_ms"] and rows[1]["pfunc_ms"] > 0
 
 
 def test_a_fused_node_behind_the_cpu_is_a_layer_of_its_own() -> None:
@@ -243,26 +119,6 @@ def test_less_memory_on_the_chip_costs_traffic() -> None:
     assert roomy["dram"]["ratio"] == 1
 
 
-def test_what_deep_tiling_brings() -> None:
-    nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"], {"pads": [1] * 4}) for i in range(3)]
-    graph = graph_of(nodes, {"t0": (1, 8, 48, 48)}, ["t3"], {f"w{i}": normal(8, 8, 3, 3) for i in range(3)})
-    plain, deep = (said(graph, chip(sram_bytes=16_000), Options(tiling=t)) for t in ("default", "deep"))
-    assert plain["deep"] is None and deep["tiling"] == "deep"
-    told = deep["deep"]
-    assert told["default_time_ms"] == pytest.approx(plain["time_ms"])
-    assert told["saves_ms"] == pytest.approx(plain["time_ms"] - deep["time_ms"]) and told["saves_ms"] > 0
-    assert told["saves_bytes"] == plain["dram"]["total"] - deep["dram"]["total"] > 0
-    assert told["default_groups"] == plain["groups"] > deep["groups"] and told["taken"]
-
-
-def test_deep_tiling_that_brings_nothing_is_not_taken() -> None:
-    graph = graph_of(
-        [Node("Conv", "c", ["x", "w"], ["y"])], {"x": (1, 2, 4, 4)}, ["y"], {"w": normal(4, 2, 1, 1)}
-    )
-    found = said(graph, chip(), Options(tiling="deep"))
-    assert found["tiling"] == "deep" and not found["deep"]["taken"] and found["deep"]["saves_ms"] == 0
-
-
 def test_an_output_may_lie_where_maps_were() -> None:
     """Two maps of a kind one after the other: the first one's memory is free when the second is made."""
     nodes = [Node("Conv", f"c{i}", [f"t{i}", f"w{i}"], [f"t{i + 1}"]) for i in range(3)]
@@ -278,21 +134,6 @@ def test_an_output_may_lie_where_maps_were() -> None:
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
     with pytest.raises(ModelbuildError, match="bytes of SRAM"):
         said(conv_graph(), chip(), Options(sram_bytes=64))
-
-
-def test_a_model_that_exceeds_the_drams_room_is_predicted_and_told() -> None:
-    found = said(conv_graph(), chip(dram_bytes=100))
-    assert not found["fits"] and found["memory"]["room"] == 100 and found["cycles"] > 0
-
-
-def test_energy_is_power_times_time() -> None:
-    recipe = chip()
-    assert said(conv_graph(), recipe)["energy_mj"] is None
-    power = recipe.hardware.clock_hz.model_copy(update={"value": 0.5, "source": "a data sheet"})
-    hardware = recipe.hardware.model_copy(update={"power_watts": power})
-    found = said(conv_graph(), recipe.model_copy(update={"hardware": hardware}))
-    assert found["energy_mj"] == pytest.approx(0.5 * found["time_ms"])
-    assert found["energy_because"] == "a data sheet"
 
 
 @pytest.mark.parametrize(
@@ -315,20 +156,6 @@ def test_options_that_make_no_sense(options: Options) -> None:
 def test_other_options_that_make_no_sense(options: Options, why: str) -> None:
     with pytest.raises(ModelbuildError, match=why):
         assumed(chip(), options)
-
-
-@pytest.mark.parametrize(
-    ("chip_name", "channels", "bits", "expected"),
-    [
-        ("kl520", 64, 8, "16W1C8B"),
-        ("kl520", 3, 8, "4W4C8B"),
-        ("kl720", 64, 8, "1W16C8B"),
-        ("kl720", 64, 16, "1W16C8BHL"),
-        ("modalix", 64, 8, None),
-    ],
-)
-def test_formats_of_maps(chip_name: str, channels: int, bits: int, expected: str | None) -> None:
-    assert map_format(load_recipe(chip_name), channels, bits) == expected
 
 
 SIZES = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(1, 24))
@@ -356,4 +183,4 @@ def test_times_of_layers_add_up(size: tuple[int, int, int]) -> None:
     for engines in (1, 4):
         found = predict(conv_graph(*size), {"c": "npu", "r": "npu"}, chip(engines_at_once=engines))
         assert sum(row.cycles for row in found.npu) == found.cycles
-        assert all(dataclasses.astuple(row.busy) >= (0,) * 5 for row in found.npu)
+        assert all(astuple(row.busy) >= (0,) * 5 for row in found.npu)

@@ -26,8 +26,8 @@ from modelbuild.npu.program.transfers import (
     Store,
     Transfer,
     Yield,
-    raw_constants,
 )
+from tests.npu.constant_loads import raw_constants
 
 loops = st.builds(Loop, st.integers(0, 9), st.integers(0, 100), st.integers(0, 100))
 

@@ -22,7 +22,8 @@ from modelbuild.npu.program import (
 )
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import End, Layer, Load, Store, raw_constants
+from modelbuild.npu.program.transfers import End, Layer, Load, Store
+from tests.npu.constant_loads import raw_constants
 
 RATES = Rates(
     macs=1024,

@@ -12,9 +12,10 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface, TensorPlace
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Layer, Load, Output, Store, raw_constants
+from modelbuild.npu.program.transfers import Layer, Load, Output, Store
 from modelbuild.npu.simulator import simulate
 from modelbuild.npu.simulator.chip_layers import form
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import DOUBLE, TIMES_TWO, X, tensor, tiny
 
 INNER = TensorPlace("inner", (1, 2, 4, 2), 8, True, 1.0, 0, 0, 16, where="chip")

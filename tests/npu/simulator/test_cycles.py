@@ -17,9 +17,9 @@ from modelbuild.npu.program.transfers import (
     LoadConstants,
     Loop,
     Store,
-    raw_constants,
 )
 from modelbuild.npu.simulator.accesses import access
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import CONVOLUTION, RATES
 
 # 4 channels to 4, 2 x 2 pixels

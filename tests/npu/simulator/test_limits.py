@@ -11,9 +11,10 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store, raw_constants
+from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store
 from modelbuild.npu.simulator import simulate
 from modelbuild.npu.simulator.accesses import access
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import (
     CONVOLUTION,
     RATES,

@@ -7,8 +7,9 @@ import pytest
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import HostProgram, Instruction
-from modelbuild.npu.program.transfers import End, Layer, Load, Loop, Store, Yield, raw_constants
+from modelbuild.npu.program.transfers import End, Layer, Load, Loop, Store, Yield
 from modelbuild.npu.simulator import simulate
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import (
     COPY,
     DOUBLE,

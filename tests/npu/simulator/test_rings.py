@@ -17,8 +17,9 @@ from modelbuild.npu.program import Instruction, LayerPlace, Program, ProgramInte
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.codec import encode_instructions
-from modelbuild.npu.program.transfers import End, Layer, Load, Store, raw_constants
+from modelbuild.npu.program.transfers import End, Layer, Load, Store
 from modelbuild.npu.simulator import simulate
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import RATES, tensor
 
 Extents = tuple[int, int, int]  # planes, rows, bytes of a row

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Layer, Load, Store, raw_constants
+from modelbuild.npu.program.transfers import Layer, Load, Store
 from modelbuild.npu.simulator import simulate
 from modelbuild.npu.simulator.windows import overlap, taps
+from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import tensor, tiny
 
 small = st.integers(1, 7)

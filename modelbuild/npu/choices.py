@@ -1,0 +1,12 @@
+"""What may be chosen of compiling and of evaluating, for whoever reads options: imports nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Tiling = Literal["default", "deep"]
+DEFAULT: Tiling = "default"
+DEEP: Tiling = "deep"
+TILINGS = (DEFAULT, DEEP)
+MOST_BATCH = 1024  # pictures a run
+FORMATS = ("kneron", "sima")  # vendors' reports that `evaluate` writes, too

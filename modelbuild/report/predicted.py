@@ -1,0 +1,99 @@
+"""Where the program counts otherwise than `evaluate` did before there were numbers, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelbuild.graph.check import Finding
+from modelbuild.report.widths import share, widths
+
+CODE = "MB116"
+Json = Mapping[str, Any]
+_FEW = 3  # layers that are named
+_WEIGHTED = ("conv", "gemm")
+_SUMS = {"read": "dram_read", "write": "dram_write", "weights": "weight_bytes"}
+_SAID = {
+    "cycles": "cycles",
+    "read": "bytes read",
+    "write": "bytes written",
+    "weights": "bytes of weights moved",
+    "sram_peak": "bytes of SRAM",
+    "dram_peak": "bytes of DRAM",
+}
+
+
+def differences(evaluated: Json, compiled: Json, quantized: Json) -> list[Finding]:
+    """MB116, from evaluate.json, compile.json and quantize.json: what of cycles, traffic and peaks differs,
+    and which numbers decide it."""
+    predicted, made = _predicted(evaluated), _made(compiled)
+    other = {name: (made[name], predicted[name]) for name in _SAID if made[name] != predicted[name]}
+    text = compiled["memory"]["command"]  # what the program says of itself, an outline has not
+    if 0 <= made["dram_peak"] - predicted["dram_peak"] <= text:
+        other.pop("dram_peak", None)
+    if not other:
+        return []
+    listed = ", ".join(f"{after:,} {_SAID[name]} for {before:,}" for name, (after, before) in other.items())
+    because = "; ".join(_causes(evaluated, compiled, quantized))
+    return [Finding(CODE, "note", f"the program has other counts than were predicted ({because}): {listed}")]
+
+
+def _predicted(evaluated: Json) -> dict[str, int]:
+    peaks = {name: evaluated["memory"][name] for name in ("sram_peak", "dram_peak")}
+    return {"cycles": evaluated["cycles"], **{name: evaluated["dram"][name] for name in _SUMS}, **peaks}
+
+
+def _made(compiled: Json) -> dict[str, int]:
+    layers = [layer for layer in compiled["layers"] if layer["unit"] == "npu"]
+    sums = {name: sum(layer[key] for layer in layers) for name, key in _SUMS.items()}
+    peaks = {name: compiled["memory"][name] for name in ("sram_peak", "dram_peak")}
+    return {"cycles": compiled["cycles"], **sums, **peaks}
+
+
+def _causes(evaluated: Json, compiled: Json, quantized: Json) -> list[str]:
+    """What numbers have decided; if nothing of it shows, the layers that differ."""
+    found = [*_of_settings(evaluated, compiled, quantized), *_of_layers(evaluated, compiled["layers"])]
+    if found:
+        return found
+    names = _that_differ(evaluated, compiled["layers"])
+    return [f"of the layers {_listed(names)}" if names else "of no layer by itself"]
+
+
+def _of_settings(evaluated: Json, compiled: Json, quantized: Json) -> Iterator[str]:
+    batch = compiled["batch"]["achieved"]
+    if batch != evaluated["batch"]:
+        yield f"of a batch of {batch}, not {evaluated['batch']}"
+    if compiled.get("packed"):
+        yield f"weights are packed, {compiled['packed']:,} bytes less"
+    told = share(widths(quantized))
+    if told and evaluated["activations"] != "int16":
+        yield told
+
+
+def _of_layers(evaluated: Json, layers: Sequence[Json]) -> Iterator[str]:
+    weighted = Counter(layer["origin"][0] for layer in layers if layer["kind"] in _WEIGHTED)
+    nodes = {layer["name"] for layer in evaluated["layers"]}
+    divided = [name for name, count in weighted.items() if count > 1 and name in nodes]
+    if divided:
+        yield f"channels of {_listed(divided)} are divided"
+    joined = {layer["origin"][0] for layer in layers if layer["kind"] == "concat"}
+    rescaled = [name for name in _that_differ(evaluated, layers) if name in joined]
+    if rescaled:
+        yield f"ranges decide which inputs of {_listed(rescaled)} are rescaled"
+
+
+def _that_differ(evaluated: Json, layers: Sequence[Json]) -> list[str]:
+    """The layers whose operators take other cycles than was predicted, in their order."""
+    predicted = {layer["name"]: layer["cycles"] for layer in evaluated["layers"]}
+    made: Counter[str] = Counter()
+    head = ""
+    for layer in layers:  # what is fused into a layer stands behind it
+        head = layer["origin"][0] if layer["origin"][0] in predicted else head
+        made[head] += layer["cycles"]
+    return [name for name, cycles in predicted.items() if cycles != made[name]]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _FEW
+    return ", ".join(f"`{name}`" for name in names[:_FEW]) + (f" and {more} more" if more > 0 else "")
