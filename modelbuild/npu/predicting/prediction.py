@@ -8,7 +8,8 @@ from math import fsum
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
-from modelbuild.npu.batching import Batched, own_batch, widen
+from modelbuild.npu.batch_compiler import count_batch
+from modelbuild.npu.batching import Batched, own_batch
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
 from modelbuild.npu.predicting.assumptions import Options, assumed
@@ -102,14 +103,11 @@ def predict(
     settings = options.settings
     model = outline(graph, units, told, settings)
     own = own_batch(model) or 1
-    batched = Batched(model, own) if options.batch is None else widen(model, options.batch)
-    countable = replace(batched.model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
-    given = {"dedicated_output_buffer": options.dedicated_output_buffer}  # packing depends on numbers
-    default, *deep = (
-        compile_model(countable, told, given | {"tiling": tiling}, bytes_wanted=False)
-        for tiling in dict.fromkeys((TILINGS[0], options.tiling))
-    )
-    compiled = deep[0] if deep else default
+    countable = replace(model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
+    given = {"dedicated_output_buffer": options.dedicated_output_buffer}
+    compiled, batched = count_batch(countable, told, given | {"tiling": options.tiling}, options.batch)
+    deep = options.tiling != TILINGS[0]
+    default = compile_model(batched.model, told, given, bytes_wanted=False) if deep else compiled
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
     return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)

@@ -78,6 +78,24 @@ def test_a_batch_that_operators_refuse_is_told() -> None:
     assert "node" in found["batching"]["reasons"][0]
 
 
+def test_a_batch_is_as_large_as_memory_allows() -> None:
+    graph = one_node("Conv", (1, 64, 4, 4), w=np.zeros((64, 64, 3, 3), np.float32))
+    needed = said(graph, chip(), Options(batch=8))["memory"]["dram_peak"]
+    recipe = chip()
+    small = recipe.model_copy(
+        update={"container": recipe.container.model_copy(update={"max_model_bytes": needed})}
+    )
+    for tiling in ("default", "deep"):
+        found = said(graph, small, Options(batch=9, tiling=tiling))
+        assert (found["batch"], found["fits"]) == (8, True)
+        assert found["batching"] == {
+            "desired": 9,
+            "achieved": 8,
+            "reasons": [f"a batch of 8 fits the memory of {small.chip}, 9 does not"],
+        }
+        assert found["cycles"] == said(graph, recipe, Options(batch=8))["cycles"]
+
+
 def test_the_models_own_batch_is_one_inference() -> None:
     weights = np.zeros((8, 4, 3, 3), np.float32)
     single, double = (one_node("Conv", (count, 4, 8, 8), w=weights) for count in (1, 2))
