@@ -19,6 +19,7 @@ def text(said: Said, layers: bool) -> str:
         + _because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
         f"{number(said['cpu_time_ms'])} ms",
+        *_pictures(said),
         *_replaced(said),
         *_counts(said),
         *_memory(said),
@@ -27,6 +28,16 @@ def text(said: Said, layers: bool) -> str:
         *_measured(said),
     ]
     return "\n".join([*lines, _table(said["layers"])] if layers else lines)
+
+
+def _pictures(said: Said) -> Iterator[str]:
+    """Where an inference is more than one picture."""
+    pictures = said["pictures_per_inference"]
+    if pictures != 1:
+        yield (
+            f"  an inference is {pictures} pictures, as the model was exported: "
+            f"{number(said['pictures_per_second'])} pictures a second"
+        )
 
 
 def _because(said: Said) -> str:
@@ -68,7 +79,9 @@ def _counts(said: Said) -> Iterator[str]:
     if batch["desired"] not in (None, batch["achieved"]):
         yield f"  batch {batch['desired']} is not reached: {'; '.join(batch['reasons'])}"
     deep = said["deep"]
-    if deep is not None:
+    if deep is not None and not deep["taken"]:
+        yield f"  {deep['reason']}; the default stays"
+    elif deep is not None:
         yield (
             f"  tiling deep saves {number(deep['saves_ms'])} ms and {deep['saves_bytes'] / _MEGA:.4g} MB of "
             f"traffic: {said['groups']} groups of layers, not {deep['default_groups']}"

@@ -71,18 +71,44 @@ class Traffic(Item):
     ratio: float | None = None
 
 
+class Deep(Item):
+    """What deep tiling saves of one inference in ms and of a run in bytes, or the reason why the default
+    stays."""
+
+    taken: bool
+    reason: str = ""
+    saves_ms: float = 0.0
+    saves_bytes: int = 0
+    default_time_ms: float | None = None
+    default_groups: int | None = None
+
+
 class Performance(Item):
-    """The prediction of `evaluate`. `utilisation` is of all layers together; `packing` says what is counted
+    """The prediction of `evaluate`: ms and MACs of one inference, cycles and bytes of a run of `batch`
+    pictures. `utilisation` is of all layers together; `packing` says what is counted
     where weights are to be packed."""
 
     fps: float | None = None
     npu_fps: float | None = None
+    pictures_per_inference: int = 1
+    pictures_per_second: float | None = None
+    batch: int = 1
     time_ms: float | None = None
     cpu_time_ms: float | None = None
     total_ms: float | None = None
     time_no_overlap_ms: float | None = None
-    bound: str = ""
+    overlap_saved_ms: float | None = None
+    theoretical_ms: float | None = None
+    running_ms: float | None = None
+    idle_ms: float | None = None
+    bound: str | None = None
     tiling: str = ""
+    deep: Deep | None = None
+    groups: int | None = None
+    activations: str = ""
+    weights: str = ""
+    stalls: dict[str, float] = Field(default_factory=dict)
+    fits: bool | None = None
     dram: Traffic | None = None
     energy_mj: float | None = None
     help: tuple[Saving, ...] = ()

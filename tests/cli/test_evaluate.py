@@ -36,6 +36,8 @@ FOUND: dict[str, Any] = {
     "total_ms": 8.1,
     "time_ms": 6.0,
     "cpu_time_ms": 2.1,
+    "pictures_per_inference": 1,
+    "pictures_per_second": 123.456,
     "time_no_overlap_ms": 6.0,
     "overlap_saved_ms": 0.0,
     "macs": 12_340_000,
@@ -91,8 +93,10 @@ def test_what_is_said_besides() -> None:
         "overlap_saved_ms": 1.5,
         "time_no_overlap_ms": 7.5,
         "batching": batching,
+        "pictures_per_inference": 4,
+        "pictures_per_second": 493.824,
         "energy_mj": 3.0,
-        "deep": {"saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
+        "deep": {"taken": True, "reason": "", "saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
         "fits": False,
         "weight_compress": {"wanted": True, "counted": "unpacked", "because": "it depends"},
         "replaced": {
@@ -107,6 +111,7 @@ def test_what_is_said_besides() -> None:
     said = text(more, layers=False)
     for line in (
         "confidence guess (clock_hz: a guess of ours)",
+        "  an inference is 4 pictures, as the model was exported: 493.8 pictures a second",
         "4200 cycles for 2 pictures",
         "without overlap of engines 7.5 ms",
         "batch 8 is not reached: Reshape `r` folds it",
@@ -123,6 +128,8 @@ def test_what_is_said_besides() -> None:
         "not measured: b, c",
     ):
         assert line in said
+    kept = {**FOUND, "deep": {"taken": False, "reason": "deep tiling is no better"}}
+    assert "  deep tiling is no better; the default stays\n" in text(kept, layers=False)
     assert "the engines take turns" not in said
     assert "weight_compress" not in text(FOUND, layers=False)
 

@@ -310,3 +310,32 @@ def test_a_prediction_says_what_takes_long_and_what_would_help(maker: Maker) -> 
     for told in ("12.5 ms", "feature maps to and from DRAM", "2.0 KiB/s", "6 B", "7.25 mJ", "deep"):
         assert told in figures
     assert reader.tables["Layers"][1][6:8] == ["1,234", "7"]
+
+
+def test_what_is_of_a_run_says_so(maker: Maker) -> None:
+    before = render(maker.collect())
+    assert "of a run" not in before
+    reason = "deep tiling is not taken: it takes 9 cycles"
+    maker.stages["evaluate"].update(
+        batch=64,
+        pictures_per_inference=16,
+        pictures_per_second=1600.0,
+        mac_utilisation=0.695,
+        tiling="deep",
+        deep={"taken": False, "reason": reason, "saves_ms": 0.0},
+        fits=False,
+    )
+    found = maker.collect().models[0].performance
+    assert found is not None and found.deep is not None
+    assert (found.batch, found.utilisation, found.fits, found.deep.taken) == (64, 0.695, False, False)
+    page = render(maker.collect())
+    for told in (
+        "NPU cycles, of a run of 64 pictures",
+        "DRAM traffic with weights, of a run of 64 pictures",
+        "One inference, which is 16 pictures: 1,600 pictures a second",
+        "69.5 %",
+        "deep: not taken",
+        "Deep tiling is not taken: it takes 9 cycles.",
+        "It does not fit the memory of the chip.",
+    ):
+        assert told in page, told

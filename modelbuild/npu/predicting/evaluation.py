@@ -25,8 +25,8 @@ _UNPACKED = (
 
 
 def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
-    """The object of docs/evaluate.md: ms of one inference; cycles and bytes of a run, which is a
-    whole batch. `reasons` say why a node is not on the NPU.
+    """The object of docs/evaluate.md: ms of one inference of the model as it was exported; cycles and bytes
+    of a run, which is a whole batch. `reasons` say why a node is not on the NPU.
 
     `time_ms` is the NPU's; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps`
     where nothing takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no
@@ -38,6 +38,7 @@ def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
         "model": graph.name,
         "chip": found.recipe.chip,
         **_times(found, fsum(row["time_ms"] for row in on_cpu)),
+        "pictures_per_inference": found.own_batch,
         **_confidence(sure),
         "cycles": found.cycles,
         "macs": sum(row.macs for row in found.rows),
@@ -83,6 +84,7 @@ def _times(found: Prediction, cpu_ms: float) -> dict[str, float | None]:
     return {
         "fps": _MS / total_ms if total_ms else None,
         "npu_fps": _MS / time_ms if time_ms else None,
+        "pictures_per_second": _MS * found.own_batch / total_ms if total_ms else None,
         "time_ms": time_ms,
         "cpu_time_ms": cpu_ms,
         "total_ms": total_ms,
@@ -138,6 +140,7 @@ def _deep(found: Prediction) -> dict[str, Any] | None:
         "default_time_ms": found.ms(found.cycles + cycles),
         "default_groups": len(found.default.groups),
         "taken": found.counted.compiled.tiling != TILINGS[0],
+        "reason": found.counted.compiled.deep.message if found.counted.compiled.deep else "",
     }
 
 

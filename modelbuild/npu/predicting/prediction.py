@@ -29,7 +29,9 @@ _ARRAY = {
 @dataclass(frozen=True)
 class Prediction:
     """`recipe` has what the options tell in place of its facts; `rows` are the layers of all units;
-    `own_batch` is the model's dimension 0. With deep tiling `default` is what the compiler makes without."""
+    `own_batch` is the model's dimension 0: the pictures
+    of one inference, which is the model as it was exported. With deep tiling `default` is what the compiler
+    makes without."""
 
     options: Options
     recipe: Recipe
