@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api, whole_file
-from modelbuild.cli import console, evaluated, flags
+from modelbuild.cli import console, evaluated, flags, report_file
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
@@ -195,7 +195,13 @@ def _write(options: argparse.Namespace, answer: api.Answer) -> str:
     """The report's file, complete or as it was."""
     assert answer.report is not None
     name, data = answer.report
-    path = Path(options.directory) / (options.output or name)
-    path = path / name if path.is_dir() else path
+    root = Path(options.directory)
+    named = {
+        "model": options.names[0],
+        "file of measured times": options.measured,
+        "file of weights": options.weights,
+    }
+    read = {what: root / given for what, given in named.items() if given is not None}
+    path = report_file.place(root, options.file, options.output, name, read)
     whole_file.write(path, data)
     return str(path)

@@ -189,6 +189,37 @@ def test_the_vendors_report_is_written(small: Path, command: Command, tmp_path: 
     assert "stall_cycles" in (tmp_path / "stats.yaml").read_text()
 
 
+def test_a_report_overwrites_nothing_but_a_report(copied: Path, command: Command) -> None:
+    words = ("evaluate", "small.onnx", "--chip", "kl720", "--format", "kneron")
+    (copied / "notes.txt").write_text("my own")
+    (copied / "old.txt").write_text("[Evaluation Result]\n")  # of another kind
+    (copied / "link.txt").symlink_to("small.onnx")
+    for name, says in (
+        ("small.onnx", "would overwrite the model"),
+        ("link.txt", "would overwrite the model"),
+        ("models.yaml", "would overwrite the manifest"),
+        ("notes.txt", "would overwrite a file that is no such report"),
+        ("old.txt", "would overwrite a file that is no such report"),
+        (".modelbuild/x", "cannot write into .modelbuild"),
+    ):
+        before = (copied / name).read_bytes() if (copied / name).is_file() else None
+        said = command(copied, *words, "-o", name)
+        assert said.code == 2 and says in said.err and said.out == "", name
+        assert ((copied / name).read_bytes() if before is not None else None) == before
+    assert command(copied, *words).code == command(copied, *words).code == 0
+    path = copied / "ProfileResult.txt"
+    board = path.read_text().replace("output_total_time = ", "output_total_time = 9")
+    path.write_text(board)
+    said = command(copied, *words, "--measured", "ProfileResult.txt")
+    assert (
+        said.code == 2
+        and "would overwrite the file of measured times" in said.err
+        and path.read_text() == board
+    )
+    command(copied, *words, "--measured", "ProfileResult.txt", "-o", "ours.txt")
+    assert path.read_text() == board and (copied / "ours.txt").is_file()
+
+
 def test_a_boards_times_beside(small: Path, command: Command, tmp_path: Path) -> None:
     words = ("evaluate", "small.onnx", "--chip", "kl720")
     plain = command(small, *words, "--json").json
