@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api, whole_file
-from modelbuild.cli import console, evaluated, flags, report_file
+from modelbuild.cli import console, evaluated, flags, report_file, speeds
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--edition", help="of the chip's operator table; the target's, or the newest, unless told")
     add("--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input")
     add("--weights", metavar="FILE", help="the file's weights, where they are apart")
-    add("--clock", type=float, metavar="HZ", help="instead of the recipe's clock")
-    add("--bandwidth", type=float, metavar=number, help="of reading, writing, weights")
+    add("--clock", metavar="HZ", help="instead of the recipe's clock")
+    add("--bandwidth", metavar=number, help="of reading, writing, weights")
     for name in ("read", "write", "weight"):
-        add(f"--{name}-bandwidth", type=float, metavar=number, help="of this alone")
+        add(f"--{name}-bandwidth", metavar=number, help="of this alone")
     add("--batch", type=int, metavar="N", help="pictures a run; the target's or the model's own unless told")
     add("--tiling", choices=TILINGS, help="how maps are cut to the memory on the chip (default)")
     add("--activations", metavar="FORMAT", help="int8, int16 ...; the target's or the usual one unless told")
@@ -183,7 +183,11 @@ def _asked(options: argparse.Namespace) -> api.Asked:
 def _told(options: argparse.Namespace) -> dict[str, Any]:
     """What is assumed in place of the recipe's facts and of the model's settings."""
     found = {fact: getattr(options, name) for fact, name in _TOLD.items()}
-    found |= {fact: options.bandwidth for fact in _BANDWIDTHS if found[fact] is None}
+    found["clock_hz"] = speeds.hertz("--clock", options.clock)
+    of_all = speeds.bytes_per_second("--bandwidth", options.bandwidth)
+    for fact, name in _BANDWIDTHS.items():
+        of_one = speeds.bytes_per_second(f"--{name.replace('_', '-')}", found[fact])
+        found[fact] = of_all if of_one is None else of_one
     return {fact: value for fact, value in found.items() if value is not None}
 
 

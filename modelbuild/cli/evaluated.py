@@ -131,8 +131,8 @@ def _measured(said: Said) -> Iterator[str]:
     if found is None:
         return
     yield (
-        f"  measured {number(found['total_ms'])} ms, predicted {number(found['predicted_ms'])} ms: "
-        f"{_ratio(found['ratio'])}"
+        f"  measured {number(found['total_ms'])} ms{_OF[found['of']]}, predicted "
+        f"{number(found['predicted_ms'])} ms: {_ratio(found['ratio'])}"
     )
     rows = [
         (
@@ -149,6 +149,10 @@ def _measured(said: Said) -> Iterator[str]:
     for side, words in (("measured", "no layer is called"), ("layers", "not measured:")):
         if found["unmatched"][side]:
             yield f"  {words} {', '.join(found['unmatched'][side])}"
+
+
+# What is summed up -> how the text says it.
+_OF = {"total": " of NPU and CPU", "npu": " of the NPU", "layers": " of the layers below"}
 
 
 def _ratio(value: float | None) -> str:

@@ -85,7 +85,7 @@ def test_what_is_said_of_one_model() -> None:
 def test_what_is_said_besides() -> None:
     batching = {"desired": 8, "achieved": 2, "reasons": ["Reshape `r` folds it"]}
     pair = {"layers": ["stem"], "measured": ["conv"], "predicted_ms": 1.0, "measured_ms": 2.0, "ratio": 0.5}
-    measured = {"total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
+    measured = {"of": "total", "total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
     slow = {"name": "stem", "time_ms": 1.0, "share": 0.5, "bound": "dma", "because": "maps go to DRAM"}
     more = {
         **FOUND,
@@ -123,7 +123,7 @@ def test_what_is_said_besides() -> None:
         "no fixed-point form of Conv stem: its time is an estimate",
         "slowest: stem, 1 ms (50%), dma: maps go to DRAM",
         "would help: tiling: deep: 4 ms",
-        "measured 12 ms, predicted 6 ms: 0.50",
+        "measured 12 ms of NPU and CPU, predicted 6 ms: 0.50",
         "no layer is called odd",
         "not measured: b, c",
     ):
@@ -228,7 +228,7 @@ def test_a_boards_times_beside(small: Path, command: Command, tmp_path: Path) ->
     found = command(small, *words, "--measured", str(tmp_path / "board.csv"), "--json").json["measured"]
     assert found["total_ms"] == 9 and found["layers"][0]["ratio"] == pytest.approx(0.5)
     said = command(small, *words, "--measured", str(tmp_path / "board.csv"))
-    assert "  measured 9 ms, predicted" in said.out
+    assert "  measured 9 ms of NPU and CPU, predicted" in said.out
     said = command(small, *words, "--measured", str(tmp_path / "none.csv"))
     assert said.code == 2 and "cannot be read" in said.err
 
@@ -323,6 +323,15 @@ def test_times_reports_and_chips_beside_a_model_of_a_manifest(copied: Path, comm
         (("small.onnx", "--compare", "kl520", "--chip", "kl720"), "each chip once"),
         (("small.onnx", "--compare", "kl520,kl720", "--format", "kneron"), "are of one chip"),
         (("small.onnx", "--chip", "kl720", "-o", "x"), "add --format"),
+        (("small.onnx", "--chip", "kl720", "--bandwidth", "9.5"), "did you mean 9.5e+09 (bytes a second)?"),
+        (("small.onnx", "--chip", "kl720", "--bandwidth", "1e20"), "--bandwidth must be from 1e+06 to 1e+13"),
+        (("small.onnx", "--chip", "kl720", "--weight-bandwidth", "0"), "--weight-bandwidth must be from"),
+        (("small@nef", "--read-bandwidth", "4GB"), "takes a number of bytes a second, not `4GB`"),
+        (("small.onnx", "--chip", "kl720", "--clock", "700"), "did you mean 7e+08 (Hz)?"),
+        (("small.onnx", "--chip", "kl720", "--clock", "1.2"), "did you mean 1.2e+09 (Hz)?"),
+        (("small.onnx", "--chip", "kl720", "--clock", "1e300"), "--clock must be from 1e+06 to 1e+10 Hz"),
+        (("small.onnx", "--chip", "kl720", "--clock", "nan"), "--clock must be from 1e+06"),
+        (("small.onnx", "--chip", "kl720", "--clock", "700MHz"), "takes a number of Hz, not `700MHz`"),
         (("small.onnx", "--chip", "kl720", "--batch", "0"), "`batch` must be greater than 0"),
         (("small.onnx", "--chip", "kl520", "--activations", "int16"), "int16 is not available"),
         (("a.onnx", "b.onnx", "--chip", "kl720"), "--chip takes one model file"),
