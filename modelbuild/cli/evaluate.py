@@ -76,7 +76,9 @@ def run(options: argparse.Namespace) -> int:
     said = [answer.said for answer in answers]
     if options.compare is not None:
         rows = side_by_side(said)
-        console.result(evaluated.compared(said, rows), {"compare": rows, "models": said})
+        console.result(
+            evaluated.compared(said, rows, options.layers, options.advise), {"compare": rows, "models": said}
+        )
         return 0
     text = "\n\n".join(evaluated.text(item, options.layers) for item in said)
     if options.format is not None:
@@ -136,7 +138,9 @@ def _refuse(options: argparse.Namespace) -> None:
 def _chips(options: argparse.Namespace) -> Sequence[str]:
     """Of a file. Raises where one file and its chips are not what is named."""
     if options.compare is not None:
-        if len(options.names) != 1 or options.chip is not None:
+        if options.chip is not None:
+            raise ModelbuildError("--compare names the chips itself", advice="leave --chip out")
+        if len(options.names) != 1:
             raise _of_comparing()
         return _compared(options.compare)
     if options.chip is None:
@@ -152,7 +156,7 @@ def _chips(options: argparse.Namespace) -> Sequence[str]:
 def _compared(words: str | None) -> Sequence[str]:
     if words is None:
         return ()
-    chips = [chip for chip in words.split(",") if chip]
+    chips = [chip.strip() for chip in words.split(",") if chip.strip()]
     if not chips or len(set(chips)) < len(chips):
         raise _of_comparing()
     return chips

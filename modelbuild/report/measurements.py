@@ -47,13 +47,15 @@ class Saving(Item):
 
     change: str
     time_ms: float
+    total_ms: float | None = None
     saves_ms: float
 
 
 class Slow(Item):
-    """A layer that takes long, the share 0..1 of the time, and why."""
+    """A layer or a node on the CPU that takes long, the share 0..1 of the whole time, and why."""
 
     name: str
+    unit: str = "npu"
     time_ms: float
     share: float
     because: str = ""
@@ -119,6 +121,8 @@ class Performance(Item):
     caveat: str = ""  # what the figures, which are for 8 bits, do not tell of this model
     cycles: int = 0
     macs: int = 0
+    macs_npu: int | None = None
+    macs_source: int | None = None
     utilisation: float | None = None
     cpu_nodes: tuple[CpuNode, ...] = ()
     memory: dict[str, int] = Field(default_factory=dict)

@@ -298,12 +298,20 @@ def test_a_prediction_says_what_takes_long_and_what_would_help(maker: Maker) -> 
         "slowest": [
             {"name": name, "time_ms": 2.5, "share": 0.25, "bound": "compute", "because": "it is large"}
         ],
-        "help": [{"change": "twice the DRAM bandwidth", "time_ms": 3.5, "saves_ms": 1.5, "counted": False}],
+        "help": [
+            {
+                "change": "twice the DRAM bandwidth",
+                "time_ms": 3.5,
+                "total_ms": 5.5,
+                "saves_ms": 1.5,
+                "counted": False,
+            }
+        ],
     }
     evaluated["layers"][0] |= {"stall_cycles": 1234, "tiles": 7}
     reader = read(render(maker.collect()))
     help_table = reader.tables["What would help"]
-    assert help_table[1] == ["twice the DRAM bandwidth", "3.50", "1.50"]
+    assert help_table[1] == ["twice the DRAM bandwidth", "3.50", "5.50", "1.50"]
     (slow,) = reader.tables["The layers that take longest, and why"][1:]
     assert slow[1:] == ["2.50", "25.0 %", "it is large"]
     figures = [cell for row in reader.tables["One inference"] for cell in row]

@@ -14,7 +14,7 @@ Found = Mapping[str, Any]  # an object of evaluate.json, or one of its layers
 # What `side_by_side` tells of each chip.
 COLUMNS = (
     *("chip", "fps", "npu_fps", "time_ms", "cpu_time_ms", "total_ms", "cycles", "macs", "mac_utilisation"),
-    *("bound", "energy_mj", "confidence", "confidence_because"),
+    *("bound", "energy_mj", "fits", "confidence", "confidence_because"),
 )
 
 

@@ -24,9 +24,10 @@ _UNPACKED = (
 )
 
 
-def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
+def to_json(found: Prediction, reasons: Mapping[str, str], source_macs: int | None = None) -> dict[str, Any]:
     """The object of docs/evaluate.md: ms of one inference of the model as it was exported; cycles and bytes
-    of a run, which is a whole batch. `reasons` say why a node is not on the NPU.
+    of a run, which is a whole batch. `reasons` say why a node is not on the NPU; `source_macs` are those
+    of the model before the chip's passes.
 
     `time_ms` is the NPU's; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps`
     where nothing takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no
@@ -42,8 +43,10 @@ def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
         **_confidence(sure),
         "cycles": found.cycles,
         "macs": sum(row.macs for row in found.rows),
+        "macs_npu": sum(row.macs for row in found.npu),
+        "macs_source": source_macs,
         "mac_utilisation": found.utilisation(found.npu, found.cycles),
-        "bound": together(row.busy for row in found.npu).bound(found.engines),
+        "bound": together(row.busy for row in found.npu).bound(found.engines) if found.cycles else None,
         "batch": found.batched.achieved,
         "batching": {
             "desired": found.options.batch,

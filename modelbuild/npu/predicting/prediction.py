@@ -106,10 +106,15 @@ def predict(
     model = outline(graph, units, told, settings)
     own = own_batch(model) or 1
     countable = replace(model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
-    given = {"dedicated_output_buffer": options.dedicated_output_buffer}
-    compiled, batched = count_batch(countable, told, given | {"tiling": options.tiling}, options.batch)
+    given: dict[str, object] = {"dedicated_output_buffer": options.dedicated_output_buffer}
+    chip = told
+    if options.sram_bytes is not None:  # a setting of the compiler, which knows what the chip has
+        given["sram_bytes"] = int(options.sram_bytes)
+        own_sram = {"sram_bytes": recipe.hardware.sram_bytes}
+        chip = told.model_copy(update={"hardware": told.hardware.model_copy(update=own_sram)})
+    compiled, batched = count_batch(countable, chip, given | {"tiling": options.tiling}, options.batch)
     deep = options.tiling != TILINGS[0]
-    default = compile_model(batched.model, told, given, bytes_wanted=False) if deep else compiled
+    default = compile_model(batched.model, chip, given, bytes_wanted=False) if deep else compiled
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
     return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)

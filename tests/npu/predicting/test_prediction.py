@@ -152,6 +152,11 @@ def test_an_output_may_lie_where_maps_were() -> None:
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
     with pytest.raises(ModelbuildError, match="bytes of SRAM"):
         said(conv_graph(), chip(), Options(sram_bytes=64))
+    with pytest.raises(ModelbuildError) as caught:
+        said(conv_graph(), chip(), Options(sram_bytes=64))
+    (problem,) = caught.value.problems
+    assert problem.where == "compile.sram_bytes", "a place that is found in a manifest"
+    assert "or remove it: toy has 1048576" in problem.advice
 
 
 @pytest.mark.parametrize(
