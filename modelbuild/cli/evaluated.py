@@ -130,7 +130,8 @@ def _deep(said: Said) -> Iterator[str]:
     elif deep is not None:
         yield (
             f"  tiling deep saves {number(deep['saves_ms'])} ms and {scaled(deep['saves_bytes'], 'B')} of "
-            f"traffic: layers in {said['groups']} groups, not {deep['default_groups']}"
+            f"traffic: layers in {said['groups']} {'group' if said['groups'] == 1 else 'groups'}, not "
+            f"{deep['default_groups']}"
         )
 
 

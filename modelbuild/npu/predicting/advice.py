@@ -68,7 +68,8 @@ def what_would_help(
     savings = [Saving(change, ms, ms + cpu_ms, now - ms, False) for change, ms in _worked_out(found)]
     if again is not None:
         savings += [Saving(change, ms, ms + cpu_ms, now - ms, True) for change, ms in _counted(found, again)]
-    savings.append(Saving("nothing on the CPU", now, now, cpu_ms, False))
+    if now:  # a chip without an NPU has nothing else
+        savings.append(Saving("nothing on the CPU", now, now, cpu_ms, False))
     worth = [saving for saving in savings if saving.saves_ms > LEAST_SHARE * (now + cpu_ms)]
     return sorted(worth, key=lambda saving: -saving.saves_ms)[:MOST]
 
