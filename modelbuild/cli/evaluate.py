@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import api, whole_file
-from modelbuild.cli import console, evaluated, flags
+from modelbuild.cli import console, evaluated, flags, report_file, speeds
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--edition", help="of the chip's operator table; the target's, or the newest, unless told")
     add("--input", action="append", default=[], metavar="NAME=1,3,224,224", help="the shape of an open input")
     add("--weights", metavar="FILE", help="the file's weights, where they are apart")
-    add("--clock", type=float, metavar="HZ", help="instead of the recipe's clock")
-    add("--bandwidth", type=float, metavar=number, help="of reading, writing, weights")
+    add("--clock", metavar="HZ", help="instead of the recipe's clock")
+    add("--bandwidth", metavar=number, help="of reading, writing, weights")
     for name in ("read", "write", "weight"):
-        add(f"--{name}-bandwidth", type=float, metavar=number, help="of this alone")
+        add(f"--{name}-bandwidth", metavar=number, help="of this alone")
     add("--batch", type=int, metavar="N", help="pictures a run; the target's or the model's own unless told")
     add("--tiling", choices=TILINGS, help="how maps are cut to the memory on the chip (default)")
     add("--activations", metavar="FORMAT", help="int8, int16 ...; the target's or the usual one unless told")
@@ -76,7 +76,9 @@ def run(options: argparse.Namespace) -> int:
     said = [answer.said for answer in answers]
     if options.compare is not None:
         rows = side_by_side(said)
-        console.result(evaluated.compared(said, rows), {"compare": rows, "models": said})
+        console.result(
+            evaluated.compared(said, rows, options.layers, options.advise), {"compare": rows, "models": said}
+        )
         return 0
     text = "\n\n".join(evaluated.text(item, options.layers) for item in said)
     if options.format is not None:
@@ -136,7 +138,9 @@ def _refuse(options: argparse.Namespace) -> None:
 def _chips(options: argparse.Namespace) -> Sequence[str]:
     """Of a file. Raises where one file and its chips are not what is named."""
     if options.compare is not None:
-        if len(options.names) != 1 or options.chip is not None:
+        if options.chip is not None:
+            raise ModelbuildError("--compare names the chips itself", advice="leave --chip out")
+        if len(options.names) != 1:
             raise _of_comparing()
         return _compared(options.compare)
     if options.chip is None:
@@ -152,7 +156,7 @@ def _chips(options: argparse.Namespace) -> Sequence[str]:
 def _compared(words: str | None) -> Sequence[str]:
     if words is None:
         return ()
-    chips = [chip for chip in words.split(",") if chip]
+    chips = [chip.strip() for chip in words.split(",") if chip.strip()]
     if not chips or len(set(chips)) < len(chips):
         raise _of_comparing()
     return chips
@@ -183,7 +187,11 @@ def _asked(options: argparse.Namespace) -> api.Asked:
 def _told(options: argparse.Namespace) -> dict[str, Any]:
     """What is assumed in place of the recipe's facts and of the model's settings."""
     found = {fact: getattr(options, name) for fact, name in _TOLD.items()}
-    found |= {fact: options.bandwidth for fact in _BANDWIDTHS if found[fact] is None}
+    found["clock_hz"] = speeds.hertz("--clock", options.clock)
+    of_all = speeds.bytes_per_second("--bandwidth", options.bandwidth)
+    for fact, name in _BANDWIDTHS.items():
+        of_one = speeds.bytes_per_second(f"--{name.replace('_', '-')}", found[fact])
+        found[fact] = of_all if of_one is None else of_one
     return {fact: value for fact, value in found.items() if value is not None}
 
 
@@ -195,7 +203,13 @@ def _write(options: argparse.Namespace, answer: api.Answer) -> str:
     """The report's file, complete or as it was."""
     assert answer.report is not None
     name, data = answer.report
-    path = Path(options.directory) / (options.output or name)
-    path = path / name if path.is_dir() else path
+    root = Path(options.directory)
+    named = {
+        "model": options.names[0],
+        "file of measured times": options.measured,
+        "file of weights": options.weights,
+    }
+    read = {what: root / given for what, given in named.items() if given is not None}
+    path = report_file.place(root, options.file, options.output, name, read)
     whole_file.write(path, data)
     return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import fsum
 from typing import Any
 
 from modelbuild.cli import console
@@ -10,15 +11,19 @@ from modelbuild.cli import console
 Said = Mapping[str, Any]  # the object of `evaluate --json`
 
 _MEGA = 1e6
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def text(said: Said, layers: bool) -> str:
     """A paragraph; with `layers` a table of them below."""
     lines = [
-        f"{said['model']} on {said['chip']}: {number(said['fps'])} fps, confidence {said['confidence']}"
+        f"{_name(said)} on {said['chip']}: {number(said['fps'])} fps, confidence {said['confidence']}"
+        + ("" if said["fits"] else ", DOES NOT FIT the memory of the chip")
         + _because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
-        f"{number(said['cpu_time_ms'])} ms",
+        f"{number(said['cpu_time_ms'])} ms" + _share(said),
+        *_pictures(said),
+        *_sources(said),
         *_replaced(said),
         *_counts(said),
         *_memory(said),
@@ -29,26 +34,63 @@ def text(said: Said, layers: bool) -> str:
     return "\n".join([*lines, _table(said["layers"])] if layers else lines)
 
 
+def _name(said: Said) -> str:
+    """The model, and its target where a manifest names it."""
+    return f"{said['model']}@{said['target']}" if "target" in said else str(said["model"])
+
+
+def _pictures(said: Said) -> Iterator[str]:
+    """Where an inference is more than one picture."""
+    pictures = said["pictures_per_inference"]
+    if pictures != 1:
+        yield (
+            f"  an inference is {pictures} pictures, as the model was exported: "
+            f"{number(said['pictures_per_second'])} pictures a second"
+        )
+
+
 def _because(said: Said) -> str:
     """Which facts nobody published or fitted."""
-    if said["confidence"] != "guess":
-        return ""
-    return f" ({', '.join(f'{name}: {source}' for name, source in said['confidence_sources'].items())})"
+    return f" ({', '.join(said['confidence_sources'])})" if said["confidence"] == "guess" else ""
+
+
+def _sources(said: Said) -> Iterator[str]:
+    """Where these come from; facts of one source stand together."""
+    named: dict[str, list[str]] = {}
+    for name, source in said["confidence_sources"].items() if said["confidence"] == "guess" else ():
+        named.setdefault(source, []).append(name)
+    for source, names in named.items():
+        yield f"  {', '.join(names)}: {source}"
+
+
+def _share(said: Said) -> str:
+    """Of the CPU, where it has one."""
+    total, on_cpu = said["total_ms"], said["cpu_time_ms"]
+    return f" ({on_cpu / total:.0%})" if total and on_cpu else ""
 
 
 def _replaced(said: Said) -> Iterator[str]:
     """What was assumed in place of what the recipe, the model and the manifest say."""
     found = said.get("replaced")
     if found:
-        words = {name: (_word(now["value"]), _word(now["instead_of"])) for name, now in found.items()}
+        words = {
+            name: (_word(name, now["value"]), _word(name, now["instead_of"])) for name, now in found.items()
+        }
         parts = (f"{name} {value}, not {instead}" for name, (value, instead) in words.items())
         yield f"  assumed here alone: {'; '.join(parts)}"
 
 
-def _word(value: object) -> str:
+def _word(name: str, value: object) -> str:
     if value is None:
         return "the model's own"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), None)
+    if unit is None or not isinstance(value, (int, float)):
+        return str(value)
+    return scaled(value, unit)
+
+
+# How the name of an option ends -> its unit.
+_UNITS = {"_hz": "Hz", "_bytes_per_second": "B/s", "sram_bytes": "B"}
 
 
 def _counts(said: Said) -> Iterator[str]:
@@ -56,10 +98,8 @@ def _counts(said: Said) -> Iterator[str]:
     share = said["mac_utilisation"]
     used = "" if share is None else f", {share:.0%} of the array"
     runs = f" for {batch['achieved']} pictures" if batch["achieved"] != 1 else ""
-    yield (
-        f"  {said['macs'] / _MEGA:.4g} million MACs, {said['cycles']} cycles{runs}{used}; "
-        f"most of them: {said['bound']}"
-    )
+    most = f"; most of them: {said['bound']}" if said["bound"] else ""
+    yield f"  {_macs(said)}, {said['cycles']} cycles{runs}{used}{most}"
     saved, apart = said["overlap_saved_ms"], said["time_no_overlap_ms"]
     if saved:
         yield f"  without overlap of engines {number(apart)} ms"
@@ -67,40 +107,70 @@ def _counts(said: Said) -> Iterator[str]:
         yield "  the engines take turns: with overlap or without it is the same time"
     if batch["desired"] not in (None, batch["achieved"]):
         yield f"  batch {batch['desired']} is not reached: {'; '.join(batch['reasons'])}"
-    deep = said["deep"]
-    if deep is not None:
-        yield (
-            f"  tiling deep saves {number(deep['saves_ms'])} ms and {deep['saves_bytes'] / _MEGA:.4g} MB of "
-            f"traffic: {said['groups']} groups of layers, not {deep['default_groups']}"
-        )
+    yield from _deep(said)
     energy = said["energy_mj"]
     if energy is not None:
         yield f"  energy {number(energy)} mJ"
 
 
+def _macs(said: Said) -> str:
+    """Those of the whole model; which the CPU has, and how many lowering has added."""
+    total, own = said["macs"], said.get("macs_source")
+    on_cpu = total - said["macs_npu"]
+    more = [f"{scaled(on_cpu, 'MACs')} of them on the CPU"] if on_cpu else []
+    if own is not None and own < total:
+        more.append(f"{scaled(own, 'MACs')} in the model before it was made fit for the chip")
+    return scaled(total, "MACs") + (f" ({'; '.join(more)})" if more else "")
+
+
+def _deep(said: Said) -> Iterator[str]:
+    deep = said["deep"]
+    if deep is not None and not deep["taken"]:
+        yield f"  {deep['reason']}; the default stays"
+    elif deep is not None:
+        yield (
+            f"  tiling deep saves {number(deep['saves_ms'])} ms and {scaled(deep['saves_bytes'], 'B')} of "
+            f"traffic: layers in {said['groups']} {'group' if said['groups'] == 1 else 'groups'}, not "
+            f"{deep['default_groups']}"
+        )
+
+
 def _memory(said: Said) -> Iterator[str]:
     dram, memory = said["dram"], said["memory"]
-    moved = ", ".join(f"{key} {dram[key] / _MEGA:.4g} MB" for key in ("read", "write", "weights"))
+    moved = ", ".join(f"{key} {scaled(dram[key], 'B')}" for key in ("read", "write", "weights"))
     rate, ratio = dram["bandwidth_average"], dram["ratio"]
     if rate is not None and ratio is not None:
-        yield f"  DRAM: {moved}; {rate / 1e9:.3g} GB/s; {ratio:.2f} times the least there can be"
+        yield f"  DRAM: {moved}; {scaled(rate, 'B/s')}; {ratio:.2f} times the least there can be"
     if said["weight_compress"]["wanted"]:
         yield "  weight_compress is wanted; weights are counted as they are, which is an upper bound"
     yield (
-        f"  memory: on the chip {memory['sram_peak'] / _MEGA:.4g} of {memory['sram'] / _MEGA:.4g} MB, "
-        f"DRAM {memory['dram_peak'] / _MEGA:.4g} of {memory['room'] / _MEGA:.4g} MB"
+        f"  memory: on the chip {scaled(memory['sram_peak'], 'B')} of {scaled(memory['sram'], 'B')}, "
+        f"DRAM {scaled(memory['dram_peak'], 'B')} of {scaled(memory['room'], 'B')}"
         + ("" if said["fits"] else ": it does not fit")
     )
 
 
 def _nodes(said: Said) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[Said]] = {}
     for node in said["cpu_nodes"]:
-        yield f"  on the CPU: {node['op']} {node['name']}: {node['reason']}, {number(node['time_ms'])} ms"
+        groups.setdefault((node["op"], node["reason"].replace(node["name"], "")), []).append(node)
+    for (op, _), nodes in groups.items():
+        time_ms = fsum(node["time_ms"] for node in nodes)
+        yield f"  on the CPU: {op} {_listed(nodes)}: {nodes[0]['reason']}, {number(time_ms)} ms"
     for node in said["unsupported"]:
         yield f"  nothing runs {node['op']} {node['name']}: {node['reason']}; the time is without it"
     for layer in said["layers"]:
         if layer["estimated"]:
             yield f"  no fixed-point form of {layer['op']} {layer['name']}: its time is an estimate"
+
+
+def _listed(nodes: Sequence[Said]) -> str:
+    """Their names, of many the first two and the last."""
+    names = [str(node["name"]) for node in nodes]
+    if len(names) == 1:
+        return names[0]
+    shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
+    return f"{shown} ({len(names)} nodes)"
 
 
 def _advice(said: Said) -> Iterator[str]:
@@ -110,7 +180,8 @@ def _advice(said: Said) -> Iterator[str]:
             f"{layer['bound']}: {layer['because']}"
         )
     for change in said.get("help", ()):
-        yield f"  would help: {change['change']}: {number(change['time_ms'])} ms"
+        total = f", with the CPU {number(change['total_ms'])} ms" if said["cpu_time_ms"] else ""
+        yield f"  would help: {change['change']}: {number(change['time_ms'])} ms{total}"
 
 
 def _measured(said: Said) -> Iterator[str]:
@@ -118,8 +189,8 @@ def _measured(said: Said) -> Iterator[str]:
     if found is None:
         return
     yield (
-        f"  measured {number(found['total_ms'])} ms, predicted {number(found['predicted_ms'])} ms: "
-        f"{_ratio(found['ratio'])}"
+        f"  measured {number(found['total_ms'])} ms{_OF[found['of']]}, predicted "
+        f"{number(found['predicted_ms'])} ms: {_ratio(found['ratio'])}"
     )
     rows = [
         (
@@ -136,6 +207,10 @@ def _measured(said: Said) -> Iterator[str]:
     for side, words in (("measured", "no layer is called"), ("layers", "not measured:")):
         if found["unmatched"][side]:
             yield f"  {words} {', '.join(found['unmatched'][side])}"
+
+
+# What is summed up -> how the text says it.
+_OF = {"total": " of NPU and CPU", "npu": " of the NPU", "layers": " of the layers below"}
 
 
 def _ratio(value: float | None) -> str:
@@ -169,8 +244,8 @@ def _cell(key: str, value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def compared(said: Sequence[Said], rows: Sequence[Said]) -> str:
-    """Chips as lines; what keeps nodes from an NPU below."""
+def compared(said: Sequence[Said], rows: Sequence[Said], layers: bool = False, advice: bool = False) -> str:
+    """Chips as lines; what keeps nodes from an NPU below, and then `advice` and `layers` of each."""
     head = (
         "chip",
         "fps",
@@ -182,6 +257,7 @@ def compared(said: Sequence[Said], rows: Sequence[Said]) -> str:
         "DRAM MB",
         "mJ",
         "bound",
+        "fits",
         "confidence",
     )
     cells = [
@@ -193,9 +269,10 @@ def compared(said: Sequence[Said], rows: Sequence[Said]) -> str:
             number(row["cpu_time_ms"]),
             "" if row["speed"] is None else f"{row['speed']:.1f}x",
             "" if row["mac_utilisation"] is None else f"{row['mac_utilisation']:.0%}",
-            f"{row['dram_bytes'] / _MEGA:.4g}",
+            number(row["dram_bytes"] / _MEGA),
             "" if row["energy_mj"] is None else number(row["energy_mj"]),
-            row["bound"],
+            row["bound"] or "",
+            "yes" if row["fits"] else "NO",
             row["confidence"],
         )
         for row in rows
@@ -203,9 +280,22 @@ def compared(said: Sequence[Said], rows: Sequence[Said]) -> str:
     notes = [f"{each['chip']}:{line}" for each in said for line in _nodes(each)]
     notes += [f"{each['chip']}: confidence guess{_because(each)}" for each in said if _because(each)]
     table = console.table(head, cells, right=tuple(range(1, 9)))
-    return "\n".join([said[0]["model"], table, *notes])
+    notes += [f"{each['chip']}:{line}" for each in said if advice for line in _advice(each)]
+    tables = [f"\n{each['chip']}\n{_table(each['layers'])}" for each in said if layers]
+    return "\n".join([said[0]["model"], table, *notes, *tables])
 
 
 def number(value: float | None) -> str:
-    """Four digits."""
-    return "not available" if value is None else f"{value:.4g}"
+    """Four digits, without an exponent but for what is next to nothing."""
+    if value is None:
+        return "not available"
+    text = f"{value:.4g}"
+    if "e" not in text or not 1e-9 < abs(value) < 1e18:
+        return text
+    return f"{float(text):,.0f}" if abs(value) >= 1 else f"{float(text):.13f}".rstrip("0")
+
+
+def scaled(value: float, unit: str) -> str:
+    """Four digits of the multiple of the unit that leaves 1 to 1000: `108.4 GMACs`."""
+    size, prefix = next((known for known in _PREFIXES if abs(value) >= known[0]), (1.0, ""))
+    return f"{number(value / size)} {prefix}{unit}"

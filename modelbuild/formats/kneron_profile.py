@@ -34,13 +34,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Profile:
-    """What `ProfileResult.txt` tells. Bandwidths in bytes per second; bytes and cycles of one batch, with
-    weights that are not packed; `no_overlap_ms` is the time if no engine worked beside another."""
+    """What `ProfileResult.txt` tells. Bandwidths in bytes per second; bytes and cycles of one run, with
+    weights that are not packed; `batch`: inferences of the model as it is in a run; `no_overlap_ms` is the
+    time if no engine worked beside another."""
 
     clock_hz: float
     bits: int
     macs_per_cycle: float
-    batch: int
+    batch: float
     four_bit_weights: bool
     read_bandwidth: float
     write_bandwidth: float
@@ -93,7 +94,7 @@ def profile_result(found: Profile) -> str:
         f"Frequency = {found.clock_hz / 1e6:g} Mhz",
         f"Bit width = {found.bits}",
         f"MAC# = {found.macs_per_cycle:g}",
-        f"Batch size = {found.batch}",
+        f"Batch size = {found.batch:g}",
         f"4 bit mode is {'on' if found.four_bit_weights else 'off'}",
         f"RDMA_bandwidth_GBPs = {found.read_bandwidth / _GIGA:g} GB/s",
         f"WDMA_bandwidth_GBPs = {found.write_bandwidth / _GIGA:g} GB/s",
@@ -130,15 +131,15 @@ def _each(amount: float, of: float) -> float:
 
 
 # The line of either text that has the time of an inference, or of a batch of so many.
-_TIMES: tuple[tuple[str, Callable[[str], int]], ...] = (
+_TIMES: tuple[tuple[str, Callable[[str], float]], ...] = (
     (rf"total time = {_NUMBER} ms", lambda text: 1),
     (rf"output_total_time = {_NUMBER} ms", lambda text: _batch(text)),
 )
 
 
-def _batch(text: str) -> int:
-    found = re.search(r"^\s*Batch size = ([1-9][0-9]{0,5})\s*$", text, re.MULTILINE)
-    return int(found[1]) if found else 1
+def _batch(text: str) -> float:
+    found = re.search(r"^\s*Batch size = ([0-9]{1,6}(?:\.[0-9]{1,8})?)\s*$", text, re.MULTILINE)
+    return (float(found[1]) if found else 0) or 1
 
 
 def is_profile(text: str) -> bool:

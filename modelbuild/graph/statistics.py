@@ -17,6 +17,11 @@ def node_macs(graph: Graph, node: Node) -> int:
     return 0 if count is None or node.domain else count(graph, node)
 
 
+def macs(graph: Graph) -> int:
+    """The multiply-accumulate operations of all nodes."""
+    return sum(node_macs(graph, node) for node in graph.nodes)
+
+
 def _conv(graph: Graph, node: Node) -> int:
     return math.prod(graph.shapes[node.outputs[0]]) * math.prod(graph.shapes[node.inputs[1]][1:])
 

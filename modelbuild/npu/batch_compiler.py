@@ -12,7 +12,7 @@ from modelbuild.graph.check import Finding
 from modelbuild.npu.batching import CODE, Batched, own_batch, widen
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.emitted import Told
-from modelbuild.npu.limits import OverMemory, check_memory
+from modelbuild.npu.limits import OverMemory, check_memory, room
 from modelbuild.npu.savings import savings, sizes_of
 
 
@@ -31,6 +31,7 @@ class Batch:
 
 
 Attempt = Callable[[FixedModel], CompiledModel]  # errors: OverMemory
+_MANY = 8  # times the model's own batch: more are not tried before one says how many there may be
 _SMALLER = "take a smaller picture, or be content with it"
 
 
@@ -92,15 +93,28 @@ def _achieved(
         return attempt(model), Batched(model, own)
     batched = widen(model, desired)
     least = min(own, batched.achieved)
+    above = most = batched.achieved
+    if most > _MANY * least:
+        above = _not_much_more(attempt(model), own, most, recipe)
     try:
+        while above < most:
+            attempt(widen(model, above).model)  # mostly OverMemory, sooner than all that are wanted
+            above = min(2 * above, most)
         return attempt(batched.model), batched
     except OverMemory as error:
-        if batched.achieved <= least:
+        if above <= least:
             raise
-        compiled, achieved = _largest(model, attempt, least, batched.achieved, error)
-    message = f"a batch of {achieved} fits the memory of {recipe.chip}, {batched.achieved} does not"
+        compiled, achieved = _largest(model, attempt, least, above, error)
+    message = f"a batch of {achieved} fits the memory of {recipe.chip}, {most} does not"
     reason = Finding(CODE, "warning", message, _SMALLER)
     return compiled, Batched(widen(model, achieved).model, achieved, (reason,))
+
+
+def _not_much_more(compiled: CompiledModel, batch: int, wanted: int, recipe: Recipe) -> int:
+    """A quarter more pictures than fit if each takes what it takes in this batch; not above `wanted`."""
+    sizes = sizes_of(compiled)
+    most = batch * (room(recipe).bytes - sizes.fixed) // max(1, sizes.maps)
+    return min(wanted, max(batch, most + most // 4))
 
 
 def _largest(

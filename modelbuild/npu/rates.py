@@ -42,7 +42,8 @@ _WHOLE = {
 def rates(hardware: Hardware) -> Rates:
     """What a program's header says of the chip.
 
-    A rate below 1 in RATE_CYCLES counts as 1. A ModelbuildError if one is too large for the header.
+    Work below 1 in RATE_CYCLES counts as 1. A ModelbuildError if a rate is too large for the header, or if a
+    bandwidth is too small to count with.
     """
     values = {name: fact.value for name, fact in hardware if fact is not None}
     clock = values["clock_hz"]
@@ -53,11 +54,28 @@ def rates(hardware: Hardware) -> Rates:
     for rate, value in found.items():
         if not isfinite(value) or value > _LARGEST:
             raise ModelbuildError(
-                f"the chip's `{rate}` is too large to count cycles with",
-                why=f"{value:g} in {RATE_CYCLES} cycles; a program holds at most {_LARGEST}",
+                f"the chip's `{_fact(rate)}` is too large to count cycles with",
+                why=f"{value:g} in {RATE_CYCLES} cycles{_at(rate, clock)}; a program holds "
+                f"at most {_LARGEST}",
+            )
+        if rate in _PER_SECOND and value < 1:
+            raise ModelbuildError(
+                f"the chip's `{_fact(rate)}` is too small to count cycles with",
+                why=f"{value:g} bytes in {RATE_CYCLES} cycles{_at(rate, clock)}; the least is 1",
             )
     least = {rate: 0 if rate == "layer_overhead" else 1 for rate in found}
     return Rates(**{rate: max(least[rate], round(value)) for rate, value in found.items()})
+
+
+def _fact(rate: str) -> str:
+    """The fact of the recipe that a rate is of."""
+    return next(
+        (known[rate] for known in (_PER_CYCLE, _PER_SECOND, _WHOLE) if rate in known), "wide_macs_factor"
+    )
+
+
+def _at(rate: str, clock: float) -> str:
+    return f" of a clock of {clock:g} Hz" if rate in _PER_SECOND else ""
 
 
 def limits_of(hardware: Hardware, sram_bytes: int | None = None) -> Limits:

@@ -19,6 +19,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.formats.nef_generations import FLATBUFFER
 from modelbuild.graph import onnx_io
+from modelbuild.graph.statistics import macs
 from modelbuild.manifest import overrides
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import DEFAULT_VERSION, Package, PackagedModel
@@ -153,7 +154,15 @@ def _answer(
         onnx_io.read(read("lower", "model.onnx")),
         {row["node"]: row["unit"] for row in placed},
         {row["node"]: row["reason"] for row in placed if row["reason"]},
+        macs(onnx_io.read(read("normalise", "model.onnx"))),
         Options(**told["options"], **told["formats"]),
         subject.replaced,
     )
-    return answer(lowered, validated(Recipe, request.recipe), asked, times)
+    recipe = validated(Recipe, request.recipe)
+    if not subject.is_own:
+        return answer(lowered, recipe, asked, times)
+    try:
+        found = answer(lowered, recipe, asked, times)
+    except ModelbuildError as error:
+        raise located(project, request.action("evaluate"), error) from None
+    return replace(found, said={**found.said, "target": request.target})

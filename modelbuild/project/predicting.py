@@ -18,8 +18,9 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
+from modelbuild.graph.statistics import macs
 from modelbuild.npu.predicting import advice, evaluation, measured
-from modelbuild.npu.predicting.assumptions import Options, replaced
+from modelbuild.npu.predicting.assumptions import Options, check_formats, replaced
 from modelbuild.npu.predicting.comparison import beside
 from modelbuild.npu.predicting.prediction import Prediction, predict
 from modelbuild.npu.predicting.vendor_reports import report
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 def evaluate(
     project: Project, names: Sequence[str] = (), observer: Observer | None = None
 ) -> list[dict[str, Any]]:
-    """The `evaluate` objects of the selection, in its order. Raises the first failure."""
+    """The `evaluate` objects of the selection, in its order, each with its `target`. Raises the first
+    failure."""
     from modelbuild.build.jobs import processors
     from modelbuild.project.elsewhere import able
     from modelbuild.project.goals import goals
@@ -49,7 +51,11 @@ def evaluate(
             raise located(project, action, error)
         if not result.ok:
             raise ModelbuildError("not everything could be evaluated", exit_code=EXIT_FAILED)
-        return [read_json(there.builder.output(result, action, "evaluate.json")) for action in wanted]
+        targets = {one.action("evaluate"): one.target for one in project.plan.models.values()}
+        return [
+            read_json(there.builder.output(result, action, "evaluate.json")) | {"target": targets[action]}
+            for action in wanted
+        ]
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A model as a chip runs it: where its nodes run, and why not on the NPU. `base` is assumed where nothing
+    """A model as a chip runs it: where its nodes run, and why not on the NPU. `source_macs` are those of the
+    model before the passes of the chip. `base` is assumed where nothing
     else is told; `replaced` is told beside what replaces that."""
 
     name: str
     graph: Graph
     units: Mapping[str, str]
     reasons: Mapping[str, str]
+    source_macs: int
     base: Options = field(default_factory=Options)
     replaced: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,7 +127,7 @@ def answers(path: Path, chips: Sequence[str], asked: Asked) -> list[Answer]:
 def _lowered(graph: Graph, name: str, recipe: Recipe) -> Lowered:
     found, _ = run_passes(graph, recipe.passes)
     placement = place(found, recipe)
-    return Lowered(name, found, placement.units, placement.reasons)
+    return Lowered(name, found, placement.units, placement.reasons, macs(graph))
 
 
 def answer(lowered: Lowered, recipe: Recipe, asked: Asked, times: measured.Measured | None) -> Answer:
@@ -128,9 +136,10 @@ def answer(lowered: Lowered, recipe: Recipe, asked: Asked, times: measured.Measu
     def again(options: Options) -> Prediction:
         return predict(lowered.graph, lowered.units, recipe, options)
 
+    check_formats(recipe, asked.told)
     found = again(replace(lowered.base, **asked.told))
-    said = evaluation.to_json(found, lowered.reasons) | {"model": lowered.name}
-    said |= advice.to_json(found, again if asked.advise else None)
+    said = evaluation.to_json(found, lowered.reasons, lowered.source_macs) | {"model": lowered.name}
+    said |= advice.to_json(found, said["cpu_nodes"], again if asked.advise else None)
     changed = {**lowered.replaced, **replaced(recipe, lowered.base, asked.told)}
     if changed:
         said["replaced"] = changed

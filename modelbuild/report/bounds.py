@@ -7,6 +7,7 @@ from typing import Any
 
 from modelbuild.quantize.goals import FUNCTION, OF_BOXES, OF_CLASSES, OF_OUTPUTS, missing_db
 from modelbuild.report.advice import Facts, Lacking, steps, text
+from modelbuild.report.text import bound as of_bound
 from modelbuild.report.verdict import ACCURACY_BOUNDS, Check
 
 # What to look at where the float model breaks a bound as well: by the kind of the bound, "" for others.
@@ -78,7 +79,7 @@ def shown(value: float | bool | None) -> str:
     """A bound or measurement for people: four significant digits."""
     if value is None:
         return "not available"
-    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+    return str(value).lower() if isinstance(value, bool) else of_bound(value)
 
 
 def facts_of(measurements: Mapping[str, Any], about: Mapping[str, Any]) -> Facts:

@@ -47,13 +47,15 @@ class Saving(Item):
 
     change: str
     time_ms: float
+    total_ms: float | None = None
     saves_ms: float
 
 
 class Slow(Item):
-    """A layer that takes long, the share 0..1 of the time, and why."""
+    """A layer or a node on the CPU that takes long, the share 0..1 of the whole time, and why."""
 
     name: str
+    unit: str = "npu"
     time_ms: float
     share: float
     because: str = ""
@@ -71,18 +73,44 @@ class Traffic(Item):
     ratio: float | None = None
 
 
+class Deep(Item):
+    """What deep tiling saves of one inference in ms and of a run in bytes, or the reason why the default
+    stays."""
+
+    taken: bool
+    reason: str = ""
+    saves_ms: float = 0.0
+    saves_bytes: int = 0
+    default_time_ms: float | None = None
+    default_groups: int | None = None
+
+
 class Performance(Item):
-    """The prediction of `evaluate`. `utilisation` is of all layers together; `packing` says what is counted
+    """The prediction of `evaluate`: ms and MACs of one inference, cycles and bytes of a run of `batch`
+    pictures. `utilisation` is of all layers together; `packing` says what is counted
     where weights are to be packed."""
 
     fps: float | None = None
     npu_fps: float | None = None
+    pictures_per_inference: int = 1
+    pictures_per_second: float | None = None
+    batch: int = 1
     time_ms: float | None = None
     cpu_time_ms: float | None = None
     total_ms: float | None = None
     time_no_overlap_ms: float | None = None
-    bound: str = ""
+    overlap_saved_ms: float | None = None
+    theoretical_ms: float | None = None
+    running_ms: float | None = None
+    idle_ms: float | None = None
+    bound: str | None = None
     tiling: str = ""
+    deep: Deep | None = None
+    groups: int | None = None
+    activations: str = ""
+    weights: str = ""
+    stalls: dict[str, float] = Field(default_factory=dict)
+    fits: bool | None = None
     dram: Traffic | None = None
     energy_mj: float | None = None
     help: tuple[Saving, ...] = ()
@@ -93,6 +121,8 @@ class Performance(Item):
     caveat: str = ""  # what the figures, which are for 8 bits, do not tell of this model
     cycles: int = 0
     macs: int = 0
+    macs_npu: int | None = None
+    macs_source: int | None = None
     utilisation: float | None = None
     cpu_nodes: tuple[CpuNode, ...] = ()
     memory: dict[str, int] = Field(default_factory=dict)

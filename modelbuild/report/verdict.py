@@ -140,13 +140,23 @@ def judge(model: str, accept: Mapping[str, Any], measurements: Measurements) -> 
     for what, limit, measured, holds, path, of_float in _judged(accept, measurements):
         passed = measured is not None and holds(measured, limit)
         quantize, evaluated = (measurements.get(role) or {} for role in ("quantize", "evaluate"))
-        note = caveat(quantize, evaluated) if path[0] == FPS else ""
+        note = _of_speed(quantize, evaluated) if path[0] == FPS else ""
         checks.append(Check(model, what, limit, measured, passed, _WORDS[holds], path, of_float, note))
     hardware = measurements.get("hardware")
     if hardware is None or hardware["equal"] is not None:
         equal = None if hardware is None else bool(hardware["equal"])
         checks.append(Check(model, "hardware equals fixed", True, equal, equal is True))
     return checks
+
+
+def _of_speed(quantize: Mapping[str, Any], evaluated: Mapping[str, Any]) -> str:
+    """What frames a second do not tell: number formats, and that an inference is several pictures."""
+    pictures = evaluated.get("pictures_per_inference", 1)
+    rate = evaluated.get("pictures_per_second")
+    several = (
+        "" if pictures == 1 or rate is None else f"an inference is {pictures} pictures, {rate:.4g} a second"
+    )
+    return "; ".join(filter(None, (caveat(quantize, evaluated), several)))
 
 
 def _judged(accept: Mapping[str, Any], measurements: Measurements) -> Judged:

@@ -9,15 +9,16 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx")
-RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model",))
+RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model and where its nodes run."""
+    """The lowered model, what it was before, and where its nodes run."""
     return {
         "model": request.output("lower", "model.onnx"),
+        "source": request.output("normalise", "model.onnx"),
         "check": request.output("check", "check.json"),
         "errors": request.output("check", "errors.json"),
     }
@@ -45,6 +46,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `evaluate.json`."""
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
+    from modelbuild.graph.statistics import macs
     from modelbuild.npu.predicting import advice
     from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.npu.predicting.evaluation import to_json
@@ -58,5 +60,6 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     options = Options(**parameters["options"], **parameters["formats"])
     units = {row["node"]: row["unit"] for row in placed}
     found = predict(onnx_io.read(inputs["model"]), units, recipe, options)
-    said = to_json(found, {row["node"]: row["reason"] for row in placed}) | {"model": parameters["model"]}
-    write_json(out / "evaluate.json", said | advice.to_json(found))
+    reasons = {row["node"]: row["reason"] for row in placed}
+    said = to_json(found, reasons, macs(onnx_io.read(inputs["source"]))) | {"model": parameters["model"]}
+    write_json(out / "evaluate.json", said | advice.to_json(found, said["cpu_nodes"]))

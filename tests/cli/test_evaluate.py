@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from modelbuild.cli.evaluated import text
+from modelbuild.cli.evaluated import number, text
 from tests.cli.conftest import Command, edit
 
 LAYER: dict[str, Any] = {
@@ -36,9 +36,13 @@ FOUND: dict[str, Any] = {
     "total_ms": 8.1,
     "time_ms": 6.0,
     "cpu_time_ms": 2.1,
+    "pictures_per_inference": 1,
+    "pictures_per_second": 123.456,
     "time_no_overlap_ms": 6.0,
     "overlap_saved_ms": 0.0,
     "macs": 12_340_000,
+    "macs_npu": 12_340_000,
+    "macs_source": 12_340_000,
     "cycles": 4200,
     "mac_utilisation": 0.456,
     "bound": "compute",
@@ -67,11 +71,11 @@ def test_what_is_said_of_one_model() -> None:
     lines = text(FOUND, layers=False).splitlines()
     assert lines == [
         "net on kl720: 123.5 fps, confidence fitted",
-        "  8.1 ms: NPU 6 ms, CPU 2.1 ms",
-        "  12.34 million MACs, 4200 cycles, 46% of the array; most of them: compute",
+        "  8.1 ms: NPU 6 ms, CPU 2.1 ms (26%)",
+        "  12.34 MMACs, 4200 cycles, 46% of the array; most of them: compute",
         "  the engines take turns: with overlap or without it is the same time",
-        "  DRAM: read 2 MB, write 1 MB, weights 0.5 MB; 0.583 GB/s; 1.40 times the least there can be",
-        "  memory: on the chip 0.9 of 1.049 MB, DRAM 5 of 64 MB",
+        "  DRAM: read 2 MB, write 1 MB, weights 500 kB; 583 MB/s; 1.40 times the least there can be",
+        "  memory: on the chip 900 kB of 1.049 MB, DRAM 5 MB of 64 MB",
         "  on the CPU: Softmax last: not on the NPU, 2.1 ms",
         "  nothing runs Det d: no unit of kl720 runs Det; the time is without it",
     ]
@@ -83,7 +87,7 @@ def test_what_is_said_of_one_model() -> None:
 def test_what_is_said_besides() -> None:
     batching = {"desired": 8, "achieved": 2, "reasons": ["Reshape `r` folds it"]}
     pair = {"layers": ["stem"], "measured": ["conv"], "predicted_ms": 1.0, "measured_ms": 2.0, "ratio": 0.5}
-    measured = {"total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
+    measured = {"of": "total", "total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
     slow = {"name": "stem", "time_ms": 1.0, "share": 0.5, "bound": "dma", "because": "maps go to DRAM"}
     more = {
         **FOUND,
@@ -91,8 +95,10 @@ def test_what_is_said_besides() -> None:
         "overlap_saved_ms": 1.5,
         "time_no_overlap_ms": 7.5,
         "batching": batching,
+        "pictures_per_inference": 4,
+        "pictures_per_second": 493.824,
         "energy_mj": 3.0,
-        "deep": {"saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
+        "deep": {"taken": True, "reason": "", "saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
         "fits": False,
         "weight_compress": {"wanted": True, "counted": "unpacked", "because": "it depends"},
         "replaced": {
@@ -101,30 +107,67 @@ def test_what_is_said_besides() -> None:
         },
         "layers": [{**LAYER, "estimated": True}],
         "slowest": [slow],
-        "help": [{"change": "tiling: deep", "time_ms": 4.0}],
+        "help": [{"change": "tiling: deep", "time_ms": 4.0, "total_ms": 6.1}],
         "measured": {**measured, "unmatched": {"measured": ["odd"], "layers": ["b", "c"]}},
     }
     said = text(more, layers=False)
     for line in (
-        "confidence guess (clock_hz: a guess of ours)",
+        "  clock_hz: a guess of ours",
+        "  an inference is 4 pictures, as the model was exported: 493.8 pictures a second",
         "4200 cycles for 2 pictures",
         "without overlap of engines 7.5 ms",
         "batch 8 is not reached: Reshape `r` folds it",
         "energy 3 mJ",
-        "  assumed here alone: clock_hz 5e+08, not 7e+08; batch 8, not the model's own",
+        "  assumed here alone: clock_hz 500 MHz, not 700 MHz; batch 8, not the model's own",
         "  weight_compress is wanted; weights are counted as they are, which is an upper bound",
-        "tiling deep saves 0.5 ms and 2 MB of traffic: 3 groups of layers, not 9",
-        "DRAM 5 of 64 MB: it does not fit",
+        "tiling deep saves 0.5 ms and 2 MB of traffic: layers in 3 groups, not 9",
+        "DRAM 5 MB of 64 MB: it does not fit",
+        "net on kl720: 123.5 fps, confidence guess, DOES NOT FIT the memory of the chip (clock_hz)",
         "no fixed-point form of Conv stem: its time is an estimate",
         "slowest: stem, 1 ms (50%), dma: maps go to DRAM",
-        "would help: tiling: deep: 4 ms",
-        "measured 12 ms, predicted 6 ms: 0.50",
+        "would help: tiling: deep: 4 ms, with the CPU 6.1 ms",
+        "measured 12 ms of NPU and CPU, predicted 6 ms: 0.50",
         "no layer is called odd",
         "not measured: b, c",
     ):
         assert line in said
+    kept = {**FOUND, "deep": {"taken": False, "reason": "deep tiling is no better"}}
+    assert "  deep tiling is no better; the default stays\n" in text(kept, layers=False)
     assert "the engines take turns" not in said
     assert "weight_compress" not in text(FOUND, layers=False)
+
+
+def test_nodes_on_the_cpu_of_one_kind_are_one_line() -> None:
+    nodes = [{"op": "Mul", "name": f"m{n}", "reason": f"no NPU: m{n}", "time_ms": 1.5} for n in range(5)]
+    said = text({**FOUND, "cpu_nodes": [*nodes, *FOUND["cpu_nodes"]]}, layers=False).splitlines()
+    told = [line for line in said if "on the CPU" in line]
+    assert told == [
+        "  on the CPU: Mul m0, m1 … m4 (5 nodes): no NPU: m0, 7.5 ms",
+        "  on the CPU: Softmax last: not on the NPU, 2.1 ms",
+    ]
+
+
+def test_multiplications_that_the_model_has_not_are_told() -> None:
+    more = {**FOUND, "macs": 122.88e9, "macs_npu": 120e9, "macs_source": 108.39e9, "bound": None}
+    line = text(more, layers=False).splitlines()[2]
+    assert line == (
+        "  122.9 GMACs (2.88 GMACs of them on the CPU; 108.4 GMACs in the model before it was made fit for "
+        "the chip), 4200 cycles, 46% of the array"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (123.456, "123.5"),
+        (529912.0, "529,900"),
+        (0.00001234, "0.00001234"),
+        (None, "not available"),
+    ],
+)
+def test_numbers_have_no_exponents(value: float | None, said: str) -> None:
+    assert number(value) == said
 
 
 def test_what_is_not_known_is_not_a_number() -> None:
@@ -143,7 +186,13 @@ def test_chips_side_by_side(small: Path, command: Command) -> None:
     assert found["models"][1] == alone
     assert found["compare"][1]["fps"] == alone["fps"] and min(row["speed"] for row in found["compare"]) == 1
     lines = command(small, *words).out.splitlines()
+    assert all(row["fits"] is True for row in found["compare"])
+    assert "fits" in lines[1].split() and "yes" in lines[2].split()
     assert lines[0] == "small" and [line.split()[0] for line in lines[2:5]] == ["kl520", "kl720", "modalix"]
+    more = command(small, "evaluate", "small.onnx", "--compare", "kl520, kl720", "--advise", "--layers").out
+    assert any(line.startswith("kl720:  slowest: ") for line in more.splitlines())
+    first = found["models"][1]["layers"][0]["name"]
+    assert [line.split()[0] for line in more.splitlines() if line].count(first) == 2
     assert any(line.startswith("modalix: confidence guess (") and "clock_hz" in line for line in lines)
 
 
@@ -182,6 +231,37 @@ def test_the_vendors_report_is_written(small: Path, command: Command, tmp_path: 
     assert "stall_cycles" in (tmp_path / "stats.yaml").read_text()
 
 
+def test_a_report_overwrites_nothing_but_a_report(copied: Path, command: Command) -> None:
+    words = ("evaluate", "small.onnx", "--chip", "kl720", "--format", "kneron")
+    (copied / "notes.txt").write_text("my own")
+    (copied / "old.txt").write_text("[Evaluation Result]\n")  # of another kind
+    (copied / "link.txt").symlink_to("small.onnx")
+    for name, says in (
+        ("small.onnx", "would overwrite the model"),
+        ("link.txt", "would overwrite the model"),
+        ("models.yaml", "would overwrite the manifest"),
+        ("notes.txt", "would overwrite a file that is no such report"),
+        ("old.txt", "would overwrite a file that is no such report"),
+        (".modelbuild/x", "cannot write into .modelbuild"),
+    ):
+        before = (copied / name).read_bytes() if (copied / name).is_file() else None
+        said = command(copied, *words, "-o", name)
+        assert said.code == 2 and says in said.err and said.out == "", name
+        assert ((copied / name).read_bytes() if before is not None else None) == before
+    assert command(copied, *words).code == command(copied, *words).code == 0
+    path = copied / "ProfileResult.txt"
+    board = path.read_text().replace("output_total_time = ", "output_total_time = 9")
+    path.write_text(board)
+    said = command(copied, *words, "--measured", "ProfileResult.txt")
+    assert (
+        said.code == 2
+        and "would overwrite the file of measured times" in said.err
+        and path.read_text() == board
+    )
+    command(copied, *words, "--measured", "ProfileResult.txt", "-o", "ours.txt")
+    assert path.read_text() == board and (copied / "ours.txt").is_file()
+
+
 def test_a_boards_times_beside(small: Path, command: Command, tmp_path: Path) -> None:
     words = ("evaluate", "small.onnx", "--chip", "kl720")
     plain = command(small, *words, "--json").json
@@ -190,7 +270,7 @@ def test_a_boards_times_beside(small: Path, command: Command, tmp_path: Path) ->
     found = command(small, *words, "--measured", str(tmp_path / "board.csv"), "--json").json["measured"]
     assert found["total_ms"] == 9 and found["layers"][0]["ratio"] == pytest.approx(0.5)
     said = command(small, *words, "--measured", str(tmp_path / "board.csv"))
-    assert "  measured 9 ms, predicted" in said.out
+    assert "  measured 9 ms of NPU and CPU, predicted" in said.out
     said = command(small, *words, "--measured", str(tmp_path / "none.csv"))
     assert said.code == 2 and "cannot be read" in said.err
 
@@ -199,12 +279,14 @@ def test_a_selection_has_a_paragraph_each(small: Path, command: Command) -> None
     said = command(small, "evaluate")
     paragraphs = said.out.strip().split("\n\n")
     assert [text.split(":")[0] for text in paragraphs] == [
-        "small on kl720",
-        "small on modalix",
-        "small on kl520",
+        "small@nef on kl720",
+        "small@mpk on modalix",
+        "small@old on kl520",
     ]
     one = command(small, "evaluate", "small@old", "--json").json
-    assert one["chip"] == "kl520" and one["model"] == "small"
+    assert (one["model"], one["target"], one["chip"]) == ("small", "old", "kl520")
+    assumed = command(small, "evaluate", "--json", "--clock", "5e8").json["models"]
+    assert [item["target"] for item in assumed] == ["nef", "mpk", "old"]
     listed = command(small, "evaluate", "--json").json["models"]
     assert [item["chip"] for item in listed] == ["kl720", "modalix", "kl520"] and one in listed
 
@@ -223,10 +305,11 @@ def test_a_model_of_a_manifest_under_other_assumptions(copied: Path, command: Co
         "batch": {"value": 4, "instead_of": None},
     }
     assert slow["batch"] == 4 and slow["cycles"] > built["cycles"]
+    assert slow.pop("target") == "nef"
     assert slow == found("small.onnx", "--chip", "kl720", "--clock", "350e6", "--batch", "4")
     assert found("small@nef") == built
     said = command(copied, "evaluate", "small@nef", "--clock", "350e6")
-    assert "  assumed here alone: clock_hz 3.5e+08, not 7e+08" in said.out.splitlines()
+    assert "  assumed here alone: clock_hz 350 MHz, not 700 MHz" in said.out.splitlines()
     several = found("--bandwidth", "1e9", "--advise")["models"]
     assert [item["chip"] for item in several] == ["kl720", "modalix", "kl520"]
     assert all(len(item["replaced"]) == 3 for item in several)
@@ -282,9 +365,21 @@ def test_times_reports_and_chips_beside_a_model_of_a_manifest(copied: Path, comm
         ),
         (("small@old", "--edition", "v9"), "kl520 has no edition `v9`"),
         (("small.onnx", "--compare", "kl520,kl520"), "each chip once"),
-        (("small.onnx", "--compare", "kl520", "--chip", "kl720"), "each chip once"),
+        (("small.onnx", "--compare", "kl520", "--chip", "kl720"), "leave --chip out"),
+        (("small.onnx", "--compare", "kl720,kl520", "--activations", "int16"), "not available on kl520"),
+        (("small.onnx", "--chip", "modalix", "--activations", "bfloat16"), "count fixed-point numbers"),
+        (("small.onnx", "--chip", "modalix", "--activations", "mixed"), "can assume int8, int16 there"),
         (("small.onnx", "--compare", "kl520,kl720", "--format", "kneron"), "are of one chip"),
         (("small.onnx", "--chip", "kl720", "-o", "x"), "add --format"),
+        (("small.onnx", "--chip", "kl720", "--bandwidth", "9.5"), "did you mean 9.5e+09 (bytes a second)?"),
+        (("small.onnx", "--chip", "kl720", "--bandwidth", "1e20"), "--bandwidth must be from 1e+06 to 1e+13"),
+        (("small.onnx", "--chip", "kl720", "--weight-bandwidth", "0"), "--weight-bandwidth must be from"),
+        (("small@nef", "--read-bandwidth", "4GB"), "takes a number of bytes a second, not `4GB`"),
+        (("small.onnx", "--chip", "kl720", "--clock", "700"), "did you mean 7e+08 (Hz)?"),
+        (("small.onnx", "--chip", "kl720", "--clock", "1.2"), "did you mean 1.2e+09 (Hz)?"),
+        (("small.onnx", "--chip", "kl720", "--clock", "1e300"), "--clock must be from 1e+06 to 1e+10 Hz"),
+        (("small.onnx", "--chip", "kl720", "--clock", "nan"), "--clock must be from 1e+06"),
+        (("small.onnx", "--chip", "kl720", "--clock", "700MHz"), "takes a number of Hz, not `700MHz`"),
         (("small.onnx", "--chip", "kl720", "--batch", "0"), "`batch` must be greater than 0"),
         (("small.onnx", "--chip", "kl520", "--activations", "int16"), "int16 is not available"),
         (("a.onnx", "b.onnx", "--chip", "kl720"), "--chip takes one model file"),

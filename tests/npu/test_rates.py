@@ -94,9 +94,9 @@ def test_plans_keep_to_the_facts(chip: str) -> None:
 
 
 def test_what_no_header_can_hold() -> None:
-    with pytest.raises(ModelbuildError, match=r"the chip's `macs` is too large .*\n.*4294967295"):
+    with pytest.raises(ModelbuildError, match=r"the chip's `macs_per_cycle` is too large .*\n.*4294967295"):
         rates(hardware(macs_per_cycle=4_194_304))
-    with pytest.raises(ModelbuildError, match="the chip's `read_bytes` is too large"):
+    with pytest.raises(ModelbuildError, match="the chip's `dram_read_bytes_per_second` is too large"):
         rates(hardware(clock_hz=1e-300))
 
 
@@ -105,3 +105,10 @@ def test_every_chip_has_rates(chip: str) -> None:
     found = rates(load_recipe(chip).hardware)
     assert min(value for value in astuple(found) if value != found.layer_overhead) >= 1
     assert found.engines in (1, 4) and found.granule & (found.granule - 1) == 0
+
+
+def test_a_bandwidth_too_small_to_count_with_is_no_other_bandwidth() -> None:
+    assert rates(hardware(dram_read_bytes_per_second=1)).read_bytes == 1
+    with pytest.raises(ModelbuildError, match="`dram_read_bytes_per_second` is too small") as caught:
+        rates(hardware(dram_read_bytes_per_second=0.9))
+    assert "of a clock of 1000 Hz" in str(caught.value.problems[0].why)

@@ -107,6 +107,9 @@ def test_a_speed_says_that_it_is_not_that_of_16_bits() -> None:
     (check,) = judge("m", {"fps": 40}, measurements)
     told = "predicted for 8 bits, but 1 of 2 layers and 25 % of the MACs have 16 bits: it will be slower"
     assert check.passed and check.note == told
+    several = {"fps": 50.0, "pictures_per_inference": 16, "pictures_per_second": 800.0}
+    (batched,) = judge("m", {"fps": 60}, {**measurements, "quantize": {}, "evaluate": several})
+    assert not batched.passed and batched.note == "an inference is 16 pictures, 800 a second"
     (narrow,) = judge("m", {"fps": 40}, {**measurements, "quantize": {"tensors": [{"bits": 8}]}})
     assert narrow.note == ""
 

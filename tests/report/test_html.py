@@ -298,15 +298,52 @@ def test_a_prediction_says_what_takes_long_and_what_would_help(maker: Maker) -> 
         "slowest": [
             {"name": name, "time_ms": 2.5, "share": 0.25, "bound": "compute", "because": "it is large"}
         ],
-        "help": [{"change": "twice the DRAM bandwidth", "time_ms": 3.5, "saves_ms": 1.5, "counted": False}],
+        "help": [
+            {
+                "change": "twice the DRAM bandwidth",
+                "time_ms": 3.5,
+                "total_ms": 5.5,
+                "saves_ms": 1.5,
+                "counted": False,
+            }
+        ],
     }
     evaluated["layers"][0] |= {"stall_cycles": 1234, "tiles": 7}
     reader = read(render(maker.collect()))
     help_table = reader.tables["What would help"]
-    assert help_table[1] == ["twice the DRAM bandwidth", "3.50", "1.50"]
+    assert help_table[1] == ["twice the DRAM bandwidth", "3.50", "5.50", "1.50"]
     (slow,) = reader.tables["The layers that take longest, and why"][1:]
     assert slow[1:] == ["2.50", "25.0 %", "it is large"]
     figures = [cell for row in reader.tables["One inference"] for cell in row]
     for told in ("12.5 ms", "feature maps to and from DRAM", "2.0 KiB/s", "6 B", "7.25 mJ", "deep"):
         assert told in figures
     assert reader.tables["Layers"][1][6:8] == ["1,234", "7"]
+
+
+def test_what_is_of_a_run_says_so(maker: Maker) -> None:
+    before = render(maker.collect())
+    assert "of a run" not in before
+    reason = "deep tiling is not taken: it takes 9 cycles"
+    maker.stages["evaluate"].update(
+        batch=64,
+        pictures_per_inference=16,
+        pictures_per_second=1600.0,
+        mac_utilisation=0.695,
+        tiling="deep",
+        deep={"taken": False, "reason": reason, "saves_ms": 0.0},
+        fits=False,
+    )
+    found = maker.collect().models[0].performance
+    assert found is not None and found.deep is not None
+    assert (found.batch, found.utilisation, found.fits, found.deep.taken) == (64, 0.695, False, False)
+    page = render(maker.collect())
+    for told in (
+        "NPU cycles, of a run of 64 pictures",
+        "DRAM traffic with weights, of a run of 64 pictures",
+        "One inference, which is 16 pictures: 1,600 pictures a second",
+        "69.5 %",
+        "deep: not taken",
+        "Deep tiling is not taken: it takes 9 cycles.",
+        "It does not fit the memory of the chip.",
+    ):
+        assert told in page, told

@@ -16,8 +16,9 @@ from tests.stages.golden import write_project
 TARGETS = {
     "kneron": "{chip: kl720}",
     "kneron_deep": "{chip: kl720, compile: {tiling: deep, sram_bytes: 600}}",
-    "sima": "{chip: modalix}",
-    "sima_deep": "{chip: modalix, compile: {tiling: deep, batch: 3, dedicated_output_buffer: false}}",
+    "sima": "{chip: modalix, compile: {weight_compress: false}}",
+    "sima_deep": "{chip: modalix, compile: {tiling: deep, batch: 3, dedicated_output_buffer: false, "
+    "weight_compress: false}}",
 }
 MANIFEST = """\
 modelbuild: 1

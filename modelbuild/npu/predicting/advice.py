@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import fsum
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
@@ -18,6 +19,7 @@ SLOWEST = 3  # layers
 LEAST_SHARE = 0.005  # of the time: less is not worth a line
 _BATCH = 4
 _HALF = 0.5
+_ON_CPU = "the CPU runs it"
 _FASTER = 1.25
 
 _WHY = {
@@ -28,33 +30,47 @@ _WHY = {
 }
 
 
-def to_json(found: Prediction, again: Callable[[Options], Prediction] | None = None) -> dict[str, Any]:
-    """`help` and `slowest` of evaluate.json. With `again`, which predicts with other options, other programs
-    are tried, too."""
+def to_json(
+    found: Prediction,
+    on_cpu: Sequence[Mapping[str, Any]],
+    again: Callable[[Options], Prediction] | None = None,
+) -> dict[str, Any]:
+    """`help` and `slowest` of evaluate.json, whose `cpu_nodes` are `on_cpu`. With `again`, which predicts
+    with other options, other programs are tried, too."""
     return {
-        "help": [asdict(saving) for saving in what_would_help(found, again)],
-        "slowest": slowest(found),
+        "help": [asdict(saving) for saving in what_would_help(found, again, _time(on_cpu))],
+        "slowest": slowest(found, on_cpu),
     }
+
+
+def _time(on_cpu: Iterable[Mapping[str, Any]]) -> float:
+    return fsum(node["time_ms"] for node in on_cpu)
 
 
 @dataclass(frozen=True)
 class Saving:
-    """`counted`: the program was counted again; else worked out layer by layer, which is exact where the
-    engines take turns."""
+    """`time_ms` is the NPU's, `total_ms` with the CPU's. `counted`: the program was counted again; else
+    worked out layer by layer, which is exact where the engines take turns."""
 
     change: str
     time_ms: float
+    total_ms: float
     saves_ms: float
     counted: bool
 
 
-def what_would_help(found: Prediction, again: Callable[[Options], Prediction] | None = None) -> list[Saving]:
-    """The changes that save most, the best first. Those that make another program are tried with `again`."""
+def what_would_help(
+    found: Prediction, again: Callable[[Options], Prediction] | None = None, cpu_ms: float = 0.0
+) -> list[Saving]:
+    """The changes that save most of NPU and CPU together, the best first. Those that make another program are
+    tried with `again`."""
     now = found.ms(found.cycles)
-    savings = [Saving(change, ms, now - ms, False) for change, ms in _worked_out(found)]
+    savings = [Saving(change, ms, ms + cpu_ms, now - ms, False) for change, ms in _worked_out(found)]
     if again is not None:
-        savings += [Saving(change, ms, now - ms, True) for change, ms in _counted(found, again)]
-    worth = [saving for saving in savings if saving.saves_ms > LEAST_SHARE * now]
+        savings += [Saving(change, ms, ms + cpu_ms, now - ms, True) for change, ms in _counted(found, again)]
+    if now:  # a chip without an NPU has nothing else
+        savings.append(Saving("nothing on the CPU", now, now, cpu_ms, False))
+    worth = [saving for saving in savings if saving.saves_ms > LEAST_SHARE * (now + cpu_ms)]
     return sorted(worth, key=lambda saving: -saving.saves_ms)[:MOST]
 
 
@@ -113,19 +129,28 @@ def _counted(found: Prediction, again: Callable[[Options], Prediction]) -> Itera
             yield change, made.ms(made.cycles)
 
 
-def slowest(found: Prediction) -> list[dict[str, Any]]:
-    """The layers that take longest, and why."""
+def slowest(found: Prediction, on_cpu: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """The layers of the NPU and nodes on the CPU that take longest, why, and their share of the whole
+    time."""
     rows = sorted((row for row in found.npu if row.cycles), key=lambda row: -row.cycles)[:SLOWEST]
-    return [
+    layers = [
         {
             "name": row.name,
+            "unit": "npu",
             "time_ms": found.ms(row.cycles),
-            "share": row.cycles / found.cycles,
             "bound": row.busy.bound(found.engines),
             "because": _because(found, row),
         }
         for row in rows
     ]
+    nodes = [
+        {"name": node["name"], "unit": "cpu", "time_ms": node["time_ms"], "bound": "cpu", "because": _ON_CPU}
+        for node in on_cpu
+        if node["time_ms"]
+    ]
+    total = found.ms(found.cycles) + _time(on_cpu)
+    longest = sorted([*layers, *nodes], key=lambda each: -each["time_ms"])[:SLOWEST]
+    return [{**each, "share": each["time_ms"] / total} for each in longest]
 
 
 def _because(found: Prediction, row: Row) -> str:

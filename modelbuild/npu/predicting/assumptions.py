@@ -91,6 +91,21 @@ def _whole(number_format: NumberFormat) -> NumberFormat:
     return number_format.model_copy(update=kept)
 
 
+def check_formats(recipe: Recipe, told: Mapping[str, Any]) -> None:
+    """Raises (exit 2) for `activations` and `weights` of one format that a prediction cannot assume."""
+    whole = _whole(recipe.number_format)
+    for key in ("activations", "weights"):
+        name, can = told.get(key), getattr(whole, key)
+        if not isinstance(name, str) or name in can:
+            continue
+        has = getattr(recipe.number_format, key)
+        raise ModelbuildError(
+            f"{name} is not available on {recipe.chip} for {key} of a prediction",
+            why="predictions count fixed-point numbers" if name in has else f"the chip has {', '.join(has)}",
+            advice=f"evaluate can assume {', '.join(can)} there",
+        )
+
+
 def _check(options: Options) -> None:
     batch = 1 if options.batch is None else options.batch
     for name, value in (*options.told.items(), ("batch", batch)):

@@ -14,7 +14,7 @@ Found = Mapping[str, Any]  # an object of evaluate.json, or one of its layers
 # What `side_by_side` tells of each chip.
 COLUMNS = (
     *("chip", "fps", "npu_fps", "time_ms", "cpu_time_ms", "total_ms", "cycles", "macs", "mac_utilisation"),
-    *("bound", "energy_mj", "confidence", "confidence_because"),
+    *("bound", "energy_mj", "fits", "confidence", "confidence_because"),
 )
 
 
@@ -30,22 +30,45 @@ class Pair:
 
 def beside(measured: Measured, predicted: Found, clock_hz: float) -> dict[str, Any]:
     """The `measured` object of evaluate.json: the total and each layer beside what was `predicted` (an object
-    of evaluate.json). Rows are joined by a layer's name, then by a name of its origin, then, where as many
-    are left on both sides, in order; the rest is listed under `unmatched`."""
-    layers, total = predicted["layers"], measured.total(clock_hz)
+    of evaluate.json). A total that is told stands beside that of NPU and CPU, or of the NPU where it is the
+    NPU's; else the sum of the joined rows beside that of their layers. Rows are joined by a layer's name,
+    then by a name of its origin, then, where as many are left on both sides, in order; the rest is listed
+    under `unmatched`."""
+    own = predicted["layers"]
+    on_cpu = [{**node, "origin": [node["name"]], "cycles": 0} for node in predicted["cpu_nodes"]]
+    layers = [*own, *on_cpu]
     pairs = joined(measured.rows, layers)
     rows = {place for pair in pairs for place in pair.rows}
     taken = {place for pair in pairs for place in pair.layers}
+    listed = len(layers) if any(place >= len(own) for place in taken) else len(own)
+    found = [_row(pair, measured.rows, layers, clock_hz) for pair in pairs]
+    of, total, expected = _total(measured, predicted, found, clock_hz)
     return {
+        "of": of,
         "total_ms": total,
-        "predicted_ms": predicted["time_ms"],
-        "ratio": _ratio(predicted["time_ms"], total),
-        "layers": [_row(pair, measured.rows, layers, clock_hz) for pair in pairs],
+        "predicted_ms": expected,
+        "ratio": None if expected is None else _ratio(expected, total),
+        "layers": found,
         "unmatched": {
             "measured": [row.name for place, row in enumerate(measured.rows) if place not in rows],
-            "layers": [each["name"] for place, each in enumerate(layers) if rows and place not in taken],
+            "layers": [
+                each["name"] for place, each in enumerate(layers[:listed]) if rows and place not in taken
+            ],
         },
     }
+
+
+def _total(
+    measured: Measured, predicted: Found, found: Sequence[Found], clock_hz: float
+) -> tuple[str, float | None, float | None]:
+    """What is summed up (total, npu, layers), its time as measured, and as predicted."""
+    if measured.total_ms is not None:
+        of = "npu" if measured.is_npu else "total"
+        return of, measured.total_ms, predicted["time_ms" if measured.is_npu else "total_ms"]
+    if found:
+        told, expected = (fsum(pair[key] for pair in found) for key in ("measured_ms", "predicted_ms"))
+        return "layers", told, expected
+    return "layers", fsum(row.time(clock_hz) for row in measured.rows), None
 
 
 def _row(pair: Pair, rows: Sequence[Row], layers: Sequence[Found], clock_hz: float) -> dict[str, Any]:

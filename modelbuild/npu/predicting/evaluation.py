@@ -24,9 +24,10 @@ _UNPACKED = (
 )
 
 
-def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
-    """The object of docs/evaluate.md: ms of one inference; cycles and bytes of a run, which is a
-    whole batch. `reasons` say why a node is not on the NPU.
+def to_json(found: Prediction, reasons: Mapping[str, str], source_macs: int | None = None) -> dict[str, Any]:
+    """The object of docs/evaluate.md: ms of one inference of the model as it was exported; cycles and bytes
+    of a run, which is a whole batch. `reasons` say why a node is not on the NPU; `source_macs` are those
+    of the model before the chip's passes.
 
     `time_ms` is the NPU's; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps`
     where nothing takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no
@@ -38,11 +39,14 @@ def to_json(found: Prediction, reasons: Mapping[str, str]) -> dict[str, Any]:
         "model": graph.name,
         "chip": found.recipe.chip,
         **_times(found, fsum(row["time_ms"] for row in on_cpu)),
+        "pictures_per_inference": found.own_batch,
         **_confidence(sure),
         "cycles": found.cycles,
         "macs": sum(row.macs for row in found.rows),
+        "macs_npu": sum(row.macs for row in found.npu),
+        "macs_source": source_macs,
         "mac_utilisation": found.utilisation(found.npu, found.cycles),
-        "bound": together(row.busy for row in found.npu).bound(found.engines),
+        "bound": together(row.busy for row in found.npu).bound(found.engines) if found.cycles else None,
         "batch": found.batched.achieved,
         "batching": {
             "desired": found.options.batch,
@@ -83,6 +87,7 @@ def _times(found: Prediction, cpu_ms: float) -> dict[str, float | None]:
     return {
         "fps": _MS / total_ms if total_ms else None,
         "npu_fps": _MS / time_ms if time_ms else None,
+        "pictures_per_second": _MS * found.own_batch / total_ms if total_ms else None,
         "time_ms": time_ms,
         "cpu_time_ms": cpu_ms,
         "total_ms": total_ms,
@@ -138,6 +143,7 @@ def _deep(found: Prediction) -> dict[str, Any] | None:
         "default_time_ms": found.ms(found.cycles + cycles),
         "default_groups": len(found.default.groups),
         "taken": found.counted.compiled.tiling != TILINGS[0],
+        "reason": found.counted.compiled.deep.message if found.counted.compiled.deep else "",
     }
 
 

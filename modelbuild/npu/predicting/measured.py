@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_BYTES = 4 << 20
 MAX_ROWS = 100_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TOTALS = ("total", "total_ms", "sum", "all")  # in place of a layer's name
+_DELIMITERS = ("\t", ";", ",")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+")
 _UNTIMED = ("", "-", "n/a")  # in place of a time: the node is part of another row
 _NAMES = ("layer", "name", "node", "node name", "operator", "node origin", "node_origin", "origin")
 # Column -> milliseconds in its unit, None for cycles of the chip's clock; the first that is there counts.
@@ -54,16 +57,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """`total_ms` is that of one inference, None where the file tells layers alone."""
+    """`total_ms` is that of one inference, None where the file tells layers alone. `is_npu`: it is the NPU's
+    part of it."""
 
     rows: tuple[Row, ...]
     total_ms: float | None = None
-
-    def total(self, clock_hz: float) -> float | None:
-        """Milliseconds of one inference: as told, else the sum of the layers."""
-        if self.total_ms is not None:
-            return self.total_ms
-        return fsum(row.time(clock_hz) for row in self.rows) if self.rows else None
+    is_npu: bool = False
 
 
 def read(path: Path) -> Measured:
@@ -88,14 +87,15 @@ def read(path: Path) -> Measured:
 def parse(text: str, where: str, *, is_yaml: bool) -> Measured:
     """As `read`, of the file's text."""
     if kneron_profile.is_profile(text):
-        return Measured((), kneron_profile.total_ms(text, where))
+        return Measured((), kneron_profile.total_ms(text, where), is_npu=True)
     return _from_yaml(text, where) if is_yaml else _from_csv(text, where)
 
 
 def _from_csv(text: str, where: str) -> Measured:
     """Columns by their names, or a name and milliseconds where the first line has no names."""
+    delimiter = _delimiter(text)
     try:
-        reader = csv.reader(io.StringIO(text), skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != "\t")
         lines = [(reader.line_num, line) for line in reader if any(line)]
     except csv.Error as error:
         raise _bad(where, str(error)) from None
@@ -112,14 +112,40 @@ def _from_csv(text: str, where: str) -> Measured:
     else:
         body = lines[1:]
     column, unit = head.index(time), _TIMES[time]
+    for number, line in body:
+        if any(cell.strip() for cell in line[len(head) :]):
+            raise _bad(f"{where}, line {number}", f"it has {len(line)} columns, the first line {len(head)}")
+    timed = [(number, line) for number, line in body if _cell(line, column).lower() not in _UNTIMED]
+    points = _points([_cell(line, column) for _, line in timed], delimiter, where)
     return _collected(
         (
-            _row(_cell(line, name), _cell(line, column), unit, f"{where}, line {number}")
-            for number, line in body
-            if _cell(line, column).lower() not in _UNTIMED
+            _row(_cell(line, name), text, unit, f"{where}, line {number}")
+            for (number, line), text in zip(timed, points, strict=True)
         ),
         where,
     )
+
+
+def _delimiter(text: str) -> str:
+    """What parts the columns of the first line: that by which it has a known name, else the rarest of those
+    in it."""
+    first = next((line for line in text.splitlines() if line.strip()), "").lower()
+    for delimiter in _DELIMITERS:
+        cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
+        if len(cells) > 1 and (cells & set(_NAMES) or cells & set(_TIMES)):
+            return delimiter
+    return next((each for each in _DELIMITERS if each in first), ",")
+
+
+def _points(times: Sequence[str], delimiter: str, where: str) -> list[str]:
+    """The times with decimal points, where other columns than those of commas leave commas for decimals."""
+    with_commas = [time for time in times if "," in time]
+    if not with_commas or delimiter == ",":
+        return list(times)
+    unclear = [time for time in times if "." in time or (delimiter == "\t" and _THOUSANDS.fullmatch(time))]
+    if unclear:
+        raise _bad(where, f"{with_commas[0]!r} beside {unclear[0]!r}: which of them has decimals is not told")
+    return [time.replace(",", ".") for time in times]
 
 
 def _cell(line: Sequence[str], index: int) -> str:
@@ -130,9 +156,12 @@ def _from_yaml(text: str, where: str) -> Measured:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
             raise _bad(where, "it has aliases")
+        twice = _twice(yaml.compose(text, Loader=_LOADER))
         found = yaml.load(text, Loader=_LOADER)  # a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _bad(where, str(error)[:200]) from None
+    if twice is not None:
+        raise _bad(where, f"`{twice}` is there twice")
     if not isinstance(found, Mapping) or not found:
         raise _bad(where, "it is not a mapping")
     if all(isinstance(key, int) for key in found):
@@ -147,6 +176,24 @@ def _from_yaml(text: str, where: str) -> Measured:
     return _collected(
         (_row(str(key), value, 1.0, where) for key, value in (plain | dict(layers)).items()), where
     )
+
+
+def _twice(node: yaml.Node | None) -> str | None:
+    """A key that one mapping has twice; of the last alone the time would count."""
+    if isinstance(node, yaml.SequenceNode):
+        return next((name for each in node.value if (name := _twice(each)) is not None), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                return str(key.value)
+            seen.add(key.value)
+        within = _twice(value)
+        if within is not None:
+            return within
+    return None
 
 
 def _pair(item: Any, where: str) -> tuple[str, Any]:
@@ -178,6 +225,8 @@ def _collected(found: Iterable[Row], where: str) -> Measured:
     totals = [row.ms for row in rows if row.name.lower() in _TOTALS and row.ms is not None]
     if len(totals) > 1:
         raise _bad(where, "it has two totals")
+    if not any(row.ms or row.cycles for row in rows) or totals == [0]:
+        raise _bad(where, "its total is 0" if totals else "all its times are 0")
     return Measured(
         tuple(row for row in rows if row.name.lower() not in _TOTALS), totals[0] if totals else None
     )

@@ -8,7 +8,8 @@ from math import fsum
 
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
-from modelbuild.npu.batching import Batched, own_batch, widen
+from modelbuild.npu.batch_compiler import count_batch
+from modelbuild.npu.batching import Batched, own_batch
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
 from modelbuild.npu.predicting.assumptions import Options, assumed
@@ -28,7 +29,9 @@ _ARRAY = {
 @dataclass(frozen=True)
 class Prediction:
     """`recipe` has what the options tell in place of its facts; `rows` are the layers of all units;
-    `own_batch` is the model's dimension 0. With deep tiling `default` is what the compiler makes without."""
+    `own_batch` is the model's dimension 0: the pictures
+    of one inference, which is the model as it was exported. With deep tiling `default` is what the compiler
+    makes without."""
 
     options: Options
     recipe: Recipe
@@ -102,14 +105,16 @@ def predict(
     settings = options.settings
     model = outline(graph, units, told, settings)
     own = own_batch(model) or 1
-    batched = Batched(model, own) if options.batch is None else widen(model, options.batch)
-    countable = replace(batched.model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
-    given = {"dedicated_output_buffer": options.dedicated_output_buffer}  # packing depends on numbers
-    default, *deep = (
-        compile_model(countable, told, given | {"tiling": tiling}, bytes_wanted=False)
-        for tiling in dict.fromkeys((TILINGS[0], options.tiling))
-    )
-    compiled = deep[0] if deep else default
+    countable = replace(model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
+    given: dict[str, object] = {"dedicated_output_buffer": options.dedicated_output_buffer}
+    chip = told
+    if options.sram_bytes is not None:  # a setting of the compiler, which knows what the chip has
+        given["sram_bytes"] = int(options.sram_bytes)
+        own_sram = {"sram_bytes": recipe.hardware.sram_bytes}
+        chip = told.model_copy(update={"hardware": told.hardware.model_copy(update=own_sram)})
+    compiled, batched = count_batch(countable, chip, given | {"tiling": options.tiling}, options.batch)
+    deep = options.tiling != TILINGS[0]
+    default = compile_model(batched.model, chip, given, bytes_wanted=False) if deep else compiled
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
     return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)

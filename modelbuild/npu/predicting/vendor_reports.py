@@ -44,14 +44,14 @@ def _evaluation(found: Prediction, said: Said) -> tuple[str, bytes]:
 
 
 def _profile(found: Prediction, said: Said) -> tuple[str, bytes]:
-    """Kneron's for all others: cycles and bytes of a batch."""
+    """Kneron's for all others: cycles and bytes of a run, whose batch counts inferences."""
     hardware, dram = found.recipe.hardware, said["dram"]
     text = profile_result(
         Profile(
             clock_hz=hardware.clock_hz.value,
             bits=max((each.bits for row in found.npu for each in row.outputs), default=8),
             macs_per_cycle=hardware.macs_per_cycle.value,
-            batch=said["batch"],
+            batch=found.repeats,
             four_bit_weights=found.counted.weight_bits == 4,
             read_bandwidth=hardware.dram_read_bytes_per_second.value,
             write_bandwidth=hardware.dram_write_bytes_per_second.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelbuild.chips.recipe import Recipe
-from modelbuild.npu.predicting.advice import slowest, what_would_help
+from modelbuild.npu.predicting.advice import slowest, to_json, what_would_help
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.prediction import Prediction, predict
 from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted, two_layers
@@ -59,6 +59,19 @@ def test_other_programs_are_counted_where_that_is_asked() -> None:
     assert all(
         saving.counted == saving.change.startswith(("batch", "tiling", "twice the memory")) for saving in told
     )
+
+
+def test_the_cpu_is_part_of_the_time() -> None:
+    of, said = predicted(two_layers(), chip(), s="cpu")
+    told = to_json(of, said["cpu_nodes"])
+    first = told["slowest"][0]
+    assert (first["name"], first["unit"], first["bound"]) == ("s", "cpu", "cpu")
+    assert sum(each["share"] for each in told["slowest"]) == pytest.approx(1)
+    best = told["help"][0]
+    assert (best["change"], best["saves_ms"]) == ("nothing on the CPU", said["cpu_time_ms"])
+    assert best["total_ms"] == best["time_ms"] == said["time_ms"]
+    fewer = what_would_help(of, None, 0.001)
+    assert all(each.total_ms == each.time_ms + 0.001 for each in fewer if each.change != "nothing on the CPU")
 
 
 def test_the_slowest_layers_and_why() -> None:

@@ -16,6 +16,13 @@ def layer(name: str, ms: float, *origin: str) -> dict[str, Any]:
 
 LAYERS = [layer("a", 1.0), layer("b", 2.0, "b", "relu"), layer("c1", 3.0, "c"), layer("c2", 4.0, "c")]
 
+PREDICTED: dict[str, Any] = {
+    "layers": LAYERS,
+    "time_ms": 10.0,
+    "total_ms": 16.0,
+    "cpu_nodes": [{"name": "sm", "op": "Softmax", "time_ms": 6.0}],
+}
+
 
 def pairs(*names: str) -> list[Pair]:
     return joined([Row(name, 1.0) for name in names], LAYERS)
@@ -51,8 +58,8 @@ def test_as_many_as_are_left_are_joined_in_order() -> None:
 
 def test_beside() -> None:
     measured = Measured((Row("a", 2.0), Row("b", cycles=1000), Row("odd", 5.0)), 12.0)
-    found = beside(measured, {"layers": LAYERS, "time_ms": 10.0}, 1e6)
-    assert found["total_ms"] == 12.0 and found["ratio"] == pytest.approx(10 / 12)
+    found = beside(measured, PREDICTED, 1e6)
+    assert found["total_ms"] == 12.0 and found["ratio"] == pytest.approx(16 / 12) and found["of"] == "total"
     assert found["layers"] == [
         {
             "layers": ["a"],
@@ -75,9 +82,32 @@ def test_beside() -> None:
 
 
 def test_a_total_alone_has_no_layers() -> None:
-    found = beside(Measured((), 5.0), {"layers": LAYERS, "time_ms": 10.0}, 1e6)
-    assert found["ratio"] == 2.0 and found["layers"] == []
+    found = beside(Measured((), 5.0), PREDICTED, 1e6)
+    assert found["ratio"] == 3.2 and found["layers"] == []
+    found = beside(Measured((), 5.0, is_npu=True), PREDICTED, 1e6)
+    assert (found["of"], found["predicted_ms"], found["ratio"]) == ("npu", 10.0, 2.0)
     assert found["unmatched"] == {"measured": [], "layers": []}
+
+
+def test_a_sum_of_some_is_held_against_these() -> None:
+    found = beside(Measured((Row("b", 4.0), Row("odd", 5.0))), PREDICTED, 1e6)
+    assert (found["of"], found["total_ms"], found["predicted_ms"], found["ratio"]) == (
+        "layers",
+        4.0,
+        2.0,
+        0.5,
+    )
+    lost = beside(Measured((Row("odd", 5.0),)), PREDICTED, 1e6)
+    assert (lost["total_ms"], lost["predicted_ms"], lost["ratio"]) == (5.0, None, None)
+
+
+def test_nodes_on_the_cpu_are_joined_by_name() -> None:
+    found = beside(Measured((Row("a", 1.0), Row("sm", 3.0))), PREDICTED, 1e6)
+    assert [(pair["layers"], pair["predicted_ms"]) for pair in found["layers"]] == [
+        (["a"], 1.0),
+        (["sm"], 6.0),
+    ]
+    assert found["ratio"] == pytest.approx(7 / 4) and found["unmatched"]["layers"] == ["b", "c1", "c2"]
 
 
 def test_many_rows_of_one_layer_are_no_burden() -> None:

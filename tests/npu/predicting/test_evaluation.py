@@ -78,6 +78,7 @@ def test_what_deep_tiling_brings() -> None:
     assert told["saves_ms"] == pytest.approx(plain["time_ms"] - deep["time_ms"]) and told["saves_ms"] > 0
     assert told["saves_bytes"] == plain["dram"]["total"] - deep["dram"]["total"] > 0
     assert told["default_groups"] == plain["groups"] > deep["groups"] and told["taken"]
+    assert told["reason"] == ""
 
 
 def test_deep_tiling_that_brings_nothing_is_not_taken() -> None:
@@ -85,6 +86,7 @@ def test_deep_tiling_that_brings_nothing_is_not_taken() -> None:
         [Node("Conv", "c", ["x", "w"], ["y"])], {"x": (1, 2, 4, 4)}, ["y"], {"w": normal(4, 2, 1, 1)}
     )
     found = said(graph, chip(), Options(tiling="deep"))
+    assert found["deep"]["reason"].startswith("deep tiling ")
     assert found["tiling"] == "deep" and not found["deep"]["taken"] and found["deep"]["saves_ms"] == 0
 
 

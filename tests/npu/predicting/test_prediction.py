@@ -78,6 +78,24 @@ def test_a_batch_that_operators_refuse_is_told() -> None:
     assert "node" in found["batching"]["reasons"][0]
 
 
+def test_a_batch_is_as_large_as_memory_allows() -> None:
+    graph = one_node("Conv", (1, 64, 4, 4), w=np.zeros((64, 64, 3, 3), np.float32))
+    needed = said(graph, chip(), Options(batch=8))["memory"]["dram_peak"]
+    recipe = chip()
+    small = recipe.model_copy(
+        update={"container": recipe.container.model_copy(update={"max_model_bytes": needed})}
+    )
+    for tiling in ("default", "deep"):
+        found = said(graph, small, Options(batch=9, tiling=tiling))
+        assert (found["batch"], found["fits"]) == (8, True)
+        assert found["batching"] == {
+            "desired": 9,
+            "achieved": 8,
+            "reasons": [f"a batch of 8 fits the memory of {small.chip}, 9 does not"],
+        }
+        assert found["cycles"] == said(graph, recipe, Options(batch=8))["cycles"]
+
+
 def test_the_models_own_batch_is_one_inference() -> None:
     weights = np.zeros((8, 4, 3, 3), np.float32)
     single, double = (one_node("Conv", (count, 4, 8, 8), w=weights) for count in (1, 2))
@@ -134,6 +152,11 @@ def test_an_output_may_lie_where_maps_were() -> None:
 def test_a_layer_that_fits_nowhere_is_an_error() -> None:
     with pytest.raises(ModelbuildError, match="bytes of SRAM"):
         said(conv_graph(), chip(), Options(sram_bytes=64))
+    with pytest.raises(ModelbuildError) as caught:
+        said(conv_graph(), chip(), Options(sram_bytes=64))
+    (problem,) = caught.value.problems
+    assert problem.where == "compile.sram_bytes", "a place that is found in a manifest"
+    assert "or remove it: toy has 1048576" in problem.advice
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mla_stats
+from modelbuild.formats.kneron_profile import total_ms
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.vendor_reports import report
 from tests.npu.predicted import conv_graph, predicted, two_layers
@@ -76,3 +77,17 @@ def test_a_models_own_batch_is_one_inference() -> None:
         for key in ("output_total_time", "output_total_time_no_Sync")
     )
     assert overlapped == apart
+
+
+@pytest.mark.parametrize("batch", [None, 2, 4, 16])
+def test_an_inference_is_the_model_as_it_was_exported(batch: int | None) -> None:
+    """The vendor's report tells the same time and speed, whatever batch is run."""
+    graph = one_node("Conv", (4, 3, 16, 16), w=np.zeros((8, 3, 3, 3), np.float32))
+    found, said = predicted(graph, load_recipe("kl720"), Options(batch=batch))
+    assert said["fps"] == pytest.approx(1e3 / said["total_ms"])
+    assert said["pictures_per_inference"] == 4
+    assert said["pictures_per_second"] == pytest.approx(4 * said["fps"])
+    text = report(found, said, "kneron")[1].decode()
+    assert f"output_fps = {said['npu_fps']:g}\n" in text
+    assert f"Batch size = {(batch or 4) / 4:g}\n" in text
+    assert total_ms(text, "p") == pytest.approx(said["time_ms"], rel=1e-4)
