@@ -34,7 +34,7 @@ from bench.zoo import loaded, outlined
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Recipe
-from modelbuild.npu.compile_options import DEEP, DEFAULT
+from modelbuild.npu.choices import DEEP, DEFAULT
 from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.planning.cutting import Limits, moved
 from modelbuild.npu.planning.forms import form
