@@ -17,6 +17,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, Integers
 from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.npu.batching import own_batch
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.planner import plan
@@ -24,6 +25,7 @@ from modelbuild.npu.program import decode
 from modelbuild.npu.rates import limits_of
 from modelbuild.npu.rewriting import rewritten
 from modelbuild.npu.simulator import Simulation, simulate
+from modelbuild.stages.hardware_views import PartsOf
 
 LEAST = "least"  # in place of a part of the chip's SRAM
 STEP = 1024  # bytes
@@ -68,14 +70,14 @@ def measured(model: FixedModel, recipe: Recipe, part: str, inputs: int, runs: in
 
 
 def _compared(program: CompiledModel, model: FixedModel, sram: int, inputs: int, runs: int) -> Measured:
-    session = FixedSession(model)
+    session, parts = FixedSession(model), PartsOf(model, own_batch(model) or 1)
     times: tuple[list[float], list[float]] = ([], [])
     differs: set[str] = set()
     seen: set[str] = set()
     for number in range(inputs):
         given = _random(model, number)
         if not number:  # it warms up, and is not timed if others are
-            differs, seen = _differences(program, given, session.run(given, "all"))
+            differs, seen = _differences(program, parts, given, session.run(given, "all"))
         if number or inputs == 1:
             for _ in range(runs):
                 found = _timed(partial(_run, program, given), times[0])
@@ -108,11 +110,15 @@ def least(model: FixedModel, recipe: Recipe) -> int:
     return high * STEP
 
 
-def _differences(program: CompiledModel, inputs: Named, expected: Named) -> tuple[set[str], set[str]]:
-    """Names of layers and outputs that differ, and of all layers of the model that the simulator shows."""
+def _differences(
+    program: CompiledModel, parts: PartsOf, inputs: Named, expected: Named
+) -> tuple[set[str], set[str]]:
+    """Names of layers and outputs that differ, and of all layers of the model that the simulator shows, by
+    themselves or through the `parts` that they consist of."""
     found = _run(program, inputs, keep_layers=True)
-    seen = {name for name in found.layers if name in expected}  # the compiler adds some of its own
-    differs = _unequal(found.layers, expected, seen) | _unequal(found.outputs, expected, found.outputs)
+    layers = {**found.layers, **parts.views(inputs, found.layers).values}
+    seen = {name for name in layers if name in expected}  # the compiler adds some of its own
+    differs = _unequal(layers, expected, seen) | _unequal(found.outputs, expected, found.outputs)
     if found.cycles != program.cycles:
         differs.add("cycles")
     return differs, seen

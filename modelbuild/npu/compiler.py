@@ -98,7 +98,7 @@ def _became(emitted: Sequence[Emitted], best: Emitted, has: Room) -> DeepTiling 
     default, deep = emitted
     if best is deep:
         return DeepTiling(taken=True)
-    if deep.sizes.total > max(has.bytes, default.sizes.total):
+    if deep.sizes.total > has.bytes >= default.sizes.total:
         return exceeds_dram(deep.sizes.total, has.bytes, has.of)
     return no_better((deep.npu.now, deep.moved), (default.npu.now, default.moved))
 

@@ -106,9 +106,9 @@ class Emitted:
         command = command_size(made)
         return Sizes(maps.input, maps.output, maps.working, command, made.weights_size, made.host_size)
 
-    def worth(self, room: int) -> tuple[int, int, int]:
-        """What is better is less: bytes over `room`, cycles, bytes moved."""
-        return max(0, self.sizes.total - room), self.npu.now, self.moved
+    def worth(self, room: int) -> tuple[bool, int, int]:
+        """What is better is less: whether it exceeds `room` bytes, cycles, bytes moved."""
+        return self.sizes.total > room, self.npu.now, self.moved
 
     def layers(self) -> tuple[LayerPlan, ...]:
         """What each operator costs."""

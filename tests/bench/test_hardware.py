@@ -17,6 +17,8 @@ from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.simulator import Simulation
+from modelbuild.stages.hardware_views import PartsOf, Views
+from tests.npu.small_models import Maker
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,23 @@ def test_the_table(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert modalix[:2] == ["small", "modalix"] and modalix[9] == "70" and modalix[-1] == "yes"
     assert "5 of 5 programs are equal in every bit." in text
     assert "wrong does not compile for kl520, modalix: " in text
+
+
+def test_layers_are_seen_through_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A concat of maps on the chip, a reshape and a slice of it: no tile leaves them."""
+    maker = Maker(x=(1, 4, 8, 8))
+    maker.conv("a", "x", 4, 3, 1, 1)
+    maker.conv("b", "a", 4, 3, 1, 1)
+    maker.concat("c", ["a", "b"])
+    maker.reshape("r", "c", (1, 8, 1, 64))
+    maker.slice("s", "r", (0, 2, 0, 0), (1, 6, 1, 64))
+    maker.conv("y", "r", 4)
+    maker.conv("z", "s", 4)
+    model, recipe = maker.model("y", "z"), load_recipe("modalix")
+    found = measured(model, recipe, "1", 1, 1)
+    assert (found.seen, found.layers, found.differs) == (7, 7, ())
+    monkeypatch.setattr(PartsOf, "views", lambda *_: Views({}, {}))
+    assert measured(model, recipe, "1", 1, 1).seen == 4
 
 
 def test_the_least_size_is_the_least(models: Path) -> None:

@@ -150,3 +150,25 @@ def test_a_deep_plan_that_fits_wins_over_a_default_that_does_not() -> None:
     assert compile_model(chain(), with_room(deep.memory.dram_peak), DEEP).tiling == "deep"
     with pytest.raises(OverMemory):
         compile_model(chain(), with_room(deep.memory.dram_peak - 1), DEEP)
+
+
+def test_where_neither_fits_the_slower_plan_does_not_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plans change their roles, and what is wanted by default needs more DRAM."""
+
+    def planned(*arguments: Any, deep: bool = False, **options: Any) -> Plan:
+        made = plan(*arguments, deep=not deep, **options)
+        assert made.maps is not None
+        more = 0 if deep else 1 << 20
+        return replace(made, maps=replace(made.maps, working=made.maps.working + more))
+
+    monkeypatch.setattr(compiler, "plan", planned)
+    default = compile_model(chain(), RECIPE, {**DEEP, "tiling": "default"})
+    found = compile_model(chain(), with_room(1024), DEEP, bytes_wanted=False)
+    assert (found.tiling, found.cycles) == ("default", default.cycles)
+    assert found.deep is not None and found.deep.reason == "no_better"
+
+
+def test_where_neither_fits_the_faster_plan_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    larger(monkeypatch, 1 << 20)
+    found = compile_model(chain(), with_room(1024), DEEP, bytes_wanted=False)
+    assert found.tiling == "deep" and found.deep == DeepTiling(taken=True)
