@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import lfs
-from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, tflite
+from modelbuild.artifacts.inspectors import elf, fixed_onnx, imported, kmodel, mpk, nef, onnx, sealed, tflite
 from modelbuild.artifacts.inspectors.nodes import listed
 from modelbuild.artifacts.kinds import Kind, check_name, damage, identify
 from modelbuild.errors import ModelbuildError
@@ -44,6 +44,7 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
     Kind.KMODEL: kmodel.describe,
     Kind.TFLITE: tflite.describe,
     Kind.ELF: elf.describe,
+    Kind.SEALED: sealed.describe,
 }
 
 
