@@ -26,6 +26,7 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     listed = [one for one in packages if everything or one.changed or one.gate != "passed"]
     lines = [_table(listed, whole=verbose or len(listed) <= MANY)] if listed else []
     lines += [line for package in listed for line in _batches(package)]
+    lines += [line for package in listed for line in _included(package)]
     lines += _simulated(listed)
     if len(listed) < len(packages):
         rest = len(packages) - len(listed)
@@ -96,6 +97,16 @@ def _batches(package: BuiltPackage) -> list[str]:
         why = f": {first}{f', and {len(more)} more' if more else ''}" if first else ""
         lines.append(f"{batch['model']}@{package.target}: batch {batch['achieved']}{wanted}{why}")
     return lines
+
+
+def _included(package: BuiltPackage) -> list[str]:
+    """Models that are in the package as they were."""
+    return [
+        f"{package.name}: {len(file['models'])} models of {file['path']} included, not verified"
+        if len(file["models"]) != 1
+        else f"{package.name}: 1 model of {file['path']} included, not verified"
+        for file in package.included
+    ]
 
 
 def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:

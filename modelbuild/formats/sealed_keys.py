@@ -182,7 +182,7 @@ def named(names: Mapping[str, str | None], base: Path | None = None) -> Sources:
         if variable is None:
             raise ModelbuildError(
                 f"{_OPTIONS[name]} takes `env:NAME`, the name of an environment variable",
-                why="what was given is not shown; arguments of a command are seen by others and kept by shells",
+                why="what was given is not shown; others see arguments of a command, and shells keep them",
                 advice=f"export NAME and write {_OPTIONS[name]} env:NAME; if that was the key, make another",
             )
         found[name] = variable

@@ -8,6 +8,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats import sealed_keys
 from modelbuild.formats.sealed_keys import SECRETS, Secrets, Sources
 from modelbuild.manifest import tree
+from modelbuild.manifest.checks import complete
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.model import Encryption
 from modelbuild.manifest.packages import Package
@@ -31,7 +32,11 @@ def _keys(manifest: Manifest, entry: str, written: Encryption, problems: Problem
     base: tree.Path = ("packages", entry, "encrypt")
     file = None if written.key_file is None else str(manifest.root / written.key_file)
     sources = Sources(written.key, file, written.efuse_key)
-    wrong = sealed_keys.wrong_combination(written.mode, sources.given)
+    wrong = [
+        (name, what)
+        for name, what in sealed_keys.wrong_combination(written.mode, sources.given)
+        if complete(manifest, *base, name)  # of one that could not be read, that is said
+    ]
     for name, what in wrong:
         advice = (
             f"remove `{name}`, or write `mode: 1`"

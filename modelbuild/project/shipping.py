@@ -139,7 +139,7 @@ def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
 
 def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> dict[str, Any]:
     """Puts the report of a package, if there is one, into `reports/`. What `BuiltPackage` has of it: where it
-    is, the bounds, what samples and measurements tell, and the batches that were achieved."""
+    is, the bounds, what samples and measurements tell, the batches that were achieved, what is included."""
     if shipment.report not in outputs:
         return {}
     from modelbuild.graph.codes import CODES
@@ -166,4 +166,5 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
         "batches": tuple(
             {"model": model["name"], **model["batch"]} for model in found["models"] if model.get("batch")
         ),
+        "included": tuple(found["package"]["included"]),
     }
