@@ -14,7 +14,7 @@ import pytest
 from modelbuild import api
 from modelbuild.cli.main import main
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, sealed, sealed_keys
+from modelbuild.formats import nef, nef_header, sealed, sealed_keys
 from modelbuild.project.project import STATE
 from tests.formats import independent_nef
 from tests.project.small_project import write_manifest, write_model, write_samples
@@ -72,7 +72,7 @@ def every_file(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def test_no_key_is_left_anywhere(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    recording = ["--events", "e.jsonl", "--trace", "t.json", "--profile", "p.json"]
+    recording = ["--events", "e.jsonl", "--trace", "t.json", "--profile"]
     assert main(["build", "-C", str(folder), "-v", "-j", "1", *recording]) == 0
     assert (folder / PACKAGE).is_file()
     assert (folder / "e.jsonl").is_file() and (folder / "t.json").is_file()
@@ -81,7 +81,7 @@ def test_no_key_is_left_anywhere(folder: Path, capfd: pytest.CaptureFixture[str]
         ["build", "--json"],
         ["status", "-v"],
         ["why", "p:package"],
-        ["config"],
+        ["config", "a@cam"],
         ["check", "--json"],
         ["graph"],
         ["inspect", PACKAGE, "--json"],
@@ -94,7 +94,7 @@ def test_no_key_is_left_anywhere(folder: Path, capfd: pytest.CaptureFixture[str]
     out, err = capfd.readouterr()
     said = (out + err).encode()
     for trace in traces_of_keys():
-        assert trace not in said.replace(KEY.encode(), b"") or trace in KEY.encode()
+        assert trace not in said
         assert trace.hex() not in out + err
         for path, content in every_file(folder):
             assert trace not in content, f"{path} holds {trace!r}"
@@ -110,8 +110,22 @@ def test_the_plaintext_of_the_last_step_is_not_in_the_cache(folder: Path) -> Non
         "b.json",
         "models_720.sim.nef.enc",
     ]
-    middle = plain[len(plain) // 2 :][:64]
-    assert not any(plain in content or middle in content for _, content in every_file(folder))
+    for path, content in every_file(folder):
+        assert plain not in content and not nef_header.is_nef(content), path
+    project = api.open_project(folder)
+    result = project.builder.build(project.plan.actions, ["p:package"], jobs=1)
+    left = result.outputs["p:package"]
+    assert set(left) == {
+        "files/models_720.sim.nef.enc",
+        "models/a.json",
+        "models/b.json",
+        "package.json",
+        "programs/a.enc",
+        "programs/b.enc",
+    }
+    for name in filter(lambda name: name.endswith(".enc"), left):
+        content = project.builder.output(result, "p:package", name).read_bytes()
+        assert sealed.read_header(content).format == ("nef" if "files/" in name else "program")
     assert json.loads((folder / "reports/p/report.json").read_text())["package"]["encrypted"] == {"mode": 1}
     report = (folder / "reports/p/report.html").read_text()
     assert "The package is encrypted (mode 1)" in report
@@ -192,7 +206,7 @@ def test_without_its_key_only_the_package_is_not_built(folder: Path, monkeypatch
     with pytest.raises(ModelbuildError) as raised:
         build(folder)
     (found,) = raised.value.problems
-    assert (found.what, found.where) == ("the environment has no key in MB_TEST_KEY", "models.yaml:7:92")
+    assert (found.what, found.where) == ("the environment has no key in MB_TEST_KEY", "models.yaml:7:86")
     assert not (folder / STATE / "records").exists() or not (folder / "dist").exists()
     report = build(folder, "a@cam")
     assert report.ok and [one["code"] for one in report.warnings] == ["MB012"]
