@@ -212,6 +212,32 @@ def test_without_its_key_only_the_package_is_not_built(folder: Path, monkeypatch
     assert report.ok and [one["code"] for one in report.warnings] == ["MB012"]
 
 
+def test_a_package_that_is_encrypted_for_a_while(folder: Path) -> None:
+    plain = MANIFEST.replace(", encrypt: {ENCRYPT}", "")
+    write_manifest(folder, plain)
+    assert build(folder).ok
+    file = folder / "dist/p/models_720.sim.nef"
+    data = file.read_bytes()
+    assert main(["build", "-C", str(folder), "-q"]) == 0
+    write_manifest(folder, MANIFEST.replace("ENCRYPT", MODE_1))
+    assert main(["build", "-C", str(folder), "-q"]) == 0
+    assert not file.exists() and (folder / PACKAGE).is_file()
+    assert not (folder / "dist/p/a.fixed.onnx").exists()
+    write_manifest(folder, plain)
+    assert main(["build", "-C", str(folder), "-q"]) == 0
+    assert file.read_bytes() == data and not (folder / PACKAGE).exists()
+    assert (folder / "dist/p/a.fixed.onnx").is_file()
+
+
+def test_an_mpk(folder: Path) -> None:
+    text = MANIFEST.replace("kl720", "modalix").replace("{a: {id: 32768}, b: {id: 32769}}", "[a]")
+    write_manifest(folder, text.replace("ENCRYPT", "mode: 2, efuse_key: env:MB_TEST_EFUSE"))
+    assert build(folder).ok
+    path = folder / "dist/p/a_mpk.sim.tar.gz.enc"
+    assert sealed.read_header(path.read_bytes()).format == "mpk"
+    assert api.run(path, "data/0.npy", keys={"efuse_key": KEYS["efuse_key"]}).level == "hardware"
+
+
 def test_included_models_are_packaged_and_not_verified(folder: Path) -> None:
     write_manifest(
         folder,
