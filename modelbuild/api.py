@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from modelbuild.artifacts.runner import Runner
     from modelbuild.artifacts.running import RunResult
     from modelbuild.artifacts.running import save as save_outputs
+    from modelbuild.artifacts.sealed_files import decrypt as nef_decrypt
+    from modelbuild.artifacts.sealed_files import encrypt as nef_encrypt
     from modelbuild.build.survey import ActionStatus
     from modelbuild.build.why import Explanation
     from modelbuild.chips.load import chip_names as chips
@@ -78,6 +80,8 @@ __all__ = [
     "inspect",
     "lock",
     "nef_combine",
+    "nef_decrypt",
+    "nef_encrypt",
     "nef_extract",
     "nef_generate",
     "nef_set",
@@ -121,6 +125,8 @@ _ELSEWHERE = {
     "init": ("modelbuild.project.starting", "init"),
     "lock": ("modelbuild.project.locking", "lock"),
     "nef_combine": ("modelbuild.artifacts.nef_files", "combine"),
+    "nef_decrypt": ("modelbuild.artifacts.sealed_files", "decrypt"),
+    "nef_encrypt": ("modelbuild.artifacts.sealed_files", "encrypt"),
     "nef_extract": ("modelbuild.artifacts.nef_files", "extract"),
     "nef_generate": ("modelbuild.artifacts.nef_files", "generate"),
     "nef_set": ("modelbuild.artifacts.nef_files", "edit"),
@@ -225,9 +231,11 @@ def run(
     preprocess: Mapping[str, Mapping[str, Any]] | None = None,
     weights: str | Path | None = None,
     source_layout: bool = False,
+    keys: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Run a model file (of any source format, .fixed.onnx, NEF or MPK of ours) on `[NAME=]FILE`s."""
-    opened = open_file(source, model, preprocess, weights, tail=not raw)
+    """Run a model file (of any source format, .fixed.onnx, NEF or MPK of ours) on `[NAME=]FILE`s. `keys` name
+    those of an encrypted package: {"key": "env:NAME", "key_file": PATH, "efuse_key": "env:NAME"}."""
+    opened = open_file(source, model, preprocess, weights, tail=not raw, keys=keys)
     return run_opened(opened, inputs, raw=raw, source_layout=source_layout)
 
 
@@ -238,15 +246,19 @@ def open_file(
     weights: str | Path | None = None,
     *,
     tail: bool = True,
+    keys: Mapping[str, str] | None = None,
 ) -> Runner:
     """A model file as something that runs. `preprocess` is input -> settings, for files that carry none. What
-    `tail: auto` cut off runs after a package beside which it lies; not so without `tail`."""
+    `tail: auto` cut off runs after a package beside which it lies; not so without `tail`. `keys` as of
+    `run`."""
     from modelbuild.artifacts.shipped import open_shipped
+    from modelbuild.formats import sealed_keys
     from modelbuild.samples.preprocess import from_settings
 
     chosen = {name: from_settings(given) for name, given in (preprocess or {}).items()}
     given = None if weights is None else Path(weights)
-    return open_shipped(Path(source), model, chosen, given, tail=tail)
+    secrets = sealed_keys.read(sealed_keys.named(keys)) if keys else None
+    return open_shipped(Path(source), model, chosen, given, tail=tail, secrets=secrets)
 
 
 def run_opened(

@@ -17,6 +17,7 @@ from modelbuild.artifacts.inspectors import (
     mpk,
     nef,
     onnx,
+    sealed,
     sima,
     tflite,
 )
@@ -49,6 +50,7 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
     Kind.ZIP: archive.describe_zip,
     Kind.SIMA: sima.describe,
     Kind.BIE: bie.describe,
+    Kind.SEALED: sealed.describe,
 }
 
 

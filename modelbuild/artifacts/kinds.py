@@ -12,7 +12,7 @@ from modelbuild import lfs
 from modelbuild.artifacts.archived import ZIP_MAGICS, is_description, is_keras, is_sima, tar_names, zip_names
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, kmodel, nef_header, tar
+from modelbuild.formats import elf, kmodel, nef_header, sealed, tar
 from modelbuild.importers import IMPORTERS
 
 ARITHMETIC_KEY = b"modelbuild.arithmetic"
@@ -42,6 +42,7 @@ class Kind(StrEnum):
     FIXED_ONNX = "fixed_onnx"
     NEF = "nef"
     MPK = "mpk"
+    SEALED = "sealed"
     KMODEL = "kmodel"
     TFLITE = "tflite"
     KERAS = "keras"
@@ -179,6 +180,7 @@ _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
     (0, lfs.POINTER_START, Kind.LFS_POINTER),
     (0, kmodel.MAGIC, Kind.KMODEL),
     (0, elf.MAGIC, Kind.ELF),
+    (0, sealed.MAGIC, Kind.SEALED),
     (4, b"TFL3", Kind.TFLITE),
     (0, b"\x89HDF\r\n\x1a\n", Kind.HDF5),
     (0, b"\x1f\x8b", _gzip_kind),

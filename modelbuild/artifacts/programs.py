@@ -6,13 +6,32 @@ from pathlib import Path
 
 from modelbuild.artifacts.packing import FORMATS, Program
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.formats import sealed
+from modelbuild.formats.sealed_keys import Secrets
 
-__all__ = ["Program", "choose", "programs"]
+__all__ = ["Program", "choose", "programs", "sealed_programs"]
 
 
 def programs(path: Path, kind: str) -> list[Program]:
     """Every program in the package `path` of the container format `kind`."""
     found: list[Program] = FORMATS[kind].unpack(path.read_bytes())
+    return found
+
+
+def sealed_programs(path: Path, secrets: Secrets | None) -> list[Program]:
+    """Every program in an encrypted package. Errors: ModelbuildError where the secrets are not there, or do
+    not open it."""
+    data = path.read_bytes()
+    header = sealed.read_header(data)
+    if secrets is None:
+        raise ModelbuildError(
+            "the package is encrypted, and runs with its keys only",
+            where=str(path),
+            advice=sealed.how_to_open(header),
+        )
+    if header.format not in FORMATS:
+        raise ModelbuildError(f"an encrypted file of the kind {header.format} cannot be run", where=str(path))
+    found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets))
     return found
 
 

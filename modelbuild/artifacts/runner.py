@@ -20,8 +20,9 @@ from modelbuild.artifacts import layouts
 from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.pictures import pictures
-from modelbuild.artifacts.programs import Program, choose, programs
+from modelbuild.artifacts.programs import Program, choose, programs, sealed_programs
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.graph import in_model
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
@@ -250,11 +251,15 @@ def open_runner(
     model: str | None = None,
     preprocess: Mapping[str, Preprocess] | None = None,
     weights: Path | None = None,
+    secrets: Secrets | None = None,
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
     for float models, by input or under "" for all; other files carry their own. `weights` are those of a
-    float model whose format keeps them apart. Raises ModelbuildError for files that cannot be run."""
+    float model whose format keeps them apart, `secrets` those of an encrypted package. Raises ModelbuildError
+    for files that cannot be run."""
     kind = identify(path)
+    if secrets is not None and kind is not Kind.SEALED:
+        raise ModelbuildError("this file is not encrypted", where=str(path), advice="leave the keys out")
     if kind in SOURCES:
         check_name(path, kind)
         return _open_source(path, model, preprocess or {}, weights)
@@ -266,6 +271,8 @@ def open_runner(
         raise ModelbuildError(
             "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
         )
+    if kind is Kind.SEALED:
+        return HardwareRunner(choose(sealed_programs(path, secrets), model, str(path)))
     if kind not in OPENERS:
         if exporting.knows(path):
             importers.importer_for(path)  # raises with the lines that export it

@@ -9,13 +9,15 @@ from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.artifacts.runner import HardwareRunner, Runner, open_runner
 from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.graph import onnx_io
 from modelbuild.graph.after_chip import OUTPUTS, AfterChip
 from modelbuild.graph.edits.tail import POST
 from modelbuild.graph.model import Graph
 from modelbuild.samples.preprocess import Preprocess
 
-WITH_PARTS = (Kind.FIXED_ONNX, Kind.NEF, Kind.MPK)  # the kinds that a part after the chip is shipped with
+# the kinds that a part after the chip is shipped with
+WITH_PARTS = (Kind.FIXED_ONNX, Kind.NEF, Kind.MPK, Kind.SEALED)
 _FIXED = ".fixed"
 _APART = "build the package again, or run the chip's part alone: --no-tail"
 
@@ -27,10 +29,11 @@ def open_shipped(
     weights: Path | None = None,
     *,
     tail: bool = True,
+    secrets: Secrets | None = None,
 ) -> Runner:
     """As `open_runner`; with `tail`, what runs after the chip is run, too, where the package's folder has it:
     MODEL_post.onnx, as the build wrote it. Raises for one that belongs to another model."""
-    runner = open_runner(path, model, preprocess, weights)
+    runner = open_runner(path, model, preprocess, weights, secrets)
     if not tail or identify(path) not in WITH_PARTS:
         return runner
     name = runner.name if isinstance(runner, HardwareRunner) else path.stem.removesuffix(_FIXED)

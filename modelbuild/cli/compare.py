@@ -10,7 +10,7 @@ from typing import Any
 from modelbuild import api
 from modelbuild.artifacts.comparing import Comparison
 from modelbuild.artifacts.runner import Runner
-from modelbuild.cli import console, models
+from modelbuild.cli import console, keys, models
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.forms import LEVELS, is_pair
 from modelbuild.report.advice import text
@@ -89,6 +89,10 @@ def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
             "--preprocess is for a float model's file",
             why="both carry their own preprocessing",
             advice="leave it out",
+        )
+    if keys.given(options) and not any(models.is_sealed(options, word) for word in words):
+        raise ModelbuildError(
+            "keys are for an encrypted package", why="neither file is one", advice="leave them out"
         )
     first, second = (models.opened(options, word, pick=True) for word in words)
     return first, second

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from modelbuild import api
-from modelbuild.artifacts.kinds import SOURCES, identify
+from modelbuild.artifacts.kinds import SOURCES, Kind, identify
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
 from modelbuild.artifacts.shipped import WITH_PARTS
-from modelbuild.cli import flags, progress
+from modelbuild.cli import flags, keys, progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.importers import IMPORTERS
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]SETTINGS",
         help="for a model file that declares none: '{resize: stretch, mean: 127, std: 128}'",
     )
+    keys.add_arguments(parser)
 
 
 def postprocessing(options: argparse.Namespace, word: str) -> AbstractContextManager[Postprocess | None]:
@@ -72,7 +73,13 @@ def postprocessing(options: argparse.Namespace, word: str) -> AbstractContextMan
 def is_package(options: argparse.Namespace, word: str) -> bool:
     """Whether a word is a file that may hold several models."""
     path = Path(options.directory) / word
-    return path.is_file() and identify(path) in FORMATS
+    return path.is_file() and identify(path) in (*FORMATS, Kind.SEALED)
+
+
+def is_sealed(options: argparse.Namespace, word: str) -> bool:
+    """Whether a word is an encrypted package."""
+    path = Path(options.directory) / word
+    return path.is_file() and identify(path) is Kind.SEALED
 
 
 def has_parts(options: argparse.Namespace, word: str) -> bool:
@@ -123,6 +130,7 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
             preprocessing(options.preprocess) if not pick or takes_preprocessing(options, word) else {},
             _weights(options, path, pick),
             tail=not (options.no_tail or getattr(options, "raw", False)),
+            keys=keys.given(options) if not pick or is_sealed(options, word) else None,
         )
 
 
@@ -149,8 +157,8 @@ def _refuse_name(options: argparse.Namespace, word: str) -> None:
 
 def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:
     """The options that go with a file, and what was given."""
-    names = ("preprocess", "model", "weights")
-    return [(f"--{name}", getattr(options, name)) for name in names]
+    names = ("preprocess", "model", "weights", *keys.NAMES)
+    return [(f"--{name.replace('_', '-')}", getattr(options, name)) for name in names]
 
 
 def takes_preprocessing(options: argparse.Namespace, word: str) -> bool:

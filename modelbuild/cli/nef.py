@@ -1,4 +1,4 @@
-"""`modelbuild nef`: combine NEFs, take one apart, change ids and versions."""
+"""`modelbuild nef`: combine NEFs, take one apart, change ids and versions, encrypt packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild.cli import console
+from modelbuild.cli import console, keys
 from modelbuild.errors import ModelbuildError
 
 
@@ -32,13 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", action="append", type=int, default=[], metavar="ID", help="extract: this model alone")
     add("--drop-unknown", action="store_true", help="combine: leave out header fields that nobody knows")
     add("--chip", metavar="CHIP", help="generate: the chip that the binaries are for, such as kl720")
+    add("--mode", type=int, choices=(1, 2), help="encrypt: 1 with key and key file, 2 with the efuse key")
+    keys.add_arguments(parser)
     add("--force", action="store_true", help="replace files that modelbuild has not written")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what the first word says."""
     action = ACTIONS[options.action]
-    for name in ("id", "version", "model", "drop_unknown", "chip"):
+    for name in ("id", "version", "model", "drop_unknown", "chip", "mode", *keys.NAMES):
         if getattr(options, name) and name not in action.takes:
             raise ModelbuildError(
                 f"--{name.replace('_', '-')} does not go with `nef {options.action}`",
@@ -107,6 +109,26 @@ def _generate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _encrypt(options: argparse.Namespace) -> int:
+    from modelbuild import api
+
+    path, output = _path(options, options.files[0]), _output(options)
+    found = api.nef_encrypt(path, output, keys.given(options), options.mode, force=options.force)
+    console.summary(f"wrote {found['path']}: {console.size(found['size'])}, mode {found['mode']}", found)
+    for note in found["notes"]:
+        console.say(f"note: {note}")
+    return 0
+
+
+def _decrypt(options: argparse.Namespace) -> int:
+    from modelbuild import api
+
+    path, output = _path(options, options.files[0]), _output(options)
+    found = api.nef_decrypt(path, output, keys.given(options), force=options.force)
+    console.summary(f"wrote {found['path']}: {console.size(found['size'])}, {found['format']}", found)
+    return 0
+
+
 def _path(options: argparse.Namespace, name: str) -> Path:
     return Path(options.directory) / name
 
@@ -164,6 +186,8 @@ class Action(NamedTuple):
 
 ACTIONS: Mapping[str, Action] = {
     "combine": Action(_combine, "several NEFs of one chip as one", ("drop_unknown",), single=False),
+    "decrypt": Action(_decrypt, "open an encrypted package", keys.NAMES),
+    "encrypt": Action(_encrypt, "encrypt a package of any format", ("mode", *keys.NAMES)),
     "extract": Action(_extract, "the binaries in one as files", ("model",), needs_output=False),
     "generate": Action(_generate, "a NEF around extracted binaries", ("chip",), single=False),
     "set": Action(_set, "other ids and versions of models", ("id", "version")),

@@ -26,6 +26,7 @@ def summary(report: BuildReport, verbose: bool = False) -> str:
     listed = [one for one in packages if everything or one.changed or one.gate != "passed"]
     lines = [_table(listed, whole=verbose or len(listed) <= MANY)] if listed else []
     lines += [line for package in listed for line in _batches(package)]
+    lines += [line for package in listed for line in _included(package)]
     lines += _simulated(listed)
     if len(listed) < len(packages):
         rest = len(packages) - len(listed)
@@ -106,6 +107,16 @@ def _predicted(said: Mapping[str, Any]) -> str:
         f"{said['model']}@{said['target']}: {fps}, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "
         f"{said['cpu_time_ms']:.4g}){batch}, confidence {said['confidence']}"
     )
+
+
+def _included(package: BuiltPackage) -> list[str]:
+    """Models that are in the package as they were."""
+    return [
+        f"{package.name}: {len(file['models'])} models of {file['path']} included, not verified"
+        if len(file["models"]) != 1
+        else f"{package.name}: 1 model of {file['path']} included, not verified"
+        for file in package.included
+    ]
 
 
 def _simulated(packages: Sequence[BuiltPackage]) -> list[str]:

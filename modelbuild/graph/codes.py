@@ -44,6 +44,8 @@ CODES: dict[str, Code] = {
     "MB009": _error("the manifest, or what is asked of it, is wrong"),
     "MB010": Code("a setting of a target that every model on it has of its own", "warning"),
     "MB011": Code("a vendor's name of an option of compiling", "note"),
+    "MB012": Code("a key of an encrypted package that is not there", "warning", sometimes=True),
+    "MB013": Code("a key that is too short to be safe", "warning"),
     "MB100": _error("the model, or what it is given, cannot be used"),
     "MB101": _error("no unit of the chip runs the operator"),
     "MB102": _error("the operator is known, but not in this form"),

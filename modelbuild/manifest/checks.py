@@ -70,8 +70,11 @@ def _references(manifest: Manifest) -> Iterator[tuple[str, str, tree.Path]]:
 
 
 def check_environment_values(manifest: Manifest, problems: Problems) -> None:
-    """`env:NAME` is for secrets, and no key of this version takes one."""
+    """`env:NAME` is for secrets; which keys take one, their types say."""
+    secret = {id(tree.find(manifest.tree, path)) for path in _secrets(manifest)}
     for node in _scalars(manifest.tree):
+        if id(node) in secret:
+            continue
         if node.text.startswith("env:") and re.fullmatch(r"env:[A-Za-z_]\w*", node.text):
             problems.error(
                 f"`{node.text}` cannot stand here",
@@ -79,6 +82,11 @@ def check_environment_values(manifest: Manifest, problems: Problems) -> None:
                 "values from the environment are for secrets: others would make builds differ unseen",
                 "write the value itself",
             )
+
+
+def _secrets(manifest: Manifest) -> Iterator[tree.Path]:
+    for name in names(manifest, "packages"):
+        yield from (("packages", name, "encrypt", key) for key in ("key", "efuse_key"))
 
 
 def _scalars(node: tree.Node) -> Iterator[tree.Scalar]:

@@ -13,8 +13,10 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.graph.codes import covers
 from modelbuild.manifest import (
     checks,
+    checks_of_encryption,
     checks_of_fixed,
     checks_of_functions,
+    checks_of_included,
     checks_of_layers,
     checks_of_packages,
     checks_of_quantization,
@@ -67,7 +69,8 @@ def load(
     )
     packages = expand(spec.packages, spec.models)
     checks_of_packages.check_packages(manifest, packages, problems)
-    manifest = replace(manifest, packages={package.name: package for package in packages})
+    keys = checks_of_encryption.check_encryption(manifest, packages, problems)
+    manifest = replace(manifest, packages={package.name: package for package in packages}, keys=keys)
     manifest = replace(manifest, overridden=select.pairs(manifest, selected))
     examined = _check(manifest, problems, needs_samples)
     problems.raise_any()
@@ -140,6 +143,7 @@ def _check(manifest: Manifest, problems: Problems, needs_samples: bool) -> dict[
             checks_of_samples.check_use(manifest, settings, sets, problems)
             checks_of_functions.check_measures(manifest, settings, problems)
     checks_of_packages.check_setups(manifest, used, problems)
+    checks_of_included.check_included(manifest, used, problems)
     if not manifest.overrides:
         checks_of_layers.warn_overridden(manifest, examiner, used, problems)
     if sum(bool(manifest.laid_on(*pair)) for pair in used) > 1:

@@ -61,6 +61,10 @@ def settings_of_package(manifest: Manifest, package: str) -> dict[str, Any]:
     found: dict[str, Any] = {"target": manifest.packages[package].target}
     if manifest.packages[package].format is not None:
         found["format"] = manifest.packages[package].format
+    if manifest.packages[package].include:
+        found["include"] = list(manifest.packages[package].include)
+    if (encrypt := manifest.packages[package].encrypt) is not None:
+        found["encrypt.mode"] = encrypt.mode
     for model in manifest.packages[package].models:
         found[f"models.{model.name}.id"] = model.id
         found[f"models.{model.name}.version"] = model.version

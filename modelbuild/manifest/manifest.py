@@ -18,6 +18,7 @@ from modelbuild.manifest.tree import place
 if TYPE_CHECKING:
     from modelbuild.graph.check import Finding
     from modelbuild.manifest.settings import Settings
+    from modelbuild.stages.request import PackageKeys
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Manifest:
     ignored: tuple[Finding, ...] = ()  # warnings that `defaults` does not want to hear of
     included: tuple[str, ...] = ()  # the patterns of every `include:`
     examined: Mapping[tuple[str, str], Settings] = field(default_factory=dict)  # (model, target) -> settings
+    keys: Mapping[str, PackageKeys] = field(default_factory=dict)  # of packages that are encrypted
     overridden: frozenset[tuple[str, str]] | None = None  # (model, target) that `overrides` act on; None: all
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -21,9 +21,12 @@ from modelbuild.manifest.scalars import (
     Name,
     NameText,
     Section,
+    Switch,
     Text,
     Version1,
+    read_integer,
 )
+from modelbuild.manifest.secrets import AsHiddenMapping, Secret
 from modelbuild.manifest.strict import Strict, refuse
 
 FIXED_SUFFIX = ".fixed.onnx"
@@ -151,6 +154,22 @@ class PackagedModel(Strict):
     version: Text | None = Field(None, description="four hex digits")
 
 
+class Encryption(Strict):
+    """How a package is encrypted; docs/format-encrypted.md has the bytes."""
+
+    mode: Annotated[Literal[1, 2], BeforeValidator(read_integer)] = Field(
+        description="1: key and key file, and an efuse key if wanted; 2: efuse key alone"
+    )
+    key: Secret | None = Field(None, description="env:NAME of the key, hex digits; mode 1")
+    key_file: Text | None = Field(
+        None, description="path of the key file, which only its owner may read; mode 1"
+    )
+    efuse_key: Secret | None = Field(None, description="env:NAME of the efuse key, hex digits")
+    cache_plaintext: Switch = Field(
+        False, description="keep the programs as read back from the package in the cache without encryption"
+    )
+
+
 def _single_target(value: object) -> object:
     if isinstance(value, list):
         raise refuse(
@@ -163,10 +182,6 @@ def _single_target(value: object) -> object:
 class Package(Strict):
     """What is shipped."""
 
-    planned: ClassVar[dict[str, str]] = {
-        "encrypt": "remove it: packages are written in the clear",
-        "include": "remove it: a package is made of models of this manifest",
-    }
     target: Annotated[NameText | None, BeforeValidator(_single_target)] = Field(
         None, description="the target that the models are built for"
     )
@@ -185,6 +200,12 @@ class Package(Strict):
     )
     format: Annotated[Literal["nef", "mpk", "kmodel"], AsText] | None = Field(
         None, description="the container; the recipe's, if left out"
+    )
+    include: Files | None = Field(
+        None, description="NEF files whose models go into the package, as they are and not verified"
+    )
+    encrypt: Annotated[Encryption, AsHiddenMapping] | None = Field(
+        None, description="the package's files are encrypted; they open in modelbuild only"
     )
 
     @model_validator(mode="after")

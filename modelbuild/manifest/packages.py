@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from modelbuild.manifest.model import Encryption
 from modelbuild.manifest.model import Package as Written
 from modelbuild.manifest.model import PackagedModel as WrittenModel
 from modelbuild.manifest.tree import Path
@@ -31,6 +32,8 @@ class Package:
     target: str
     format: str | None
     models: tuple[PackagedModel, ...]
+    include: tuple[str, ...] = ()  # further files, whose models go into it
+    encrypt: Encryption | None = None
 
 
 def expand(packages: Mapping[str, Written], models: Mapping[str, object]) -> tuple[Package, ...]:
@@ -42,7 +45,10 @@ def expand(packages: Mapping[str, Written], models: Mapping[str, object]) -> tup
         chosen = _models(name, written, models)
         named = {name: written.target} if written.target is not None else {}
         named.update({f"{name}-{target}": target for target in written.targets or ()})
-        expanded += [Package(full, name, target, written.format, chosen) for full, target in named.items()]
+        further = written.include or (), written.encrypt
+        expanded += [
+            Package(full, name, target, written.format, chosen, *further) for full, target in named.items()
+        ]
     return tuple(expanded)
 
 

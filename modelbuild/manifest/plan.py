@@ -157,6 +157,8 @@ def _package(
         fingerprint=toolchain.fingerprint(),
         silicon=toolchain.SILICON,
         templates=shared.templates,
+        keys=manifest.keys.get(name),
+        include=package.include,
         locked_files=None if locked is None else locked.files,
     )
 

@@ -68,6 +68,8 @@ def named(manifest: Manifest, lock: Lock | None) -> Iterator[tuple[str, str]]:
                 yield path, look.HEAD
         if model.postprocess is not None:
             yield from ((path, look.FILE) for path in files_of(model.postprocess, manifest.root))
+    for package in spec.packages.values():
+        yield from ((path, look.FILE) for path in package.include or ())
     for settings in manifest.examined.values():
         yield from ((path, look.HEAD) for path in edits.files(settings.values["edit"]))
         for measure in functions.of_bounds(settings):

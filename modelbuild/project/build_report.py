@@ -21,6 +21,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
     checks: tuple[dict[str, Any], ...] = ()
     findings: tuple[dict[str, Any], ...] = ()  # what its samples and measurements tell, as `check --json`
     batches: tuple[dict[str, Any], ...] = ()  # of models that a batch is asked for
+    included: tuple[dict[str, Any], ...] = ()  # files whose models are in it as they were, not verified
 
     def to_json(self) -> dict[str, Any]:
         """The object in `packages` of `build --json`."""
@@ -34,6 +35,7 @@ class BuiltPackage(NamedTuple):  # no dataclass, as in modelbuild.errors
             "checks": list(self.checks),
             "findings": list(self.findings),
             "batches": list(self.batches),
+            "included": list(self.included),
         }
 
 

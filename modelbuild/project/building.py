@@ -16,6 +16,7 @@ from modelbuild.build.result import BuildResult, Event
 from modelbuild.project.build_report import BuildReport, BuiltPackage
 from modelbuild.project.claiming import taken_over
 from modelbuild.project.goals import goals_of
+from modelbuild.project.keys import require_keys
 from modelbuild.project.layout import DIST, MIRROR_LOCK, REPORTS
 from modelbuild.project.locked import locked
 from modelbuild.project.options import DEFAULT, EVALUATE, BuildOptions
@@ -44,6 +45,8 @@ def build(
     project = locked(project, selection, options)
     wanted = goals_of(project, selection, options.until)
     packages = [project.plan.packages[name] for name in selection.packages]
+    if not options.dry_run:
+        require_keys(project, wanted)
     # One lock for both: no other build or `clean` comes between the packages and their reports.
     taken: tuple[str, ...] = ()
     with nullcontext() if options.dry_run else project.builder.hold(observer):

@@ -10,17 +10,20 @@ from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner
 from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.formats import sealed, sealed_keys
 from modelbuild.graph import onnx_io
 from modelbuild.graph.after_chip import AfterChip
 from modelbuild.manifest.samples import Sets
 from modelbuild.project.building import Observer
 from modelbuild.project.goals import request_of
+from modelbuild.project.keys import require_keys
 from modelbuild.project.project import Project, located
 from modelbuild.quantize import fixed_onnx
 from modelbuild.report.advice import Facts, steps
 from modelbuild.samples.preprocess import from_settings
+from modelbuild.stages import sealing
 from modelbuild.stages.files import read_json
-from modelbuild.stages.request import ModelRequest
+from modelbuild.stages.request import ModelRequest, PackageRequest
 from modelbuild.toolchains.builtin import LEVELS
 
 if TYPE_CHECKING:
@@ -105,15 +108,30 @@ def _hardware(project: Project, request: ModelRequest, observer: Observer | None
     """The program as its package holds it; without a package, as the compiler left it."""
     for package in project.plan.packages.values():
         if package.target == request.target and any(p.request.model == request.model for p in package.models):
-            action, names = (
-                package.action("package"),
-                [f"programs/{request.model}.{part}.bin" for part in PARTS],
-            )
-            break
-    else:
-        action, names = request.action("compile"), [f"{part}.bin" for part in PARTS]
-    command, weights, host = (path.read_bytes() for path in _built(project, action, names, observer))
+            return HardwareRunner(_packaged(project, package, request, observer))
+    names = [f"{part}.bin" for part in PARTS]
+    command, weights, host = _read(project, request.action("compile"), names, observer)
     return HardwareRunner(Program(request.model, command, weights, host))
+
+
+def _packaged(
+    project: Project, package: PackageRequest, request: ModelRequest, observer: Observer | None
+) -> Program:
+    """The program in a package; one that is encrypted opens with the keys that the manifest names."""
+    action = package.action("package")
+    require_keys(project, [action])
+    if package.keys is not None and package.seals_programs:
+        (data,) = _read(project, action, [f"programs/{request.model}.enc"], observer)
+        parts = sealing.unbundled(sealed.open_sealed(data, sealed_keys.read(package.keys.sources)))
+    else:
+        names = [f"programs/{request.model}.{part}.bin" for part in PARTS]
+        command, weights, host = _read(project, action, names, observer)
+        parts = command, weights, host
+    return Program(request.model, *parts)
+
+
+def _read(project: Project, action: str, names: list[str], observer: Observer | None) -> list[bytes]:
+    return [path.read_bytes() for path in _built(project, action, names, observer)]
 
 
 OPENERS = {"float": _float, "fixed": _fixed, "hardware": _hardware}

@@ -29,6 +29,8 @@ def remember(
         looked_at = reads(project.manifest, project.lock)
     except OSError as error:
         return f"not all that the plan rests on can be looked at: {error}"
+    if any(project.plan.packages[package.name].keys for package in report.packages):
+        return "keys of encrypted packages are read anew by each build"
     request = request_for(project, names, options)
     packages = (project.plan.packages[package.name] for package in report.packages)
     shipments = [Shipment.of(package, project.manifest) for package in packages]

@@ -89,7 +89,7 @@ def told(report: BuildReport) -> dict[str, Any]:
 
 def report_of(told: Mapping[str, Any], actions: Sequence[str]) -> BuildReport:
     """The report of a build that found everything as that one left it."""
-    lists = ("files", "checks", "findings", "batches")
+    lists = ("files", "checks", "findings", "batches", "included")
     packages = tuple(
         BuiltPackage(**{**one, **{key: tuple(one.get(key, ())) for key in lists}}) for one in told["packages"]
     )

@@ -35,7 +35,8 @@ class ShippedModel(NamedTuple):
 
 
 class Shipment(NamedTuple):
-    """A package: the actions that judge, describe and make it, and its models."""
+    """A package: the actions that judge, describe and make it, whether its files are encrypted, and its
+    models."""
 
     package: str
     target: str
@@ -43,6 +44,7 @@ class Shipment(NamedTuple):
     gate: str
     report: str
     made: str
+    encrypted: bool
     models: tuple[ShippedModel, ...]
 
     @classmethod
@@ -59,7 +61,8 @@ class Shipment(NamedTuple):
             places = ModelPlaces.of(manifest, model.model, package.target)
             models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post, places))
         gate, report, made = (package.action(stage) for stage in ("gate", "report", "package"))
-        return cls(package.package, package.target, package.silicon, gate, report, made, tuple(models))
+        name, target, encrypted = package.package, package.target, package.keys is not None
+        return cls(name, target, package.silicon, gate, report, made, encrypted, tuple(models))
 
     def to_plain(self) -> tuple[Any, ...]:
         """The same as plain tuples."""
@@ -68,9 +71,9 @@ class Shipment(NamedTuple):
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> Shipment:
         """The inverse of `to_plain`."""
-        package, target, silicon, gate, report, made, models = plain
+        *first, models = plain
         shipped = tuple(ShippedModel._make((*model[:-1], ModelPlaces(*model[-1]))) for model in models)
-        return cls(package, target, silicon, gate, report, made, shipped)
+        return cls._make((*first, shipped))
 
     def products(self, outputs: Outputs) -> tuple[Product, Product]:
         """The folders in `dist/` and `reports/` of a package whose gate passed."""
@@ -87,6 +90,8 @@ class Shipment(NamedTuple):
             if (after := made.get(f"models/{model.post}")) is not None:
                 files[model.post] = after
             files[f"{model.name}.json"] = made[f"models/{model.name}.json"]
+            if self.encrypted:
+                continue  # the others hold the weights, or tell of them
             files[f"{model.name}.fixed.onnx"] = outputs[model.fixed_action][model.fixed_output]
             if model.quantized:
                 left = outputs[model.quantized]
@@ -134,7 +139,7 @@ def publish_passed(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
 
 def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Outputs) -> dict[str, Any]:
     """Puts the report of a package, if there is one, into `reports/`. What `BuiltPackage` has of it: where it
-    is, the bounds, what samples and measurements tell, and the batches that were achieved."""
+    is, the bounds, what samples and measurements tell, the batches that were achieved, what is included."""
     if shipment.report not in outputs:
         return {}
     from modelbuild.graph.codes import CODES
@@ -161,4 +166,5 @@ def publish_report(builder: Builder, root: Path, shipment: Shipment, outputs: Ou
         "batches": tuple(
             {"model": model["name"], **model["batch"]} for model in found["models"] if model.get("batch")
         ),
+        "included": tuple(found["package"]["included"]),
     }

@@ -40,6 +40,7 @@ MODEL_ROLES = {
 PACKAGE_ROLES = {"package": "Packaging"}
 PACKAGE_STEPS = {"locked": "Comparison with modelbuild.lock"}  # of a locked build
 _MEASURED = ("check", "evaluate", "fixed", "hardware", "quantize")  # what verdict.judge reads
+_OF_PACKAGE = ("format", "files", "included", "encrypted")  # what package.json knows best
 GATE = "gate"
 
 
@@ -86,7 +87,7 @@ def collect(
     broken = bool(failures) or any(model.failures for model in described)
     return Report(
         passed=not broken and all(check.passed for check in checks),
-        package=Package(**{**package, **{key: packed[key] for key in ("format", "files") if key in packed}}),
+        package=Package(**{**package, **{key: packed[key] for key in _OF_PACKAGE if key in packed}}),
         checks=tuple(checks),
         failures=failures,
         models=described,

@@ -56,6 +56,29 @@ class File(Item):
     sha256: str
 
 
+class IncludedModel(Item):
+    """A model that was in a file already."""
+
+    id: int
+    name: str | None
+    version: str | None
+
+
+class Included(Item):
+    """A file whose models went into the package as they are: nothing of them is measured here."""
+
+    path: str
+    sha256: str
+    models: tuple[IncludedModel, ...]
+    verified: bool = False
+
+
+class Encrypted(Item):
+    """How the files are encrypted; docs/format-encrypted.md."""
+
+    mode: int
+
+
 class Package(Item):
     """What is shipped, and for what. `files` is empty where packaging failed."""
 
@@ -70,6 +93,8 @@ class Package(Item):
     toolchain: str = ""
     silicon: bool = False
     files: tuple[File, ...] = ()
+    included: tuple[Included, ...] = ()
+    encrypted: Encrypted | None = None
 
 
 class Tensor(Item):

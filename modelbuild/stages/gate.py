@@ -91,7 +91,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `gate.json`, or fails naming every bound that does not hold."""
     from modelbuild.errors import EXIT_FAILED, ModelbuildError
     from modelbuild.report.verdict import judge
-    from modelbuild.stages.files import write_json
+    from modelbuild.stages.files import read_json, write_json
 
     checks = [
         check
@@ -101,7 +101,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     failed = [check for check in checks if not check.passed]
     if failed:
         raise ModelbuildError.of(_problems(failed, inputs, parameters), EXIT_FAILED)
-    write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks]})
+    included = read_json(inputs["package"]).get("included")
+    told = {"included": included} if included else {}  # in the package, and verified by nobody
+    write_json(out / "gate.json", {"passed": True, "checks": [check.to_json() for check in checks], **told})
 
 
 def _problems(

@@ -43,10 +43,10 @@ def inputs(request: PackageRequest) -> dict[str, Source]:
 def beside(request: PackageRequest, name: str) -> dict[str, OutputOf]:
     """File of dist/ -> where it comes from, of what a model has there beside the package itself."""
     model = next(packaged.request for packaged in request.models if packaged.request.model == name)
-    found = {
-        f"{name}.json": request.output("package", f"models/{name}.json"),
-        f"{name}.fixed.onnx": model.fixed(),
-    }
+    found = {f"{name}.json": request.output("package", f"models/{name}.json")}
+    if request.keys is not None:
+        return found  # weights are not shipped beside a file that hides them
+    found[f"{name}.fixed.onnx"] = model.fixed()
     if not model.is_fixed:
         found[f"{name}.quant.txt"] = model.output("quantize", "quant.txt")
         if EXPORT in model.settings["quantize"]:

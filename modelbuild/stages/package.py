@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.formats.nef_generations import FLATBUFFER, chosen
 from modelbuild.formats.source_date import source_date
+from modelbuild.stages import sealing
 from modelbuild.stages.request import PackageRequest, Source, post_name
 
 if TYPE_CHECKING:
     from modelbuild.graph.after_chip import AfterChip
 
-VERSION = "6"
+VERSION = "7"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")
 TIMED = ("mpk",)  # formats whose members have times
+INCLUDED = "include/"  # role prefix of NEFs whose models go into the package as they are
 
 
 def inputs(request: PackageRequest) -> dict[str, Source]:
-    """The compiled parts of each model: role `compiled/<model>/<part>`; and the source's identity."""
-    found: dict[str, Source] = {}
+    """The compiled parts of each model: role `compiled/<model>/<part>`; and the source's identity; and the
+    files that are included."""
+    found: dict[str, Source] = {
+        f"{INCLUDED}{index:04d}": FileInput(path) for index, path in enumerate(request.include)
+    }
     for packaged in request.models:
         model = packaged.request
         for part in PARTS:
@@ -57,7 +62,14 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             }
             for packaged in request.models
         ],
+        **({"include": [Path(path).name for path in request.include]} if request.include else {}),
+        **sealing.parameters(request),
     }
+
+
+def unkeyed(request: PackageRequest) -> dict[str, Any]:
+    """Where the keys of an encrypted package are."""
+    return sealing.unkeyed(request)
 
 
 def _setup(request: PackageRequest) -> str:
@@ -70,7 +82,8 @@ def _setup(request: PackageRequest) -> str:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, `package.json`, and
-    `models/<model>_post.onnx` where a part runs after the chip."""
+    `models/<model>_post.onnx` where a part runs after the chip. Of an encrypted package the programs are
+    encrypted, too, in `programs/<model>.enc`, unless it is to leave them as they are."""
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container
@@ -82,17 +95,26 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     time = parameters.get("time", 0)
     packed = [_packed(inputs, model, time) for model in parameters["models"]]
     files: dict[str, bytes] = format_.pack(packed, container)
+    files, included = _with_included(files, inputs, parameters.get("include", ()))
     sizes = {one.program.name: one.program.size for one in packed}
+    seal = _Seal.of(parameters, container.format)
+    files = {f"{name}{seal.suffix}": seal.close(data) for name, data in files.items()}
     check_package(parameters["name"], sum(map(len, files.values())), sizes, parameters["chip"], container)
     for folder in ("files", "programs", "models"):
         (out / folder).mkdir()
     for name, data in files.items():
         (out / "files" / name).write_bytes(data)
-    found = {program.name: program for data in files.values() for program in format_.unpack(data)}
+    others = {model["id"] for one in included for model in one["models"]}
+    found = {
+        program.name: program
+        for data in files.values()
+        for program in format_.unpack(seal.open(data))
+        if program.id is None or program.id not in others
+    }
     for model in parameters["models"]:
         program = found[model["name"]]
-        for part in PARTS:
-            (out / "programs" / f"{program.name}.{part}.bin").write_bytes(getattr(program, part))
+        for name, data in seal.programs(program).items():
+            (out / "programs" / name).write_bytes(data)
         after = read_after_chip(inputs.get(f"post/{program.name}"))
         labels = _labels(inputs, program, after)
         batch = next(one.batch for one in packed if one.program.name == program.name)
@@ -102,11 +124,105 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             (out / "models" / file).write_bytes(inputs[f"post/{program.name}"].read_bytes())
             told["post"] = {"file": file, "inputs": list(after.inputs), "outputs": list(after.outputs)}
         write_json(out / "models" / f"{program.name}.json", told)
-    summary = _summary(parameters, container.format, files)
+    summary = _summary(parameters, container.format, files) | seal.told()
+    if included:
+        summary["included"] = included
     beside = {path.name: path.read_bytes() for path in sorted((out / "models").glob("*.onnx"))}
     if beside:
         summary["after_chip"] = _listed(beside)
     write_json(out / "package.json", summary)
+
+
+class _Seal:
+    """What encrypts a package; of one that is not encrypted, what leaves it as it is."""
+
+    suffix = ""
+
+    @staticmethod
+    def of(parameters: Mapping[str, Any], format_: str) -> _Seal:
+        """The one that the parameters ask for."""
+        return _KeyedSeal(parameters, format_) if "encrypt" in parameters else _Seal()
+
+    def close(self, data: bytes) -> bytes:
+        """A file of the package as it is shipped."""
+        return data
+
+    def open(self, data: bytes) -> bytes:
+        """The inverse of `close`."""
+        return data
+
+    def programs(self, program: Any) -> dict[str, bytes]:
+        """The files that the simulator's stage reads."""
+        return {f"{program.name}.{part}.bin": getattr(program, part) for part in PARTS}
+
+    def told(self) -> dict[str, Any]:
+        """What package.json says of it."""
+        return {}
+
+
+class _KeyedSeal(_Seal):
+    def __init__(self, parameters: Mapping[str, Any], format_: str) -> None:
+        from modelbuild.formats import sealed
+
+        self.suffix = sealed.SUFFIX
+        self._told = parameters["encrypt"]
+        self._format = format_
+        self._secrets = sealing.secrets(parameters)
+
+    def close(self, data: bytes) -> bytes:
+        return self._sealed(data, self._format)
+
+    def open(self, data: bytes) -> bytes:
+        from modelbuild.formats import sealed
+
+        return sealed.open_sealed(data, self._secrets)
+
+    def programs(self, program: Any) -> dict[str, bytes]:
+        if self._told["cache_plaintext"]:
+            return super().programs(program)
+        parts = sealing.bundled([getattr(program, part) for part in PARTS])
+        return {f"{program.name}{self.suffix}": self._sealed(parts, sealing.PROGRAM)}
+
+    def told(self) -> dict[str, Any]:
+        return {"encrypted": {"mode": self._told["mode"]}}
+
+    def _sealed(self, data: bytes, format_: str) -> bytes:
+        from modelbuild.formats import sealed
+
+        return sealed.seal(data, self._secrets, format_)
+
+
+def _with_included(
+    files: Mapping[str, bytes], inputs: Mapping[str, Path], names: Sequence[str]
+) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """The package's one file with the models of the included ones, and what these are."""
+    if not names:
+        return dict(files), []
+    import hashlib
+
+    from modelbuild.formats import nef, nef_combine
+
+    ((own, data),) = files.items()
+    contents = [inputs[f"{INCLUDED}{index:04d}"].read_bytes() for index in range(len(names))]
+    read = [nef.read(content) for content in contents]
+    made = nef_combine.combine([nef.read(data), *read], [own, *names])
+    told = [
+        {
+            "path": name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "verified": False,
+            "models": [
+                {
+                    "id": model.id,
+                    "name": model.name,
+                    "version": None if model.version is None else f"{model.version:04x}",
+                }
+                for model in one.models
+            ],
+        }
+        for name, content, one in zip(names, contents, read, strict=True)
+    ]
+    return {own: nef.write(made)}, told
 
 
 def _labels(inputs: Mapping[str, Path], program: Any, after: AfterChip | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelbuild.build.action import FileInput, OutputOf
 from modelbuild.chips import pass_names
+from modelbuild.formats.sealed_keys import Sources
 
 Json = Any
 # All tensors of one run have at most this many times the bytes of the inputs; so many only where a dozen
@@ -191,6 +192,18 @@ class PackagedModel:
 
 
 @dataclass(frozen=True)
+class PackageKeys:
+    """What a package is encrypted with: where the secrets are, never what they are. `fingerprint` changes
+    with them (`formats.sealed_keys.fingerprint`); it is empty where some are `missing`: (what, place)."""
+
+    mode: int
+    sources: Sources
+    fingerprint: str
+    cache_plaintext: bool = False
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class PackageRequest:
     """One package for one target."""
 
@@ -202,7 +215,14 @@ class PackageRequest:
     fingerprint: str = ""
     silicon: bool = False  # whether the toolchain's programs run on the chip itself
     templates: Mapping[str, str] = field(default_factory=dict)  # what the report is made with, and digests
+    keys: PackageKeys | None = None  # of one that is encrypted
+    include: tuple[str, ...] = ()  # paths of NEFs whose models go into it as they are
     locked_files: Mapping[str, str] | None = None  # of a locked build: file of dist/ -> SHA-256 it must have
+
+    @property
+    def seals_programs(self) -> bool:
+        """Whether the programs that are read back from the package are kept encrypted."""
+        return self.keys is not None and not self.keys.cache_plaintext
 
     def action(self, stage: str, model: str = "") -> str:
         """The name of this package's action of a stage, of one model where the stage works on each."""

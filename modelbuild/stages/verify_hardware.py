@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild.build.action import Resources
-from modelbuild.stages import accuracy
+from modelbuild.stages import accuracy, sealing
 from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, Source
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ VERSION = "4"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")
+SEALED = "sealed"  # the role of the three in one, encrypted
 COUNTS = {"none": 0, "first": 1}
 
 
@@ -50,13 +51,19 @@ def inputs(request: PackageRequest, model: PackagedModel) -> dict[str, Source]:
     samples = samples_of(model)
     name = model.request.model
     return {
-        **{part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS},
+        **_program(request, name),
         "plan": model.request.output("compile", "compile.json"),
         "fixed": model.request.fixed(),
         **model.request.after_chip(),
         **(accuracy.inputs(model.request) if _whole(model) is not None else {}),
         **(samples.roles() if samples else {}),
     }
+
+
+def _program(request: PackageRequest, name: str) -> dict[str, Source]:
+    if request.seals_programs:
+        return {SEALED: request.output("package", f"programs/{name}.enc")}
+    return {part: request.output("package", f"programs/{name}.{part}.bin") for part in SECTIONS}
 
 
 def _whole(model: PackagedModel) -> Samples | None:
@@ -81,19 +88,21 @@ def parameters(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
         "samples": len(samples.files) if samples else 0,
         "random": samples is None and wanted != "none",
         **({"runs": 1} if wanted == "first" and _batch(model) is not None else {}),
+        **(sealing.parameters(request) if request.seals_programs else {}),
         **measured,
     }
 
 
 def unkeyed(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
-    """How long a call of a function of the user's may take."""
-    return accuracy.unkeyed(model.request)
+    """How long a call of a function of the user's may take, and where keys are."""
+    keys = sealing.unkeyed(request) if request.seals_programs else {}
+    return {**accuracy.unkeyed(model.request), **keys}
 
 
 def resources(request: PackageRequest, model: PackagedModel) -> Resources:
     """All integer tensors of the samples of a run, twice, and the program."""
     memory = (96 << 20) + round(0.45 * model.request.activations) * (_batch(model) or 1)
-    return Resources(memory=memory, memory_per_input_byte=4.0, counted=(*SECTIONS, "fixed"))
+    return Resources(memory=memory, memory_per_input_byte=4.0, counted=(*SECTIONS, SEALED, "fixed"))
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -111,7 +120,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     fixed = fixed_onnx.read(inputs["fixed"])
     after = read_after_chip(inputs.get("post"))
-    command, weights, host = (inputs[part].read_bytes() for part in SECTIONS)
+    command, weights, host = _sections(inputs, parameters)
     predicted = read_json(inputs["plan"])["cycles"]
     own, wide = (
         (*place.shape, 1)[0] for place in (fixed.tensors[fixed.inputs[0]], interface(command).inputs[0])
@@ -150,6 +159,15 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
             **{section: found for section, found in values.items() if found},
         },
     )
+
+
+def _sections(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tuple[bytes, ...]:
+    if SEALED not in inputs:
+        return tuple(inputs[part].read_bytes() for part in SECTIONS)
+    from modelbuild.formats import sealed
+
+    data = inputs[SEALED].read_bytes()
+    return sealing.unbundled(sealed.open_sealed(data, sealing.secrets(parameters)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.manifest import checks_of_packages, checks_of_samples, document, schema
+from modelbuild.manifest import checks_of_encryption, checks_of_packages, checks_of_samples, document, schema
 from modelbuild.manifest.explain import validate
 from modelbuild.manifest.load import load
 from modelbuild.manifest.model import Root
@@ -102,6 +102,7 @@ def test_every_key_has_a_row() -> None:
 
 def test_every_warning_has_a_row() -> None:
     sources = "".join(
-        Path(module.__file__ or "").read_text() for module in (checks_of_packages, checks_of_samples)
+        Path(module.__file__ or "").read_text()
+        for module in (checks_of_encryption, checks_of_packages, checks_of_samples)
     )
     assert set(re.findall(r"MB\d{3}", sources)) == set(re.findall(r"^\| (MB\d{3})", PAGE, re.MULTILINE))

@@ -51,6 +51,7 @@ def test_the_object() -> None:
                 "checks": [{"check": "top1"}],
                 "findings": [],
                 "batches": [],
+                "included": [],
             }
         ],
         "actions": {"run": 2, "cached": 0, "failed": 1, "skipped": 1, "would_run": 0},

@@ -19,13 +19,13 @@ from modelbuild.project.shipping import Shipment, ShippedModel, publish_report
 def told_of(root: Path, codes: list[str]) -> list[str]:
     """Those of the codes that a build tells, where its report has a finding of each."""
     found = [{"code": code, "message": "it is so"} for code in codes]
-    report = {"checks": [], "models": [{"name": "net", "findings": found}]}
+    report = {"package": {"included": []}, "checks": [], "models": [{"name": "net", "findings": found}]}
     (root / "reports/pack").mkdir(parents=True)
     (root / "reports/pack/report.json").write_text(json.dumps(report))
     builder = cast(Builder, SimpleNamespace(publish=lambda outputs, folder: True))
     places = ModelPlaces("models.yaml:2:3", "models.yaml:2:3")
     model = ShippedModel("net", "net@cam:quantize", "fixed.onnx", "net@cam:quantize", "net_post.onnx", places)
-    shipment = Shipment("pack", "cam", False, "pack:gate", "pack:report", "pack:package", (model,))
+    shipment = Shipment("pack", "cam", False, "pack:gate", "pack:report", "pack:package", False, (model,))
     told: dict[str, Any] = publish_report(builder, root, shipment, {"pack:report": {}})
     return [finding["code"] for finding in told["findings"]]
 
