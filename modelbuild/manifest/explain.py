@@ -71,16 +71,12 @@ def _explain(
     if kind == "extra_forbidden":
         key, owner = str(path[-1]), model_at(model, path[:-1])
         at = place(tree, path, of_key=True)
-        planned = owner.planned.get(key) if owner else None
-        if planned is not None:
-            problems.error(f"`{key}` is not built yet", at, advice=planned)
-        else:
-            within = f" in {_article(path[-2])}" if len(path) > 1 else ""
-            known = list(owner.model_fields) if owner else []
-            other = owner.other_words if owner else ()
-            advice = owner.advice_of_key(key) if owner else ""
-            advice = advice or nearest(key, known, "known keys", other)
-            problems.error(f"unknown key `{key}`{within}", at, advice=advice)
+        within = f" in {_article(path[-2])}" if len(path) > 1 else ""
+        known = list(owner.model_fields) if owner else []
+        other = owner.other_words if owner else ()
+        advice = owner.advice_of_key(key) if owner else ""
+        advice = advice or nearest(key, known, "known keys", other)
+        problems.error(f"unknown key `{key}`{within}", at, advice=advice)
     elif kind == "missing":
         within = f" in `{path[-2]}`" if len(path) > 1 else ""
         field = owner.model_fields.get(str(path[-1])) if (owner := model_at(model, path[:-1])) else None

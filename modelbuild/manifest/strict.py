@@ -9,11 +9,10 @@ from pydantic_core import PydanticCustomError
 
 
 class Strict(BaseModel):
-    """Unknown keys and wrong types are errors. `planned` names keys that are known but not built yet,
-    `other_words` those that only say in other words what other keys do."""
+    """Unknown keys and wrong types are errors. `other_words` names keys that only say in other words what
+    other keys do."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    planned: ClassVar[dict[str, str]] = {}
     other_words: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod

@@ -133,9 +133,9 @@ packages: {p: {target: [a, b]}} | [a, b]
 packages: {p: {targets: []}} | []
     `targets`: expected one or more, found an empty list
 packages: {p: {target: t, encrypt: {}}} | encrypt
-    `encrypt` is not built yet
-packages: {p: {target: t, include: [a]}} | include
-    `include` is not built yet
+    the key `mode` is missing in `encrypt`
+packages: {p: {target: t, include: []}} | []
+    `include`: expected one or more, found a list
 packages: {p: {target: t, models: net}} | net}
     `models`: expected a mapping or a list, found `net`
 packages: {p: {target: t, models: {net: {id: 0x}}}} | 0x
@@ -190,13 +190,6 @@ def test_a_mapping_where_a_list_belongs_says_how_one_is_written(project: Any) ->
         project.load(HEAD + "models: {net: {source: net.onnx, inputs: {x: {shape: {a: 1}}}}}\n")
     advice = {problem.what: problem.advice for problem in caught.value.problems}
     assert advice["`shape`: expected a list, found a mapping"] == "begin its lines with `- `, or write [a, b]"
-
-
-def test_planned_keys_say_what_to_do_instead(project: Any) -> None:
-    with pytest.raises(ModelbuildError) as caught:
-        project.load(MODEL + "packages: {p: {target: cam, encrypt: key}}\n")
-    advice = {problem.what: problem.advice for problem in caught.value.problems}
-    assert advice["`encrypt` is not built yet"] == "remove it: packages are written in the clear"
 
 
 def test_flags_and_leading_zeros_say_what_to_write(project: Any) -> None:
