@@ -275,11 +275,14 @@ def advice(project: Project, pair: str) -> list[str]:
     return forms.advice_of(project, pair)
 
 
-def inspect(path: str | Path, weights: str | Path | None = None, *, nodes: bool = False) -> dict[str, Any]:
-    """What is inside a file: the object of `inspect --json`, with `nodes` that of `--nodes`."""
+def inspect(
+    path: str | Path, weights: str | Path | None = None, *, nodes: bool = False, disassemble: bool = False
+) -> dict[str, Any]:
+    """What is inside a file: the object of `inspect --json`, with `nodes` that of `--nodes` and so on."""
     from modelbuild.artifacts import inspect as inspecting
 
-    return inspecting.inspect(Path(path), None if weights is None else Path(weights), nodes=nodes)
+    given = None if weights is None else Path(weights)
+    return inspecting.inspect(Path(path), given, nodes=nodes, disassemble=disassemble)
 
 
 def recipe(chip: str, edition: str | None = None) -> Recipe:

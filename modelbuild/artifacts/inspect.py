@@ -56,8 +56,11 @@ _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
 _IMPORTED = (Kind.KERAS, Kind.HDF5, Kind.PROTOTXT)
 
 
-def inspect(path: Path, weights: Path | None = None, *, nodes: bool = False) -> dict[str, Any]:
-    """What the file is and holds; with `nodes`, the model's nodes as `node_list` (`inspectors.nodes`).
+def inspect(
+    path: Path, weights: Path | None = None, *, nodes: bool = False, disassemble: bool = False
+) -> dict[str, Any]:
+    """What the file is and holds; with `nodes`, the model's nodes as `node_list` (`inspectors.nodes`), with
+    `disassemble`, a kmodel's code as `disassembly` (`inspectors.kmodel_code`).
 
     Always there: format, version, size (bytes), silicon (false for modelbuild's own programs, true for a
     vendor's, null where the question makes no sense), checksums and models; each kind adds its own keys.
@@ -68,13 +71,19 @@ def inspect(path: Path, weights: Path | None = None, *, nodes: bool = False) -> 
         raise ModelbuildError(
             "this file has its weights inside", where=str(path), advice="leave --weights out"
         )
+    if disassemble and kind is not Kind.KMODEL:
+        raise ModelbuildError(
+            "only a kmodel can be disassembled", where=str(path), advice="leave --disassemble out"
+        )
     if kind in _CLOSED:
         what, advice = _CLOSED[kind]
         if kind is Kind.UNKNOWN:
             what = damage(path) or what
         raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
     try:
-        described = _described(path, kind, weights)
+        described = (
+            kmodel.describe(path, disassemble=True) if disassemble else _described(path, kind, weights)
+        )
         if nodes:
             described["models"][0]["node_list"] = listed(path, kind, weights)
     except ModelbuildError as error:

@@ -12,7 +12,7 @@ from modelbuild import lfs
 from modelbuild.artifacts.archived import ZIP_MAGICS, is_description, is_keras, is_sima, tar_names, zip_names
 from modelbuild.artifacts.protobuf import TopLevel, scan
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, kmodel_header, nef_header, tar
+from modelbuild.formats import elf, kmodel, nef_header, tar
 from modelbuild.importers import IMPORTERS
 
 ARITHMETIC_KEY = b"modelbuild.arithmetic"
@@ -146,7 +146,7 @@ def _is_prototxt(content: mmap.mmap) -> bool:
 def _is_kmodel_v3(content: mmap.mmap) -> bool:
     if content[:4] != b"\x03\0\0\0" or len(content) > _MAX_KMODEL_V3:
         return False
-    return kmodel_header.is_kmodel(content[:])
+    return kmodel.is_kmodel(content[:])
 
 
 def _gzip_kind(path: Path) -> Kind:
@@ -177,7 +177,7 @@ def _zip_kind(path: Path) -> Kind:
 
 _MAGIC: tuple[tuple[int, bytes, Kind | Callable[[Path], Kind]], ...] = (
     (0, lfs.POINTER_START, Kind.LFS_POINTER),
-    (0, kmodel_header.MAGIC, Kind.KMODEL),
+    (0, kmodel.MAGIC, Kind.KMODEL),
     (0, elf.MAGIC, Kind.ELF),
     (4, b"TFL3", Kind.TFLITE),
     (0, b"\x89HDF\r\n\x1a\n", Kind.HDF5),

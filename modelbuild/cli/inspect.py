@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from modelbuild import api
+from modelbuild.artifacts.inspectors.kmodel_listing import listing
 from modelbuild.artifacts.tree import render
 from modelbuild.cli import console, flags
 
@@ -14,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("what", metavar="FILE", help="an ONNX model, a NEF, an MPK, a kmodel …")
     parser.add_argument("--weights", metavar="FILE", help="of a .prototxt or .keras file: .caffemodel, .h5")
+    parser.add_argument(
+        "--disassemble", action="store_true", help="show a kmodel's instructions, and its layers' registers"
+    )
     parser.add_argument("--nodes", action="store_true", help="list the model's nodes and their tensors")
 
 
@@ -22,7 +27,15 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
-        found = api.inspect(folder / options.what, weights, nodes=options.nodes)
-    console.result(render(found), found)
+        found = api.inspect(
+            folder / options.what, weights, nodes=options.nodes, disassemble=options.disassemble
+        )
+    console.result(_text(found), found)
     judged = (*found.get("checksums", ()), *found.get("checks", ()))
     return 0 if all(item["ok"] for item in judged) else 1
+
+
+def _text(found: dict[str, Any]) -> str:
+    """The tree, and after it the listing of a disassembly."""
+    tree = render({key: value for key, value in found.items() if key != "disassembly"})
+    return tree + (listing(found["disassembly"]) if "disassembly" in found else "")

@@ -122,7 +122,7 @@ MEANINGS = tuple(
         ("input_range", NNCASE, _IN_MODEL, "what 0..255 becomes, in the model"),
         ("input_layout", NNCASE, _IN_MODEL, "the layout of the raw picture, transposed in the model"),
         ("gencode", NNCASE, _COMPILE, "writes the program"),
-        ("kmodel", NNCASE, _INSPECT, "shows a kmodel's header"),
+        ("kmodel", NNCASE, _INSPECT, "shows what is in a kmodel, `--disassemble` its code"),
         ("Simulator", NNCASE, f"{_RUN} --level hardware", "the packaged program in the simulator"),
         ("dump_ir", NNCASE, "modelbuild inspect FILE", "shows any model or package file"),
         ("afe", SIMA, _BUILD, "the manifest says what afe's scripts do"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, kmodel_header, mla_stats, mpk, nef, tar
+from modelbuild.formats import elf, mla_stats, mpk, nef, tar
 from modelbuild.formats.mpk import MpkSource
 from tests.formats import mpk_sources, nef_sources
 
@@ -154,15 +154,6 @@ def test_mutations_of_the_vendor_nef(shared_data: Path) -> None:
     head, tail = data[:56], data[-700:]
     middle = data[56:-700]
     survive(read_nef, head + tail, 60, lambda changed: changed[:56] + middle + changed[56:])
-
-
-@pytest.mark.parametrize(
-    "version", ["v3_face_detect", "v4_mobilenet_025", "v5_small_k210", "v7_face_detection_320"]
-)
-def test_mutations_of_kmodel_heads(version: str, shared_data: Path) -> None:
-    data = (shared_data / f"artifacts/kmodel/{version}.kmodel").read_bytes()
-    rest = data[400:]
-    survive(kmodel_header.decode, data[:400], SHORT, lambda changed: changed + rest)
 
 
 def test_json_with_deep_or_wide_surprises_is_bounded() -> None:
