@@ -15,6 +15,10 @@ from modelbuild.project.options import BuildOptions
 
 if TYPE_CHECKING:
     from modelbuild.artifacts.comparing import Comparison
+    from modelbuild.artifacts.nef_files import combine as nef_combine
+    from modelbuild.artifacts.nef_files import edit as nef_set
+    from modelbuild.artifacts.nef_files import extract as nef_extract
+    from modelbuild.artifacts.nef_files import generate as nef_generate
     from modelbuild.artifacts.postprocess import Postprocess
     from modelbuild.artifacts.runner import Runner
     from modelbuild.artifacts.running import RunResult
@@ -71,6 +75,10 @@ __all__ = [
     "init",
     "inspect",
     "lock",
+    "nef_combine",
+    "nef_extract",
+    "nef_generate",
+    "nef_set",
     "open_file",
     "open_form",
     "open_project",
@@ -109,6 +117,10 @@ _ELSEWHERE = {
     "graph": ("modelbuild.project.graphing", "graph"),
     "init": ("modelbuild.project.starting", "init"),
     "lock": ("modelbuild.project.locking", "lock"),
+    "nef_combine": ("modelbuild.artifacts.nef_files", "combine"),
+    "nef_extract": ("modelbuild.artifacts.nef_files", "extract"),
+    "nef_generate": ("modelbuild.artifacts.nef_files", "generate"),
+    "nef_set": ("modelbuild.artifacts.nef_files", "edit"),
     "open_form": ("modelbuild.project.forms", "open_form"),
     "open_project": ("modelbuild.project.project", "open_project"),
     "postprocess_of": ("modelbuild.project.forms", "postprocess_of"),

@@ -25,11 +25,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb as the scripts know it; `kind` is what its words may be, as for options."""
+    """A verb as the scripts know it; `kind` is what its first word may be, as for options, and `later` what
+    those behind it may be."""
 
     name: str
     help: str
     kind: str
+    later: str
     options: tuple[Option, ...]
 
 
@@ -39,7 +41,10 @@ def verbs(known: Mapping[str, str]) -> Iterator[Verb]:
         actions = [one for one in grammar.parser(name, known)._actions if one.help != argparse.SUPPRESS]
         words = [_kind(one) for one in actions if not one.option_strings]
         options = (Option(tuple(one.option_strings), _kind(one), _help(one)) for one in actions)
-        yield Verb(name, help_text, words[0] if words else "", tuple(one for one in options if one.flags))
+        kind = words[0] if words else ""
+        yield Verb(
+            name, help_text, kind, words[-1] if words else "", tuple(one for one in options if one.flags)
+        )
 
 
 def _help(action: argparse.Action) -> str:
@@ -139,11 +144,21 @@ def _functions(found: tuple[Verb, ...]) -> str:
         if one.kind
     ]
     text = _template("functions.sh").replace("@VERBS@", " ".join(verb.name for verb in found))
-    cases = {"@OPTIONS@": options, "@WORDS@": [(verb.name, verb.kind) for verb in found], "@VALUES@": values}
+    cases = {"@OPTIONS@": options, "@WORDS@": list(_word_rows(found)), "@VALUES@": values}
     for mark, rows in cases.items():
         lines = [f"        {pattern}) echo {_quoted(value)} ;;" for pattern, value in rows]
         text = text.replace(mark, "\n".join(lines))
     return text
+
+
+def _word_rows(found: tuple[Verb, ...]) -> Iterator[tuple[str, str]]:
+    """What words may be; behind the first of them the verb's name has a plus."""
+    for verb in found:
+        if verb.later == verb.kind:
+            yield f"{verb.name}|{verb.name}+", verb.kind
+        else:
+            yield verb.name, verb.kind
+            yield f"{verb.name}+", verb.later
 
 
 def _fish(found: tuple[Verb, ...]) -> str:
@@ -152,7 +167,12 @@ def _fish(found: tuple[Verb, ...]) -> str:
         head = "complete -c modelbuild"
         lines.append(f"{head} -n __modelbuild_no_verb -f -a {_quoted(verb.name)} -d {_quoted(verb.help)}")
         here = f"{head} -n {_quoted('__modelbuild_verb ' + verb.name)}"
-        lines.append(f"{here}{_fish_values(verb.kind)}")
+        if verb.later == verb.kind:
+            lines.append(f"{here}{_fish_values(verb.kind)}")
+        else:
+            for test, kind in (("first", verb.kind), ("later", verb.later)):
+                place = _quoted(f"__modelbuild_verb {verb.name}; and __modelbuild_{test}_word")
+                lines.append(f"{head} -n {place}{_fish_values(kind)}")
         lines += [
             f"{here}{_fish_flags(one)}{_fish_option(one)} -d {_quoted(one.help)}" for one in verb.options
         ]

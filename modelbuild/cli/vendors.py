@@ -27,6 +27,8 @@ _RUN = "modelbuild run MODEL@TARGET --input FILE"
 _COMPARE = "modelbuild compare MODEL@TARGET --input FILE"
 _CHECK = "modelbuild check"
 _INSPECT = "modelbuild inspect FILE"
+_NEF_COMBINE = "modelbuild nef combine A.nef B.nef -o OUT.nef"
+_NEF_UTILS = "--info; -c is `modelbuild nef combine`, -X `nef extract`, -G `nef generate`"
 _EVALUATE = "modelbuild evaluate FILE --chip CHIP"
 _CONVERT = "modelbuild convert FILE -o OUT.onnx"
 _SIMPLIFIES = "writes a clean ONNX file that equals its source; builds do it by themselves"
@@ -65,7 +67,7 @@ MEANINGS = tuple(
             "packages: {PACKAGE: {target: TARGET, models: {…}}}",
             "several models, one NEF",
         ),
-        ("combine_nef", KTC, "packages: {PACKAGE: {target: TARGET, models: {…}}}", "several models, one NEF"),
+        ("combine_nef", KTC, _NEF_COMBINE, "several NEFs as one; models built together are a package's"),
         ("kneron_inference", KTC, _RUN, "runs the float, fixed or hardware form: --level"),
         ("dynasty", KTC, f"{_RUN} --level fixed", "the fixed-point model, exact in every bit"),
         ("csim", KTC, f"{_RUN} --level hardware", "the packaged program in the simulator"),
@@ -88,8 +90,8 @@ MEANINGS = tuple(
         ("delete_nodes", KTC, "edit: [{remove: {nodes: [NAME]}}]", "nodes by name, or `types:`"),
         ("cut_graph_from_nodes", KTC, "edit: [{cut: {outputs: [NAME]}}]", "cuts the graph at tensors"),
         ("pixel_modify", KTC, "inputs: {NAME: {preprocess: {…}}}", "what is done to a picture's values"),
-        ("kneron_nef_utils", KTC, _INSPECT, "shows what is inside a NEF and verifies its checksums"),
-        ("nef_utils", KTC, _INSPECT, "shows what is inside a NEF and verifies its checksums"),
+        ("kneron_nef_utils", KTC, _INSPECT, _NEF_UTILS),
+        ("nef_utils", KTC, _INSPECT, _NEF_UTILS),
         (
             "model_fx_report",
             KTC,

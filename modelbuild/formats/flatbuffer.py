@@ -10,8 +10,10 @@ from modelbuild.errors import ModelbuildError
 
 Readable = bytes | mmap.mmap
 MAX_DEPTH = 32
-MAX_TABLES = 20_000
+MAX_TABLES = 20_000  # more in files that have room for them: one in so many bytes
+_BYTES_A_TABLE = 512
 MAX_ELEMENTS = 65_536
+MAX_COPY_ALIGNMENT = 64  # the largest that a schema of Kneron's asks for
 _SOFFSET = struct.Struct("<i")
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
@@ -36,11 +38,15 @@ class Buffer:
 
     data: Readable
     name: str
-    tables_left: int = MAX_TABLES
+    tables_left: int = -1
     bytes_left: int = field(default=-1)
     end: int = 0  # the first byte after everything that was read so far
+    size: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.size = len(self.data)
+        if self.tables_left < 0:
+            self.tables_left = max(MAX_TABLES, self.size // _BYTES_A_TABLE)
         if self.bytes_left < 0:
             self.bytes_left = 4 * len(self.data) + 65_536
 
@@ -52,17 +58,23 @@ class Buffer:
 
     def claim(self, offset: int, size: int) -> None:
         """Require that `size` bytes at `offset` are there."""
-        if offset < 0 or size < 0 or offset + size > len(self.data):
-            raise damaged(
-                f"{size} bytes are expected here, past its {len(self.data)} bytes", self.name, offset
-            )
-        self.end = max(self.end, offset + size)
+        end = offset + size
+        if offset < 0 or size < 0 or end > self.size:
+            raise damaged(f"{size} bytes are expected here, past its {self.size} bytes", self.name, offset)
+        if end > self.end:
+            self.end = end
 
     def spend(self, size: int, offset: int) -> None:
         """Count bytes that are about to be copied out."""
         self.bytes_left -= size
         if self.bytes_left < 0:
             raise damaged("its parts overlap so that it would unfold without bound", self.name, offset)
+
+    def copy(self, offset: int, size: int) -> bytes:
+        """`size` bytes at `offset`, counted."""
+        self.claim(offset, size)
+        self.spend(size, offset)
+        return self.data[offset : offset + size]
 
 
 def root(data: Readable, name: str) -> Table:
@@ -79,6 +91,8 @@ class Table:
     position: int
     depth: int
     slots: tuple[int, ...] = field(init=False)
+    vtable: int = field(init=False)
+    size: int = field(init=False)  # of the fields inside the table
 
     def __post_init__(self) -> None:
         buffer = self.buffer
@@ -96,12 +110,22 @@ class Table:
         if any(slot and not 4 <= slot < inline for slot in slots):
             raise damaged("a field lies outside its table", buffer.name, vtable)
         object.__setattr__(self, "slots", slots)
+        object.__setattr__(self, "vtable", vtable)
+        object.__setattr__(self, "size", inline)
 
     def offset(self, slot: int) -> int | None:
         """Where the value of `slot` is, or None if it is absent."""
         if slot >= len(self.slots) or not self.slots[slot]:
             return None
         return self.position + self.slots[slot]
+
+    def room(self, slot: int) -> int:
+        """How many bytes lie from the value of a slot to the next one or the table's end; 0 if absent."""
+        if slot >= len(self.slots) or not self.slots[slot]:
+            return 0
+        return (
+            min([self.size, *(place for place in self.slots if place > self.slots[slot])]) - self.slots[slot]
+        )
 
     def has(self, slot: int) -> bool:
         """Whether the slot is present."""
@@ -125,12 +149,12 @@ class Table:
         found = self._vector(slot, 1, len(self.buffer.data))
         if found is None:
             return None
-        return self._copy(*found).decode("utf-8", "backslashreplace")
+        return self.buffer.copy(*found).decode("utf-8", "backslashreplace")
 
     def content(self, slot: int) -> bytes:
         """A vector of bytes; empty if absent."""
         found = self._vector(slot, 1, len(self.buffer.data))
-        return b"" if found is None else self._copy(*found)
+        return b"" if found is None else self.buffer.copy(*found)
 
     def content_span(self, slot: int) -> tuple[int, int] | None:
         """Offset and size of a vector of bytes, without copying it."""
@@ -175,6 +199,17 @@ class Table:
         places = range(start, start + 4 * count, 4)
         return tuple(Table(buffer, place + buffer.number(_U32, place), self.depth + 1) for place in places)
 
+    def strings(self, slot: int) -> tuple[tuple[int, int], ...]:
+        """Offset and size of each string of a vector; empty if absent."""
+        buffer, (start, count) = self.buffer, self._vector(slot, 4, MAX_ELEMENTS) or (0, 0)
+        found = []
+        for place in range(start, start + 4 * count, 4):
+            text = place + buffer.number(_U32, place)
+            size = buffer.number(_U32, text)
+            buffer.claim(text + 4, size)
+            found.append((text + 4, size))
+        return tuple(found)
+
     def _vector(self, slot: int, element_size: int, limit: int) -> tuple[int, int] | None:
         offset = self.offset(slot)
         if offset is None:
@@ -186,7 +221,3 @@ class Table:
             raise damaged(f"a vector claims {count} elements", buffer.name, start)
         buffer.claim(start + 4, count * element_size)
         return start + 4, count
-
-    def _copy(self, offset: int, size: int) -> bytes:
-        self.buffer.spend(size, offset)
-        return self.buffer.data[offset : offset + size]

@@ -38,7 +38,11 @@ class Writer:
 
     def string(self, text: str) -> int:
         """A string, with the terminating zero that FlatBuffers demands."""
-        return self._sized(text.encode("utf-8"), 1, 1, terminator=b"\0")
+        return self.text(text.encode("utf-8"))
+
+    def text(self, data: bytes) -> int:
+        """The bytes of a string, which need not be UTF-8."""
+        return self._sized(data, 1, 1, terminator=b"\0")
 
     def content(self, data: bytes, alignment: int = 1) -> int:
         """A vector of bytes whose first byte lies on a multiple of `alignment`."""
@@ -46,8 +50,11 @@ class Writer:
 
     def numbers(self, layout: str, values: Sequence[int] | Sequence[float]) -> int:
         """A vector of scalars of one `struct` layout."""
-        size = struct.calcsize(f"<{layout}")
-        return self._sized(_pack(f"{len(values)}{layout}", *values), size, size)
+        return self.vector(_pack(f"{len(values)}{layout}", *values), struct.calcsize(f"<{layout}"))
+
+    def vector(self, data: bytes, width: int) -> int:
+        """A vector of scalars of `width` bytes each, as they lie in memory."""
+        return self._sized(data, width, width)
 
     def offsets(self, targets: Sequence[int]) -> int:
         """A vector of references to tables or strings written before."""

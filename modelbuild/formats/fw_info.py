@@ -59,8 +59,8 @@ def decode(data: bytes) -> FirmwareInfo:
     place = 4 + RECORD.size * count
     dram_end, total_size = _words(data, place, 2)
     place += 8
-    if place == len(data):
-        return FirmwareInfo(records, dram_end, total_size)
+    if len(data) < place + 4 * (count + 2):  # files of 2020 end here; of what else is there, nobody knows
+        return FirmwareInfo(records, dram_end, total_size, rest=data[place:])
     words = _words(data, place, count + 2)
     place += 4 * (count + 2)
     return FirmwareInfo(records, dram_end, total_size, words[0], words[1:-1], words[-1], data[place:])

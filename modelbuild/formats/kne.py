@@ -1,4 +1,4 @@
-"""KNE, the FlatBuffer that holds models, commands and weights for KL730 and KL540 (namespace KneronKNE)."""
+"""Reads KNE, the FlatBuffer that holds models, commands and weights for KL730 and KL540 (KneronKNE)."""
 
 from __future__ import annotations
 
@@ -7,27 +7,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import flatbuffer
-from modelbuild.formats.flatbuffer_writer import Field, Writer, offset
+from modelbuild.formats import flatbuffer, kneron_schemas
+from modelbuild.formats.flatbuffer_schema import Schema, UnknownField, Walked, walk
 from modelbuild.formats.fw_info import Region
+from modelbuild.formats.kneron_operators import operator_name
 from modelbuild.formats.nef_tensor import NefTensor
-from modelbuild.formats.setup_flatbuffer import operator_code, operator_name
+from modelbuild.formats.setup_flatbuffer import options_name
 from modelbuild.formats.setup_legacy import CpuNode
 
 MAGIC = 19840308
 SCHEMA = (3, 0, 7)  # of the vendor's reader that this follows
 TARGETS = {1: "730", 2: "540", 3: "630"}
-ALIGNMENT = 64  # since schema 2.6.3
+ALIGNMENT = 64  # of binaries, since schema 2.6.3
 _NAME = "KNE"
-_BUFFERS = {1: "input", 2: "output", 3: "working"}
-_NPU, _CPU = 0, 1  # core types
-_NPU_UNIT, _CPU_UNIT, _LOOP_UNIT = 1, 2, 3  # eu_params_type
-_FLOAT = 9  # scale_type
+WIDE_SINCE = (3, 0, 4)  # addresses of 64 bits, and no compact strides
+BUFFERS = {1: "input", 2: "output", 3: "working", 4: "weight", 5: "constant input", 6: "CPU temporary"}
+_DMA = {1: "read", 2: "write"}
+NPU, CPU = 0, 1  # core types
+_CORES = {NPU: "npu", CPU: "cpu", 2: "loop", 3: "npu and cpu"}
+NPU_UNIT, CPU_UNIT, LOOP_UNIT = 1, 2, 3  # eu_params_type
+_UNITS = {0: "", NPU_UNIT: "npu", CPU_UNIT: "cpu", LOOP_UNIT: "loop"}
+FLOAT = 9  # scale_type
+
+
+@dataclass(frozen=True)
+class DmaBank:
+    """A bank of the NPU's memory access: its number, whether it reads or writes, and which buffer."""
+
+    bank: int
+    kind: str
+    buffer: str
+
+
+@dataclass(frozen=True)
+class KneCore:
+    """A part of a model that one unit runs. `kind` is what its header says and `unit` what its parameters are
+    for: npu, cpu, loop. The lists are ids of cores; `trips` is how often a loop runs at most."""
+
+    id: int
+    kind: str
+    unit: str
+    dependency: tuple[int, ...]
+    parent: tuple[int, ...]
+    children: tuple[int, ...]
+    inputs: tuple[NefTensor, ...]
+    outputs: tuple[NefTensor, ...]
+    command_size: int
+    weight_size: int
+    trips: int | None
+    inner: tuple[KneCore, ...]
 
 
 @dataclass(frozen=True)
 class KneModel:
-    """One model. Commands and weights of several NPU cores are kept one after the other in `units`."""
+    """One model. Commands and weights of several NPU cores are kept one after the other in `units`.
+
+    What stands behind `buffers` is read, and not written by `encode`: cores as they depend on each other,
+    banks of memory access, the model's own encryption, constants that the NPU reads as tensors.
+    """
 
     id: int
     schema: tuple[int, int, int] | None
@@ -37,16 +74,27 @@ class KneModel:
     units: tuple[tuple[bytes, bytes], ...]  # (command, weight) of each NPU core
     cpu_nodes: tuple[CpuNode, ...]
     buffers: tuple[tuple[str, Region], ...]
+    cores: tuple[KneCore, ...] = ()
+    core_number: int = 0
+    run_value: int = 0
+    dma_banks: tuple[DmaBank, ...] = ()
+    encryption_mode: int = 0
+    encryption_key: bytes = b""
+    const_input: bytes = b""
 
 
 @dataclass(frozen=True)
 class Kne:
-    """The whole block."""
+    """The whole block. `target` is the number that stands for the chip; `old` tells schemas before 3.0.4."""
 
+    target: int
     chip: str | None
     compiler_version: str | None
     schema: tuple[int, int, int] | None
     models: tuple[KneModel, ...]
+    buffers: tuple[tuple[str, Region], ...] = ()
+    unknown: tuple[UnknownField, ...] = ()
+    old: bool = False
 
 
 def decode(data: bytes) -> Kne:
@@ -56,176 +104,187 @@ def decode(data: bytes) -> Kne:
     if magic not in (0, MAGIC):
         raise flatbuffer.damaged(f"its magic number is {magic}, not {MAGIC}", _NAME, content.position)
     header = content.required(1, "header")
-    models = tuple(_decode_model(table) for table in content.tables(2))
-    if not models:
+    tables = content.tables(2)
+    if not tables:
         raise flatbuffer.damaged("it has no models", _NAME, content.position)
-    return Kne(TARGETS.get(header.integer(0, "b")), header.string(1), _schema(header.table(2)), models)
-
-
-def encode(platform: str, compiler_version: str, models: Sequence[KneModel]) -> bytes:
-    """The block for these models."""
-    target = next((code for code, name in TARGETS.items() if name == platform), None)
-    if target is None:
-        raise ModelbuildError(f"platform {platform} has no KNE form")
-    writer = Writer()
-    tables = [_encode_model(writer, model) for model in models]
-    header = writer.table(
-        [
-            Field(0, "b", target),
-            offset(1, writer.string(compiler_version)),
-            offset(2, _encode_schema(writer)),
-            offset(3, _encode_buffers(writer, _largest(models))),
-        ]
-    )
-    root = writer.table([Field(0, "I", MAGIC), offset(1, header), offset(2, writer.offsets(tables))])
-    return writer.finish(root)
-
-
-def _largest(models: Sequence[KneModel]) -> list[tuple[str, Region]]:
-    """The buffers that serve every model: for each kind, from the lowest address to the highest end."""
-    found = []
-    for name in _BUFFERS.values():
-        regions = [region for model in models for kind, region in model.buffers if kind == name]
-        start = min(region.address for region in regions)
-        found.append((name, Region(start, max(region.address + region.size for region in regions) - start)))
-    return found
-
-
-def _encode_schema(writer: Writer) -> int:
-    return writer.table([Field(slot, "I", value) for slot, value in enumerate(SCHEMA)])
-
-
-def _encode_buffers(writer: Writer, buffers: Sequence[tuple[str, Region]]) -> int:
-    codes = {name: code for code, name in _BUFFERS.items()}
-    return writer.offsets(
-        [
-            writer.table(
-                [Field(0, "b", codes[name]), Field(1, "Q", region.address), Field(2, "Q", region.size)]
-            )
-            for name, region in buffers
-        ]
+    old = _is_old(tables)
+    models = tuple(_decode_model(table, TensorLayout(int(old), "I" if old else "Q")) for table in tables)
+    target = header.integer(0, "b")
+    return Kne(
+        target,
+        TARGETS.get(target),
+        header.string(1),
+        _schema(header.table(2)),
+        models,
+        tuple(decode_buffer(item) for item in header.tables(3)),
+        walk(flatbuffer.root(data, _NAME), schema(old)).unknown,
+        old,
     )
 
 
-def _encode_model(writer: Writer, model: KneModel) -> int:
-    cores = [_encode_npu(writer, index, unit) for index, unit in enumerate(model.units)]
-    if model.cpu_nodes:
-        cores.append(_encode_cpu(writer, len(cores), model.cpu_nodes))
-    header = writer.table(
-        [
-            Field(0, "i", model.id),
-            offset(1, writer.offsets([_encode_tensor(writer, item, 1) for item in model.inputs])),
-            offset(2, writer.offsets([_encode_tensor(writer, item, 2) for item in model.outputs])),
-            Field(3, "i", len(cores)),
-            offset(7, writer.string(model.compiler_version or "")),
-            offset(8, _encode_schema(writer)),
-            offset(9, _encode_buffers(writer, model.buffers)),
-        ]
-    )
-    return writer.table([offset(0, header), offset(1, writer.offsets(cores))])
+def walked(data: bytes, block: Kne) -> Walked:
+    """Every part of a block that was read."""
+    return walk(flatbuffer.root(data, _NAME), schema(block.old))
 
 
-def _encode_npu(writer: Writer, index: int, unit: tuple[bytes, bytes]) -> int:
-    command, weight = (writer.content(data, ALIGNMENT) for data in unit)
-    parameters = writer.table([offset(0, command), offset(1, weight)])
-    return _encode_core(writer, index, _NPU, _NPU_UNIT, parameters)
+def schema(old: bool) -> Schema:
+    """The schema of a block; `old` for those before 3.0.4."""
+    return kneron_schemas.OLD_KNE if old else kneron_schemas.KNE
 
 
-def _encode_cpu(writer: Writer, index: int, nodes: Sequence[CpuNode]) -> int:
-    operators = [
-        writer.table([offset(0, writer.string(node.name)), Field(1, "I", operator_code(node.op))])
-        for node in nodes
-    ]
-    return _encode_core(writer, index, _CPU, _CPU_UNIT, writer.table([offset(0, writer.offsets(operators))]))
+def buffer_name(code: int) -> str:
+    """The name of a buffer's code, or `unknown (n)`."""
+    return BUFFERS.get(code, f"unknown ({code})")
 
 
-def _encode_core(writer: Writer, index: int, kind: int, unit: int, parameters: int) -> int:
-    header = writer.table([Field(0, "i", index), Field(6, "b", kind)])
-    return writer.table([offset(0, header), Field(2, "B", unit), offset(3, parameters)])
+def _is_old(models: Sequence[flatbuffer.Table]) -> bool:
+    """Whether tensors are as before schema 3.0.4: by the models' versions, and by where the first tensor has
+    its quantization."""
+    headers = [table.required(0, "model header") for table in models]
+    schemas = [_schema(header.table(8)) for header in headers]
+    if not any(schema and (0, 0, 0) < schema < WIDE_SINCE for schema in schemas):
+        return False
+    tensors = (tensor for header in headers for slot in (1, 2) for tensor in header.tables(slot))
+    first = next(tensors, None)
+    return first is None or (_has_table(first, 8) and not _has_table(first, 7))
 
 
-def _encode_tensor(writer: Writer, tensor: NefTensor, location: int) -> int:
-    quantization = writer.table(
-        [
-            offset(0, writer.numbers("b", [tensor.radix])),
-            offset(1, writer.content(struct.pack("<f", tensor.scale))),
-            Field(2, "I", 1),
-            Field(3, "b", _FLOAT),
-        ]
-    )
-    axes = range(len(tensor.shape))
-    return writer.table(
-        [
-            offset(0, writer.string(tensor.name)),
-            Field(1, "B", tensor.format),
-            Field(2, "B", len(tensor.shape)),
-            Field(3, "I", tensor.size),
-            Field(4, "I", tensor.size),
-            offset(5, writer.numbers("i", tensor.shape)),
-            offset(7, quantization),
-            Field(8, "b", location),
-            Field(9, "Q", tensor.address),
-            offset(10, writer.numbers("b", axes)),
-            offset(11, writer.numbers("b", axes)),
-            Field(12, "B", min(1, max(len(tensor.shape) - 1, 0))),
-        ]
-    )
+def _has_table(table: flatbuffer.Table, slot: int) -> bool:
+    try:
+        return table.table(slot) is not None
+    except ModelbuildError:
+        return False
 
 
-def _decode_model(table: flatbuffer.Table) -> KneModel:
+def _decode_model(table: flatbuffer.Table, tensors: TensorLayout) -> KneModel:
     header = table.required(0, "model header")
     units: list[tuple[bytes, bytes]] = []
     nodes: list[CpuNode] = []
-    for core in table.tables(1):
-        _decode_core(core, units, nodes)
-    buffers = tuple(
-        (_BUFFERS.get(item.integer(0, "b"), "other"), Region(item.integer(1, "Q"), item.integer(2, "Q")))
-        for item in header.tables(9)
-    )
+    cores = tuple(_decode_core(core, tensors, units, nodes) for core in table.tables(1))
+    encryption = header.table(6)
     return KneModel(
         id=header.integer(0, "i"),
         schema=_schema(header.table(8)),
         compiler_version=header.string(7),
-        inputs=tuple(_decode_tensor(item) for item in header.tables(1)),
-        outputs=tuple(_decode_tensor(item) for item in header.tables(2)),
+        inputs=tuple(tensors.decode(item) for item in header.tables(1)),
+        outputs=tuple(tensors.decode(item) for item in header.tables(2)),
         units=tuple(units),
         cpu_nodes=tuple(nodes),
-        buffers=buffers,
+        buffers=tuple(decode_buffer(item) for item in header.tables(9)),
+        cores=cores,
+        core_number=header.integer(3, "i"),
+        run_value=header.integer(4, "I"),
+        dma_banks=tuple(_decode_bank(item) for item in header.tables(5)),
+        encryption_mode=0 if encryption is None else encryption.integer(0, "b"),
+        encryption_key=b"" if encryption is None else encryption.content(1),
+        const_input=table.content(2),
     )
 
 
-def _decode_core(core: flatbuffer.Table, units: list[tuple[bytes, bytes]], nodes: list[CpuNode]) -> None:
-    """Collect the units of a core and of the cores inside it."""
-    kind = core.integer(2, "B")
-    parameters = core.table(3)
-    if parameters is not None and kind == _LOOP_UNIT:
+def decode_buffer(table: flatbuffer.Table) -> tuple[str, Region]:
+    """(name, region) of a BufferInfo, whose numbers had 32 bits before schema 3.0.4."""
+    words = [table.integer(slot, "Q" if table.room(slot) >= 8 else "I") for slot in (1, 2)]
+    return buffer_name(table.integer(0, "b")), Region(words[0], words[1])
+
+
+def _decode_bank(table: flatbuffer.Table) -> DmaBank:
+    kind = table.integer(1, "b")
+    return DmaBank(
+        table.integer(0, "b"), _DMA.get(kind, f"unknown ({kind})"), buffer_name(table.integer(2, "b"))
+    )
+
+
+def _decode_core(
+    core: flatbuffer.Table,
+    tensors: TensorLayout,
+    units: list[tuple[bytes, bytes]],
+    nodes: list[CpuNode],
+) -> KneCore:
+    """A core and those inside it; binaries and CPU nodes of all are added to the lists."""
+    header, kind, parameters = core.table(0), core.integer(2, "B"), core.table(3)
+    found = 0
+    trips = None
+    if parameters is not None and kind == LOOP_UNIT:
+        trips = parameters.integer(0, "I")
         parameters = parameters.table(2)
-    if parameters is not None and kind in (_NPU_UNIT, _LOOP_UNIT):
+    if parameters is not None and kind in (NPU_UNIT, LOOP_UNIT):
         units.append((parameters.content(0), parameters.content(1)))
-    if parameters is not None and kind == _CPU_UNIT:
-        nodes += [
-            CpuNode(item.string(0) or "", operator_name(item.integer(1, "I")))
-            for item in parameters.tables(0)
-        ]
-    for inner in core.tables(1):
-        _decode_core(inner, units, nodes)
+        found = 1
+    if parameters is not None and kind == CPU_UNIT:
+        nodes += [_decode_operator(item) for item in parameters.tables(0)]
+    code = header.integer(6, "b") if header else 0
+    return KneCore(
+        id=header.integer(0, "i") if header else 0,
+        kind=_CORES.get(code, f"unknown ({code})"),
+        unit=_UNITS.get(kind, f"unknown ({kind})"),
+        dependency=header.integers(1, "i") if header else (),
+        parent=header.integers(4, "i") if header else (),
+        children=header.integers(5, "i") if header else (),
+        inputs=tuple(tensors.decode(item) for item in header.tables(2)) if header else (),
+        outputs=tuple(tensors.decode(item) for item in header.tables(3)) if header else (),
+        command_size=len(units[-1][0]) if found else 0,
+        weight_size=len(units[-1][1]) if found else 0,
+        trips=trips,
+        inner=tuple(_decode_core(item, tensors, units, nodes) for item in core.tables(1)),
+    )
 
 
-def _decode_tensor(table: flatbuffer.Table) -> NefTensor:
-    quantization = table.table(7)
-    radix = quantization.integers(0, "b") if quantization else ()
-    scale = quantization.content(1) if quantization else b""
-    shape, inverse = table.integers(5, "i"), table.integers(11, "b")
-    if not all(0 <= axis < len(shape) for axis in inverse):
-        raise flatbuffer.damaged("a tensor's axes refer to axes it does not have", _NAME, table.position)
-    return NefTensor(
+def _decode_operator(table: flatbuffer.Table) -> CpuNode:
+    code = table.integer(1, "I")
+    return CpuNode(
         name=table.string(0) or "",
-        shape=tuple(shape[axis] for axis in inverse) if inverse else shape,
-        format=table.integer(1, "B"),
-        radix=radix[0] if radix else 0,
-        scale=struct.unpack_from("<f", scale)[0] if len(scale) >= 4 else 1.0,
-        address=table.integer(9, "Q"),
-        size=table.integer(3, "I"),
+        op=operator_name(code),
+        code=code,
+        options=options_name(table.integer(2, "B"), kneron_schemas.KNE),
+        inputs=tuple(tensor.string(0) or "" for tensor in table.tables(4)),
+        outputs=tuple(tensor.string(0) or "" for tensor in table.tables(5)),
+    )
+
+
+@dataclass(frozen=True)
+class TensorLayout:
+    """Where a tensor's fields are: schemas before 3.0.4 had one more slot, `stride_compact`, and addresses of
+    32 bits (by the vendor's release notes; the slot's place is inferred)."""
+
+    shift: int
+    address: str
+
+    def decode(self, table: flatbuffer.Table) -> NefTensor:
+        """Read a tensor. Errors: ModelbuildError with the offset."""
+        shift = self.shift
+        points = _points(table.table(7 + shift))
+        shape, inverse = table.integers(5, "i"), table.integers(11 + shift, "b")
+        if not all(0 <= axis < len(shape) for axis in inverse):
+            raise flatbuffer.damaged("a tensor's axes refer to axes it does not have", _NAME, table.position)
+        return NefTensor(
+            name=table.string(0) or "",
+            shape=tuple(shape[axis] for axis in inverse) if inverse else shape,
+            format=table.integer(1, "B"),
+            radix=points[0][1] if points else 0,
+            scale=points[0][0] if points else 1.0,
+            address=table.integer(9 + shift, self.address),
+            size=table.integer(3, "I"),
+            npu_shape=shape,
+            points=points,
+            location=buffer_name(table.integer(8 + shift, "b")),
+            aligned_size=table.integer(4, "I"),
+            strides=table.integers(6 + shift, "I"),
+        )
+
+
+def _points(quantization: flatbuffer.Table | None) -> tuple[tuple[float, int], ...]:
+    """(scale, radix) pairs: one, or one a channel; of several radixes and one scale, each with that scale."""
+    if quantization is None:
+        return ()
+    radixes, raw = quantization.integers(0, "b"), quantization.content(1)
+    floats = quantization.integer(3, "b") in (0, FLOAT)
+    scales = struct.unpack_from(f"<{len(raw) // 4}f", raw) if floats else ()
+    count = max(len(radixes), len(scales))
+    radixes = radixes * count if len(radixes) == 1 else radixes
+    scales = scales * count if len(scales) == 1 else scales
+    return tuple(
+        (scales[index] if index < len(scales) else 1.0, radixes[index] if index < len(radixes) else 0)
+        for index in range(count)
     )
 
 

@@ -3,97 +3,45 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import fw_info, kne, nef_header, program_envelope, setup_flatbuffer, setup_legacy
+from modelbuild.formats import (
+    fw_info,
+    kne,
+    nef_checks,
+    nef_header,
+    nef_patch,
+    program_envelope,
+    setup_flatbuffer,
+    setup_legacy,
+)
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.fw_info import FirmwareInfo, Record
 from modelbuild.formats.nef_build import NefSource, build
 from modelbuild.formats.nef_header import ModelInfo, NefFile
+from modelbuild.formats.nef_objects import Check, Checksum, Nef, NefModel
 from modelbuild.formats.nef_tensor import NefTensor
-from modelbuild.formats.setup_legacy import CpuNode
+from modelbuild.formats.parts import Part
+from modelbuild.formats.setup_flatbuffer import FlatbufferSetup
+from modelbuild.formats.setup_legacy import CpuNode, LegacySetup
 
-__all__ = ["Checksum", "CpuNode", "Nef", "NefModel", "NefSource", "NefTensor", "build", "read", "write"]
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """One stored CRC-32 beside the one computed from the bytes."""
-
-    what: str
-    stored: int
-    computed: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether they agree."""
-        return self.stored == self.computed
-
-
-@dataclass(frozen=True)
-class NefModel:
-    """One model in a file.
-
-    `command` is the NPU's command stream; where the file is modelbuild's own, it is unpacked from the
-    envelope and `host` is the code for the CPU. `regions` are its DRAM regions (None in KNE files).
-    `inputs` and `outputs` are empty where the file is encrypted.
-    """
-
-    id: int
-    version: int | None
-    name: str | None
-    command: bytes
-    weight: bytes
-    host: bytes
-    setup: bytes
-    inputs: tuple[NefTensor, ...]
-    outputs: tuple[NefTensor, ...]
-    cpu_nodes: tuple[CpuNode, ...]
-    regions: Record | None
-    npu_units: int = 1
-
-
-@dataclass(frozen=True)
-class Nef:
-    """A file as read. `file` is the outer file as it was, from which `write` makes the same bytes."""
-
-    file: NefFile
-    generation: str  # legacy520 | legacy720 | flatbuffer | kne
-    models: tuple[NefModel, ...]
-    checksums: tuple[Checksum, ...]
-    firmware_info: FirmwareInfo | None
-
-    @property
-    def target(self) -> str:
-        """The chip, "kl720" for instance, or "unknown (n)" for a number no schema has."""
-        chip = self.file.header.chip
-        return f"unknown ({self.file.header.target})" if chip is None else f"kl{chip}"
-
-    @property
-    def toolchain_version(self) -> str:
-        """What made the file; `modelbuild/x` marks a program for the simulator, not for silicon."""
-        return (self.file.header.toolchain_version or "").strip()
-
-    @property
-    def compiler_version(self) -> str:
-        """The compiler inside the toolchain."""
-        return (self.file.header.compiler_version or "").strip()
-
-    @property
-    def schema_version(self) -> str:
-        """The outer file's schema, "1.0.1" for instance; empty where the file has none."""
-        return "" if self.file.header.schema is None else ".".join(map(str, self.file.header.schema))
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether the header says that the binaries are encrypted."""
-        return self.file.header.encryption_mode != 0
-
-    @property
-    def silicon(self) -> bool:
-        """False for modelbuild's own programs."""
-        return not self.toolchain_version.startswith("modelbuild/")
+__all__ = [
+    "Check",
+    "Checksum",
+    "CpuNode",
+    "Nef",
+    "NefModel",
+    "NefSource",
+    "NefTensor",
+    "build",
+    "check",
+    "combine",
+    "parts",
+    "read",
+    "write",
+]
 
 
 def read(data: bytes) -> Nef:
@@ -109,17 +57,22 @@ def read(data: bytes) -> Nef:
     if file.header.crc:
         checksums.append(Checksum("header.crc", file.header.crc, zlib.crc32(file.all_models)))
     if not file.firmware_info:
-        models = _kne_models(file)
-        return Nef(file, "kne", models, tuple(checksums), None)
+        block, models = _kne_models(file)
+        return _checked(Nef(file, "kne", models, tuple(checksums), None, block))
     info = fw_info.decode(file.firmware_info)
     checksums += _firmware_checksums(info, file)
     generation, models = _firmware_models(info, file)
-    return Nef(file, generation, models, tuple(checksums), info)
+    return _checked(Nef(file, generation, models, tuple(checksums), info))
+
+
+def _checked(nef: Nef) -> Nef:
+    return replace(nef, checks=tuple(nef_checks.checks(nef)))
 
 
 def write(nef: Nef) -> bytes:
-    """The bytes of the file. For a file as it was read, they are the same bytes."""
-    return nef_header.encode(nef.file)
+    """The bytes of the file. For a file as it was read, they are the same bytes; where `nef.file` was edited,
+    only what was edited changes (`nef_patch`). Checksums are written as they stand in `nef.file`."""
+    return nef_patch.encode(nef.file)
 
 
 def _firmware_checksums(info: FirmwareInfo, file: NefFile) -> list[Checksum]:
@@ -141,8 +94,8 @@ def _firmware_models(info: FirmwareInfo, file: NefFile) -> tuple[str, tuple[NefM
     if sum(sizes) > 2 * len(file.all_models):
         raise damaged(f"its sections overlap: {sum(sizes)} bytes in {len(file.all_models)}", "NEF fw_info", 4)
     generation = _generation(info, file)
-    names = {entry.id: entry.name for entry in file.infos or ()}
-    models = [_firmware_model(record, info, file, generation, names) for record in info.records]
+    entries = {entry.id: entry for entry in file.infos or ()}
+    models = [_firmware_model(record, info, file, generation, entries) for record in info.records]
     return generation, tuple(models)
 
 
@@ -157,42 +110,61 @@ def _generation(info: FirmwareInfo, file: NefFile) -> str:
 
 
 def _firmware_model(
-    record: Record, info: FirmwareInfo, file: NefFile, generation: str, names: dict[int, str | None]
+    record: Record, info: FirmwareInfo, file: NefFile, generation: str, entries: dict[int, ModelInfo]
 ) -> NefModel:
     command = fw_info.section(record.command, info.records, file.all_models, "command")
     weight = fw_info.section(record.weight, info.records, file.all_models, "weight")
     setup = fw_info.section(record.setup, info.records, file.all_models, "setup")
-    inputs, outputs, nodes = _setup(setup, file, generation)
+    block = _setup(setup, file, generation)
     program, host = (
         program_envelope.unwrap(command) if program_envelope.is_wrapped(command) else (command, b"")
     )
-    name = names.get(record.id)
+    entry = entries.get(record.id)
     return NefModel(
-        record.id, record.version, name, program, weight, host, setup, inputs, outputs, nodes, record
+        id=record.id,
+        version=record.version,
+        name=None if entry is None else entry.name,
+        command=program,
+        weight=weight,
+        host=host,
+        setup=setup,
+        inputs=() if block is None else block.inputs,
+        outputs=() if block is None else block.outputs,
+        cpu_nodes=() if block is None else block.cpu_nodes,
+        regions=record,
+        block=block,
+        listed=entry,
     )
 
 
-def _setup(
-    setup: bytes, file: NefFile, generation: str
-) -> tuple[tuple[NefTensor, ...], tuple[NefTensor, ...], tuple[CpuNode, ...]]:
-    if file.header.encryption_mode:
-        return (), (), ()
-    if generation == "flatbuffer":
-        block = setup_flatbuffer.decode(setup)
-        return block.inputs, block.outputs, block.cpu_nodes
-    legacy = setup_legacy.decode(setup, generation.removeprefix("legacy"))
-    return legacy.inputs, legacy.outputs, legacy.cpu_nodes
+def _setup(setup: bytes, file: NefFile, generation: str) -> FlatbufferSetup | LegacySetup | None:
+    """What the block says; None for one that is encrypted."""
+    try:
+        if generation == "flatbuffer":
+            return setup_flatbuffer.decode(setup)
+        return setup_legacy.decode(setup, generation.removeprefix("legacy"))
+    except ModelbuildError:
+        if file.header.encryption_mode:
+            return None
+        raise
 
 
-def _kne_models(file: NefFile) -> tuple[NefModel, ...]:
+def _kne_models(file: NefFile) -> tuple[kne.Kne | None, tuple[NefModel, ...]]:
     entries = {entry.id: entry for entry in file.infos or ()}
-    if file.header.encryption_mode:
-        return tuple(_named(entry) for entry in entries.values())
-    return tuple(_kne_model(model, entries.get(model.id)) for model in kne.decode(file.all_models).models)
+    try:
+        block = kne.decode(file.all_models)
+    except ModelbuildError:
+        if file.header.encryption_mode:
+            return None, tuple(_named(entry) for entry in entries.values())
+        raise
+    models = tuple(_kne_model(model, entries.get(model.id)) for model in block.models)
+    return replace(block, models=()), models
 
 
 def _named(entry: ModelInfo) -> NefModel:
-    return NefModel(entry.id, _hexadecimal(entry), entry.name, b"", b"", b"", b"", (), (), (), None, 0)
+    return NefModel(
+        entry.id, _hexadecimal(entry), entry.name, b"", b"", b"", b"", (), (), (), None, 0, listed=entry
+    )
 
 
 def _kne_model(model: kne.KneModel, entry: ModelInfo | None) -> NefModel:
@@ -214,6 +186,8 @@ def _kne_model(model: kne.KneModel, entry: ModelInfo | None) -> NefModel:
         cpu_nodes=model.cpu_nodes,
         regions=None,
         npu_units=len(model.units),
+        block=model,
+        listed=entry,
     )
 
 
@@ -225,11 +199,25 @@ def _hexadecimal(entry: ModelInfo) -> int | None:
         return None
 
 
-def check(nef: Nef) -> None:
-    """Raise ModelbuildError naming every checksum that does not agree."""
+def combine(nefs: Sequence[Nef]) -> Nef:
+    """The models of several files in one: `nef_combine.combine`."""
+    from modelbuild.formats import nef_combine
+
+    return nef_combine.combine(nefs)
+
+
+def parts(nef: Nef) -> tuple[Part, ...]:
+    """What each byte of a file that was read is: `nef_parts.parts`."""
+    from modelbuild.formats import nef_parts
+
+    return nef_parts.parts(nef)
+
+
+def check(nef: Nef, where: str = "") -> None:
+    """Raise ModelbuildError naming every checksum that does not agree; `where` is what it calls the file."""
     wrong = [item for item in nef.checksums if not item.ok]
     if wrong:
         listed = ", ".join(
             f"{item.what} (stored {item.stored:08x}, computed {item.computed:08x})" for item in wrong
         )
-        raise ModelbuildError("the NEF is damaged: checksums do not agree", why=listed)
+        raise ModelbuildError("the NEF is damaged: checksums do not agree", where=where, why=listed)

@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import fw_info, kne, nef_header, program_envelope, setup_flatbuffer, setup_legacy
+from modelbuild.formats import (
+    fw_info,
+    kne,
+    kne_build,
+    nef_header,
+    program_envelope,
+    setup_flatbuffer,
+    setup_legacy,
+)
 from modelbuild.formats.fw_info import Record, Region
 from modelbuild.formats.nef_generations import GENERATIONS
 from modelbuild.formats.nef_header import ModelInfo, NefFile, NefHeader
@@ -181,7 +189,7 @@ def _kne_binary(
         )
         for model, place in zip(models, buffers, strict=True)
     ]
-    return kne.encode(platform, compiler_version, entries)
+    return kne_build.encode(platform, compiler_version, entries)
 
 
 def _firmware_binaries(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import flatbuffer
+from modelbuild.formats.flatbuffer_schema import UnknownField, walk
 from modelbuild.formats.flatbuffer_writer import Field, Writer, offset
+from modelbuild.formats.kneron_schemas import OUTER
 
 MAGIC = 19840308
 PLATFORMS = ("520", "720", "530", "730", "630", "540")  # in the order of the target enum
@@ -45,20 +47,41 @@ class NefHeader:
     @property
     def chip(self) -> str | None:
         """The platform that the target number means, "720" for instance; None if the number is unknown."""
-        index = self.target - 1 if (self.schema or (0, 0, 0)) >= _SHIFTED_SINCE else self.target
-        return PLATFORMS[index] if 0 <= index < len(PLATFORMS) else None
+        return self.chips[0]
+
+    @property
+    def chips(self) -> tuple[str | None, str | None]:
+        """The platform as the vendor's reader takes the number, and as the order of versions would have it.
+
+        They differ for schemas such as 2.3.0 and 3.0.0, of which no file is known."""
+        schema = self.schema or (0, 0, 0)
+        shifts = (_shifted(schema), schema >= _SHIFTED_SINCE)
+        indices = [self.target - shift for shift in shifts]
+        first, second = (PLATFORMS[index] if 0 <= index < len(PLATFORMS) else None for index in indices)
+        return first, second
+
+
+def _shifted(schema: tuple[int, int, int]) -> bool:
+    """Whether the target enum begins with DEFAULT, as the vendor's reader tells it: each number by itself."""
+    return all(number >= since for number, since in zip(schema, _SHIFTED_SINCE, strict=True))
 
 
 @dataclass(frozen=True)
 class NefFile:
     """The outer file. `tail` is the stored CRC-32, None for 2020-era files that have none; `infos` is None
-    where the list of models is absent."""
+    where the list of models is absent.
+
+    `source` are the bytes that were read, which writing starts from; `unknown` the fields in them that no
+    schema has. Neither is compared.
+    """
 
     header: NefHeader
     infos: tuple[ModelInfo, ...] | None
     firmware_info: bytes
     all_models: bytes
     tail: int | None
+    source: bytes = field(default=b"", compare=False, repr=False)
+    unknown: tuple[UnknownField, ...] = field(default=(), compare=False)
 
     @property
     def aligned(self) -> bool:
@@ -70,7 +93,7 @@ def target_number(platform: str, schema: tuple[int, int, int]) -> int:
     """The target enum's value for a platform such as "720" in files of that schema."""
     if platform not in PLATFORMS:
         raise ModelbuildError(f"{platform!r} is not a Kneron platform", why=f"known: {', '.join(PLATFORMS)}")
-    return PLATFORMS.index(platform) + (schema >= _SHIFTED_SINCE)
+    return PLATFORMS.index(platform) + _shifted(schema)
 
 
 def is_nef(data: flatbuffer.Readable) -> bool:
@@ -87,6 +110,7 @@ def is_nef(data: flatbuffer.Readable) -> bool:
 
 def decode(data: bytes) -> NefFile:
     """Read the outer file. Checksums are read, not judged. Errors: ModelbuildError with the offset."""
+    data = bytes(data)
     content = flatbuffer.root(data, "NEF")
     magic = content.integer(0, "I", MAGIC)
     if magic != MAGIC:
@@ -96,18 +120,21 @@ def decode(data: bytes) -> NefFile:
     infos = tuple(
         ModelInfo(table.string(0), table.integer(1, "i"), table.string(2)) for table in content.tables(2)
     )
-    firmware_info, all_models = binaries.content(0), binaries.content(1)
+    walked = walk(flatbuffer.root(data, "NEF"), OUTER)
+    end = max(content.buffer.end, *(part.offset + part.size for part in walked.parts))
     return NefFile(
         header,
         infos if content.has(2) else None,
-        firmware_info,
-        all_models,
-        _tail(data, content.buffer.end),
+        binaries.content(0),
+        binaries.content(1),
+        _tail(data, end),
+        data,
+        walked.unknown,
     )
 
 
 def encode(file: NefFile) -> bytes:
-    """The bytes of the outer file, laid out as the vendor's compiler does it."""
+    """The bytes of the outer file, laid out as the vendor's compiler does it; `source` is not looked at."""
     writer = Writer()
     header = _encode_header(writer, file.header)
     infos = [_encode_info(writer, info) for info in file.infos or ()]
@@ -123,7 +150,7 @@ def encode(file: NefFile) -> bytes:
 
 def seal(file: NefFile) -> bytes:
     """The bytes of the outer file with a right CRC-32 tail."""
-    data = encode(NefFile(file.header, file.infos, file.firmware_info, file.all_models, None))
+    data = encode(replace(file, tail=None))
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -175,9 +202,8 @@ def _encode_info(writer: Writer, info: ModelInfo) -> int:
 
 def _tail(data: bytes, end: int) -> int | None:
     """The CRC-32 in the last four bytes; None where those bytes belong to the content or are its padding."""
-    if len(data) < 8 or end > len(data) - 4:
+    if len(data) < 8:
         return None
     stored = int.from_bytes(data[-4:], "little")
-    if stored == 0 and zlib.crc32(data[:-4]) != 0:
-        return None
-    return stored
+    right = stored == zlib.crc32(memoryview(data)[:-4])
+    return stored if right or (stored and end <= len(data) - 4) else None

@@ -17,6 +17,11 @@ class NefTensor:
     `shape` is NCHW (or any rank where the setup has room for it). `address` in a source is the byte offset
     in the model's input or output buffer; in a file that was read it is the number the setup holds.
     `format` is a code of `LAYOUTS`. `size` is in bytes.
+
+    The rest is what FlatBuffer setups and KNE blocks say beyond: `npu_shape` has the axes in the NPU's order,
+    `points` every (scale, radix), one a channel where there are several, `location` the buffer in which the
+    address counts, `strides` the bytes from one element of an axis to the next, `constant_size` the bytes of
+    a constant that stands in the setup.
     """
 
     name: str
@@ -26,6 +31,12 @@ class NefTensor:
     scale: float
     address: int
     size: int
+    npu_shape: tuple[int, ...] = ()
+    points: tuple[tuple[float, int], ...] = ()
+    location: str = ""
+    aligned_size: int | None = None
+    strides: tuple[int, ...] = ()
+    constant_size: int = 0
 
 
 # Format codes by platform, from the setup readers of the vendor's kneron_plus 2.3.0; 730's are the

@@ -31,3 +31,21 @@ def covered(parts: Iterable[Part], size: int) -> tuple[Part, ...]:
     if end < size:
         found.append(Part(end, size - end, "unknown", known=False))
     return tuple(found)
+
+
+def filled(parts: list[Part], data: bytes | memoryview, start: int = 0) -> list[Part]:
+    """The parts, and each gap between them up to the end of the data: padding where it is zero, else unknown.
+
+    `start` is where the data begin in the file; the parts' offsets are the file's."""
+    found: list[Part] = []
+    end = start
+    stop = start + len(data)
+    for part in [*sorted(parts, key=lambda part: (part.offset, -part.size)), Part(stop, 0, "")]:
+        if part.offset > end:
+            gap = bytes(data[end - start : part.offset - start])
+            zero = not gap.strip(b"\0")
+            found.append(Part(end, len(gap), "padding" if zero else "unknown", zero))
+        if part.size:
+            found.append(part)
+        end = max(end, part.offset + part.size)
+    return found

@@ -53,42 +53,49 @@ _MAX_DIMENSION = 1 << 24
 
 @dataclass(frozen=True)
 class CpuNode:
-    """An operator that the setup gives to the chip's processor."""
+    """An operator that the setup gives to the chip's processor.
+
+    `op` is its name where the vendor's table has one. `code` is the number that stands for it, `layer` its
+    place in the network, `options` the kind of its options, `inputs` and `outputs` are names of tensors.
+    """
 
     name: str
     op: str
+    code: int = 0
+    layer: int | None = None
+    options: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LegacySetup:
-    """What the block says. `header` has the words by name; `nodes` counts the kinds of nodes."""
+    """What the block says. `header` has the words by name; `nodes` counts the kinds of nodes, which stop at
+    the byte `end`."""
 
     header: dict[str, int]
     inputs: tuple[NefTensor, ...]
     outputs: tuple[NefTensor, ...]
     cpu_nodes: tuple[CpuNode, ...]
     nodes: dict[str, int]
+    end: int = 0
 
 
 def decode(data: bytes, platform: str) -> LegacySetup:
     """Read the block. Errors: ModelbuildError with the offset inside it."""
-    names = HEADERS.get(platform)
-    if names is None:
-        raise ModelbuildError(f"platform {platform} has no setup of this form", where=NAME)
-    header = dict(zip(names, _words(data, 0, len(names)), strict=True))
-    size = 4 * len(names)
-    # The vendor's reader takes the third word for the end of the nodes where it is a plausible length.
-    end = header["node_end"] if size <= header["node_end"] <= len(data) else len(data)
-    nodes = _nodes(data, size, end, platform)
+    names, header = _header(data, platform)
+    placed = _nodes(data, 4 * len(names), _end(data, header), platform)
+    end = max((place + 4 * len(words) for place, _, words in placed), default=4 * len(names))
+    nodes = [node[1:] for node in placed]
     outputs = [_output(words, platform) for kind, words in nodes if kind == 2]
     supers = _supers_of_outputs(nodes)
     outputs = [replace(tensor, address=address) for tensor, address in zip(outputs, supers, strict=True)]
     inputs = [_input_720(words) for kind, words in nodes if kind == 5]
     if platform == "520":
         inputs = [_input_520(header)]
-    cpu = tuple(CpuNode("", f"type {words[2]}") for kind, words in nodes if kind == 1)
+    cpu = tuple(CpuNode("", f"type {words[2]}", words[2]) for kind, words in nodes if kind == 1)
     counts = Counter(NODES[kind] for kind, _ in nodes)
-    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts))
+    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts), end)
 
 
 def encode(platform: str, record: Record, inputs: Sequence[NefTensor], outputs: Sequence[NefTensor]) -> bytes:
@@ -128,6 +135,42 @@ def encode(platform: str, record: Record, inputs: Sequence[NefTensor], outputs: 
     return b"".join(parts)
 
 
+def addresses(data: bytes, platform: str) -> list[tuple[int, str, int]]:
+    """(offset, region, value) of every word that holds an address: those of the header, whose region is known
+    ("working", "command", "weight", "input"), and those of the nodes ("").
+
+    Errors: ModelbuildError with the offset inside the block."""
+    names, words = _header(data, platform)
+    found = [
+        (4 * index, name.removesuffix("_address"), words[name])
+        for index, name in enumerate(names)
+        if name.endswith("_address")
+    ]
+    for place, kind, node in _nodes(data, 4 * len(names), _end(data, words), platform):
+        found += [(place + 4 * index, "", node[index]) for index in _node_addresses(kind, len(node))]
+    return found
+
+
+def _node_addresses(kind: int, words: int) -> tuple[int, ...]:
+    """The words of a node that hold an address: those of supers, inside CPU nodes too, and network inputs."""
+    if kind == 1:
+        return tuple(range(15 + 11 + 1, words, 19))
+    return {4: (1,), 5: (6,)}.get(kind, ())
+
+
+def _header(data: bytes, platform: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    names = HEADERS.get(platform)
+    if names is None:
+        raise ModelbuildError(f"platform {platform} has no setup of this form", where=NAME)
+    return names, dict(zip(names, _words(data, 0, len(names)), strict=True))
+
+
+def _end(data: bytes, header: dict[str, int]) -> int:
+    """Where the nodes end. The vendor's reader takes the third word for it where it is a plausible length."""
+    size = 4 * len(header)
+    return header["node_end"] if size <= header["node_end"] <= len(data) else len(data)
+
+
 def _input_node(index: int, tensor: NefTensor, record: Record) -> bytes:
     channel, row, column = geometry(tensor.shape)
     address = record.input.address + tensor.address
@@ -145,7 +188,8 @@ def _output_nodes(index: int, tensor: NefTensor, record: Record) -> bytes:
     return node + struct.pack("<8I", 4, address, 0, 0, 0, row, column, channel)
 
 
-def _nodes(data: bytes, place: int, end: int, platform: str) -> list[tuple[int, tuple[int, ...]]]:
+def _nodes(data: bytes, place: int, end: int, platform: str) -> list[tuple[int, int, tuple[int, ...]]]:
+    """(offset, kind, words) of each node."""
     found = []
     while place + 4 <= end:
         kind = _words(data, place, 1)[0]
@@ -154,7 +198,7 @@ def _nodes(data: bytes, place: int, end: int, platform: str) -> list[tuple[int, 
             raise damaged(f"a node has the unknown kind {kind}", NAME, place)
         if place + 4 * count > end and not any(data[place:end]):
             break  # padding
-        found.append((kind, _words(data, place, count)))
+        found.append((place, kind, _words(data, place, count)))
         place += 4 * count
     return found
 

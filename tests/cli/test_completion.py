@@ -84,6 +84,7 @@ SHELLS = pytest.mark.parametrize("shell", list(RUN))
         ("modelbuild status --color al", "", ["always"]),
         ("modelbuild chips kl5", "", ["kl520", "kl530"]),
         ("modelbuild completion f", "", ["fish"]),
+        ("modelbuild nef com", "", ["combine"]),
         ("modelbuild -C . build all-n", "", ["all-nef"]),
         ("modelbuild build nobody", "", []),
     ],
@@ -109,6 +110,8 @@ def test_a_broken_manifest_is_silence(shell: str, tmp_path: Path, scripts: Path)
 def test_files_where_files_may_stand(small: Path, scripts: Path) -> None:
     assert completed("bash", "modelbuild inspect sma", small, scripts) == ["small.onnx"]
     assert completed("bash", "modelbuild run sma", small, scripts)[-1] == "small@old"
+    assert completed("bash", "modelbuild nef combine sma", small, scripts) == ["small.onnx"]
+    assert completed("bash", "modelbuild nef combine small.onnx -o sma", small, scripts) == ["small.onnx"]
     assert "data" in completed("bash", "modelbuild -C da", small, scripts)
 
 

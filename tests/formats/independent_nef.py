@@ -8,6 +8,8 @@ import zlib
 from typing import Any
 
 TARGETS_OLD = {0: "520", 1: "720", 2: "530", 3: "730", 4: "630", 5: "540"}
+TARGETS_NEW = {1: "520", 2: "720", 3: "530", 4: "730", 5: "630", 6: "540"}
+SEGMENTS = {1: "input", 2: "output", 3: "buf", 4: "cmd", 5: "weight", 6: "setup"}
 REGIONS = ("input", "output", "buf", "cmd", "weight", "setup")
 RECORD_FIELDS = ("id", "version", *(f"{region}_{word}" for region in REGIONS for word in ("addr", "len")))
 
@@ -88,12 +90,13 @@ def parse(data: bytes) -> dict[str, Any]:
     version = walk.follow(header, 7)
     assert version is not None
     schema = tuple(walk.number(version, slot) for slot in range(3))
-    assert schema < (2, 2, 1)
+    # the vendor's reader looks at each number by itself
+    shifted = schema[0] >= 2 and schema[1] >= 2 and schema[2] >= 1
     if schema >= (1, 0, 0):
         assert walk.vector(binary, 1)[0] % 32 == 0, "all_models starts on a multiple of 32"
     result: dict[str, Any] = {
         "schema": schema,
-        "target": TARGETS_OLD[walk.number(header, 1, "i")],
+        "target": (TARGETS_NEW if shifted else TARGETS_OLD)[walk.number(header, 1, "i")],
         "toolchain": walk.text(header, 6),
         "compiler": walk.text(header, 5),
         "uuid": walk.number(header, 8),
@@ -131,7 +134,7 @@ def firmware_models(firmware: bytes, all_models: bytes, target: str) -> list[dic
             assert place >= 0 and place + model[f"{part}_len"] <= len(all_models)
             model[part] = all_models[place : place + model[f"{part}_len"]]
         assert model["weight_addr"] == model["cmd_addr"] + -(-model["cmd_len"] // 16) * 16, "cmd padded to 16"
-        model["io"] = setup(model["setup"], target)
+        model["io"] = setup(model["setup"], target, model)
     return models
 
 
@@ -149,31 +152,66 @@ def check_dram_map(models: list[dict[str, Any]]) -> None:
         place = model["setup_addr"] + model["setup_len"]
 
 
-def setup(data: bytes, target: str) -> dict[str, Any]:
+def setup(data: bytes, target: str, record: dict[str, Any]) -> dict[str, Any]:
     if struct.unpack_from("<I", data)[0] == 0x8EB5A462:
-        return legacy_setup(data, target)
+        found = legacy_setup(data, target)
+        check_legacy_addresses(found, target, record)
+        return found
     walk = Walk(data)
     root = walk.root()
     assert walk.number(root, 0, "I", 19840308) == 19840308
     header = walk.follow(root, 1)
     assert header is not None
-    shifted = {1: "520", 2: "720", 3: "530", 4: "730", 5: "630", 6: "540"}
-    assert shifted[walk.number(header, 1, "i")] == target
-    return {
+    assert TARGETS_NEW[walk.number(header, 1, "i")] == target
+    found = {
         "inputs": [setup_tensor(walk, t) for t in walk.tables(root, 2)],
         "outputs": [setup_tensor(walk, t) for t in walk.tables(root, 3)],
         "cpu": [walk.text(t, 0) for t in walk.tables(root, 4)],
+        "mode": walk.number(header, 5, "b"),
+        "segments": {
+            SEGMENTS[walk.number(t, 0, "b")]: (walk.number(t, 1), walk.number(t, 2))
+            for t in walk.tables(header, 3)
+        },
     }
+    check_segments(found, record)
+    return found
+
+
+def check_segments(found: dict[str, Any], record: dict[str, Any]) -> None:
+    """Segments are the record's regions, or begin at 0; tensors lie inside theirs."""
+    starts = {name: start for name, (start, _) in found["segments"].items()}
+    counted = any(starts.values())
+    for name, (start, size) in found["segments"].items():
+        assert start == (record[f"{name}_addr"] if counted else 0) and size == record[f"{name}_len"]
+    for tensor in (*found["inputs"], *found["outputs"]):
+        start, size = found["segments"][SEGMENTS[tensor["segment"]]]
+        entry = tensor["entry"] - (start if found["mode"] == 1 else 0)
+        assert entry >= 0 and entry + tensor["size"] <= size
+
+
+def check_legacy_addresses(found: dict[str, Any], target: str, record: dict[str, Any]) -> None:
+    """KL520's addresses are those of the record, KL720's count from 0; supers lie in buffers of the model."""
+    names = ("working", "cmd", "weight", "input")
+    places = dict(zip(names, (5, 10, 12, 14) if target == "520" else (5, 7, 9, 11), strict=True))
+    for name, place in places.items():
+        region = "buf" if name == "working" else name
+        assert found["header"][place] == (record[f"{region}_addr"] if target == "520" else 0)
+        assert found["header"][place + 1] == record[f"{region}_len"]
+    if target == "520":
+        buffers = [(record[f"{name}_addr"], record[f"{name}_len"]) for name in ("output", "buf", "input")]
+        assert all(any(a <= super_ < a + n for a, n in buffers) for super_ in found["supers"])
+    else:
+        assert all(0 <= super_ < record["output_len"] for super_ in found["supers"])
 
 
 def setup_tensor(walk: Walk, table: int) -> dict[str, Any]:
     quantization, buffer = walk.follow(table, 4), walk.follow(table, 5)
     assert quantization is not None and buffer is not None
-    (point,) = walk.tables(quantization, 0)
+    point = walk.tables(quantization, 0)[0]
     return {
         "name": walk.text(table, 0),
         "format": walk.number(table, 1),
-        "shape": walk.numbers(table, 2, "i"),
+        "shape": walk.numbers(table, 3, "i") or walk.numbers(table, 2, "i"),
         "scale": walk.number(point, 0, "f", 0.0),
         "radix": walk.number(point, 1, "i"),
         "entry": walk.number(buffer, 0, "I", 0xFFFFFFFF),
@@ -200,6 +238,9 @@ def legacy_setup(data: bytes, target: str) -> dict[str, Any]:
             )
         if kind == 4:
             result["supers"].append(node[1])
+        if kind == 1 and target == "520":
+            assert node[15] == node[34] == 3 and node[26] == node[45] == 4, "data and super, twice, inline"
+            result["supers"] += [node[27], node[46]]
         if kind == 5:
             row, column, channel = node[3:6]
             radix = struct.unpack("<i", struct.pack("<I", node[8]))[0]
@@ -228,28 +269,53 @@ def kne(data: bytes) -> list[dict[str, Any]]:
         assert walk.number(head, 3, "i") == len(cores)
         model: dict[str, Any] = {"id": walk.number(head, 0, "i"), "cpu": [], "io": {}}
         for core in cores:
-            kind, parameters = walk.number(core, 2, "B"), walk.follow(core, 3)
-            assert parameters is not None
-            if kind == 1:
-                for slot in (0, 1):
-                    assert walk.vector(parameters, slot)[0] % 64 == 0, (
-                        "command and weight lie on multiples of 64"
-                    )
-                model["cmd"], model["weight"] = walk.octets(parameters, 0), walk.octets(parameters, 1)
-            if kind == 2:
-                model["cpu"] += [walk.text(item, 0) for item in walk.tables(parameters, 0)]
+            kne_core(walk, core, model)
+        model["buffers"] = {
+            walk.number(t, 0, "b"): (walk.number(t, 1, "Q"), walk.number(t, 2, "Q"))
+            for t in walk.tables(head, 9)
+        }
         model["io"] = {
             "inputs": [kne_tensor(walk, t) for t in walk.tables(head, 1)],
             "outputs": [kne_tensor(walk, t) for t in walk.tables(head, 2)],
         }
         models.append(model)
+    for buffer in walk.tables(header, 3):
+        kind, start, size = (
+            walk.number(buffer, 0, "b"),
+            walk.number(buffer, 1, "Q"),
+            walk.number(buffer, 2, "Q"),
+        )
+        for model in models:
+            begin, length = model["buffers"][kind]
+            assert start <= begin and begin + length <= start + size, (
+                "the whole file's buffers hold each model's"
+            )
     return models
+
+
+def kne_core(walk: Walk, core: int, model: dict[str, Any]) -> None:
+    """Add the binaries and CPU nodes of a core and of those inside it."""
+    kind, parameters = walk.number(core, 2, "B"), walk.follow(core, 3)
+    assert parameters is not None
+    if kind == 3:
+        parameters = walk.follow(parameters, 2)
+        assert parameters is not None
+    if kind in (1, 3):
+        for slot in (0, 1):
+            assert walk.vector(parameters, slot)[0] % 64 == 0, "command and weight lie on multiples of 64"
+        model["cmd"] = model.get("cmd", b"") + walk.octets(parameters, 0)
+        model["weight"] = model.get("weight", b"") + walk.octets(parameters, 1)
+    if kind == 2:
+        model["cpu"] += [walk.text(item, 0) for item in walk.tables(parameters, 0)]
+    for inner in walk.tables(core, 1):
+        kne_core(walk, inner, model)
 
 
 def kne_tensor(walk: Walk, table: int) -> dict[str, Any]:
     quantization = walk.follow(table, 7)
     assert quantization is not None
-    assert walk.number(quantization, 2) == 1 and walk.number(quantization, 3, "b") == 9
+    count = walk.number(quantization, 2)
+    assert len(walk.octets(quantization, 1)) == 4 * count and walk.number(quantization, 3, "b") == 9
     shape, inverse = walk.numbers(table, 5, "i"), walk.numbers(table, 11, "b")
     assert walk.number(table, 2, "B") == len(shape)
     return {
@@ -257,7 +323,7 @@ def kne_tensor(walk: Walk, table: int) -> dict[str, Any]:
         "format": walk.number(table, 1, "B"),
         "shape": [shape[axis] for axis in inverse],
         "radix": walk.numbers(quantization, 0, "b")[0],
-        "scale": struct.unpack("<f", walk.octets(quantization, 1))[0],
+        "scale": struct.unpack_from("<f", walk.octets(quantization, 1))[0],
         "size": walk.number(table, 3),
         "entry": walk.number(table, 9, "Q"),
     }

@@ -21,7 +21,7 @@ _modelbuild_values() {
 
 # _modelbuild_find WORD...: what the last word may be -> kind, word; and the folder and manifest named before it
 _modelbuild_find() {
-    local before="" verb="" count=$# index=0 text
+    local before="" verb="" later="" count=$# index=0 text
     kind="" word="" folder="." manifest="models.yaml"
     for text in "$@"; do
         index=$((index + 1))
@@ -37,7 +37,7 @@ _modelbuild_find() {
         else
             case $text in
                 -*) before=$text ;;
-                *) before="" ; [ -z "$verb" ] && verb=$text ;;
+                *) before="" ; [ -n "$verb" ] && later=+ ; [ -z "$verb" ] && verb=$text ;;
             esac
         fi
     done
@@ -49,7 +49,7 @@ _modelbuild_find() {
     case $word in
         -*) kind=$(_modelbuild_options "$verb")
             [ -z "$verb" ] && kind="--help --version -C -f --json -q -v --color" ;;
-        *) kind=$(_modelbuild_words "$verb")
+        *) kind=$(_modelbuild_words "$verb$later")
             [ -z "$verb" ] && kind="@VERBS@" ;;
     esac
 }

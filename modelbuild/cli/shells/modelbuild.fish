@@ -23,6 +23,14 @@ function __modelbuild_verb
     test (count $words) -gt 0; and test "$argv[1]" = "$words[1]"
 end
 
+function __modelbuild_first_word
+    test (count (__modelbuild_words)) = 1
+end
+
+function __modelbuild_later_word
+    test (count (__modelbuild_words)) -gt 1
+end
+
 function __modelbuild_names
     set -l where
     set -l words (commandline -opc)
