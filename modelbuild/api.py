@@ -67,6 +67,7 @@ __all__ = [
     "config",
     "configs",
     "convert",
+    "diff",
     "dump",
     "edits_in",
     "evaluate",
@@ -295,6 +296,19 @@ def inspect(
 
     given = None if weights is None else Path(weights)
     return inspecting.inspect(Path(path), given, nodes=nodes, disassemble=disassemble)
+
+
+def diff(
+    a: str | Path,
+    b: str | Path,
+    weights_a: str | Path | None = None,
+    weights_b: str | Path | None = None,
+) -> dict[str, Any]:
+    """Where two files of one kind differ: the object of `diff --json`. Weights are of Caffe and Keras."""
+    from modelbuild.artifacts import differing
+
+    beside = [None if given is None else Path(given) for given in (weights_a, weights_b)]
+    return differing.diff(Path(a), Path(b), *beside)
 
 
 def recipe(chip: str, edition: str | None = None) -> Recipe:
