@@ -37,5 +37,5 @@ def run(options: argparse.Namespace) -> int:
 
 def _text(found: dict[str, Any]) -> str:
     """The tree, and after it the listing of a disassembly."""
-    tree = render({key: value for key, value in found.items() if key != "disassembly"})
+    tree = render({key: value for key, value in found.items() if key != "disassembly"}, console.is_verbose())
     return tree + (listing(found["disassembly"]) if "disassembly" in found else "")
