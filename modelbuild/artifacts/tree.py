@@ -13,7 +13,10 @@ _MAX_ROWS = 24  # of a list, beyond which the first are shown, and those where s
 _ASKED = frozenset({"node_list"})  # lists that an option asked for: they are shown whole
 # Mappings whose keys are names out of the file, not words of ours
 _NAMED = frozenset(
-    {"operators", "opset", "metadata", "tensors", "constants", "methods", "corrections", "unknown_tags"}
+    {
+        *("operators", "operator_versions", "opset", "domains", "metadata", "types", "zero_point_types"),
+        *("parameter_types", "tensors", "constants", "methods", "corrections", "unknown_tags"),
+    }
 )
 _LAST = ("sha256", "why")  # columns that are long
 _PLAIN = frozenset({"name", "what", "shape", "dtype", "layout"})  # said without their key

@@ -135,7 +135,16 @@ def test_tflite_models(shared_data: Path) -> None:
         found = stable(inspect(path))
         assert found["models"][0]["inputs"] and found["models"][0]["nodes"] > 5
     found = inspect(shared_data / "models/tflite/mlperf_resnet8_int8.tflite")
-    assert found["models"][0]["outputs"] == [{"name": "Identity_int8", "shape": [1, 10], "dtype": "int8"}]
+    assert found["models"][0]["outputs"] == [
+        {
+            "name": "Identity_int8",
+            "shape": [1, 10],
+            "dtype": "int8",
+            "signature": [None, 10],
+            "scale": 1 / 256,
+            "zero_point": -128,
+        }
+    ]
     assert found["models"][0]["operators"]["CONV_2D"] == 9
 
 
