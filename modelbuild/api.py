@@ -60,6 +60,7 @@ __all__ = [
     "build",
     "check",
     "check_lock",
+    "check_page",
     "check_staged",
     "chips",
     "clean",
@@ -96,6 +97,8 @@ __all__ = [
     "status",
     "sweep",
     "why",
+    "write_page",
+    "write_page_of_diff",
 ]
 
 # name here -> where it is, and its name there
@@ -309,6 +312,27 @@ def diff(
 
     beside = [None if given is None else Path(given) for given in (weights_a, weights_b)]
     return differing.diff(Path(a), Path(b), *beside)
+
+
+def check_page(path: str | Path) -> None:
+    """That `write_page` may write there. Raises where anything lies there that is no such page."""
+    from modelbuild.report import inspected
+
+    inspected.check_place(Path(path))
+
+
+def write_page(found: Mapping[str, Any], path: str | Path, name: str) -> None:
+    """An object of `inspect` as an HTML page that loads nothing; `name` is what the file is called."""
+    from modelbuild.report import inspected
+
+    inspected.write(Path(path), inspected.page(found, name))
+
+
+def write_page_of_diff(found: Mapping[str, Any], path: str | Path) -> None:
+    """An object of `diff` as such a page."""
+    from modelbuild.report import inspected
+
+    inspected.write(Path(path), inspected.page_of_diff(found))
 
 
 def recipe(chip: str, edition: str | None = None) -> Recipe:

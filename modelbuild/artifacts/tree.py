@@ -103,17 +103,28 @@ def _chosen(values: Sequence[Any], most: int | None) -> list[int]:
 
 def _table(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """A column a key that any of them has a value for, with a line of keys above."""
-    valued = {key for item in items for key, value in item.items() if not _empty(value)}
-    found = [key for key in dict.fromkeys(key for item in items for key in item) if key in valued]
-    keys = [*(key for key in found if key not in _LAST), *(key for key in _LAST if key in found)]
-    rows = [[_cell(key, item.get(key)) for key in keys] for item in items]
+    keys = keys_of(items)
+    rows = [[cell(key, item.get(key)) for key in keys] for item in items]
     return columns([[key.replace("_", " ") for key in keys], *rows]) if keys else ["-"] * len(items)
 
 
-def _cell(key: str, value: Any) -> str:
+def keys_of(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that any of the objects has a value for: a table's columns, digests and reasons last."""
+    valued = {key for item in items for key, value in item.items() if not _empty(value)}
+    found = [key for key in dict.fromkeys(key for item in items for key in item) if key in valued]
+    return [*(key for key in found if key not in _LAST), *(key for key in _LAST if key in found)]
+
+
+def cell(key: str, value: Any) -> str:
+    """The text of a value in a table or behind its key; empty where there is none."""
     if _empty(value):
         return ""
-    return _inline(value, named=False) if isinstance(value, Mapping) else _scalar(key, value)
+    return _inline(value, key in _NAMED) if isinstance(value, Mapping) else _scalar(key, value)
+
+
+def is_flat(value: Mapping[str, Any]) -> bool:
+    """Whether an object fits into a line of a table."""
+    return not _nested(value)
 
 
 def _item(value: Any, index: int, indent: str, most: int | None) -> Iterable[str]:

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="of .prototxt or .keras files: .caffemodel, .h5; for both, or once for each",
     )
+    parser.add_argument("--html", metavar="OUT.html", help="write a page of it, which loads nothing")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,7 +33,11 @@ def run(options: argparse.Namespace) -> int:
             f"--weights is given {len(options.weights)} times", advice="give it once, or once for each file"
         )
     beside = [folder / name for name in options.weights] or [None]
+    if options.html is not None:
+        api.check_page(folder / options.html)
     with flags.spoken(sized_by="modelbuild convert FILE -o OUT.onnx"):
         found = api.diff(folder / options.a, folder / options.b, beside[0], beside[-1])
+    if options.html is not None:
+        api.write_page_of_diff(found, folder / options.html)
     console.result(render(found, whole=console.is_verbose()).rstrip("\n"), found)
     return 0 if found["equal"] else EXIT_FAILED
