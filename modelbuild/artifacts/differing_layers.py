@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 from modelbuild.artifacts.inspectors.nodes import listed
+from modelbuild.artifacts.inspectors.onnx_operators import text
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
@@ -93,10 +94,10 @@ def _of_onnx(path: Path) -> Layers:
     trim.name_nodes(model)
     return [
         {
-            "name": node.name,
-            "op": f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
-            "reads": list(node.input),
-            "makes": list(node.output),
+            "name": text(node.name),
+            "op": f"{text(node.domain)}.{text(node.op_type)}".lstrip("."),
+            "reads": list(map(text, node.input)),
+            "makes": list(map(text, node.output)),
             "attributes": _attributes(node.attribute),
         }
         for node in model.graph.node
@@ -104,7 +105,7 @@ def _of_onnx(path: Path) -> Layers:
 
 
 def _attributes(found: Iterable[onnx.AttributeProto]) -> dict[str, Any]:
-    return {item.name: _attribute(item) for item in sorted(found, key=lambda item: item.name)}
+    return {text(item.name): _attribute(item) for item in sorted(found, key=lambda item: text(item.name))}
 
 
 def _attribute(item: onnx.AttributeProto) -> Any:
@@ -118,7 +119,7 @@ def _attribute(item: onnx.AttributeProto) -> Any:
     if item.type == kinds.INTS:
         return list(item.ints)
     if item.type in (kinds.STRING, kinds.STRINGS):
-        texts = [text.decode("utf-8", "backslashreplace") for text in (*item.strings, item.s)]
+        texts = [piece.decode("utf-8", "backslashreplace") for piece in (*item.strings, item.s)]
         return texts[:-1] if item.type == kinds.STRINGS else texts[-1]
     data = item.SerializeToString(deterministic=True)
     return f"sha256 {hashlib.sha256(data).hexdigest()}"

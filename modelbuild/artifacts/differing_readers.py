@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from modelbuild import importers
 from modelbuild.artifacts.differing_blobs import BLOBS
 from modelbuild.artifacts.differing_weights import Weight
+from modelbuild.artifacts.inspectors.onnx_operators import text
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import sima, zip_archive
+from modelbuild.formats import npy, sima, zip_archive
 from modelbuild.formats.tflite_schema import IDENTIFIER, STORED
 from modelbuild.graph.fresh_names import fresh
 from modelbuild.graph.tensors import array_of
@@ -57,7 +59,7 @@ def _of_onnx(path: Path) -> Weights:
     found: Weights = {}
     taken = set[str]()
     for tensor in model.graph.initializer:
-        name, scale = fresh(tensor.name, taken), scales.get(tensor.name)
+        name, scale = fresh(text(tensor.name), taken), scales.get(tensor.name)
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             values = beside.get(tensor.name)
             found[name] = Weight(bytes, why=missing) if values is None else Weight(lambda v=values: v, scale)  # type: ignore[misc]
@@ -67,7 +69,7 @@ def _of_onnx(path: Path) -> Weights:
         if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output:
             for item in node.attribute:
                 if item.name == "value":
-                    name = fresh(node.output[0], taken)
+                    name = fresh(text(node.output[0]), taken)
                     found[name] = Weight(lambda item=item: array_of(item.t))  # type: ignore[misc]
     return found
 
@@ -140,10 +142,9 @@ def _scale(tensor: tflite.Tensor) -> tuple[Array, Array] | None:
         if not 0 <= found.axis < len(shape) or tensor.shape[found.axis] != found.scales.size:
             return None
         shape[found.axis] = found.scales.size
-    return (
-        found.scales.astype(np.float64).reshape(shape),
-        found.zero_points.astype(np.float64).reshape(shape),
-    )
+    with np.errstate(all="ignore"):  # a damaged scale
+        scales = found.scales.astype(np.float64).reshape(shape)
+    return scales, found.zero_points.astype(np.float64).reshape(shape)
 
 
 def _of_fixed(path: Path) -> Weights:
@@ -177,17 +178,21 @@ def _in_zip(archive: zip_archive.Zip) -> Weights:
 
 
 def _npy(data: bytes) -> Array | bytes:
-    """The numbers of a .npy; its bytes where it holds objects, which are never opened, or is damaged."""
-    import io
-
-    from numpy.lib import format as npy
-
+    """The numbers of a .npy; its bytes where it holds anything else, or is damaged. Read by our own reader:
+    numpy's takes the room that a header claims."""
     try:
-        return np.asarray(npy.read_array(io.BytesIO(data), allow_pickle=False))
-    except (ValueError, TypeError, OSError, EOFError, OverflowError, SyntaxError, MemoryError):
+        header = npy.read(data, "array")
+    except ModelbuildError:
         return data
+    name, _, order = header.dtype.partition(" ")
+    if _NUMBER.fullmatch(name) is None or header.size is None or header.offset + header.size != len(data):
+        return data
+    dtype = np.dtype(name).newbyteorder(">" if order else "<")
+    values = np.frombuffer(data, dtype, offset=header.offset)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
+_NUMBER = re.compile(r"u?int(8|16|32|64)|float(16|32|64)|bool")
 _IMPORTED = (Kind.KERAS, Kind.HDF5, Kind.PROTOTXT)
 _READERS: Mapping[Kind, Callable[[Path], Weights]] = {
     Kind.ONNX: _of_onnx,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.quantize.measure import Difference
+from modelbuild.quantize.measure import snr_db
 
 Array = NDArray[Any]
 _CHUNK = 1 << 20  # elements that are compared at once: in float64 they take 8 MiB
@@ -89,18 +89,25 @@ def _apart(first: Array, second: Array, a: Weight, b: Weight) -> dict[str, Any]:
         return {"why": "they are no real numbers"}
     if all(one.scale or values.dtype.kind == "f" for one, values in ((a, first), (b, second))):
         first, second = _real(first, a.scale), _real(second, b.scale)
-    found = Difference()
-    x, y = first.reshape(-1), second.reshape(-1)
+    signal, noise, largest = _sums(first.reshape(-1), second.reshape(-1))
+    if not np.isfinite([signal, noise, largest]).all():
+        return {"why": "some are infinite, no numbers, or too large to be squared"}
+    if noise == 0.0:
+        return {"why": "the same numbers in another form"}
+    return {"snr_db": snr_db(signal, noise), "max_abs": largest}
+
+
+def _sums(x: Array, y: Array) -> tuple[float, float, float]:
+    """(sum of x squared, sum of (y - x) squared, largest |y - x|), a piece at a time."""
+    signal = noise = largest = 0.0
     with np.errstate(all="ignore"):
         for start in range(0, x.size, _CHUNK):
-            found.add(
-                x[start : start + _CHUNK].astype(np.float64), y[start : start + _CHUNK].astype(np.float64)
-            )
-    if not np.isfinite([found.signal, found.noise, found.largest]).all():
-        return {"why": "some are infinite or no numbers"}
-    if found.noise == 0.0:
-        return {"why": "the same numbers in another form"}
-    return {"snr_db": found.snr_db, "max_abs": found.largest}
+            a = x[start : start + _CHUNK].astype(np.float64)
+            apart = y[start : start + _CHUNK].astype(np.float64) - a
+            signal += float(np.add.reduce(a * a))
+            noise += float(np.add.reduce(apart * apart))
+            largest = float(np.maximum(largest, np.abs(apart).max()))
+    return signal, noise, largest
 
 
 def _real(codes: Array, scale: tuple[Array, Array] | None) -> Array:

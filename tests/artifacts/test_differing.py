@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild.artifacts.differing import diff
 from modelbuild.artifacts.differing_text import render
+from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
 from modelbuild.quantize import fixed_onnx
+from modelbuild.report import inspected
 from tests.artifacts.test_inspect import reshape_model
 from tests.artifacts.test_kinds import CONTENTS
 from tests.formats import archive_sources, kmodel_sources, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
+from tests.formats.test_fuzz import mutate
 
 KEYS = {"kind", "equal", "a", "b", "metadata", "models", "weights", "parts", "sizes", "timing"}
 
@@ -91,7 +95,7 @@ def test_weights_that_cannot_be_held_against_each_other(tmp_path: Path) -> None:
     holes[0, 0, 0, 0] = np.nan
     assert (
         changed(differ(tmp_path, convolution(W), convolution(holes)))["w"]["why"]
-        == "some are infinite or no numbers"
+        == "some are infinite, no numbers, or too large to be squared"
     )
     assert changed(differ(tmp_path, convolution(holes), convolution(holes))) == {}
     wide = changed(differ(tmp_path, convolution(W), convolution(W.astype(np.float64))))["w"]
@@ -298,3 +302,47 @@ def test_real_kmodels_and_nefs_against_themselves(shared_data: Path) -> None:
             found = diff(path, path)
             assert found["equal"] and found["metadata"] == [] and changed(found) == {}
             assert all(model["change"] == "same" for model in found["models"])
+
+
+ALTERED = {
+    "onnx": convolution(W),
+    "fixed": fixed_onnx.to_bytes(reshape_model()),
+    "kmodel": kmodel_sources.version5(),
+    **{str(kind): CONTENTS[kind] for kind in (Kind.NEF, Kind.MPK, Kind.TAR, Kind.ZIP, Kind.SIMA, Kind.ELF)},
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_altered_files_give_an_object_or_our_error(name: str, tmp_path: Path) -> None:
+    dice = random.Random(3)
+    (tmp_path / "a").write_bytes(ALTERED[name])
+    for _ in range(60):
+        (tmp_path / "b").write_bytes(mutate(ALTERED[name], dice))
+        try:
+            found = diff(tmp_path / "a", tmp_path / "b")
+        except ModelbuildError as error:
+            assert error.exit_code == 2
+        else:
+            assert json.loads(json.dumps(found, allow_nan=False)) == found
+            assert render(found) and inspected.page_of_diff(found)
+
+
+def test_numbers_too_large_to_be_squared(tmp_path: Path) -> None:
+    huge = W.astype(np.float64) * 1e300
+    entry = changed(differ(tmp_path, convolution(W.astype(np.float64)), convolution(huge)))["w"]
+    assert entry["snr_db"] is None and "too large" in entry["why"]
+
+
+def test_arrays_of_a_zip_in_either_order(tmp_path: Path) -> None:
+    values = np.arange(24, dtype=">i2").reshape(2, 3, 4)
+    one = archive_sources.npz({"a": values, "flags": np.array([True, False])})
+    other = archive_sources.npz({"a": np.asfortranarray(values.astype("<i2") + 1), "flags": np.array([True])})
+    found = differ(tmp_path, one, other, "x.npz")
+    told = changed(found)
+    assert told["a"]["a"]["shape"] == [2, 3, 4] and told["a"]["max_abs"] == 1.0
+    assert told["a"]["snr_db"] == pytest.approx(10 * np.log10(np.sum(np.arange(24.0) ** 2) / 24))
+    assert told["flags"]["why"] == "the shapes differ"
+    same = archive_sources.npz(
+        {"a": np.asfortranarray(values.astype("<i2")), "flags": np.array([True, False])}
+    )
+    assert changed(differ(tmp_path, one, same, "x.npz")) == {}

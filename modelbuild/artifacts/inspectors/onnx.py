@@ -12,6 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from modelbuild.artifacts.inspectors import onnx_operators
+from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.importers import functions
@@ -109,11 +110,6 @@ def _external(name: str, path: Path) -> dict[str, Any]:
         return {"name": name, "size": (path.parent / relative).stat().st_size, "why": None}
     except (OSError, ValueError):
         return {"name": name, "size": None, "why": "it is not there"}
-
-
-def _text(text: str | bytes) -> str:
-    """Of a text; protobuf gives one that is no UTF-8 as bytes."""
-    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:

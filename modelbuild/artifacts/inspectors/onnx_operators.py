@@ -27,6 +27,11 @@ _FLOAT_FORMS: Mapping[str, tuple[str, int, int]] = {
 }
 
 
+def text(found: str | bytes) -> str:
+    """Of a text; protobuf gives one that is no UTF-8 as bytes."""
+    return found if isinstance(found, str) else found.decode("utf-8", "replace")
+
+
 def all_nodes(graph: onnx.GraphProto, depth: int = 0) -> Iterator[onnx.NodeProto]:
     """The nodes of a graph and of the graphs in their attributes."""
     for node in graph.node:
@@ -39,7 +44,7 @@ def all_nodes(graph: onnx.GraphProto, depth: int = 0) -> Iterator[onnx.NodeProto
 
 def domain_of(node: onnx.NodeProto) -> str:
     """The domain by its name: the standard one has two."""
-    return node.domain or STANDARD
+    return text(node.domain) or STANDARD
 
 
 def domains(nodes: Iterable[onnx.NodeProto]) -> dict[str, int]:
@@ -49,9 +54,9 @@ def domains(nodes: Iterable[onnx.NodeProto]) -> dict[str, int]:
 
 def unknown(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> list[dict[str, Any]]:
     """{domain, op, count, why} of operators that neither ONNX nor a function of the model defines."""
-    versions = {entry.domain or STANDARD: entry.version for entry in model.opset_import}
-    own = {(function.domain or STANDARD, function.name) for function in model.functions}
-    found = Counter((domain_of(node), node.op_type) for node in nodes)
+    versions = {text(entry.domain) or STANDARD: entry.version for entry in model.opset_import}
+    own = {(text(function.domain) or STANDARD, text(function.name)) for function in model.functions}
+    found = Counter((domain_of(node), text(node.op_type)) for node in nodes)
     told = []
     for (domain, op), count in sorted(found.items()):
         why = "" if (domain, op) in own else _why_unknown(domain, op, versions)
@@ -86,7 +91,7 @@ def quantization(
     """{form, quantize, dequantize, operators, zero_point_types, per_channel}; None of a float model.
 
     `form` is qdq, qoperator, dynamic, or several with commas; `types` are those of the initializers."""
-    kinds = Counter(node.op_type for node in nodes)
+    kinds = Counter(text(node.op_type) for node in nodes)
     operators = {op: kinds[op] for op in sorted(kinds) if _is_qoperator(op) or op in _DYNAMIC}
     forms = [
         form
@@ -100,7 +105,7 @@ def quantization(
     if not forms:
         return None
     sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    linear = [node for node in model.graph.node if node.op_type in _QUANTIZE]
+    linear = [node for node in model.graph.node if text(node.op_type) in _QUANTIZE]
     points = Counter(types.get(node.input[2]) if len(node.input) > 2 else None for node in linear)
     return {
         "form": ", ".join(forms),

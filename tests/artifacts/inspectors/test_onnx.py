@@ -112,3 +112,14 @@ def test_nodes_in_branches(shared_data: Path) -> None:
     (model,) = inspect(shared_data / "models/onnx/silero_vad_16k_op15.onnx")["models"]
     assert (model["nodes"], model["subgraph_nodes"], model["domains"]) == (121, 229, {"ai.onnx": 350})
     assert model["unknown_operators"] == []
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """Protobuf gives bytes for them."""
+    node = helper.make_node("Relu", ["x"], ["y"], name="n", domain="dom")
+    shown(tmp_path, [node, helper.make_node("Relu", ["x"], ["z"])])
+    data = (tmp_path / "m.onnx").read_bytes()
+    (tmp_path / "m.onnx").write_bytes(data.replace(b"dom", b"d\xffm").replace(b"Relu", b"R\xfflu", 1))
+    found = inspect(tmp_path / "m.onnx")
+    assert json.loads(json.dumps(found)) == found
+    assert found["models"][0]["domains"] == {"ai.onnx": 1, "d\ufffdm": 1}
