@@ -64,6 +64,7 @@ __all__ = [
     "build",
     "check",
     "check_lock",
+    "check_page",
     "check_staged",
     "chips",
     "clean",
@@ -71,6 +72,7 @@ __all__ = [
     "config",
     "configs",
     "convert",
+    "diff",
     "dump",
     "edits_in",
     "evaluate",
@@ -101,6 +103,8 @@ __all__ = [
     "status",
     "sweep",
     "why",
+    "write_page",
+    "write_page_of_diff",
 ]
 
 # name here -> where it is, and its name there
@@ -310,6 +314,40 @@ def inspect(
 
     given = None if weights is None else Path(weights)
     return inspecting.inspect(Path(path), given, nodes=nodes, disassemble=disassemble)
+
+
+def diff(
+    a: str | Path,
+    b: str | Path,
+    weights_a: str | Path | None = None,
+    weights_b: str | Path | None = None,
+) -> dict[str, Any]:
+    """Where two files of one kind differ: the object of `diff --json`. Weights are of Caffe and Keras."""
+    from modelbuild.artifacts import differing
+
+    beside = [None if given is None else Path(given) for given in (weights_a, weights_b)]
+    return differing.diff(Path(a), Path(b), *beside)
+
+
+def check_page(path: str | Path) -> None:
+    """That `write_page` may write there. Raises where anything lies there that is no such page."""
+    from modelbuild.report import inspected
+
+    inspected.check_place(Path(path))
+
+
+def write_page(found: Mapping[str, Any], path: str | Path, name: str) -> None:
+    """An object of `inspect` as an HTML page that loads nothing; `name` is what the file is called."""
+    from modelbuild.report import inspected
+
+    inspected.write(Path(path), inspected.page(found, name))
+
+
+def write_page_of_diff(found: Mapping[str, Any], path: str | Path) -> None:
+    """An object of `diff` as such a page."""
+    from modelbuild.report import inspected
+
+    inspected.write(Path(path), inspected.page_of_diff(found))
 
 
 def recipe(chip: str, edition: str | None = None) -> Recipe:

@@ -20,16 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--disassemble", action="store_true", help="show a kmodel's instructions, and its layers' registers"
     )
     parser.add_argument("--nodes", action="store_true", help="list the model's nodes and their tensors")
+    parser.add_argument("--html", metavar="OUT.html", help="write a page of it, which loads nothing")
 
 
 def run(options: argparse.Namespace) -> int:
     """A tree, or the object; 1 where a checksum does not agree or a check fails."""
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
+    if options.html is not None:
+        api.check_page(folder / options.html)
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
         found = api.inspect(
             folder / options.what, weights, nodes=options.nodes, disassemble=options.disassemble
         )
+    if options.html is not None:
+        api.write_page(found, folder / options.html, Path(options.what).name)
     console.result(_text(found), found)
     judged = (*found.get("checksums", ()), *found.get("checks", ()))
     return 0 if all(item["ok"] for item in judged) else 1
@@ -37,5 +42,5 @@ def run(options: argparse.Namespace) -> int:
 
 def _text(found: dict[str, Any]) -> str:
     """The tree, and after it the listing of a disassembly."""
-    tree = render({key: value for key, value in found.items() if key != "disassembly"})
+    tree = render({key: value for key, value in found.items() if key != "disassembly"}, console.is_verbose())
     return tree + (listing(found["disassembly"]) if "disassembly" in found else "")

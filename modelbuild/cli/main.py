@@ -36,6 +36,7 @@ VERBS = {
     "run": "run a model file, a packaged model or MODEL@TARGET",
     "compare": "compare the outputs of two models, or the forms of MODEL@TARGET",
     "inspect": "show what is inside a model or package file",
+    "diff": "say where two model or package files of one kind differ",
     "nef": "combine Kneron's packages, take one apart, change ids and versions",
     "chips": "list the chips, or show one recipe",
     "schema": "print the JSON schema of models.yaml, for editors",

@@ -56,7 +56,7 @@ def test_defaults_that_hang_on_others_are_told(copied: Path, command: Command) -
     assert {key: value for key, value in data.items() if key.startswith("compile")} == {
         "compile.dedicated_output_buffer": True,
         "compile.flatbuffer": True,
-        "compile.sram_bytes": 1 << 20,
+        "compile.sram_bytes": 512 << 10,
         "compile.tiling": "default",
         "compile.weight_compress": False,
     }

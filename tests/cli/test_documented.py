@@ -138,6 +138,7 @@ ON_A_FILE = {
     "run": "net.onnx --input x.npy",
     "compare": "net.onnx net.onnx --input x.npy",
     "inspect": "net.onnx",
+    "diff": "net.onnx net.onnx",
 }
 ON_A_PROJECT = {
     "build": "",

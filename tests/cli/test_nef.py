@@ -68,7 +68,7 @@ def test_combining(here: Path, command: Command) -> None:
         ("generate a.nef --chip kl720 -o x.nef", "KNE"),
         ("combine a.nef b.nef -o x.nef --chip kl720", "--chip does not go with `nef combine`"),
         ("explode a.nef", "is not known"),
-        ("", "combine|extract|generate|set is missing"),
+        ("", "combine|decrypt|encrypt|extract|generate|set is missing"),
     ],
 )
 def test_refusals(words: str, what: str, here: Path, command: Command) -> None:

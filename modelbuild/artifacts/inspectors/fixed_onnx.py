@@ -14,14 +14,20 @@ from modelbuild.quantize import record as records
 
 _SUFFIX, _RECORD = ".fixed.onnx", ".quant.txt"
 
+# What is true of the drawing, and not of the model that it stands for
+_DRAWN = frozenset(
+    {"parameter_types", "initializers", "subgraph_nodes", "domains", "unknown_operators", "quantization"}
+)
+
 
 def describe(path: Path) -> dict[str, Any]:
     """Arithmetic, chip, integer borders, operators and number formats; and the quantization record, where it
     lies beside the file. Errors: ModelbuildError where the file was altered."""
     model = fixed_onnx.read(path)
     drawn = onnx.describe(path)
+    shown = {key: value for key, value in drawn["models"][0].items() if key not in _DRAWN}
     operators = Counter(operator.kind for operator in model.operators)
-    entry = drawn["models"][0] | {
+    entry = shown | {
         "inputs": [_tensor(model, name) for name in model.inputs],
         "outputs": [_tensor(model, name) for name in model.outputs],
         "nodes": len(model.operators),

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
 
+from modelbuild.artifacts.inspectors import onnx_operators
+from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
-from modelbuild.graph.statistics import node_macs
 from modelbuild.importers import functions
 
 _OWN = "modelbuild."
@@ -30,10 +31,15 @@ def describe(path: Path) -> dict[str, Any]:
         "version": f"IR {model.ir_version}",
         "silicon": None,
         "producer": producer or None,
+        "ir_version": model.ir_version,
+        "description": _text(model.doc_string) or None,
         "opset": {_text(entry.domain) or "ai.onnx": entry.version for entry in model.opset_import},
         "metadata": {key: value for key, value in sorted(properties.items()) if not key.startswith(_OWN)},
         "checksums": [],
-        "models": [_graph(model)],
+        "functions": sorted(
+            f"{_text(item.domain)}.{_text(item.name)}".lstrip(".") for item in model.functions
+        ),
+        "models": [_graph(model, path)],
     }
 
 
@@ -52,7 +58,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         ) from None
 
 
-def _graph(model: onnx.ModelProto) -> dict[str, Any]:
+def _graph(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
     graph = model.graph
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     operators = Counter(_text(node.op_type) for node in graph.node)
@@ -64,6 +70,8 @@ def _graph(model: onnx.ModelProto) -> dict[str, Any]:
         if entry.key == "location"
     }
     inputs = [value for value in graph.input if value.name not in weights]
+    nodes = list(onnx_operators.all_nodes(graph))
+    types = {tensor.name: _dtype(tensor.data_type) for tensor in graph.initializer}
     return {
         "id": None,
         "name": _text(graph.name) or None,
@@ -73,14 +81,35 @@ def _graph(model: onnx.ModelProto) -> dict[str, Any]:
         "nodes": len(graph.node),
         "operators": {name: operators[name] for name in sorted(operators)},
         "parameters": sum(map(math.prod, weights.values())) + sum(_constant_sizes(graph.node)),
+        "parameter_types": _parameter_types(graph, types),
+        "initializers": len(graph.initializer),
         "macs": _macs(model, weights),
+        "subgraph_nodes": len(nodes) - len(graph.node),
+        "domains": onnx_operators.domains(nodes),
+        "unknown_operators": onnx_operators.unknown(model, nodes),
+        "quantization": onnx_operators.quantization(model, nodes, types),
         "external_data": sorted(external),
+        "external_files": [_external(name, path) for name in sorted(external)],
     }
 
 
-def _text(text: str | bytes) -> str:
-    """Of a text; protobuf gives one that is no UTF-8 as bytes."""
-    return text if isinstance(text, str) else text.decode("utf-8", "replace")
+def _parameter_types(graph: onnx.GraphProto, types: Mapping[str, str | None]) -> dict[str, int]:
+    """Type -> how many numbers the initializers of it hold."""
+    found = Counter[str]()
+    for tensor in graph.initializer:
+        found[types[tensor.name] or "not told"] += math.prod(tensor.dims)
+    return dict(sorted(found.items()))
+
+
+def _external(name: str, path: Path) -> dict[str, Any]:
+    """{name, size, why}: of a file with weights; a name that leads elsewhere is not followed."""
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts or "\\" in name or "\0" in name:
+        return {"name": name, "size": None, "why": "it lies outside of the model's folder"}
+    try:
+        return {"name": name, "size": (path.parent / relative).stat().st_size, "why": None}
+    except (OSError, ValueError):
+        return {"name": name, "size": None, "why": "it is not there"}
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
@@ -129,8 +158,8 @@ def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int
         if value.type.tensor_type.HasField("shape") and len(shape) == len(_shape(value)):
             graph.shapes[value.name] = shape
     try:
-        return sum(node_macs(graph, _node(node)) for node in inferred.node)
-    except LookupError:
+        return sum(onnx_operators.macs(graph, _node(node)) for node in inferred.node)
+    except (LookupError, TypeError):
         return None
 
 

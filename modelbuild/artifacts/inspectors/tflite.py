@@ -1,62 +1,232 @@
-"""A TFLite model as `inspect` shows it: its borders and operators."""
+"""A TFLite model as `inspect` shows it: borders, operators, constants and quantization of each subgraph."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
 from modelbuild.formats import flatbuffer, tflite_schema
+from modelbuild.formats.flatbuffer import Table
+from modelbuild.formats.tflite_schema import (
+    BufferSlot,
+    CodeSlot,
+    ModelSlot,
+    OperatorSlot,
+    QuantizationSlot,
+    SubGraphSlot,
+    TensorSlot,
+)
+
+_METADATA, _SIGNATURES = 6, 7  # slots of Model
+_SHOWN = 64  # characters of a metadata's text
+_KNOWN = frozenset(tflite_schema.OPERATORS) - {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """A tensor of a subgraph. `stored` is the bytes of its values in the file, 0 of what is computed."""
+
+    name: str | None
+    shape: tuple[int, ...]
+    signature: tuple[int, ...]
+    dtype: str
+    stored: int
+    scales: int
+    scale: float | None
+    zero_point: int | None
+    outside: bool
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Inputs, outputs and operators of every subgraph. Errors: ModelbuildError with the offset."""
+    """Every subgraph, metadata and signatures. Errors: ModelbuildError with the offset."""
     model = flatbuffer.root(path.read_bytes(), "TFLite")
-    codes = [_operator(table) for table in model.tables(1)]
+    codes = [_operator(table) for table in model.tables(ModelSlot.OPERATOR_CODES)]
+    buffers = [_stored(table) for table in model.tables(ModelSlot.BUFFERS)]
     return {
-        "version": str(model.integer(0, "I")),
+        "version": str(model.integer(ModelSlot.VERSION, "I")),
         "silicon": None,
-        "description": model.string(3),
+        "description": model.string(ModelSlot.DESCRIPTION),
+        "metadata": _metadata(model),
+        "signatures": [_signature(table) for table in model.tables(_SIGNATURES)],
+        "operator_versions": _versions(model, codes),
         "checksums": [],
-        "models": [_subgraph(table, codes) for table in model.tables(2)],
+        "models": [_subgraph(table, codes, buffers) for table in model.tables(ModelSlot.SUBGRAPHS)],
     }
 
 
-def _operator(table: flatbuffer.Table) -> str:
-    name = tflite_schema.operator_name(table.integer(0, "b"), table.integer(3, "i"))
-    return f"{name} {table.string(1) or ''}".strip() if name == "CUSTOM" else name
+def _operator(table: Table) -> str:
+    name = tflite_schema.operator_name(table.integer(CodeSlot.OLD, "b"), table.integer(CodeSlot.NEW, "i"))
+    return f"{name} {table.string(CodeSlot.CUSTOM) or ''}".strip() if name == "CUSTOM" else name
 
 
-def _subgraph(table: flatbuffer.Table, codes: list[str]) -> dict[str, Any]:
-    tensors = table.tables(0)
-    operators = Counter(_code(item.integer(0, "I"), codes) for item in table.tables(3))
+def _versions(model: Table, codes: Sequence[str]) -> dict[str, list[int]]:
+    """Operator -> the versions that the file asks for; those of a single version 1 are left out."""
+    found = defaultdict[str, set[int]](set)
+    for name, table in zip(codes, model.tables(ModelSlot.OPERATOR_CODES), strict=True):
+        found[name].add(table.integer(2, "i", 1))
+    return {name: sorted(versions) for name, versions in sorted(found.items()) if versions != {1}}
+
+
+def _metadata(model: Table) -> dict[str, str]:
+    """Name -> its text, or how many bytes it has where it is none."""
+    buffers = model.tables(ModelSlot.BUFFERS)
+    found = {}
+    for table in model.tables(_METADATA):
+        index = table.integer(1, "I")
+        start, size = buffers[index].span(BufferSlot.DATA, 1) if index < len(buffers) else (0, 0)
+        text = bytes(model.buffer.data[start : start + min(size, _SHOWN)]).rstrip(b"\0")
+        shown = text.decode("ascii", "replace")
+        found[table.string(0) or ""] = shown if size <= _SHOWN and shown.isprintable() else f"{size} bytes"
+    return dict(sorted(found.items()))
+
+
+def _signature(table: Table) -> dict[str, Any]:
+    return {
+        "name": table.string(2),
+        "subgraph": table.integer(4, "I"),
+        "inputs": [item.string(0) for item in table.tables(0)],
+        "outputs": [item.string(0) for item in table.tables(1)],
+    }
+
+
+def _stored(table: Table) -> int:
+    """Bytes of a buffer's values: in the FlatBuffer, or behind it in large files."""
+    size = table.span(BufferSlot.DATA, 1)[1]
+    return size or (table.integer(BufferSlot.SIZE, "Q") if table.integer(BufferSlot.OFFSET, "Q") > 1 else 0)
+
+
+def _subgraph(table: Table, codes: list[str], buffers: list[int]) -> dict[str, Any]:
+    tensors = [_tensor(item, buffers) for item in table.tables(SubGraphSlot.TENSORS)]
+    nodes = table.tables(SubGraphSlot.OPERATORS)
+    operators = Counter(_code(item, codes) for item in nodes)
+    constants = [tensor for tensor in tensors if tensor.stored or tensor.outside]
+    types = Counter[str]()
+    for tensor in constants:
+        types[tensor.dtype] += math.prod(tensor.shape)
     return {
         "id": None,
-        "name": table.string(4),
+        "name": table.string(SubGraphSlot.NAME),
         "version": None,
-        "inputs": _tensors(table.integers(1, "i"), tensors),
-        "outputs": _tensors(table.integers(2, "i"), tensors),
-        "nodes": sum(operators.values()),
+        "inputs": _ports(table.integers(SubGraphSlot.INPUTS, "i"), tensors),
+        "outputs": _ports(table.integers(SubGraphSlot.OUTPUTS, "i"), tensors),
+        "nodes": len(nodes),
         "operators": {name: operators[name] for name in sorted(operators)},
+        "tensors": len(tensors),
+        "parameters": sum(types.values()),
+        "parameter_types": dict(sorted(types.items())),
+        "stored_bytes": sum(tensor.stored for tensor in constants),
+        "macs": _macs(nodes, codes, tensors),
+        "unknown_operators": [
+            {"op": name, "count": count, "why": _why_unknown(name)}
+            for name, count in sorted(operators.items())
+            if name not in _KNOWN
+        ],
+        "quantization": _quantization(tensors),
+        "external_tensors": sum(tensor.outside for tensor in tensors),
     }
 
 
-def _code(index: int, codes: list[str]) -> str:
+def _why_unknown(name: str) -> str:
+    if name.startswith("CUSTOM"):
+        return "a custom operator: the application brings it"
+    return "of StableHLO" if name.startswith("STABLEHLO") else "no operator of TFLite"
+
+
+def _code(table: Table, codes: Sequence[str]) -> str:
+    index = table.integer(OperatorSlot.CODE, "I")
     return codes[index] if index < len(codes) else "unknown"
 
 
-def _tensors(indices: tuple[int, ...], tensors: tuple[flatbuffer.Table, ...]) -> list[dict[str, Any]]:
+def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
+    details = table.table(TensorSlot.QUANTIZATION)
+    index = table.integer(TensorSlot.BUFFER, "I")
+    shape = table.integers(TensorSlot.SHAPE, "i")
+    start, scales = details.span(QuantizationSlot.SCALE, 4) if details else (0, 0)
+    points, zeros = details.span(QuantizationSlot.ZERO_POINT, 8) if details else (0, 0)
+    data = table.buffer.data
+    scale = float(struct.unpack_from("<f", data, start)[0]) if scales else None
+    if scale is not None and (not math.isfinite(scale) or (scales == 1 and scale == 0.0)):
+        scale, scales = None, 0  # a scale of 0 is how older converters say that there is none
+    return _Tensor(
+        table.string(TensorSlot.NAME),
+        shape,
+        table.integers(TensorSlot.SHAPE_SIGNATURE, "i") or shape,
+        _dtype(table.integer(TensorSlot.TYPE, "b")),
+        buffers[index] if index < len(buffers) else 0,
+        scales,
+        scale,
+        int(struct.unpack_from("<q", data, points)[0]) if zeros and scales else 0 if scales else None,
+        bool(table.integer(TensorSlot.EXTERNAL_BUFFER, "I")),
+    )
+
+
+def _ports(indices: Sequence[int], tensors: Sequence[_Tensor]) -> list[dict[str, Any]]:
+    """With sizes as the file has them; in the signature those that are open are null."""
     found = (tensors[index] for index in indices if 0 <= index < len(tensors))
     return [
         {
-            "name": table.string(3),
-            "shape": list(table.integers(0, "i")),
-            "dtype": _dtype(table.integer(1, "b")),
+            "name": tensor.name,
+            "shape": list(tensor.shape),
+            "dtype": tensor.dtype,
+            "signature": [None if size == -1 else size for size in tensor.signature],
+            "scale": tensor.scale if tensor.scales == 1 else None,
+            "zero_point": tensor.zero_point if tensor.scales == 1 else None,
         }
-        for table in found
+        for tensor in found
     ]
 
 
 def _dtype(code: int) -> str:
     types = tflite_schema.TENSOR_TYPES
     return types[code] if 0 <= code < len(types) else f"unknown ({code})"
+
+
+def _quantization(tensors: Sequence[_Tensor]) -> dict[str, Any] | None:
+    """{form, activations, weights, per_channel, types}, how many tensors have scales; None where none has
+    any. `form` is `integer` where what is computed has scales, `weights` where constants alone have, and
+    `float16` where none has and constants are of that type."""
+    found = [tensor for tensor in tensors if tensor.scales]
+    halves = sum(tensor.dtype == "float16" and tensor.stored > 0 for tensor in tensors)
+    if not found and halves:
+        types = {"float16": halves}
+        return {"form": "float16", "activations": 0, "weights": halves, "per_channel": 0, "types": types}
+    if not found:
+        return None
+    weights = sum(tensor.stored > 0 for tensor in found)
+    types = Counter(tensor.dtype for tensor in found)
+    return {
+        "form": "integer" if weights < len(found) else "weights",
+        "activations": len(found) - weights,
+        "weights": weights,
+        "per_channel": sum(tensor.scales > 1 for tensor in found),
+        "types": dict(sorted(types.items())),
+    }
+
+
+def _macs(nodes: Sequence[Table], codes: Sequence[str], tensors: Sequence[_Tensor]) -> int | None:
+    """Of convolutions and products; None where one has a shape that is not told."""
+    total = 0
+    for table in nodes:
+        count = MACS.get(_code(table, codes))
+        if count is None:
+            continue
+        inputs = [_shape(index, tensors) for index in table.integers(OperatorSlot.INPUTS, "i")]
+        outputs = [_shape(index, tensors) for index in table.integers(OperatorSlot.OUTPUTS, "i")]
+        try:
+            total += count(Reading(inputs, outputs, table.table(OperatorSlot.OPTIONS)))
+        except LookupError:
+            return None
+    return total
+
+
+def _shape(index: int, tensors: Sequence[_Tensor]) -> tuple[int, ...]:
+    """Empty for what is not there, or has an open size."""
+    if not 0 <= index < len(tensors) or -1 in tensors[index].signature[1:]:
+        return ()
+    return tensors[index].shape

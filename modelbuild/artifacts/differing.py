@@ -1,0 +1,223 @@
+"""`diff`: two artifacts of one kind: what `inspect` shows, layers, weights, bytes and times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelbuild.artifacts import differing_layers, differing_readers, differing_weights
+from modelbuild.artifacts.differing_layers import Layers
+from modelbuild.artifacts.differing_objects import differences, paired
+from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats import nef
+
+# Told elsewhere in the object; and where things lie, which follows from what lies before them.
+_APART = frozenset({"size", "models", "parts", "unpacked", "timing"})
+_FOLLOWS = frozenset({"offset", "computed"})
+# Kinds that are one to a reader: the same archive, packed or not.
+_FAMILIES: Mapping[Kind, str] = {Kind.TAR: "tar", Kind.TAR_GZ: "tar", Kind.KERAS: "keras", Kind.HDF5: "keras"}
+_TIMES = ("cycles", "busy_cycles", "clock_hz", "fps")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two files."""
+
+    path: Path
+    weights: Path | None
+    kind: Kind
+    data: bytes
+    described: dict[str, Any]
+
+    @property
+    def layers(self) -> list[Layers]:
+        """Those of each model."""
+        return differing_layers.layers(self.path, self.kind, self.described, self.weights)
+
+
+def diff(a: Path, b: Path, weights_a: Path | None = None, weights_b: Path | None = None) -> dict[str, Any]:
+    """The object of `diff --json` (docs/inspect.md): {kind, equal, a, b, metadata, models, weights, parts,
+    sizes, timing}. `equal` says whether both files have the same bytes.
+
+    Errors: ModelbuildError (exit code 2) for what cannot be read, and for two files of different kinds.
+    """
+    kinds = _same_kind(a, b)
+    first, second = _side(a, weights_a, kinds[0]), _side(b, weights_b, kinds[1])
+    equal = first.data == second.data
+    return {
+        "kind": str(kinds[0]),
+        "equal": equal,
+        "a": _file(first),
+        "b": _file(second),
+        "metadata": [item._asdict() for item in differences(_metadata(first), _metadata(second), _FOLLOWS)],
+        "models": _models(first, second),
+        "weights": _weights(first, second),
+        "parts": [] if equal else _parts(first, second),
+        "sizes": _sizes(first, second),
+        "timing": _timing(first, second),
+    }
+
+
+def _same_kind(a: Path, b: Path) -> tuple[Kind, Kind]:
+    kinds = identify(a), identify(b)
+    if _FAMILIES.get(kinds[0], kinds[0]) == _FAMILIES.get(kinds[1], kinds[1]):
+        return kinds
+    raise ModelbuildError(
+        f"{a.name} is {kinds[0]}, and {b.name} is {kinds[1]}",
+        where=str(b),
+        why="only two files of one kind can be held against each other",
+        advice="`modelbuild compare` runs models of different kinds and compares their outputs",
+    )
+
+
+def _side(path: Path, weights: Path | None, kind: Kind) -> _Side:
+    described = inspect(path, weights)
+    return _Side(path, weights, kind, path.read_bytes(), described)
+
+
+def _file(side: _Side) -> dict[str, Any]:
+    digest = hashlib.sha256(side.data).hexdigest()
+    return {"file": str(side.path), "size": len(side.data), "sha256": digest}
+
+
+def _metadata(side: _Side) -> dict[str, Any]:
+    return {key: value for key, value in side.described.items() if key not in _APART}
+
+
+def _models(first: _Side, second: _Side) -> list[dict[str, Any]]:
+    """An entry a model: {id, name, change, differences, layers}."""
+    a, b = _with_layers(first), _with_layers(second)
+    return [_model(one, other) for one, other in _pairs(a, b)]
+
+
+_Model = tuple[dict[str, Any], Layers]
+
+
+def _with_layers(side: _Side) -> list[_Model]:
+    return list(zip(side.described["models"], side.layers, strict=True))
+
+
+def _pairs(a: Sequence[_Model], b: Sequence[_Model]) -> list[tuple[_Model | None, _Model | None]]:
+    """Models that belong together: a single one each, else by id, else by name; the rest stand alone."""
+    if len(a) == len(b) == 1:
+        return [(a[0], b[0])]
+    left = list(range(len(b)))
+    found: dict[int, int] = {}
+    for key in ("id", "name"):
+        for place, (model, _) in enumerate(a):
+            match = next((i for i in left if model[key] is not None and b[i][0][key] == model[key]), None)
+            if place not in found and match is not None:
+                found[place] = match
+                left.remove(match)
+    together = [(one, b[found[place]] if place in found else None) for place, one in enumerate(a)]
+    return [*together, *((None, b[place]) for place in left)]
+
+
+def _model(a: _Model | None, b: _Model | None) -> dict[str, Any]:
+    one = a or b
+    assert one is not None
+    entry: dict[str, Any] = {"id": one[0]["id"], "name": one[0]["name"]}
+    if a is None or b is None:
+        return entry | {"change": "added" if a is None else "removed", "differences": [], "layers": None}
+    found = list(
+        differences(differing_layers.without_layers(a[0]), differing_layers.without_layers(b[0]), _FOLLOWS)
+    )
+    layers = _layers(a[1], b[1])
+    changed = bool(found or layers["added"] or layers["removed"] or layers["changed"])
+    return entry | {
+        "change": "changed" if changed else "same",
+        "differences": [item._asdict() for item in found],
+        "layers": layers,
+    }
+
+
+def _layers(a: Layers, b: Layers) -> dict[str, Any]:
+    """{same, added, removed, changed: [{name, differences}]}: how many are the same, and the others."""
+    told: dict[str, Any] = {"same": 0, "added": [], "removed": [], "changed": []}
+    for name, one, other in paired(a, b):
+        if one is None or other is None:
+            told["added" if one is None else "removed"].append(_summary(name, one or other))
+            continue
+        found = list(differences(one, other, _FOLLOWS))
+        if found:
+            told["changed"].append({"name": name, "differences": [item._asdict() for item in found]})
+        else:
+            told["same"] += 1
+    return told
+
+
+def _summary(name: str, layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "op": layer.get("op")}
+
+
+def _weights(first: _Side, second: _Side) -> list[dict[str, Any]]:
+    a = differing_readers.weights(first.path, first.kind, first.weights)
+    b = differing_readers.weights(second.path, second.kind, second.weights)
+    names = [*a, *(name for name in b if name not in a)]
+    return [differing_weights.compare(name, a.get(name), b.get(name)) for name in names]
+
+
+def _parts(first: _Side, second: _Side) -> list[dict[str, Any]]:
+    """The parts whose bytes differ, or that one file alone has: {what, a, b}, each {offset, size, sha256}."""
+    told = []
+    for name, one, other in paired(_digests(first), _digests(second)):
+        same = one and other and one["sha256"] == other["sha256"]
+        if not same:
+            told.append({"what": name, "a": _place(one), "b": _place(other)})
+    return told
+
+
+def _digests(side: _Side) -> list[dict[str, Any]]:
+    view = memoryview(side.data)
+    return [
+        {**part, "sha256": hashlib.sha256(view[part["offset"] : part["offset"] + part["size"]]).hexdigest()}
+        for part in side.described.get("parts", ())
+    ]
+
+
+def _place(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if part is None else {key: part[key] for key in ("offset", "size", "sha256")}
+
+
+def _sizes(first: _Side, second: _Side) -> list[dict[str, Any]]:
+    """{what, a, b} in bytes: of the file, and of what `inspect` tells in `*_bytes`; equal ones, too."""
+    single = _single(first, second)
+    a, b = dict(_measured(first, single)), dict(_measured(second, single))
+    return [{"what": what, "a": a.get(what), "b": b.get(what)} for what in dict.fromkeys([*a, *b])]
+
+
+def _single(first: _Side, second: _Side) -> bool:
+    """Whether no model has to be told from another."""
+    return len(first.described["models"]) <= 1 and len(second.described["models"]) <= 1
+
+
+def _measured(side: _Side, single: bool) -> Iterable[tuple[str, int]]:
+    yield "file", len(side.data)
+    for index, model in enumerate(side.described["models"]):
+        label = "" if single else f"model {index if model['id'] is None else model['id']} "
+        for key, value in model.items():
+            if (key.endswith("_bytes") or key == "parameters") and isinstance(value, int):
+                yield f"{label}{key.replace('_', ' ')}", value
+
+
+def _timing(first: _Side, second: _Side) -> list[dict[str, Any]]:
+    """{what, a, b}: cycles of a run and frames a second, as far as the files tell; equal ones, too."""
+    single = _single(first, second)
+    a, b = _times(first, single), _times(second, single)
+    return [{"what": what, "a": a.get(what), "b": b.get(what)} for what in dict.fromkeys([*a, *b])]
+
+
+def _times(side: _Side, single: bool) -> dict[str, Any]:
+    timing = side.described.get("timing") or {}
+    found = {key.replace("_", " "): timing[key] for key in _TIMES if timing.get(key) is not None}
+    if side.kind is Kind.NEF and not side.described["silicon"]:
+        for model in nef.read(side.data).models:
+            cycles = differing_layers.program_cycles(model.command)
+            if cycles is not None:
+                found["cycles" if single else f"model {model.id} cycles"] = cycles
+    return found
