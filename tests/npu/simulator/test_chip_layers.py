@@ -105,11 +105,13 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_what_no_output_may_say(name: str) -> None:
+def test_what_no_output_may_say(name: str, keep: bool) -> None:
+    """Whether anybody looks at the layers or not."""
     stream, text = WRONG[name]
     with pytest.raises(ModelbuildError, match=text):
-        ran(stream)
+        ran(stream, keep)
 
 
 def test_a_later_group_is_not_this_one() -> None:
