@@ -223,7 +223,10 @@ class Translator:
             return None
         line = action.inputs[0].buffer.row_bytes
         read = _Left(slab, need.planes, need.rows, line, tiles.operation.inputs[0].type)
-        return tiles.way_out() if read == self._left else None
+        if read != self._left:
+            return None
+        self._left = None
+        return tiles.way_out()
 
 
 def slab_of(at: Operand, row: int) -> Slab:

@@ -182,10 +182,11 @@ class Fidelity(Item):
 
 class Match(Item):
     """Bit-for-bit comparison of one tensor; `differing` counts values over all samples. `through` are the
-    tensors that it was put together from, where it has no place of its own in the program."""
+    tensors that it was put together from, where it has no place of its own in the program; `equal` is null
+    where it repeats these, which are compared themselves."""
 
     name: str
-    equal: bool
+    equal: bool | None = None
     differing: int = 0
     through: tuple[str, ...] = ()
 

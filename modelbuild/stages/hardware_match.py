@@ -22,6 +22,7 @@ class Match:
         self._counts: dict[str, dict[str, int]] = {"outputs": {}, "layers": {}}
         self._first: dict[str, Any] | None = None
         self.through: dict[str, tuple[str, ...]] = {}  # layer -> its parts, where it was seen through them
+        self.repeating: set[str] = set()  # of these those that cannot differ where their parts do not
 
     def add(
         self, section: str, found: Mapping[str, Array], expected: Mapping[str, Array], place: Place
@@ -45,12 +46,17 @@ class Match:
         """`outputs`, `layers` and `first_difference` of hardware.json."""
         listed = {
             section: [
-                {"name": n, "equal": not c, "differing": c, **self._parts(section, n)}
+                {"name": n, **self._found(section, n, c), **self._parts(section, n)}
                 for n, c in counts.items()
             ]
             for section, counts in self._counts.items()
         }
         return {**listed, "first_difference": self._first}
+
+    def _found(self, section: str, name: str, count: int) -> dict[str, Any]:
+        """Nothing of a layer whose comparison cannot fail."""
+        is_told = section == "layers" and name in self.repeating and not count
+        return {} if is_told else {"equal": not count, "differing": count}
 
     def _parts(self, section: str, name: str) -> dict[str, Any]:
         found = self.through.get(name) if section == "layers" else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,23 @@ Arrays = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Views:
-    """`parts`: layer -> the tensors that it was put together from, of those that the program has."""
+    """`parts`: layer -> the tensors that it was put together from, of those that the program has; `given`:
+    inputs and constants, which no program makes."""
 
+    given: frozenset[str]
     values: dict[str, Array]
     parts: dict[str, tuple[str, ...]]
+
+    def repeating(self, layers: Collection[str]) -> list[str]:
+        """Those that cannot differ where no other of `layers` does: all that they consist of is among these,
+        or is no integer that the program has made."""
+        parts = self.parts.items()
+        return [name for name, found in parts if not any(self._is_new(part, layers) for part in found)]
+
+    def _is_new(self, part: str, layers: Collection[str]) -> bool:
+        if part in layers or part in self.given:
+            return False
+        return part not in self.parts or any(self._is_new(one, layers) for one in self.parts[part])
 
 
 class PartsOf:
@@ -36,7 +49,7 @@ class PartsOf:
         """Those that are not among the `layers` of a run and consist of these, of its `inputs` and of
         constants. No integer of them is computed: they are as right as their parts lie in place."""
         known = {**self._model.constants, **inputs, **layers}
-        found = Views({}, {})
+        found = Views(frozenset({*self._model.constants, *inputs}), {}, {})
         for operator in self._model.operators:
             name, make = operator.outputs[0], _VIEWS.get(operator.kind)
             if name in known or make is None or not known.keys() >= set(operator.inputs):

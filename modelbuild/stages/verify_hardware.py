@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelbuild.stages.hardware_runs import Run, Sample
     from modelbuild.stages.hardware_views import Views
 
-VERSION = "4"
+VERSION = "5"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")
@@ -195,6 +195,7 @@ def _held(match: Match, one: Run, done: Simulation, views: Views, fixed: FixedMo
     seen = {**done.layers, **views.values}
     known = {name: seen[name] for name in _layers(fixed) if name in seen}
     match.through.update({name: parts for name, parts in views.parts.items() if name in known})
+    match.repeating.update(views.repeating(known))
     expected, outputs = one.expected({**known, **done.outputs}), one.own(done.outputs)
     match.add("layers", one.own(known), expected, one.place)
     match.add("outputs", outputs, expected, one.place)

@@ -213,6 +213,14 @@ def test_layers_that_were_seen_through_their_parts_are_counted(maker: Maker) -> 
         layer["through"] = ["p", "q"]
     text = words(read(render(maker.collect())))
     assert "tensors on the way (2 of them through their parts, in whose place they lie)" in text
+    compared = len(maker.stages["hardware"]["layers"])
+    first = maker.stages["hardware"]["layers"][0]
+    del first["equal"], first["differing"]
+    text = words(read(render(maker.collect())))
+    assert (
+        f"so do all {compared - 1} tensors on the way (1 of them through their parts, in whose place they lie)"
+        " (1 more only repeat parts that were compared)"
+    ) in text
 
 
 def test_cycles_as_they_were_predicted(maker: Maker) -> None:

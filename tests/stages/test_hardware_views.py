@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.chips.load import load_recipe
 from modelbuild.npu.batch_compiler import compile_batch
 from modelbuild.npu.batching import widen
+from modelbuild.npu.compiler import CompiledModel
 from modelbuild.npu.simulator import simulate
 from modelbuild.quantize import fixed_onnx
 from modelbuild.stages import hardware_views, verify_hardware
@@ -43,7 +45,15 @@ def joined() -> FixedModel:
 
 
 def verified(model: FixedModel, folder: Path, batch: int | None = None) -> dict[str, Any]:
-    compiled, _ = compile_batch(model, load_recipe("modalix"), {"tiling": "deep"}, batch)
+    return held(compiled_for(model, batch), model, folder)
+
+
+def compiled_for(model: FixedModel, batch: int | None = None) -> CompiledModel:
+    return compile_batch(model, load_recipe("modalix"), {"tiling": "deep"}, batch)[0]
+
+
+def held(compiled: CompiledModel, model: FixedModel, folder: Path) -> dict[str, Any]:
+    """hardware.json of a program beside a model."""
     parts = {"command": compiled.command, "weights": compiled.weights, "host": compiled.host}
     for name, data in parts.items():
         (folder / name).write_bytes(data)
@@ -59,8 +69,27 @@ def test_every_layer_is_seen(tmp_path: Path) -> None:
     found = verified(joined(), tmp_path)
     assert found["equal"] is True and found["unseen"] == []
     assert [layer["name"] for layer in found["layers"]] == ["a", "b", "c", "r", "s", "y", "z"]
-    through = {layer["name"]: layer["through"] for layer in found["layers"] if "through" in layer}
+    told = {layer["name"]: layer for layer in found["layers"]}
+    through = {name: layer["through"] for name, layer in told.items() if "through" in layer}
     assert through == {"c": ["a", "c/part1"], "r": ["c"], "s": ["r"]}
+    assert told["c"] == {"name": "c", "equal": True, "differing": 0, "through": ["a", "c/part1"]}
+    for name in ("r", "s"):  # c is compared, and with that all that they could differ in
+        assert told[name].keys() == {"name", "through"}
+
+
+def test_a_part_that_is_nowhere_else_compared_tells(tmp_path: Path) -> None:
+    """The compiler's own rescaling of b, wrong: of the layers c alone shows it first."""
+    model = joined()
+    operators = tuple(
+        replace(one, parameters={**one.parameters, "multipliers": (1, 5)}) if one.kind == "concat" else one
+        for one in model.operators
+    )
+    compiled = compiled_for(replace(model, operators=operators))
+    found = held(compiled, model, tmp_path)
+    assert found["equal"] is False and found["first_difference"]["name"] == "c"
+    told = {layer["name"]: layer for layer in found["layers"]}
+    assert told["a"]["equal"] and told["b"]["equal"] and not told["c"]["equal"]
+    assert told["r"]["differing"] == told["c"]["differing"] > 0
 
 
 def test_a_batch_is_seen_too(tmp_path: Path) -> None:
@@ -76,7 +105,7 @@ def test_they_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(hardware_views, "_VIEWS", turned)
     found = verified(joined(), tmp_path)
     assert found["equal"] is False and found["first_difference"]["name"] == "c"
-    assert {layer["name"] for layer in found["layers"] if not layer["equal"]} == {"c", "r", "s"}
+    assert {layer["name"] for layer in found["layers"] if layer.get("equal") is False} == {"c", "r", "s"}
 
 
 @pytest.mark.parametrize("seed", range(80))

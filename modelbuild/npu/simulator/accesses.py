@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ from modelbuild.npu.program import ElementType, Instruction, Rates
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.transfers import Fill, Load, LoadConstants, Store, Transfer
+from modelbuild.npu.simulator.convolution import turns
 from modelbuild.npu.simulator.maps import Stretch, TileMaps, operand_extents, tile_maps
+from modelbuild.npu.simulator.pooling import pool_windows, pool_work
 from modelbuild.npu.simulator.work import convolution_cycles, cycles, matmul_cycles, round_up
 
-SPARSE = 16  # bytes between the runs of a transfer that take a simulator as long as one that is moved
 TAP = 1 << 11  # elements that take a simulator as long as one tap of a window, whatever its size
+GROUP = 1 << 7  # and as long as one group of a convolution
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,20 @@ def access(instruction: Instruction, setup: Any, rates: Rates) -> Access:
     work, taken, parameters = _TILES[type(instruction)](instruction, setup, rates)
     if getattr(setup, "stage", 0):
         taken = 0
+    reads, writes, maps = _touched(instruction, setup)
+    touched = (*reads, *parameters, *writes)
+    work += sum(stretch.moved for stretch in touched)
+    return Access("compute", work, taken, (*reads, *parameters), writes, maps)
+
+
+def _touched(
+    instruction: Instruction, setup: Any
+) -> tuple[Sequence[Stretch], tuple[Stretch, ...], TileMaps | None]:
+    """What a tile reads, less its parameters, what it writes, and its maps."""
     maps = tile_maps(instruction, setup)
     if maps is None:
-        reads, writes = _DENSE[type(instruction)](instruction, setup)
-    else:
-        reads = [stretch for place in maps.inputs for stretch in place.stretches()]
-        writes = maps.output.stretches()
-    return Access("compute", work, taken, (*reads, *parameters), writes, maps)
+        return *_DENSE[type(instruction)](instruction, setup), None
+    return [each for place in maps.inputs for each in place.stretches()], maps.output.stretches(), maps
 
 
 def takes_time(instruction: Instruction) -> bool:
@@ -62,7 +71,7 @@ def _transfer(transfer: Transfer, rates: Rates) -> Access:
     )
     runs = math.prod(loop.count for loop in transfer.loops)
     moved = runs * transfer.length
-    work = moved + touched[0].span // SPARSE
+    work = moved + touched[0].span  # gaps are looked at, too
     if isinstance(transfer, LoadConstants):
         taken = cycles(runs * transfer.stored, rates.weight_bytes)
         return Access("weights", work + transfer.stored, taken, (), touched)
@@ -94,6 +103,7 @@ def _convolution(tile: t.Convolution, setup: s.ConvolutionSetup, rates: Rates) -
     weights = setup.group_inputs * setup.kernel_height * setup.kernel_width
     work = channels * tile.output_rows * setup.output_width * weights
     parameters = Stretch(tile.weights, channels * (weights * _size(setup.weight_type) + 9))
+    work += TAP * turns(tile, setup) + GROUP * tile.groups
     return work, convolution_cycles(tile, setup, rates), (parameters,)
 
 
@@ -103,12 +113,11 @@ def _pool(
     rates: Rates,
     *parameters: tuple[int, int],
 ) -> _Cost:
-    """Rows first, then columns: each tap that sees a cell is one pass."""
+    """One axis, then the other: each tap that sees a cell is one pass."""
     cells = max(tile.output_rows * setup.output_width, tile.input_rows * setup.input_width)
-    down, across = min(setup.kernel_height, tile.input_rows), min(setup.kernel_width, setup.input_width)
-    passed = tile.output_rows * (down * setup.input_width + across * setup.output_width)
+    passed, gone_through = pool_work(*pool_windows(tile, setup))
     _, taken, stretches = _elements(tile.channels * cells, rates, *parameters)
-    return tile.channels * (cells + passed) + TAP * (down + across), taken, stretches
+    return tile.channels * (cells + passed) + TAP * gone_through, taken, stretches
 
 
 def _max_pool(tile: t.MaxPool, setup: s.MaxPoolSetup, rates: Rates) -> _Cost:
@@ -161,7 +170,9 @@ def _softmax(tile: t.Softmax, setup: s.SoftmaxSetup, rates: Rates) -> _Cost:
 def _resize(tile: t.Resize, setup: s.ResizeSetup, rates: Rates) -> _Cost:
     outputs = tile.channels * tile.output_rows * setup.output_width
     tables = ((tile.row_table, tile.output_rows * 8), (tile.column_table, setup.output_width * 8))
-    return _elements(outputs, rates, *tables)
+    _, taken, stretches = _elements(outputs, rates, *tables)
+    between = min(tile.output_rows * setup.input_width, tile.input_rows * setup.output_width)
+    return outputs + tile.channels * between, taken, stretches
 
 
 _TILES: dict[type[Instruction], Callable[[Any, Any, Rates], _Cost]] = {

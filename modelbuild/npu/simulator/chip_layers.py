@@ -27,10 +27,10 @@ def form(shape: Sequence[int]) -> tuple[int, int, int]:
 
 @dataclass
 class _Map:
-    """A map so far, [planes, rows, columns], and which of its rows are there."""
+    """A map so far, [planes, rows, columns] (None if it is not kept), and which of its rows are there."""
 
     tensor: TensorPlace
-    values: Integers
+    values: Integers | None
     rows: NDArray[np.bool_]
 
 
@@ -54,17 +54,16 @@ class ChipLayers:
         inside = output.plane + place.planes <= planes and output.row + place.rows <= rows
         if not inside or place.columns != columns or place.kind != tensor.type:
             raise failure(f"a tile is no part of {tensor.name}")
-        if not self._keep:
-            return
         if output.layer not in self._maps:
-            values = np.zeros((planes, rows, columns), DTYPES[tensor.type])
+            values = np.zeros((planes, rows, columns), DTYPES[tensor.type]) if self._keep else None
             self._maps[output.layer] = _Map(tensor, values, np.zeros((planes, rows), np.bool_))
         found = self._maps[output.layer]
         part = np.s_[output.plane : output.plane + place.planes, output.row : output.row + place.rows]
         if found.rows[part].any():
             raise failure(f"two tiles are the same part of {tensor.name}")
         found.rows[part] = True
-        found.values[part] = memory.peek_map(place)
+        if found.values is not None:
+            found.values[part] = memory.peek_map(place)
 
     def _tensor(self, layer: int) -> TensorPlace:
         if not self._first <= layer < len(self._layers) or not self._layers[layer].outputs:
@@ -75,13 +74,14 @@ class ChipLayers:
         return tensor
 
     def finish(self, end: int) -> dict[str, Integers]:
-        """The maps of a group that ends before layer `end`."""
+        """The maps, if they are kept, of a group that ends before layer `end`."""
         found = {}
         for layer, one in self._maps.items():
             if layer >= end:
                 raise failure(f"layer {layer} is not of this group")
             if not one.rows.all():
                 raise failure(f"tiles make only a part of {one.tensor.name}")
-            found[one.tensor.name] = one.values.reshape(one.tensor.shape)
+            if one.values is not None:
+                found[one.tensor.name] = one.values.reshape(one.tensor.shape)
         self._maps.clear()
         return found

@@ -101,7 +101,7 @@ def touched_granules(stretch: Stretch, granule: int) -> Granules:
     """Indices of the granules that hold a byte of the stretch."""
     if not stretch.loops:
         return slice(stretch.address // granule, (stretch.address + stretch.length - 1) // granule + 1)
-    if math.prod(count for count, _ in stretch.loops) > FEW_RUNS:
+    if len(stretch.loops) > 1 and math.prod(count for count, _ in stretch.loops) > FEW_RUNS:
         return _marked_granules(stretch, granule)
     length, starts = stretch.length, np.array([stretch.address])
     for count, stride in sorted(stretch.loops, key=lambda loop: loop[1]):

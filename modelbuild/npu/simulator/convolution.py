@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.program.setups import ConvolutionSetup
 from modelbuild.npu.program.tiles import Convolution
-from modelbuild.npu.simulator.depthwise import Axis, depthwise
+from modelbuild.npu.simulator.depthwise import Axis, depthwise, depthwise_turns
 from modelbuild.npu.simulator.maps import TileMaps
 from modelbuild.npu.simulator.memory import DTYPES, Int64, Scratchpad
 from modelbuild.npu.simulator.output_stage import OutputStage
@@ -103,13 +103,29 @@ def _input(
     return x.reshape(shape)
 
 
-def _blocks(tile: Convolution, setup: ConvolutionSetup) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the output, in blocks whose patches stay within PATCH_LIMIT."""
+def turns(tile: Convolution, setup: ConvolutionSetup) -> int:
+    """At most so often a tile goes through a loop of Python's."""
+    rows, columns = _block(tile, setup)
+    blocks = -(-tile.output_rows // rows) * -(-setup.output_width // columns)
+    axes = _axes(setup, tile, (0, tile.output_rows, 0, setup.output_width))
+    if setup.group_inputs * tile.group_outputs == 1:
+        return blocks * depthwise_turns(tile.groups, *axes)
+    down, across = (axis.looked_at for axis in axes)
+    return blocks * (down + across + down * across)
+
+
+def _block(tile: Convolution, setup: ConvolutionSetup) -> tuple[int, int]:
+    """Rows and columns of the output whose patches stay within PATCH_LIMIT."""
     depth = tile.groups * setup.group_inputs
     if setup.group_inputs * tile.group_outputs > 1:
         depth *= setup.kernel_height * setup.kernel_width
     columns = max(1, min(setup.output_width, PATCH_LIMIT // depth))
-    rows = max(1, PATCH_LIMIT // (depth * columns))
+    return max(1, PATCH_LIMIT // (depth * columns)), columns
+
+
+def _blocks(tile: Convolution, setup: ConvolutionSetup) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the output, block by block."""
+    rows, columns = _block(tile, setup)
     for row in range(0, tile.output_rows, rows):
         for column in range(0, setup.output_width, columns):
             yield (

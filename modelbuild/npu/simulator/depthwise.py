@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.npu.simulator.windows import taps
+from modelbuild.npu.simulator.windows import looked_at, taps
 
 Floats = NDArray[np.floating]
 CACHED = 1 << 17  # cells that are worked on at once, so that they stay in the processor's cache
+PADDED, SMALL = 4, 128  # a picture that is padded to more than so many times what is seen goes tap by tap
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Axis:
         """Cells of the span whose positions leave the same rest when divided by the stride."""
         return -(-self.span // self.stride)
 
+    @property
+    def looked_at(self) -> int:
+        """Taps that `taps` goes through."""
+        return len(
+            looked_at(self.kernel, self.dilation, self.outputs, self.inputs, self.stride, self.pad, self.step)
+        )
+
     def taps(self) -> list[tuple[int, slice, slice]]:
         """(tap, outputs, inputs) of every tap that sees a cell at all."""
         return list(
@@ -45,14 +53,27 @@ class Axis:
 def depthwise(x: Floats, weights: Floats, down: Axis, across: Axis) -> Floats:
     """[channels, rows, columns] by [channels, kernel] -> [channels, output rows, output columns]."""
     total = np.empty((len(x), down.outputs, across.outputs), x.dtype)
-    padded = down.span * across.span
-    seen = down.inputs * across.inputs + down.outputs * across.outputs
-    method = _long_runs if down.step == across.step == 1 and padded <= 4 * seen + 1024 else _by_taps
+    padded = down.phase * down.stride * across.phase * across.stride
+    is_little = padded <= _most_padded(down, across)
+    method = _long_runs if down.step == across.step == 1 and is_little else _by_taps
     size = max(1, CACHED // max(padded if method is _long_runs else 1, down.outputs * across.outputs))
     for first in range(0, len(x), size):
         some = slice(first, first + size)
         method(x[some], weights[some], down, across, total[some])
     return total
+
+
+def _most_padded(down: Axis, across: Axis) -> int:
+    """Cells of a padded picture that are still looked at as long runs."""
+    return PADDED * (down.inputs * across.inputs + down.outputs * across.outputs) + SMALL
+
+
+def depthwise_turns(channels: int, down: Axis, across: Axis) -> int:
+    """At most so often `depthwise` goes through a loop of Python's."""
+    most = _most_padded(down, across)
+    taps = max(down.looked_at * across.looked_at, min(down.kernel * across.kernel, most))
+    blocks = min(channels, 1 + channels * most // CACHED)
+    return blocks * (down.looked_at + across.looked_at + taps)
 
 
 def _by_taps(x: Floats, weights: Floats, down: Axis, across: Axis, total: Floats) -> None:

@@ -21,6 +21,7 @@ from modelbuild.npu.program.transfers import (
     Transfer,
     Yield,
 )
+from modelbuild.npu.simulator.accesses import Access
 from modelbuild.npu.simulator.clock import Clock
 from modelbuild.npu.simulator.convolution import run_convolution
 from modelbuild.npu.simulator.decompress import unpack_short
@@ -71,7 +72,7 @@ class Machine:
     clock: Clock | None
     hooks: Hooks
     _announced: list[Output] = field(default_factory=list)
-    _leaving: RowMap | None = None  # what the array has sent out last
+    _leaving: RowMap | None = None  # what the array has sent out last, and nothing has touched since
 
     def run(self, stream: Sequence[Step]) -> None:
         """Runs to the end."""
@@ -103,6 +104,7 @@ class Machine:
             _DENSE[type(instruction)](instruction, step.setup, self.local)
         else:
             self._tile(instruction, step.setup, step.access.maps)
+        self._leaving = self._left_by(step, step.access)
         if self.clock:
             self.clock.run(step.access)
 
@@ -123,14 +125,21 @@ class Machine:
             assert isinstance(instruction, End)
 
     def _tile(self, tile: Instruction, setup: Instruction | None, maps: TileMaps) -> None:
-        if isinstance(tile, t.Convolution):
-            self._leaving = maps.output
-        elif getattr(setup, "stage", 0) and maps.inputs != (self._leaving,):
-            raise failure("a function on the way out of the array is not of what left it last")
+        if getattr(setup, "stage", 0) and maps.inputs != (self._leaving,):
+            raise failure("a function on the way out of the array is not of what just left it")
         _ON_ROWS[type(tile)](tile, setup, maps, self.local)
         for output in self._announced:
             self.hooks.output(output, maps.output, self.local)
         self._announced.clear()
+
+    def _left_by(self, step: Step, done: Access) -> RowMap | None:
+        """What left the array last, unless a function has had it or something was written over it."""
+        if isinstance(step.instruction, t.Convolution):
+            return done.maps.output if done.maps else None
+        if self._leaving is None or getattr(step.setup, "stage", 0) != 0:
+            return None
+        is_over = any(one.meets(other) for one in done.writes for other in self._leaving.stretches())
+        return None if is_over else self._leaving
 
     def _transfer(self, transfer: Transfer) -> None:
         counts = [loop.count for loop in transfer.loops]

@@ -32,6 +32,10 @@ class Stretch:
         """Bytes, those that lie in several runs as often."""
         return math.prod(count for count, _ in self.loops) * self.length
 
+    def meets(self, other: Stretch) -> bool:
+        """Whether the bytes from first to last of the two overlap."""
+        return self.address < other.address + other.span and other.address < self.address + self.span
+
 
 @dataclass(frozen=True)
 class RowMap:

@@ -148,12 +148,13 @@ def _slots(place: RowMap, slot: int, rows: int) -> Where:
     return address, (place.planes,), (plane,), rows * place.row_bytes
 
 
-_NEVER, _DONE, _FRESH = 0, 1, 2
+_NEVER, _DONE, _FRESH, _LOADED = 0, 1, 2, 3
 SEARCHED = 1 << 24  # bytes of marks
 
 
 class Marks:
-    """A mark for each byte: never written; written; written, and of interest still (`fresh`)."""
+    """A mark for each byte: never written; written; written, and of interest still (`fresh`); written, and
+    loaded by the group that runs."""
 
     def __init__(self, size: int) -> None:
         # a bytearray is searched fast where marks lie together, but takes its memory at once
@@ -230,31 +231,35 @@ class Constants(Memory):
 
 
 class Dram(Memory):
-    """DRAM. Within a group no byte is stored twice, and none is loaded that the group itself stores: engines
-    wait for each other's SRAM only."""
+    """DRAM. Within a group no byte is stored twice, and none is both loaded and stored: engines wait for each
+    other's SRAM only."""
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(name, np.zeros(size, np.uint8))
         self._marks = Marks(size)
-        self._stored: list[Where] = []  # by the group that runs; their marks are fresh
+        self._moved: list[Where] = []  # by the group that runs; their marks are fresh or loaded
 
     def begin_group(self) -> None:
         """Everything stored before is there to be loaded."""
-        for where in self._stored:
+        for where in self._moved:
             self._marks.put(_DONE, where)
-        self._stored.clear()
+        self._moved.clear()
 
     def _mark_read(self, *where: Any) -> None:
         if self._marks.has(_NEVER, where):
             raise failure(f"read of bytes of {self.name} that were never written")
         if self._marks.has(_FRESH, where):
             raise failure(f"a group reads bytes of {self.name} that it writes itself")
+        self._marks.put(_LOADED, where)
+        self._moved.append(where)
 
     def _mark_written(self, *where: Any) -> None:
         if self._marks.has(_FRESH, where):
             raise failure(f"a group writes bytes of {self.name} twice")
+        if self._marks.has(_LOADED, where):
+            raise failure(f"a group writes bytes of {self.name} that it has read")
         self._marks.put(_FRESH, where)
-        self._stored.append(where)
+        self._moved.append(where)
 
     def read_final(self, address: int, count: int, kind: ElementType) -> NDArray[np.integer]:
         """A copy of elements as they are between groups."""

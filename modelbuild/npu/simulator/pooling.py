@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,20 @@ from modelbuild.npu.simulator.scaling import (
     signed,
     unsigned,
 )
-from modelbuild.npu.simulator.windows import taps
+from modelbuild.npu.simulator.windows import looked_at, taps
 
 RESIZE_SHIFT = 22  # two weights of 11 bits each
-_Taps = Iterable[tuple[int, slice, slice]]
+
+
+class PoolWindow(NamedTuple):
+    """A window along one axis, as `taps` takes it."""
+
+    kernel: int
+    dilation: int
+    outputs: int
+    inputs: int
+    stride: int
+    pad: int
 
 
 def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, maps: TileMaps, sram: Memory) -> None:
@@ -34,36 +44,46 @@ def run_max_pool(tile: MaxPool, setup: MaxPoolSetup, maps: TileMaps, sram: Memor
     kind = ElementType(setup.input_type)
     (place,) = maps.inputs
     x = sram.read_map(place)
-    down = taps(
-        setup.kernel_height,
-        setup.dilation_height,
-        tile.output_rows,
-        tile.input_rows,
-        setup.stride_height,
-        tile.pad_top,
-    )
-    rows = _largest(x, 1, tile.output_rows, down, kind)
-    across = taps(
-        setup.kernel_width,
-        setup.dilation_width,
-        setup.output_width,
-        setup.input_width,
-        setup.stride_width,
-        setup.pad_left,
-    )
-    y = _largest(rows, 2, setup.output_width, across, kind)
-    sram.write_map(maps.output, np.clip(y, setup.low, setup.high))
+    for axis, window in _in_order(*pool_windows(tile, setup)):
+        x = _largest(x, axis, window, kind)
+    sram.write_map(maps.output, np.clip(x, setup.low, setup.high))
 
 
-def _largest(
-    x: NDArray[np.integer], axis: int, outputs: int, found: _Taps, kind: ElementType
-) -> NDArray[np.integer]:
+def pool_windows(
+    tile: MaxPool | AveragePool, setup: MaxPoolSetup | AveragePoolSetup
+) -> tuple[PoolWindow, PoolWindow]:
+    """Of a pooling's rows and columns."""
+    across = setup.output_width, setup.input_width, setup.stride_width, setup.pad_left
+    down = tile.output_rows, tile.input_rows, setup.stride_height, tile.pad_top
+    dilations = getattr(setup, "dilation_height", 1), getattr(setup, "dilation_width", 1)
+    return (
+        PoolWindow(setup.kernel_height, dilations[0], *down),
+        PoolWindow(setup.kernel_width, dilations[1], *across),
+    )
+
+
+def pool_work(down: PoolWindow, across: PoolWindow) -> tuple[int, int]:
+    """Cells of a channel that the passes over both axes look at, and the taps that they go through."""
+    (_, first), (_, second) = _in_order(down, across)
+    looked = len(looked_at(*first)), len(looked_at(*second))
+    seen = [min(one, window.inputs) for one, window in zip(looked, (first, second), strict=True)]
+    return first.outputs * (seen[0] * second.inputs + seen[1] * second.outputs), sum(looked)
+
+
+def _in_order(down: PoolWindow, across: PoolWindow) -> tuple[tuple[int, PoolWindow], tuple[int, PoolWindow]]:
+    """(axis, window), that first which leaves fewer cells: never more than input or output has."""
+    rows_first = down.outputs * across.inputs <= down.inputs * across.outputs
+    found = (1, down), (2, across)
+    return found if rows_first else found[::-1]
+
+
+def _largest(x: NDArray[np.integer], axis: int, window: PoolWindow, kind: ElementType) -> NDArray[np.integer]:
     shape = list(x.shape)
-    shape[axis] = outputs
+    shape[axis] = window.outputs
     result = np.full(shape, kind.low, DTYPES[kind])
-    seen = np.zeros(outputs, np.bool_)
+    seen = np.zeros(window.outputs, np.bool_)
     before = (slice(None),) * axis
-    for _, to, source in found:
+    for _, to, source in taps(*window):
         part = result[(*before, to)]
         np.maximum(part, x[(*before, source)], out=part)
         seen[to] = True
@@ -78,18 +98,15 @@ def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, maps: TileMaps,
     if not setup.include_padding and counted != (tile.input_rows, setup.input_width):
         raise failure("a pooling without its padding counts other cells than those of the picture")
     (place,) = maps.inputs
-    x = centred_map(sram, place, setup.input_zero)
-    heights = (setup.kernel_height, 1, tile.output_rows)
-    widths = (setup.kernel_width, 1, setup.output_width)
-    rows = _sum(x, 1, tile.output_rows, taps(*heights, tile.input_rows, setup.stride_height, tile.pad_top))
-    total = _sum(
-        rows, 2, setup.output_width, taps(*widths, setup.input_width, setup.stride_width, setup.pad_left)
+    total = centred_map(sram, place, setup.input_zero)
+    windows = pool_windows(tile, setup)
+    for axis, window in _in_order(*windows):
+        total = _sum(total, axis, window)
+    down, across = (
+        window._replace(inputs=extent, pad=0 if setup.include_padding else window.pad)
+        for window, extent in zip(windows, counted, strict=True)
     )
-    pads = (0, 0) if setup.include_padding else (tile.pad_top, setup.pad_left)
-    cells = np.outer(
-        _cells(tile.output_rows, taps(*heights, tile.counted_rows, setup.stride_height, pads[0])),
-        _cells(setup.output_width, taps(*widths, setup.counted_width, setup.stride_width, pads[1])),
-    )
+    cells = np.outer(_cells(down), _cells(across))
     peak = magnitude(total)
     check_accumulator(peak, ElementType(setup.input_type).size == 2)
     y = rescale(total, _divisors(tile, setup, sram, cells), peak)
@@ -97,20 +114,21 @@ def run_average_pool(tile: AveragePool, setup: AveragePoolSetup, maps: TileMaps,
     sram.write_map(maps.output, values)
 
 
-def _sum(x: Int64, axis: int, outputs: int, found: _Taps) -> Int64:
+def _sum(x: Int64, axis: int, window: PoolWindow) -> Int64:
     shape = list(x.shape)
-    shape[axis] = outputs
+    shape[axis] = window.outputs
     result = np.zeros(shape, np.int64)
     before = (slice(None),) * axis
-    for _, to, source in found:
+    for _, to, source in taps(*window):
         result[(*before, to)] += x[(*before, source)]
     return result
 
 
-def _cells(outputs: int, found: _Taps) -> Int64:
-    cells = np.zeros(outputs, np.int64)
-    for _, to, _ in found:
-        cells[to] += 1
+def _cells(window: PoolWindow) -> Int64:
+    """How many cells each output's window has, without dilation."""
+    first = np.arange(window.outputs, dtype=np.int64) * window.stride - window.pad
+    last = np.minimum(first + window.kernel, window.inputs)
+    cells: Int64 = np.maximum(last - np.maximum(first, 0), 0)
     return cells
 
 
@@ -130,16 +148,25 @@ def run_resize(tile: Resize, setup: ResizeSetup, maps: TileMaps, sram: Memory) -
     kind = ElementType(setup.input_type)
     (place,) = maps.inputs
     x = centred_map(sram, place, setup.zero)
-    rows, row_weights = _table(sram, tile.row_table, tile.output_rows, tile.first_row, tile.input_rows)
-    columns, column_weights = _table(sram, tile.column_table, setup.output_width, 0, setup.input_width)
-    total = np.zeros((tile.channels, tile.output_rows, setup.output_width), np.int64)
-    for i in (0, 1):
-        line = x[:, rows[:, i]] * row_weights[None, :, i, None]
-        for j in (0, 1):
-            total += line[:, :, columns[:, j]] * column_weights[None, None, :, j]
+    down = _table(sram, tile.row_table, tile.output_rows, tile.first_row, tile.input_rows)
+    across = _table(sram, tile.column_table, setup.output_width, 0, setup.input_width)
+    rows_first = tile.output_rows * setup.input_width <= tile.input_rows * setup.output_width
+    passes = (1, down), (2, across)  # that first which leaves fewer cells
+    total = x
+    for axis, table in passes if rows_first else passes[::-1]:
+        total = _interpolated(total, axis, *table)
     total += 1 << (RESIZE_SHIFT - 1)
     total >>= RESIZE_SHIFT
     sram.write_map(maps.output, saturate(total, setup.zero, setup.low, setup.high, kind))
+
+
+def _interpolated(x: Int64, axis: int, indices: Int64, weights: Int64) -> Int64:
+    """Two cells along an axis for each output, weighted."""
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    total: Int64 = np.take(x, indices[:, 0], axis) * weights[:, 0].reshape(shape)
+    total += np.take(x, indices[:, 1], axis) * weights[:, 1].reshape(shape)
+    return total
 
 
 def _table(sram: Memory, address: int, count: int, first: int, extent: int) -> tuple[Int64, Int64]:

@@ -16,7 +16,7 @@ _SETUPS = frozenset(SETUP_OF.values())
 
 @dataclass(frozen=True)
 class Step:
-    """An instruction, its place in the stream, the setup that counts for it, and what it touches (None if it
+    """An instruction, its place in the stream, the setup of a tile, and what it touches (None if it
     takes no time)."""
 
     index: int
@@ -39,6 +39,7 @@ def steps(stream: Iterable[Instruction], rates: Rates) -> tuple[Step, ...]:
         wanted = SETUP_OF.get(kind)
         if wanted is not None and not isinstance(setup, wanted):
             raise ModelbuildError(f"malformed program: {kind.__name__} without its setup")
-        touched = access(instruction, setup, rates) if takes_time(instruction) else None
-        found.append(Step(index, instruction, setup, touched))
+        own = None if wanted is None else setup
+        touched = access(instruction, own, rates) if takes_time(instruction) else None
+        found.append(Step(index, instruction, own, touched))
     return tuple(found)

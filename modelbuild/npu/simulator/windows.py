@@ -29,13 +29,19 @@ def overlap(
     )
 
 
+def looked_at(
+    kernel: int, dilation: int, outputs: int, inputs: int, stride: int, pad: int, step: int = 1
+) -> range:
+    """The taps of one axis between the first and the last that may see a cell."""
+    lowest = max(0, -(((outputs - 1) * stride - pad) // dilation))
+    return range(lowest, min(kernel, ((inputs - 1) * step + pad) // dilation + 1))
+
+
 def taps(
     kernel: int, dilation: int, outputs: int, inputs: int, stride: int, pad: int, step: int = 1
 ) -> Iterator[tuple[int, slice, slice]]:
     """(tap, outputs, inputs) of every tap of one axis of a kernel that sees a cell at all."""
-    lowest = max(0, -(((outputs - 1) * stride - pad) // dilation))
-    highest = min(kernel, ((inputs - 1) * step + pad) // dilation + 1)
-    for tap in range(lowest, highest):
+    for tap in looked_at(kernel, dilation, outputs, inputs, stride, pad, step):
         found = overlap(outputs, inputs, stride, pad, tap * dilation, step)
         if found:
             yield tap, *found

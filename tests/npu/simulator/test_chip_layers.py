@@ -12,11 +12,11 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface, TensorPlace
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
-from modelbuild.npu.program.transfers import Layer, Load, Output, Store
+from modelbuild.npu.program.transfers import Fill, Layer, Load, Output, Store
 from modelbuild.npu.simulator import simulate
 from modelbuild.npu.simulator.chip_layers import form
 from tests.npu.constant_loads import raw_constants
-from tests.npu.simulator.hand_written import DOUBLE, TIMES_TWO, X, tensor, tiny
+from tests.npu.simulator.hand_written import DOUBLE, RATES, TIMES_TWO, X, tensor, tiny
 
 INNER = TensorPlace("inner", (1, 2, 4, 2), 8, True, 1.0, 0, 0, 16, where="chip")
 Y = tensor("y", 16, 16)
@@ -105,11 +105,13 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_what_no_output_may_say(name: str) -> None:
+def test_what_no_output_may_say(name: str, keep: bool) -> None:
+    """Whether anybody looks at the layers or not."""
     stream, text = WRONG[name]
     with pytest.raises(ModelbuildError, match=text):
-        ran(stream)
+        ran(stream, keep)
 
 
 def test_a_later_group_is_not_this_one() -> None:
@@ -171,3 +173,35 @@ def test_a_function_on_the_way_out_of_the_array() -> None:
         cycles(TABLE, replace(tile, planes=2, rows=4, input_slots=4, output_slots=4))
     with pytest.raises(ModelbuildError, match="on the way out of the array"):
         cycles(TABLE, replace(tile, input=16))
+
+
+SIGNS = b"\3" + bytes(4) + b"\1\0\0\0\0" + bytes(-index & 255 for index in range(-128, 128))
+FREE = t.Table(32, 8, 0, 64, 320, 8, 0, 1, 8, 2)
+LEFT = (
+    *(Layer(0), CONVOLUTION, raw_constants(0, 0, 10), raw_constants(10, 64, 256), Load(0, 16, 16)),
+    t.Convolution(16, 8, 0, 0, 32, 8, 0, 1, 1, 8, 8, 0),
+)
+END = Store(16, 320, 16)
+NOT_LEFT = {
+    "loaded anew": (*LEFT, Store(32, 32, 16), Load(0, 32, 16), TABLE, FREE, END),
+    "a byte of it loaded anew": (*LEFT, Store(32, 32, 16), Load(0, 47, 1), TABLE, FREE, END),
+    "filled": (*LEFT, Store(32, 32, 16), Fill(1, 0, 32, 16), TABLE, FREE, END),
+    "twice": (*LEFT, TABLE, FREE, END, FREE, Store(32, 320, 16)),
+    "after a function in its place": (*LEFT, TABLE, replace(FREE, output=32), replace(FREE), END),
+}
+
+
+@pytest.mark.parametrize("name", sorted(NOT_LEFT))
+def test_only_what_just_left_the_array_is_free(name: str) -> None:
+    program = tiny(NOT_LEFT[name], SIGNS, sram_size=336)
+    with pytest.raises(ModelbuildError, match="not of what just left it"):
+        simulate(*program, X)
+
+
+def test_a_fill_is_never_free() -> None:
+    """The setup before it is not its own."""
+    beside = (*LEFT, TABLE, FREE, END, Fill(1, 0, 336, 16), Store(32, 336, 16))
+    waits = (*LEFT, TABLE, FREE, END, s.ReduceMaxSetup(1, 16), Fill(1, 0, 336, 16), Store(32, 336, 16))
+    turns = replace(RATES, engines=1)
+    first, second = (simulate(*tiny(each, SIGNS, sram_size=352, rates=turns), X) for each in (beside, waits))
+    assert first.cycles == second.cycles

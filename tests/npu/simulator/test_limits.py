@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,9 @@ from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
 from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store
-from modelbuild.npu.simulator import simulate
-from modelbuild.npu.simulator.accesses import access
+from modelbuild.npu.simulator import clock, pooling, simulate
+from modelbuild.npu.simulator.accesses import TAP, access
+from modelbuild.npu.simulator.maps import Stretch
 from tests.npu.constant_loads import raw_constants
 from tests.npu.simulator.hand_written import (
     CONVOLUTION,
@@ -83,6 +85,82 @@ def test_more_work_and_more_layers_than_any_model_has() -> None:
         simulate(*tiny((), interface=interface, dram_size=1 << 28), {})
 
 
+RECORD = (65535).to_bytes(4, "little") + b"\1\0\0\0\0"
+WIDE = s.ResizeSetup(1, 65536, 1, 0, -128, 127)
+FAR = replace(CONVOLUTION, stride_height=65535, stride_width=65535, input_width=16384, output_width=2)
+COUNTED = s.AveragePoolSetup(1, 1, 1, 65535, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0, -128, 127)
+ROWS = s.MaxPoolSetup(1, 8192, 8192, 1, 1, 1, 1, 8191, 8192, 1, -128, 127)
+SMALL_FILES: dict[str, tuple[Instruction, ...]] = {
+    "convolution with strides far beyond its input": (
+        *(FAR, Fill(1, 1, 0, 16384), Fill(1, 0, 16384, 10)),
+        t.Convolution(0, 1, 0, 16384, 16400, 1, 0, 1, 1, 1, 1, 0),
+    ),
+    "resize that is wide before and high behind": (
+        *(WIDE, Fill(1, 1, 0, 65536), Fill(1, 0, 65536, 8 * 16384 + 8)),
+        t.Resize(0, 1, 0, 65536, 65536 + 8 * 16384, 1 << 18, 16384, 0, 1, 1, 0, 16384),
+    ),
+    "pool that is wide before and high behind": (
+        *(ROWS, Fill(1, 1, 0, 8192)),
+        t.MaxPool(0, 1, 0, 8192, 8192, 0, 1, 1, 8192, 8191),
+    ),
+    "average of counted cells that nobody has": (
+        *(COUNTED, raw_constants(0, 64, 9), Load(0, 0, 16)),
+        t.AveragePool(0, 16, 0, 64, 128, 1 << 18, 0, 1, 16, 1 << 18, 0, 2**31 - 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL_FILES))
+def test_a_small_file_takes_a_small_multiple_of_the_memories_it_has(name: str) -> None:
+    """Little of SRAM is touched, so little else is taken: what is looked at is bounded, too."""
+    sram_size = 1 << 19
+    command = tiny((Layer(0), *SMALL_FILES[name]), RECORD, sram_size=sram_size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelbuildError, match="nothing reads them"):
+            simulate(*command, X)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken < 64 * sram_size
+
+
+def test_counted_cells_take_no_turn_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """65,535 taps of an average, of which sixteen see anything."""
+    turns: list[int] = []
+    whole = pooling.taps
+    monkeypatch.setattr(
+        pooling, "taps", lambda *window: (turns.append(tap[0]) or tap for tap in whole(*window))
+    )
+    program = (Layer(0), *SMALL_FILES["average of counted cells that nobody has"])
+    with pytest.raises(ModelbuildError, match="nothing reads them"):
+        simulate(*tiny(program, RECORD, sram_size=1 << 19), X)
+    assert len(turns) == 16 + 1
+
+
+def test_taps_and_parameters_are_work() -> None:
+    """Each tap of a convolution takes a turn, and a tile of one cell may read many parameters."""
+    size = 1024
+    setup = replace(CONVOLUTION, kernel_height=size, kernel_width=size, input_width=size, output_width=1)
+    tile = t.Convolution(0, size, 0, size**2, 2 * size**2 + 32, 1, 0, 1, 1, size, 1, 0)
+    assert access(tile, setup, RATES).work >= TAP * size**2
+    assert access(tile, setup, RATES).cycles == size**2
+    pair = replace(tile, group_outputs=2)
+    assert access(pair, setup, RATES).work >= TAP * size**2
+    curve = s.CurveSetup(3, 1, 4, 4096, -32768, 0, -128, 127)
+    assert access(t.Curve(0, 1, 0, 64, 60000, 1, 0, 1, 1, 1), curve, RATES).work >= 12 * 4096
+    stepped = access(t.Convolution(0, 64, 0, 64, 99, 1, 0, 1, 1, 64, 1, 0), CONVOLUTION, RATES)
+    assert stepped.work >= 64 * 4  # the whole input is looked at
+
+
+def test_planes_that_lie_far_apart_take_one_index_a_granule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mark is made for the bytes between."""
+    monkeypatch.delattr(clock, "_marked_granules")
+    found = clock.touched_granules(Stretch(7, 1, ((5000, 16384),)), 16)
+    assert not isinstance(found, slice)
+    assert len(found) == 5000 and found[1] == (7 + 16384) // 16
+
+
 def test_an_arithmetic_of_a_later_time() -> None:
     interface = ProgramInterface("tiny", "multiplier_shift@2", "test", (), (), (), {})
     command, weights, host = tiny((), interface=interface)
@@ -93,7 +171,7 @@ def test_an_arithmetic_of_a_later_time() -> None:
 def test_work_is_what_a_simulator_looks_at() -> None:
     """Few bytes far apart, and few outputs of a large window, cost it more than they are."""
     sparse = access(Load(0, 0, 1, (Loop(5000, 1, 8192),)), None, RATES)
-    assert sparse.work >= 4999 * 8192 // 16
+    assert sparse.work >= 4999 * 8192
     tall = s.MaxPoolSetup(1, 500, 1, 1, 1, 1, 1, 0, 1, 1, -128, 127)
     tile = t.MaxPool(0, 1000, 0, 1000, 501, 0, 1, 1000, 501, 0)
     pool = access(tile, tall, RATES)

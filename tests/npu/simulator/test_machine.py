@@ -54,6 +54,11 @@ BAD: dict[str, tuple[tuple[Instruction, ...], str]] = {
     "overlapping loads": ((Layer(0), Load(0, 0, 16), Load(0, 8, 16)), "written over before"),
     "useless load": ((*COPY, Load(0, 32, 16)), "but nothing reads them"),
     "overlapping stores": ((*COPY, Store(16, 0, 1)), "writes bytes of DRAM twice"),
+    "storing over what was read": ((*COPY, Store(0, 0, 16)), "writes bytes of DRAM that it has read"),
+    "storing over the end of it": (
+        (Layer(0), Load(0, 0, 16), Store(15, 0, 16)),
+        "writes bytes of DRAM that it has read",
+    ),
     "reading what the layer writes": ((*COPY, Load(16, 32, 16)), "that it writes itself"),
     "layer out of order": ((*COPY, Layer(0)), "layer 0 stands after layer 0"),
     "unknown layer": ((Layer(1),), "layer 1 stands after"),

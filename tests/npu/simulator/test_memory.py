@@ -76,6 +76,10 @@ def test_a_group_ends_when_the_next_one_begins() -> None:
         dram.write(3, np.zeros(2, np.uint8), ElementType.U8)
     dram.begin_group()
     assert dram.read_bytes(0, 4).tolist() == [0, 1, 2, 3]
+    assert dram.read_bytes(2, 2).tolist() == [2, 3]  # what was read may be read again
+    with pytest.raises(ModelbuildError, match="that it has read"):
+        dram.write(3, np.zeros(2, np.uint8), ElementType.U8)
+    dram.begin_group()
     dram.write(3, np.zeros(2, np.uint8), ElementType.U8)
     assert dram.read_final(0, 5, ElementType.U8).tolist() == [0, 1, 2, 0, 0]
     with pytest.raises(ModelbuildError, match="never written"):
