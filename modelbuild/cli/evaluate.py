@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     """One object for a file or MODEL@TARGET; a list of them for any other selection."""
     if options.output is not None and options.format is None:
         raise ModelbuildError("--output is where the report of --format goes", advice="add --format kneron")
+    _told(options)  # what no chip can have is told before anything is read
     answers = _of_file(options) if _is_file(options) else _of_manifest(options)
     said = [answer.said for answer in answers]
     if options.compare is not None:

@@ -21,7 +21,7 @@ from tests.cli.conftest import Command
             "modelbuild build: -j/--jobs `x` is not a whole number",
             "see `modelbuild build --help`",
         ),
-        ("evaluate f --clock x", "modelbuild evaluate: --clock `x` is not a number", "see `modelbuild evalu"),
+        ("evaluate f --clock x", "--clock takes a number of Hz, not `x`", "write --clock 700e6"),
         ("run", "modelbuild run: FILE|MODEL@TARGET is missing", "see `modelbuild run --help`"),
         ("convert", "modelbuild convert: FILE, -o/--output are missing", "see `modelbuild convert --help`"),
         ("run f --input", "modelbuild run: --input needs a value", "see `modelbuild run --help`"),

@@ -218,8 +218,8 @@ def test_layers_that_were_seen_through_their_parts_are_counted(maker: Maker) -> 
     del first["equal"], first["differing"]
     text = words(read(render(maker.collect())))
     assert (
-        f"so do all {compared - 1} tensors on the way (1 of them through their parts, in whose place they lie)"
-        " (1 more only repeat parts that were compared)"
+        f"so do all {compared - 1} tensors on the way (1 of them through their parts, in whose place they "
+        "lie) (1 more only repeat parts that were compared)"
     ) in text
 
 
