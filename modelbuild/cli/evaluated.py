@@ -69,13 +69,23 @@ def _counts(said: Said) -> Iterator[str]:
         yield f"  batch {batch['desired']} is not reached: {'; '.join(batch['reasons'])}"
     deep = said["deep"]
     if deep is not None:
-        yield (
-            f"  tiling deep saves {number(deep['saves_ms'])} ms and {deep['saves_bytes'] / _MEGA:.4g} MB of "
-            f"traffic: {said['groups']} groups of layers, not {deep['default_groups']}"
-        )
+        yield f"  {_deep(deep, said['groups'])}"
     energy = said["energy_mj"]
     if energy is not None:
         yield f"  energy {number(energy)} mJ"
+
+
+def _deep(deep: Mapping[str, Any], groups: int) -> str:
+    """What deep tiling brings. It costs something only where the default does not fit into DRAM."""
+    if not deep["taken"]:
+        return "tiling deep is not taken: the default tiling stays"
+    time, traffic = deep["saves_ms"], deep["saves_bytes"] / _MEGA
+    verbs = tuple("saves" if saved >= 0 else "costs" for saved in (time, traffic))
+    verb = "" if verbs[0] == verbs[1] else f"{verbs[1]} "
+    return (
+        f"tiling deep {verbs[0]} {number(abs(time))} ms and {verb}{abs(traffic):.4g} MB of traffic: "
+        f"{groups} groups of layers, not {deep['default_groups']}"
+    )
 
 
 def _memory(said: Said) -> Iterator[str]:

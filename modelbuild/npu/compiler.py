@@ -78,7 +78,7 @@ def compile_model(
         for tiling, made in plans.items()
     ]
     has = room(recipe)
-    best = min(emitted, key=lambda found: found.worth(has.bytes))
+    best = emitted[-1] if emitted[-1].better(emitted[0], has.bytes) else emitted[0]
     became = deep if isinstance(deep, DeepTiling) else _became(emitted, best, has)
     return _assemble(best, recipe, bytes_wanted, became)
 

@@ -92,7 +92,7 @@ def test_what_is_said_besides() -> None:
         "time_no_overlap_ms": 7.5,
         "batching": batching,
         "energy_mj": 3.0,
-        "deep": {"saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
+        "deep": {"taken": True, "saves_ms": 0.5, "saves_bytes": 2_000_000, "default_groups": 9},
         "fits": False,
         "weight_compress": {"wanted": True, "counted": "unpacked", "because": "it depends"},
         "replaced": {
@@ -125,6 +125,15 @@ def test_what_is_said_besides() -> None:
         assert line in said
     assert "the engines take turns" not in said
     assert "weight_compress" not in text(FOUND, layers=False)
+
+
+def test_deep_tiling_that_is_not_taken_or_costs_something() -> None:
+    """The latter where the default does not fit into DRAM."""
+    deep = {"taken": False, "saves_ms": 0.0, "saves_bytes": 0, "default_groups": 3}
+    assert "tiling deep is not taken: the default" in text({**FOUND, "deep": deep}, layers=False)
+    deep = {"taken": True, "saves_ms": 0.5, "saves_bytes": -260_000, "default_groups": 9}
+    said = text({**FOUND, "deep": deep}, layers=False)
+    assert "tiling deep saves 0.5 ms and costs 0.26 MB of traffic: 3 groups" in said
 
 
 def test_what_is_not_known_is_not_a_number() -> None:
