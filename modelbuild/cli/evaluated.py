@@ -9,6 +9,7 @@ from modelbuild.cli import console
 
 Said = Mapping[str, Any]  # the object of `evaluate --json`
 
+_NARROW = 4  # bits
 _MEGA = 1e6
 
 
@@ -96,6 +97,8 @@ def _memory(said: Said) -> Iterator[str]:
         yield f"  DRAM: {moved}; {rate / 1e9:.3g} GB/s; {ratio:.2f} times the least there can be"
     if said["weight_compress"]["wanted"]:
         yield "  weight_compress is wanted; weights are counted as they are, which is an upper bound"
+    if any(layer["bits_weight"] == _NARROW for layer in said["layers"]):
+        yield "  weights of 4 bits are counted as 8 bits each, in bytes and time"
     yield (
         f"  memory: on the chip {memory['sram_peak'] / _MEGA:.4g} of {memory['sram'] / _MEGA:.4g} MB, "
         f"DRAM {memory['dram_peak'] / _MEGA:.4g} of {memory['room'] / _MEGA:.4g} MB"

@@ -13,6 +13,7 @@ from modelbuild.cli.evaluated import text
 from tests.cli.conftest import Command, edit
 
 LAYER: dict[str, Any] = {
+    "bits_weight": 8,
     "name": "stem",
     "op": "Conv",
     "macs": 99,
@@ -125,6 +126,9 @@ def test_what_is_said_besides() -> None:
         assert line in said
     assert "the engines take turns" not in said
     assert "weight_compress" not in text(FOUND, layers=False)
+    narrow = {**FOUND, "layers": [{**LAYER, "bits_weight": 4}]}
+    line = "  weights of 4 bits are counted as 8 bits each, in bytes and time"
+    assert [line in text(found, layers=False) for found in (narrow, FOUND)] == [True, False]
 
 
 def test_deep_tiling_that_is_not_taken_or_costs_something() -> None:
