@@ -9,7 +9,6 @@ from math import fsum
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.npu.batching import Batched, own_batch, widen
-from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.predicted_layers import DEPTHWISE, POINTWISE, WINDOW, Counted, Row, rows
@@ -105,11 +104,7 @@ def predict(
     batched = Batched(model, own) if options.batch is None else widen(model, options.batch)
     countable = replace(batched.model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
     given = {"dedicated_output_buffer": options.dedicated_output_buffer}  # packing depends on numbers
-    default, *deep = (
-        compile_model(countable, told, given | {"tiling": tiling}, bytes_wanted=False)
-        for tiling in dict.fromkeys((TILINGS[0], options.tiling))
-    )
-    compiled = deep[0] if deep else default
+    compiled = compile_model(countable, told, given | {"tiling": options.tiling}, bytes_wanted=False)
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
-    return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)
+    return Prediction(options, told, counted, batched, own, rows(counted), compiled.default)
