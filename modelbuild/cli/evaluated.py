@@ -10,6 +10,7 @@ from modelbuild.cli import console
 
 Said = Mapping[str, Any]  # the object of `evaluate --json`
 
+_NARROW = 4  # bits
 _MEGA = 1e6
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -128,10 +129,13 @@ def _deep(said: Said) -> Iterator[str]:
     if deep is not None and not deep["taken"]:
         yield f"  {deep['reason']}; the default stays"
     elif deep is not None:
+        saved = {"ms": deep["saves_ms"], "traffic": deep["saves_bytes"]}
+        verbs = {key: "saves" if value >= 0 else "costs" for key, value in saved.items()}
+        verb = "" if verbs["ms"] == verbs["traffic"] else f"{verbs['traffic']} "
         yield (
-            f"  tiling deep saves {number(deep['saves_ms'])} ms and {scaled(deep['saves_bytes'], 'B')} of "
-            f"traffic: layers in {said['groups']} {'group' if said['groups'] == 1 else 'groups'}, not "
-            f"{deep['default_groups']}"
+            f"  tiling deep {verbs['ms']} {number(abs(saved['ms']))} ms and {verb}"
+            f"{scaled(abs(saved['traffic']), 'B')} of traffic: layers in {said['groups']} "
+            f"{'group' if said['groups'] == 1 else 'groups'}, not {deep['default_groups']}"
         )
 
 
@@ -143,6 +147,8 @@ def _memory(said: Said) -> Iterator[str]:
         yield f"  DRAM: {moved}; {scaled(rate, 'B/s')}; {ratio:.2f} times the least there can be"
     if said["weight_compress"]["wanted"]:
         yield "  weight_compress is wanted; weights are counted as they are, which is an upper bound"
+    if any(layer["bits_weight"] == _NARROW for layer in said["layers"]):
+        yield "  weights of 4 bits are counted as 8 bits each, in bytes and time"
     yield (
         f"  memory: on the chip {scaled(memory['sram_peak'], 'B')} of {scaled(memory['sram'], 'B')}, "
         f"DRAM {scaled(memory['dram_peak'], 'B')} of {scaled(memory['room'], 'B')}"

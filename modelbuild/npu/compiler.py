@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
@@ -30,7 +30,8 @@ ARITHMETIC = "multiplier_shift@1"
 @dataclass(frozen=True)
 class CompiledModel:
     """A program and its plan. `cycles` are those that the simulator will count, `tiling` is that of the plan;
-    `deep` says what became of deep tiling, None where nobody wanted it."""
+    `deep` says what became of deep tiling, None where nobody wanted it; `default` is then what the default
+    plan makes, where only counts were wanted."""
 
     command: bytes
     weights: bytes
@@ -43,6 +44,7 @@ class CompiledModel:
     deep: DeepTiling | None
     rates: Rates
     packed: int  # bytes by which the weights are shorter than they would be unpacked
+    default: CompiledModel | None = field(default=None, compare=False)
 
 
 def compile_model(
@@ -78,9 +80,12 @@ def compile_model(
         for tiling, made in plans.items()
     ]
     has = room(recipe)
-    best = min(emitted, key=lambda found: found.worth(has.bytes))
+    best = emitted[-1] if emitted[-1].better(emitted[0], has.bytes) else emitted[0]
     became = deep if isinstance(deep, DeepTiling) else _became(emitted, best, has)
-    return _assemble(best, recipe, bytes_wanted, became)
+    made = _assemble(best, recipe, bytes_wanted, became)
+    if bytes_wanted or became is None:
+        return made
+    return replace(made, default=_assemble(emitted[0], recipe, bytes_wanted, None))
 
 
 def _deep(model: FixedModel, limits: Limits, wanted: CompileOptions) -> Plan | DeepTiling:

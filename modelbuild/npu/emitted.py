@@ -106,9 +106,13 @@ class Emitted:
         command = command_size(made)
         return Sizes(maps.input, maps.output, maps.working, command, made.weights_size, made.host_size)
 
-    def worth(self, room: int) -> tuple[bool, int, int]:
-        """What is better is less: whether it exceeds `room` bytes, cycles, bytes moved."""
-        return self.sizes.total > room, self.npu.now, self.moved
+    def better(self, other: Emitted, room: int) -> bool:
+        """Whether it keeps to `room` bytes and `other` does not; if both do or neither does, whether it takes
+        fewer cycles or moves fewer bytes, and not more of the other."""
+        over, others = (found.sizes.total > room for found in (self, other))
+        mine, its = (self.npu.now, self.moved), (other.npu.now, other.moved)
+        least = (min(mine[0], its[0]), min(mine[1], its[1]))
+        return over < others or (over == others and mine != its and mine == least)
 
     def layers(self) -> tuple[LayerPlan, ...]:
         """What each operator costs."""

@@ -79,14 +79,15 @@ class OverMemory(ModelbuildError):
 
 
 def room(recipe: Recipe) -> Room:
-    """The smallest of what the vendor allows a model, what the chip has, and what a program can address."""
+    """The smallest of what the vendor allows a model, what the chip has, and MAX_DRAM of the program format,
+    which is for feature maps and here for all of a model (docs/chips.md)."""
     most = recipe.container.max_model_bytes
-    found = [
-        *([] if most is None else [Room(most, f"a model on {recipe.chip} may take")]),
-        Room(int(recipe.hardware.dram_bytes.value), f"{recipe.chip} has"),
-        Room(MAX_DRAM, "a program can address"),
-    ]
-    return min(found, key=lambda one: one.bytes)
+    has = Room(int(recipe.hardware.dram_bytes.value), f"{recipe.chip} has")
+    if most is not None and most < has.bytes:
+        has = Room(most, f"a model on {recipe.chip} may take")
+    if has.bytes <= MAX_DRAM:
+        return has
+    return Room(MAX_DRAM, f"{has.of} {has.bytes:,}, of which a program can address")
 
 
 def check_memory(

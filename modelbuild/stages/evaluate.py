@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "6"
+VERSION = "7"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 

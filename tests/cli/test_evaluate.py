@@ -13,6 +13,7 @@ from modelbuild.cli.evaluated import number, text
 from tests.cli.conftest import Command, edit
 
 LAYER: dict[str, Any] = {
+    "bits_weight": 8,
     "name": "stem",
     "op": "Conv",
     "macs": 99,
@@ -135,6 +136,16 @@ def test_what_is_said_besides() -> None:
     assert "  deep tiling is no better; the default stays\n" in text(kept, layers=False)
     assert "the engines take turns" not in said
     assert "weight_compress" not in text(FOUND, layers=False)
+    narrow = {**FOUND, "layers": [{**LAYER, "bits_weight": 4}]}
+    line = "  weights of 4 bits are counted as 8 bits each, in bytes and time"
+    assert [line in text(found, layers=False) for found in (narrow, FOUND)] == [True, False]
+
+
+def test_deep_tiling_that_costs_something() -> None:
+    """Where the default does not fit into DRAM."""
+    deep = {"taken": True, "reason": "", "saves_ms": 0.5, "saves_bytes": -260_000, "default_groups": 9}
+    said = text({**FOUND, "deep": deep}, layers=False)
+    assert "tiling deep saves 0.5 ms and costs 260 kB of traffic: layers in 3 groups" in said
 
 
 def test_nodes_on_the_cpu_of_one_kind_are_one_line() -> None:

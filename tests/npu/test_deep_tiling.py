@@ -13,6 +13,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu import compiler
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.deep_tiling import CODE, DeepTiling
+from modelbuild.npu.emitted import Emitted
 from modelbuild.npu.limits import OverMemory
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.plan import Plan
@@ -97,6 +98,17 @@ def test_slower(monkeypatch: pytest.MonkeyPatch) -> None:
         f"deep tiling is not taken: it takes {found.deep.cycles:,} cycles and moves {found.deep.moved:,} "
         f"bytes, the default {found.cycles:,} and {moved(found):,}"
     )
+
+
+def test_faster_but_more_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of the two may be worse."""
+    monkeypatch.setattr(Emitted, "moved", property(lambda found: {"default": 500, "deep": 501}[found.tiling]))
+    default = compile_model(chain(), RECIPE, {**DEEP, "tiling": "default"})
+    found = compile_model(chain(), RECIPE, DEEP)
+    assert (found.tiling, found.command) == ("default", default.command)
+    assert found.deep is not None and found.deep.reason == "no_better" and found.deep.moved == 501
+    assert found.deep.cycles is not None and found.deep.cycles < found.cycles
+    assert found.deep.message.endswith(f"moves 501 bytes, the default {found.cycles:,} and 500")
 
 
 def test_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,9 @@ def told(found: Sizes, **more: object) -> OverMemory:
     [
         ("kl520", LIMIT, "a model on kl520 may take"),
         ("kl720", 78_643_200, "a model on kl720 may take"),
-        ("kl730", MAX_DRAM, "a program can address"),
-        ("modalix", MAX_DRAM, "a program can address"),
+        ("k210", 6_291_456, "k210 has"),
+        ("kl730", MAX_DRAM, "a model on kl730 may take 367,001,600, of which a program can address"),
+        ("modalix", MAX_DRAM, "modalix has 17,179,869,184, of which a program can address"),
     ],
 )
 def test_the_smallest_limit_counts(chip: str, bytes_: int, of: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modelbuild.npu.planning.forms import Form, form
@@ -95,6 +95,11 @@ def weight_bytes(streams: Streams) -> int:
             region = Region(stage.output, 0, channels, 0, stage.rows)
             total += constant_size(model, model.operators[stage.operator], region)
     return total
+
+
+def least_weights(groups: Sequence[Streams | None], limits: Limits) -> list[int]:
+    """Bytes that each group is sure to take for its weights: all of them, or a tile."""
+    return [min(weight_bytes(group), limits.tile_bytes) if group else 0 for group in groups]
 
 
 def tile_bytes(found: Traffic, limits: Limits) -> int:

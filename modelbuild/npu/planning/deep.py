@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.npu.planning.cutting import Limits, moved, traffic, weight_bytes
+from modelbuild.npu.planning.cutting import Limits, least_weights, moved, traffic, weight_bytes
 from modelbuild.npu.planning.forms import form
 from modelbuild.npu.planning.grouping import Bundle
-from modelbuild.npu.planning.keeping import Life, keepable, lives
+from modelbuild.npu.planning.keeping import Life, in_order, keepable, lives
 from modelbuild.npu.planning.merging import Merging
 from modelbuild.npu.planning.runs import Runs
 from modelbuild.npu.planning.streams import Streams
@@ -79,7 +79,10 @@ class _Problem:
     pair of a run and a candidate that it uses: `run_of`, `root_of`; `ring_of` bytes of its ring where it is
     not kept, `size_of` bytes moved then; `crosses`, whether others use it, too. By run of a single group,
     whose rows are `single`: bytes of `weights`, what it holds `least` less where these pass in parts, and
-    bytes `common` of the map that each part needs whole, which is candidate `common_root` (-1: none)."""
+    bytes `common` of the map that each part needs whole, which is candidate `common_root` (-1: none).
+
+    `starts` are sets of candidates to begin with: none, all, those that the default keeps, and those that it
+    would keep if it kept maps for as long as they are needed."""
 
     def __init__(self, model: FixedModel, shared: Shared, merging: Merging, limits: Limits) -> None:
         self.limits, self.groups = limits, merging.groups
@@ -125,7 +128,16 @@ class _Problem:
         self.alive: Bytes = np.where(meets & ~within, sizes[None, :], 0.0)
         self.crosses = ~within[self.run_of, self.root_of]
         self.by_last = [np.flatnonzero(self.last == index) for index in range(len(merging.groups))]
+        self.starts = self._starts(least_weights(streams, limits))
         self._singles(model, shared, streams, number, runs_of=len(runs))
+
+    def _starts(self, used: Sequence[int]) -> list[Choice]:
+        count = len(self.candidates)
+        found = [np.zeros(count, bool), np.ones(count, bool)]
+        for reach in (self.limits.keeps_for_groups, 0):
+            kept = in_order(self.candidates, used, self.limits.sram_bytes, reach)
+            found.append(np.array([life.root in kept for life in self.candidates], bool))
+        return found
 
     def _singles(
         self,
@@ -208,9 +220,9 @@ def _moved_alone(model: FixedModel, group: Bundle, limits: Limits) -> int:
 
 def _search(problem: _Problem) -> tuple[Choice, float]:
     """The best set of kept maps that is found: from several starts, one map in or out, then one for another,
-    as long as that helps."""
+    as long as that helps. Some maps save only together, so that not all starts are empty."""
     count = len(problem.candidates)
-    nothing = np.zeros(count, bool)
+    nothing, *others = problem.starts
     best = (problem.cut(nothing)[0], nothing)
     trials = _Trials(problem)
     spans = [(life.last - life.first, life.size, life.first) for life in problem.candidates]
@@ -222,6 +234,10 @@ def _search(problem: _Problem) -> tuple[Choice, float]:
     for key in keys:
         ranked = sorted(range(count), key=key.__getitem__)
         found = trials.climb(nothing, ranked)
+        if found[0] < best[0]:
+            best = found
+    for start in others:  # behind the empty ones: where it is the same, less is kept
+        found = trials.climb(start, range(count))
         if found[0] < best[0]:
             best = found
     improved = True

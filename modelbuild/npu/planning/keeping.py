@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -58,6 +58,21 @@ def keepable(
         if root not in border and root not in touched and _covers(read.get(root, []), size_of(model, root))
     ]
     return sorted(kept, key=lambda life: (life.first, life.root))
+
+
+def in_order(found: Iterable[Life], used: Sequence[int], capacity: int, reach: int) -> dict[str, Life]:
+    """Of `found`, in their order, each that fits into `capacity` bytes beside those before it, and is needed
+    for at most `reach` groups more (0: for any). `used`: bytes that each group takes itself."""
+    kept: dict[str, Life] = {}
+    taken = list(used)
+    for life in found:
+        span = range(life.first, life.last + 1)
+        near = not reach or life.last - life.first <= reach
+        if near and all(taken[index] + life.size <= capacity for index in span):
+            kept[life.root] = life
+            for index in span:
+                taken[index] += life.size
+    return kept
 
 
 def _bytes_read(

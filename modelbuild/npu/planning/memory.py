@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.npu.planning.allocate import Lifetime, allocate
 
 ALIGNMENT = 16
@@ -64,11 +62,6 @@ def up(size: int, multiple: int) -> int:
 def align(size: int) -> int:
     """`size` rounded up to ALIGNMENT."""
     return up(size, ALIGNMENT)
-
-
-def tensor_bytes(tensor: QuantizedTensor) -> int:
-    """Bytes of a dense tensor."""
-    return math.prod(tensor.shape) * tensor.dtype.itemsize
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.planning.actions import Places, actions
 from modelbuild.npu.planning.allocate import Lifetime, allocate
-from modelbuild.npu.planning.cutting import Limits, weight_bytes
+from modelbuild.npu.planning.cutting import Limits, least_weights
 from modelbuild.npu.planning.deep import Deep, deepened
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.fitting import Fitted, Room, tiled, workspace
 from modelbuild.npu.planning.grouping import Bundle, bundles
-from modelbuild.npu.planning.keeping import Life, keepable, lives
+from modelbuild.npu.planning.keeping import Life, in_order, keepable, lives
 from modelbuild.npu.planning.memory import FeatureMaps, Stretch, place_maps
 from modelbuild.npu.planning.merging import Merging
 from modelbuild.npu.planning.order import ends_first, renumbered, reordered
@@ -118,17 +118,13 @@ class _Planning:
 
     def _near(self) -> dict[str, Life]:
         """In the order of their making, each map that fits beside those already kept."""
-        reach, capacity = self.limits.keeps_for_groups, self.limits.sram_bytes
-        kept: dict[str, Life] = {}
-        used = [min(weight_bytes(found), self.limits.tile_bytes) if found else 0 for found in self.streams]
-        for life in keepable(self.model, self.shared, self.groups, self.lives):
-            span = range(life.first, life.last + 1)
-            near = not reach or life.last - life.first <= reach
-            if near and all(used[index] + life.size <= capacity for index in span):
-                kept[life.root] = life
-                for index in span:
-                    used[index] += life.size
-        return kept
+        found = keepable(self.model, self.shared, self.groups, self.lives)
+        return in_order(
+            found,
+            least_weights(self.streams, self.limits),
+            self.limits.sram_bytes,
+            self.limits.keeps_for_groups,
+        )
 
     def resident(self, index: int) -> frozenset[str]:
         """The tensors of a group that lie in kept maps."""

@@ -23,7 +23,7 @@ _ON_CPU = "the CPU runs it"
 _FASTER = 1.25
 
 _WHY = {
-    "compute": "the array works on it all the time, at {utilisation} of its peak for such layers",
+    "compute": "the array works on it {share}, at {utilisation} of its peak for such layers",
     "dma": "{moved} bytes of feature maps go to and from DRAM",
     "weights": "{weights} bytes of weights are read",
     "overhead": "it is so small that starting it takes longest",
@@ -81,10 +81,17 @@ def _worked_out(found: Prediction) -> Iterator[tuple[str, float]]:
     yield "twice the DRAM bandwidth", found.ms(_cycles(rows, halved, engines))
     slower = (_changed(row.busy, dma=_FASTER, weights=_FASTER) for row in rows)
     yield "a clock faster by a quarter", found.ms(_cycles(rows, slower, engines)) / _FASTER
-    doubled = (replace(row.busy, compute=-(-row.busy.compute // 2)) for row in rows)
+    doubled = (_faster(row, row.array) for row in rows)
     yield "an array twice as fast", found.ms(_cycles(rows, doubled, engines))
+    other = (_faster(row, row.busy.compute - row.array) for row in rows)
+    yield "cell-by-cell work twice as fast", found.ms(_cycles(rows, other, engines))
     if engines == 1:
         yield "engines that all work at once", found.ms(sum(_longest(row.busy) for row in rows))
+
+
+def _faster(row: Row, part: int) -> Busy:
+    """With half of this part of what the layer computes."""
+    return replace(row.busy, compute=row.busy.compute - part // 2)
 
 
 def _changed(busy: Busy, dma: float, weights: float) -> Busy:
@@ -154,11 +161,14 @@ def slowest(found: Prediction, on_cpu: Sequence[Mapping[str, Any]] = ()) -> list
 
 
 def _because(found: Prediction, row: Row) -> str:
-    share = found.utilisation((row,), row.busy.compute)
+    share = found.utilisation((row,), row.array)
     bound = row.busy.bound(found.engines)
     if bound == "compute" and share is None:
         return "it has nothing to multiply, and is done cell by cell"
+    if bound == "compute" and 2 * row.array < row.busy.compute:
+        return "most of it is done cell by cell, not by the array"
     return _WHY[bound].format(
+        share="all the time" if row.array == row.busy.compute else "most of the time",
         utilisation="" if share is None else f"{share:.0%}",
         moved=f"{row.read_bytes + row.write_bytes:,}",
         weights=f"{row.weight_bytes:,}",

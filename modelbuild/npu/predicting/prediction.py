@@ -10,8 +10,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.npu.batch_compiler import count_batch
 from modelbuild.npu.batching import Batched, own_batch
-from modelbuild.npu.choices import TILINGS
-from modelbuild.npu.compiler import ARITHMETIC, CompiledModel, compile_model
+from modelbuild.npu.compiler import ARITHMETIC, CompiledModel
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.predicted_layers import DEPTHWISE, POINTWISE, WINDOW, Counted, Row, rows
 from modelbuild.quantize.number_format import Formats, formats_of
@@ -113,8 +112,6 @@ def predict(
         own_sram = {"sram_bytes": recipe.hardware.sram_bytes}
         chip = told.model_copy(update={"hardware": told.hardware.model_copy(update=own_sram)})
     compiled, batched = count_batch(countable, chip, given | {"tiling": options.tiling}, options.batch)
-    deep = options.tiling != TILINGS[0]
-    default = compile_model(batched.model, chip, given, bytes_wanted=False) if deep else compiled
     weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
     counted = Counted(graph, units, batched.model, compiled, weight_bits)
-    return Prediction(options, told, counted, batched, own, rows(counted), default if deep else None)
+    return Prediction(options, told, counted, batched, own, rows(counted), compiled.default)

@@ -52,7 +52,7 @@ def _profile(found: Prediction, said: Said) -> tuple[str, bytes]:
             bits=max((each.bits for row in found.npu for each in row.outputs), default=8),
             macs_per_cycle=hardware.macs_per_cycle.value,
             batch=found.repeats,
-            four_bit_weights=found.counted.weight_bits == 4,
+            four_bit_weights=False,  # bytes are counted at 8 bits each, whatever weights are
             read_bandwidth=hardware.dram_read_bytes_per_second.value,
             write_bandwidth=hardware.dram_write_bytes_per_second.value,
             weight_bandwidth=hardware.weight_bytes_per_second.value,

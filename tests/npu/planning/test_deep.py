@@ -215,10 +215,25 @@ def test_an_order_respects_what_operators_wait_for(seed: int) -> None:
 
 
 @pytest.mark.parametrize("sram", [1 << 12, 1 << 14, 1 << 16, 1 << 20])
-def test_deep_never_moves_more_than_default(sram: int) -> None:
+def test_deep_moves_no_more_than_default(sram: int) -> None:
+    """Not of every model: rows that a band leaves out are not looked at. `compile` holds both plans against
+    each other (test_plan_properties.py)."""
     for model in (two_branches(), rewritten(grown(7)), rewritten(grown(11))):
         default, deep = (plan(model, Limits(sram), deep=value) for value in (False, True))
         assert sum(bytes_moved(model, deep).values()) <= sum(bytes_moved(model, default).values())
+
+
+@pytest.mark.parametrize(("convolutions", "sram"), [(12, 48_000), (20, 48_000), (20, 1 << 16)])
+def test_maps_stay_that_save_only_together(convolutions: int, sram: int) -> None:
+    """Each map of a chain alone would keep a longer run from fitting; all of them fit."""
+    maker = Maker(x=(1, 16, 32, 32))
+    last = "x"
+    for index in range(convolutions):
+        last = maker.conv(f"c{index}", last, 16, 3, 1, 1)
+    model = maker.model(last)
+    made = plan(model, Limits(sram), deep=True)
+    weights = convolutions * 16 * (16 * 9 + 9)
+    assert bytes_moved(model, made) == {"read": 1 << 14, "write": 1 << 14, "constants": weights}
 
 
 def test_the_search_depends_on_its_arguments_alone() -> None:

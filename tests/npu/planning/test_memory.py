@@ -11,9 +11,9 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.npu.planning.allocate import Lifetime, lower_bound
 from modelbuild.npu.planning.cutting import Limits
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
-from modelbuild.npu.planning.memory import ALIGNMENT, FeatureMaps, Stretch, align, place_maps, tensor_bytes
+from modelbuild.npu.planning.memory import ALIGNMENT, FeatureMaps, Stretch, align, place_maps
 from modelbuild.npu.planning.planner import plan
-from modelbuild.npu.planning.views import share
+from modelbuild.npu.planning.views import share, size_of
 from modelbuild.npu.rewriting import rewritten
 from tests.npu.strategies import grown_models
 
@@ -40,7 +40,7 @@ def test_a_plan_holds_every_tensor_and_keeps_what_lives_together_apart(model: Fi
         assert placed.address % ALIGNMENT == 0
         for name in placed.tensors:
             assert maps.address[name] == placed.address + views[name].offset
-            assert views[name].offset + tensor_bytes(model.tensors[name]) <= placed.size
+            assert views[name].offset + size_of(model, name) <= placed.size
     for one, other in combinations(maps.placements, 2):
         # An input and an output are never anyone else's; the rest may share where lifetimes do not meet.
         alone = {one.region, other.region} != {"working"}

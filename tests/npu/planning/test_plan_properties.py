@@ -97,13 +97,20 @@ def test_what_is_only_counted_is_counted_alike(
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, sram=st.sampled_from([1024, 4096, 1 << 20]), chip=chips)
-def test_deep_is_never_slower_than_default(seed: int, sram: int, chip: dict[str, float]) -> None:
+def test_deep_is_never_slower_and_never_moves_more_than_default(
+    seed: int, sram: int, chip: dict[str, float]
+) -> None:
     model = grown(seed)
     both = [compiled(model, {"sram_bytes": sram, "tiling": tiling}, chip) for tiling in ("default", "deep")]
     default, deep = both
     assert (default is None) >= (deep is None)
     if default is not None and deep is not None:
         assert deep.cycles <= default.cycles
+        moved = [
+            sum(it.dram_read + it.dram_write + it.weight_bytes for it in found.layers)
+            for found in (deep, default)
+        ]
+        assert moved[0] <= moved[1]
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Graph, Node
+from modelbuild.npu import compiler
+from modelbuild.npu.planning.plan import Plan
+from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.prediction import predict
 from tests.npu.predicted import NUMBERS, chip, conv_graph, predicted
@@ -207,3 +210,19 @@ def test_times_of_layers_add_up(size: tuple[int, int, int]) -> None:
         found = predict(conv_graph(*size), {"c": "npu", "r": "npu"}, chip(engines_at_once=engines))
         assert sum(row.cycles for row in found.npu) == found.cycles
         assert all(astuple(row.busy) >= (0,) * 5 for row in found.npu)
+
+
+def test_each_tiling_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deep tiling needs the default's plan, too, which is the one that its prediction stands beside."""
+    planned: list[bool] = []
+
+    def counted(*given: Any, deep: bool = False, **more: Any) -> Plan:
+        planned.append(deep)
+        return plan(*given, deep=deep, **more)
+
+    monkeypatch.setattr(compiler, "plan", counted)
+    graph, units = conv_graph(), {"c": "npu", "r": "npu"}
+    found = predict(graph, units, chip(), Options(tiling="deep"))
+    assert planned == [False, True] and found.default is not None
+    default = predict(graph, units, chip())
+    assert (found.default, default.default) == (default.counted.compiled, None)

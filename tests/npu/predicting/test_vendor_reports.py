@@ -47,8 +47,11 @@ def test_the_others_of_kneron(chip: str) -> None:
     assert f"output_total_weight_size = {said['dram']['weights'] / 1e3:g} KB\n" in text
 
 
-def test_weights_of_four_bits_are_told() -> None:
-    assert "4 bit mode is on\n" in written("kneron", load_recipe("kl530"), Options(weights="int4"))[1]
+def test_weights_of_four_bits_are_told_as_they_are_counted() -> None:
+    narrow, wide = (
+        written("kneron", load_recipe("kl530"), Options(weights=it))[1] for it in ("int4", "int8")
+    )
+    assert narrow == wide and "4 bit mode is off\n" in narrow
 
 
 def test_sima() -> None:
