@@ -86,7 +86,7 @@ def test_layers_are_seen_through_their_parts(monkeypatch: pytest.MonkeyPatch) ->
     model, recipe = maker.model("y", "z"), load_recipe("modalix")
     found = measured(model, recipe, "1", 1, 1)
     assert (found.seen, found.layers, found.differs) == (7, 7, ())
-    monkeypatch.setattr(PartsOf, "views", lambda *_: Views({}, {}))
+    monkeypatch.setattr(PartsOf, "views", lambda *_: Views(frozenset(), {}, {}))
     assert measured(model, recipe, "1", 1, 1).seen == 4
 
 

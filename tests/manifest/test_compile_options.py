@@ -52,7 +52,7 @@ def refused(project: Any, chip: str, compile_: Any) -> str:
         ("mlsoc", {"weight_compress": False}, {}),
         ("kl720", {"weight_compress": True}, {"weight_compress": True}),
         ("kl720", {"sram_bytes": 65536}, {"sram_bytes": 65536}),
-        ("kl720", {"sram_bytes": 1 << 20}, {}),
+        ("kl720", {"sram_bytes": 1 << 19}, {}),
         ("kl720", {"flatbuffer": True}, {}),
         ("kl720", {"flatbuffer": False}, {"flatbuffer": False}),
         ("kl520", {"flatbuffer": False}, {}),

@@ -123,7 +123,7 @@ def test_a_value_that_its_key_does_not_take_is_such_a_row(project: Project, valu
 
 
 def test_a_stage_that_fails_stops_the_others_unless_told(project: Project) -> None:
-    tries = ["compile.sram_bytes=1,2,3,1000000"]
+    tries = ["compile.sram_bytes=1,2,3,500000"]
     going = sweep(project, "net@cam", tries, BuildOptions(jobs=1, keep_going=True))
     told = [str(row.error) for row in going.rows if row.error]
     assert len(told) == 3 and all("SRAM" in text for text in told)

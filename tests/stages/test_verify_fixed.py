@@ -74,7 +74,9 @@ def measured(pair: Pair, out: Path, labels: Sequence[int] | None) -> dict[str, A
 def judged(out: Path, accept: dict[str, float]) -> None:
     """Raises where the measurements in `out` break the bounds."""
     (out / "hardware.json").write_text('{"equal": true}', encoding="utf-8")
+    (out / "package.json").write_text("{}", encoding="utf-8")
     inputs = {f"measured/net/{name}": out / f"{name}.json" for name in ("fixed", "hardware")}
+    inputs["package"] = out / "package.json"
     gate.run(inputs, {"accept": {"net": accept}, "removed": [], "has_int16": True, "target": "cam"}, out)
 
 
