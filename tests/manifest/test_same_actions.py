@@ -97,7 +97,7 @@ setting = mapping(
         weights=st.sampled_from(["int8", ["int4", "int8"]]),
         range=ranges,
     ),
-    compile=mapping(sram_bytes=st.integers(1, 1 << 20), batch=st.integers(1, 4)),
+    compile=mapping(sram_bytes=st.integers(1, 512 << 10), batch=st.integers(1, 4)),
     accept=mapping(
         snr_db=bounds, cosine=st.sampled_from([0.5, 0.25]), cpu_nodes=st.integers(0, 5), fps=bound
     ),
