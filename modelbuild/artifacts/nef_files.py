@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild import __version__, whole_file
+from modelbuild.artifacts.output_place import check_place, is_simulated
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract, nef_generate
 from modelbuild.formats.nef_objects import Nef
@@ -130,7 +131,7 @@ def _read(path: Path) -> Nef:
 def _write(made: Nef, output: str | Path, read: Sequence[Path], force: bool) -> dict[str, Any]:
     """Write the file whole, or nothing; what was written."""
     place = _place(output, made)
-    _check_place(place, read, force)
+    check_place(place, read, force, is_simulated)
     data = nef.write(made)
     place.parent.mkdir(parents=True, exist_ok=True)
     whole_file.write(place, data)
@@ -143,34 +144,6 @@ def _place(output: str | Path, made: Nef) -> Path:
     if place.is_dir() or str(output).endswith(("/", "\\")):
         return place / nef_extract.safe(f"models_{made.target.removeprefix('kl')}.nef")
     return place
-
-
-def _check_place(place: Path, read: Sequence[Path], force: bool) -> None:
-    if place.is_dir():
-        raise ModelbuildError(f"{place.name} is a folder", where=f"-o {place}", advice="name a file")
-    if not place.exists() and not place.is_symlink():
-        return
-    if any(path.exists() and path.samefile(place) for path in read if place.exists()):
-        raise ModelbuildError(
-            f"-o would overwrite the file that is read: {place.name}",
-            where=str(place.parent),
-            advice="name another file",
-        )
-    if not force and not _is_ours(place):
-        raise ModelbuildError(
-            f"-o would overwrite a file that modelbuild has not written: {place.name}",
-            where=str(place.parent),
-            advice="name another file, or add --force to replace it",
-        )
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether the file is empty, or a NEF for modelbuild's simulator."""
-    try:
-        data = path.read_bytes()
-        return not data or not nef.read(data).silicon
-    except (ModelbuildError, OSError):
-        return False
 
 
 def _notes(made: Nef) -> list[str]:

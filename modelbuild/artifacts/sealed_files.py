@@ -9,8 +9,9 @@ from typing import Any
 
 from modelbuild import whole_file
 from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.artifacts.output_place import check_place, is_simulated_or_sealed
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, sealed, sealed_keys
+from modelbuild.formats import sealed, sealed_keys
 
 PACKAGES = (Kind.NEF, Kind.MPK, Kind.KMODEL)
 
@@ -45,7 +46,7 @@ def encrypt(
         raise ModelbuildError(what.replace(f"`{name}`", option), advice=advice)
     secrets = sealed_keys.read(sources)
     made = sealed.seal(_bytes(source), secrets, str(kind))
-    _check_place(place, source, force)
+    check_place(place, [source], force, is_simulated_or_sealed)
     _write(place, made)
     notes = []
     if secrets.is_short:
@@ -74,7 +75,7 @@ def decrypt(
     except ModelbuildError as error:
         problems = (problem._replace(where=problem.where or str(source)) for problem in error.problems)
         raise ModelbuildError.of(problems, error.exit_code) from None
-    _check_place(place, source, force)
+    check_place(place, [source], force, is_simulated_or_sealed)
     _write(place, opened)
     return _told(place, opened, header) | {"notes": []}
 
@@ -86,34 +87,6 @@ def _bytes(path: Path) -> bytes:
         raise ModelbuildError(
             f"{path.name} cannot be read", where=str(path), why=error.strerror or str(error)
         ) from None
-
-
-def _check_place(place: Path, source: Path, force: bool) -> None:
-    if place.is_dir():
-        raise ModelbuildError(f"{place.name} is a folder", where=f"-o {place}", advice="name a file")
-    if not place.exists() and not place.is_symlink():
-        return
-    if place.exists() and place.samefile(source):
-        raise ModelbuildError(
-            f"-o would overwrite the file that is read: {place.name}",
-            where=str(place.parent),
-            advice="name another file",
-        )
-    if not force and not _is_ours(place):
-        raise ModelbuildError(
-            f"-o would overwrite a file that modelbuild has not written: {place.name}",
-            where=str(place.parent),
-            advice="name another file, or add --force to replace it",
-        )
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether the file is empty, encrypted by modelbuild, or a NEF for its simulator."""
-    try:
-        data = path.read_bytes()
-        return not data or sealed.is_sealed(data) or not nef.read(data).silicon
-    except (ModelbuildError, OSError):
-        return False
 
 
 def _write(place: Path, data: bytes) -> None:

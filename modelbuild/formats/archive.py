@@ -48,20 +48,6 @@ def checked(what: str, ok: bool, why: str) -> Check:
     return Check(what, ok, "" if ok else why)
 
 
-@dataclass(frozen=True)
-class Checksum:
-    """A checksum as the file has it, and as its bytes give it."""
-
-    what: str
-    stored: int
-    computed: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether both agree."""
-        return self.stored == self.computed
-
-
 class Findings:
     """What breaks a rule, collected while an archive is read."""
 

@@ -9,7 +9,8 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from modelbuild.formats.archive import Checksum, Refused
+from modelbuild.formats.archive import Refused
+from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
 

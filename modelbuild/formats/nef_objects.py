@@ -5,25 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelbuild.formats import kne
+from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.fw_info import FirmwareInfo, Record
 from modelbuild.formats.nef_header import ModelInfo, NefFile
 from modelbuild.formats.nef_tensor import NefTensor
 from modelbuild.formats.setup_flatbuffer import FlatbufferSetup
 from modelbuild.formats.setup_legacy import CpuNode, LegacySetup
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """One stored CRC-32 beside the one computed from the bytes."""
-
-    what: str
-    stored: int
-    computed: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether they agree."""
-        return self.stored == self.computed
 
 
 @dataclass(frozen=True)

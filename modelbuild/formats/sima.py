@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import npy, yaml_text, zip_archive
-from modelbuild.formats.archive import Check, Checksum, unpacked_limit
+from modelbuild.formats.archive import Check, unpacked_limit
+from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.parts import Part
 from modelbuild.formats.yaml_text import Yaml
 from modelbuild.formats.zip_archive import Entry, Zip

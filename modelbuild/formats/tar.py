@@ -21,12 +21,12 @@ from modelbuild.formats.archive import (
     SIZE,
     TWICE,
     Check,
-    Checksum,
     Findings,
     Refused,
     plain_name,
     unpacked_limit,
 )
+from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
 from modelbuild.formats.tar_header import BLOCK, EXTENSIONS, FILE, FOLDER, MAX_HEADER_DATA, Header

@@ -16,11 +16,11 @@ from modelbuild.formats.archive import (
     SIZE,
     TWICE,
     Check,
-    Checksum,
     Findings,
     plain_name,
     unpacked_limit,
 )
+from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
 from modelbuild.formats.zip_directory import Directory, Record, decode_name
