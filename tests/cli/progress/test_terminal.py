@@ -98,7 +98,7 @@ def test_a_real_build(copied: Path) -> None:
     found = seen(command(copied, "build"), columns=100)
     assert found.code == 0 and "all-nef:gate" in found.text
     left = [line for line in found.left if line]
-    assert left[0].startswith("models.yaml:4:19: note MB116: ")  # its packed weights are fewer than predicted
+    assert not any("MB116" in line for line in left)  # it was known that its weights would be packed
     assert ["package", "target", "gate", "size", "file"] in [line.split() for line in left]
     assert left[-1].startswith("took ") and " ran, " in left[-2]
     again = seen(command(copied, "build"), columns=100)
