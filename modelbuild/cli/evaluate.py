@@ -83,8 +83,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     text = "\n\n".join(evaluated.text(item, options.layers) for item in said)
     if options.format is not None:
-        path = _write(options, answers[0])
-        text, said = f"{text}\n  written: {path}", [said[0] | {"report": path}]
+        written = _write(options, answers[0])
+        text = f"{text}\n  written: {', '.join(written.values())}"
+        said = [said[0] | written]
     is_one = _is_file(options) or _is_pair(options)
     console.result(text, said[0] if is_one else {"models": said})
     return 0
@@ -104,9 +105,11 @@ def _is_pair(options: argparse.Namespace) -> bool:
 
 
 def _of_file(options: argparse.Namespace) -> Sequence[api.Answer]:
+    from modelbuild.cli import progress
+
     chips = _chips(options)
-    with flags.spoken():
-        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options))
+    with flags.spoken(), progress.drawn() as tell:
+        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options), tell)
 
 
 def _of_manifest(options: argparse.Namespace) -> Sequence[api.Answer]:
@@ -200,10 +203,9 @@ def _beside(directory: Path, name: str | None) -> Path | None:
     return None if name is None else directory / name
 
 
-def _write(options: argparse.Namespace, answer: api.Answer) -> str:
-    """The report's file, complete or as it was."""
+def _write(options: argparse.Namespace, answer: api.Answer) -> dict[str, str]:
+    """The report's file and that of its table, each complete or as it was; what they are -> their paths."""
     assert answer.report is not None
-    name, data = answer.report
     root = Path(options.directory)
     named = {
         "model": options.names[0],
@@ -211,6 +213,12 @@ def _write(options: argparse.Namespace, answer: api.Answer) -> str:
         "file of weights": options.weights,
     }
     read = {what: root / given for what, given in named.items() if given is not None}
-    path = report_file.place(root, options.file, options.output, name, read)
-    whole_file.write(path, data)
-    return str(path)
+    name, data = answer.report
+    files = {"report": (report_file.place(root, options.file, options.output, name, read), data)}
+    if answer.table is not None:
+        name, data = answer.table
+        output = report_file.beside(root, options.output, name)
+        files["report_nodes"] = (report_file.place(root, options.file, output, name, read), data)
+    for path, data in files.values():
+        whole_file.write(path, data)
+    return {what: str(path) for what, (path, _) in files.items()}

@@ -101,6 +101,7 @@ def _counts(said: Said) -> Iterator[str]:
     runs = f" for {batch['achieved']} pictures" if batch["achieved"] != 1 else ""
     most = f"; most of them: {said['bound']}" if said["bound"] else ""
     yield f"  {_macs(said)}, {said['cycles']} cycles{runs}{used}{most}"
+    yield from _added(said)
     saved, apart = said["overlap_saved_ms"], said["time_no_overlap_ms"]
     if saved:
         yield f"  without overlap of engines {number(apart)} ms"
@@ -115,13 +116,21 @@ def _counts(said: Said) -> Iterator[str]:
 
 
 def _macs(said: Said) -> str:
-    """Those of the whole model; which the CPU has, and how many lowering has added."""
+    """Those that are executed; which the CPU has, and where it is another number, those of the model."""
     total, own = said["macs"], said.get("macs_source")
     on_cpu = total - said["macs_npu"]
     more = [f"{scaled(on_cpu, 'MACs')} of them on the CPU"] if on_cpu else []
-    if own is not None and own < total:
+    if own is not None and own != total:
         more.append(f"{scaled(own, 'MACs')} in the model before it was made fit for the chip")
     return scaled(total, "MACs") + (f" ({'; '.join(more)})" if more else "")
+
+
+def _added(said: Said) -> Iterator[str]:
+    """The layers by which more is multiplied than the model says."""
+    layers = [layer for layer in said["layers"] if layer.get("macs_added")]
+    if layers:
+        more = scaled(sum(layer["macs_added"] for layer in layers), "MACs")
+        yield f"  {more} that the model has not, by how the chip runs {_listed(layers, 'layers')}"
 
 
 def _deep(said: Said) -> Iterator[str]:
@@ -154,6 +163,8 @@ def _memory(said: Said) -> Iterator[str]:
         f"DRAM {scaled(memory['dram_peak'], 'B')} of {scaled(memory['room'], 'B')}"
         + ("" if said["fits"] else ": it does not fit")
     )
+    if said.get("fits_because"):
+        yield f"  {said['fits_because']}"
 
 
 def _nodes(said: Said) -> Iterator[str]:
@@ -170,13 +181,13 @@ def _nodes(said: Said) -> Iterator[str]:
             yield f"  no fixed-point form of {layer['op']} {layer['name']}: its time is an estimate"
 
 
-def _listed(nodes: Sequence[Said]) -> str:
+def _listed(nodes: Sequence[Said], kind: str = "nodes") -> str:
     """Their names, of many the first two and the last."""
     names = [str(node["name"]) for node in nodes]
     if len(names) == 1:
         return names[0]
     shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
-    return f"{shown} ({len(names)} nodes)"
+    return f"{shown} ({len(names)} {kind})"
 
 
 def _advice(said: Said) -> Iterator[str]:
@@ -283,7 +294,9 @@ def compared(said: Sequence[Said], rows: Sequence[Said], layers: bool = False, a
         )
         for row in rows
     ]
-    notes = [f"{each['chip']}:{line}" for each in said for line in _nodes(each)]
+    notes = [f"{each['chip']}: does not fit: {each['fits_because']}" for each in said if not each["fits"]]
+    notes += [f"{each['chip']}:{line}" for each in said for line in _added(each)]
+    notes += [f"{each['chip']}:{line}" for each in said for line in _nodes(each)]
     notes += [f"{each['chip']}: confidence guess{_because(each)}" for each in said if _because(each)]
     table = console.table(head, cells, right=tuple(range(1, 9)))
     notes += [f"{each['chip']}:{line}" for each in said if advice for line in _advice(each)]

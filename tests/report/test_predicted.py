@@ -73,6 +73,7 @@ def test_the_cpus_part_is_not_counted() -> None:
 
 def test_packed_weights() -> None:
     def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        evaluated["weight_compress"] = {"wanted": False, "counted": "unpacked", "because": None}
         compiled["packed"] = 1200
         compiled["cycles"] -= 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -46,6 +47,19 @@ def shown(
             yield observe
         finally:
             timer.save(names)
+
+
+@contextmanager
+def drawn() -> Iterator[Observer | None]:
+    """An observer of work that is no build, until the context is left: the same display, on a terminal
+    alone."""
+    if console.is_quiet() or not console.is_terminal(sys.stderr):
+        yield None
+        return
+    from modelbuild.cli.progress.terminal import Terminal
+
+    with Terminal(Path(os.devnull), tuple) as tell:
+        yield tell
 
 
 def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextManager[Observer | None]:
