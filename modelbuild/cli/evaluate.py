@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild import api, whole_file
 from modelbuild.cli import console, evaluated, flags, report_file, speeds
@@ -14,6 +16,9 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
 from modelbuild.npu.predicting.comparison import side_by_side
 from modelbuild.project.layout import STATE
+
+if TYPE_CHECKING:
+    from modelbuild.build.result import Observer
 
 # Options that a manifest's models do not take -> why.
 _OF_FILES = {
@@ -105,11 +110,18 @@ def _is_pair(options: argparse.Namespace) -> bool:
 
 
 def _of_file(options: argparse.Namespace) -> Sequence[api.Answer]:
+    chips = _chips(options)
+    with flags.spoken(), _drawn() as tell:
+        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options), tell)
+
+
+def _drawn() -> AbstractContextManager[Observer | None]:
+    """The display of builds, on a terminal; nothing of it is loaded elsewhere."""
+    if console.is_quiet() or not console.is_terminal(sys.stderr):
+        return nullcontext()
     from modelbuild.cli import progress
 
-    chips = _chips(options)
-    with flags.spoken(), progress.drawn() as tell:
-        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options), tell)
+    return progress.drawn()
 
 
 def _of_manifest(options: argparse.Namespace) -> Sequence[api.Answer]:

@@ -174,6 +174,12 @@ def _nodes(said: Said) -> Iterator[str]:
     for (op, _), nodes in groups.items():
         time_ms = fsum(node["time_ms"] for node in nodes)
         yield f"  on the CPU: {op} {_listed(nodes)}: {nodes[0]['reason']}, {number(time_ms)} ms"
+    rate = said.get("cpu_rate")
+    if rate is not None:
+        yield (
+            f"  the CPU is taken to do {number(rate['operations_per_second'] / _MEGA)} million operations a "
+            f"second ({rate['sure']}); what only moves reads and writes each byte"
+        )
     for node in said["unsupported"]:
         yield f"  nothing runs {node['op']} {node['name']}: {node['reason']}; the time is without it"
     for layer in said["layers"]:

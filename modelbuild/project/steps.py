@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from modelbuild.build.result import Event, Observer
+if TYPE_CHECKING:
+    from modelbuild.build.result import Observer
 
 Told = Callable[[int, int, str], None]  # how much is done, of how much, and of what
 
@@ -39,5 +40,7 @@ class Steps:
 
     def _tell(self, kind: Literal["started", "progress", "finished"], name: str, **about: Any) -> None:
         if self._observer is not None:
+            from modelbuild.build.result import Event  # not loaded where nobody looks
+
             seconds = monotonic() - self._origin
             self._observer(Event(kind, name, done=self._done, total=self._total, seconds=seconds, **about))

@@ -49,17 +49,11 @@ def shown(
             timer.save(names)
 
 
-@contextmanager
-def drawn() -> Iterator[Observer | None]:
-    """An observer of work that is no build, until the context is left: the same display, on a terminal
-    alone."""
-    if console.is_quiet() or not console.is_terminal(sys.stderr):
-        yield None
-        return
+def drawn() -> AbstractContextManager[Observer]:
+    """The display on a terminal, for work that is no build and of which no durations are kept."""
     from modelbuild.cli.progress.terminal import Terminal
 
-    with Terminal(Path(os.devnull), tuple) as tell:
-        yield tell
+    return Terminal(Path(os.devnull), tuple)
 
 
 def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextManager[Observer | None]:

@@ -49,6 +49,11 @@ def work(graph: Graph, node: Node, cell_bytes: Mapping[str, int] | None = None) 
     return Work(max(cells.values(), default=0) * _CELL.get(node.op, _OTHERWISE), "cells")
 
 
+def rate(hardware: Hardware) -> float:
+    """Operations of the CPU per second."""
+    return hardware.cpu_hz.value * hardware.cpu_operations_per_cycle.value
+
+
 def rows(
     graph: Graph,
     units: Mapping[str, str],
@@ -58,7 +63,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """The `cpu_nodes` of evaluate.json, at the rate of the recipe's CPU; `reasons` say why a node is
     there."""
-    rate = hardware.cpu_hz.value * hardware.cpu_operations_per_cycle.value
+    per_second = rate(hardware)
     found = []
     for node in graph.nodes:
         if units.get(node.name) != "cpu":
@@ -66,7 +71,7 @@ def rows(
         done = work(graph, node, cell_bytes)
         reason = reasons.get(node.name, "placed there on demand")
         counted = {"operations": done.operations, "counted": done.of, "bytes_moved": done.bytes}
-        ms = done.operations / rate * 1e3
+        ms = done.operations / per_second * 1e3
         found.append({"name": node.name, "op": node.op, "reason": reason, **counted, "time_ms": ms})
     return found
 

@@ -10,7 +10,7 @@ from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import CompiledModel
 from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.bottleneck import together
-from modelbuild.npu.predicting.confidence import Confidence, confidence
+from modelbuild.npu.predicting.confidence import Confidence, confidence, of_cpu
 from modelbuild.npu.predicting.layer_columns import added_macs, layer
 from modelbuild.npu.predicting.needed_memory import cell_bytes, memory, over_memory
 from modelbuild.npu.predicting.node_rows import nodes
@@ -67,6 +67,7 @@ def to_json(
         "stalls": _stalls(found),
         **_energy(found),
         "cpu_nodes": on_cpu,
+        "cpu_rate": _cpu_rate(found) if on_cpu else None,
         "unsupported": [
             {"name": node.name, "op": node.op, "reason": reasons.get(node.name, _NOTHING)}
             for node in graph.nodes
@@ -167,6 +168,13 @@ def _stalls(found: Prediction) -> dict[str, Any]:
         "time_ms": found.ms(cycles),
         "share": cycles / found.cycles if found.cycles else 0.0,
     }
+
+
+def _cpu_rate(found: Prediction) -> dict[str, Any]:
+    """Operations per second of the CPU, and how sure and whence its facts are."""
+    hardware = found.recipe.hardware
+    sure = of_cpu(hardware)
+    return {"operations_per_second": cpu_time.rate(hardware), "sure": sure.sure, "sources": sure.facts}
 
 
 def _energy(found: Prediction) -> dict[str, Any]:
