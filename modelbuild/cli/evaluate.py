@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelbuild import api, whole_file
-from modelbuild.cli import console, evaluated, flags, report_file, speeds
+from modelbuild.cli import console, evaluated, evaluated_chips, flags, report_file, speeds
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
     if options.compare is not None:
         rows = side_by_side(said)
         console.result(
-            evaluated.compared(said, rows, options.layers, options.advise), {"compare": rows, "models": said}
+            evaluated_chips.compared(said, rows, options.layers, options.advise),
+            {"compare": rows, "models": said},
         )
         return 0
     text = "\n\n".join(evaluated.text(item, options.layers) for item in said)

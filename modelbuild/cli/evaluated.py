@@ -20,7 +20,7 @@ def text(said: Said, layers: bool) -> str:
     lines = [
         f"{_name(said)} on {said['chip']}: {number(said['fps'])} fps, confidence {said['confidence']}"
         + ("" if said["fits"] else ", DOES NOT FIT the memory of the chip")
-        + _because(said),
+        + because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
         f"{number(said['cpu_time_ms'])} ms" + _share(said),
         *_pictures(said),
@@ -28,11 +28,11 @@ def text(said: Said, layers: bool) -> str:
         *_replaced(said),
         *_counts(said),
         *_memory(said),
-        *_nodes(said),
-        *_advice(said),
+        *nodes(said),
+        *advice(said),
         *_measured(said),
     ]
-    return "\n".join([*lines, _table(said["layers"])] if layers else lines)
+    return "\n".join([*lines, table(said["layers"])] if layers else lines)
 
 
 def _name(said: Said) -> str:
@@ -50,7 +50,7 @@ def _pictures(said: Said) -> Iterator[str]:
         )
 
 
-def _because(said: Said) -> str:
+def because(said: Said) -> str:
     """Which facts nobody published or fitted."""
     return f" ({', '.join(said['confidence_sources'])})" if said["confidence"] == "guess" else ""
 
@@ -101,7 +101,7 @@ def _counts(said: Said) -> Iterator[str]:
     runs = f" for {batch['achieved']} pictures" if batch["achieved"] != 1 else ""
     most = f"; most of them: {said['bound']}" if said["bound"] else ""
     yield f"  {_macs(said)}, {said['cycles']} cycles{runs}{used}{most}"
-    yield from _added(said)
+    yield from added(said)
     saved, apart = said["overlap_saved_ms"], said["time_no_overlap_ms"]
     if saved:
         yield f"  without overlap of engines {number(apart)} ms"
@@ -125,7 +125,7 @@ def _macs(said: Said) -> str:
     return scaled(total, "MACs") + (f" ({'; '.join(more)})" if more else "")
 
 
-def _added(said: Said) -> Iterator[str]:
+def added(said: Said) -> Iterator[str]:
     """The layers by which more is multiplied than the model says."""
     layers = [layer for layer in said["layers"] if layer.get("macs_added")]
     if layers:
@@ -167,7 +167,8 @@ def _memory(said: Said) -> Iterator[str]:
         yield f"  {said['fits_because']}"
 
 
-def _nodes(said: Said) -> Iterator[str]:
+def nodes(said: Said) -> Iterator[str]:
+    """What the CPU runs, what nothing runs, and what was estimated."""
     groups: dict[tuple[str, str], list[Said]] = {}
     for node in said["cpu_nodes"]:
         groups.setdefault((node["op"], node["reason"].replace(node["name"], "")), []).append(node)
@@ -196,7 +197,8 @@ def _listed(nodes: Sequence[Said], kind: str = "nodes") -> str:
     return f"{shown} ({len(names)} {kind})"
 
 
-def _advice(said: Said) -> Iterator[str]:
+def advice(said: Said) -> Iterator[str]:
+    """What takes longest, and what would help."""
     for layer in said.get("slowest", ()):
         yield (
             f"  slowest: {layer['name']}, {number(layer['time_ms'])} ms ({layer['share']:.0%}), "
@@ -256,7 +258,8 @@ _COLUMNS = {
 }
 
 
-def _table(layers: Sequence[Said]) -> str:
+def table(layers: Sequence[Said]) -> str:
+    """The layers, a line each."""
     rows = [tuple(_cell(key, layer[key]) for key in _COLUMNS.values()) for layer in layers]
     return console.table(tuple(_COLUMNS), rows, right=tuple(index for index in range(1, 11) if index != 4))
 
@@ -265,49 +268,6 @@ def _cell(key: str, value: Any) -> str:
     if key == "utilisation":
         return "" if value is None else f"{value:.0%}"
     return number(value) if isinstance(value, float) else str(value)
-
-
-def compared(said: Sequence[Said], rows: Sequence[Said], layers: bool = False, advice: bool = False) -> str:
-    """Chips as lines; what keeps nodes from an NPU below, and then `advice` and `layers` of each."""
-    head = (
-        "chip",
-        "fps",
-        "ms",
-        "NPU ms",
-        "CPU ms",
-        "faster",
-        "array",
-        "DRAM MB",
-        "mJ",
-        "bound",
-        "fits",
-        "confidence",
-    )
-    cells = [
-        (
-            row["chip"],
-            number(row["fps"]),
-            number(row["total_ms"]),
-            number(row["time_ms"]),
-            number(row["cpu_time_ms"]),
-            "" if row["speed"] is None else f"{row['speed']:.1f}x",
-            "" if row["mac_utilisation"] is None else f"{row['mac_utilisation']:.0%}",
-            number(row["dram_bytes"] / _MEGA),
-            "" if row["energy_mj"] is None else number(row["energy_mj"]),
-            row["bound"] or "",
-            "yes" if row["fits"] else "NO",
-            row["confidence"],
-        )
-        for row in rows
-    ]
-    notes = [f"{each['chip']}: does not fit: {each['fits_because']}" for each in said if not each["fits"]]
-    notes += [f"{each['chip']}:{line}" for each in said for line in _added(each)]
-    notes += [f"{each['chip']}:{line}" for each in said for line in _nodes(each)]
-    notes += [f"{each['chip']}: confidence guess{_because(each)}" for each in said if _because(each)]
-    table = console.table(head, cells, right=tuple(range(1, 9)))
-    notes += [f"{each['chip']}:{line}" for each in said if advice for line in _advice(each)]
-    tables = [f"\n{each['chip']}\n{_table(each['layers'])}" for each in said if layers]
-    return "\n".join([said[0]["model"], table, *notes, *tables])
 
 
 def number(value: float | None) -> str:

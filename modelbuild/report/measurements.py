@@ -20,8 +20,8 @@ class CpuNode(Item):
 class Layer(Item):
     """One layer as predicted, with what verification measured on it. Times in ms of one inference; cycles and
     bytes of a run; `stall_cycles` are those without work for the array, of whose peak for such a layer
-    `utilisation` is the share 0..1. `macs_added`: those that the model has not. `on_chip`: what it makes never reaches DRAM; `estimated`: no code of it
-    was counted."""
+    `utilisation` is the share 0..1. `macs_added`: those that the model has not. `on_chip`: what it makes
+    never reaches DRAM; `estimated`: no code of it was counted."""
 
     name: str
     op: str = ""
