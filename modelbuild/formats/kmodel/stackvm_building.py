@@ -14,11 +14,16 @@ from modelbuild.formats.kmodel.stackvm_isa import Isa, Operand
 from modelbuild.formats.kmodel.types import DATATYPES
 
 REGISTERS = 256  # of shapes, and as many of paddings
-WHOLE = {"h", "w"}  # what a tensor function takes from the stack as a whole number
-# Others are whole numbers if the elements are; the runtime takes none of 64 bits.
-OF_ELEMENTS = {"pad_value", "min_value", "max_value"}
-WHOLE_TYPES = {"int8", "int16", "int32", "uint8", "uint16", "uint32"}
-REAL_TYPES = {"float32", "bfloat16"}
+# What tensor functions take from the stack as a whole number: always, or if the elements are of these types.
+# The runtime converts nothing, and has no values of other types there.
+_REAL = {"float32": False, "bfloat16": False}
+_SCALAR = {**dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16", "uint32"), True), **_REAL}
+WHOLE = {"h", "w"}
+OF_ELEMENTS: Mapping[str, Mapping[str, bool]] = {
+    "pad": _SCALAR,
+    "lut1d": _SCALAR,
+    "reduce": {"int32": True, "int64": True, "float32": False},
+}
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,11 @@ class Builder:
         self._forget()
 
     def integer(self, value: int) -> None:
-        """Push a whole number of 32 bits with sign."""
-        self.emit("ldc_i4", imm=value)
+        """Push a whole number of 32 bits with sign; 0 and 1 have instructions of their own, of one byte."""
+        if value in (0, 1) and isinstance(value, int):
+            self.emit(f"ldc_i4_{value:d}")
+        else:
+            self.emit("ldc_i4", imm=value)
 
     def number(self, value: float) -> None:
         """Push a float32."""
@@ -142,7 +150,7 @@ class Builder:
             for part in self._padding(value):
                 self.integer(part)
         elif kind == "#" and isinstance(value, int | float) and not isinstance(value, bool):
-            if _is_whole(what, name, given):
+            if _is_whole(function, name, given):
                 self.integer(value)  # type: ignore[arg-type]  # assembling refuses a fraction
             else:
                 self.number(value)
@@ -185,11 +193,12 @@ class Builder:
             held.clear()
 
 
-def _is_whole(what: str, name: str, given: Mapping[str, Given]) -> bool:
+def _is_whole(function: str, name: str, given: Mapping[str, Given]) -> bool:
     """Whether the machine takes this number as a whole one."""
-    if name not in OF_ELEMENTS:
+    types = OF_ELEMENTS.get(function)
+    if types is None:
         return name in WHOLE
-    datatype = given["datatype"]
-    if datatype not in WHOLE_TYPES | REAL_TYPES:
-        raise ModelbuildError(f"{what}: the runtime takes no constant of {datatype}")
-    return datatype in WHOLE_TYPES
+    whole = types.get(str(given["datatype"]))
+    if whole is None:
+        raise ModelbuildError(f"{function}, {name}: the runtime takes no value of {given['datatype']}")
+    return whole

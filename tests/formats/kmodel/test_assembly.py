@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -62,6 +62,7 @@ def test_every_instruction_and_every_function_with_known_operands_is_there() -> 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_each_instruction_survives(name: str) -> None:
+    @settings(max_examples=25)
     @given(statements(name))
     def survives(statement: Statement) -> None:
         code = assemble([statement])
@@ -251,7 +252,7 @@ def test_constants_are_pushed_as_the_runtime_takes_them(datatype: str, value: in
     builder = Builder()
     pad(builder, datatype, value)
     assert builder.lines[2] == op(kind, imm=value)
-    with pytest.raises(ModelbuildError, match="the runtime takes no constant of int64"):
+    with pytest.raises(ModelbuildError, match="the runtime takes no value of int64"):
         pad(builder, "int64", 3)
     pad(builder, "uint8", 0.5)
     with pytest.raises(ModelbuildError, match=r"imm does not hold 0\.5"):
@@ -260,13 +261,13 @@ def test_constants_are_pushed_as_the_runtime_takes_them(datatype: str, value: in
 
 def test_registers_are_stored_once_while_the_code_runs_straight_on() -> None:
     builder = Builder()
-    pad(builder, "uint8", 1)
+    pad(builder, "uint8", 7)
     size = len(builder.code())
-    pad(builder, "uint8", 1)
+    pad(builder, "uint8", 7)
     # Two addresses, a constant, and the function.
     assert len(builder.code()) - size == 7 + 7 + 5 + 9
     builder.label("here")
-    pad(builder, "uint8", 1)
+    pad(builder, "uint8", 7)
     assert len(builder.code()) - size == 28 + size
 
 
@@ -298,6 +299,14 @@ def test_the_register_unused_longest_is_stored_again() -> None:
     assert builder.shape((1,)) == 2
     assert builder.paddings([(1, 2, 3)]) == 0
     assert builder.lines[-1] == op("stpaddings", rpaddings=0, rank=1)
+
+
+def test_0_and_1_take_a_byte() -> None:
+    builder = Builder()
+    for value in (0, 1, 2, -1):
+        builder.integer(value)
+    builder.number(1)
+    assert builder.code() == bytes((3, 4)) + sources.integer(2) + sources.integer(-1) + sources.number(1)
 
 
 def test_strides() -> None:

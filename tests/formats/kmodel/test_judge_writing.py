@@ -152,6 +152,47 @@ def test_the_simulator_copies() -> None:
     np.testing.assert_array_equal(found, expected(IMAGE).transpose(0, 1, 3, 2))
 
 
+@pytest.mark.parametrize(("datatype", "start"), [("float32", 7), ("int32", 7), ("int64", -7)])
+def test_a_sum_begins_with_the_number_that_is_given(datatype: str, start: int) -> None:
+    """The vendor's compiler pushes a float for whole numbers, too; the runtime takes its bits."""
+    shape, reduced = (2, 3), (2,)
+    builder = Builder()
+    builder.tensor(
+        "reduce", datatype=datatype, rshape_src=shape, rstride_src=row_major(shape),
+        rstride_dest=row_major(reduced), reduce_op="sum", rshape_axis=(1,), keep_dims=False,
+        input=Place("input", 0), output=Place("output", 0), init_value=start,
+    )  # fmt: skip
+    given = np.arange(6).reshape(shape).astype(datatype)
+    tensors = [
+        Tensor(datatype, item, memory, 0, given.itemsize * int(np.prod(item)))
+        for memory, item in (("input", shape), ("output", reduced))
+    ]
+    function = Code((tensors[0],), (tensors[1],), builder.code())
+    (found,) = nncase.run_kmodel(kmodel.write(Image((linked("stackvm", [function]),))), [given])
+    np.testing.assert_array_equal(found, given.sum(1) + start)
+
+
+def test_a_table_and_a_padding_of_bytes() -> None:
+    shape, padded = (1, 2, 2), (1, 2, 5)
+    table = bytes(range(255, -1, -1))
+    builder = Builder()
+    builder.tensor(
+        "lut1d", datatype="uint8", rshape_src=shape, rstride_src=row_major(shape),
+        rstride_dest=row_major(shape), table_len=256, input=Place("input", 0),
+        table=Place("rdata", 0), output=Place("data", 8),
+        min_value=0, max_value=255,
+    )  # fmt: skip
+    builder.tensor(
+        "pad", datatype="uint8", rshape_src=shape, rstride_src=row_major(shape),
+        rstride_dest=row_major(padded), rpaddings=((0, 0, 0), (0, 0, 0), (1, 2, 0)), pad_mode="constant",
+        input=Place("data", 8), output=Place("output", 0), pad_value=9,
+    )  # fmt: skip
+    function = Code((bytes_of("input", shape),), (bytes_of("output", padded),), builder.code())
+    data = kmodel.write(Image((linked("stackvm", [function], table, [("data", 16)]),)))
+    (found,) = nncase.run_kmodel(data, [np.array([[[0, 1], [254, 255]]], np.uint8)])
+    np.testing.assert_array_equal(found, [[[9, 255, 254, 9, 9], [9, 1, 0, 9, 9]]])
+
+
 def test_branches_go_where_labels_are() -> None:
     """Both roads of a branch, and a return before the code that would spoil the result."""
     shape = (1, 4)

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -261,6 +261,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("size", OPERATIONS)
 def test_any_operations_survive(size: int) -> None:
+    @settings(max_examples=40)
     @given(OPERATIONS[size])
     def survives(operation: KpuOperation) -> None:
         data = kpu_records.pack([operation, operation])

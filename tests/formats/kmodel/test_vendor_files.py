@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from modelbuild.formats import kmodel
@@ -84,3 +86,28 @@ def test_files_of_the_compiler(case: small_networks.Case, tmp_path: Path) -> Non
     assert [module.kind for module in image.modules] == ["stackvm", "k210"][: 1 + len(quantized) // 2]
     if case.name == "interrupted":
         assert [len(module.functions) for module in image.modules] == [1, 3]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("target", ["cpu", "k210"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mlperf_resnet8",
+        "mlperf_vww_96",
+        "mnist-8",
+        "nanodet_m_416",
+        "squeezenet1.1",
+        "st_mobilenet_v2_128_05",
+    ],
+)
+def test_files_of_real_networks(name: str, target: str, shared_data: Path, tmp_path: Path) -> None:
+    model = onnx.load(shared_data / f"models/onnx/{name}.onnx")
+    constants = {item.name for item in model.graph.initializer}
+    (given,) = (item for item in model.graph.input if item.name not in constants)
+    for dimension in given.type.tensor_type.shape.dim:
+        dimension.dim_value = dimension.dim_value or 1
+    onnx.save(model, tmp_path / "m.onnx")
+    shape = [dimension.dim_value for dimension in given.type.tensor_type.shape.dim]
+    sample = [np.random.default_rng(1).random(shape, dtype=np.float32)]
+    check(nncase.compile_onnx(tmp_path / "m.onnx", target, samples=[sample] if target == "k210" else []))
