@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats.kmodel.model import Mempool, Span, Tensor
@@ -79,12 +80,12 @@ def linked(
             f"there is no kind of module {kind!r} to link", advice=did_you_mean(kind, ALIGNMENTS)
         )
     text = b"".join(function.code for function in functions)
-    entries = [sum(len(before.code) for before in functions[:index]) for index in range(len(functions))]
+    entries = accumulate((len(function.code) for function in functions[:-1]), initial=0)
     found = tuple(
         Function(
             item.inputs, item.outputs, entry, len(item.code), pool_size(item.inputs), pool_size(item.outputs)
         )
-        for item, entry in zip(functions, entries, strict=True)
+        for item, entry in zip(functions, entries, strict=False)
     )
     sizes = {"rdata": len(rdata), "data": 0, **dict(pools)}
     mempools = tuple(Mempool(number(LOCATIONS, name, "pool"), name, size) for name, size in sizes.items())

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats.kmodel.kpu_registers import KERNELS, POOL_STRIDES, POOLS, RAM_UNIT, Layer
+from modelbuild.formats.kmodel.kpu_registers import (
+    KERNELS,
+    POOL_STRIDES,
+    POOLS,
+    RAM_UNIT,
+    Layer,
+    row_layout,
+)
 from modelbuild.formats.kmodel.records import number
 
 LOAD_BYTES = 30 << 10  # of the weights that are loaded at a time
-
-
-def row_layout(width: int) -> tuple[int, int]:
-    """Of a feature map in the KPU's RAM: how many channels share a row of 64 bytes, and rows of a line."""
-    if width <= RAM_UNIT // 2:
-        return (4 if width <= RAM_UNIT // 4 else 2), 1
-    return 1, -(-width // RAM_UNIT)
 
 
 def layer(

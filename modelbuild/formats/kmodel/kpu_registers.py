@@ -170,10 +170,17 @@ def weight_count(fields: Mapping[str, int]) -> int:
     return area * fields["oc"] * (1 if fields["depthwise"] else fields["ic"])
 
 
+def row_layout(width: int) -> tuple[int, int]:
+    """How a map lies in the RAM of the KPU: channels that share a row of 64 bytes, and rows of a line."""
+    if width <= RAM_UNIT // 2:
+        return (4 if width <= RAM_UNIT // 4 else 2), 1
+    return 1, -(-width // RAM_UNIT)
+
+
 def map_bytes(width: int, height: int, channels: int) -> int:
-    """Bytes of a feature map in the RAM of the KPU: rows of 64 bytes, which narrow channels share."""
-    group = 4 if width <= 16 else 2 if width <= 32 else 1
-    return RAM_UNIT * -(-width // RAM_UNIT) * height * -(-channels // group)
+    """Bytes of a feature map in the RAM of the KPU."""
+    group, rows = row_layout(width)
+    return RAM_UNIT * rows * height * -(-channels // group)
 
 
 def problems(registers: Sequence[int]) -> list[str]:
