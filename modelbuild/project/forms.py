@@ -76,7 +76,7 @@ def postprocess_of(project: Project, pair: str) -> Postprocess:
             where=project.manifest.position(("models", model)),
             advice="add `postprocess: FILE.py:FUNCTION` to the model",
         )
-    return Postprocess(spec, project.root)
+    return Postprocess(spec, project.root, secrets=project.manifest.secrets)
 
 
 def _request(project: Project, pair: str) -> ModelRequest:
