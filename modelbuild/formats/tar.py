@@ -20,12 +20,12 @@ from modelbuild.formats.archive import (
     REGULAR,
     SIZE,
     TWICE,
-    Check,
     Findings,
     Refused,
     plain_name,
     unpacked_limit,
 )
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
