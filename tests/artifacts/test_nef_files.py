@@ -11,7 +11,8 @@ import pytest
 from modelbuild import api
 from modelbuild.artifacts.nef_files import combine, edit, extract, generate
 from modelbuild.artifacts.packing import FORMATS
-from modelbuild.artifacts.runner import Runner, open_runner
+from modelbuild.artifacts.runner import Runner
+from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kl520_commands, nef, sealed
