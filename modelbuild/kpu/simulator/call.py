@@ -115,6 +115,10 @@ class Call:
         values = np.where(high < values, high, values)
         return np.where(values < low, low, values)
 
+    def inexact(self) -> None:
+        """Marks the call: the vendor's result may differ in the last bits."""
+        self.frame.run.recorder.exact = False
+
     def fail(self, why: str) -> Exception:
         """The error of this call."""
         return refused(f"{self.name}: {why}")

@@ -27,7 +27,8 @@ class Access:
 @dataclass(frozen=True)
 class Event:
     """One operation of the KPU's module or one tensor function; `offset` is that of its code in the file.
-    `fields` are its numbers by name: of a layer registers and `macs`, of a tensor function its operands."""
+    `fields` are its numbers by name: of a layer registers and `macs`, of a tensor function its operands.
+    Not `exact`: the vendor's simulator may differ in the last bits of float32, see docs/format-kmodel.md."""
 
     name: str
     module: int
@@ -37,6 +38,7 @@ class Event:
     fields: Mapping[str, object]
     reads: tuple[Access, ...]
     writes: tuple[Access, ...]
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,14 @@ class Recorder:
     events: list[Event] = field(default_factory=list)
     reads: list[Access] = field(default_factory=list)
     writes: list[Access] = field(default_factory=list)
+    exact: bool = True
 
     def begin(self) -> None:
         """A new operation."""
-        self.reads, self.writes = [], []
+        self.reads, self.writes, self.exact = [], [], True
 
     def end(self, name: str, place: tuple[int, int, int], kind: str, fields: Mapping[str, object]) -> None:
         """The operation is done; `place` is module, function and offset in the file."""
-        self.events.append(Event(name, *place, kind, fields, tuple(self.reads), tuple(self.writes)))
+        self.events.append(
+            Event(name, *place, kind, fields, tuple(self.reads), tuple(self.writes), self.exact)
+        )

@@ -51,6 +51,8 @@ UNARY: Mapping[int, Kernel] = {
     17: lambda values: (values == 0).astype(np.float32),
     18: precise(_erf),
 }
+INEXACT = {1, 2, 4, 5, 7, 12, 15, 18}
+_POWER = 6
 
 
 def unary(call: Call) -> None:
@@ -60,6 +62,8 @@ def unary(call: Call) -> None:
         raise call.fail(f"the runtime has no operation {call.number('unary_op')}")
     found = call.load("input", call.sizes("rshape_src"), call.shape("rstride_src"))
     call.spend(found.size * 16)
+    if call.number("unary_op") in INEXACT:
+        call.inexact()
     call.store("output", kernel(found), call.shape("rstride_dest"))
 
 
@@ -68,6 +72,7 @@ def sigmoid(call: Call) -> None:
     call.only(_FLOAT32)
     found = call.load("input", call.sizes("rshape_src"), call.shape("rstride_src"))
     call.spend(found.size * 16)
+    call.inexact()
     call.store("output", logistic(found), call.shape("rstride_dest"))
 
 
@@ -80,7 +85,7 @@ def _quotient(a: Array, b: Array) -> Array:
     if a.dtype == np.float32:
         return np.asarray(a / b)
     quotient = np.abs(a) // np.abs(b)
-    return np.where((a < 0) == (b < 0), quotient, -quotient)
+    return np.asarray(np.where((a < 0) == (b < 0), quotient, -quotient))
 
 
 def _power(a: Array, b: Array) -> Array:
@@ -95,7 +100,7 @@ BINARY: Mapping[int, Callable[[Array, Array], Array]] = {
     3: _quotient,
     4: lambda a, b: np.where(b < a, b, a),
     5: lambda a, b: np.where(a < b, b, a),
-    6: _power,
+    _POWER: _power,
     12: lambda a, b: ((a != 0) & (b != 0)).astype(a.dtype),
 }
 
@@ -117,6 +122,8 @@ def binary(call: Call) -> None:
     if number not in BINARY:
         raise call.fail(f"the runtime has no operation {number}")
     a, b, _ = _pair(call, dtype)
+    if number == _POWER:
+        call.inexact()
     if number == 3 and dtype != F32 and not b.all():
         raise call.fail("it divides by 0")
     found = call.clamped(BINARY[number](a, b).astype(np.float32))

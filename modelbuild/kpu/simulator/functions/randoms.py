@@ -48,6 +48,7 @@ def uniform(call: Call) -> None:
 def normal(call: Call) -> None:
     """Normally distributed, by the polar method, two at a time."""
     units, shape, count = _begin(call)
+    call.inexact()
     mean, deviation = call.float32("mean"), call.float32("std")
     found: list[np.float32] = []
     while len(found) < count:

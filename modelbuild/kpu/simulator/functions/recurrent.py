@@ -21,6 +21,7 @@ def gru(call: Call) -> None:
         raise call.fail(f"from {list(shape)} with weights {list(weights_shape)}")
     (steps, batch, inputs), (directions, triple) = shape, weights_shape[:2]
     hidden = triple // 3
+    call.inexact()
     call.spend(
         steps * directions * batch * triple * (inputs + hidden), steps * directions * 3 * (inputs + hidden)
     )
@@ -53,7 +54,7 @@ def _step(x: Array, state: Array, w: Array, r: Array, b: Array, *, linear: bool)
     """The next state of (batch, hidden)."""
 
     def sums(values: Array, factors: Array, bias: Array) -> Array:
-        return in_order(values.T[:, :, None] * factors.T[:, None, :], 0) + bias
+        return np.asarray(in_order(values.T[:, :, None] * factors.T[:, None, :], 0) + bias)
 
     update, reset = (
         _logistic(sums(x, w[gate], b[gate]) + sums(state, r[gate], b[3 + gate])) for gate in (0, 1)

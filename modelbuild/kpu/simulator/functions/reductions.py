@@ -67,7 +67,8 @@ def _initial(call: Call, dtype: np.dtype) -> Array | np.generic:
 def _over(values: Array, count: int) -> Array:
     if values.dtype == np.float32:
         return np.asarray(values / np.float32(count))
-    return np.where(values < 0, -(np.abs(values) // count), np.abs(values) // count).astype(values.dtype)
+    cut = np.abs(values) // count
+    return np.asarray(np.where(values < 0, -cut, cut), values.dtype)
 
 
 def _extreme(values: Array, dtype: np.dtype, *, largest: bool) -> Array:

@@ -80,6 +80,7 @@ def softmax(call: Call) -> None:
     axis = _axis(call, call.number("axis"), len(shape))
     found = np.moveaxis(call.load("input", shape, call.shape("rstride_src")), axis, 0)
     call.spend(found.size * 16, found.shape[0])
+    call.inexact()
     top = np.maximum(found.max(axis=0), np.finfo(np.float32).min)
     powers = exp((found - top) * call.float32("beta"))
     shares = powers / in_order(powers, 0)

@@ -9,9 +9,10 @@ import numpy as np
 
 from modelbuild.kpu.simulator import scalars
 from modelbuild.kpu.simulator.call import Call, Padding, Shape
-from modelbuild.kpu.simulator.memory import Array, elements
+from modelbuild.kpu.simulator.memory import Array, elements, row_major
 
 _FLOAT32 = 9
+_OTHER_KERNELS = (1, 3, 5, 7)
 _MEAN, _MIN, _MAX, _SUM = range(4)
 
 
@@ -82,6 +83,8 @@ def conv2d(call: Call) -> None:
     x = call.load("input", shape, call.shape("rstride_src"))
     weights = call.load("weights", kernel, call.shape("rstride_kernel"))
     bias = call.load("bias", kernel[:1], call.shape("rstride_bias"))
+    if _apart(call, shape, kernel, sizes, groups):
+        call.inexact()
     found = np.stack([_added(item, weights, bias, groups, rows, columns) for item in x])
     call.store("output", call.clamped(found), call.shape("rstride_dest"))
 
@@ -99,6 +102,20 @@ def _added(x: Array, weights: Array, bias: Array, groups: int, rows: Line, colum
             factor = weights[:, :, channel, row, column, None, None]
             total[:, :, out[0], out[1]] += x[:, channel, None, own[0], own[1]] * factor
     return total.reshape(-1, rows.out, columns.out)
+
+
+def _apart(call: Call, shape: Shape, kernel: Shape, sizes: Shape, groups: int) -> bool:
+    """Whether the runtime takes its other kernel, whose order of adding hangs on the processor. By mistake it
+    compares the strides of weights and result: it does so only where both have the same inner sizes."""
+    weights_strides, dense = call.shape("rstride_kernel"), row_major(kernel)
+    if weights_strides != dense or dense != row_major(sizes) or call.shape("rstride_src") != row_major(shape):
+        return False
+    strides, dilations = (
+        [call.number(f"{name}_{letter}") for letter in "hw"] for name in ("stride", "dilation")
+    )
+    square = kernel[2] == kernel[3] and kernel[2] in _OTHER_KERNELS
+    whole = groups in (1, shape[1])
+    return square and whole and dilations == [1, 1] and strides in ([1, 1], [2, 2])
 
 
 def reduce_window2d(call: Call) -> None:
