@@ -18,7 +18,7 @@ STRIDES = {
     "mean_2_s1": 1,
     "max_2_s1": 1,
 }
-_PICKED = {"left_top_2_s2": 0, "right_top_2_s2": 1, "left_top_4_s4": 0}  # column of the cell that is taken
+PICKED = {"left_top_2_s2": 0, "right_top_2_s2": 1, "left_top_4_s4": 0}  # column of the cell that is taken
 
 
 def pooled(x: Integers, pool: str) -> Integers:
@@ -29,8 +29,8 @@ def pooled(x: Integers, pool: str) -> Integers:
     stride = STRIDES[pool]
     height, width = x.shape[2] // stride, x.shape[3] // stride
     x = x[:, :, : height * stride, : width * stride]
-    if pool in _PICKED:
-        return np.ascontiguousarray(x[:, :, ::stride, _PICKED[pool] :: stride])
+    if pool in PICKED:
+        return np.ascontiguousarray(x[:, :, ::stride, PICKED[pool] :: stride])
     mean = pool.startswith("mean")
     if stride == 1:
         x = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")  # what counts twice changes no maximum

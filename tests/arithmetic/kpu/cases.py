@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor, float_tensor
+from modelbuild.arithmetic.fixed_model import FixedModel, float_tensor
 from tests.arithmetic import dice as dices
 from tests.arithmetic.dice import Dice
-from tests.arithmetic.kpu import oracle
+from tests.arithmetic.kpu import cases_of_moves, oracle
+from tests.arithmetic.kpu.made import LARGEST, byte_tensor, f32, floats, one
 from tests.arithmetic.kpu.oracle import POOLS
-
-LARGEST = np.finfo(np.float32).max
-f32 = np.float32
-
-
-def byte_tensor(name: str, shape: tuple[int, ...], scale: float = 0.125, zero: int = 7) -> QuantizedTensor:
-    return QuantizedTensor(name, shape, 8, False, scale, zero)
-
-
-def one(
-    kind: str,
-    tensors: list[QuantizedTensor],
-    parameters: dict[str, Any] | None = None,
-    constants: dict[str, Any] | None = None,
-) -> FixedModel:
-    """A model of one operator of `kpu@1`; the last tensor is its output."""
-    return replace(dices.one(kind, tensors, parameters or {}, constants), arithmetic="kpu@1")
-
-
-def floats(dice: Dice, shape: tuple[int, ...]) -> Any:
-    return dice.rng.normal(size=shape).astype(f32)
-
-
-def inputs(dice: Dice, model: FixedModel) -> dict[str, Any]:
-    """Bytes over the whole range, floats of a few steps."""
-    found = {}
-    for name in model.inputs:
-        tensor = model.tensors[name]
-        if tensor.floating:
-            found[name] = floats(dice, tensor.shape)
-        else:
-            found[name] = dice.rng.integers(0, 256, tensor.shape).astype(np.uint8)
-    return found
 
 
 def layer(
@@ -182,6 +149,17 @@ def binary(dice: Dice) -> FixedModel:
     return one("binary", tensors, {"op": op}, bounds(dice))
 
 
+def unary(dice: Dice) -> FixedModel:
+    shape = (dice.whole(1, 3), dice.whole(1, 5))
+    op = sorted(oracle.UNARY)[dice.whole(0, len(oracle.UNARY) - 1)]
+    return one("unary", [float_tensor("x", shape), float_tensor("y", shape)], {"op": op})
+
+
+def sigmoid(dice: Dice) -> FixedModel:
+    shape = (dice.whole(1, 3), dice.whole(1, 5))
+    return one("sigmoid", [float_tensor("x", shape), float_tensor("y", shape)])
+
+
 BUILDERS: dict[str, Callable[[Dice], FixedModel]] = {
     "kpu_conv": layer,
     "quantize": quantize,
@@ -192,4 +170,7 @@ BUILDERS: dict[str, Callable[[Dice], FixedModel]] = {
     "reduce": reduce,
     "softmax": softmax,
     "binary": binary,
+    "unary": unary,
+    "sigmoid": sigmoid,
+    **cases_of_moves.BUILDERS,
 }

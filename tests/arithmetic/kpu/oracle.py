@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
+from tests.arithmetic.kpu import oracle_moves
 
 Array = NDArray[Any]
 f32 = np.float32
@@ -203,6 +204,38 @@ def binary(operator: FixedOperator, constants: dict[str, Any], a: Array, b: Arra
     return np.array(found, f32).reshape(left.shape)
 
 
+NAN = float("nan")
+UNARY: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "acos": lambda x: math.acos(x) if abs(x) <= 1 else NAN,
+    "asin": lambda x: math.asin(x) if abs(x) <= 1 else NAN,
+    "ceil": math.ceil,
+    "cos": math.cos,
+    "erf": math.erf,
+    "exp": math.exp,
+    "floor": math.floor,
+    "log": lambda x: math.log(x) if x > 0 else NAN,
+    "logical_not": lambda x: not x,
+    "neg": lambda x: -x,
+    "round": round,
+    "rsqrt": lambda x: 1 / float(f32(math.sqrt(x))) if x > 0 else NAN,
+    "sign": lambda x: (x > 0) - (x < 0),
+    "sin": math.sin,
+    "sqrt": lambda x: math.sqrt(x) if x > 0 else NAN,
+    "square": lambda x: x * x,
+    "tanh": math.tanh,
+}
+
+
+def unary(operator: FixedOperator, _: dict[str, Any], x: Array) -> Array:
+    function = UNARY[str(operator.parameters["op"])]
+    return np.array([function(float(value)) for value in x.flat], f32).reshape(x.shape)
+
+
+def sigmoid(_: FixedOperator, __: dict[str, Any], x: Array) -> Array:
+    return np.array([1 / (1 + math.exp(-float(value))) for value in x.flat], f32).reshape(x.shape)
+
+
 def quantize(_: FixedOperator, constants: dict[str, Any], x: Array) -> Array:
     found = []
     for value in x.reshape(-1):
@@ -226,6 +259,8 @@ ORACLES: dict[str, Callable[..., Array]] = {
     "reduce": reduce,
     "softmax": softmax,
     "binary": binary,
+    "unary": unary,
+    "sigmoid": sigmoid,
 }
 
 
@@ -234,6 +269,11 @@ def run(model: FixedModel, inputs: dict[str, Array]) -> dict[str, Array]:
     live = {**inputs, **{name: model.constants[name] for name in model.tensors if name in model.constants}}
     for operator in model.operators:
         constants = {role: model.constants[name] for role, name in operator.constants.items()}
-        made = ORACLES[operator.kind](operator, constants, *(live[name] for name in operator.inputs))
-        live[operator.outputs[0]] = made
+        values = [live[name] for name in operator.inputs]
+        output = operator.outputs[0]
+        if operator.kind in ORACLES:
+            live[output] = ORACLES[operator.kind](operator, constants, *values)
+        else:
+            move = oracle_moves.ORACLES[operator.kind]
+            live[output] = move(operator, constants, model.tensors[output].shape, *values)
     return {name: values for name, values in live.items() if name not in model.constants}

@@ -11,11 +11,11 @@ from modelbuild.arithmetic.kpu import run
 from modelbuild.arithmetic.kpu.kinds import KINDS
 from modelbuild.arithmetic.kpu.session import KERNELS
 from tests.arithmetic.dice import Dice
-from tests.arithmetic.kpu import cases, oracle
+from tests.arithmetic.kpu import cases, made, oracle
 
 
-def test_every_kind_has_a_kernel() -> None:
-    assert set(KERNELS) == set(KINDS)
+def test_every_kind_has_a_kernel_and_a_builder() -> None:
+    assert set(KERNELS) == set(KINDS) == set(cases.BUILDERS)
 
 
 @pytest.mark.parametrize("kind", sorted(cases.BUILDERS))
@@ -24,7 +24,7 @@ def test_every_kind_has_a_kernel() -> None:
 def test_kernel_equals_oracle(kind: str, seed: int) -> None:
     dice = Dice(seed)
     model = cases.BUILDERS[kind](dice)
-    inputs = cases.inputs(dice, model)
+    inputs = made.inputs(dice, model)
     expected, found = oracle.run(model, inputs), run(model, inputs, keep="all")
     assert set(found) == set(expected)
     assert found["y"].dtype == model.tensors["y"].dtype
