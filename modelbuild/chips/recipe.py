@@ -116,6 +116,7 @@ class Hardware(Strict):
     columns_at_once: CountFact
     pixels_at_once: CountFact
     input_channels_at_once: CountFact
+    few_channels_at_once: CountFact  # a map of so many channels or fewer is rounded up to no more than these
     output_channels_at_once: CountFact
     window_rows_at_once: CountFact
     window_columns_at_once: CountFact
