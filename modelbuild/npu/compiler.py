@@ -80,7 +80,7 @@ def compile_model(
         for tiling, made in plans.items()
     ]
     has = room(recipe)
-    best = emitted[-1] if emitted[-1].better(emitted[0], has.bytes) else emitted[0]
+    best = emitted[-1] if emitted[-1].better(emitted[0], has) else emitted[0]
     became = deep if isinstance(deep, DeepTiling) else _became(emitted, best, has)
     made = _assemble(best, recipe, bytes_wanted, became)
     if bytes_wanted or became is None:
@@ -103,7 +103,9 @@ def _became(emitted: Sequence[Emitted], best: Emitted, has: Room) -> DeepTiling 
     default, deep = emitted
     if best is deep:
         return DeepTiling(taken=True)
-    if deep.sizes.total > has.bytes >= default.sizes.total:
+    if has.holds(default.sizes) and not has.holds(deep.sizes):
+        if deep.sizes.total <= has.bytes:
+            return exceeds_dram(deep.sizes.maps, has.maps(deep.sizes), "the maps of a program take at most")
         return exceeds_dram(deep.sizes.total, has.bytes, has.of)
     return no_better((deep.npu.now, deep.moved), (default.npu.now, default.moved))
 

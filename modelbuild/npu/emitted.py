@@ -15,7 +15,7 @@ from modelbuild.npu.emitting.emitter import Cost, Emitter
 from modelbuild.npu.emitting.execution_order import in_order
 from modelbuild.npu.emitting.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
 from modelbuild.npu.emitting.whereabouts import maps_in_dram
-from modelbuild.npu.limits import Sizes
+from modelbuild.npu.limits import Room, Sizes
 from modelbuild.npu.planning.forms import form
 from modelbuild.npu.planning.memory import FeatureMaps
 from modelbuild.npu.planning.plan import Plan
@@ -106,10 +106,10 @@ class Emitted:
         command = command_size(made)
         return Sizes(maps.input, maps.output, maps.working, command, made.weights_size, made.host_size)
 
-    def better(self, other: Emitted, room: int) -> bool:
-        """Whether it keeps to `room` bytes and `other` does not; if both do or neither does, whether it takes
+    def better(self, other: Emitted, room: Room) -> bool:
+        """Whether it fits into `room` and `other` does not; if both do or neither does, whether it takes
         fewer cycles or moves fewer bytes, and not more of the other."""
-        over, others = (found.sizes.total > room for found in (self, other))
+        over, others = (not room.holds(found.sizes) for found in (self, other))
         mine, its = (self.npu.now, self.moved), (other.npu.now, other.moved)
         least = (min(mine[0], its[0]), min(mine[1], its[1]))
         return over < others or (over == others and mine != its and mine == least)

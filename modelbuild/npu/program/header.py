@@ -10,7 +10,8 @@ from modelbuild.errors import ModelbuildError
 
 MAGIC = b"MBNP"
 VERSION = 3
-MAX_DRAM = 1 << 28
+MAX_DRAM = 1 << 30  # of feature maps
+MAX_SECTION = (1 << 32) - 1  # of the weights section, and of each other
 MAX_SRAM = 1 << 26
 RATE_CYCLES = 1024  # rates are per so many cycles
 ENGINES = (1, 4)  # they take turns, or run at once

@@ -93,7 +93,7 @@ def with_header(command: bytes, offset: int, value: int) -> bytes:
 def test_headers_that_ask_for_too_much(program: CompiledModel) -> None:
     for offset in (22, 26):
         with pytest.raises(ModelbuildError, match="asks for more than"):
-            decode(with_header(program.command, offset, 1 << 30))
+            decode(with_header(program.command, offset, (1 << 30) + 1))
     with pytest.raises(ModelbuildError, match="macs is 0"):
         decode(with_header(program.command, 46, 0))
 
