@@ -76,10 +76,13 @@ def compile_model(
     deep = _deep(model, limits, wanted) if wanted.tiling == DEEP else None
     plans = [(DEFAULT, made) for made in default] + ([(DEEP, deep)] if isinstance(deep, Plan) else [])
     steps = Progress(told, sum(len(made.groups) for _, made in plans))
-    emitted = [
-        emit(model, made, counted, replace(wanted, tiling=tiling), bytes_wanted, steps)
-        for tiling, made in plans
-    ]
+    try:
+        emitted = [
+            emit(model, made, counted, replace(wanted, tiling=tiling), bytes_wanted, steps)
+            for tiling, made in plans
+        ]
+    except DoesNotFit as error:
+        raise too_little_sram(model, error, limits, recipe, "sram_bytes" in options) from None
     has = room(recipe)
     if len(default) > 1:
         plain, over_batch, *others = emitted
@@ -93,8 +96,8 @@ def compile_model(
 
 
 def _default(model: FixedModel, limits: Limits, wanted: CompileOptions) -> tuple[Plan, ...]:
-    """The default plan; of several pictures a second one, if in some group maps stay while parts of the weights
-    pass: it moves less, unless what it holds is missing elsewhere."""
+    """The default plan; of several pictures a second one, if in some group maps stay while the weights pass in
+    parts: it moves less, unless what it holds is missing elsewhere."""
     plain = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
     if (own_batch(model) or 1) == 1:
         return (plain,)

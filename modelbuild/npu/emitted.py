@@ -16,6 +16,7 @@ from modelbuild.npu.emitting.execution_order import in_order
 from modelbuild.npu.emitting.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
 from modelbuild.npu.emitting.whereabouts import maps_in_dram
 from modelbuild.npu.limits import Room, Sizes
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.forms import form
 from modelbuild.npu.planning.memory import FeatureMaps
 from modelbuild.npu.planning.plan import Plan
@@ -128,8 +129,10 @@ def emit(
     steps: Progress,
 ) -> Emitted:
     """The code of a plan of the model that `rewriting.rewritten` has seen. Without `bytes_wanted` constants
-    are counted, not made. `steps` hears of every group."""
-    model, made = in_order(model, made)
+    are counted, not made. `steps` hears of every group. Operators whose smallest step exceeds the SRAM raise
+    DoesNotFit, all at once."""
+    given, (model, made) = model, in_order(model, made)
+    over: dict[int, int] = {}
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
@@ -141,12 +144,18 @@ def emit(
         if model.operators[head].unit == "npu":
             _close_segment(found)
             start = npu.now
-            found.translator.group(group, npu)
+            try:
+                found.translator.group(group, npu)
+            except DoesNotFit as error:
+                over[given.operators.index(model.operators[head])] = error.needed
             costs = [npu.costs[index] for index in group.members if index in npu.costs]
             found.groups.append(group_plan(model, group, costs, (start, npu.now)))
         else:
             host.workspace(0, HOST_WORKSPACE)
             found.translator.alone(head, host)
+    if over:
+        most = max(over, key=lambda index: over[index])
+        raise DoesNotFit(over.pop(most), most, over)
     _close_segment(found)
     npu.instructions.append(End())
     return found
