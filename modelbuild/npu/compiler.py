@@ -96,8 +96,8 @@ def compile_model(
 
 
 def _default(model: FixedModel, limits: Limits, wanted: CompileOptions) -> tuple[Plan, ...]:
-    """The default plan; of several pictures a second one, if in some group maps stay while the weights pass in
-    parts: it moves less, unless what it holds is missing elsewhere."""
+    """The default plan; of several pictures a second one, if maps stay in some group while the weights pass
+    in parts: it moves less, unless what it holds is missing elsewhere."""
     plain = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
     if (own_batch(model) or 1) == 1:
         return (plain,)
