@@ -142,20 +142,14 @@ def _parts(streams: Streams, found: Traffic, tile: int) -> tuple[Span, ...]:
 
 def _cut(streams: Streams, found: Traffic, tile: int) -> _Cut:
     blocks, parts = streams.bundle.blocks, _parts(streams, found, tile)
-    count, many = len(parts), _bands(streams, tile, max(found.common, found.split))
-    if count == 1:
-        return _Cut(parts, ((0, "parts", many),))
+    count = len(parts)
     split = -(-found.split // count)
-    orders = [
-        (
-            found.common * (count - 1),
-            "parts",
-            _bands(streams, tile, max(found.common, split)),
-        ),
-        (found.weights * (blocks * many - 1), "bands", many),
-    ]
-    if found.common <= tile * blocks:
-        orders.insert(0, (found.weights * (blocks - 1), "held", _bands(streams, tile, split)))
+    many = _bands(streams, tile, max(found.common, split))
+    orders = [(found.common * (count - 1), "parts", many)]
+    if count > 1:
+        orders.append((found.weights * (blocks * many - 1), "bands", many))
+        if found.common <= tile * blocks:
+            orders.insert(0, (found.weights * (blocks - 1), "held", _bands(streams, tile, split)))
     return _Cut(parts, tuple(orders))
 
 
