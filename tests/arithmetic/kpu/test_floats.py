@@ -50,6 +50,16 @@ def test_sums_go_from_the_first_to_the_last() -> None:
     assert answer(model, values[:, ::-1].copy())[0] > 1.0002
 
 
+def test_extremes_pass_over_nan_and_keep_the_first_zero() -> None:
+    values = np.array([[np.nan, 1, 3], [-0.0, 0.0, -1], [0.0, -0.0, -5], [np.nan] * 3], f32)
+    tensors = [float_tensor("x", (4, 3)), float_tensor("y", (4,))]
+    parameters = {"axes": (1,), "keep": 0}
+    most = answer(one("reduce", tensors, {**parameters, "op": "max"}), values)
+    assert most.tolist() == [3, 0, 0, -LARGEST] and np.signbit(most).tolist() == [False, True, False, True]
+    least = answer(one("reduce", tensors, {**parameters, "op": "min"}), values)
+    assert least.tolist() == [1, -1, -5, LARGEST]
+
+
 def test_a_convolution_begins_with_its_bias() -> None:
     """2^24 + 1 - 2^24 is 0 in this order; with the bias last it would be 1."""
     model = one(
