@@ -50,8 +50,8 @@ class Call:
     def sizes(self, name: str) -> Shape:
         """A shape of a tensor; one of no dimensions the runtime cannot walk through."""
         found = self.shape(name)
-        if not found:
-            raise refused(f"{self.name} has a tensor of no dimensions")
+        if not found or 0 in found:
+            raise refused(f"{self.name} has a tensor of shape {list(found)}")
         elements(found)
         return found
 

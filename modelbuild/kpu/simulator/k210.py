@@ -155,6 +155,7 @@ def _conv2d(frame: Frame, values: Values, keep: bool) -> Values:
     problems = kpu_registers.problems(_numbers(values, "layer"))
     if problems:
         raise refused(f"a layer that the KPU cannot run: {problems[0]}")
+    _check_layout(fields)
     batches = values["batches"]
     assert isinstance(batches, int)
     macs = batches * fields["ih"] * fields["iw"] * kpu_registers.weight_count(fields)
@@ -168,6 +169,22 @@ def _conv2d(frame: Frame, values: Values, keep: bool) -> Values:
         address = _address(frame, _range(values, "main_mem_output"), found.size, "the layer's result")
         frame.run.store("main_mem_output", keep, address, found, row_major(found.shape))
     return {**fields, "batches": batches, "macs": macs}
+
+
+def _check_layout(fields: Mapping[str, int]) -> None:
+    """That the registers tell the layout of both maps as it follows from their widths: silicon goes by them,
+    the vendor's simulator does not look."""
+    for names, width, height in (
+        (("coef_group", "row_switch", "ch_switch"), fields["iw"], fields["ih"]),
+        (("wb_group", "wb_row", "wb_ch_switch"), fields["ow"], fields["oh"]),
+    ):
+        group, row = kpu_registers.row_layout(width)
+        for name, wanted in zip(names, (group, row, row * height), strict=True):
+            if fields[name] != wanted:
+                raise refused(
+                    f"a layer's {name} is {fields[name]}, and maps of {height} by {width} want {wanted}",
+                    why="the KPU goes by it, and would take other bytes",
+                )
 
 
 def _layer(frame: Frame, values: Values, fields: Mapping[str, int], x: Array) -> Array:

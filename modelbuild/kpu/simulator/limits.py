@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from modelbuild.errors import ModelbuildError
 
 MAX_STEPS = 1_000_000  # instructions and operations of one run
-MAX_WORK = 1 << 36  # multiply-accumulates and elements of one run together; several minutes at the worst
+MAX_WORK = 1 << 35  # multiply-accumulates and elements of one run together; a minute or two at the worst
 MAX_MEMORY = 1 << 30  # bytes of all memories of a file
 MAX_ELEMENTS = 1 << 27  # of one tensor
 MAX_KEPT = 1 << 31  # bytes of values that are kept on request
 MAX_DEPTH = 16  # functions that call each other
 MAX_STACK = 65_536  # values on the stack
-PYTHON_LOOP = 512  # what one round of a loop of ours costs, in elements
+PYTHON_LOOP = 1 << 15  # what one round of a loop of ours costs, in elements
 
 
 def refused(what: str, where: str = "", why: str = "") -> ModelbuildError:

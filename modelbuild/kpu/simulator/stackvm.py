@@ -14,7 +14,7 @@ from modelbuild.formats.kmodel.stackvm_isa import CODES, OPCODES, TENSOR, Instru
 from modelbuild.kpu.simulator import scalars
 from modelbuild.kpu.simulator.call import Call, Padding
 from modelbuild.kpu.simulator.functions import FUNCTIONS
-from modelbuild.kpu.simulator.limits import MAX_STACK, refused
+from modelbuild.kpu.simulator.limits import MAX_STACK, PYTHON_LOOP, refused
 from modelbuild.kpu.simulator.memory import NULL, row_major
 from modelbuild.kpu.simulator.modules import Port
 from modelbuild.kpu.simulator.run import DATA, INPUT, OUTPUT, RDATA, Frame, same_type
@@ -68,9 +68,9 @@ def run(frame: Frame) -> None:
     span = frame.function.code
     state = State(frame, span.offset)
     while state.place < span.end:
-        frame.run.budget.step()
         place = state.place
         try:
+            frame.run.budget.step()
             if not _step(state, span.end):
                 return
         except ModelbuildError as error:
@@ -137,6 +137,7 @@ def _tensor(state: State, end: int) -> None:
         return
     recorder = state.frame.run.recorder
     recorder.begin()
+    state.frame.run.budget.spend(4 * PYTHON_LOOP)
     keep = item.name in recorder.keep or "*" in recorder.keep
     call = Call(state.frame, item.name, operands, _taken(state, item.takes), keep)
     FUNCTIONS[item.name](call)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from modelbuild.arithmetic.binding import Bound
+from modelbuild.arithmetic.kpu.layer import Lines, lines_of
 from modelbuild.arithmetic.kpu.pools import PICKED, STRIDES
-from modelbuild.arithmetic.kpu.reach import fixed_part, of_values
+from modelbuild.arithmetic.kpu.reach import fixed_part
 from modelbuild.quantize.qdq.drawing import Drawing
-
-Reals = NDArray[np.float64]
 
 
 def kpu_conv(drawing: Drawing, bound: Bound) -> None:
     """Whole numbers in float32, then in float64, up to steps of the output: exact as long as no sum of
-    products leaves ±2^24 and no product of a sum and its factor ±2^53."""
+    products leaves ±2^24."""
     zero = bound.output.zero_point
     values = _normalized(drawing, bound)
     steps = drawing.clipped(bound.operator.name, _activated(drawing, bound, values), -zero, 255 - zero)
@@ -84,36 +82,15 @@ def _convolved(drawing: Drawing, bound: Bound, weights: str) -> str:
     return drawing.doubles(drawing.node("Conv", name, [steps, weights], attributes))
 
 
-class _Lines(NamedTuple):
-    """y = round(v · slope + start) + add, for v above `after` (of all but the first line)."""
-
-    after: Reals
-    slope: Reals
-    start: Reals
-    add: Reals
-
-
-def _lines(bound: Bound) -> _Lines:
-    """The segments that a value can fall into; steps of the output."""
-    starts, multipliers, shifts, adds = (
-        bound.constant(f"segment_{role}").astype(np.int64) for role in ("start", "multiplier", "shift", "add")
-    )
-    reach = of_values(bound)
-    first, last = (int(np.searchsorted(starts[1:], end)) for end in (reach.low.min(), reach.high.max()))
-    numbers = [i for i in range(first, last + 1) if i == last or starts[i + 1] > starts[i]]
-    slope = np.ldexp(multipliers.astype(np.float64), -shifts)[numbers]
-    own = starts[numbers].astype(np.float64)
-    return _Lines(own[1:], slope, -own * slope, adds[numbers].astype(np.float64) - bound.output.zero_point)
-
-
 def _activated(drawing: Drawing, bound: Bound, values: str) -> str:
     """Steps of the output before they are limited, in doubles. The KPU rounds halves to even, and of a
     negative number takes the floor less what it would have added."""
-    name, lines = bound.operator.name, _lines(bound)
+    name, lines = bound.operator.name, lines_of(bound)
+    lines = lines._replace(add=lines.add - bound.output.zero_point)
     slope, start, add = _chosen(drawing, name, values, lines)
     real = drawing.node("Add", name, [drawing.node("Mul", name, [values, slope]), start])
     whole = drawing.node("Round", name, [real])
-    if (lines.slope < 0).any():
+    if lines.falls:
         floor = drawing.node("Floor", name, [real])
         twice = drawing.node("Mul", name, [floor, drawing.number(2)])
         below = drawing.node("Less", name, [real, drawing.number(0)])
@@ -122,7 +99,7 @@ def _activated(drawing: Drawing, bound: Bound, values: str) -> str:
     return drawing.node("Add", name, [whole, add])
 
 
-def _chosen(drawing: Drawing, name: str, values: str, lines: _Lines) -> list[str]:
+def _chosen(drawing: Drawing, name: str, values: str, lines: Lines) -> list[str]:
     """Slope, start and add of each value's line."""
     if not len(lines.after):
         return [drawing.number(float(constants[0])) for constants in lines[1:]]

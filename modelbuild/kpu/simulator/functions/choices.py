@@ -78,7 +78,7 @@ def topk(call: Call) -> None:
     if np.isnan(found).any():
         raise call.fail("it orders a NaN")
     rows = found.reshape(-1, shape[axis])
-    call.spend(rows.size * 8, rows.size)
+    call.spend(rows.size * 8, rows.size // 8)
     choose = _ordered if call.flag("sorted") else _selected
     largest = call.flag("largest")
     chosen = np.array([choose(row, k, largest=largest) for row in rows.tolist()], np.int64)

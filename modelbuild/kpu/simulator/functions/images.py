@@ -104,13 +104,12 @@ def roi_align(call: Call) -> None:
         raise call.fail("a region is of an image that is not there")
     if sizes[1] != shape[1] and images.size and images.max() > 0:
         raise call.fail("it takes some channels of an image that is not the first")
+    regions = regions * call.float32("spatial_scale")
     if not np.isfinite(regions).all():
         raise call.fail("a region is not finite")
     found = np.zeros(sizes, np.float32)
-    for index in range(sizes[0]):
-        found[index] = _region(
-            call, x[int(images[index]), : sizes[1]], regions[index] * call.float32("spatial_scale"), sizes
-        )
+    for index, image in enumerate(images):
+        found[index] = _region(call, x[image, : sizes[1]], regions[index], sizes)
     call.store("output", found)
 
 

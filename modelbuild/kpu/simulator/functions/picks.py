@@ -83,7 +83,7 @@ def onehot(call: Call) -> None:
     dtype = raw(call.number("datatype"))
     indices_shape, shape = call.shape("rshape_indices"), call.sizes("rshape_dest")
     axis = call.number("axis")
-    if axis >= len(shape) or len(indices_shape) + 1 != len(shape):
+    if axis >= len(shape) or indices_shape != (*shape[:axis], *shape[axis + 1 :]):
         raise call.fail(f"axis {axis} of {list(shape)} for indices {list(indices_shape)}")
     indices = call.load("indices", indices_shape, None, I32).astype(np.int64)
     if call.number("onehot_mode") == 1:

@@ -33,7 +33,7 @@ def _begin(call: Call) -> tuple[Iterator[np.float32], tuple[int, ...], int]:
         raise call.fail(f"{seed} is no seed")
     shape = call.sizes("rshape_dest")
     count = elements(shape)
-    call.spend(count, 4 * count)
+    call.spend(count, count // 4)
     return _units(seed), shape, count
 
 

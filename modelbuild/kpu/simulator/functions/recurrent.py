@@ -22,9 +22,7 @@ def gru(call: Call) -> None:
     (steps, batch, inputs), (directions, triple) = shape, weights_shape[:2]
     hidden = triple // 3
     call.inexact()
-    call.spend(
-        steps * directions * batch * triple * (inputs + hidden), steps * directions * 3 * (inputs + hidden)
-    )
+    call.spend(steps * directions * batch * triple * (inputs + hidden), steps * directions * 20)
     x, w = call.load("input", shape), call.load("w", (directions, 3, hidden, inputs))
     r, b = call.load("r", (directions, 3, hidden, hidden)), call.load("b", (directions, 6, hidden))
     state = call.load("initial_h", (directions, batch, hidden)).copy()
