@@ -1,4 +1,4 @@
-"""Random fixed models of `kpu@1`, from a seed: layers in chains with branches, and what a CPU does between."""
+"""Random fixed models from a seed: layers in chains with branches, and what a CPU does between them."""
 
 from __future__ import annotations
 
@@ -260,9 +260,10 @@ def _bounds(bounds: tuple[float, float]) -> dict[str, Any]:
 MOST = 60_000  # elements of a tensor
 
 
-def random_model(seed: int) -> tuple[Maker, FixedModel]:
-    """A model of up to two dozen operators: whatever fits what is there."""
-    maker = Maker(seed)
+def random_model(seed: int, arithmetic: str = "kpu@1") -> tuple[Maker, FixedModel]:
+    """A model of up to two dozen operators: whatever fits what is there. Of `float32` it has no layers."""
+    maker = Maker(seed, arithmetic)
+    layers = arithmetic == "kpu@1"
     bytes_, floats = [], []
     for _ in range(maker.whole(1, 2)):
         shape = (maker.pick((1, 1, 1, 2)), maker.whole(1, 9), maker.whole(4, 40), maker.whole(4, 80))
@@ -274,16 +275,14 @@ def random_model(seed: int) -> tuple[Maker, FixedModel]:
     for _ in range(maker.whole(3, 24)):
         of_bytes = maker.whole(0, 3) > 0
         source = maker.pick((bytes_ if of_bytes else floats) or bytes_)
-        steps = MOVES + (CPU if maker.tensors[source].floating else KPU)
+        steps = MOVES + (CPU if maker.tensors[source].floating else KPU if layers else KPU[_LAYERS:])
         made = maker.pick(steps)(maker, source, floats if maker.tensors[source].floating else bytes_)
         if made is not None:
             (floats if maker.tensors[made].floating else bytes_).append(made)
     read = {name for operator in maker.operators for name in operator.inputs}
     ends = [operator.outputs[0] for operator in maker.operators if operator.outputs[0] not in read]
     others = [operator.outputs[0] for operator in maker.operators if operator.outputs[0] in read]
-    for _ in range(maker.whole(0, 2)):
-        if others:
-            ends.append(maker.pick(others))
+    ends += [maker.pick(others) for _ in range(maker.whole(0, 2) if others else 0)]
     return maker, maker.model(ends or [maker.operators[-1].outputs[0]])
 
 
@@ -295,6 +294,18 @@ def _layer(maker: Maker, x: str, known: list[str]) -> str | None:
     if len(shape) != 4 or min(shape[2:]) < 4 or shape[3] > 512 or shape[2] > 256:
         return None
     return maker.layer(x, maker.whole(1, 24), depthwise=maker.whole(0, 3) == 0)
+
+
+def _tree(maker: Maker, x: str, known: list[str]) -> str | None:
+    """Layers that branch, so that maps wait; the ends come together again or are left open."""
+    if _layer(maker, x, known) is None:
+        return None
+    nodes = [x]
+    for number in range(maker.whole(3, 8)):
+        parent, outputs = nodes[number // 2], maker.whole(10, 24)
+        nodes.append(maker.layer(parent, outputs, pool=maker.pick(("bypass", "max_2_s1"))))
+    known += nodes[1:]
+    return maker.concat(nodes[1:], 1) if maker.whole(0, 1) else nodes[-1]
 
 
 def _residual(maker: Maker, x: str, known: list[str]) -> str | None:
@@ -429,7 +440,10 @@ def _matmul(maker: Maker, x: str, known: list[str]) -> str | None:
 
 
 MOVES: tuple[Step, ...] = (_transpose, _reshape, _slice, _concat, _concat, _pad, _gather, _resize, _expand)
-KPU: tuple[Step, ...] = (_layer,) * 12 + (
+_LAYERS = 12
+KPU: tuple[Step, ...] = (_layer,) * (_LAYERS - 2) + (
+    _tree,
+    _tree,
     _residual,
     _residual,
     _mean,
