@@ -214,29 +214,34 @@ class Maker:
         return self.add("reduce", [x], tuple(shape), True, {"op": op, "axes": axes, "keep": keep})
 
     def conv(
-        self, x: str, outputs: int, kernel: tuple[int, int], group: int, stride: int, pads: tuple[int, ...]
+        self,
+        x: str,
+        outputs: int,
+        kernel: tuple[int, int],
+        group: int = 1,
+        stride: int = 1,
+        pads: tuple[int, ...] = (0, 0, 0, 0),
+        dilation: int = 1,
     ) -> str:
         batches, channels, height, width = self.shape(x)
-        parameters = {"group": group, "strides": (stride, stride), "pads": pads, "dilations": (1, 1)}
+        parameters = {**_window_parameters(stride, pads, dilation), "group": group}
         constants = {
             "weight": self.floats(outputs, channels // group, *kernel),
             "bias": self.floats(outputs),
             **_bounds((-3.0, LARGEST)),
         }
-        rows = (height + pads[0] + pads[2] - kernel[0]) // stride + 1
-        columns = (width + pads[1] + pads[3] - kernel[1]) // stride + 1
+        rows = _places(height + pads[0] + pads[2], kernel[0], stride, dilation)
+        columns = _places(width + pads[1] + pads[3], kernel[1], stride, dilation)
         return self.add("conv", [x], (batches, outputs, rows, columns), True, parameters, constants)
 
-    def window(self, x: str, op: str, kernel: int, stride: int, pad: int) -> str:
+    def window(self, x: str, op: str, kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> str:
         batches, channels, height, width = self.shape(x)
         parameters = {
+            **_window_parameters(stride, (pad,) * 4, dilation),
             "op": op,
             "kernel": (kernel, kernel),
-            "strides": (stride, stride),
-            "pads": (pad,) * 4,
-            "dilations": (1, 1),
         }
-        sizes = [(size + 2 * pad - kernel) // stride + 1 for size in (height, width)]
+        sizes = [_places(size + 2 * pad, kernel, stride, dilation) for size in (height, width)]
         shape = (batches, channels, *sizes)
         return self.add("window", [x], shape, True, parameters, _bounds((-LARGEST, LARGEST)))
 
@@ -247,6 +252,14 @@ class Maker:
 
     def floats(self, *shape: int) -> np.ndarray:
         return self.rng.normal(0, 0.5, shape).astype(f32)
+
+
+def _window_parameters(stride: int, pads: tuple[int, ...], dilation: int) -> dict[str, Any]:
+    return {"strides": (stride, stride), "pads": pads, "dilations": (dilation, dilation)}
+
+
+def _places(size: int, kernel: int, stride: int, dilation: int) -> int:
+    return (size - (kernel - 1) * dilation - 1) // stride + 1
 
 
 def _line(factor: float, offset: float) -> dict[str, Any]:
@@ -402,7 +415,7 @@ def _binary(maker: Maker, x: str, known: list[str]) -> str | None:
         other = maker.constant(
             maker.floats(*(1 if maker.whole(0, 1) else size for size in shape[cut:])) + f32(3)
         )
-    return maker.binary(maker.pick(("add", "sub", "mul", "min", "max")), x, other)
+    return maker.binary(maker.pick(("add", "sub", "mul", "min", "max", "div")), x, other)
 
 
 def _unary(maker: Maker, x: str, known: list[str]) -> str | None:
@@ -417,19 +430,35 @@ def _reduce(maker: Maker, x: str, known: list[str]) -> str | None:
 
 def _conv(maker: Maker, x: str, known: list[str]) -> str | None:
     shape = maker.shape(x)
-    if len(shape) != 4 or min(shape[2:]) < 5:
+    if len(shape) != 4 or min(shape[2:]) < 9:
         return None
     group = maker.pick((1, shape[1]))
     outputs = group * maker.whole(1, 3) if group > 1 else maker.whole(1, 6)
     kernel = maker.pick(((5, 5), (3, 3), (1, 1), (1, 3)))
     pads = tuple(maker.whole(0, kernel[side % 2] // 2) for side in range(4))
-    return maker.conv(x, outputs, kernel, group, maker.whole(1, 2), pads)
+    return maker.conv(x, outputs, kernel, group, maker.whole(1, 2), pads, maker.whole(1, 2))
 
 
 def _window(maker: Maker, x: str, known: list[str]) -> str | None:
-    if len(maker.shape(x)) != 4 or min(maker.shape(x)[2:]) < 3:
+    if len(maker.shape(x)) != 4 or min(maker.shape(x)[2:]) < 5:
         return None
-    return maker.window(x, maker.pick(("max", "mean")), 3, maker.whole(1, 2), maker.whole(0, 1))
+    op, stride, pad, dilation = (
+        maker.pick(("max", "mean")),
+        maker.whole(1, 2),
+        maker.whole(0, 1),
+        maker.whole(1, 2),
+    )
+    return maker.window(x, op, 3, stride, pad, dilation)
+
+
+def _bilinear(maker: Maker, x: str, known: list[str]) -> str | None:
+    shape = maker.shape(x)
+    if len(shape) != 4:
+        return None
+    height, width = (maker.whole(max(1, size // 2), size + 3) for size in shape[2:])
+    if height * width * shape[0] * shape[1] > MOST:
+        return None
+    return maker.resize(x, height, width, "resize_bilinear")
 
 
 def _matmul(maker: Maker, x: str, known: list[str]) -> str | None:
@@ -457,6 +486,7 @@ CPU: tuple[Step, ...] = (
     _reduce,
     _conv,
     _window,
+    _bilinear,
     _matmul,
     lambda maker, x, known: maker.quantize(x),
     lambda maker, x, known: maker.quantize(x),

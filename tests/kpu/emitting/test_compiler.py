@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.arithmetic.kpu import run
+from modelbuild.arithmetic.kpu.kinds import UNARY
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kmodel
 from modelbuild.formats.kmodel import kpu_records
 from modelbuild.formats.kmodel.kpu_records import KpuConv2d, KpuOperation, KpuUpload
 from modelbuild.kpu.compiler import Compiled, compile_model
+from modelbuild.kpu.simulator import simulate
 from tests.formats.kmodel.small_networks import Network
 from tests.judges import nncase
 from tests.kpu.emitting import running
@@ -159,7 +162,25 @@ def test_a_convolution_whose_order_would_hang_on_the_processor() -> None:
     """Weights and result with the same inner sizes: nncase would choose another kernel."""
     maker = Maker(11)
     x = maker.given((1, 40, 3, 3), floating=True)
-    check(maker, [maker.conv(x, 40, (3, 3), 1, 1, (1, 1, 1, 1))])
+    check(maker, [maker.conv(x, 40, (3, 3), pads=(1, 1, 1, 1))])
+
+
+def test_functions_that_are_not_exact_in_every_bit() -> None:
+    """Close in the vendor's simulator; what they take is where it should be."""
+    maker = Maker(16)
+    x = maker.add("sigmoid", [maker.given((2, 3, 4, 5), floating=True)], (2, 3, 4, 5), True)
+    made = [maker.unary(op, x) for op in UNARY]
+    made += [maker.add("softmax", [x], maker.shape(x), True, {"axis": axis}) for axis in range(4)]
+    made.append(maker.binary("pow", x, maker.constant(maker.floats(4, 5))))
+    model = maker.model([x, *made])
+    values, found = maker.values(model), running.compiled(model)
+    wanted = run(model, values)
+    for outputs in (
+        simulate(found.kmodel, [values["in0"]]).outputs,
+        nncase.run_kmodel(found.kmodel, [values["in0"]]),
+    ):
+        for name, output in zip(model.outputs, outputs, strict=True):
+            np.testing.assert_allclose(output, wanted[name], rtol=2e-6, atol=1e-7)
 
 
 def test_a_chain_that_does_not_fit_is_cut() -> None:
@@ -216,7 +237,7 @@ def test_errors_of_settings_and_of_memory() -> None:
 
     maker = Maker(14)
     x = maker.dequantize(maker.given((1, 3, 512, 1024)))
-    text = failing(maker, maker.quantize(maker.window(x, "max", 3, 1, 1)))
+    text = failing(maker, maker.quantize(maker.window(x, "max", 3, pad=1)))
     assert "window 'window1': made needs 15,7" in text and "k210 has 6,291,456" in text
     assert "working memory 12,582,912" in text
 

@@ -35,7 +35,7 @@ def test_layers_of_one_upload_are_one_chain() -> None:
 
 
 def test_an_order_by_branches_saves_a_cut() -> None:
-    """Of three branches two maps wait while the first ends; branch by branch only what they come from does."""
+    """Of three branches two maps wait while the first ends; branch by branch only their source does."""
     maker = Maker(2)
     a = maker.layer(maker.given((1, 1, 8, 64)), 2, pool="bypass")
     branches = [maker.layer(a, 2, pool="bypass") for _ in range(3)]
