@@ -18,6 +18,7 @@ from modelbuild.kpu.simulator.run import DATA, INPUT, KPU, OUTPUT, RDATA, Frame
 from modelbuild.kpu.simulator.types import U8, raw
 
 Values = Mapping[str, object]
+BLOCK = 1 << 21  # sums of a layer that are held at once
 KINDS = kpu_operations.kinds(types.LOCATIONS)
 
 
@@ -211,11 +212,15 @@ def _layer(frame: Frame, values: Values, fields: Mapping[str, int], x: Array) ->
     )
     entries = kpu_tables.batch_norm(norms, Span(0, len(norms)))
     segments = kpu_tables.activation(table, Span(0, len(table)))
-    results = []
-    for batch in x:
-        total = layer.sums(batch, weights, how, depthwise=depthwise)
-        results.append(pooling.pooled(layer.activated(total, entries, segments), fields["pool"]))
-    return np.stack(results)
+    found = np.empty((len(x), fields["oc"], *sizes), np.uint8)
+    step = max(1, BLOCK // (fields["ih"] * fields["iw"]))
+    for batch, target in zip(x, found, strict=True):
+        for start in range(0, fields["oc"], step):
+            part = slice(start, start + step)
+            own = batch[part] if depthwise else batch
+            total = layer.sums(own, weights[part], how, depthwise=depthwise)
+            target[part] = pooling.pooled(layer.activated(total, entries[part], segments), fields["pool"])
+    return found
 
 
 _OPERATIONS: Mapping[str, Callable[[Frame, Values, bool], Values]] = {

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from modelbuild.arithmetic.fixed_model import float_tensor
-from modelbuild.arithmetic.kpu import run
+from modelbuild.arithmetic.kpu import run, sums
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.kpu import cases, made, oracle
 from tests.arithmetic.kpu.made import LARGEST, byte_tensor, f32, one
 
 NONE = {"low": np.array(-LARGEST, f32), "high": np.array(LARGEST, f32)}
@@ -69,6 +71,16 @@ def test_a_convolution_begins_with_its_bias() -> None:
         {"weight": np.array([[[[1]], [[-1]]]], f32), "bias": np.array([2**24], f32), **NONE},
     )
     assert answer(model, np.array([[[[1]], [[2**24]]]], f32)).tolist() == [[[[0.0]]]]
+
+
+@pytest.mark.parametrize("block", [1, 30, 100])
+def test_chunks_of_any_size_give_the_same(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sums, "_CHUNK", block)
+    for seed in range(30):
+        dice = Dice(seed)
+        model = cases.matmul(dice)
+        inputs = made.inputs(dice, model)
+        np.testing.assert_array_equal(run(model, inputs)["y"], oracle.run(model, inputs)["y"])
 
 
 def test_bounds_keep_nan_and_limit_the_rest() -> None:
