@@ -220,12 +220,12 @@ def _samples(
     inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
 ) -> Iterator[Sample]:
     """Each sample with what the fixed-point model makes of it."""
-    from modelbuild.arithmetic.multiplier_shift import FixedSession
+    from modelbuild.arithmetic.sessions import session
     from modelbuild.stages.hardware_runs import Sample
 
-    session = FixedSession(fixed)
+    prepared = session(fixed)
     for integers, real in _given(inputs, parameters, fixed, after):
-        yield Sample(integers, real, session.run(integers, "all"))
+        yield Sample(integers, real, prepared.run(integers, "all"))
 
 
 def _given(
