@@ -250,7 +250,8 @@ def _given(
 
 def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:
     """Inputs for where there are no samples, the same on any machine: integers of the whole range; its two
-    ends, mixed; and one end in the first half, the other in the second, as large accumulators need."""
+    ends, mixed; and one end in the first half, the other in the second, as large accumulators need. Floats
+    lie between -1 and 1."""
     import numpy as np
 
     bits = np.random.PCG64(0)  # whose stream numpy promises not to change, unlike those of its distributions
@@ -269,4 +270,4 @@ def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:
         return np.where(np.arange(count).reshape(t.shape) * 2 < count, t.low, t.high)
 
     for made in (whole, ends, halves):
-        yield {t.name: made(t).astype(t.dtype) for t in tensors}
+        yield {t.name: (made(t) / 2**31 if t.floating else made(t)).astype(t.dtype) for t in tensors}

@@ -12,8 +12,8 @@ from modelbuild.arithmetic.binding import Bound, Kernel
 from modelbuild.arithmetic.convolution import Sums, accumulated
 from modelbuild.arithmetic.fixed_model import Integers
 from modelbuild.arithmetic.kpu.pools import pooled
-from modelbuild.arithmetic.kpu.reach import fixed_part, of_sums, of_values
-from modelbuild.arithmetic.requantize import DOUBLE, WHOLE, Part
+from modelbuild.arithmetic.kpu.reach import fixed_part, of_values
+from modelbuild.arithmetic.requantize import WHOLE, Part
 from modelbuild.arithmetic.windows import Window
 
 BYTE = 255
@@ -78,34 +78,33 @@ def _copied(accumulator: NDArray[Any], out: Integers, part: Part = WHOLE) -> Non
 class Activation:
     """From sums of products to bytes: v = ((sum + what is fixed)·M >> s) + add, then the segments.
 
-    In float64 where no product of a sum and its M reaches 2^53: then (sum·M + C)·2^-s is exact, and so is its
-    floor. Else in int64."""
+    All in float64, exactly. A valid layer has |v| ≤ 2^35 for any bytes, so with s ≤ 15 no sum·M leaves ±2^51,
+    nor does that of what is fixed, which is the sum of bytes of 0: what stands between them, and the floor,
+    are exact."""
 
     def __init__(self, bound: Bound) -> None:
         multiplier, shift, add = (
-            bound.constant(role).astype(np.int64) for role in ("bn_multiplier", "bn_shift", "bn_add")
+            bound.constant(role).astype(np.int64)[:, None, None]
+            for role in ("bn_multiplier", "bn_shift", "bn_add")
         )
-        offset = fixed_part(bound) * multiplier + (add << shift)
-        reach = max(np.abs(end - fixed_part(bound)).max() for end in of_sums(bound))
-        longest = int(reach) * int(np.abs(multiplier).max()) + int(np.abs(offset).max())
-        self.normalized: Callable[..., Reals] = _in_doubles
-        constants: list[NDArray[Any]] = [
-            np.ldexp(values.astype(np.float64), -shift) for values in (multiplier, offset)
-        ]
-        if longest >= DOUBLE:
-            self.normalized, constants = _in_integers, [multiplier, offset, shift]
-        self.constants = [values[:, None, None] for values in constants]
+        fixed = fixed_part(bound)[:, None, None] * multiplier + (add << shift)
+        self.factor, self.offset = (
+            np.ldexp(values.astype(np.float64), -shift) for values in (multiplier, fixed)
+        )
         self.lines = lines_of(bound)
 
     def __call__(self, accumulator: NDArray[Any], out: Integers, part: Part = WHOLE) -> None:
         """`accumulator` [R, H, W'] holds whole numbers in any type, of the channels `part[0]`; `out`
         [R, H, W] is written, W ≤ W': what lies behind is left out."""
         rows = max(1, PIECE // max(1, accumulator[0].size))
-        constants = [values[part[0]] for values in self.constants]
+        factor, offset = self.factor[part[0]], self.offset[part[0]]
         for start in range(0, len(accumulator), rows):
             piece = slice(start, start + rows)
-            own = (values[piece] for values in constants)
-            self._activate(self.normalized(accumulator[piece, :, : out.shape[-1]], *own), out[piece])
+            sums = accumulator[piece, :, : out.shape[-1]]
+            values = np.multiply(sums, factor[piece], dtype=np.float64)
+            values += offset[piece]
+            np.floor(values, out=values)
+            self._activate(values, out[piece])
 
     def _activate(self, values: Reals, out: Integers) -> None:
         """Products of 36 bits and 16 are exact, and whole numbers over 2^shift are rounded once."""
@@ -118,20 +117,6 @@ class Activation:
             found[down] = 2 * np.floor(values[down]) - found[down]
         found += add
         np.copyto(out, np.clip(found, 0, BYTE, out=found), casting="unsafe")
-
-
-def _in_doubles(sums: NDArray[Any], factor: Reals, offset: Reals) -> Reals:
-    values = np.multiply(sums, factor, dtype=np.float64)
-    values += offset
-    return np.asarray(np.floor(values, out=values))
-
-
-def _in_integers(sums: NDArray[Any], multiplier: Wide, offset: Wide, shift: Wide) -> Reals:
-    values = sums.astype(np.int64)
-    values *= multiplier
-    values += offset
-    values >>= shift
-    return values.astype(np.float64)
 
 
 class Lines(NamedTuple):

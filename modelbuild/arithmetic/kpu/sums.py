@@ -115,13 +115,21 @@ def reduce(bound: Bound) -> Kernel:
         kept = tuple(x.shape[axis] for axis in order[len(axes) :])
         cells = x.transpose(order).reshape(-1, *kept)
         if op in ("max", "min"):
-            found = cells.max(axis=0) if op == "max" else cells.min(axis=0)
+            found = _extreme(cells, largest=op == "max")
         else:
             found = in_order(cells)
             found = found / np.float32(len(cells)) if op == "mean" else found
         return np.asarray(found).reshape(shape)
 
     return quiet(run)
+
+
+def _extreme(cells: Values, *, largest: bool) -> Values:
+    """The largest or least along the first axis: a NaN is passed over, of 0.0 and -0.0 the first stays."""
+    worst, pick = (_LEAST, np.fmax) if largest else (-_LEAST, np.fmin)
+    found = np.asarray(pick(pick.reduce(cells, axis=0), worst))
+    first = np.take_along_axis(cells, np.argmax(cells == 0, axis=0)[None], axis=0)[0]
+    return np.where(found == 0, first, found)
 
 
 def softmax(bound: Bound) -> Kernel:

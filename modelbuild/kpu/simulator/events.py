@@ -28,7 +28,7 @@ class Access:
 class Event:
     """One operation of the KPU's module or one tensor function; `offset` is that of its code in the file.
     `fields` are its numbers by name: of a layer registers and `macs`, of a tensor function its operands.
-    Not `exact`: the vendor's simulator may differ in the last bits of float32, see docs/format-kmodel.md."""
+    Not `exact`: the vendor's simulator may differ in the last bits of float32, see docs/arithmetic.md."""
 
     name: str
     module: int

@@ -15,7 +15,8 @@ from modelbuild.kpu.simulator.memory import Memory, Region
 from modelbuild.kpu.simulator.types import CODES, DTYPES
 
 DATA = 3  # the location of what a module computes in
-KINDS = ("stackvm", "k210")
+KINDS = ("stackvm", "k210")  # of modules
+WITH_RAM = KINDS[1:]
 Shape = tuple[int, ...]
 
 
@@ -94,7 +95,7 @@ def _module(model: Kmodel, index: int, memory: Memory) -> LoadedModule:
         tuple(_function(module, index, number) for number in range(len(module.functions))),
         memory.add(f"{label}: rdata", len(constants), constants, constant=True),
         memory.add(f"{label}: data", sizes.get(DATA, 0)),
-        memory.add(f"{label}: kpu", RAM_BYTES) if module.kind == "k210" else None,
+        memory.add(f"{label}: kpu", RAM_BYTES) if module.kind in WITH_RAM else None,
     )
 
 

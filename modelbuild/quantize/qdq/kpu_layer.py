@@ -16,7 +16,7 @@ from modelbuild.quantize.qdq.drawing import Drawing
 
 def kpu_conv(drawing: Drawing, bound: Bound) -> None:
     """Whole numbers in float32, then in float64, up to steps of the output: exact as long as no sum of
-    products leaves ±2^24 and no product of a sum and its factor ±2^53."""
+    products leaves ±2^24."""
     zero = bound.output.zero_point
     values = _normalized(drawing, bound)
     steps = drawing.clipped(bound.operator.name, _activated(drawing, bound, values), -zero, 255 - zero)
