@@ -1,0 +1,42 @@
+"""Pools behind a KPU layer: which of the graph's the chip makes with the layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelbuild.graph.model import Node
+from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.taps import Axis
+
+_OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
+_NONE = [0, 0, 0, 0]
+_BEHIND = [0, 0, 1, 1]  # one row and column after the map: what the chip counts twice there
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A node of the graph, the chip's name for it, and its stride."""
+
+    node: Node
+    name: str
+    stride: int
+
+
+def pool_behind(lowering: Lowering, tensor: str, rows: Axis, columns: Axis) -> Pool | None:
+    """The pool that alone reads `tensor`, where the chip can make it with the layer of these axes."""
+    node = lowering.chains.sole_reader(tensor)
+    if node is None or node.op not in _OPERATORS or lowering.units.get(node.name) != "fused":
+        return None
+    if len([name for name in node.outputs if name]) > 1 or node.int("ceil_mode", 0):
+        return None
+    kernel, strides = node.ints("kernel_shape", []), node.ints("strides", [1, 1])
+    pads, dilations = node.ints("pads", _NONE), node.ints("dilations", [1, 1])
+    of = _OPERATORS[node.op]
+    known = {(2, 2): f"{of}_2_s2", (4, 4): f"{of}_4_s4", (2, 1): f"{of}_2_s1"}
+    name = known.get((kernel[0], strides[0]))
+    same = len(set(kernel)) == len(set(strides)) == 1 and dilations == [1, 1]
+    if name is None or not same or any(axis.stride != 1 or axis.first for axis in (rows, columns)):
+        return None
+    whole = rows.is_whole and columns.is_whole
+    doubled = pads == _BEHIND and name == "max_2_s1" and whole
+    return Pool(node, name, strides[0]) if pads == _NONE or doubled else None
