@@ -14,7 +14,7 @@ from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.lowering import border, floats, moves, products, sums
 from modelbuild.kpu.lowering.functions import OPERATORS
-from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering
+from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moves import Wanted
 from modelbuild.kpu.lowering.wanted import wanted_as_bytes
 from modelbuild.quantize.apply import prepared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
 from modelbuild.kpu.lowering.moves import Wanted
@@ -31,7 +32,7 @@ def quantize(lowering: Lowering, _: Wanted) -> None:
     lowering.emit("quantize", (x,), y, {}, line(1.0 / scale, zero))
 
 
-def _port(lowering: Lowering, name: str):  # type: ignore[no-untyped-def]
+def _port(lowering: Lowering, name: str) -> QuantizedTensor:
     tensor = lowering.bytes(name) if lowering.has(name, BYTES) else lowering.new_bytes(name)
     if tensor.signed:
         lowering.fail(f"{name!r} holds int8, and the chip has uint8 alone")

@@ -47,7 +47,7 @@ def _gelu(node: Node, x: Real) -> Real:
 
 
 def _clip(node: Node, x: Real, *bounds: Real) -> Real:
-    given = [name for name in node.inputs[1:3]]
+    given = node.inputs[1:3]
     values = iter(bounds)
     if len(given) > 0 and given[0]:
         x = np.maximum(x, next(values))

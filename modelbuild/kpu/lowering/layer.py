@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
 from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.kpu.lowering.lowering import ON_KPU, Lowering
-from modelbuild.kpu.lowering.numerics import Codes, layer_constants
-from modelbuild.kpu.lowering.taps import LEAST
+from modelbuild.kpu.quantizing import layer_constants
 
 MOST_CHANNELS = 1024
 MOST_LOADS = 64
 RAM_BYTES = 2 << 20
+
+
+class Codes(NamedTuple):
+    """Integer weights [O, I, k, k] (int8, symmetric), a scale and a bias (in steps of the input's scale times
+    the weights') an output channel."""
+
+    weight: NDArray[np.integer]
+    scales: NDArray[np.float64]
+    bias: NDArray[np.integer]
 
 
 def emit_layer(
@@ -74,14 +83,8 @@ def _emit(
     pool: str,
     depthwise: bool,
 ) -> None:
-    parameters, constants = layer_constants(codes, x, y, function, depthwise, pool)
-    lowering.emit(ON_KPU, (x,), y, {**parameters, "pool": pool}, constants)
-
-
-def large_enough(lowering: Lowering, x: QuantizedTensor) -> QuantizedTensor:
-    """x [N, C, H, W] with rows and columns of its zero point added to the least that the KPU takes."""
-    after = tuple(max(LEAST - size, 0) for size in x.shape[2:])
-    return padded(lowering, x, (0, 0), (after[0], after[1]))
+    parameters, constants = layer_constants(*codes, x, y, function, depthwise=depthwise, pool=pool)
+    lowering.emit(ON_KPU, (x,), y, parameters, constants)
 
 
 def padded(
@@ -93,7 +96,11 @@ def padded(
     sizes = tuple(sum(each) for each in zip(before, x.shape[2:], after, strict=True))
     y = lowering.between(x, (*x.shape[:2], *sizes), "padded")
     value = {"value": np.array(x.zero_point, np.uint8)}
-    parameters = {"before": (0, 0, *before), "after": (0, 0, *after), "mode": "constant"}
+    parameters: dict[str, Parameter] = {
+        "before": (0, 0, *before),
+        "after": (0, 0, *after),
+        "mode": "constant",
+    }
     lowering.emit("pad", (x,), y, parameters, value)
     return y
 
@@ -107,8 +114,3 @@ def reshaped(
     y = lowering.between(x, shape, role)
     lowering.emit("reshape", (x,), y, {})
     return y
-
-
-def like(tensor: QuantizedTensor, shape: tuple[int, ...]) -> QuantizedTensor:
-    """The same format in another shape."""
-    return replace(tensor, shape=shape)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from modelbuild.graph.model import Node
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.taps import Axis
 
 _OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
 _NONE = [0, 0, 0, 0]
-_BEHIND = [0, 0, 1, 1]  # one row and column after the map: what the chip counts twice there
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,8 @@ class Pool:
     stride: int
 
 
-def pool_behind(lowering: Lowering, tensor: str, rows: Axis, columns: Axis) -> Pool | None:
-    """The pool that alone reads `tensor`, where the chip can make it with the layer of these axes."""
+def pool_behind(lowering: Lowering, tensor: str) -> Pool | None:
+    """The pool that alone reads `tensor`, where the chip makes it with a layer of stride 1."""
     node = lowering.chains.sole_reader(tensor)
     if node is None or node.op not in _OPERATORS or lowering.units.get(node.name) != "fused":
         return None
@@ -35,8 +33,4 @@ def pool_behind(lowering: Lowering, tensor: str, rows: Axis, columns: Axis) -> P
     known = {(2, 2): f"{of}_2_s2", (4, 4): f"{of}_4_s4", (2, 1): f"{of}_2_s1"}
     name = known.get((kernel[0], strides[0]))
     same = len(set(kernel)) == len(set(strides)) == 1 and dilations == [1, 1]
-    if name is None or not same or any(axis.stride != 1 or axis.first for axis in (rows, columns)):
-        return None
-    whole = rows.is_whole and columns.is_whole
-    doubled = pads == _BEHIND and name == "max_2_s1" and whole
-    return Pool(node, name, strides[0]) if pads == _NONE or doubled else None
+    return Pool(node, name, strides[0]) if name is not None and same and pads == _NONE else None

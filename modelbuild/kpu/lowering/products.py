@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.graph.model import Node
 from modelbuild.kpu.lowering.chains import Chain
-from modelbuild.kpu.lowering.layer import emit_layer, padded, reshaped
-from modelbuild.kpu.lowering.lowering import BYTES, Lowering
-from modelbuild.kpu.lowering.numerics import Codes
+from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
+from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
 from modelbuild.kpu.lowering.taps import LEAST, Axis, plan_axis
 from modelbuild.quantize.plan import Step
@@ -33,9 +32,11 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     pads = explicit_pads(node, x.shape[2:], kernel, out)
     taps = [[tap * dilations[axis] - pads[axis] for tap in range(kernel[axis])] for axis in range(2)]
     depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
-    rows, columns = _axes(x.shape[2:], out, taps, strides, depthwise)
+    pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
+    rows, columns = _axes(x.shape[2:], out, taps, strides, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
-    pool = None if narrow else pool_behind(lowering, chain.end, rows, columns)
+    if narrow and pool is not None:
+        lowering.fail("the chip has no pool behind a depthwise convolution")
     _continue(lowering, node, chain, pool)
     weight, maps = _gathered(lowering, x, codes.weight, found.group, narrow, rows, columns)
     wide = Codes(weight, codes.scales, codes.bias)
@@ -66,12 +67,13 @@ def _axes(
     taps: list[list[int]],
     strides: list[int],
     depthwise: bool,
+    pooled: int,
 ) -> tuple[Axis, Axis]:
     """With a stride of 2 where the pool makes it; larger and uneven ones are cut out behind a stride of 1."""
     stride = 2 if strides == [2, 2] and not depthwise else 1
     places = [step // stride * (count - 1) + 1 for step, count in zip(strides, out, strict=True)]
     options = [
-        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel) for axis in range(2))
+        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel, pooled) for axis in range(2))
         for kernel in (1, 3)
     ]
     counts = [tuple(len(axis.runs) for axis in option) for option in options]
@@ -187,12 +189,13 @@ def _finish(
     out = y if whole else lowering.between(y, made, "map")
     emit_layer(lowering, x, out, codes, chain.function, text, narrow)
     if not whole:
-        cut(lowering, out, y, (0, 0, axes[0].first, axes[1].first), (1, 1, *steps))
+        first = tuple(axis.first // stride for axis in axes)
+        cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
 
 
 def gemm(lowering: Lowering) -> tuple[Node, ...]:
     """A constant matrix on rows [.., K] as a 1x1 convolution: rows become cells of a map of K channels."""
-    node, chain, found, x, codes = _start(lowering)
+    node, chain, _, x, codes = _start(lowering)
     _continue(lowering, node, chain, None)
     outputs, depth = codes.weight.shape
     rows = math.prod(x.shape) // depth
@@ -240,6 +243,3 @@ BUILDERS = {"Conv": conv, "Gemm": gemm, "MatMul": gemm}
 def on_kpu(lowering: Lowering, node: Node) -> bool:
     """Whether the node is to be a KPU layer."""
     return lowering.assembly is not None and node.op in BUILDERS and lowering.units.get(node.name) == "npu"
-
-
-__all__ = ["BUILDERS", "BYTES", "on_kpu"]

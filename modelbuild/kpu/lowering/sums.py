@@ -9,7 +9,7 @@ import numpy as np
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.kpu.lowering.floats import Sheet
-from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, limits, line
+from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
 from modelbuild.kpu.lowering.moves import Moves, Wanted
 from modelbuild.quantize.builders.products import transposed_window, zero_stuffed
 from modelbuild.quantize.builders.reduction import reduced_axes
@@ -247,7 +247,6 @@ def norm(op: str) -> Callable[[Lowering, Wanted], None]:
     return build
 
 
-__all__ = ["BUILDERS", "limits"]
 BUILDERS: dict[str, Callable[[Lowering, Wanted], None]] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,

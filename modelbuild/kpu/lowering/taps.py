@@ -1,7 +1,7 @@
 """How the taps of a window lie in windows of 3x3 or 1x1, an axis at a time.
 
-A KPU layer pads its map by one cell, walks it cell by cell, and keeps every cell or, by its pool, every second
-one. A wider window, or one that lies otherwise, becomes a layer on shifted copies of the map, side by side.
+A KPU layer pads its map by one cell, walks it cell by cell, and keeps every cell or, by its pool, every
+second one. A wider window, or one that lies otherwise, becomes a layer on shifted copies of the map, side by side.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Axis:
         return self.first == 0 and self.made == self.count
 
 
-def plan_axis(size: int, out: int, positions: Sequence[int], stride: int, kernel: int) -> Axis:
+def plan_axis(
+    size: int, out: int, positions: Sequence[int], stride: int, kernel: int, pooled: int = 1
+) -> Axis:
     """The fewest copies, and of these the ones that need the least beside the map. `positions`: the cell of
     the input, of `size` cells, that each tap meets at the first of `out` places; a place is `stride` (1 or 2)
-    cells. `kernel`: 1 or 3."""
+    cells. `kernel`: 1 or 3. `pooled`: the stride of a pool behind the layer."""
     options = _layouts(positions, 1 if kernel == 1 else 3)
-    planned = [_planned(size, out, positions, stride, runs) for runs in options]
+    planned = [_planned(size, out, positions, stride, runs, pooled) for runs in options]
     fewest = min(len(axis.runs) for axis in planned)
     return min((axis for axis in planned if len(axis.runs) == fewest), key=lambda axis: _cost(axis, size))
 
@@ -83,13 +85,15 @@ def _centres(low: int, high: int, width: int) -> range:
     return range(low, low + 1) if width == 1 else range(high - 1, low + 2)
 
 
-def _planned(size: int, out: int, positions: Sequence[int], stride: int, layout: _Layout) -> Axis:
+def _planned(
+    size: int, out: int, positions: Sequence[int], stride: int, layout: _Layout, pooled: int
+) -> Axis:
     before = after = 0
     for centre, numbers in layout:
         for number in numbers:
             place = positions[number] - centre
             if place < 0 and 0 <= positions[number] < size:
-                before = stride  # the border of the layer would stand for a cell of the map
+                before = max(stride, pooled)  # the border of the layer would stand for a cell of the map
             last = stride * (out - 1) + positions[number]
             if place > 0 and 0 <= last < size:
                 after = 1
