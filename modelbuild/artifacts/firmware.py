@@ -52,20 +52,22 @@ def _input(
 
 
 def _tensor(tensor: QuantizedTensor, layout: str) -> dict[str, Any]:
-    """`layout` is null for tensors of other than four axes: their order is the model's own."""
-    scale, radix = scale_and_radix(tensor.scale)
-    return {
+    """`layout` is null for tensors of other than four axes: their order is the model's own. Floats have no
+    scale."""
+    found = {
         "name": tensor.name,
         "dtype": str(tensor.dtype),
         "bits": tensor.bits,
         "shape": list(tensor.shape),
         "layout": layout if len(tensor.shape) == 4 else None,
         "size": math.prod(tensor.shape) * tensor.dtype.itemsize,
-        "scale": tensor.scale,
-        "zero_point": tensor.zero_point,
-        "radix_form": {
-            "radix": radix,
-            "scale": scale,
-            "formula": "real = (q - zero_point) / (scale * 2^radix)",
-        },
     }
+    if tensor.floating:
+        return {**found, "scale": None, "zero_point": None, "radix_form": None}
+    scale, radix = scale_and_radix(tensor.scale)
+    form = {
+        "radix": radix,
+        "scale": scale,
+        "formula": "real = (q - zero_point) / (scale * 2^radix)",
+    }
+    return {**found, "scale": tensor.scale, "zero_point": tensor.zero_point, "radix_form": form}
