@@ -9,12 +9,12 @@ from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats import sealed
 from modelbuild.formats.sealed_keys import Secrets
 
-__all__ = ["Program", "choose", "programs", "sealed_programs"]
+__all__ = ["Program", "choose", "programs", "sealed_format", "sealed_programs"]
 
 
 def programs(path: Path, kind: str) -> list[Program]:
     """Every program in the package `path` of the container format `kind`."""
-    found: list[Program] = FORMATS[kind].unpack(path.read_bytes())
+    found: list[Program] = FORMATS[kind].unpack(path.read_bytes(), path.name)
     return found
 
 
@@ -31,8 +31,15 @@ def sealed_programs(path: Path, secrets: Secrets | None) -> list[Program]:
         )
     if header.format not in FORMATS:
         raise ModelbuildError(f"an encrypted file of the kind {header.format} cannot be run", where=str(path))
-    found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets))
+    found: list[Program] = FORMATS[header.format].unpack(
+        sealed.open_sealed(data, secrets), path.name.removesuffix(sealed.SUFFIX)
+    )
     return found
+
+
+def sealed_format(path: Path) -> str:
+    """The format of what an encrypted file holds."""
+    return sealed.read_header(path.read_bytes()).format
 
 
 def choose(found: list[Program], wanted: str | None, where: str) -> Program:

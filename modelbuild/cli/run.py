@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.output is not None:
         api.save_outputs(found, Path(options.directory) / options.output)
+    for note in found.notes:
+        console.progress(f"note: {options.what}: {note}")
     text = _text(found)
     if options.output is not None:
         text += f"\nwrote {options.output}: the outputs under their names"
