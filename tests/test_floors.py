@@ -16,6 +16,7 @@ FLOORS = (
     "address",
     "globs",
     "whole_file",
+    "input_file",
     "https",
     "build",
     "formats",
