@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +51,24 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
     return data
 
 
+@contextmanager
+def naming(*names: str) -> Iterator[None]:
+    """Errors of the block name the file: the first of its `names` is put before their places, unless that
+    begins with one of these, whose place it then takes."""
+    try:
+        yield
+    except ModelbuildError as error:
+        problems = (problem._replace(where=_placed(problem.where, names)) for problem in error.problems)
+        raise ModelbuildError.of(problems, error.exit_code) from None
+
+
+def _placed(where: str, names: Sequence[str]) -> str:
+    for name in names:
+        if where == name or where.startswith(f"{name}: "):
+            return names[0] + where[len(name) :]
+    return f"{names[0]}: {where}" if where else names[0]
+
+
 def _handle(path: Path) -> int:
     try:
         _check(
@@ -78,10 +96,18 @@ def _check(path: Path, mode: int) -> None:
 
 def _unreadable(path: Path, error: OSError | ValueError) -> ModelbuildError:
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return ModelbuildError(f"{path.name or path} cannot be read", where=str(path), why=why)
+    return ModelbuildError(
+        f"{path.name or path} cannot be read",
+        where=str(path),
+        why=why,
+        advice="name a file that you may read",
+    )
 
 
 def _too_large(path: Path, has: str, limit: int) -> ModelbuildError:
     return ModelbuildError(
-        f"{path.name} is too large to be read", where=str(path), why=f"{has}, and {limit} are the limit"
+        f"{path.name} is too large to be read",
+        where=str(path),
+        why=f"{has}, and {limit} are the limit",
+        advice="name another file",
     )

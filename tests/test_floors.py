@@ -17,6 +17,7 @@ FLOORS = (
     "globs",
     "whole_file",
     "input_file",
+    "output_file",
     "https",
     "build",
     "formats",

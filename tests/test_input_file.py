@@ -83,3 +83,16 @@ def test_what_fails_inside_the_block_is_not_taken_for_the_file(tmp_path: Path) -
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(OSError, match="other"), input_file.opened(tmp_path / "a"):
         raise OSError("other")
+
+
+def test_errors_of_a_block_name_the_file() -> None:
+    for where, named in (
+        ("", "a.nef"),
+        ("offset 0x4", "a.nef: offset 0x4"),
+        ("/deep/a.nef", "a.nef"),
+        ("/deep/a.nef: slot 3", "a.nef: slot 3"),
+        ("a.nef: slot 3", "a.nef: slot 3"),
+    ):
+        with pytest.raises(ModelbuildError) as caught, input_file.naming("a.nef", "/deep/a.nef"):
+            raise ModelbuildError("damaged", where=where, exit_code=1)
+        assert (caught.value.problems[0].where, caught.value.exit_code) == (named, 1)

@@ -222,4 +222,9 @@ def check(nef: Nef, where: str = "") -> None:
         listed = ", ".join(
             f"{item.what} (stored {item.stored:08x}, computed {item.computed:08x})" for item in wrong
         )
-        raise ModelbuildError("the NEF is damaged: checksums do not agree", where=where, why=listed)
+        raise ModelbuildError(
+            "the NEF is damaged: checksums do not agree",
+            where=where,
+            why=listed,
+            advice="get the file again from where it was made",
+        )

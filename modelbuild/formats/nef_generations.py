@@ -11,6 +11,7 @@ GENERATIONS: dict[str, tuple[str, ...]] = {
 }
 FLATBUFFER = "flatbuffer"
 SIMULATED = ".sim.nef"  # how files are called whose programs are for modelbuild's simulator
+RESERVED_IDS = 32768  # Kneron keeps smaller ids for itself (ktc.ModelConfig)
 
 
 def _named(platform: str, flatbuffer: bool) -> str:

@@ -29,6 +29,7 @@ MODES: Mapping[int, tuple[frozenset[str], frozenset[str]]] = {
     2: (frozenset({"efuse_key"}), frozenset()),
 }
 SECRETS = ("key", "key_file", "efuse_key")
+WRITTEN = {"key": "--key env:NAME", "key_file": "--key-file PATH", "efuse_key": "--efuse-key env:NAME"}
 _OPTIONS = {"key": "--key", "key_file": "--key-file", "efuse_key": "--efuse-key"}
 
 

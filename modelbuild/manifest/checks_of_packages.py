@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.recipe import Recipe
-from modelbuild.formats.nef_generations import FLATBUFFER, chosen
+from modelbuild.formats.nef_generations import FLATBUFFER, RESERVED_IDS, chosen
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete, names
 from modelbuild.manifest.manifest import Manifest
@@ -14,7 +14,6 @@ from modelbuild.manifest.packages import Package, PackagedModel
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
 
-RESERVED_IDS = 32768  # Kneron keeps smaller ids for itself (ktc.ModelConfig)
 MAX_ID = 0xFFFFFFFF  # a NEF stores ids in 32 bits
 _VERSION = re.compile(r"[0-9a-fA-F]{4}")
 
