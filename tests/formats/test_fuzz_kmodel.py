@@ -16,7 +16,13 @@ from modelbuild.artifacts.inspectors import kmodel_code
 from modelbuild.artifacts.inspectors.kmodel_listing import listing
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kmodel
-from modelbuild.formats.kmodel import kpu_operations, stackvm, version5_modules
+from modelbuild.formats.kmodel import (
+    kpu_operations,
+    kpu_records,
+    stackvm,
+    stackvm_assembly,
+    version5_modules,
+)
 from modelbuild.formats.kmodel.disassembly import kpu_check
 from tests.formats import kmodel_sources as sources
 from tests.formats.test_fuzz import LONG, SHORT, survive
@@ -95,6 +101,42 @@ def test_functions_that_share_their_code_do_not_multiply_it() -> None:
     code = kmodel.disassemble(kmodel.read(bytes(grown)))
     operations = sum(len(item.operations) for item in code.functions)
     assert len(code.functions) == copies + 1 and 0 < operations <= kpu_operations.MAX_OPERATIONS
+
+
+def write_again(data: bytes) -> None:
+    """What is read is written again as it was, or refused."""
+    assert kmodel.write(kmodel.image_of(kmodel.read(data))) == data
+
+
+def take_apart(code: bytes) -> None:
+    """Code of the stack machine is assembled again as it was, but for branches to its end."""
+    lines = stackvm_assembly.disassemble(code)
+    assert stackvm_assembly.assemble(lines) == code
+
+
+def take_operations_apart(code: bytes) -> None:
+    assert kpu_records.pack(kpu_records.unpack(code)) == code
+
+
+WRITTEN = {
+    "file": (write_again, sources.version5()),
+    "stack machine": (take_apart, sources.quantized_call(0x14, 0x0B, call=sources.release_call)),
+    "operations": (take_operations_apart, sources.kpu_code(kpu=64)[1]),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_mutations_are_written_as_they_were_or_refused(name: str) -> None:
+    read, data = WRITTEN[name]
+    read(data)
+    assert 0 < survive(read, data, SHORT) < SHORT
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", WRITTEN)
+def test_many_mutations_are_written_as_they_were_or_refused(name: str) -> None:
+    read, data = WRITTEN[name]
+    assert 0 < survive(_limited(read), data, LONG) < LONG
 
 
 def _limited(read: Callable[[bytes], None]) -> Callable[[bytes], None]:

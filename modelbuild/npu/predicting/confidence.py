@@ -53,6 +53,11 @@ def of_layer(hardware: Hardware, row: Row, told: Collection[str]) -> Sureness:
     return _least(set(used(row)), hardware, told).sure
 
 
+def of_cpu(hardware: Hardware) -> Confidence:
+    """Of what the CPU does."""
+    return _least(_CPU, hardware, ())
+
+
 def used(row: Row) -> tuple[str, ...]:
     """The facts that a layer's time rests on."""
     if row.unit == "cpu":

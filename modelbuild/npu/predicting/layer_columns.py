@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelbuild.chips.recipe import Recipe
@@ -11,18 +11,19 @@ from modelbuild.npu.predicting.predicted_layers import Map, Row
 from modelbuild.npu.predicting.prediction import Prediction
 
 
-def layer(found: Prediction, row: Row) -> dict[str, Any]:
-    """One of `layers`, with the columns of the vendors' reports and the stalls that they leave out."""
+def layer(found: Prediction, row: Row, added: int | None) -> dict[str, Any]:
+    """One of `layers`, with the columns of the vendors' reports and the stalls that they leave out. `added`
+    are the multiplications that the source's nodes have not."""
     hardware, busy = found.recipe.hardware, row.busy
-    near = [each for each in found.npu if each.group == row.group] if row.group is not None else [row]
     return {
         "name": row.name,
         "op": row.op,
         "origin": list(row.origin),
         "unit": row.unit,
-        "node_backend": "_".join(("npu_fusion_node", *(name for each in near for name in each.nodes))),
+        "node_backend": backend(found, row),
         "command_index": row.group,
         "macs": row.macs,
+        "macs_added": added,
         "cycles": row.cycles,
         "compute_cycles": busy.compute,
         "mac_cycles": row.array,
@@ -57,6 +58,29 @@ def layer(found: Prediction, row: Row) -> dict[str, Any]:
         "confidence": of_layer(hardware, row, found.options.told),
         "estimated": row.estimated,
     }
+
+
+def backend(found: Prediction, row: Row) -> str:
+    """What Kneron's report calls the nodes that are executed together."""
+    near = [each for each in found.npu if each.group == row.group] if row.group is not None else [row]
+    return "_".join((f"{row.unit}_fusion_node", *(name for each in near for name in each.nodes)))
+
+
+def added_macs(rows: Iterable[Row], source: Mapping[str, int] | None) -> dict[str, int | None]:
+    """Layer -> how many multiplications of it are none of what it stands for; `source` are these by their
+    origin, which layers of one origin share in their order. Of a source that is not known None."""
+    if source is None:
+        return {row.name: None for row in rows}
+    left = dict(source)
+    found: dict[str, int | None] = {}
+    for row in rows:
+        added = row.macs
+        for name in row.origin:
+            own = min(added, left.get(name, 0))
+            left[name] = left.get(name, 0) - own
+            added -= own
+        found[row.name] = added
+    return found
 
 
 def _bits(maps: Sequence[Map]) -> int | str | None:

@@ -117,7 +117,7 @@ def test_bits_and_formats_are_listed_where_they_differ() -> None:
     row = predict(joined(16, 16), dict.fromkeys("lrj", "npu"), load_recipe("kl720")).npu[-1]
     wide = [replace(each, bits=16 if each.name == "b" else 8) for each in row.inputs]
     found = predict(joined(16, 16), dict.fromkeys("lrj", "npu"), load_recipe("kl720"))
-    told = layer(found, replace(row, inputs=(*wide, Map("c", 16, 8))))
+    told = layer(found, replace(row, inputs=(*wide, Map("c", 16, 8))), None)
     assert told["bits_in"] == "8:a,c \\ 16:b" and told["bits_out"] == 8
     assert told["format_in"] == "1W16C8B:a,c \\ 1W16C8BHL:b"
 
