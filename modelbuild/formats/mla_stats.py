@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import yaml
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import yaml_text
 
 MAX_BYTES = 2 << 20
 MAX_EVENTS = 400_000  # of YAML
@@ -100,7 +101,7 @@ def load(data: bytes, name: str) -> tuple[Span, ...]:
         events = yaml.parse(data.decode("utf-8"), Loader=_LOADER)
         return tuple(_entries(_counted(events, name), name))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _bad(name, str(error)[:200]) from None
+        raise _bad(name, yaml_text.reason(error)) from None
 
 
 def _counted(events: Iterator[yaml.Event], name: str) -> Iterator[yaml.Event]:

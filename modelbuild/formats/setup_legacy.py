@@ -197,7 +197,7 @@ def _nodes(
     data: bytes, place: int, end: int, platform: str
 ) -> tuple[list[tuple[int, int, tuple[int, ...]]], int, str]:
     """(offset, kind, words) of each node; where they stop; and why, if not for the end or padding."""
-    found = []
+    found: list[tuple[int, int, tuple[int, ...]]] = []
     filled = len(data[:end].rstrip(b"\0"))  # zeros to the end are padding: no node is all zeros
     while place < filled:
         if place + 4 > end:

@@ -28,6 +28,7 @@ def describe(path: Path) -> dict[str, Any]:
         "needs": list(header.needs),
         "algorithm": _ALGORITHMS[header.algorithm],
         "key_derivation": sealed.KDFS[header.kdf],
+        "authenticity": "not checked: that takes the keys, and `modelbuild nef decrypt`",
         "contains": {"format": header.format, "size": header.length},
         "checksums": [],
         "checks": [],

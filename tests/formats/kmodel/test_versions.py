@@ -53,6 +53,20 @@ def test_every_byte_of_made_up_files_has_one_part(name: str) -> None:
     assert found.unknown == () and found.unread == 0
 
 
+@pytest.mark.parametrize("name", [name for name in sources.ALL if name[0] in "567"])
+@pytest.mark.parametrize("alignment", [0, 3, 7, 1 << 31])
+def test_an_alignment_that_cannot_be_is_told(name: str, alignment: int) -> None:
+    data = bytearray(sources.ALL[name]())
+    place = 12 if "development" in name or name[0] in "67" else 16
+    before = kmodel.read(bytes(data)).alignment
+    assert struct.unpack_from("<I", data, place) == (before,)
+    struct.pack_into("<I", data, place, alignment)
+    found = kmodel.read(bytes(data))
+    assert [(check.what, check.why) for check in found.checks if not check.ok] == [
+        ("the alignment is a power of two within the file", f"it is {alignment}")
+    ]
+
+
 def test_version_3() -> None:
     found = kmodel.read(sources.version3())
     assert [layer.name for layer in found.layers] == [
