@@ -67,6 +67,23 @@ def test_an_alignment_that_cannot_be_is_told(name: str, alignment: int) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("size", "what", "where"),
+    [
+        (10, "a header has 28 bytes, and there are 10", 0),
+        (40, "the list of 5 layers ends past its 40 bytes", 36),
+        (300, "layer 0 of 5, of ", 76),
+    ],
+)
+def test_a_file_of_version_3_that_lost_its_end_tells_where(size: int, what: str, where: int) -> None:
+    data = sources.version3()[:size]
+    assert not kmodel.is_kmodel(data)
+    with pytest.raises(ModelbuildError) as caught:
+        kmodel.read(data)
+    assert what in caught.value.problems[0].what
+    assert caught.value.problems[0].where == f"offset 0x{where:x}"
+
+
 def test_version_3() -> None:
     found = kmodel.read(sources.version3())
     assert [layer.name for layer in found.layers] == [
