@@ -18,6 +18,12 @@ def _named(platform: str, flatbuffer: bool) -> str:
     return FLATBUFFER if flatbuffer else f"legacy{platform}"
 
 
+def if_encrypted(platform: str | None) -> str:
+    """The generation of a setup that cannot be read: the flatbuffer, unless the platform never had one."""
+    old = f"legacy{platform}"
+    return old if old in GENERATIONS and platform not in GENERATIONS[FLATBUFFER] else FLATBUFFER
+
+
 def has_choice(platform: str) -> bool:
     """Whether there is an older generation beside the flatbuffer."""
     return all(platform in GENERATIONS.get(_named(platform, one), ()) for one in (True, False))

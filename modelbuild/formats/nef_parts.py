@@ -86,8 +86,9 @@ def _sections(nef: Nef, start: int) -> Iterator[Part]:
             continue
         for name in ("command", "weight", "setup"):
             region = getattr(model.regions, name)
-            place = start + region.address - base
-            yield Part(place, region.size, f"{name} of model {model.id}{encrypted}")
+            if region.size:  # the address of one without bytes may be anything
+                place = start + region.address - base
+                yield Part(place, region.size, f"{name} of model {model.id}{encrypted}")
         yield from _unknown_in_setup(model.setup, model.block, start + model.regions.setup.address - base)
 
 
