@@ -107,7 +107,7 @@ def test_sealed_files_are_to_be_decrypted_first(pair: list[Path], tmp_path: Path
 def test_what_is_no_regular_file_is_not_read(pair: list[Path], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.nef")
     for path in (tmp_path / "pipe.nef", tmp_path):
-        with pytest.raises(ModelbuildError, match="is (not a regular file|a folder)"):
+        with pytest.raises(ModelbuildError, match=r"is (not a regular file|a folder)"):
             combine([pair[0], path], tmp_path / "out.nef")
 
 

@@ -36,9 +36,7 @@ class Options:
     def settings(self) -> Settings:
         """The number formats, as `quantize` is told them; floats are the chip's usual, which count as
         `_whole` says."""
-        return Settings.read(
-            {"activations": _counted(self.activations), "weights": _counted(self.weights)}
-        )
+        return Settings.read({"activations": _counted(self.activations), "weights": _counted(self.weights)})
 
     @property
     def told(self) -> dict[str, float]:
