@@ -143,7 +143,9 @@ def from_environment(name: str, environment: Mapping[str, str] | None = None) ->
             advice="write the missing digit",
         )
     if len(digits) > 2 * MAX_KEY_BYTES:
-        raise ModelbuildError(f"the key in {name} has more than {2 * MAX_KEY_BYTES} hex digits")
+        raise ModelbuildError(
+            f"the key in {name} has more than {2 * MAX_KEY_BYTES} hex digits", advice="take a shorter one"
+        )
     return bytes.fromhex(digits)
 
 
@@ -154,12 +156,17 @@ def from_file(path: str | Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for ever
     except OSError as error:
         raise ModelbuildError(
-            "the key file cannot be read", where=where, why=error.strerror or str(error)
+            "the key file cannot be read",
+            where=where,
+            why=error.strerror or str(error),
+            advice="name a file of your own",
         ) from None
     try:
         found = os.fstat(handle)  # of what was opened, whatever has its name by now
         if not stat.S_ISREG(found.st_mode):
-            raise ModelbuildError("the key file is not a regular file", where=where)
+            raise ModelbuildError(
+                "the key file is not a regular file", where=where, advice="name a file of your own"
+            )
         if found.st_mode & _OF_OTHERS:
             raise ModelbuildError(
                 "the key file is open to others",
@@ -180,7 +187,9 @@ def from_file(path: str | Path) -> bytes:
         os.close(handle)
     if not 1 <= len(data) <= MAX_FILE_BYTES:
         what = "is empty" if not data else f"has more than {MAX_FILE_BYTES >> 20} MiB"
-        raise ModelbuildError(f"the key file {what}", where=where)
+        raise ModelbuildError(
+            f"the key file {what}", where=where, advice="name another file, of 1 byte to 1 MiB"
+        )
     return data
 
 

@@ -233,6 +233,7 @@ def test_a_key_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pyte
 def refused(path: Path) -> str:
     with pytest.raises(ModelbuildError) as raised:
         sealed_keys.from_file(path)
+    assert raised.value.problems[0].advice
     return raised.value.problems[0].what
 
 

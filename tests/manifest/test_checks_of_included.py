@@ -67,7 +67,7 @@ def test_included_files_are_inputs_of_the_package(project: Any) -> None:
     [
         ("[none.nef]", "none", "none.nef is not there"),
         ("[faces]", "faces]", "faces is a folder"),
-        ("[net.onnx]", "net.onnx]", "net.onnx is empty, no NEF"),
+        ("[net.onnx]", "net.onnx]", "net.onnx is no NEF"),
         ("[cut.nef]", "cut", None),
         ("[other.nef]", "other", "other.nef is for kl530, the package for kl720"),
         ("[old.nef]", "old", "old.nef is of the generation legacy720, the package flatbuffer"),
