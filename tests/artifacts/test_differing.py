@@ -24,7 +24,7 @@ from tests.artifacts.test_inspect import reshape_model
 from tests.artifacts.test_kinds import CONTENTS
 from tests.formats import archive_sources, kmodel_sources, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
-from tests.formats.test_fuzz import mutate
+from tests.formats.mutations import mutate
 
 KEYS = {"kind", "equal", "a", "b", "metadata", "models", "weights", "parts", "sizes", "timing"}
 
@@ -146,6 +146,23 @@ def test_codes_of_a_quantized_model_are_the_numbers_that_they_stand_for(tmp_path
     assert entry["max_abs"] == 0.5 and entry["snr_db"] == pytest.approx(20 * np.log10(2))
     entry = changed(differ(tmp_path, quantized(3, 0.5), quantized(4, 0.25)))["q"]
     assert entry["why"] == "the same numbers in another form"
+
+
+def test_scales_that_do_not_fit_the_codes_are_told(tmp_path: Path) -> None:
+    def quantized(codes: int, axis: int) -> bytes:
+        nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["y"], axis=axis)]
+        output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 3])
+        weights = [
+            numpy_helper.from_array(np.full((4, 3), codes, np.int8), "q"),
+            numpy_helper.from_array(np.full(4, 0.5, np.float32), "s"),
+        ]
+        graph = helper.make_graph(nodes, "net", [], [output], weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        return bytes(model.SerializeToString())
+
+    assert changed(differ(tmp_path, quantized(1, 0), quantized(2, 0)))["q"]["max_abs"] == 0.5
+    entry = changed(differ(tmp_path, quantized(1, 0), quantized(2, 1)))["q"]
+    assert (entry["snr_db"], entry["why"]) == (None, "there are not as many scales as the shape wants")
 
 
 def test_a_float_tflite_against_its_integers(shared_data: Path) -> None:

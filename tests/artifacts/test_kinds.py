@@ -16,7 +16,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
 from tests.formats import archive_sources, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
-from tests.formats.test_fuzz import mutate
+from tests.formats.mutations import mutate
 
 
 def model(**properties: str) -> bytes:
