@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ Parameter = int | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """real = scale * (integer - zero_point); NCHW unless the source's layout said otherwise."""
+    """real = scale * (integer - zero_point); NCHW unless the source's layout said otherwise.
+
+    `floating`: it holds float32 as they are, which number systems with operators on a CPU have
+    (`float_tensor`)."""
 
     name: str
     shape: tuple[int, ...]
@@ -22,6 +26,7 @@ class QuantizedTensor:
     signed: bool
     scale: float
     zero_point: int
+    floating: bool = False
 
     @property
     def low(self) -> int:
@@ -34,9 +39,16 @@ class QuantizedTensor:
         return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
 
     @property
-    def dtype(self) -> np.dtype[np.integer]:
-        """The smallest numpy integer type that holds the tensor."""
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest numpy integer type that holds the tensor; float32 of a floating one."""
+        if self.floating:
+            return np.dtype(np.float32)
         return np.dtype(f"{'int' if self.signed else 'uint'}{8 if self.bits <= 8 else 16}")
+
+
+def float_tensor(name: str, shape: tuple[int, ...]) -> QuantizedTensor:
+    """A tensor of float32, whose scale is 1."""
+    return QuantizedTensor(name, shape, 32, True, 1.0, 0, floating=True)
 
 
 @dataclass(frozen=True)
@@ -59,14 +71,15 @@ class FixedOperator:
 @dataclass(frozen=True)
 class FixedModel:
     """What `apply` makes, `arithmetic` runs, and the compilers translate. A constant that is an operator's
-    input also has an entry in `tensors`."""
+    input also has an entry in `tensors`. Constants are integers, or float32 where a number system has
+    floating tensors."""
 
     name: str
-    arithmetic: str  # "multiplier_shift@1"
+    arithmetic: str  # "multiplier_shift@1", "kpu@1"
     chip: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, QuantizedTensor]
-    constants: Mapping[str, Integers]
+    constants: Mapping[str, NDArray[Any]]
     operators: tuple[FixedOperator, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)  # "preprocess": JSON, "labels": JSON

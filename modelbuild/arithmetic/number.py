@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import Integers, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 LARGEST_SHIFT = 62
@@ -69,14 +69,19 @@ def decompose_together(factors: Sequence[float], operand_bits: int = 8) -> tuple
     return tuple(multipliers), shift
 
 
-def quantize_array(real: NDArray[Any], tensor: QuantizedTensor) -> Integers:
-    """Real numbers -> the tensor's integers: round half to even, saturate. NaN is an error."""
+def quantize_array(real: NDArray[Any], tensor: QuantizedTensor) -> NDArray[Any]:
+    """Real numbers -> the tensor's integers: round half to even, saturate. NaN is an error. A floating tensor
+    takes them as they are."""
+    if tensor.floating:
+        return real.astype(np.float32)
     if np.isnan(real).any():
         raise ModelbuildError(f"the values for {tensor.name!r} contain NaN")
     steps = np.rint(real.astype(np.float64) / tensor.scale) + tensor.zero_point
     return np.asarray(np.clip(steps, tensor.low, tensor.high), dtype=tensor.dtype)
 
 
-def dequantize_array(integers: Integers, tensor: QuantizedTensor) -> NDArray[np.float32]:
-    """The tensor's integers -> real numbers, scale * (integer - zero_point)."""
+def dequantize_array(integers: NDArray[Any], tensor: QuantizedTensor) -> NDArray[np.float32]:
+    """The tensor's integers -> real numbers, scale * (integer - zero_point); floats as they are."""
+    if tensor.floating:
+        return integers.astype(np.float32)
     return ((integers.astype(np.float64) - tensor.zero_point) * tensor.scale).astype(np.float32)

@@ -56,6 +56,7 @@ def _sources(model: FixedModel) -> set[str]:
 
 def _check_tensor(model: FixedModel, key: str, tensor: QuantizedTensor) -> None:
     need(tensor.name == key, f"it is called {tensor.name!r}")
+    need(not tensor.floating, "it holds floats, which this arithmetic lacks")
     need(tensor.bits in (8, 16), f"{tensor.bits} bits; only 8 and 16 exist")
     need(math.isfinite(tensor.scale) and tensor.scale > 0, f"the scale {tensor.scale!r} is not above 0")
     need(tensor.low <= tensor.zero_point <= tensor.high, f"the zero point {tensor.zero_point} does not fit")

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import (
     FixedModel,
     FixedOperator,
-    Integers,
     Parameter,
     QuantizedTensor,
 )
 
-DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "int64")
+DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "int64", "float32")
 
 
 def encode(model: FixedModel, elsewhere: frozenset[str]) -> str:
@@ -29,7 +29,8 @@ def encode(model: FixedModel, elsewhere: frozenset[str]) -> str:
         "outputs": model.outputs,
         "metadata": dict(model.metadata),
         "tensors": [
-            [t.name, t.shape, t.bits, t.signed, t.scale, t.zero_point] for t in model.tensors.values()
+            [t.name, t.shape, t.bits, t.signed, t.scale, t.zero_point, *([True] if t.floating else [])]
+            for t in model.tensors.values()
         ],
         "constants": [
             [name, None if name in elsewhere else [str(v.dtype), v.shape, v.reshape(-1).tolist()]]
@@ -53,14 +54,20 @@ def encode(model: FixedModel, elsewhere: frozenset[str]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def decode(text: str, elsewhere: Mapping[str, Integers]) -> FixedModel:
+def decode(text: str, elsewhere: Mapping[str, NDArray[Any]]) -> FixedModel:
     """The inverse; raises KeyError, TypeError or ValueError on anything that `encode` does not write."""
     content = json.loads(text)
     tensors = [
         QuantizedTensor(
-            _text(name), _whole_list(shape), _whole(bits), _flag(signed), _real(scale), _whole(zero)
+            _text(name),
+            _whole_list(shape),
+            _whole(bits),
+            _flag(signed),
+            _real(scale),
+            _whole(zero),
+            *(_flag(floating) for floating in further),
         )
-        for name, shape, bits, signed, scale, zero in content["tensors"]
+        for name, shape, bits, signed, scale, zero, *further in content["tensors"]
     ]
     constants = {
         _text(name): elsewhere[name] if stored is None else _array(*stored)
@@ -135,7 +142,8 @@ def _real(value: object) -> float:
     return float(value)
 
 
-def _array(dtype: str, shape: object, values: object) -> Integers:
+def _array(dtype: str, shape: object, values: list[object]) -> NDArray[Any]:
     if dtype not in DTYPES:
         raise ValueError(f"{dtype!r} is not a type of constants")
-    return np.array(_whole_list(values), dtype=dtype).reshape(_whole_list(shape))
+    read = [_real(value) for value in values] if dtype == "float32" else _whole_list(values)
+    return np.array(read, dtype=dtype).reshape(_whole_list(shape))
