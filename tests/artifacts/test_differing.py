@@ -25,6 +25,7 @@ from tests.artifacts.test_kinds import CONTENTS
 from tests.formats import archive_sources, kmodel_sources, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
 from tests.formats.mutations import mutate
+from tests.importers.tflite.builder import TFLite
 
 KEYS = {"kind", "equal", "a", "b", "metadata", "models", "weights", "parts", "sizes", "timing"}
 
@@ -172,6 +173,20 @@ def test_a_float_tflite_against_its_integers(shared_data: Path) -> None:
     assert 35 < weights["model/conv2d_8/Conv2D"]["snr_db"] < 55
     assert weights["model/conv2d_8/Conv2D"]["b"]["dtype"] == "int8"
     assert found["models"][0]["layers"]["same"] == 14
+
+
+def test_a_constant_of_impossible_sizes_is_bytes(tmp_path: Path) -> None:
+    def made(shape: list[int]) -> bytes:
+        model = TFLite()
+        x, y = model.tensor("x", [4]), model.tensor("y", [4])
+        weights = model.constant("w", np.arange(4, dtype=np.int32))
+        model.tensors[weights].shape = shape
+        model.add("ADD", [x, weights], [y])
+        return model.build([x], [y])
+
+    for shape in ([-1, -4], [1 << 16] * 4):
+        entry = changed(differ(tmp_path, made([4]), made(shape)))["w"]
+        assert entry["a"]["shape"] == [4] and entry["b"]["shape"] is None
 
 
 def test_fixed_models(tmp_path: Path) -> None:
