@@ -115,12 +115,11 @@ def _sums(x: Array, y: Array) -> tuple[float, float, float]:
 
 
 def _fits(codes: Array, scale: tuple[Array, Array] | None) -> bool:
-    """Whether there is one scale for each of the codes, or none."""
-    return scale is None or all(
-        one.ndim == codes.ndim
-        and all(size in (1, dim) for size, dim in zip(one.shape, codes.shape, strict=True))
-        for one in scale
-    )
+    """Whether each of the codes has a scale and a zero point."""
+    try:
+        return all(np.broadcast_shapes(one.shape, codes.shape) == codes.shape for one in scale or ())
+    except ValueError:
+        return False
 
 
 def _real(codes: Array, scale: tuple[Array, Array] | None) -> Array:
