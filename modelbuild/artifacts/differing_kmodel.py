@@ -108,7 +108,8 @@ def _array(
     def load() -> Array:
         return np.frombuffer(data, dtype, math.prod(shape), span.offset).reshape(shape)
 
-    return Weight(load, None if zero is None else (np.asarray(1.0), np.asarray(zero)))
+    each = (1,) * len(shape)
+    return Weight(load, None if zero is None else (np.ones(each), np.full(each, zero)))
 
 
 def _of_tails(name: str, layer: Layer, data: bytes) -> Weights:

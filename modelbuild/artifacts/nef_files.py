@@ -110,6 +110,8 @@ def generate(
 
 
 def _bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise ModelbuildError(f"{path.name or path} is not a regular file", where=str(path))
     try:
         return path.read_bytes()
     except OSError as error:

@@ -28,7 +28,7 @@ def changed(tmp_path: Path, a: bytes, b: bytes) -> dict[str, Any]:
 def test_codes_of_the_kpu_less_their_zero_point(tmp_path: Path, make: Any, layer: str) -> None:
     data = make()
     codes = weights(data)[f"{layer}/weights"]
-    assert codes.scale is not None and float(codes.scale[1]) == 128.0
+    assert codes.scale is not None and codes.scale[1].item() == 128.0
     assert np.array_equal(np.asarray(codes.load()).reshape(-1), np.frombuffer(KERNELS, np.uint8))
     found = changed(tmp_path, data, data.replace(KERNELS, KERNELS[:-1] + b"\x6d"))
     entry = found[f"{layer}/weights"]
@@ -95,4 +95,4 @@ def test_real_files(shared_data: Path) -> None:
         data = (shared_data / f"artifacts/kmodel/{name}.kmodel").read_bytes()
         codes = weights(data)[f"{layer}/weights"]
         assert np.asarray(codes.load()).ndim == 4 and codes.scale is not None
-        assert float(codes.scale[1]) == zero
+        assert codes.scale[1].item() == zero

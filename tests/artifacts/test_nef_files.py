@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,13 @@ def test_sealed_files_are_to_be_decrypted_first(pair: list[Path], tmp_path: Path
         assert (problem.what, problem.where) == ("hidden.nef.enc is encrypted", str(hidden))
         assert f"nef decrypt {hidden} -o" in problem.advice and raised.value.exit_code == 2
     assert not (tmp_path / "out.nef").exists() and not (tmp_path / "out").exists()
+
+
+def test_what_is_no_regular_file_is_not_read(pair: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.nef")
+    for path in (tmp_path / "pipe.nef", tmp_path):
+        with pytest.raises(ModelbuildError, match="is not a regular file"):
+            combine([pair[0], path], tmp_path / "out.nef")
 
 
 def test_what_is_written_is_the_same_each_time(pair: list[Path], tmp_path: Path) -> None:
