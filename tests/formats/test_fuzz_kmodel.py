@@ -12,7 +12,13 @@ from modelbuild.artifacts.inspectors import kmodel_code
 from modelbuild.artifacts.inspectors.kmodel_listing import listing
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kmodel
-from modelbuild.formats.kmodel import kpu_operations, stackvm, version5_modules
+from modelbuild.formats.kmodel import (
+    kpu_operations,
+    kpu_records,
+    stackvm,
+    stackvm_assembly,
+    version5_modules,
+)
 from modelbuild.formats.kmodel.disassembly import kpu_check
 from tests.formats import fuzzing
 from tests.formats import kmodel_sources as sources
@@ -30,7 +36,29 @@ def read_all(data: bytes) -> None:
     listing(described)
 
 
-CASES = {f"kmodel {name}": Case(read_all, make) for name, make in sources.ALL.items()}
+def write_again(data: bytes) -> None:
+    """What is read is written again as it was, or refused."""
+    assert kmodel.write(kmodel.image_of(kmodel.read(data))) == data
+
+
+def take_apart(code: bytes) -> None:
+    """Code of the stack machine is assembled again as it was, but for branches to its end."""
+    lines = stackvm_assembly.disassemble(code)
+    assert stackvm_assembly.assemble(lines) == code
+
+
+def take_operations_apart(code: bytes) -> None:
+    assert kpu_records.pack(kpu_records.unpack(code)) == code
+
+
+CASES = {
+    **{f"kmodel {name}": Case(read_all, make) for name, make in sources.ALL.items()},
+    "kmodel written": Case(write_again, sources.version5),
+    "kmodel written, stack machine": Case(
+        take_apart, lambda: sources.quantized_call(0x14, 0x0B, call=sources.release_call)
+    ),
+    "kmodel written, operations": Case(take_operations_apart, lambda: sources.kpu_code(kpu=64)[1]),
+}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,4 +1,7 @@
-"""The kmodel container of nncase, versions 3 to 7: `read` takes it apart, `disassemble` reads its code."""
+"""The kmodel container of nncase, versions 3 to 7: `read` takes it apart, `disassemble` reads its code.
+
+`write` makes files of version 5, release layout, from an `Image`; `image_of` is that of a file that was read.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,22 @@ from collections.abc import Callable, Mapping
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import version3, version4, version5, version6
 from modelbuild.formats.kmodel.disassembly import Disassembly, disassemble
+from modelbuild.formats.kmodel.image import Image
 from modelbuild.formats.kmodel.model import Kmodel
 from modelbuild.formats.kmodel.records import NAME, words
+from modelbuild.formats.kmodel.version5_writing import image_of, write
 
-__all__ = ["MAGIC", "Disassembly", "Kmodel", "disassemble", "is_kmodel", "read"]
+__all__ = [
+    "MAGIC",
+    "Disassembly",
+    "Image",
+    "Kmodel",
+    "disassemble",
+    "image_of",
+    "is_kmodel",
+    "read",
+    "write",
+]
 MAGIC = b"LDMK"
 
 

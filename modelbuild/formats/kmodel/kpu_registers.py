@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats.kmodel.records import numbered
 
 COUNT = 12
@@ -73,14 +74,79 @@ def decode(registers: Sequence[int]) -> dict[str, int]:
     return found
 
 
-def encode(values: Mapping[str, int]) -> tuple[int, ...]:
-    """The registers of these values; fields left out have the bits of 0. The inverse of `decode`."""
+@dataclass(frozen=True)
+class Layer:
+    """All fields of a layer, counts as counts. What has a default is the same in all layers that nncase 1.9
+    writes; addresses are in units of 64 bytes of the KPU's RAM, other sizes in bytes.
+
+    `bwsx_base`, `para_start` and `active_addr` are filled in by the runtime."""
+
+    src_addr: int
+    dst_addr: int
+    ic: int
+    oc: int
+    oc_per_load: int
+    iw: int
+    ih: int
+    ow: int
+    oh: int
+    kernel: int
+    pool: int
+    pad_value: int
+    load_time: int
+    para_size: int
+    ch_switch: int
+    row_switch: int
+    coef_group: int
+    wb_ch_switch: int
+    wb_row: int
+    wb_group: int
+    arg_w: int
+    arg_x: int
+    arg_add: int
+    channel_bytes: int
+    total_bytes: int
+    depthwise: int = 0
+    shr_w: int = 0
+    shr_x: int = 0
+    send_out: int = 0
+    load_para: int = 1
+    dma_burst: int = 15
+    load_coor: int = 1
+    load_act: int = 1
+    int_en: int = 0
+    ram_flag: int = 0
+    full_add: int = 0
+    pad_type: int = 0
+    first_stride: int = 0
+    bypass: int = 0
+    bwsx_base: int = 0
+    para_start: int = 0
+    column_offset: int = 0
+    row_offset: int = 0
+    coef_size: int = 0
+    active_addr: int = 0
+
+
+def unpack(registers: Sequence[int]) -> Layer:
+    """The layer of these registers; ModelbuildError if bits without a name are set, which it cannot hold."""
+    for number, rest in enumerate(reserved(registers)):
+        if rest:
+            raise ModelbuildError(f"layer register {number} has bits that nobody documents: 0x{rest:x}")
+    return Layer(**decode(registers))
+
+
+def pack(layer: Layer) -> tuple[int, ...]:
+    """The registers of a layer: the inverse of `unpack`. ModelbuildError for a field that does not fit."""
     registers = [0] * COUNT
     for bits in FIELDS:
-        value = values.get(bits.name, bits.less) - bits.less
+        given = getattr(layer, bits.name)
+        value = given - bits.less
         low, high = (-(1 << bits.width - 1), 1 << bits.width - 1) if bits.signed else (0, 1 << bits.width)
         if not low <= value < high:
-            raise ValueError(f"{bits.name} does not hold {values[bits.name]}")
+            raise ModelbuildError(
+                f"layer field {bits.name} does not hold {given}: {low + bits.less} to {high + bits.less - 1}"
+            )
         registers[bits.register] |= (value & ((1 << bits.width) - 1)) << bits.low
     return tuple(registers)
 
@@ -104,10 +170,17 @@ def weight_count(fields: Mapping[str, int]) -> int:
     return area * fields["oc"] * (1 if fields["depthwise"] else fields["ic"])
 
 
+def row_layout(width: int) -> tuple[int, int]:
+    """How a map lies in the RAM of the KPU: channels that share a row of 64 bytes, and rows of a line."""
+    if width <= RAM_UNIT // 2:
+        return (4 if width <= RAM_UNIT // 4 else 2), 1
+    return 1, -(-width // RAM_UNIT)
+
+
 def map_bytes(width: int, height: int, channels: int) -> int:
-    """Bytes of a feature map in the RAM of the KPU: rows of 64 bytes, which narrow channels share."""
-    group = 4 if width <= 16 else 2 if width <= 32 else 1
-    return RAM_UNIT * -(-width // RAM_UNIT) * height * -(-channels // group)
+    """Bytes of a feature map in the RAM of the KPU."""
+    group, rows = row_layout(width)
+    return RAM_UNIT * rows * height * -(-channels // group)
 
 
 def problems(registers: Sequence[int]) -> list[str]:

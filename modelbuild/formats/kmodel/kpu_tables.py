@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats.kmodel.model import Span
 from modelbuild.formats.kmodel.records import words
 
@@ -62,23 +63,34 @@ def activation(data: bytes, span: Span) -> tuple[Segment, ...]:
 
 
 def pack_batch_norm(entries: Sequence[BatchNorm]) -> bytes:
-    """The inverse of `batch_norm`."""
-    return b"".join(
-        struct.pack(
-            "<Q",
-            entry.mul & 0xFFFFFF | (entry.add & 0xFFFFFFFF) << 24 | entry.shift << 56 | entry.rest << 60,
+    """The inverse of `batch_norm`. ModelbuildError for a number that does not fit."""
+    words_ = []
+    for channel, item in enumerate(entries):
+        where = f"batch normalization of channel {channel}"
+        words_.append(
+            _bits(item.mul, -24, f"mul of the {where}")
+            | _bits(item.add, -32, f"add of the {where}") << 24
+            | _bits(item.shift, 4, f"shift of the {where}") << 56
+            | _bits(item.rest, 4, f"rest of the {where}") << 60
         )
-        for entry in entries
-    )
+    return struct.pack(f"<{len(words_)}Q", *words_)
 
 
 def pack_activation(segments: Sequence[Segment]) -> bytes:
-    """The inverse of `activation`."""
-    words_ = [
-        item.shift | (item.mul & 0xFFFF) << 8 | (item.start & (1 << 36) - 1) << 24 | item.rest << 60
-        for item in segments
-    ]
-    return struct.pack(f"<{SEGMENTS}Q", *words_) + bytes(item.add for item in segments)
+    """The inverse of `activation`. ModelbuildError for a number that does not fit, or if they are not 16."""
+    if len(segments) != SEGMENTS:
+        raise ModelbuildError(f"an activation has {SEGMENTS} pieces, not {len(segments)}")
+    words_, adds = [], []
+    for index, item in enumerate(segments):
+        where = f"activation piece {index}"
+        words_.append(
+            _bits(item.shift, 8, f"shift of {where}")
+            | _bits(item.mul, -16, f"mul of {where}") << 8
+            | _bits(item.start, -36, f"start of {where}") << 24
+            | _bits(item.rest, 4, f"rest of {where}") << 60
+        )
+        adds.append(_bits(item.add, 8, f"add of {where}"))
+    return struct.pack(f"<{SEGMENTS}Q", *words_) + bytes(adds)
 
 
 def activation_problems(segments: Sequence[Segment]) -> list[str]:
@@ -88,6 +100,15 @@ def activation_problems(segments: Sequence[Segment]) -> list[str]:
         for index, item in enumerate(segments)
         if item.shift > MAX_SHIFT
     ]
+
+
+def _bits(value: int, width: int, what: str) -> int:
+    """The low bits of a number that they must hold; with sign where `width` is negative."""
+    signed, width = width < 0, abs(width)
+    low, high = (-(1 << width - 1), 1 << width - 1) if signed else (0, 1 << width)
+    if not low <= value < high:
+        raise ModelbuildError(f"{what} does not hold {value}: it has {width} bits{' with sign' * signed}")
+    return value & (1 << width) - 1
 
 
 def _signed(value: int, bits: int) -> int:

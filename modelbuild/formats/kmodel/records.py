@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats.flatbuffer import damaged
 
 NAME = "kmodel"
@@ -60,7 +61,8 @@ class Record:
         return found
 
     def pack(self, values: Values) -> bytes:
-        """The bytes of `values`, which has every field: the inverse of `read`."""
+        """The bytes of `values`, which has every field, those with an enum as number or by name.
+        The inverse of `read`. ModelbuildError for a value that its field does not hold."""
         return b"".join(_packed(field, values[field.name]) for field in self.fields)
 
     def shown(self, values: Values) -> dict[str, object]:
@@ -96,6 +98,23 @@ def named(enum: Enum, value: int) -> str:
     return enum.get(value, f"unknown ({value})")
 
 
+def number(enum: Enum, name: str, what: str) -> int:
+    """The inverse of `named`. ModelbuildError where there is no such name."""
+    for value, known in enum.items():
+        if known == name:
+            return value
+    raise ModelbuildError(f"{what} is {name!r}, which is none", advice=did_you_mean(name, enum.values()))
+
+
+def packed(layout: str, *values: float, what: str) -> bytes:
+    """Numbers in a `struct` layout, little endian. ModelbuildError for one that does not fit."""
+    try:
+        return struct.pack("<" + layout, *values)
+    except (struct.error, OverflowError) as error:
+        shown = ", ".join(map(str, values))
+        raise ModelbuildError(f"{what} does not hold {shown}", why=str(error)) from None
+
+
 def numbered(names: str) -> dict[int, str]:
     """An enum that counts from 0."""
     return dict(enumerate(names.split()))
@@ -127,5 +146,9 @@ def _packed(field: Field, value: object) -> bytes:
         if not isinstance(value, Mapping):
             raise TypeError(f"{field.name} takes a mapping")
         return field.record.pack(value)
-    numbers = value if isinstance(value, list) else [value]
-    return struct.pack(f"<{field.count or 1}{_CODES[field.kind]}", *numbers)
+    if isinstance(value, str) and field.enum is not None:
+        value = number(field.enum, value, field.name)
+    values = value if isinstance(value, list | tuple) else [value]
+    return packed(
+        f"{field.count}{_CODES[field.kind]}" if field.count else _CODES[field.kind], *values, what=field.name
+    )
