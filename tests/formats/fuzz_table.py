@@ -1,4 +1,4 @@
-"""The table of docs/inspect.md: `python -m tests.formats.fuzz_table [--count N] [WORD ...]`.
+"""The table of docs/altered-files.md: `python -m tests.formats.fuzz_table [--count N] [WORD ...]`.
 
 Runs the cases whose names begin with the words, in the order of these, or all; a row each."""
 

@@ -222,7 +222,7 @@ def truncated(case: Case, pieces: int = 300) -> None:
 
 
 def rows(cases: Mapping[str, Case], count: int) -> None:
-    """Run the cases and print a row of the table of docs/inspect.md for each as it ends."""
+    """Run the cases and print a row of the table of docs/altered-files.md for each as it ends."""
     for name, case in cases.items():
         start = time.monotonic()
         try:

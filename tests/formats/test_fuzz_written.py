@@ -1,4 +1,4 @@
-"""What `nef extract`, `set` and `combine` write of altered NEFs: nothing outside, files that read back."""
+"""What the verbs of `nef` write of altered files: nothing outside of the folder, and all reads back."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def verbs(name: str) -> Reader:
         ids = {read.models[0].id: 77} if read.models else {}
         told = [
             _told(lambda: extracted(home)),
+            _told(lambda: generated(home, read.target)),
             _told(lambda: written(nef_files.edit(home / "in.nef", home / "set.nef", ids))),
             _told(
                 lambda: written(nef_files.combine([home / "in.nef", home / "other.nef"], home / "two.nef"))
@@ -65,7 +66,7 @@ def verbs(name: str) -> Reader:
         ]
         assert {path.name for path in fuzzing.folder().iterdir()} == {"a"}
         assert {path.name for path in home.parent.iterdir()} == {"b"}
-        allowed = {"in.nef", "other.nef", "out", "set.nef", "two.nef"}
+        allowed = {"in.nef", "other.nef", "out", "set.nef", "two.nef", "new.nef"}
         assert {path.name for path in home.iterdir()} <= allowed
         return " ".join(told)
 
@@ -79,6 +80,14 @@ def extracted(home: Path) -> None:
     for one in found["files"]:
         path = Path(one["path"])
         assert path.parent == home / "out" and path.stat().st_size == one["size"]
+
+
+def generated(home: Path, chip: str) -> None:
+    """A NEF around what was extracted, where that was not refused."""
+    names = [home / "out" / name for name in ("fw_info.bin", "all_models.bin")]
+    names = names if names[0].exists() else list((home / "out").glob("*_models_*.kne"))
+    if names:
+        written(nef_files.generate(names, home / "new.nef", chip))
 
 
 def written(answer: dict[str, object]) -> None:
@@ -113,7 +122,7 @@ def test_mutations(name: str, count: int) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_itself_goes_through_every_verb(name: str) -> None:
-    assert fuzzing.once(verbs(name), FILES_OF_ALL[name]).split()[:2] == ["done", "done"]
+    assert fuzzing.once(verbs(name), FILES_OF_ALL[name]).split()[:3] == ["done"] * 3
     assert right(FILES_OF_ALL[name]) == FILES_OF_ALL[name]
 
 
