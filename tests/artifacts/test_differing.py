@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +380,15 @@ def test_arrays_of_a_zip_in_either_order(tmp_path: Path) -> None:
         {"a": np.asfortranarray(values.astype("<i2")), "flags": np.array([True, False])}
     )
     assert changed(differ(tmp_path, one, same, "x.npz")) == {}
+
+
+def test_parts_that_overlap_without_end_are_refused(tmp_path: Path) -> None:
+    """A ZIP of 40 KB with a thousand entries for one member."""
+    data = archive_sources.zipped({"a.bin": bytes(10_000)}, zipfile.ZIP_STORED)
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entries = b"".join(
+        data[start : start + 46] + b"%05d" % number + data[start + 51 : end] for number in range(1000)
+    )
+    tail = struct.pack("<4s4x2H2IH", b"PK\5\6", 1000, 1000, len(entries), start, 0)
+    with pytest.raises(ModelbuildError, match="overlap too often"):
+        differ(tmp_path, data, data[:start] + entries + tail)
