@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 from modelbuild.errors import ModelbuildError
 from tests.formats.mutations import WORDS, Mutation, mutate
@@ -176,7 +175,7 @@ def _timed(read: Reader, data: bytes) -> tuple[str | Origin | None, float]:
         told = read(data)
     except ModelbuildError as error:
         assert error.exit_code == 2
-        told = _origin(error.__traceback__)
+        told = _origin(error)
     taken = time.process_time() - start
     signal.setitimer(signal.ITIMER_PROF, 0)
     return told, taken
@@ -191,9 +190,11 @@ def _assert_bounds(seconds: float, size: int) -> None:
     assert seconds < SECONDS and size < BYTES, f"{seconds} s, {size} bytes"
 
 
-def _origin(place: TracebackType | None) -> Origin:
-    """Where an error was raised, and the two calls that led there."""
-    found = []
+def _origin(error: BaseException) -> Origin:
+    """Where an error was raised first, and the two calls that led there."""
+    while isinstance(error.__context__, ModelbuildError):  # it was given a place, and raised again
+        error = error.__context__
+    place, found = error.__traceback__, list[tuple[str, int]]()
     while place is not None:
         found.append((place.tb_frame.f_code.co_filename, place.tb_lineno))
         place = place.tb_next

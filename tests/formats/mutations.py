@@ -278,12 +278,14 @@ def protobuf(base: bytes) -> Mutation:
     them are made right again, but for one in eight."""
     tree = _fields(base)
     assert tree is not None
+    known: dict[int, bytes] = {}  # what does not change is encoded once
+    _encoded(tree, known)
 
     def change(data: bytes, dice: random.Random) -> bytes:
         top = tree
         for _ in range(dice.randint(1, 3)):
             top = _replaced(top, dice)
-        return _encoded(top, dice if dice.randrange(8) == 0 else None)
+        return _encoded(top, known.copy()) if dice.randrange(8) else _encoded(top, {}, dice)
 
     return change
 
@@ -339,19 +341,24 @@ def _number(value: int) -> bytes:
     return bytes(found)
 
 
-def _encoded(fields: list[_Field], wrong: random.Random | None = None) -> bytes:
+def _encoded(fields: list[_Field], known: dict[int, bytes], wrong: random.Random | None = None) -> bytes:
+    """The message; `known` has those by identity that were encoded before, and gets the others. With `wrong`
+    some of its lengths are."""
+    if id(fields) in known:
+        return known[id(fields)]
     pieces = []
     for number, wire, value in fields:
         pieces.append(_number(number << 3 | wire))
         if isinstance(value, int):
             pieces.append(_number(value))
         else:
-            content = value if isinstance(value, bytes) else _encoded(value, wrong)
+            content = value if isinstance(value, bytes) else _encoded(value, known, wrong)
             if wire == 2:
                 off = wrong.choice((-1, 1, 200, 1 << 31)) if wrong and wrong.randrange(12) == 0 else 0
                 pieces.append(_number(max(0, len(content) + off)))
             pieces.append(content)
-    return b"".join(pieces)
+    known[id(fields)] = b"".join(pieces)
+    return known[id(fields)]
 
 
 def _replaced(fields: list[_Field], dice: random.Random) -> list[_Field]:
@@ -385,7 +392,7 @@ def _value(value: int | bytes | list[_Field], dice: random.Random) -> int | byte
             (0, 1, value + 1, max(0, value - 1), 1 << dice.randrange(64), (1 << 63) - 1, (1 << 64) - 1)
         )
         return dice.choice((new, dice.randrange(64)))
-    content = value if isinstance(value, bytes) else _encoded(value)
+    content = value if isinstance(value, bytes) else _encoded(value, {})
     match dice.randrange(5):
         case 0:
             return content[: len(content) // 2]
