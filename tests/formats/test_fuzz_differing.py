@@ -43,6 +43,7 @@ def differing(sample: Sample) -> Reader:
     return read
 
 
+MOST = LONG // len(SAMPLES)  # of each, so that there are LONG in all
 CASES = {
     f"diff {name}": Case(differing(sample), sample.make, sample.dress, sample.aim)
     for name, sample in SAMPLES.items()
@@ -51,7 +52,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(
-    "count", [SHORT // 2, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"]
+    "count", [SHORT // 3, pytest.param(MOST, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_mutations(name: str, count: int) -> None:
     assert fuzzing.check(CASES[name], count).read > 0
