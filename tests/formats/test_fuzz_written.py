@@ -12,7 +12,7 @@ import pytest
 
 from modelbuild.artifacts import nef_files
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import fw_info, nef, nef_edit, nef_header, nef_patch
+from modelbuild.formats import fw_info, nef, nef_edit, nef_generate, nef_header, nef_patch
 from modelbuild.formats.fw_info import FirmwareInfo
 from tests.formats import fuzzing
 from tests.formats.fuzzing import LONG, SHORT, Case, Reader
@@ -106,9 +106,42 @@ def _told(work: Callable[[], None]) -> str:
     return "done"
 
 
+def generating(chip: str, all_models: bytes, of_both: bool) -> Reader:
+    """A NEF around altered binaries: fw_info where it is `of_both`, else all of it."""
+
+    def read(data: bytes) -> None:
+        made = nef_generate.generated(
+            chip, all_models if of_both else data, data if of_both else b"", own_toolchain="x/1"
+        )
+        again = nef.read(nef.write(made))
+        nef.check(again)
+        assert len(again.models) == len(made.models)
+
+    return read
+
+
+def _file(name: str) -> nef_header.NefFile:
+    return nef_header.decode(FILES_OF_ALL[name])
+
+
+WITH_FIRMWARE = {
+    "520": "vendor legacy520",
+    "720": "vendor legacy720",
+    "630": "vendor flatbuffer 630 absolute",
+}
 CASES = {
-    f"verbs {name}": Case(verbs(name), lambda name=name: FILES_OF_ALL[name], right)  # type: ignore[misc]
-    for name in NAMES
+    **{
+        f"generate {name}": Case(
+            generating(chip, _file(name).all_models, True),
+            lambda name=name: _file(name).firmware_info,  # type: ignore[misc]
+        )
+        for chip, name in WITH_FIRMWARE.items()
+    },
+    "generate vendor kne": Case(generating("730", b"", False), lambda: _file("vendor kne").all_models),
+    **{
+        f"verbs {name}": Case(verbs(name), lambda name=name: FILES_OF_ALL[name], right)  # type: ignore[misc]
+        for name in NAMES
+    },
 }
 
 
