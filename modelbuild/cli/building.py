@@ -123,6 +123,8 @@ def _tell(
         text += "\n\n" + profile.text(data["profile"])
     if options.events == "-":
         console.progress(text)
+    elif options.dry_run:
+        console.result(text, data)
     else:
         console.summary(text, data)
     tell_settings(report, options.overrides)

@@ -30,7 +30,7 @@ def configure(*, json: bool, quiet: bool, verbose: bool, color: str) -> None:
 
 
 def is_quiet() -> bool:
-    """Whether -q was given: nothing but what went wrong is said."""
+    """Whether -q was given: nothing is said but what went wrong, and the text that a verb is asked for."""
     return _style.quiet
 
 
@@ -97,7 +97,7 @@ def detail(text: str) -> None:
 
 
 def result(text: str, data: Any) -> None:
-    """The verb's result: the JSON object with --json, else the text."""
+    """The verb's result, with -q too: the JSON object with --json, else the text."""
     if _style.json:
         put(json_text(data))
     elif text:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild import api, whole_file
-from modelbuild.cli import console, evaluated, flags, report_file, speeds
+from modelbuild.cli import console, evaluated, evaluated_chips, flags, report_file, speeds
 from modelbuild.cli.options import shapes
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.choices import FORMATS, TILINGS
 from modelbuild.npu.predicting.comparison import side_by_side
 from modelbuild.project.layout import STATE
+
+if TYPE_CHECKING:
+    from modelbuild.build.result import Observer
 
 # Options that a manifest's models do not take -> why.
 _OF_FILES = {
@@ -78,13 +83,15 @@ def run(options: argparse.Namespace) -> int:
     if options.compare is not None:
         rows = side_by_side(said)
         console.result(
-            evaluated.compared(said, rows, options.layers, options.advise), {"compare": rows, "models": said}
+            evaluated_chips.compared(said, rows, options.layers, options.advise),
+            {"compare": rows, "models": said},
         )
         return 0
     text = "\n\n".join(evaluated.text(item, options.layers) for item in said)
     if options.format is not None:
-        path = _write(options, answers[0])
-        text, said = f"{text}\n  written: {path}", [said[0] | {"report": path}]
+        written = _write(options, answers[0])
+        text = f"{text}\n  written: {', '.join(written.values())}"
+        said = [said[0] | written]
     is_one = _is_file(options) or _is_pair(options)
     console.result(text, said[0] if is_one else {"models": said})
     return 0
@@ -105,8 +112,17 @@ def _is_pair(options: argparse.Namespace) -> bool:
 
 def _of_file(options: argparse.Namespace) -> Sequence[api.Answer]:
     chips = _chips(options)
-    with flags.spoken():
-        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options))
+    with flags.spoken(), _drawn() as tell:
+        return api.answers(Path(options.directory) / options.names[0], chips, _asked(options), tell)
+
+
+def _drawn() -> AbstractContextManager[Observer | None]:
+    """The display of builds, on a terminal; nothing of it is loaded elsewhere."""
+    if console.is_quiet() or not console.is_terminal(sys.stderr):
+        return nullcontext()
+    from modelbuild.cli import progress
+
+    return progress.drawn()
 
 
 def _of_manifest(options: argparse.Namespace) -> Sequence[api.Answer]:
@@ -200,10 +216,9 @@ def _beside(directory: Path, name: str | None) -> Path | None:
     return None if name is None else directory / name
 
 
-def _write(options: argparse.Namespace, answer: api.Answer) -> str:
-    """The report's file, complete or as it was."""
+def _write(options: argparse.Namespace, answer: api.Answer) -> dict[str, str]:
+    """The report's file and that of its table, each complete or as it was; what they are -> their paths."""
     assert answer.report is not None
-    name, data = answer.report
     root = Path(options.directory)
     named = {
         "model": options.names[0],
@@ -211,6 +226,12 @@ def _write(options: argparse.Namespace, answer: api.Answer) -> str:
         "file of weights": options.weights,
     }
     read = {what: root / given for what, given in named.items() if given is not None}
-    path = report_file.place(root, options.file, options.output, name, read)
-    whole_file.write(path, data)
-    return str(path)
+    name, data = answer.report
+    files = {"report": (report_file.place(root, options.file, options.output, name, read), data)}
+    if answer.table is not None:
+        name, data = answer.table
+        output = report_file.beside(root, options.output, name)
+        files["report_nodes"] = (report_file.place(root, options.file, output, name, read), data)
+    for path, data in files.values():
+        whole_file.write(path, data)
+    return {what: str(path) for what, (path, _) in files.items()}

@@ -20,7 +20,7 @@ def text(said: Said, layers: bool) -> str:
     lines = [
         f"{_name(said)} on {said['chip']}: {number(said['fps'])} fps, confidence {said['confidence']}"
         + ("" if said["fits"] else ", DOES NOT FIT the memory of the chip")
-        + _because(said),
+        + because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
         f"{number(said['cpu_time_ms'])} ms" + _share(said),
         *_pictures(said),
@@ -28,11 +28,11 @@ def text(said: Said, layers: bool) -> str:
         *_replaced(said),
         *_counts(said),
         *_memory(said),
-        *_nodes(said),
-        *_advice(said),
+        *nodes(said),
+        *advice(said),
         *_measured(said),
     ]
-    return "\n".join([*lines, _table(said["layers"])] if layers else lines)
+    return "\n".join([*lines, table(said["layers"])] if layers else lines)
 
 
 def _name(said: Said) -> str:
@@ -50,7 +50,7 @@ def _pictures(said: Said) -> Iterator[str]:
         )
 
 
-def _because(said: Said) -> str:
+def because(said: Said) -> str:
     """Which facts nobody published or fitted."""
     return f" ({', '.join(said['confidence_sources'])})" if said["confidence"] == "guess" else ""
 
@@ -101,6 +101,7 @@ def _counts(said: Said) -> Iterator[str]:
     runs = f" for {batch['achieved']} pictures" if batch["achieved"] != 1 else ""
     most = f"; most of them: {said['bound']}" if said["bound"] else ""
     yield f"  {_macs(said)}, {said['cycles']} cycles{runs}{used}{most}"
+    yield from added(said)
     saved, apart = said["overlap_saved_ms"], said["time_no_overlap_ms"]
     if saved:
         yield f"  without overlap of engines {number(apart)} ms"
@@ -115,13 +116,21 @@ def _counts(said: Said) -> Iterator[str]:
 
 
 def _macs(said: Said) -> str:
-    """Those of the whole model; which the CPU has, and how many lowering has added."""
+    """Those that are executed; which the CPU has, and where it is another number, those of the model."""
     total, own = said["macs"], said.get("macs_source")
     on_cpu = total - said["macs_npu"]
     more = [f"{scaled(on_cpu, 'MACs')} of them on the CPU"] if on_cpu else []
-    if own is not None and own < total:
+    if own is not None and own != total:
         more.append(f"{scaled(own, 'MACs')} in the model before it was made fit for the chip")
     return scaled(total, "MACs") + (f" ({'; '.join(more)})" if more else "")
+
+
+def added(said: Said) -> Iterator[str]:
+    """The layers by which more is multiplied than the model says."""
+    layers = [layer for layer in said["layers"] if layer.get("macs_added")]
+    if layers:
+        more = scaled(sum(layer["macs_added"] for layer in layers), "MACs")
+        yield f"  {more} that the model has not, by how the chip runs {_listed(layers, 'layers')}"
 
 
 def _deep(said: Said) -> Iterator[str]:
@@ -154,15 +163,24 @@ def _memory(said: Said) -> Iterator[str]:
         f"DRAM {scaled(memory['dram_peak'], 'B')} of {scaled(memory['room'], 'B')}"
         + ("" if said["fits"] else ": it does not fit")
     )
+    if said.get("fits_because"):
+        yield f"  {said['fits_because']}"
 
 
-def _nodes(said: Said) -> Iterator[str]:
+def nodes(said: Said) -> Iterator[str]:
+    """What the CPU runs, what nothing runs, and what was estimated."""
     groups: dict[tuple[str, str], list[Said]] = {}
     for node in said["cpu_nodes"]:
         groups.setdefault((node["op"], node["reason"].replace(node["name"], "")), []).append(node)
     for (op, _), nodes in groups.items():
         time_ms = fsum(node["time_ms"] for node in nodes)
         yield f"  on the CPU: {op} {_listed(nodes)}: {nodes[0]['reason']}, {number(time_ms)} ms"
+    rate = said.get("cpu_rate")
+    if rate is not None:
+        yield (
+            f"  the CPU is taken to do {number(rate['operations_per_second'] / _MEGA)} million operations a "
+            f"second ({rate['sure']}); what only moves reads and writes each byte"
+        )
     for node in said["unsupported"]:
         yield f"  nothing runs {node['op']} {node['name']}: {node['reason']}; the time is without it"
     for layer in said["layers"]:
@@ -170,16 +188,17 @@ def _nodes(said: Said) -> Iterator[str]:
             yield f"  no fixed-point form of {layer['op']} {layer['name']}: its time is an estimate"
 
 
-def _listed(nodes: Sequence[Said]) -> str:
+def _listed(nodes: Sequence[Said], kind: str = "nodes") -> str:
     """Their names, of many the first two and the last."""
     names = [str(node["name"]) for node in nodes]
     if len(names) == 1:
         return names[0]
     shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
-    return f"{shown} ({len(names)} nodes)"
+    return f"{shown} ({len(names)} {kind})"
 
 
-def _advice(said: Said) -> Iterator[str]:
+def advice(said: Said) -> Iterator[str]:
+    """What takes longest, and what would help."""
     for layer in said.get("slowest", ()):
         yield (
             f"  slowest: {layer['name']}, {number(layer['time_ms'])} ms ({layer['share']:.0%}), "
@@ -239,7 +258,8 @@ _COLUMNS = {
 }
 
 
-def _table(layers: Sequence[Said]) -> str:
+def table(layers: Sequence[Said]) -> str:
+    """The layers, a line each."""
     rows = [tuple(_cell(key, layer[key]) for key in _COLUMNS.values()) for layer in layers]
     return console.table(tuple(_COLUMNS), rows, right=tuple(index for index in range(1, 11) if index != 4))
 
@@ -248,47 +268,6 @@ def _cell(key: str, value: Any) -> str:
     if key == "utilisation":
         return "" if value is None else f"{value:.0%}"
     return number(value) if isinstance(value, float) else str(value)
-
-
-def compared(said: Sequence[Said], rows: Sequence[Said], layers: bool = False, advice: bool = False) -> str:
-    """Chips as lines; what keeps nodes from an NPU below, and then `advice` and `layers` of each."""
-    head = (
-        "chip",
-        "fps",
-        "ms",
-        "NPU ms",
-        "CPU ms",
-        "faster",
-        "array",
-        "DRAM MB",
-        "mJ",
-        "bound",
-        "fits",
-        "confidence",
-    )
-    cells = [
-        (
-            row["chip"],
-            number(row["fps"]),
-            number(row["total_ms"]),
-            number(row["time_ms"]),
-            number(row["cpu_time_ms"]),
-            "" if row["speed"] is None else f"{row['speed']:.1f}x",
-            "" if row["mac_utilisation"] is None else f"{row['mac_utilisation']:.0%}",
-            number(row["dram_bytes"] / _MEGA),
-            "" if row["energy_mj"] is None else number(row["energy_mj"]),
-            row["bound"] or "",
-            "yes" if row["fits"] else "NO",
-            row["confidence"],
-        )
-        for row in rows
-    ]
-    notes = [f"{each['chip']}:{line}" for each in said for line in _nodes(each)]
-    notes += [f"{each['chip']}: confidence guess{_because(each)}" for each in said if _because(each)]
-    table = console.table(head, cells, right=tuple(range(1, 9)))
-    notes += [f"{each['chip']}:{line}" for each in said if advice for line in _advice(each)]
-    tables = [f"\n{each['chip']}\n{_table(each['layers'])}" for each in said if layers]
-    return "\n".join([said[0]["model"], table, *notes, *tables])
 
 
 def number(value: float | None) -> str:

@@ -119,7 +119,9 @@ def _common(made: argparse.ArgumentParser) -> None:
     group.add_argument("-C", dest="directory", default=".", metavar="DIR", help="work in this folder")
     group.add_argument("-f", dest="file", default="models.yaml", metavar="FILE", help="the manifest")
     group.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    group.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="say only what is asked for, and what went wrong"
+    )
     group.add_argument("-v", "--verbose", action="store_true", help="say all")
     group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour the text")
     group.add_argument("--debug", action="store_true", help="show tracebacks")

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from modelbuild.cli.recording.places import checked, refused
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import kneron_nodes
 
 _OPTION = "-o"
 # What a report's name ends in -> how such a file begins.
 _BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
     "ip_eval_prof.txt": (b"[Evaluation Result]", b"***** Warning: this model has "),
     "ProfileResult.txt": (b"=========================\n===== Configuration =====",),
+    kneron_nodes.NAME: (kneron_nodes.BEGINNING,),
     "mla_stats.yaml": (b"0:\n  name: MLA_0/", b"{}\n"),
 }
 
@@ -37,6 +39,13 @@ def place(root: Path, manifest: str, output: str | None, name: str, read: Mappin
         why = f"it does not begin like a {name}"
         raise _over("a file that is no such report", text, why, name)
     return path
+
+
+def beside(root: Path, output: str | None, name: str) -> str:
+    """Where a report's table goes: under its own `name` where the report has its own; else called like it."""
+    if output is None or (root / output).is_dir():
+        return str(Path(output or "") / name)
+    return str(Path(output).with_suffix(".nodes.csv"))
 
 
 def _may_be(path: Path, text: str, beginnings: tuple[bytes, ...]) -> bool:

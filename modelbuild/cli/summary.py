@@ -103,9 +103,10 @@ def _predicted(said: Mapping[str, Any]) -> str:
     """The speed of a model, after `--until evaluate`."""
     fps = "takes no time" if said["fps"] is None else f"{said['fps']:.4g} fps"
     batch = f", batch {said['batch']}" if said["batch"] != 1 else ""
+    fits = "" if said["fits"] else f"; it does not fit: {said['fits_because']}"
     return (
         f"{said['model']}@{said['target']}: {fps}, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "
-        f"{said['cpu_time_ms']:.4g}){batch}, confidence {said['confidence']}"
+        f"{said['cpu_time_ms']:.4g}){batch}, confidence {said['confidence']}{fits}"
     )
 
 

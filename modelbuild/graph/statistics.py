@@ -22,6 +22,17 @@ def macs(graph: Graph) -> int:
     return sum(node_macs(graph, node) for node in graph.nodes)
 
 
+def macs_by_origin(graph: Graph) -> dict[str, int]:
+    """Those of the nodes that have any, by the first name of each one's origin."""
+    found: dict[str, int] = {}
+    for node in graph.nodes:
+        count = node_macs(graph, node)
+        if count:
+            name = (*node.origin, node.name)[0]
+            found[name] = found.get(name, 0) + count
+    return found
+
+
 def _conv(graph: Graph, node: Node) -> int:
     return math.prod(graph.shapes[node.outputs[0]]) * math.prod(graph.shapes[node.inputs[1]][1:])
 

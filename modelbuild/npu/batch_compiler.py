@@ -60,14 +60,18 @@ def compile_batch(
 
 
 def count_batch(
-    model: FixedModel, recipe: Recipe, options: Mapping[str, object], desired: int | None
+    model: FixedModel,
+    recipe: Recipe,
+    options: Mapping[str, object],
+    desired: int | None,
+    told: Told | None = None,
 ) -> tuple[CompiledModel, Batched]:
     """What `compile_batch` would make of a model's outline, without bytes: its counts, and the widened model
     with the batch that is achieved. Where not even the model's own batch fits, the counts are of that one,
-    exceed the memory, and a reason says so."""
+    exceed the memory, and a reason says so. `told` as of `compile_batch`."""
 
     def attempt(widened: FixedModel) -> CompiledModel:
-        compiled = compile_model(widened, recipe, options, bytes_wanted=False)
+        compiled = compile_model(widened, recipe, options, bytes_wanted=False, told=told)
         check_memory(widened.name, sizes_of(compiled), recipe)
         return compiled
 
@@ -81,7 +85,7 @@ def count_batch(
             own = replace(
                 own, reasons=(*own.reasons, Finding(CODE, "warning", message, "take a smaller picture"))
             )
-    return compile_model(own.model, recipe, options, bytes_wanted=False), own
+    return compile_model(own.model, recipe, options, bytes_wanted=False, told=told), own
 
 
 def _achieved(
@@ -113,7 +117,7 @@ def _achieved(
 def _not_much_more(compiled: CompiledModel, batch: int, wanted: int, recipe: Recipe) -> int:
     """A quarter more pictures than fit if each takes what it takes in this batch; not above `wanted`."""
     sizes = sizes_of(compiled)
-    most = batch * (room(recipe).bytes - sizes.fixed) // max(1, sizes.maps)
+    most = batch * room(recipe).maps(sizes) // max(1, sizes.maps)
     return min(wanted, max(batch, most + most // 4))
 
 

@@ -10,3 +10,8 @@ DEEP: Tiling = "deep"
 TILINGS = (DEFAULT, DEEP)
 MOST_BATCH = 1024  # pictures a run
 FORMATS = ("kneron", "sima")  # vendors' reports that `evaluate` writes, too
+
+
+def group_of(tiling: str) -> str:
+    """What progress counts of a plan; beside a deep one the default is made, too."""
+    return "group of operators" + (", deep tiling" if tiling == DEEP else "")

@@ -19,7 +19,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.formats.nef_generations import FLATBUFFER
 from modelbuild.graph import onnx_io
-from modelbuild.graph.statistics import macs
+from modelbuild.graph.statistics import macs_by_origin
 from modelbuild.manifest import overrides
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import DEFAULT_VERSION, Package, PackagedModel
@@ -34,6 +34,7 @@ from modelbuild.project.goals import goals
 from modelbuild.project.merging import Merged
 from modelbuild.project.predicting import Answer, Asked, Lowered, answer
 from modelbuild.project.project import Project, located
+from modelbuild.project.steps import Steps
 from modelbuild.stages import evaluate as stage
 from modelbuild.stages.check import read_placement, refuse_errors
 from modelbuild.stages.files import validated
@@ -72,7 +73,8 @@ def assumed(
         wanted = chips or (own.request.recipe["chip"],)
         subjects = [_on(project, merged, own, chip, asked.edition) for chip in wanted]
     with _built(project, merged, subjects, observer) as (there, result):
-        return [_answer(there, result, subject, asked, times) for subject in subjects]
+        steps = Steps(observer, len(subjects))
+        return [_answer(there, result, subject, asked, times, steps) for subject in subjects]
 
 
 def _added(merged: Merged, planned: Plan, request: ModelRequest, label: str) -> Mapping[str, str]:
@@ -139,6 +141,7 @@ def _answer(
     subject: _Subject,
     asked: Asked,
     times: measured.Measured | None,
+    steps: Steps,
 ) -> Answer:
     request = subject.request
 
@@ -148,21 +151,22 @@ def _answer(
     if subject.is_own:
         refuse_errors(read("check", "errors.json"), compiles=False)
     placed = read_placement(read("check", "check.json"))
-    told = stage.parameters(request)
+    base = stage.parameters(request)
     lowered = Lowered(
         request.model,
         onnx_io.read(read("lower", "model.onnx")),
         {row["node"]: row["unit"] for row in placed},
         {row["node"]: row["reason"] for row in placed if row["reason"]},
-        macs(onnx_io.read(read("normalise", "model.onnx"))),
-        Options(**told["options"], **told["formats"]),
+        macs_by_origin(onnx_io.read(read("normalise", "model.onnx"))),
+        Options(**base["options"], **base["formats"]),
         subject.replaced,
     )
     recipe = validated(Recipe, request.recipe)
-    if not subject.is_own:
-        return answer(lowered, recipe, asked, times)
-    try:
-        found = answer(lowered, recipe, asked, times)
-    except ModelbuildError as error:
-        raise located(project, request.action("evaluate"), error) from None
+    with steps.step(f"{request.model}@{request.target if subject.is_own else recipe.chip}:predict") as told:
+        if not subject.is_own:
+            return answer(lowered, recipe, asked, times, told)
+        try:
+            found = answer(lowered, recipe, asked, times, told)
+        except ModelbuildError as error:
+            raise located(project, request.action("evaluate"), error) from None
     return replace(found, said={**found.said, "target": request.target})

@@ -51,7 +51,8 @@ class BuildReport(NamedTuple):
     unremembered: str = ""
     # Lines on models built without a package, whose bounds nothing judges.
     unjudged: tuple[str, ...] = ()
-    # What `--until evaluate` predicts: model, target, fps, total_ms, time_ms, cpu_time_ms, confidence, batch
+    # What `--until evaluate` predicts: model, target, fps, total_ms, time_ms, cpu_time_ms, confidence, batch,
+    # fits, fits_because
     evaluated: tuple[dict[str, Any], ...] = ()
     taken_over: tuple[str, ...] = ()  # folders that were another manifest's, which has no such package now
 

@@ -86,7 +86,7 @@ def build(
     return report
 
 
-_PREDICTED = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch")
+_PREDICTED = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch", "fits", "fits_because")
 
 
 def evaluated(project: Project, result: BuildResult, wanted: Sequence[str]) -> tuple[dict[str, Any], ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
-from modelbuild.graph.statistics import macs
+from modelbuild.graph.statistics import macs_by_origin
+from modelbuild.npu.choices import group_of
 from modelbuild.npu.predicting import advice, evaluation, measured
 from modelbuild.npu.predicting.assumptions import Options, check_formats, replaced
 from modelbuild.npu.predicting.comparison import beside
 from modelbuild.npu.predicting.prediction import Prediction, predict
-from modelbuild.npu.predicting.vendor_reports import report
+from modelbuild.npu.predicting.vendor_reports import report, table_of_nodes
 from modelbuild.project.model_files import check_suffix, explained
+from modelbuild.project.steps import Steps, Told
 
 if TYPE_CHECKING:
     from modelbuild.project.building import Observer
@@ -76,10 +79,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """The `evaluate` object, and the vendor's report: name and contents of a file."""
+    """The `evaluate` object, the vendor's report, and its table of nodes: name and contents of files."""
 
     said: dict[str, Any]
     report: tuple[str, bytes] | None = None
+    table: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Lowered:
     graph: Graph
     units: Mapping[str, str]
     reasons: Mapping[str, str]
-    source_macs: int
+    source_macs: Mapping[str, int]
     base: Options = field(default_factory=Options)
     replaced: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,29 +116,55 @@ def evaluate_file(
     return found.said
 
 
-def answers(path: Path, chips: Sequence[str], asked: Asked) -> list[Answer]:
-    """A model file, which is read once, on each chip. Nodes that nothing runs are listed, not refused."""
+def answers(path: Path, chips: Sequence[str], asked: Asked, observer: Observer | None = None) -> list[Answer]:
+    """A model file, which is read once, on each chip. Nodes that nothing runs are listed, not refused. The
+    observer hears of it as of actions: of one that reads, and of one for each chip."""
+    steps = Steps(observer, 1 + len(chips))
     recipes = [load_recipe(chip, Path.cwd(), asked.edition) for chip in chips]
     times = None if asked.measured is None else measured.read(asked.measured)
     check_suffix(path)
     try:
-        graph, _ = normalise(importers.load(path, asked.shapes, (), asked.weights))
+        with steps.step(f"{path.stem}:import"):
+            graph, _ = normalise(importers.load(path, asked.shapes, (), asked.weights))
     except ModelbuildError as error:
         raise explained(error, path, asked.shapes) from None
-    return [answer(_lowered(graph, path.stem, recipe), recipe, asked, times) for recipe in recipes]
+    found = []
+    for recipe in recipes:
+        with steps.step(f"{path.stem}@{recipe.chip}:evaluate") as told:
+            found.append(answer(_lowered(graph, path.stem, recipe), recipe, asked, times, told))
+    return found
 
 
 def _lowered(graph: Graph, name: str, recipe: Recipe) -> Lowered:
     found, _ = run_passes(graph, recipe.passes)
     placement = place(found, recipe)
-    return Lowered(name, found, placement.units, placement.reasons, macs(graph))
+    return Lowered(name, found, placement.units, placement.reasons, macs_by_origin(graph))
 
 
-def answer(lowered: Lowered, recipe: Recipe, asked: Asked, times: measured.Measured | None) -> Answer:
-    """The prediction of what is asked about a model on a chip."""
+def what_is_done(tiling: str, number: int) -> str:
+    """What progress counts, in the words of builds; of a further program for `advise`, which one it is."""
+    return group_of(tiling) + (f", program {number}" if number > 1 else "")
+
+
+def answer(
+    lowered: Lowered,
+    recipe: Recipe,
+    asked: Asked,
+    times: measured.Measured | None,
+    told: Told | None = None,
+) -> Answer:
+    """The prediction of what is asked about a model on a chip. `told` hears how far each program is that is
+    counted."""
+    programs = count(1)
 
     def again(options: Options) -> Prediction:
-        return predict(lowered.graph, lowered.units, recipe, options)
+        number = next(programs)
+
+        def tell(done: int, groups: int, tiling: str) -> None:
+            if told is not None:
+                told(done, groups, what_is_done(tiling, number))
+
+        return predict(lowered.graph, lowered.units, recipe, options, tell)
 
     check_formats(recipe, asked.told)
     found = again(replace(lowered.base, **asked.told))
@@ -145,4 +175,6 @@ def answer(lowered: Lowered, recipe: Recipe, asked: Asked, times: measured.Measu
         said["replaced"] = changed
     if times is not None:
         said["measured"] = beside(times, said, found.recipe.hardware.clock_hz.value)
-    return Answer(said, None if asked.form is None else report(found, said, asked.form))
+    if asked.form is None:
+        return Answer(said)
+    return Answer(said, report(found, said, asked.form), table_of_nodes(found, said, asked.form))

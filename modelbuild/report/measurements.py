@@ -8,25 +8,27 @@ from modelbuild.report.item import Item
 
 
 class CpuNode(Item):
-    """A node that the NPU cannot run, why, and an estimate of its time in ms."""
+    """A node that the NPU cannot run, why, and an estimate of its time in ms, from what was `counted`."""
 
     name: str
     op: str
     reason: str = ""
+    counted: str = ""
     time_ms: float | None = None
 
 
 class Layer(Item):
     """One layer as predicted, with what verification measured on it. Times in ms of one inference; cycles and
     bytes of a run; `stall_cycles` are those without work for the array, of whose peak for such a layer
-    `utilisation` is the share 0..1. `on_chip`: what it makes never reaches DRAM; `estimated`: no code of it
-    was counted."""
+    `utilisation` is the share 0..1. `macs_added`: those that the model has not. `on_chip`: what it makes
+    never reaches DRAM; `estimated`: no code of it was counted."""
 
     name: str
     op: str = ""
     origin: tuple[str, ...] = ()
     unit: str = ""
     macs: int = 0
+    macs_added: int | None = None
     cycles: int = 0
     time_ms: float = 0.0
     dram_read: int = 0
@@ -73,6 +75,14 @@ class Traffic(Item):
     ratio: float | None = None
 
 
+class CpuRate(Item):
+    """How fast the CPU is taken to be, and how sure and whence each fact of that is."""
+
+    operations_per_second: float
+    sure: str = ""
+    sources: dict[str, str] = Field(default_factory=dict)
+
+
 class Deep(Item):
     """What deep tiling saves of one inference in ms and of a run in bytes, or the reason why the default
     stays."""
@@ -111,6 +121,8 @@ class Performance(Item):
     weights: str = ""
     stalls: dict[str, float] = Field(default_factory=dict)
     fits: bool | None = None
+    fits_because: str | None = None
+    cpu_rate: CpuRate | None = None
     dram: Traffic | None = None
     energy_mj: float | None = None
     help: tuple[Saving, ...] = ()

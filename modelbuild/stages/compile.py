@@ -8,14 +8,13 @@ from typing import Any
 
 from modelbuild.build import progress
 from modelbuild.build.action import Resources
-from modelbuild.npu.choices import DEEP
+from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "6"
+VERSION = "7"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")
-_OF_PLAN: Mapping[str, str] = {DEEP: ", deep tiling"}  # beside which the default plan is made, too
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
@@ -80,4 +79,4 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
 
 def _told(done: int, groups: int, tiling: str) -> None:
-    progress.report(done, groups, f"group of operators{_OF_PLAN.get(tiling, '')}")
+    progress.report(done, groups, group_of(tiling))

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build import progress
 from modelbuild.build.action import Resources
+from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "7"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 
@@ -42,11 +44,15 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 
 
+def _told(done: int, groups: int, tiling: str) -> None:
+    progress.report(done, groups, group_of(tiling))
+
+
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `evaluate.json`."""
+    """Leaves `evaluate.json`. Tells how many groups are done."""
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
-    from modelbuild.graph.statistics import macs
+    from modelbuild.graph.statistics import macs_by_origin
     from modelbuild.npu.predicting import advice
     from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.npu.predicting.evaluation import to_json
@@ -59,7 +65,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     recipe = validated(Recipe, parameters["recipe"])
     options = Options(**parameters["options"], **parameters["formats"])
     units = {row["node"]: row["unit"] for row in placed}
-    found = predict(onnx_io.read(inputs["model"]), units, recipe, options)
+    found = predict(onnx_io.read(inputs["model"]), units, recipe, options, _told)
     reasons = {row["node"]: row["reason"] for row in placed}
-    said = to_json(found, reasons, macs(onnx_io.read(inputs["source"]))) | {"model": parameters["model"]}
+    source = macs_by_origin(onnx_io.read(inputs["source"]))
+    said = to_json(found, reasons, source) | {"model": parameters["model"]}
     write_json(out / "evaluate.json", said | advice.to_json(found, said["cpu_nodes"]))

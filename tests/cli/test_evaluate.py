@@ -148,6 +148,56 @@ def test_deep_tiling_that_costs_something() -> None:
     assert "tiling deep saves 0.5 ms and costs 260 kB of traffic: layers in 3 groups" in said
 
 
+def test_how_fast_the_cpu_is_taken_to_be() -> None:
+    rate = {"operations_per_second": 1e8, "sure": "guess", "sources": {}}
+    lines = text({**FOUND, "cpu_rate": rate}, layers=False).splitlines()
+    line = "the CPU is taken to do 100 million operations a second (guess); what only moves reads and writes"
+    assert f"  {line} each byte" in lines
+
+
+def test_why_it_does_not_fit() -> None:
+    because = "net needs 9 bytes of DRAM; a model on kl720 may take 8: weights 9"
+    said = {**FOUND, "fits": False, "fits_because": because}
+    lines = text(said, layers=False).splitlines()
+    assert lines[lines.index(f"  {because}") - 1].endswith("DRAM 5 MB of 64 MB: it does not fit")
+
+
+TINY = "recipe: 1\nextends: kl720\nchip: tiny\ncontainer: {max_model_bytes: 60}\n"
+
+
+def test_a_model_that_is_too_large_has_a_speed_of_a_file_and_of_a_manifest(
+    copied: Path, command: Command
+) -> None:
+    """Its parameters alone are more than the chip holds: predicted, and no build makes it."""
+    (copied / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    edit(copied, "nef: {chip: kl720}", "nef: {chip: ./tiny.yaml}")
+    of_file = command(copied, "evaluate", "small.onnx", "--chip", str(copied / "tiny.yaml"), "--json").json
+    said = command(copied, "evaluate", "small@nef", "--json")
+    of_target = said.json
+    assert said.code == 0 and of_target.pop("target") == "nef"
+    assert of_target == of_file and not of_file["fits"] and of_file["fps"] > 0
+    assert "a model on tiny may take 60: " in of_file["fits_because"]
+    text = command(copied, "evaluate", "small@nef").out
+    assert "DOES NOT FIT" in text and f"\n  {of_file['fits_because']}\n" in text
+    slow = command(copied, "evaluate", "small@nef", "--clock", "350e6", "--json")
+    assert slow.code == 0 and not slow.json["fits"]
+    until = command(copied, "build", "small@nef", "--until", "evaluate")
+    assert until.code == 0 and f"it does not fit: {of_file['fits_because']}" in until.out
+    built = command(copied, "build", "small@nef")
+    assert built.code == 1 and "MB107" in built.err
+
+
+def test_each_chip_says_whether_the_model_fits(copied: Path, command: Command) -> None:
+    (copied / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    words = ("evaluate", "small.onnx", "--compare", f"kl720,{copied / 'tiny.yaml'}")
+    rows = command(copied, *words, "--json").json["compare"]
+    assert [row["fits"] for row in rows] == [True, False]
+    assert rows[0]["fits_because"] is None and "may take 60" in rows[1]["fits_because"]
+    assert rows[0]["macs_source"] == rows[0]["macs"] > 0
+    lines = command(copied, *words).out.splitlines()
+    assert f"tiny: does not fit: {rows[1]['fits_because']}" in lines
+
+
 def test_nodes_on_the_cpu_of_one_kind_are_one_line() -> None:
     nodes = [{"op": "Mul", "name": f"m{n}", "reason": f"no NPU: m{n}", "time_ms": 1.5} for n in range(5)]
     said = text({**FOUND, "cpu_nodes": [*nodes, *FOUND["cpu_nodes"]]}, layers=False).splitlines()
@@ -165,6 +215,11 @@ def test_multiplications_that_the_model_has_not_are_told() -> None:
         "  122.9 GMACs (2.88 GMACs of them on the CPU; 108.4 GMACs in the model before it was made fit for "
         "the chip), 4200 cycles, 46% of the array"
     )
+    layers = [{**LAYER, "name": name, "macs_added": 3_000_000} for name in "abcd"]
+    said = text({**more, "layers": [*layers, {**LAYER, "macs_added": 0}]}, layers=False).splitlines()
+    assert said[3] == "  12 MMACs that the model has not, by how the chip runs a, b … d (4 layers)"
+    fewer = {**FOUND, "macs_source": 12_340_001}
+    assert "(12.34 MMACs in the model before" in text(fewer, layers=False)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +285,10 @@ def test_the_vendors_report_is_written(small: Path, command: Command, tmp_path: 
     words = ("evaluate", "small.onnx", "--format", "kneron", "-o", str(tmp_path))
     told = command(small, *words, "--chip", "kl520", "--json").json
     assert told["report"] == str(tmp_path / "ip_eval_prof.txt")
+    assert told["report_nodes"] == str(tmp_path / "model_fx_report.csv")
+    rows = (tmp_path / "model_fx_report.csv").read_text().splitlines()
+    assert rows[0] == ",node,node origin,type,node backend" and len(rows) == 1 + len(told["nodes"])
+    assert {row.split(",")[3] for row in rows[1:]} == {node["type"].upper() for node in told["nodes"]}
     assert f"total time = {told['time_ms']:g} ms\n" in (tmp_path / "ip_eval_prof.txt").read_text()
     told = command(small, *words, "--chip", "kl720", "--json").json
     written = (tmp_path / "ProfileResult.txt").read_text()
@@ -240,6 +299,22 @@ def test_the_vendors_report_is_written(small: Path, command: Command, tmp_path: 
     words = ("evaluate", "small.onnx", "--format", "sima", "-o", named, "--chip", "modalix")
     assert f"  written: {named}" in command(small, *words).out
     assert "stall_cycles" in (tmp_path / "stats.yaml").read_text()
+    named = (
+        "evaluate",
+        "small.onnx",
+        "--format",
+        "kneron",
+        "-o",
+        str(tmp_path / "ours.txt"),
+        "--chip",
+        "kl720",
+    )
+    assert f"written: {tmp_path / 'ours.txt'}, {tmp_path / 'ours.nodes.csv'}\n" in command(small, *named).out
+    (tmp_path / "ours.nodes.csv").write_text("my own")
+    (tmp_path / "ours.txt").unlink()
+    said = command(small, *named)
+    assert said.code == 2 and "ours.nodes.csv" in said.err and not (tmp_path / "ours.txt").exists()
+    assert (tmp_path / "ours.nodes.csv").read_text() == "my own"
 
 
 def test_a_report_overwrites_nothing_but_a_report(copied: Path, command: Command) -> None:

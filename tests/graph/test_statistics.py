@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from modelbuild import importers
-from modelbuild.graph.statistics import node_macs
+from modelbuild.graph.statistics import macs_by_origin, node_macs
 from tests.graph.small import graph, numbers
 
 
@@ -27,6 +28,17 @@ def test_macs_a_node() -> None:
         },
     )
     assert [node_macs(found, node) for node in found.nodes] == [96 * 9, 96 * 12, 0, 5 * 192, 2 * 5]
+
+
+def test_macs_by_what_nodes_come_from() -> None:
+    found = graph(
+        [("Gemm", "x m", "a"), ("Gemm", "a m", "b"), ("Gemm", "b m", "c"), ("Relu", "c", "y")],
+        {"m": numbers(4, 4)},
+        x=(1, 4),
+    )
+    first, second, third, _ = found.nodes
+    nodes = [replace(first, origin=("p", "q")), replace(second, origin=("p",)), third, found.nodes[3]]
+    assert macs_by_origin(replace(found, nodes=nodes)) == {"p": 32, third.name: 16}
 
 
 def test_mobilenet_v2_has_300_million(shared_data: Path) -> None:

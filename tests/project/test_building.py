@@ -99,7 +99,7 @@ def test_a_build_until_evaluate_tells_the_speed(tmp_path: Path) -> None:
     (said,) = evaluate(project, ["a"])
     found = build(project, ["a"], until)
     (target,) = (target for model, target in project.manifest.pairs() if model == "a")
-    keys = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch")
+    keys = ("fps", "total_ms", "time_ms", "cpu_time_ms", "confidence", "batch", "fits", "fits_because")
     assert found.evaluated == ({"model": "a", "target": target, **{key: said[key] for key in keys}},)
     assert summary(found).splitlines()[0] == (
         f"a@{target}: {said['fps']:.4g} fps, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "

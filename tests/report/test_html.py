@@ -328,6 +328,31 @@ def test_a_prediction_says_what_takes_long_and_what_would_help(maker: Maker) -> 
     assert reader.tables["Layers"][1][6:8] == ["1,234", "7"]
 
 
+def test_what_does_not_fit_and_what_is_multiplied_besides(maker: Maker) -> None:
+    evaluated = maker.stages["evaluate"]
+    evaluated["layers"][0]["macs_added"] = 1_500_000
+    evaluated["cpu_nodes"][0]["counted"] = "bytes moved"
+    evaluated.update(
+        fits=False,
+        fits_because="net needs 9 bytes of DRAM; a model on kl720 may take 8: weights 9",
+        macs_source=evaluated["macs"] - 1_500_000,
+        cpu_rate={"operations_per_second": 1e8, "sure": "guess", "sources": {"cpu_hz": "a book"}},
+    )
+    page = render(maker.collect())
+    for told in (
+        "It does not fit the memory of the chip: net needs 9 bytes of DRAM",
+        "(1.50 M not the model&#39;s)",
+        "(the model's own: ",
+        "at 100,000,000 operations a second (guess)",
+        "<td>bytes moved</td>",
+    ):
+        assert told in page or html.escape(told) in page or html.unescape(told) in page, told
+    found = maker.collect().to_json()["models"][0]["performance"]
+    assert (
+        found["cpu_rate"]["sources"] == {"cpu_hz": "a book"} and found["layers"][0]["macs_added"] == 1_500_000
+    )
+
+
 def test_what_is_of_a_run_says_so(maker: Maker) -> None:
     before = render(maker.collect())
     assert "of a run" not in before

@@ -73,6 +73,7 @@ def test_the_cpus_part_is_not_counted() -> None:
 
 def test_packed_weights() -> None:
     def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        evaluated["weight_compress"] = {"wanted": False, "counted": "unpacked", "because": None}
         compiled["packed"] = 1200
         compiled["cycles"] -= 100
 
@@ -81,6 +82,49 @@ def test_packed_weights() -> None:
         "the program has other counts than were predicted (weights are packed, 1,200 bytes less): "
         f"{cycles - 100:,} cycles for {cycles:,}"
     )
+
+
+def packed(wanted: bool, more: Callable[[Json, Json, Json], None] | None = None) -> str:
+    """What is told where weights are packed, and evaluate knew that they were to be."""
+
+    def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        evaluated["weight_compress"] = {"wanted": wanted, "counted": "unpacked", "because": None}
+        compiled["packed"] = 1200
+        compiled["cycles"] -= 100
+        compiled["layers"][0]["cycles"] -= 100
+        compiled["layers"][0]["weight_bytes"] -= 1200
+        compiled["memory"]["dram_peak"] = evaluated["memory"]["dram_peak"] - 1200
+        if more is not None:
+            more(evaluated, compiled, quantized)
+
+    return told(change)
+
+
+def test_packing_that_was_known_to_come_is_not_told() -> None:
+    assert packed(wanted=True) == ""
+    assert "(weights are packed, 1,200 bytes less)" in packed(wanted=False)
+
+
+def test_another_cause_beside_packing_is_told() -> None:
+    def wide(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        quantized["tensors"][2]["bits"] = 16
+
+    def divided(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        compiled["layers"].insert(1, compiled["layers"][0])
+
+    assert "1,200 bytes less; 1 of 26 tensors have 16 bits)" in packed(True, wide)
+    assert "are divided)" in packed(True, divided)
+
+
+def test_what_packing_cannot_explain_is_told() -> None:
+    def reads(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        compiled["layers"][3]["dram_read"] -= 1
+
+    def longer(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        compiled["cycles"] += 101
+
+    assert "bytes read for" in packed(True, reads)
+    assert "cycles for" in packed(True, longer)
 
 
 def test_inputs_of_a_concat() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -46,6 +47,13 @@ def shown(
             yield observe
         finally:
             timer.save(names)
+
+
+def drawn() -> AbstractContextManager[Observer]:
+    """The display on a terminal, for work that is no build and of which no durations are kept."""
+    from modelbuild.cli.progress.terminal import Terminal
+
+    return Terminal(Path(os.devnull), tuple)
 
 
 def _display(state: Path, names: Names, lines_only: bool) -> AbstractContextManager[Observer | None]:

@@ -13,8 +13,17 @@ Found = Mapping[str, Any]  # an object of evaluate.json, or one of its layers
 
 # What `side_by_side` tells of each chip.
 COLUMNS = (
-    *("chip", "fps", "npu_fps", "time_ms", "cpu_time_ms", "total_ms", "cycles", "macs", "mac_utilisation"),
-    *("bound", "energy_mj", "fits", "confidence", "confidence_because"),
+    *("chip", "fps", "npu_fps", "time_ms", "cpu_time_ms", "total_ms", "cycles", "macs"),
+    *(
+        "macs_source",
+        "mac_utilisation",
+        "bound",
+        "energy_mj",
+        "fits",
+        "fits_because",
+        "confidence",
+        "confidence_because",
+    ),
 )
 
 

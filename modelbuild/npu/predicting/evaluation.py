@@ -8,12 +8,12 @@ from typing import Any
 
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.compiler import CompiledModel
-from modelbuild.npu.limits import room
 from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.bottleneck import together
-from modelbuild.npu.predicting.confidence import Confidence, confidence
-from modelbuild.npu.predicting.layer_columns import layer
-from modelbuild.npu.predicting.needed_memory import memory
+from modelbuild.npu.predicting.confidence import Confidence, confidence, of_cpu
+from modelbuild.npu.predicting.layer_columns import added_macs, layer
+from modelbuild.npu.predicting.needed_memory import cell_bytes, memory, over_memory
+from modelbuild.npu.predicting.node_rows import nodes
 from modelbuild.npu.predicting.prediction import Prediction
 
 _MS = 1000.0
@@ -24,16 +24,20 @@ _UNPACKED = (
 )
 
 
-def to_json(found: Prediction, reasons: Mapping[str, str], source_macs: int | None = None) -> dict[str, Any]:
+def to_json(
+    found: Prediction, reasons: Mapping[str, str], source_macs: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """The object of docs/evaluate.md: ms of one inference of the model as it was exported; cycles and bytes
     of a run, which is a whole batch. `reasons` say why a node is not on the NPU; `source_macs` are those
-    of the model before the chip's passes.
+    of the model before the chip's passes (`statistics.macs_by_origin`).
 
     `time_ms` is the NPU's; `layers` lists the NPU's. `npu_fps` is null where the NPU has nothing to do, `fps`
     where nothing takes time. Nodes that nothing on the chip runs are listed under `unsupported` and take no
     time."""
     graph, units, hardware = found.counted.graph, found.counted.units, found.recipe.hardware
-    on_cpu = cpu_time.rows(graph, units, reasons, hardware)
+    on_cpu = cpu_time.rows(graph, units, reasons, hardware, cell_bytes(found))
+    added = added_macs(found.rows, source_macs)
+    too_large = over_memory(found)
     sure = confidence(hardware, found.rows, found.options.told)
     return {
         "model": graph.name,
@@ -44,7 +48,7 @@ def to_json(found: Prediction, reasons: Mapping[str, str], source_macs: int | No
         "cycles": found.cycles,
         "macs": sum(row.macs for row in found.rows),
         "macs_npu": sum(row.macs for row in found.npu),
-        "macs_source": source_macs,
+        "macs_source": None if source_macs is None else sum(source_macs.values()),
         "mac_utilisation": found.utilisation(found.npu, found.cycles),
         "bound": together(row.busy for row in found.npu).bound(found.engines) if found.cycles else None,
         "batch": found.batched.achieved,
@@ -63,14 +67,17 @@ def to_json(found: Prediction, reasons: Mapping[str, str], source_macs: int | No
         "stalls": _stalls(found),
         **_energy(found),
         "cpu_nodes": on_cpu,
+        "cpu_rate": _cpu_rate(found) if on_cpu else None,
         "unsupported": [
             {"name": node.name, "op": node.op, "reason": reasons.get(node.name, _NOTHING)}
             for node in graph.nodes
             if units[node.name] == "none"
         ],
         "memory": memory(found),
-        "fits": found.counted.compiled.memory.dram_peak <= room(found.recipe).bytes,
-        "layers": [layer(found, row) for row in found.npu],
+        "fits": too_large is None,
+        "fits_because": too_large,
+        "nodes": nodes(found),
+        "layers": [layer(found, row, added[row.name]) for row in found.npu],
     }
 
 
@@ -161,6 +168,13 @@ def _stalls(found: Prediction) -> dict[str, Any]:
         "time_ms": found.ms(cycles),
         "share": cycles / found.cycles if found.cycles else 0.0,
     }
+
+
+def _cpu_rate(found: Prediction) -> dict[str, Any]:
+    """Operations per second of the CPU, and how sure and whence its facts are."""
+    hardware = found.recipe.hardware
+    sure = of_cpu(hardware)
+    return {"operations_per_second": cpu_time.rate(hardware), "sure": sure.sure, "sources": sure.facts}
 
 
 def _energy(found: Prediction) -> dict[str, Any]:

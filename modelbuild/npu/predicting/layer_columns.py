@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelbuild.chips.recipe import Recipe
@@ -11,18 +11,19 @@ from modelbuild.npu.predicting.predicted_layers import Map, Row
 from modelbuild.npu.predicting.prediction import Prediction
 
 
-def layer(found: Prediction, row: Row) -> dict[str, Any]:
-    """One of `layers`, with the columns of the vendors' reports and the stalls that they leave out."""
+def layer(found: Prediction, row: Row, added: int | None) -> dict[str, Any]:
+    """One of `layers`, with the columns of the vendors' reports and the stalls that they leave out. `added`
+    are the multiplications that the source's nodes have not."""
     hardware, busy = found.recipe.hardware, row.busy
-    near = [each for each in found.npu if each.group == row.group] if row.group is not None else [row]
     return {
         "name": row.name,
         "op": row.op,
         "origin": list(row.origin),
         "unit": row.unit,
-        "node_backend": "_".join(("npu_fusion_node", *(name for each in near for name in each.nodes))),
+        "node_backend": backend(found, row),
         "command_index": row.group,
         "macs": row.macs,
+        "macs_added": added,
         "cycles": row.cycles,
         "compute_cycles": busy.compute,
         "mac_cycles": row.array,
@@ -59,6 +60,29 @@ def layer(found: Prediction, row: Row) -> dict[str, Any]:
     }
 
 
+def backend(found: Prediction, row: Row) -> str:
+    """What Kneron's report calls the nodes that are executed together."""
+    near = [each for each in found.npu if each.group == row.group] if row.group is not None else [row]
+    return "_".join((f"{row.unit}_fusion_node", *(name for each in near for name in each.nodes)))
+
+
+def added_macs(rows: Iterable[Row], source: Mapping[str, int] | None) -> dict[str, int | None]:
+    """Layer -> how many multiplications of it are none of what it stands for; `source` are these by their
+    origin, which layers of one origin share in their order. Of a source that is not known None."""
+    if source is None:
+        return {row.name: None for row in rows}
+    left = dict(source)
+    found: dict[str, int | None] = {}
+    for row in rows:
+        added = row.macs
+        for name in row.origin:
+            own = min(added, left.get(name, 0))
+            left[name] = left.get(name, 0) - own
+            added -= own
+        found[row.name] = added
+    return found
+
+
 def _bits(maps: Sequence[Map]) -> int | str | None:
     """A number where all have as many, else the vendor's list of who has which; None of nothing."""
     found = [each.bits for each in maps]
@@ -83,9 +107,11 @@ def _listed(maps: Sequence[Map], words: Sequence[str]) -> str:
 
 
 def map_format(recipe: Recipe, channels: int, bits: int) -> str | None:
-    """Kneron's name for how a map lies in memory: 16 cells together, of so many columns and channels."""
+    """Kneron's name for how a map lies in memory: 16 cells together, of so many columns and channels. None
+    where the package has no such names."""
     if recipe.container.format != "nef":
         return None
-    columns = min(int(recipe.hardware.columns_at_once.value), 16)
-    shape = "4W4C" if channels <= 4 else f"{columns}W{16 // columns}C"
+    few = min(int(recipe.hardware.few_channels_at_once.value), 16)
+    columns = 16 // few if channels <= few else min(int(recipe.hardware.columns_at_once.value), 16)
+    shape = f"{columns}W{16 // columns}C"
     return f"{shape}8B{'HL' if bits > 8 else ''}"

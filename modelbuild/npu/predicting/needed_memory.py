@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from math import prod
 
-from modelbuild.npu.limits import room
+from modelbuild.npu.limits import OverMemory, check_memory, room
 from modelbuild.npu.planning.allocate import Lifetime, lower_bound
 from modelbuild.npu.predicting.prediction import Prediction
+from modelbuild.npu.savings import sizes_of
 
 
 def memory(found: Prediction) -> dict[str, int]:
     """Bytes that the model's borders, maps and weights take, of one inference, and the program's peaks for a
     run; what there is, and the `room` that one model may take of it."""
     graph, hardware, plan = found.counted.graph, found.recipe.hardware, found.counted.compiled.memory
-    cell = {name: tensor.dtype.itemsize for name, tensor in found.counted.model.tensors.items()}
+    cell = cell_bytes(found)
     return {
         "feature_maps_peak": round(_live_peak(found) / found.repeats),
         "input": sum(prod(graph.shapes[name]) * cell[name] for name in graph.inputs),
@@ -25,6 +26,21 @@ def memory(found: Prediction) -> dict[str, int]:
         "room": room(found.recipe).bytes,
         "sram": int(hardware.sram_bytes.value),
     }
+
+
+def cell_bytes(found: Prediction) -> dict[str, int]:
+    """Tensor -> bytes of one of its numbers."""
+    return {name: tensor.dtype.itemsize for name, tensor in found.counted.model.tensors.items()}
+
+
+def over_memory(found: Prediction) -> str | None:
+    """What of a run does not fit, as the compiler would say it; None where all does."""
+    try:
+        check_memory(found.counted.graph.name, sizes_of(found.counted.compiled), found.recipe)
+    except OverMemory as error:
+        (problem,) = error.problems
+        return f"{problem.what}: {problem.why}"
+    return None
 
 
 def _live_peak(found: Prediction) -> int:

@@ -31,7 +31,8 @@ class Map:
 
 @dataclass(frozen=True)
 class Row:
-    """A layer. Cycles and bytes are of a run (a whole batch), `macs` of one inference.
+    """A layer. Cycles and bytes are of a run (a whole batch), `macs`, which are those that are executed, of
+    one inference.
 
     `kind` is how the array maps its multiplications, elementwise without any; `array` the cycles of these,
     `busy` of all. `cycles` add up to the program's. `inputs` are the maps that it reads of others, `outputs`
@@ -72,13 +73,14 @@ class Row:
 @dataclass(frozen=True)
 class Counted:
     """A lowered graph, its outline, and what the compiler made of that. `weight_bits`: of constants that lie
-    in 8 bits."""
+    in 8 bits; `repeats`: inferences of the graph that are in the outline."""
 
     graph: Graph
     units: Mapping[str, str]
     model: FixedModel
     compiled: CompiledModel
     weight_bits: int = 8
+    repeats: float = 1.0
 
 
 def rows(counted: Counted) -> tuple[Row, ...]:
@@ -148,7 +150,7 @@ def _row(
         unit=_unit(counted, first.name),
         kind=next(iter(kinds), ELEMENTWISE),
         nodes=tuple(node.name for node in nodes),
-        macs=sum(node_macs(counted.graph, node) for node in nodes),
+        macs=_executed(counted, nodes, operators),
         busy=together([*map(_busy, coded), Busy(overhead=overhead)]),
         array=sum(plan.compute_cycles for plan in coded if plan.kind in _PRODUCTS),
         cycles=sum(plan.cycles for plan in plans),
@@ -165,6 +167,22 @@ def _row(
         outputs=_maps(counted.model, operators[-1].outputs),
         bits_weight=max(widths, default=None),
     )
+
+
+def _executed(counted: Counted, nodes: Sequence[Node], operators: Sequence[FixedOperator]) -> int:
+    """Multiplications of one inference: those of the graph, but for a transposed convolution on the NPU,
+    which works on maps with zeros between the cells."""
+    own = sum(node_macs(counted.graph, node) for node in nodes)
+    on_npu = _unit(counted, nodes[0].name) == "npu"
+    if not on_npu or not any(node.op == "ConvTranspose" for node in nodes):
+        return own
+    tensors, constants = counted.model.tensors, counted.model.constants
+    widened = sum(
+        prod(tensors[operator.outputs[0]].shape) * prod(constants[operator.constants["weight"]].shape[1:])
+        for operator in operators
+        if operator.kind == "conv"
+    )
+    return round(widened / counted.repeats) or own
 
 
 def _read(model: FixedModel, operators: Sequence[FixedOperator]) -> list[str]:

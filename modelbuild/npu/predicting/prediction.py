@@ -11,6 +11,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.npu.batch_compiler import count_batch
 from modelbuild.npu.batching import Batched, own_batch
 from modelbuild.npu.compiler import ARITHMETIC, CompiledModel
+from modelbuild.npu.emitted import Told
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.predicted_layers import DEPTHWISE, POINTWISE, WINDOW, Counted, Row, rows
 from modelbuild.quantize.number_format import Formats, formats_of
@@ -58,7 +59,7 @@ class Prediction:
     @property
     def repeats(self) -> float:
         """How often a run makes what the model as it is makes once."""
-        return self.batched.achieved / self.own_batch
+        return self.counted.repeats
 
     @property
     def formats(self) -> Formats:
@@ -93,25 +94,31 @@ class Prediction:
 
 
 def predict(
-    graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
+    graph: Graph,
+    units: Mapping[str, str],
+    recipe: Recipe,
+    options: Options | None = None,
+    told: Told | None = None,
 ) -> Prediction:
-    """The counts of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none).
+    """The counts of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none). `told` hears how
+    many groups of operators are done, of how many, and of which tiling.
 
     Raises a `ModelbuildError` for an option that the chip does not have, and where a layer's smallest step
     exceeds the memory on the chip."""
     options = options or Options()
-    told = assumed(recipe, options)
+    supposed = assumed(recipe, options)
     settings = options.settings
-    model = outline(graph, units, told, settings)
+    model = outline(graph, units, supposed, settings)
     own = own_batch(model) or 1
     countable = replace(model, arithmetic=ARITHMETIC)  # extents count, whatever a chip's numbers are
     given: dict[str, object] = {"dedicated_output_buffer": options.dedicated_output_buffer}
-    chip = told
+    chip = supposed
     if options.sram_bytes is not None:  # a setting of the compiler, which knows what the chip has
         given["sram_bytes"] = int(options.sram_bytes)
         own_sram = {"sram_bytes": recipe.hardware.sram_bytes}
-        chip = told.model_copy(update={"hardware": told.hardware.model_copy(update=own_sram)})
-    compiled, batched = count_batch(countable, chip, given | {"tiling": options.tiling}, options.batch)
-    weight_bits = min(formats_of(told.number_format, settings).weight_bits, 8)
-    counted = Counted(graph, units, batched.model, compiled, weight_bits)
-    return Prediction(options, told, counted, batched, own, rows(counted), compiled.default)
+        chip = supposed.model_copy(update={"hardware": supposed.hardware.model_copy(update=own_sram)})
+    compiled, batched = count_batch(countable, chip, given | {"tiling": options.tiling}, options.batch, told)
+    weight_bits = min(formats_of(supposed.number_format, settings).weight_bits, 8)
+    repeats = batched.achieved / own
+    counted = Counted(graph, units, batched.model, compiled, weight_bits, repeats)
+    return Prediction(options, supposed, counted, batched, own, rows(counted), compiled.default)

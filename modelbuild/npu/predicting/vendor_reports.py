@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.kneron_nodes import NAME, NOTHING, Counts, NodeLine, node_table
 from modelbuild.formats.kneron_profile import Evaluation, Profile, ip_eval_prof, profile_result
 from modelbuild.formats.mla_stats import Span, dump
 from modelbuild.npu.predicting.prediction import Prediction
@@ -24,6 +25,48 @@ def report(found: Prediction, said: Said, form: str) -> tuple[str, bytes]:
         f"{found.recipe.chip} has no report in the form of {form}",
         why=f"its vendor is {found.recipe.vendor}",
         advice="leave `--format` out, or name a chip of that vendor",
+    )
+
+
+def table_of_nodes(found: Prediction, said: Said, form: str) -> tuple[str, bytes] | None:
+    """The table beside that report, name and contents: in Kneron's form a line for each node, also for those
+    that are fused and those on the CPU. None where the form has none."""
+    if form != "kneron":
+        return None
+    counts = {layer["name"]: _counts(layer) for layer in said["layers"]}
+    lines = [
+        NodeLine(
+            node["name"],
+            node["origin"],
+            _TYPES[node["type"]],
+            node["node_backend"],
+            counts[node["layer"]] if node["type"] == "npu" else None,
+        )
+        for node in said["nodes"]
+    ]
+    text = node_table(lines, counted=found.recipe.container.setup != _OLDEST)
+    return NAME, text.encode()
+
+
+def _counts(layer: Said) -> Counts:
+    return Counts(
+        command=layer["command_index"],
+        bits_in=layer["bits_in"],
+        bits_out=layer["bits_out"],
+        bits_weight=layer["bits_weight"],
+        mac_cycles=layer["mac_cycles"],
+        mac_ms=layer["mac_ms"],
+        read_ms=layer["read_ms"],
+        read_bytes=layer["dram_read"],
+        write_ms=layer["write_ms"],
+        write_bytes=layer["dram_write"],
+        weight_bytes=layer["weights"],
+        cfunc_ms=layer["cfunc_ms"],
+        pfunc_ms=layer["pfunc_ms"],
+        runtime_ms=layer["runtime_ms"],
+        sync_ms=layer["sync_ms"],
+        format_in=layer["format_in"],
+        format_out=layer["format_out"],
     )
 
 
@@ -76,9 +119,11 @@ def _statistics(found: Prediction, said: Said) -> tuple[str, bytes]:
     return f"{said['model']}_stage1_mla_stats.yaml", dump(spans)
 
 
+_OLDEST = "legacy520"
+_TYPES: Mapping[str, str] = {"npu": "NPU", "fused": "FUSED", "cpu": "CPU", "none": NOTHING}
 # Form, and the recipe's `container.setup` or `container.format` -> what writes it.
 _WRITERS: Mapping[tuple[str, str], Callable[[Prediction, Said], tuple[str, bytes]]] = {
-    ("kneron", "legacy520"): _evaluation,
+    ("kneron", _OLDEST): _evaluation,
     ("kneron", "nef"): _profile,
     ("sima", "mpk"): _statistics,
 }

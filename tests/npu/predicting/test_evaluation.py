@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.statistics import macs_by_origin
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.evaluation import to_json
+from modelbuild.npu.predicting.layer_columns import added_macs
 from modelbuild.npu.predicting.prediction import predict
 from tests.npu.predicted import chip, conv_graph, predicted, two_layers
 from tests.quantize.cases import graph_of, normal, one_node
@@ -48,8 +51,19 @@ def test_engines_at_once_overlap() -> None:
 def test_cpu_nodes_are_timed_apart_and_say_why() -> None:
     found = said(two_layers(), chip(), s="cpu")
     assert found["cpu_nodes"] == [
-        {"name": "s", "op": "Softmax", "reason": "not on the NPU", "time_ms": pytest.approx(64 * 16 * 10)}
+        {
+            "name": "s",
+            "op": "Softmax",
+            "reason": "not on the NPU",
+            "operations": 64 * 16,
+            "counted": "cells",
+            "bytes_moved": 0,
+            "time_ms": pytest.approx(64 * 16 * 10),
+        }
     ]
+    rate = {"cpu_hz": "source of cpu_hz", "cpu_operations_per_cycle": "source of cpu_operations_per_cycle"}
+    assert found["cpu_rate"] == {"operations_per_second": 100, "sure": "vendor", "sources": rate}
+    assert said(two_layers(), chip())["cpu_rate"] is None
     assert [row["name"] for row in found["layers"]] == ["p"]
     assert found["total_ms"] == pytest.approx(found["time_ms"] + 10240)
     assert found["fps"] == pytest.approx(1000 / found["total_ms"])
@@ -93,6 +107,11 @@ def test_deep_tiling_that_brings_nothing_is_not_taken() -> None:
 def test_a_model_that_exceeds_the_drams_room_is_predicted_and_told() -> None:
     found = said(conv_graph(), chip(dram_bytes=100))
     assert not found["fits"] and found["memory"]["room"] == 100 and found["cycles"] > 0
+    peak = found["memory"]["dram_peak"]
+    assert found["fits_because"].startswith(f"small needs {peak:,} bytes of DRAM; toy has 100: ")
+    assert "weights" in found["fits_because"]
+    held = said(conv_graph(), chip(dram_bytes=peak))
+    assert held["fits"] and held["fits_because"] is None
 
 
 def test_energy_is_power_times_time() -> None:
@@ -120,6 +139,38 @@ def test_utilisation_is_of_the_peak_for_the_kind_of_layer() -> None:
         assert found["theoretical_ms"] == pytest.approx(found["mac_utilisation"] * found["time_ms"])
         assert row["compute_cycles"] == row["macs"] // peak  # all of the peak while it computes
         assert found["theoretical_ms"] == pytest.approx(found["running_ms"])
+
+
+@pytest.mark.parametrize("batch", [None, 4])
+def test_zeros_that_a_transposed_convolution_multiplies_are_executed(batch: int | None) -> None:
+    """2x2 windows over 8x8 cells: 8x8x3x5x4 of the model; a 16x16 output of 2x2 windows each executed."""
+    graph = one_node("ConvTranspose", (1, 3, 8, 8), {"strides": [2, 2]}, w=normal(3, 5, 2, 2))
+    own, executed = 8 * 8 * 3 * 5 * 4, 16 * 16 * 3 * 5 * 4
+    found = predict(graph, {"node": "npu"}, chip(), Options(batch=batch))
+    said = to_json(found, {}, macs_by_origin(graph))
+    (row,) = said["layers"]
+    assert (said["macs"], said["macs_npu"], said["macs_source"]) == (executed, executed, own)
+    assert (row["macs"], row["macs_added"]) == (executed, executed - own)
+    assert said["theoretical_ms"] == pytest.approx(executed / 8)
+    assert 0.9 < row["macs"] * (batch or 1) / 8 / row["mac_cycles"] <= 1
+
+
+def test_a_transposed_convolution_on_the_cpu_has_its_own_multiplications() -> None:
+    graph = one_node("ConvTranspose", (1, 3, 8, 8), {"strides": [2, 2]}, w=normal(3, 5, 2, 2))
+    said = predicted(graph, chip(), node="cpu")[1]
+    assert (said["macs"], said["macs_npu"], said["layers"]) == (8 * 8 * 3 * 5 * 4, 0, [])
+
+
+def test_layers_of_one_origin_share_its_multiplications() -> None:
+    graph = conv_graph()
+    found = predict(graph, dict.fromkeys("cr", "npu"), chip())
+    for source, added in (({"stem": 4050}, 0), ({"stem": 50}, 4000), ({"stem": 9999}, 0), ({}, 4050)):
+        said = to_json(found, {}, source)
+        assert said["layers"][0]["macs_added"] == added and said["macs_source"] == sum(source.values())
+    (row,) = found.npu
+    twice = added_macs((row, replace(row, name="d")), {"stem": 5000})
+    assert twice == {"c": 0, "d": 3100}
+    assert to_json(found, {})["layers"][0]["macs_added"] is None
 
 
 def test_kinds_of_layers_share_one_utilisation() -> None:

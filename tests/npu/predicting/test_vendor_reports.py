@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mla_stats
 from modelbuild.formats.kneron_profile import total_ms
 from modelbuild.npu.predicting.assumptions import Options
-from modelbuild.npu.predicting.vendor_reports import report
+from modelbuild.npu.predicting.vendor_reports import report, table_of_nodes
 from tests.npu.predicted import conv_graph, predicted, two_layers
 from tests.quantize.cases import one_node
 
@@ -45,6 +47,40 @@ def test_the_others_of_kneron(chip: str) -> None:
     moved = said["dram"]["read"] + said["dram"]["write"]
     assert f"output_total_data_move_amount = {moved / 1e9:g} GB\n" in text
     assert f"output_total_weight_size = {said['dram']['weights'] / 1e3:g} KB\n" in text
+
+
+def nodes(chip: str, **units: str) -> list[dict[str, str]]:
+    found, said = predicted(two_layers(), load_recipe(chip), **units)
+    made = table_of_nodes(found, said, "kneron")
+    assert made is not None and made[0] == "model_fx_report.csv"
+    return list(csv.DictReader(made[1].decode().splitlines()))
+
+
+def test_the_table_has_fused_nodes_and_those_on_the_cpu() -> None:
+    found, said = predicted(conv_graph(8, 16, 8), load_recipe("kl720"))
+    made = table_of_nodes(found, said, "kneron")
+    assert made is not None
+    conv, relu = csv.DictReader(made[1].decode().splitlines())
+    (layer,) = said["layers"]
+    assert (conv["type"], relu["type"]) == ("NPU", "FUSED")
+    assert conv["node backend"] == relu["node backend"] == "npu_fusion_node_c_r"
+    assert conv["MAC_cycle"] == str(layer["mac_cycles"]) and relu["MAC_cycle"] == "N/A"
+    assert conv["SYNC_runtime(ms)"] == f"{layer['sync_ms']:g}"
+    assert conv["Weight_amount(Byte)"] == str(layer["weights"])
+    pool, softmax = nodes("kl720", s="cpu")
+    assert (pool["type"], softmax["type"], softmax["node backend"]) == ("NPU", "CPU", "cpu_fusion_node_s")
+    assert softmax["runtime(ms)"] == "N/A"
+
+
+def test_the_table_of_the_oldest_chip_has_no_counts() -> None:
+    pool, softmax = nodes("kl520", s="cpu")
+    assert list(pool) == ["", "node", "node origin", "type", "node backend"]
+    assert [row["type"] for row in (pool, softmax)] == ["NPU", "CPU"]
+
+
+def test_sima_has_no_such_table() -> None:
+    found, said = predicted(conv_graph(), load_recipe("modalix"))
+    assert table_of_nodes(found, said, "sima") is None
 
 
 def test_weights_of_four_bits_are_told_as_they_are_counted() -> None:
