@@ -35,7 +35,8 @@ def describe(
         "silicon": silicon,
         "batch": {"desired": batch["desired"], "achieved": batch["achieved"]},
         "inputs": [
-            _input(tensor, preprocess.get(tensor.name), in_model.get(tensor.name)) for tensor in described.inputs
+            _input(tensor, preprocess.get(tensor.name), in_model.get(tensor.name))
+            for tensor in described.inputs
         ],
         "outputs": [_tensor(tensor, "NCHW") for tensor in described.outputs],
         "labels": labels,

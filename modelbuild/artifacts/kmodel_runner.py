@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild import input_file
 from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
 from modelbuild.artifacts import layouts
 from modelbuild.artifacts.layouts import Layouts
@@ -102,9 +103,7 @@ def _declared(metadata: Mapping[str, str], key: str) -> dict[str, Preprocess]:
 
 def _ports(side: str, ports: Any, told: tuple[QuantizedTensor, ...] | None) -> list[Port]:
     if told is None:
-        return [
-            Port(f"{side}{number}", port.shape, str(port.dtype)) for number, port in enumerate(ports)
-        ]
+        return [Port(f"{side}{number}", port.shape, str(port.dtype)) for number, port in enumerate(ports)]
     fits = [(tensor.shape, str(tensor.dtype)) for tensor in told]
     if fits != [(port.shape, str(port.dtype)) for port in ports]:
         raise ModelbuildError(
@@ -121,9 +120,7 @@ def _ports(side: str, ports: Any, told: tuple[QuantizedTensor, ...] | None) -> l
 def _read(beside: Path) -> Described | None:
     """What `<model>.json` says; nothing where it is a file of the user's own."""
     try:
-        if beside.stat().st_size > MOST_JSON:
-            return None
-        told = json.loads(beside.read_bytes())
+        told = json.loads(input_file.read(beside, MOST_JSON))
         inputs, outputs = (tuple(_tensor(item) for item in told[side]) for side in ("inputs", "outputs"))
         metadata = dict(told.get("metadata", {}))
         for key in ("preprocess", "in_model"):
@@ -131,7 +128,7 @@ def _read(beside: Path) -> Described | None:
                 {item["name"]: item[key] for item in told["inputs"] if item.get(key) is not None}
             )
         return Described(told["chip"], told["arithmetic"], inputs, outputs, MappingProxyType(metadata))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ModelbuildError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

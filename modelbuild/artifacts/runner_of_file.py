@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelbuild import importers
-from modelbuild.artifacts.kmodel_runner import open_kmodel
+from modelbuild import importers, input_file
 from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
+from modelbuild.artifacts.kmodel_runner import open_kmodel
 from modelbuild.artifacts.packing import kmodel
 from modelbuild.artifacts.programs import choose, programs, sealed_format, sealed_programs
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner
@@ -70,7 +70,7 @@ def _open_mpk(path: Path, model: str | None, preprocess: Mapping[str, Preprocess
 def _open_kmodel(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
     if model is not None:
         raise _one_model_only(path)
-    return open_kmodel(path, path.read_bytes(), path.name.removesuffix(kmodel.SUFFIX))
+    return open_kmodel(path, input_file.read(path), path.name.removesuffix(kmodel.SUFFIX))
 
 
 def _open_sealed(path: Path, model: str | None, secrets: Secrets | None) -> Runner:

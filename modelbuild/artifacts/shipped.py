@@ -38,7 +38,9 @@ def open_shipped(
     runner = open_runner(path, model, preprocess, weights, secrets)
     if not tail or identify(path) not in WITH_PARTS:
         return runner
-    name = runner.name if isinstance(runner, HardwareRunner | KmodelRunner) else path.stem.removesuffix(_FIXED)
+    name = (
+        runner.name if isinstance(runner, HardwareRunner | KmodelRunner) else path.stem.removesuffix(_FIXED)
+    )
     post = path.with_name(f"{name}{POST}.onnx")
     if not post.is_file():
         return runner

@@ -31,7 +31,11 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
         """The options in `words`. Raises for the first of them that is none, with the nearest."""
         found, left = self.parse_known_args(words)
-        if left:
+        several = next((one for one in self._positionals._group_actions if one.nargs == "*"), None)
+        if several is not None and several.choices is None and not any(word[:1] == "-" for word in left):
+            # argparse takes them up to the next option only
+            setattr(found, several.dest, [*getattr(found, several.dest), *left])
+        elif left:
             option = left[0].partition("=")[0]
             if not option.startswith("-"):
                 raise self._refused(f"`{left[0]}` is one too many")

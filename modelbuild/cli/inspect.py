@@ -10,6 +10,7 @@ from modelbuild import api
 from modelbuild.artifacts.inspectors.kmodel_listing import listing
 from modelbuild.artifacts.tree import render
 from modelbuild.cli import console, flags
+from modelbuild.output_file import named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.directory)
     weights = None if options.weights is None else folder / options.weights
     if options.html is not None:
-        api.check_page(folder / options.html)
+        api.check_page(folder / named(options.html, "--html"))
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
         found = api.inspect(
             folder / options.what, weights, nodes=options.nodes, disassemble=options.disassemble

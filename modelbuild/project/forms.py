@@ -117,9 +117,7 @@ def _hardware(project: Project, request: ModelRequest, observer: Observer | None
     return _runner(project, Program(request.model, command, weights, host), request, observer)
 
 
-def _runner(
-    project: Project, program: Program, request: ModelRequest, observer: Observer | None
-) -> Runner:
+def _runner(project: Project, program: Program, request: ModelRequest, observer: Observer | None) -> Runner:
     """Of a kmodel, which has no names, with those of the compiler's plan."""
     if request.recipe["container"]["format"] != Kind.KMODEL:
         return HardwareRunner(program)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelbuild import whole_file
+from modelbuild import output_file, whole_file
 from modelbuild.artifacts import differing_text
 from modelbuild.artifacts.columns import printable
 from modelbuild.artifacts.tree import cell, is_flat, keys_of, render
@@ -55,10 +55,8 @@ def write(path: Path, content: str) -> None:
 
 def check_place(path: Path) -> None:
     """That a page may be written there."""
-    if path.is_dir():
-        raise ModelbuildError(f"--html {path.name} is a folder", where=str(path), advice="name a file in it")
-    if not path.parent.is_dir():
-        raise ModelbuildError(f"there is no folder {path.parent}", where=f"--html {path}", advice="make it")
+    if output_file.check(path, "--html"):
+        return
     try:
         if not path.exists():
             return

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from modelbuild import __version__
 from modelbuild.artifacts.packing.mpk_sizes import other_sizes
 from modelbuild.artifacts.packing.program import PackedProgram, Program
-from modelbuild.artifacts.packing.program import described as describe
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mpk
@@ -34,7 +33,9 @@ def unpack(data: bytes, name: str = "") -> list[Program]:
     broken = [check for check in read.checks if not check.ok]
     if broken:
         raise ModelbuildError(
-            "the archive is damaged", why="; ".join(f"{check.what}: {check.why}" for check in broken)
+            "the archive is damaged",
+            why="; ".join(f"{check.what}: {check.why}" for check in broken),
+            advice="copy the file again, or build the package again",
         )
     described = interface(read.command)
     if wrong := other_sizes(read, described):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from modelbuild import __version__
 from modelbuild.artifacts.packing.program import PackedProgram, Program
-from modelbuild.artifacts.packing.program import described as describe
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
