@@ -30,8 +30,8 @@ NOT_WRITTEN = "it reads memory that nothing wrote, which reads as zeros, as in t
 
 
 class KmodelRunner:
-    """The program, simulated from its bytes alone. A kmodel has no names: they are those `described`, or input0,
-    output0 and so on. `notes` is what a run has to be told with."""
+    """The program, simulated from its bytes alone. A kmodel has no names: they are those `described`,
+    or input0, output0 and so on. `notes` is what a run has to be told with."""
 
     level = "hardware"
 
