@@ -32,7 +32,7 @@ def test_the_object(capsys: pytest.CaptureFixture[str]) -> None:
         "found": True,
         "version": __version__,
         "levels": ["float", "fixed", "hardware"],
-        "silicon": False,
+        "silicon": ["kpu@1", "float32"],
         "fingerprint": f"builtin/{__version__}",
         "message": "",
     }

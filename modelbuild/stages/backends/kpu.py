@@ -34,7 +34,7 @@ def compile_fixed(
     """The kmodel is the first part, and all of it; it takes as many pictures a run as the model does."""
     compiled = compile_model(fixed, recipe, options)
     memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
-    plan = {
+    plan: dict[str, Any] = {
         "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
         "cycles": None,
         "executed": [asdict(step) for step in compiled.executed],
