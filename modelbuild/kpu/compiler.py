@@ -19,6 +19,7 @@ from modelbuild.kpu.planning.chains import Chain, chains
 from modelbuild.kpu.planning.limits import check_layers
 from modelbuild.kpu.planning.memory import Placement, in_ram, main_memory
 from modelbuild.kpu.planning.operations import LAYER, OUTPUT, PART, UPLOAD, Operation, operations
+from modelbuild.kpu.planning.order import late
 from modelbuild.kpu.planning.storage import storage
 from modelbuild.kpu.room import Sizes, check_room
 
@@ -96,6 +97,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
     check(model, rules)
     wanted = compile_options(recipe, options)
     check_layers(model, wanted.sram_bytes)
+    model = late(model)
     found = chains(model, wanted.sram_bytes)
     shared = storage(model)
     steps = operations(model, found, shared)
