@@ -38,8 +38,9 @@ _FUNCTIONS = {
 @dataclass(frozen=True)
 class Executed:
     """One operation in order of execution, as the simulator tells it (`Event.name`, `module`, `function`).
-    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; of those in
-    `main_memory`, the values go to or come from there, the others stay in the KPU's RAM."""
+
+    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; a `copy` may write a
+    part of one. Values of those in `main_memory` go there or come from there, others stay in the KPU's RAM."""
 
     name: str
     module: int
