@@ -39,8 +39,8 @@ _FUNCTIONS = {
 class Executed:
     """One operation in order of execution, as the simulator tells it (`Event.name`, `module`, `function`).
 
-    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; a `copy` may write a
-    part of one. Values of those in `main_memory` go there or come from there, others stay in the KPU's RAM."""
+    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; a `copy` may write
+    part of one. Values of those in `main_memory` go to or come from it, others stay in the KPU's RAM."""
 
     name: str
     module: int
