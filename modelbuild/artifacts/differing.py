@@ -21,6 +21,7 @@ _APART = frozenset({"size", "models", "parts", "unpacked", "timing"})
 _FOLLOWS = frozenset({"offset", "computed"})
 # Kinds that are one to a reader: the same archive, packed or not.
 _FAMILIES: Mapping[Kind, str] = {Kind.TAR: "tar", Kind.TAR_GZ: "tar", Kind.KERAS: "keras", Kind.HDF5: "keras"}
+_MOST_TIMES = 16  # that all parts together may be as large as the file
 _TIMES = ("cycles", "busy_cycles", "clock_hz", "fps")
 
 
@@ -173,11 +174,20 @@ def _parts(first: _Side, second: _Side) -> list[dict[str, Any]]:
 
 
 def _digests(side: _Side) -> list[dict[str, Any]]:
-    view = memoryview(side.data)
-    return [
-        {**part, "sha256": hashlib.sha256(view[part["offset"] : part["offset"] + part["size"]]).hexdigest()}
-        for part in side.described.get("parts", ())
-    ]
+    """The parts with their SHA-256. They may lie in one another, but not so that there is no end to it."""
+    view, left = memoryview(side.data), _MOST_TIMES * len(side.data)
+    told = []
+    for part in side.described.get("parts", ()):
+        left -= part["size"]
+        if left < 0:
+            raise ModelbuildError(
+                f"{side.path.name} has parts that overlap too often to be held against others",
+                where=str(side.path),
+                advice="`modelbuild inspect` shows them",
+            )
+        content = view[part["offset"] : part["offset"] + part["size"]]
+        told.append({**part, "sha256": hashlib.sha256(content).hexdigest()})
+    return told
 
 
 def _place(part: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -11,11 +11,10 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from modelbuild.artifacts.inspectors import onnx_operators
+from modelbuild.artifacts.inspectors import onnx_operators, onnx_shapes
 from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
-from modelbuild.importers import functions
 
 _OWN = "modelbuild."
 _MAX_BYTES = (1 << 31) - 1
@@ -51,7 +50,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not data:
         raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
     try:
-        return onnx.ModelProto.FromString(data)
+        model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelbuildError(
             f"{path.name} is no complete ONNX model; it may be truncated",
@@ -59,6 +58,8 @@ def _parse(path: Path) -> onnx.ModelProto:
             why=str(error)[:200],
             advice="copy or download it again",
         ) from None
+    onnx_shapes.check_ranks(model)
+    return model
 
 
 def _graph(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
@@ -175,22 +176,14 @@ def _constant_sizes(nodes: Iterable[onnx.NodeProto]) -> Iterable[int]:
 def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int | None:
     """Multiply-accumulates of convolutions and matrix products; None where a shape is not static, or where
     the model's functions are not valid or too large."""
-    try:
-        inferred = onnx.shape_inference.infer_shapes(functions.inlined(model), data_prop=True).graph
-    except (
-        ModelbuildError,
-        DecodeError,
-        onnx.shape_inference.InferenceError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-    ):
+    inferred = onnx_shapes.inferred(model)
+    if inferred is None:
         return None
     graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
     for value in (*inferred.value_info, *inferred.input, *inferred.output):
         dims = _shape(value)
         shape = tuple(dim for dim in dims or () if isinstance(dim, int))
-        if dims is not None and len(shape) == len(dims):
+        if dims is not None and len(shape) == len(dims) <= onnx_shapes.MAX_RANK:
             graph.shapes[value.name] = shape
     try:
         return sum(onnx_operators.macs(graph, _node(node)) for node in inferred.node)

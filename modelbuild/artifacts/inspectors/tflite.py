@@ -24,6 +24,7 @@ from modelbuild.formats.tflite_schema import (
 )
 
 _METADATA, _SIGNATURES = 6, 7  # slots of Model
+_MAX_RANK = 64
 _SHOWN = 64  # characters of a metadata's text
 _KNOWN = frozenset(tflite_schema.OPERATORS) - {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 
@@ -146,7 +147,7 @@ def _code(table: Table, codes: Sequence[str]) -> str:
 def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
     details = table.table(TensorSlot.QUANTIZATION)
     index = table.integer(TensorSlot.BUFFER, "I")
-    shape = table.integers(TensorSlot.SHAPE, "i")
+    shape = _sizes(table, TensorSlot.SHAPE)
     start, scales = details.span(QuantizationSlot.SCALE, 4) if details else (0, 0)
     points, zeros = details.span(QuantizationSlot.ZERO_POINT, 8) if details else (0, 0)
     data = table.buffer.data
@@ -156,7 +157,7 @@ def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
     return _Tensor(
         table.string(TensorSlot.NAME),
         shape,
-        table.integers(TensorSlot.SHAPE_SIGNATURE, "i") or shape,
+        _sizes(table, TensorSlot.SHAPE_SIGNATURE) or shape,
         _dtype(table.integer(TensorSlot.TYPE, "b")),
         buffers[index] if index < len(buffers) else 0,
         scales,
@@ -164,6 +165,14 @@ def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
         int(struct.unpack_from("<q", data, points)[0]) if zeros and scales else 0 if scales else None,
         bool(table.integer(TensorSlot.EXTERNAL_BUFFER, "I")),
     )
+
+
+def _sizes(table: Table, slot: int) -> tuple[int, ...]:
+    """A tensor's sizes; their product, its size, could have millions of digits if there were many."""
+    found = table.integers(slot, "i")
+    if len(found) > _MAX_RANK:
+        raise flatbuffer.damaged(f"a tensor has {len(found)} axes", "TFLite", table.position)
+    return found
 
 
 def _ports(indices: Sequence[int], tensors: Sequence[_Tensor]) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ import pytest
 
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
+from modelbuild.errors import ModelbuildError
+from tests.importers.tflite.builder import TFLite
 
 
 def model(shared_data: Path, name: str) -> dict[str, Any]:
@@ -78,3 +80,14 @@ def test_multiply_accumulates(op: str, inputs: Any, outputs: Any, count: int) ->
     assert MACS[op](Reading(inputs, outputs, None)) == count
     with pytest.raises(LookupError):
         MACS[op](Reading([() for _ in inputs], outputs, None))
+
+
+@pytest.mark.parametrize("count", [65, 60_000])
+def test_a_tensor_of_too_many_axes_is_refused(count: int, tmp_path: Path) -> None:
+    """The product of their sizes would have more digits than anybody waits for."""
+    made = TFLite()
+    x, y = made.tensor("x", [2**31 - 1] * count), made.tensor("y", [1])
+    made.add("ADD", [x, x], [y])
+    (tmp_path / "m.tflite").write_bytes(made.build([x], [y]))
+    with pytest.raises(ModelbuildError, match=f"a tensor has {count} axes"):
+        inspect(tmp_path / "m.tflite")
