@@ -10,18 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.errors import ModelbuildError
 from modelbuild.project.options import BuildOptions
 
 if TYPE_CHECKING:
-    from modelbuild.artifacts.comparing import Comparison
     from modelbuild.artifacts.nef_files import combine as nef_combine
     from modelbuild.artifacts.nef_files import edit as nef_set
     from modelbuild.artifacts.nef_files import extract as nef_extract
     from modelbuild.artifacts.nef_files import generate as nef_generate
+    from modelbuild.artifacts.opening import compare, open_file, run, run_opened
     from modelbuild.artifacts.postprocess import Postprocess
-    from modelbuild.artifacts.runner import Runner
-    from modelbuild.artifacts.running import RunResult
     from modelbuild.artifacts.running import save as save_outputs
     from modelbuild.artifacts.sealed_files import decrypt as nef_decrypt
     from modelbuild.artifacts.sealed_files import encrypt as nef_encrypt
@@ -29,12 +27,11 @@ if TYPE_CHECKING:
     from modelbuild.build.why import Explanation
     from modelbuild.chips.load import chip_names as chips
     from modelbuild.chips.recipe import Recipe
-    from modelbuild.manifest.merge import Leaf
-    from modelbuild.manifest.settings import Settings
     from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.project.assuming import assumed
     from modelbuild.project.building import build, clean
     from modelbuild.project.checking import check
+    from modelbuild.project.configured import config, configs, overridden
     from modelbuild.project.converting import convert
     from modelbuild.project.dumping import dump
     from modelbuild.project.edit_file import read as edits_in
@@ -121,6 +118,9 @@ _ELSEWHERE = {
     "check_staged": ("modelbuild.project.staged_check", "check_staged"),
     "chips": ("modelbuild.chips.load", "chip_names"),
     "clean": ("modelbuild.project.building", "clean"),
+    "compare": ("modelbuild.artifacts.opening", "compare"),
+    "config": ("modelbuild.project.configured", "config"),
+    "configs": ("modelbuild.project.configured", "configs"),
     "convert": ("modelbuild.project.converting", "convert"),
     "dump": ("modelbuild.project.dumping", "dump"),
     "edits_in": ("modelbuild.project.edit_file", "read"),
@@ -134,11 +134,15 @@ _ELSEWHERE = {
     "nef_extract": ("modelbuild.artifacts.nef_files", "extract"),
     "nef_generate": ("modelbuild.artifacts.nef_files", "generate"),
     "nef_set": ("modelbuild.artifacts.nef_files", "edit"),
+    "open_file": ("modelbuild.artifacts.opening", "open_file"),
     "open_form": ("modelbuild.project.forms", "open_form"),
     "open_project": ("modelbuild.project.project", "open_project"),
+    "overridden": ("modelbuild.project.configured", "overridden"),
     "postprocess_of": ("modelbuild.project.forms", "postprocess_of"),
     "pack": ("modelbuild.project.packing_file", "pack"),
     "radix": ("modelbuild.quantize", "radix"),
+    "run": ("modelbuild.artifacts.opening", "run"),
+    "run_opened": ("modelbuild.artifacts.opening", "run_opened"),
     "sample_files": ("modelbuild.project.forms", "sample_files"),
     "save_outputs": ("modelbuild.artifacts.running", "save"),
     "standings": ("modelbuild.project.standing", "standings"),
@@ -171,44 +175,6 @@ def why(project: Project, name: str) -> list[Explanation]:
     return [project.builder.why(project.plan.actions, action) for action in actions_named(project, name)]
 
 
-def config(project: Project, pair: str) -> Settings:
-    """The effective settings of MODEL@TARGET and where each came from."""
-    from modelbuild.manifest.settings import effective
-
-    model, at, target = pair.partition("@")
-    if not at:
-        raise ModelbuildError(f"`{pair}` is not MODEL@TARGET", advice="write for instance face_detect@cam")
-    return effective(project.manifest, model, target)
-
-
-def configs(project: Project, model: str) -> dict[str, Settings]:
-    """Target -> the effective settings of a model there, for the targets that packages put it on."""
-    found = [target for name, target in project.manifest.pairs() if name == model]
-    if not found:
-        raise _on_no_target(project, model)
-    return {target: config(project, f"{model}@{target}") for target in found}
-
-
-def _on_no_target(project: Project, name: str) -> ModelbuildError:
-    models, packages = project.manifest.spec.models, project.manifest.packages
-    if name in packages and name not in models:
-        within = [f"{model.name}@{packages[name].target}" for model in packages[name].models]
-        return ModelbuildError(f"`{name}` is a package", advice=f"name a model of it: {', '.join(within)}")
-    pairs = ", ".join("@".join(pair) for pair in project.manifest.pairs())
-    return ModelbuildError(
-        f"`{name}` is on no target",
-        why="no package has it" if name in models else "there is no such model",
-        advice=did_you_mean(name, set(models) - {name}) or f"name MODEL@TARGET: {pairs}",
-    )
-
-
-def overridden(project: Project, settings: Settings) -> dict[tuple[str, ...], tuple[Leaf, ...]]:
-    """Setting -> what was written for it in other places and has no effect, the nearest first."""
-    from modelbuild.manifest import overridden as replaced
-
-    return replaced.overridden(project.manifest, settings)
-
-
 def evaluate(
     source: str | Path,
     chip: str,
@@ -224,79 +190,6 @@ def evaluate(
 
     weights = None if weights is None else Path(weights)
     return predicting.evaluate_file(Path(source), chip, shapes or {}, options, weights, edition)
-
-
-def run(
-    source: str | Path,
-    inputs: str | Sequence[str],
-    *,
-    model: str | None = None,
-    raw: bool = False,
-    preprocess: Mapping[str, Mapping[str, Any]] | None = None,
-    weights: str | Path | None = None,
-    source_layout: bool = False,
-    keys: Mapping[str, str] | None = None,
-) -> RunResult:
-    """Run a model file (of any source format, .fixed.onnx, NEF or MPK of ours) on `[NAME=]FILE`s. `keys` name
-    those of an encrypted package: {"key": "env:NAME", "key_file": PATH, "efuse_key": "env:NAME"}."""
-    opened = open_file(source, model, preprocess, weights, tail=not raw, keys=keys)
-    return run_opened(opened, inputs, raw=raw, source_layout=source_layout)
-
-
-def open_file(
-    source: str | Path,
-    model: str | None = None,
-    preprocess: Mapping[str, Mapping[str, Any]] | None = None,
-    weights: str | Path | None = None,
-    *,
-    tail: bool = True,
-    keys: Mapping[str, str] | None = None,
-) -> Runner:
-    """A model file as something that runs. `preprocess` is input -> settings, for files that carry none. What
-    `tail: auto` cut off runs after a package beside which it lies; not so without `tail`. `keys` as of
-    `run`."""
-    from modelbuild.artifacts.shipped import open_shipped
-    from modelbuild.formats import sealed_keys
-    from modelbuild.samples.preprocess import from_settings
-
-    chosen = {name: from_settings(given) for name, given in (preprocess or {}).items()}
-    given = None if weights is None else Path(weights)
-    secrets = sealed_keys.read(sealed_keys.named(keys)) if keys else None
-    return open_shipped(Path(source), model, chosen, given, tail=tail, secrets=secrets)
-
-
-def run_opened(
-    runner: Runner,
-    inputs: str | Sequence[str],
-    *,
-    raw: bool = False,
-    base: Path | None = None,
-    source_layout: bool = False,
-    post: Postprocess | None = None,
-) -> RunResult:
-    """`run` for what is open already; relative files start at `base`."""
-    from modelbuild.artifacts import feeds, running
-
-    listed = [inputs] if isinstance(inputs, str) else inputs
-    feed = feeds.parse(listed, runner.inputs, base or Path.cwd())
-    return running.run(runner, feed, raw, source_layout, post)
-
-
-def compare(
-    reference: Runner,
-    candidate: Runner,
-    inputs: Sequence[str],
-    *,
-    layers: bool = False,
-    base: Path | None = None,
-    post: Postprocess | None = None,
-) -> Comparison:
-    """Run both on the same inputs and compare their outputs, and with `layers` every tensor both have."""
-    from modelbuild.artifacts import comparing, feeds
-
-    return comparing.compare(
-        reference, candidate, feeds.parse(inputs, reference.inputs, base or Path.cwd()), layers, post
-    )
 
 
 def advice(project: Project, pair: str) -> list[str]:

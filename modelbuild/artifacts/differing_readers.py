@@ -37,10 +37,7 @@ def weights(path: Path, kind: Kind, beside: Path | None = None) -> Weights:
     if kind in _READERS:
         return _READERS[kind](path)
     if kind in BLOBS:
-        return {
-            name: Weight(lambda data=data: data)  # type: ignore[misc]
-            for name, data in BLOBS[kind](path.read_bytes()).items()
-        }
+        return BLOBS[kind](path.read_bytes())
     if kind in _IMPORTED:
         constants = importers.load(path, None, (), beside).constants
         return {name: _array(values) for name, values in constants.items()}

@@ -14,17 +14,19 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize.measure import snr_db
 
 Array = NDArray[Any]
+_BYTES = "bytes that modelbuild does not read as numbers"
 _CHUNK = 1 << 20  # elements that are compared at once: in float64 they take 8 MiB
 
 
 @dataclass(frozen=True)
 class Weight:
     """One tensor or blob; `load` gives its numbers, or its bytes where nobody knows what they mean. `why` it
-    cannot be read, else "". `scale` gives real numbers from codes."""
+    cannot be read, else "". `scale` gives real numbers from codes. `closed` says why there are bytes only."""
 
     load: Callable[[], Array | bytes]
     scale: tuple[Array, Array] | None = None  # scales and zero points, as shaped as the codes need
     why: str = ""
+    closed: str = ""
 
 
 def compare(name: str, a: Weight | None, b: Weight | None) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def compare(name: str, a: Weight | None, b: Weight | None) -> dict[str, Any]:
     if entry["a"] == entry["b"] and _same_scale(a, b):
         return entry | {"change": "same", "equal": True}
     if isinstance(first, bytes) or isinstance(second, bytes):
-        return entry
+        return entry | {"why": a.closed or b.closed or _BYTES}
     if first.shape != second.shape:
         return entry | {"why": "the shapes differ"}
     return entry | _apart(first, second, a, b)

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -57,11 +57,17 @@ class FunctionProcess:
     noun: ClassVar[str] = "function"
 
     def __init__(
-        self, spec: str, root: Path, *, hidden: Path | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        spec: str,
+        root: Path,
+        *,
+        hidden: Path | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        secrets: Collection[str] = (),
     ) -> None:
         """`spec` is `FILE.py:FUNCTION`, FILE relative to `root`, the project's folder or a copy of it; then
         nothing is imported from `hidden`, the project's own. A call that takes longer than
-        `timeout_seconds` is ended."""
+        `timeout_seconds` is ended. The variables `secrets` of the environment are kept from it."""
         file, name = parted(spec)
         self._timeout = timeout_seconds
         self._spec, self._root = spec, root.resolve()
@@ -78,6 +84,7 @@ class FunctionProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._root,
+            env={name: value for name, value in os.environ.items() if name not in secrets},
         )
 
     @property

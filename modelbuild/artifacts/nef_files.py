@@ -10,7 +10,8 @@ from typing import Any
 from modelbuild import __version__, whole_file
 from modelbuild.artifacts.output_place import check_place, is_simulated
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract, nef_generate
+from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract, nef_generate, sealed
+from modelbuild.formats.nef_generations import SIMULATED
 from modelbuild.formats.nef_objects import Nef
 
 
@@ -22,7 +23,8 @@ def combine(
     force: bool = False,
 ) -> dict[str, Any]:
     """Write the models of several NEFs into one, `output`; a folder (one that is there, or a name that ends
-    in a slash) takes it as `models_<chip>.nef`.
+    in a slash) takes it as `models_<chip>.nef`, or as `models_<chip>.sim.nef` where the programs are for
+    modelbuild's simulator.
 
     Gives the object of `nef combine --json`. Errors: ModelbuildError as of `formats.nef_combine.combine`, and
     for an output that would overwrite what modelbuild has not made, unless `force`.
@@ -108,6 +110,8 @@ def generate(
 
 
 def _bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise ModelbuildError(f"{path.name or path} is not a regular file", where=str(path))
     try:
         return path.read_bytes()
     except OSError as error:
@@ -118,6 +122,13 @@ def _bytes(path: Path) -> bytes:
 
 def _read(path: Path) -> Nef:
     data = _bytes(path)
+    if sealed.is_sealed(data):
+        raise ModelbuildError(
+            f"{path.name} is encrypted",
+            where=str(path),
+            why=f"it is a package that modelbuild encrypted in mode {sealed.read_header(data).mode}",
+            advice=f"open it with its keys first: modelbuild nef decrypt {path} -o OUT.nef",
+        )
     try:
         return nef.read(data)
     except ModelbuildError as error:
@@ -142,7 +153,8 @@ def _place(output: str | Path, made: Nef) -> Path:
     """Where the file goes."""
     place = Path(output)
     if place.is_dir() or str(output).endswith(("/", "\\")):
-        return place / nef_extract.safe(f"models_{made.target.removeprefix('kl')}.nef")
+        suffix = ".nef" if made.silicon else SIMULATED
+        return place / nef_extract.safe(f"models_{made.target.removeprefix('kl')}{suffix}")
     return place
 
 

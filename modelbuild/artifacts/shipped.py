@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelbuild.artifacts.kinds import Kind, identify
-from modelbuild.artifacts.runner import HardwareRunner, Runner, open_runner
+from modelbuild.artifacts.runner import HardwareRunner, Runner
+from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.sealed_keys import Secrets

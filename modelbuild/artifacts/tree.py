@@ -30,11 +30,13 @@ def render(described: Mapping[str, Any], whole: bool = False) -> str:
 
 def _mapping(values: Mapping[str, Any], indent: str, most: int | None, named: bool = False) -> Iterable[str]:
     for key, value in values.items():
-        if not _empty(value):
+        if not _empty(key, value):
             yield from _entry(key, value, indent, most, named)
 
 
-def _empty(value: Any) -> bool:
+def _empty(key: str, value: Any) -> bool:
+    if key == "shape":  # of a scalar it is empty, and where nobody tells it, null
+        return False
     return value is None or (isinstance(value, str | list | Mapping) and not value)
 
 
@@ -110,14 +112,14 @@ def _table(items: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def keys_of(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys that any of the objects has a value for: a table's columns, digests and reasons last."""
-    valued = {key for item in items for key, value in item.items() if not _empty(value)}
+    valued = {key for item in items for key, value in item.items() if not _empty(key, value)}
     found = [key for key in dict.fromkeys(key for item in items for key in item) if key in valued]
     return [*(key for key in found if key not in _LAST), *(key for key in _LAST if key in found)]
 
 
 def cell(key: str, value: Any) -> str:
     """The text of a value in a table or behind its key; empty where there is none."""
-    if _empty(value):
+    if _empty(key, value):
         return ""
     return _inline(value, key in _NAMED) if isinstance(value, Mapping) else _scalar(key, value)
 
@@ -155,7 +157,7 @@ def _inline(value: Mapping[str, Any], named: bool) -> str:
         if key in _PLAIN and not named
         else f"{printable(key if named else key.replace('_', ' '))} {_scalar(key, item)}"
         for key, item in value.items()
-        if not _empty(item)
+        if not _empty(key, item)
     )
 
 
@@ -166,6 +168,8 @@ def _scalar(key: str, value: Any) -> str:
         return f"0x{value:08x}"
     if key == "shape" and isinstance(value, list):
         return "x".join("?" if item is None else printable(str(item)) for item in value) or "scalar"
+    if key == "shape" and value is None:
+        return "unknown rank"
     if isinstance(value, list):
         return ", ".join(_scalar("", item) for item in value)
     if isinstance(value, float):

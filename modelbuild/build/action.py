@@ -55,7 +55,8 @@ class Action(NamedTuple):
     `always` actions run, once what they read is settled, also in a build that has stopped, and their own
     failure stops none; it enters no key. `unkeyed` reaches the function among the parameters but enters no
     key: it must not decide what comes out, as the address of a file whose digest is a parameter does not.
-    `resources` decides only when the action starts.
+    `resources` decides only when the action starts. `secrets` are names of variables of the builder's
+    environment that this function may ask for, by `lent.environment`; no other process of the build has them.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Action(NamedTuple):
     always: bool = False
     resources: Resources = Resources()
     unkeyed: Mapping[str, Any] = {}
+    secrets: tuple[str, ...] = ()
 
     def paths(self) -> dict[str, str]:
         """Role -> path, relative to the root, of the inputs that are files of the user's; sorted by role."""

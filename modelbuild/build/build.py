@@ -33,7 +33,8 @@ class Builder:
     """Builds actions in the checkout `root`, remembering in `state` (default `root/.modelbuild`).
 
     `environment` is added to that of the worker processes; it enters no key, so it must not decide what comes
-    out. `owner` is for whom products are published, where several share the checkout.
+    out. They do not get the variables that `hide` names, save actions that have them among their `secrets`.
+    `owner` is for whom products are published, where several share the checkout.
     """
 
     def __init__(
@@ -46,11 +47,15 @@ class Builder:
     ) -> None:
         self._root = root.absolute()
         self._folder = state.absolute() if state else self._root / ".modelbuild"
-        self._environment = dict(environment or {})
+        self._environment: dict[str, str | None] = dict(environment or {})
         self._owner = owner
         self._holding = Holding(self._root, self._folder)
         self._planned: tuple[str, ...] = ()
         self._done: list[Done] = []
+
+    def hide(self, variables: Iterable[str]) -> None:
+        """Keeps variables of the environment, those with secrets, from the workers' environment."""
+        self._environment.update(dict.fromkeys(variables))
 
     @contextmanager
     def hold(self, observer: Observer | None = None) -> Iterator[None]:

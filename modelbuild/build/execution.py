@@ -46,7 +46,7 @@ class Execution:
     """The runner of a build that holds the lock; `close` it, and what still runs is killed."""
 
     def __init__(
-        self, state: State, jobs: int, environment: Mapping[str, str], memory: int | None = None
+        self, state: State, jobs: int, environment: Mapping[str, str | None], memory: int | None = None
     ) -> None:
         """`memory` in bytes bounds what runs side by side; by default, a share of what is available."""
         self._state = state
@@ -114,6 +114,7 @@ class Execution:
             key=todo.key,
             fields=todo.fields,
             memory=memory,
+            secrets=() if discovers else action.secrets,
         )
         began_ns = time.time_ns()
         worker = self._pool.start(task)

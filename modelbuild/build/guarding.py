@@ -26,8 +26,11 @@ guard.main(sys.argv[1:2])
 class Guard:
     """The process that starts the workers, and that ends all of them when its channel closes."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        """Raises OSError."""
+    def __init__(self, environment: Mapping[str, str | None], log: Path) -> None:
+        """`environment` is added to this process's own; a variable that is None there is left out.
+
+        Raises OSError."""
+        variables = {**os.environ, **FIXED_ENVIRONMENT, **environment}
         self._channel, theirs = socketpair()
         given = [_above_standard(theirs.detach())]
         try:
@@ -35,7 +38,7 @@ class Guard:
             self._process: int | None = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-P", "-c", GUARD, str(os.getpid()), *map(os.path.abspath, sys.path)],
-                {**os.environ, **FIXED_ENVIRONMENT, **environment},
+                {name: value for name, value in variables.items() if value is not None},
                 file_actions=[(os.POSIX_SPAWN_DUP2, given[min(at, 1)], at) for at in range(3)],
                 setpgroup=0,
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores

@@ -106,7 +106,7 @@ class Pool:
     The workers die with the thread that made them, so that must be the one that waits for them.
     """
 
-    def __init__(self, jobs: int, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, jobs: int, environment: Mapping[str, str | None], folder: Path) -> None:
         self._environment = environment
         self._folder = folder
         self._poll = select.poll()
@@ -192,7 +192,8 @@ class Pool:
             heard.append(said)
             if isinstance(said, Reply):
                 worker.task = None
-                self._free(worker, said.resident > MAY_HOLD or not said.alone)
+                had_secrets = bool(said.task.secrets)  # which its memory may still hold
+                self._free(worker, said.resident > MAY_HOLD or not said.alone or had_secrets)
         if not more:  # its supervisor will say why
             self._turn_from(worker.replies)
         return heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Sender:
             "blobs": task.blobs,
             "key": task.key,
             "fields": fields,
+            "secrets": {name: os.environ[name] for name in task.secrets if name in os.environ},
             "log": str(log),
         }
         return b"".join(json.dumps(line).encode("ascii") + b"\n" for line in (*lines, message))

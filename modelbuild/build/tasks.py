@@ -16,7 +16,8 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 class Task(NamedTuple):
     """One call: `kind` is `run` or `discover`; `folder`, with `out` and `tmp` in it, is private to it;
     `inputs` is role -> path; `blobs` is where the store has its files; `memory` is what the action said that
-    it needs, in bytes. The record of a `run` has `key` and `fields`."""
+    it needs, in bytes. The record of a `run` has `key` and `fields`. `secrets` are names of variables of the
+    builder's environment that go to the worker for this task alone."""
 
     name: str
     kind: str
@@ -28,6 +29,7 @@ class Task(NamedTuple):
     key: str
     fields: Parts
     memory: int
+    secrets: tuple[str, ...] = ()
 
 
 def record_path(folder: str) -> str:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modelbuild.build import disk, processes, progress, trouble
+from modelbuild.build import disk, lent, processes, progress, trouble
 from modelbuild.build.records import Record, encode_with
 from modelbuild.build.store import Blob, name_of
 from modelbuild.build.task_lines import Receiver
@@ -133,6 +133,7 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
         # relative and temporary files go to a private folder too
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
         os.chdir(folder / "tmp")
+        lent.lend(task["secrets"])
         function = _resolve(task["function"])
         inputs = {role: Path(path) for role, path in task["inputs"].items()}
         if task["kind"] == "discover":
@@ -149,6 +150,7 @@ def _perform(task: Mapping[str, Any]) -> dict[str, Any]:
         told, remember = trouble.verdict(error, task["name"], folder)
         return {"error": told.to_json(), "remember": remember}
     finally:
+        lent.lend({})
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

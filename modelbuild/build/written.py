@@ -13,7 +13,7 @@ from typing import Any
 from modelbuild.build.action import Action, FileInput, OutputOf, Resources
 from modelbuild.build.rows import pack, unpack
 
-SCHEMA = 4
+SCHEMA = 5
 _DIGEST = 32  # bytes
 _LENGTH = 8  # of the number in front that says how long the head is
 _ROW = Struct("=qq32s")  # of the index: where an entry begins, where it ends, its digest
@@ -166,6 +166,7 @@ def _to_plain(action: Action, shared: _Shared) -> tuple[Any, ...]:
         action.always,
         tuple(action.resources),
         dict(action.unkeyed),
+        action.secrets,
     )
 
 
@@ -175,7 +176,7 @@ def _outputs(inputs: Mapping[str, FileInput | OutputOf]) -> dict[str, tuple[str,
 
 def _from_plain(entry: tuple[Any, ...], shared: Any) -> Action:
     name, function, version, parameters, files, outputs, soft, discover, *rest = entry
-    toolchain, libraries, always, resources, unkeyed = rest
+    toolchain, libraries, always, resources, unkeyed, secrets = rest
     return Action(
         name=name,
         function=function,
@@ -190,4 +191,5 @@ def _from_plain(entry: tuple[Any, ...], shared: Any) -> Action:
         always=always,
         resources=Resources(*resources),
         unkeyed=unkeyed,
+        secrets=secrets,
     )

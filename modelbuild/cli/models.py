@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from modelbuild.artifacts.shipped import WITH_PARTS
 from modelbuild.cli import flags, keys, progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError, did_you_mean
+from modelbuild.formats.sealed_keys import named
 from modelbuild.importers import IMPORTERS
 from modelbuild.project.forms import LEVELS, is_pair
 from modelbuild.project.project import STATE
@@ -58,7 +60,8 @@ def postprocessing(options: argparse.Namespace, word: str) -> AbstractContextMan
     if options.post and options.postprocess is not None:
         raise ModelbuildError("--post and --postprocess name the same thing", advice="leave --post out")
     if options.postprocess is not None:
-        return api.Postprocess(options.postprocess, Path(options.directory))
+        secrets = _variables(options, word)
+        return api.Postprocess(options.postprocess, Path(options.directory), secrets=secrets)
     if not options.post:
         return nullcontext()
     if not is_pair(word):
@@ -68,6 +71,13 @@ def postprocessing(options: argparse.Namespace, word: str) -> AbstractContextMan
             advice="name one: --postprocess FILE.py:FUNCTION",
         )
     return api.postprocess_of(api.open_project(options.directory, options.file), word)
+
+
+def _variables(options: argparse.Namespace, word: str) -> Sequence[str]:
+    """The environment variables with keys, of the options or of the manifest."""
+    if is_pair(word):
+        return api.open_project(options.directory, options.file).manifest.secrets
+    return named(keys.given(options)).variables
 
 
 def is_package(options: argparse.Namespace, word: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.checks import Check, checked
 
 MAX_ENTRIES = 2048
 MAX_RATIO = 64  # bytes that one packed byte may become
@@ -34,20 +34,6 @@ _FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 _PLAIN = re.compile(r"[ -\[\]-~]*")  # printable ASCII without a backslash
 
 
-@dataclass(frozen=True)
-class Check:
-    """One rule, and whether it is kept; `why` says where it is not."""
-
-    what: str
-    ok: bool
-    why: str = ""
-
-
-def checked(what: str, ok: bool, why: str) -> Check:
-    """The check of a rule; `why` counts where it is not kept."""
-    return Check(what, ok, "" if ok else why)
-
-
 class Findings:
     """What breaks a rule, collected while an archive is read."""
 
@@ -67,7 +53,7 @@ class Findings:
     @staticmethod
     def _check(rule: str, found: Sequence[str]) -> Check:
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        return Check(rule, not found, "; ".join(found[:_SHOWN]) + more)
+        return checked(rule, not found, "; ".join(found[:_SHOWN]) + more)
 
 
 def unpacked_limit(packed: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mla_stats, mpk_program, tar
-from modelbuild.formats.archive import Check
+from modelbuild.formats.checks import Check
 from modelbuild.formats.json_text import text
 from modelbuild.formats.mla_stats import Span
 from modelbuild.formats.mpk_build import OWN_TOOLCHAIN

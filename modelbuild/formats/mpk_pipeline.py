@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelbuild.formats.archive import Check, checked
+from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.json_text import Json, integer, items, mapping, text
 
 SEQUENCE = "pipeline_sequence.json"

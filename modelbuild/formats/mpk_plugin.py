@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from modelbuild.formats.archive import Check, checked
+from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.json_text import Json, integer, integers, items, mapping, real, text
 
 PROCESSORS = ("EV74", "MLA", "A65")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, json_text, mla_stats, mpk_fields, mpk_pipeline, mpk_program, tar
-from modelbuild.formats.archive import Check, checked
+from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.json_text import Json, integer, items, mapping, text
 from modelbuild.formats.mla_stats import Span
 from modelbuild.formats.mpk_found import Mpk, MpkMember

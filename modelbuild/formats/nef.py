@@ -17,12 +17,13 @@ from modelbuild.formats import (
     setup_flatbuffer,
     setup_legacy,
 )
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.fw_info import FirmwareInfo, Record
 from modelbuild.formats.nef_build import NefSource, build
 from modelbuild.formats.nef_header import ModelInfo, NefFile
-from modelbuild.formats.nef_objects import Check, Nef, NefModel
+from modelbuild.formats.nef_objects import Nef, NefModel
 from modelbuild.formats.nef_tensor import NefTensor
 from modelbuild.formats.parts import Part
 from modelbuild.formats.setup_flatbuffer import FlatbufferSetup

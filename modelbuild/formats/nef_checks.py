@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from modelbuild.formats.nef_objects import Check, Nef
+from modelbuild.formats.checks import Check, unless
+from modelbuild.formats.nef_objects import Nef
 
 
 def checks(nef: Nef) -> Iterator[Check]:
@@ -13,23 +14,23 @@ def checks(nef: Nef) -> Iterator[Check]:
     inside = nef.chips_inside()
     if inside:
         others = ", ".join(sorted(f"kl{chip}" for chip in inside if chip != nef.chip))
-        why = f"the header names {nef.target}, what is inside {others}" if others else None
-        yield Check("target", not others, why)
+        why = f"the header names {nef.target}, what is inside {others}" if others else ""
+        yield unless("target", why)
     info = nef.firmware_info
     if info is not None:
         size = len(nef.file.all_models)
-        why = None if info.total_size == size else f"it says {info.total_size}, there are {size} bytes"
-        yield Check("fw_info.total_size", why is None, why)
+        why = "" if info.total_size == size else f"it says {info.total_size}, there are {size} bytes"
+        yield unless("fw_info.total_size", why)
     if nef.file.infos:
         listed = sorted(entry.id for entry in nef.file.infos)
         found = sorted(model.id for model in nef.models)
-        why = None if listed == found else f"listed are {listed}, there are {found}"
-        yield Check("list of models", why is None, why)
+        why = "" if listed == found else f"listed are {listed}, there are {found}"
+        yield unless("list of models", why)
     for model in nef.models:
         text = None if model.listed is None else model.listed.version
         if text is not None and model.version is not None:
-            why = None if model.version in _readings(text) else f"listed is {text!r}, it is {model.version}"
-            yield Check(f"version of model {model.id}", why is None, why)
+            why = "" if model.version in _readings(text) else f"listed is {text!r}, it is {model.version}"
+            yield unless(f"version of model {model.id}", why)
 
 
 def _readings(text: str) -> set[int]:

@@ -10,6 +10,7 @@ GENERATIONS: dict[str, tuple[str, ...]] = {
     "kne": ("730", "540"),
 }
 FLATBUFFER = "flatbuffer"
+SIMULATED = ".sim.nef"  # how files are called whose programs are for modelbuild's simulator
 
 
 def _named(platform: str, flatbuffer: bool) -> str:

@@ -5,21 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelbuild.formats import kne
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.fw_info import FirmwareInfo, Record
 from modelbuild.formats.nef_header import ModelInfo, NefFile
 from modelbuild.formats.nef_tensor import NefTensor
 from modelbuild.formats.setup_flatbuffer import FlatbufferSetup
 from modelbuild.formats.setup_legacy import CpuNode, LegacySetup
-
-
-@dataclass(frozen=True)
-class Check:
-    """A rule that is no checksum, whether it holds, and why not."""
-
-    what: str
-    ok: bool
-    why: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ class Sources(NamedTuple):
         """Those that are there."""
         return frozenset(name for name in SECRETS if getattr(self, name) is not None)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables among them."""
+        return tuple(name for name in (self.key, self.efuse_key) if name is not None)
+
 
 class Secrets:
     """Secrets themselves. Neither `repr` nor `str` show them."""
@@ -102,8 +107,7 @@ def environment_name(text: str) -> str | None:
 
 def is_there(sources: Sources) -> bool:
     """Whether something, right or wrong, is where each secret should be."""
-    variables = (sources.key, sources.efuse_key)
-    return all(os.environ.get(name, "").strip() for name in variables if name is not None) and (
+    return all(os.environ.get(name, "").strip() for name in sources.variables) and (
         sources.key_file is None or os.path.lexists(sources.key_file)
     )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import npy, yaml_text, zip_archive
-from modelbuild.formats.archive import Check, unpacked_limit
+from modelbuild.formats.archive import unpacked_limit
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.parts import Part
 from modelbuild.formats.yaml_text import Yaml

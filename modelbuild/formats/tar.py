@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from modelbuild.formats import gzip_stream, tar_header
+from modelbuild.formats import gzip_stream, tar_header, tar_writing
 from modelbuild.formats.archive import (
     COUNT,
     FREE_SIZE,
@@ -20,12 +20,12 @@ from modelbuild.formats.archive import (
     REGULAR,
     SIZE,
     TWICE,
-    Check,
     Findings,
     Refused,
     plain_name,
     unpacked_limit,
 )
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
@@ -109,7 +109,7 @@ class Tar:
         return (
             time is not None
             and short
-            and _begins(data, _written({one.name: one.data for one in files}, time))
+            and tar_writing.begins(data, tar_writing.pieces({one.name: one.data for one in files}, time))
         )
 
 
@@ -119,13 +119,13 @@ def write(files: Mapping[str, bytes] | Iterable[Member], time: int = 0) -> bytes
     Errors: ModelbuildError for a name that `read` would refuse, that comes twice, or has more than 100 bytes.
     """
     if isinstance(files, Mapping):
-        return b"".join(_written(files, time))
+        return b"".join(tar_writing.pieces(files, time))
     by_name: dict[str, bytes] = {}
     for member in files:
         if member.name in by_name:
             raise Refused(f"{member.name!r} is in it twice")
         by_name[member.name] = member.data
-    return b"".join(_written(by_name, time))
+    return b"".join(tar_writing.pieces(by_name, time))
 
 
 def read(data: bytes) -> list[Member]:
@@ -182,31 +182,6 @@ def names(data: bytes) -> Iterator[str]:
 def is_tar(block: bytes) -> bool:
     """Whether a file that starts with these 512 bytes is a tar that is not packed."""
     return len(block) >= BLOCK and tar_header.is_header(block[:BLOCK])
-
-
-def _written(files: Mapping[str, bytes], time: int) -> Iterator[bytes]:
-    """What `write` gives, in pieces."""
-
-    def pieces() -> Iterator[bytes]:
-        for name in sorted(files):
-            findings = Findings()
-            if plain_name(name, findings) != name:
-                raise Refused(findings.first or f"{name!r} is not a plain path")
-            data = files[name]
-            yield from (tar_header.write(name, len(data), time), data, bytes(-len(data) % BLOCK))
-        yield bytes(2 * BLOCK)
-
-    return gzip_stream.packed(pieces())
-
-
-def _begins(data: bytes, pieces: Iterator[bytes]) -> bool:
-    """Whether `data` is made of these pieces."""
-    place = 0
-    for piece in pieces:
-        if data[place : place + len(piece)] != piece:
-            return False
-        place += len(piece)
-    return place == len(data)
 
 
 class _Reader:

@@ -15,11 +15,11 @@ from modelbuild.formats.archive import (
     RULES,
     SIZE,
     TWICE,
-    Check,
     Findings,
     plain_name,
     unpacked_limit,
 )
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part

@@ -48,6 +48,7 @@ def check_included(
                 problems.adopt(found, at)
                 continue
             _check_kind(manifest, package, path, found, settings, at, problems)
+            _check_programs(path, found, at, problems)
             for model in found.models:
                 other = owners.setdefault(model.id, (at, path))
                 if other != (at, path):
@@ -78,6 +79,23 @@ def _read(manifest: Manifest, path: str) -> Nef | ModelbuildError:
     except ModelbuildError as error:
         return error
     return found
+
+
+def _check_programs(path: str, found: Nef, at: Position, problems: Problems) -> None:
+    """Whether the simulator of today reads the programs."""
+    from modelbuild.npu.program import interface  # for manifests that include files alone
+
+    for model in found.models if not found.silicon and not found.encrypted else ():
+        try:
+            interface(model.command)
+        except ModelbuildError as error:
+            problem = error.problems[0]
+            problems.error(
+                f"the program of model {model.id} in {path} cannot be packaged",
+                at,
+                ": ".join(part for part in (problem.what, problem.why) if part),
+                problem.advice or "build its package again, and include that",
+            )
 
 
 def _check_kind(

@@ -47,6 +47,11 @@ class Manifest:
         """The folder that the manifest's paths are relative to."""
         return self.path.parent
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the environment variables that hold keys, sorted."""
+        return tuple(sorted({name for keys in self.keys.values() for name in keys.sources.variables}))
+
     def position(self, path: KeyPath) -> str:
         """`models.yaml:12:7` of the value at `path`, such as ("models", "face_detect", "source"); of the
         nearest thing around it that is written, if it is not."""

@@ -239,6 +239,7 @@ def _package_action(
         inputs=module.inputs(*about),
         soft_inputs=module.soft_inputs(*about) if hasattr(module, "soft_inputs") else {},
         unkeyed=module.unkeyed(*about) if hasattr(module, "unkeyed") else {},
+        secrets=module.secrets(*about) if hasattr(module, "secrets") else (),
         always=getattr(module, "ALWAYS", False),
         toolchain=request.fingerprint,
         libraries=shared.libraries(module),

@@ -24,6 +24,7 @@ def able(project: Project, wanted: Sequence[str]) -> Iterator[Project]:
         return
     with scratch(_PREFIX) as folder:
         builder = Builder(project.root, folder, environment=ENVIRONMENT, owner=project.manifest.path.name)
+        builder.hide(project.manifest.secrets)
         yield replace(project, builder=builder)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelbuild.artifacts.packing import Program
-from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner, open_runner
+from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner
+from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.artifacts.whole_runner import WholeRunner
 from modelbuild.build.jobs import processors
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -76,7 +77,7 @@ def postprocess_of(project: Project, pair: str) -> Postprocess:
             where=project.manifest.position(("models", model)),
             advice="add `postprocess: FILE.py:FUNCTION` to the model",
         )
-    return Postprocess(spec, project.root)
+    return Postprocess(spec, project.root, secrets=project.manifest.secrets)
 
 
 def _request(project: Project, pair: str) -> ModelRequest:

@@ -71,6 +71,7 @@ def open_project(
         lock = lockfile.read(root) if locked else None
         planned = plan(manifest, lock)
     builder = Builder(root, root / STATE, environment=ENVIRONMENT, owner=path.name)
+    builder.hide(manifest.secrets)
     return Project(manifest, planned, builder, lock, tuple(overrides), began_ns)
 
 

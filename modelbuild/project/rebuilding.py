@@ -72,6 +72,8 @@ class Rebuilding:
             if found is None or not all(map(self._can_be_read, found.files)):
                 return None  # what loading says of such a file is better than what a stage would
             self._names = found.snapshot.actions
+            secrets = found.snapshot.told.get("secrets", ())
+            self._builder.hide(secrets)
             warn(found.snapshot.told["warnings"])
 
             @cache
@@ -105,7 +107,7 @@ class Rebuilding:
             report = concerned().publish(result)
             if report.ok:
                 products = concerned().products(result)
-                self._builder.renew(self._request, found, products, told(report))
+                self._builder.renew(self._request, found, products, told(report, secrets))
         failures = tuple((action, self.located(action, error)) for action, error in result.failures)
         return report._replace(failures=failures)
 

@@ -72,6 +72,7 @@ def opened(
             raise relocated(error, tree, folder) from error
         _share(folder / STATE, state)
         builder = Builder(inside, state, environment=ENVIRONMENT)
+        builder.hide(project.manifest.secrets)
         yield Recorded(replace(project, builder=builder), tree, folder)
 
 

@@ -36,4 +36,5 @@ def remember(
     shipments = [Shipment.of(package, project.manifest) for package in packages]
     products = [product for shipment in shipments for product in shipment.products(result.outputs)]
     plain = [shipment.to_plain() for shipment in shipments]
-    return project.builder.remember(request, looked_at, project.began_ns, products, told(report), plain)
+    known = told(report, project.manifest.secrets)
+    return project.builder.remember(request, looked_at, project.began_ns, products, known, plain)

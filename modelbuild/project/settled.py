@@ -77,13 +77,15 @@ def look(
     return report_of(found.snapshot.told, found.snapshot.actions), found
 
 
-def told(report: BuildReport) -> dict[str, Any]:
-    """A report as plain values. Its actions are not among them: the snapshot has their names."""
+def told(report: BuildReport, secrets: Sequence[str]) -> dict[str, Any]:
+    """A report as plain values, and the names of the variables that hold secrets. Its actions are not among
+    them: the snapshot has their names."""
     return {
         "packages": [{**package.to_json(), "changed": False} for package in report.packages],
         "warnings": list(report.warnings),
         "unjudged": list(report.unjudged),
         "evaluated": list(report.evaluated),
+        "secrets": list(secrets),
     }
 
 

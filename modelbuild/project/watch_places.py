@@ -94,6 +94,7 @@ def of_project(project: Project, names: Sequence[str], until: str | None) -> Pla
     for target in manifest.spec.targets.values():
         files += recipe_files(target.chip, root)
     files += [root / str(one.labels) for one in manifest.spec.samples.values() if one.labels]
+    files += [Path(keys.sources.key_file) for keys in manifest.keys.values() if keys.sources.key_file]
     files += [
         root / source.path
         for action in actions

@@ -72,6 +72,11 @@ def unkeyed(request: PackageRequest) -> dict[str, Any]:
     return sealing.unkeyed(request)
 
 
+def secrets(request: PackageRequest) -> tuple[str, ...]:
+    """The variables that the keys of an encrypted package are in."""
+    return sealing.variables(request)
+
+
 def _setup(request: PackageRequest) -> str:
     """The generation of the setup: the recipe's, or the one that the models ask for."""
     asked = [(packaged.request.settings.get("compile") or {}).get(FLATBUFFER) for packaged in request.models]

@@ -29,13 +29,19 @@ def unkeyed(request: PackageRequest) -> dict[str, Any]:
     return {} if request.keys is None else {"keys": request.keys.sources._asdict()}
 
 
+def variables(request: PackageRequest) -> tuple[str, ...]:
+    """The environment variables that the keys are in: none but the actions that need them are lent them."""
+    return () if request.keys is None else request.keys.sources.variables
+
+
 def secrets(parameters: Mapping[str, Any]) -> Secrets:
-    """The keys, from this process's environment. Raises where they are not those that were planned with."""
+    """The keys, from what this process is lent. Raises where they are not those that were planned with."""
+    from modelbuild.build import lent
     from modelbuild.errors import ModelbuildError
     from modelbuild.formats import sealed_keys
 
     told = parameters["encrypt"]
-    found = sealed_keys.read(sealed_keys.Sources(**parameters["keys"]))
+    found = sealed_keys.read(sealed_keys.Sources(**parameters["keys"]), lent.environment())
     if sealed_keys.fingerprint(found, told["mode"]) != told["fingerprint"]:
         raise ModelbuildError(
             "the keys changed while the package was built", advice="build again", exit_code=1, passing=True

@@ -99,6 +99,11 @@ def unkeyed(request: PackageRequest, model: PackagedModel) -> dict[str, Any]:
     return {**accuracy.unkeyed(model.request), **keys}
 
 
+def secrets(request: PackageRequest, model: PackagedModel) -> tuple[str, ...]:
+    """The variables with the keys that the programs are encrypted with."""
+    return sealing.variables(request) if request.seals_programs else ()
+
+
 def resources(request: PackageRequest, model: PackagedModel) -> Resources:
     """All integer tensors of the samples of a run, twice, and the program."""
     memory = (96 << 20) + round(0.45 * model.request.activations) * (_batch(model) or 1)

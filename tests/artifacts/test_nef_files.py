@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from modelbuild import api
 from modelbuild.artifacts.nef_files import combine, edit, extract, generate
 from modelbuild.artifacts.packing import FORMATS
-from modelbuild.artifacts.runner import Runner, open_runner
+from modelbuild.artifacts.runner import Runner
+from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import kl520_commands, nef
+from modelbuild.formats import kl520_commands, nef, sealed
+from modelbuild.formats.sealed_keys import Secrets
 from tests.artifacts.test_packing import packed
 from tests.formats import independent_nef
 from tests.formats import vendor_nef as vendor
@@ -59,12 +62,14 @@ def pair(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("existing", [True, False])
-def test_a_folder_takes_the_vendors_name(pair: list[Path], tmp_path: Path, existing: bool) -> None:
+def test_a_folder_takes_the_name_of_simulated_programs(
+    pair: list[Path], tmp_path: Path, existing: bool
+) -> None:
     folder = tmp_path / "combined"
     if existing:
         folder.mkdir()
     found = combine(pair, str(folder) + ("" if existing else "/"))
-    path = folder / "models_720.nef"
+    path = folder / "models_720.sim.nef"
     assert found["path"] == str(path)
     assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (found["chip"], found["generation"], found["silicon"]) == ("kl720", "flatbuffer", False)
@@ -73,6 +78,37 @@ def test_a_folder_takes_the_vendors_name(pair: list[Path], tmp_path: Path, exist
         {"id": 32769, "name": "model_1", "version": "0a10", "source": str(pair[1])},
     ]
     assert found["notes"] == []
+
+
+def test_a_folder_takes_a_vendors_programs_under_its_name(tmp_path: Path) -> None:
+    """Whatever the file is called that they come from: its content says for which machine it is."""
+    data = vendor.simple("720", vendor.setup_flatbuffer("720", 2), 0x80000000, (999,))
+    (tmp_path / "named.sim.nef").write_bytes(data)
+    found = combine([tmp_path / "named.sim.nef"], f"{tmp_path}/")
+    assert (found["path"], found["silicon"]) == (str(tmp_path / "models_720.nef"), True)
+
+
+def test_sealed_files_are_to_be_decrypted_first(pair: list[Path], tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden.nef.enc"
+    hidden.write_bytes(sealed.seal(pair[0].read_bytes(), Secrets(efuse_key=bytes(16)), "nef"))
+    for call in (
+        lambda: combine([pair[1], hidden], tmp_path / "out.nef"),
+        lambda: extract(hidden, tmp_path / "out"),
+        lambda: edit(hidden, tmp_path / "out.nef", {32768: 5}),
+    ):
+        with pytest.raises(ModelbuildError) as raised:
+            call()
+        (problem,) = raised.value.problems
+        assert (problem.what, problem.where) == ("hidden.nef.enc is encrypted", str(hidden))
+        assert f"nef decrypt {hidden} -o" in problem.advice and raised.value.exit_code == 2
+    assert not (tmp_path / "out.nef").exists() and not (tmp_path / "out").exists()
+
+
+def test_what_is_no_regular_file_is_not_read(pair: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.nef")
+    for path in (tmp_path / "pipe.nef", tmp_path):
+        with pytest.raises(ModelbuildError, match="is not a regular file"):
+            combine([pair[0], path], tmp_path / "out.nef")
 
 
 def test_what_is_written_is_the_same_each_time(pair: list[Path], tmp_path: Path) -> None:
@@ -183,7 +219,7 @@ def test_extracted_binaries_are_a_file_again(index: int, tmp_path: Path) -> None
         ["fw_info.bin", "all_models.bin"] if setup != "kne" else [f"NEF_0x{_uuid(data):08X}_models_730.kne"]
     )
     found = generate([tmp_path / "out" / name for name in names], f"{tmp_path}/made/", f"kl{platform}")
-    assert found["path"] == str(tmp_path / f"made/models_{platform}.nef") and not found["silicon"]
+    assert found["path"] == str(tmp_path / f"made/models_{platform}.sim.nef") and not found["silicon"]
     made = nef.read(Path(found["path"]).read_bytes())
     assert made.file.all_models == nef.read(data).file.all_models
     with pytest.raises(ModelbuildError, match="from 0 files"):

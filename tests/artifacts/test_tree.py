@@ -36,9 +36,11 @@ def test_places_are_hexadecimal_and_shapes_are_shapes() -> None:
     inputs = [
         {"name": "x", "shape": [1, None, "h"], "address": 255},
         {"name": "s", "shape": [], "address": 0},
+        {"name": "u", "shape": None, "address": 1},
     ]
     assert render({"inputs": inputs}) == (
-        "inputs:\n  name  shape     address\n  x     1x?xh  0x000000ff\n  s            0x00000000\n"
+        "inputs:\n  name  shape            address\n  x     1x?xh         0x000000ff\n"
+        "  s     scalar        0x00000000\n  u     unknown rank  0x00000001\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build import lent
 from modelbuild.errors import ModelbuildError
 
 Inputs = Mapping[str, Path]
@@ -209,3 +211,25 @@ def complain_of_list(inputs: Inputs, parameters: Parameters) -> list[Path]:
 def variables(inputs: Inputs, parameters: Parameters, out: Path) -> None:
     """The values of the environment's variables that the parameter `names` names, a line each."""
     (out / "text").write_text("".join(f"{name}={os.environ.get(name)}\n" for name in parameters["names"]))
+
+
+def borrowed(inputs: Inputs, parameters: Parameters, out: Path) -> None:
+    """Where a variable can be seen, as JSON: what is lent, in this process, in any that it descends from, in
+    one that it starts; and its process."""
+    name = parameters["variable"]
+    above, pid = [], os.getpid()
+    while pid > 1:
+        try:
+            above.append(f"{name}=".encode() in Path(f"/proc/{pid}/environ").read_bytes())
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except PermissionError:
+            break
+    child = subprocess.run(["env"], capture_output=True, check=True).stdout
+    seen = {
+        "lent": lent.environment().get(name),
+        "own": os.environ.get(name),
+        "above": any(above),
+        "child": f"{name}=".encode() in child,
+        "process": os.getpid(),
+    }
+    (out / "text").write_text(json.dumps(seen))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from build_harness import Project, action, state_of
 
@@ -120,3 +123,26 @@ def test_a_long_log_keeps_its_end(project: Project) -> None:
     log = project.builder.log("a")
     assert 900_000 < log.stat().st_size <= 1 << 20
     assert log.read_text().endswith("line 299999\n")
+
+
+def test_secrets_reach_the_action_that_names_them_and_no_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MB_TEST_SECRET", "1234")
+    project.builder.hide(["MB_TEST_SECRET"])
+    of_all: dict[str, Any] = {"parameters": {"variable": "MB_TEST_SECRET"}}
+    chain = [
+        action("a", "borrowed", **of_all),
+        action("b", "borrowed", inputs={"x": "@a"}, secrets=("MB_TEST_SECRET", "MB_TEST_NONE"), **of_all),
+        action("c", "borrowed", inputs={"x": "@b"}, **of_all),
+    ]
+    result = project.build(chain, jobs=1)
+    a, b, c = (json.loads(project.text(result, name)) for name in "abc")
+    assert [one["lent"] for one in (a, b, c)] == [None, "1234", None]
+    assert not any(one["own"] or one["above"] or one["child"] for one in (a, b, c))
+    assert a["process"] == b["process"] != c["process"]  # whose memory may hold it
+    again = project.build(chain, jobs=1)  # and the names are in no key
+    assert set(again.states.values()) == {"cached"}
+    monkeypatch.setenv("MB_TEST_SECRET", "5678")
+    without = [one._replace(secrets=()) for one in chain]
+    assert set(project.build(without, jobs=1).states.values()) == {"cached"}

@@ -24,6 +24,7 @@ FULL = Action(
     always=True,
     resources=Resources(threads=3, memory=5, memory_per_input_byte=1.5, counted=("file", "made")),
     unkeyed={"url": "https://example.com"},
+    secrets=("KEY",),
 )
 
 

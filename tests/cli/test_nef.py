@@ -36,10 +36,10 @@ def test_combining(here: Path, command: Command) -> None:
     assert said.lines[-1].endswith("for modelbuild's simulator of kl720")
     assert [model.id for model in nef.read((here / "out.nef").read_bytes()).models] == [32768, 32769]
     again = command(here, "nef", "combine", "a.nef", "b.nef", "-o", "folder/", "--json")
-    assert again.json["path"] == str(here / "folder/models_720.nef")
+    assert again.json["path"] == str(here / "folder/models_720.sim.nef")
     assert holds(again.json, promised("combine")) == []  # type: ignore[arg-type]
     assert command(here, "nef", "combine", "-q", "a.nef", "b.nef", "-o", "folder").out == ""
-    assert command(here, "inspect", "folder/models_720.nef").code == 0
+    assert command(here, "inspect", "folder/models_720.sim.nef").code == 0
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_there_and_back(
         ("decrypt sealed.enc -o x --key env:MB_K", "the file was encrypted in mode 2, with efuse key"),
         ("decrypt sealed.enc -o x --efuse-key env:MB_E --mode 2", "--mode does not go with `nef decrypt`"),
         ("combine a.nef -o x --key env:MB_K", "--key does not go with `nef combine`"),
-        ("combine a.nef sealed.enc -o x", "NEF"),
+        ("combine a.nef sealed.enc -o x", "sealed.enc is encrypted"),
     ],
 )
 def test_what_is_refused(here: Path, command: Command, words: str, what: str) -> None:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import pytest
@@ -37,9 +38,19 @@ class Watching:
     """`modelbuild watch` at work."""
 
     def __init__(
-        self, folder: Path, *words: str, polling: bool = False, stdout: int | IO[bytes] = subprocess.DEVNULL
+        self,
+        folder: Path,
+        *words: str,
+        polling: bool = False,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WATCHFILES_FORCE_POLLING": ""}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "WATCHFILES_FORCE_POLLING": "",
+            **variables,
+        }
         if polling:
             environment |= {"WATCHFILES_FORCE_POLLING": "1", "WATCHFILES_POLL_DELAY_MS": "50"}
         self.process = subprocess.Popen(
@@ -177,6 +188,24 @@ def test_everything_that_a_plan_reads_is_watched(folder: Path, watch: Callable[.
 
     (folder / "parts/more.yaml").write_text("models: {other: {source: models/net.onnx}}\n", encoding="utf-8")
     assert changed(watching.until(READY)) == {"parts/more.yaml"}
+
+
+def test_a_key_file_is_watched(folder: Path, watch: Callable[..., Watching]) -> None:
+    (folder / "keys").mkdir()
+    file = folder / "keys/enc.txt"
+    file.write_text("one", encoding="utf-8")
+    file.chmod(0o600)
+    encrypted = "encrypt: {mode: 1, key: env:MB_TEST_KEY, key_file: keys/enc.txt}"
+    part = PART.replace("{target: cam, ", f"{{target: cam, {encrypted}, ")
+    (folder / "parts/net.yaml").write_text(part, encoding="utf-8")
+    watching = watch(variables={"MB_TEST_KEY": "0123456789abcdef0123456789abcdef"})
+    watching.until(READY)
+    package = folder / "dist/bell/models_720.sim.nef.enc"
+    first = package.read_bytes()
+    file.write_text("two", encoding="utf-8")
+    said = watching.until(READY)
+    assert changed(said) == {"keys/enc.txt"} and "package" in ran(said)
+    assert package.read_bytes() != first
 
 
 def test_what_lies_behind_links_is_watched(

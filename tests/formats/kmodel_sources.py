@@ -202,8 +202,10 @@ def tensors(*entries: tuple[int, int, int, int, tuple[int, ...]]) -> bytes:
 SHAPE = (1, 3, 16, 16)
 
 
-def version5(quantize: int = 0x14, dequantize: int = 0x0B, code: bytes | None = None) -> bytes:
-    """The release layout: the stack machine and a K210. The numbers are those of 1.6 to 1.9."""
+def version5(
+    quantize: int = 0x14, dequantize: int = 0x0B, code: bytes | None = None, constants: bytes = b""
+) -> bytes:
+    """The release layout: the stack machine, which has `constants`, and a K210. Numbers as in 1.6 to 1.9."""
     if code is None:
         code = quantized_call(quantize, dequantize, call=release_call)
     rdata, text = kpu_code(kpu=64)
@@ -211,7 +213,14 @@ def version5(quantize: int = 0x14, dequantize: int = 0x0B, code: bytes | None = 
     float_pair = tensors((0, 9, 0, 3072, SHAPE)), tensors((1, 9, 0, 3072, SHAPE))
     byte_pair = tensors((0, 4, 0, 768, SHAPE)), tensors((1, 4, 0, 768, SHAPE))
     for kind, pools, (entering, leaving), pool, parts, alignment in (
-        ("stackvm", ((2, 0), (3, 4096)), float_pair, 3072, ((".rdata", b""), (".text", code)), 8),
+        (
+            "stackvm",
+            ((2, len(constants)), (3, 4096)),
+            float_pair,
+            3072,
+            ((".rdata", constants), (".text", code)),
+            8,
+        ),
         (
             "k210",
             ((2, len(rdata)), (3, 0), (64, 2 << 20)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from modelbuild.formats import sealed
 from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.manifest.plan import plan
 from modelbuild.manifest.reads import named
+from tests.artifacts.test_packing import packed
 from tests.formats import vendor_nef as vendor
 from tests.formats.nef_sources import build, source
 
@@ -27,10 +29,23 @@ packages:
 """
 
 
-def nef(project: Any, name: str, *numbers: int, chip: tuple[str, str] = ("720", "flatbuffer")) -> None:
+def nef(
+    project: Any,
+    name: str,
+    *numbers: int,
+    chip: tuple[str, str] = ("720", "flatbuffer"),
+    command: bytes = b"",
+) -> None:
+    command = command or program()
     path: Path = project.root / name
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(build(*chip, 0x80000000, *map(source, numbers)))
+    models = (source(number, command=command, host=b"") for number in numbers)
+    path.write_bytes(build(*chip, 0x80000000, *models))
+
+
+@cache
+def program() -> bytes:
+    return packed("conv", 32768, "kl720", "conv", "npu").program.command
 
 
 def test_included_files_are_inputs_of_the_package(project: Any) -> None:
@@ -65,6 +80,8 @@ def test_included_files_are_inputs_of_the_package(project: Any) -> None:
         ("[same.nef]", "same", "the model one and same.nef have the same id 40000"),
         ("[a.nef, b.nef]", "b.nef", "a.nef and b.nef have the same id 32768"),
         ("[a.nef, a.nef]", "a.nef]", "a.nef and a.nef have the same id 32768"),
+        ("[c.nef, v1.nef]", "v1.nef", "the program of model 32769 in v1.nef cannot be packaged"),
+        ("[broken.nef]", "broken", "the program of model 32769 in broken.nef cannot be packaged"),
     ],
 )
 def test_what_is_not_included(project: Any, place: Place, include: str, at: str, what: str | None) -> None:
@@ -73,6 +90,9 @@ def test_what_is_not_included(project: Any, place: Place, include: str, at: str,
     nef(project, "other.nef", 0, chip=("530", "flatbuffer"))
     nef(project, "old.nef", 0, chip=("720", "legacy720"))
     nef(project, "same.nef", 40000 - 32768)
+    nef(project, "c.nef", 5)
+    nef(project, "v1.nef", 1, command=program()[:4] + b"\1\0" + program()[6:])
+    nef(project, "broken.nef", 1, command=program()[:-1])
     (project.root / "cut.nef").write_bytes((project.root / "a.nef").read_bytes()[:-50])
     whole = vendor.simple("720", vendor.setup_flatbuffer("720", 2), 0x80000000, (999,))
     (project.root / "vendor.nef").write_bytes(whole)

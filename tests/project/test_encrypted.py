@@ -285,3 +285,52 @@ def test_included_models_are_packaged_and_not_verified(folder: Path) -> None:
     with pytest.raises(ModelbuildError) as raised:
         build(folder)
     assert raised.value.problems[0].what == "the file old.nef does not exist"
+
+
+SPY = """
+import json, os
+from pathlib import Path
+
+def look(outputs, labels):
+    found, pid = [dict(os.environ)], os.getpid()
+    while pid > 1:
+        try:
+            text = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except PermissionError:
+            break
+        found.append(text)
+    with open(os.environ["MB_TEST_SEEN"], "a") as file:
+        file.write(json.dumps(found))
+    return 1.0
+
+def post(outputs, inputs):
+    return look(outputs, None)
+"""
+
+
+def test_no_process_of_a_users_has_the_keys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    monkeypatch.setenv("MB_TEST_SEEN", str(seen))
+    (folder / "spy.py").write_text(SPY)
+    text = MANIFEST.replace("ENCRYPT", MODE_1).replace(
+        "{source: a.onnx}",
+        "{source: a.onnx, evaluation: some, verify: {hardware: all}, accept: {function: {spy.py:look: 1.0}},"
+        " postprocess: spy.py:post}",
+    )
+    plain = "  q: {target: cam, models: {a: {id: 32768}}}\n"
+    write_manifest(folder, text + plain)
+    words = ["-C", str(folder), "-q"]
+    assert main(["build", *words]) == 0
+    keys = ["--key", KEYS["key"], "--key-file", KEYS["key_file"], "--efuse-key", KEYS["efuse_key"]]
+    sample = ["--input", "data/0.npy", *words]
+    assert main(["run", PACKAGE, "--model", "a", "--postprocess", "spy.py:post", *keys, *sample]) == 0
+    assert main(["run", "a@cam", "--level", "hardware", "--post", *sample]) == 0
+    assert main(["build", "q", *words]) == 0
+    write_model(folder / "a.onnx", 5)
+    assert main(["build", "q", *words]) == 0  # from what is remembered, without the manifest
+    found = seen.read_text()
+    assert found.count("MB_TEST_SEEN") >= 12
+    assert "MB_TEST_KEY" not in found and "MB_TEST_EFUSE" not in found

@@ -127,3 +127,15 @@ def test_the_page_of_a_difference(tmp_path: Path) -> None:
         assert Reader(page).loads == [] and page == inspected.page_of_diff(found)
         bad = inspected.page_of_diff(poisoned(found))
         assert "<script" not in bad and Reader(bad).loads == []
+
+
+def test_numbers_stay_whole_and_long_texts_break() -> None:
+    """On a narrow screen a cell that may break anywhere is squeezed until digits stand below each other."""
+    checksums = [{"what": "w" * 40, "stored": 1, "computed": 1, "ok": True}]
+    content = inspected.page(
+        {"format": "nef", "size": 1, "silicon": None, "checksums": checksums, "models": []}, "a"
+    )
+    assert f'<td class="long">{"w" * 40}</td><td>0x00000001</td>' in content
+    style = content[content.index("<style>") : content.index("</style>")]
+    assert ".dense td { overflow-wrap: break-word;" in style
+    assert ".dense td.long { overflow-wrap: anywhere;" in style

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +13,14 @@ from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.chips.load import load_recipe
 from modelbuild.npu.batch_compiler import compile_batch
 from modelbuild.npu.batching import widen
-from modelbuild.npu.compiler import CompiledModel
 from modelbuild.npu.simulator import simulate
-from modelbuild.quantize import fixed_onnx
-from modelbuild.stages import hardware_views, verify_hardware
+from modelbuild.stages import hardware_views
 from modelbuild.stages.hardware_views import PartsOf
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown, random_inputs
+from tests.stages.verified import compiled, held, verified
+
+DEEP = {"tiling": "deep"}
 
 
 def joined() -> FixedModel:
@@ -44,29 +43,8 @@ def joined() -> FixedModel:
     return model
 
 
-def verified(model: FixedModel, folder: Path, batch: int | None = None) -> dict[str, Any]:
-    return held(compiled_for(model, batch), model, folder)
-
-
-def compiled_for(model: FixedModel, batch: int | None = None) -> CompiledModel:
-    return compile_batch(model, load_recipe("modalix"), {"tiling": "deep"}, batch)[0]
-
-
-def held(compiled: CompiledModel, model: FixedModel, folder: Path) -> dict[str, Any]:
-    """hardware.json of a program beside a model."""
-    parts = {"command": compiled.command, "weights": compiled.weights, "host": compiled.host}
-    for name, data in parts.items():
-        (folder / name).write_bytes(data)
-    (folder / "plan").write_text(json.dumps({"cycles": compiled.cycles}))
-    fixed_onnx.write(model, folder / "fixed")
-    roles = {name: folder / name for name in (*parts, "plan", "fixed")}
-    verify_hardware.run(roles, {"preprocess": {}, "samples": 0, "random": True}, folder)
-    found: dict[str, Any] = json.loads((folder / "hardware.json").read_bytes())
-    return found
-
-
 def test_every_layer_is_seen(tmp_path: Path) -> None:
-    found = verified(joined(), tmp_path)
+    found = verified(joined(), tmp_path, options=DEEP)
     assert found["equal"] is True and found["unseen"] == []
     assert [layer["name"] for layer in found["layers"]] == ["a", "b", "c", "r", "s", "y", "z"]
     told = {layer["name"]: layer for layer in found["layers"]}
@@ -84,8 +62,8 @@ def test_a_part_that_is_nowhere_else_compared_tells(tmp_path: Path) -> None:
         replace(one, parameters={**one.parameters, "multipliers": (1, 5)}) if one.kind == "concat" else one
         for one in model.operators
     )
-    compiled = compiled_for(replace(model, operators=operators))
-    found = held(compiled, model, tmp_path)
+    wrong = compiled(replace(model, operators=operators), options=DEEP)
+    found = held(wrong, model, tmp_path)
     assert found["equal"] is False and found["first_difference"]["name"] == "c"
     told = {layer["name"]: layer for layer in found["layers"]}
     assert told["a"]["equal"] and told["b"]["equal"] and not told["c"]["equal"]
@@ -93,7 +71,7 @@ def test_a_part_that_is_nowhere_else_compared_tells(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_seen_too(tmp_path: Path) -> None:
-    found = verified(joined(), tmp_path, 2)
+    found = verified(joined(), tmp_path, 2, DEEP)
     assert found["equal"] is True
     assert {"r"} <= {layer["name"] for layer in found["layers"]}
 
@@ -103,7 +81,7 @@ def test_they_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     right = hardware_views._VIEWS["concat"]
     turned = {**hardware_views._VIEWS, "concat": lambda operator, sources: right(operator, sources[::-1])}
     monkeypatch.setattr(hardware_views, "_VIEWS", turned)
-    found = verified(joined(), tmp_path)
+    found = verified(joined(), tmp_path, options=DEEP)
     assert found["equal"] is False and found["first_difference"]["name"] == "c"
     assert {layer["name"] for layer in found["layers"] if layer.get("equal") is False} == {"c", "r", "s"}
 
@@ -113,10 +91,10 @@ def test_they_are_the_fixed_models(seed: int) -> None:
     """Of random models, for one picture and for several."""
     for wanted in (None, 2):
         model = grown(seed)
-        compiled, batch = compile_batch(model, load_recipe("kl720"), {"tiling": "deep"}, wanted)
+        program, batch = compile_batch(model, load_recipe("kl720"), DEEP, wanted)
         wide = widen(model, batch.achieved).model
         inputs = random_inputs(wide, seed)
-        found = simulate(compiled.command, compiled.weights, compiled.host, inputs, keep_layers=True)
+        found = simulate(program.command, program.weights, program.host, inputs, keep_layers=True)
         expected = run(wide, inputs, keep="all")
         for name, values in PartsOf(model, batch.achieved).views(inputs, found.layers).values.items():
             assert name not in found.layers

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
-from modelbuild.chips.load import load_recipe
-from modelbuild.npu.batch_compiler import compile_batch
-from modelbuild.quantize import fixed_onnx
-from modelbuild.stages import verify_hardware
 from tests.arithmetic.dice import Dice
+from tests.stages.verified import compiled, held, verified
 
 
 def enlarged() -> FixedModel:
@@ -33,19 +28,6 @@ def enlarged() -> FixedModel:
     return FixedModel("big", "multiplier_shift@1", "test", ("x",), ("y",), tensors, constants, operators)
 
 
-def verified(model: FixedModel, folder: Path, batch: int | None) -> dict[str, Any]:
-    compiled, _ = compile_batch(model, load_recipe("modalix"), {}, batch)
-    parts = {"command": compiled.command, "weights": compiled.weights, "host": compiled.host}
-    for name, data in parts.items():
-        (folder / name).write_bytes(data)
-    (folder / "plan").write_text(json.dumps({"cycles": compiled.cycles}))
-    fixed_onnx.write(model, folder / "fixed")
-    roles = {name: folder / name for name in (*parts, "plan", "fixed")}
-    verify_hardware.run(roles, {"preprocess": {}, "samples": 0, "random": True}, folder)
-    found: dict[str, Any] = json.loads((folder / "hardware.json").read_bytes())
-    return found
-
-
 def test_what_is_not_in_the_program_is_told(tmp_path: Path) -> None:
     for name, batch in (("one", None), ("four", 4)):
         (tmp_path / name).mkdir()
@@ -57,11 +39,5 @@ def test_what_is_not_in_the_program_is_told(tmp_path: Path) -> None:
 def test_what_is_in_the_program_counts_all_the_same(tmp_path: Path) -> None:
     model = enlarged()
     shifted = {**model.constants, "c3": np.array([0, 1, 1, 2, 2, 3, 3, 3], np.int32)}
-    compiled, _ = compile_batch(replace(model, constants=shifted), load_recipe("modalix"), {}, None)
-    verified(model, tmp_path, None)
-    for name, data in (("command", compiled.command), ("weights", compiled.weights)):
-        (tmp_path / name).write_bytes(data)
-    roles = {name: tmp_path / name for name in ("command", "weights", "host", "plan", "fixed")}
-    verify_hardware.run(roles, {"preprocess": {}, "samples": 0, "random": True}, tmp_path)
-    found = json.loads((tmp_path / "hardware.json").read_bytes())
+    found = held(compiled(replace(model, constants=shifted)), model, tmp_path)
     assert found["equal"] is False and found["first_difference"]["name"] == "y"

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import npy, tar, zip_archive
-from modelbuild.formats.archive import Check
+from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.parts import Part, covered
 

@@ -43,7 +43,10 @@ def describe(path: Path) -> dict[str, Any]:
         "arithmetic": model.arithmetic,
         "chip": model.chip,
         "metadata": dict(sorted(model.metadata.items())),
-        "checks": [{"what": "the integers have the digest that the file carries", "ok": True, "why": None}],
+        "checks": [
+            {"what": "the integers have the digest that the file carries", "ok": True, "why": None},
+            *drawn["checks"],
+        ],
         "formats": _formats(model),
         "record": _record(path),
         "models": [entry],

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifacts.inspectors import kmodel_code
+from modelbuild.artifacts.inspectors import archive, kmodel_code
 from modelbuild.formats import kmodel
+from modelbuild.formats.checks import Check
 from modelbuild.formats.kmodel import kpu_registers
 from modelbuild.formats.kmodel.disassembly import kpu_check
-from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Layer, Module, Section, Tensor
+from modelbuild.formats.kmodel.model import Function, Kmodel, Layer, Module, Section, Tensor
 
 _WITH_LAYOUT = 5  # the version that has two containers
 _WITH_DIALECT = 7  # the version in which dimensions are written in several ways
@@ -28,7 +29,7 @@ def describe(path: Path, *, disassemble: bool = False) -> dict[str, Any]:
         "alignment": found.alignment,
         "dimensions": found.layout or None if found.version == _WITH_DIALECT else None,
         "checksums": [],
-        "checks": [_check(item) for item in _checks(found)],
+        "checks": archive.checks(_checks(found)),
         "models": [_model(found)],
         "unknown": [asdict(item) for item in found.unknown],
         "parts": [asdict(part) for part in found.parts],
@@ -40,10 +41,6 @@ def describe(path: Path, *, disassemble: bool = False) -> dict[str, Any]:
 
 def _checks(found: Kmodel) -> tuple[Check, ...]:
     return (*found.checks, kpu_check(found)) if found.version == _WITH_LAYOUT else found.checks
-
-
-def _check(item: Check) -> dict[str, Any]:
-    return {"what": item.what, "ok": not item.why, "why": item.why or None}
 
 
 def _model(found: Kmodel) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from modelbuild.artifacts.packing.mpk_sizes import other_sizes
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mla_stats, mpk, mpk_program
-from modelbuild.formats.archive import Check
+from modelbuild.formats.checks import Check, unless
 from modelbuild.formats.mpk_pipeline import Step
 from modelbuild.npu.program import interface
 
@@ -241,4 +241,4 @@ def _sizes(found: mpk.Mpk) -> list[Check]:
         wrong = other_sizes(found, interface(found.command))
     except ModelbuildError:
         return []  # `program` says why it cannot be read
-    return [Check("sizes are those of the program's tensors", not wrong, "; ".join(wrong))]
+    return [unless("sizes are those of the program's tensors", "; ".join(wrong))]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelbuild.artifacts.inspectors import archive
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kne, nef, nef_parts, setup_flatbuffer
 from modelbuild.formats.flatbuffer_schema import UnknownField
@@ -37,11 +38,8 @@ def describe(path: Path) -> dict[str, Any]:
         "kn_number": header.kn_number,
         "solution_id": header.solution_id,
         "solution_tag": header.solution_tag,
-        "checksums": [
-            {"what": item.what, "stored": item.stored, "computed": item.computed, "ok": item.ok}
-            for item in found.checksums
-        ],
-        "checks": [{"what": item.what, "ok": item.ok, "why": item.why} for item in found.checks],
+        "checksums": archive.checksums(found.checksums),
+        "checks": archive.checks(found.checks),
         **({"kne": _kne_block(found.kne)} if found.kne else {}),
         "models": [_model(model, found) for model in found.models],
         "unknown": _unknown(found.file.unknown),

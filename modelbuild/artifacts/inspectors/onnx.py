@@ -20,12 +20,14 @@ from modelbuild.importers import functions
 _OWN = "modelbuild."
 _MAX_BYTES = (1 << 31) - 1
 _CONSTANT_OPERATORS = ("Constant",)
+_SHOWN = 4  # files that a check names
 
 
 def describe(path: Path) -> dict[str, Any]:
     """Borders, operators, parameters, MACs and origin. Errors: ModelbuildError for what is not ONNX."""
     model = _parse(path)
     properties = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+    described = _graph(model, path)
     producer = f"{_text(model.producer_name)} {_text(model.producer_version)}".strip()
     return {
         "version": f"IR {model.ir_version}",
@@ -36,10 +38,11 @@ def describe(path: Path) -> dict[str, Any]:
         "opset": {_text(entry.domain) or "ai.onnx": entry.version for entry in model.opset_import},
         "metadata": {key: value for key, value in sorted(properties.items()) if not key.startswith(_OWN)},
         "checksums": [],
+        "checks": _checks(described),
         "functions": sorted(
             f"{_text(item.domain)}.{_text(item.name)}".lstrip(".") for item in model.functions
         ),
-        "models": [_graph(model, path)],
+        "models": [described],
     }
 
 
@@ -101,26 +104,57 @@ def _parameter_types(graph: onnx.GraphProto, types: Mapping[str, str | None]) ->
     return dict(sorted(found.items()))
 
 
+def _checks(described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Whether the files with weights are there; nothing of a model that has its weights inside."""
+    files = described["external_files"]
+    lost = [f"{one['name']}: {one['why']}" for one in files if one["why"]]
+    more = f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+    why = "; ".join(lost[:_SHOWN]) + more
+    what = "the files with weights are there"
+    return [{"what": what, "ok": not lost, "why": why or None}] if files else []
+
+
 def _external(name: str, path: Path) -> dict[str, Any]:
     """{name, size, why}: of a file with weights; a name that leads elsewhere is not followed."""
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name or "\0" in name:
         return {"name": name, "size": None, "why": "it lies outside of the model's folder"}
+    beside = path.parent / relative
     try:
-        return {"name": name, "size": (path.parent / relative).stat().st_size, "why": None}
+        if beside.is_file():
+            return {"name": name, "size": beside.stat().st_size, "why": None}
     except (OSError, ValueError):
-        return {"name": name, "size": None, "why": "it is not there"}
+        pass
+    return {"name": name, "size": None, "why": "it is not there"}
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
     return {
         "name": _text(value.name),
         "shape": _shape(value),
-        "dtype": _dtype(value.type.tensor_type.elem_type),
+        "dtype": _type(value.type),
     }
 
 
-def _shape(value: onnx.ValueInfoProto) -> list[int | str | None]:
+def _type(found: onnx.TypeProto) -> str | None:
+    """What a value is made of; of what is no tensor, what it is."""
+    kind = found.WhichOneof("value")
+    return _dtype(found.tensor_type.elem_type) if kind in ("tensor_type", None) else _KINDS.get(kind, kind)
+
+
+_KINDS = {
+    "sequence_type": "sequence",
+    "map_type": "map",
+    "optional_type": "optional",
+    "sparse_tensor_type": "sparse tensor",
+    "opaque_type": "opaque",
+}
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str | None] | None:
+    """None where the rank is not known: no dimensions are those of a scalar."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_value if dim.HasField("dim_value") else _text(dim.dim_param) or None for dim in dims]
 
@@ -154,8 +188,9 @@ def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int
         return None
     graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
     for value in (*inferred.value_info, *inferred.input, *inferred.output):
-        shape = tuple(dim for dim in _shape(value) if isinstance(dim, int))
-        if value.type.tensor_type.HasField("shape") and len(shape) == len(_shape(value)):
+        dims = _shape(value)
+        shape = tuple(dim for dim in dims or () if isinstance(dim, int))
+        if dims is not None and len(shape) == len(dims):
             graph.shapes[value.name] = shape
     try:
         return sum(onnx_operators.macs(graph, _node(node)) for node in inferred.node)

@@ -10,6 +10,7 @@ from modelbuild.artifacts.packing.program import PackedProgram, Program
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
+from modelbuild.formats.nef_generations import SIMULATED
 from modelbuild.formats.nef_tensor import input_format, layout_bytes, planar_format
 from modelbuild.npu.program import TensorPlace, interface
 
@@ -28,7 +29,7 @@ def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, b
         f"modelbuild/{__version__}",
         f"modelbuild/{__version__}",
     )
-    return {f"models_{container.platform}.sim.nef": data}
+    return {f"models_{container.platform}{SIMULATED}": data}
 
 
 def unpack(data: bytes) -> list[Program]:

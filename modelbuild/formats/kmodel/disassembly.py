@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from modelbuild.formats.checks import Check, unless
 from modelbuild.formats.kmodel import convolutions, kpu_operations, stackvm, types
 from modelbuild.formats.kmodel.kpu_operations import Operation
-from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Check, Function, Kmodel, Module, Span, Tensor
+from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Function, Kmodel, Module, Span, Tensor
 from modelbuild.formats.kmodel.records import Enum
 from modelbuild.formats.kmodel.stackvm_values import Attempt, Code, Line
 
@@ -97,8 +98,8 @@ def kpu_check(model: Kmodel) -> Check:
         for operation in reader(reading, head, module).operations if reader else ():
             if operation.problems:
                 place = f"module {head.module}, operation at 0x{operation.offset:x}"
-                return Check(WITHIN_LIMITS, f"{place}: {operation.problems[0]}")
-    return Check(WITHIN_LIMITS)
+                return unless(WITHIN_LIMITS, f"{place}: {operation.problems[0]}")
+    return unless(WITHIN_LIMITS, "")
 
 
 class _Head(NamedTuple):

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from modelbuild.formats.checks import Check, unless
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import convolutions, kpu_registers, kpu_tables
-from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Check, Convolution, Layer, Span
+from modelbuild.formats.kmodel.model import WITHIN_LIMITS, Convolution, Layer, Span
 from modelbuild.formats.kmodel.records import NAME, Record, Values
 from modelbuild.formats.parts import Part
 
@@ -128,5 +129,5 @@ def kpu_check(layers: Iterable[Layer], data: bytes) -> Check:
     for index, layer in enumerate(layers):
         found = problems(layer, data)
         if found:
-            return Check(WITHIN_LIMITS, f"layer {index}: {found[0]}")
-    return Check(WITHIN_LIMITS)
+            return unless(WITHIN_LIMITS, f"layer {index}: {found[0]}")
+    return unless(WITHIN_LIMITS, "")

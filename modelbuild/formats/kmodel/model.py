@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from modelbuild.formats.checks import Check
 from modelbuild.formats.kmodel.records import Values
 from modelbuild.formats.parts import Part, covered
 
@@ -126,14 +127,6 @@ class Unknown:
 
 
 WITHIN_LIMITS = "layers within the limits of the KPU"
-
-
-@dataclass(frozen=True)
-class Check:
-    """A rule that is no checksum; `why` is empty where it holds."""
-
-    what: str
-    why: str = ""
 
 
 @dataclass(frozen=True)

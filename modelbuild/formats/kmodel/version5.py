@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from modelbuild.formats.checks import Check, unless
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Unknown
+from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Unknown
 from modelbuild.formats.kmodel.records import NAME, record, text, words
 from modelbuild.formats.kmodel.version5_modules import (
     MEMPOOL,
@@ -97,7 +98,7 @@ def entry_of(modules: tuple[Module, ...], entry: tuple[int, int]) -> Function | 
 def entry_check(function: Function | None, entry: tuple[int, int]) -> Check:
     """That the function that a run starts with is there."""
     why = "" if function else f"there is no function {entry[1]} of module {entry[0]}"
-    return Check("the entry function is there", why)
+    return unless("the entry function is there", why)
 
 
 def target_of(modules: tuple[Module, ...]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats.checks import unless
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import Check, Function, Kmodel, Module, Section, Span, Unknown
+from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Section, Span, Unknown
 from modelbuild.formats.kmodel.records import NAME, Record, record, text
 from modelbuild.formats.kmodel.version5 import entry_check, entry_of, target_of
 from modelbuild.formats.kmodel.version5_modules import MAX_FUNCTIONS, MAX_SECTIONS, MERGED
@@ -119,7 +120,7 @@ def _read(data: bytes, dialect: types.Dialect) -> tuple[int, Kmodel]:
         entry=None if none else entry,
         found=filled(data, reading.parts),
         unknown=tuple(reading.unknown),
-        checks=(Check("the entry function is there") if none else entry_check(function, entry),),
+        checks=(unless("the entry function is there", "") if none else entry_check(function, entry),),
         unread=len(data) - place,
     )
     return reading.odd, model

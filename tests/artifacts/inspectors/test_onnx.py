@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.tree import render
 
 OPSETS = {"": 17, "com.microsoft": 1, "own": 3}
 
@@ -99,13 +100,49 @@ def test_data_in_other_files(tmp_path: Path) -> None:
         onnx.external_data_helper.set_external_data(tensor, place, 0, 16)
         tensor.ClearField("raw_data")
     (tmp_path / "w.bin").write_bytes(bytes(16))
-    (model,) = shown(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], weights)["models"]
+    found = shown(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], weights)
+    (model,) = found["models"]
     assert model["external_data"] == ["../up.bin", "gone.bin", "w.bin"]
     assert model["external_files"] == [
         {"name": "../up.bin", "size": None, "why": "it lies outside of the model's folder"},
         {"name": "gone.bin", "size": None, "why": "it is not there"},
         {"name": "w.bin", "size": 16, "why": None},
     ]
+
+    assert found["checks"] == [
+        {
+            "what": "the files with weights are there",
+            "ok": False,
+            "why": "../up.bin: it lies outside of the model's folder; gone.bin: it is not there",
+        }
+    ]
+    assert model["parameters"] == 12  # as the shapes say
+    (tmp_path / "w.bin").unlink()
+    (tmp_path / "w.bin").mkdir()
+    (model,) = inspect(tmp_path / "m.onnx")["models"]
+    assert model["external_files"][2] == {"name": "w.bin", "size": None, "why": "it is not there"}
+
+
+def test_a_scalar_and_a_value_of_unknown_rank(tmp_path: Path) -> None:
+    scalar = helper.make_tensor_value_info("s", TensorProto.FLOAT, [])
+    several = helper.make_tensor_sequence_value_info("q", TensorProto.FLOAT, None)
+    graph = helper.make_graph(
+        [helper.make_node("SplitToSequence", ["u"], ["q"])],
+        "net",
+        [scalar, helper.make_tensor_value_info("u", TensorProto.FLOAT, None)],
+        [several],
+    )
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    found = inspect(tmp_path / "m.onnx")
+    (model,) = found["models"]
+    assert [(one["name"], one["shape"], one["dtype"]) for one in (*model["inputs"], *model["outputs"])] == [
+        ("s", [], "float32"),
+        ("u", None, "float32"),
+        ("q", None, "sequence"),
+    ]
+    assert found["checks"] == []
+    text = render(found)
+    assert "s     scalar" in text and "u     unknown rank" in text
 
 
 def test_nodes_in_branches(shared_data: Path) -> None:
