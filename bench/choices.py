@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
+from typing import cast
 
 from bench import constants
 from bench.compare import say
@@ -17,6 +18,7 @@ from bench.zoo import loaded, networks, outlined
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.load import load_recipe
 from modelbuild.chips.recipe import Hardware
+from modelbuild.npu.emitting.work import ConvolutionTile
 from modelbuild.npu.planning import cutting
 from modelbuild.npu.planning.plan import Region
 from modelbuild.npu.planning.planner import plan
@@ -37,6 +39,22 @@ class NothingFused(Counting):
     """Counts functions that the chip does in the array's output stage as work of their own."""
 
     fuses = False
+
+
+class StridesSkipNothing(Counting):
+    """Counts a strided window as if the array went over the places of stride 1 and dropped some."""
+
+    def _convolutions(self, operator: FixedOperator, region: Region) -> list[ConvolutionTile]:
+        tiles = super()._convolutions(operator, region)
+        if operator.kind != "conv":
+            return tiles
+        down, across = cast(tuple[int, int], operator.parameters["strides"])
+        return [
+            tile
+            if tile.kernel_height == tile.kernel_width == 1
+            else replace(tile, rows=tile.rows * down, columns=tile.columns * across)
+            for tile in tiles
+        ]
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,7 @@ CHOICES = (
 MORE = (
     Choice("deep plans", deep=True),
     Choice("functions not fused", counting=NothingFused),
+    Choice("strides skip nothing", counting=StridesSkipNothing),
     *(Choice(f"`{name}` of KL630 its own", own=("kl630", name)) for name in CENTRES),
 )
 

@@ -14,6 +14,7 @@ from typing import Literal
 from bench.counts import Constants
 from modelbuild.chips.load import load_recipe, recipe_files
 from modelbuild.chips.recipe import Hardware
+from modelbuild.npu.planning import cutting
 
 OWN = "bench/fit_chips.py on the vendor's table"
 SHARED = "bench/fit_chips.py on the vendor's table, shared by five chips"
@@ -43,6 +44,7 @@ CENTRES = {
     "bandwidth": 8e9,
     "overhead": 500.0,
 }
+BOUND = "read again at the most"  # of a group's own traffic, before its tile grows: no fact of a recipe
 NEUTRAL = 1.0  # of facts by which something is rounded up: nothing is
 _DIGITS = 4
 _LINE = re.compile(r"^(  (?P<fact>\w+): \{value: )[^,]+(, source: [\"']bench/fit_chips\.py.*)$")
@@ -99,7 +101,8 @@ class Tried:
 
 
 def tried() -> list[Tried]:
-    """Facts that published times have decided, but for those that the fit writes."""
+    """Facts that published times have decided, but for those that the fit writes, and the one rule of the
+    default tiling that is a number."""
     of_chips = {name: load_recipe(name).hardware for name in CHIPS}
     written_facts = {fact for facts in FACTS.values() for fact in facts}
     found = []
@@ -108,7 +111,7 @@ def tried() -> list[Tried]:
         chips = tuple(name for name, it in facts.items() if it is not None and it.sure == FITTED)
         if chips and fact not in written_facts:
             found.append(Tried(fact, {name: it.value for name, it in facts.items()}, chips))
-    return found
+    return [*found, Tried(BOUND, dict.fromkeys(CHIPS, cutting.AGAIN), CHIPS)]
 
 
 def chip(name: str) -> Chip:

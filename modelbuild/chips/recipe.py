@@ -116,6 +116,7 @@ class Hardware(Strict):
     columns_at_once: CountFact
     pixels_at_once: CountFact
     input_channels_at_once: CountFact
+    few_channels_at_once: CountFact  # a map of so many channels or fewer is rounded up to no more than these
     output_channels_at_once: CountFact
     window_rows_at_once: CountFact
     window_columns_at_once: CountFact
@@ -135,8 +136,19 @@ class Hardware(Strict):
     cpu_operations_per_cycle: PositiveFact
 
 
+class Provenance(Strict):
+    """Where something that is no measure of the hardware comes from, and how sure it is."""
+
+    source: Annotated[str, Field(min_length=1)]
+    sure: Sureness
+
+
+_WITH_SOURCE = ("dram_base", "max_package_bytes", "max_model_bytes", "weight_compress")
+
+
 class Container(Strict):
-    """What the package of this chip looks like on disk."""
+    """What the package of this chip looks like on disk. Four of the fields may be written as facts, {value,
+    source, sure}: `facts` then has where they come from."""
 
     format: Literal["nef", "mpk", "kmodel"]
     platform: str  # "720", "modalix"
@@ -147,6 +159,24 @@ class Container(Strict):
     max_model_bytes: int | None = None  # one model as it lies in DRAM
     max_inputs: int | None = None
     weight_compress: bool = False  # whether the vendor's compiler packs weights where nobody says anything
+    facts: dict[str, Provenance] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, given: Any) -> Any:
+        """Values, and where they come from."""
+        if not isinstance(given, dict):
+            return given
+        facts = {
+            name: given[name]
+            for name in _WITH_SOURCE
+            if isinstance(given.get(name), dict) and "value" in given[name]
+        }
+        if not facts:
+            return given
+        values = {name: fact["value"] for name, fact in facts.items()}
+        said = {name: {key: it for key, it in fact.items() if key != "value"} for name, fact in facts.items()}
+        return {**given, **values, "facts": {**given.get("facts", {}), **said}}
 
 
 class OperatorRule(Strict):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 
 from modelbuild import api
+from modelbuild.chips.recipe import Container
 from modelbuild.cli import console
 
 
@@ -23,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
             (name, f"{fact['value']:.6g}", fact["sure"], fact["source"])
             for name, fact in data["hardware"].items()
             if fact is not None  # what nothing is published of
-        ]
+        ] + list(_of_container(recipe.container))
         console.result(
             f"{recipe.chip}: {recipe.description}\n"
             + console.table(("fact", "value", "sure", "source"), facts, right=(1,)),
@@ -49,3 +51,13 @@ def run(options: argparse.Namespace) -> int:
     ]
     console.result(table, {"chips": listed})
     return 0
+
+
+def _of_container(container: Container) -> Iterator[tuple[str, str, str, str]]:
+    """What of a package's form a source was given for."""
+    for name, said in sorted(container.facts.items()):
+        value = getattr(container, name)
+        shown = (
+            str(value).lower() if isinstance(value, bool) else f"{value:#x}" if "base" in name else f"{value}"
+        )
+        yield name, shown, said.sure, said.source

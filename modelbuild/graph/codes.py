@@ -63,6 +63,7 @@ CODES: dict[str, Code] = {
     "MB114": _samples("a node stands in the way of the batch"),
     "MB115": _samples("deep tiling is not taken"),
     "MB116": Code("the program counts otherwise than was predicted", "note", sometimes=True, told=True),
+    "MB117": _error("the smallest step of a layer exceeds the memory on the chip"),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

@@ -117,7 +117,7 @@ def _achieved(
 def _not_much_more(compiled: CompiledModel, batch: int, wanted: int, recipe: Recipe) -> int:
     """A quarter more pictures than fit if each takes what it takes in this batch; not above `wanted`."""
     sizes = sizes_of(compiled)
-    most = batch * (room(recipe).bytes - sizes.fixed) // max(1, sizes.maps)
+    most = batch * room(recipe).maps(sizes) // max(1, sizes.maps)
     return min(wanted, max(batch, most + most // 4))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.npu.batching import own_batch
 from modelbuild.npu.choices import DEEP, DEFAULT
 from modelbuild.npu.compile_options import CompileOptions, compile_options
 from modelbuild.npu.deep_tiling import DeepTiling, does_not_fit, exceeds_dram, no_better
@@ -69,23 +70,39 @@ def compile_model(
     counted = rates(recipe.hardware)
     limits = limits_of(recipe.hardware, wanted.sram_bytes)
     try:
-        default = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+        default = _default(model, limits, wanted)
     except DoesNotFit as error:
         raise too_little_sram(model, error, limits, recipe, "sram_bytes" in options) from None
     deep = _deep(model, limits, wanted) if wanted.tiling == DEEP else None
-    plans = {DEFAULT: default} | ({DEEP: deep} if isinstance(deep, Plan) else {})
-    steps = Progress(told, sum(len(made.groups) for made in plans.values()))
-    emitted = [
-        emit(model, made, counted, replace(wanted, tiling=tiling), bytes_wanted, steps)
-        for tiling, made in plans.items()
-    ]
+    plans = [(DEFAULT, made) for made in default] + ([(DEEP, deep)] if isinstance(deep, Plan) else [])
+    steps = Progress(told, sum(len(made.groups) for _, made in plans))
+    try:
+        emitted = [
+            emit(model, made, counted, replace(wanted, tiling=tiling), bytes_wanted, steps)
+            for tiling, made in plans
+        ]
+    except DoesNotFit as error:
+        raise too_little_sram(model, error, limits, recipe, "sram_bytes" in options) from None
     has = room(recipe)
-    best = emitted[-1] if emitted[-1].better(emitted[0], has.bytes) else emitted[0]
+    if len(default) > 1:
+        plain, over_batch, *others = emitted
+        emitted = [over_batch if over_batch.better(plain, has) else plain, *others]
+    best = emitted[-1] if emitted[-1].better(emitted[0], has) else emitted[0]
     became = deep if isinstance(deep, DeepTiling) else _became(emitted, best, has)
     made = _assemble(best, recipe, bytes_wanted, became)
     if bytes_wanted or became is None:
         return made
     return replace(made, default=_assemble(emitted[0], recipe, bytes_wanted, None))
+
+
+def _default(model: FixedModel, limits: Limits, wanted: CompileOptions) -> tuple[Plan, ...]:
+    """The default plan; of several pictures a second one, if maps stay in some group while the weights pass
+    in parts: it moves less, unless what it holds is missing elsewhere."""
+    plain = plan(model, limits, dedicated=wanted.dedicated_output_buffer)
+    if (own_batch(model) or 1) == 1:
+        return (plain,)
+    made = plan(model, replace(limits, over_batch=True), dedicated=wanted.dedicated_output_buffer)
+    return (plain, made) if made.over_batch else (plain,)
 
 
 def _deep(model: FixedModel, limits: Limits, wanted: CompileOptions) -> Plan | DeepTiling:
@@ -103,7 +120,9 @@ def _became(emitted: Sequence[Emitted], best: Emitted, has: Room) -> DeepTiling 
     default, deep = emitted
     if best is deep:
         return DeepTiling(taken=True)
-    if deep.sizes.total > has.bytes >= default.sizes.total:
+    if has.holds(default.sizes) and not has.holds(deep.sizes):
+        if deep.sizes.total <= has.bytes:
+            return exceeds_dram(deep.sizes.maps, has.maps(deep.sizes), "the maps of a program take at most")
         return exceeds_dram(deep.sizes.total, has.bytes, has.of)
     return no_better((deep.npu.now, deep.moved), (default.npu.now, default.moved))
 

@@ -15,7 +15,8 @@ from modelbuild.npu.emitting.emitter import Cost, Emitter
 from modelbuild.npu.emitting.execution_order import in_order
 from modelbuild.npu.emitting.layer_plan import GroupPlan, LayerPlan, group_plan, layer_plan
 from modelbuild.npu.emitting.whereabouts import maps_in_dram
-from modelbuild.npu.limits import Sizes
+from modelbuild.npu.limits import Room, Sizes
+from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.forms import form
 from modelbuild.npu.planning.memory import FeatureMaps
 from modelbuild.npu.planning.plan import Plan
@@ -106,10 +107,10 @@ class Emitted:
         command = command_size(made)
         return Sizes(maps.input, maps.output, maps.working, command, made.weights_size, made.host_size)
 
-    def better(self, other: Emitted, room: int) -> bool:
-        """Whether it keeps to `room` bytes and `other` does not; if both do or neither does, whether it takes
+    def better(self, other: Emitted, room: Room) -> bool:
+        """Whether it fits into `room` and `other` does not; if both do or neither does, whether it takes
         fewer cycles or moves fewer bytes, and not more of the other."""
-        over, others = (found.sizes.total > room for found in (self, other))
+        over, others = (not room.holds(found.sizes) for found in (self, other))
         mine, its = (self.npu.now, self.moved), (other.npu.now, other.moved)
         least = (min(mine[0], its[0]), min(mine[1], its[1]))
         return over < others or (over == others and mine != its and mine == least)
@@ -128,8 +129,10 @@ def emit(
     steps: Progress,
 ) -> Emitted:
     """The code of a plan of the model that `rewriting.rewritten` has seen. Without `bytes_wanted` constants
-    are counted, not made. `steps` hears of every group."""
-    model, made = in_order(model, made)
+    are counted, not made. `steps` hears of every group. Operators whose smallest step exceeds the SRAM raise
+    DoesNotFit, all at once."""
+    given, (model, made) = model, in_order(model, made)
+    over: dict[int, int] = {}
     npu = Emitter(counted, Constants(bytes_wanted, wanted.weight_compress))
     host = Emitter(replace(counted, engines=1), Constants(bytes_wanted))
     host.workspace(0, HOST_WORKSPACE)
@@ -141,12 +144,18 @@ def emit(
         if model.operators[head].unit == "npu":
             _close_segment(found)
             start = npu.now
-            found.translator.group(group, npu)
+            try:
+                found.translator.group(group, npu)
+            except DoesNotFit as error:
+                over[given.operators.index(model.operators[head])] = error.needed
             costs = [npu.costs[index] for index in group.members if index in npu.costs]
             found.groups.append(group_plan(model, group, costs, (start, npu.now)))
         else:
             host.workspace(0, HOST_WORKSPACE)
             found.translator.alone(head, host)
+    if over:
+        most = max(over, key=lambda index: over[index])
+        raise DoesNotFit(over.pop(most), most, over)
     _close_segment(found)
     npu.instructions.append(End())
     return found

@@ -11,7 +11,7 @@ from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.chips.recipe import Container, Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.npu.planning.memory import align
-from modelbuild.npu.program.header import MAX_DRAM
+from modelbuild.npu.program.header import MAX_DRAM, MAX_SECTION
 
 _STEP = 32  # heights and widths of pictures that are proposed are multiples of this
 
@@ -59,6 +59,25 @@ class Room:
     bytes: int
     of: str
 
+    def holds(self, sizes: Sizes) -> bool:
+        """Whether the memory, and a program, take a model of these sizes."""
+        return sizes.total <= self.bytes and not _beyond_a_program(sizes)
+
+    def maps(self, sizes: Sizes) -> int:
+        """The bytes of feature maps that there can be beside all else."""
+        return min(self.bytes - sizes.fixed, MAX_DRAM)
+
+
+def _beyond_a_program(sizes: Sizes) -> tuple[str, int, int] | None:
+    """A part of the model that no program has room for, its bytes, and the most that a program takes."""
+    parts = (
+        ("feature maps", sizes.maps, MAX_DRAM),
+        ("weights", sizes.weights, MAX_SECTION),
+        ("instructions", sizes.command, MAX_SECTION),
+        ("CPU program", sizes.host, MAX_SECTION),
+    )
+    return next((part for part in parts if part[1] > part[2]), None)
+
 
 class OverMemory(ModelbuildError):
     """A model that the chip's DRAM does not hold: what it needs, and the bytes that there are."""
@@ -71,7 +90,7 @@ class OverMemory(ModelbuildError):
     def with_chips(self, rooms: Mapping[str, int]) -> OverMemory:
         """The same, and which of these chips (name -> bytes that a model may take) hold the model."""
         fitting = [name for name, size in sorted(rooms.items()) if size >= self.sizes.total]
-        if not fitting:
+        if not fitting or _beyond_a_program(self.sizes):
             return self
         (problem,) = self.problems
         advice = f"{problem.advice}; or another chip: {', '.join(fitting)}"
@@ -79,15 +98,12 @@ class OverMemory(ModelbuildError):
 
 
 def room(recipe: Recipe) -> Room:
-    """The smallest of what the vendor allows a model, what the chip has, and MAX_DRAM of the program format,
-    which is for feature maps and here for all of a model (docs/chips.md)."""
+    """What the vendor allows a model, or what the chip has if that is less."""
     most = recipe.container.max_model_bytes
-    has = Room(int(recipe.hardware.dram_bytes.value), f"{recipe.chip} has")
-    if most is not None and most < has.bytes:
-        has = Room(most, f"a model on {recipe.chip} may take")
-    if has.bytes <= MAX_DRAM:
-        return has
-    return Room(MAX_DRAM, f"{has.of} {has.bytes:,}, of which a program can address")
+    has = int(recipe.hardware.dram_bytes.value)
+    if most is not None and most < has:
+        return Room(most, f"a model on {recipe.chip} may take")
+    return Room(has, f"{recipe.chip} has")
 
 
 def check_memory(
@@ -97,19 +113,21 @@ def check_memory(
     ways: Callable[[], Ways] = Ways,
     shapes: Sequence[tuple[int, ...]] = (),
 ) -> None:
-    """Raises OverMemory where the model does not fit. `ways` is asked only then, `shapes` are those of the
-    model's inputs."""
+    """Raises OverMemory where the model exceeds the chip's memory or a program's. `ways` is asked only then,
+    `shapes` are those of the model's inputs."""
     has = room(recipe)
-    over = sizes.total - has.bytes
-    if over <= 0:
+    if has.holds(sizes):
         return
-    proposals = [*_settings(ways(), over), *_smaller(sizes, has.bytes, shapes)]
+    what, available = f"{model} needs {sizes.total:,} bytes of DRAM; {has.of} {has.bytes:,}", has.bytes
+    if sizes.total <= has.bytes:
+        part, needed, most = _beyond_a_program(sizes) or ("", 0, 0)
+        available = sizes.total - needed + most
+        what = (
+            f"the {part} of {model} take {needed:,} bytes; a program, whatever the chip has, holds {most:,}"
+        )
+    proposals = [*_settings(ways(), sizes.total - available), *_smaller(sizes, available, shapes)]
     raise OverMemory(
-        f"{model} needs {sizes.total:,} bytes of DRAM; {has.of} {has.bytes:,}",
-        _regions(sizes),
-        "; or ".join(proposals or ["take a smaller model"]),
-        sizes,
-        has.bytes,
+        what, _regions(sizes), "; or ".join(proposals or ["take a smaller model"]), sizes, available
     )
 
 

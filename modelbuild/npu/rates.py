@@ -29,6 +29,7 @@ _WHOLE = {
     "columns": "columns_at_once",
     "pixels": "pixels_at_once",
     "input_channels": "input_channels_at_once",
+    "few_channels": "few_channels_at_once",
     "output_channels": "output_channels_at_once",
     "window_rows": "window_rows_at_once",
     "window_columns": "window_columns_at_once",

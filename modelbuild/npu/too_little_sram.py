@@ -15,6 +15,10 @@ _SHOWN = 4
 SETTING = "compile.sram_bytes"  # a place that is found in a manifest
 
 
+class TooLittleSram(ModelbuildError):
+    """The smallest step of a layer, and of others if there are more, exceeds the memory on the chip."""
+
+
 def layer_of(model: FixedModel, index: int | None) -> str:
     """The layer in words, by its kind and name."""
     if index is None:
@@ -25,15 +29,16 @@ def layer_of(model: FixedModel, index: int | None) -> str:
 
 def too_little_sram(
     model: FixedModel, found: DoesNotFit, limits: Limits, recipe: Recipe, is_set: bool
-) -> ModelbuildError:
+) -> TooLittleSram:
     """The error of a model that has no plan since `found`. `is_set`: the settings say how much SRAM there is,
     and not the recipe."""
     needs: dict[int | None, int] = {found.operator: found.needed}
+    needs |= dict(found.others.items())
     if found.operator is not None:
         for index, size in too_large(model, limits).items():
             needs.setdefault(index, size)
     (first, most), *others = sorted(needs.items(), key=lambda item: (-item[1], item[0] or 0))
-    return ModelbuildError(
+    return TooLittleSram(
         f"the smallest step of {layer_of(model, first)} needs {most} bytes of SRAM",
         where=SETTING if is_set else model.name,
         why=f"there are {limits.sram_bytes}{_others(model, dict(others))}",

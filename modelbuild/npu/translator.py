@@ -17,6 +17,7 @@ from modelbuild.npu.lowering.tiles import compute, rows_in_slots
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.forms import Form, form
 from modelbuild.npu.planning.halo import WEIGHTED
+from modelbuild.npu.planning.memory import align
 from modelbuild.npu.planning.plan import (
     Action,
     Buffer,
@@ -90,7 +91,8 @@ class Translator:
         return Operation(self.model, operator, inputs, output, constants, ready)
 
     def alone(self, index: int, emitter: Emitter) -> None:
-        """An operator that loops by itself from DRAM to DRAM in the emitter's workspace."""
+        """An operator that loops by itself from DRAM to DRAM in the emitter's workspace. Raises DoesNotFit;
+        on the CPU a ModelbuildError."""
         operator = self.model.operators[index]
         emitter.begin_group(index)
         if operator.kind == OPAQUE:
@@ -108,10 +110,12 @@ class Translator:
                     lambda region, address: self._load_constants(index, tiles, region, address, emitter),
                 )
         except DoesNotFit as error:
+            if operator.unit == "npu":
+                raise DoesNotFit(align(error.needed), index) from None
             raise ModelbuildError(
-                f"the smallest step of {operator.kind} {operator.name!r} needs {error.needed} bytes of SRAM",
+                f"the smallest step of {operator.kind} {operator.name!r} needs {error.needed} bytes",
                 where=operator.name,
-                why=f"there are {emitter.capacity}",
+                why=f"the workspace of the CPU has {emitter.capacity}",
             ) from None
 
     def group(self, group: Group, emitter: Emitter) -> None:

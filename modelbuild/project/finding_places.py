@@ -10,19 +10,20 @@ if TYPE_CHECKING:  # a build of what changed remembers the places
     from modelbuild.manifest.settings import Settings
 
 # Code -> the place that it is about; others are about the model, where its source is named.
-_ABOUT = {"MB204": "prepared", "MB205": "prepared", "MB306": "speed", "MB112": "scheme"}
+_ABOUT = {"MB204": "prepared", "MB205": "prepared", "MB306": "speed", "MB112": "scheme", "MB117": "memory"}
 _IN_A_FILE = re.compile(r"(?!--set ).+:\d+:\d+")
 
 
 class ModelPlaces(NamedTuple):
     """FILE:LINE:COLUMN of a model's source, of how its input is prepared (the source again where several
-    inputs are, or none), and of its bound on speed and its scheme of ranges on a target; "" where no file has
-    it."""
+    inputs are, or none), and of its bound on speed, its scheme of ranges and the memory that its program may
+    use on a target; "" where no file has it."""
 
     source: str
     prepared: str
     speed: str = ""
     scheme: str = ""
+    memory: str = ""
 
     @classmethod
     def of(cls, manifest: Manifest, model: str, target: str) -> ModelPlaces:
@@ -33,7 +34,8 @@ class ModelPlaces(NamedTuple):
         written = [name for name, given in inputs.items() if given.preprocess is not None]
         source = manifest.position(("models", model, "source"))
         settings = effective(manifest, model, target)
-        set_here = (_place(settings, path) for path in (("accept", "fps"), ("quantize", "scheme")))
+        paths = (("accept", "fps"), ("quantize", "scheme"), ("compile", "sram_bytes"))
+        set_here = (_place(settings, path) for path in paths)
         if len(written) != 1:
             return cls(source, source, *set_here)
         prepared = manifest.position(("models", model, "inputs", written[0], "preprocess"))

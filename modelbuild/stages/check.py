@@ -13,10 +13,10 @@ from modelbuild.stages.request import ModelRequest, Source
 
 if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
-    from modelbuild.graph.check import Finding
+    from modelbuild.graph.check import Finding, Placement
     from modelbuild.graph.model import Graph
 
-VERSION = "7"
+VERSION = "8"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -38,7 +38,8 @@ def _scheme(request: ModelRequest) -> str | None:
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
     """The recipe, for its operator rules, the digest of all recipes, for other chips are named in advice, and
-    what bounds and settings of quantization name: it must exist."""
+    what bounds and settings of quantization name: it must exist. Then the SRAM that programs may use, and the
+    widths of what lies there."""
     accept = request.settings.get("accept") or {}
     of_outputs = {key: bound for key, bound in accept.items() if key != "function"}
     bounded = {key: sorted(bound) for key, bound in of_outputs.items() if isinstance(bound, Mapping)}
@@ -49,6 +50,10 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
         more["strict"] = bool(asked.get("strict"))
         own = {key: asked[key] for key in ("nodes", "inputs", "outputs") if asked.get(key) is not None}
         more |= {"formats": own} if own else {}
+    quantized, compiled = (request.settings.get(key) or {} for key in ("quantize", "compile"))
+    bits = {key: quantized[key] for key in ("activations", "weights") if quantized.get(key) is not None}
+    more |= {"bits": bits} if bits else {}
+    more |= {"sram_bytes": compiled["sram_bytes"]} if compiled.get("sram_bytes") is not None else {}
     return {"recipe": request.recipe, "recipes": request.recipes, "bounded": bounded, **more}
 
 
@@ -75,7 +80,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     of_tail = [] if tail["finding"] is None else [tail["finding"]]
     of_scheme = _of_scheme(inputs, graph, parameters, recipe)
     checked = placement.to_json()
-    found = [finding.to_json() for finding in (*placement.findings, *of_scheme)]
+    of_sram = [] if stopping else _of_sram(graph, placement, recipe, parameters)
+    found = [finding.to_json() for finding in (*placement.findings, *of_scheme, *of_sram)]
     write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
 
@@ -96,6 +102,19 @@ def _of_scheme(
     scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, settings, where)
     scheme.applied(settings, found, graph, plan, where)
     return scheme_names.findings(found, graph, plan)
+
+
+def _of_sram(
+    graph: Graph, placement: Placement, recipe: Recipe, parameters: Mapping[str, Any]
+) -> list[Finding]:
+    """Layers without a step that fits the memory on the chip."""
+    from modelbuild.npu.sram_check import check_sram
+    from modelbuild.quantize.outline import outline
+    from modelbuild.quantize.settings import Settings
+
+    settings = Settings.read(parameters.get("bits", {}))
+    options = {key: parameters[key] for key in ("sram_bytes",) if key in parameters}
+    return check_sram(outline(graph, placement.units, recipe, settings), recipe, options)
 
 
 @cache

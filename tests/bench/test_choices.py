@@ -9,7 +9,7 @@ import pytest
 
 from bench import choices
 from bench.choices import CHOICES, TODAY, Choice, NothingFused, OutputsAlone, Published, problem
-from bench.constants import CHIPS, chip, tried
+from bench.constants import BOUND, CHIPS, chip, tried
 from bench.fitting import Problem
 from bench.zoo import loaded, outlined
 from modelbuild.chips.load import load_recipe
@@ -28,7 +28,8 @@ def test_a_fact_changes_where_no_source_gives_it() -> None:
 def test_all_that_was_tried_is_changed_in_turn() -> None:
     facts = {fact for choice in CHOICES for fact in choice.facts}
     taken_alike = {"engines_at_once"}  # the fit's counts know no engines at work at the same time
-    assert {it.fact for it in tried()} == facts | taken_alike
+    assert {it.fact for it in tried()} == facts | taken_alike | {BOUND}
+    assert {choice.again for choice in CHOICES} > {cutting.AGAIN}
     assert len({choice.name for choice in CHOICES}) == len(CHOICES)
 
 
@@ -43,6 +44,7 @@ def test_what_was_tried() -> None:
     assert found["clock_hz"].chips == ("kl730",) and not found["clock_hz"].is_shared
     assert found["tile_bytes"].chips == CHIPS and found["tile_bytes"].is_shared
     assert found["window_columns_at_once"].is_shared and found["window_rows_at_once"].is_neutral("kl730")
+    assert found[BOUND].is_shared and found[BOUND].values["kl520"] == cutting.AGAIN
     assert found["sram_bytes"].chips == CHIPS[1:] and found["sram_bytes"].is_shared
     assert found["pixels_at_once"].chips == CHIPS[1:] and found["pixels_at_once"].is_shared
     assert "macs_per_cycle" not in found and "elementwise_per_cycle" not in found

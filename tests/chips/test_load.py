@@ -8,6 +8,7 @@ import pytest
 
 from modelbuild.chips import pass_names
 from modelbuild.chips.load import chip_names, load_recipe
+from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.passes import LOWERING, NORMALISE
 
@@ -80,6 +81,32 @@ def test_containers_are_those_of_the_facts() -> None:
     assert containers["kl520"].max_package_bytes == 32 << 20
     assert containers["kl720"].max_model_bytes == 75 << 20
     assert (containers["mlsoc"].program_suffix, containers["modalix"].program_suffix) == (".lm", ".elf")
+
+
+def test_what_of_the_package_has_a_source(tmp_path: Path) -> None:
+    for chip in CHIPS:
+        container = load_recipe(chip).container
+        given = {"max_package_bytes", "max_model_bytes", "dram_base"} & container.model_fields_set
+        assert given <= set(container.facts), chip
+        assert "weight_compress" in container.facts or container.format == "kmodel"
+    kl530 = load_recipe("kl530").container
+    assert (kl530.max_model_bytes, kl530.facts["max_model_bytes"].sure) == (60 << 20, "guess")
+    own = tmp_path / "own.yaml"
+    head = "extends: kl720\nchip: own\ncontainer:\n"
+    own.write_text(head + "  max_model_bytes: 600\n")
+    plain = load_recipe(str(own)).container
+    assert plain.max_model_bytes == 600 and set(plain.facts) == {
+        "dram_base",
+        "max_package_bytes",
+        "weight_compress",
+    }
+    own.write_text(head + "  max_model_bytes: {value: 600, source: measured here, sure: measured}\n")
+    said = load_recipe(str(own)).container
+    assert (said.max_model_bytes, said.facts["max_model_bytes"].source) == (600, "measured here")
+    assert Container.model_validate_json(said.model_dump_json()) == said
+    own.write_text(head + "  max_model_bytes: {value: 600, source: measured here}\n")
+    with pytest.raises(ModelbuildError, match="sure"):
+        load_recipe(str(own))
 
 
 def test_hardware_is_that_of_the_facts() -> None:

@@ -32,8 +32,16 @@ def test_one_chip(tmp_path: Path, command: Command) -> None:
     assert header.split() == ["fact", "value", "sure", "source"]
     facts = recipe.model_dump(mode="json", exclude_none=True)["hardware"]
     assert "power_watts" not in facts
-    assert sorted(row.split()[0] for row in rows) == sorted(facts)
-    for row in rows:
+    said_of_package = rows[len(facts) :]
+    assert sorted(row.split()[0] for row in rows[: len(facts)]) == sorted(facts)
+    assert [row.split()[:3] for row in said_of_package] == [
+        ["dram_base", "0x80220000", "measured"],
+        ["max_model_bytes", "78643200", "vendor"],
+        ["max_package_bytes", "73400320", "vendor"],
+        ["weight_compress", "false", "vendor"],
+    ]
+    assert said_of_package[1].endswith("device_ddr_management: 75 MB")
+    for row in rows[: len(facts)]:
         name, value, sure = row.split()[:3]
         assert float(value) == float(f"{facts[name]['value']:.6g}") and sure == facts[name]["sure"]
         assert row.endswith(facts[name]["source"])

@@ -27,6 +27,7 @@ NUMBERS: dict[str, float] = {
     "columns_at_once": 1,
     "pixels_at_once": 1,
     "input_channels_at_once": 1,
+    "few_channels_at_once": 4,
     "output_channels_at_once": 1,
     "window_rows_at_once": 1,
     "window_columns_at_once": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-HEADER_SIZE = 107
+HEADER_SIZE = 109
 
 
 def border(command: bytes) -> int:
@@ -20,5 +20,5 @@ def seal(command: bytes, weights: bytes, host: bytes) -> bytes:
     start = border(command)
     sections = (command[HEADER_SIZE:start], command[start:], weights, host)
     struct.pack_into("<4I", data, 30, *(zlib.crc32(section) for section in sections))
-    struct.pack_into("<I", data, 103, zlib.crc32(data[:103]))
+    struct.pack_into("<I", data, 105, zlib.crc32(data[:105]))
     return bytes(data)

@@ -17,12 +17,17 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.npu import batch_compiler
 from modelbuild.npu.batch_compiler import Batch, compile_batch, count_batch
 from modelbuild.npu.batching import CODE, own_batch
+from modelbuild.npu.compile_options import compile_options
 from modelbuild.npu.compiler import CompiledModel, compile_model
+from modelbuild.npu.emitted import Progress, emit
 from modelbuild.npu.limits import OverMemory, Ways
+from modelbuild.npu.planning.planner import plan
+from modelbuild.npu.rates import limits_of
 from modelbuild.npu.savings import savings, sizes_of
 from modelbuild.npu.simulator import simulate
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.npu.small_models import Maker
 from tests.npu.strategies import grown_models, random_inputs, seeds
 
 RECIPE = load_recipe("modalix")
@@ -188,3 +193,28 @@ def test_a_node_in_the_way_leaves_the_models_own_batch() -> None:
     _, batch = compile_batch(replace(model, operators=(turned,), tensors=tensors), RECIPE, {}, 9)
     assert batch.achieved == model.tensors["x"].shape[0]
     assert batch.desired == 9 and [one.node for one in batch.findings] == ["operator"]
+
+
+@pytest.mark.parametrize("chip", ["kl720", "modalix"])
+def test_pictures_that_stay_never_cost_more(chip: str) -> None:
+    """Of several pictures the default is the better of two plans, and both run."""
+    hardware = load_recipe(chip).hardware
+    maker = Maker(x=(4, 64, 7, 7))
+    maker.conv("a", "x", 256, 1, 1, 0)
+    maker.conv("y", "a", 64, 1, 1, 0)
+    model = maker.model("y")
+    tile = hardware.tile_bytes.model_copy(update={"value": 4096})
+    own = load_recipe(chip).model_copy(update={"hardware": hardware.model_copy(update={"tile_bytes": tile})})
+    for sram in (8192, 20_000, 60_000):
+        made = compile_model(model, own, {"sram_bytes": sram})
+        limits = limits_of(own.hardware, sram)
+        plain = emit(
+            model, plan(model, limits), made.rates, compile_options(own, {}), False, Progress(None, 1)
+        )
+        moved = sum(layer.dram_read + layer.dram_write + layer.weight_bytes for layer in made.layers)
+        assert made.cycles <= plain.npu.now and moved <= plain.moved
+        assert moved < plain.moved or sram != 20_000
+        x = random_inputs(model, 1)
+        found = simulate(made.command, made.weights, made.host, x)
+        assert found.cycles == made.cycles
+        assert np.array_equal(found.outputs["y"], run(model, x)["y"])

@@ -18,6 +18,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.lowering import LOOPS, TILES
 from modelbuild.npu.simulator import Simulation, simulate
+from modelbuild.npu.too_little_sram import TooLittleSram
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
 from tests.arithmetic.random_models import BUILDERS
@@ -194,6 +195,23 @@ def test_all_layers_that_exceed_the_sram_are_told_with_what_helps() -> None:
         compile_model(model, little, {})
     (problem,) = caught.value.problems
     assert problem.where == model.name and "narrower picture" in problem.advice
+
+
+def test_operators_with_loops_of_their_own_are_told_alike() -> None:
+    """All of them, with what the largest needs, and that is enough."""
+    model = BUILDERS["concat"](Dice(3))
+    with pytest.raises(TooLittleSram) as caught:
+        compile_model(model, RECIPE, {"sram_bytes": 32})
+    (problem,) = caught.value.problems
+    assert problem.where == "compile.sram_bytes" and "too few as well for rescale" in problem.why
+    needed = re.search(r"needs (\d+) bytes", problem.what)
+    assert needed is not None and problem.advice.startswith(f"write `sram_bytes: {needed[1]}` or more")
+    compile_model(model, RECIPE, {"sram_bytes": int(needed[1])})
+    softmax = BUILDERS["softmax"](Dice(3))
+    with pytest.raises(TooLittleSram) as caught:
+        compile_model(softmax, RECIPE, {"sram_bytes": 256})
+    (needed,) = re.findall(r"needs (\d+) bytes", caught.value.problems[0].what)
+    compile_model(softmax, RECIPE, {"sram_bytes": int(needed)})
 
 
 def test_wrong_models() -> None:

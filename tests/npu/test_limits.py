@@ -17,7 +17,7 @@ from modelbuild.npu.limits import (
     other_chips,
     room,
 )
-from modelbuild.npu.program.header import MAX_DRAM
+from modelbuild.npu.program.header import MAX_DRAM, MAX_SECTION
 
 MIB = 1 << 20
 LIMIT = 36_700_160  # of kl520
@@ -40,8 +40,8 @@ def told(found: Sizes, **more: object) -> OverMemory:
         ("kl520", LIMIT, "a model on kl520 may take"),
         ("kl720", 78_643_200, "a model on kl720 may take"),
         ("k210", 6_291_456, "k210 has"),
-        ("kl730", MAX_DRAM, "a model on kl730 may take 367,001,600, of which a program can address"),
-        ("modalix", MAX_DRAM, "modalix has 17,179,869,184, of which a program can address"),
+        ("kl730", 367_001_600, "a model on kl730 may take"),
+        ("modalix", 1 << 34, "modalix has"),
     ],
 )
 def test_the_smallest_limit_counts(chip: str, bytes_: int, of: str) -> None:
@@ -53,6 +53,25 @@ def test_a_model_may_fill_its_memory_and_not_exceed_it() -> None:
     check_memory("net", sizes(working=LIMIT), KL520)
     error = told(sizes(working=LIMIT + 1))
     assert (error.sizes.total, error.available, error.exit_code) == (LIMIT + 1, LIMIT, 1)
+
+
+def test_what_no_program_holds_is_not_the_chips_limit() -> None:
+    modalix = load_recipe("modalix")
+    check_memory("net", sizes(working=MAX_DRAM, weights=MAX_SECTION), modalix)
+    with pytest.raises(OverMemory) as caught:
+        check_memory("net", sizes(working=MAX_DRAM + 4), modalix, shapes=[(1, 3, 1024, 1024)])
+    (problem,) = caught.value.problems
+    assert problem.what == (
+        "the feature maps of net take 1,073,741,828 bytes; a program, whatever the chip has, holds "
+        "1,073,741,824"
+    )
+    assert problem.advice == "a picture of about 992 x 992 in place of 1024 x 1024"
+    assert caught.value.available == MAX_DRAM
+    assert caught.value.with_chips({"mlsoc": 1 << 34}) is caught.value
+    with pytest.raises(OverMemory, match="the weights of net take"):
+        check_memory("net", sizes(weights=MAX_SECTION + 1), modalix)
+    assert room(modalix).maps(sizes(weights=16)) == MAX_DRAM
+    assert room(KL520).maps(sizes(working=5, weights=16)) == LIMIT - 16
 
 
 def test_every_region_is_told_the_largest_first() -> None:

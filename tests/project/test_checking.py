@@ -66,6 +66,19 @@ def test_a_node_that_nothing_runs(project: Project) -> None:
     assert set(report.units["good@eye"].values()) == {"npu"}
 
 
+def test_too_little_memory_on_the_chip_stands_where_it_is_set(project: Project) -> None:
+    setting = "cam: {chip: kl720, compile: {sram_bytes: 16}}"
+    write_manifest(project.root, TEXT.replace("cam: {chip: kl720}", setting))
+    report = check(open_project(project.root), ["good"])
+    (error,) = errors(report)
+    assert (error["code"], error["model"], error["target"]) == ("MB117", "good", "cam")
+    lines = (project.root / "models.yaml").read_text().split("\n")
+    column = lines[int(str(error["line"])) - 1].index("16}}") + 1
+    assert (error["file"], error["column"]) == ("models.yaml", column)
+    assert "needs" in str(error["message"]) and "there are 16" in str(error["message"])
+    assert "write `sram_bytes: " in str(error["advice"]) and report.exit_code == 1
+
+
 def test_what_is_selected_alone_is_checked(project: Project) -> None:
     report = check(project, ["good"])
     assert report.ok and report.exit_code == 0 and set(report.units) == {"good@cam", "good@eye"}

@@ -13,8 +13,6 @@ from typing import Literal
 from modelbuild.npu.program import Rates
 from modelbuild.npu.program.header import RATE_CYCLES
 
-MAPS_OF_FEW_CHANNELS = 4  # such maps lie in groups of at most so many channels (format 4W4C)
-
 ArrayKind = Literal["window", "pointwise", "depthwise"]
 Extents = tuple[int, int, int]  # planes, rows, columns
 
@@ -67,8 +65,8 @@ def array_work(tile: ConvolutionTile, rates: Rates) -> int:
         taps = up(tile.kernel_height, rates.window_rows) * up(tile.kernel_width, rates.window_columns)
     if tile.kind == "depthwise":
         return pixels * taps * up(tile.groups * tile.group_outputs, rates.output_channels)
-    few = tile.group_inputs <= MAPS_OF_FEW_CHANNELS
-    at_once = min(MAPS_OF_FEW_CHANNELS, rates.input_channels) if few else rates.input_channels
+    few = tile.group_inputs <= rates.few_channels
+    at_once = min(rates.few_channels, rates.input_channels) if few else rates.input_channels
     inputs = up(tile.group_inputs, at_once)
     return pixels * taps * inputs * up(tile.group_outputs, rates.output_channels) * tile.groups
 

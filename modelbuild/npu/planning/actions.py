@@ -96,7 +96,7 @@ class _Writer:
         key = streams.key(name, self.places.resident)
         offset = streams.home[name][1] if key == streams.home[name][0] else 0
         buffer = self.places.buffers[key]
-        if name not in streams.made and streams.is_recast(name):
+        if name not in streams.made and (streams.is_recast(name) or streams.stays(name, self.tiling)):
             return Operand(buffer, plane)
         first, count = streams.block_of(name, block, self.tiling.parts)
         if buffer.planes < count:

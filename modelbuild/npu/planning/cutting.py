@@ -14,7 +14,9 @@ from modelbuild.npu.planning.streams import Span, Streams, Tiling, buffers, cons
 from modelbuild.npu.planning.weights import constant_size
 
 NOTHING = -1
-AGAIN = 0.6  # of a group's own traffic: what may be read again before its tile grows
+# Of a group's own traffic: what may be read again before its tile grows. So a default plan moves at most 1.6
+# times the least of its groups; on the vendor's table 0.4 to 1.0 do about as well (docs/chips.md).
+AGAIN = 0.6
 PART_MULTIPLE = 16  # output channels of a part
 _MANY = 64
 
@@ -24,7 +26,7 @@ class Limits:
     """What a plan must keep to. Sizes in bytes; `granule`: what engines that work at once lock together.
 
     `keeps_for_groups`: how many groups on a map stays on the chip at the most; 0: as long as it is needed;
-    NOTHING: none does.
+    NOTHING: none does. `over_batch`: whether maps of several pictures may stay while weights pass in parts.
     """
 
     sram_bytes: int
@@ -33,6 +35,7 @@ class Limits:
     keeps_for_groups: int = 1
     row_alignment: int = 1
     granule: int = ALIGNMENT
+    over_batch: bool = False
 
     @property
     def alignment(self) -> int:
@@ -114,31 +117,72 @@ def tile_bytes(found: Traffic, limits: Limits) -> int:
     return tile
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """For tiles of so many bytes: the `parts`, and by order what it reads `again` and its bands."""
+
+    parts: tuple[Span, ...]
+    orders: tuple[tuple[int, str, int], ...]
+
+
+def _rows(streams: Streams) -> int:
+    return max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
+
+
+def _bands(streams: Streams, tile: int, size: int) -> int:
+    """Bands of which each has a tile of a map of `size` bytes."""
+    return max(1, min(_rows(streams), -(-size // (tile * streams.bundle.blocks))))
+
+
+def _parts(streams: Streams, found: Traffic, tile: int) -> tuple[Span, ...]:
+    """Parts whose weights fit a tile, and one row of the largest map, too."""
+    too_wide = -(-found.split // (tile * streams.bundle.blocks * _rows(streams)))
+    return parts_of(streams, max(-(-found.weights // tile), too_wide))
+
+
+def _cut(streams: Streams, found: Traffic, tile: int) -> _Cut:
+    blocks, parts = streams.bundle.blocks, _parts(streams, found, tile)
+    count = len(parts)
+    split = -(-found.split // count)
+    many = _bands(streams, tile, max(found.common, split))
+    orders = [(found.common * (count - 1), "parts", many)]
+    if count > 1:
+        orders.append((found.weights * (blocks * many - 1), "bands", many))
+        if found.common <= tile * blocks:
+            orders.insert(0, (found.weights * (blocks - 1), "held", _bands(streams, tile, split)))
+    return _Cut(parts, tuple(orders))
+
+
 def tilings(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iterator[Tiling]:
     """Tilings for tiles of so many bytes, best first; those behind need less SRAM and move as much."""
+    cut = _cut(streams, found, tile)
+    _, order, first = min(cut.orders, key=lambda item: item[0])
+    yield from _finer(streams, Tiling(order, first, cut.parts), limits)
+
+
+def over_batch(streams: Streams, found: Traffic, tile: int, limits: Limits) -> Iterator[Tiling]:
+    """Tilings of several pictures that read less again than those for tiles of so many bytes: the maps that
+    all parts of the weights read stay in SRAM, of all pictures, else of one after the other."""
     blocks = streams.bundle.blocks
-    rows = max((*streams.source_rows.values(), *(stage.rows for stage in streams.stages)))
-    too_wide = -(-found.split // (tile * blocks * rows))  # parts of the planes of which one row fits a tile
-    parts = parts_of(streams, max(-(-found.weights // tile), too_wide))
-    count = len(parts)
+    again = min(again for again, _, _ in _cut(streams, found, tile).orders)
+    if blocks == 1 or not found.weights or streams.joins or not limits.over_batch:
+        return
+    choices = ((0, "batch", found.common), (found.weights * (blocks - 1), "held", found.common // blocks))
+    for less, order, staying in choices:
+        for size in (tile, tile // 2, tile // 4, tile // 8):
+            parts = _parts(streams, found, max(1, size))
+            fits = staying + found.weights // len(parts) <= limits.sram_bytes
+            if less < again and fits and len(parts) > 1:
+                bands = _bands(streams, max(1, size), -(-found.split // len(parts)))
+                yield from _finer(streams, Tiling(order, bands, parts, over_batch=True), limits)
 
-    def bands(size: int) -> int:
-        return max(1, min(rows, -(-size // (tile * blocks))))
 
-    orders: list[tuple[int, str, int]] = []
-    if count == 1:
-        orders.append((0, "parts", bands(max(found.common, found.split))))
-    else:
-        split = -(-found.split // count)
-        if found.common <= tile * blocks:
-            orders.append((found.weights * (blocks - 1), "held", bands(split)))
-        orders.append((found.common * (count - 1), "parts", bands(max(found.common, split))))
-        many = bands(max(found.common, split))
-        orders.append((found.weights * (blocks * many - 1), "bands", many))
-    _, order, first = min(orders, key=lambda item: item[0])
-    for factor in (1, 2, 4, 8) if order != "bands" else (1,):
+def _finer(streams: Streams, tiling: Tiling, limits: Limits) -> Iterator[Tiling]:
+    """With ever more bands, where these move nothing more."""
+    rows, first = _rows(streams), tiling.bands
+    for factor in (1, 2, 4, 8) if tiling.order != "bands" else (1,):
         if factor == 1 or first * factor // 2 < rows:
-            yield from _variants(Tiling(order, min(rows, first * factor), parts), limits)
+            yield from _variants(replace(tiling, bands=min(rows, first * factor)), limits)
 
 
 def least_moved(streams: Streams, found: Traffic, room: int, limits: Limits) -> list[Tiling]:

@@ -10,6 +10,7 @@ from modelbuild.npu.planning.cutting import (
     Limits,
     least_moved,
     needed,
+    over_batch,
     tile_bytes,
     tilings,
     traffic,
@@ -64,6 +65,8 @@ def _tilings(
     if deep:
         yield from least_moved(streams, found, room.bytes, limits)
     tile = tile_bytes(found, limits) if room.must or not deep else 0
+    if tile:
+        yield from over_batch(streams, found, tile, limits)
     while tile:
         yield from tilings(streams, found, tile, limits)
         tile = tile // 2 if room.must else 0

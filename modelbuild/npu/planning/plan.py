@@ -119,7 +119,8 @@ class Group:
 class Plan:
     """`views` has every tensor that shares memory, `inside` the positions of those inputs of a concat that
     are made in place (operator -> positions). `dram` has the address of each root that lies in DRAM, of which
-    `maps` has the regions; maps that never leave the chip are not in it."""
+    `maps` has the regions; maps that never leave the chip are not in it. `over_batch`: for several pictures
+    maps stay, in some group, while the weights pass in parts."""
 
     groups: tuple[Group, ...]
     views: Mapping[str, View]
@@ -127,3 +128,4 @@ class Plan:
     sram_peak: int = 0
     inside: Mapping[int, frozenset[int]] = field(default_factory=dict)
     maps: FeatureMaps | None = None
+    over_batch: bool = False

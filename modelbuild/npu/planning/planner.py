@@ -110,7 +110,9 @@ class _Planning:
         groups = tuple(self._group(index) for index in range(len(self.groups)))
         maps = self._maps(dedicated)
         dram = {root: maps.address[root] for root in self.lives if root not in self.kept}
-        return Plan(groups, self.shared.views, dram, self.offsets.peak, self.shared.inside, maps)
+        tilings = [found.tiling for found in self.fitted if found and found.tiling]
+        over_batch = any(tiling.over_batch for tiling in tilings)
+        return Plan(groups, self.shared.views, dram, self.offsets.peak, self.shared.inside, maps, over_batch)
 
     def _of(self, wanted: frozenset[str]) -> dict[str, Life]:
         found = keepable(self.model, self.shared, self.groups, self.lives)

@@ -23,7 +23,8 @@ class Tiling:
     """How a group is cut: `bands` steps of rows, `parts` of the output planes of a block as (first, count).
 
     `order`, outermost first: "parts" part, block, band; "bands" block, band, part; "held" block, part, band
-    with the maps that all parts read kept whole in between. `ahead`: rings of what is loaded or stored have
+    with the maps that all parts read kept whole in between; "batch" part, block, band with these maps of all
+    blocks kept whole. `ahead`: rings of what is loaded or stored have
     room for one more band, so that transfers need not wait for computation.
     """
 
@@ -32,6 +33,7 @@ class Tiling:
     parts: tuple[Span, ...]
     weight_buffers: int = 1
     ahead: bool = False
+    over_batch: bool = False  # one of those of `cutting.over_batch`
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,11 @@ class Streams:
         """Whether all parts of a block need the same planes of a source."""
         return len(parts) == 1 or self.part_of(name, 0, parts[0]) == self.part_of(name, 0, parts[-1])
 
+    def stays(self, name: str, tiling: Tiling) -> bool:
+        """Whether a source lies in SRAM for all blocks at once."""
+        is_source = name not in self.made and not self.is_recast(name)
+        return tiling.order == "batch" and is_source and self.is_common(name, tiling.parts)
+
     def constants(self, index: int, parts: tuple[Span, ...], steps: Schedule) -> int:
         """The most bytes of constants that stage `index` needs at once."""
         stage = self.stages[index]
@@ -235,6 +242,8 @@ def _shape(streams: Streams, tiling: Tiling, steps: Schedule, name: str, alone: 
     slots = steps.own[name] if alone else steps.slots[name]
     if name not in streams.made and streams.is_recast(name):
         return Shape(seen.planes, seen.rows, seen.row_bytes)
+    if streams.stays(name, tiling):
+        return Shape(seen.planes, seen.rows, seen.row_bytes)
     planes = max(streams.part_of(name, 0, part)[1] for part in parts)
     if tiling.ahead and (name not in streams.made or name in streams.bundle.writes):
         slots = min(seen.rows, slots + steps.most[name])
@@ -259,7 +268,7 @@ def constant_sizes(streams: Streams, tiling: Tiling) -> dict[int, tuple[int, int
 def passes(tiling: Tiling, blocks: int, steps: int) -> Iterator[tuple[int, int, int]]:
     """(block, part, step) in order."""
     parts = range(len(tiling.parts))
-    if tiling.order == "parts":
+    if tiling.order in ("parts", "batch"):
         yield from ((block, part, step) for part in parts for block in range(blocks) for step in range(steps))
     elif tiling.order == "bands":
         yield from ((block, part, step) for block in range(blocks) for step in range(steps) for part in parts)

@@ -12,10 +12,11 @@ from modelbuild.npu.predicting.predicted_layers import DEPTHWISE, ELEMENTWISE, P
 ORDER: tuple[Sureness, ...] = get_args(Sureness)  # from most to least sure
 
 _WHOLE = ("columns_at_once", "pixels_at_once", "output_channels_at_once", "outputs_per_cycle")
+_INPUTS = ("input_channels_at_once", "few_channels_at_once")
 _WINDOW = ("window_rows_at_once", "window_columns_at_once")
 _OF_KIND: dict[str, tuple[str, ...]] = {
-    WINDOW: ("macs_per_cycle", "input_channels_at_once", *_WHOLE, *_WINDOW),
-    POINTWISE: ("macs_per_cycle_pointwise", "input_channels_at_once", *_WHOLE),
+    WINDOW: ("macs_per_cycle", *_INPUTS, *_WHOLE, *_WINDOW),
+    POINTWISE: ("macs_per_cycle_pointwise", *_INPUTS, *_WHOLE),
     DEPTHWISE: ("macs_per_cycle_depthwise", *_WHOLE, *_WINDOW),
     ELEMENTWISE: ("elementwise_per_cycle",),
 }

@@ -107,9 +107,11 @@ def _listed(maps: Sequence[Map], words: Sequence[str]) -> str:
 
 
 def map_format(recipe: Recipe, channels: int, bits: int) -> str | None:
-    """Kneron's name for how a map lies in memory: 16 cells together, of so many columns and channels."""
+    """Kneron's name for how a map lies in memory: 16 cells together, of so many columns and channels. None
+    where the package has no such names."""
     if recipe.container.format != "nef":
         return None
-    columns = min(int(recipe.hardware.columns_at_once.value), 16)
-    shape = "4W4C" if channels <= 4 else f"{columns}W{16 // columns}C"
+    few = min(int(recipe.hardware.few_channels_at_once.value), 16)
+    columns = 16 // few if channels <= few else min(int(recipe.hardware.columns_at_once.value), 16)
+    shape = f"{columns}W{16 // columns}C"
     return f"{shape}8B{'HL' if bits > 8 else ''}"

@@ -9,14 +9,15 @@ from dataclasses import astuple, dataclass, fields
 from modelbuild.errors import ModelbuildError
 
 MAGIC = b"MBNP"
-VERSION = 2
-MAX_DRAM = 1 << 28
+VERSION = 3
+MAX_DRAM = 1 << 30  # of feature maps
+MAX_SECTION = (1 << 32) - 1  # of the weights section, and of each other
 MAX_SRAM = 1 << 26
 RATE_CYCLES = 1024  # rates are per so many cycles
 ENGINES = (1, 4)  # they take turns, or run at once
 MIN_GRANULE = 16
 MAX_GRANULE = 1 << 16
-_HEADER = struct.Struct("<4sH6I4I9I7HBIHI")
+_HEADER = struct.Struct("<4sH6I4I9I8HBIHI")
 HEADER_SIZE = _HEADER.size
 
 
@@ -60,6 +61,7 @@ class Rates:
     columns: int  # extents that are rounded up to a multiple of this
     pixels: int
     input_channels: int
+    few_channels: int  # group inputs up to this are rounded up to no larger a multiple than this
     output_channels: int
     window_rows: int
     window_columns: int

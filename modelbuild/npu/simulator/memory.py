@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.npu.program import ElementType
 from modelbuild.npu.simulator.maps import RowMap, Stretch
+from modelbuild.npu.simulator.used import Used
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
@@ -47,10 +48,19 @@ class Memory:
 
     def check_range(self, address: int, size: int) -> None:
         """That `size` bytes from `address` exist."""
-        if address < 0 or address + size > len(self._data):
+        if address < 0 or address + size > self._bytes:
             raise failure(
-                f"access of bytes {address}..{address + size} of {self.name}, which has {len(self._data)}"
+                f"access of bytes {address}..{address + size} of {self.name}, which has {self._bytes}"
             )
+
+    @property
+    def _bytes(self) -> int:
+        """How many there are."""
+        return len(self._data)
+
+    def _at(self, address: int) -> int:
+        """Where in `_data` the byte of an address is that has been checked."""
+        return address
 
     def _mark_read(self, address: int, counts: Sequence[int], strides: Sequence[int], length: int) -> None:
         """That all of a rectangle was written; remembers that it was read."""
@@ -62,6 +72,7 @@ class Memory:
     def read_bytes(self, address: int, size: int) -> Bytes:
         """A view of `size` bytes."""
         self.check_range(address, size)
+        address = self._at(address)
         self._mark_read(address, (), (), size)
         return self._data[address : address + size]
 
@@ -73,6 +84,7 @@ class Memory:
         """Elements that the caller has already saturated to `kind`."""
         data = np.ascontiguousarray(values, DTYPES[kind]).reshape(-1).view(np.uint8)
         self.check_range(address, len(data))
+        address = self._at(address)
         self._mark_written(address, (), (), len(data))
         self._data[address : address + len(data)] = data
 
@@ -119,9 +131,10 @@ class Memory:
         length: int,
     ) -> None:
         """A strided rectangle of `length` contiguous bytes a run, from `source` to here."""
-        to, origin = (address, counts, strides, length), (source_address, counts, source_strides, length)
-        self._check_rectangle(to)
-        source._check_rectangle(origin)
+        self._check_rectangle((address, counts, strides, length))
+        source._check_rectangle((source_address, counts, source_strides, length))
+        to = self._at(address), counts, strides, length
+        origin = source._at(source_address), counts, source_strides, length
         source._mark_read(*origin)
         self._mark_written(*to)
         rectangle(self._data, *to)[...] = rectangle(source._data, *origin)
@@ -232,12 +245,25 @@ class Constants(Memory):
 
 class Dram(Memory):
     """DRAM. Within a group no byte is stored twice, and none is both loaded and stored: engines wait for each
-    other's SRAM only."""
+    other's SRAM only.
 
-    def __init__(self, name: str, size: int) -> None:
-        super().__init__(name, np.zeros(size, np.uint8))
-        self._marks = Marks(size)
+    It has `size` bytes, but takes memory for those alone that lie in a stretch, (address, bytes): whatever is
+    read or written does.
+    """
+
+    def __init__(self, name: str, size: int, stretches: Iterable[tuple[int, int]]) -> None:
+        self._size = size
+        self._used = Used(stretches, size)
+        super().__init__(name, np.zeros(self._used.bytes, np.uint8))
+        self._marks = Marks(self._used.bytes)
         self._moved: list[Where] = []  # by the group that runs; their marks are fresh or loaded
+
+    @property
+    def _bytes(self) -> int:
+        return self._size
+
+    def _at(self, address: int) -> int:
+        return self._used.place(address)
 
     def begin_group(self) -> None:
         """Everything stored before is there to be loaded."""
@@ -265,6 +291,7 @@ class Dram(Memory):
         """A copy of elements as they are between groups."""
         size = count * kind.size
         self.check_range(address, size)
+        address = self._at(address)
         if self._marks.has(_NEVER, (address, (), (), size)):
             raise failure(f"read of bytes of {self.name} that were never written")
         return self._data[address : address + size].copy().view(DTYPES[kind])

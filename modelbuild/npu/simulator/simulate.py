@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.npu.program import HostProgram, Program, TensorPlace, check_section, decode, decode_host
+from modelbuild.npu.program import (
+    HostProgram,
+    Program,
+    TensorPlace,
+    check_section,
+    decode,
+    decode_host,
+)
 from modelbuild.npu.program.descriptor import DRAM
 from modelbuild.npu.simulator.chip_layers import ChipLayers
 from modelbuild.npu.simulator.clock import clock
@@ -17,6 +24,7 @@ from modelbuild.npu.simulator.limits import check_limits
 from modelbuild.npu.simulator.machine import Hooks, Machine
 from modelbuild.npu.simulator.memory import Constants, Dram, Scratchpad, failure
 from modelbuild.npu.simulator.steps import steps
+from modelbuild.npu.simulator.used import used
 
 ARITHMETIC = "multiplier_shift@1"
 Integers = NDArray[np.integer]
@@ -65,8 +73,9 @@ class _Run:
         self._keep = keep_layers
         self._steps = steps(program.instructions, program.rates)
         self._segments = [steps(segment, program.rates) for segment in host.segments]
-        check_limits(program.interface, (self._steps, *self._segments))
-        self._dram = Dram("DRAM", program.dram_size)
+        check_limits(program.interface, (self._steps, *self._segments), keep_layers)
+        streams = (program.instructions, *host.segments)
+        self._dram = Dram("DRAM", program.dram_size, used(program.interface, streams, keep_layers))
         self._sram = Scratchpad("SRAM", program.sram_size)
         self._weights = Constants("the weights", weights)
         self._host_constants = Constants("the host's constants", host.constants)

@@ -34,8 +34,10 @@ def convolution_cycles(tile: Convolution, setup: ConvolutionSetup, rates: Rates)
         work = pixels * taps * round_up(channels, rates.output_channels)
     else:
         rate = rates.macs_pointwise if single else rates.macs
-        few = setup.group_inputs <= 4
-        inputs = round_up(setup.group_inputs, min(4, rates.input_channels) if few else rates.input_channels)
+        at_once = rates.input_channels
+        if setup.group_inputs <= rates.few_channels:
+            at_once = min(at_once, rates.few_channels)
+        inputs = round_up(setup.group_inputs, at_once)
         outputs = round_up(tile.group_outputs, rates.output_channels)
         work = pixels * taps * inputs * outputs * tile.groups
     rate = _narrowed(rate, rates, setup.input_type, setup.weight_type)

@@ -26,6 +26,7 @@ PLAIN = rates(
         columns_at_once=1,
         pixels_at_once=1,
         input_channels_at_once=1,
+        few_channels_at_once=4,
         output_channels_at_once=1,
         window_rows_at_once=1,
         window_columns_at_once=1,
@@ -52,6 +53,17 @@ TILE = ConvolutionTile(3, 3, groups=1, group_inputs=8, group_outputs=16, rows=5,
         (TILE, replace(PLAIN, input_channels=16), 9 * 16 * 16 * 50 // 100),
         (replace(TILE, group_inputs=3), replace(PLAIN, input_channels=16), 9 * 4 * 16 * 50 // 100),
         (replace(TILE, group_inputs=3), replace(PLAIN, input_channels=2), 9 * 4 * 16 * 50 // 100),
+        (
+            replace(TILE, group_inputs=3),
+            replace(PLAIN, input_channels=16, few_channels=16),
+            9 * 16 * 16 * 50 // 100,
+        ),
+        (
+            replace(TILE, group_inputs=3),
+            replace(PLAIN, input_channels=16, few_channels=2),
+            9 * 16 * 16 * 50 // 100,
+        ),
+        (TILE, replace(PLAIN, input_channels=16, few_channels=9), 9 * 9 * 16 * 50 // 100),
         (TILE, replace(PLAIN, output_channels=32), 9 * 8 * 32 * 50 // 100),
         (TILE, replace(PLAIN, outputs=1024), 16 * 50),
         (replace(TILE, wide=True), replace(PLAIN, wide_macs=512), 9 * 8 * 16 * 50 // 50),
@@ -78,7 +90,8 @@ def slow_work(tile: ConvolutionTile, chip: Rates) -> int:
             len([1 for _ in range(tile.groups) for _ in range(tile.group_outputs)]), chip.output_channels
         )
     else:
-        few = min(4, chip.input_channels) if tile.group_inputs <= 4 else chip.input_channels
+        is_few = tile.group_inputs <= chip.few_channels
+        few = min(chip.few_channels, chip.input_channels) if is_few else chip.input_channels
         channels = sum(
             lanes(tile.group_inputs, few) * lanes(tile.group_outputs, chip.output_channels)
             for _ in range(tile.groups)
@@ -111,6 +124,7 @@ CHIPS = st.builds(
     columns=AT_ONCE,
     pixels=AT_ONCE,
     input_channels=AT_ONCE,
+    few_channels=AT_ONCE,
     output_channels=AT_ONCE,
     window_rows=st.integers(1, 4),
     window_columns=st.integers(1, 4),

@@ -31,7 +31,7 @@ def in_workspace(model: FixedModel, size: int) -> CompiledModel | None:
         try:
             return compile_model(on_cpu(model), recipe(), {})
         except ModelbuildError as error:
-            assert "bytes of SRAM" in str(error)
+            assert "the workspace of the CPU has" in str(error)
             return None
 
 

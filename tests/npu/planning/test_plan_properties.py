@@ -25,6 +25,7 @@ chips = st.fixed_dictionaries(
         "columns_at_once": st.sampled_from([1, 4]),
         "pixels_at_once": st.sampled_from([1, 16]),
         "input_channels_at_once": st.sampled_from([1, 4, 16]),
+        "few_channels_at_once": st.sampled_from([1, 4, 16]),
         "output_channels_at_once": st.sampled_from([1, 16]),
         "window_rows_at_once": st.sampled_from([1, 3]),
         "window_columns_at_once": st.sampled_from([1, 3]),

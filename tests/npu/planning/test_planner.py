@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.npu.batching import widen
 from modelbuild.npu.planning.cutting import AGAIN, Limits
 from modelbuild.npu.planning.does_not_fit import DoesNotFit
 from modelbuild.npu.planning.forms import form
@@ -148,6 +149,53 @@ def test_weights_stay_while_images_pass() -> None:
     computes = [a for g in made.groups for a in g.actions if isinstance(a, Compute)]
     assert bytes_moved(model, made)["constants"] == 8 * 81 + 256 and len(computes) == 8
     assert [compute.region.plane for compute in computes[::2]] == [0, 8, 16, 24]
+
+
+@pytest.mark.parametrize("engines", [1, 4])
+@pytest.mark.parametrize(
+    ("sram", "fits"),
+    [
+        (1 << 15, True),  # the pictures beside a part of the weights
+        (1 << 13, False),  # two pictures, no more
+    ],
+)
+def test_pictures_stay_while_parts_of_the_weights_pass(sram: int, fits: bool, engines: int) -> None:
+    maker = Maker(x=(8, 64, 7, 7))
+    maker.conv("y", "x", 256, 1, 1, 0)
+    model = maker.model("y")
+    found = Limits(sram, tile_bytes=4096, engines=engines)
+    plain, made = plan(model, found), plan(model, replace(found, over_batch=True))
+    check_plan(model, made, sram)
+    least = {"read": 8 * 64 * 49, "write": 8 * 256 * 49, "constants": 256 * (64 + 9)}
+    assert bytes_moved(model, plain)["read"] >= 4 * least["read"]
+    assert (made.over_batch, plain.over_batch) == (fits, False)
+    assert bytes_moved(model, made) == (least if fits else bytes_moved(model, plain))
+
+
+def test_one_picture_stays_where_all_do_not_fit() -> None:
+    maker = Maker(x=(8, 32, 16, 16))
+    maker.conv("y", "x", 64, 3, 1, 1)
+    model, found = maker.model("y"), Limits(1 << 14, tile_bytes=4096)
+    made, plain = (plan(model, replace(found, over_batch=it)) for it in (True, False))
+    check_plan(model, made, found.sram_bytes)
+    weights = 64 * (32 * 9 + 9)
+    maps = {"read": 8 * 32 * 256, "write": 8 * 64 * 256}
+    assert bytes_moved(model, made) == {**maps, "constants": 8 * weights}
+    assert bytes_moved(model, plain) == {**maps, "read": 4 * maps["read"], "constants": weights}
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=seeds, found=limits, count=st.integers(2, 5))
+def test_plans_of_several_pictures_are_right(seed: int, found: Limits, count: int) -> None:
+    model = rewritten(widen(grown(seed), count).model)
+    try:
+        made = plan(model, replace(found, over_batch=True))
+    except DoesNotFit:
+        with pytest.raises(DoesNotFit):
+            plan(model, found)
+        return
+    check_plan(model, made, found.sram_bytes)
+    assert made.over_batch or made == plan(model, found)
 
 
 def test_a_group_that_does_not_fit_is_cut() -> None:

@@ -134,3 +134,11 @@ def test_bits_and_formats_are_listed_where_they_differ() -> None:
 )
 def test_formats_of_maps(chip_name: str, channels: int, bits: int, expected: str | None) -> None:
     assert map_format(load_recipe(chip_name), channels, bits) == expected
+
+
+def test_few_channels_are_as_the_recipe_says() -> None:
+    recipe = load_recipe("kl720")
+    few = recipe.hardware.few_channels_at_once.model_copy(update={"value": 2})
+    hardware = recipe.hardware.model_copy(update={"few_channels_at_once": few})
+    own = recipe.model_copy(update={"hardware": hardware})
+    assert [map_format(own, channels, 8) for channels in (2, 3)] == ["8W2C8B", "1W16C8B"]

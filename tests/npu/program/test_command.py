@@ -54,7 +54,7 @@ def test_the_interface_says_what_goes_in_and_out(program: CompiledModel) -> None
 
 def test_the_header_follows_its_description(program: CompiledModel) -> None:
     command = program.command
-    assert command[:6] == b"MBNP\2\0"
+    assert command[:6] == b"MBNP\3\0"
     descriptor, instructions, weights, host, dram, sram = struct.unpack_from("<6I", command, 6)
     assert HEADER_SIZE + descriptor + instructions == len(command) == decode_header(command).command_size
     assert (weights, host) == (len(program.weights), len(program.host))
@@ -69,7 +69,7 @@ def test_the_header_follows_its_description(program: CompiledModel) -> None:
     [
         (lambda data: data[:40], "too few"),
         (lambda data: b"NEF!" + data[4:], "does not begin with MBNP"),
-        (lambda data: data[:4] + b"\1" + data[5:], "version 1"),
+        (lambda data: data[:4] + b"\2" + data[5:], "version 2"),
         (lambda data: data[:-1], "but the header says"),
         (lambda data: data + b"\0", "but the header says"),
         (lambda data: data[:50] + b"\xff" + data[51:], "header's CRC-32"),
@@ -86,14 +86,14 @@ def test_damaged_commands(program: CompiledModel, change: Any, text: str) -> Non
 def with_header(command: bytes, offset: int, value: int) -> bytes:
     changed = bytearray(command)
     struct.pack_into("<I", changed, offset, value)
-    struct.pack_into("<I", changed, 103, zlib.crc32(changed[:103]))
+    struct.pack_into("<I", changed, 105, zlib.crc32(changed[:105]))
     return bytes(changed)
 
 
 def test_headers_that_ask_for_too_much(program: CompiledModel) -> None:
     for offset in (22, 26):
         with pytest.raises(ModelbuildError, match="asks for more than"):
-            decode(with_header(program.command, offset, 1 << 30))
+            decode(with_header(program.command, offset, (1 << 30) + 1))
     with pytest.raises(ModelbuildError, match="macs is 0"):
         decode(with_header(program.command, 46, 0))
 

@@ -28,4 +28,4 @@ def test_every_instruction_and_field_is_described() -> None:
         expected[opcode] = (name, ", ".join(words))
     assert described == expected
     assert f"header ({HEADER_SIZE} bytes)" in text
-    assert (MAX_DRAM, MAX_SRAM) == (2**28, 2**26) and "2^28" in text and "2^26" in text
+    assert (MAX_DRAM, MAX_SRAM) == (2**30, 2**26) and "at most 2^30" in text and "2^26" in text

@@ -39,6 +39,7 @@ RATES = Rates(
     columns=1,
     pixels=1,
     input_channels=1,
+    few_channels=4,
     output_channels=1,
     window_rows=1,
     window_columns=1,

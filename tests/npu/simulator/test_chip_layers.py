@@ -130,7 +130,7 @@ def test_a_later_group_is_not_this_one() -> None:
         ({"where": "dram"}, "inner lies in DRAM"),
         ({"where": "disk"}, "neither in dram nor on the chip"),
         ({"address": 16}, "has no address"),
-        ({"shape": (2**29,), "size": 2**29}, "has no address"),
+        ({"shape": (2**30 + 4,), "size": 2**30 + 4}, "has no address"),
     ],
 )
 def test_tensors_on_the_chip_that_do_not_fit(change: dict[str, Any], text: str) -> None:

@@ -12,6 +12,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, LayerPlace, ProgramInterface
 from modelbuild.npu.program import setups as s
 from modelbuild.npu.program import tiles as t
+from modelbuild.npu.program.header import MAX_DRAM
 from modelbuild.npu.program.transfers import Fill, Layer, Load, Loop, Store
 from modelbuild.npu.simulator import clock, pooling, simulate
 from modelbuild.npu.simulator.accesses import TAP, access
@@ -81,8 +82,34 @@ def test_more_work_and_more_layers_than_any_model_has() -> None:
         simulate(*tiny((Layer(0), setup, t.Matmul(0, 0, 0, 0, 1024, 1024))), X)
     big = LayerPlace("big", "rescale", "npu", (tensor("y", 0, 1 << 28),))
     interface = ProgramInterface("tiny", "multiplier_shift@1", "test", (), (), (big,) * 9, {})
+    program = tiny((), interface=interface, dram_size=1 << 28)
     with pytest.raises(ModelbuildError, match="layers have"):
-        simulate(*tiny((), interface=interface, dram_size=1 << 28), {})
+        simulate(*program, {}, keep_layers=True)
+    assert simulate(*program, {}).layers == {}  # of which nothing is held
+    on_chip = replace(big, outputs=(replace(big.outputs[0], where="chip"),))
+    with pytest.raises(ModelbuildError, match="layers have"):
+        simulate(*tiny((), interface=replace(interface, layers=(on_chip,) * 9)), {})
+
+
+def test_memory_is_taken_for_what_is_touched_however_large_dram_is() -> None:
+    """Two copies through the last bytes of a DRAM of 2^30."""
+    last = MAX_DRAM - 16
+    stream = (Layer(0), Load(0, 0, 16), Store(last, 0, 16), Layer(1), Load(last, 0, 16), Store(16, 0, 16))
+    program = tiny(stream, layers=2, dram_size=MAX_DRAM)
+    tracemalloc.start()
+    try:
+        found = simulate(*program, X)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(found.outputs["y"], X["x"])
+    assert taken < 1 << 20
+    beyond = (Layer(0), Load(0, 0, 16), Store(last + 1, 0, 16))
+    with pytest.raises(ModelbuildError, match=f"of DRAM, which has {MAX_DRAM}"):
+        simulate(*tiny(beyond, dram_size=MAX_DRAM), X)
+    between = (Layer(0), Load(1 << 20, 0, 16), Store(16, 0, 16))
+    with pytest.raises(ModelbuildError, match="never written"):
+        simulate(*tiny(between, dram_size=MAX_DRAM), X)
 
 
 RECORD = (65535).to_bytes(4, "little") + b"\1\0\0\0\0"

@@ -68,7 +68,7 @@ def test_what_is_derived_is_made_anew_after_a_write() -> None:
 
 
 def test_a_group_ends_when_the_next_one_begins() -> None:
-    dram = Dram("DRAM", 32)
+    dram = Dram("DRAM", 32, [(0, 32)])
     dram.write(0, np.arange(4, dtype=np.uint8), ElementType.U8)
     with pytest.raises(ModelbuildError, match="that it writes itself"):
         dram.read_bytes(0, 1)
