@@ -29,8 +29,9 @@ from bench.graphs import SHAPES
 from bench.table import milliseconds, ratio, table
 from modelbuild import importers
 from modelbuild.arithmetic.binding import bind
+from modelbuild.arithmetic.executing import short_buffers
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
-from modelbuild.arithmetic.multiplier_shift import KERNELS, FixedSession, short_buffers
+from modelbuild.arithmetic.multiplier_shift import KERNELS, FixedSession
 from modelbuild.arithmetic.number import quantize_array
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph import onnx_io

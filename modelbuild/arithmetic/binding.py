@@ -31,6 +31,12 @@ class Bound:
         assert isinstance(value, tuple)
         return tuple(item for item in value if isinstance(item, int))
 
+    def text(self, name: str) -> str:
+        """A parameter that is a text."""
+        value = self.operator.parameters[name]
+        assert isinstance(value, str)
+        return value
+
     def constant(self, role: str) -> Integers:
         """The integers in the role `weight`, `bias`, `multiplier` ..."""
         return self.model.constants[self.operator.constants[role]]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,8 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 from modelbuild.arithmetic.binding import Bound, Kernel, magnitude
 from modelbuild.arithmetic.fixed_model import Integers
 from modelbuild.arithmetic.products import ExactProduct, exact_matmul, exact_type
-from modelbuild.arithmetic.requantize import Requantizer, one_scaling, row_scaling
-from modelbuild.arithmetic.windows import Planes, window_of
+from modelbuild.arithmetic.requantize import Part, Requantizer, one_scaling, row_scaling
+from modelbuild.arithmetic.windows import Planes, Window, window_of
 
 MATRIX = 1 << 18  # elements of the larger matrix that a product reads or makes
 LEAST_BLOCK = 256  # places; below this a product is slow
@@ -25,19 +26,39 @@ Real = NDArray[Any]
 Accumulate = Callable[[Integers, Integers], None]  # one picture [C, H, W] to its output [O, H', W']
 
 
+class Finish(Protocol):
+    """Takes sums [R, H, W''], whole numbers in a float type, of the rows and lines `part`, to `out` [R, H,
+    W'], W' ≤ W'': what lies behind is left out."""
+
+    def __call__(self, accumulator: Real, out: Integers, part: Part = ...) -> None: ...
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums of w·x over windows: integer weights [O, C/g, kh, kw], `fill` outside of the picture [C, H, W],
+    and no |x| above `largest`."""
+
+    weight: Integers
+    group: int
+    window: Window
+    picture: tuple[int, ...]
+    fill: int
+    largest: int
+
+    def product(self) -> ExactProduct:
+        """The weights a group as a matrix."""
+        groups = self.group
+        return ExactProduct(self.weight.reshape(groups, len(self.weight) // groups, -1), self.largest)
+
+
 def conv(bound: Bound) -> Kernel:
     """Pointwise as one product, depthwise by multiply-adds of shifted planes, everything else by im2col."""
     weight = bound.constant("weight")
-    requantize = _requantizer(bound, weight)
-    depthwise = weight.shape[1] == 1 and bound.number("group") > 1
     window = window_of(bound, weight.shape[2:])
-    one: Accumulate
-    if depthwise:
-        one = _Depthwise(bound, requantize)
-    elif window.is_pointwise:
-        one = _Pointwise(bound, requantize)
-    else:
-        one = _Columns(bound, requantize)
+    fill, largest = bound.number("input_zero"), magnitude(bound.inputs[0], 0)
+    picture = bound.inputs[0].shape[1:]
+    sums = Sums(weight, bound.number("group"), window, picture, fill, largest)
+    one = accumulated(sums, _requantizer(bound, weight))
     shape, dtype = bound.output.shape, bound.output.dtype
 
     def run(x: Integers) -> Integers:
@@ -49,6 +70,13 @@ def conv(bound: Bound) -> Kernel:
     return run
 
 
+def accumulated(sums: Sums, finish: Finish) -> Accumulate:
+    """The way of making these sums, exactly, that is fastest."""
+    if sums.weight.shape[1] == 1 and sums.group > 1:
+        return _Depthwise(sums, finish)
+    return (_Pointwise if sums.window.is_pointwise else _Columns)(sums, finish)
+
+
 def _requantizer(bound: Bound, weight: Integers) -> Requantizer:
     """From sums of w·x, the zero point not yet taken off."""
     rows = weight.astype(np.int64).reshape(len(weight), -1)
@@ -57,18 +85,12 @@ def _requantizer(bound: Bound, weight: Integers) -> Requantizer:
     return Requantizer(bound, row_scaling(bound, bias, largest))
 
 
-def _product(bound: Bound, weight: Integers, groups: int) -> ExactProduct:
-    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-    return ExactProduct(rows, magnitude(bound.inputs[0], 0))
-
-
 class _Pointwise:
     """One product over blocks of places."""
 
-    def __init__(self, bound: Bound, requantize: Requantizer) -> None:
-        self.requantize = requantize
-        self.product = _product(bound, bound.constant("weight"), bound.number("group"))
-        self.block = max(LEAST_BLOCK, MATRIX // max(bound.inputs[0].shape[1], bound.output.shape[1]))
+    def __init__(self, sums: Sums, finish: Finish) -> None:
+        self.finish, self.product = finish, sums.product()
+        self.block = max(LEAST_BLOCK, MATRIX // max(sums.picture[0], len(sums.weight)))
 
     def __call__(self, x: Integers, out: Integers) -> None:
         groups, _, depth = self.product.weight.shape
@@ -76,20 +98,17 @@ class _Pointwise:
         for start in range(0, flat.shape[2], self.block):
             places = slice(start, start + self.block)
             sums = self.product(flat[:, :, places].astype(self.product.dtype))
-            self.requantize(sums.reshape(len(out), 1, -1), made[:, :, places])
+            self.finish(sums.reshape(len(out), 1, -1), made[:, :, places])
 
 
 class _Columns:
     """im2col over strips of rows, one product a group."""
 
-    def __init__(self, bound: Bound, requantize: Requantizer) -> None:
-        weight = bound.constant("weight")
-        self.requantize = requantize
-        self.product = _product(bound, weight, bound.number("group"))
-        self.planes = Planes(window_of(bound, weight.shape[2:]), bound.inputs[0].shape[2:])
-        self.zero = bound.number("input_zero")
+    def __init__(self, sums: Sums, finish: Finish) -> None:
+        self.finish, self.product, self.fill = finish, sums.product(), sums.fill
+        self.planes = Planes(sums.window, sums.picture[1:])
         groups, _, depth = self.product.weight.shape
-        self.strip = max(1, MATRIX // (max(groups * depth, len(weight)) * bound.output.shape[3]))
+        self.strip = max(1, MATRIX // (max(groups * depth, len(sums.weight)) * sums.window.out[1]))
 
     def __call__(self, x: Integers, out: Integers) -> None:
         groups, _, depth = self.product.weight.shape
@@ -97,13 +116,13 @@ class _Columns:
             rows = slice(start, min(start + self.strip, out.shape[1]))
             columns = self._columns(x, rows)
             sums = self.product(columns.reshape(groups, depth, -1))
-            self.requantize(sums.reshape(out[:, rows].shape), out[:, rows])
+            self.finish(sums.reshape(out[:, rows].shape), out[:, rows])
 
     def _columns(self, x: Integers, rows: slice) -> Real:
         """[C, kh, kw, rows, W'] of the windows' cells."""
         count, width = rows.stop - rows.start, self.planes.window.out[1]
         empty = np.empty(self.planes.shape(len(x), count), self.product.dtype)
-        planes = self.planes.load(x, rows.start, self.zero, empty)
+        planes = self.planes.load(x, rows.start, self.fill, empty)
         columns = np.empty((len(x), *self.planes.window.kernel, count, width), self.product.dtype)
         for i, down in enumerate(self.planes.rows.taps):
             for j, along in enumerate(self.planes.columns.taps):
@@ -119,14 +138,12 @@ class _Depthwise:
     cells that do not belong together; nobody reads those.
     """
 
-    def __init__(self, bound: Bound, requantize: Requantizer) -> None:
-        weight = bound.constant("weight")
-        self.requantize = requantize
-        planes = self.planes = Planes(window_of(bound, weight.shape[2:]), bound.inputs[0].shape[2:])
-        self.zero = bound.number("input_zero")
-        self.dtype: DTypeLike = exact_type(weight, magnitude(bound.inputs[0], 0))
-        self.taps = planes.flat_taps()
-        self.weight = weight.reshape(bound.number("group"), -1, len(self.taps), 1).astype(self.dtype)
+    def __init__(self, sums: Sums, finish: Finish) -> None:
+        self.finish, self.fill = finish, sums.fill
+        self.planes = Planes(sums.window, sums.picture[1:])
+        self.dtype: DTypeLike = exact_type(sums.weight, sums.largest)
+        self.taps = self.planes.flat_taps()
+        self.weight = sums.weight.reshape(sums.group, -1, len(self.taps), 1).astype(self.dtype)
 
     def __call__(self, x: Integers, out: Integers) -> None:
         copies = self.weight.shape[1]
@@ -135,11 +152,11 @@ class _Depthwise:
             count = rows.stop - rows.start
             shape = self.planes.shape(channels.stop - channels.start, count)
             line = np.zeros(math.prod(shape) + tail, self.dtype)
-            self.planes.load(x[channels], rows.start, self.zero, line[: math.prod(shape)].reshape(shape))
+            self.planes.load(x[channels], rows.start, self.fill, line[: math.prod(shape)].reshape(shape))
             for copy in range(copies):
                 sums = self._sums(line, shape[2:], self.weight[channels, copy])
                 made = slice(channels.start * copies + copy, channels.stop * copies, copies)
-                self.requantize(sums[:, :count], out[made, rows], (made, rows))
+                self.finish(sums[:, :count], out[made, rows], (made, rows))
 
     def _sums(self, line: Real, shape: tuple[int, ...], weight: Real) -> Real:
         """[C, height, width] of a plane."""
@@ -156,7 +173,8 @@ class _Depthwise:
 def gemm(bound: Bound) -> Kernel:
     """x [N, K] times weight [O, K] transposed."""
     weight = bound.constant("weight")
-    requantize, product = _requantizer(bound, weight), _product(bound, weight, 1)
+    requantize = _requantizer(bound, weight)
+    product = ExactProduct(weight[None], magnitude(bound.inputs[0], 0))
     shape, dtype = bound.output.shape, bound.output.dtype
 
     def run(x: Integers) -> Integers:

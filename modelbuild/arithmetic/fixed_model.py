@@ -75,7 +75,7 @@ class FixedModel:
     floating tensors."""
 
     name: str
-    arithmetic: str  # "multiplier_shift@1", "kpu@1"
+    arithmetic: str  # "multiplier_shift@1", "kpu@1", "float32"
     chip: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

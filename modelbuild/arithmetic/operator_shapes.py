@@ -41,7 +41,7 @@ def broadcast(bound: Bound) -> Shape:
         raise Misfit("the shapes of the inputs do not broadcast") from None
 
 
-def _picture(bound: Bound, kernel: Shape, names: str) -> tuple[Window, Shape]:
+def picture(bound: Bound, kernel: Shape, names: str) -> tuple[Window, Shape]:
     """The window of an operator on x [N, C, H, W], its lists measured first."""
     lengths = {"strides": 2, "pads": 4, "dilations": 2, "kernel": 2}
     need(len(bound.inputs[0].shape) == 4, "the input must have four axes")
@@ -59,7 +59,7 @@ def _picture(bound: Bound, kernel: Shape, names: str) -> tuple[Window, Shape]:
     return window, bound.inputs[0].shape
 
 
-def _rows(bound: Bound, count: int, roles: str) -> None:
+def rows_of(bound: Bound, count: int, roles: str) -> None:
     for role in roles.split():
         need(bound.constant(role).shape == (count,), f"the constant {role} must have {count} entries")
 
@@ -67,11 +67,11 @@ def _rows(bound: Bound, count: int, roles: str) -> None:
 def conv(bound: Bound) -> Shape:
     """[N, O, H', W']."""
     outputs, channels, *kernel = bound.constant("weight").shape
-    window, shape = _picture(bound, tuple(kernel), "strides pads dilations")
+    window, shape = picture(bound, tuple(kernel), "strides pads dilations")
     group = bound.number("group")
     need(group > 0 and outputs % group == 0, "the outputs do not divide into the groups")
     need(channels * group == shape[1], f"the weights are for {channels * group} channels, not {shape[1]}")
-    _rows(bound, outputs, "bias multiplier shift")
+    rows_of(bound, outputs, "bias multiplier shift")
     return shape[0], outputs, *window.out
 
 
@@ -80,7 +80,7 @@ def gemm(bound: Bound) -> Shape:
     outputs, depth = bound.constant("weight").shape
     shape = bound.inputs[0].shape
     need(len(shape) == 2 and shape[1] == depth, f"the input must be [N, {depth}]")
-    _rows(bound, outputs, "bias multiplier shift")
+    rows_of(bound, outputs, "bias multiplier shift")
     return shape[0], outputs
 
 
@@ -98,7 +98,7 @@ def prelu(bound: Bound) -> Shape:
     """The input's shape; one slope a channel."""
     shape = bound.inputs[0].shape
     need(len(shape) >= 2, "the input must have a channel axis")
-    _rows(bound, shape[1], "negative_multiplier negative_shift")
+    rows_of(bound, shape[1], "negative_multiplier negative_shift")
     return shape
 
 
@@ -119,7 +119,7 @@ def curve(bound: Bound) -> Shape:
     need(x.bits == 16, "the input must have 16 bits")
     need(SEGMENT_BITS[0] <= bits <= SEGMENT_BITS[1], "segment_bits must be {}...{}".format(*SEGMENT_BITS))
     need(x.low - (1 << bits) < start <= x.low, "the first segment must hold the input's smallest integer")
-    _rows(bound, ((x.high - start) >> bits) + 1, "value slope bend")
+    rows_of(bound, ((x.high - start) >> bits) + 1, "value slope bend")
     return x.shape
 
 
@@ -135,14 +135,14 @@ def softmax(bound: Bound) -> Shape:
     need(first > 0, "the exponential of 0 must be above 0")
     shape = x.shape
     need(0 < bound.number("one") < 1 << 16, "`one` must be above 0 and below 2^16")
-    _axis(bound, len(shape))
+    axis_of(bound, len(shape))
     return shape
 
 
 def pool(bound: Bound) -> Shape:
     """[N, C, H', W']; every window meets the picture."""
     names = "kernel strides pads" + (" dilations" if "dilations" in bound.operator.parameters else "")
-    window, shape = _picture(bound, bound.numbers("kernel"), names)
+    window, shape = picture(bound, bound.numbers("kernel"), names)
     for axis in range(2):
         pads = window.pads[axis], window.pads[axis + 2]
         sides = window.kernel[axis], window.strides[axis]
@@ -155,7 +155,7 @@ def average_pool(bound: Bound) -> Shape:
     """[N, C, H', W']; a row of constants for every number of cells."""
     shape = pool(bound)
     counts = bound.constant("count")
-    _rows(bound, len(counts), "multiplier shift")
+    rows_of(bound, len(counts), "multiplier shift")
     need(bool((np.diff(counts.astype(np.int64)) > 0).all()), "the counts must ascend")
     include = bound.number("count_include_pad")
     cells = window_cells(window_of(bound, bound.numbers("kernel")), bound.inputs[0].shape[-2:], bool(include))
@@ -174,7 +174,7 @@ def reduced(bound: Bound) -> Shape:
     return tuple(size for axis, size in enumerate(shape) if axis not in axes)
 
 
-def _axis(bound: Bound, rank: int) -> int:
+def axis_of(bound: Bound, rank: int) -> int:
     axis = bound.number("axis")
     need(0 <= axis < rank, "axis is out of range")
     return axis
@@ -183,7 +183,7 @@ def _axis(bound: Bound, rank: int) -> int:
 def concat(bound: Bound) -> Shape:
     """The inputs side by side along `axis`."""
     shapes = [tensor.shape for tensor in bound.inputs]
-    axis = _axis(bound, len(shapes[0]))
+    axis = axis_of(bound, len(shapes[0]))
     for name in ("input_zeros", "multipliers", "shifts"):
         need(len(bound.numbers(name)) == len(shapes), f"{name} must have one number an input")
     others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
@@ -227,7 +227,7 @@ def pad(bound: Bound) -> Shape:
 def gather(bound: Bound) -> Shape:
     """As many slabs along `axis` as there are indices."""
     shape, indices = bound.inputs[0].shape, bound.constant("indices")
-    axis = _axis(bound, len(shape))
+    axis = axis_of(bound, len(shape))
     need(indices.size > 0, "there must be an index")
     need(int(indices.min()) >= 0 and int(indices.max()) < shape[axis], "an index is out of range")
     return *shape[:axis], len(indices), *shape[axis + 1 :]

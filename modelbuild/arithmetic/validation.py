@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
 import numpy as np
 
-from modelbuild.arithmetic.binding import Bound, bind
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Parameter, QuantizedTensor
+from modelbuild.arithmetic.binding import Bound
+from modelbuild.arithmetic.checking import Rules, check
+from modelbuild.arithmetic.fixed_model import FixedModel, Integers, QuantizedTensor
+from modelbuild.arithmetic.kpu.validation import RULES as KPU_RULES
 from modelbuild.arithmetic.number import LARGEST_SHIFT, accumulator_limit, multiplier_limit
-from modelbuild.arithmetic.operator_shapes import MOST_CELLS, Misfit, need
+from modelbuild.arithmetic.operator_shapes import need
 from modelbuild.arithmetic.operators import OPERATORS, OperatorKind
 from modelbuild.errors import EXIT_USER, ModelbuildError
 
@@ -26,69 +25,40 @@ _MULTIPLIERS = (
 
 
 def validate(model: FixedModel, exit_code: int = EXIT_USER) -> None:
-    """Raise `ModelbuildError` at the first thing that docs/arithmetic.md does not allow."""
-    where = f"model {model.name!r}"
-    try:
-        need(model.arithmetic == ARITHMETIC, f"the arithmetic {model.arithmetic!r} is not {ARITHMETIC!r}")
-        for key, tensor in model.tensors.items():
-            where = f"tensor {key!r}"
-            _check_tensor(model, key, tensor)
-        where = f"model {model.name!r}"
-        known = _sources(model)
-        for operator in model.operators:
-            where = f"operator {operator.name!r} ({operator.kind})"
-            _check_operator(model, operator, known)
-        where = f"model {model.name!r}"
-        for name in model.outputs:
-            need(name in known and name not in model.constants, f"nothing makes the output {name!r}")
-        need(len(model.outputs) > 0, "there is no output")
-    except Misfit as misfit:
-        raise ModelbuildError(str(misfit), where=where, exit_code=exit_code) from None
-
-
-def _sources(model: FixedModel) -> set[str]:
-    """Tensors that exist before the first operator."""
-    for name in model.inputs:
-        need(name in model.tensors, f"the input {name!r} is not among the tensors")
-        need(name not in model.constants, f"the input {name!r} is a constant as well")
-    return {*model.inputs, *(name for name in model.tensors if name in model.constants)}
-
-
-def _check_tensor(model: FixedModel, key: str, tensor: QuantizedTensor) -> None:
-    need(tensor.name == key, f"it is called {tensor.name!r}")
-    need(not tensor.floating, "it holds floats, which this arithmetic lacks")
-    need(tensor.bits in (8, 16), f"{tensor.bits} bits; only 8 and 16 exist")
-    need(math.isfinite(tensor.scale) and tensor.scale > 0, f"the scale {tensor.scale!r} is not above 0")
-    need(tensor.low <= tensor.zero_point <= tensor.high, f"the zero point {tensor.zero_point} does not fit")
-    need(all(size > 0 for size in tensor.shape) and len(tensor.shape) <= 8, "every axis must be above 0")
-    need(math.prod(tensor.shape) < MOST_CELLS, "it is too large")
-    if key in model.constants:
-        values = model.constants[key]
-        need(values.shape == tensor.shape, "the constant has another shape")
-        need(
-            int(values.min()) >= tensor.low and int(values.max()) <= tensor.high, "the constant does not fit"
+    """Raise `ModelbuildError` at the first thing that docs/arithmetic.md does not allow in a model of any of
+    its number systems."""
+    if model.arithmetic in KPU_RULES:
+        check(model, KPU_RULES[model.arithmetic], exit_code)
+    elif model.arithmetic == ARITHMETIC:
+        check(model, RULES, exit_code)
+    else:
+        raise ModelbuildError(
+            f"there is no arithmetic {model.arithmetic!r}",
+            where=f"model {model.name!r}",
+            why=f"those that there are: {', '.join((ARITHMETIC, *KPU_RULES))}",
+            exit_code=exit_code,
         )
 
 
-def _check_operator(model: FixedModel, operator: FixedOperator, known: set[str]) -> None:
-    kind = OPERATORS.get(operator.kind)
-    if kind is None:
-        raise Misfit("there is no such kind of operator")
-    need(operator.unit in ("npu", "cpu"), f"the unit {operator.unit!r} is neither npu nor cpu")
-    need(kind.inputs[0] <= len(operator.inputs) <= kind.inputs[1], "wrong number of inputs")
-    need(len(operator.outputs) == 1, "it must have one output")
-    for name in operator.inputs:
-        need(name in known, f"the input {name!r} is not made before")
-    output = operator.outputs[0]
-    need(output in model.tensors, f"the output {output!r} is not among the tensors")
-    need(output not in known, f"the output {output!r} is made twice")
-    known.add(output)
-    _check_parameters(operator.parameters, kind)
-    _check_constants(model, operator, kind)
-    bound = bind(model, operator)
-    _check_ranges(bound)
-    shape = kind.shape(bound)
-    need(shape == bound.output.shape, f"it makes {list(shape)}, the tensor is {list(bound.output.shape)}")
+def _check_tensor(tensor: QuantizedTensor) -> None:
+    need(not tensor.floating, "it holds floats, which this arithmetic lacks")
+    need(tensor.bits in (8, 16), f"{tensor.bits} bits; only 8 and 16 exist")
+
+
+def _check_values(tensor: QuantizedTensor, values: Integers) -> None:
+    need(int(values.min()) >= tensor.low and int(values.max()) <= tensor.high, "the constant does not fit")
+
+
+def _check_constant(kind: OperatorKind, role: str, values: Integers) -> None:
+    axes = kind.constants[role]
+    need(values.dtype.kind in "iu", f"the constant {role} must hold integers")
+    need(values.ndim == axes and values.size > 0, f"the constant {role} must have {axes} axes")
+    limit = 1 << (15 if role == "weight" else 47 if role == "bias" else 31)
+    wide = values.astype(np.int64)
+    need(bool((np.abs(wide) <= limit).all()), f"the constant {role} is out of range")
+
+
+def _check_numbers(bound: Bound, kind: OperatorKind) -> None:
     if kind.keeps_scale:
         _check_same_numbers(bound)
     if kind.largest_sum is not None:
@@ -96,36 +66,7 @@ def _check_operator(model: FixedModel, operator: FixedOperator, known: set[str])
         need(largest < limit, f"the accumulator may reach {largest}; the limit is {limit}")
 
 
-def _check_parameters(parameters: Mapping[str, Parameter], kind: OperatorKind) -> None:
-    need(set(parameters) == set(kind.parameters), f"the parameters must be {sorted(kind.parameters)}")
-    for name, form in kind.parameters.items():
-        value = parameters[name]
-        if form == "int":
-            need(_is_int(value), f"the parameter {name} must be an integer")
-        else:
-            listed = isinstance(value, tuple) and all(_is_int(item) for item in value)
-            need(listed, f"the parameter {name} must be a list of integers")
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_constants(model: FixedModel, operator: FixedOperator, kind: OperatorKind) -> None:
-    need(set(operator.constants) == set(kind.constants), f"the constants must be {sorted(kind.constants)}")
-    for role, axes in kind.constants.items():
-        name = operator.constants[role]
-        if name not in model.constants:
-            raise Misfit(f"the constant {name!r} ({role}) is missing")
-        values = model.constants[name]
-        need(values.dtype.kind in "iu", f"the constant {role} must hold integers")
-        need(values.ndim == axes and values.size > 0, f"the constant {role} must have {axes} axes")
-        limit = 1 << (15 if role == "weight" else 47 if role == "bias" else 31)
-        wide = values.astype(np.int64)
-        need(bool((np.abs(wide) <= limit).all()), f"the constant {role} is out of range")
-
-
-def _check_ranges(bound: Bound) -> None:
+def _check_ranges(bound: Bound, _: OperatorKind) -> None:
     parameters, output = bound.operator.parameters, bound.output
     limit = multiplier_limit(bound.operand_bits)
     for name in _SHIFTS:
@@ -167,3 +108,14 @@ def _check_same_numbers(bound: Bound) -> None:
     x, y = bound.inputs[0], bound.output
     same = (x.bits, x.signed, x.scale, x.zero_point) == (y.bits, y.signed, y.scale, y.zero_point)
     need(same, "input and output must share bits, sign, scale and zero point")
+
+
+RULES = Rules(
+    (ARITHMETIC,),
+    OPERATORS,
+    _check_tensor,
+    _check_values,
+    _check_constant,
+    _check_ranges,
+    _check_numbers,
+)

@@ -41,6 +41,7 @@ _RUN = (
 )
 _PADDING = "padding"
 _GAPS = (_PADDING, "unknown")
+_MOST_TIMES = 16  # that all parts together may be as large as the file
 _TIMES = ("cycles", "busy_cycles", "clock_hz", "fps")
 
 
@@ -203,10 +204,18 @@ def _parts(first: _Side, second: _Side) -> list[dict[str, Any]]:
 
 
 def _digests(side: _Side) -> Iterator[dict[str, Any]]:
-    """Parts with their SHA-256; gaps go by what lies before them."""
-    view = memoryview(side.data)
+    """Parts with their SHA-256; gaps go by what lies before them. Parts may lie in one another, but not so
+    that there is no end to it."""
+    view, left = memoryview(side.data), _MOST_TIMES * len(side.data)
     before = "the start"
     for part in side.described.get("parts", ()):
+        left -= part["size"]
+        if left < 0:
+            raise ModelbuildError(
+                f"{side.path.name} has parts that overlap too often to be held against others",
+                where=str(side.path),
+                advice="`modelbuild inspect` shows them",
+            )
         piece = view[part["offset"] : part["offset"] + part["size"]]
         what = part["what"]
         if what not in _GAPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -124,7 +125,7 @@ def _stored(data: bytes, tensor: tflite.Tensor) -> Array | bytes:
     start, size = tensor.span or (0, 0)
     piece = data[start : start + size]
     dtype = STORED.get(tensor.type)
-    count = int(np.prod(tensor.shape, dtype=np.int64))
+    count = math.prod(tensor.shape) if min(tensor.shape, default=0) >= 0 else -1
     if dtype is None or tensor.type in ("bfloat16", "int4") or size != count * dtype.itemsize:
         return piece
     return np.frombuffer(piece, dtype).reshape(tensor.shape)

@@ -18,7 +18,8 @@ from modelbuild.importers import IMPORTERS
 ARITHMETIC_KEY = b"modelbuild.arithmetic"
 _MAX_KMODEL_V3 = 64 << 20
 _MAX_TEXT = 64 << 20
-_LAYER = re.compile(rb"^\s*layers?\s*:?\s*\{", re.MULTILINE)
+# Nothing is tried twice: a long run of blanks must not take the square of its length.
+_LAYER = re.compile(rb"^[ \t\r\f\v]*+layers?\s*+:?\s*+\{", re.MULTILINE)
 ONNX_FIELDS = {
     1: 0,
     2: 2,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
-from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
+from modelbuild.arithmetic.sessions import session
 from modelbuild.artifacts import layouts
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.pictures import pictures
@@ -104,12 +104,12 @@ class FloatRunner:
 
 
 class FixedRunner:
-    """A fixed-point model, run by the exact integer kernels."""
+    """A fixed-point model, run by the exact kernels of its number system."""
 
     level = "fixed"
 
     def __init__(self, model: FixedModel) -> None:
-        self._session = FixedSession(model)
+        self._session = session(model)
         self.model = model
         self.preprocess: Mapping[str, Preprocess] = declared(model.metadata)
         self.in_model: Mapping[str, Preprocess] = declared(model.metadata, "in_model")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
+from modelbuild.arithmetic.sessions import session
 from modelbuild.graph.after_chip import AfterChip
 from modelbuild.graph.model import Graph
 from modelbuild.graph.session import FloatSession
@@ -67,10 +67,10 @@ class OutputMeter:
     ) -> Iterator[tuple[Arrays, Arrays]]:
         """The outputs of the fixed-point model, held against those of the float one as they come."""
         model = self._fixed(record)
-        session = FixedSession(model)
+        fixed_session = session(model)
         for sample, expected in self._known:
             integers = {name: quantize_array(sample[name], model.tensors[name]) for name in model.inputs}
-            found = session.run(integers)
+            found = fixed_session.run(integers)
             real = {name: dequantize_array(found[name], model.tensors[name]) for name in model.outputs}
             whole = self._whole(real, sample)
             for name, values in whole.items():

@@ -9,8 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.binding import bind
+from modelbuild.arithmetic.executing import short_buffers
 from modelbuild.arithmetic.fixed_model import FixedModel, Integers
-from modelbuild.arithmetic.multiplier_shift import KERNELS, short_buffers
+from modelbuild.arithmetic.multiplier_shift import KERNELS
 from modelbuild.arithmetic.number import quantize_array
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.assembly import Assembly

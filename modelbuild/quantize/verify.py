@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.arithmetic.multiplier_shift import FixedSession
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
+from modelbuild.arithmetic.sessions import session
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.after_chip import AfterChip
 from modelbuild.graph.model import Graph, Shape
@@ -47,7 +47,7 @@ def verify(
     and the first output is that of the whole model. Raises (exit 1) if the two are not forms of one model,
     or where one makes NaN or infinity.
     """
-    float_session, fixed_session = FloatSession(graph, "all"), FixedSession(fixed)
+    float_session, fixed_session = FloatSession(graph, "all"), session(fixed)
     _check_forms(fixed, graph)
     first = fixed.outputs[0] if after is None else after.outputs[0]
     if labels is not None:

@@ -220,12 +220,12 @@ def _samples(
     inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
 ) -> Iterator[Sample]:
     """Each sample with what the fixed-point model makes of it."""
-    from modelbuild.arithmetic.multiplier_shift import FixedSession
+    from modelbuild.arithmetic.sessions import session
     from modelbuild.stages.hardware_runs import Sample
 
-    session = FixedSession(fixed)
+    prepared = session(fixed)
     for integers, real in _given(inputs, parameters, fixed, after):
-        yield Sample(integers, real, session.run(integers, "all"))
+        yield Sample(integers, real, prepared.run(integers, "all"))
 
 
 def _given(
@@ -250,7 +250,8 @@ def _given(
 
 def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:
     """Inputs for where there are no samples, the same on any machine: integers of the whole range; its two
-    ends, mixed; and one end in the first half, the other in the second, as large accumulators need."""
+    ends, mixed; and one end in the first half, the other in the second, as large accumulators need. Floats
+    lie between -1 and 1."""
     import numpy as np
 
     bits = np.random.PCG64(0)  # whose stream numpy promises not to change, unlike those of its distributions
@@ -269,4 +270,4 @@ def _generated(tensors: Sequence[QuantizedTensor]) -> Iterator[dict[str, Any]]:
         return np.where(np.arange(count).reshape(t.shape) * 2 < count, t.low, t.high)
 
     for made in (whole, ends, halves):
-        yield {t.name: made(t).astype(t.dtype) for t in tensors}
+        yield {t.name: (made(t) / 2**31 if t.floating else made(t)).astype(t.dtype) for t in tensors}

@@ -106,7 +106,8 @@ def test_structure_is_checked() -> None:
     model = BUILDERS["rescale"](Dice(3))
     first = model.operators[0]
     wrong: list[tuple[FixedModel, str]] = [
-        (replace(model, arithmetic="kpu@1"), "kpu@1"),
+        (replace(model, arithmetic="posit@1"), "no arithmetic 'posit@1'"),
+        (replace(model, arithmetic="kpu@1"), "8 bits without a sign|no such kind"),
         (replace(model, outputs=()), "no output"),
         (replace(model, outputs=("z",)), "nothing makes the output 'z'"),
         (replace(model, inputs=("z",)), "'z' is not among the tensors"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.arithmetic.fixed_model import FixedModel, float_tensor
 from modelbuild.arithmetic.multiplier_shift import run as run_fixed
 from modelbuild.arithmetic.number import quantize_array
 from modelbuild.build.action import OutputOf
@@ -188,6 +188,15 @@ def test_without_samples_integers_are_generated_up_to_the_ends_of_the_range(
     assert len(np.unique(whole)) > 100 and int(whole[0, 0, 0, 0]) == GENERATED_FIRST
     assert set(np.unique(ends)) == {-128, 127} and 0.3 < float((ends > 0).mean()) < 0.7
     assert (halves.reshape(2, -1) == [[-128], [127]]).all()
+
+
+def test_generated_floats_lie_between_minus_one_and_one() -> None:
+    from modelbuild.stages import verify_hardware
+
+    whole, ends, halves = (made["x"] for made in verify_hardware._generated([float_tensor("x", (2, 500))]))
+    assert {made.dtype for made in (whole, ends, halves)} == {np.dtype(np.float32)}
+    assert -1 <= whole.min() < -0.9 and 0.9 < whole.max() <= 1 and len(np.unique(whole)) > 900
+    assert set(np.unique(ends)) == {-1.0, 1.0} and halves[0, 0] == -1 and halves[1, -1] == 1
 
 
 def test_without_samples_generated_integers_are_the_input(built: Built, tmp_path: Path) -> None:

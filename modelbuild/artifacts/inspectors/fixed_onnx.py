@@ -93,8 +93,7 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _dtype(model: FixedModel, name: str) -> str:
-    tensor = model.tensors[name]
-    return f"{'' if tensor.signed else 'u'}int{tensor.bits}"
+    return str(model.tensors[name].dtype)
 
 
 def _tensor(model: FixedModel, name: str) -> dict[str, Any]:
@@ -103,6 +102,6 @@ def _tensor(model: FixedModel, name: str) -> dict[str, Any]:
         "name": name,
         "shape": list(tensor.shape),
         "dtype": _dtype(model, name),
-        "scale": tensor.scale,
-        "zero_point": tensor.zero_point,
+        "scale": None if tensor.floating else tensor.scale,
+        "zero_point": None if tensor.floating else tensor.zero_point,
     }

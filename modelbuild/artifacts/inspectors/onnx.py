@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from modelbuild.artifacts.inspectors import onnx_macs, onnx_operators, onnx_weights
+from modelbuild.artifacts.inspectors import onnx_macs, onnx_operators, onnx_shapes, onnx_weights
 from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
 
@@ -47,7 +47,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not data:
         raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
     try:
-        return onnx.ModelProto.FromString(data)
+        model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelbuildError(
             f"{path.name} is no complete ONNX model; it may be truncated",
@@ -55,6 +55,8 @@ def _parse(path: Path) -> onnx.ModelProto:
             why=str(error)[:200],
             advice="copy or download it again",
         ) from None
+    onnx_shapes.check_ranks(model)
+    return model
 
 
 def _graph(model: onnx.ModelProto, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import onnx
-from google.protobuf.message import DecodeError
 
-from modelbuild.artifacts.inspectors import onnx_operators
+from modelbuild.artifacts.inspectors import onnx_operators, onnx_shapes
 from modelbuild.artifacts.inspectors.onnx_operators import text
-from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Attribute, Graph, Node
-from modelbuild.importers import functions
 
 _MOST = 1 << 53  # what every reader of JSON can hold
-_FAILED = (
-    ModelbuildError,
-    DecodeError,
-    onnx.shape_inference.InferenceError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-)
 
 
 def macs(model: onnx.ModelProto) -> tuple[int | None, str | None]:
     """Those of convolutions and matrix products of the main graph; or None and why. An open batch counts as
     1: the model is changed to that."""
     _close_batch(model.graph)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(functions.inlined(model), data_prop=True).graph
-    except _FAILED:
+    inferred = onnx_shapes.inferred(model)
+    if inferred is None:
         return None, "its shapes do not follow from one another"
     graph = _shapes(inferred)
     total = 0
@@ -55,7 +43,7 @@ def _shapes(graph: onnx.GraphProto) -> Graph:
     for value in (*graph.value_info, *graph.input, *graph.output):
         if value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
-            if all(dim.HasField("dim_value") for dim in dims):
+            if len(dims) <= onnx_shapes.MAX_RANK and all(dim.HasField("dim_value") for dim in dims):
                 found[value.name] = tuple(dim.dim_value for dim in dims)
     possible = {name: shape for name, shape in found.items() if all(size >= 0 for size in shape)}
     return Graph(graph.name, [], [], [], {}, shapes=possible)

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from modelbuild.artifacts.inspectors.onnx_operators import all_graphs, inner_graphs, text
+from modelbuild.artifacts.inspectors.onnx_shapes import MAX_RANK
 
 _SHOWN = 4  # constants that the check names
 _DIMS = 8  # of a shape that are shown
@@ -103,7 +104,7 @@ def _of_nodes(nodes: Iterable[onnx.NodeProto], files: Mapping[str, int | None]) 
 
 def _of_tensor(tensor: TensorProto, files: Mapping[str, int | None]) -> Constant:
     dims = list(tensor.dims)
-    if any(dim < 0 for dim in dims):
+    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims):
         return Constant(text(tensor.name), dtype(tensor.data_type), 0, f"no shape is {_shape(dims)}")
     count = math.prod(dims)
     why = _lacking(tensor, count, files)

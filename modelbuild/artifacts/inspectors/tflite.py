@@ -28,6 +28,7 @@ _METADATA, _SIGNATURES = 6, 7  # slots of Model
 _ZIP = b"PK\x03\x04"
 _NAMED = 4  # constants that a check names
 _MOST_MACS = 1 << 53  # what every reader of JSON can hold
+_MAX_RANK = 64
 _SHOWN = 64  # characters of a metadata's text
 _KNOWN = frozenset(tflite_schema.OPERATORS) - {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 
@@ -74,15 +75,15 @@ def _parts(model: Table) -> list[dict[str, Any]]:
     """The FlatBuffer as far as it is read, values behind it, and what lies behind all that: a ZIP of files
     that go with the model, zeros, or what nobody knows."""
     data, end = model.buffer.data, model.buffer.end
-    found = [Part(0, end, "FlatBuffer")]
+    found = {(0, end): Part(0, end, "FlatBuffer")}
     for table in model.tables(ModelSlot.BUFFERS):
         start, size = table.integer(BufferSlot.OFFSET, "Q"), table.integer(BufferSlot.SIZE, "Q")
         if start > 1 and size and start + size <= len(data):
-            found.append(Part(start, size, "values of a constant"))
+            found[start, size] = Part(start, size, "values of a constant")
             end = max(end, start + size)
     if bytes(data[end : end + len(_ZIP)]) == _ZIP:
-        found.append(Part(end, len(data) - end, "ZIP of files that go with the model"))
-    return [asdict(part) for part in covered(filled(found, memoryview(data)), len(data))]
+        found[end, len(data) - end] = Part(end, len(data) - end, "ZIP of files that go with the model")
+    return [asdict(part) for part in covered(filled([*found.values()], memoryview(data)), len(data))]
 
 
 def _operator(table: Table) -> str:
@@ -193,7 +194,7 @@ def _code(table: Table, codes: Sequence[str]) -> str:
 def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
     details = table.table(TensorSlot.QUANTIZATION)
     index = table.integer(TensorSlot.BUFFER, "I")
-    shape = table.integers(TensorSlot.SHAPE, "i")
+    shape = _sizes(table, TensorSlot.SHAPE)
     start, scales = details.span(QuantizationSlot.SCALE, 4) if details else (0, 0)
     points, zeros = details.span(QuantizationSlot.ZERO_POINT, 8) if details else (0, 0)
     data = table.buffer.data
@@ -207,7 +208,7 @@ def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
     return _Tensor(
         table.string(TensorSlot.NAME),
         shape,
-        table.integers(TensorSlot.SHAPE_SIGNATURE, "i") or shape,
+        _sizes(table, TensorSlot.SHAPE_SIGNATURE) or shape,
         dtype,
         stored,
         scales,
@@ -216,6 +217,14 @@ def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
         outside,
         _lacking(shape, dtype, stored, is_sparse) if stored or outside else "",
     )
+
+
+def _sizes(table: Table, slot: int) -> tuple[int, ...]:
+    """A tensor's sizes; their product, its size, could have millions of digits if there were many."""
+    found = table.integers(slot, "i")
+    if len(found) > _MAX_RANK:
+        raise flatbuffer.damaged(f"a tensor has {len(found)} axes", "TFLite", table.position)
+    return found
 
 
 def _ports(indices: Sequence[int], tensors: Sequence[_Tensor]) -> list[dict[str, Any]]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from modelbuild.arithmetic.binding import bind
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.quantize.qdq import calculating, moving
+from modelbuild.arithmetic.kpu.validation import RULES as KPU_RULES
+from modelbuild.arithmetic.validation import ARITHMETIC
+from modelbuild.quantize.qdq import calculating, kpu_operators, moving
 from modelbuild.quantize.qdq.drawing import Drawing
 
 __all__ = ["emit"]
 
-DRAWERS = {**calculating.DRAWERS, **moving.DRAWERS}
+DRAWERS = {
+    ARITHMETIC: {**calculating.DRAWERS, **moving.DRAWERS},
+    **dict.fromkeys(KPU_RULES, kpu_operators.DRAWERS),
+}
 
 
 def emit(model: FixedModel) -> Drawing:
@@ -21,5 +26,5 @@ def emit(model: FixedModel) -> Drawing:
     for name in model.inputs:
         drawing.take(model.tensors[name])
     for operator in model.operators:
-        DRAWERS[operator.kind](drawing, bind(model, operator))
+        DRAWERS[model.arithmetic][operator.kind](drawing, bind(model, operator))
     return drawing

@@ -90,9 +90,13 @@ class Drawing:
         self.put(tensor, self.node("QuantizeLinear", tensor.name, [real, *ends]))
 
     def put(self, tensor: QuantizedTensor, integers: str) -> None:
-        """The edge that carries a tensor."""
+        """The edge that carries a tensor, integers or, of a floating one, floats."""
         self.integers[tensor.name] = integers
-        if tensor.name in self.model.outputs and tensor.name not in self.model.inputs:
+        if tensor.name not in self.model.outputs or tensor.name in self.model.inputs:
+            return
+        if tensor.floating:
+            self.node("Identity", tensor.name, [integers], out=tensor.name)
+        else:
             ends = [self._scale(tensor), self.number(tensor.zero_point, tensor.dtype)]
             self.node("DequantizeLinear", tensor.name, [integers, *ends], out=tensor.name)
 
@@ -103,7 +107,10 @@ class Drawing:
         return self._scales[tensor.name]
 
     def take(self, tensor: QuantizedTensor) -> None:
-        """An input of the model: from real numbers, rounded half to even."""
+        """An input of the model: from real numbers, rounded half to even; floats as they are."""
+        if tensor.floating:
+            self.integers[tensor.name] = tensor.name
+            return
         scale = self.number(tensor.scale)
         exact = self.node("Div", tensor.name, [self.doubles(tensor.name), scale])
         whole = self.node("Round", tensor.name, [exact])

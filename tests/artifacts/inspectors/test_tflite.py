@@ -11,7 +11,9 @@ import pytest
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.inspectors.tflite import _lacking, _macs
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import flatbuffer
+from tests.importers.tflite.builder import TFLite
 
 
 def model(shared_data: Path, name: str) -> dict[str, Any]:
@@ -156,3 +158,14 @@ def _macs_of(output: tuple[int, ...]) -> tuple[int | None, str | None]:
         SimpleNamespace(shape=shape, signature=shape) for shape in ((1, 4, 4, 3), (8, 3, 3, 3), output)
     ]
     return _macs([Node()], ["CONV_2D"], tensors)  # type: ignore[list-item,arg-type]
+
+
+@pytest.mark.parametrize("count", [65, 60_000])
+def test_a_tensor_of_too_many_axes_is_refused(count: int, tmp_path: Path) -> None:
+    """The product of their sizes would have more digits than anybody waits for."""
+    made = TFLite()
+    x, y = made.tensor("x", [2**31 - 1] * count), made.tensor("y", [1])
+    made.add("ADD", [x, x], [y])
+    (tmp_path / "m.tflite").write_bytes(made.build([x], [y]))
+    with pytest.raises(ModelbuildError, match=f"a tensor has {count} axes"):
+        inspect(tmp_path / "m.tflite")

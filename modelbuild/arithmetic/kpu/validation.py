@@ -1,0 +1,102 @@
+"""What `kpu@1` and `float32` demand of a model beside names, shapes and order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.binding import Bound
+from modelbuild.arithmetic.checking import Rules
+from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
+from modelbuild.arithmetic.kpu.kinds import FLOAT32, KINDS, SAME, UINT8, KpuKind
+from modelbuild.arithmetic.kpu.reach import check_reach
+from modelbuild.arithmetic.operator_shapes import need
+
+ARITHMETIC = "kpu@1"
+FLOATS = "float32"
+MAX_SHIFT = 43  # of a segment
+KPU_KINDS = ("kpu_conv",)  # those that need a KPU
+_FORMATS = {UINT8: "bytes", FLOAT32: "float32"}
+_LARGEST: Mapping[str, tuple[int, int]] = {
+    "bn_multiplier": (-(1 << 23), (1 << 23) - 1),
+    "bn_shift": (0, 15),
+    "segment_start": (-(1 << 35), (1 << 35) - 1),
+    "segment_shift": (0, MAX_SHIFT),
+}
+
+
+def _check_tensor(tensor: QuantizedTensor) -> None:
+    if tensor.floating:
+        plain = tensor == float_tensor(tensor.name, tensor.shape)
+        need(plain, "floats have 32 bits, the scale 1 and the zero point 0")
+    else:
+        need(tensor.bits == 8 and not tensor.signed, "integers have 8 bits without a sign")
+
+
+def _check_values(tensor: QuantizedTensor, values: NDArray[Any]) -> None:
+    need(values.dtype == tensor.dtype, f"the constant holds {values.dtype}")
+    if tensor.floating:
+        need(bool(np.isfinite(values).all()), "the constant holds numbers that are not finite")
+
+
+def _check_constant(kind: KpuKind, role: str, values: NDArray[Any]) -> None:
+    dtype, axes = kind.constants[role]
+    need(dtype in (SAME, str(values.dtype)), f"the constant {role} must hold {dtype}")
+    need(values.ndim == axes and values.size > 0, f"the constant {role} must have {axes} axes")
+    if values.dtype.kind == "f":
+        need(bool(np.isfinite(values).all()), f"the constant {role} holds numbers that are not finite")
+    if role in _LARGEST:
+        least, most = _LARGEST[role]
+        inside = int(values.min()) >= least and int(values.max()) <= most
+        need(inside, f"the constant {role} leaves {least}...{most}")
+
+
+def _check_formats(bound: Bound, kind: KpuKind) -> None:
+    first, output = bound.inputs[0], bound.output
+    for tensor in bound.inputs:
+        if kind.takes != SAME:
+            need(_format(tensor) == kind.takes, f"the input {tensor.name!r} must hold {_FORMATS[kind.takes]}")
+        if kind.makes == SAME:
+            need(
+                _numbers(tensor) == _numbers(output),
+                f"{tensor.name!r} and the output must share type, scale and zero point",
+            )
+    if kind.makes != SAME:
+        need(_format(output) == kind.makes, f"the output must hold {_FORMATS[kind.makes]}")
+    for role, (dtype, _) in kind.constants.items():
+        if dtype == SAME:
+            need(bound.constant(role).dtype == first.dtype, f"the constant {role} must hold {first.dtype}")
+    for name, (least, most) in kind.ranges.items():
+        need(least <= bound.number(name) <= most, f"{name} must lie in {least}...{most}")
+    for name, allowed in kind.choices.items():
+        need(bound.text(name) in allowed, f"{name} {bound.text(name)!r} is none of {', '.join(allowed)}")
+    if "low" in kind.constants:
+        need(bool(bound.constant("low") <= bound.constant("high")), "low lies above high")
+
+
+def _check_layer(bound: Bound, _: KpuKind) -> None:
+    if bound.operator.kind in KPU_KINDS:
+        check_reach(bound)
+
+
+def _format(tensor: QuantizedTensor) -> str:
+    return FLOAT32 if tensor.floating else UINT8
+
+
+def _numbers(tensor: QuantizedTensor) -> tuple[bool, float, int]:
+    return tensor.floating, tensor.scale, tensor.zero_point
+
+
+def _rules(arithmetic: str, kinds: Mapping[str, KpuKind]) -> Rules[KpuKind]:
+    return Rules(
+        (arithmetic,), kinds, _check_tensor, _check_values, _check_constant, _check_formats, _check_layer
+    )
+
+
+RULES: Mapping[str, Rules[KpuKind]] = {
+    ARITHMETIC: _rules(ARITHMETIC, KINDS),
+    FLOATS: _rules(FLOATS, {name: kind for name, kind in KINDS.items() if name not in KPU_KINDS}),
+}
