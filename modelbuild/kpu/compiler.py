@@ -19,6 +19,7 @@ from modelbuild.kpu.planning.chains import Chain, chains
 from modelbuild.kpu.planning.limits import check_layers
 from modelbuild.kpu.planning.memory import Placement, in_ram, main_memory
 from modelbuild.kpu.planning.operations import LAYER, OUTPUT, PART, UPLOAD, Operation, operations
+from modelbuild.kpu.planning.order import late
 from modelbuild.kpu.planning.storage import storage
 from modelbuild.kpu.room import Sizes, check_room
 
@@ -37,8 +38,9 @@ _FUNCTIONS = {
 @dataclass(frozen=True)
 class Executed:
     """One operation in order of execution, as the simulator tells it (`Event.name`, `module`, `function`).
-    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; of those in
-    `main_memory`, the values go to or come from there, the others stay in the KPU's RAM."""
+
+    `operator` is the fixed model's that it belongs to, `reads` and `writes` its tensors; a `copy` may write
+    part of one. Values of those in `main_memory` go to or come from it, others stay in the KPU's RAM."""
 
     name: str
     module: int
@@ -96,6 +98,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
     check(model, rules)
     wanted = compile_options(recipe, options)
     check_layers(model, wanted.sram_bytes)
+    model = late(model)
     found = chains(model, wanted.sram_bytes)
     shared = storage(model)
     steps = operations(model, found, shared)

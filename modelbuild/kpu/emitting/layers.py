@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,36 +28,41 @@ _COUNTED = 1 << 16  # bytes of a channel that its register can tell; the runtime
 
 def kpu_module(model: FixedModel, chains: Sequence[Chain]) -> Module:
     """All chains, with the constants of their layers."""
-    layers = [bind(model, model.operators[index]) for chain in chains for index in chain.layers]
-    others = [values for bound in layers for values in (_weights(bound), _norms(bound))]
-    constants = packed([_activation(bound) for bound in layers], others, ACTIVATION_ALIGNMENT)
-    functions = [_function(model, chain, constants) for chain in chains]
+    tables = {
+        index: _tables(bind(model, model.operators[index])) for chain in chains for index in chain.layers
+    }
+    others = [values for item in tables.values() for values in (item.weights, item.norms)]
+    constants = packed([item.activation for item in tables.values()], others, ACTIVATION_ALIGNMENT)
+    functions = [_function(model, chain, tables, constants) for chain in chains]
     return linked(KIND, functions, constants.data, [("kpu", RAM_BYTES)])
 
 
-def _weights(bound: Bound) -> bytes:
-    return np.ascontiguousarray(bound.constant("weight"), np.uint8).tobytes()
+@dataclass(frozen=True)
+class _Tables:
+    """The constants of a layer as they are stored."""
+
+    weights: bytes
+    norms: bytes
+    activation: bytes
 
 
-def _numbers(bound: Bound, prefix: str, names: str) -> list[tuple[int, ...]]:
-    """One row an entry of the table."""
+def _tables(bound: Bound) -> _Tables:
+    norms = [BatchNorm(*row) for row in _rows(bound, "bn", "multiplier add shift")]
+    segments = [Segment(*row) for row in _rows(bound, "segment", "start multiplier shift add")]
+    return _Tables(
+        np.ascontiguousarray(bound.constant("weight"), np.uint8).tobytes(),
+        kpu_tables.pack_batch_norm(norms),
+        kpu_tables.pack_activation(segments),
+    )
+
+
+def _rows(bound: Bound, prefix: str, names: str) -> list[tuple[int, ...]]:
+    """One an entry of the table."""
     columns = [bound.constant(f"{prefix}_{name}").tolist() for name in names.split()]
     return list(zip(*columns, strict=True))
 
 
-def _norms(bound: Bound) -> bytes:
-    return kpu_tables.pack_batch_norm(
-        [BatchNorm(*row) for row in _numbers(bound, "bn", "multiplier add shift")]
-    )
-
-
-def _activation(bound: Bound) -> bytes:
-    return kpu_tables.pack_activation(
-        [Segment(*row) for row in _numbers(bound, "segment", "start multiplier shift add")]
-    )
-
-
-def _function(model: FixedModel, chain: Chain, constants: Packed) -> Code:
+def _function(model: FixedModel, chain: Chain, tables: Mapping[int, _Tables], constants: Packed) -> Code:
     """Upload, then the layers; each writes to main memory what is read outside."""
     source = model.tensors[chain.source]
     ports: dict[str, MemoryRange] = {}
@@ -71,7 +76,10 @@ def _function(model: FixedModel, chain: Chain, constants: Packed) -> Code:
         MemoryRange("kpu", "uint8", chain.address[chain.source], ram_bytes(source)),
         _shape(source),
     )
-    layers = [_layer(bind(model, model.operators[index]), chain, ports, constants) for index in chain.layers]
+    layers = [
+        _layer(bind(model, model.operators[index]), chain, ports, tables[index], constants)
+        for index in chain.layers
+    ]
     outputs = [_port(model.tensors[name], ports[name]) for name in chain.outputs]
     return Code((_port(source, upload.input),), tuple(outputs), kpu_records.pack([upload, *layers]))
 
@@ -80,7 +88,9 @@ def _port(tensor: QuantizedTensor, place: MemoryRange) -> Tensor:
     return Tensor("uint8", tensor.shape, place.location, place.start, place.size)
 
 
-def _layer(bound: Bound, chain: Chain, ports: dict[str, MemoryRange], constants: Packed) -> KpuConv2d:
+def _layer(
+    bound: Bound, chain: Chain, ports: Mapping[str, MemoryRange], tables: _Tables, constants: Packed
+) -> KpuConv2d:
     def held(values: bytes, datatype: str) -> MemoryRange:
         return MemoryRange("rdata", datatype, constants.offset[values], len(values))
 
@@ -103,9 +113,9 @@ def _layer(bound: Bound, chain: Chain, ports: dict[str, MemoryRange], constants:
         send_out=made.name in ports,
     )
     return KpuConv2d(
-        held(_weights(bound), "uint8"),
-        held(_norms(bound), "uint64"),
-        held(_activation(bound), "uint8"),
+        held(tables.weights, "uint8"),
+        held(tables.norms, "uint64"),
+        held(tables.activation, "uint8"),
         _counted(registers),
         result,
         source.shape[0],
