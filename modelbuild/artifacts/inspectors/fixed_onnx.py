@@ -93,5 +93,6 @@ def _tensor(model: FixedModel, name: str) -> dict[str, Any]:
         "name": name,
         "shape": list(tensor.shape),
         "dtype": _dtype(model, name),
-        **({} if tensor.floating else {"scale": tensor.scale, "zero_point": tensor.zero_point}),
+        "scale": None if tensor.floating else tensor.scale,
+        "zero_point": None if tensor.floating else tensor.zero_point,
     }

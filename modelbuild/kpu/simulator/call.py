@@ -9,7 +9,7 @@ import numpy as np
 
 from modelbuild.kpu.simulator import scalars
 from modelbuild.kpu.simulator.limits import PYTHON_LOOP, refused
-from modelbuild.kpu.simulator.memory import Array, elements, row_major
+from modelbuild.kpu.simulator.memory import Array, elements, extent, row_major
 from modelbuild.kpu.simulator.run import Frame
 from modelbuild.kpu.simulator.scalars import Value
 from modelbuild.kpu.simulator.types import F32, dtype_of, raw
@@ -106,6 +106,12 @@ class Call:
         """Writes the tensor to the address of this name; without strides there are no gaps."""
         steps = row_major(values.shape) if strides is None else strides
         self.frame.run.store(what, self.keep, self.address(what), values, steps, anywhere)
+
+    def fits(self, what: str, shape: Sequence[int], dtype: np.dtype, strides: Sequence[int]) -> None:
+        """That a result will have room, before it is made."""
+        region, offset = self.frame.run.memory.place(self.address(what))
+        if elements(shape):
+            extent(region, offset, dtype, shape, strides)
 
     def clamped(self, values: Array) -> Array:
         """float32 within the instruction's bounds, as the runtime compares: NaN and -0.0 stay."""

@@ -18,6 +18,7 @@ from modelbuild.kpu.simulator.run import DATA, INPUT, KPU, OUTPUT, RDATA, Frame
 from modelbuild.kpu.simulator.types import U8, raw
 
 Values = Mapping[str, object]
+BLOCK = 1 << 21  # sums of a layer that are held at once
 KINDS = kpu_operations.kinds(types.LOCATIONS)
 
 
@@ -155,6 +156,7 @@ def _conv2d(frame: Frame, values: Values, keep: bool) -> Values:
     problems = kpu_registers.problems(_numbers(values, "layer"))
     if problems:
         raise refused(f"a layer that the KPU cannot run: {problems[0]}")
+    _check_layout(fields)
     batches = values["batches"]
     assert isinstance(batches, int)
     macs = batches * fields["ih"] * fields["iw"] * kpu_registers.weight_count(fields)
@@ -168,6 +170,22 @@ def _conv2d(frame: Frame, values: Values, keep: bool) -> Values:
         address = _address(frame, _range(values, "main_mem_output"), found.size, "the layer's result")
         frame.run.store("main_mem_output", keep, address, found, row_major(found.shape))
     return {**fields, "batches": batches, "macs": macs}
+
+
+def _check_layout(fields: Mapping[str, int]) -> None:
+    """That the registers tell the layout of both maps as it follows from their widths: silicon goes by them,
+    the vendor's simulator does not look."""
+    for names, width, height in (
+        (("coef_group", "row_switch", "ch_switch"), fields["iw"], fields["ih"]),
+        (("wb_group", "wb_row", "wb_ch_switch"), fields["ow"], fields["oh"]),
+    ):
+        group, row = kpu_registers.row_layout(width)
+        for name, wanted in zip(names, (group, row, row * height), strict=True):
+            if fields[name] != wanted:
+                raise refused(
+                    f"a layer's {name} is {fields[name]}, and maps of {height} by {width} want {wanted}",
+                    why="the KPU goes by it, and would take other bytes",
+                )
 
 
 def _layer(frame: Frame, values: Values, fields: Mapping[str, int], x: Array) -> Array:
@@ -194,11 +212,15 @@ def _layer(frame: Frame, values: Values, fields: Mapping[str, int], x: Array) ->
     )
     entries = kpu_tables.batch_norm(norms, Span(0, len(norms)))
     segments = kpu_tables.activation(table, Span(0, len(table)))
-    results = []
-    for batch in x:
-        total = layer.sums(batch, weights, how, depthwise=depthwise)
-        results.append(pooling.pooled(layer.activated(total, entries, segments), fields["pool"]))
-    return np.stack(results)
+    found = np.empty((len(x), fields["oc"], *sizes), np.uint8)
+    step = max(1, BLOCK // (fields["ih"] * fields["iw"]))
+    for batch, target in zip(x, found, strict=True):
+        for start in range(0, fields["oc"], step):
+            part = slice(start, start + step)
+            own = batch[part] if depthwise else batch
+            total = layer.sums(own, weights[part], how, depthwise=depthwise)
+            target[part] = pooling.pooled(layer.activated(total, entries[part], segments), fields["pool"])
+    return found
 
 
 _OPERATIONS: Mapping[str, Callable[[Frame, Values, bool], Values]] = {

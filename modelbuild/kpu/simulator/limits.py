@@ -9,7 +9,7 @@ from modelbuild.errors import ModelbuildError
 MAX_STEPS = 1_000_000  # instructions and operations of one run
 MAX_WORK = 1 << 35  # multiply-accumulates and elements of one run together; a minute or two at the worst
 MAX_MEMORY = 1 << 30  # bytes of all memories of a file
-MAX_ELEMENTS = 1 << 27  # of one tensor
+MAX_ELEMENTS = 1 << 26  # of one tensor
 MAX_KEPT = 1 << 31  # bytes of values that are kept on request
 MAX_DEPTH = 16  # functions that call each other
 MAX_STACK = 65_536  # values on the stack

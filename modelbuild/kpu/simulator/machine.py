@@ -37,7 +37,7 @@ class Machine:
         given = _bound(memory, self.inputs, inputs)
         taken = [memory.add(f"output {i}", _size(port)).base for i, port in enumerate(self.outputs)]
         with np.errstate(all="ignore"):
-            run.enter(modules.entry(self.model, loaded), given, taken)
+            run.enter(modules.entry(self.model), given, taken)
         outputs = tuple(
             memory.load(place, port.dtype, port.shape, _dense(port)).copy()
             for place, port in zip(taken, self.outputs, strict=True)
@@ -48,8 +48,7 @@ class Machine:
 def load(data: bytes) -> Machine:
     """The machine of a kmodel's bytes. Errors: ModelbuildError."""
     model = modules.read(data)
-    loaded = modules.load(model, Memory())
-    start = modules.entry(model, loaded)
+    start = modules.entry(model)
     return Machine(model, start.inputs, start.outputs)
 
 

@@ -122,9 +122,9 @@ def _port(tensor: Tensor, where: str) -> Port:
     return Port(code, shape, tensor.address or 0)
 
 
-def entry(model: Kmodel, modules: tuple[LoadedModule, ...]) -> LoadedFunction:
+def entry(model: Kmodel) -> LoadedFunction:
     """The function that a run starts with."""
     module, number = model.entry or (0, 0)
-    if module >= len(modules) or number >= len(modules[module].functions):
+    if module >= len(model.modules) or number >= len(model.modules[module].functions):
         raise refused(f"there is no function {number} of module {module}, with which it starts")
-    return modules[module].functions[number]
+    return _function(model.modules[module], module, number)

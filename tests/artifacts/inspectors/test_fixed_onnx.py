@@ -8,6 +8,8 @@ from modelbuild.artifacts.inspect import inspect
 from modelbuild.quantize import fixed_onnx
 from modelbuild.quantize import record as records
 from modelbuild.quantize.record import Record, TensorRecord
+from tests.arithmetic.dice import Dice
+from tests.arithmetic.kpu.cases import BUILDERS
 from tests.artifacts.test_inspect import reshape_model
 
 RECORD = Record(
@@ -30,6 +32,15 @@ def test_number_formats_and_the_digest(tmp_path: Path) -> None:
     assert found["formats"]["tensors"] == {"int8": 2}
     assert [check["ok"] for check in found["checks"]] == [True]
     assert found["record"] is None
+
+
+def test_floats_have_no_scale(tmp_path: Path) -> None:
+    fixed_onnx.write(BUILDERS["dequantize"](Dice(1)), tmp_path / "m.fixed.onnx")
+    found = inspect(tmp_path / "m.fixed.onnx")
+    (x,), (y,) = found["models"][0]["inputs"], found["models"][0]["outputs"]
+    assert (x["dtype"], x["scale"], x["zero_point"]) == ("uint8", 0.125, 7)
+    assert (y["dtype"], y["scale"], y["zero_point"]) == ("float32", None, None)
+    assert found["arithmetic"] == "kpu@1" and found["formats"]["tensors"] == {"float32": 1, "uint8": 1}
 
 
 def test_the_record_beside_it_is_summed_up(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ GROUPS = {
         calls_moves.picks,
         calls_numbers.elements,
         calls_numbers.types,
+        calls_numbers.short,
         calls_numbers.sums,
         calls_numbers.choices,
         calls_numbers.windows,

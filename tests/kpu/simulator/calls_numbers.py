@@ -113,6 +113,33 @@ def types(random: np.random.Generator) -> Iterator[Case]:
             )  # fmt: skip
 
 
+def short(random: np.random.Generator) -> Iterator[Case]:
+    """float16 (8) and bfloat16 (11), which arrays of the judge do not have: made by the first call."""
+    shape, x = (1, 2, 4, 5), floats(random, 1, 2, 4, 5, low=-70, high=70)
+    x[0, 0, 0] = [0.0, -0.0, np.inf, 1e-7, 65520]
+    line = {"rshape_src": shape, "rstride_src": dense(shape), "rstride_dest": dense(shape)}
+    for code in (8, 11):
+        make = ("convert", THROUGH, {"in_datatype": F32, "dst_datatype": code, **line})
+        for target in (F32, I32, U8, 11):
+            held = 5 if target == 11 else target
+            back = ("convert", ("o0", "o1"), {"in_datatype": code, "dst_datatype": target, **line})
+            yield Case(f"convert {code} {target}", (x,), ((5, shape), (held, shape)), (make, back))
+    for height, width, corners, mode in ((8, 10, 0, 0), (3, 7, 1, 0), (8, 10, 0, 1), (6, 3, 1, 1)):
+        out = (1, 2, height, width)
+        operands = {
+            "datatype": 11, "rshape_src": shape, "rstride_src": dense(shape), "rstride_dest": dense(out),
+            "align_corners": corners, "half_pixel_centers": 0, "image_resize_mode": mode,
+        }  # fmt: skip
+        make = ("convert", THROUGH, {"in_datatype": F32, "dst_datatype": 11, **line})
+        calls = (make, ("resize_image", (height, width, "o0", "o1"), operands))
+        yield Case(
+            f"resize_image of bfloat16 {out} {mode}",
+            (np.nan_to_num(x, posinf=3),),
+            ((5, shape), (5, out)),
+            calls,
+        )
+
+
 def sums(random: np.random.Generator) -> Iterator[Case]:
     """Reductions, sums, products of matrices."""
     shape = (3, 4, 5, 6)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from modelbuild.formats.kmodel import kpu_registers, kpu_tables
+from modelbuild.formats.kmodel.kpu_registers import Layer
 from modelbuild.formats.kmodel.stackvm_isa import CODES, OPCODES, TENSOR, tables
 from modelbuild.formats.kmodel.types import ITEM_BYTES
 
@@ -179,27 +180,17 @@ def download(place: int, target: bytes, shape: Shape) -> bytes:
 
 
 def conv2d(
-    weights: int,
-    norms: int,
-    table: int,
-    registers: Mapping[str, int],
-    main: bytes = bytes(12),
-    batches: int = 1,
+    weights: int, norms: int, table: int, layer: Layer, main: bytes = bytes(12), batches: int = 1
 ) -> bytes:
     """A layer, whose tables lie at these places of the constants."""
-    fields = {"load_para": 1, "load_coor": 1, "load_act": 1, "dma_burst": 15, **registers}
-    area = kpu_registers.KERNELS[fields.get("kernel", 0)] ** 2
-    one = area * (1 if fields.get("depthwise") else fields["ic"])
-    fields.setdefault("oc_per_load", min(fields["oc"], max(-(-fields["oc"] // 64), 30_720 // one, 1)))
-    fields.setdefault("para_size", one * min(fields["oc"], fields["oc_per_load"]))
-    fields.setdefault("load_time", -(-fields["oc"] // fields["oc_per_load"]))
+    one = kpu_registers.KERNELS.get(layer.kernel, 1) ** 2 * (1 if layer.depthwise else layer.ic)
     ranges = (
-        at(RDATA, weights, one * fields["oc"])
-        + at(RDATA, norms, 8 * fields["oc"])
+        at(RDATA, weights, one * layer.oc)
+        + at(RDATA, norms, 8 * layer.oc)
         + at(RDATA, table, kpu_tables.ACTIVATION_BYTES)
     )
-    layer = struct.pack("<12Q", *kpu_registers.encode(fields))
-    return struct.pack("<B3x", 2) + ranges + main + struct.pack("<I", batches) + layer
+    registers = struct.pack("<12Q", *kpu_registers.pack(layer))
+    return struct.pack("<B3x", 2) + ranges + main + struct.pack("<I", batches) + registers
 
 
 def copied(source: bytes, target: bytes, shape: Shape, source_strides: Shape, target_strides: Shape) -> bytes:

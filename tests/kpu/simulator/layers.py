@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelbuild.formats.kmodel import kpu_tables
-from modelbuild.formats.kmodel.kpu_registers import POOL_STRIDES, RAM_BYTES, map_bytes
+from modelbuild.formats.kmodel import kpu_geometry, kpu_tables
+from modelbuild.formats.kmodel.kpu_registers import POOL_STRIDES, POOLS, RAM_BYTES, map_bytes
 from modelbuild.formats.kmodel.kpu_tables import BatchNorm, Segment
 from tests.kpu.simulator.handmade import (
     INPUT,
@@ -117,15 +117,21 @@ def chain(*layers: Layer, main: bool = False) -> bytes:
             tables.append(len(rdata))
             rdata += data
         target, source = layer.out, layer.shape
-        registers = {
-            "ic": source[1], "ih": source[2], "iw": source[3], "oc": target[1], "oh": target[2],
-            "ow": target[3],
-            "kernel": int(layer.weights.shape[2] == 3), "pool": layer.pool, "depthwise": int(layer.depthwise),
-            "src_addr": places[index] // 64, "dst_addr": places[index + 1] // 64,
-            "pad_value": layer.pad_value,
-            "arg_x": layer.arg_x, "shr_x": layer.shr_x, "arg_w": layer.arg_w, "shr_w": layer.shr_w,
-            "arg_add": layer.arg_add,
-        }  # fmt: skip
+        registers = kpu_geometry.layer(
+            source[1:],
+            target[1],
+            kernel=layer.weights.shape[2],
+            depthwise=layer.depthwise,
+            pool=POOLS[layer.pool],
+            src=places[index],
+            dst=places[index + 1],
+            pad_value=layer.pad_value,
+            arg_w=layer.arg_w,
+            arg_x=layer.arg_x,
+            arg_add=layer.arg_add,
+            shr_w=layer.shr_w,
+            shr_x=layer.shr_x,
+        )
         ends = main and index == len(layers) - 1
         result = at(OUTPUT, 0, int(np.prod(target))) if ends else bytes(12)
         text += conv2d(tables[2], tables[1], tables[0], registers, result, source[0])

@@ -11,7 +11,8 @@ import pytest
 
 from modelbuild.kpu.simulator import simulate
 from tests.judges.nncase import compile_onnx, judge, run_kmodel
-from tests.kpu.simulator import all_calls, calls, layers, networks
+from tests.kpu.simulator import all_calls, calls, layers, networks, test_k210, test_stackvm
+from tests.kpu.simulator.handmade import I64, OUTPUT, Code, one
 
 TOLERANCE = 1e-6  # relative to the larger of 1 and the value, where the C library rounds otherwise
 
@@ -38,6 +39,20 @@ def test_tensor_functions(group: str, seed: int) -> None:
     cases = all_calls.cases(group, seed)
     data, inputs = calls.together(cases)
     compare(data, inputs, [case.exact for case in cases for _ in case.outputs])
+
+
+def test_instructions() -> None:
+    code = Code()
+    for place, (steps, _) in enumerate(test_stackvm.NUMBERS):
+        code.push((OUTPUT, 8 * place))
+        for step in steps:
+            code.op(*step)  # type: ignore[arg-type]
+        code.op("stind_i")
+    compare(one(code, [], [(I64, (len(test_stackvm.NUMBERS),))]), [])
+
+
+def test_copies_of_the_kpus_module() -> None:
+    compare(test_k210.copies(), [test_k210.X])
 
 
 def compiled(make: networks.Maker, target: str, folder: Path) -> tuple[bytes, list[np.ndarray]]:

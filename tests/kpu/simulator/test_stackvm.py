@@ -26,6 +26,41 @@ from tests.kpu.simulator.handmade import (
 X = np.array([3, -5], np.int32)
 
 
+Step = tuple[object, ...]
+# What instructions leave on the stack.
+NUMBERS: tuple[tuple[list[Step], int], ...] = (
+    ([("ldc_i4", 7), ("ldc_i4", -2), ("div",)], -3),
+    ([("ldc_i4", 7), ("ldc_i4", -2), ("rem",)], -3),  # the runtime divides here too
+    ([("ldc_i4", -8), ("ldc_i4", 2), ("div_u",)], ((1 << 64) - 8) // 2),
+    ([("ldc_i4", -8), ("ldc_i4", 1), ("shr",)], -4),
+    ([("ldc_i4", -8), ("ldc_i4", 60), ("shr_u",)], 15),
+    ([("ldc_i4", 3), ("ldc_i4", 65), ("shl",)], 6),
+    ([("ldc_i4", 6), ("not",)], -7),
+    ([("ldc_i4", 6), ("neg",)], -6),
+    ([("ldc_i4", -1), ("ldc_i4", 1), ("clt",)], 1),
+    ([("ldc_i4", -1), ("ldc_i4", 1), ("clt_u",)], 0),
+    ([("ldc_r4", 1.5), ("ldc_r4", 2.0), ("mul",), ("conv_i4",)], 3),
+    ([("ldc_r4", -3.9), ("conv_i",)], -3),
+    ([("ldc_r4", 3e9), ("conv_i4",)], -(1 << 31)),
+    ([("ldc_i4", 300), ("conv_u1",)], 44),
+    ([("ldc_i4", 200), ("conv_i1",)], -56),
+    ([("ldc_i4_1",), ("dup",), ("add",)], 2),
+    ([("ldc_i4", 9), ("ldc_i4", 4), ("pop",)], 9),
+    ([("ldc_r4", 1.5), ("ldc_r4", 0.25), ("div",), ("conv_i4",)], 6),
+    ([("ldc_r4", 1.5), ("ldc_r4", 0.25), ("cgt",)], 1),
+    ([("ldc_r4", 1.5), ("neg",), ("conv_i2",)], -1),
+    ([("ldc_i4", 1), ("conv_r4",), ("ldc_r4", 0.5), ("add",), ("conv_br2",), ("ldc_r4", 1.5), ("ceq",)], 1),
+    ([("ldc_r4", 1.003), ("conv_br2",), ("ldc_r4", 1000.0), ("mul",), ("conv_i4",)], 1000),
+    ([("ldc_i4", 12), ("ldc_i4", 10), ("and",)], 8),
+    ([("ldc_i4", 12), ("ldc_i4", 10), ("or",)], 14),
+    ([("ldc_i4", 12), ("ldc_i4", 10), ("xor",)], 6),
+    ([("ldc_i4", -7), ("ldc_i4", 2), ("rem_u",)], ((1 << 64) - 7) // 2),
+    ([("ldc_i4", 70_000), ("conv_i2",)], 4464),
+    ([("ldc_i4", 5), ("ldc_i4", 5), ("cne",)], 0),
+    ([("ldc_i4", -5), ("ldc_i4", 5), ("cge_u",)], 1),
+)
+
+
 def whole(code: Code, *, rdata: bytes = b"", data: int = 0) -> int:
     """What the code leaves in the only output, an int64; the input is X."""
     found = simulate(one(code, [(I32, (2,))], [(I64, (1,))], rdata, data), [X])
@@ -40,29 +75,8 @@ def kept(*steps: tuple[object, ...]) -> int:
     return whole(code.op("stind_i"))
 
 
-@pytest.mark.parametrize(
-    ("steps", "value"),
-    [
-        ([("ldc_i4", 7), ("ldc_i4", -2), ("div",)], -3),
-        ([("ldc_i4", 7), ("ldc_i4", -2), ("rem",)], -3),  # the runtime divides here too
-        ([("ldc_i4", -8), ("ldc_i4", 2), ("div_u",)], ((1 << 64) - 8) // 2),
-        ([("ldc_i4", -8), ("ldc_i4", 1), ("shr",)], -4),
-        ([("ldc_i4", -8), ("ldc_i4", 60), ("shr_u",)], 15),
-        ([("ldc_i4", 3), ("ldc_i4", 65), ("shl",)], 6),
-        ([("ldc_i4", 6), ("not",)], -7),
-        ([("ldc_i4", 6), ("neg",)], -6),
-        ([("ldc_i4", -1), ("ldc_i4", 1), ("clt",)], 1),
-        ([("ldc_i4", -1), ("ldc_i4", 1), ("clt_u",)], 0),
-        ([("ldc_r4", 1.5), ("ldc_r4", 2.0), ("mul",), ("conv_i4",)], 3),
-        ([("ldc_r4", -3.9), ("conv_i",)], -3),
-        ([("ldc_r4", 3e9), ("conv_i4",)], -(1 << 31)),
-        ([("ldc_i4", 300), ("conv_u1",)], 44),
-        ([("ldc_i4", 200), ("conv_i1",)], -56),
-        ([("ldc_i4_1",), ("dup",), ("add",)], 2),
-        ([("ldc_i4", 9), ("ldc_i4", 4), ("pop",)], 9),
-    ],
-)  # fmt: skip
-def test_numbers(steps: list[tuple[object, ...]], value: int) -> None:
+@pytest.mark.parametrize(("steps", "value"), NUMBERS)
+def test_numbers(steps: list[Step], value: int) -> None:
     assert kept(*steps) == value
 
 

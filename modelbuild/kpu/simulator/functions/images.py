@@ -79,6 +79,12 @@ def _bilinear(
     ):
         raise call.fail("a place lies outside of its input")
     values = from_bfloat16(x) if code == BFLOAT16 else x.astype(np.float32)
+    if code == BFLOAT16:
+        # This kernel takes the next one behind even where the place is a whole number, and 0 of it.
+        rows, columns = (
+            (line[0], np.minimum(line[0] + 1, size - 1), line[2])
+            for line, size in zip((rows, columns), x.shape[2:], strict=True)
+        )
     down, right = rows[2][:, None], columns[2]
     factors = ((_ONE - down) * (_ONE - right), down * (_ONE - right), (_ONE - down) * right, down * right)
     corners = ((0, 0), (1, 0), (0, 1), (1, 1))  # row and column, in the order in which they are added

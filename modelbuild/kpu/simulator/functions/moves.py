@@ -36,6 +36,7 @@ def broadcast(call: Call) -> None:
     """Dimensions of one element repeated."""
     found = call.load("input", call.sizes("rshape_src"), call.shape("rstride_src"), call.moved())
     shape = call.sizes("rshape_dest")
+    call.fits("output", shape, found.dtype, call.shape("rstride_dest"))
     call.store("output", broadcasted(call, found, shape).copy(), call.shape("rstride_dest"))
 
 
@@ -82,6 +83,11 @@ def pad(call: Call) -> None:
     shape = call.sizes("rshape_src")
     if len(paddings) != len(shape):
         raise call.fail(f"{len(shape)} dimensions have {len(paddings)} paddings")
+    sizes = tuple(
+        size + (size - 1) * inside + before + after
+        for size, (before, after, inside) in zip(shape, paddings, strict=True)
+    )
+    call.fits("output", sizes, dtype, call.shape("rstride_dest"))
     found = call.load("input", shape, call.shape("rstride_src"), dtype)
     if any(interior for _, _, interior in paddings):
         if any(interior for _, _, interior in paddings[:-2]) or any(item[2] < 0 for item in paddings):
@@ -159,6 +165,9 @@ def space_to_batch(call: Call) -> None:
     if dtype.itemsize > 4 or first < 0 or len(crops) < len(blocks) or elements(blocks) == 0:
         raise call.fail(f"the shape {list(shape)} has no blocks {list(blocks)}")
     found = call.load("input", shape, call.shape("rstride_src"), dtype)
+    more = [0] * first + [crop[0] + crop[1] for crop in crops[: len(blocks)]]
+    sizes = tuple(size + extra for size, extra in zip(shape, more, strict=True))
+    call.fits("output", sizes, dtype, row_major(sizes))
     paddings = ((0, 0, 0),) * first + tuple((a, b, 0) for a, b, _ in crops[: len(blocks)])
     whole = padded(call, found, paddings, _CONSTANT, np.zeros((), dtype))
     parts: list[int] = list(whole.shape[:first])
