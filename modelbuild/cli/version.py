@@ -27,7 +27,11 @@ def toolchains() -> list[dict[str, Any]]:
 
     found = []
     for name, toolchain in TOOLCHAINS.items():
-        entry: dict[str, Any] = {"name": name, "levels": list(toolchain.LEVELS), "silicon": list(toolchain.SILICON)}
+        entry: dict[str, Any] = {
+            "name": name,
+            "levels": list(toolchain.LEVELS),
+            "silicon": list(toolchain.SILICON),
+        }
         try:
             fingerprint = toolchain.fingerprint()
         except ModelbuildError as error:
