@@ -44,7 +44,7 @@ def test_a_toolchain_that_is_not_there(
     def absent() -> str:
         raise ModelbuildError("ncc is not installed", advice="install it")
 
-    other = SimpleNamespace(LEVELS=("hardware",), SILICON=True, fingerprint=absent)
+    other = SimpleNamespace(LEVELS=("hardware",), SILICON=("kpu@1",), fingerprint=absent)
     monkeypatch.setitem(toolchains.TOOLCHAINS, "nncase", other)
     assert main(["--version"]) == 0
     assert "  nncase: not found: ncc is not installed" in capsys.readouterr().out.splitlines()
