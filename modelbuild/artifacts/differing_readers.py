@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from modelbuild import importers
+from modelbuild import importers, input_file
 from modelbuild.artifacts.differing_blobs import BLOBS
 from modelbuild.artifacts.differing_weights import Weight
 from modelbuild.artifacts.inspectors.onnx_operators import text
@@ -37,7 +38,7 @@ def weights(path: Path, kind: Kind, beside: Path | None = None) -> Weights:
     if kind in _READERS:
         return _READERS[kind](path)
     if kind in BLOBS:
-        return BLOBS[kind](path.read_bytes())
+        return BLOBS[kind](input_file.read(path))
     if kind in _IMPORTED:
         constants = importers.load(path, None, (), beside).constants
         return {name: _array(values) for name, values in constants.items()}
@@ -124,7 +125,7 @@ def _stored(data: bytes, tensor: tflite.Tensor) -> Array | bytes:
     start, size = tensor.span or (0, 0)
     piece = data[start : start + size]
     dtype = STORED.get(tensor.type)
-    count = int(np.prod(tensor.shape, dtype=np.int64))
+    count = math.prod(tensor.shape) if min(tensor.shape, default=0) >= 0 else -1
     if dtype is None or tensor.type in ("bfloat16", "int4") or size != count * dtype.itemsize:
         return piece
     return np.frombuffer(piece, dtype).reshape(tensor.shape)
@@ -150,7 +151,7 @@ def _of_fixed(path: Path) -> Weights:
 
 def _of_sima(path: Path) -> Weights:
     """The arrays of the .npz members. What the survey could not read is in its checks."""
-    archive = sima.read(path.read_bytes()).archive
+    archive = sima.read(input_file.read(path)).archive
     found: Weights = {}
     for member in archive.members:
         if member.path.endswith(".npz"):
@@ -163,7 +164,7 @@ def _of_sima(path: Path) -> Weights:
 
 
 def _of_zip(path: Path) -> Weights:
-    return _in_zip(zip_archive.survey(path.read_bytes()))
+    return _in_zip(zip_archive.survey(input_file.read(path)))
 
 
 def _in_zip(archive: zip_archive.Zip) -> Weights:

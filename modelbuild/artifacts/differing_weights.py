@@ -89,6 +89,8 @@ def _apart(first: Array, second: Array, a: Weight, b: Weight) -> dict[str, Any]:
     """SNR in dB and the largest difference: of real numbers where both tell how codes become some."""
     if {first.dtype.kind, second.dtype.kind} - set("fiubV") or "V" in (first.dtype.kind, second.dtype.kind):
         return {"why": "they are no real numbers"}
+    if not (_fits(first, a.scale) and _fits(second, b.scale)):
+        return {"why": "there are not as many scales as the shape wants"}
     if all(one.scale or values.dtype.kind == "f" for one, values in ((a, first), (b, second))):
         first, second = _real(first, a.scale), _real(second, b.scale)
     signal, noise, largest = _sums(first.reshape(-1), second.reshape(-1))
@@ -110,6 +112,14 @@ def _sums(x: Array, y: Array) -> tuple[float, float, float]:
             noise += float(np.add.reduce(apart * apart))
             largest = float(np.maximum(largest, np.abs(apart).max()))
     return signal, noise, largest
+
+
+def _fits(codes: Array, scale: tuple[Array, Array] | None) -> bool:
+    """Whether each of the codes has a scale and a zero point."""
+    try:
+        return all(np.broadcast_shapes(one.shape, codes.shape) == codes.shape for one in scale or ())
+    except ValueError:
+        return False
 
 
 def _real(codes: Array, scale: tuple[Array, Array] | None) -> Array:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.flatbuffer import damaged
@@ -31,7 +32,7 @@ class NewSection:
     size: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Section:
     """A section as found; `size` is its size in memory, `offset` where its bytes are if it has any."""
 
@@ -127,7 +128,10 @@ def read(data: bytes) -> Elf:
     if names_index >= count:
         raise damaged("the table of names is not one of its sections", _NAME, 62)
     names = _section(rows[names_index], "", data)
-    sections = tuple(_section(row, _name(row[0], names, data), data) for row in rows[1:])
+    sections = tuple(map(_section, rows[1:], _names(rows[1:], names, data), repeat(data)))
+    stored = sum(item.size for item in sections if item.kind not in (0, NOBITS))
+    if stored > 2 * len(data):
+        raise damaged(f"its sections overlap: {stored} bytes in {len(data)}", _NAME, table)
     return Elf(data, fields[2], fields[1], sections, place, programs)
 
 
@@ -149,6 +153,17 @@ def _section(row: tuple[int, ...], name: str, data: bytes) -> Section:
     if kind not in (0, NOBITS) and offset + size > len(data):
         raise damaged(f"section {name!r} of {size} bytes lies outside its {len(data)} bytes", _NAME, offset)
     return Section(name, kind, offset, size)
+
+
+def _names(rows: Sequence[tuple[int, ...]], names: Section, data: bytes) -> Iterator[str]:
+    """The names of the sections. One may lie in another, so a small file could unfold into a huge one."""
+    left = 4 * len(data) + 65_536
+    for row in rows:
+        name = _name(row[0], names, data)
+        left -= len(name)
+        if left < 0:
+            raise damaged("its names overlap so that they would unfold without bound", _NAME, names.offset)
+        yield name
 
 
 def _name(place: int, names: Section, data: bytes) -> str:

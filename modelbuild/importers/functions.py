@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto
+from onnx.checker import ValidationError
 
 from modelbuild.errors import ModelbuildError
 
@@ -42,7 +43,7 @@ def inlined(model: ModelProto) -> ModelProto:
         )
     try:
         return onnx.inliner.inline_local_functions(model)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, ValidationError) as error:
         raise ModelbuildError("the functions defined in the model are not valid", why=str(error)) from error
 
 

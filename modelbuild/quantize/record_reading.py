@@ -206,6 +206,8 @@ def _check_format(text: str) -> None:
     words = [part.partition("=") for part in text.split()]
     if [word[0] for word in words] != ["activations", "weights", "symmetric", "scale", "per_channel"]:
         raise Unreadable("`format` must give activations, weights, symmetric, scale and per_channel")
+    if any(not word[2] or "=" in word[2] for word in words):
+        raise Unreadable("each word of `format` is a name, `=` and a value")
     if any(word[2] not in ("yes", "no") for word in words if word[0] in ("symmetric", "per_channel")):
         raise Unreadable("symmetric and per_channel of `format` are `yes` or `no`")
 

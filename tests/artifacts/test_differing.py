@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from tests.artifacts.test_inspect import reshape_model
 from tests.artifacts.test_kinds import CONTENTS
 from tests.formats import archive_sources, kmodel_sources, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
-from tests.formats.test_fuzz import mutate
+from tests.formats.mutations import mutate
+from tests.importers.tflite.builder import TFLite
 
 KEYS = {"kind", "equal", "a", "b", "metadata", "models", "weights", "parts", "sizes", "timing"}
 
@@ -148,6 +151,23 @@ def test_codes_of_a_quantized_model_are_the_numbers_that_they_stand_for(tmp_path
     assert entry["why"] == "the same numbers in another form"
 
 
+def test_scales_that_do_not_fit_the_codes_are_told(tmp_path: Path) -> None:
+    def quantized(codes: int, axis: int) -> bytes:
+        nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["y"], axis=axis)]
+        output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 3])
+        weights = [
+            numpy_helper.from_array(np.full((4, 3), codes, np.int8), "q"),
+            numpy_helper.from_array(np.full(4, 0.5, np.float32), "s"),
+        ]
+        graph = helper.make_graph(nodes, "net", [], [output], weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        return bytes(model.SerializeToString())
+
+    assert changed(differ(tmp_path, quantized(1, 0), quantized(2, 0)))["q"]["max_abs"] == 0.5
+    entry = changed(differ(tmp_path, quantized(1, 0), quantized(2, 1)))["q"]
+    assert (entry["snr_db"], entry["why"]) == (None, "there are not as many scales as the shape wants")
+
+
 def test_a_float_tflite_against_its_integers(shared_data: Path) -> None:
     folder = shared_data / "models/tflite"
     found = diff(folder / "mlperf_resnet8_float.tflite", folder / "mlperf_resnet8_int8.tflite")
@@ -155,6 +175,20 @@ def test_a_float_tflite_against_its_integers(shared_data: Path) -> None:
     assert 35 < weights["model/conv2d_8/Conv2D"]["snr_db"] < 55
     assert weights["model/conv2d_8/Conv2D"]["b"]["dtype"] == "int8"
     assert found["models"][0]["layers"]["same"] == 14
+
+
+def test_a_constant_of_impossible_sizes_is_bytes(tmp_path: Path) -> None:
+    def made(shape: list[int]) -> bytes:
+        model = TFLite()
+        x, y = model.tensor("x", [4]), model.tensor("y", [4])
+        weights = model.constant("w", np.arange(4, dtype=np.int32))
+        model.tensors[weights].shape = shape
+        model.add("ADD", [x, weights], [y])
+        return model.build([x], [y])
+
+    for shape in ([-1, -4], [1 << 16] * 4):
+        entry = changed(differ(tmp_path, made([4]), made(shape)))["w"]
+        assert entry["a"]["shape"] == [4] and entry["b"]["shape"] is None
 
 
 def test_fixed_models(tmp_path: Path) -> None:
@@ -346,3 +380,15 @@ def test_arrays_of_a_zip_in_either_order(tmp_path: Path) -> None:
         {"a": np.asfortranarray(values.astype("<i2")), "flags": np.array([True, False])}
     )
     assert changed(differ(tmp_path, one, same, "x.npz")) == {}
+
+
+def test_parts_that_overlap_without_end_are_refused(tmp_path: Path) -> None:
+    """A ZIP of 40 KB with a thousand entries for one member."""
+    data = archive_sources.zipped({"a.bin": bytes(10_000)}, zipfile.ZIP_STORED)
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entries = b"".join(
+        data[start : start + 46] + b"%05d" % number + data[start + 51 : end] for number in range(1000)
+    )
+    tail = struct.pack("<4s4x2H2IH", b"PK\5\6", 1000, 1000, len(entries), start, 0)
+    with pytest.raises(ModelbuildError, match="overlap too often"):
+        differ(tmp_path, data, data[:start] + entries + tail)

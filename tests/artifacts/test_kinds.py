@@ -14,9 +14,9 @@ from onnx import TensorProto, helper
 from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
-from tests.formats import archive_sources, mpk_sources, nef_sources
+from tests.formats import archive_sources, fuzzing, mpk_sources, nef_sources
 from tests.formats.archive_sources import files_tarred
-from tests.formats.test_fuzz import mutate
+from tests.formats.mutations import mutate
 
 
 def model(**properties: str) -> bytes:
@@ -141,3 +141,27 @@ def test_real_models_cut_in_half_are_known(shared_data: Path, tmp_path: Path) ->
         assert identify(path) is Kind.ONNX, source
         with pytest.raises(onnx.onnx_cpp2py_export.checker.ValidationError):
             onnx.checker.check_model(str(path))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\n" * 300_000, b"layer" + b" " * 300_000 + b"x", b"layer\n" * 100_000, b" \n" * 100_000 + b"layers {"],
+    ids=["lines", "blanks", "layers", "a network"],
+)
+def test_a_long_text_takes_no_longer_than_its_length(data: bytes) -> None:
+    def read(data: bytes) -> str:
+        path = fuzzing.folder() / "file"
+        path.write_bytes(data)
+        return str(identify(path))
+
+    assert fuzzing.once(read, data) == (Kind.PROTOTXT if data.endswith(b"{") else Kind.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "text", ["layer {", "layers{", "layer :{", "layers:\n\n {", "\t layer { name", "a: 1\r\nlayer {"]
+)
+def test_a_network_of_caffe_is_text_with_a_layer(text: str, tmp_path: Path) -> None:
+    (tmp_path / "net").write_text(f"name: 'n'\n{text}\n", newline="")
+    assert identify(tmp_path / "net") is Kind.PROTOTXT
+    (tmp_path / "net").write_text(f"name: 'n' {text}", newline="\n")
+    assert (identify(tmp_path / "net") is Kind.PROTOTXT) is ("\nlayer" in text)

@@ -98,3 +98,34 @@ def test_program_headers_have_their_place() -> None:
     struct.pack_into("<H", data, 56, 0xFFFF)
     with pytest.raises(ModelbuildError, match="program headers lie outside"):
         elf.read(bytes(data))
+
+
+def crowded(count: int, name: bytes, size: int) -> bytes:
+    """So many sections that share their name, each a byte further in, and their bytes."""
+    names, data = b"\0" + name + b"\0", bytes(size)
+    table = 64 + len(names) + len(data)
+    place = 64 + len(names)
+    rows = [
+        struct.pack("<IIQQQQIIQQ", 1 + i % len(name), 1, 0, 0, place, size, 0, 0, 1, 0) for i in range(count)
+    ]
+    rows = [bytes(64), *rows, struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, 64, len(names), 0, 0, 1, 0)]
+    head = elf.write([])[:16] + struct.pack(
+        "<HHIQQQIHHHHHH", 0, 0, 1, 0, 0, table, 0, 64, 0, 0, 64, len(rows), len(rows) - 1
+    )
+    return head + names + data + b"".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (crowded(60_000, b"n" * 4_000, 0), "its names overlap"),
+        (crowded(100, b"n", 1 << 16), "sections overlap"),
+    ],
+)
+def test_sections_that_share_what_they_have_do_not_multiply_it(data: bytes, told: str) -> None:
+    with pytest.raises(ModelbuildError, match=told):
+        elf.read(data)
+
+
+def test_sections_may_share_names() -> None:
+    assert len(elf.read(crowded(100, b"n" * 100, 0)).sections) == 101

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
-import signal
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,11 +20,10 @@ from modelbuild.formats.kmodel import (
     version5_modules,
 )
 from modelbuild.formats.kmodel.disassembly import kpu_check
+from tests.formats import fuzzing
 from tests.formats import kmodel_sources as sources
-from tests.formats.test_fuzz import LONG, SHORT, survive
-
-SECONDS = 2  # of the processor, for one input
-BYTES = 200 << 20  # of memory, over what the process has before
+from tests.formats.fuzzing import LONG, SHORT, Case
+from tests.formats.test_fuzz import survive
 
 
 def read_all(data: bytes) -> None:
@@ -41,20 +36,40 @@ def read_all(data: bytes) -> None:
     listing(described)
 
 
-@pytest.mark.parametrize("name", sources.ALL)
-def test_mutations(name: str) -> None:
-    data = sources.ALL[name]()
-    assert survive(read_all, data, SHORT) < SHORT
+def write_again(data: bytes) -> None:
+    """What is read is written again as it was, or refused."""
+    assert kmodel.write(kmodel.image_of(kmodel.read(data))) == data
 
 
-@pytest.mark.parametrize("name", sources.ALL)
+def take_apart(code: bytes) -> None:
+    """Code of the stack machine is assembled again as it was, but for branches to its end."""
+    lines = stackvm_assembly.disassemble(code)
+    assert stackvm_assembly.assemble(lines) == code
+
+
+def take_operations_apart(code: bytes) -> None:
+    assert kpu_records.pack(kpu_records.unpack(code)) == code
+
+
+CASES = {
+    **{f"kmodel {name}": Case(read_all, make) for name, make in sources.ALL.items()},
+    "kmodel written": Case(write_again, sources.version5),
+    "kmodel written, stack machine": Case(
+        take_apart, lambda: sources.quantized_call(0x14, 0x0B, call=sources.release_call)
+    ),
+    "kmodel written, operations": Case(take_operations_apart, lambda: sources.kpu_code(kpu=64)[1]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+def test_mutations(name: str, count: int) -> None:
+    assert 0 < fuzzing.check(CASES[name], count).read < count
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_every_truncation(name: str) -> None:
-    data = sources.ALL[name]()
-    for size in range(0, len(data), max(1, len(data) // 300)):
-        try:
-            read_all(data[:size])
-        except ModelbuildError as error:
-            assert error.exit_code == 2
+    fuzzing.truncated(CASES[name])
 
 
 @pytest.mark.parametrize(
@@ -101,72 +116,3 @@ def test_functions_that_share_their_code_do_not_multiply_it() -> None:
     code = kmodel.disassemble(kmodel.read(bytes(grown)))
     operations = sum(len(item.operations) for item in code.functions)
     assert len(code.functions) == copies + 1 and 0 < operations <= kpu_operations.MAX_OPERATIONS
-
-
-def write_again(data: bytes) -> None:
-    """What is read is written again as it was, or refused."""
-    assert kmodel.write(kmodel.image_of(kmodel.read(data))) == data
-
-
-def take_apart(code: bytes) -> None:
-    """Code of the stack machine is assembled again as it was, but for branches to its end."""
-    lines = stackvm_assembly.disassemble(code)
-    assert stackvm_assembly.assemble(lines) == code
-
-
-def take_operations_apart(code: bytes) -> None:
-    assert kpu_records.pack(kpu_records.unpack(code)) == code
-
-
-WRITTEN = {
-    "file": (write_again, sources.version5()),
-    "stack machine": (take_apart, sources.quantized_call(0x14, 0x0B, call=sources.release_call)),
-    "operations": (take_operations_apart, sources.kpu_code(kpu=64)[1]),
-}
-
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_mutations_are_written_as_they_were_or_refused(name: str) -> None:
-    read, data = WRITTEN[name]
-    read(data)
-    assert 0 < survive(read, data, SHORT) < SHORT
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", WRITTEN)
-def test_many_mutations_are_written_as_they_were_or_refused(name: str) -> None:
-    read, data = WRITTEN[name]
-    assert 0 < survive(_limited(read), data, LONG) < LONG
-
-
-def _limited(read: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """`read` with a limit of processor time for each input."""
-
-    def too_long(*_: object) -> None:
-        raise TimeoutError(f"an input took more than {SECONDS} s")
-
-    signal.signal(signal.SIGPROF, too_long)
-
-    def limited(data: bytes) -> None:
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        read(data)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-
-    return limited
-
-
-def _many(name: str) -> None:
-    """In a process of its own, as its memory is limited."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    limit = pages * resource.getpagesize() + BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    survive(_limited(read_all), sources.ALL[name](), LONG)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", sources.ALL)
-def test_many_mutations(name: str) -> None:
-    process = multiprocessing.get_context("fork").Process(target=_many, args=(name,))
-    process.start()
-    process.join()
-    assert process.exitcode == 0

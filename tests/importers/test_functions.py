@@ -91,3 +91,10 @@ def test_recursion_is_refused(tmp_path: Path, chain: list[str]) -> None:
 def test_a_chain_too_deep_is_refused(tmp_path: Path) -> None:
     bodies = {f"F{level}": [call(f"F{level + 1}", "a", "b")] for level in range(5000)}
     assert "nested more than 64 deep" in refused(tmp_path / "m.onnx", model(bodies, "F0"))
+
+
+def test_two_functions_of_one_name_are_refused(tmp_path: Path) -> None:
+    proto = model({"F": [helper.make_node("Relu", ["a"], ["b"])]}, "F")
+    proto.functions.append(proto.functions[0])
+    assert "are not valid" in refused(tmp_path / "m.onnx", proto)
+    assert inspect(tmp_path / "m.onnx")["models"][0]["macs"] is None

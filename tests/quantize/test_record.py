@@ -91,6 +91,8 @@ SAMPLES = GOOD.splitlines()[5]
         ("method: mse", "method: nonsense", 5, "cannot be edited"),
         ("activations=int8", "activations=int16", 4, "types are by line"),
         ("per_channel=yes", "per_channel=maybe", 4, "`yes` or `no`"),
+        ("scale=free", "scale", 4, "a name, `=` and a value"),
+        ("scale=free", "scale=free=no", 4, "a name, `=` and a value"),
         (GOOD.splitlines()[-1], "", 12, "the file was cut off"),
         ("0.1 ", "1_0.0 ", 9, "not a finite number"),
         ("0.1 ", "\u0661.5 ", 9, "not a finite number"),

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.artifacts.inspectors.nef import program
 from modelbuild.artifacts.packing.mpk_sizes import other_sizes
@@ -27,7 +28,7 @@ _LOADER_NAME = ".tar.gz"
 
 def describe(path: Path) -> dict[str, Any]:
     """Members, plugins, sections and checks. Errors: ModelbuildError for what is no complete archive."""
-    data = path.read_bytes()
+    data = input_file.read(path)
     found = mpk.survey(data)
     described: dict[str, Any] = {
         "version": found.toolchain_version or None,
@@ -105,7 +106,7 @@ def _health(health: mpk.Health) -> dict[str, Any]:
 def _notes(found: mpk.Mpk, path: Path) -> list[str]:
     """What is no mistake, and worth knowing before the package is used."""
     notes = []
-    if found.desired_batch and found.actual_batch and found.actual_batch < found.desired_batch:
+    if 0 < found.actual_batch < found.desired_batch:
         notes.append(f"a batch of {found.desired_batch} was asked for, and {found.actual_batch} was achieved")
     mla = next((item.sequence for item in found.plugins if item.processor == "MLA"), None)
     after = [item.kernel for item in found.plugins if mla is not None and item.sequence > mla]

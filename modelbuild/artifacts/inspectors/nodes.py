@@ -9,6 +9,8 @@ from typing import Any
 import onnx
 
 from modelbuild import importers
+from modelbuild.artifacts.inspectors import onnx_shapes
+from modelbuild.artifacts.inspectors.onnx_operators import text
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.tflite_schema import IDENTIFIER
@@ -55,12 +57,9 @@ def _of_onnx(path: Path, weights: Path | None) -> Listed:
 
 def _known_shapes(model: onnx.ModelProto) -> dict[str, list[int | str | None]]:
     """The shapes that the file states or that follow from it; of a damaged file, those it states."""
-    try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
-        graph = model.graph
+    graph = onnx_shapes.inferred(model, with_values=False) or model.graph
     return {
-        value.name: [dim.dim_value or dim.dim_param or None for dim in value.type.tensor_type.shape.dim]
+        value.name: [dim.dim_value or text(dim.dim_param) or None for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.value_info, *graph.output)
         if value.type.tensor_type.HasField("shape")
     }

@@ -6,14 +6,14 @@ from modelbuild.arithmetic.binding import bind
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.kpu.validation import RULES as KPU_RULES
 from modelbuild.arithmetic.validation import ARITHMETIC
-from modelbuild.quantize.qdq import calculating, kpu_moves, moving
+from modelbuild.quantize.qdq import calculating, kpu_operators, moving
 from modelbuild.quantize.qdq.drawing import Drawing
 
 __all__ = ["emit"]
 
 DRAWERS = {
     ARITHMETIC: {**calculating.DRAWERS, **moving.DRAWERS},
-    **dict.fromkeys(KPU_RULES, kpu_moves.DRAWERS),
+    **dict.fromkeys(KPU_RULES, kpu_operators.DRAWERS),
 }
 
 

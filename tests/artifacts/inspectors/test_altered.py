@@ -13,7 +13,7 @@ from modelbuild.artifacts.kinds import Kind
 from modelbuild.artifacts.tree import render
 from modelbuild.errors import ModelbuildError
 from tests.artifacts.test_kinds import CONTENTS
-from tests.formats.test_fuzz import mutate
+from tests.formats.mutations import mutate
 
 KINDS = (Kind.MPK, Kind.TAR_GZ, Kind.TAR, Kind.ZIP, Kind.SIMA, Kind.ELF)
 

@@ -114,7 +114,8 @@ def test_data_in_other_files(tmp_path: Path) -> None:
             "what": "the files with weights are there",
             "ok": False,
             "why": "../up.bin: it lies outside of the model's folder; gone.bin: it is not there",
-        }
+        },
+        {"what": "weights have the bytes that their shapes ask for", "ok": True, "why": None},
     ]
     assert model["parameters"] == 12  # as the shapes say
     (tmp_path / "w.bin").unlink()
@@ -160,3 +161,13 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     found = inspect(tmp_path / "m.onnx")
     assert json.loads(json.dumps(found)) == found
     assert found["models"][0]["domains"] == {"ai.onnx": 1, "d\ufffdm": 1}
+
+
+def test_a_size_whose_name_is_no_text_is_shown_as_well_as_may_be(tmp_path: Path) -> None:
+    node = helper.make_node("Relu", ["x"], ["y"], name="relu")
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in ("x", "y")]
+    model = helper.make_model(helper.make_graph([node], "net", ports[:1], ports[1:]), ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString().replace(b"batch", b"b\xb6tch"))
+    (found,) = inspect(tmp_path / "m.onnx", nodes=True)["models"]
+    assert found["inputs"][0]["shape"] == found["node_list"][0]["shape"] == ["b\ufffdtch", 3]
+    json.dumps(found)
