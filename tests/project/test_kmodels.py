@@ -25,6 +25,7 @@ from tests.judges import nncase
 from tests.project.small_project import write_manifest
 
 SHAPE = (1, 3, 16, 16)
+SHAPES = {"moved": [1, 16, 16, 8]}
 MANIFEST = """\
 samples: {some: {files: "data/*.npy"}}
 models: {net: {source: net.onnx, calibration: some, evaluation: some, accept: {snr_db: 20}}}
@@ -35,7 +36,7 @@ packages: {p: {targets: [maix, any], models: [net]}}
 """
 
 
-def write(root: Path, manifest: str = MANIFEST, *, softmax: bool = False) -> Path:
+def write(root: Path, manifest: str = MANIFEST, *, ends_in: str = "") -> Path:
     """Convolutions and a residual sum that the KPU does or reads, means and a product of matrices."""
     draw = np.random.default_rng(5)
 
@@ -52,14 +53,22 @@ def write(root: Path, manifest: str = MANIFEST, *, softmax: bool = False) -> Pat
         helper.make_node("Flatten", ["f"], ["scores"], name="flat"),
     ]
     outputs = ["scores"]
-    if softmax:
+    if ends_in == "Softmax":
         nodes.append(helper.make_node("Softmax", ["scores"], ["shares"], name="softmax"))
         outputs = ["shares"]
+    if ends_in == "Transpose":
+        nodes.append(helper.make_node("Transpose", ["d"], ["moved"], name="move", perm=[0, 2, 3, 1]))
+        outputs = ["scores", "moved"]
     graph = helper.make_graph(
         nodes,
         "net",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, list(SHAPE))],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 6]) for name in outputs],
+        [
+            helper.make_tensor_value_info(
+                name, TensorProto.FLOAT, [1, 16, 16, 8] if name == "moved" else [1, 6]
+            )
+            for name in outputs
+        ],
         [made("w", 8, 3, 3, 3), made("u", 8, 8, 1, 1), made("v", 6, 8, 3, 3)],
     )
     root.mkdir(parents=True, exist_ok=True)
@@ -164,7 +173,7 @@ def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
 
 def test_functions_with_other_last_bits(tmp_path: Path) -> None:
     """Behind a Softmax outputs need not be equal in every bit; they are compared all the same."""
-    root = write(tmp_path / "project", softmax=True)
+    root = write(tmp_path / "project", ends_in="Softmax")
     assert api.build(api.open_project(root), ["p-maix"]).ok
     hardware = read_json(root / "reports/p-maix/report.json")["models"][0]["hardware"]
     assert hardware["equal"] is True and hardware["outputs"][0]["within"] == 1e-5
@@ -174,6 +183,18 @@ def test_functions_with_other_last_bits(tmp_path: Path) -> None:
     assert judged.shape == fixed.tensors["shares"].shape
     found = api.run(root / "dist/p-maix/net.kmodel", str(root / "data/0.npy")).outputs["shares"]
     np.testing.assert_allclose(judged, found, atol=1e-5 * float(np.ptp(found)))
+
+
+def test_functions_that_move_floats(tmp_path: Path) -> None:
+    """They call them integers of as many bits."""
+    root = write(tmp_path / "project", ends_in="Transpose")
+    assert api.build(api.open_project(root)).ok
+    for package in ("p-maix", "p-any"):
+        hardware = read_json(root / f"reports/{package}/report.json")["models"][0]["hardware"]
+        assert hardware["equal"] is True and [one["name"] for one in hardware["outputs"]] == [
+            "scores",
+            "moved",
+        ]
 
 
 def test_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

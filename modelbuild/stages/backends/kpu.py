@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
@@ -99,8 +100,9 @@ class Machine:
             if event.name == "copy":  # a part of its tensor
                 continue
             for name, access in zip(step["writes"], event.writes, strict=False):
-                if access.values is not None and access.values.size == _count(fixed.tensors[name]):
-                    seen[name] = access.values.reshape(fixed.tensors[name].shape)
+                tensor = fixed.tensors[name]
+                if access.values is not None and access.values.nbytes == _bytes(tensor):
+                    seen[name] = _as(tensor, access.values)
         outputs = {
             name: values.reshape(fixed.tensors[name].shape)
             for name, values in zip(fixed.outputs, done.outputs, strict=True)
@@ -133,5 +135,10 @@ class Machine:
             )
 
 
-def _count(tensor: QuantizedTensor) -> int:
-    return int(np.prod(tensor.shape, dtype=np.int64))
+def _bytes(tensor: QuantizedTensor) -> int:
+    return int(np.prod(tensor.shape, dtype=np.int64)) * tensor.dtype.itemsize
+
+
+def _as(tensor: QuantizedTensor, values: NDArray[Any]) -> NDArray[Any]:
+    """What was written, in the tensor's shape and type: functions that move values call floats integers."""
+    return np.ascontiguousarray(values).view(tensor.dtype).reshape(tensor.shape)
