@@ -45,6 +45,7 @@ LOWERING = (
     "flat_mean_to_pool",
     "index_to_slice",
     "split_to_slice",
+    "mean_behind_gemm",
     "gemm_to_conv",
     "depth_to_space_to_transpose",
     "space_to_depth_to_transpose",
@@ -87,7 +88,7 @@ REQUIRED: Mapping[str, str] = {
 
 
 # Passes that a recipe may name with a limit: `split_global_pool(7)`.
-LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "split_global_pool"})
+LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "mean_behind_gemm", "split_global_pool"})
 
 _ENTRY = re.compile(r"(\w+)(?:\((\d{1,4})\))?")
 
