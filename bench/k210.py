@@ -1,13 +1,12 @@
 """Our compiler of kmodels beside nncase 1.9: `python -m bench.k210 --output tables.md`.
 
-Both get the same float models and calibration samples, and the unmodified simulator of nncase 1.9 runs what both
-make. docs/benchmarks.md says the rest. The command ends with 1 where a criterion fails.
+Both get the same float models and calibration samples, and the unmodified simulator of nncase 1.9 runs what
+both make. docs/benchmarks.md says the rest. The command ends with 1 where a criterion fails.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -50,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if not options.only or name in options.only:
             say(name)
             try:
-                lines.append(line(prepare(name, network, options.models, SAMPLES)))
+                lines.append(_line(name, network, options.models))
             except (ModelbuildError, nncase.JudgeError, ValueError) as error:
                 failed.append(f"{name}: {error}")
             else:
@@ -80,8 +79,14 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def line(network: Network) -> Line:
+def _line(name: str, declaration: declared.Network, folders: Sequence[Path]) -> Line:
     """Both compilers on one network."""
+    with tempfile.TemporaryDirectory() as work:
+        return measured(prepare(name, declaration, folders, Path(work), SAMPLES))
+
+
+def measured(network: Network) -> Line:
+    """Both compilers on a prepared network."""
     theirs = vendor.best(network)
     ours = vendor.judged(network, _compiled(network), "")
     given = [network.evaluation[0]]
@@ -100,8 +105,8 @@ def _compiled(network: Network) -> nncase.Vendor:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.savez(folder / "samples.npz", *network.calibration)
-        words = [sys.executable, "-P", "-m", "bench.kpu.ours", str(network.published), network.port.name]
-        words += [",".join(map(str, network.port.shape)), str(folder / "samples.npz"), str(folder / "kmodel")]
+        words = [sys.executable, "-P", "-m", "bench.kpu.ours", str(network.model)]
+        words += [str(folder / "samples.npz"), str(folder / "kmodel")]
         try:
             done = measure.run(measure.Command(words, folder, {**OURS, "OMP_NUM_THREADS": "1"}))
         except RuntimeError as error:

@@ -79,9 +79,12 @@ def run_sets(data: bytes, sets: Sequence[Sequence[np.ndarray]], *, seconds: floa
     """What the simulator makes of input sets, one after the other. Errors: JudgeError, Unavailable."""
     with _room() as folder:
         (folder / "model").write_bytes(data)
-        given = {f"{at} {index}": np.ascontiguousarray(array) for at, one in enumerate(sets)
-                 for index, array in enumerate(one)}
-        np.savez(folder / "given.npz", **given)
+        given = {
+            f"{at} {index}": np.ascontiguousarray(array)
+            for at, one in enumerate(sets)
+            for index, array in enumerate(one)
+        }
+        np.savez(folder / "given.npz", allow_pickle=False, **given)
         _drive(folder, {"action": "run", "sets": len(sets)}, seconds)
         with np.load(folder / "found.npz") as found:
             outputs: list[list[np.ndarray]] = [[] for _ in sets]
@@ -137,8 +140,8 @@ def _room() -> Iterator[Path]:
 
 
 def _drive(folder: Path, request: Mapping[str, object], seconds: float) -> tuple[float, float]:
-    """Runs the driver: its seconds, and those of processors. What it prints goes to a file, as the judge's own
-    processes may hold pipes open."""
+    """Runs the driver: its seconds, and those of processors. What it prints goes to a file, as processes of
+    the judge's own may hold pipes open."""
     (folder / "request.json").write_text(json.dumps(request), "utf-8")
     printed = folder / "printed"
     before, began = os.times(), time.monotonic()

@@ -1,8 +1,12 @@
 """Runs inside the judge's environment (Python 3.7 to 3.10): does what request.json of its folder says."""
 
+from __future__ import annotations
+
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nncase
 import numpy as np
@@ -11,12 +15,12 @@ import numpy as np
 UNSET = ("is_fpga", "dump_ir", "dump_asm", "dump_quant_error", "dump_import_op_range", "benchmark_only")
 
 
-def run(count):
+def run(count: int) -> None:
     """The outputs of model for each of the input sets of given.npz; the seconds of it all first."""
     simulator = nncase.Simulator()
     simulator.load_model(Path("model").read_bytes())
     with np.load("given.npz") as given:
-        sets = [[] for _ in range(count)]
+        sets: list[list[np.ndarray]] = [[] for _ in range(count)]
         for name in given.files:
             sets[int(name.split(" ")[0])].append(given[name])
     outputs, seconds = {}, 0.0
@@ -33,7 +37,7 @@ def run(count):
     np.savez("found.npz", seconds=seconds, **outputs)
 
 
-def compile_model(request):
+def compile_model(request: Mapping[str, Any]) -> None:
     """The kmodel of model, an ONNX file."""
     options, quantization = nncase.CompileOptions(), nncase.PTQTensorOptions()
     options.target = request["target"]

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 
 from bench.quantizers import declared
-from bench.quantizers.prepared import fixed
+from bench.quantizers.prepared import fixed, set_output_shapes
 from modelbuild import importers
 from modelbuild.graph import onnx_io
 from modelbuild.graph.model import Graph
@@ -25,11 +25,11 @@ Arrays = list[np.ndarray]
 
 @dataclass(frozen=True)
 class Network:
-    """`published` is the file as it is shipped, `graph` its normal form with fixed shapes. Of each evaluation
-    sample `expected` has the float outputs; `labels` are its classes, where they are known."""
+    """`model` is the file as it is published, but for the shape of its input; `graph` its normal form.
+    `expected` are the float outputs of each evaluation sample; `labels` its classes, where they are known."""
 
     name: str
-    published: Path
+    model: Path
     port: declared.Input
     graph: Graph
     calibration: Arrays
@@ -39,13 +39,17 @@ class Network:
 
 
 def prepare(
-    name: str, declaration: declared.Network, folders: Sequence[Path], most: int | None = None
+    name: str, declaration: declared.Network, folders: Sequence[Path], work: Path, most: int | None = None
 ) -> Network:
-    """`most` evaluation samples at most, spread evenly. Errors: ModelbuildError."""
-    port, path = declaration.input, declared.locate(declaration.file, folders)
+    """Writes the model into the folder `work`; `most` evaluation samples at most, spread evenly. Errors:
+    ModelbuildError."""
+    port, path = declaration.input, work / f"{name}.onnx"
     calibration = declared.gather(declaration.calibration, folders)
     evaluation = declared.gather(declaration.evaluation, folders, most, set(calibration.files))
-    graph, _ = normalise(importers.load(path, {port.name: port.shape}))
+    model = fixed(onnx.load(declared.locate(declaration.file, folders)), port)
+    set_output_shapes(model, port.name, np.zeros(port.shape, np.float32))
+    onnx.save(model, path)
+    graph, _ = normalise(importers.load(path))
     found = _arrays(evaluation.files, port)
     return Network(
         name,
@@ -54,7 +58,7 @@ def prepare(
         graph,
         _arrays(calibration.files, port),
         found,
-        float_outputs(onnx_io.to_model(graph), port, found),
+        float_outputs(model, port, found),
         evaluation.labels,
     )
 
@@ -66,18 +70,15 @@ def float_outputs(model: onnx.ModelProto, port: declared.Input, samples: Arrays)
 
 
 def forms(network: Network, folder: Path) -> dict[str, Path]:
-    """The float model as users of a compiler would try to bring it in, one after the other: as published with
-    its shapes fixed, folded by onnxruntime, and our normal form. What cannot be made is left out."""
+    """The float model as users of a compiler would try to bring it in, one after the other: as published,
+    folded by onnxruntime, and our normal form. What cannot be made is left out."""
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Path] = {}
-    model = fixed(onnx.load(network.published), network.port)
-    found["as published"] = folder / "published.onnx"
-    onnx.save(model, found["as published"])
+    found = {"as published": network.model}
     options, folded = _options(), folder / "folded.onnx"
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folded)
     try:
-        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(network.model, options, providers=["CPUExecutionProvider"])
         found["folded by onnxruntime"] = folded
     except Exception:  # it raises whatever it comes across; the next form serves, too
         folded.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A float model -> a kmodel of ours, as a process: `python -m bench.kpu.ours MODEL INPUT SHAPE SAMPLES OUTPUT`."""
+"""A float model -> a kmodel of ours, as a process: `python -m bench.kpu.ours MODEL SAMPLES OUTPUT`."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Made:
     compiled: Compiled
 
 
-def fixed_model(path: Path, name: str, shape: Sequence[int], samples: Sequence[np.ndarray]) -> FixedModel:
+def fixed_model(path: Path, samples: Sequence[np.ndarray]) -> FixedModel:
     """What all stages up to `apply` make of the file, with the defaults of a manifest. Errors:
     ModelbuildError."""
     recipe = load_recipe(CHIP)
-    graph, _ = normalise(importers.load(path, {name: tuple(shape)}))
+    graph, _ = normalise(importers.load(path))
     graph, _ = run_passes(graph, list(recipe.passes))
     placement = place(graph, recipe)
-    given = [{name: sample} for sample in samples]
+    given = [{graph.inputs[0]: sample} for sample in samples]
     observations, settings = observe(graph, given), Settings()
     record = quantize(graph, observations, settings, recipe.number_format)
     if is_refined(settings, record, graph):
@@ -52,18 +52,18 @@ def fixed_model(path: Path, name: str, shape: Sequence[int], samples: Sequence[n
     return lower(graph, placement.units, record, recipe)
 
 
-def made(path: Path, name: str, shape: Sequence[int], samples: Sequence[np.ndarray]) -> Made:
+def made(path: Path, samples: Sequence[np.ndarray]) -> Made:
     """The kmodel of the file, calibrated with the samples."""
-    fixed = fixed_model(path, name, shape, samples)
+    fixed = fixed_model(path, samples)
     return Made(fixed, compile_model(fixed, load_recipe(CHIP), {}))
 
 
 def main(words: Sequence[str]) -> int:
     """Writes the kmodel."""
-    path, name, shape, samples, output = words
+    path, samples, output = words
     with np.load(samples) as given:
         arrays = [given[key] for key in given.files]
-    found = made(Path(path), name, [int(size) for size in shape.split(",")], arrays)
+    found = made(Path(path), arrays)
     Path(output).write_bytes(found.compiled.kmodel)
     return 0
 

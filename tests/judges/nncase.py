@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from bench.judges import nncase
-from bench.judges.nncase import JudgeError, Judged
+from bench.judges.nncase import Judged, JudgeError
 
 __all__ = ["JudgeError", "Judged", "compile_onnx", "judge", "run_kmodel", "run_sets"]
 
