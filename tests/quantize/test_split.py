@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from modelbuild.chips.load import chip_names, load_recipe
-from modelbuild.chips.units import ON_NPU, npu_has
+from modelbuild.chips.units import ON_NPU, chip_has
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.kept_quantization import Kept, keep, kept
@@ -473,7 +473,7 @@ def test_metadata_tells_what_holds_the_channels(made: Made) -> None:
 @pytest.mark.parametrize("chip", chip_names())
 def test_parts_run_where_the_whole_does(chip: str) -> None:
     rules, graph = table(load_recipe(chip).operators), network()
-    if not npu_has("Concat", ((rule.op, rule.unit) for rule in load_recipe(chip).operators)):
+    if not chip_has("Concat", ((rule.op, rule.unit) for rule in load_recipe(chip).operators)):
         pytest.skip("the stage does not divide for a chip that cannot join")
     taken = split(graph, {"t0": PARTS})
     before, after = (
