@@ -20,7 +20,7 @@ class Problem(NamedTuple):  # no dataclass: importing those takes longer than a 
     code: str = ""
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
+        head = self._head()
         if self.code:
             head += f" [{self.code}]"
         lines = [head]
@@ -29,6 +29,20 @@ class Problem(NamedTuple):  # no dataclass: importing those takes longer than a 
         if self.advice:
             lines.append(f"  do:  {self.advice}")
         return "\n".join(lines)
+
+    def _head(self) -> str:
+        """Where and what; a file that both begin with is named once."""
+        if not self.where:
+            return self.what
+        for end, letter in enumerate(self.what):
+            name = self.what[:end]
+            if (
+                letter == " "
+                and self.where.endswith(name)
+                and self.where[: -len(name)][-1:] in ("", "/", " ")
+            ):
+                return self.where + self.what[end:]
+        return f"{self.where}: {self.what}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

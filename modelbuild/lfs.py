@@ -13,8 +13,11 @@ ADVICE = "fetch the file: `git lfs pull`"
 
 
 def is_pointer(path: Path) -> bool:
-    """Whether the file is a pointer; an unreadable file is not."""
+    """Whether the file is a pointer; an unreadable file is not, nor is what is no regular file: opening a
+    FIFO would wait for its writer."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             return stream.read(len(POINTER_START)) == POINTER_START
     except OSError:

@@ -37,3 +37,18 @@ def test_it_crosses_a_process_as_json() -> None:
 def test_the_nearest_name(word: str, meant: str | None) -> None:
     known = ["kl520", "kl530", "kl630", "kl720", "kl730", "modalix"]
     assert did_you_mean(word, known) == (f"did you mean `{meant}`?" if meant else "")
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "said"),
+    [
+        ("empty.nef is empty", "empty.nef", "empty.nef is empty"),
+        ("empty.nef is empty", "deep/empty.nef", "deep/empty.nef is empty"),
+        ("my file.nef is empty", "deep/my file.nef", "deep/my file.nef is empty"),
+        ("x.nef is a folder", "-o deep/x.nef", "-o deep/x.nef is a folder"),
+        ("a.nef is empty", "aa.nef", "aa.nef: a.nef is empty"),
+        ("checksums do not agree", "a.nef", "a.nef: checksums do not agree"),
+    ],
+)
+def test_a_file_is_named_once(what: str, where: str, said: str) -> None:
+    assert str(Problem(what, where)) == said

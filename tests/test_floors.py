@@ -16,6 +16,8 @@ FLOORS = (
     "address",
     "globs",
     "whole_file",
+    "input_file",
+    "output_file",
     "https",
     "build",
     "formats",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def test_pointers_are_told_from_files(tmp_path: Path, data: bytes, expected: boo
 
 def test_what_cannot_be_read_is_no_pointer(tmp_path: Path) -> None:
     assert not is_pointer(tmp_path / "missing") and not is_pointer(tmp_path)
+
+
+def test_a_fifo_is_no_pointer_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_pointer(tmp_path / "pipe")
 
 
 def test_the_error_says_what_to_do() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelbuild import __version__, whole_file
-from modelbuild.artifacts.output_place import check_place, is_simulated
+from modelbuild import __version__, input_file, whole_file
+from modelbuild.artifacts import nef_input
+from modelbuild.artifacts.output_place import loss_of_package, make_folder, write
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, nef_combine, nef_edit, nef_extract, nef_generate, sealed
-from modelbuild.formats.nef_generations import SIMULATED
+from modelbuild.formats import fw_info, kne, nef, nef_combine, nef_edit, nef_extract, nef_generate
+from modelbuild.formats.nef_generations import RESERVED_IDS, SIMULATED
 from modelbuild.formats.nef_objects import Nef
 
 
@@ -30,7 +31,7 @@ def combine(
     for an output that would overwrite what modelbuild has not made, unless `force`.
     """
     files = [Path(path) for path in paths]
-    read = [_read(path) for path in files]
+    read = [nef_input.read(path) for path in files]
     made = nef_combine.combine(read, [str(path) for path in files], drop_unknown=drop_unknown)
     written = _write(made, output, files, force)
     sources = {model.id: str(path) for path, one in zip(files, read, strict=True) for model in one.models}
@@ -41,17 +42,20 @@ def combine(
 def extract(
     path: str | Path, folder: str | Path, ids: Sequence[int] = (), *, force: bool = False
 ) -> dict[str, Any]:
-    """Write the binaries in a NEF into `folder`, those of the models `ids` or of all.
+    """Write the binaries in a NEF into `folder`; with `ids` those of these models alone.
 
     Gives the object of `nef extract --json`. Errors: ModelbuildError for a file that cannot be read,
     checksums that do not agree, ids that no model has, and files that are there already, unless `force`.
     """
     source, folder = Path(path), Path(folder)
-    one = _read(source)
+    one = nef_input.read(source)
     nef.check(one, str(source))
-    found = nef_extract.files(one, tuple(ids))
+    with input_file.naming(str(source)):
+        found = nef_extract.files(one, tuple(ids))
     if folder.exists() and not folder.is_dir():
-        raise ModelbuildError(f"{folder.name} is not a folder", where=f"-o {folder}")
+        raise ModelbuildError(
+            f"{folder.name} is not a folder", where=f"-o {folder}", advice="name another folder"
+        )
     there = [name for name in found if (folder / name).exists() or (folder / name).is_symlink()]
     if there and not force:
         raise ModelbuildError(
@@ -59,7 +63,7 @@ def extract(
             where=str(folder),
             advice="name another folder with -o, or add --force to replace them",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, data in found.items():
         whole_file.write(folder / name, data)
     files = [_written(folder / name, data) for name, data in found.items()]
@@ -80,9 +84,16 @@ def edit(
     output that would overwrite what modelbuild has not made, unless `force`.
     """
     source = Path(path)
-    made = nef_edit.edited(_read(source), ids, versions)
+    one = nef_input.read(source)
+    with input_file.naming(str(source)):
+        made = nef_edit.edited(one, ids, versions)
     written = _write(made, output, [source], force)
-    return {**written, **_described(made, {})}
+    notes = [
+        f"the id {number} is reserved: Kneron keeps ids below {RESERVED_IDS}"
+        for number in sorted(set((ids or {}).values()))
+        if number < RESERVED_IDS
+    ]
+    return {**written, **_described(made, {}), "notes": notes}
 
 
 def generate(
@@ -100,62 +111,50 @@ def generate(
             f"a NEF is not generated from {len(files)} files",
             advice="name a .kne, or fw_info.bin and all_models.bin",
         )
-    *firmware, all_models = [_bytes(path) for path in files]
-    own = f"modelbuild/{__version__}"
-    made = nef_generate.generated(
-        chip.lower().removeprefix("kl"), all_models, b"".join(firmware), own_toolchain=own
-    )
+    *firmware, all_models = [input_file.read(path) for path in files]
+    own, platform, info = f"modelbuild/{__version__}", chip.lower().removeprefix("kl"), b"".join(firmware)
+    try:
+        made = nef_generate.generated(platform, all_models, info, own_toolchain=own)
+    except ModelbuildError as error:
+        raise _ungenerated(error, files, all_models, info, chip) from None
     written = _write(made, output, files, force)
     return {**written, **_described(made, {})}
 
 
-def _bytes(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would wait for ever
-        raise ModelbuildError(f"{path.name or path} is not a regular file", where=str(path))
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelbuildError(
-            f"{path.name or path} cannot be read", where=str(path), why=error.strerror or str(error)
-        ) from None
+def _ungenerated(
+    error: ModelbuildError, files: Sequence[Path], all_models: bytes, firmware: bytes, chip: str
+) -> ModelbuildError:
+    """Which of the files is not what its place says, or that they do not belong together."""
+    first = error.problems[0]
+    why = ": ".join(part for part in (first.what, first.why) if part)
+    if firmware and not _reads(fw_info.decode, firmware):
+        swapped = _reads(fw_info.decode, all_models)
+        what = "the files are in the wrong order" if swapped else f"{files[0].name} is no fw_info.bin"
+        advice = "name fw_info.bin first, then all_models.bin"
+    elif not firmware and not _reads(kne.decode, all_models):
+        what, advice = f"{files[0].name} is no .kne", "name a .kne, or fw_info.bin and all_models.bin"
+    elif first.advice and not first.where.startswith("offset"):
+        return error
+    else:
+        what = f"the binaries do not belong together, or not to {chip}"
+        advice = "name the fw_info.bin and all_models.bin of one file, and its chip"
+    return ModelbuildError(what, where=str(files[0]), why=why, advice=advice, exit_code=error.exit_code)
 
 
-def _read(path: Path) -> Nef:
-    data = _bytes(path)
-    if sealed.is_sealed(data):
-        raise ModelbuildError(
-            f"{path.name} is encrypted",
-            where=str(path),
-            why=f"it is a package that modelbuild encrypted in mode {sealed.read_header(data).mode}",
-            advice=f"open it with its keys first: modelbuild nef decrypt {path} -o OUT.nef",
-        )
+def _reads(reader: Callable[[bytes], object], data: bytes) -> bool:
     try:
-        return nef.read(data)
-    except ModelbuildError as error:
-        first = error.problems[0]
-        place = f"{path}: {first.where}" if first.where else str(path)
-        raise ModelbuildError(
-            first.what, where=place, why=first.why, advice=first.advice, exit_code=error.exit_code
-        ) from None
+        reader(data)
+    except ModelbuildError:
+        return False
+    return True
 
 
 def _write(made: Nef, output: str | Path, read: Sequence[Path], force: bool) -> dict[str, Any]:
     """Write the file whole, or nothing; what was written."""
-    place = _place(output, made)
-    check_place(place, read, force, is_simulated)
+    suffix = ".nef" if made.silicon else SIMULATED
+    name = nef_extract.safe(f"models_{made.target.removeprefix('kl')}{suffix}")
     data = nef.write(made)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    whole_file.write(place, data)
-    return _written(place, data)
-
-
-def _place(output: str | Path, made: Nef) -> Path:
-    """Where the file goes."""
-    place = Path(output)
-    if place.is_dir() or str(output).endswith(("/", "\\")):
-        suffix = ".nef" if made.silicon else SIMULATED
-        return place / nef_extract.safe(f"models_{made.target.removeprefix('kl')}{suffix}")
-    return place
+    return _written(write(output, name, data, read, force, loss_of_package), data)
 
 
 def _notes(made: Nef) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelbuild import input_file
 from modelbuild.artifacts.packing import FORMATS, Program
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats import sealed
@@ -14,29 +15,35 @@ __all__ = ["Program", "choose", "programs", "sealed_programs"]
 
 def programs(path: Path, kind: str) -> list[Program]:
     """Every program in the package `path` of the container format `kind`."""
-    found: list[Program] = FORMATS[kind].unpack(path.read_bytes())
+    with input_file.naming(str(path)):
+        found: list[Program] = FORMATS[kind].unpack(input_file.read(path))
     return found
 
 
 def sealed_programs(path: Path, secrets: Secrets | None) -> list[Program]:
     """Every program in an encrypted package. Errors: ModelbuildError where the secrets are not there, or do
     not open it."""
-    data = path.read_bytes()
-    header = sealed.read_header(data)
-    if secrets is None:
-        raise ModelbuildError(
-            "the package is encrypted, and runs with its keys only",
-            where=str(path),
-            advice=sealed.how_to_open(header),
-        )
-    if header.format not in FORMATS:
-        raise ModelbuildError(f"an encrypted file of the kind {header.format} cannot be run", where=str(path))
-    found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets))
+    data = input_file.read(path)
+    with input_file.naming(str(path)):
+        header = sealed.read_header(data)
+        if secrets is None:
+            raise ModelbuildError(
+                "the package is encrypted, and runs with its keys only", advice=sealed.how_to_open(header)
+            )
+        if header.format not in FORMATS:
+            raise ModelbuildError(
+                f"an encrypted file of the kind {header.format} cannot be run",
+                why=f"what runs is {', '.join(FORMATS)}",
+                advice="open it with modelbuild nef decrypt, and inspect it",
+            )
+        found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets))
     return found
 
 
 def choose(found: list[Program], wanted: str | None, where: str) -> Program:
-    """The program with the id (decimal or 0x…) or name `wanted`; the only one where nothing is wanted."""
+    """The program with the id (decimal or 0x…) or name `wanted`; the only one where nothing is wanted.
+
+    Raises for none, and for several: an id and a name may be alike, and names may be there twice."""
     if wanted is None:
         if len(found) == 1:
             return found[0]
@@ -47,9 +54,20 @@ def choose(found: list[Program], wanted: str | None, where: str) -> Program:
             why=names,
             advice="choose with --model ID|NAME",
         )
-    for program in found:
-        if wanted == program.name or (program.id is not None and _number(wanted) == program.id):
-            return program
+    meant = [
+        program
+        for program in found
+        if wanted == program.name or (program.id is not None and _number(wanted) == program.id)
+    ]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise ModelbuildError(
+            f"the package holds {len(meant)} models that are `{wanted}`",
+            where=where,
+            why=", ".join(_called(program) for program in meant),
+            advice="choose by an id that one of them has: --model ID",
+        )
     raise ModelbuildError(
         f"the package holds no model `{wanted}`",
         where=where,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild import whole_file
+from modelbuild import output_file, whole_file
 from modelbuild.artifacts import values
 from modelbuild.artifacts.feeds import Feed, arrays
 from modelbuild.artifacts.layouts import Layouts, require, to_source
@@ -109,10 +109,15 @@ def _of_post(result: RunResult) -> Arrays:
     }
 
 
+def check_place(path: Path) -> None:
+    """That `save` may write there. Raises where it may not, and for a file's name that is not of .npz."""
+    if not output_file.check(path) and path.suffix.lower() != ".npz":
+        raise ModelbuildError("outputs are written as .npz", where=str(path), advice="write -o outputs.npz")
+
+
 def save(result: RunResult, path: Path) -> None:
     """The outputs as .npz, written beside `path` and renamed. Raises ModelbuildError if the disk refuses."""
-    if path.suffix.lower() != ".npz":
-        raise ModelbuildError("outputs are written as .npz", where=str(path), advice="write -o outputs.npz")
+    check_place(path)
     made = _of_post(result)
     twice = [name for name in made if name in result.outputs]
     if twice:

@@ -190,6 +190,9 @@ def _source(action: Action, change: Change) -> str:
     return f"output {source.name} of {source.action}"
 
 
+FINGERPRINT = "fingerprint"  # a parameter of this name stands for secrets, and is empty without them
+
+
 def _lines(changes: Sequence[Change], sources: Sequence[str]) -> list[str]:
     """A line a change; of many files, or of many items of one list, the first and how many more."""
     groups: dict[str, list[str]] = {}
@@ -207,6 +210,9 @@ def _lines(changes: Sequence[Change], sources: Sequence[str]) -> list[str]:
 
 
 def _line(change: Change, source: str) -> str:
+    if change.path[-1] == FINGERPRINT and change.kind == "changed":
+        says = "changed" if change.old and change.new else "is there now" if change.new else "is not there"
+        return f"a secret of {source.removesuffix(f'.{FINGERPRINT}')} {says}"
     if isinstance(change.old, list):
         return f"{source} changed"
     old, new = _show(change, change.old), _show(change, change.new)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="what is compared with it; for MODEL@TARGET alone, its forms are",
     )
-    models.add_arguments(parser)
+    models.add_arguments(parser, each=True)
     parser.add_argument("--levels", help="the two forms of MODEL@TARGET alone (float,fixed)")
     parser.add_argument("--layers", action="store_true", help="compare every tensor that both have")
 
@@ -68,7 +68,8 @@ def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
     if len(words) == 1:
         if not is_pair(options.reference):
             raise ModelbuildError("compare with what?", advice="name a second file, or MODEL@TARGET")
-        first, second = (models.opened(options, options.reference, level) for level in levels)
+        alone = _with_model(options, (options.model or [None])[0])
+        first, second = (models.opened(alone, options.reference, level) for level in levels)
         return first, second
     if options.levels is not None:
         raise ModelbuildError(
@@ -76,10 +77,7 @@ def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
             why="two models are named to compare",
             advice="leave --levels out, or name one MODEL@TARGET",
         )
-    if options.model is not None and not any(models.is_package(options, word) for word in words):
-        raise ModelbuildError(
-            "--model picks one model of a package", why="neither file is a package", advice="leave it out"
-        )
+    chosen = _models(options, words)
     if options.weights is not None and not any(map(models.takes_weights, words)):
         raise ModelbuildError(
             "--weights is for a .prototxt or .keras file", why="neither file is one", advice="leave it out"
@@ -94,8 +92,33 @@ def _runners(options: argparse.Namespace) -> tuple[Runner, Runner]:
         raise ModelbuildError(
             "keys are for an encrypted package", why="neither file is one", advice="leave them out"
         )
-    first, second = (models.opened(options, word, pick=True) for word in words)
+    first, second = (
+        models.opened(_with_model(options, model), word, pick=True)
+        for word, model in zip(words, chosen, strict=True)
+    )
     return first, second
+
+
+def _models(options: argparse.Namespace, words: Sequence[str]) -> list[str | None]:
+    """What --model picks of each of two files: once for both, or once for each."""
+    given = options.model
+    packages = sum(models.is_package(options, word) for word in words)
+    if given is None:
+        return [None] * len(words)
+    if not packages:
+        raise ModelbuildError(
+            "--model picks one model of a package", why="neither file is a package", advice="leave it out"
+        )
+    if len(given) > packages:
+        raise ModelbuildError(
+            f"--model is given {len(given)} times, and {packages} of the files are packages",
+            advice="give it once for both, or once for each",
+        )
+    return [given[0], given[-1]]
+
+
+def _with_model(options: argparse.Namespace, model: str | None) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(options), "model": model})
 
 
 def _levels(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from modelbuild.cli.flags import Said
 from modelbuild.cli.options import shapes
 from modelbuild.cli.recording.places import checked
 from modelbuild.errors import ModelbuildError
+from modelbuild.output_file import named
 from modelbuild.project import edit_file
 
 
@@ -46,7 +47,7 @@ def _add_edits(add: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Convert, and say what each step did."""
     directory = Path(options.directory)
-    checked(directory, options.file, {"convert -o": options.output})
+    checked(directory, options.file, {"convert -o": named(options.output)})
     edits = _edits(options, directory)
     with flags.spoken(edits):
         found = api.convert(

@@ -9,6 +9,7 @@ from modelbuild import api
 from modelbuild.artifacts.differing_text import render
 from modelbuild.cli import console, flags
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.output_file import named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         )
     beside = [folder / name for name in options.weights] or [None]
     if options.html is not None:
-        api.check_page(folder / options.html)
+        api.check_page(folder / named(options.html, "--html"))
     with flags.spoken(sized_by="modelbuild convert FILE -o OUT.onnx"):
         found = api.diff(folder / options.a, folder / options.b, beside[0], beside[-1])
     if options.html is not None:

@@ -22,8 +22,8 @@ from modelbuild.project.forms import LEVELS, is_pair
 from modelbuild.project.project import STATE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that both verbs have."""
+def add_arguments(parser: argparse.ArgumentParser, *, each: bool = False) -> None:
+    """The options that both verbs have; with `each`, --model may be given for each of two files."""
     parser.add_argument(
         "--input",
         action="append",
@@ -44,7 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the outputs of the chip, without what `tail: auto` runs after it",
     )
-    parser.add_argument("--model", metavar="ID|NAME", help="one model of a package that has several")
+    of_each = "; for both files, or once for each" if each else ""
+    parser.add_argument(
+        "--model",
+        metavar="ID|NAME",
+        action="append" if each else "store",
+        help=f"one model of a package that has several{of_each}",
+    )
     parser.add_argument(
         "--preprocess",
         action="append",

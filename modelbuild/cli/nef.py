@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelbuild.cli import console, keys
+from modelbuild.cli import console, keys, simulated
 from modelbuild.errors import ModelbuildError
+from modelbuild.output_file import named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--id", action="append", default=[], metavar="OLD=NEW", help="set: another id of a model")
     add("--version", action="append", default=[], metavar="ID=HEX", help="set: another version of a model")
-    add("--model", action="append", type=int, default=[], metavar="ID", help="extract: this model alone")
+    add("--model", action="append", default=[], metavar="ID", help="extract: this model alone")
     add("--drop-unknown", action="store_true", help="combine: leave out header fields that nobody knows")
     add("--chip", metavar="CHIP", help="generate: the chip that the binaries are for, such as kl720")
     add("--mode", type=int, choices=(1, 2), help="encrypt: 1 with key and key file, 2 with the efuse key")
@@ -66,17 +67,14 @@ def _combine(options: argparse.Namespace) -> int:
         force=options.force,
     )
     _tell(found)
-    for note in found["notes"]:
-        console.say(f"note: {note}")
     return 0
 
 
 def _extract(options: argparse.Namespace) -> int:
     from modelbuild import api
 
-    found = api.nef_extract(
-        _path(options, options.files[0]), _output(options), options.model, force=options.force
-    )
+    ids = [_number(text) for text in options.model]
+    found = api.nef_extract(_path(options, options.files[0]), _output(options), ids, force=options.force)
     rows = [[Path(one["path"]).name, console.size(one["size"])] for one in found["files"]]
     text = console.table(("file", "size"), rows, right=(1,))
     console.summary(f"{text}\nwrote {len(rows)} files into {found['folder']}", found)
@@ -86,8 +84,8 @@ def _extract(options: argparse.Namespace) -> int:
 def _set(options: argparse.Namespace) -> int:
     from modelbuild import api
 
-    ids = {_number(old): _number(new) for old, new in map(_pair, options.id)}
-    versions = {_number(model): _hexadecimal(text) for model, text in map(_pair, options.version)}
+    ids = _pairs("--id", options.id, _number)
+    versions = _pairs("--version", options.version, _hexadecimal)
     if not ids and not versions:
         raise ModelbuildError(
             "there is nothing to set", advice="name --id OLD=NEW or --version ID=HEX, or both"
@@ -115,8 +113,7 @@ def _encrypt(options: argparse.Namespace) -> int:
     path, output = _path(options, options.files[0]), _output(options)
     found = api.nef_encrypt(path, output, keys.given(options), options.mode, force=options.force)
     console.summary(f"wrote {found['path']}: {console.size(found['size'])}, mode {found['mode']}", found)
-    for note in found["notes"]:
-        console.say(f"note: {note}")
+    _note(found)
     return 0
 
 
@@ -126,6 +123,7 @@ def _decrypt(options: argparse.Namespace) -> int:
     path, output = _path(options, options.files[0]), _output(options)
     found = api.nef_decrypt(path, output, keys.given(options), force=options.force)
     console.summary(f"wrote {found['path']}: {console.size(found['size'])}, {found['format']}", found)
+    _note(found)
     return 0
 
 
@@ -135,7 +133,7 @@ def _path(options: argparse.Namespace, name: str) -> Path:
 
 def _output(options: argparse.Namespace) -> str:
     """The output in the working folder; a slash at its end, which says that it is a folder, stays."""
-    name = "output" if options.output is None else options.output
+    name = "output" if options.output is None else named(options.output)
     return str(Path(options.directory) / name) + ("/" if name.endswith(("/", "\\")) else "")
 
 
@@ -148,11 +146,26 @@ def _pair(text: str) -> tuple[str, str]:
     return left, right
 
 
+def _pairs(option: str, texts: Sequence[str], right: Callable[[str], int]) -> dict[int, int]:
+    """What an option that may be given for each model says. Refuses two values for one."""
+    found: dict[int, int] = {}
+    for text in texts:
+        left, value = _pair(text)
+        model = _number(left)
+        if model in found:
+            raise ModelbuildError(f"{option} is given twice for model {model}", advice="leave one out")
+        found[model] = right(value)
+    return found
+
+
 def _number(text: str) -> int:
+    """An id as manifests write it too: decimal, or hexadecimal after 0x."""
     try:
-        return int(text, 10)
+        return int(text, 16 if text[:2].lower() == "0x" else 10)
     except ValueError:
-        raise ModelbuildError(f"`{text}` is not an id", advice="an id is a whole number") from None
+        raise ModelbuildError(
+            f"`{text}` is not an id", advice="an id is a whole number, such as 32770 or 0x8002"
+        ) from None
 
 
 def _hexadecimal(text: str) -> int:
@@ -171,6 +184,16 @@ def _tell(found: Mapping[str, Any]) -> None:
     machine = found["chip"] if found["silicon"] else f"modelbuild's simulator of {found['chip']}"
     lines.append(f"wrote {found['path']}: {console.size(found['size'])}, for {machine}")
     console.summary("\n".join(lines), found)
+    _note(found)
+
+
+def _note(found: Mapping[str, Any]) -> None:
+    """What is to be known of the file that was written, on standard error, with -q too."""
+    for note in found.get("notes", ()):
+        console.say(f"note: {note}")
+    name = Path(found["path"]).name
+    if found.get("silicon") is False and ".sim." not in name:
+        console.say(f"note: {simulated.warning(name, found.get('chip'))}")
 
 
 class Action(NamedTuple):

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from modelbuild import api
-from modelbuild.cli import console, progress
+from modelbuild.cli import console, progress, simulated
 from modelbuild.cli.options import preprocessing, shapes
 from modelbuild.cli.recording.places import checked
 from modelbuild.errors import ModelbuildError
+from modelbuild.output_file import named
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.pack_manifest import ONLY, PackRequest
 from modelbuild.project.packing_file import Packed, manifest_of
@@ -90,10 +91,7 @@ def run(options: argparse.Namespace) -> int:
             warn=lambda text: console.progress(f"{console.paint('warning:', 'yellow')} {text}"),
         )
     if not packed.silicon:
-        console.say(
-            f"note: {packed.path.name} is for modelbuild's simulator, not for a {packed.chip}: "
-            "the container is the vendor's, the program inside is not. Do not flash it"
-        )
+        console.say(f"note: {simulated.warning(packed.path.name, packed.chip)}")
     console.summary(_text(packed, bool(options.preprocess)), packed.to_json())
     return 0
 
@@ -111,6 +109,7 @@ def _refuse_ignored(options: argparse.Namespace) -> None:
 
 def _check_place(options: argparse.Namespace, directory: Path) -> None:
     """Refuses what a build of the manifest here would remove or put back."""
+    named(options.output)
     inside = "/*" if (directory / options.output).is_dir() else ""
     checked(directory, options.file, {"pack -o": options.output + inside})
 

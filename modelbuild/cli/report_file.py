@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelbuild import output_file
 from modelbuild.cli.recording.places import checked, refused
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kneron_nodes
@@ -51,10 +52,8 @@ def beside(root: Path, output: str | None, name: str) -> str:
 def _may_be(path: Path, text: str, beginnings: tuple[bytes, ...]) -> bool:
     """Whether nothing lies there, or such a report."""
     try:
-        if not path.exists():
+        if not path.exists() or output_file.check(path, _OPTION):
             return True
-        if not path.is_file():
-            return False
         with path.open("rb") as stream:
             head = stream.read(max(map(len, beginnings)))
     except OSError as error:

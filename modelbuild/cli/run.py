@@ -11,8 +11,9 @@ import numpy as np
 
 from modelbuild import api
 from modelbuild.artifacts import values
-from modelbuild.artifacts.running import RunResult
+from modelbuild.artifacts.running import RunResult, check_place
 from modelbuild.cli import console, models
+from modelbuild.output_file import named
 from modelbuild.project.forms import LEVELS, is_pair
 
 
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Summaries of the outputs; the arrays themselves go to `-o`."""
+    output = None if options.output is None else Path(options.directory) / named(options.output)
+    if output is not None:
+        check_place(output)
     runner = models.opened(options, options.what, options.level)
     feeds = models.inputs(options, options.what)
     base = Path(options.directory)
@@ -40,10 +44,10 @@ def run(options: argparse.Namespace) -> int:
         found = api.run_opened(
             runner, feeds, raw=options.raw, base=base, source_layout=options.source_layout, post=post
         )
-    if options.output is not None:
-        api.save_outputs(found, Path(options.directory) / options.output)
+    if output is not None:
+        api.save_outputs(found, output)
     text = _text(found)
-    if options.output is not None:
+    if output is not None:
         text += f"\nwrote {options.output}: the outputs under their names"
     console.result(text, found.to_json())
     return 0

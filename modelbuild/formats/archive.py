@@ -11,7 +11,7 @@ from modelbuild.formats.checks import Check, checked
 
 MAX_ENTRIES = 2048
 MAX_RATIO = 64  # bytes that one packed byte may become
-FREE_SIZE = 64 << 20  # unpacked bytes that are always allowed
+FREE_SIZE = 32 << 20  # unpacked bytes that are always allowed
 MAX_SIZE = 8 << 30
 MAX_NAME = 1024  # bytes
 
@@ -19,7 +19,7 @@ REGULAR = "regular files only, no links or devices"
 ABSOLUTE = "no absolute or empty path"
 DRIVE = "no drive letter"
 PARENT = "no path out of the folder"
-CONFUSABLE = "no character that can be mistaken for another"
+CONFUSABLE = "no look-alike of slash, backslash or dot, no control character"
 UTF8 = "names in UTF-8"
 TWICE = "no name twice"
 COUNT = f"at most {MAX_ENTRIES} entries"

@@ -32,7 +32,7 @@ class NewSection:
     size: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Section:
     """A section as found; `size` is its size in memory, `offset` where its bytes are if it has any."""
 

@@ -12,6 +12,8 @@ Readable = bytes | mmap.mmap
 MAX_DEPTH = 32
 MAX_TABLES = 20_000  # more in files that have room for them: one in so many bytes
 _BYTES_A_TABLE = 512
+_SMALL_TABLE = 8  # bytes of a table and of the reference to it: a small file has room for no more of them
+_FEW_TABLES = 64  # that are read more than once
 MAX_ELEMENTS = 65_536
 MAX_COPY_ALIGNMENT = 64  # the largest that a schema of Kneron's asks for
 _SOFFSET = struct.Struct("<i")
@@ -46,7 +48,8 @@ class Buffer:
     def __post_init__(self) -> None:
         self.size = len(self.data)
         if self.tables_left < 0:
-            self.tables_left = max(MAX_TABLES, self.size // _BYTES_A_TABLE)
+            most = max(MAX_TABLES, self.size // _BYTES_A_TABLE)
+            self.tables_left = min(most, _FEW_TABLES + self.size // _SMALL_TABLE)
         if self.bytes_left < 0:
             self.bytes_left = 4 * len(self.data) + 65_536
 

@@ -97,14 +97,14 @@ def model_spans(records: tuple[Record, ...], all_models: bytes) -> list[memoryvi
 
 
 def section(region: Region, records: tuple[Record, ...], all_models: bytes, name: str) -> bytes:
-    """The bytes of a command, weight or setup region in all_models."""
+    """The bytes of a command, weight or setup region in all_models; none of a region without bytes, wherever
+    its address is."""
+    if not region.size:
+        return b""
     start = region.address - records[0].command.address
     if start < 0 or start + region.size > len(all_models):
-        raise damaged(
-            f"the {name} of {region.size} bytes lies outside all_models ({len(all_models)} bytes)",
-            "NEF",
-            start,
-        )
+        why = f"the {name} of {region.size} bytes at address 0x{region.address:x} lies outside all_models"
+        raise damaged(f"{why} ({len(all_models)} bytes)", "NEF", max(start, 0))
     return all_models[start : start + region.size]
 
 

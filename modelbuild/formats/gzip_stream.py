@@ -5,17 +5,20 @@ The writer makes the deflate blocks itself: no compressor's version decides a by
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from modelbuild.formats.archive import Refused
+from modelbuild.formats.archive import MAX_SIZE, Refused
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.parts import Part
 
 MAGIC = b"\x1f\x8b"
 FIXED_HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))  # deflate, no name, mtime 0, OS unknown
+MAX_MEMBERS = 1024  # streams that one file is made of
 _STORED = 65_535  # most bytes in one stored deflate block
 _TRAILER = struct.Struct("<II")
 _READ, _UNPACKED = 1 << 16, 1 << 18  # bytes at a time
@@ -59,6 +62,7 @@ class Plain:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.position = 0
+        self.limit = MAX_SIZE
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes. Errors: ModelbuildError where there are not as many."""
@@ -89,23 +93,46 @@ class Plain:
         return ()
 
 
+@dataclass
+class _Member:
+    """One of the streams that a file is made of: offsets of its header, its data and its trailer, which is -1
+    until it was reached; what the trailer says, and what was counted."""
+
+    start: int
+    data: int
+    end: int = -1
+    stored: tuple[int, int] = (0, 0)
+    crc: int = 0
+    size: int = 0
+
+
 class Unpacked:
-    """Unpacks a gzip stream piece by piece; refuses to become longer than `limit` bytes."""
+    """Unpacks a gzip file piece by piece; refuses to become longer than `limit` bytes.
+
+    It may be of several members, one behind the other, whose contents make one (RFC 1952, 2.2)."""
 
     def __init__(self, data: bytes, limit: int) -> None:
         self._data = data
-        self._start = _header_end(data)
-        self._inflater = zlib.decompressobj(wbits=-15)
-        self._place = self._start
+        self._members: list[_Member] = []
+        self._begin(0)
         self._ready, self._used = b"", 0
-        self._limit = limit
-        self._crc, self._size = 0, 0
-        self._trailer: tuple[int, int, int] | None = None  # offset, CRC-32, size
+        self.limit = limit
         self.position = 0
+
+    def _begin(self, start: int) -> None:
+        """Go on with the member that begins there."""
+        if len(self._members) == MAX_MEMBERS:
+            raise Refused(f"it is made of more than {MAX_MEMBERS} gzip streams")
+        self._place = _header_end(self._data, start)
+        self._members.append(_Member(start, self._place))
+        self._inflater = zlib.decompressobj(wbits=-15)
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes. Errors: ModelbuildError for what is damaged, truncated or too long."""
-        return b"".join(self._pieces(size))
+        content = io.BytesIO()  # which gives its bytes away without a copy
+        for piece in self._pieces(size):
+            content.write(piece)
+        return content.getvalue()
 
     def skip(self, size: int) -> None:
         """As `take`, without the bytes."""
@@ -123,21 +150,31 @@ class Unpacked:
 
     def parts(self) -> tuple[Part, ...]:
         """Header, packed data, trailer and padding; to be asked for when all was read."""
-        end = len(self._data) if self._trailer is None else self._trailer[0]
-        stream = "deflate stream" if self._trailer is not None else "deflate stream, not read to its end"
-        found = [Part(0, self._start, "gzip header"), Part(self._start, end - self._start, stream)]
-        if self._trailer is not None:
-            found.append(Part(end, _TRAILER.size, "gzip trailer: CRC-32 and size"))
-            found.append(Part(end + _TRAILER.size, len(self._data) - end - _TRAILER.size, "padding"))
+        found = []
+        for member in self._members:
+            found.append(Part(member.start, member.data - member.start, "gzip header"))
+            if member.end < 0:
+                what = "deflate stream, not read to its end"
+                found.append(Part(member.data, len(self._data) - member.data, what))
+                continue
+            found.append(Part(member.data, member.end - member.data, "deflate stream"))
+            found.append(Part(member.end, _TRAILER.size, "gzip trailer: CRC-32 and size"))
+        end = found[-1].offset + found[-1].size
+        found.append(Part(end, len(self._data) - end, "padding"))
         return tuple(part for part in found if part.size)
 
     def checksums(self) -> tuple[Checksum, ...]:
-        """The trailer's two; to be asked for when all was read."""
-        if self._trailer is None:
-            return ()
-        _, crc, size = self._trailer
-        unpacked = Checksum("gzip, unpacked size modulo 2^32", size, self._size & 0xFFFFFFFF)
-        return Checksum("gzip, CRC-32 of what is unpacked", crc, self._crc), unpacked
+        """The two of each trailer; to be asked for when all was read."""
+        found = []
+        for number, member in enumerate(self._members, start=1):
+            if member.end >= 0:
+                where = f", stream {number}" if len(self._members) > 1 else ""
+                crc, size = member.stored
+                found += [
+                    Checksum(f"gzip, CRC-32 of what is unpacked{where}", crc, member.crc),
+                    Checksum(f"gzip, unpacked size modulo 2^32{where}", size, member.size & 0xFFFFFFFF),
+                ]
+        return tuple(found)
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         self._bound(size)
@@ -151,15 +188,17 @@ class Unpacked:
             yield piece
 
     def _bound(self, size: int) -> None:
-        if self.position + size > self._limit:
-            raise Refused(f"it unpacks to more than {self._limit} bytes")
+        if self.position + size > self.limit:
+            raise Refused(f"it unpacks to more than {self.limit} bytes")
 
     def _fill(self) -> bool:
         """Unpack some more; False at the end of the gzip stream."""
         self._ready, self._used = b"", 0
         while not self._ready:
             if self._inflater.eof:
-                return self._finish()
+                if not self._goes_on():
+                    return False
+                continue
             source = self._inflater.unconsumed_tail
             if not source:
                 source = self._data[self._place : self._place + _READ]
@@ -170,34 +209,41 @@ class Unpacked:
                 raise damaged(f"its compression is broken ({error})", _NAME, self._place) from None
             if not self._ready and not source and not self._inflater.eof:
                 raise damaged("it is truncated", _NAME, self._place)
-        self._crc = zlib.crc32(self._ready, self._crc)
-        self._size += len(self._ready)
+        member = self._members[-1]
+        member.crc = zlib.crc32(self._ready, member.crc)
+        member.size += len(self._ready)
         return True
 
-    def _finish(self) -> bool:
-        """Read the trailer, once; nothing but zeros may follow it."""
+    def _goes_on(self) -> bool:
+        """Read the trailer, once, and begin the next stream; nothing but zeros may follow the last."""
+        member = self._members[-1]
+        if member.end >= 0:
+            return False
         end = self._place - len(self._inflater.unused_data)
         after = end + _TRAILER.size
         if after > len(self._data):
             raise damaged("it is truncated", _NAME, end)
-        if self._trailer is None and self._data[after:].strip(b"\0"):
+        if self._data[after : after + len(MAGIC)] == MAGIC:
+            self._begin(after)
+        elif self._data[after:].strip(b"\0"):
             raise damaged("there is data after the gzip stream", _NAME, after)
-        self._trailer = (end, *_TRAILER.unpack_from(self._data, end))
-        return False
+        member.end, member.stored = end, _TRAILER.unpack_from(self._data, end)
+        return self._members[-1] is not member
 
 
-def _header_end(data: bytes) -> int:
-    """Where the header ends. Errors: ModelbuildError for what is no gzip, or not all of a header."""
-    if not data:
-        raise damaged("it is truncated", _NAME, 0)
-    if data[:2] != MAGIC[: len(data)]:
-        raise damaged("its compression is broken (no gzip header)", _NAME, 0)
-    if len(data) < len(FIXED_HEADER):
+def _header_end(data: bytes, start: int) -> int:
+    """Where the header at `start` ends. Errors: ModelbuildError for what is no header, or not all of one."""
+    head = data[start : start + len(FIXED_HEADER)]
+    if not head:
+        raise damaged("it is truncated", _NAME, start)
+    if head[:2] != MAGIC[: len(head)]:
+        raise damaged("its compression is broken (no gzip header)", _NAME, start)
+    if len(head) < len(FIXED_HEADER):
         raise damaged("it is truncated", _NAME, len(data))
-    method, flags = data[2], data[3]
+    method, flags = head[2], head[3]
     if method != 8 or flags & 0xE0:
-        raise damaged(f"its compression is broken (method {method}, flags {flags:#x})", _NAME, 2)
-    place = len(FIXED_HEADER)
+        raise damaged(f"its compression is broken (method {method}, flags {flags:#x})", _NAME, start + 2)
+    place = start + len(FIXED_HEADER)
     if flags & 0x04:
         place += 2 + int.from_bytes(data[place : place + 2], "little")
     for flag, what in _TEXT_FLAGS:

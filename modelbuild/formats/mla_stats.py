@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import yaml
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import yaml_text
 
 MAX_BYTES = 2 << 20
 MAX_EVENTS = 400_000  # of YAML
@@ -91,7 +92,8 @@ def dump(found: Sequence[Span]) -> bytes:
 def load(data: bytes, name: str) -> tuple[Span, ...]:
     """Parse a document: a mapping from integers to mappings of scalars, in document order.
 
-    Errors: ModelbuildError naming `name` for anything else, for aliases, and for more than 2 MiB.
+    Errors: ModelbuildError naming `name` for anything else, for keys that come twice, for aliases, for what
+    follows the document, and for more than 2 MiB.
     """
     if len(data) > MAX_BYTES:
         raise _bad(name, f"it has {len(data)} bytes, more than {MAX_BYTES}")
@@ -99,7 +101,7 @@ def load(data: bytes, name: str) -> tuple[Span, ...]:
         events = yaml.parse(data.decode("utf-8"), Loader=_LOADER)
         return tuple(_entries(_counted(events, name), name))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _bad(name, str(error)[:200]) from None
+        raise _bad(name, yaml_text.reason(error)) from None
 
 
 def _counted(events: Iterator[yaml.Event], name: str) -> Iterator[yaml.Event]:
@@ -114,10 +116,16 @@ def _entries(events: Iterator[yaml.Event], name: str) -> Iterator[Span]:
     for kind in expected:
         if not isinstance(next(events, None), kind):
             raise _bad(name, "it is not one mapping")
+    seen: set[int] = set()
     for event in events:
         if isinstance(event, yaml.MappingEndEvent):
+            if any(not isinstance(rest, yaml.DocumentEndEvent | yaml.StreamEndEvent) for rest in events):
+                raise _bad(name, "something follows its mapping")
             return
-        _integer(event, name)
+        number = _integer(event, name)
+        if number in seen:
+            raise _bad(name, f"the key {number} comes twice")
+        seen.add(number)
         if not isinstance(next(events, None), yaml.MappingStartEvent):
             raise _bad(name, "an entry is not a mapping")
         yield _span(events, name)
@@ -131,6 +139,8 @@ def _span(events: Iterator[yaml.Event], name: str) -> Span:
         value = next(events, None)
         if not isinstance(key, yaml.ScalarEvent) or not isinstance(value, yaml.ScalarEvent):
             raise _bad(name, "an entry holds something other than plain values")
+        if key.value in found:
+            raise _bad(name, f"an entry has the key {key.value[:40]!r} twice")
         found[key.value] = value.value
     missing = [key for key in _KEYS if key not in found]
     if missing:

@@ -10,6 +10,9 @@ from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.json_text import Json, integer, integers, items, mapping, real, text
 
 PROCESSORS = ("EV74", "MLA", "A65")
+# Names that the batches go by in archives of several toolchains; the first that is there counts.
+DESIRED = ("desired_batch_size", "batch_size")
+ACTUAL = ("actual_batch_size", "batch_sz_model", "batch_size_model")
 
 
 @dataclass(frozen=True)
@@ -119,23 +122,23 @@ def decode_node(value: Json, name: str) -> MpkNode:
     return MpkNode(text(node.get("name")), integer(node.get("size")), dtype, shape, found)
 
 
-def decode_plugin(value: Json, name: str) -> MpkPlugin:
-    """An entry of `plugins`. Errors: ModelbuildError naming `name`."""
+def decode_plugin(value: Json, name: str, position: int = 0) -> MpkPlugin:
+    """An entry of `plugins`; without a number in the sequence it has that of its `position`.
+
+    Errors: ModelbuildError naming `name`."""
     plugin = mapping(value, name)
     config = mapping(plugin.get("config_params") or {}, name)
     parameters = mapping(config.get("params") or {}, name)
     resources = mapping(plugin.get("resources") or {}, name)
-    desired = ("desired_batch_size", "batch_size")
-    actual = ("actual_batch_size", "batch_sz_model", "batch_size_model")
     return MpkPlugin(
         name=text(plugin.get("name")),
-        sequence=integer(plugin.get("sequence")),
+        sequence=integer(plugin.get("sequence"), position),
         processor=text(plugin.get("processor")),
         kernel=text(config.get("kernel")),
         inputs=tuple(decode_node(node, name) for node in items(plugin.get("input_nodes"), name)),
         outputs=tuple(decode_node(node, name) for node in items(plugin.get("output_nodes"), name)),
-        desired_batch=_first(desired, config, parameters),
-        actual_batch=_first(actual, config, parameters),
+        desired_batch=_first(DESIRED, config, parameters),
+        actual_batch=_first(ACTUAL, config, parameters),
         executable=text(resources.get("executable")),
         parameters=parameters or config,
     )

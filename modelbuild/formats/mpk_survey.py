@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import elf, json_text, mla_stats, mpk_fields, mpk_pipeline, mpk_program, tar
+from modelbuild.formats import (
+    elf,
+    json_text,
+    mla_stats,
+    mpk_checks,
+    mpk_fields,
+    mpk_pipeline,
+    mpk_program,
+    tar,
+)
 from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.json_text import Json, integer, items, mapping, text
 from modelbuild.formats.mla_stats import Span
@@ -25,9 +34,9 @@ from modelbuild.formats.mpk_plugin import (
 
 PROGRAM_SUFFIXES = (".elf", ".lm")
 MAX_JSON = 32 << 20  # bytes of all JSON members, as the vendor's loader has it
-_MEMBERS_RUN = (*PROGRAM_SUFFIXES, ".so", ".bin")
 _MAX_READ = 8 << 20  # bytes of JSON that are read
 _JSON_RULES = (json_text.TWICE, json_text.DEPTH, json_text.SIZE)
+_DESCRIPTION, _STEPS = "the description is read", "the steps are read"
 _Read = TypeVar("_Read")
 _Steps = tuple[tuple[MpkPlugin, ...], tuple[MpkNode, ...]]  # and the nodes at the top
 _NO_STEPS: _Steps = ((), ())
@@ -48,6 +57,7 @@ class Survey:
             last = member.name.rpartition("/")[2]
             twice += [last] * (last in self.files)
             self.files[last] = member.data
+        self._names = {*self.files, *(member.name for member in archive.members)}
         self._collision = checked(
             "no two members that the loader unpacks to one place", not twice, ", ".join(twice[:8])
         )
@@ -55,12 +65,13 @@ class Survey:
     def result(self) -> Mpk:
         """Everything."""
         document, name = self._description()
-        plugins, inputs = self._attempt("the steps are read", lambda: _steps(document, name), _NO_STEPS)
-        program = _program(self.files, plugins)
+        plugins, inputs = self._attempt(_STEPS, lambda: _steps(document, name), _NO_STEPS)
+        program = _program(self.files, self._names, plugins)
         image = self._attempt("the program's sections are read", lambda: _image(self.files, program), None)
         no_layers: tuple[Span, ...] = ()
         layers = self._attempt("the statistics are read", lambda: _layers(self.files), no_layers)
-        self._consistency(program, plugins, inputs)
+        self._consistency(document, program, plugins, inputs)
+        self.checks.append(mpk_checks.check_cycles(layers))
         pipeline, configurations = self._pipeline()
         return Mpk(
             archive=self.archive,
@@ -108,7 +119,7 @@ class Survey:
                 raise ModelbuildError(f"the archive has {len(found)} files named *_mpk.json, not one")
             return mapping(self._load(found[0]), found[0])
 
-        return self._attempt("the description is read", load, {}), found[0] if found else ""
+        return self._attempt(_DESCRIPTION, load, {}), found[0] if found else ""
 
     def _pipeline(self) -> tuple[tuple[Step, ...], tuple[Configuration, ...]]:
         steps: tuple[Step, ...] = ()
@@ -148,24 +159,33 @@ class Survey:
         what = f"JSON of at most {MAX_JSON >> 20} MiB in all"
         return [*checks, checked(what, total <= MAX_JSON, f"it has {total} bytes")]
 
-    def _consistency(self, program: str, plugins: tuple[MpkPlugin, ...], inputs: tuple[MpkNode, ...]) -> None:
+    def _consistency(
+        self,
+        document: dict[str, Json],
+        program: str,
+        plugins: tuple[MpkPlugin, ...],
+        inputs: tuple[MpkNode, ...],
+    ) -> None:
         programs = [name for name in self.files if name.endswith(PROGRAM_SUFFIXES)]
         shared = [name for name in self.files if name.endswith(".so")]
-        named = [plugin.executable for plugin in plugins if plugin.executable.endswith(_MEMBERS_RUN)]
-        missing = [name for name in named if name.rpartition("/")[2] not in self.files]
+        is_read = all(item.ok for item in self.checks if item.what in (_DESCRIPTION, _STEPS))
         is_elf = self.files.get(program, b"")[:4] == elf.MAGIC
         self.checks += [
             checked("one accelerator program", len(programs) == 1, _few(programs) or "there is none"),
             checked("no part runs from a shared object", not shared, _few(shared)),
             checked("the program is an ELF", is_elf, program or "there is none"),
-            checked("every executable is a member", not missing, _few(missing)),
+            *mpk_checks.check_executables(plugins, self._names),
+            *mpk_checks.check_description(document, plugins, is_read),
             *check_edges(inputs, plugins),
             *check_plugins(plugins),
         ]
 
 
 def _steps(document: dict[str, Json], name: str) -> _Steps:
-    plugins = tuple(decode_plugin(item, name) for item in items(document.get("plugins"), name))
+    plugins = tuple(
+        decode_plugin(item, name, number)
+        for number, item in enumerate(items(document.get("plugins"), name), start=1)
+    )
     return plugins, tuple(decode_node(item, name) for item in items(document.get("input_nodes"), name))
 
 
@@ -182,10 +202,10 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:8]) + more
 
 
-def _program(files: Mapping[str, bytes], plugins: tuple[MpkPlugin, ...]) -> str:
+def _program(files: Mapping[str, bytes], names: Collection[str], plugins: tuple[MpkPlugin, ...]) -> str:
     """The accelerator's program: what its plugin names, else the only member of that kind, else ""."""
-    names = [item.executable.rpartition("/")[2] for item in plugins if item.processor == "MLA"]
-    named = [name for name in names if name in files]
+    run = [item.executable for item in plugins if item.processor == "MLA" and item.executable in names]
+    named = [last for name in run if (last := name.rpartition("/")[2]) in files]
     found = [name for name in files if name.endswith(PROGRAM_SUFFIXES)]
     return named[0] if named else found[0] if len(found) == 1 else ""
 

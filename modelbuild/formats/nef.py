@@ -11,6 +11,7 @@ from modelbuild.formats import (
     fw_info,
     kne,
     nef_checks,
+    nef_generations,
     nef_header,
     nef_patch,
     program_envelope,
@@ -106,9 +107,7 @@ def _generation(info: FirmwareInfo, file: NefFile) -> str:
     chip = file.header.chip
     if setup[:4] == setup_legacy.MAGIC.to_bytes(4, "little"):
         return f"legacy{chip}"
-    if file.header.encryption_mode:
-        return "legacy520" if chip == "520" else "flatbuffer"
-    return "flatbuffer"
+    return nef_generations.if_encrypted(chip) if file.header.encryption_mode else nef_generations.FLATBUFFER
 
 
 def _firmware_model(
@@ -222,4 +221,9 @@ def check(nef: Nef, where: str = "") -> None:
         listed = ", ".join(
             f"{item.what} (stored {item.stored:08x}, computed {item.computed:08x})" for item in wrong
         )
-        raise ModelbuildError("the NEF is damaged: checksums do not agree", where=where, why=listed)
+        raise ModelbuildError(
+            "the NEF is damaged: checksums do not agree",
+            where=where,
+            why=listed,
+            advice="get the file again from where it was made",
+        )

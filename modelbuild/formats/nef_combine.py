@@ -20,10 +20,12 @@ _TOGETHER = "compile the models together: the vendor's ktc.compile takes a list 
 
 
 def combine(nefs: Sequence[Nef], names: Sequence[str] = (), *, drop_unknown: bool = False) -> Nef:
-    """One file with the models of all, in their order; `names` is what errors call the files.
+    """One file with the models of all; `names` is what errors call the files.
 
-    The header is that of the file with the newest schema, the first of several; checksums are made anew.
-    Models share one input and one working buffer, each has its own output (`docs/format-nef.md`). Errors:
+    They are in the order of the files, except for programs that must stay at their addresses: there it is the
+    order of these. The header is that of the file with the newest schema, the first of several; checksums are
+    made anew. Models share one input and one working buffer, each has its own output
+    (`docs/format-nef.md`). Errors:
     ModelbuildError for no files, damaged or encrypted ones, several chips, generations or kinds of program
     in one, ids that two models have, programs that cannot be moved, and header fields that nobody knows
     unless `drop_unknown`.
@@ -258,6 +260,8 @@ def _overlap(one: range, two: range) -> bool:
 
 def _moved(old: Record, shift: int, buffers: tuple[Region, Region, Region]) -> Record:
     def at(region: Region) -> Region:
+        if not region.size and not region.address:
+            return region
         return Region(region.address + shift, region.size)
 
     return Record(old.id, old.version, *buffers, at(old.command), at(old.weight), at(old.setup))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from modelbuild.errors import ModelbuildError
@@ -46,6 +46,11 @@ def edited(one: Nef, ids: Mapping[int, int] | None = None, versions: Mapping[int
     return nef.read(nef_patch.sealed(_summed(changed)))
 
 
+def listed(ids: Sequence[int]) -> str:
+    """The models of a file in an error, by their ids."""
+    return f"the model{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids))}"
+
+
 def _check(one: Nef, ids: Mapping[int, int], versions: Mapping[int, int]) -> None:
     nef.check(one)
     if one.encrypted and one.firmware_info is None:
@@ -57,12 +62,14 @@ def _check(one: Nef, ids: Mapping[int, int], versions: Mapping[int, int]) -> Non
         if number not in present:
             raise ModelbuildError(
                 f"there is no model {number} in the file",
-                why=f"there are {', '.join(map(str, present))}",
+                why=f"it has {listed(present)}",
                 advice="an id and a version are those of a model as the file has it",
             )
     for number in ids.values():
         if not 1 <= number <= _MAX_ID:
-            raise ModelbuildError(f"the id {number} is not in 1 to {_MAX_ID}")
+            raise ModelbuildError(
+                f"the id {number} is not in 1 to {_MAX_ID}", advice="customers' ids are 32768 and more"
+            )
     after = [ids.get(number, number) for number in present]
     twice = sorted({number for number in after if after.count(number) > 1})
     if twice:
@@ -71,10 +78,16 @@ def _check(one: Nef, ids: Mapping[int, int], versions: Mapping[int, int]) -> Non
         )
     for number, version in versions.items():
         if not 0 <= version <= _MAX_VERSION:
-            raise ModelbuildError(f"the version of model {number} has more than four hexadecimal digits")
-    listed = {entry.id for entry in one.file.infos or () if entry.version is not None}
-    if one.firmware_info is None and not set(versions) <= listed:
-        raise ModelbuildError("the list of models has no versions, and a KNE has no other place for them")
+            raise ModelbuildError(
+                f"the version of model {number} has more than four hexadecimal digits",
+                advice="a version is 0000 to ffff",
+            )
+    versioned = {entry.id for entry in one.file.infos or () if entry.version is not None}
+    if one.firmware_info is None and not set(versions) <= versioned:
+        raise ModelbuildError(
+            "the list of models has no versions, and a KNE has no other place for them",
+            advice="generate the file again: modelbuild nef extract, then modelbuild nef generate",
+        )
 
 
 def _info(entry: ModelInfo, one: Nef, ids: Mapping[int, int], versions: Mapping[int, int]) -> ModelInfo:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import kne_combine
+from modelbuild.formats import kne_combine, nef_edit
 from modelbuild.formats.kne import KneModel
 from modelbuild.formats.nef_objects import Nef, NefModel
 
 
 def files(one: Nef, ids: tuple[int, ...] = ()) -> dict[str, bytes]:
-    """Name -> content: the binaries of the whole file, and those of the models `ids`, of all unless told.
+    """Name -> content: the binaries of the whole file and of each model; with `ids` of these models alone.
 
     With fw_info: `all_models.bin`, `fw_info.bin`, and of each model `NEF_0x<uuid>_modelid_<id>_command.bin`,
     `…_weight.bin`, `…_setup.bin`. Of a KNE file: `NEF_0x<uuid>_models_<chip>.kne`, and of each model
@@ -22,11 +22,13 @@ def files(one: Nef, ids: tuple[int, ...] = ()) -> dict[str, bytes]:
     start = f"NEF_0x{_uuid(one):08X}"
     found: dict[str, bytes] = {}
     if one.firmware_info is None:
-        found[f"{start}_models_{one.target.removeprefix('kl')}.kne"] = one.file.all_models
+        if not ids:
+            found[f"{start}_models_{one.target.removeprefix('kl')}.kne"] = one.file.all_models
         for model in chosen:
             found |= _of_kne(one, model, start)
         return {safe(name): data for name, data in found.items()}
-    found |= {"all_models.bin": one.file.all_models, "fw_info.bin": one.file.firmware_info}
+    if not ids:
+        found |= {"all_models.bin": one.file.all_models, "fw_info.bin": one.file.firmware_info}
     base = one.firmware_info.records[0].command.address
     for model in chosen:
         assert model.regions is not None
@@ -43,7 +45,9 @@ def _chosen(one: Nef, ids: tuple[int, ...]) -> list[NefModel]:
     for number in ids:
         if number not in present:
             raise ModelbuildError(
-                f"there is no model {number} in the file", why=f"there are {', '.join(map(str, present))}"
+                f"there is no model {number} in the file",
+                why=f"it has {nef_edit.listed(present)}",
+                advice="name one of these",
             )
     return [model for model in one.models if not ids or model.id in ids]
 

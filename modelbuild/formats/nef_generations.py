@@ -11,10 +11,17 @@ GENERATIONS: dict[str, tuple[str, ...]] = {
 }
 FLATBUFFER = "flatbuffer"
 SIMULATED = ".sim.nef"  # how files are called whose programs are for modelbuild's simulator
+RESERVED_IDS = 32768  # Kneron keeps smaller ids for itself (ktc.ModelConfig)
 
 
 def _named(platform: str, flatbuffer: bool) -> str:
     return FLATBUFFER if flatbuffer else f"legacy{platform}"
+
+
+def if_encrypted(platform: str | None) -> str:
+    """The generation of a setup that cannot be read: the flatbuffer, unless the platform never had one."""
+    old = f"legacy{platform}"
+    return old if old in GENERATIONS and platform not in GENERATIONS[FLATBUFFER] else FLATBUFFER
 
 
 def has_choice(platform: str) -> bool:

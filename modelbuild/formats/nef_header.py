@@ -92,7 +92,8 @@ class NefFile:
 def target_number(platform: str, schema: tuple[int, int, int]) -> int:
     """The target enum's value for a platform such as "720" in files of that schema."""
     if platform not in PLATFORMS:
-        raise ModelbuildError(f"{platform!r} is not a Kneron platform", why=f"known: {', '.join(PLATFORMS)}")
+        known = ", ".join(f"kl{known}" for known in PLATFORMS)
+        raise ModelbuildError(f"NEF files are not for {platform!r}", advice=f"name one of {known}")
     return PLATFORMS.index(platform) + _shifted(schema)
 
 

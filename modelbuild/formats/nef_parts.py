@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelbuild.formats import flatbuffer, fw_info, kne, setup_flatbuffer
+from modelbuild.formats import flatbuffer, fw_info, kne, nef_texts, setup_flatbuffer
 from modelbuild.formats.flatbuffer_schema import walk
 from modelbuild.formats.fw_info import FirmwareInfo
 from modelbuild.formats.kneron_schemas import OUTER
@@ -37,8 +37,26 @@ def parts(nef: Nef) -> tuple[Part, ...]:
     end = len(file.source) - (0 if file.tail is None else 4)
     if file.tail is not None:
         found.append(Part(end, 4, "CRC-32 of the file"))
-    found = filled(found, memoryview(file.source))
+    known = set(found)
+    found = [
+        part
+        for whole in filled(found, memoryview(file.source))
+        for part in (
+            _texts(whole, file.source)
+            if not (whole.known or whole in known or file.unknown)
+            else (whole,)  # what nobody knows may refer to it
+        )
+    ]
     return covered(found, len(file.source))
+
+
+def _texts(gap: Part, data: bytes) -> Iterator[Part]:
+    """A gap as the texts that fill it, or as what it is."""
+    found = tuple(nef_texts.rooms(data, gap.offset, gap.offset + gap.size))
+    for room in found:
+        yield Part(room.start, room.end - room.start, "text that nothing refers to")
+    if not found:
+        yield gap
 
 
 def _firmware(info: FirmwareInfo, start: int) -> Iterator[Part]:
@@ -68,8 +86,9 @@ def _sections(nef: Nef, start: int) -> Iterator[Part]:
             continue
         for name in ("command", "weight", "setup"):
             region = getattr(model.regions, name)
-            place = start + region.address - base
-            yield Part(place, region.size, f"{name} of model {model.id}{encrypted}")
+            if region.size:  # the address of one without bytes may be anything
+                place = start + region.address - base
+                yield Part(place, region.size, f"{name} of model {model.id}{encrypted}")
         yield from _unknown_in_setup(model.setup, model.block, start + model.regions.setup.address - base)
 
 

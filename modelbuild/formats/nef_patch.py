@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import flatbuffer, nef_header
+from modelbuild.formats.flatbuffer_schema import walk
+from modelbuild.formats.kneron_schemas import OUTER
 from modelbuild.formats.nef_header import NefFile
+from modelbuild.formats.nef_texts import Room, rooms
+from modelbuild.formats.parts import filled
 
 # (slot, `struct` character, attribute) of the header's numbers, and (slot, attribute) of its texts.
 _NUMBERS = (
@@ -71,9 +76,10 @@ def _patched(old: NefFile, new: NefFile) -> bytes:
     header, infos = content.required(1, "header"), content.tables(2)
     texts = [header.content_span(slot) for slot, _ in _TEXTS]
     texts += [table.content_span(slot) for table in infos for slot in (0, 2)]
-    patch = _Patch(data, Counter(span[0] for span in texts if span is not None))
+    patch = _Patch(data, Counter(span[0] for span in texts if span is not None), _Layout(old))
     patch.header(header, old, new)
     patch.infos(infos, old, new)
+    patch.cut()
     binaries = content.required(3, "model_bin table")
     for slot, name in ((0, "firmware_info"), (1, "all_models")):
         before, after = getattr(old, name), getattr(new, name)
@@ -85,11 +91,48 @@ def _patched(old: NefFile, new: NefFile) -> bytes:
     return bytes(data) + (b"" if new.tail is None else struct.pack("<I", new.tail))
 
 
+class _Layout:
+    """Where there is room for texts: behind each, and where one lies that nothing refers to any more, as an
+    earlier edit left it."""
+
+    def __init__(self, old: NefFile) -> None:
+        self.end = len(old.source) - (0 if old.tail is None else 4)
+        parts = list(walk(flatbuffer.root(old.source, "NEF"), OUTER).parts)
+        self._starts = sorted({part.offset for part in parts})
+        self._unused: list[Room] = []
+        if not old.unknown:  # what nobody knows may refer to a text
+            gaps = (one for one in filled(parts, memoryview(old.source)[: self.end]) if one.what == "unknown")
+            self._unused = [
+                room for gap in gaps for room in rooms(old.source, gap.offset, gap.offset + gap.size)
+            ]
+        self._starts = sorted({*self._starts, *(room.start for room in self._unused)})
+
+    def room(self, place: int) -> int:
+        """The end of what a text at `place` may take, if there are zeros."""
+        index = bisect_left(self._starts, place)
+        return self._starts[index] if index < len(self._starts) else self.end
+
+    def back(self, text: bytes, after: int) -> int | None:
+        """Where the text lies already, the nearest place behind `after`, which is then taken."""
+        found = min((room for room in self._unused if room.text == text and room.start > after), default=None)
+        if found is None:
+            return None
+        self._unused.remove(found)
+        return found.start
+
+
 class _Patch:
     """Changes values in a file. `texts` counts how many fields refer to the text at an offset."""
 
-    def __init__(self, data: bytearray, texts: Counter[int]) -> None:
-        self.data, self.texts = data, texts
+    def __init__(self, data: bytearray, texts: Counter[int], layout: _Layout) -> None:
+        self.data, self.texts, self.layout = data, texts, layout
+        self._left: list[tuple[int, int]] = []  # rooms that no field refers to any more
+
+    def cut(self) -> None:
+        """Ends the file before texts at its end that an edit had put there and this one has left."""
+        for start, end in sorted(self._left, reverse=True):
+            if end == len(self.data):
+                del self.data[start:]
 
     def header(self, table: flatbuffer.Table, old: NefFile, new: NefFile) -> None:
         for slot, layout, name in _NUMBERS:
@@ -130,9 +173,16 @@ class _Patch:
         place, span = table.offset(slot), table.content_span(slot)
         if place is None or span is None or new is None:
             raise _DoesNotFit
-        data, text = self.data, new.encode("utf-8")
-        if len(text) == span[1] and self.texts[span[0]] == 1:
-            data[span[0] : span[0] + len(text)] = text
+        data, text, alone = self.data, new.encode("utf-8"), self.texts[span[0]] == 1
+        room = self.layout.room(span[0])
+        back = self.layout.back(text, place)
+        if back is None and alone and len(text) < room - span[0] and not any(data[sum(span) : room]):
+            data[span[0] - 4 : room] = struct.pack("<I", len(text)) + text.ljust(room - span[0], b"\0")
+            return
+        if alone:
+            self._left.append((span[0] - 4, room))
+        if back is not None:
+            struct.pack_into("<I", data, place, back - place)
             return
         data += bytes(-len(data) % 4)
         struct.pack_into("<I", data, place, len(data) - place)

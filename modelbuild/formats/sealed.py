@@ -19,6 +19,7 @@ SUFFIX = ".enc"
 VERSION = 1
 AES_SIV = 1
 HEADER_BYTES = 48
+MODE_AT = 12
 TAG_BYTES = 16
 MAX_BYTES = (1 << 31) - 64  # what the cipher takes at once
 _LAYOUT = struct.Struct("<8sHHBBBBBBBB12sQQ")
@@ -114,7 +115,9 @@ def read_header(data: bytes) -> Header:
     if not is_sealed(data):
         raise _damaged("the magic number", 0)
     if len(data) < HEADER_BYTES + TAG_BYTES:
-        raise ModelbuildError("the encrypted package is truncated", where=f"offset {len(data)}")
+        raise ModelbuildError(
+            "the encrypted package is truncated", where=f"offset {len(data)}", advice="copy the file again"
+        )
     fields = _LAYOUT.unpack_from(data)
     version, size, mode, flags, algorithm, kdf, *costs, spare, name, length, reserved = fields[1:]
     if version != VERSION:
@@ -126,8 +129,8 @@ def read_header(data: bytes) -> Header:
     needs = tuple(secret for index, secret in enumerate(SECRETS) if flags >> index & 1)
     wrong = (
         ("the size of the header", 10, size != HEADER_BYTES),
-        ("the mode", 12, mode not in MODES),
-        ("the secrets", 13, flags >> len(SECRETS) or mode not in MODES or _wrong(mode, needs)),
+        ("the mode", MODE_AT, mode not in MODES),
+        ("the set of secrets", 13, flags >> len(SECRETS) or mode not in MODES or _wrong(mode, needs)),
         ("the algorithm", 14, algorithm != AES_SIV),
         ("the derivation of keys", 15, kdf not in KDFS),
         ("the cost of the derivation", 16, tuple(costs) != _COSTS.get(kdf)),
@@ -144,8 +147,7 @@ def read_header(data: bytes) -> Header:
 
 def how_to_open(header: Header) -> str:
     """The options that name what the file was sealed with."""
-    words = {"key": "--key env:NAME", "key_file": "--key-file PATH", "efuse_key": "--efuse-key env:NAME"}
-    return f"name them: {' '.join(words[name] for name in header.needs)}"
+    return f"name them: {' '.join(sealed_keys.WRITTEN[name] for name in header.needs)}"
 
 
 def _wrong(mode: int, needs: tuple[str, ...]) -> bool:

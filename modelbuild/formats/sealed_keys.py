@@ -20,6 +20,7 @@ HKDF = 1
 SCRYPT = 2
 SCRYPT_COST = (15, 8, 1)  # log2 of N, r, p: 32 MiB and about 0.1 s
 _ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+_LONG_HEX = re.compile(r"_*(?:0[xX])?[0-9a-fA-F]{16,}_*")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _LABEL = b"modelbuild sealed package, version 1"
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -29,6 +30,7 @@ MODES: Mapping[int, tuple[frozenset[str], frozenset[str]]] = {
     2: (frozenset({"efuse_key"}), frozenset()),
 }
 SECRETS = ("key", "key_file", "efuse_key")
+WRITTEN = {"key": "--key env:NAME", "key_file": "--key-file PATH", "efuse_key": "--efuse-key env:NAME"}
 _OPTIONS = {"key": "--key", "key_file": "--key-file", "efuse_key": "--efuse-key"}
 
 
@@ -100,9 +102,15 @@ def option(name: str) -> str:
 
 
 def environment_name(text: str) -> str | None:
-    """NAME of `env:NAME`; None for anything else, which may be a secret and is not to be shown."""
+    """NAME of `env:NAME`; None for anything else, which may be a secret and is not to be shown. A long name
+    of hex digits alone is probably the key."""
     match = _ENVIRONMENT.fullmatch(text)
-    return match[1] if match else None
+    return match[1] if match and not looks_like_a_key(match[1]) else None
+
+
+def looks_like_a_key(text: str) -> bool:
+    """Whether a text is nothing but hex digits, as many as only keys have."""
+    return _LONG_HEX.fullmatch(text) is not None
 
 
 def is_there(sources: Sources) -> bool:
@@ -135,23 +143,30 @@ def from_environment(name: str, environment: Mapping[str, str] | None = None) ->
             advice="write the missing digit",
         )
     if len(digits) > 2 * MAX_KEY_BYTES:
-        raise ModelbuildError(f"the key in {name} has more than {2 * MAX_KEY_BYTES} hex digits")
+        raise ModelbuildError(
+            f"the key in {name} has more than {2 * MAX_KEY_BYTES} hex digits", advice="take a shorter one"
+        )
     return bytes.fromhex(digits)
 
 
 def from_file(path: str | Path) -> bytes:
-    """The content of a key file: a regular file that only its owner may read, of 1 byte to 1 MiB."""
-    where = str(path)
+    """The content of a key file: regular, the user's own, and closed to others; 1 byte to 1 MiB."""
+    where = "" if looks_like_a_key(Path(path).name) else str(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for ever
     except OSError as error:
         raise ModelbuildError(
-            "the key file cannot be read", where=where, why=error.strerror or str(error)
+            "the key file cannot be read",
+            where=where,
+            why=error.strerror or str(error),
+            advice="name a file of your own",
         ) from None
     try:
         found = os.fstat(handle)  # of what was opened, whatever has its name by now
         if not stat.S_ISREG(found.st_mode):
-            raise ModelbuildError("the key file is not a regular file", where=where)
+            raise ModelbuildError(
+                "the key file is not a regular file", where=where, advice="name a file of your own"
+            )
         if found.st_mode & _OF_OTHERS:
             raise ModelbuildError(
                 "the key file is open to others",
@@ -159,13 +174,22 @@ def from_file(path: str | Path) -> bytes:
                 why=f"its mode is {stat.S_IMODE(found.st_mode):04o}",
                 advice="let nobody but its owner read it: chmod 600",
             )
+        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+            raise ModelbuildError(
+                "the key file belongs to another user",
+                where=where,
+                why="whoever owns it can change it",
+                advice="copy it to a file of your own that nobody else may read",
+            )
         with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     finally:
         os.close(handle)
     if not 1 <= len(data) <= MAX_FILE_BYTES:
         what = "is empty" if not data else f"has more than {MAX_FILE_BYTES >> 20} MiB"
-        raise ModelbuildError(f"the key file {what}", where=where)
+        raise ModelbuildError(
+            f"the key file {what}", where=where, advice="name another file, of 1 byte to 1 MiB"
+        )
     return data
 
 

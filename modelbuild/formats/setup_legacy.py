@@ -71,7 +71,7 @@ class CpuNode:
 @dataclass(frozen=True)
 class LegacySetup:
     """What the block says. `header` has the words by name; `nodes` counts the kinds of nodes, which stop at
-    the byte `end`."""
+    the byte `end`. What follows is padding, or `stopped` says why it could not be read."""
 
     header: dict[str, int]
     inputs: tuple[NefTensor, ...]
@@ -79,23 +79,25 @@ class LegacySetup:
     cpu_nodes: tuple[CpuNode, ...]
     nodes: dict[str, int]
     end: int = 0
+    stopped: str = ""
 
 
 def decode(data: bytes, platform: str) -> LegacySetup:
-    """Read the block. Errors: ModelbuildError with the offset inside it."""
+    """Read the block, up to a node that is none. Errors: ModelbuildError with the offset inside it."""
     names, header = _header(data, platform)
-    placed = _nodes(data, 4 * len(names), _end(data, header), platform)
-    end = max((place + 4 * len(words) for place, _, words in placed), default=4 * len(names))
+    if header["magic"] != MAGIC:
+        raise damaged(f"it begins with 0x{header['magic']:08x}, not 0x{MAGIC:08X}", NAME, 0)
+    placed, end, stopped = _nodes(data, 4 * len(names), _end(data, header), platform)
     nodes = [node[1:] for node in placed]
     outputs = [_output(words, platform) for kind, words in nodes if kind == 2]
     supers = _supers_of_outputs(nodes)
     outputs = [replace(tensor, address=address) for tensor, address in zip(outputs, supers, strict=True)]
-    inputs = [_input_720(words) for kind, words in nodes if kind == 5]
-    if platform == "520":
-        inputs = [_input_520(header)]
+    inputs = [_input_node_of(words) for kind, words in nodes if kind == 5]
+    if "input_channel" in header:
+        inputs = [_input_in_header(header, platform)]
     cpu = tuple(CpuNode("", f"type {words[2]}", words[2]) for kind, words in nodes if kind == 1)
     counts = Counter(NODES[kind] for kind, _ in nodes)
-    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts), end)
+    return LegacySetup(header, tuple(inputs), tuple(outputs), cpu, dict(counts), end, stopped)
 
 
 def encode(platform: str, record: Record, inputs: Sequence[NefTensor], outputs: Sequence[NefTensor]) -> bytes:
@@ -146,7 +148,10 @@ def addresses(data: bytes, platform: str) -> list[tuple[int, str, int]]:
         for index, name in enumerate(names)
         if name.endswith("_address")
     ]
-    for place, kind, node in _nodes(data, 4 * len(names), _end(data, words), platform):
+    nodes, end, stopped = _nodes(data, 4 * len(names), _end(data, words), platform)
+    if stopped:
+        raise damaged(stopped, NAME, end)
+    for place, kind, node in nodes:
         found += [(place + 4 * index, "", node[index]) for index in _node_addresses(kind, len(node))]
     return found
 
@@ -188,19 +193,24 @@ def _output_nodes(index: int, tensor: NefTensor, record: Record) -> bytes:
     return node + struct.pack("<8I", 4, address, 0, 0, 0, row, column, channel)
 
 
-def _nodes(data: bytes, place: int, end: int, platform: str) -> list[tuple[int, int, tuple[int, ...]]]:
-    """(offset, kind, words) of each node."""
-    found = []
-    while place + 4 <= end:
+def _nodes(
+    data: bytes, place: int, end: int, platform: str
+) -> tuple[list[tuple[int, int, tuple[int, ...]]], int, str]:
+    """(offset, kind, words) of each node; where they stop; and why, if not for the end or padding."""
+    found: list[tuple[int, int, tuple[int, ...]]] = []
+    filled = len(data[:end].rstrip(b"\0"))  # zeros to the end are padding: no node is all zeros
+    while place < filled:
+        if place + 4 > end:
+            return found, place, "a node is cut off"
         kind = _words(data, place, 1)[0]
         count = _WORDS[platform].get(kind)
         if count is None:
-            raise damaged(f"a node has the unknown kind {kind}", NAME, place)
-        if place + 4 * count > end and not any(data[place:end]):
-            break  # padding
+            return found, place, f"a node has the unknown kind {kind}"
+        if place + 4 * count > end:
+            return found, place, f"a node of kind {kind} is cut off"
         found.append((place, kind, _words(data, place, count)))
         place += 4 * count
-    return found
+    return found, place, ""
 
 
 def _supers_of_outputs(nodes: list[tuple[int, tuple[int, ...]]]) -> list[int]:
@@ -224,16 +234,17 @@ def _output(words: tuple[int, ...], platform: str) -> NefTensor:
     return _tensor(shape, words[2], radix, scale, 0, layout_bytes(platform, words[2], shape))
 
 
-def _input_720(words: tuple[int, ...]) -> NefTensor:
+def _input_node_of(words: tuple[int, ...]) -> NefTensor:
     row, column, channel = words[3:6]
     radix = struct.unpack("<i", struct.pack("<I", words[8]))[0]
     return _tensor((1, channel, row, column), words[2], radix, 1.0, words[6], words[7])
 
 
-def _input_520(header: dict[str, int]) -> NefTensor:
+def _input_in_header(header: dict[str, int], platform: str) -> NefTensor:
     shape = (1, header["input_channel"], header["input_row"], header["input_column"])
     radix = struct.unpack("<i", struct.pack("<I", header["input_radix"]))[0]
-    return _tensor(shape, input_format("520", 8), radix, 1.0, header["input_address"], header["input_size"])
+    code = input_format(platform, 8)
+    return _tensor(shape, code, radix, 1.0, header["input_address"], header["input_size"])
 
 
 def _tensor(

@@ -220,7 +220,7 @@ class _Reader:
                 self.findings.add(COUNT, f"it has more than {MAX_ENTRIES} entries")
                 return
             if header.code in EXTENSIONS:
-                if header.size > MAX_HEADER_DATA:
+                if not 0 <= header.size <= MAX_HEADER_DATA:
                     self.findings.add(SIZE, f"an extended header has {header.size} bytes")
                     return
                 content = self.source.take(header.size)
@@ -228,11 +228,20 @@ class _Reader:
                 override |= tar_header.records(header.code, content, place, self.findings)
                 continue
             size = tar_header.size_of(override, header, self.findings)
-            if size is None:
-                return
             self.parts.append(Part(start, self.source.position - start, f"header of {header.name}"))
+            if size is None or self._is_too_much(size, header, place):
+                yield Entry(override.get("path", header.name), header.kind, 0, self.source.position, header)
+                return
             yield self._entry(override, header, size)
             override, start, count = {}, self.source.position, count + 1
+
+    def _is_too_much(self, size: int, header: Header, place: int) -> bool:
+        """Whether a member is said to be larger than the whole archive may become."""
+        too_much = self.source.position + size > self.source.limit
+        if too_much:
+            said = f"{header.name[:80]!r} is said to have {size} bytes, offset 0x{place:x}"
+            self.findings.add(SIZE, f"it unpacks to more than {self.source.limit} bytes: {said}")
+        return too_much
 
     def _entry(self, override: Mapping[str, str], header: Header, size: int) -> Entry:
         name = override.get("path", header.name)

@@ -117,6 +117,7 @@ def records(code: bytes, data: bytes, place: int, findings: Findings) -> dict[st
     if code in (b"L", b"K"):
         return {"path": text(data, findings)} if code == b"L" else {}
     found: dict[str, str] = {}
+    sparse = ""  # what a sparse file is called; its `path` is made up by the program that packed it
     at = 0
     while at < len(data):
         length, _, _ = data[at : at + 8].partition(b" ")
@@ -129,6 +130,10 @@ def records(code: bytes, data: bytes, place: int, findings: Findings) -> dict[st
             found[key.decode()] = text(value, findings)
         elif key.startswith(b"GNU.sparse."):
             found["sparse"] = "yes"
+            if key == b"GNU.sparse.name":
+                sparse = text(value, findings)
+    if sparse:
+        found["path"] = sparse
     if code == b"g" and found:
         findings.add(HEADERS, "a global header renames members")
         return {}
@@ -138,8 +143,9 @@ def records(code: bytes, data: bytes, place: int, findings: Findings) -> dict[st
 def size_of(override: Mapping[str, str], header: Header, findings: Findings) -> int | None:
     """The bytes that follow the header, by what a pax header says; None where that is no size."""
     told = override.get("size")
-    if told is None:
+    if told is None and header.stored >= 0:
         return header.stored
+    told = str(header.stored) if told is None else told
     if told.isascii() and told.isdigit() and len(told) < 20:
         return 0 if header.code in _NO_DATA else int(told)
     findings.add(SIZE, f"a member has the size {told[:40]!r}")
@@ -165,10 +171,16 @@ def _fits(block: bytes, stored: int) -> bool:
 
 
 def _number(field: bytes, what: str, place: int) -> int:
-    """A number in octal digits, or, as GNU's tar has large ones, in bytes behind a set first bit."""
-    if field[0] == 0x80:
-        return int.from_bytes(field[1:], "big")
-    return _octal(field, what, place)
+    """A number in octal digits, or, as GNU's tar has large and negative ones, in bytes behind a set first
+    bit."""
+    return _binary(field) if field[0] & 0x80 else _octal(field, what, place)
+
+
+def _binary(field: bytes) -> int:
+    """The number of two's complement in all bits but the first."""
+    sign = 1 << (8 * len(field) - 2)
+    value = int.from_bytes(field, "big") & (2 * sign - 1)
+    return value - 2 * sign if value & sign else value
 
 
 def _octal(field: bytes, what: str, place: int) -> int:
@@ -181,6 +193,6 @@ def _octal(field: bytes, what: str, place: int) -> int:
 def _told(field: bytes) -> int | None:
     """A number that decides nothing; None where it is none."""
     digits = field.strip(b" \0")
-    if field[0] == 0x80:
-        return int.from_bytes(field[1:], "big")
+    if field[0] & 0x80:
+        return _binary(field)
     return int(digits, 8) if digits and not digits.strip(b"01234567") else None

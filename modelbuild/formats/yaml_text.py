@@ -80,8 +80,18 @@ def load(data: bytes, name: str, *, events: int = MAX_EVENTS) -> Loaded:
                 raise _bad(name, f"it has more than {events} events")
             _take(state, event, events)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _bad(name, str(error)[:200]) from None
+        raise _bad(name, reason(error)) from None
     return Loaded(tuple(state.documents), state.nodes, state.aliases, dict(sorted(state.tags.items())))
+
+
+def reason(error: Exception) -> str:
+    """What a YAML library says is wrong, in one line, with its line and column in the document."""
+    if isinstance(error, RecursionError):
+        return "it nests too deep"
+    mark = getattr(error, "problem_mark", None)
+    said = getattr(error, "problem", None) or str(error)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return place + " ".join(str(said).split())[:200]
 
 
 def _events(data: bytes) -> Iterator[yaml.Event]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from modelbuild import lfs
+from modelbuild import input_file, lfs
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import large
 from modelbuild.graph.model import Array
@@ -79,18 +80,19 @@ def _values(tensor: TensorProto, path: Path, mapped: bool) -> Array:
         raise ModelbuildError(
             f"the weights `{tensor.name}` of shape {list(shape)} cannot fill {length} bytes"
         )
-    try:
-        with file.open("rb") as stream:
-            found = min(length, max(file.stat().st_size - offset, 0))
-            if mapped and found == length and size:
-                return np.asarray(np.memmap(stream, dtype.newbyteorder("<"), "r", offset, shape))
-            stream.seek(offset)
-            data = stream.read(found)
-    except FileNotFoundError as error:
+    if not file.exists():
         raise ModelbuildError(
             f"the model's weights lie in `{fields['location']}`, which is missing",
             advice=f"put it beside the model: {file}",
-        ) from error
+        )
+    try:
+        with input_file.opened(file) as stream:
+            there = os.fstat(stream.fileno()).st_size
+            found = min(length, max(there - offset, 0))
+            if mapped and found == length and size:
+                return np.asarray(np.memmap(stream, dtype.newbyteorder("<"), "r", offset, shape))
+            stream.seek(min(offset, there))
+            data = stream.read(found)
     except OSError as error:
         raise ModelbuildError(f"`{file}` cannot be read", why=error.strerror or str(error)) from error
     if len(data) != length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from modelbuild.formats.sealed_keys import looks_like_a_key
 from modelbuild.manifest import tree
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.options import SampleChoice
@@ -76,8 +77,9 @@ def check_environment_values(manifest: Manifest, problems: Problems) -> None:
         if id(node) in secret:
             continue
         if node.text.startswith("env:") and re.fullmatch(r"env:[A-Za-z_]\w*", node.text):
+            shown = "env:…" if looks_like_a_key(node.text.removeprefix("env:")) else node.text
             problems.error(
-                f"`{node.text}` cannot stand here",
+                f"`{shown}` cannot stand here",
                 node.at,
                 "values from the environment are for secrets: others would make builds differ unseen",
                 "write the value itself",

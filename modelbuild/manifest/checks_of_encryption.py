@@ -81,7 +81,13 @@ def _is_there(sources: Sources, name: str) -> bool:
     return sealed_keys.is_there(Sources(**{name: getattr(sources, name)}))
 
 
+def _is_hidden(written: Encryption) -> bool:
+    """Whether the key itself may stand where its file is named."""
+    return sealed_keys.looks_like_a_key(written.key_file or "")
+
+
 def _absent(sources: Sources, name: str, written: Encryption) -> str:
     if name == "key_file":
-        return f"there is no key file {written.key_file}"
+        shown = "of the name that stands here" if _is_hidden(written) else written.key_file
+        return f"there is no key file {shown}"
     return f"the environment has no key in {getattr(sources, name)}"

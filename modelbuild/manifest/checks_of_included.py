@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef, sealed
+from modelbuild.formats import nef
 from modelbuild.formats.nef_generations import FLATBUFFER, chosen
 from modelbuild.formats.nef_objects import Nef
 from modelbuild.manifest import tree
@@ -14,8 +14,6 @@ from modelbuild.manifest.packages import Package
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
 from modelbuild.manifest.tree import Position
-
-_MAX_BYTES = 1 << 31
 
 
 def check_included(
@@ -61,21 +59,11 @@ def check_included(
 
 
 def _read(manifest: Manifest, path: str) -> Nef | ModelbuildError:
-    place = manifest.root / path
+    from modelbuild.artifacts import nef_input  # for manifests that include files alone
+
     try:
-        if not place.is_file():
-            raise ModelbuildError(f"the file {path} {'is no file' if place.exists() else 'does not exist'}")
-        if place.stat().st_size > _MAX_BYTES:
-            raise ModelbuildError(f"the file {path} has more than 2 GiB")
-        data = place.read_bytes()
-        if sealed.is_sealed(data):
-            raise ModelbuildError(
-                f"{path} is encrypted", advice=f"open it first: modelbuild nef decrypt {path} -o OUT.nef"
-            )
-        found = nef.read(data)
+        found = nef_input.read(manifest.root / path, path)
         nef.check(found, path)
-    except OSError as error:
-        return ModelbuildError(f"the file {path} cannot be read", why=error.strerror or str(error))
     except ModelbuildError as error:
         return error
     return found

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from modelbuild.chips.recipe import Recipe
-from modelbuild.formats.nef_generations import FLATBUFFER, chosen
+from modelbuild.formats.nef_generations import FLATBUFFER, RESERVED_IDS, chosen
 from modelbuild.manifest import tree
 from modelbuild.manifest.checks import complete, names
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import Package, PackagedModel
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
+from modelbuild.manifest.tree import Position
 
-RESERVED_IDS = 32768  # Kneron keeps smaller ids for itself (ktc.ModelConfig)
 MAX_ID = 0xFFFFFFFF  # a NEF stores ids in 32 bits
 _VERSION = re.compile(r"[0-9a-fA-F]{4}")
 
@@ -37,17 +37,25 @@ def check_packages(manifest: Manifest, packages: Sequence[Package], problems: Pr
         if recipe is None:
             continue
         _check_format(manifest, package, recipe, problems)
-        if (
-            not package.models
-            and complete(manifest, "packages", package.entry)
-            and not names(manifest, "models")
-        ):
-            problems.error(f"the package {package.name} has no models", at, advice="add one under `models:`")
+        if not package.models and complete(manifest, "packages", package.entry):
+            _tell_empty(manifest, package, at, problems)
         if recipe.container.format == "nef":
             _check_ids(manifest, package, problems)
     _warn_ids_without_meaning(manifest, packages, problems)
     for package in packages:
         _check_versions(manifest, package, problems)
+
+
+def _tell_empty(manifest: Manifest, package: Package, at: Position, problems: Problems) -> None:
+    if not names(manifest, "models"):
+        problems.error(f"the package {package.name} has no models", at, advice="add one under `models:`")
+        return
+    problems.error(
+        f"the package {package.name} has no models",
+        tree.place(manifest.tree, ("packages", package.entry, "models"), of_key=True),
+        "files are included beside models of its own" if package.include else "",
+        "name one, or combine the files with `modelbuild nef combine`" if package.include else "name one",
+    )
 
 
 def _check_format(manifest: Manifest, package: Package, recipe: Recipe, problems: Problems) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.formats.sealed_keys import looks_like_a_key
 from modelbuild.manifest import conflict
 from modelbuild.manifest.tree import Entry, Items, Mapping, Node, Position, Scalar
 
@@ -123,6 +124,11 @@ def _at_offset(text: str, name: str, offset: int) -> str:
     return str(Position(name, before.count("\n") + 1, offset - before.rfind("\n")))
 
 
+def _shown(before: str, text: str, after: str = "") -> str:
+    """A name for a message; nothing of one that may be a key, which someone put in the wrong place."""
+    return "that looks like a key" if looks_like_a_key(text) else f"{before}{text}{after}"
+
+
 class _Composer:
     """Builds the tree from parser events, with limits on depth and on the size after alias expansion."""
 
@@ -175,14 +181,12 @@ class _Composer:
         return node, height
 
     def _alias(self, event: Any, depth: int) -> tuple[Node, int]:
+        alias = _shown("*", event.anchor)
         if event.anchor in self._open:
-            raise self._error(
-                f"the alias *{event.anchor} stands inside what it names", event, "write the value out"
-            )
+            raise self._error(f"the alias {alias} stands inside what it names", event, "write the value out")
         if event.anchor not in self._anchors:
-            raise self._error(
-                f"the alias *{event.anchor} names nothing", event, f"define &{event.anchor} before it"
-            )
+            anchor = alias.replace("*", "&")
+            raise self._error(f"the alias {alias} names nothing", event, f"define {anchor} before it")
         node, size, height = self._anchors[event.anchor]
         if depth + height > MAX_DEPTH:
             raise self._error(
@@ -213,7 +217,7 @@ class _Composer:
                 merged += self._merge_sources(node)
             elif key in entries:
                 raise self._error(
-                    f"the key `{key}` stands here a second time",
+                    f"the key {_shown('`', key, '`')} stands here a second time",
                     key_event,
                     "keep one of the two",
                     why=f"the first is at {entries[key].key_at}",

@@ -68,7 +68,9 @@ def _explain(
     model: type[Strict], tree: Mapping, path: Path, item: AbstractMapping[str, Any], problems: Problems
 ) -> None:
     kind, context = str(item["type"]), item.get("ctx", {})
-    if kind == "extra_forbidden":
+    if kind != "missing" and _is_hidden(model, path):
+        _explain_hidden(model, tree, path, item, problems)
+    elif kind == "extra_forbidden":
         key, owner = str(path[-1]), model_at(model, path[:-1])
         at = place(tree, path, of_key=True)
         within = f" in {_article(path[-2])}" if len(path) > 1 else ""
@@ -88,6 +90,33 @@ def _explain(
         of_key = "[key]" in item["loc"]
         what, advice = _message(kind, context, item)
         problems.error(f"{_subject(path, of_key)}{what}", place(tree, path, of_key), advice=advice)
+
+
+def _is_hidden(model: type[Strict], path: Path) -> bool:
+    """Whether the value or key at `path` stands in a mapping that hides what it holds."""
+    owners = (model_at(model, path[:length]) for length in range(len(path)))
+    return any(owner is not None and owner.hides for owner in owners)
+
+
+def _explain_hidden(
+    model: type[Strict], tree: Mapping, path: Path, item: AbstractMapping[str, Any], problems: Problems
+) -> None:
+    """What is wrong, by what the key takes alone."""
+    context = item.get("ctx", {})
+    owner = model_at(model, path[:-1])
+    if str(item["type"]) == "extra_forbidden" or owner is None or str(path[-1]) not in owner.model_fields:
+        known = ", ".join(owner.model_fields) if owner else ""
+        within = next((f" in `{step}`" for step in reversed(path[:-1]) if isinstance(step, str)), "")
+        problems.error(
+            f"unknown key{within}; what stands here is not shown",
+            place(tree, path, of_key=True),
+            advice=f"known keys: {known}" if known else "",
+        )
+        return
+    expected = str(context.get("expected", "something else")).replace("'", "")
+    secret = str(item["msg"]) if item["type"] == "manifest" and "expected" not in context else ""
+    what = secret or f"expected {expected}; what stands here is not shown"
+    problems.error(f"`{path[-1]}`: {what}", place(tree, path), advice=str(context.get("advice", "")))
 
 
 def _article(step: int | str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -156,6 +156,8 @@ class PackagedModel(Strict):
 
 class Encryption(Strict):
     """How a package is encrypted; docs/format-encrypted.md has the bytes."""
+
+    hides: ClassVar[bool] = True
 
     mode: Annotated[Literal[1, 2], BeforeValidator(read_integer)] = Field(
         description="1: key and key file, and an efuse key if wanted; 2: efuse key alone"

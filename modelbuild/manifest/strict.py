@@ -10,10 +10,11 @@ from pydantic_core import PydanticCustomError
 
 class Strict(BaseModel):
     """Unknown keys and wrong types are errors. `other_words` names keys that only say in other words what
-    other keys do."""
+    other keys do; with `hides`, no message shows what stands in the mapping: it may be a secret."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     other_words: ClassVar[frozenset[str]] = frozenset()
+    hides: ClassVar[bool] = False
 
     @classmethod
     def advice_of_key(cls, key: str) -> str:

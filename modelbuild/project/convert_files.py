@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
+from modelbuild import output_file
 from modelbuild.build.interrupts import Shielded
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph import onnx_io
@@ -43,9 +44,12 @@ def check_name(out: Path) -> None:
 
 def check_place(out: Path, inputs: Sequence[Path | None], force: bool) -> None:
     """Refuses to write over what is read, or over what may be the only copy of somebody's model."""
-    if not out.parent.is_dir():
+    if output_file.check(out):
         raise ModelbuildError(
-            f"there is no folder {out.parent}", where=f"-o {out}", advice="make it, or name another file"
+            f"-o {out.name} is no regular file",
+            where=str(out),
+            why="a model may have further files beside it",
+            advice="name a file",
         )
     for read in inputs:
         if read is not None and read.exists() and out.exists() and read.samefile(out):
@@ -55,8 +59,6 @@ def check_place(out: Path, inputs: Sequence[Path | None], force: bool) -> None:
                 why="the source would be lost",
                 advice=f"name another file: -o {out.stem}.converted.onnx",
             )
-    if out.is_dir():
-        raise ModelbuildError(f"-o {out.name} is a folder", where=str(out), advice="name a file in it")
     if not force and out.exists() and not _is_ours(out):
         raise ModelbuildError(
             f"-o would overwrite a file that modelbuild has not written: {out.name}",

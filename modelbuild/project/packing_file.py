@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelbuild import whole_file
+from modelbuild import output_file, whole_file
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
@@ -184,15 +184,18 @@ def _check_output(output: Path, package: PackageRequest, force: bool) -> None:
             why=f"its packages are {form} files",
             advice=f"write -o NAME{SUFFIXES[form]}, or name a folder",
         )
-    if not output.is_dir() and not output.parent.is_dir():
-        raise ModelbuildError(f"there is no folder {output.parent}", where=f"-o {output}")
     if not output.is_dir():
         _check_replaced(output, package, force)
 
 
 def _check_replaced(path: Path, package: PackageRequest, force: bool) -> None:
     """Refuses to write over what may be the only copy of a vendor's package."""
-    if force or not path.exists() or _is_simulated(path, package.recipe["container"]["format"]):
+    if (
+        output_file.check(path)
+        or force
+        or not path.exists()
+        or _is_simulated(path, package.recipe["container"]["format"])
+    ):
         return
     raise ModelbuildError(
         f"-o would overwrite a file that no pack has written: {path.name}",

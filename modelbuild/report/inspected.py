@@ -9,10 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelbuild import whole_file
+from modelbuild import output_file, whole_file
 from modelbuild.artifacts import differing_text
 from modelbuild.artifacts.columns import printable
-from modelbuild.artifacts.tree import cell, is_flat, keys_of, render
+from modelbuild.artifacts.tree import cell, is_flat, keys_of, render, verdict
 from modelbuild.errors import ModelbuildError
 from modelbuild.report import text
 from modelbuild.resources import folder
@@ -36,6 +36,7 @@ def page(described: Mapping[str, Any], name: str) -> str:
             facts={key: value for key, value in described.items() if key not in _FIRST},
             bytes=byte_map(described.get("parts", ()), described["size"]),
             tree=render(described),
+            verdict=verdict(described).rstrip(),
         )
     )
 
@@ -55,10 +56,8 @@ def write(path: Path, content: str) -> None:
 
 def check_place(path: Path) -> None:
     """That a page may be written there."""
-    if path.is_dir():
-        raise ModelbuildError(f"--html {path.name} is a folder", where=str(path), advice="name a file in it")
-    if not path.parent.is_dir():
-        raise ModelbuildError(f"there is no folder {path.parent}", where=f"--html {path}", advice="make it")
+    if output_file.check(path, "--html"):
+        return
     try:
         if not path.exists():
             return

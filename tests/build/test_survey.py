@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from build_harness import Project, action
 
 from modelbuild.build import canonical
@@ -50,6 +51,20 @@ def test_status_of_a_failure_and_of_what_it_holds_up(project: Project) -> None:
     assert (why.last_outcome, why.next.verdict) == ("failed", "failed")
     assert "the data is bad" in str(why.next)
     assert project.builder.why(actions, "pack").next.waits_for == "a"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [("aa11", "bb22", "changed"), ("aa11", "", "is not there"), ("", "aa11", "is there now")],
+)
+def test_why_shows_no_fingerprint_of_a_secret(project: Project, old: str, new: str, says: str) -> None:
+    project.write("a.txt", "A")
+    made, wanted = (
+        [action("a", inputs={"x": "a.txt"}, parameters={"encrypt": {"mode": 1, "fingerprint": value}})]
+        for value in (old, new)
+    )
+    project.build(made)
+    assert str(project.builder.why(wanted, "a").next) == f"a secret of parameters.encrypt {says}"
 
 
 def test_why_names_the_parameter_before_and_after_the_build(project: Project) -> None:

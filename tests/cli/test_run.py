@@ -106,7 +106,7 @@ def test_it_says_where_the_outputs_are(folder: Path, command: Command) -> None:
         ("run net.onnx --input x.npy --model 3", "leave --model out"),
         ("run net.onnx --input x.npy --postprocess none.py:f", "correct the path before the colon"),
         ("run net.onnx --input x.npy --preprocess 'q={mean: 1}'", "write --preprocess 'x={...}'"),
-        ("run net.onnx --input x.npy -o none/y.npz", "name a file in a folder that is there"),
+        ("run net.onnx --input x.npy -o none/y.npz", "make it, or name another file"),
         ("compare net.onnx other.onnx --input x.npy", "compare a model with another form of itself"),
         ("compare net.onnx --input x.npy", "name a second file, or MODEL@TARGET"),
         ("compare net.onnx net.onnx --input x.npy --levels float,fixed", "leave --levels out"),

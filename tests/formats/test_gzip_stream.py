@@ -50,6 +50,43 @@ def test_parts_cover_the_file() -> None:
     assert all(part.known for part in found)
 
 
+def test_streams_one_behind_the_other_are_one() -> None:
+    """As `cat a.gz b.gz` makes them, and programs that pack in parallel."""
+    pieces = [b"hello ", b"", bytes(100_000), b"world"]
+    data = b"".join(gzip.compress(piece, mtime=0) for piece in pieces) + bytes(5)
+    assert gzip.decompress(data) == b"".join(pieces)
+    stream = Unpacked(data, 200_000)
+    assert stream.take(100_008) == b"".join(pieces)[:100_008]
+    assert b"".join(stream.rest()) == b"rld"
+    found = covered(stream.parts(), len(data))
+    assert [part.what for part in found].count("gzip header") == 4 and found[-1].what == "padding"
+    assert all(part.known for part in found)
+    assert [item.what for item in stream.checksums()][-2:] == [
+        "gzip, CRC-32 of what is unpacked, stream 4",
+        "gzip, unpacked size modulo 2^32, stream 4",
+    ]
+    assert len(stream.checksums()) == 8 and all(item.ok for item in stream.checksums())
+
+
+def test_of_several_streams_each_is_checked() -> None:
+    one, two = gzip.compress(b"one", mtime=0), bytearray(gzip.compress(b"two", mtime=0))
+    two[-8] ^= 1
+    stream = Unpacked(one + bytes(two), 100)
+    assert b"".join(stream.rest()) == b"onetwo"
+    assert [item.ok for item in stream.checksums()] == [True, True, False, True]
+    with pytest.raises(ModelbuildError, match="truncated") as caught:
+        list(Unpacked(one + bytes(two)[:5], 100).rest())
+    assert caught.value.problems[0].where == f"offset 0x{len(one) + 5:x}"
+
+
+def test_the_number_of_streams_and_what_they_become_are_bounded() -> None:
+    many = gzip.compress(b"", mtime=0) * (gzip_stream.MAX_MEMBERS + 1)
+    with pytest.raises(ModelbuildError, match="more than 1024 gzip streams"):
+        list(Unpacked(many, 100).rest())
+    with pytest.raises(ModelbuildError, match="unpacks to more than"):
+        list(Unpacked(gzip.compress(bytes(90), mtime=0) * 2, 100).rest())
+
+
 def test_wrong_checksums_are_told_one_by_one() -> None:
     data = bytearray(gzip.compress(b"hello", mtime=0))
     data[-8] ^= 1

@@ -69,11 +69,30 @@ def test_flow_style_and_further_keys_are_read_too() -> None:
         "!!python/object:os.system 0: {}",
         "[" * 100_000,
         "\x00",
+        "0: {name: a, start_cycle: 0, end_cycle: 1, name: b}",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ModelbuildError, match="stats is not a table"):
         mla_stats.load(text.encode(), "stats")
+
+
+ENTRY = "{name: a, start_cycle: 0, end_cycle: 1}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"0: {ENTRY}\n0: {ENTRY}\n", "the key 0 comes twice"),
+        (f"{{0: {ENTRY}}}\n---\nx: 1\n", "something follows its mapping"),
+        (f"{{0: {ENTRY}}}\n---\n", "something follows its mapping"),
+    ],
+)
+def test_what_is_there_twice_is_refused_and_nothing_is_left_out(text: str, why: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        mla_stats.load(text.encode(), "stats")
+    assert caught.value.problems[0].why == why
+    assert len(mla_stats.load(f"---\n0: {ENTRY}\n...\n".encode(), "stats")) == 1
 
 
 def test_a_huge_document_is_refused() -> None:
@@ -104,7 +123,8 @@ def test_a_layer_that_ends_before_it_starts_is_told_and_not_counted() -> None:
 
 
 def test_events_are_bounded() -> None:
-    wide = b"0: {name: a, start_cycle: 0, end_cycle: 1, " + b"b: c, " * 210_000 + b"}"
+    entries = b"".join(b"%x: , " % number for number in range(0x100000, 0x100000 + 205_000))
+    wide = b"0: {name: a, start_cycle: 0, end_cycle: 1, " + entries + b"}"
     with pytest.raises(ModelbuildError, match="stats is not a table") as caught:
         mla_stats.load(wide, "stats")
     assert "events" in caught.value.problems[0].why

@@ -295,6 +295,89 @@ def test_what_cannot_be_read_is_told_and_the_rest_shown(
     assert {member.name for member in found.members} >= {"0_postproc.json"}
 
 
+def described(**changes: Any) -> dict[str, bytes | None]:
+    """The description with its top changed."""
+    return {"digits_mpk.json": json.dumps({**json.loads(FILES["digits_mpk.json"]), **changes}).encode()}
+
+
+def plugin_changed(number: int, **changes: Any) -> dict[str, bytes | None]:
+    """The description with fields of a plugin changed, those of `config_params` one by one."""
+    plugins = json.loads(FILES["digits_mpk.json"])["plugins"]
+    config = plugins[number]["config_params"] | changes.pop("config_params", {})
+    plugins[number] |= {"config_params": config, **changes}
+    return described(plugins=plugins)
+
+
+FILES = files(mpk.build(source(desired_batch=16, actual_batch=12)))
+STEPS, TYPES = "the description names its steps", "fields of the description have their types"
+BATCHES = "batches are positive and alike in all steps"
+MEMBER, RUNS = "every executable is a member", "every step of the accelerator runs a program"
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"digits_mpk.json": b"{}"}, {STEPS: "there are none"}),
+        (described(plugins=[]), {STEPS: "there are none"}),
+        (described(plugins=None), {STEPS: "there are none"}),
+        (plugin_changed(0, output_nodes=[]), {STEPS: "quantize_0 has no output_nodes"}),
+        (plugin_changed(0, processor=None), {STEPS: "quantize_0 has no processor"}),
+        (plugin_changed(1, resources=None), {RUNS: "MLA_0 names none"}),
+        (plugin_changed(1, resources={"executable": ""}), {RUNS: "MLA_0 names none"}),
+        (plugin_changed(1, resources={"executable": "kernel_name_tbd"}), {RUNS: "MLA_0 names none"}),
+        (plugin_changed(0, resources={"executable": "kernel_name_tbd"}), {}),
+        (plugin_changed(0, resources={"executable": "sh"}), {MEMBER: "quantize_0 runs 'sh'"}),
+        (
+            plugin_changed(1, resources={"executable": "../../bin/sh"}),
+            {MEMBER: "MLA_0 runs '../../bin/sh'"},
+        ),
+        (
+            plugin_changed(1, resources={"executable": "/x/digits_stage1_mla.elf"}),
+            {MEMBER: "MLA_0 runs '/x/digits_stage1_mla.elf'"},
+        ),
+        (plugin_changed(2, sequence="3"), {TYPES: "plugins[2].sequence is '3', not an integer"}),
+        (
+            plugin_changed(1, config_params={"actual_batch_size": "12"}),
+            {TYPES: "plugins[1].config_params.actual_batch_size is '12', not an integer"},
+        ),
+        (
+            plugin_changed(1, config_params={"actual_batch_size": 7}),
+            {BATCHES: "the achieved batch is 7 in MLA_0, 12 in quantize_0"},
+        ),
+    ],
+)
+def test_what_the_description_says_wrong_is_told(
+    change: dict[str, bytes | None], wrong: dict[str, str]
+) -> None:
+    found = mpk.survey(files_tarred({**FILES, **{k: v for k, v in change.items() if v is not None}}))
+    told = {check.what: check.why for check in found.checks if not check.ok}
+    known = (STEPS, TYPES, BATCHES, MEMBER, RUNS)
+    assert {what: why for what, why in told.items() if what in known} == wrong
+
+
+def test_a_batch_below_1_is_told() -> None:
+    plugins = json.loads(FILES["digits_mpk.json"])["plugins"]
+    for plugin in plugins:
+        plugin["config_params"]["actual_batch_size"] = -12
+    found = mpk.survey(files_tarred({**FILES, **described(plugins=plugins)}))  # type: ignore[dict-item]
+    wrong = [check.why for check in found.checks if check.what == BATCHES]
+    assert wrong == ["the achieved batch of quantize_0 is -12"]
+
+
+def test_steps_whose_number_is_none_stay_where_they_stand() -> None:
+    found = mpk.survey(files_tarred({**FILES, **plugin_changed(2, sequence="3")}))  # type: ignore[dict-item]
+    names = [plugin.name for plugin in sorted(found.plugins, key=lambda item: item.sequence)]
+    assert names == [plugin.name for plugin in mpk.read(files_tarred(FILES)).plugins]
+
+
+def test_layers_that_take_no_cycles_are_told() -> None:
+    stats = b"{0: {name: a, start_cycle: 9, end_cycle: 5}, 1: {name: b, start_cycle: -3, end_cycle: 5}}"
+    found = mpk.survey(repacked({"digits_stage1_mla_stats.yaml": stats}))
+    assert [(check.what, check.why) for check in found.checks if not check.ok] == [
+        ("layers take cycles, from 0 on", "'a' from 9 to 5; 'b' from -3 to 5")
+    ]
+
+
 def test_configurations_that_cannot_be_read_hinder_nobody() -> None:
     """The runtime plans by the description alone."""
     found = mpk.read(repacked({"0_preproc.json": b"{", "pipeline_sequence.json": b"[]"}))

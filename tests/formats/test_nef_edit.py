@@ -113,3 +113,42 @@ def test_a_damaged_file_is_refused() -> None:
     data[-1] ^= 1
     with pytest.raises(ModelbuildError, match="checksums do not agree"):
         edited(nef.read(bytes(data)), {32768: 5})
+
+
+@pytest.mark.parametrize("first", [1, 0x1234])
+@pytest.mark.parametrize("between", [(0xFF,), (0xFFFF,), (0xFFFF, 2), (0xFFFF, 0xFF, 0xFFFE)])
+def test_versions_there_and_back_give_the_same_bytes(first: int, between: tuple[int, ...]) -> None:
+    """Of whatever length the texts between are; the file does not grow."""
+    infos = [vendor.info(number, str(0xB08D + number % 7)) for number in (5, 6)]
+    data = vendor.simple("720", vendor.setup_flatbuffer("720", 2), 0x80000000, (5, 6), infos=infos)
+    start = data = nef.write(edited(nef.read(data), {}, {5: first, 6: 7}))
+    for version in (*between, first):
+        one = edited(nef.read(data), {}, {5: version, 6: 7 if version == first else version})
+        data = nef.write(one)
+        assert one.models[0].version == version
+        assert one.file.infos is not None and one.file.infos[0].version == str(version)
+        assert all(item.ok for item in (*one.checksums, *one.checks))
+        assert [part for part in nef.parts(one) if not part.known] == []
+        independent_nef.parse(data)
+    assert data == start
+
+
+@EVERY
+def test_models_of_one_version_get_theirs_back(platform: str, setup: str, base: int) -> None:
+    data = build(platform, setup, base, source(0), source(1))
+    data = start = nef.write(edited(nef.read(data), {}, {32768: 1, 32769: 1}))
+    for version in (0xFFFF, 1, 0x10, 0xFFFE, 1):
+        data = nef.write(edited(nef.read(data), {}, {32768: version, 32769: version}))
+    assert data == start
+
+
+def test_a_vendors_file_there_and_back(shared_data: Path) -> None:
+    data = (shared_data / "artifacts/nef/kl520_ssd_fd_lm.nef").read_bytes()
+    one = nef.read(data)
+    before = one.models[0].version
+    assert before is not None
+    unknown = [part for part in nef.parts(one) if not part.known]
+    for version in (0, 1, 0xFFFF):
+        there = edited(one, {}, {one.models[0].id: version})
+        assert [part for part in nef.parts(there) if not part.known] == unknown
+        assert nef.write(edited(there, {}, {one.models[0].id: before})) == data

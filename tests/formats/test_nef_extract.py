@@ -60,7 +60,7 @@ def test_one_model_of_several() -> None:
     ]
     with pytest.raises(ModelbuildError, match="there is no model 3") as caught:
         files(one, (3,))
-    assert caught.value.problems[0].why == "there are 1, 2"
+    assert caught.value.problems[0].why == "it has the models 1, 2"
 
 
 def test_names_are_plain_whatever_the_file_says() -> None:

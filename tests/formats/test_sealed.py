@@ -222,9 +222,18 @@ def test_key_files(tmp_path: Path) -> None:
     assert refused(tmp_path / "pipe") == "the key file is not a regular file"
 
 
+def test_a_key_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "enc.txt"
+    path.write_bytes(FILE)
+    path.chmod(0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    assert refused(path) == "the key file belongs to another user"
+
+
 def refused(path: Path) -> str:
     with pytest.raises(ModelbuildError) as raised:
         sealed_keys.from_file(path)
+    assert raised.value.problems[0].advice
     return raised.value.problems[0].what
 
 

@@ -50,8 +50,10 @@ def test_cpu_nodes_have_their_data_inline_on_520_only() -> None:
 
 def test_a_plausible_third_word_ends_the_nodes() -> None:
     data = bytearray(setup_legacy.encode("520", RECORD, [INPUT], [OUTPUT]) + b"\xff" * 8)
+    stopped = setup_legacy.decode(bytes(data), "520")
+    assert (stopped.end, stopped.stopped) == (len(data) - 8, "a node has the unknown kind 4294967295")
     with pytest.raises(ModelbuildError, match="unknown kind"):
-        setup_legacy.decode(bytes(data), "520")
+        setup_legacy.addresses(bytes(data), "520")
     struct.pack_into("<I", data, 8, len(data) - 8)
     assert len(setup_legacy.decode(bytes(data), "520").outputs) == 1
 
@@ -59,6 +61,20 @@ def test_a_plausible_third_word_ends_the_nodes() -> None:
 def test_padding_after_the_nodes_is_no_node() -> None:
     data = setup_legacy.encode("720", RECORD, [INPUT], [OUTPUT]) + bytes(4)
     assert setup_legacy.decode(data, "720").nodes["in"] == 1
+
+
+def test_a_node_that_is_cut_off_ends_the_nodes() -> None:
+    data = setup_legacy.encode("720", RECORD, [INPUT], [OUTPUT])
+    for cut in (data[:-4], data[:-20]):
+        read = setup_legacy.decode(cut, "720")
+        assert (read.nodes.get("super", 0), read.stopped) == (0, "a node of kind 4 is cut off")
+        assert read.end == len(data) - 32
+
+
+def test_a_block_without_the_magic_is_none() -> None:
+    data = setup_legacy.encode("720", RECORD, [INPUT], [OUTPUT])
+    with pytest.raises(ModelbuildError, match="begins with 0x00000001"):
+        setup_legacy.decode(b"\1\0\0\0" + data[4:], "720")
 
 
 def test_shapes_beyond_reason_are_refused() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import archive, tar
+from modelbuild.formats import archive, tar, tar_header
 from modelbuild.formats.parts import covered
 from tests.formats.archive_sources import entry, files_tarred, tarred
 
@@ -84,6 +84,77 @@ def test_what_may_not_be_in_an_archive_is_refused(bad: tarfile.TarInfo, message:
 def test_a_name_that_comes_twice_is_refused() -> None:
     with pytest.raises(ModelbuildError, match="twice"):
         tar.read(tarred(entry("a", size=1), entry("./a", size=1)))
+
+
+def sized(field: bytes) -> bytes:
+    """An archive whose first member has this size field, with a right checksum."""
+    block = bytearray(tar_header.write("m_mpk.json", 0, 0))
+    block[124:136] = field
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    return gzip.compress(bytes(block) + bytes(1024), mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        (b"\x80" + b"\xff" * 11, "'m_mpk.json' is said to have "),
+        (b"\x80" + bytes(6) + b"\1" + bytes(4), "'m_mpk.json' is said to have 4294967296 bytes, offset 0x0"),
+        (b"\xff" * 12, "a member has the size '-1'"),
+        (b"\xff" * 11 + b"\0", "a member has the size '-256'"),
+    ],
+)
+def test_a_size_that_cannot_be_is_told_and_the_member_named(field: bytes, why: str) -> None:
+    data = sized(field)
+    assert list(tar.names(data)) == ["m_mpk.json"]
+    found = tar.survey(data)
+    (wrong,) = [check for check in found.checks if not check.ok]
+    assert wrong.what == "sizes within the limits" and why in wrong.why
+    assert [(entry.name, entry.path) for entry in found.entries] == [("m_mpk.json", "")]
+    with pytest.raises(ModelbuildError, match=why.replace("'", ".")):
+        tar.read(data)
+
+
+def test_an_extended_header_of_no_size_is_refused() -> None:
+    block = bytearray(gzip.decompress(sized(b"\xff" * 12)))
+    block[156:157] = b"x"
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block[:512]):06o}\0 ".encode()
+    with pytest.raises(ModelbuildError, match="extended header has -1 bytes"):
+        tar.read(gzip.compress(bytes(block), mtime=0))
+
+
+def test_a_sparse_file_has_its_real_name() -> None:
+    """GNU tar makes a name up for programs that know nothing of sparse files."""
+    info = entry("./GNUSparseFile.4695/x.so", size=3)
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.name": "lib/x.so", "path": info.name}
+    found = tar.survey(tarred(info))
+    assert [(item.name, item.kind, item.path) for item in found.entries] == [("lib/x.so", "sparse file", "")]
+    assert "'lib/x.so' is a sparse file" in found.first
+
+
+def test_an_archive_of_several_gzip_streams_is_read() -> None:
+    plain = gzip.decompress(tar.write({"a": b"1" * 700, "b": b"2"}))
+    data = b"".join(gzip.compress(piece, mtime=0) for piece in (plain[:300], plain[300:900], plain[900:]))
+    assert [(member.name, len(member.data)) for member in tar.read(data)] == [("a", 700), ("b", 1)]
+    found = tar.survey(data)
+    assert len(found.checksums) == 6 and all(item.ok for item in found.checksums)
+
+
+def test_a_small_file_stays_small() -> None:
+    bomb = tarred(entry("zeros", size=60 << 20))
+    assert len(bomb) < 1 << 20
+    with pytest.raises(ModelbuildError, match="unpacks to more than"):
+        tar.read(bomb)
+
+
+def test_a_large_member_is_in_memory_once() -> None:
+    data = tarred(entry("zeros", size=24 << 20))
+    tracemalloc.start()
+    tar.read(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 36 << 20
 
 
 def test_too_many_entries_are_refused() -> None:

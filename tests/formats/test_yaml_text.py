@@ -102,6 +102,13 @@ def test_anything_else_is_refused(data: bytes, why: str) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_errors_are_one_line_with_a_place() -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        yaml_text.load(b"a: 1\nb: [1, 2\nc: 3\n", "x")
+    why = caught.value.problems[0].why
+    assert why.startswith("line 3, column 2: ") and "\n" not in why and "unicode string" not in why
+
+
 def test_a_huge_document_is_refused() -> None:
     with pytest.raises(ModelbuildError, match="not YAML"):
         yaml_text.load(b" " * ((64 << 20) + 1), "x")

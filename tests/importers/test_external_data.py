@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_a_truncated_file_and_an_lfs_pointer(path: Path) -> None:
     assert "git lfs pull" in refused(path)
 
 
+def test_a_fifo_is_refused_and_not_waited_for(path: Path) -> None:
+    data = path.parent / "weights" / "w.bin"
+    data.unlink()
+    os.mkfifo(data)
+    assert "w.bin is a FIFO" in refused(path)
+
+
 @pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "weights/../../w.bin", "a\\..\\b", ""])
 def test_places_outside_of_the_folder_are_refused(path: Path, location: str) -> None:
     relocate(path, location=location)
@@ -93,7 +101,8 @@ def test_a_link_to_a_model_finds_the_weights_beside_the_model(path: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "fields", [{"length": "8"}, {"offset": "-4"}, {"offset": "x"}, {"offset": "999999999"}]
+    "fields",
+    [{"length": "8"}, {"offset": "-4"}, {"offset": "x"}, {"offset": "999999999"}, {"offset": f"{10**30}"}],
 )
 def test_places_that_do_not_fit_are_refused(path: Path, fields: dict[str, str]) -> None:
     relocate(path, **fields)

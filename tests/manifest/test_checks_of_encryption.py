@@ -68,9 +68,9 @@ def test_what_planning_knows_of_keys(project: Any, encrypt: str, secrets: Secret
         ("mode: 2", "encrypt", "mode 2 needs `efuse_key`"),
         ("mode: 2, efuse_key: env:E, key: env:K", "key: env:K", "mode 2 takes no `key`"),
         ("mode: 2, efuse_key: env:E, key_file: enc.txt", "key_file", "mode 2 takes no `key_file`"),
-        ("mode: 3, efuse_key: env:E", "3,", "`mode`: expected one of 1 or 2, found `3`"),
+        ("mode: 3, efuse_key: env:E", "3,", "`mode`: expected 1 or 2; what stands here is not shown"),
         ("key: env:K, key_file: enc.txt", "encrypt", "the key `mode` is missing in `encrypt`"),
-        (MODE_1 + ", iv: 1", "iv", "unknown key `iv` in `encrypt`"),
+        (MODE_1 + ", iv: 1", "iv", "unknown key in `encrypt`; what stands here is not shown"),
         (
             "mode: 1, key: c0ffee, key_file: enc.txt",
             "c0ffee",
@@ -91,6 +91,35 @@ def test_wrong_combinations(project: Any, place: Place, encrypt: str, at: str, w
     assert found[0] == (place(text, at), what)
     assert len(found) == 1
     assert not any("c0ffee" in said or "12345678" in said for _, said in found)
+
+
+LONG = "deadbeefcafe00112233445566778899"
+
+
+@pytest.mark.parametrize(
+    "encrypt",
+    [
+        f"mode: 2, efuse_key: env:{LONG}",
+        f"mode: 1, key: env:{LONG}, key_file: enc.txt",
+        f"{LONG}: env:E, mode: 2",
+        f"mode: {LONG}, efuse_key: env:E",
+        f"{MODE_2}, cache_plaintext: {LONG}",
+        f"{MODE_2}, key: [{LONG}]",
+        f"{MODE_2}, key: {{{LONG}: 1}}",
+        f"{MODE_2}, cache_plaintext: {{{LONG}: 1}}",
+        f"mode: 1, key: env:K, key_file: {LONG}",
+        f"mode: 1, key: env:K, key_file: env:{LONG}",
+        f"mode: 1, key: env:K, key_file: [{LONG}]",
+        f"mode: 2, efuse_key: *{LONG}",
+        f"mode: 2, {LONG}: 1, {LONG}: 2",
+    ],
+)
+def test_a_key_in_the_wrong_place_is_never_shown(project: Any, encrypt: str) -> None:
+    try:
+        said = str(project.warnings(package(encrypt)))
+    except ModelbuildError as error:
+        said = str(error)
+    assert said and LONG[:8] not in said
 
 
 def test_a_key_in_place_of_the_mapping_is_not_shown(project: Any) -> None:

@@ -65,9 +65,9 @@ def test_included_files_are_inputs_of_the_package(project: Any) -> None:
 @pytest.mark.parametrize(
     ("include", "at", "what"),
     [
-        ("[none.nef]", "none", "the file none.nef does not exist"),
-        ("[faces]", "faces]", "the file faces is no file"),
-        ("[net.onnx]", "net.onnx]", None),
+        ("[none.nef]", "none", "none.nef is not there"),
+        ("[faces]", "faces]", "faces is a folder"),
+        ("[net.onnx]", "net.onnx]", "net.onnx is no NEF"),
         ("[cut.nef]", "cut", None),
         ("[other.nef]", "other", "other.nef is for kl530, the package for kl720"),
         ("[old.nef]", "old", "old.nef is of the generation legacy720, the package flatbuffer"),

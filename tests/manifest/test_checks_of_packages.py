@@ -122,6 +122,16 @@ def test_a_package_of_nothing(project: Any) -> None:
     assert project.errors(text) == [("models.yaml:3:12", "the package p has no models")]
 
 
+@pytest.mark.parametrize("include", ["", ", include: [old.nef]"])
+def test_a_package_that_names_none_of_the_models(project: Any, include: str) -> None:
+    """Included files do not make up for it: a build would find no program to begin with."""
+    text = HEAD + f"  bell: {{target: cam, models: {{}}{include}}}\n"
+    found = [error for error in project.errors(text) if "old.nef" not in error[1]]
+    assert [what for _, what in found] == ["the package bell has no models"]
+    line = text[: text.index("models: {}")].count("\n") + 1
+    assert found[0][0] == f"models.yaml:{line}:23"
+
+
 def test_the_models_of_a_nef_share_the_form_of_their_setup(project: Any) -> None:
     text = HEAD + "  bell: {target: cam, models: {one: {id: 32768}, two: {id: 32769}}}\n"
     older = "{compile: {flatbuffer: false}, "

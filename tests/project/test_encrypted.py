@@ -284,7 +284,7 @@ def test_included_models_are_packaged_and_not_verified(folder: Path) -> None:
     (folder / "old.nef").unlink()
     with pytest.raises(ModelbuildError) as raised:
         build(folder)
-    assert raised.value.problems[0].what == "the file old.nef does not exist"
+    assert raised.value.problems[0].what == "old.nef is not there"
 
 
 SPY = """
@@ -334,3 +334,26 @@ def test_no_process_of_a_users_has_the_keys(
     found = seen.read_text()
     assert found.count("MB_TEST_SEEN") >= 12
     assert "MB_TEST_KEY" not in found and "MB_TEST_EFUSE" not in found
+
+
+def test_a_package_without_its_key_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keep_going the others are made; without it nothing is begun."""
+    plain = "  plain: {target: cam, models: {a: {id: 32768}}}\n"
+    write_manifest(folder, MANIFEST.replace("ENCRYPT", MODE_1) + plain)
+    monkeypatch.delenv("MB_TEST_KEY")
+    with pytest.raises(ModelbuildError, match="no key in MB_TEST_KEY"):
+        build(folder)
+    project = api.open_project(folder)
+    report = api.build(project, (), api.BuildOptions(jobs=1, keep_going=True))
+    assert not report.ok and (folder / "dist/plain/models_720.sim.nef").is_file()
+    assert not (folder / "dist/p").exists()
+    assert [action for action, state in report.states.items() if state == "failed"] == ["p:package"]
+    said = str(dict(report.failures)["p:package"])
+    assert "no key in MB_TEST_KEY" in said and "do:" in said
+    monkeypatch.setenv("MB_TEST_KEY", KEY)
+    lines = "\n".join(one.text() for one in api.why(api.open_project(folder), "p:package"))
+    assert "a secret of parameters.encrypt is there now" in lines
+    assert build(folder).ok and (folder / PACKAGE).is_file()
+    monkeypatch.setenv("MB_TEST_KEY", "11" * 16)
+    lines = "\n".join(one.text() for one in api.why(api.open_project(folder), "p:package"))
+    assert "a secret of parameters.encrypt changed" in lines and "fingerprint" not in lines

@@ -35,12 +35,14 @@ def describe_zip(path: Path) -> dict[str, Any]:
     """The members of a ZIP, and what the headers of .npy arrays say. Errors: as `describe_tar`."""
     data = path.read_bytes()
     found = zip_archive.survey(data)
+    lacks = path.name.endswith(".sima")  # one with its .yaml is told as such
+    rule = [Check("a .sima holds a .yaml", False, "there is none in it")] if lacks else []
     return {
         "version": None,
         "silicon": None,
         "comment": found.comment or None,
         "checksums": checksums(found.checksums),
-        "checks": checks(found.checks),
+        "checks": checks([*found.checks, *rule]),
         "members": zip_members(found),
         "arrays": [_array(found, entry) for entry in found.members if entry.path.endswith(".npy")],
         "models": [],

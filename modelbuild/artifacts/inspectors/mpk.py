@@ -105,7 +105,7 @@ def _health(health: mpk.Health) -> dict[str, Any]:
 def _notes(found: mpk.Mpk, path: Path) -> list[str]:
     """What is no mistake, and worth knowing before the package is used."""
     notes = []
-    if found.desired_batch and found.actual_batch and found.actual_batch < found.desired_batch:
+    if 0 < found.actual_batch < found.desired_batch:
         notes.append(f"a batch of {found.desired_batch} was asked for, and {found.actual_batch} was achieved")
     mla = next((item.sequence for item in found.plugins if item.processor == "MLA"), None)
     after = [item.kernel for item in found.plugins if mla is not None and item.sequence > mla]

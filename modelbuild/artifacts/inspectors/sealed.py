@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelbuild.artifacts.inspectors import archive
 from modelbuild.formats import sealed
-from modelbuild.formats.parts import Part, covered
+from modelbuild.formats.parts import Part
 
 _ALGORITHMS = {sealed.AES_SIV: "AES-256-SIV (RFC 5297)"}
 
@@ -28,9 +29,10 @@ def describe(path: Path) -> dict[str, Any]:
         "needs": list(header.needs),
         "algorithm": _ALGORITHMS[header.algorithm],
         "key_derivation": sealed.KDFS[header.kdf],
+        "authenticity": "not checked: that takes the keys, and `modelbuild nef decrypt`",
         "contains": {"format": header.format, "size": header.length},
         "checksums": [],
         "checks": [],
         "models": [],
-        "parts": [part.__dict__ for part in covered(parts, len(data))],
+        "parts": archive.parts(parts, len(data)),
     }

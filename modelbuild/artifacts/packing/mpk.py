@@ -33,7 +33,9 @@ def unpack(data: bytes) -> list[Program]:
     broken = [check for check in read.checks if not check.ok]
     if broken:
         raise ModelbuildError(
-            "the archive is damaged", why="; ".join(f"{check.what}: {check.why}" for check in broken)
+            "the archive is damaged",
+            why="; ".join(f"{check.what}: {check.why}" for check in broken),
+            advice="copy the file again, or build the package again",
         )
     described = interface(read.command)
     if wrong := other_sizes(read, described):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.output_file import PRODUCTS, STATE
 
-_STATE, _PRODUCTS = ".modelbuild", ("dist", "reports")
 _FOLDERS = (errno.EISDIR, errno.ENOTDIR)
 
 
@@ -40,8 +40,8 @@ def _check(option: str, text: str, real: str, root: Path, manifest: str) -> None
     if not Path(real).is_relative_to(root):
         return
     parts = Path(real).relative_to(root).parts
-    if parts[:1] == (_STATE,) or (len(parts) > 2 and parts[0] in _PRODUCTS):
-        folder = "/".join(parts[:1] if parts[0] == _STATE else parts[:2])
+    if parts[:1] == (STATE,) or (len(parts) > 2 and parts[0] in PRODUCTS):
+        folder = "/".join(parts[:1] if parts[0] == STATE else parts[:2])
         raise ModelbuildError(
             f"{option} cannot write into {folder}",
             where=text,

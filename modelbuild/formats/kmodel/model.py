@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from modelbuild.formats.checks import Check
+from modelbuild.formats.checks import Check, checked
 from modelbuild.formats.kmodel.records import Values
 from modelbuild.formats.parts import Part, covered
 
@@ -127,6 +127,13 @@ class Unknown:
 
 
 WITHIN_LIMITS = "layers within the limits of the KPU"
+_PAGE = 4096  # bytes; a file may be smaller than what it is aligned to
+
+
+def alignment_check(alignment: int, size: int) -> Check:
+    """That the header's alignment of section bodies can be one in a file of so many bytes."""
+    can_be = alignment > 0 and alignment & (alignment - 1) == 0 and alignment <= max(size, _PAGE)
+    return checked("the alignment is a power of two within the file", can_be, f"it is {alignment}")
 
 
 @dataclass(frozen=True)

@@ -31,31 +31,38 @@ _WRITES = {
 
 def fits(data: bytes) -> bool:
     """Whether the bytes are of version 3, which has no magic: the counts and sizes must add up."""
+    return _misfit(data) is None
+
+
+def _misfit(data: bytes) -> tuple[str, int] | None:
+    """What does not add up, and the offset; None where all does."""
     if len(data) < HEADER.size:
-        return False
+        return f"a header has {HEADER.size} bytes, and there are {len(data)}", 0
     version, flags, arch, count, _, _, outputs = words(data, 0, "7I")
-    if (
-        version != 3
-        or flags > 0xFF
-        or arch
-        or not 1 <= count <= MAX_LAYERS
-        or not 1 <= outputs <= _MAX_OUTPUTS
-    ):
-        return False
+    if version != 3 or flags > 0xFF or arch:
+        return "it has no magic and is not of version 3 either", 0
+    if not 1 <= count <= MAX_LAYERS or not 1 <= outputs <= _MAX_OUTPUTS:
+        return f"it claims {count} layers and {outputs} outputs", 12
     table = HEADER.size + OUTPUT.size * outputs
-    end = table + LAYER.size * count
-    if end > len(data):
-        return False
+    place = table + LAYER.size * count
+    if place > len(data):
+        return f"the list of {count} layers ends past its {len(data)} bytes", table
     numbers = words(data, table, f"{2 * count}I")
-    rest = len(data) - end - sum(numbers[1::2])
+    for index, size in enumerate(numbers[1::2]):
+        if place + size >= len(data) + _ALIGNMENT:
+            return f"layer {index} of {count}, of {size} bytes, ends past its {len(data)} bytes", place
+        place += size
     known = all(code in KINDS for code in numbers[::2])
-    return rest > -_ALIGNMENT and (known or rest <= _MAX_TRAILING)
+    if not known and len(data) - place > _MAX_TRAILING:
+        return f"{len(data) - place} bytes follow the last layer, and not all layers are known", place
+    return None
 
 
 def read(data: bytes) -> Kmodel:
     """Errors: ModelbuildError with the offset."""
-    if not fits(data):
-        raise damaged("it has no magic, and the sizes of version 3 do not add up", NAME, 0)
+    misfit = _misfit(data)
+    if misfit is not None:
+        raise damaged(misfit[0], NAME, misfit[1])
     _, flags, _, count, _, main_memory, outputs = words(data, 0, "7I")
     table = HEADER.size + OUTPUT.size * outputs
     parts = [Part(0, HEADER.size, "header"), Part(HEADER.size, table - HEADER.size, "outputs")]

@@ -6,7 +6,7 @@ from modelbuild.formats.checks import Check, unless
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Unknown
+from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Unknown, alignment_check
 from modelbuild.formats.kmodel.records import NAME, record, text, words
 from modelbuild.formats.kmodel.version5_modules import (
     MEMPOOL,
@@ -83,7 +83,7 @@ def _kmodel(
         entry=entry,
         found=filled(reading.data, reading.parts),
         unknown=tuple(reading.unknown),
-        checks=(entry_check(function, entry),),
+        checks=(entry_check(function, entry), alignment_check(alignment, len(reading.data))),
         unread=len(reading.data) - end,
     )
 

@@ -9,7 +9,7 @@ from modelbuild.formats.checks import unless
 from modelbuild.formats.flatbuffer import damaged
 from modelbuild.formats.kmodel import types
 from modelbuild.formats.kmodel.filling import filled, reserved
-from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Section, Span, Unknown
+from modelbuild.formats.kmodel.model import Function, Kmodel, Module, Section, Span, Unknown, alignment_check
 from modelbuild.formats.kmodel.records import NAME, Record, record, text
 from modelbuild.formats.kmodel.version5 import entry_check, entry_of, target_of
 from modelbuild.formats.kmodel.version5_modules import MAX_FUNCTIONS, MAX_SECTIONS, MERGED
@@ -120,7 +120,10 @@ def _read(data: bytes, dialect: types.Dialect) -> tuple[int, Kmodel]:
         entry=None if none else entry,
         found=filled(data, reading.parts),
         unknown=tuple(reading.unknown),
-        checks=(unless("the entry function is there", "") if none else entry_check(function, entry),),
+        checks=(
+            unless("the entry function is there", "") if none else entry_check(function, entry),
+            alignment_check(header["alignment"], len(data)),
+        ),
         unread=len(data) - place,
     )
     return reading.odd, model

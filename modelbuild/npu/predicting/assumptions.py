@@ -34,8 +34,9 @@ class Options:
 
     @property
     def settings(self) -> Settings:
-        """The number formats, as `quantize` is told them."""
-        return Settings.read({"activations": self.activations, "weights": self.weights})
+        """The number formats, as `quantize` is told them; floats are the chip's usual, which count as
+        `_whole` says."""
+        return Settings.read({"activations": _counted(self.activations), "weights": _counted(self.weights)})
 
     @property
     def told(self) -> dict[str, float]:
@@ -80,6 +81,13 @@ def assumed(recipe: Recipe, options: Options) -> Recipe:
     number_format = _whole(recipe.number_format)
     hardware = recipe.hardware.model_copy(update=facts)
     return recipe.model_copy(update={"hardware": hardware, "number_format": number_format})
+
+
+def _counted(wanted: str | Sequence[str] | None) -> str | Sequence[str] | None:
+    """What is wanted without floats; None where nothing else is."""
+    names = [wanted] if isinstance(wanted, str) else wanted or ()
+    kept = [name for name in names if FLOAT not in name]
+    return wanted if len(kept) == len(names) else kept or None
 
 
 def _whole(number_format: NumberFormat) -> NumberFormat:

@@ -23,3 +23,20 @@ def test_without_a_chip_in_its_name(tmp_path: Path) -> None:
     path = tmp_path / "X.quan.wqbi.bie"
     path.write_bytes(bytes(range(1, 99)))
     assert inspect(path)["chip"] is None
+
+
+def test_what_does_not_look_encrypted_is_told(tmp_path: Path) -> None:
+    """The name alone makes it a BIE."""
+    for content, why in (
+        (bytes(5000), "its entropy is 0.00 bits a byte"),
+        (b"plain text " * 500, "its entropy is 3.10 bits a byte"),
+        (random.Random(1).randbytes(100), "100 bytes are too few for a model"),
+    ):
+        (tmp_path / "z.bie").write_bytes(content)
+        found = inspect(tmp_path / "z.bie")
+        (check,) = found["checks"]
+        assert (check["what"], check["ok"]) == ("the content looks encrypted", False)
+        assert why in check["why"]
+        assert found["encryption"] is None and found["parts"][0]["what"] == "unknown"
+    (tmp_path / "z.bie").write_bytes(random.Random(1).randbytes(1024))
+    assert inspect(tmp_path / "z.bie")["checks"][0]["ok"]

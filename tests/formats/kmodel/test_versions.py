@@ -53,6 +53,37 @@ def test_every_byte_of_made_up_files_has_one_part(name: str) -> None:
     assert found.unknown == () and found.unread == 0
 
 
+@pytest.mark.parametrize("name", [name for name in sources.ALL if name[0] in "567"])
+@pytest.mark.parametrize("alignment", [0, 3, 7, 1 << 31])
+def test_an_alignment_that_cannot_be_is_told(name: str, alignment: int) -> None:
+    data = bytearray(sources.ALL[name]())
+    place = 12 if "development" in name or name[0] in "67" else 16
+    before = kmodel.read(bytes(data)).alignment
+    assert struct.unpack_from("<I", data, place) == (before,)
+    struct.pack_into("<I", data, place, alignment)
+    found = kmodel.read(bytes(data))
+    assert [(check.what, check.why) for check in found.checks if not check.ok] == [
+        ("the alignment is a power of two within the file", f"it is {alignment}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "what", "where"),
+    [
+        (10, "a header has 28 bytes, and there are 10", 0),
+        (40, "the list of 5 layers ends past its 40 bytes", 36),
+        (300, "layer 0 of 5, of ", 76),
+    ],
+)
+def test_a_file_of_version_3_that_lost_its_end_tells_where(size: int, what: str, where: int) -> None:
+    data = sources.version3()[:size]
+    assert not kmodel.is_kmodel(data)
+    with pytest.raises(ModelbuildError) as caught:
+        kmodel.read(data)
+    assert what in caught.value.problems[0].what
+    assert caught.value.problems[0].where == f"offset 0x{where:x}"
+
+
 def test_version_3() -> None:
     found = kmodel.read(sources.version3())
     assert [layer.name for layer in found.layers] == [

@@ -226,3 +226,15 @@ def test_each_tiling_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert planned == [False, True] and found.default is not None
     default = predict(graph, units, chip())
     assert (found.default, default.default) == (default.counted.compiled, None)
+
+
+@pytest.mark.parametrize("wanted", ["float32", ["float32"], ["float32", "int16"]])
+def test_floats_count_as_the_chips_usual_numbers(wanted: object) -> None:
+    """A recipe whose only format is float32 has its targets' settings say so."""
+    number_format = chip().number_format.model_copy(update={"activations": ("float32", "int16")})
+    recipe = chip().model_copy(update={"number_format": number_format})
+    asked = Options(activations=wanted)  # type: ignore[arg-type]
+    graph, units = conv_graph(), {"c": "npu", "r": "npu"}
+    found, usual = (predict(graph, units, recipe, options) for options in (asked, Options()))
+    assert found.formats.activation.name == usual.formats.activation.name == "int16"
+    assert found.cycles == usual.cycles

@@ -1,0 +1,113 @@
+"""Files that people name to be read: regular ones only, opened so that nothing waits, read within a limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from modelbuild.errors import ModelbuildError
+
+MAX_BYTES = 2 << 30  # of a file that is read whole; offsets in a FlatBuffer do not reach further
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """The file, open for reading in binary. What the name leads to is judged before it is opened and after,
+    so that nobody can put something else in its place; nothing waits for a FIFO's writer.
+
+    Raises ModelbuildError naming the file where it cannot be read, and for folders, FIFOs, sockets and
+    devices; OSErrors of the block itself pass.
+    """
+    handle = _handle(Path(path))
+    with os.fdopen(handle, "rb") as file:
+        yield file
+
+
+def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of the file. Raises as `opened` does, and for more than `limit` bytes: these are not read."""
+    path = Path(path)
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise _too_large(path, f"it has {size} bytes", limit)
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+    if len(data) > limit:
+        raise _too_large(path, "it goes on", limit)
+    return data
+
+
+@contextmanager
+def naming(*names: str) -> Iterator[None]:
+    """Errors of the block name the file: the first of its `names` is put before their places, unless that
+    begins with one of these, whose place it then takes."""
+    try:
+        yield
+    except ModelbuildError as error:
+        problems = (problem._replace(where=_placed(problem.where, names)) for problem in error.problems)
+        raise ModelbuildError.of(problems, error.exit_code) from None
+
+
+def _placed(where: str, names: Sequence[str]) -> str:
+    for name in names:
+        if where == name or where.startswith(f"{name}: "):
+            return names[0] + where[len(name) :]
+    return f"{names[0]}: {where}" if where else names[0]
+
+
+def _handle(path: Path) -> int:
+    try:
+        _check(
+            path, path.stat().st_mode
+        )  # before it is opened: a writer that waits at a FIFO goes on waiting
+        handle = os.open(path, _FLAGS)
+    except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
+        raise _unreadable(path, error) from None
+    try:
+        _check(path, os.fstat(handle).st_mode)  # and what was opened, whatever has its name by now
+    except ModelbuildError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        what = next((what for test, what in _KINDS if test(mode)), "not a regular file")
+        why = "" if what.startswith("not") else "only regular files are read"
+        raise ModelbuildError(
+            f"{path.name or path} is {what}", where=str(path), why=why, advice="name a file"
+        )
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> ModelbuildError:
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return ModelbuildError(
+        f"{path.name or path} cannot be read",
+        where=str(path),
+        why=why,
+        advice="name a file that you may read",
+    )
+
+
+def _too_large(path: Path, has: str, limit: int) -> ModelbuildError:
+    return ModelbuildError(
+        f"{path.name} is too large to be read",
+        where=str(path),
+        why=f"{has}, and {limit} are the limit",
+        advice="name another file",
+    )
