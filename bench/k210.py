@@ -27,7 +27,7 @@ from bench.tools import OURS, ROOT
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.statistics import macs
 
-SAMPLES = 16  # of the evaluation
+SAMPLES = 128  # of the evaluation, at most
 
 
 def main(words: Sequence[str] | None = None) -> int:

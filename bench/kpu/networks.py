@@ -45,7 +45,9 @@ def prepare(
     ModelbuildError."""
     port, path = declaration.input, work / f"{name}.onnx"
     calibration = declared.gather(declaration.calibration, folders)
-    evaluation = declared.gather(declaration.evaluation, folders, most, set(calibration.files))
+    seen = set(calibration.files)
+    are_all_seen = seen >= set(declared.gather(declaration.evaluation, folders).files)
+    evaluation = declared.gather(declaration.evaluation, folders, most, () if are_all_seen else seen)
     model = fixed(onnx.load(declared.locate(declaration.file, folders)), port)
     set_output_shapes(model, port.name, np.zeros(port.shape, np.float32))
     onnx.save(model, path)
