@@ -28,7 +28,6 @@ INPUTS = 4
 LEAST_SHARE = 1e-5  # of the range, for floats behind a function that is not exact
 SMALL = ("digits", "mnist-8", "mlperf_resnet8")
 LARGE = ("mlperf_vww_96", "resnet20_cifar10", "ultraface_rfb_320_nopost", "yunet_n_320", "yolox_nano")
-POINT = 0.01  # of top-1
 
 small_and_large = pytest.mark.parametrize(
     "name", [*SMALL, *(pytest.param(name, marks=pytest.mark.long) for name in LARGE)]
@@ -122,10 +121,8 @@ def test_top_1_stays(name: str, folders: tuple[Path, ...], work: Path) -> None:
     tops = [int(machine.run([sample]).outputs[0].argmax()) for sample in given.evaluation]
     floats = [int(outputs[0].argmax()) for outputs in given.expected]
     right = given.labels or floats
-    shares = [
-        np.mean([one == label for one, label in zip(which, right, strict=True)]) for which in (floats, tops)
-    ]
-    assert shares[0] - shares[1] <= POINT
+    before, now = (sum(map(int.__eq__, which, right)) for which in (floats, tops))
+    assert before - now <= len(right) // 100
 
 
 @pytest.mark.long
