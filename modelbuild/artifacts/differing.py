@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts import (
     differing_layers,
     differing_pairs,
@@ -110,7 +111,7 @@ def _same_kind(a: Path, b: Path) -> tuple[Kind, Kind]:
 
 def _side(path: Path, weights: Path | None, kind: Kind) -> _Side:
     described = inspect(path, weights)
-    return _Side(path, weights, kind, path.read_bytes(), described)
+    return _Side(path, weights, kind, input_file.read(path), described)
 
 
 def _called_alike(side: _Side, first: _Side) -> _Side:

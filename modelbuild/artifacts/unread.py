@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from modelbuild import lfs
+from modelbuild import input_file, lfs
 from modelbuild.artifacts.kinds import ONNX_FIELDS, Kind, damage
 from modelbuild.artifacts.protobuf import walk
 from modelbuild.errors import ModelbuildError
@@ -69,7 +69,7 @@ def _unknown(path: Path, what: str, advice: str) -> tuple[str, str, str]:
             return damage(path) or what, _reason(path, read), _AGAIN
     if name.endswith(".onnx"):
         size = path.stat().st_size
-        end_of_model = _end_of_onnx(path.read_bytes() if size <= _MOST_READ else b"")
+        end_of_model = _end_of_onnx(input_file.read(path) if size <= _MOST_READ else b"")
         if end_of_model:
             why = (
                 f"at offset 0x{end_of_model:x} there are {size - end_of_model} bytes that are none of its own"
@@ -83,7 +83,7 @@ def _reason(path: Path, read: Callable[[bytes], object]) -> str:
     if path.stat().st_size > _MOST_READ:
         return ""
     try:
-        read(path.read_bytes())
+        read(input_file.read(path))
     except ModelbuildError as error:
         first = error.problems[0]
         return ": ".join(text for text in (first.where, first.what, first.why) if text)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.artifacts.inspectors import onnx
 from modelbuild.errors import ModelbuildError
@@ -26,7 +27,7 @@ def describe(path: Path) -> dict[str, Any]:
     lies beside the file. Of integers that cannot be read only what is drawn. Errors: ModelbuildError for what
     is no complete ONNX."""
     drawn = onnx.describe(path)
-    model, why = fixed_onnx.survey(path.read_bytes())
+    model, why = fixed_onnx.survey(input_file.read(path))
     checks = [
         {"what": "the integers have the digest that the file carries", "ok": not why, "why": why or None},
         *drawn["checks"],

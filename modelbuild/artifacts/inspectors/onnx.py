@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import onnx_macs, onnx_operators, onnx_shapes, onnx_weights
 from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
@@ -43,7 +44,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> onnx.ModelProto:
-    data = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
+    data = input_file.read(path) if path.stat().st_size <= _MAX_BYTES else b""
     if not data:
         raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
     try:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
 from modelbuild.formats import flatbuffer, tflite_schema
 from modelbuild.formats.flatbuffer import Table
@@ -52,7 +53,7 @@ class _Tensor:
 
 def describe(path: Path) -> dict[str, Any]:
     """Every subgraph, metadata and signatures. Errors: ModelbuildError with the offset."""
-    model = flatbuffer.root(path.read_bytes(), "TFLite")
+    model = flatbuffer.root(input_file.read(path), "TFLite")
     codes = [_operator(table) for table in model.tables(ModelSlot.OPERATOR_CODES)]
     buffers = [_stored(table) for table in model.tables(ModelSlot.BUFFERS)]
     graphs = model.tables(ModelSlot.SUBGRAPHS)
