@@ -1,7 +1,8 @@
 """Activation tables of the K210 beside the vendor's compiler's: `python -m bench.k210_segments`.
 
-Prints the table of docs/benchmarks.md: both fits of the same functions, in the chip's integers, over the range
-that the vendor's fit is made for. Ends with 1 where ours is worse, or takes longer than `--most` milliseconds.
+Prints the table of docs/benchmarks.md: both fits of the same functions, in the chip's integers, over the
+range that the vendor's fit is made for. Ends with 1 where ours is worse, or takes longer than `--most`
+milliseconds.
 """
 
 from __future__ import annotations

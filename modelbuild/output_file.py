@@ -22,7 +22,7 @@ def named(text: str, option: str = "-o") -> str:
         raise ModelbuildError(
             f"{option} - names no file",
             why="what is written does not go to standard output",
-            advice="write ./- for a file of that name, or /dev/stdout",
+            advice="write ./- for a file of that name",
         )
     return text
 
@@ -31,7 +31,7 @@ def check(path: Path, option: str = "-o") -> bool:
     """Whether a device or a pipe lies at `path`, which is then written into where it is, and never read.
 
     Raises ModelbuildError (exit 2) for a folder and for what cannot be written into, where there is no folder
-    to write into, and for the folders of builds."""
+    to write into, for the folders of builds, and for standard output, where the verbs' own text goes."""
     place = f"{option} {path}"
     try:
         if path.is_dir():
@@ -55,7 +55,25 @@ def check(path: Path, option: str = "-o") -> bool:
         raise ModelbuildError(
             f"{path.name} is {what}", where=place, why="no file is written there", advice="name a file"
         )
-    return whole_file.is_stream(path)
+    if not whole_file.is_stream(path):
+        return False
+    if _is_standard_output(path):
+        raise ModelbuildError(
+            f"{option} names standard output",
+            where=place,
+            why="what is told of the file goes there, too, and would be mixed with it",
+            advice="name a file",
+        )
+    return True
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Not so for a device that keeps nothing, and where standard output is closed."""
+    try:
+        there, ours = path.stat(), os.fstat(1)
+    except OSError:
+        return False
+    return os.path.samestat(there, ours) and not os.path.samestat(there, Path(os.devnull).stat())
 
 
 def check_folder(path: Path, option: str = "-o") -> None:

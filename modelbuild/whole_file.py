@@ -25,7 +25,10 @@ def write(path: Path, data: bytes) -> None:
             private.write_bytes(data)
     except OSError as error:
         raise ModelbuildError(
-            f"cannot write {path.name}", where=str(path.parent), why=error.strerror or str(error)
+            "cannot be written",
+            where=str(path),
+            why=error.strerror or str(error),
+            advice="mend what is said, or name another file",
         ) from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,22 @@ def test_no_name_and_a_dash() -> None:
     for text, what in (("", "-o is empty"), (" ", "-o is empty"), ("-", "-o - names no file")):
         with pytest.raises(ModelbuildError, match=what):
             named(text)
+
+
+def test_standard_output_is_refused_under_its_name(tmp_path: Path) -> None:
+    """In a process of its own, whose standard output is a pipe: text would be mixed with the file."""
+    code = (
+        "import sys; from pathlib import Path; from modelbuild.output_file import check\n"
+        "from modelbuild.errors import ModelbuildError\n"
+        "try: check(Path(sys.argv[1]))\n"
+        "except ModelbuildError as error: print(error.problems[0].what)\n"
+        "else: print('taken')"
+    )
+
+    def said(path: str) -> str:
+        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert said("/dev/stdout") == "-o names standard output"
+    assert said("/dev/stderr") == "taken"
+    assert said(str(null_device(tmp_path / "null"))) == "taken"

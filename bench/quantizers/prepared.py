@@ -45,8 +45,7 @@ def prepare(
     sample = np.load(folder / "calibration/0000.npy")
     model = fixed(onnx.load(declared.locate(network.file, folders)), network.input)
     model = _converted(model, network.input.name, sample)
-    for value, found in zip(model.graph.output, _outputs(model, network.input.name, sample), strict=True):
-        _set_shape(value, found.shape)  # where the inference of shapes cannot follow arithmetic on them
+    set_output_shapes(model, network.input.name, sample)
     onnx.save(model, folder / "float.onnx")
     return Prepared(
         name=name,
@@ -82,6 +81,12 @@ def fixed(model: onnx.ModelProto, port: declared.Input) -> onnx.ModelProto:
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def set_output_shapes(model: onnx.ModelProto, name: str, sample: np.ndarray) -> None:
+    """Those that a run gives, where the inference of shapes cannot follow arithmetic on them."""
+    for value, found in zip(model.graph.output, _outputs(model, name, sample), strict=True):
+        _set_shape(value, found.shape)
 
 
 def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int]) -> None:

@@ -29,7 +29,7 @@ def test_advice_says_what_is_allowed_what_rewrites_it_and_who_else_runs_it() -> 
         "allowed is stride over rows at most 4: take smaller steps in two layers instead of a large one",
         "let the pass `strided_conv_to_slice` rewrite it, in a recipe of your own (`extends: kl720`, "
         "`own_passes: [strided_conv_to_slice]`)",
-        "take another chip: the NPU of kl530 and modalix runs it",
+        "take another chip: the NPU of kl530, k210 and modalix runs it",
     ]
     told = advice(pool("AveragePool", (5, 5), (1, 1)), "kl720").split("; or ")
     assert told[0].startswith("allowed is stride at least 4 or kernel at most 3: ")
@@ -76,7 +76,7 @@ LOWERED: list[tuple[str, Graph, list[str]]] = [
     ("kl720", one("GlobalAveragePool", (1, 8, 160, 160), (1, 8, 1, 1)), ["npu", "npu"]),
     ("kl520", one("Resize", FOUR, (1, 8, 8, 8), NONE, np.array([1, 1, 0.5, 0.5], np.float32)), ["npu"]),
     ("kl720", one("Resize", FOUR, (1, 8, 32, 32), NONE, np.array([1, 1, 2, 2], np.float32)), ["npu"] * 2),
-    ("k210", conv(stride=(3, 3)), ["npu", "cpu"]),
+    ("k210", conv(stride=(3, 3)), ["npu"]),
 ]
 
 

@@ -10,15 +10,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from bench.judges import nncase as vendor
 from tests.judges import nncase
 
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """The environment is looked for again."""
-    nncase._environment.cache_clear()
+    vendor.environment.cache_clear()
     yield
-    nncase._environment.cache_clear()
+    vendor.environment.cache_clear()
 
 
 def model(path: Path, operator: str = "Sub") -> Path:
@@ -80,10 +81,10 @@ def test_without_an_old_python_the_test_is_skipped_or_fails(
 
 @pytest.mark.usefixtures("fresh")
 def test_an_installation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if nncase._old_python()[0] is None:
+    if vendor._old_python()[0] is None:
         pytest.skip("no Python that could install it")
-    monkeypatch.setattr(nncase, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(nncase, "VERSION", "1.9.0.20000101")
+    monkeypatch.setattr(vendor, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(vendor, "VERSION", "1.9.0.20000101")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(pytest.skip.Exception, match=r"(?s)pip install` ended with 1.*20000101"):
         nncase.judge()

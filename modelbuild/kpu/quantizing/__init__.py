@@ -1,15 +1,18 @@
 """Numerics of one KPU layer: bytes of weights, batch normalization, activation table. No graph."""
 
 from modelbuild.kpu.quantizing.batch_norm import BatchNorm, batch_norm
+from modelbuild.kpu.quantizing.expected import Expected, expected
 from modelbuild.kpu.quantizing.layer import layer_constants
 from modelbuild.kpu.quantizing.segments import Segments, fit_segments
 from modelbuild.kpu.quantizing.weights import UnsignedWeights, sum_bounds, unsigned_weights
 
 __all__ = [
     "BatchNorm",
+    "Expected",
     "Segments",
     "UnsignedWeights",
     "batch_norm",
+    "expected",
     "fit_segments",
     "layer_constants",
     "sum_bounds",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.kpu.quantizing.expected import interpolated
 from modelbuild.kpu.quantizing.pieces import PIECES, Piece, Real
 from modelbuild.kpu.quantizing.target import BYTE, Domain
 
@@ -95,7 +96,8 @@ def _candidates(shares: Real, steps: Real) -> tuple[Real, Real]:
     if len(at) > CANDIDATES:
         bend = np.zeros(len(shares))
         bend[1:-1] = np.sqrt(np.abs(np.diff(steps, 2)))
-        bent = np.interp(at, shares, np.add.accumulate(bend) / np.add.accumulate(bend)[-1])
+        bent = np.add.accumulate(bend)
+        bent = interpolated(at, shares, bent / max(float(bent[-1]), 1e-300))
         worth = bent + (np.arange(len(at)) + 1) / len(at)
         bucket = np.floor(worth * (CANDIDATES / 2)).astype(np.int64)
         halves = (met % _PARTS != 0).astype(np.int64) + (2 * met % _PARTS != 0)  # whole steps first

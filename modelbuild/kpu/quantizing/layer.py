@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Integers, Parameter, QuantizedTensor
 from modelbuild.kpu.quantizing.batch_norm import batch_norm
+from modelbuild.kpu.quantizing.expected import expected
 from modelbuild.kpu.quantizing.pools import lost_by
 from modelbuild.kpu.quantizing.segments import Function, fit_segments
 from modelbuild.kpu.quantizing.target import falls
@@ -32,7 +33,8 @@ def layer_constants(
 
     `weight` signed bytes [O, I, k, k] ([C, 1, k, k] depthwise), `scales` [O], `bias` [O] in steps of the
     input's scale times the weights'. `function` on float64, element by element, from what the convolution
-    leaves to y, both in real units; `histogram` of what the convolution leaves, in real units.
+    leaves to y, both in real units; `histogram` of what the convolution leaves, in real
+    units; without one, what the weights let expect.
     Errors: ModelbuildError for numbers that the KPU does not hold.
     """
     bytes_ = unsigned_weights(weight, x.zero_point)
@@ -41,7 +43,8 @@ def layer_constants(
     ends = [end * factors + real for end in sums]
     down = falls(function, float(min(ends[0].min(), ends[1].min())), float(max(e.max() for e in ends)), y)
     norm = batch_norm(sums, factors, real, y.scale, down)
-    table = fit_segments(function, norm.low, norm.high, norm.v_scale, y, histogram, lost_by(pool))
+    seen = expected(weight, factors, real, x.zero_point) if histogram is None else histogram
+    table = fit_segments(function, norm.low, norm.high, norm.v_scale, y, seen, lost_by(pool))
     parameters: dict[str, Parameter] = {
         "kernel": weight.shape[2],
         "depthwise": int(depthwise),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Integers, QuantizedTensor
 from modelbuild.errors import ModelbuildError
+from modelbuild.kpu.quantizing.expected import Expected
 from modelbuild.kpu.quantizing.fitting import fitted_pieces
 from modelbuild.kpu.quantizing.pieces import HIGHEST, LOWEST, PIECES, Piece, fixed
 from modelbuild.kpu.quantizing.straight import straight_pieces
@@ -64,7 +65,7 @@ def fit_segments(
     high: int,
     v_scale: float,
     output: QuantizedTensor,
-    histogram: Histogram | None = None,
+    histogram: Histogram | Expected | None = None,
     offset: float = 0.0,
 ) -> Segments:
     """The table for round(function(v * v_scale) / output.scale) + output.zero_point, low <= v <= high.
@@ -72,8 +73,9 @@ def fit_segments(
     `function`: all that is behind the convolution, on float64, element by element; made of single IEEE
     operations if tables are to be the same on every machine: this is all that decides here. `low`, `high`:
     what can occur (`batch_norm`), whole numbers of 36 bits. `v_scale` in real units a step; negative
-    where values were turned. `histogram` of v * v_scale: where errors count; without it they count the same
-    wherever the output changes. `offset` in steps of the output, for mean pools behind it (`lost_by`).
+    where values were turned. `histogram` of v * v_scale, or what is `expected`: where errors count; without
+    it they count the same wherever the output changes. `offset` in steps of the output, for mean pools behind
+    it (`lost_by`).
     Errors: ModelbuildError for values of more than 36 bits, and where the function is no number.
     """
     if not LOWEST < low <= high <= HIGHEST:
@@ -83,7 +85,7 @@ def fit_segments(
     return _table(domain, _pieces(target, domain, low, histogram))
 
 
-def _pieces(target: Target, domain: Domain, low: int, histogram: Histogram | None) -> list[Piece]:
+def _pieces(target: Target, domain: Domain, low: int, histogram: Histogram | Expected | None) -> list[Piece]:
     width = domain.high - domain.low
     if width < 1:
         return [Piece(domain.low, 0.0, domain.after)]

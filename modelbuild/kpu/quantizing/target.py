@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.errors import ModelbuildError
+from modelbuild.kpu.quantizing.expected import Expected, share_below
 from modelbuild.quantize.histogram import Histogram
 
 Real = NDArray[np.float64]
@@ -90,19 +91,14 @@ def _edge(target: Target, near: float, far: float, known: float) -> float | None
     return near
 
 
-def weights_of(edges: Real, v_scale: float, histogram: Histogram | None) -> Real:
-    """How much each cell between `edges` counts; 1 in all. Without a histogram, all count the same."""
+def weights_of(edges: Real, v_scale: float, seen: Histogram | Expected | None) -> Real:
+    """How much each cell between `edges` counts; 1 in all. Where nothing was seen, all count the same."""
     even = np.full(len(edges) - 1, 1 / (len(edges) - 1))
-    if histogram is None:
+    if seen is None:
         return even
-    counts = histogram.counts.astype(np.float64)
-    bounds = histogram.low + (histogram.high - histogram.low) * (np.arange(len(counts) + 1) / len(counts))
-    places, held = edges * v_scale, np.concatenate([[0.0], np.add.accumulate(counts)])
-    seen = np.abs(np.diff(np.interp(places, bounds, held)))
-    zero = (np.minimum(places[:-1], places[1:]) <= 0) & (np.maximum(places[:-1], places[1:]) > 0)
-    seen += np.where(zero, histogram.zeros, 0)
-    total = float(np.add.accumulate(seen)[-1])
-    return even if total <= 0 else (1 - _UNSEEN) * seen / total + _UNSEEN * even
+    shares = np.abs(np.diff(share_below(seen, edges * v_scale)))
+    total = float(np.add.accumulate(shares)[-1])
+    return even if total <= 0 else (1 - _UNSEEN) * shares / total + _UNSEEN * even
 
 
 def falls(function: Function, low: float, high: float, output: QuantizedTensor) -> bool:

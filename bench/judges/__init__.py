@@ -1,0 +1,1 @@
+"""Vendors' tools that judge what modelbuild makes; the tests use them, too."""
