@@ -86,7 +86,7 @@ def test_wide_windows_are_3x3_on_copies(kernel: int, stride: int, pads: Any, cop
 
 
 def test_a_small_wide_window_stays_on_the_cpu() -> None:
-    made = one(1, (28, 28), 8, 5)
+    made = one(1, (14, 14), 8, 5)
     assert made.count("kpu_conv") == 0 and made.count("conv") == 1
     assert made.snr() > 100
 
