@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.artifacts.packing.nef import scale_and_radix
-from modelbuild.artifacts.packing.program import Program
-from modelbuild.npu.program import TensorPlace, interface
+from modelbuild.artifacts.packing.program import Described, Program
 
 
 def describe(
     program: Program,
+    described: Described,
     version: str | None,
     labels: list[str] | None,
     silicon: bool,
     batch: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Names, dtypes, shapes, layout, scales, zero points or radices, declared preprocessing, class names, and
-    how many pictures a run takes, of how many that were asked for (null: nothing was)."""
-    described = interface(program.command)
+    how many pictures a run takes, of how many that were asked for (null: nothing was); and what else travels
+    with the model and finds no place in the package."""
     preprocess, in_model = (
         json.loads(described.metadata.get(key, "{}")) for key in ("preprocess", "in_model")
     )
-    return {
+    found = {
         "model": program.name,
         "id": program.id,
         "version": version,
@@ -33,36 +35,39 @@ def describe(
         "silicon": silicon,
         "batch": {"desired": batch["desired"], "achieved": batch["achieved"]},
         "inputs": [
-            _input(place, preprocess.get(place.name), in_model.get(place.name)) for place in described.inputs
+            _input(tensor, preprocess.get(tensor.name), in_model.get(tensor.name)) for tensor in described.inputs
         ],
-        "outputs": [_tensor(place, "NCHW") for place in described.outputs],
+        "outputs": [_tensor(tensor, "NCHW") for tensor in described.outputs],
         "labels": labels,
     }
+    return {**found, "metadata": dict(described.apart)} if described.apart else found
 
 
 def _input(
-    place: TensorPlace, preprocess: dict[str, Any] | None, in_model: dict[str, Any] | None
+    tensor: QuantizedTensor, preprocess: dict[str, Any] | None, in_model: dict[str, Any] | None
 ) -> dict[str, Any]:
     """`preprocess` is what firmware does to a picture, `in_model` the declaration of what the model does."""
-    found = {**_tensor(place, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
+    found = {**_tensor(tensor, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
     return found if in_model is None else {**found, "in_model": in_model}
 
 
-def _tensor(place: TensorPlace, layout: str) -> dict[str, Any]:
-    """`layout` is null for tensors of other than four axes: their order is the model's own."""
-    scale, radix = scale_and_radix(place.scale)
-    return {
-        "name": place.name,
-        "dtype": f"{'int' if place.signed else 'uint'}{8 if place.bits <= 8 else 16}",
-        "bits": place.bits,
-        "shape": list(place.shape),
-        "layout": layout if len(place.shape) == 4 else None,
-        "size": place.size,
-        "scale": place.scale,
-        "zero_point": place.zero_point,
-        "radix_form": {
-            "radix": radix,
-            "scale": scale,
-            "formula": "real = (q - zero_point) / (scale * 2^radix)",
-        },
+def _tensor(tensor: QuantizedTensor, layout: str) -> dict[str, Any]:
+    """`layout` is null for tensors of other than four axes: their order is the model's own. Floats have no
+    scale."""
+    found = {
+        "name": tensor.name,
+        "dtype": str(tensor.dtype),
+        "bits": tensor.bits,
+        "shape": list(tensor.shape),
+        "layout": layout if len(tensor.shape) == 4 else None,
+        "size": math.prod(tensor.shape) * tensor.dtype.itemsize,
     }
+    if tensor.floating:
+        return {**found, "scale": None, "zero_point": None, "radix_form": None}
+    scale, radix = scale_and_radix(tensor.scale)
+    form = {
+        "radix": radix,
+        "scale": scale,
+        "formula": "real = (q - zero_point) / (scale * 2^radix)",
+    }
+    return {**found, "scale": tensor.scale, "zero_point": tensor.zero_point, "radix_form": form}

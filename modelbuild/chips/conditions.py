@@ -61,6 +61,8 @@ CONDITIONS: dict[str, _Form] = {
     "spatial_size": RANGE,
     "row_memory": RANGE,
     "weight_loads": RANGE,
+    "input_memory": RANGE,
+    "macs": RANGE,
     "kernel": RANGE,
     "kernel_h": RANGE,
     "kernel_w": RANGE,
@@ -107,6 +109,8 @@ CONDITIONS: dict[str, _Form] = {
     "gate_of": NAMES,
     "gated": FLAG,
     "after_group": NAMES,
+    "after_stride": RANGE,
+    "behind_npu": FLAG,
     "before": NAMES,
 }
 

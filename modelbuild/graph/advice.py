@@ -63,6 +63,8 @@ _MENDS: dict[tuple[str, str], str] = {
     ("Clip", "lower_bound"): "use Relu or ReLU6 and train again",
     ("Pow", "exponent"): "write the power as products",
     ("", "after"): "mend what is said of the node before it",
+    ("", "input_memory"): "use smaller maps or fewer channels",
+    ("", "after_stride"): "pool behind a convolution of stride 1",
     ("", "after_group"): "pool behind an ordinary convolution",
     ("", "axes"): "keep the batch out of it, and act on the axes that are named",
     ("", "constant_input"): "export with this input fixed",
@@ -97,7 +99,7 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group", "gate_of")  # conditions on the node before
+_BEFORE = ("after", "after_group", "after_stride", "gate_of", "behind_npu")  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {
@@ -106,6 +108,8 @@ _WORDS = {
     "stride_h": "stride over rows",
     "stride_w": "stride over columns",
     "row_memory": "bytes of the maps",
+    "input_memory": "bytes of the input map",
+    "macs": "multiply-accumulates",
 }
 
 

@@ -28,6 +28,35 @@ _UNCONDITIONAL = (
     "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze",
 )  # fmt: skip
 
+# What the CPU of a kmodel computes with float32, and the KPU where it can.
+_FLOATS: Mapping[str, _Forms] = {
+    **dict.fromkeys(
+        (
+            *_UNCONDITIONAL, "Acos", "Asin", "Ceil", "Cos", "Div", "Floor", "LogSoftmax", "Max", "Min", "PRelu",
+            "Pow", "Round", "Rsqrt", "Sign", "Sin", "Sum",
+        ),
+        _ALWAYS,
+    ),
+    **dict.fromkeys(
+        (
+            "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare",
+        ),
+        _REDUCTION,
+    ),
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ({"rank": [3, 4]},)),
+    "BatchNormalization": ({"rank": 4, "constant_input": [1, 2, 3, 4]},),
+    "Clip": ({"constant_input": [1, 2]},),
+    "Conv": ({"rank": [3, 4], "constant_input": [1, 2]},),
+    "ConvTranspose": ({"rank": 4, "constant_input": [1, 2]},),
+    "Gather": ({"constant_input": [1]},),
+    "Gemm": ({"constant_input": [1, 2]},),
+    "MatMul": ({"rank": {"min": 2}, "other_rank": {"min": 2}},),
+    "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),
+    "Resize": _RESIZE,
+    "Slice": ({"constant_input": [1, 2, 3, 4]},),
+    "Upsample": _RESIZE,
+}  # fmt: skip
+
 # Number system -> operator -> the forms (conditions of docs/chips.md) for which there is a definition.
 DEFINED: Mapping[str, Mapping[str, _Forms]] = {
     "multiplier_shift@1": {
@@ -56,7 +85,9 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
         "Resize": _RESIZE,
         "Slice": ({"constant_input": [1, 2, 3, 4]},),
         "Upsample": _RESIZE,
-    }
+    },
+    "kpu@1": _FLOATS,
+    "float32": _FLOATS,
 }
 
 
@@ -104,15 +135,16 @@ def _within_reach(subject: Subject, _: Any) -> str | None:
     )
 
 
-# What no form above can say: what an operator demands besides.
+# What no form above can say: what an operator demands besides, in every number system and in one.
 _DEMANDS: Mapping[str, Check] = {
     "AveragePool": _counts_to_the_end,
     "ConvTranspose": _within_reach,
     "Gemm": _not_transposed,
     "MaxPool": _no_indices,
-    "PRelu": _one_slope_a_channel,
-    "Pow": _one_exponent,
     "Resize": _plain_resize,
+}
+_OWN_DEMANDS: Mapping[str, Mapping[str, Check]] = {
+    "multiplier_shift@1": {"PRelu": _one_slope_a_channel, "Pow": _one_exponent}
 }
 # Constant inputs that are parameters, not numbers to calculate with; a Clip may well have an infinite bound.
 _PARAMETERS: Mapping[str, int] = {"Clip": 1, "Resize": 1, "Upsample": 1}
@@ -125,7 +157,7 @@ def undefined(subject: Subject, arithmetic: str) -> str:
         return f"{arithmetic} has no {subject.node.op}"
     reasons = [broken(subject, form) for form in forms]
     found = min(reasons, key=len) if all(reasons) else []
-    demand = _DEMANDS.get(subject.node.op)
+    demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)
     if not found and demand is not None:
         found = _demanded(subject, demand)
     found = found or list(_not_numbers(subject))[:1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+from modelbuild.chips.units import ON_NPU
 from modelbuild.graph.subject import Subject, Undetermined
 
 
@@ -16,6 +17,20 @@ def chain_start(subject: Subject) -> Subject:
     if producer is None:
         raise Undetermined("nothing is computed before it")
     return subject.at(producer)
+
+
+def is_behind_npu(subject: Subject) -> bool:
+    """Whether any of the nodes that the node's inputs are made of runs on the NPU."""
+    waiting, seen = list(subject.node.inputs), set[str]()
+    while waiting:
+        producer = subject.producers.get(waiting.pop())
+        if producer is None or producer.name in seen:
+            continue
+        if subject.units.get(producer.name) in ON_NPU:
+            return True
+        seen.add(producer.name)
+        waiting += producer.inputs
+    return False
 
 
 def before(subject: Subject, operators: Any) -> str | None:
@@ -40,7 +55,7 @@ def after(subject: Subject, operators: Any) -> str | None:
         return f"does not follow {' or '.join(operators)}"
     if len(subject.consumers.get(source, ())) > 1 or source in subject.graph.outputs:
         return f"`{source}` has other readers"
-    on_npu = subject.units.get(producer.name) in ("npu", "fused")
+    on_npu = subject.units.get(producer.name) in ON_NPU
     return None if on_npu else f"`{producer.name}` is not on the NPU"
 
 
@@ -54,7 +69,7 @@ def gate_of(subject: Subject, operators: Any) -> str | None:
     alone = len(readers) == 2 and len(products) == 1 and products[0] in readers
     if not alone or products[0].op != "Mul" or {source, gate} & set(subject.graph.outputs):
         return "it is no gate of one tensor alone"
-    on_npu = subject.units.get(producer.name) in ("npu", "fused")
+    on_npu = subject.units.get(producer.name) in ON_NPU
     return None if on_npu else f"`{producer.name}` is not on the NPU"
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.neighbours import after, before, chain_start, gate_of, is_gated
+from modelbuild.graph.neighbours import after, before, chain_start, gate_of, is_behind_npu, is_gated
 from modelbuild.graph.row_memory import row_bytes, weight_loads
+from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -171,6 +172,8 @@ RULES: dict[str, Check] = {
         "bytes of the maps", lambda s: [row_bytes(s.shape()) + row_bytes(s.output_shape())]
     ),
     "weight_loads": _within("loads of weights", lambda s: [weight_loads(s.shape(1))]),
+    "input_memory": _within("bytes of the input map", lambda s: [row_bytes(s.shape())]),
+    "macs": _within("multiply-accumulates", lambda s: [node_macs(s.graph, s.node)]),
     "kernel": _within("kernel", kernel),
     "kernel_h": _within("kernel", lambda s: kernel(s)[:1]),
     "kernel_w": _within("kernel", lambda s: kernel(s)[1:2]),
@@ -221,6 +224,8 @@ RULES: dict[str, Check] = {
     "gate_of": gate_of,
     "gated": _demand("it is no product of a tensor and a fused gate of it", is_gated),
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
+    "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
+    "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),
     "before": before,
 }
 

@@ -18,6 +18,7 @@ from modelbuild.manifest.settings import Settings
 from modelbuild.quantize.goals import OF_BOXES, OF_CLASSES, some_box
 from modelbuild.samples.labels import BOXES, CLASSES, kind_of
 from modelbuild.samples.loader import SampleSet
+from modelbuild.stages import backends
 
 
 def check_sets(manifest: Manifest, sets: Sets, problems: Problems) -> None:
@@ -127,6 +128,7 @@ def check_use(manifest: Manifest, settings: Settings, sets: Sets, problems: Prob
         )
     elif (
         values["calibration"] is None
+        and backends.of_arithmetic(manifest.recipes[settings.target].number_format.arithmetic).has_record
         and complete(manifest, "models", settings.model)
         and complete(manifest, "defaults")
     ):

@@ -112,7 +112,7 @@ def _locked(request: ModelRequest, lock: Lock) -> ModelRequest:
     pair = request.model, request.target
     entry = lock.models.get(pair_name(*pair))
     if entry is None:
-        return replace(request, record=record_path(*pair, QUANTIZATION))
+        return replace(request, record=record_path(*pair, QUANTIZATION)) if request.has_record else request
     return replace(request, record=entry.record(QUANTIZATION), measurements=entry.record(MEASUREMENTS))
 
 
@@ -155,7 +155,7 @@ def _package(
         models=models,
         project={"name": project.name, "version": project.version} if project else {},
         fingerprint=toolchain.fingerprint(),
-        silicon=toolchain.SILICON,
+        silicon=shared.recipe(package.target)["number_format"]["arithmetic"] in toolchain.SILICON,
         templates=shared.templates,
         keys=manifest.keys.get(name),
         include=package.include,
@@ -175,8 +175,10 @@ def _always(request: ModelRequest | PackageRequest) -> bool:
 # Stages that a model may do without -> whether it does them
 WANTED: dict[str, Callable[[ModelRequest], bool]] = {
     "fetch": lambda request: request.url is not None,
-    "observe": lambda request: request.record is None and request.calibration is not None,
-    "check_calibration": lambda request: request.calibration is not None and request.record is None,
+    "observe": lambda request: request.observes,
+    "check_calibration": lambda request: request.observes,
+    "quantize": lambda request: request.has_record,
+    "check_result": lambda request: request.has_record,
     "check_samples": lambda request: request.calibration is not None or request.evaluation is not None,
     "verify_fixed": lambda request: request.is_measured,
     "remeasure": lambda request: request.remeasured is not None,

@@ -53,13 +53,13 @@ def open_form(
 
 def advice_of(project: Project, pair: str, observer: Observer | None = None) -> list[str]:
     """What to do where MODEL@TARGET loses too much, the likeliest first; nothing for a model that comes
-    quantized. Builds the record where it is not up to date."""
+    quantized, or that stays in float. Builds the record where it is not up to date."""
     request = _request(project, pair)
-    if request.is_fixed:
+    if request.is_fixed or not request.has_record:
         return []
     path = _built(project, request.action("quantize"), ["quantize.json"], observer)[0]
     blank = 0
-    if request.record is None and request.calibration is not None:
+    if request.observes:
         seen = _built(project, request.action("check_calibration"), ["calibration.json"], observer)[0]
         blank = read_json(seen)["blank"]
     return steps(Facts(read_json(path), request.removes, request.has_int16, pair=pair, blank=blank))

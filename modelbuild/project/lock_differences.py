@@ -124,7 +124,7 @@ def _of_model(manifest: Manifest, lock: Lock, model: str, target: str) -> Iterat
             yield Difference(item, locked, found, chip_at, again(name))
     yield from _of_settings(manifest, entry, model, target)
     yield from _of_sources(manifest, entry, model, target)
-    yield from _of_records(manifest, entry, model, name)
+    yield from _of_records(manifest, entry, model, target)
 
 
 def _of_settings(manifest: Manifest, entry: LockedModel, model: str, target: str) -> Iterator[Difference]:
@@ -147,7 +147,8 @@ def _of_sources(manifest: Manifest, entry: LockedModel, model: str, target: str)
             yield Difference(f"the file {path}", locked, found, where, again(pair_name(model, target)))
 
 
-def _of_records(manifest: Manifest, entry: LockedModel, model: str, name: str) -> Iterator[Difference]:
+def _of_records(manifest: Manifest, entry: LockedModel, model: str, target: str) -> Iterator[Difference]:
+    name = pair_name(model, target)
     by_hand = (
         "take the file from git again; to keep an edit, copy it to a file of its own, name that with "
         f"`quantize: {{record: FILE}}`, and run `modelbuild lock {name}`"
@@ -159,7 +160,9 @@ def _of_records(manifest: Manifest, entry: LockedModel, model: str, name: str) -
             found = ABSENT
         if locked != found:
             yield Difference(f"the record {path}", locked, found, path, by_hand)
-    if entry.record(QUANTIZATION) is None and not manifest.spec.models[model].is_fixed:
+    arithmetic = manifest.recipes[target].number_format.arithmetic
+    has_record = backends.of_arithmetic(arithmetic).has_record and not manifest.spec.models[model].is_fixed
+    if entry.record(QUANTIZATION) is None and has_record:
         yield Difference(f"the quantization record of {name}", ABSENT, ABSENT, LOCK, again(name))
 
 

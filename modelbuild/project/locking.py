@@ -165,8 +165,10 @@ def _records(project: Project, result: BuildResult, request: ModelRequest) -> di
     """File name -> contents of what a locked build of the model starts from."""
     if request.is_fixed:
         return {}
-    text = project.builder.output(result, request.action("quantize"), "quant.txt").read_bytes()
-    found = {lockfile.QUANTIZATION: text}
+    found: dict[str, bytes] = {}
+    if request.has_record:
+        text = project.builder.output(result, request.action("quantize"), "quant.txt").read_bytes()
+        found[lockfile.QUANTIZATION] = text
     if request.is_measured:
         measured = {"fixed": _json(project, result, request.action("verify_fixed"), "fixed.json")}
         hardware = _hardware(project, result, request)

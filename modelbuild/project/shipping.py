@@ -56,7 +56,7 @@ class Shipment(NamedTuple):
         for packaged in package.models:
             model = packaged.request
             fixed = model.fixed()
-            quantized = "" if model.is_fixed else model.action("quantize")
+            quantized = model.action("quantize") if model.has_record and not model.is_fixed else ""
             post = post_name(model.model)
             places = ModelPlaces.of(manifest, model.model, package.target)
             models.append(ShippedModel(model.model, fixed.action, fixed.name, quantized, post, places))

@@ -4,6 +4,7 @@ operations only, so that a record gives the same bytes on any machine."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.validation import validate
@@ -14,20 +15,38 @@ from modelbuild.graph.model import Graph
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.builders import BUILDERS
 from modelbuild.quantize.number_format import formats_of
-from modelbuild.quantize.plan import make_plan
+from modelbuild.quantize.plan import Plan, make_plan
 from modelbuild.quantize.record import Record
 from modelbuild.quantize.record_checks import check_record
 from modelbuild.quantize.settings import Settings
+from modelbuild.quantize.split_graph import Split
 from modelbuild.quantize.split_record import metadata, of_record
 
 SWITCHED = {"symmetric": True, "per_channel": False}  # what every chip can do; the opposite is the chip's own
 
 
-def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> FixedModel:
-    """The fixed model of `graph` as `record` says; `units` maps node names to npu | fused | cpu.
+@dataclass(frozen=True)
+class Start:
+    """A record and the graph that it speaks of, held against each other: what every lowering starts from."""
 
-    Raises (exit 1) naming a node that has no fixed-point form or whose sums could overflow, and (exit 2)
-    where the record does not belong to this graph or chip.
+    assembly: Assembly
+    plan: Plan
+    made: Split
+
+    def metadata(self) -> dict[str, str]:
+        """Of the fixed model: how its tensors compare with those of the lowered graph."""
+        graph = self.assembly.graph
+        return {
+            **kept_quantization.metadata(graph),
+            **self.assembly.equalized.metadata(self.plan.tensors(graph)),
+            **metadata(self.made),
+        }
+
+
+def prepared(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> Start:
+    """The assembly of `graph` as `record` says, with no operator yet.
+
+    Raises (exit 2) where the record does not belong to this graph or chip.
     """
     words = dict(part.partition("=")[::2] for part in record.format.split())
     switches = {"symmetric": words.get("symmetric") == "yes", "per_channel": words.get("per_channel") != "no"}
@@ -49,7 +68,18 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
     graph, units = made.graph, made.units(units)
     plan = make_plan(graph)
     check_record(graph, plan, record)
-    assembly = Assembly(graph, plan, record, formats, units)
+    return Start(Assembly(graph, plan, record, formats, units), plan, made)
+
+
+def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe) -> FixedModel:
+    """The fixed model of `graph` as `record` says; `units` maps node names to npu | fused | cpu.
+
+    Raises (exit 1) naming a node that has no fixed-point form or whose sums could overflow, and (exit 2)
+    where the record does not belong to this graph or chip.
+    """
+    start = prepared(graph, units, record, recipe)
+    assembly, plan = start.assembly, start.plan
+    graph = assembly.graph
     for name in graph.inputs:
         assembly.declare(name)
     for step in plan.steps:
@@ -70,11 +100,7 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         assembly.tensors,
         assembly.constants,
         tuple(assembly.operators),
-        {
-            **kept_quantization.metadata(graph),
-            **assembly.equalized.metadata(plan.tensors(graph)),
-            **metadata(made),
-        },
+        start.metadata(),
     )
     edited = record.places.given and record.is_edited  # else it is we who were wrong
     validate(model, EXIT_USER if edited else EXIT_FAILED)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedOperator, Integers, Parameter, QuantizedTensor
 from modelbuild.arithmetic.number import decompose, decompose_each, quantize_array
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.errors import ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Graph
 from modelbuild.quantize import tables
 from modelbuild.quantize.curves import Curve, curve
+from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.equalized import Equalization
-from modelbuild.quantize.names import Names
 from modelbuild.quantize.number_format import SCALES_OF, Formats, nearest_scale
 from modelbuild.quantize.plan import Plan, Step
 from modelbuild.quantize.ports import port_tensor
@@ -31,7 +31,7 @@ from modelbuild.quantize.source_quantization import METHOD
 from modelbuild.quantize.weighted import Weighted, weighted
 
 
-class Assembly:
+class Assembly(Emission):
     """Builders read the graph and the record through it, and emit operators into it."""
 
     def __init__(
@@ -40,9 +40,9 @@ class Assembly:
         self.graph = graph
         self.formats = formats
         self.record = record
-        self.tensors: dict[str, QuantizedTensor] = {}
-        self.constants: dict[str, Integers] = {}
-        self.operators: list[FixedOperator] = []
+        self.parts = Parts(names_of(graph))
+        self.tensors, self.constants = self.parts.tensors, self.parts.constants
+        self.operators = self.parts.operators
         self._plan = plan
         self._units = units
         self._entries = kept(graph)
@@ -50,8 +50,7 @@ class Assembly:
         self.equalized = Equalization.read(
             graph, plan, record.corrections.get("equalize", {}), record.places.refuse
         )
-        self._operator_names = Names()
-        self._names = Names([*graph.shapes, *graph.constants, *graph.inputs, *graph.outputs])
+        self._names = self.parts.names
         self._made: dict[tuple[str, int, bool], QuantizedTensor] = {}  # constants, by name, bits and sign
         self._step: Step | None = None
 
@@ -64,21 +63,6 @@ class Assembly:
         """The nodes that are being built."""
         assert self._step is not None
         return self._step
-
-    @property
-    def node(self) -> Node:
-        """The leading node of the step."""
-        return self.step.node
-
-    def fail(self, why: str, advice: str = "") -> NoReturn:
-        """Refuse the node that is being built."""
-        raise ModelbuildError(
-            f"{self.node.op} cannot be made a fixed-point operator",
-            where=f"node {self.node.name!r}",
-            why=why,
-            advice=advice,
-            exit_code=EXIT_FAILED,
-        )
 
     def tensor(self, name: str) -> QuantizedTensor:
         """An input of the step: an activation, or a constant made integers on first use, of the format that
@@ -106,11 +90,12 @@ class Assembly:
         return tensor
 
     def declare(self, name: str) -> QuantizedTensor:
-        """A tensor of the plan with the scale of its line in the record."""
-        port = port_tensor(self.graph, name)
-        if port is not None:
-            self.tensors[name] = port
-            return port
+        """A tensor of the plan with the scale of its line in the record, from now on one of the model's."""
+        self.tensors[name] = port_tensor(self.graph, name) or self.recorded(name)
+        return self.tensors[name]
+
+    def recorded(self, name: str) -> QuantizedTensor:
+        """A float tensor of the plan with the scale of its line in the record."""
         line = self._lines[name]
         assert line.scale is not None and line.zero_point is not None  # of weights alone they may be
         refuse = partial(self.record.places.refuse, line_of_tensor(name))
@@ -139,9 +124,7 @@ class Assembly:
                 why="no operator between them could convert",
                 advice="edit both lines of the record",
             )
-        tensor = form.tensor(name, self.graph.shapes[name], line.scale, line.zero_point)
-        self.tensors[name] = tensor
-        return tensor
+        return form.tensor(name, self.graph.shapes[name], line.scale, line.zero_point)
 
     def output(self, index: int = 0) -> QuantizedTensor:
         """An output of the step, declared on first use."""
@@ -271,25 +254,19 @@ class Assembly:
         constants: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         """Append an operator; its constants are named after it."""
-        name = self._operator_names.fresh(self.node.name)
-        named: dict[str, str] = {}
-        for role, values in (constants or {}).items():
-            named[role] = self._names.fresh(f"{name}/{role}")
-            self.constants[named[role]] = values
         units = {self._units.get(node.name) for node in self.step.nodes}
-        self.operators.append(
-            FixedOperator(
-                kind,
-                name,
-                tuple(tensor.name for tensor in inputs),
-                (output.name,),
-                dict(parameters),
-                named,
-                tuple(node.name for node in self.step.nodes),
-                "cpu" if "cpu" in units else "npu",
-                units == {"fused"},
-            )
+        operator = FixedOperator(
+            kind,
+            self.node.name,
+            tuple(tensor.name for tensor in inputs),
+            (output.name,),
+            parameters,
+            {},
+            tuple(node.name for node in self.step.nodes),
+            "cpu" if "cpu" in units else "npu",
+            units == {"fused"},
         )
+        self.parts.append(operator, constants)
 
 
 def operand_bits(*tensors: QuantizedTensor) -> int:

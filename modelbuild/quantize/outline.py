@@ -138,7 +138,7 @@ class _Outline(Assembly):
         self.operators.append(
             FixedOperator(
                 OPAQUE,
-                self._operator_names.fresh(step.node.name),
+                self.parts.operator_names.fresh(step.node.name),
                 tuple(inputs),
                 tuple(self.output(index).name for index in range(len(step.outputs))),
                 {"operator": step.node.op, "reason": reason or "it has no fixed-point form"},

@@ -12,7 +12,7 @@ from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.quantize.record_places import line_of_correction
 from modelbuild.quantize.source_quantization import scales_of
 from modelbuild.quantize.weighted import Weighted
-from modelbuild.quantize.weights import quantize_weights, unpack_flips
+from modelbuild.quantize.weights import QuantizedWeights, quantize_weights, unpack_flips
 
 if TYPE_CHECKING:
     from modelbuild.quantize.assembly import Assembly
@@ -22,6 +22,20 @@ def row_constants(
     assembly: Assembly, found: Weighted, x: QuantizedTensor, y: QuantizedTensor
 ) -> dict[str, NDArray[Any]]:
     """weight, bias, multiplier and shift of one weighted operator."""
+    made = row_codes(assembly, found, x)
+    factors = x.scale * made.scales.astype(np.float64) / y.scale
+    bits = 16 if max(assembly.weight_formats(x, found.name).weight_bits, x.bits) > 8 else 8
+    multipliers, shifts = assembly.decompose_each(factors, bits)
+    return {
+        "weight": np.ascontiguousarray(made.integers),
+        "bias": made.bias,
+        "multiplier": multipliers.astype(np.int32),
+        "shift": shifts.astype(np.int32),
+    }
+
+
+def row_codes(assembly: Assembly, found: Weighted, x: QuantizedTensor) -> QuantizedWeights:
+    """The weights and biases of one weighted operator as the record has them, rounded and corrected."""
     formats, record = assembly.weight_formats(x, found.name), assembly.record
     if not (np.isfinite(found.weight).all() and np.isfinite(found.bias).all()):
         assembly.fail("its weights hold numbers that are not finite")
@@ -36,14 +50,7 @@ def row_constants(
     )
     if correction is not None:
         _check_room(assembly, correction, np.rint(found.bias / (x.scale * made.scales)), made.bias)
-    factors = x.scale * made.scales.astype(np.float64) / y.scale
-    multipliers, shifts = assembly.decompose_each(factors, bits_of_operands)
-    return {
-        "weight": np.ascontiguousarray(made.integers),
-        "bias": made.bias,
-        "multiplier": multipliers.astype(np.int32),
-        "shift": shifts.astype(np.int32),
-    }
+    return made
 
 
 def _flips(assembly: Assembly, found: Weighted, kept: bool) -> NDArray[np.bool_] | None:

@@ -188,7 +188,7 @@ def _findings(inputs: ModelInputs, data: Mapping[str, Any]) -> list[Any] | None:
 
 def _differences(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the program counts otherwise than was predicted."""
-    if "evaluate" not in data or "compile" not in data:
+    if "evaluate" not in data or (data.get("compile") or {}).get("cycles") is None:
         return []
     found = predicted.differences(data["evaluate"], data["compile"], data.get("quantize") or {})
     return [finding.to_json() for finding in found]

@@ -17,15 +17,16 @@ RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("mode
 
 
 def inputs(request: ModelRequest) -> dict[str, Source]:
-    """The lowered model, where its nodes run, and the record; the user's own, whose lines errors name."""
-    given: dict[str, Source] = {} if request.record is None else {GIVEN: FileInput(request.record)}
-    return {
-        **given,
+    """The lowered model, where its nodes run, and the record, unless the chip computes with floats; the
+    user's own, whose lines errors name."""
+    found: dict[str, Source] = {
         "model": request.output("lower", "model.onnx"),
         "check": request.output("check", "check.json"),
         "errors": request.output("check", "errors.json"),
-        "record": request.output("quantize", "quant.txt"),
     }
+    if request.has_record:
+        found["record"] = request.output("quantize", "quant.txt")
+    return found if request.record is None else {GIVEN: FileInput(request.record), **found}
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
@@ -43,15 +44,17 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize import record as records
-    from modelbuild.quantize.apply import apply
+    from modelbuild.stages import backends
     from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
     units = read_units(inputs["check"])
-    record = records.read(inputs.get(GIVEN, inputs["record"]), given=GIVEN in inputs)
-    fixed = apply(graph, units, record, validated(Recipe, parameters["recipe"]))
+    recipe = validated(Recipe, parameters["recipe"])
+    place = inputs.get(GIVEN, inputs.get("record"))
+    record = None if place is None else records.read(place, given=GIVEN in inputs)
+    fixed = backends.of_recipe(parameters["recipe"]).load().lower(graph, units, record, recipe)
     told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
     metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding, Placement
     from modelbuild.graph.model import Graph
 
-VERSION = "8"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -108,10 +108,13 @@ def _of_sram(
     graph: Graph, placement: Placement, recipe: Recipe, parameters: Mapping[str, Any]
 ) -> list[Finding]:
     """Layers without a step that fits the memory on the chip."""
+    from modelbuild.npu.compiler import ARITHMETIC
     from modelbuild.npu.sram_check import check_sram
     from modelbuild.quantize.outline import outline
     from modelbuild.quantize.settings import Settings
 
+    if recipe.number_format.arithmetic != ARITHMETIC:
+        return []  # the KPU's limits stand in its operator rules
     settings = Settings.read(parameters.get("bits", {}))
     options = {key: parameters[key] for key in ("sram_bytes",) if key in parameters}
     return check_sram(outline(graph, placement.units, recipe, settings), recipe, options)

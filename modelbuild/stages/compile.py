@@ -42,40 +42,21 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`. Tells how many groups are done."""
-    from dataclasses import asdict
-
+    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`; of a kmodel, which is one piece, the
+    first is all of it and the next two are empty. Tells how many groups are done."""
     from modelbuild.chips.recipe import Recipe
-    from modelbuild.npu.batch_compiler import compile_batch
-    from modelbuild.npu.batching import widen
-    from modelbuild.npu.limits import OverMemory, other_chips
-    from modelbuild.npu.savings import saved
     from modelbuild.quantize import fixed_onnx
+    from modelbuild.stages import backends
     from modelbuild.stages.files import validated, write_json
 
     recipe = validated(Recipe, parameters["recipe"])
+    backend = backends.of_recipe(parameters["recipe"]).load()
     fixed, options = fixed_onnx.read(inputs["fixed"]), parameters["options"]
-    try:
-        compiled, batch = compile_batch(fixed, recipe, options, parameters.get("batch"), _told)
-    except OverMemory as error:
-        raise error.with_chips(other_chips(recipe)) from None
-    (out / "command.bin").write_bytes(compiled.command)
-    (out / "weights.bin").write_bytes(compiled.weights)
-    (out / "host.bin").write_bytes(compiled.host)
-    widened = widen(fixed, batch.achieved).model
-    untaken = () if compiled.deep is None else compiled.deep.findings()
-    plan = {
-        "batch": batch.to_json(),
-        "cycles": compiled.cycles,
-        "deep": None if compiled.deep is None else compiled.deep.to_json(),
-        "findings": [finding.to_json() for finding in (*batch.findings, *untaken)],
-        "groups": [asdict(group) for group in compiled.groups],
-        "layers": [asdict(layer) for layer in compiled.layers],
-        "memory": asdict(compiled.memory) | saved(compiled, widened, recipe, options),
-        "packed": compiled.packed,
-        "tiling": compiled.tiling,
-    }
-    write_json(out / "compile.json", plan)
+    made = backend.compile_fixed(fixed, recipe, options, parameters.get("batch"), _told)
+    (out / "command.bin").write_bytes(made.command)
+    (out / "weights.bin").write_bytes(made.weights)
+    (out / "host.bin").write_bytes(made.host)
+    write_json(out / "compile.json", made.plan)
 
 
 def _told(done: int, groups: int, tiling: str) -> None:

@@ -29,8 +29,9 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
         if not model.is_fixed:
             names["check"] = model.output("check", "check.json")
             names["evaluate"] = model.output("evaluate", "evaluate.json")
-            names["quantize"] = model.output("quantize", "quantize.json")
-            if model.record is None and model.calibration is not None:
+            if model.has_record:
+                names["quantize"] = model.output("quantize", "quantize.json")
+            if model.observes:
                 names["calibration"] = model.output("check_calibration", "calibration.json")
             if model.is_measured:
                 names["fixed"] = model.output("verify_fixed", "fixed.json")

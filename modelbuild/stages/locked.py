@@ -47,7 +47,7 @@ def beside(request: PackageRequest, name: str) -> dict[str, OutputOf]:
     if request.keys is not None:
         return found  # weights are not shipped beside a file that hides them
     found[f"{name}.fixed.onnx"] = model.fixed()
-    if not model.is_fixed:
+    if not model.is_fixed and model.has_record:
         found[f"{name}.quant.txt"] = model.output("quantize", "quant.txt")
         if EXPORT in model.settings["quantize"]:
             found[f"{name}.{SCHEME_FILE}"] = model.output("quantize", SCHEME_FILE)

@@ -14,6 +14,7 @@ from modelbuild.stages import sealing
 from modelbuild.stages.request import PackageRequest, Source, post_name
 
 if TYPE_CHECKING:
+    from modelbuild.artifacts.packing import Described
     from modelbuild.graph.after_chip import AfterChip
 
 VERSION = "7"
@@ -89,6 +90,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `files/…`, `programs/<model>.<part>.bin`, `models/<model>.json`, `package.json`, and
     `models/<model>_post.onnx` where a part runs after the chip. Of an encrypted package the programs are
     encrypted, too, in `programs/<model>.enc`, unless it is to leave them as they are."""
+    from dataclasses import replace
+
     from modelbuild.artifacts.firmware import describe
     from modelbuild.artifacts.packing import FORMATS
     from modelbuild.chips.recipe import Container
@@ -112,8 +115,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     others = {model["id"] for one in included for model in one["models"]}
     found = {
         program.name: program
-        for data in files.values()
-        for program in format_.unpack(seal.open(data))
+        for name, data in files.items()
+        for program in format_.unpack(seal.open(data), name.removesuffix(seal.suffix))
         if program.id is None or program.id not in others
     }
     for model in parameters["models"]:
@@ -121,9 +124,10 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         for name, data in seal.programs(program).items():
             (out / "programs" / name).write_bytes(data)
         after = read_after_chip(inputs.get(f"post/{program.name}"))
-        labels = _labels(inputs, program, after)
-        batch = next(one.batch for one in packed if one.program.name == program.name)
-        told = describe(program, model["version"], labels, parameters["silicon"], batch)
+        source = next(one for one in packed if one.program.name == program.name)
+        described = format_.describe(replace(source, program=program))
+        labels = _labels(inputs.get(f"labels/{program.name}"), described, after)
+        told = describe(program, described, model["version"], labels, parameters["silicon"], source.batch)
         if after is not None and after.own:
             file = post_name(program.name)
             (out / "models" / file).write_bytes(inputs[f"post/{program.name}"].read_bytes())
@@ -230,14 +234,12 @@ def _with_included(
     return {own: nef.write(made)}, told
 
 
-def _labels(inputs: Mapping[str, Path], program: Any, after: AfterChip | None) -> list[str] | None:
-    from modelbuild.npu.program import interface
+def _labels(path: Path | None, described: Described, after: AfterChip | None) -> list[str] | None:
     from modelbuild.stages.files import class_names
 
-    path = inputs.get(f"labels/{program.name}")
     if path is None:
         return None
-    shapes = {place.name: place.shape for place in interface(program.command).outputs}
+    shapes = {tensor.name: tensor.shape for tensor in described.outputs}
     first = next(iter(shapes))
     if after is not None:
         first = after.outputs[0]

@@ -40,15 +40,16 @@ def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
     if not request.is_fixed:
         found["source"] = request.output("import_source", "source.json")
         found["apply"] = request.output("apply", "model.fixed.onnx")
-        found["result"] = request.output("check_result", "result.json")
-        if request.record is None and request.calibration is not None:
+        if request.has_record:
+            found["result"] = request.output("check_result", "result.json")
+            found["quantize"] = request.output("quantize", "quantize.json")
+        if request.observes:
             found["calibration"] = request.output("check_calibration", "calibration.json")
             found["observe"] = request.output("observe", "observations.npz")
         found["import"] = request.output("normalise", "import.json")
         found["lower"] = request.output("lower", "lower.json")
         found["check"] = request.output("check", "check.json")
         found["evaluate"] = request.output("evaluate", "evaluate.json")
-        found["quantize"] = request.output("quantize", "quantize.json")
         if request.is_measured:
             found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found

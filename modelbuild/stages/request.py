@@ -12,6 +12,7 @@ from typing import Any
 from modelbuild.build.action import FileInput, OutputOf
 from modelbuild.chips import pass_names
 from modelbuild.formats.sealed_keys import Sources
+from modelbuild.stages import backends
 
 Json = Any
 # All tensors of one run have at most this many times the bytes of the inputs; so many only where a dozen
@@ -94,6 +95,16 @@ class ModelRequest:
     bounds: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     functions: tuple[UserFunction, ...] = ()  # measures of accuracy that bounds name
     boxes: UserFunction | None = None  # the postprocessing, where a bound needs the boxes that it makes
+
+    @property
+    def has_record(self) -> bool:
+        """Whether a quantization record makes the fixed model: not of a chip that computes with floats."""
+        return backends.of_recipe(self.recipe).has_record
+
+    @property
+    def observes(self) -> bool:
+        """Whether the float model is run over the calibration samples."""
+        return self.has_record and self.record is None and self.calibration is not None
 
     @property
     def is_measured(self) -> bool:

@@ -15,11 +15,10 @@ from modelbuild.stages.request import PackagedModel, PackageRequest, Samples, So
 if TYPE_CHECKING:
     from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
     from modelbuild.graph.after_chip import AfterChip
-    from modelbuild.npu.simulator import Simulation
     from modelbuild.quantize.accuracy import Measure
+    from modelbuild.stages.backends.forms import Seen
     from modelbuild.stages.hardware_match import Match
     from modelbuild.stages.hardware_runs import Run, Sample
-    from modelbuild.stages.hardware_views import Views
 
 VERSION = "5"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
@@ -112,41 +111,37 @@ def resources(request: PackageRequest, model: PackagedModel) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed. Where a
-    part runs after the chip, its outputs are compared too. Cycles that are not those that the compiler
+    part runs after the chip, its outputs are compared too. Integers have to be equal in every bit, and floats,
+    unless the chip's runtime may have other last bits of them. Cycles that are not those that the compiler
     predicted are a ModelbuildError: a bug."""
-    from modelbuild.npu.program import interface
-    from modelbuild.npu.simulator import simulate
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms
+    from modelbuild.stages import backends
     from modelbuild.stages.files import read_after_chip, read_json, write_json
-    from modelbuild.stages.hardware_match import Match, at_sample, check_cycles
+    from modelbuild.stages.hardware_match import Match, at_sample
     from modelbuild.stages.hardware_runs import Regrouped, runs
-    from modelbuild.stages.hardware_views import PartsOf
 
     fixed = fixed_onnx.read(inputs["fixed"])
     after = read_after_chip(inputs.get("post"))
-    command, weights, host = _sections(inputs, parameters)
-    predicted = read_json(inputs["plan"])["cycles"]
-    own, wide = (
-        (*place.shape, 1)[0] for place in (fixed.tensors[fixed.inputs[0]], interface(command).inputs[0])
-    )
-    match, regrouped, parts = Match(), Regrouped(own), PartsOf(fixed, wide)
+    backend = backends.of_arithmetic(fixed.arithmetic).load()
+    machine = backend.Machine(fixed, _sections(inputs, parameters), read_json(inputs["plan"]))
+    own = (*fixed.tensors[fixed.inputs[0]].shape, 1)[0]
+    match, regrouped = Match(), Regrouped(own)
     count, cycles, unseen = 0, None, list[str]()
     with _measures(inputs, parameters, fixed, after) as measures:
         forms = Forms(("hardware",), measures)
         samples = _samples(inputs, parameters, fixed, after)
-        for one in runs(samples, own, wide, parameters.get("runs")):
-            done = simulate(command, weights, host, one.inputs(), keep_layers=True)
-            cycles = done.cycles
-            check_cycles(predicted, cycles)
-            views = parts.views(one.inputs(), done.layers)
-            unseen = [name for name in _layers(fixed) if name not in {*done.layers, *views.values}]
-            for sample, whole in regrouped.add(one, _held(match, one, done, views, fixed)):
+        for one in runs(samples, own, machine.wide, parameters.get("runs")):
+            seen = machine.run(one.inputs())
+            cycles = seen.cycles
+            unseen = [name for name in _layers(fixed) if name not in seen.layers]
+            for sample, whole in regrouped.add(one, _held(match, one, seen)):
                 final = _real(whole, fixed.outputs, fixed)
                 if after is not None:
                     final = after.run(final, sample.real)
                     right = after.run(_real(sample.expected, fixed.outputs, fixed), sample.real)
                     own_outputs = {name: final[name] for name in after.own}
+                    match.inexact.update(after.own if seen.inexact & set(fixed.outputs) else ())
                     match.add("outputs", own_outputs, right, at_sample(count))
                 forms.add("hardware", final, sample.real)
                 count += 1
@@ -156,11 +151,11 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         {
             "samples": count,
             "random": parameters["random"],
-            "equal": match.equal if cycles is not None else None,
+            "equal": match.equal if match.ran else None,
             **match.to_json(),
             "unseen": unseen,
             "cycles": cycles,
-            "cycles_predicted": predicted,
+            "cycles_predicted": machine.predicted,
             **{section: found for section, found in values.items() if found},
         },
     )
@@ -194,15 +189,14 @@ def _layers(fixed: FixedModel) -> list[str]:
     return [name for operator in fixed.operators for name in operator.outputs]
 
 
-def _held(match: Match, one: Run, done: Simulation, views: Views, fixed: FixedModel) -> dict[str, Any]:
+def _held(match: Match, one: Run, seen: Seen) -> dict[str, Any]:
     """The outputs of a run, held against the fixed-point model as its layers are: those that the model has,
     too, for the compiler may put operators in the place of others; and those that consist of such."""
-    seen = {**done.layers, **views.values}
-    known = {name: seen[name] for name in _layers(fixed) if name in seen}
-    match.through.update({name: parts for name, parts in views.parts.items() if name in known})
-    match.repeating.update(views.repeating(known))
-    expected, outputs = one.expected({**known, **done.outputs}), one.own(done.outputs)
-    match.add("layers", one.own(known), expected, one.place)
+    match.through.update({name: parts for name, parts in seen.parts.items() if name in seen.layers})
+    match.repeating.update(seen.repeating)
+    match.inexact.update(seen.inexact)
+    expected, outputs = one.expected({**seen.layers, **seen.outputs}), one.own(seen.outputs)
+    match.add("layers", one.own(seen.layers), expected, one.place)
     match.add("outputs", outputs, expected, one.place)
     return outputs
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from modelbuild import __version__
 
 LEVELS = ("float", "fixed", "hardware")  # the forms of a model that it can run
-SILICON = False  # what it compiles runs in its own simulator only
+# The number systems whose programs are machine code; those of others run in its own simulator only.
+SILICON = ("kpu@1", "float32")
 REFUSED_SOURCES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms, and the toolchains that read them
 # The stages of a model on a target, in order. The shared ones come first.
 STAGES = (

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from modelbuild import __version__
 from modelbuild.artifacts.packing.mpk_sizes import other_sizes
 from modelbuild.artifacts.packing.program import PackedProgram, Program
+from modelbuild.artifacts.packing.program import described as describe
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mpk
@@ -21,7 +22,7 @@ def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, b
     }
 
 
-def unpack(data: bytes) -> list[Program]:
+def unpack(data: bytes, name: str = "") -> list[Program]:
     """The program of an archive of ours. Errors: ModelbuildError for a vendor's, or a broken one."""
     read = mpk.read(data)
     if read.silicon:

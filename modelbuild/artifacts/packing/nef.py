@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from modelbuild import __version__
 from modelbuild.artifacts.packing.program import PackedProgram, Program
+from modelbuild.artifacts.packing.program import described as describe
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
@@ -32,7 +33,7 @@ def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, b
     return {f"models_{container.platform}{SIMULATED}": data}
 
 
-def unpack(data: bytes) -> list[Program]:
+def unpack(data: bytes, name: str = "") -> list[Program]:
     """The programs of a NEF of ours. Errors: ModelbuildError for a vendor's, or if a checksum differs."""
     read = nef.read(data)
     nef.check(read)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.npu.program import TensorPlace, interface
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,27 @@ class PackedProgram:
         return tuple(
             (layer["name"], layer["kind"]) for layer in self.plan["layers"] if layer["unit"] == "cpu"
         )
+
+
+@dataclass(frozen=True)
+class Described:
+    """What those who feed a program must know, which not every container tells. `metadata` is the fixed
+    model's, texts of JSON among them; `apart` what of it the container does not hold."""
+
+    chip: str
+    arithmetic: str
+    inputs: tuple[QuantizedTensor, ...]
+    outputs: tuple[QuantizedTensor, ...]
+    metadata: Mapping[str, str]
+    apart: Mapping[str, str] = field(default_factory=dict)
+
+
+def described(packed: PackedProgram) -> Described:
+    """As a program of modelbuild's own tells it."""
+    found = interface(packed.program.command)
+    inputs, outputs = (tuple(map(_tensor, places)) for places in (found.inputs, found.outputs))
+    return Described(found.chip, found.arithmetic, inputs, outputs, found.metadata)
+
+
+def _tensor(place: TensorPlace) -> QuantizedTensor:
+    return QuantizedTensor(place.name, place.shape, place.bits, place.signed, place.scale, place.zero_point)

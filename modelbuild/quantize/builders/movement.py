@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.emission import Emission
 
 _PAD_MODES: dict[object, Literal["reflect", "edge"]] = {"reflect": "reflect", "edge": "edge"}
 
@@ -29,20 +30,20 @@ def concat(assembly: Assembly) -> None:
     assembly.emit("concat", inputs, y, {**parameters, **assembly.bounds(y)})
 
 
-def reshape(assembly: Assembly) -> None:
+def reshape(assembly: Emission) -> None:
     """Reshape, Flatten, Squeeze, Unsqueeze: the output's shape is known."""
     y = assembly.output()
     assembly.emit("reshape", (_input(assembly),), y, {"shape": y.shape})
 
 
-def transpose(assembly: Assembly) -> None:
+def transpose(assembly: Emission) -> None:
     """Axes in another order; reversed when no order is given."""
     x = _input(assembly)
     perm = tuple(assembly.node.ints("perm", list(reversed(range(len(x.shape))))))
     assembly.emit("transpose", (x,), assembly.output(), {"perm": perm})
 
 
-def slice_axes(assembly: Assembly) -> None:
+def slice_axes(assembly: Emission) -> None:
     """Slice with constant bounds; a negative step is a `gather`."""
     x, y = _input(assembly), assembly.output()
     lists = [_integers(assembly, index) for index in range(1, len(assembly.node.inputs))]
@@ -61,7 +62,7 @@ def slice_axes(assembly: Assembly) -> None:
     gather_axes(assembly, x, {axis: np.array(part, np.int32) for axis, part in enumerate(ranges)}, y)
 
 
-def _emit_slice(assembly: Assembly, x: QuantizedTensor, y: QuantizedTensor, ranges: list[range]) -> None:
+def _emit_slice(assembly: Emission, x: QuantizedTensor, y: QuantizedTensor, ranges: list[range]) -> None:
     parameters: dict[str, Parameter] = {
         "starts": tuple(part.start for part in ranges),
         "ends": tuple(part.stop for part in ranges),
@@ -70,7 +71,7 @@ def _emit_slice(assembly: Assembly, x: QuantizedTensor, y: QuantizedTensor, rang
     assembly.emit("slice", (x,), y, parameters)
 
 
-def split(assembly: Assembly) -> None:
+def split(assembly: Emission) -> None:
     """One `slice` an output."""
     x = _input(assembly)
     axis = assembly.node.int("axis", 0) % len(x.shape)
@@ -83,7 +84,7 @@ def split(assembly: Assembly) -> None:
         _emit_slice(assembly, x, y, ranges)
 
 
-def pad(assembly: Assembly) -> None:
+def pad(assembly: Emission) -> None:
     """Constant padding; `reflect` and `edge` repeat cells by `gather`."""
     node = assembly.node
     x, y = _input(assembly), assembly.output()
@@ -119,7 +120,7 @@ def pad(assembly: Assembly) -> None:
         assembly.fail(f"the mode {mode!r} has no fixed-point form")
 
 
-def gather(assembly: Assembly) -> None:
+def gather(assembly: Emission) -> None:
     """Slabs by constant indices; scalar indices drop the axis."""
     node = assembly.node
     x, y = _input(assembly), assembly.output()
@@ -137,7 +138,7 @@ def gather(assembly: Assembly) -> None:
 
 
 def gather_axes(
-    assembly: Assembly, x: QuantizedTensor, lines: Mapping[int, NDArray[Any]], y: QuantizedTensor
+    assembly: Emission, x: QuantizedTensor, lines: Mapping[int, NDArray[Any]], y: QuantizedTensor
 ) -> None:
     """y from x: along each axis the cells in the order of `lines`, one `gather` an axis that changes."""
     changes = [
@@ -155,7 +156,7 @@ def gather_axes(
         assembly.emit("reshape", (current,), y, {"shape": y.shape})
 
 
-def expand(assembly: Assembly) -> None:
+def expand(assembly: Emission) -> None:
     """Expand and Tile: cells again and again along each axis."""
     x, y = _input(assembly), assembly.output()
     wide = x
@@ -166,7 +167,7 @@ def expand(assembly: Assembly) -> None:
     gather_axes(assembly, wide, lines, y)
 
 
-def depth_to_space(assembly: Assembly) -> None:
+def depth_to_space(assembly: Emission) -> None:
     """DepthToSpace: reshape, transpose, reshape."""
     x, y = _input(assembly), assembly.output()
     block = assembly.node.int("blocksize", 1)
@@ -178,7 +179,7 @@ def depth_to_space(assembly: Assembly) -> None:
         _three_moves(assembly, x, y, (n, block, block, deep, h, w), (0, 3, 4, 1, 5, 2))
 
 
-def space_to_depth(assembly: Assembly) -> None:
+def space_to_depth(assembly: Emission) -> None:
     """SpaceToDepth: reshape, transpose, reshape."""
     x, y = _input(assembly), assembly.output()
     block = assembly.node.int("blocksize", 1)
@@ -187,7 +188,7 @@ def space_to_depth(assembly: Assembly) -> None:
 
 
 def _three_moves(
-    assembly: Assembly, x: QuantizedTensor, y: QuantizedTensor, shape: tuple[int, ...], perm: tuple[int, ...]
+    assembly: Emission, x: QuantizedTensor, y: QuantizedTensor, shape: tuple[int, ...], perm: tuple[int, ...]
 ) -> None:
     opened = assembly.between(x, shape, "opened")
     assembly.emit("reshape", (x,), opened, {"shape": shape})
@@ -196,11 +197,11 @@ def _three_moves(
     assembly.emit("reshape", (turned,), y, {"shape": y.shape})
 
 
-def _input(assembly: Assembly) -> QuantizedTensor:
+def _input(assembly: Emission) -> QuantizedTensor:
     return assembly.tensor(assembly.node.inputs[0])
 
 
-def _integers(assembly: Assembly, index: int) -> list[int] | None:
+def _integers(assembly: Emission, index: int) -> list[int] | None:
     """The constant input `index` as integers; None if it is absent or no constant."""
     name = assembly.node.inputs[index] if len(assembly.node.inputs) > index else ""
     value = assembly.graph.constants.get(name)

@@ -6,6 +6,7 @@ import math
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.emission import Emission
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.windows import explicit_pads, pair
 
@@ -70,7 +71,13 @@ def conv_transpose(assembly: Assembly) -> None:
     x, y = assembly.tensor(node.inputs[0]), assembly.output()
     if found is None or len(x.shape) != 4:
         assembly.fail("its weights must be constants and its input [N, C, H, W]")
-    strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
+    window = transposed_window(assembly, found)
+    emit_conv(assembly, found, zero_stuffed(assembly, x, node.ints("strides", [1, 1])), y, window)
+
+
+def transposed_window(assembly: Emission, found: Weighted) -> dict[str, Parameter]:
+    """The window of the ordinary convolution behind the zeros."""
+    node, dilations = assembly.node, assembly.node.ints("dilations", [1, 1])
     if (
         node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
         or "output_shape" in node.attributes
@@ -83,16 +90,14 @@ def conv_transpose(assembly: Assembly) -> None:
     after = [kernel[axis] - pads[axis + 2] + extra[axis] for axis in range(2)]
     if min(before + after) < 0:
         assembly.fail("it pads by more than its kernel reaches")
-    stuffed = _zero_stuffed(assembly, x, strides)
-    window: dict[str, Parameter] = {
+    return {
         "strides": (1, 1),
         "pads": (before[0], before[1], after[0], after[1]),
         "dilations": pair(dilations, 1),
     }
-    emit_conv(assembly, found, stuffed, y, window)
 
 
-def _zero_stuffed(assembly: Assembly, x: QuantizedTensor, strides: list[int]) -> QuantizedTensor:
+def zero_stuffed(assembly: Emission, x: QuantizedTensor, strides: list[int]) -> QuantizedTensor:
     """`stride - 1` cells of value 0 between neighbours, on both spatial axes."""
     if strides == [1, 1]:
         return x

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
+from modelbuild.quantize.emission import Emission
 
 
-def _axes(assembly: Assembly) -> tuple[int, ...]:
+def reduced_axes(assembly: Emission) -> tuple[int, ...]:
     """The reduced axes, from the attribute or the constant input, not negative; all when none are given."""
     node = assembly.node
     rank = len(assembly.tensor(node.inputs[0]).shape)
@@ -27,7 +28,7 @@ def _axes(assembly: Assembly) -> tuple[int, ...]:
 
 
 def _sum(assembly: Assembly, mean: bool) -> None:
-    axes = _axes(assembly)
+    axes = reduced_axes(assembly)
     x, y = assembly.tensor(assembly.node.inputs[0]), assembly.output()
     count = math.prod(x.shape[axis] for axis in axes) if mean else 1
     multiplier, shift = assembly.decompose(x.scale / (count * y.scale), operand_bits(x))
@@ -53,7 +54,7 @@ def reduce_sum(assembly: Assembly) -> None:
 
 def reduce_max(assembly: Assembly) -> None:
     """The largest along axes, at the input's own scale."""
-    axes = _axes(assembly)
+    axes = reduced_axes(assembly)
     parameters: dict[str, Parameter] = {"axes": axes, "keepdims": assembly.node.int("keepdims", 1)}
     assembly.emit("reduce_max", (assembly.tensor(assembly.node.inputs[0]),), assembly.output(), parameters)
 

@@ -1,0 +1,113 @@
+"""Lowered graph + quantization record -> the fixed model of a chip with a KPU, or of one that computes with
+floats alone, where there is no record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.arithmetic.validation import validate
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import EXIT_FAILED, EXIT_USER
+from modelbuild.graph import kept_quantization
+from modelbuild.graph.model import Graph
+from modelbuild.kpu.lowering import border, floats, moves, products, sums
+from modelbuild.kpu.lowering.functions import OPERATORS
+from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
+from modelbuild.kpu.lowering.moves import Wanted
+from modelbuild.kpu.lowering.wanted import wanted_as_bytes
+from modelbuild.quantize.apply import prepared
+from modelbuild.quantize.plan import Plan, Step, make_plan
+from modelbuild.quantize.record import Record
+
+BUILDERS = {**moves.BUILDERS, **sums.BUILDERS, **border.BUILDERS}
+
+
+class _Start(NamedTuple):
+    lowering: Lowering
+    plan: Plan
+    metadata: Mapping[str, str]
+
+
+def lower(graph: Graph, units: Mapping[str, str], record: Record | None, recipe: Recipe) -> FixedModel:
+    """The fixed model of `graph`; `units` maps node names to npu | fused | cpu.
+
+    Raises (exit 1) naming a node that cannot be lowered, and (exit 2) where the record does not belong to
+    this graph or chip.
+    """
+    start = _started(graph, units, record, recipe)
+    lowering = start.lowering
+    wanted = wanted_as_bytes(lowering)
+    done: set[str] = set()
+    for step in start.plan.steps:
+        if step.node.name not in done:
+            lowering.begin(step)
+            done |= _lower(lowering, wanted)
+    graph = lowering.graph
+    for name in graph.outputs:
+        if name not in lowering.parts.tensors:
+            lowering.floats(name)
+    model = FixedModel(
+        graph.name,
+        recipe.number_format.arithmetic,
+        recipe.chip,
+        tuple(graph.inputs),
+        tuple(graph.outputs),
+        lowering.parts.tensors,
+        lowering.parts.constants,
+        tuple(lowering.parts.operators),
+        start.metadata,
+    )
+    edited = record is not None and record.places.given and record.is_edited
+    validate(model, EXIT_USER if edited else EXIT_FAILED)
+    return model
+
+
+def _started(graph: Graph, units: Mapping[str, str], record: Record | None, recipe: Recipe) -> _Start:
+    if record is None:
+        plan = make_plan(graph)
+        return _Start(Lowering(graph, plan, units, None), plan, kept_quantization.metadata(graph))
+    start = prepared(graph, units, record, recipe)
+    own = start.made.units(units)
+    lowering = Lowering(start.assembly.graph, start.plan, own, start.assembly)
+    return _Start(lowering, start.plan, start.metadata())
+
+
+def _lower(lowering: Lowering, wanted: Wanted) -> set[str]:
+    """Builds what the step leads; the names of all nodes that are built with it."""
+    node = lowering.node
+    if products.on_kpu(lowering, node):
+        return {each.name for each in products.BUILDERS[node.op](lowering)}
+    looked_up = _looked_up(lowering, wanted)
+    if looked_up:
+        return looked_up
+    step = lowering.step
+    if len(step.nodes) > 1 and node.op in OPERATORS and node.op in floats.FORMULAS:  # a gate and its product
+        for each in step.nodes:
+            lowering.begin(Step((each,)))
+            floats.BUILDERS[each.op](lowering)
+    elif node.domain or (node.op not in BUILDERS and node.op not in floats.BUILDERS):
+        lowering.fail(
+            "there is no rule for this operator",
+            "cut it off with `edit: [{cut: ...}]`, or replace it in the source model",
+        )
+    elif node.op in BUILDERS:
+        BUILDERS[node.op](lowering, wanted)
+    else:
+        floats.BUILDERS[node.op](lowering)
+    return {each.name for each in step.nodes}
+
+
+def _looked_up(lowering: Lowering, wanted: Wanted) -> set[str]:
+    """Functions in a row that are wanted as bytes, as one table of 256 bytes."""
+    node = lowering.node
+    chain = lowering.chains.of(node) if node.op in OPERATORS and lowering.assembly is not None else None
+    if chain is None or chain.end not in wanted:
+        return set()
+    if lowering.has(chain.start, FLOATS) and chain.is_simple:
+        return set()
+    lowering.begin(Step(chain.nodes))
+    x = lowering.bytes(chain.start)
+    lowering.lookup(x, lowering.new_bytes(chain.end), chain.function)
+    return {each.name for each in chain.nodes}

@@ -1,0 +1,42 @@
+"""DequantizeLinear of an input that holds codes, QuantizeLinear of an output that does."""
+
+from __future__ import annotations
+
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.graph.quantized_border import scale_and_zero
+from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
+from modelbuild.kpu.lowering.moves import Wanted
+
+
+def dequantize(lowering: Lowering, wanted: Wanted) -> None:
+    """Floats of the port's codes; and bytes at the record's scale, for those who read bytes."""
+    scale, zero = scale_and_zero(lowering.graph, lowering.node)
+    name = lowering.step.outputs[0]
+    codes = _port(lowering, lowering.node.inputs[0])
+    if name in wanted:
+        lowering.lookup(codes, lowering.new_bytes(name), lambda x: (x - zero) * scale)
+    else:
+        lowering.emit("dequantize", (codes,), lowering.output(), {}, line(scale, -zero * scale))
+
+
+def quantize(lowering: Lowering, _: Wanted) -> None:
+    """The port's codes of the tensor before it."""
+    scale, zero = scale_and_zero(lowering.graph, lowering.node)
+    name = lowering.node.inputs[0]
+    if lowering.has(name, BYTES) and not lowering.has(name, FLOATS):
+        y = _port(lowering, lowering.step.outputs[0])
+        lowering.lookup(lowering.bytes(name), y, lambda x: x / scale + zero)
+        return
+    x = lowering.floats(name)
+    y = _port(lowering, lowering.step.outputs[0])
+    lowering.emit("quantize", (x,), y, {}, line(1.0 / scale, zero))
+
+
+def _port(lowering: Lowering, name: str) -> QuantizedTensor:
+    tensor = lowering.bytes(name) if lowering.has(name, BYTES) else lowering.new_bytes(name)
+    if tensor.signed:
+        lowering.fail(f"{name!r} holds int8, and the chip has uint8 alone")
+    return tensor
+
+
+BUILDERS = {"DequantizeLinear": dequantize, "QuantizeLinear": quantize}

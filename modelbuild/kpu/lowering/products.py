@@ -1,0 +1,245 @@
+"""Conv, Gemm and MatMul as KPU layers, with the functions and the pool behind them."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.graph.model import Node
+from modelbuild.kpu.lowering.chains import Chain
+from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
+from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.pools import Pool, pool_behind
+from modelbuild.kpu.lowering.taps import LEAST, Axis, plan_axis
+from modelbuild.quantize.plan import Step
+from modelbuild.quantize.row_constants import row_codes
+from modelbuild.quantize.weighted import Weighted
+from modelbuild.quantize.windows import explicit_pads
+
+_WIDEST = 512
+
+
+def conv(lowering: Lowering) -> tuple[Node, ...]:
+    """Conv on [N, C, H, W]; the nodes that the layer stands for."""
+    node, chain, found, x, codes = _start(lowering)
+    out = lowering.graph.shapes[node.outputs[0]][2:]
+    strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
+    kernel = found.weight.shape[2:]
+    pads = explicit_pads(node, x.shape[2:], kernel, out)
+    taps = [[tap * dilations[axis] - pads[axis] for tap in range(kernel[axis])] for axis in range(2)]
+    depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
+    pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
+    rows, columns = _axes(x.shape[2:], out, taps, strides, depthwise, 1 if pool is None else pool.stride)
+    narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
+    if narrow and pool is not None:
+        lowering.fail("the chip has no pool behind a depthwise convolution")
+    _continue(lowering, node, chain, pool)
+    weight, maps = _gathered(lowering, x, codes.weight, found.group, narrow, rows, columns)
+    wide = Codes(weight, codes.scales, codes.bias)
+    _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
+    return lowering.step.nodes
+
+
+def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, Codes]:
+    node = lowering.node
+    chain = lowering.chains.behind(node.outputs[0])
+    x = lowering.bytes(node.inputs[0])
+    found = lowering.weighted()
+    assert lowering.assembly is not None
+    if found is None:
+        lowering.fail("its weights and biases must be constants")
+    made = row_codes(lowering.assembly, found, x)
+    return node, chain, found, x, Codes(made.integers, made.scales, made.bias)
+
+
+def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
+    nodes = (node, *chain.nodes, *([pool.node] if pool else []))
+    lowering.begin(Step(nodes))
+
+
+def _axes(
+    size: tuple[int, ...],
+    out: tuple[int, ...],
+    taps: list[list[int]],
+    strides: list[int],
+    depthwise: bool,
+    pooled: int,
+) -> tuple[Axis, Axis]:
+    """With a stride of 2 where the pool makes it; larger and uneven ones are cut out behind a stride of 1."""
+    stride = 2 if strides == [2, 2] and not depthwise else 1
+    places = [step // stride * (count - 1) + 1 for step, count in zip(strides, out, strict=True)]
+    options = [
+        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel, pooled) for axis in range(2))
+        for kernel in (1, 3)
+    ]
+    counts = [tuple(len(axis.runs) for axis in option) for option in options]
+    rows, columns = options[0] if counts[0] == counts[1] else options[1]
+    return rows, columns
+
+
+def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
+    return strides[0] // rows.stride, strides[1] // rows.stride
+
+
+def _gathered(
+    lowering: Lowering,
+    x: QuantizedTensor,
+    weight: NDArray[np.integer],
+    group: int,
+    narrow: bool,
+    rows: Axis,
+    columns: Axis,
+) -> tuple[NDArray[np.integer], QuantizedTensor]:
+    """The weights [O, copies * C, k, k] and the copies of x side by side."""
+    dense = weight if narrow else _dense(weight, group)
+    single = all(place == 0 for axis in (rows, columns) for run in axis.runs for _, place in run.taps)
+    kernel = 1 if single else 3
+    maps, parts = [], []
+    for down, right in product(rows.runs, columns.runs):
+        part = np.zeros((*dense.shape[:2], kernel, kernel), dense.dtype)
+        for (row, at_row), (column, at_column) in product(down.taps, right.taps):
+            part[:, :, at_row + kernel // 2, at_column + kernel // 2] = dense[:, :, row, column]
+        copy = _copy(lowering, x, (down.start, right.start), (rows.size, columns.size))
+        if copy is not None:
+            maps.append(copy)
+            parts.append(part)
+    if len(maps) == 1:
+        return parts[0], maps[0]
+    shape = (x.shape[0], x.shape[1] * len(maps), rows.size, columns.size)
+    key = ("copies", *(one.name for one in maps))
+    if key not in lowering.made:
+        lowering.made[key] = lowering.between(x, shape, "copies")
+        lowering.emit("concat", maps, lowering.made[key], {"axis": 1})
+    return np.concatenate(parts, axis=1), lowering.made[key]
+
+
+def _dense(weight: NDArray[np.integer], group: int) -> NDArray[np.integer]:
+    """Weights of groups as weights of all channels, with zeros between them."""
+    if group == 1:
+        return weight
+    outputs, inner = len(weight) // group, weight.shape[1]
+    dense = np.zeros((len(weight), group * inner, *weight.shape[2:]), weight.dtype)
+    for number in range(group):
+        own = slice(number * outputs, (number + 1) * outputs)
+        dense[own, number * inner : (number + 1) * inner] = weight[own]
+    return dense
+
+
+def _copy(
+    lowering: Lowering, x: QuantizedTensor, starts: tuple[int, int], sizes: tuple[int, int]
+) -> QuantizedTensor | None:
+    """Cells of x from `starts` on, its zero point beyond its borders; None where it is that alone."""
+    key = ("copy", x.name, str(starts), str(sizes))
+    if key in lowering.made:
+        return lowering.made[key]
+    spans = [
+        (max(start, 0), min(start + size, held))
+        for start, size, held in zip(starts, sizes, x.shape[2:], strict=True)
+    ]
+    if any(start >= end for start, end in spans):
+        return None
+    before = (max(-starts[0], 0), max(-starts[1], 0))
+    held = x
+    if any((start, end) != (0, size) for (start, end), size in zip(spans, x.shape[2:], strict=True)):
+        shape = (*x.shape[:2], *(end - start for start, end in spans))
+        held = lowering.between(x, shape, "cells")
+        cut(lowering, x, held, (0, 0, *(start for start, _ in spans)))
+    after = (sizes[0] - before[0] - held.shape[2], sizes[1] - before[1] - held.shape[3])
+    lowering.made[key] = padded(lowering, held, before, after)
+    return lowering.made[key]
+
+
+def cut(
+    lowering: Lowering,
+    x: QuantizedTensor,
+    y: QuantizedTensor,
+    starts: tuple[int, ...],
+    steps: tuple[int, ...] | None = None,
+) -> None:
+    """y is x from `starts` on, every so-manyth cell."""
+    steps = steps or (1,) * len(starts)
+    ends = tuple(
+        start + step * (size - 1) + 1 for start, step, size in zip(starts, steps, y.shape, strict=True)
+    )
+    parameters: dict[str, Parameter] = {"starts": starts, "ends": ends, "steps": steps}
+    lowering.emit("slice", (x,), y, parameters)
+
+
+def _finish(
+    lowering: Lowering,
+    x: QuantizedTensor,
+    codes: Codes,
+    chain: Chain,
+    pool: Pool | None,
+    narrow: bool,
+    axes: tuple[Axis, Axis],
+    steps: tuple[int, int],
+) -> None:
+    """The layer, and what of its cells are the output."""
+    name = chain.end if pool is None else pool.node.outputs[0]
+    y = lowering.new_bytes(name, lowering.recorded(chain.end))
+    stride = 1 if pool is None else pool.stride
+    made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
+    text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
+    whole = made == y.shape
+    out = y if whole else lowering.between(y, made, "map")
+    emit_layer(lowering, x, out, codes, chain.function, text, narrow)
+    if not whole:
+        first = tuple(axis.first // stride for axis in axes)
+        cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
+
+
+def gemm(lowering: Lowering) -> tuple[Node, ...]:
+    """A constant matrix on rows [.., K] as a 1x1 convolution: rows become cells of a map of K channels."""
+    node, chain, _, x, codes = _start(lowering)
+    _continue(lowering, node, chain, None)
+    outputs, depth = codes.weight.shape
+    rows = math.prod(x.shape) // depth
+    height = max(LEAST, -(-rows // _WIDEST))
+    width = max(LEAST, -(-rows // height))
+    cells = _columns(lowering, x, rows, depth)
+    spare = height * width - rows
+    if spare:
+        wide = lowering.between(x, (depth, height * width), "filled")
+        parameters: dict[str, Parameter] = {"before": (0, 0), "after": (0, spare), "mode": "constant"}
+        lowering.emit("pad", (cells,), wide, parameters, {"value": np.array(x.zero_point, np.uint8)})
+        cells = wide
+    maps = reshaped(lowering, cells, (1, depth, height, width), "map")
+    y = lowering.new_bytes(chain.end, lowering.recorded(chain.end))
+    out = lowering.between(y, (1, outputs, height, width), "products")
+    wide_codes = Codes(codes.weight[:, :, None, None], codes.scales, codes.bias)
+    emit_layer(lowering, maps, out, wide_codes, chain.function)
+    flat = reshaped(lowering, out, (outputs, height * width), "rows")
+    if spare:
+        kept = lowering.between(y, (outputs, rows), "kept")
+        cut(lowering, flat, kept, (0, 0))
+        flat = kept
+    if rows > 1:
+        turned = y if y.shape == (rows, outputs) else lowering.between(y, (rows, outputs), "turned")
+        lowering.emit("transpose", (flat,), turned, {"permutation": (1, 0)})
+        flat = turned
+    if flat is not y:
+        lowering.emit("reshape", (flat,), y, {})
+    return lowering.step.nodes
+
+
+def _columns(lowering: Lowering, x: QuantizedTensor, rows: int, depth: int) -> QuantizedTensor:
+    """x [.., K] as [K, rows]."""
+    if rows == 1:
+        return reshaped(lowering, x, (depth, 1), "column")
+    flat = reshaped(lowering, x, (rows, depth), "flat")
+    turned = lowering.between(x, (depth, rows), "columns")
+    lowering.emit("transpose", (flat,), turned, {"permutation": (1, 0)})
+    return turned
+
+
+BUILDERS = {"Conv": conv, "Gemm": gemm, "MatMul": gemm}
+
+
+def on_kpu(lowering: Lowering, node: Node) -> bool:
+    """Whether the node is to be a KPU layer."""
+    return lowering.assembly is not None and node.op in BUILDERS and lowering.units.get(node.name) == "npu"

@@ -1,0 +1,73 @@
+"""What a layer of the KPU may be: checked before anything is planned, all layers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
+from modelbuild.errors import ModelbuildError, Problem
+from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
+from modelbuild.kpu.planning.maps import LAYER, ram_bytes
+
+CHANNELS = 1024
+HEIGHTS, WIDTHS = (4, 256), (4, 512)
+LOADS = 64  # of weights
+_SPLIT = "split it into layers of fewer channels, or let the CPU do it"
+
+
+def check_layers(model: FixedModel, room: int) -> None:
+    """Raises ModelbuildError with every layer that the KPU cannot do, `room` bytes of RAM given.
+
+    Source: nncase v1.9.0, kpu_utils.h and the widths of the registers; docs/FAQ_EN.md."""
+    problems = [
+        problem
+        for operator in model.operators
+        if operator.kind == LAYER
+        for problem in _problems(model, operator, room)
+    ]
+    if problems:
+        raise ModelbuildError.of(problems)
+
+
+def node(operator: FixedOperator) -> str:
+    """The operator in words, with the nodes of the graph that it stands for."""
+    others = [name for name in operator.origin if name != operator.name]
+    return f"{operator.name!r}" + (f" (of {', '.join(others)})" if others else "")
+
+
+def _problems(model: FixedModel, operator: FixedOperator, room: int) -> Iterator[Problem]:
+    source, made = (model.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
+    where = f"layer {node(operator)}"
+    _, channels, height, width = source.shape
+    for what, count in (("input", channels), ("output", made.shape[1])):
+        if count > CHANNELS:
+            yield Problem(
+                f"it has {count} {what} channels", where, f"the KPU takes {CHANNELS} at most", _SPLIT
+            )
+    for what, size, (least, most) in (("high", height, HEIGHTS), ("wide", width, WIDTHS)):
+        if not least <= size <= most:
+            yield Problem(
+                f"its input is {size} {what}",
+                where,
+                f"the KPU takes {least} to {most}",
+                "pad or cut the map before it" if size < least else "take a smaller picture",
+            )
+    weight = model.constants[operator.constants["weight"]]
+    one = weight[0].size
+    at_once = LOAD_BYTES // one
+    if not operator.parameters["depthwise"] and -(-len(weight) // max(1, at_once)) > LOADS:
+        yield Problem(
+            f"its weights have {weight.size} bytes, which {LOADS} loads do not hold",
+            where,
+            f"a load has {LOAD_BYTES} bytes, and {one} are one output channel's",
+            _SPLIT,
+        )
+    needed = ram_bytes(source) + ram_bytes(made)
+    if needed > room:
+        yield Problem(
+            f"its input and output need {needed} bytes of the KPU's RAM",
+            where,
+            f"there are {room}; the input {list(source.shape)} takes {ram_bytes(source)}, the output "
+            f"{list(made.shape)} {ram_bytes(made)}, in rows of 64 bytes",
+            f"a smaller picture, or fewer channels; or {_SPLIT}",
+        )

@@ -1,0 +1,195 @@
+"""The best pieces for a curve: dynamic programming over where they begin, then each moved a little.
+
+A line of the table begins at a whole step of the output. Its cost is the mean squared distance of the byte
+from the function, not of the byte from the rounded function: a line that is off by e costs e² more than the
+rounding itself, whose 1/12 no table avoids. Lines that fall cost 7/12: the KPU rounds them badly
+(docs/arithmetic.md, kpu@1), so where the output falls by a few steps, constant pieces are often better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild.kpu.quantizing.pieces import PIECES, Piece, Real
+from modelbuild.kpu.quantizing.target import BYTE, Domain
+
+Wide = NDArray[np.int64]
+
+CANDIDATES = 360  # places where pieces may begin
+_ROUNDED = 1 / 12  # mean square of what rounding costs
+_FALLING = 7 / 12  # of what the KPU's rounding of negative products costs, once its mean is made up for
+_MOVES = np.concatenate([np.arange(-9, 10) / 20 + whole for whole in (-1, 0, 1)])  # steps of the output
+_PASSES = 2
+CONSTANT, LINE = 0, 1
+
+
+class Moments:
+    """Running sums over the samples, so that the best line of any stretch takes no loop. Places are shares of
+    the domain, 0...1."""
+
+    def __init__(self, places: Real, steps: Real, weights: Real) -> None:
+        self.places = places
+        products = (weights, weights * places, weights * places * places)
+        rows = (*products, weights * steps, products[1] * steps, weights * steps * steps)
+        self.sums = np.zeros((6, len(places) + 1))
+        np.add.accumulate(np.array(rows), axis=1, out=self.sums[:, 1:])
+
+    def number(self, at: Real) -> Wide:
+        """The first sample above each place."""
+        return np.asarray(np.searchsorted(self.places, at, side="right"), np.int64)
+
+    def costs(self, start: Real, add: Real, first: Wide, last: Wide) -> tuple[Real, Real, Real]:
+        """Cost, slope and constant of the best piece over the samples first...last of those that begin at
+        `start` with `add`; a slope of 0 stands for a constant, the third. All broadcast."""
+        w, x, xx, g, gx, gg = (row[last] - row[first] for row in self.sums)
+        rise = gx - start * g - add * (x - start * w)
+        square = np.maximum(xx - start * (2 * x - start * w), 1e-300)
+        slope = rise / square
+        line = gg - add * (2 * g - add * w) - rise * slope
+        line += np.where(slope >= 0, _ROUNDED, _FALLING) * w
+        level = np.clip(np.rint(g / np.maximum(w, 1e-300)), 0, BYTE)
+        constant = gg - level * (2 * g - level * w)
+        better = line < constant
+        return np.where(better, line, constant), np.where(better, slope, 0.0), level
+
+
+@dataclass
+class _Cuts:
+    """Pieces on their way: where each begins, and with what."""
+
+    start: Real
+    add: Real
+
+
+def fitted_pieces(places: Real, steps: Real, weights: Real, domain: Domain) -> list[Piece]:
+    """At most 15 pieces for the steps (within 0...255) at `places`; before them the table holds
+    `domain.before`. Behind the last one it is that one's line, or the constant `domain.after`."""
+    span = places[-1] - places[0]
+    shares = (places - places[0]) / span
+    moments = Moments(shares, steps, weights)
+    start, add = _candidates(shares, steps)
+    cuts, ends_constant = _best(moments, start, add, domain)
+    _move(moments, cuts, ends_constant)
+    made = _pieces(moments, cuts, domain, ends_constant)
+    return [Piece(float(np.rint(p.start * span + places[0])), p.slope / span, p.add) for p in made]
+
+
+def _candidates(shares: Real, steps: Real) -> tuple[Real, Real]:
+    """Places where the function meets a half or whole step, with the whole step nearest to it: of the halves
+    those where it falls or is nearly flat; as many as are wanted, most where it bends."""
+    doubled = 2 * steps
+    low, high = np.minimum(doubled[:-1], doubled[1:]), np.maximum(doubled[:-1], doubled[1:])
+    count = np.maximum(np.floor(high) - np.ceil(low) + 1, 0).astype(np.int64)
+    count[(count > 0) & (np.ceil(low) == low) & (low == doubled[:-1]) & (doubled[1:] > low)] -= 0
+    cell = np.repeat(np.arange(len(low)), count)
+    nth = np.arange(len(cell)) - np.repeat(np.add.accumulate(count) - count, count)
+    level = np.ceil(low)[cell] + nth
+    rise = doubled[1:] - doubled[:-1]
+    part = np.where(
+        rise[cell] == 0, 0.0, (level - doubled[cell]) / np.where(rise[cell] == 0, 1.0, rise[cell])
+    )
+    width = shares[1] - shares[0]
+    at = shares[cell] + part * width
+    whole = level % 2 == 0
+    falling = rise[cell] < 0
+    flat = np.abs(rise[cell]) * len(shares) < 2 * BYTE / 4
+    keep = whole | falling | flat
+    at, level = at[keep], level[keep]
+    order = np.argsort(at, kind="stable")
+    at, level = at[order], level[order]
+    fresh = np.concatenate([[True], np.diff(at) > 1e-12])[: len(at)]
+    at, level = at[fresh], level[fresh]
+    if len(at) > CANDIDATES:
+        bend = np.zeros(len(shares))
+        bend[1:-1] = np.sqrt(np.abs(np.diff(steps, 2)))
+        mass = np.add.accumulate(bend + 1e-9)
+        worth = np.interp(at, shares, mass / mass[-1]) + (np.arange(len(at)) + 1) / len(at)
+        chosen = np.unique(np.floor(worth * (CANDIDATES / 2)).astype(np.int64), return_index=True)[1]
+        at, level = at[chosen], level[chosen]
+    at = np.concatenate([[0.0], at])
+    level = np.concatenate([[2 * steps[0]], level])
+    return at, np.clip(np.rint(level / 2), 0, BYTE)
+
+
+def _best(moments: Moments, start: Real, add: Real, domain: Domain) -> tuple[_Cuts, bool]:
+    """Where pieces begin, and whether the last one is the constant `domain.after`."""
+    first = moments.number(start)
+    first[0] = 0
+    count, end = len(start), len(moments.places)
+    last = np.append(first, end)
+    cost, slope, _ = moments.costs(start[:, None], add[:, None], first[:, None], last[None, :])
+    cost[np.arange(count)[:, None] >= np.arange(count + 1)[None, :]] = np.inf
+    w, _, _, g, _, gg = moments.sums
+    before = gg[first] - domain.before * (2 * g[first] - domain.before * w[first])
+    rest = [total[-1] - total for total in (w, g, gg)]
+    after = rest[2][last] - domain.after * (2 * rest[1][last] - domain.after * rest[0][last])
+    between = cost[:, :count]
+    reached, origins = before, list[Wide]()
+    options: list[tuple[float, int, int, bool]] = []
+    # The last piece may run on where the output leaves 0...255 behind it.
+    runs_on = np.full(count, np.inf)
+    if domain.after in (0, BYTE):
+        fine = slope[:, count] > 0 if domain.after == BYTE else slope[:, count] < 0
+        runs_on = np.where(fine, cost[:, count], np.inf)
+    for number in range(PIECES - 1):
+        constant = reached + after[:count]
+        options.append((float(constant.min()), number, int(constant.argmin()), True))
+        line = reached + runs_on
+        options.append((float(line.min()), number, int(line.argmin()), False))
+        total = reached[:, None] + between
+        origin = total.argmin(axis=0)
+        origins.append(np.asarray(origin, np.int64))
+        reached = total[origin, np.arange(count)]
+    _, number, place, is_constant = min(options, key=lambda option: (option[0], option[1]))
+    chosen = [place]
+    for origin in reversed(origins[:number]):
+        chosen.append(int(origin[chosen[-1]]))
+    chosen.reverse()
+    return _Cuts(start[chosen], add[chosen]), is_constant
+
+
+def _move(moments: Moments, cuts: _Cuts, ends_constant: bool) -> None:
+    """Each start moved along its line, by parts of a step, where the two pieces beside it get better."""
+    count, end = len(cuts.start), len(moments.places)
+    for number in [*range(1, count - int(ends_constant))] * _PASSES:
+        borders = [cuts.start[number - 1], cuts.start[number + 1] if number + 1 < count else 1.0]
+        first, last = (int(each) for each in moments.number(np.array(borders)))
+        first, last = (0 if number == 1 and borders[0] <= 0 else first), (last if number + 1 < count else end)
+        here = moments.number(cuts.start[number : number + 1])
+        _, slope, _ = moments.costs(cuts.start[number], cuts.add[number], here, np.array([last]))
+        steepness = float(slope[0])
+        if steepness == 0.0:
+            at = borders[0] + (borders[1] - borders[0]) * (np.arange(1, 40) / 40)
+            add = np.full(len(at), cuts.add[number])
+        else:
+            at = cuts.start[number] + _MOVES / steepness
+            add = cuts.add[number] + np.rint(_MOVES)
+        at, add = np.append(at, cuts.start[number]), np.append(add, cuts.add[number])
+        fine = (at > borders[0]) & (at < borders[1]) & (add >= 0) & (add <= BYTE)
+        at, add = at[fine], add[fine]
+        middle = moments.number(at)
+        left = moments.costs(cuts.start[number - 1], cuts.add[number - 1], np.array(first), middle)[0]
+        right = moments.costs(at, add, middle, np.array(last))[0]
+        best = int((left + right).argmin())
+        cuts.start[number], cuts.add[number] = at[best], add[best]
+
+
+def _pieces(moments: Moments, cuts: _Cuts, domain: Domain, ends_constant: bool) -> list[Piece]:
+    first = moments.number(cuts.start)
+    if cuts.start[0] <= 0:
+        first[0] = 0
+    last = np.append(first[1:], len(moments.places))
+    _, slope, level = moments.costs(cuts.start, cuts.add, first, last)
+    made = []
+    for number in range(len(first)):
+        if ends_constant and number == len(first) - 1:
+            made.append(Piece(float(cuts.start[number]), 0.0, domain.after))
+        elif slope[number] == 0.0:
+            made.append(Piece(float(cuts.start[number]), 0.0, int(level[number])))
+        else:  # one more of a falling line: the KPU rounds it down by one in the mean
+            add = int(cuts.add[number]) + int(slope[number] < 0)
+            made.append(Piece(float(cuts.start[number]), float(slope[number]), min(add, BYTE)))
+    return made

@@ -1,0 +1,51 @@
+"""The back ends: what lowers, compiles and simulates the models of a number system, a line each.
+
+A back end is a module with `lower`, `compile_fixed` and `Machine`, as `npu` and `kpu` here have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`module` is loaded in workers only. `options`: the keys of `compile:` that its compiler obeys.
+    `has_record`: whether its fixed models are made from a quantization record; else nothing is observed and
+    nothing quantized."""
+
+    module: str
+    options: frozenset[str]
+    has_record: bool = True
+
+    def load(self) -> ModuleType:
+        """The module."""
+        return import_module(self.module)
+
+
+_NPU = Backend(
+    f"{__name__}.npu",
+    frozenset({"batch", "dedicated_output_buffer", "flatbuffer", "sram_bytes", "tiling", "weight_compress"}),
+)
+_KPU = f"{__name__}.kpu"
+BACKENDS: Mapping[str, Backend] = {
+    "multiplier_shift@1": _NPU,
+    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"})),
+    "float32": Backend(_KPU, frozenset(), has_record=False),
+}
+
+
+def of_arithmetic(name: str) -> Backend:
+    """The back end of a number system; of one that has none yet that of the others' settings: its models are
+    placed and timed, and `check` says that nothing compiles (MB110)."""
+    return BACKENDS.get(name, _NPU)
+
+
+def of_recipe(recipe: Json) -> Backend:
+    """That of a chip, from its recipe as JSON."""
+    return of_arithmetic(recipe["number_format"]["arithmetic"])

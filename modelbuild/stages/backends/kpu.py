@@ -1,0 +1,137 @@
+"""Number systems `kpu@1` and `float32`: kmodels of version 5, machine code that the vendor's runtime runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
+from modelbuild.graph.check import Finding
+from modelbuild.kpu.compiler import Compiled, compile_model
+from modelbuild.kpu.lower import lower
+from modelbuild.kpu.simulator import load
+from modelbuild.kpu.simulator.events import Event
+from modelbuild.stages.backends.forms import Arrays, Made, Seen
+
+__all__ = ["Machine", "compile_fixed", "lower"]
+
+CODE = "MB118"
+_ADVICE = "a smaller picture or fewer channels there would keep it in the KPU's RAM"
+
+
+def compile_fixed(
+    fixed: FixedModel,
+    recipe: Recipe,
+    options: Mapping[str, Any],
+    batch: int | None,
+    told: Callable[[int, int, str], None],
+) -> Made:
+    """The kmodel is the first part, and all of it. No batch is asked for: it takes the model's dimension 0."""
+    compiled = compile_model(fixed, recipe, options)
+    memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
+    plan = {
+        "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
+        "cycles": None,
+        "executed": [asdict(step) for step in compiled.executed],
+        "findings": [Finding(CODE, "note", text, _ADVICE).to_json() for text in compiled.findings],
+        "functions": [asdict(function) for function in compiled.functions],
+        "interface": interface(fixed),
+        "layers": [_layer(operator, compiled) for operator in fixed.operators],
+        "memory": memory,
+        "placements": [asdict(placement) for placement in compiled.memory.placements],
+    }
+    return Made(compiled.kmodel, b"", b"", plan)
+
+
+def interface(fixed: FixedModel) -> dict[str, Any]:
+    """What a kmodel does not tell: names, formats and what travels with the model."""
+    return {
+        "arithmetic": fixed.arithmetic,
+        "chip": fixed.chip,
+        "inputs": [asdict(fixed.tensors[name]) for name in fixed.inputs],
+        "outputs": [asdict(fixed.tensors[name]) for name in fixed.outputs],
+        "metadata": dict(fixed.metadata),
+    }
+
+
+def _first(tensor: QuantizedTensor) -> int:
+    return (*tensor.shape, 1)[0]
+
+
+def _layer(operator: FixedOperator, compiled: Compiled) -> dict[str, Any]:
+    return {
+        "name": operator.name,
+        "kind": operator.kind,
+        "unit": operator.unit,
+        "origin": list(operator.origin),
+        "outputs": list(operator.outputs),
+        "free": operator.name in compiled.free,
+    }
+
+
+class Machine:
+    """A kmodel in the simulator. `wide`: dimension 0 of its first input, which is the model's own."""
+
+    predicted: int | None = None
+
+    def __init__(self, fixed: FixedModel, sections: Sequence[bytes], plan: Mapping[str, Any]) -> None:
+        self._fixed, self._plan = fixed, plan["executed"]
+        self._machine = load(sections[0])
+        self.wide = _first(fixed.tensors[fixed.inputs[0]])
+
+    def run(self, inputs: Arrays) -> Seen:
+        """Of one run: every layer of the KPU, and every tensor function. Raises where the file does other
+        operations than the compiler planned: a bug."""
+        fixed = self._fixed
+        done = self._machine.run([inputs[name] for name in fixed.inputs], ("*",))
+        self._check(done.events)
+        seen: dict[str, Any] = {}
+        inexact: set[str] = set()
+        for event, step in zip(done.events, self._plan, strict=True):
+            floats = [name for name in step["writes"] if fixed.tensors[name].floating]
+            if not event.exact:
+                inexact.update(floats)
+            if event.name == "copy":  # a part of its tensor
+                continue
+            for name, access in zip(step["writes"], event.writes, strict=False):
+                if access.values is not None and access.values.size == _count(fixed.tensors[name]):
+                    seen[name] = access.values.reshape(fixed.tensors[name].shape)
+        outputs = {
+            name: values.reshape(fixed.tensors[name].shape)
+            for name, values in zip(fixed.outputs, done.outputs, strict=True)
+        }
+        names = [name for operator in fixed.operators for name in operator.outputs]
+        layers = {name: seen[name] for name in names if name in seen}
+        return Seen(outputs, layers, inexact=frozenset(self._behind(inexact)))
+
+    def _behind(self, inexact: set[str]) -> set[str]:
+        """With the tensors that only look at inexact ones, or are made of parts of them."""
+        found = set(inexact)
+        for operator in self._fixed.operators:
+            if found & set(operator.inputs):
+                found.update(name for name in operator.outputs if self._fixed.tensors[name].floating)
+        return found
+
+    def _check(self, events: Sequence[Event]) -> None:
+        found = [(event.name, event.module, event.function) for event in events]
+        planned = [(step["name"], step["module"], step["function"]) for step in self._plan]
+        if found != planned:
+            place = next(
+                (number for number, (a, b) in enumerate(zip(found, planned, strict=False)) if a != b),
+                min(len(found), len(planned)),
+            )
+            raise ModelbuildError(
+                f"the kmodel does other operations than the compiler planned, from number {place}",
+                why="this is a bug of modelbuild, not of the model",
+                advice="report it with the model; `verify: {hardware: none}` builds without it",
+                exit_code=EXIT_FAILED,
+            )
+
+
+def _count(tensor: QuantizedTensor) -> int:
+    return int(np.prod(tensor.shape, dtype=np.int64))

@@ -1,0 +1,86 @@
+"""Which layers run as one function, in which order, and where chains are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelbuild.arithmetic.fixed_model import FixedModel
+from modelbuild.kpu.planning.chains import chains
+from modelbuild.kpu.planning.maps import ram_bytes
+from tests.kpu.emitting.making import Maker
+from tests.kpu.emitting.running import least_ram
+
+ROOM = 2 << 20
+
+
+def layers(model: FixedModel, found: Sequence[int]) -> list[str]:
+    return [model.operators[index].outputs[0] for index in found]
+
+
+def test_layers_of_one_upload_are_one_chain() -> None:
+    """Two readers of an input share its upload; what the CPU makes begins another chain."""
+    maker = Maker(1)
+    x = maker.given((1, 3, 8, 8))
+    a, b = (maker.layer(x, 4, pool="bypass") for _ in "ab")
+    c = maker.layer(maker.lookup(a), 4, pool="bypass")
+    d = maker.layer(b, 4, pool="bypass")
+    model = maker.model([c, d])
+    one, two = chains(model, ROOM)
+    assert (one.source, layers(model, one.layers), one.outputs) == ("in0", [a, b, d], (a, d))
+    assert (two.layers[0], two.outputs) == (3, (c,))
+    assert one.peak == max(one.address[item.tensor] + item.size for item in one.maps)
+
+
+def test_an_order_by_branches_saves_a_cut() -> None:
+    """Of three branches two maps wait while the first ends; branch by branch only their source does."""
+    maker = Maker(2)
+    a = maker.layer(maker.given((1, 1, 8, 64)), 2, pool="bypass")
+    branches = [maker.layer(a, 2, pool="bypass") for _ in range(3)]
+    ends = [maker.layer(name, 3, pool="bypass") for name in branches]
+    model = maker.model(ends)
+    line = 8 * 64
+    in_order = [a, *branches, *ends]
+    by_branches = [a, *(name for pair in zip(branches, ends, strict=True) for name in pair)]
+    for room, wanted in ((9 * line, in_order), (7 * line, by_branches)):
+        (found,) = chains(model, room)
+        assert layers(model, found.layers) == wanted and found.peak <= room
+
+
+def test_a_map_that_waits_is_given_up() -> None:
+    maker = Maker(3)
+    a = maker.layer(maker.given((1, 1, 8, 64)), 2, pool="bypass")
+    b, c = (maker.layer(a, 2, pool="bypass") for _ in "bc")
+    d, e = (maker.layer(name, 3, pool="bypass") for name in (b, c))
+    model = maker.model([d, e])
+    cut = chains(model, 5 * 8 * 64)
+    assert [(item.source, layers(model, item.layers)) for item in cut] == [("in0", [a, b, d]), (a, [c, e])]
+    assert cut[0].outputs == (a, d)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), more=st.integers(0, 4))
+def test_chains_of_any_tree_fit(seed: int, more: int) -> None:
+    """Every layer once, behind what it reads; with least RAM, and some more."""
+    maker = Maker(seed)
+    nodes = [maker.given((1, maker.whole(1, 9), 8, maker.whole(4, 70)))]
+    for _ in range(maker.whole(1, 14)):
+        nodes.append(maker.layer(maker.pick(nodes), maker.whole(1, 20), kernel=1, pool="bypass"))
+    model = maker.model([nodes[-1]])
+    room = least_ram(model) + more * 64 * 8
+    found = chains(model, room)
+    assert sorted(index for chain in found for index in chain.layers) == list(range(len(model.operators)))
+    made = {"in0"}
+    for chain in found:
+        assert chain.peak <= room and chain.source in made
+        inside = {chain.source}
+        for index in chain.layers:
+            operator = model.operators[index]
+            assert operator.inputs[0] in inside
+            inside.add(operator.outputs[0])
+        made |= set(chain.outputs)
+        assert {item.tensor: item.size for item in chain.maps} == {
+            name: ram_bytes(model.tensors[name]) for name in inside
+        }
