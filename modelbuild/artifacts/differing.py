@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifacts import differing_layers, differing_readers, differing_weights
+from modelbuild import input_file
+from modelbuild.artifacts import (
+    differing_layers,
+    differing_pairs,
+    differing_readers,
+    differing_weights,
+    unread,
+)
 from modelbuild.artifacts.differing_layers import Layers
 from modelbuild.artifacts.differing_objects import differences, paired
 from modelbuild.artifacts.inspect import inspect
@@ -21,6 +28,20 @@ _APART = frozenset({"size", "models", "parts", "unpacked", "timing"})
 _FOLLOWS = frozenset({"offset", "computed"})
 # Kinds that are one to a reader: the same archive, packed or not.
 _FAMILIES: Mapping[Kind, str] = {Kind.TAR: "tar", Kind.TAR_GZ: "tar", Kind.KERAS: "keras", Kind.HDF5: "keras"}
+# Kinds of which `compare` runs models
+_RUN = (
+    Kind.ONNX,
+    Kind.FIXED_ONNX,
+    Kind.NEF,
+    Kind.MPK,
+    Kind.SEALED,
+    Kind.TFLITE,
+    Kind.KERAS,
+    Kind.HDF5,
+    Kind.PROTOTXT,
+)
+_PADDING = "padding"
+_GAPS = (_PADDING, "unknown")
 _MOST_TIMES = 16  # that all parts together may be as large as the file
 _TIMES = ("cycles", "busy_cycles", "clock_hz", "fps")
 
@@ -34,6 +55,11 @@ class _Side:
     kind: Kind
     data: bytes
     described: dict[str, Any]
+    ids: Mapping[int, int] = field(default_factory=dict)  # of models, and as what the other file has them
+
+    def called(self, what: str) -> str:
+        """What a text is about, with models called as in the other file."""
+        return differing_pairs.called(what, self.ids)
 
     @property
     def layers(self) -> list[Layers]:
@@ -48,7 +74,8 @@ def diff(a: Path, b: Path, weights_a: Path | None = None, weights_b: Path | None
     Errors: ModelbuildError (exit code 2) for what cannot be read, and for two files of different kinds.
     """
     kinds = _same_kind(a, b)
-    first, second = _side(a, weights_a, kinds[0]), _side(b, weights_b, kinds[1])
+    first = _side(a, weights_a, kinds[0])
+    second = _called_alike(_side(b, weights_b, kinds[1]), first)
     equal = first.data == second.data
     return {
         "kind": str(kinds[0]),
@@ -68,17 +95,29 @@ def _same_kind(a: Path, b: Path) -> tuple[Kind, Kind]:
     kinds = identify(a), identify(b)
     if _FAMILIES.get(kinds[0], kinds[0]) == _FAMILIES.get(kinds[1], kinds[1]):
         return kinds
+    for path, kind in zip((a, b), kinds, strict=True):
+        if unread.is_closed(kind):
+            raise unread.refused(path, kind)
+    runs = all(kind in _RUN for kind in kinds)
     raise ModelbuildError(
         f"{a.name} is {kinds[0]}, and {b.name} is {kinds[1]}",
         where=str(b),
         why="only two files of one kind can be held against each other",
-        advice="`modelbuild compare` runs models of different kinds and compares their outputs",
+        advice="`modelbuild compare` runs models of different kinds and compares their outputs"
+        if runs
+        else "name two files of one kind",
     )
 
 
 def _side(path: Path, weights: Path | None, kind: Kind) -> _Side:
     described = inspect(path, weights)
-    return _Side(path, weights, kind, path.read_bytes(), described)
+    return _Side(path, weights, kind, input_file.read(path), described)
+
+
+def _called_alike(side: _Side, first: _Side) -> _Side:
+    """With a model that has another id than in the first file called by that."""
+    ids = differing_pairs.new_ids(first.described["models"], side.described["models"])
+    return replace(side, described=differing_pairs.called_alike(side.described, ids), ids=ids)
 
 
 def _file(side: _Side) -> dict[str, Any]:
@@ -93,7 +132,11 @@ def _metadata(side: _Side) -> dict[str, Any]:
 def _models(first: _Side, second: _Side) -> list[dict[str, Any]]:
     """An entry a model: {id, name, change, differences, layers}."""
     a, b = _with_layers(first), _with_layers(second)
-    return [_model(one, other) for one, other in _pairs(a, b)]
+    together = differing_pairs.pairs(first.described["models"], second.described["models"])
+    return [
+        _model(None if one is None else a[one], None if other is None else b[other])
+        for one, other in together
+    ]
 
 
 _Model = tuple[dict[str, Any], Layers]
@@ -101,22 +144,6 @@ _Model = tuple[dict[str, Any], Layers]
 
 def _with_layers(side: _Side) -> list[_Model]:
     return list(zip(side.described["models"], side.layers, strict=True))
-
-
-def _pairs(a: Sequence[_Model], b: Sequence[_Model]) -> list[tuple[_Model | None, _Model | None]]:
-    """Models that belong together: a single one each, else by id, else by name; the rest stand alone."""
-    if len(a) == len(b) == 1:
-        return [(a[0], b[0])]
-    left = list(range(len(b)))
-    found: dict[int, int] = {}
-    for key in ("id", "name"):
-        for place, (model, _) in enumerate(a):
-            match = next((i for i in left if model[key] is not None and b[i][0][key] == model[key]), None)
-            if place not in found and match is not None:
-                found[place] = match
-                left.remove(match)
-    together = [(one, b[found[place]] if place in found else None) for place, one in enumerate(a)]
-    return [*together, *((None, b[place]) for place in left)]
 
 
 def _model(a: _Model | None, b: _Model | None) -> dict[str, Any]:
@@ -157,26 +184,31 @@ def _summary(name: str, layer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weights(first: _Side, second: _Side) -> list[dict[str, Any]]:
-    a = differing_readers.weights(first.path, first.kind, first.weights)
-    b = differing_readers.weights(second.path, second.kind, second.weights)
+    a, b = ({side.called(name): weight for name, weight in _read(side).items()} for side in (first, second))
     names = [*a, *(name for name in b if name not in a)]
     return [differing_weights.compare(name, a.get(name), b.get(name)) for name in names]
 
 
+def _read(side: _Side) -> Mapping[str, differing_weights.Weight]:
+    return differing_readers.weights(side.path, side.kind, side.weights)
+
+
 def _parts(first: _Side, second: _Side) -> list[dict[str, Any]]:
-    """The parts whose bytes differ, or that one file alone has: {what, a, b}, each {offset, size, sha256}."""
+    """The parts whose bytes differ, or that one file alone has: {what, a, b}, each {offset, size, sha256}.
+    Padding of zeros is left out: how much of it there is follows from what lies before it."""
     told = []
-    for name, one, other in paired(_digests(first), _digests(second)):
+    for name, one, other in paired(list(_digests(first)), list(_digests(second))):
         same = one and other and one["sha256"] == other["sha256"]
         if not same:
             told.append({"what": name, "a": _place(one), "b": _place(other)})
     return told
 
 
-def _digests(side: _Side) -> list[dict[str, Any]]:
-    """The parts with their SHA-256. They may lie in one another, but not so that there is no end to it."""
+def _digests(side: _Side) -> Iterator[dict[str, Any]]:
+    """Parts with their SHA-256; gaps go by what lies before them. Parts may lie in one another, but not so
+    that there is no end to it."""
     view, left = memoryview(side.data), _MOST_TIMES * len(side.data)
-    told = []
+    before = "the start"
     for part in side.described.get("parts", ()):
         left -= part["size"]
         if left < 0:
@@ -185,9 +217,15 @@ def _digests(side: _Side) -> list[dict[str, Any]]:
                 where=str(side.path),
                 advice="`modelbuild inspect` shows them",
             )
-        content = view[part["offset"] : part["offset"] + part["size"]]
-        told.append({**part, "sha256": hashlib.sha256(content).hexdigest()})
-    return told
+        piece = view[part["offset"] : part["offset"] + part["size"]]
+        what = part["what"]
+        if what not in _GAPS:
+            before = what
+        elif what == _PADDING and not bytes(piece).strip(b"\0"):
+            continue
+        else:
+            what = f"{what} behind {before}"
+        yield {**part, "what": what, "sha256": hashlib.sha256(piece).hexdigest()}
 
 
 def _place(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -209,7 +247,7 @@ def _single(first: _Side, second: _Side) -> bool:
 def _measured(side: _Side, single: bool) -> Iterable[tuple[str, int]]:
     yield "file", len(side.data)
     for index, model in enumerate(side.described["models"]):
-        label = "" if single else f"model {index if model['id'] is None else model['id']} "
+        label = "" if single else side.called(f"model {index if model['id'] is None else model['id']} ")
         for key, value in model.items():
             if (key.endswith("_bytes") or key == "parameters") and isinstance(value, int):
                 yield f"{label}{key.replace('_', ' ')}", value
@@ -229,5 +267,5 @@ def _times(side: _Side, single: bool) -> dict[str, Any]:
         for model in nef.read(side.data).models:
             cycles = differing_layers.program_cycles(model.command)
             if cycles is not None:
-                found["cycles" if single else f"model {model.id} cycles"] = cycles
+                found["cycles" if single else side.called(f"model {model.id} cycles")] = cycles
     return found

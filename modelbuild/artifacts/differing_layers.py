@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors.nodes import listed
 from modelbuild.artifacts.inspectors.onnx_operators import text
 from modelbuild.artifacts.kinds import Kind
@@ -34,7 +35,7 @@ def layers(path: Path, kind: Kind, described: Mapping[str, Any], weights: Path |
     if kind in _LISTED:
         return [listed(path, kind, weights), *([] for _ in models[1:])]
     if kind is Kind.NEF:
-        return [_of_program(model.command) for model in nef.read(path.read_bytes()).models]
+        return [_of_program(model.command) for model in nef.read(input_file.read(path)).models]
     return [_shown(model) for model in models]
 
 

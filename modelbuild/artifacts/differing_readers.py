@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from modelbuild import importers
+from modelbuild import importers, input_file
 from modelbuild.artifacts.differing_blobs import BLOBS
 from modelbuild.artifacts.differing_weights import Weight
 from modelbuild.artifacts.inspectors.onnx_operators import text
@@ -38,7 +38,7 @@ def weights(path: Path, kind: Kind, beside: Path | None = None) -> Weights:
     if kind in _READERS:
         return _READERS[kind](path)
     if kind in BLOBS:
-        return BLOBS[kind](path.read_bytes())
+        return BLOBS[kind](input_file.read(path))
     if kind in _IMPORTED:
         constants = importers.load(path, None, (), beside).constants
         return {name: _array(values) for name, values in constants.items()}
@@ -151,7 +151,7 @@ def _of_fixed(path: Path) -> Weights:
 
 def _of_sima(path: Path) -> Weights:
     """The arrays of the .npz members. What the survey could not read is in its checks."""
-    archive = sima.read(path.read_bytes()).archive
+    archive = sima.read(input_file.read(path)).archive
     found: Weights = {}
     for member in archive.members:
         if member.path.endswith(".npz"):
@@ -164,7 +164,7 @@ def _of_sima(path: Path) -> Weights:
 
 
 def _of_zip(path: Path) -> Weights:
-    return _in_zip(zip_archive.survey(path.read_bytes()))
+    return _in_zip(zip_archive.survey(input_file.read(path)))
 
 
 def _in_zip(archive: zip_archive.Zip) -> Weights:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelbuild.artifacts.columns import columns, printable, shortened
+from modelbuild.artifacts.wording import worded
 
 _VALUE = 60  # characters of a value, beyond which it is cut
 _NAME = 48
 _LINES = 40  # of a list, beyond which it is cut unless all is asked for
+_REPEATED = "address"
 _MATCH = {True: "the same bytes", False: "different"}
 
 
@@ -72,7 +74,18 @@ def _ratio(a: float | None, b: float | None) -> str:
 
 
 def _values(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    return [(item["key"], _text(item["a"]), _text(item["b"])) for item in items]
+    """Without those that say again what another one of the same key says, as an address in two tables."""
+    told = dict[tuple[str, str, str], str]()
+    for item in items:
+        leaf, key = _leaf(item["key"]), item["key"]
+        a, b = _text(item["a"], leaf), _text(item["b"], leaf)
+        told.setdefault((leaf if leaf == _REPEATED else key, a, b), key)
+    return [(key, a, b) for (_, a, b), key in told.items()]
+
+
+def _leaf(key: str) -> str:
+    """The last key of `memory.input.address`."""
+    return key.rpartition(".")[2]
 
 
 def _model(model: Mapping[str, Any], most: int | None) -> Iterator[str]:
@@ -94,7 +107,7 @@ def _model(model: Mapping[str, Any], most: int | None) -> Iterator[str]:
     ]
     yield from shortened([f"    {line}" for line in columns(rows)], most, "    ")
     changed = [
-        (_short(layer["name"]), item["key"], _text(item["a"]), _text(item["b"]))
+        (_short(layer["name"]), item["key"], *(_text(item[side], _leaf(item["key"])) for side in "ab"))
         for layer in layers["changed"]
         for item in layer["differences"]
     ]
@@ -147,7 +160,10 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, key: str = "") -> str:
+    text = None if value is None else worded(key, value)
+    if text is not None:
+        return text
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -155,7 +171,9 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, Mapping):
-        text = ", ".join(f"{key} {_text(item)}" for key, item in value.items() if item not in (None, "", []))
+        text = ", ".join(
+            f"{key} {_text(item, key)}" for key, item in value.items() if item not in (None, "", [])
+        )
     elif isinstance(value, list):
         text = ", ".join(map(_text, value)) or "nothing"
     else:

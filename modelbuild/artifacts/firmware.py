@@ -34,9 +34,7 @@ def describe(
         "arithmetic": described.arithmetic,
         "silicon": silicon,
         "batch": {"desired": batch["desired"], "achieved": batch["achieved"]},
-        "inputs": [
-            _input(tensor, preprocess.get(tensor.name), in_model.get(tensor.name)) for tensor in described.inputs
-        ],
+        "inputs": [_input(it, preprocess.get(it.name), in_model.get(it.name)) for it in described.inputs],
         "outputs": [_tensor(tensor, "NCHW") for tensor in described.outputs],
         "labels": labels,
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelbuild import lfs
+from modelbuild.artifacts import unread
 from modelbuild.artifacts.inspectors import (
     archive,
     bie,
@@ -22,20 +22,8 @@ from modelbuild.artifacts.inspectors import (
     tflite,
 )
 from modelbuild.artifacts.inspectors.nodes import listed
-from modelbuild.artifacts.kinds import Kind, check_name, damage, identify
+from modelbuild.artifacts.kinds import Kind, check_name, identify
 from modelbuild.errors import ModelbuildError
-
-# What each kind that can only be recognised is, and what to do with it.
-_CLOSED: dict[Kind, tuple[str, str]] = {
-    Kind.EMPTY: ("is empty", "copy or download it again"),
-    Kind.LFS_POINTER: (f"is {lfs.WHAT}", lfs.ADVICE),
-    Kind.GZIP: ("is a gzip file, but no complete tar archive", "copy or download it again"),
-    Kind.UNKNOWN: (
-        "is no kind of file that modelbuild knows",
-        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel, ELF, .sima, .bie, tar and ZIP; "
-        "the file may be damaged",
-    ),
-}
 
 _READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
     Kind.ONNX: onnx.describe,
@@ -77,11 +65,8 @@ def inspect(
         raise ModelbuildError(
             "only a kmodel can be disassembled", where=str(path), advice="leave --disassemble out"
         )
-    if kind in _CLOSED:
-        what, advice = _CLOSED[kind]
-        if kind is Kind.UNKNOWN:
-            what = damage(path) or what
-        raise ModelbuildError(f"{path.name} {what}", where=str(path), advice=advice)
+    if unread.is_closed(kind):
+        raise unread.refused(path, kind)
     try:
         described = (
             kmodel.describe(path, disassemble=True) if disassemble else _described(path, kind, weights)

@@ -20,7 +20,7 @@ _MAX_KMODEL_V3 = 64 << 20
 _MAX_TEXT = 64 << 20
 # Nothing is tried twice: a long run of blanks must not take the square of its length.
 _LAYER = re.compile(rb"^[ \t\r\f\v]*+layers?\s*+:?\s*+\{", re.MULTILINE)
-_ONNX_FIELDS = {
+ONNX_FIELDS = {
     1: 0,
     2: 2,
     3: 2,
@@ -65,8 +65,9 @@ def identify(path: Path) -> Kind:
     """What the file is. Errors: ModelbuildError where there is no readable file."""
     try:
         if not path.is_file():
-            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "not a regular file"
-            raise ModelbuildError(f"{path.name or path} is {what}", where=str(path), advice="name a file")
+            raise ModelbuildError(
+                f"{path.name or path} is {_no_file(path)}", where=str(path), advice="name a file"
+            )
         with path.open("rb") as file:
             head = file.read(512)
             if not head:
@@ -80,7 +81,13 @@ def identify(path: Path) -> Kind:
     return Kind.BIE if found is Kind.UNKNOWN and path.suffix == ".bie" else found
 
 
-_PACKAGES = {".nef": "NEF", ".kmodel": "kmodel", ".tar.gz": "MPK"}
+def _no_file(path: Path) -> str:
+    if path.exists():
+        return "a folder" if path.is_dir() else "not a regular file"
+    return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "not there"
+
+
+_PACKAGES = {".nef": "NEF", ".kmodel": "kmodel", ".tar.gz": "MPK", ".onnx": "ONNX", ".tflite": "TFLite"}
 
 
 def damage(path: Path) -> str:
@@ -128,7 +135,7 @@ def _by_content(path: Path, head: bytes, content: mmap.mmap) -> Kind:
 
 def _is_onnx(found: TopLevel) -> bool:
     """A ModelProto: every field at the top known and of its type, with a graph; it may be cut off."""
-    if not found.fields or any(_ONNX_FIELDS.get(number) != wire for number, wire in found.fields):
+    if not found.fields or any(ONNX_FIELDS.get(number) != wire for number, wire in found.fields):
         return False
     numbers = {number for number, _ in found.fields}
     return 7 in numbers or (1 in numbers and len(numbers) > 1)

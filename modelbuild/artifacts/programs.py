@@ -10,13 +10,13 @@ from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats import sealed
 from modelbuild.formats.sealed_keys import Secrets
 
-__all__ = ["Program", "choose", "programs", "sealed_programs"]
+__all__ = ["Program", "choose", "programs", "sealed_format", "sealed_programs"]
 
 
 def programs(path: Path, kind: str) -> list[Program]:
     """Every program in the package `path` of the container format `kind`."""
     with input_file.naming(str(path)):
-        found: list[Program] = FORMATS[kind].unpack(input_file.read(path))
+        found: list[Program] = FORMATS[kind].unpack(input_file.read(path), path.name)
     return found
 
 
@@ -36,8 +36,14 @@ def sealed_programs(path: Path, secrets: Secrets | None) -> list[Program]:
                 why=f"what runs is {', '.join(FORMATS)}",
                 advice="open it with modelbuild nef decrypt, and inspect it",
             )
-        found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets))
+        name = path.name.removesuffix(sealed.SUFFIX)
+        found: list[Program] = FORMATS[header.format].unpack(sealed.open_sealed(data, secrets), name)
     return found
+
+
+def sealed_format(path: Path) -> str:
+    """The format of what an encrypted file holds."""
+    return sealed.read_header(input_file.read(path)).format
 
 
 def choose(found: list[Program], wanted: str | None, where: str) -> Program:

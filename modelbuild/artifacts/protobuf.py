@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _MAX_FIELDS = 10_000
 _FIXED_SIZES = {1: 8, 5: 4}
@@ -21,28 +23,44 @@ class TopLevel:
     complete: bool = False
 
 
+class Field(NamedTuple):
+    """A field at the top: where its value begins and ends. The end may lie behind that of the bytes."""
+
+    number: int
+    wire: int
+    start: int
+    end: int
+
+
+def walk(data: bytes | mmap.mmap) -> Iterator[Field]:
+    """The fields in order, up to what is none, or to so many that it is no message that we know."""
+    place, end = 0, len(data)
+    for _ in range(_MAX_FIELDS):
+        tag = _varint(data, place) if place < end else None
+        if tag is None:
+            return
+        number, wire = tag[0] >> 3, tag[0] & 7
+        if number == 0 or wire not in (0, 1, 2, 5):
+            return
+        value = _varint(data, tag[1]) if wire in (0, 2) else (0, tag[1])
+        if value is None:
+            return
+        start = value[1]
+        place = start + (value[0] if wire == 2 else _FIXED_SIZES.get(wire, 0))
+        yield Field(number, wire, start, place)
+
+
 def scan(data: bytes | mmap.mmap) -> TopLevel:
     """Walk over the top level; empty for bytes that are no protobuf message."""
-    found = TopLevel()
-    place, end = 0, len(data)
-    while place < end:
-        tag = _varint(data, place)
-        if tag is None or len(found.fields) >= _MAX_FIELDS:
-            return TopLevel()
-        number, wire = tag[0] >> 3, tag[0] & 7
-        place = tag[1]
-        if number == 0 or wire not in (0, 1, 2, 5):
-            return TopLevel()
-        value = _varint(data, place) if wire in (0, 2) else (0, place)
-        if value is None:
-            return TopLevel()
-        place = value[1]
-        if wire == 2:
-            found.places.setdefault(number, []).append((place, value[0]))
-            place += value[0]
-        place += _FIXED_SIZES.get(wire, 0)
-        found.fields.append((number, wire))
-    found.complete = place == end
+    found, place = TopLevel(), 0
+    for one in walk(data):
+        found.fields.append((one.number, one.wire))
+        if one.wire == 2:
+            found.places.setdefault(one.number, []).append((one.start, one.end - one.start))
+        place = one.end
+    if place < len(data):
+        return TopLevel()
+    found.complete = place == len(data)
     return found
 
 

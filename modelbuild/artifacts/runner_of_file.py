@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelbuild import importers
+from modelbuild import importers, input_file
 from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
-from modelbuild.artifacts.programs import choose, programs, sealed_programs
+from modelbuild.artifacts.kmodel_runner import open_kmodel
+from modelbuild.artifacts.packing import kmodel
+from modelbuild.artifacts.programs import choose, programs, sealed_format, sealed_programs
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.sealed_keys import Secrets
@@ -65,7 +67,25 @@ def _open_mpk(path: Path, model: str | None, preprocess: Mapping[str, Preprocess
     return HardwareRunner(choose(programs(path, "mpk"), model, str(path)))
 
 
-OPENERS = {Kind.FIXED_ONNX: _open_fixed, Kind.NEF: _open_nef, Kind.MPK: _open_mpk}
+def _open_kmodel(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
+    if model is not None:
+        raise _one_model_only(path)
+    return open_kmodel(path, input_file.read(path), path.name.removesuffix(kmodel.SUFFIX))
+
+
+def _open_sealed(path: Path, model: str | None, secrets: Secrets | None) -> Runner:
+    program = choose(sealed_programs(path, secrets), model, str(path))
+    if sealed_format(path) == Kind.KMODEL:
+        return open_kmodel(path, program.command, program.name)
+    return HardwareRunner(program)
+
+
+OPENERS = {
+    Kind.FIXED_ONNX: _open_fixed,
+    Kind.NEF: _open_nef,
+    Kind.MPK: _open_mpk,
+    Kind.KMODEL: _open_kmodel,
+}
 
 
 def open_runner(
@@ -94,7 +114,7 @@ def open_runner(
             "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
         )
     if kind is Kind.SEALED:
-        return HardwareRunner(choose(sealed_programs(path, secrets), model, str(path)))
+        return _open_sealed(path, model, secrets)
     if kind not in OPENERS:
         if exporting.knows(path):
             importers.importer_for(path)  # raises with the lines that export it

@@ -31,6 +31,7 @@ class RunResult:
     samples: int
     level: str
     post: tuple[Any, ...] | None = None  # what the postprocessing made of each sample
+    notes: tuple[str, ...] = ()  # what a run of this file has to be told with
 
     def to_json(self) -> dict[str, Any]:
         """The object of `run --json`."""
@@ -40,6 +41,7 @@ class RunResult:
             "samples": self.samples,
             "level": self.level,
             **({} if self.post is None else {"post": values.to_json(self.post)}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -88,7 +90,8 @@ def run(
             made.append(post(shown, inputs))
     stacked = {name: each[0] if len(each) == 1 else np.stack(each) for name, each in found.items()}
     results = None if post is None else tuple(made)
-    return RunResult(stacked, round(elapsed * 1000, 3), len(feed.samples), runner.level, results)
+    notes = tuple(getattr(runner, "notes", ()))
+    return RunResult(stacked, round(elapsed * 1000, 3), len(feed.samples), runner.level, results, notes)
 
 
 def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[tuple[Arrays, Arrays, float]]:

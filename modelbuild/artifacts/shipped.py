@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.artifacts.kmodel_runner import KmodelRunner
 from modelbuild.artifacts.runner import HardwareRunner, Runner
 from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.artifacts.whole_runner import WholeRunner
@@ -18,7 +19,7 @@ from modelbuild.graph.model import Graph
 from modelbuild.samples.preprocess import Preprocess
 
 # the kinds that a part after the chip is shipped with
-WITH_PARTS = (Kind.FIXED_ONNX, Kind.NEF, Kind.MPK, Kind.SEALED)
+WITH_PARTS = (Kind.FIXED_ONNX, Kind.NEF, Kind.MPK, Kind.KMODEL, Kind.SEALED)
 _FIXED = ".fixed"
 _APART = "build the package again, or run the chip's part alone: --no-tail"
 
@@ -37,7 +38,9 @@ def open_shipped(
     runner = open_runner(path, model, preprocess, weights, secrets)
     if not tail or identify(path) not in WITH_PARTS:
         return runner
-    name = runner.name if isinstance(runner, HardwareRunner) else path.stem.removesuffix(_FIXED)
+    name = (
+        runner.name if isinstance(runner, HardwareRunner | KmodelRunner) else path.stem.removesuffix(_FIXED)
+    )
     post = path.with_name(f"{name}{POST}.onnx")
     if not post.is_file():
         return runner

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelbuild.artifacts.columns import columns, printable, shortened, width
+from modelbuild.artifacts.wording import worded
 
-_HEXADECIMAL = frozenset({"address", "stored", "computed", "kn_number", "offset"})
 _MAX_LINE = 100
 _MAX_ROWS = 24  # of a list, beyond which the first are shown, and those where something is wrong or unknown
 _ASKED = frozenset({"node_list"})  # lists that an option asked for: they are shown whole
@@ -18,6 +18,8 @@ _NAMED = frozenset(
         *("parameter_types", "tensors", "constants", "methods", "corrections", "unknown_tags"),
     }
 )
+_NAMES = 3  # of checks that the line at the end names
+_LONGEST = 160  # characters of a text, beyond which it is cut
 _LAST = ("sha256", "why")  # columns that are long
 _PLAIN = frozenset({"name", "what", "shape", "dtype", "layout"})  # said without their key
 
@@ -28,9 +30,24 @@ def render(described: Mapping[str, Any], whole: bool = False) -> str:
     return "\n".join(_mapping(described, "", None if whole else _MAX_ROWS)) + "\n"
 
 
+def verdict(described: Mapping[str, Any]) -> str:
+    """What is not ok, as a line; empty where all is."""
+    told = []
+    for key in ("checksums", "checks"):
+        items = described.get(key) or ()
+        bad = [str(item["what"]) for item in items if not item["ok"]]
+        if bad:
+            more = f" and {len(bad) - _NAMES} more" if len(bad) > _NAMES else ""
+            names = "; ".join(map(printable, bad[:_NAMES]))
+            told.append(f"{len(bad)} of {len(items)} {key} ({names}{more})")
+    return f"not ok: {', '.join(told)}\n" if told else ""
+
+
 def _mapping(values: Mapping[str, Any], indent: str, most: int | None, named: bool = False) -> Iterable[str]:
     for key, value in values.items():
-        if not _empty(key, value):
+        if key == "checksums" and value == [] and not indent:
+            yield "checksums: none"
+        elif not _empty(key, value):
             yield from _entry(key, value, indent, most, named)
 
 
@@ -60,7 +77,8 @@ def _wrapped(head: str, key: str, value: Any, indent: str, most: int | None) -> 
     """A value on a line; a list of texts that is too long for one on as many lines."""
     text = _scalar(key, value)
     if not isinstance(value, list) or width(head) + width(text) <= _MAX_LINE:
-        yield head + text
+        is_cut = most is not None and len(text) > _LONGEST
+        yield head + (f"{text[:_LONGEST]}… {len(text)} characters (-v shows all)" if is_cut else text)
         return
     yield head.rstrip()
     yield from shortened([f"{indent}  {_scalar('', item)}" for item in value], most, f"{indent}  ")
@@ -164,12 +182,9 @@ def _inline(value: Mapping[str, Any], named: bool) -> str:
 def _scalar(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if key in _HEXADECIMAL and isinstance(value, int):
-        return f"0x{value:08x}"
-    if key == "shape" and isinstance(value, list):
-        return "x".join("?" if item is None else printable(str(item)) for item in value) or "scalar"
-    if key == "shape" and value is None:
-        return "unknown rank"
+    text = worded(key, value)
+    if text is not None:
+        return text
     if isinstance(value, list):
         return ", ".join(_scalar("", item) for item in value)
     if isinstance(value, float):

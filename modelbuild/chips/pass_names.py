@@ -45,6 +45,7 @@ LOWERING = (
     "flat_mean_to_pool",
     "index_to_slice",
     "split_to_slice",
+    "mean_behind_gemm",
     "gemm_to_conv",
     "depth_to_space_to_transpose",
     "space_to_depth_to_transpose",

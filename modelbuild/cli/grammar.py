@@ -21,6 +21,7 @@ _WORDS = (
     (re.compile(r"^argument (\S+): ignored explicit argument (.*)$"), r"\1 takes no value: \2"),
     (re.compile(r"^argument (\S+): not allowed with argument (\S+)$"), r"\1 does not go with \2"),
 )
+_MISSING = (" is missing", " are missing")
 # Options of every verb that take a value: only they may stand before the verb with a word behind them.
 WITH_VALUE = ("-C", "-f", "--color")
 
@@ -28,8 +29,11 @@ WITH_VALUE = ("-C", "-f", "--color")
 class Parser(argparse.ArgumentParser):
     """argparse with our messages: every wrong argument is one error, exit 2."""
 
+    _words: Sequence[str] = ()
+
     def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
         """The options in `words`. Raises for the first of them that is none, with the nearest."""
+        self._words = words
         found, left = self.parse_known_args(words)
         several = next((one for one in self._positionals._group_actions if one.nargs == "*"), None)
         if several is not None and several.choices is None and not any(word[:1] == "-" for word in left):
@@ -46,7 +50,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         for pattern, replacement in _WORDS:
             message = pattern.sub(replacement, message)
-        raise self._refused(message)
+        raise self._refused(message, self._dashed() if message.endswith(_MISSING) else "")
+
+    def _dashed(self) -> str:
+        """Advice where a word that was taken for an option is the name of a file."""
+        options = self._option_string_actions
+        word = next(
+            (
+                word
+                for word in self._words
+                if word[:1] == "-" and word not in options and os.access(word, os.F_OK)
+            ),
+            None,
+        )
+        return "" if word is None else f"the file {word} is named ./{word}"
 
     def _refused(self, what: str, advice: str = "") -> ModelbuildError:
         return ModelbuildError(what, where=self.prog, advice=advice or f"see `{self.prog} --help`")

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelbuild import api
 from modelbuild.artifacts.inspectors.kmodel_listing import listing
-from modelbuild.artifacts.tree import render
+from modelbuild.artifacts.tree import render, verdict
 from modelbuild.cli import console, flags
 from modelbuild.output_file import named
 
@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _text(found: dict[str, Any]) -> str:
-    """The tree, and after it the listing of a disassembly."""
-    tree = render({key: value for key, value in found.items() if key != "disassembly"}, console.is_verbose())
-    return tree + (listing(found["disassembly"]) if "disassembly" in found else "")
+    """The tree, after it the listing of a disassembly, and at the end what is not ok."""
+    whole = console.is_verbose()
+    tree = render({key: value for key, value in found.items() if key != "disassembly"}, whole)
+    code = listing(found["disassembly"], whole) if "disassembly" in found else ""
+    return (tree + code + verdict(found)).rstrip("\n")

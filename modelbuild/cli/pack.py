@@ -16,6 +16,7 @@ from modelbuild.cli.options import preprocessing, shapes
 from modelbuild.cli.recording.places import checked
 from modelbuild.errors import ModelbuildError
 from modelbuild.output_file import named
+from modelbuild.project.measuring import Measured
 from modelbuild.project.options import BuildOptions
 from modelbuild.project.pack_manifest import ONLY, PackRequest
 from modelbuild.project.packing_file import Packed, manifest_of
@@ -123,11 +124,18 @@ def _text(packed: Packed, told: bool) -> str:
         [
             f"{packed.path}  {packed.size} bytes",
             f"  SNR: {snr}, on the {on} that calibrated{few}",
-            f"  time: {found.time_ms:.4g} ms by the compiler's count of {found.cycles} cycles",
+            f"  time: {_time(found)}",
             f"  nodes on the CPU: {found.cpu_nodes}",
             *(f"  preprocessing: {_preprocessed(packed, port, told)}" for port in packed.ranges),
         ]
     )
+
+
+def _time(found: Measured) -> str:
+    if found.time_ms is None:
+        return "not known"
+    counted = f"by the compiler's count of {found.cycles} cycles" if found.cycles is not None else "predicted"
+    return f"{found.time_ms:.4g} ms {counted}"
 
 
 def _preprocessed(packed: Packed, port: str, told: bool) -> str:

@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if output is not None:
         api.save_outputs(found, output)
+    for note in found.notes:
+        console.progress(f"note: {options.what}: {note}")
     text = _text(found)
     if output is not None:
         text += f"\nwrote {options.output}: the outputs under their names"

@@ -78,7 +78,8 @@ def _cells(row: Variant, labelled: bool) -> list[str]:
     accuracy = ["-" if found.top1 is None else f"{found.top1:.4f}"] if labelled else []
     snr = "-" if found.worst_snr_db is None else f"{found.worst_snr_db:.2f}"
     gate = "failed" if found.broken_bounds else "passed"
-    return [*head, snr, *accuracy, str(found.size), f"{found.time_ms:.4g}", gate, note]
+    time = "-" if found.time_ms is None else f"{found.time_ms:.4g}"
+    return [*head, snr, *accuracy, str(found.size), time, gate, note]
 
 
 def _measured_on(report: SweepReport) -> list[str]:

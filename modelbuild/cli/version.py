@@ -21,12 +21,17 @@ def show(*, as_json: bool) -> int:
 
 
 def toolchains() -> list[dict[str, Any]]:
-    """`{name, found, version, levels, silicon, fingerprint, message}` of every toolchain known."""
+    """`{name, found, version, levels, silicon, fingerprint, message}` of every toolchain known; in
+    `silicon` the number systems whose programs are machine code."""
     from modelbuild.toolchains import TOOLCHAINS
 
     found = []
     for name, toolchain in TOOLCHAINS.items():
-        entry = {"name": name, "levels": list(toolchain.LEVELS), "silicon": toolchain.SILICON}
+        entry: dict[str, Any] = {
+            "name": name,
+            "levels": list(toolchain.LEVELS),
+            "silicon": list(toolchain.SILICON),
+        }
         try:
             fingerprint = toolchain.fingerprint()
         except ModelbuildError as error:
@@ -42,7 +47,10 @@ def toolchains() -> list[dict[str, Any]]:
 def _line(entry: dict[str, Any]) -> str:
     if not entry["found"]:
         return f"  {entry['name']}: not found: {entry['message'].splitlines()[0]}"
-    use = "compiles for silicon" if entry["silicon"] else "compiles for its simulator, not for silicon"
+    use = "compiles for its simulator, not for silicon"
+    if entry["silicon"]:
+        of = " and ".join(entry["silicon"])
+        use = f"compiles for silicon where the arithmetic is {of}; else for its simulator, not for silicon"
     levels = ", ".join(entry["levels"])
     print_of = entry["fingerprint"][:_SHORT]
     return f"  {entry['name']} {entry['version']}: {use}; runs the {levels} forms; fingerprint {print_of}"

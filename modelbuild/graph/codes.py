@@ -64,6 +64,9 @@ CODES: dict[str, Code] = {
     "MB115": _samples("deep tiling is not taken"),
     "MB116": Code("the program counts otherwise than was predicted", "note", sometimes=True, told=True),
     "MB117": _error("the smallest step of a layer exceeds the memory on the chip"),
+    "MB118": Code(
+        "maps go to main memory and back between layers of the KPU", "note", sometimes=True, told=True
+    ),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

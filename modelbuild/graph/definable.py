@@ -32,8 +32,8 @@ _UNCONDITIONAL = (
 _FLOATS: Mapping[str, _Forms] = {
     **dict.fromkeys(
         (
-            *_UNCONDITIONAL, "Acos", "Asin", "Ceil", "Cos", "Div", "Floor", "LogSoftmax", "Max", "Min", "PRelu",
-            "Pow", "Round", "Rsqrt", "Sign", "Sin", "Sum",
+            *_UNCONDITIONAL, "Acos", "Asin", "Ceil", "Cos", "Div", "Floor", "LogSoftmax", "Max", "Min",
+            "PRelu", "Pow", "Round", "Rsqrt", "Sign", "Sin", "Sum",
         ),
         _ALWAYS,
     ),

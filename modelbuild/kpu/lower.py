@@ -38,7 +38,7 @@ def lower(graph: Graph, units: Mapping[str, str], record: Record | None, recipe:
     """
     start = _started(graph, units, record, recipe)
     lowering = start.lowering
-    wanted = wanted_as_bytes(lowering)
+    wanted = lowering.wanted = wanted_as_bytes(lowering)
     done: set[str] = set()
     for step in start.plan.steps:
         if step.node.name not in done:

@@ -9,6 +9,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import Problem
 from modelbuild.formats.nef_generations import FLATBUFFER, has_choice
 from modelbuild.manifest.merge import Leaf, Tree
+from modelbuild.stages import backends
 
 _SRAM = "sram_bytes"
 DEFAULTS: Mapping[str, Any] = {
@@ -18,14 +19,27 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
+# Why a compiler that does not obey an option has nothing to do with it.
+_WHY: Mapping[str, str] = {
+    "batch": "a kmodel takes the pictures that the model itself takes: dimension 0 of its inputs",
+    "dedicated_output_buffer": "outputs of a kmodel lie in memory of their own, always",
+    _SRAM: "its programs run on a CPU, without memory on the chip",
+    "tiling": "no map is cut there: a layer lies in the memory on the chip whole, or runs on the CPU",
+    "weight_compress": "the weights in a kmodel are not compressed",
+}
+
+
 def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) -> Tree:
     """The options that say something. What the chip has no choice of is a problem."""
     found: Tree = {}
     for key, leaf in sorted(options.items()):
         assert isinstance(leaf, Leaf)
-        if key in _OF_CHIPS and leaf.value is not None:
+        says_nothing = leaf.value is None or (key in DEFAULTS and leaf.value == DEFAULTS[key])
+        if not says_nothing and key in _WHY and key not in _obeyed(recipe):
+            problems.append(_without_meaning(key, leaf, recipe))
+        elif key in _OF_CHIPS and leaf.value is not None:
             found |= _OF_CHIPS[key](leaf, recipe, problems)
-        elif leaf.value is None or (key in DEFAULTS and leaf.value == DEFAULTS[key]):
+        elif says_nothing:
             continue
         else:
             found[key] = leaf
@@ -37,7 +51,18 @@ def unsaid(options: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     found: dict[str, Any] = {**DEFAULTS, _SRAM: int(recipe.hardware.sram_bytes.value)}
     if has_choice(recipe.container.platform):
         found[FLATBUFFER] = recipe.container.setup == FLATBUFFER
-    return {key: value for key, value in found.items() if key not in options}
+    known = _obeyed(recipe)
+    return {key: value for key, value in found.items() if key not in options and key in known}
+
+
+def _obeyed(recipe: Recipe) -> frozenset[str]:
+    return backends.of_arithmetic(recipe.number_format.arithmetic).options
+
+
+def _without_meaning(key: str, leaf: Leaf, recipe: Recipe) -> Problem:
+    written = str(leaf.value).lower() if isinstance(leaf.value, bool) else leaf.value
+    named = leaf.spelling or f"`{key}: {written}`"
+    return Problem(f"{named} is not possible on {recipe.chip}", leaf.origin, _WHY[key], "remove it")
 
 
 def _flatbuffer(leaf: Leaf, recipe: Recipe, problems: list[Problem]) -> Tree:

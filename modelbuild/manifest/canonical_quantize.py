@@ -15,6 +15,7 @@ from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
 from modelbuild.quantize.settings import READERS, THREADS, Settings
+from modelbuild.stages import backends
 
 WIDE = "int16"
 FLOATS = ("float32", "bfloat16")
@@ -24,14 +25,35 @@ _OWN = frozenset(  # read here, not below
 )
 
 
+_FILES = ("record", "scheme")  # that say how to quantize
+
+
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
     """Choices made, short forms written out, defaults dropped but for formats and range. Beside a record
     nothing is chosen: what is said for other models is dropped."""
+    if not backends.of_arithmetic(recipe.number_format.arithmetic).has_record:
+        refused = [_of_floats(key, quantize[key], recipe) for key in _FILES if _names(quantize, key)]
+        if refused:
+            return {}, refused
     if names_record(quantize):
         beside = {key: item for key, item in quantize.items() if key in BESIDE}
         return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
     work = _Quantize(dict(quantize), recipe)
     return work.canonical(), work.problems
+
+
+def _names(quantize: Tree, key: str) -> bool:
+    return key in quantize and values_of(quantize[key]) not in (None, NONE)
+
+
+def _of_floats(key: str, item: Tree | Leaf, recipe: Recipe) -> Problem:
+    leaf = item if isinstance(item, Leaf) else _first(item)
+    return Problem(
+        f"`{key}` has no effect on {recipe.chip}",
+        "" if leaf is None else leaf.origin,
+        "it computes with floats: nothing is quantized",
+        "remove it, or write it at another target",
+    )
 
 
 class _Quantize:

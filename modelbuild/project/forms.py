@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelbuild.artifacts.packing import Program
+from modelbuild.artifacts.kinds import Kind
+from modelbuild.artifacts.kmodel_runner import KmodelRunner
+from modelbuild.artifacts.packing import Program, kmodel
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner
 from modelbuild.artifacts.runner_of_file import open_runner
 from modelbuild.artifacts.whole_runner import WholeRunner
@@ -109,10 +111,19 @@ def _hardware(project: Project, request: ModelRequest, observer: Observer | None
     """The program as its package holds it; without a package, as the compiler left it."""
     for package in project.plan.packages.values():
         if package.target == request.target and any(p.request.model == request.model for p in package.models):
-            return HardwareRunner(_packaged(project, package, request, observer))
+            return _runner(project, _packaged(project, package, request, observer), request, observer)
     names = [f"{part}.bin" for part in PARTS]
     command, weights, host = _read(project, request.action("compile"), names, observer)
-    return HardwareRunner(Program(request.model, command, weights, host))
+    return _runner(project, Program(request.model, command, weights, host), request, observer)
+
+
+def _runner(project: Project, program: Program, request: ModelRequest, observer: Observer | None) -> Runner:
+    """Of a kmodel, which has no names, with those of the compiler's plan."""
+    if request.recipe["container"]["format"] != Kind.KMODEL:
+        return HardwareRunner(program)
+    path = _built(project, request.action("compile"), ["compile.json"], observer)[0]
+    described = kmodel.described(read_json(path)["interface"])
+    return KmodelRunner(program.command, program.name, described)
 
 
 def _packaged(

@@ -20,6 +20,7 @@ from modelbuild.manifest.lockfile import (
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.samples import Sets
 from modelbuild.manifest.settings import effective
+from modelbuild.stages import backends
 
 Pair = tuple[str, str]  # model, target
 ABSENT = "none"

@@ -20,14 +20,14 @@ from modelbuild.stages.request import ModelRequest, PackageRequest
 class Measured:
     """SNR in dB of each output, fixed against float (empty without samples); bytes of the package's files;
     cycles of a run of the compiled program and, with them at the chip's clock, ms of one inference (of as
-    many pictures as the model's own dimension 0) with CPU nodes; the ms that `evaluate` predicts, None for a
-    fixed-point source; top-1 of the fixed model where samples are labelled; and the bounds of `accept:` that
-    do not hold."""
+    many pictures as the model's own dimension 0) with CPU nodes; where the compiler counts no cycles, these
+    are None and the ms those predicted; the ms that `evaluate` predicts, None for a fixed-point source;
+    top-1 of the fixed model where samples are labelled; and the bounds of `accept:` that do not hold."""
 
     snr_db: Mapping[str, float]
     size: int
-    cycles: int
-    time_ms: float
+    cycles: int | None
+    time_ms: float | None
     evaluated_ms: float | None
     top1: float | None
     cpu_nodes: int
@@ -62,17 +62,20 @@ def measured(
     known = {key: value for key, value in found.items() if value}
     compiled = read(request.action("compile"), "compile.json")
     layers, cycles = compiled["layers"], compiled["cycles"]
-    program = project.builder.output(result, names[request.action("compile")], "command.bin")
     fixed, evaluated = known.get("fixed", {}), known.get("evaluate", {})
     checks = judge(request.model, request.settings["accept"], known)
     # nodes as `accept: {cpu_nodes}` counts them; of a fixed-point source there are but the program's layers
     units = known["check"]["units"].values() if "check" in known else [layer["unit"] for layer in layers]
-    clock = request.recipe["hardware"]["clock_hz"]["value"]
+    time_ms = evaluated.get("total_ms")
+    if cycles is not None:
+        program = project.builder.output(result, names[request.action("compile")], "command.bin")
+        clock = request.recipe["hardware"]["clock_hz"]["value"]
+        time_ms = cycles / _inferences(program) / clock * 1000 + evaluated.get("cpu_time_ms", 0.0)
     return Measured(
         snr_db={one["name"]: one["snr_db"] for one in fixed.get("outputs", ()) if one["snr_db"] is not None},
         size=sum(file["size"] for file in read(package.action("package"), "package.json")["files"]),
         cycles=cycles,
-        time_ms=cycles / _inferences(program) / clock * 1000 + evaluated.get("cpu_time_ms", 0.0),
+        time_ms=time_ms,
         evaluated_ms=evaluated.get("total_ms"),
         top1=((fixed.get("accuracy") or {}).get("fixed") or {}).get("top1"),
         cpu_nodes=sum(unit == "cpu" for unit in units),

@@ -200,7 +200,7 @@ def _check_replaced(path: Path, package: PackageRequest, force: bool) -> None:
     raise ModelbuildError(
         f"-o would overwrite a file that no pack has written: {path.name}",
         where=str(path.parent),
-        why="it is no package for modelbuild's simulator",
+        why="it may hold a vendor's program",
         advice="name another file, or add --force to replace it",
     )
 

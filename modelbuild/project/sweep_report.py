@@ -110,7 +110,7 @@ def _size(found: Measured) -> float:
 
 
 def _time(found: Measured) -> float:
-    return found.time_ms
+    return float("inf") if found.time_ms is None else found.time_ms
 
 
 # what to sort by -> the smaller, the better; the others decide between equals

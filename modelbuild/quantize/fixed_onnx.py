@@ -71,6 +71,15 @@ def read(path: Path) -> FixedModel:
 
 def from_bytes(data: bytes, where: str = "") -> FixedModel:
     """The model in `data`; `where` names its source in errors."""
+    model, why = survey(data, where)
+    if model is None or why:
+        raise _damaged(where, why)
+    return model
+
+
+def survey(data: bytes, where: str = "") -> tuple[FixedModel | None, str]:
+    """The model in `data`, None where it cannot be read, and what is wrong with it, else "". Raises
+    ModelbuildError for what is no fixed-point model at all."""
     try:
         proto = onnx.load_model_from_string(data)
     except (DecodeError, ValueError) as error:
@@ -88,14 +97,14 @@ def from_bytes(data: bytes, where: str = "") -> FixedModel:
         kept = {name: stored[name] for name in model.constants if name in stored}
         digest = _digest(properties[MODEL_KEY], kept)
     except (KeyError, TypeError, ValueError, RecursionError, OverflowError, AttributeError) as error:
-        raise _damaged(where, f"{type(error).__name__}: {error}") from error
-    if digest != properties.get(DIGEST_KEY) or model.arithmetic != properties.get(ARITHMETIC_KEY):
-        raise _damaged(where, "its integers do not match the digest that it carries")
+        return None, f"{type(error).__name__}: {error}"
+    matches = digest == properties.get(DIGEST_KEY) and model.arithmetic == properties.get(ARITHMETIC_KEY)
+    why = "" if matches else "its integers do not match the digest that it carries"
     try:
         validate(model)
     except ModelbuildError as error:
-        raise _damaged(where, str(error)) from error
-    return model
+        return None, why or str(error)
+    return model, why
 
 
 def _damaged(where: str, why: str) -> ModelbuildError:

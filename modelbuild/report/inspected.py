@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from modelbuild import output_file, whole_file
 from modelbuild.artifacts import differing_text
 from modelbuild.artifacts.columns import printable
-from modelbuild.artifacts.tree import cell, is_flat, keys_of, render
+from modelbuild.artifacts.tree import cell, is_flat, keys_of, render, verdict
 from modelbuild.errors import ModelbuildError
 from modelbuild.report import text
 from modelbuild.resources import folder
@@ -36,6 +36,7 @@ def page(described: Mapping[str, Any], name: str) -> str:
             facts={key: value for key, value in described.items() if key not in _FIRST},
             bytes=byte_map(described.get("parts", ()), described["size"]),
             tree=render(described),
+            verdict=verdict(described).rstrip(),
         )
     )
 

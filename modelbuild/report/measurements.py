@@ -195,12 +195,14 @@ class Fidelity(Item):
 class Match(Item):
     """Bit-for-bit comparison of one tensor; `differing` counts values over all samples. `through` are the
     tensors that it was put together from, where it has no place of its own in the program; `equal` is null
-    where it repeats these, which are compared themselves."""
+    where it repeats these, which are compared themselves. `within`: of floats whose last bits hang on the
+    runtime, the share of their range within which they are equal."""
 
     name: str
     equal: bool | None = None
     differing: int = 0
     through: tuple[str, ...] = ()
+    within: float | None = None
 
 
 class Difference(Item):

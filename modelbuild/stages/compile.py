@@ -42,8 +42,8 @@ def resources(request: ModelRequest) -> Resources:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`; of a kmodel, which is one piece, the
-    first is all of it and the next two are empty. Tells how many groups are done."""
+    """Leaves `command.bin`, `weights.bin`, `host.bin` and `compile.json`; of a kmodel the first is
+    all of it, and the next two are empty. Tells how many groups are done."""
     from modelbuild.chips.recipe import Recipe
     from modelbuild.quantize import fixed_onnx
     from modelbuild.stages import backends

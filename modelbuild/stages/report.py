@@ -69,6 +69,7 @@ def parameters(request: PackageRequest) -> dict[str, Any]:
             "toolchain": request.fingerprint,
             "project": request.project.get("name", ""),
             "project_version": request.project.get("version", ""),
+            **({"silicon": True} if request.silicon else {}),
         },
         "models": [
             {

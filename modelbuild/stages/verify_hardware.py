@@ -111,9 +111,9 @@ def resources(request: PackageRequest, model: PackagedModel) -> Resources:
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `hardware.json`. With no samples asked for, `equal` is null: not measured, never passed. Where a
-    part runs after the chip, its outputs are compared too. Integers have to be equal in every bit, and floats,
-    unless the chip's runtime may have other last bits of them. Cycles that are not those that the compiler
-    predicted are a ModelbuildError: a bug."""
+    part runs after the chip, its outputs are compared too. Integers have to be equal in every bit, and
+    floats, unless the chip's runtime may have other last bits of them. Cycles that are not those that the
+    compiler predicted are a ModelbuildError: a bug."""
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms
     from modelbuild.stages import backends

@@ -7,6 +7,7 @@ from modelbuild.artifacts.columns import columns, printable, shortened
 
 def test_what_steers_a_terminal_is_shown_instead() -> None:
     assert printable("a\x1b[2J\nb\x9b") == "a\\x1b[2J\\x0ab\\x9b"
+    assert printable("\udcff\udcfe.nef") == "\\xff\\xfe.nef"
     assert printable("evil\u202egpj.exe \u200b\u2028") == "evil\\u202egpj.exe \\u200b\\u2028"
     assert printable("naïve 模型 é\U000e0001") == "naïve 模型 é\\U000e0001"
 

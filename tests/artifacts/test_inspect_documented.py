@@ -16,9 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.inspectors import nef as inspector
 from modelbuild.artifacts.kinds import Kind
-from modelbuild.formats import elf, flatbuffer, mpk
+from modelbuild.formats import elf, flatbuffer, mpk, sealed
 from modelbuild.formats.flatbuffer_schema import UnknownField
 from modelbuild.formats.nef_tensor import NefTensor
+from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.quantize import fixed_onnx
 from modelbuild.quantize import record as records
 from tests.artifacts.inspectors.test_fixed_onnx import RECORD
@@ -176,6 +177,10 @@ def of_elf(folder: Path, data: Path) -> Iterator[Path]:
     yield written(folder, elf.write([elf.NewSection("code.r0.c0", b"code")]))
 
 
+def of_sealed(folder: Path, data: Path) -> Iterator[Path]:
+    yield written(folder, sealed.seal(b"package", Secrets(b"k" * 16, b"file", None), "nef"))
+
+
 def of_bie(folder: Path, data: Path) -> Iterator[Path]:
     path = folder / "input.kdp520.scaled.bie"
     path.write_bytes(bytes(range(1, 200)))
@@ -202,6 +207,7 @@ SOURCES = {
     "tar": of_archive,
     "zip": of_zip,
     "sima": of_sima,
+    "sealed": of_sealed,
     "bie": of_bie,
     "elf": of_elf,
     "imported": of_imported,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelbuild.artifacts.tree import render
+from modelbuild.artifacts.tree import render, verdict
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
@@ -14,8 +14,51 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 
 def test_the_tree_leaves_out_what_is_not_there() -> None:
-    assert render({"format": "elf", "version": None, "checksums": [], "silicon": False, "size": 3}) == (
+    assert render({"format": "elf", "version": None, "models": [], "silicon": False, "size": 3}) == (
         "format: elf\nsilicon: no\nsize: 3\n"
+    )
+
+
+def test_a_file_without_checksums_says_so() -> None:
+    assert render({"format": "kmodel", "checksums": []}) == "format: kmodel\nchecksums: none\n"
+
+
+def test_what_is_not_ok_is_one_line() -> None:
+    def items(*oks: bool) -> list[dict[str, object]]:
+        return [{"what": f"w{place}\x1b", "ok": ok} for place, ok in enumerate(oks)]
+
+    assert verdict({"checksums": items(True), "checks": items(True, True)}) == ""
+    found = {"checksums": items(True, False), "checks": items(False, False, False, False)}
+    assert verdict(found) == (
+        "not ok: 1 of 2 checksums (w1\\x1b), 4 of 4 checks (w0\\x1b; w1\\x1b; w2\\x1b and 1 more)\n"
+    )
+
+
+def test_long_texts_are_cut() -> None:
+    line = render({"metadata": {"k": "x" * 1500, "short": "y" * 160}}).splitlines()[1]
+    assert line == f"  k: {'x' * 160}… 1500 characters (-v shows all)"
+    assert "x" * 1500 in render({"metadata": {"k": "x" * 1500}}, whole=True)
+
+
+def test_numbers_that_are_places_are_hexadecimal_whatever_they_are_called() -> None:
+    found = {
+        "uuid": 16,
+        "entry": 2,
+        "words": {"magic": 255, "working address": 4096, "version": 10, "nested": {"x": 1}},
+        "listed_version": "45197",
+    }
+    assert render(found).splitlines() == [
+        "uuid: 0x00000010",
+        "entry: 0x00000002",
+        "words:",
+        "  magic: 0x000000ff",
+        "  working address: 0x00001000",
+        "  version: 10",
+        "  nested: x 1",
+        "listed version: 45197, which is b08d",
+    ]
+    assert render({"signature": [None, 32, 3], "layer_list": [{"input": [3, 240, 320]}]}) == (
+        "signature: ?x32x3\nlayer list:\n  input\n  3x240x320\n"
     )
 
 

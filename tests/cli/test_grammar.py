@@ -49,3 +49,14 @@ def test_the_help_of_until_has_the_stages_as_they_run(capsys: pytest.CaptureFixt
         main(["build", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert f"stop after this stage: {', '.join(PIPELINE)}" in text
+
+
+def test_a_file_whose_name_looks_like_an_option(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "-dash.nef").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    said = command(tmp_path, "inspect", "-dash.nef")
+    assert said.code == 2 and "FILE is missing" in said.err
+    assert "the file -dash.nef is named ./-dash.nef" in said.err
+    assert "-dash.nef" in command(tmp_path, "inspect", "./-dash.nef").err

@@ -32,7 +32,7 @@ def test_the_object(capsys: pytest.CaptureFixture[str]) -> None:
         "found": True,
         "version": __version__,
         "levels": ["float", "fixed", "hardware"],
-        "silicon": False,
+        "silicon": ["kpu@1", "float32"],
         "fingerprint": f"builtin/{__version__}",
         "message": "",
     }
@@ -44,7 +44,7 @@ def test_a_toolchain_that_is_not_there(
     def absent() -> str:
         raise ModelbuildError("ncc is not installed", advice="install it")
 
-    other = SimpleNamespace(LEVELS=("hardware",), SILICON=True, fingerprint=absent)
+    other = SimpleNamespace(LEVELS=("hardware",), SILICON=("kpu@1",), fingerprint=absent)
     monkeypatch.setitem(toolchains.TOOLCHAINS, "nncase", other)
     assert main(["--version"]) == 0
     assert "  nncase: not found: ncc is not installed" in capsys.readouterr().out.splitlines()

@@ -50,10 +50,9 @@ def resize_bilinear(bound: Bound) -> Kernel:
     )
 
     def run(x: Values) -> Values:
-        total = np.zeros(bound.output.shape, np.float32)
-        for number, (row, column, factor) in enumerate(parts):
-            part = x[:, :, row[:, None], column] * factor
-            total = total + part if number else part
+        total = np.zeros(bound.output.shape, np.float32)  # +0: the runtime leaves no -0
+        for row, column, factor in parts:
+            total = total + x[:, :, row[:, None], column] * factor
         return total
 
     return run

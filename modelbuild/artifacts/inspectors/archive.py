@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import npy, tar, zip_archive
 from modelbuild.formats.checks import Check
@@ -16,7 +17,7 @@ from modelbuild.formats.parts import Part, covered
 
 def describe_tar(path: Path) -> dict[str, Any]:
     """The members of a tar or .tar.gz. Errors: ModelbuildError for what is no complete archive."""
-    data = path.read_bytes()
+    data = input_file.read(path)
     found = tar.survey(data)
     return {
         "version": None,
@@ -33,14 +34,16 @@ def describe_tar(path: Path) -> dict[str, Any]:
 
 def describe_zip(path: Path) -> dict[str, Any]:
     """The members of a ZIP, and what the headers of .npy arrays say. Errors: as `describe_tar`."""
-    data = path.read_bytes()
+    data = input_file.read(path)
     found = zip_archive.survey(data)
+    lacks = path.name.endswith(".sima")  # one with its .yaml is told as such
+    rule = [Check("a .sima holds a .yaml", False, "there is none in it")] if lacks else []
     return {
         "version": None,
         "silicon": None,
         "comment": found.comment or None,
         "checksums": checksums(found.checksums),
-        "checks": checks(found.checks),
+        "checks": checks([*found.checks, *rule]),
         "members": zip_members(found),
         "arrays": [_array(found, entry) for entry in found.members if entry.path.endswith(".npy")],
         "models": [],

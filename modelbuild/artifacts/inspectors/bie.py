@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.formats import bie
 from modelbuild.formats.parts import Part
@@ -15,7 +16,7 @@ _CHIP = re.compile(r"kdp(\d{3})")
 
 def describe(path: Path) -> dict[str, Any]:
     """Size, digest and entropy; and the chip, where the name tells it."""
-    found = bie.read(path.read_bytes())
+    found = bie.read(input_file.read(path))
     looks = all(check.ok for check in found.checks)
     what = "encrypted, unknown" if looks else "unknown"
     named = _CHIP.search(path.name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.formats import elf, mpk_program
 
 
 def describe(path: Path) -> dict[str, Any]:
     """The named sections. Errors: ModelbuildError with the offset."""
-    found = elf.read(path.read_bytes())
+    found = elf.read(input_file.read(path))
     summary = mpk_program.summarize(found)
     known = summary.code_sections or summary.weight_sections or summary.inputs or summary.outputs
     return {

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive, kmodel_code
 from modelbuild.formats import kmodel
 from modelbuild.formats.checks import Check
@@ -19,7 +20,7 @@ _WITH_DIALECT = 7  # the version in which dimensions are written in several ways
 
 def describe(path: Path, *, disassemble: bool = False) -> dict[str, Any]:
     """The file, with `disassemble` its code as `disassembly`. Errors: ModelbuildError with the offset."""
-    found = kmodel.read(path.read_bytes())
+    found = kmodel.read(input_file.read(path))
     layout = f" ({found.layout} layout)" if found.version == _WITH_LAYOUT else ""
     described: dict[str, Any] = {
         "version": f"{found.version}{layout}",

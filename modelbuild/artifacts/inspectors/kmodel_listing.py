@@ -9,15 +9,22 @@ _WIDTH = 100
 _NAME_WIDTH = 20
 
 
-def listing(code: Mapping[str, Any]) -> str:
-    """The text of the object `disassembly`; ends in a newline."""
-    return "".join(f"{line}\n" for line in _lines(code))
+def listing(code: Mapping[str, Any], whole: bool = False) -> str:
+    """The text of the object `disassembly`; ends in a newline. With `whole` also why tables of other releases
+    do not fit."""
+    return "".join(f"{line}\n" for line in _lines(code, whole))
 
 
-def _lines(code: Mapping[str, Any]) -> Iterable[str]:
+def _lines(code: Mapping[str, Any], whole: bool) -> Iterable[str]:
     yield "disassembly:"
-    yield from _tables(code)
-    for item in code["functions"]:
+    yield from _tables(code, whole or not code["clean"])
+    functions = code["functions"]
+    if functions and not whole and not any(item["instructions"] for item in functions):
+        size = sum(item["size"] for item in functions)
+        why = functions[0]["unread"]["why"] if functions[0]["unread"] else "they are empty"
+        yield f"  {len(functions)} functions, {size} bytes: unknown; {why} (-v lists them)"
+        functions = []
+    for item in functions:
         yield f"  module {item['module']}, {item['kind']}, function {item['function']}: {item['size']} bytes"
         for instruction in item["instructions"]:
             yield from _instruction(instruction)
@@ -28,8 +35,8 @@ def _lines(code: Mapping[str, Any]) -> Iterable[str]:
         yield from _instruction({**layer, "name": f"{layer['index']} {layer['name']}"})
 
 
-def _tables(code: Mapping[str, Any]) -> Iterable[str]:
-    """Which releases' tables read the code."""
+def _tables(code: Mapping[str, Any], whole: bool) -> Iterable[str]:
+    """Which releases' tables read the code; and, where `whole`, why the others do not."""
     if not code["tables"]:
         return
     if code["clean"]:
@@ -38,8 +45,12 @@ def _tables(code: Mapping[str, Any]) -> Iterable[str]:
     else:
         yield "  read cleanly by no table"
     yield f"  shown by that of {', '.join(code['shown'])}"
-    for table in code["tables"]:
-        if not table["ok"]:
+    others = [table for table in code["tables"] if not table["ok"]]
+    if others and not whole:
+        count = sum(len(table["versions"]) for table in others)
+        yield f"  not by those of {count} other releases (-v says why)"
+    for table in others:
+        if whole:
             versions = ", ".join(table["versions"])
             yield f"  not by that of {versions}: at 0x{table['offset']:06x} {table['why']}"
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.artifacts.inspectors.nef import program
 from modelbuild.artifacts.packing.mpk_sizes import other_sizes
@@ -27,7 +28,7 @@ _LOADER_NAME = ".tar.gz"
 
 def describe(path: Path) -> dict[str, Any]:
     """Members, plugins, sections and checks. Errors: ModelbuildError for what is no complete archive."""
-    data = path.read_bytes()
+    data = input_file.read(path)
     found = mpk.survey(data)
     described: dict[str, Any] = {
         "version": found.toolchain_version or None,

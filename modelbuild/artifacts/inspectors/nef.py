@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kne, nef, nef_parts, setup_flatbuffer
@@ -22,7 +23,7 @@ _ENCRYPTION = {0: "none", 1: "custom key", 2: "KN number"}
 
 def describe(path: Path) -> dict[str, Any]:
     """Header, checksums, models and parts. Errors: ModelbuildError with the offset."""
-    found = nef.read(path.read_bytes())
+    found = nef.read(input_file.read(path))
     header = found.file.header
     return {
         "version": found.schema_version,

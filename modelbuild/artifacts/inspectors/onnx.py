@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
 
-from modelbuild.artifacts.inspectors import onnx_operators, onnx_shapes
+from modelbuild import input_file
+from modelbuild.artifacts.inspectors import onnx_macs, onnx_operators, onnx_shapes, onnx_weights
 from modelbuild.artifacts.inspectors.onnx_operators import text as _text
 from modelbuild.errors import ModelbuildError
-from modelbuild.graph.model import Attribute, Graph, Node
 
 _OWN = "modelbuild."
 _MAX_BYTES = (1 << 31) - 1
-_CONSTANT_OPERATORS = ("Constant",)
 _SHOWN = 4  # files that a check names
 
 
@@ -26,7 +24,7 @@ def describe(path: Path) -> dict[str, Any]:
     """Borders, operators, parameters, MACs and origin. Errors: ModelbuildError for what is not ONNX."""
     model = _parse(path)
     properties = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
-    described = _graph(model, path)
+    described, checks = _graph(model, path)
     producer = f"{_text(model.producer_name)} {_text(model.producer_version)}".strip()
     return {
         "version": f"IR {model.ir_version}",
@@ -37,7 +35,7 @@ def describe(path: Path) -> dict[str, Any]:
         "opset": {_text(entry.domain) or "ai.onnx": entry.version for entry in model.opset_import},
         "metadata": {key: value for key, value in sorted(properties.items()) if not key.startswith(_OWN)},
         "checksums": [],
-        "checks": _checks(described),
+        "checks": checks,
         "functions": sorted(
             f"{_text(item.domain)}.{_text(item.name)}".lstrip(".") for item in model.functions
         ),
@@ -46,7 +44,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> onnx.ModelProto:
-    data = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
+    data = input_file.read(path) if path.stat().st_size <= _MAX_BYTES else b""
     if not data:
         raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
     try:
@@ -62,9 +60,10 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _graph(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
+def _graph(model: onnx.ModelProto, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The main graph, and the rules about its weights. It opens the model's inputs: the last use of it."""
     graph = model.graph
-    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    names = {tensor.name for tensor in graph.initializer}
     operators = Counter(_text(node.op_type) for node in graph.node)
     external = {
         _text(entry.value)
@@ -73,41 +72,35 @@ def _graph(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    inputs = [value for value in graph.input if value.name not in weights]
+    files = [_external(name, path) for name in sorted(external)]
+    constants = onnx_weights.constants(model, {one["name"]: one["size"] for one in files})
+    parameters = onnx_weights.types(constants)
     nodes = list(onnx_operators.all_nodes(graph))
-    types = {tensor.name: _dtype(tensor.data_type) for tensor in graph.initializer}
-    return {
+    types = {tensor.name: onnx_weights.dtype(tensor.data_type) for tensor in graph.initializer}
+    described = {
         "id": None,
         "name": _text(graph.name) or None,
         "version": str(model.model_version) if model.model_version else None,
-        "inputs": [_value(value) for value in inputs],
+        "inputs": [_value(value) for value in graph.input if value.name not in names],
         "outputs": [_value(value) for value in graph.output],
         "nodes": len(graph.node),
         "operators": {name: operators[name] for name in sorted(operators)},
-        "parameters": sum(map(math.prod, weights.values())) + sum(_constant_sizes(graph.node)),
-        "parameter_types": _parameter_types(graph, types),
+        "parameters": sum(parameters.values()),
+        "parameter_types": parameters,
         "initializers": len(graph.initializer),
-        "macs": _macs(model, weights),
         "subgraph_nodes": len(nodes) - len(graph.node),
         "domains": onnx_operators.domains(nodes),
         "unknown_operators": onnx_operators.unknown(model, nodes),
         "quantization": onnx_operators.quantization(model, nodes, types),
         "external_data": sorted(external),
-        "external_files": [_external(name, path) for name in sorted(external)],
+        "external_files": files,
     }
+    macs, why = onnx_macs.macs(model)
+    return described | {"macs": macs, "macs_why": why}, [*_checks(files), *onnx_weights.check(constants)]
 
 
-def _parameter_types(graph: onnx.GraphProto, types: Mapping[str, str | None]) -> dict[str, int]:
-    """Type -> how many numbers the initializers of it hold."""
-    found = Counter[str]()
-    for tensor in graph.initializer:
-        found[types[tensor.name] or "not told"] += math.prod(tensor.dims)
-    return dict(sorted(found.items()))
-
-
-def _checks(described: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _checks(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Whether the files with weights are there; nothing of a model that has its weights inside."""
-    files = described["external_files"]
     lost = [f"{one['name']}: {one['why']}" for one in files if one["why"]]
     more = f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
     why = "; ".join(lost[:_SHOWN]) + more
@@ -140,7 +133,11 @@ def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
 def _type(found: onnx.TypeProto) -> str | None:
     """What a value is made of; of what is no tensor, what it is."""
     kind = found.WhichOneof("value")
-    return _dtype(found.tensor_type.elem_type) if kind in ("tensor_type", None) else _KINDS.get(kind, kind)
+    return (
+        onnx_weights.dtype(found.tensor_type.elem_type)
+        if kind in ("tensor_type", None)
+        else _KINDS.get(kind, kind)
+    )
 
 
 _KINDS = {
@@ -158,39 +155,3 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str | None] | None:
         return None
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_value if dim.HasField("dim_value") else _text(dim.dim_param) or None for dim in dims]
-
-
-def _dtype(code: int) -> str | None:
-    try:
-        return str(onnx.helper.tensor_dtype_to_np_dtype(code)) if code else None
-    except (KeyError, ValueError):
-        return f"unknown ({code})"
-
-
-def _constant_sizes(nodes: Iterable[onnx.NodeProto]) -> Iterable[int]:
-    for node in nodes:
-        if node.op_type in _CONSTANT_OPERATORS:
-            yield from (math.prod(item.t.dims) for item in node.attribute if item.name == "value")
-
-
-def _macs(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> int | None:
-    """Multiply-accumulates of convolutions and matrix products; None where a shape is not static, or where
-    the model's functions are not valid or too large."""
-    inferred = onnx_shapes.inferred(model)
-    if inferred is None:
-        return None
-    graph = Graph(inferred.name, [], [], [], {}, shapes=dict(weights))
-    for value in (*inferred.value_info, *inferred.input, *inferred.output):
-        dims = _shape(value)
-        shape = tuple(dim for dim in dims or () if isinstance(dim, int))
-        if dims is not None and len(shape) == len(dims) <= onnx_shapes.MAX_RANK:
-            graph.shapes[value.name] = shape
-    try:
-        return sum(onnx_operators.macs(graph, _node(node)) for node in inferred.node)
-    except (LookupError, TypeError):
-        return None
-
-
-def _node(proto: onnx.NodeProto) -> Node:
-    flags: dict[str, Attribute] = {item.name: item.i for item in proto.attribute if item.name == "transA"}
-    return Node(proto.op_type, proto.name, list(proto.input), list(proto.output), flags, proto.domain)

@@ -32,14 +32,25 @@ def text(found: str | bytes) -> str:
     return found if isinstance(found, str) else found.decode("utf-8", "replace")
 
 
-def all_nodes(graph: onnx.GraphProto, depth: int = 0) -> Iterator[onnx.NodeProto]:
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """The nodes of a graph and of the graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        if depth < _MAX_DEPTH:
-            for item in node.attribute:
-                for inner in (item.g, *item.graphs) if item.type in (item.GRAPH, item.GRAPHS) else ():
-                    yield from all_nodes(inner, depth + 1)
+    for one in all_graphs(graph):
+        yield from one.node
+
+
+def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and the graphs in the attributes of its nodes."""
+    yield graph
+    yield from inner_graphs(graph.node)
+
+
+def inner_graphs(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[onnx.GraphProto]:
+    """The graphs in the attributes of nodes, and in those of theirs."""
+    for node in nodes if depth <= _MAX_DEPTH else ():
+        for item in node.attribute:
+            for inner in (item.g, *item.graphs) if item.type in (item.GRAPH, item.GRAPHS) else ():
+                yield inner
+                yield from inner_graphs(inner.node, depth + 1)
 
 
 def domain_of(node: onnx.NodeProto) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.formats import sealed
 from modelbuild.formats.parts import Part
@@ -14,7 +15,7 @@ _ALGORITHMS = {sealed.AES_SIV: "AES-256-SIV (RFC 5297)"}
 
 def describe(path: Path) -> dict[str, Any]:
     """Mode, secrets that it needs, cipher, and what is inside. Errors: ModelbuildError with the offset."""
-    data = path.read_bytes()
+    data = input_file.read(path)
     header = sealed.read_header(data)
     start = sealed.HEADER_BYTES + sealed.TAG_BYTES
     parts = (

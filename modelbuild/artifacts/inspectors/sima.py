@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors import archive
 from modelbuild.formats import sima
 
@@ -15,7 +16,7 @@ _UNKNOWN = "unknown"
 
 def describe(path: Path) -> dict[str, Any]:
     """What is open of it. Errors: ModelbuildError for what is no ZIP."""
-    found = sima.read(path.read_bytes())
+    found = sima.read(input_file.read(path))
     return {
         "version": None,
         "silicon": None,

@@ -6,13 +6,15 @@ import math
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modelbuild import input_file
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
 from modelbuild.formats import flatbuffer, tflite_schema
 from modelbuild.formats.flatbuffer import Table
+from modelbuild.formats.parts import Part, covered, filled
 from modelbuild.formats.tflite_schema import (
     BufferSlot,
     CodeSlot,
@@ -24,6 +26,9 @@ from modelbuild.formats.tflite_schema import (
 )
 
 _METADATA, _SIGNATURES = 6, 7  # slots of Model
+_ZIP = b"PK\x03\x04"
+_NAMED = 4  # constants that a check names
+_MOST_MACS = 1 << 53  # what every reader of JSON can hold
 _MAX_RANK = 64
 _SHOWN = 64  # characters of a metadata's text
 _KNOWN = frozenset(tflite_schema.OPERATORS) - {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
@@ -31,7 +36,8 @@ _KNOWN = frozenset(tflite_schema.OPERATORS) - {"CUSTOM", "PLACEHOLDER_FOR_GREATE
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor of a subgraph. `stored` is the bytes of its values in the file, 0 of what is computed."""
+    """A tensor of a subgraph. `stored` is the bytes of its values in the file, 0 of what is computed; `why`
+    they cannot be those of its shape, else empty."""
 
     name: str | None
     shape: tuple[int, ...]
@@ -42,14 +48,17 @@ class _Tensor:
     scale: float | None
     zero_point: int | None
     outside: bool
+    why: str
 
 
 def describe(path: Path) -> dict[str, Any]:
     """Every subgraph, metadata and signatures. Errors: ModelbuildError with the offset."""
-    model = flatbuffer.root(path.read_bytes(), "TFLite")
+    model = flatbuffer.root(input_file.read(path), "TFLite")
     codes = [_operator(table) for table in model.tables(ModelSlot.OPERATOR_CODES)]
     buffers = [_stored(table) for table in model.tables(ModelSlot.BUFFERS)]
-    return {
+    graphs = model.tables(ModelSlot.SUBGRAPHS)
+    tensors = [[_tensor(item, buffers) for item in table.tables(SubGraphSlot.TENSORS)] for table in graphs]
+    described = {
         "version": str(model.integer(ModelSlot.VERSION, "I")),
         "silicon": None,
         "description": model.string(ModelSlot.DESCRIPTION),
@@ -57,8 +66,25 @@ def describe(path: Path) -> dict[str, Any]:
         "signatures": [_signature(table) for table in model.tables(_SIGNATURES)],
         "operator_versions": _versions(model, codes),
         "checksums": [],
-        "models": [_subgraph(table, codes, buffers) for table in model.tables(ModelSlot.SUBGRAPHS)],
+        "checks": _checks([tensor for each in tensors for tensor in each]),
+        "models": [_subgraph(table, codes, each) for table, each in zip(graphs, tensors, strict=True)],
     }
+    return described | {"parts": _parts(model)}
+
+
+def _parts(model: Table) -> list[dict[str, Any]]:
+    """The FlatBuffer as far as it is read, values behind it, and what lies behind all that: a ZIP of files
+    that go with the model, zeros, or what nobody knows."""
+    data, end = model.buffer.data, model.buffer.end
+    found = {(0, end): Part(0, end, "FlatBuffer")}
+    for table in model.tables(ModelSlot.BUFFERS):
+        start, size = table.integer(BufferSlot.OFFSET, "Q"), table.integer(BufferSlot.SIZE, "Q")
+        if start > 1 and size and start + size <= len(data):
+            found[start, size] = Part(start, size, "values of a constant")
+            end = max(end, start + size)
+    if bytes(data[end : end + len(_ZIP)]) == _ZIP:
+        found[end, len(data) - end] = Part(end, len(data) - end, "ZIP of files that go with the model")
+    return [asdict(part) for part in covered(filled([*found.values()], memoryview(data)), len(data))]
 
 
 def _operator(table: Table) -> str:
@@ -102,11 +128,33 @@ def _stored(table: Table) -> int:
     return size or (table.integer(BufferSlot.SIZE, "Q") if table.integer(BufferSlot.OFFSET, "Q") > 1 else 0)
 
 
-def _subgraph(table: Table, codes: list[str], buffers: list[int]) -> dict[str, Any]:
-    tensors = [_tensor(item, buffers) for item in table.tables(SubGraphSlot.TENSORS)]
+def _checks(tensors: Sequence[_Tensor]) -> list[dict[str, Any]]:
+    """Whether the bytes of constants are as many as their shapes ask for."""
+    bad = [f"{tensor.name or 'one without a name'}: {tensor.why}" for tensor in tensors if tensor.why]
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    what = "constants have the bytes that their shapes ask for"
+    return [{"what": what, "ok": not bad, "why": "; ".join(bad[:_NAMED]) + more or None}]
+
+
+def _lacking(shape: Sequence[int], dtype: str, stored: int, is_sparse: bool) -> str:
+    """Why the bytes of a constant cannot be those of its shape; empty where they can, or nobody knows."""
+    told = f"[{', '.join(map(str, shape[:8]))}{', …' if len(shape) > 8 else ''}]"
+    if any(size < 0 for size in shape):
+        return f"no shape is {told}"
+    if math.prod(shape) >= 1 << 48:
+        return f"no file can hold the shape {told}"
+    form = tflite_schema.STORED.get(dtype)
+    if form is None or is_sparse or not stored:
+        return ""
+    count = math.prod(shape)
+    wanted = (count + 1) // 2 if dtype == "int4" else count * form.itemsize
+    return "" if stored == wanted else f"of the shape {told} it has {stored} bytes"
+
+
+def _subgraph(table: Table, codes: list[str], tensors: Sequence[_Tensor]) -> dict[str, Any]:
     nodes = table.tables(SubGraphSlot.OPERATORS)
     operators = Counter(_code(item, codes) for item in nodes)
-    constants = [tensor for tensor in tensors if tensor.stored or tensor.outside]
+    constants = [tensor for tensor in tensors if (tensor.stored or tensor.outside) and not tensor.why]
     types = Counter[str]()
     for tensor in constants:
         types[tensor.dtype] += math.prod(tensor.shape)
@@ -122,7 +170,7 @@ def _subgraph(table: Table, codes: list[str], buffers: list[int]) -> dict[str, A
         "parameters": sum(types.values()),
         "parameter_types": dict(sorted(types.items())),
         "stored_bytes": sum(tensor.stored for tensor in constants),
-        "macs": _macs(nodes, codes, tensors),
+        **dict(zip(("macs", "macs_why"), _macs(nodes, codes, tensors), strict=True)),
         "unknown_operators": [
             {"op": name, "count": count, "why": _why_unknown(name)}
             for name, count in sorted(operators.items())
@@ -154,16 +202,21 @@ def _tensor(table: Table, buffers: Sequence[int]) -> _Tensor:
     scale = float(struct.unpack_from("<f", data, start)[0]) if scales else None
     if scale is not None and (not math.isfinite(scale) or (scales == 1 and scale == 0.0)):
         scale, scales = None, 0  # a scale of 0 is how older converters say that there is none
+    dtype = _dtype(table.integer(TensorSlot.TYPE, "b"))
+    stored = buffers[index] if index < len(buffers) else 0
+    is_sparse = table.table(TensorSlot.SPARSITY) is not None
+    outside = bool(table.integer(TensorSlot.EXTERNAL_BUFFER, "I"))
     return _Tensor(
         table.string(TensorSlot.NAME),
         shape,
         _sizes(table, TensorSlot.SHAPE_SIGNATURE) or shape,
-        _dtype(table.integer(TensorSlot.TYPE, "b")),
-        buffers[index] if index < len(buffers) else 0,
+        dtype,
+        stored,
         scales,
         scale,
         int(struct.unpack_from("<q", data, points)[0]) if zeros and scales else 0 if scales else None,
-        bool(table.integer(TensorSlot.EXTERNAL_BUFFER, "I")),
+        outside,
+        _lacking(shape, dtype, stored, is_sparse) if stored or outside else "",
     )
 
 
@@ -218,11 +271,14 @@ def _quantization(tensors: Sequence[_Tensor]) -> dict[str, Any] | None:
     }
 
 
-def _macs(nodes: Sequence[Table], codes: Sequence[str], tensors: Sequence[_Tensor]) -> int | None:
-    """Of convolutions and products; None where one has a shape that is not told."""
+def _macs(
+    nodes: Sequence[Table], codes: Sequence[str], tensors: Sequence[_Tensor]
+) -> tuple[int | None, str | None]:
+    """Of convolutions and products; None and why, where one has a shape that is not told."""
     total = 0
     for table in nodes:
-        count = MACS.get(_code(table, codes))
+        name = _code(table, codes)
+        count = MACS.get(name)
         if count is None:
             continue
         inputs = [_shape(index, tensors) for index in table.integers(OperatorSlot.INPUTS, "i")]
@@ -230,8 +286,10 @@ def _macs(nodes: Sequence[Table], codes: Sequence[str], tensors: Sequence[_Tenso
         try:
             total += count(Reading(inputs, outputs, table.table(OperatorSlot.OPTIONS)))
         except LookupError:
-            return None
-    return total
+            return None, f"the shapes at a {name} are open"
+    if not 0 <= total < _MOST_MACS:
+        return None, "the shapes are larger than any that can run"
+    return total, None
 
 
 def _shape(index: int, tensors: Sequence[_Tensor]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -28,7 +28,11 @@ def unpack(data: bytes, name: str) -> list[Program]:
 
 def describe(packed: PackedProgram) -> Described:
     """As the compiler's plan has it: a kmodel has no names."""
-    told = packed.plan["interface"]
+    return described(packed.plan["interface"])
+
+
+def described(told: Mapping[str, Any]) -> Described:
+    """As `compile.json` has it under `interface`."""
     inputs, outputs = (tuple(map(_tensor, told[side])) for side in ("inputs", "outputs"))
     metadata = told["metadata"]
     apart = {key: text for key, text in metadata.items() if key not in TOLD}

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from modelbuild import __version__
 from modelbuild.artifacts.packing.mpk_sizes import other_sizes
-from modelbuild.artifacts.packing.program import PackedProgram, Program
-from modelbuild.artifacts.packing.program import described as describe
+from modelbuild.artifacts.packing.program import PackedProgram, Program, described
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import mpk
 from modelbuild.npu.program import ProgramInterface, TensorPlace, interface
+
+describe = described
 
 
 def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, bytes]:

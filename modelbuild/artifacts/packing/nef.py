@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from modelbuild import __version__
-from modelbuild.artifacts.packing.program import PackedProgram, Program
-from modelbuild.artifacts.packing.program import described as describe
+from modelbuild.artifacts.packing.program import PackedProgram, Program, described
 from modelbuild.chips.recipe import Container
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
@@ -18,6 +17,8 @@ from modelbuild.npu.program import TensorPlace, interface
 _ALIGNMENT = 16
 # Our operator kinds that the vendor's setups have a code for; others stand there with no code.
 _VENDOR_OPERATORS = {"add": "Add", "conv": "Conv", "gemm": "Gemm", "matmul": "MatMul", "softmax": "Softmax"}
+
+describe = described
 
 
 def pack(programs: Sequence[PackedProgram], container: Container) -> dict[str, bytes]:

@@ -102,6 +102,17 @@ def _formula(lowering: Lowering) -> Formula:
     return FORMULAS[node.op](numbers, node.attributes.get("approximate") == "tanh")
 
 
+_PLAIN = {
+    "Abs": "abs", "Acos": "acos", "Asin": "asin", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp",
+    "Floor": "floor", "Log": "log", "Neg": "neg", "Round": "round", "Rsqrt": "rsqrt", "Sign": "sign",
+    "Sin": "sin", "Sqrt": "sqrt", "Tanh": "tanh",
+}  # fmt: skip
+
+
+def _plain(name: str) -> Callable[[dict[str, float], bool], Formula]:
+    return lambda *_: lambda s, x, y: s.unary(name, x, y)
+
+
 FORMULAS: dict[str, Callable[[dict[str, float], bool], Formula]] = {
     "Elu": lambda n, _: _elu(n["alpha"], 1.0),
     "Gelu": lambda _, approximate: _gelu(approximate),
@@ -113,15 +124,8 @@ FORMULAS: dict[str, Callable[[dict[str, float], bool], Formula]] = {
     "Sigmoid": lambda *_: lambda s, x, y: s.sigmoid(x, y),
     "Softplus": lambda *_: _softplus,
     "Softsign": lambda *_: lambda s, x, y: s.div(x, s.add(s.abs(x), 1.0), y),
-    **{
-        op: (lambda name: lambda *_: lambda s, x, y: s.unary(name, x, y))(name)
-        for op, name in {
-            "Abs": "abs", "Acos": "acos", "Asin": "asin", "Ceil": "ceil", "Cos": "cos", "Erf": "erf",
-            "Exp": "exp", "Floor": "floor", "Log": "log", "Neg": "neg", "Round": "round", "Rsqrt": "rsqrt",
-            "Sign": "sign", "Sin": "sin", "Sqrt": "sqrt", "Tanh": "tanh",
-        }.items()
-    },
-}  # fmt: skip
+    **{op: _plain(name) for op, name in _PLAIN.items()},
+}
 
 
 def function(lowering: Lowering) -> None:

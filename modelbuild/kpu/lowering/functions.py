@@ -120,4 +120,4 @@ def joined(graph: Graph, nodes: Sequence[Node], start: str, end: str) -> Functio
 def _value(graph: Graph, values: Mapping[str, Real], name: str) -> Real:
     if name in values:
         return values[name]
-    return np.asarray(graph.constants[name], np.float64).reshape(-1)[0]
+    return np.asarray(np.asarray(graph.constants[name], np.float64).reshape(-1)[0])

@@ -1,4 +1,4 @@
-"""The fixed model of `kpu@1` or `float32` while it is being made: each tensor as bytes, as floats, or as both.
+"""The fixed model of `kpu@1` or `float32` while it is being made: each tensor as bytes, as floats, or both.
 
 A tensor is made in one form; the other is made of it where somebody first reads it, once for all readers.
 """
@@ -19,7 +19,7 @@ from modelbuild.kpu.lowering.chains import Chains
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of
-from modelbuild.quantize.plan import Plan, Step
+from modelbuild.quantize.plan import NATURAL, Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
 
@@ -38,6 +38,7 @@ class Lowering(Emission):
         self.chains = Chains(graph)
         self.assembly = assembly
         self.parts = Parts(names_of(graph)) if assembly is None else assembly.parts
+        self.wanted: frozenset[str] = frozenset()  # the tensors that somebody reads as bytes
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}
@@ -104,7 +105,7 @@ class Lowering(Emission):
         return self._floats[name]
 
     def new_bytes(self, name: str, like: QuantizedTensor | None = None) -> QuantizedTensor:
-        """Declares a tensor of the graph that is made as bytes: at its scale in the record, or at `like`'s."""
+        """Declares a tensor of the graph that is made as bytes, at its scale in the record or `like`'s."""
         if is_port(self.graph, name):
             port = port_tensor(self.graph, name)
             assert port is not None
@@ -129,6 +130,15 @@ class Lowering(Emission):
         if self.assembly is None:
             self.fail(f"it needs {name!r} as bytes, and this chip computes with floats")
         return self.assembly.recorded(name)
+
+    def left(self, name: str, op: str) -> QuantizedTensor:
+        """The scale at which a layer that ends in `op` leaves a tensor: the record's; but if only floats are
+        read of it, a function that has a range of its own keeps that, whatever the tensor is joined with."""
+        found = self.recorded(name)
+        if name in self.wanted or op not in NATURAL or self.assembly is None:
+            return found
+        form = self.assembly.formats.activation
+        return form.tensor(name, found.shape, *form.grid(*NATURAL[op]))
 
     def _called(self, name: str, form: str) -> str:
         """The graph's name for what is made first, and for what is an input or output of the model."""

@@ -181,7 +181,7 @@ def _finish(
 ) -> None:
     """The layer, and what of its cells are the output."""
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = lowering.new_bytes(name, lowering.recorded(chain.end))
+    y = lowering.new_bytes(name, lowering.left(chain.end, _last(lowering, chain)))
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
@@ -191,6 +191,10 @@ def _finish(
     if not whole:
         first = tuple(axis.first // stride for axis in axes)
         cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
+
+
+def _last(lowering: Lowering, chain: Chain) -> str:
+    return chain.nodes[-1].op if chain.nodes else lowering.node.op
 
 
 def gemm(lowering: Lowering) -> tuple[Node, ...]:
@@ -209,7 +213,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
         lowering.emit("pad", (cells,), wide, parameters, {"value": np.array(x.zero_point, np.uint8)})
         cells = wide
     maps = reshaped(lowering, cells, (1, depth, height, width), "map")
-    y = lowering.new_bytes(chain.end, lowering.recorded(chain.end))
+    y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
     out = lowering.between(y, (1, outputs, height, width), "products")
     wide_codes = Codes(codes.weight[:, :, None, None], codes.scales, codes.bias)
     emit_layer(lowering, maps, out, wide_codes, chain.function)

@@ -1,7 +1,8 @@
 """How the taps of a window lie in windows of 3x3 or 1x1, an axis at a time.
 
 A KPU layer pads its map by one cell, walks it cell by cell, and keeps every cell or, by its pool, every
-second one. A wider window, or one that lies otherwise, becomes a layer on shifted copies of the map, side by side.
+second one. A wider window, or one that lies otherwise, becomes a layer on shifted copies of the map, side by
+side.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ def compile_fixed(
     batch: int | None,
     told: Callable[[int, int, str], None],
 ) -> Made:
-    """The kmodel is the first part, and all of it. No batch is asked for: it takes the model's dimension 0."""
+    """The kmodel is the first part, and all of it; it takes as many pictures a run as the model does."""
     compiled = compile_model(fixed, recipe, options)
     memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
-    plan = {
+    plan: dict[str, Any] = {
         "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
         "cycles": None,
         "executed": [asdict(step) for step in compiled.executed],

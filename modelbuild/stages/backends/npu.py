@@ -61,7 +61,8 @@ class Machine:
 
     def run(self, inputs: Arrays) -> Seen:
         """Of one run. Raises for cycles that are not those that the compiler predicted."""
-        done = simulate(*self._sections, dict(inputs), keep_layers=True)
+        command, weights, host = self._sections
+        done = simulate(command, weights, host, dict(inputs), keep_layers=True)
         assert self.predicted is not None
         check_cycles(self.predicted, done.cycles)
         views = self._parts.views(inputs, done.layers)

@@ -69,3 +69,10 @@ def test_arrays_in_a_zip_are_described(tmp_path: Path) -> None:
     ]
     found = shown(tmp_path, zipped({"a.npy": b"none"}))
     assert found["arrays"][0]["name"] == "a.npy" and "header" in found["arrays"][0]["unreadable"]
+
+
+def test_a_sima_without_its_document_is_not_ok(tmp_path: Path) -> None:
+    found = shown(tmp_path, zipped(FILES), "net.sima")
+    assert found["format"] == "zip"
+    assert found["checks"][-1] == {"what": "a .sima holds a .yaml", "ok": False, "why": "there is none in it"}
+    assert all(check["ok"] for check in shown(tmp_path, zipped(FILES), "net.zip")["checks"])

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
 
+import pytest
+
 from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.tree import render
+from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import fixed_onnx
 from modelbuild.quantize import record as records
 from modelbuild.quantize.record import Record, TensorRecord
@@ -30,8 +36,52 @@ def test_number_formats_and_the_digest(tmp_path: Path) -> None:
     fixed_onnx.write(reshape_model(), tmp_path / "m.fixed.onnx")
     found = inspect(tmp_path / "m.fixed.onnx")
     assert found["formats"]["tensors"] == {"int8": 2}
-    assert [check["ok"] for check in found["checks"]] == [True]
+    assert [check["ok"] for check in found["checks"]] == [True, True]
     assert found["record"] is None
+
+
+def test_altered_integers_are_shown_and_told(tmp_path: Path) -> None:
+    """The digest is a check: what can be read is shown."""
+    data = fixed_onnx.to_bytes(reshape_model())
+    digest = data.index(b"modelbuild.digest") + 40
+    (tmp_path / "m.fixed.onnx").write_bytes(data[:digest] + bytes([data[digest] ^ 1]) + data[digest + 1 :])
+    found = inspect(tmp_path / "m.fixed.onnx")
+    assert found["checks"][0] == {
+        "what": "the integers have the digest that the file carries",
+        "ok": False,
+        "why": "its integers do not match the digest that it carries",
+    }
+    assert found["arithmetic"] == "multiplier_shift@1" and found["models"][0]["operators"] == {"reshape": 1}
+    with pytest.raises(ModelbuildError, match="cannot be read"):
+        fixed_onnx.read(tmp_path / "m.fixed.onnx")
+
+
+def test_of_integers_that_cannot_be_read_the_drawing_is_shown(tmp_path: Path) -> None:
+    data = fixed_onnx.to_bytes(reshape_model()).replace(b"reshape", b"reshave")
+    (tmp_path / "m.fixed.onnx").write_bytes(data)
+    found = inspect(tmp_path / "m.fixed.onnx")
+    assert found["checks"][0]["ok"] is False and found["checks"][0]["why"]
+    assert [value["name"] for value in found["models"][0]["inputs"]] == ["x"]
+    assert "arithmetic" not in found
+
+
+def test_altered_bytes_give_an_object_or_our_error(tmp_path: Path) -> None:
+    data, dice = fixed_onnx.to_bytes(reshape_model()), random.Random(7)
+    path = tmp_path / "m.fixed.onnx"
+    shown = 0
+    for _ in range(300):
+        altered = bytearray(data)
+        for _ in range(dice.randrange(1, 3)):
+            altered[dice.randrange(len(altered))] = dice.randrange(256)
+        path.write_bytes(bytes(altered))
+        try:
+            found = inspect(path)
+        except ModelbuildError as error:
+            assert error.exit_code == 2
+        else:
+            shown += found["format"] == "fixed_onnx" and not found["checks"][0]["ok"]
+            assert json.loads(json.dumps(found, allow_nan=False)) == found and render(found)
+    assert shown > 50
 
 
 def test_floats_have_no_scale(tmp_path: Path) -> None:

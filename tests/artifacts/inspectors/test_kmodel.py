@@ -114,7 +114,10 @@ def test_the_listing(tmp_path: Path) -> None:
     lines = listing(code).splitlines()
     assert lines[0] == "disassembly:"
     assert lines[1].startswith("  read cleanly by the tables of nncase 1.9.0, ")
-    assert any(line.startswith("  not by that of 1.5.0, 1.4.0: at 0x") for line in lines)
+    assert not any(line.startswith("  not by that of") for line in lines)
+    assert any(line.endswith("other releases (-v says why)") for line in lines)
+    whole = listing(code, whole=True).splitlines()
+    assert any(line.startswith("  not by that of 1.5.0, 1.4.0: at 0x") for line in whole)
     start = code["functions"][0]["offset"]
     assert f"    0x{start:06x}  lea_buffer           address=input+0" in lines
     assert any(line.endswith("stshape              register=r0[1,3,16,16]") for line in lines)
@@ -128,7 +131,10 @@ def test_the_listing_says_what_is_not_known(tmp_path: Path) -> None:
     assert "  read cleanly by no table\n" in text
     assert "unknown, 1 bytes: there is no opcode 0xff" in text
     closed = inspected(tmp_path, sources.later(7), disassemble=True)["disassembly"]
-    assert "unknown, 54 bytes: its code is not decoded" in listing(closed)
+    assert "unknown, 54 bytes: its code is not decoded" in listing(closed, whole=True)
+    assert listing(closed).splitlines()[1:] == [
+        "  2 functions, 74 bytes: unknown; its code is not decoded (-v lists them)"
+    ]
 
 
 def test_only_a_kmodel_is_disassembled(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.inspectors.tflite import _lacking, _macs
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
 from modelbuild.errors import ModelbuildError
+from modelbuild.formats import flatbuffer
 from tests.importers.tflite.builder import TFLite
 
 
@@ -51,8 +54,6 @@ def test_metadata_versions_and_signatures(shared_data: Path) -> None:
 def test_operators_that_nobody_knows(shared_data: Path, tmp_path: Path) -> None:
     """The number of an operator made one that there is none of."""
     data = (shared_data / "models/tflite/mlperf_resnet8_float.tflite").read_bytes()
-    from modelbuild.formats import flatbuffer
-
     code = flatbuffer.root(data, "x").tables(1)[0]
     place = code.offset(0)
     assert place is not None
@@ -80,6 +81,83 @@ def test_multiply_accumulates(op: str, inputs: Any, outputs: Any, count: int) ->
     assert MACS[op](Reading(inputs, outputs, None)) == count
     with pytest.raises(LookupError):
         MACS[op](Reading([() for _ in inputs], outputs, None))
+
+
+def test_bytes_behind_the_model(shared_data: Path, tmp_path: Path) -> None:
+    data = (shared_data / "models/tflite/mlperf_kws_dscnn_int8.tflite").read_bytes()
+    whole = {"offset": 0, "size": len(data), "what": "FlatBuffer", "known": True}
+    for behind, what, known in ((b"junk!", "unknown", False), (bytes(9), "padding", True)):
+        (tmp_path / "m.tflite").write_bytes(data + behind)
+        rest = {"offset": len(data), "size": len(behind), "what": what, "known": known}
+        assert inspect(tmp_path / "m.tflite")["parts"] == [whole, rest]
+    labelled = inspect(shared_data / "models/tflite/coral_mobilenet_v1_0.25_128_quant.tflite")
+    assert [(part["offset"], part["what"]) for part in labelled["parts"]] == [
+        (0, "FlatBuffer"),
+        (503776, "ZIP of files that go with the model"),
+    ]
+    assert labelled["checks"] == [
+        {"what": "constants have the bytes that their shapes ask for", "ok": True, "why": None}
+    ]
+
+
+def test_constants_whose_bytes_cannot_be_those_of_the_shape(shared_data: Path, tmp_path: Path) -> None:
+    data = (shared_data / "models/tflite/mlperf_kws_dscnn_int8.tflite").read_bytes()
+    table = flatbuffer.root(data, "x").tables(2)[0].tables(0)
+    (number, start) = next(
+        (table[number].integers(0, "i"), table[number].span(0, 4)[0])
+        for number in range(len(table))
+        if len(table[number].integers(0, "i")) == 4 and table[number].integers(0, "i")[0] > 1
+    )
+    altered = bytearray(data)
+    altered[start : start + 4] = (-number[0]).to_bytes(4, "little", signed=True)
+    (tmp_path / "m.tflite").write_bytes(bytes(altered))
+    found = inspect(tmp_path / "m.tflite")
+    (check,) = found["checks"]
+    assert not check["ok"] and f"no shape is [-{number[0]}, " in check["why"]
+    assert 0 < found["models"][0]["parameters"] < 22606
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "stored", "why"),
+    [
+        ((2, 3), "int8", 6, ""),
+        ((2, 3), "int16", 6, "of the shape [2, 3] it has 6 bytes"),
+        ((5,), "int4", 3, ""),
+        ((5,), "string", 3, ""),
+        ((1 << 30, 1 << 30), "string", 3, "no file can hold the shape [1073741824, 1073741824]"),
+        ((-1,), "int8", 1, "no shape is [-1]"),
+    ],
+)
+def test_bytes_of_a_shape(shape: tuple[int, ...], dtype: str, stored: int, why: str) -> None:
+    assert _lacking(shape, dtype, stored, False) == why
+    assert _lacking((4,), "int8", 1, True) == "" and _lacking((4,), "int8", 0, False) == ""
+
+
+def test_macs_that_are_open_have_a_reason(shared_data: Path) -> None:
+    (found,) = inspect(shared_data / "models/tflite/mlperf_resnet8_int8.tflite")["models"]
+    assert (found["macs"], found["macs_why"]) == (12501632, None)
+    closed, graph = _macs_of((1, 4, 4, 8)), _macs_of(())
+    assert closed == (4 * 4 * 8 * 3 * 3 * 3, None) and graph == (None, "the shapes at a CONV_2D are open")
+    assert _macs_of((1, 1 << 30, 1 << 30, 8)) == (None, "the shapes are larger than any that can run")
+
+
+def _macs_of(output: tuple[int, ...]) -> tuple[int | None, str | None]:
+    """Of one convolution by 3 x 3 of 3 channels."""
+
+    class Node:
+        def integer(self, slot: int, form: str) -> int:
+            return 0
+
+        def integers(self, slot: int, form: str) -> tuple[int, ...]:
+            return (0, 1) if slot == 1 else (2,)
+
+        def table(self, slot: int) -> None:
+            return None
+
+    tensors = [
+        SimpleNamespace(shape=shape, signature=shape) for shape in ((1, 4, 4, 3), (8, 3, 3, 3), output)
+    ]
+    return _macs([Node()], ["CONV_2D"], tensors)  # type: ignore[list-item,arg-type]
 
 
 @pytest.mark.parametrize("count", [65, 60_000])

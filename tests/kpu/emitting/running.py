@@ -50,11 +50,9 @@ def check_judged(model: FixedModel, values: Arrays, found: Compiled) -> None:
 
 
 def equal(model: FixedModel, wanted: Arrays, outputs: list[np.ndarray] | tuple[np.ndarray, ...]) -> None:
-    """Bit by bit, zeros with their signs, unless a resize is in the model: the runtime adds 0 to its sums in
-    the end, which leaves no -0.0, and the arithmetic does not."""
-    signs = all(operator.kind != "resize_bilinear" for operator in model.operators)
+    """Bit by bit, zeros with their signs."""
     assert len(outputs) == len(model.outputs)
     for name, output in zip(model.outputs, outputs, strict=True):
         assert output.dtype == wanted[name].dtype
         np.testing.assert_array_equal(output.reshape(wanted[name].shape), wanted[name])
-        assert output.tobytes() == wanted[name].tobytes() or not signs
+        assert output.tobytes() == wanted[name].tobytes()

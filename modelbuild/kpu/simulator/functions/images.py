@@ -95,7 +95,7 @@ def _bilinear(
     assert total is not None
     if code == BFLOAT16:
         return to_bfloat16(total)
-    return total if x.dtype == F32 else to_whole(total + _HALF, x.dtype)
+    return total + np.float32(0) if x.dtype == F32 else to_whole(total + _HALF, x.dtype)  # no -0
 
 
 def roi_align(call: Call) -> None:

@@ -1,0 +1,140 @@
+"""A kmodel of version 5 as something that runs, by the simulator of the KPU and the stack machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelbuild import input_file
+from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
+from modelbuild.artifacts import layouts
+from modelbuild.artifacts.layouts import Layouts
+from modelbuild.artifacts.packing import Described
+from modelbuild.artifacts.runner import Array, Arrays, Port
+from modelbuild.errors import ModelbuildError
+from modelbuild.kpu.simulator import load
+from modelbuild.quantize.equalized import factors_in
+from modelbuild.quantize.split_graph import Pieces
+from modelbuild.quantize.split_record import pieces_in
+from modelbuild.samples.preprocess import Preprocess, from_settings
+
+MOST_JSON = 16 << 20
+_BITS = {"uint8": (8, False), "int8": (8, True), "int16": (16, True)}
+NOT_WRITTEN = "it reads memory that nothing wrote, which reads as zeros, as in the vendor's simulator"
+
+
+class KmodelRunner:
+    """The program, simulated from its bytes alone. A kmodel has no names: they are those `described`,
+    or input0, output0 and so on. `notes` is what a run has to be told with."""
+
+    level = "hardware"
+
+    def __init__(self, data: bytes, name: str, described: Described | None = None) -> None:
+        self.name = name
+        self._machine = load(data)
+        self.notes: list[str] = []
+        metadata = {} if described is None else described.metadata
+        self._metadata = metadata
+        self.preprocess: Mapping[str, Preprocess] = _declared(metadata, "preprocess")
+        self.in_model: Mapping[str, Preprocess] = _declared(metadata, "in_model")
+        self.layouts: Layouts = layouts.recorded(metadata)
+        told = ((), ()) if described is None else (described.inputs, described.outputs)
+        sides = zip(("input", "output"), (self._machine.inputs, self._machine.outputs), told, strict=True)
+        self.inputs, self.outputs = (
+            tuple(_ports(side, ports, tensors if described else None)) for side, ports, tensors in sides
+        )
+
+    def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
+        """The outputs; of inner tensors a kmodel has no names."""
+        given = [
+            np.ascontiguousarray(inputs[port.name]).reshape(own.shape)
+            for port, own in zip(self.inputs, self._machine.inputs, strict=True)
+        ]
+        found = self._run(given)
+        return {
+            port.name: values.reshape(port.shape) for port, values in zip(self.outputs, found, strict=True)
+        }
+
+    def _run(self, given: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """Strictly, where the file allows that."""
+        if not self.notes:
+            try:
+                return self._machine.run(given).outputs
+            except ModelbuildError as error:
+                first = error
+            try:
+                outputs = self._machine.run(given, strict=False).outputs
+            except ModelbuildError:
+                raise first from None
+            self.notes.append(NOT_WRITTEN)
+            return outputs
+        return self._machine.run(given, strict=False).outputs
+
+    def tensors(self) -> Mapping[str, QuantizedTensor]:
+        """How inputs and outputs are quantized, where that is known."""
+        ports = (*self.inputs, *self.outputs)
+        return {port.name: port.quantized for port in ports if port.quantized is not None}
+
+    def factors(self) -> Mapping[str, NDArray[np.float32]]:
+        """Those that travel with the model."""
+        return factors_in(self._metadata)
+
+    def pieces(self) -> Mapping[str, Pieces]:
+        """Those that travel with the model."""
+        return pieces_in(self._metadata)
+
+
+def open_kmodel(path: Path, data: bytes, name: str) -> KmodelRunner:
+    """The kmodel with what `<name>.json` beside the file tells, if a build has left it there. Raises for one
+    that belongs to another kmodel."""
+    beside = path.with_name(f"{name}.json")
+    return KmodelRunner(data, name, _read(beside) if beside.is_file() else None)
+
+
+def _declared(metadata: Mapping[str, str], key: str) -> dict[str, Preprocess]:
+    return {name: from_settings(given) for name, given in json.loads(metadata.get(key, "{}")).items()}
+
+
+def _ports(side: str, ports: Any, told: tuple[QuantizedTensor, ...] | None) -> list[Port]:
+    if told is None:
+        return [Port(f"{side}{number}", port.shape, str(port.dtype)) for number, port in enumerate(ports)]
+    fits = [(tensor.shape, str(tensor.dtype)) for tensor in told]
+    if fits != [(port.shape, str(port.dtype)) for port in ports]:
+        raise ModelbuildError(
+            f"the .json beside the kmodel tells other {side}s than it has",
+            why=", ".join(f"{port.dtype} {list(port.shape)}" for port in ports),
+            advice="build the package again, or move the .json away: names are input0, output0 then",
+        )
+    return [
+        Port(tensor.name, tensor.shape, str(tensor.dtype), None if tensor.floating else tensor)
+        for tensor in told
+    ]
+
+
+def _read(beside: Path) -> Described | None:
+    """What `<model>.json` says; nothing where it is a file of the user's own."""
+    try:
+        told = json.loads(input_file.read(beside, MOST_JSON))
+        inputs, outputs = (tuple(_tensor(item) for item in told[side]) for side in ("inputs", "outputs"))
+        metadata = dict(told.get("metadata", {}))
+        for key in ("preprocess", "in_model"):
+            metadata[key] = json.dumps(
+                {item["name"]: item[key] for item in told["inputs"] if item.get(key) is not None}
+            )
+        return Described(told["chip"], told["arithmetic"], inputs, outputs, MappingProxyType(metadata))
+    except (ModelbuildError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _tensor(told: Any) -> QuantizedTensor:
+    name, shape = str(told["name"]), tuple(map(int, told["shape"]))
+    if told["dtype"] == "float32":
+        return float_tensor(name, shape)
+    bits, signed = _BITS[told["dtype"]]
+    return QuantizedTensor(name, shape, bits, signed, float(told["scale"]), int(told["zero_point"]))

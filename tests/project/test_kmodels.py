@@ -1,0 +1,271 @@
+"""Targets k210 and nncase-cpu, from manifest to kmodel: built, verified, run, compared, encrypted, locked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from modelbuild import api
+from modelbuild.artifacts.kmodel_runner import open_kmodel
+from modelbuild.artifacts.runner import run_real
+from modelbuild.cli.main import main
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph import onnx_io
+from modelbuild.graph.session import FloatSession
+from modelbuild.quantize import fixed_onnx
+from modelbuild.stages.files import read_json
+from tests.judges import nncase
+from tests.project.small_project import write_manifest
+
+SHAPE = (1, 3, 16, 16)
+MANIFEST = """\
+samples: {some: {files: "data/*.npy"}}
+models: {net: {source: net.onnx, calibration: some, evaluation: some, accept: {snr_db: 20}}}
+targets:
+  maix: {chip: k210, verify: {hardware: all}}
+  any: {chip: nncase-cpu, verify: {hardware: all}}
+packages: {p: {targets: [maix, any], models: [net]}}
+"""
+
+
+def write(root: Path, manifest: str = MANIFEST, *, softmax: bool = False) -> Path:
+    """Convolutions and a residual sum that the KPU does or reads, means and a product of matrices."""
+    draw = np.random.default_rng(5)
+
+    def made(name: str, *shape: int) -> Any:
+        return numpy_helper.from_array((draw.standard_normal(shape) / 3).astype(np.float32), name)
+
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["a"], name="stem", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], name="relu"),
+        helper.make_node("Conv", ["b", "u"], ["c"], name="mix"),
+        helper.make_node("Add", ["b", "c"], ["d"], name="residual"),
+        helper.make_node("Conv", ["d", "v"], ["e"], name="last", pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["e"], ["f"], name="mean"),
+        helper.make_node("Flatten", ["f"], ["scores"], name="flat"),
+    ]
+    outputs = ["scores"]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["scores"], ["shares"], name="softmax"))
+        outputs = ["shares"]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, list(SHAPE))],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 6]) for name in outputs],
+        [made("w", 8, 3, 3, 3), made("u", 8, 8, 1, 1), made("v", 6, 8, 3, 3)],
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save_model(model, root / "net.onnx")
+    (root / "data").mkdir()
+    for index in range(4):
+        np.save(root / f"data/{index}.npy", draw.uniform(-1, 1, SHAPE).astype(np.float32))
+    write_manifest(root, manifest)
+    return root
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both packages, not to be changed."""
+    root = write(tmp_path_factory.mktemp("kmodels") / "project")
+    report = api.build(api.open_project(root))
+    assert report.ok, report.to_json()["failures"]
+    return root
+
+
+def sample(root: Path, number: int = 0) -> np.ndarray:
+    return np.load(root / f"data/{number}.npy")
+
+
+@pytest.mark.parametrize(
+    ("package", "arithmetic", "more"), [("p-maix", "kpu@1", {"net.quant.txt"}), ("p-any", "float32", set())]
+)
+def test_what_is_shipped(built_once: Path, package: str, arithmetic: str, more: set[str]) -> None:
+    folder = built_once / "dist" / package
+    assert {path.name for path in folder.iterdir()} == {"net.kmodel", "net.json", "net.fixed.onnx"} | more
+    told = read_json(folder / "net.json")
+    assert told["silicon"] is True and told["arithmetic"] == arithmetic and told["id"] is None
+    (image,), (scores,) = told["inputs"], told["outputs"]
+    assert (image["name"], image["dtype"], image["shape"]) == ("image", "float32", list(SHAPE))
+    assert (scores["name"], scores["scale"], scores["radix_form"]) == ("scores", None, None)
+
+
+@pytest.mark.parametrize("package", ["p-maix", "p-any"])
+def test_the_bytes_do_what_the_fixed_model_does(built_once: Path, package: str) -> None:
+    report = read_json(built_once / "reports" / package / "report.json")
+    assert report["package"]["silicon"] is True and report["passed"] is True
+    hardware = report["models"][0]["hardware"]
+    assert hardware["equal"] is True and hardware["samples"] == 4
+    assert hardware["cycles"] is None and hardware["cycles_predicted"] is None
+    assert all(one["equal"] for one in (*hardware["layers"], *hardware["outputs"])) and hardware["layers"]
+
+
+@pytest.mark.parametrize("package", ["p-maix", "p-any"])
+def test_the_vendors_simulator_gives_the_same_bytes(built_once: Path, package: str) -> None:
+    folder = built_once / "dist" / package
+    (judged,) = nncase.run_kmodel((folder / "net.kmodel").read_bytes(), [sample(built_once)])
+    runner = open_kmodel(folder / "net.kmodel", (folder / "net.kmodel").read_bytes(), "net")
+    found = run_real(runner, {"image": sample(built_once)})["scores"]
+    assert judged.tobytes() == found.tobytes()
+    exact = FloatSession(onnx_io.read(built_once / "net.onnx")).run({"image": sample(built_once)})["scores"]
+    assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_floats_are_those_of_the_source(built_once: Path) -> None:
+    """Nothing is quantized on a CPU: no record, no observation, and the SNR of rounding alone."""
+    report = read_json(built_once / "reports/p-any/report.json")
+    assert report["models"][0]["fidelity"]["outputs"][0]["snr_db"] > 100
+    plan = api.open_project(built_once).plan.names()
+    assert "net@any:verify_fixed" in plan and "net@maix:quantize" in plan
+    assert not plan & {
+        f"net@any:{stage}" for stage in ("observe", "quantize", "check_result", "check_calibration")
+    }
+
+
+def test_run_and_compare(built_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = built_once / "dist/p-maix"
+    names = ["--json", "--input", str(built_once / "data/1.npy")]
+    assert main(["-C", str(folder), "run", "net.kmodel", *names]) == 0
+    packaged = json.loads(capsys.readouterr().out)["outputs"]
+    assert main(["-C", str(built_once), "run", "net@maix", "--level", "hardware", *names]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"] == packaged
+    assert packaged[0]["name"] == "scores"
+    assert main(["-C", str(folder), "compare", "net.fixed.onnx", "net.kmodel", *names]) == 0
+    assert json.loads(capsys.readouterr().out)["equal"] is True
+
+
+def test_without_the_json_names_are_numbers(built_once: Path, tmp_path: Path) -> None:
+    data = (built_once / "dist/p-maix/net.kmodel").read_bytes()
+    (tmp_path / "x.kmodel").write_bytes(data)
+    runner = open_kmodel(tmp_path / "x.kmodel", data, "x")
+    assert [port.name for port in (*runner.inputs, *runner.outputs)] == ["input0", "output0"]
+    assert set(runner.run({"input0": sample(built_once)})) == {"output0"}
+
+
+def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
+    shutil.copy(built_once / "dist/p-maix/net.kmodel", tmp_path)
+    told = read_json(built_once / "dist/p-maix/net.json")
+    told["outputs"][0]["shape"] = [1, 7]
+    (tmp_path / "net.json").write_text(json.dumps(told))
+    data = (tmp_path / "net.kmodel").read_bytes()
+    with pytest.raises(ModelbuildError, match="tells other outputs than it has"):
+        open_kmodel(tmp_path / "net.kmodel", data, "net")
+    (tmp_path / "net.json").write_text("[1, 2]")  # a file of the user's own
+    assert open_kmodel(tmp_path / "net.kmodel", data, "net").inputs[0].name == "input0"
+
+
+def test_functions_with_other_last_bits(tmp_path: Path) -> None:
+    """Behind a Softmax outputs need not be equal in every bit; they are compared all the same."""
+    root = write(tmp_path / "project", softmax=True)
+    assert api.build(api.open_project(root), ["p-maix"]).ok
+    hardware = read_json(root / "reports/p-maix/report.json")["models"][0]["hardware"]
+    assert hardware["equal"] is True and hardware["outputs"][0]["within"] == 1e-5
+    assert any(layer["within"] is None for layer in hardware["layers"])
+    (judged,) = nncase.run_kmodel((root / "dist/p-maix/net.kmodel").read_bytes(), [sample(root)])
+    fixed = fixed_onnx.read(root / "dist/p-maix/net.fixed.onnx")
+    assert judged.shape == fixed.tensors["shares"].shape
+    found = api.run(root / "dist/p-maix/net.kmodel", str(root / "data/0.npy")).outputs["shares"]
+    np.testing.assert_allclose(judged, found, atol=1e-5 * float(np.ptp(found)))
+
+
+def test_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = MANIFEST.replace(
+        "models: [net]", "models: [net], encrypt: {mode: 2, efuse_key: env:MB_TEST_EFUSE}"
+    )
+    monkeypatch.setenv("MB_TEST_EFUSE", "5eedBeefCafeD00d0102030405060708")
+    root = write(tmp_path / "project", secret)
+    assert api.build(api.open_project(root), ["p-maix"]).ok
+    folder = root / "dist/p-maix"
+    assert {path.name for path in folder.iterdir()} == {"net.kmodel.enc", "net.json"}
+    keys = {"efuse_key": "env:MB_TEST_EFUSE"}
+    found = api.run(folder / "net.kmodel.enc", str(root / "data/0.npy"), keys=keys).outputs
+    plain = api.run_opened(
+        api.open_form(api.open_project(root), "net@maix", "fixed"), str(root / "data/0.npy")
+    )
+    np.testing.assert_array_equal(found["scores"], plain.outputs["scores"])
+
+
+def test_locked(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    assert api.lock(api.open_project(root)).build.ok
+    locked = json.loads((root / "modelbuild.lock").read_bytes())["models"]
+    records = {name: {path.rpartition("/")[2] for path in entry["records"]} for name, entry in locked.items()}
+    assert records == {"net@maix": {"quant.txt", "measurements.json"}, "net@any": {"measurements.json"}}
+    assert api.check_lock(api.open_project(root)) == []
+    shutil.rmtree(root / "data")
+    shutil.rmtree(root / "dist")
+    assert main(["-C", str(root), "build", "--locked"]) == 0
+    assert (root / "dist/p-any/net.kmodel").is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "setting", "what"),
+    [
+        ("maix", "tiling: deep", "`tiling: deep` is not possible on k210"),
+        ("maix", "batch: 4", "`batch: 4` is not possible on k210"),
+        ("maix", "weight_compress: true", "`weight_compress: true` is not possible on k210"),
+        (
+            "maix",
+            "dedicated_output_buffer: false",
+            "`dedicated_output_buffer: false` is not possible on k210",
+        ),
+        ("maix", "flatbuffer: true", "`flatbuffer: true` is not possible on k210"),
+        ("any", "sram_bytes: 4096", "`sram_bytes: 4096` is not possible on nncase-cpu"),
+    ],
+)
+def test_settings_that_make_no_sense(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, setting: str, what: str
+) -> None:
+    text = MANIFEST.replace(f"  {target}: {{", f"  {target}: {{compile: {{{setting}}}, ")
+    root = write(tmp_path / "project", text)
+    assert main(["-C", str(root), "check"]) == 2
+    said = capsys.readouterr().err
+    assert what in said and "remove it" in said
+
+
+def test_defaults_written_out_are_no_settings(tmp_path: Path) -> None:
+    text = MANIFEST.replace(
+        "{chip: k210,", "{chip: k210, compile: {tiling: default, weight_compress: false},"
+    )
+    assert api.open_project(write(tmp_path / "project", text)).plan.names()
+
+
+@pytest.mark.parametrize(
+    "quantize", ["{activations: float32}", "none", "{activations: float32, weights: float32}"]
+)
+def test_floats_asked_for_by_name(tmp_path: Path, quantize: str) -> None:
+    """Of a chip that has nothing else: no samples are needed."""
+    text = MANIFEST.replace("{chip: nncase-cpu,", f"{{chip: nncase-cpu, quantize: {quantize},")
+    text = text.replace(
+        "calibration: some, evaluation: some, accept: {snr_db: 20}", "targets: {maix: {calibration: some}}"
+    )
+    root = write(tmp_path / "project", text)
+    assert api.build(api.open_project(root), ["p-any"]).ok
+    assert (root / "dist/p-any/net.kmodel").is_file()
+
+
+def test_a_record_says_nothing_of_floats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = MANIFEST.replace("{chip: nncase-cpu,", "{chip: nncase-cpu, quantize: {record: a.quant.txt},")
+    root = write(tmp_path / "project", text)
+    (root / "a.quant.txt").write_text("")
+    assert main(["-C", str(root), "check"]) == 2
+    assert "`record` has no effect on nncase-cpu" in capsys.readouterr().err
+
+
+def test_less_of_the_kpus_memory(built_once: Path, tmp_path: Path) -> None:
+    """The chain is cut, which is told, and no value changes."""
+    text = MANIFEST.replace("{chip: k210,", "{chip: k210, compile: {sram_bytes: 4096},")
+    root = write(tmp_path / "project", text)
+    report = api.build(api.open_project(root), ["p-maix"])
+    assert report.ok, report.to_json()["failures"]
+    source = str(root / "data/0.npy")
+    few, all_ = (api.run(folder / "dist/p-maix/net.kmodel", source) for folder in (root, built_once))
+    np.testing.assert_array_equal(few.outputs["scores"], all_.outputs["scores"])
