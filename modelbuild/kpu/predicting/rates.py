@@ -1,8 +1,8 @@
 """How long single operations take on the chip: cycles of a KPU layer, of transfers, operations of the CPU.
 
-The KPU reads one row of 64 bytes a cycle and multiplies it with one window: a pass goes down one strip of a map
-for one output channel. Fitted to times that users measured on the chip (docs/k210.md has them): layers of a face
-detector (kendryte/nncase issue 77), and Sipeed's 3x3 convolutions of 128 channels.
+The KPU reads one row of 64 bytes a cycle and multiplies it with one window: a pass goes down one strip of a
+map for one output channel. Fitted to times that users measured on the chip (docs/k210.md has them): layers of
+a face detector (kendryte/nncase issue 77), and Sipeed's 3x3 convolutions of 128 channels.
 """
 
 from __future__ import annotations
