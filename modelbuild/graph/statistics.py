@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.model import Graph, Node, Shape
 
 
 def node_macs(graph: Graph, node: Node) -> int:
@@ -33,12 +33,16 @@ def macs_by_origin(graph: Graph) -> dict[str, int]:
     return found
 
 
+def _shape(graph: Graph, name: str) -> Shape:
+    return graph.constants[name].shape if name in graph.constants else graph.shapes[name]
+
+
 def _conv(graph: Graph, node: Node) -> int:
-    return math.prod(graph.shapes[node.outputs[0]]) * math.prod(graph.shapes[node.inputs[1]][1:])
+    return math.prod(graph.shapes[node.outputs[0]]) * math.prod(_shape(graph, node.inputs[1])[1:])
 
 
 def _conv_transpose(graph: Graph, node: Node) -> int:
-    return math.prod(graph.shapes[node.inputs[0]]) * math.prod(graph.shapes[node.inputs[1]][1:])
+    return math.prod(graph.shapes[node.inputs[0]]) * math.prod(_shape(graph, node.inputs[1])[1:])
 
 
 def _gemm(graph: Graph, node: Node) -> int:

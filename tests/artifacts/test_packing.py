@@ -97,7 +97,7 @@ def test_an_mpk_counts_pictures_apart() -> None:
     shape = (1, *model.tensors["x"].shape[1:])
     (mla,) = (plugin for plugin in read.plugins if plugin.processor == "MLA")
     assert [node.size for node in mla.inputs] == [3 * own * math.prod(shape)]
-    told = describe(program, "0001", None, False, one.batch)
+    told = describe(program, FORMATS["mpk"].describe(one), "0001", None, False, one.batch)
     assert told["batch"] == {"desired": 3 * own, "achieved": 3 * own}
     assert told["inputs"][0]["shape"] == [3 * own, *shape[1:]]
 
@@ -194,7 +194,7 @@ def test_scale_and_radix_give_the_step_back(step: float) -> None:
 
 def test_firmware_learns_what_it_needs() -> None:
     one = packed("net", 40000, "kl720")
-    told = describe(one.program, "00ff", ["a", "b"], False, one.batch)
+    told = describe(one.program, FORMATS["nef"].describe(one), "00ff", ["a", "b"], False, one.batch)
     assert (told["id"], told["version"], told["silicon"]) == (40000, "00ff", False)
     assert told["labels"] == ["a", "b"]
     assert told["batch"] == {"desired": None, "achieved": 1}

@@ -244,6 +244,9 @@ def test_the_grouping_of_the_convolution_before_a_pool_is_found_behind_what_is_f
     assert broken(pool, {"after_group": ["depthwise"]}) == []
     assert broken(pool, {"after_group": ["one"]}) == ["grouping before it depthwise is not one"]
     assert broken(pool.at(nodes["a"]), {"after_group": ["one"]}) == ["nothing is computed before it"]
+    assert broken(pool, {"after_stride": 1, "behind_npu": True}) == []
+    assert broken(pool, {"after_stride": 2}) == ["stride before it 1 is not 2"]
+    assert broken(pool.at(nodes["a"]), {"behind_npu": True}) == ["nothing before it runs on the NPU"]
 
 
 def test_no_nearest_mode_is_asked_of_what_interpolates() -> None:

@@ -1,9 +1,9 @@
 """The best pieces for a curve: dynamic programming over where they begin, then each moved a little.
 
-A line of the table begins at a whole step of the output. Its cost is the mean squared distance of the byte
-from the function, not of the byte from the rounded function: a line that is off by e costs e² more than the
-rounding itself, whose 1/12 no table avoids. Lines that fall cost 7/12: the KPU rounds them badly
-(docs/arithmetic.md, kpu@1), so where the output falls by a few steps, constant pieces are often better.
+A line of the table begins at a whole step of the output. Its cost is by how much the mean squared distance of
+the byte from the function (not from the rounded function) is above that of rounding itself: e² of a line that
+is off by e, and 1/2 more if it falls, which the KPU rounds badly (docs/arithmetic.md, kpu@1). So where the
+output falls by a few steps, constant pieces are often better.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from modelbuild.kpu.quantizing.target import BYTE, Domain
 
 Wide = NDArray[np.int64]
 
-CANDIDATES = 360  # places where pieces may begin
-_ROUNDED = 1 / 12  # mean square of what rounding costs
-_FALLING = 7 / 12  # of what the KPU's rounding of negative products costs, once its mean is made up for
+_PARTS = 4  # of a step
+CANDIDATES = 400  # places where pieces may begin
+_FALLING = 1 / 2  # mean square of what the KPU's rounding of negative products adds, its mean made up for
 _MOVES = np.concatenate([np.arange(-9, 10) / 20 + whole for whole in (-1, 0, 1)])  # steps of the output
 _PASSES = 2
-CONSTANT, LINE = 0, 1
+_ROWS = 40  # of the table of costs at a time
 
 
 class Moments:
@@ -33,8 +33,9 @@ class Moments:
     def __init__(self, places: Real, steps: Real, weights: Real) -> None:
         self.places = places
         products = (weights, weights * places, weights * places * places)
-        rows = (*products, weights * steps, products[1] * steps, weights * steps * steps)
-        self.sums = np.zeros((6, len(places) + 1))
+        lost = weights * np.square(steps - np.rint(steps))
+        rows = (*products, weights * steps, products[1] * steps, weights * steps * steps, lost)
+        self.sums = np.zeros((7, len(places) + 1))
         np.add.accumulate(np.array(rows), axis=1, out=self.sums[:, 1:])
 
     def number(self, at: Real) -> Wide:
@@ -44,14 +45,14 @@ class Moments:
     def costs(self, start: Real, add: Real, first: Wide, last: Wide) -> tuple[Real, Real, Real]:
         """Cost, slope and constant of the best piece over the samples first...last of those that begin at
         `start` with `add`; a slope of 0 stands for a constant, the third. All broadcast."""
-        w, x, xx, g, gx, gg = (row[last] - row[first] for row in self.sums)
+        w, x, xx, g, gx, gg, lost = (row[last] - row[first] for row in self.sums)
         rise = gx - start * g - add * (x - start * w)
         square = np.maximum(xx - start * (2 * x - start * w), 1e-300)
         slope = rise / square
         line = gg - add * (2 * g - add * w) - rise * slope
-        line += np.where(slope >= 0, _ROUNDED, _FALLING) * w
+        line += np.where(slope >= 0, 0.0, _FALLING) * w
         level = np.clip(np.rint(g / np.maximum(w, 1e-300)), 0, BYTE)
-        constant = gg - level * (2 * g - level * w)
+        constant = gg - level * (2 * g - level * w) - lost
         better = line < constant
         return np.where(better, line, constant), np.where(better, slope, 0.0), level
 
@@ -78,40 +79,31 @@ def fitted_pieces(places: Real, steps: Real, weights: Real, domain: Domain) -> l
 
 
 def _candidates(shares: Real, steps: Real) -> tuple[Real, Real]:
-    """Places where the function meets a half or whole step, with the whole step nearest to it: of the halves
-    those where it falls or is nearly flat; as many as are wanted, most where it bends."""
-    doubled = 2 * steps
-    low, high = np.minimum(doubled[:-1], doubled[1:]), np.maximum(doubled[:-1], doubled[1:])
-    count = np.maximum(np.floor(high) - np.ceil(low) + 1, 0).astype(np.int64)
-    count[(count > 0) & (np.ceil(low) == low) & (low == doubled[:-1]) & (doubled[1:] > low)] -= 0
+    """Places where the function meets a quarter of a step, with the whole step nearest to it; as many as are
+    wanted, most where it bends."""
+    level = _PARTS * steps
+    before, rise = level[:-1], np.diff(level)
+    low, high = np.minimum(before, level[1:]), np.maximum(before, level[1:])
+    first = np.floor(low) + 1  # a whole one at the left end belongs to the cell before
+    count = np.maximum(np.floor(high) - first + 1, 0).astype(np.int64)
     cell = np.repeat(np.arange(len(low)), count)
-    nth = np.arange(len(cell)) - np.repeat(np.add.accumulate(count) - count, count)
-    level = np.ceil(low)[cell] + nth
-    rise = doubled[1:] - doubled[:-1]
-    part = np.where(
-        rise[cell] == 0, 0.0, (level - doubled[cell]) / np.where(rise[cell] == 0, 1.0, rise[cell])
-    )
-    width = shares[1] - shares[0]
-    at = shares[cell] + part * width
-    whole = level % 2 == 0
-    falling = rise[cell] < 0
-    flat = np.abs(rise[cell]) * len(shares) < 2 * BYTE / 4
-    keep = whole | falling | flat
-    at, level = at[keep], level[keep]
+    met = first[cell] + (np.arange(len(cell)) - np.repeat(np.add.accumulate(count) - count, count))
+    part = (met - before[cell]) / rise[cell]
+    at = shares[cell] + part * (shares[1] - shares[0])
     order = np.argsort(at, kind="stable")
-    at, level = at[order], level[order]
-    fresh = np.concatenate([[True], np.diff(at) > 1e-12])[: len(at)]
-    at, level = at[fresh], level[fresh]
+    at, met = at[order], met[order]
     if len(at) > CANDIDATES:
         bend = np.zeros(len(shares))
         bend[1:-1] = np.sqrt(np.abs(np.diff(steps, 2)))
-        mass = np.add.accumulate(bend + 1e-9)
-        worth = np.interp(at, shares, mass / mass[-1]) + (np.arange(len(at)) + 1) / len(at)
-        chosen = np.unique(np.floor(worth * (CANDIDATES / 2)).astype(np.int64), return_index=True)[1]
-        at, level = at[chosen], level[chosen]
-    at = np.concatenate([[0.0], at])
-    level = np.concatenate([[2 * steps[0]], level])
-    return at, np.clip(np.rint(level / 2), 0, BYTE)
+        bent = np.interp(at, shares, np.add.accumulate(bend) / np.add.accumulate(bend)[-1])
+        worth = bent + (np.arange(len(at)) + 1) / len(at)
+        bucket = np.floor(worth * (CANDIDATES / 2)).astype(np.int64)
+        halves = (met % _PARTS != 0).astype(np.int64) + (2 * met % _PARTS != 0)  # whole steps first
+        best = np.lexsort((halves, bucket))
+        chosen = best[np.unique(bucket[best], return_index=True)[1]]
+        at, met = at[chosen], met[chosen]
+    at, met = np.append(0.0, at), np.append(_PARTS * steps[0], met)
+    return at, np.clip(np.rint(met / _PARTS), 0, BYTE)
 
 
 def _best(moments: Moments, start: Real, add: Real, domain: Domain) -> tuple[_Cuts, bool]:
@@ -120,9 +112,14 @@ def _best(moments: Moments, start: Real, add: Real, domain: Domain) -> tuple[_Cu
     first[0] = 0
     count, end = len(start), len(moments.places)
     last = np.append(first, end)
-    cost, slope, _ = moments.costs(start[:, None], add[:, None], first[:, None], last[None, :])
-    cost[np.arange(count)[:, None] >= np.arange(count + 1)[None, :]] = np.inf
-    w, _, _, g, _, gg = moments.sums
+    cost, slope = np.full((count, count + 1), np.inf), np.zeros(count)
+    for row in range(0, count, _ROWS):  # a piece ends behind its start: half of the table is empty
+        rows = np.arange(row, min(row + _ROWS, count))[:, None]
+        part = moments.costs(start[rows], add[rows], first[rows], last[row + 1 :])
+        cost[row : row + _ROWS, row + 1 :] = np.where(np.arange(row + 1, count + 1) > rows, part[0], np.inf)
+        slope[row : row + _ROWS] = part[1][:, -1]
+    w, _, _, g, _, gg, lost = moments.sums
+    gg = gg - lost
     before = gg[first] - domain.before * (2 * g[first] - domain.before * w[first])
     rest = [total[-1] - total for total in (w, g, gg)]
     after = rest[2][last] - domain.after * (2 * rest[1][last] - domain.after * rest[0][last])
@@ -131,9 +128,9 @@ def _best(moments: Moments, start: Real, add: Real, domain: Domain) -> tuple[_Cu
     options: list[tuple[float, int, int, bool]] = []
     # The last piece may run on where the output leaves 0...255 behind it.
     runs_on = np.full(count, np.inf)
-    if domain.after in (0, BYTE):
-        fine = slope[:, count] > 0 if domain.after == BYTE else slope[:, count] < 0
-        runs_on = np.where(fine, cost[:, count], np.inf)
+    if domain.after in (0, BYTE) or domain.open_above:
+        fine = slope > 0 if domain.after == BYTE else slope < 0
+        runs_on = np.where(fine | domain.open_above, cost[:, count], np.inf)
     for number in range(PIECES - 1):
         constant = reached + after[:count]
         options.append((float(constant.min()), number, int(constant.argmin()), True))

@@ -92,7 +92,7 @@ def _pieces(target: Target, domain: Domain, low: int, histogram: Histogram | Non
     straight = straight_pieces(edges, target(edges), domain)
     if straight is not None:
         return straight
-    spare = width / 16 if domain.open else 0.0  # a line may begin where no value is
+    spare = width / 16 if domain.open_below else 0.0  # a line may begin where no value is
     start = max(domain.low - spare, float(LOWEST))
     edges = start + (domain.high - start) * shares
     places = (edges[:-1] + edges[1:]) / 2

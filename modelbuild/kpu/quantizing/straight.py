@@ -18,7 +18,7 @@ def straight_pieces(places: Real, steps: Real, domain: Domain) -> list[Piece] | 
     """The pieces of a function sampled at `places` (its steps, not within 0...255); None where it is not
     made of few lines that rise, or where their corners do not tell where a table's pieces begin."""
     lines = _lines(places, steps)
-    if lines is None or len(lines) > PIECES - 1 or any(slope < 0 for _, _, slope in lines):
+    if lines is None or any(slope < 0 for _, _, slope in lines):
         return None
     made: list[Piece] = []
     for corner, value, slope in lines:
@@ -26,7 +26,9 @@ def straight_pieces(places: Real, steps: Real, domain: Domain) -> list[Piece] | 
         if made and piece.start <= made[-1].start:
             return None
         made.append(piece)
-    return _divided(made, domain)
+    if made[-1].slope > 0 and not (domain.after == BYTE or domain.open_above):
+        made.append(Piece(domain.high, 0.0, domain.after))
+    return _divided(made, domain) if len(made) < PIECES else None
 
 
 def _lines(places: Real, steps: Real) -> list[tuple[float, float, float]] | None:

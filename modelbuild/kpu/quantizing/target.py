@@ -53,13 +53,14 @@ class Target:
 @dataclass(frozen=True)
 class Domain:
     """Values from `low` to `high`, outside of which bytes are `before` and `after`, if any occur.
-    `open`: values can be no lower than `low`, where the function is not constant."""
+    `open_below`, `open_above`: there are none, up to there the output changes."""
 
     low: float
     high: float
     before: int
     after: int
-    open: bool
+    open_below: bool = False
+    open_above: bool = False
 
 
 def domain_of(target: Target, low: int, high: int) -> Domain:
@@ -68,11 +69,10 @@ def domain_of(target: Target, low: int, high: int) -> Domain:
     start = _edge(target, float(low), float(high), first)
     if start is None:
         middle = float(low)
-        return Domain(middle, middle, target.code(low), target.code(low), False)
-    end = _edge(target, float(high), start, last)
-    return Domain(
-        start, float(high) if end is None else end, target.code(low), target.code(high), start == low
-    )
+        return Domain(middle, middle, target.code(low), target.code(low))
+    found = _edge(target, float(high), start, last)
+    end = float(high) if found is None else found
+    return Domain(start, end, target.code(low), target.code(high), start == low, end == high)
 
 
 def _edge(target: Target, near: float, far: float, known: float) -> float | None:
