@@ -1,4 +1,4 @@
-"""docs/k210-memory.svg: the memory plan of examples/digits. `python -m tests.report.plan_picture` renews it."""
+"""docs/k210-memory.svg: the plan of examples/digits. `python -m tests.report.plan_picture` renews it."""
 
 from __future__ import annotations
 
