@@ -81,7 +81,11 @@ def work(model: FixedModel, operator: FixedOperator, moved: int | None = None) -
         return Work(cells * model.tensors[operator.inputs[0]].shape[-1], "multiplications")
     read = prod(model.tensors[operator.inputs[0]].shape) if operator.inputs else 0
     if kind == "window":
-        kernel = operator.parameters["kernel"]
-        assert isinstance(kernel, tuple)
-        return Work(int(cells * prod(kernel)), "cells")
+        return Work(cells * prod(_sizes(operator, "kernel")), "cells")
     return Work(max(cells, read) * _CELL.get(kind, _OTHERWISE), "cells")
+
+
+def _sizes(operator: FixedOperator, name: str) -> list[int]:
+    given = operator.parameters[name]
+    assert isinstance(given, tuple)
+    return [each for each in given if isinstance(each, int)]

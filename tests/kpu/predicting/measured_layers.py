@@ -2,7 +2,8 @@
 
 `FACE_DETECTOR`: kendryte/nncase issue 77, a face detector whose 24 layers are those of a published kmodel v3;
 layer 22, whose time holds the way of its output to main memory, is left out. `SIPEED`: "MAIX performance
-and limit for AI models", weights of 16 bits, at 300 MHz. Both as (channels in, out, height, width, depthwise, ms).
+and limit for AI models", weights of 16 bits, at 300 MHz. Both as (channels in, out, height, width, depthwise,
+ms).
 """
 
 FACE_DETECTOR = (
