@@ -88,7 +88,7 @@ REQUIRED: Mapping[str, str] = {
 
 
 # Passes that a recipe may name with a limit: `split_global_pool(7)`.
-LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "split_global_pool"})
+LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "mean_behind_gemm", "split_global_pool"})
 
 _ENTRY = re.compile(r"(\w+)(?:\((\d{1,4})\))?")
 

@@ -18,7 +18,7 @@ from modelbuild.stages.request import ModelRequest, PackagedModel, PackageReques
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 CONCAT = {"op": "Concat", "unit": "npu"}
-RECIPE = {"number_format": {"weights": ["int8"]}, "operators": [CONCAT]}
+RECIPE = {"number_format": {"arithmetic": "multiplier_shift@1", "weights": ["int8"]}, "operators": [CONCAT]}
 
 
 def request(**asked: Any) -> ModelRequest:

@@ -155,7 +155,7 @@ def test_a_difference_in_an_output_alone(
         found = simulate(*given, **options)
         return replace(found, outputs={name: value + 1 for name, value in found.outputs.items()})
 
-    monkeypatch.setattr("modelbuild.npu.simulator.simulate", spoiled)
+    monkeypatch.setattr("modelbuild.stages.backends.npu.simulate", spoiled)
     found = measured(built, tmp_path, {})
     assert found["outputs"] == [{"name": "scores", "equal": False, "differing": 5 * SAMPLES}]
     assert all(layer.get("equal", True) for layer in found["layers"])
@@ -180,7 +180,7 @@ def test_without_samples_integers_are_generated_up_to_the_ends_of_the_range(
         fed.append(inputs["image"])
         return simulate(command, weights, host, inputs, **options)
 
-    monkeypatch.setattr("modelbuild.npu.simulator.simulate", noted)
+    monkeypatch.setattr("modelbuild.stages.backends.npu.simulate", noted)
     for run in ("first", "second"):
         built.run(STAGE, tmp_path / run, parameters={"samples": 0, "random": True})
     whole, ends, halves = fed[:3]

@@ -21,8 +21,8 @@ from modelbuild.graph.rewrite import Editor
 MOST_CELLS = 64
 
 
-def run(graph: Graph) -> int:
-    """Number of Gemms that multiply a map now."""
+def run(graph: Graph, channels: int = 1024) -> int:
+    """Number of Gemms that multiply a map now; `channels` is the most that the chip's layers read."""
     editor = Editor(graph)
     for pool in editor.nodes("GlobalAveragePool"):
         source, mean = pool.inputs[0], pool.outputs[0]
@@ -30,6 +30,8 @@ def run(graph: Graph) -> int:
         flat = sole_reader(editor, mean, "Reshape")
         gemm = sole_reader(editor, flat.outputs[0], "Gemm") if flat is not None else None
         if flat is None or gemm is None or len(shape) != 4 or math.prod(shape[2:]) > MOST_CELLS:
+            continue
+        if shape[1] > channels:
             continue
         rows = editor.shape(flat.outputs[0]) == shape[:2] and gemm.inputs[0] == flat.outputs[0]
         inner = (mean, flat.outputs[0])

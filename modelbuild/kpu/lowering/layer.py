@@ -48,24 +48,34 @@ def emit_layer(
     if outputs <= most:
         _emit(lowering, x, y, codes, function, pool, depthwise)
         return
-    if depthwise:
-        lowering.fail(f"its input and its output do not fit {RAM_BYTES} bytes")
     parts = []
     for start in range(0, outputs, most):
         span = slice(start, min(start + most, outputs))
         part = lowering.between(y, (y.shape[0], span.stop - start, *y.shape[2:]), "part")
         own = Codes(codes.weight[span], codes.scales[span], codes.bias[span])
-        _emit(lowering, x, part, own, function, pool, depthwise)
+        read = _channels(lowering, x, span) if depthwise else x
+        _emit(lowering, read, part, own, function, pool, depthwise)
         parts.append(part)
     lowering.emit("concat", parts, y, {"axis": 1})
 
 
+def _channels(lowering: Lowering, x: QuantizedTensor, span: slice) -> QuantizedTensor:
+    """Some channels of x."""
+    y = lowering.between(x, (x.shape[0], span.stop - span.start, *x.shape[2:]), "channels")
+    ends = (x.shape[0], span.stop, *x.shape[2:])
+    parameters: dict[str, Parameter] = {"starts": (0, span.start, 0, 0), "ends": ends, "steps": (1,) * 4}
+    lowering.emit("slice", (x,), y, parameters)
+    return y
+
+
 def _most_outputs(x: QuantizedTensor, y: QuantizedTensor, weights: int, depthwise: bool) -> int:
     """How many output channels a layer may have."""
+    side_by_side = row_layout(y.shape[3])[0]
+    if depthwise:  # what it reads grows with what it leaves
+        pair = sum(ram_bytes((1, row_layout(each.shape[3])[0], *each.shape[2:])) for each in (x, y))
+        return min(RAM_BYTES // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
     room = (RAM_BYTES - ram_bytes(x.shape)) // (RAM_UNIT * row_layout(y.shape[3])[1] * y.shape[2])
-    held = row_layout(y.shape[3])[0] * max(room, 0)
-    loads = MOST_CHANNELS if depthwise else MOST_LOADS * (LOAD_BYTES // weights)
-    return min(held, loads, MOST_CHANNELS)
+    return min(side_by_side * max(room, 0), MOST_LOADS * (LOAD_BYTES // weights), MOST_CHANNELS)
 
 
 def ram_bytes(shape: tuple[int, ...]) -> int:

@@ -199,3 +199,5 @@ def test_a_mean_stays_before_a_product_of_a_large_map_or_of_other_rows() -> None
     turned = graph(steps, {"s": [3, 2], "w": numbers(5, 2)}, x=(2, 3, 4, 4))
     for each in (large, turned):
         untouched("mean_behind_gemm", each)
+    untouched("mean_behind_gemm", head(), 2)
+    assert ops(after("mean_behind_gemm", head(), 3))[0] == "Conv"

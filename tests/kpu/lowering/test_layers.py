@@ -187,6 +187,14 @@ def test_large_maps_are_several_layers_where_the_memory_is_too_small() -> None:
     assert made.count("kpu_conv") == 2 and made.snr() > LEAST
 
 
+def test_depthwise_layers_share_their_channels_where_the_memory_is_too_small() -> None:
+    made = one(40, (112, 112), 40, 3, 40, stride=2)
+    assert made.count("kpu_conv") == 1
+    made = one(96, (112, 112), 96, 3, 96, stride=2)
+    sizes = [made.fixed.tensors[each.inputs[0]].shape[1] for each in made.kinds("kpu_conv")]
+    assert sum(sizes) == 96 and len(sizes) == 2 and made.snr() > LEAST
+
+
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_a_large_product_is_a_layer(rows: int) -> None:
     node = Node("Gemm", "gemm", ["x", "w", "w_b"], ["t"], {"transB": 1})
