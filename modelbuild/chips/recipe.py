@@ -134,6 +134,7 @@ class Hardware(Strict):
     power_watts: PositiveFact | None = None  # of the NPU at work; left out: not published
     cpu_hz: PositiveFact
     cpu_operations_per_cycle: PositiveFact
+    cpu_copy_bytes_per_second: PositiveFact | None = None  # of maps that no DMA brings to the chip's memory
 
 
 class Provenance(Strict):

@@ -21,13 +21,13 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.graph.statistics import macs_by_origin
 from modelbuild.npu.choices import group_of
-from modelbuild.npu.predicting import advice, evaluation, measured
+from modelbuild.npu.predicting import measured
 from modelbuild.npu.predicting.assumptions import Options, check_formats, replaced
 from modelbuild.npu.predicting.comparison import beside
-from modelbuild.npu.predicting.prediction import Prediction, predict
 from modelbuild.npu.predicting.vendor_reports import report, table_of_nodes
 from modelbuild.project.model_files import check_suffix, explained
 from modelbuild.project.steps import Steps, Told
+from modelbuild.stages.backends import of_arithmetic
 
 if TYPE_CHECKING:
     from modelbuild.project.building import Observer
@@ -156,20 +156,21 @@ def answer(
     """The prediction of what is asked about a model on a chip. `told` hears how far each program is that is
     counted."""
     programs = count(1)
+    predicting = of_arithmetic(recipe.number_format.arithmetic).predicting()
 
-    def again(options: Options) -> Prediction:
+    def again(options: Options) -> Any:
         number = next(programs)
 
         def tell(done: int, groups: int, tiling: str) -> None:
             if told is not None:
                 told(done, groups, what_is_done(tiling, number))
 
-        return predict(lowered.graph, lowered.units, recipe, options, tell)
+        return predicting.predict(lowered.graph, lowered.units, recipe, options, tell)
 
     check_formats(recipe, asked.told)
     found = again(replace(lowered.base, **asked.told))
-    said = evaluation.to_json(found, lowered.reasons, lowered.source_macs) | {"model": lowered.name}
-    said |= advice.to_json(found, said["cpu_nodes"], again if asked.advise else None)
+    said = predicting.said(found, lowered.reasons, lowered.source_macs, again if asked.advise else None)
+    said |= {"model": lowered.name}
     changed = {**lowered.replaced, **replaced(recipe, lowered.base, asked.told)}
     if changed:
         said["replaced"] = changed

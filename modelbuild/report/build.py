@@ -11,6 +11,7 @@ from typing import Any
 from modelbuild.graph.codes import CODES, covers
 from modelbuild.report import bounds, layers, mapping, predicted, verdict
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
+from modelbuild.report.memory_plan import plan_of
 from modelbuild.report.model import Batch, Check, Failure, Model, Package, Problem, Quantization, Report
 from modelbuild.report.network import Port, Removed
 from modelbuild.report.verdict import ACCURACY_BOUNDS, judge
@@ -168,6 +169,7 @@ def _model(inputs: ModelInputs, data: Mapping[str, Any], failures: tuple[Failure
         fidelity=fidelity,
         hardware=Hardware(**data["hardware"]) if "hardware" in data else None,
         memory=_sizes(data["compile"].get("memory")) if "compile" in data else None,
+        memory_plan=plan_of(data.get("compile") or {}),
         batch=_batch(data.get("compile") or {}),
         failures=failures,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelbuild.report import chart, text
+from modelbuild.report import chart, memory_plan, text
 from modelbuild.report.compiled import Compiled
 from modelbuild.report.measurements import Layer
 from modelbuild.report.model import Model, Report
@@ -16,6 +16,7 @@ from modelbuild.report.widths import share
 from modelbuild.resources import folder
 
 PAGE = "report/page.html.j2"
+PLAN = "report/memory_plan.svg.j2"
 BOUNDS = {
     "compute": "the MAC array",
     "dma": "feature maps to and from DRAM",
@@ -48,6 +49,11 @@ def render(report: Report) -> str:
     return _environment().get_template(PAGE).render(report=report, BOUNDS=BOUNDS)
 
 
+def svg_of_plan(plan: memory_plan.MemoryPlan, title: str) -> str:
+    """The report's picture of a memory plan as a file of its own."""
+    return _environment().get_template(PLAN).render(plan=memory_plan.picture(plan), title=title)
+
+
 @cache
 def _environment() -> Environment:
     templates = folder("templates")
@@ -59,6 +65,7 @@ def _environment() -> Environment:
     )
     for filter_ in _FILTERS:
         environment.filters[filter_.__name__] = filter_
+    environment.globals["memory_picture"] = memory_plan.picture
     for function in (time_chart, utilisation_chart, snr_chart, worst_layers, used_bounds, worst_snr):
         environment.globals[function.__name__] = function
     return environment

@@ -9,6 +9,7 @@ from pydantic import Field
 from modelbuild.report.item import Item
 from modelbuild.report.mapping import Node, SourceLayer
 from modelbuild.report.measurements import Fidelity, Hardware, Performance
+from modelbuild.report.memory_plan import MemoryPlan
 from modelbuild.report.network import Difference, Finding, Pass, Port, Removed, Source
 from modelbuild.report.widths import Widths
 
@@ -172,6 +173,7 @@ class Model(Item):
     fidelity: Fidelity | None = None
     hardware: Hardware | None = None
     memory: dict[str, int] | None = None  # of the compiled program, in bytes
+    memory_plan: MemoryPlan | None = None  # of a kmodel: what lies where, while its operations run
     batch: Batch | None = None  # where one was asked for
     failures: tuple[Failure, ...] = ()
 

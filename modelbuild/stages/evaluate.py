@@ -11,7 +11,7 @@ from modelbuild.build.action import Resources
 from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "10"
+VERSION = "11"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 
@@ -53,10 +53,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.chips.recipe import Recipe
     from modelbuild.graph import onnx_io
     from modelbuild.graph.statistics import macs_by_origin
-    from modelbuild.npu.predicting import advice
     from modelbuild.npu.predicting.assumptions import Options
-    from modelbuild.npu.predicting.evaluation import to_json
-    from modelbuild.npu.predicting.prediction import predict
+    from modelbuild.stages.backends import of_recipe
     from modelbuild.stages.check import read_placement, refuse_errors
     from modelbuild.stages.files import validated, write_json
 
@@ -65,8 +63,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     recipe = validated(Recipe, parameters["recipe"])
     options = Options(**parameters["options"], **parameters["formats"])
     units = {row["node"]: row["unit"] for row in placed}
-    found = predict(onnx_io.read(inputs["model"]), units, recipe, options, _told)
+    predicting = of_recipe(parameters["recipe"]).predicting()
+    found = predicting.predict(onnx_io.read(inputs["model"]), units, recipe, options, _told)
     reasons = {row["node"]: row["reason"] for row in placed}
     source = macs_by_origin(onnx_io.read(inputs["source"]))
-    said = to_json(found, reasons, source) | {"model": parameters["model"]}
-    write_json(out / "evaluate.json", said | advice.to_json(found, said["cpu_nodes"]))
+    said = predicting.said(found, reasons, source) | {"model": parameters["model"]}
+    write_json(out / "evaluate.json", said)

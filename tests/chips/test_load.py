@@ -121,7 +121,7 @@ def test_hardware_is_that_of_the_facts() -> None:
         chip: (facts[chip].columns_at_once.value, facts[chip].row_alignment_bytes.value) for chip in kneron
     }
     assert wide.pop("kl520") == (16, 16) and set(wide.values()) == {(1, 1)}
-    assert {chip for chip in CHIPS if facts[chip].engines_at_once.value == 4} == {"k210", "mlsoc", "modalix"}
+    assert {chip for chip in CHIPS if facts[chip].engines_at_once.value == 4} == {"mlsoc", "modalix"}
     assert {chip for chip in CHIPS if facts[chip].keeps_for_groups.value == 1} == set(kneron)
     assert {chip for chip in CHIPS if facts[chip].power_watts is not None} == {"modalix"}
     shared = [facts[chip].layer_overhead_cycles for chip in kneron]

@@ -1,6 +1,7 @@
 """The back ends: what lowers, compiles and simulates the models of a number system, a line each.
 
-A back end is a module with `lower`, `compile_fixed` and `Machine`, as `npu` and `kpu` here have them."""
+A back end is a module with `lower`, `compile_fixed` and `Machine`, as `npu` and `kpu` here have them, and one
+with `predict` and `said`, as `npu_predicting` and `kpu_predicting`."""
 
 from __future__ import annotations
 
@@ -26,6 +27,10 @@ class Backend:
     def load(self) -> ModuleType:
         """The module."""
         return import_module(self.module)
+
+    def predicting(self) -> ModuleType:
+        """That of its predictions, which needs neither a simulator nor a compiler's writing side."""
+        return import_module(f"{self.module}_predicting")
 
 
 _NPU = Backend(

@@ -1,0 +1,304 @@
+"""What a chip with a KPU will make of a model: the operations of its compiled outline, each with its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil, prod
+
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.chips.recipe import Hardware, Recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.formats.kmodel.kpu_registers import row_layout
+from modelbuild.graph.model import Graph
+from modelbuild.kpu.compiler import Compiled, Executed, compile_model
+from modelbuild.kpu.predicting.outline import outline
+from modelbuild.kpu.predicting.rates import DMA_COLUMNS, Work, layer_cycles, work
+from modelbuild.npu.choices import TILINGS
+from modelbuild.npu.predicting import cpu_time
+from modelbuild.npu.predicting.assumptions import Options, assumed
+from modelbuild.npu.predicting.bottleneck import Busy
+from modelbuild.quantize.number_format import Formats, formats_of
+
+KPU_LAYER, UPLOAD = "kpu_conv2d", "kpu_upload"
+ENGINES = 1  # the CPU waits for the KPU, and copies its maps
+_MS = 1e3
+_ROOMY = 1e15
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer of the KPU: `name` is the fixed model's operator, `nodes` those of the lowered graph. Of a run:
+    cycles, `macs` that are executed, bytes by DMA or CPU to the KPU's RAM and from it; those of `weights`.
+    `on_chip`: what it makes stays in the KPU's RAM; `facts` of the recipe decide."""
+
+    name: str
+    op: str
+    origin: tuple[str, ...]
+    nodes: tuple[str, ...]
+    function: int
+    macs: int
+    peak: float
+    array: int
+    busy: Busy
+    start: int
+    read_bytes: int
+    write_bytes: int
+    weight_bytes: int
+    on_chip: bool
+    facts: tuple[str, ...]
+
+    @property
+    def cycles(self) -> int:
+        """All of it, one after the other."""
+        return self.busy.total
+
+
+@dataclass(frozen=True)
+class OnCpu:
+    """A tensor function: the fixed model's operator, or a node that nothing lowers."""
+
+    name: str
+    op: str
+    nodes: tuple[str, ...]
+    work: Work
+    macs: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`recipe` has what the options tell in place of its facts; `model` is the outline; `left_out`: nodes
+    that it lacks, and why."""
+
+    graph: Graph
+    units: Mapping[str, str]
+    options: Options
+    recipe: Recipe
+    model: FixedModel
+    compiled: Compiled
+    rows: tuple[Row, ...]
+    on_cpu: tuple[OnCpu, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> int:
+        """Of the KPU's layers and their maps' ways to it and back."""
+        return sum(row.cycles for row in self.rows)
+
+    @property
+    def pictures(self) -> int:
+        """Dimension 0 of the model's inputs."""
+        shapes = (self.graph.shapes[name] for name in self.graph.inputs)
+        return next((shape[0] for shape in shapes if shape), 1)
+
+    @property
+    def formats(self) -> Formats:
+        """The number formats that were assumed."""
+        return formats_of(self.recipe.number_format, self.options.settings)
+
+    def ms(self, cycles: float) -> float:
+        """Of cycles of the KPU's clock."""
+        return cycles / self.recipe.hardware.clock_hz.value * _MS
+
+    def cpu_ms(self, operations: float) -> float:
+        """Of operations of the CPU."""
+        return operations / cpu_time.rate(self.recipe.hardware) * _MS
+
+    @property
+    def constant_bytes(self) -> int:
+        """Weights and tables of the KPU, as if no two were equal."""
+        layers = [each for each in self.model.operators if each.kind == "kpu_conv"]
+        weights = (self.model.constants[each.constants["weight"]] for each in layers)
+        return sum(weight.size + 8 * len(weight) + 256 for weight in weights)
+
+    @property
+    def kmodel_bytes(self) -> int:
+        """Of the file, whose constants the outline has once where they are zeros."""
+        sizes = self.compiled.memory.sizes
+        return sizes.kmodel - sizes.kpu_constants + self.constant_bytes
+
+
+def predict(
+    graph: Graph,
+    units: Mapping[str, str],
+    recipe: Recipe,
+    options: Options | None = None,
+) -> Prediction:
+    """The counts of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none).
+
+    Raises (exit 2) for an option that the chip does not have, and where a layer does not fit the KPU."""
+    options = options or Options()
+    _check(options, recipe)
+    supposed = assumed(recipe, options)
+    found = outline(graph, units, recipe, options.settings)
+    roomy = _roomy(recipe)
+    given = {} if options.sram_bytes is None else {"sram_bytes": int(options.sram_bytes)}
+    compiled = compile_model(found.model, roomy, given)
+    rows = _rows(graph, found.model, compiled, supposed.hardware)
+    on_cpu = (*_on_cpu(graph, found.model, compiled), *_estimated(graph, units, found.left_out))
+    return Prediction(
+        graph, units, options, supposed, found.model, compiled, tuple(rows), on_cpu, found.left_out
+    )
+
+
+def _check(options: Options, recipe: Recipe) -> None:
+    for name, value, usual in (
+        ("tiling", options.tiling, TILINGS[0]),
+        ("batch", options.batch or 1, 1),
+    ):
+        if value != usual:
+            raise ModelbuildError(
+                f"{recipe.chip} has no {name} to choose",
+                why="a kmodel takes the pictures that the model was exported for, one layer after the other",
+                advice=f"leave `{name}` out",
+            )
+
+
+def _roomy(recipe: Recipe) -> Recipe:
+    """With room for any model: whether it fits is said, and no reason to say nothing of its speed."""
+    room = recipe.hardware.dram_bytes.model_copy(update={"value": _ROOMY})
+    return recipe.model_copy(
+        update={
+            "hardware": recipe.hardware.model_copy(update={"dram_bytes": room}),
+            "container": recipe.container.model_copy(update={"max_model_bytes": None}),
+        }
+    )
+
+
+def _rows(graph: Graph, model: FixedModel, compiled: Compiled, hardware: Hardware) -> Sequence[Row]:
+    operators = {each.name: each for each in model.operators}
+    found: list[Row] = []
+    uploaded = Busy()
+    bytes_up, clock = 0, 0
+    ways: tuple[str, ...] = ()
+    for step in compiled.executed:
+        if step.name == UPLOAD:
+            (source,) = step.reads
+            bytes_up, cycles, ways = _upload(model.tensors[source], hardware)
+            uploaded = Busy(read=cycles)
+        elif step.name == KPU_LAYER:
+            row = _row(graph, model, operators[step.operator], step, hardware, clock)
+            row = replace(
+                row,
+                busy=replace(row.busy, read=uploaded.read),
+                read_bytes=bytes_up,
+                facts=(*row.facts, *ways),
+            )
+            uploaded, bytes_up, ways = Busy(), 0, ()
+            clock += row.cycles
+            found.append(row)
+    return found
+
+
+def _upload(tensor: QuantizedTensor, hardware: Hardware) -> tuple[int, int, tuple[str, ...]]:
+    """Bytes of a map, cycles until it is in the KPU's RAM, and the fact that decides."""
+    size = prod(tensor.shape)
+    copy = hardware.cpu_copy_bytes_per_second
+    if tensor.shape[3] % DMA_COLUMNS == 0 or copy is None:
+        rate, fact = hardware.dram_read_bytes_per_second, "dram_read_bytes_per_second"
+    else:
+        rate, fact = copy, "cpu_copy_bytes_per_second"
+    return size, _cycles(size, rate.value, hardware), (fact,)
+
+
+def _cycles(size: int, per_second: float, hardware: Hardware) -> int:
+    return ceil(size * hardware.clock_hz.value / per_second)
+
+
+def _row(
+    graph: Graph, model: FixedModel, operator: FixedOperator, step: Executed, hardware: Hardware, start: int
+) -> Row:
+    counted = layer_cycles(model, operator)
+    depthwise, kernel = operator.parameters["depthwise"], operator.parameters["kernel"]
+    peak = "depthwise" if depthwise else "pointwise" if kernel == 1 else ""
+    peak = f"macs_per_cycle_{peak}" if peak else "macs_per_cycle"
+    written = 0
+    if step.main_memory:
+        written = sum(prod(model.tensors[name].shape) for name in step.writes)
+    facts = ["clock_hz", "layer_overhead_cycles", "weight_bytes_per_second", peak]
+    if written:
+        facts.append("dram_write_bytes_per_second")
+    busy = Busy(
+        compute=counted.array + counted.written,
+        write=_cycles(written, hardware.dram_write_bytes_per_second.value, hardware),
+        weights=_cycles(counted.weight_bytes, hardware.weight_bytes_per_second.value, hardware),
+        overhead=int(hardware.layer_overhead_cycles.value),
+    )
+    return Row(
+        operator.name,
+        _op(graph, operator),
+        _origin(graph, operator),
+        operator.origin,
+        step.function,
+        counted.macs,
+        getattr(hardware, peak).value,
+        counted.array,
+        busy,
+        start,
+        0,
+        written,
+        counted.weight_bytes,
+        not written,
+        tuple(facts),
+    )
+
+
+def _op(graph: Graph, operator: FixedOperator) -> str:
+    """Of the node that leads."""
+    return next((node.op for node in graph.nodes if node.name in operator.origin), operator.kind)
+
+
+def _origin(graph: Graph, operator: FixedOperator) -> tuple[str, ...]:
+    nodes = {node.name: node for node in graph.nodes}
+    named = [nodes[name] for name in operator.origin if name in nodes]
+    return tuple(dict.fromkeys(name for node in named for name in node.origin or (node.name,)))
+
+
+def _on_cpu(graph: Graph, model: FixedModel, compiled: Compiled) -> Sequence[OnCpu]:
+    """The tensor functions in order of execution; copies of one concatenation are one."""
+    operators = {each.name: each for each in model.operators}
+    copied: dict[str, int] = {}
+    order: dict[str, None] = {}
+    outputs = 0
+    for step in compiled.executed:
+        if step.name in (UPLOAD, KPU_LAYER):
+            continue
+        operator = operators[step.operator]
+        if step.name == "copy" and operator.kind != "concat":
+            outputs += sum(_bytes(model.tensors[name]) for name in step.reads)
+            continue
+        order.setdefault(operator.name)
+        if operator.kind == "concat":
+            moved = sum(_bytes(model.tensors[name]) for name in step.reads)
+            copied[operator.name] = copied.get(operator.name, 0) + moved
+    found = [_function(graph, model, operators[name], copied.get(name)) for name in order]
+    if outputs:
+        found.append(OnCpu("outputs", "Copy", (), Work(2 * outputs, "bytes moved", 2 * outputs)))
+    return found
+
+
+def _function(graph: Graph, model: FixedModel, operator: FixedOperator, moved: int | None) -> OnCpu:
+    done = work(model, operator, moved)
+    macs = done.operations if done.of == "multiplications" else 0
+    return OnCpu(operator.name, operator.kind, operator.origin, done, macs)
+
+
+def _estimated(graph: Graph, units: Mapping[str, str], left_out: Mapping[str, str]) -> Sequence[OnCpu]:
+    """Nodes that are to be on the chip, and that nothing lowers."""
+    return [
+        OnCpu(node.name, node.op, (node.name,), Work(done.operations, done.of, done.bytes), 0, True)
+        for node in graph.nodes
+        if node.name in left_out and units[node.name] != "none"
+        for done in (cpu_time.work(graph, node),)
+    ]
+
+
+def _bytes(tensor: QuantizedTensor) -> int:
+    return prod(tensor.shape) * tensor.dtype.itemsize
+
+
+def strip_use(width: int) -> float:
+    """The share of a row of 64 bytes that a map of this width fills."""
+    groups, rows = row_layout(width)
+    return width * groups / (DMA_COLUMNS * rows)

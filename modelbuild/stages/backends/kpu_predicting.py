@@ -1,0 +1,36 @@
+"""Predictions of `kpu@1` and `float32`: the operations of the kmodel that would be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.model import Graph
+from modelbuild.kpu.predicting import advice, evaluation, prediction
+from modelbuild.kpu.predicting.prediction import Prediction
+from modelbuild.npu.predicting.assumptions import Options
+
+__all__ = ["predict", "said"]
+
+
+def predict(
+    graph: Graph,
+    units: Mapping[str, str],
+    recipe: Recipe,
+    options: Options | None = None,
+    told: Callable[[int, int, str], None] | None = None,
+) -> Prediction:
+    """Nothing of it takes long enough to be told of."""
+    return prediction.predict(graph, units, recipe, options)
+
+
+def said(
+    found: Prediction,
+    reasons: Mapping[str, str],
+    source_macs: Mapping[str, int] | None,
+    again: Callable[[Options], Prediction] | None = None,
+) -> dict[str, Any]:
+    """The object of evaluate.json. There is one way to make a kmodel: nothing is tried again."""
+    listed = evaluation.to_json(found, reasons, source_macs)
+    return listed | advice.to_json(found, listed["cpu_nodes"])

@@ -1,0 +1,23 @@
+"""Predictions of `multiplier_shift@1`, and of number systems that nothing compiles: the chip model's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelbuild.npu.predicting import advice, evaluation
+from modelbuild.npu.predicting.assumptions import Options
+from modelbuild.npu.predicting.prediction import Prediction, predict
+
+__all__ = ["predict", "said"]
+
+
+def said(
+    found: Prediction,
+    reasons: Mapping[str, str],
+    source_macs: Mapping[str, int] | None,
+    again: Callable[[Options], Prediction] | None = None,
+) -> dict[str, Any]:
+    """The object of evaluate.json."""
+    listed = evaluation.to_json(found, reasons, source_macs)
+    return listed | advice.to_json(found, listed["cpu_nodes"], again)

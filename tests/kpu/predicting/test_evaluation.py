@@ -1,0 +1,159 @@
+"""Predictions of kmodels: the object of evaluate.json, from graphs without samples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from math import fsum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbuild import api, importers
+from modelbuild.chips.load import load_recipe
+from modelbuild.errors import ModelbuildError
+from modelbuild.graph.check import place
+from modelbuild.graph.model import Graph
+from modelbuild.graph.normalise import normalise
+from modelbuild.graph.passes import run_passes
+from modelbuild.kpu.predicting.prediction import Prediction, predict
+from modelbuild.npu.predicting.assumptions import Options
+from modelbuild.stages.backends import of_arithmetic
+
+ROOT = Path(__file__).parents[3]
+DIGITS = ROOT / "examples/digits/models/digits.onnx"
+
+
+@cache
+def _graph(chip: str) -> Graph:
+    graph, _ = normalise(importers.load(DIGITS, {}, ()))
+    return run_passes(graph, load_recipe(chip, ROOT).passes)[0]
+
+
+def _predicted(chip: str = "k210", options: Options | None = None, **units: str) -> Prediction:
+    recipe, graph = load_recipe(chip, ROOT), _graph(chip)
+    return predict(graph, {**place(graph, recipe).units, **units}, recipe, options)
+
+
+def _said(found: Prediction) -> dict[str, Any]:
+    predicting = of_arithmetic(found.recipe.number_format.arithmetic).predicting()
+    return dict(predicting.said(found, {}, None))
+
+
+@cache
+def _digits() -> dict[str, Any]:
+    return api.evaluate(DIGITS, "k210")
+
+
+def test_it_has_the_keys_of_every_other_chip() -> None:
+    other = api.evaluate(DIGITS, "kl720")
+    assert set(_digits()) == set(other)
+    assert set(_digits()["layers"][0]) == set(other["layers"][0])
+    assert set(_digits()["cpu_nodes"][0]) >= {"name", "op", "reason", "operations", "counted", "time_ms"}
+    assert set(_digits()["memory"]) == {*other["memory"], "kmodel"}
+    json.dumps(_digits(), allow_nan=False)
+
+
+def test_layers_are_those_of_the_kmodel() -> None:
+    found = _predicted()
+    layers = [step.operator for step in found.compiled.executed if step.name == "kpu_conv2d"]
+    assert [layer["name"] for layer in _said(found)["layers"]] == layers
+    assert len(layers) == len(set(layers)) == 9
+
+
+def test_times_add_up() -> None:
+    said = _digits()
+    assert said["time_ms"] == pytest.approx(fsum(layer["time_ms"] for layer in said["layers"]))
+    assert said["cpu_time_ms"] == pytest.approx(fsum(node["time_ms"] for node in said["cpu_nodes"]))
+    assert said["total_ms"] == said["time_ms"] + said["cpu_time_ms"]
+    for layer in said["layers"]:
+        parts = ("compute", "read", "write", "weight", "overhead")
+        assert layer["cycles"] == sum(layer[f"{part}_cycles"] for part in parts)
+    assert said["layers"][-1]["end_cycle"] == said["cycles"]
+
+
+def test_uploads_and_downloads_are_the_layers() -> None:
+    """Each function uploads one map; what others read goes to main memory."""
+    found = _predicted()
+    rows = {
+        row.function: [each for each in found.rows if each.function == row.function] for row in found.rows
+    }
+    for members in rows.values():
+        assert [row.read_bytes > 0 for row in members] == [True, *[False] * (len(members) - 1)]
+        assert members[-1].write_bytes > 0 and not members[-1].on_chip
+
+
+def test_the_cpus_share_is_a_guess() -> None:
+    said = _digits()
+    assert (said["confidence"], said["confidence_because"]) == ("guess", "cpu_operations_per_cycle")
+    assert {layer["confidence"] for layer in said["layers"]} == {"fitted"}
+
+
+def test_a_clock_is_told() -> None:
+    usual, slow = _predicted(), _predicted(options=Options(clock_hz=200e6))
+    compute = sum(row.busy.compute for row in usual.rows)
+    assert compute == sum(row.busy.compute for row in slow.rows)
+    assert slow.ms(slow.cycles) > usual.ms(usual.cycles)
+
+
+@pytest.mark.parametrize("options", [Options(tiling="deep"), Options(batch=4)])
+def test_what_a_kmodel_does_not_have_is_refused(options: Options) -> None:
+    with pytest.raises(ModelbuildError, match="to choose"):
+        _predicted(options=options)
+
+
+def test_a_layer_that_does_not_fit_the_ram_is_an_error_that_names_it() -> None:
+    with pytest.raises(ModelbuildError, match="16384 bytes of the KPU's RAM"):
+        _predicted(options=Options(sram_bytes=16_320))
+
+
+def test_what_does_not_fit_has_a_speed() -> None:
+    recipe = load_recipe("k210", ROOT)
+    small = recipe.hardware.dram_bytes.model_copy(update={"value": 20_000.0})
+    hardware = recipe.hardware.model_copy(update={"dram_bytes": small})
+    graph = _graph("k210")
+    tight = recipe.model_copy(update={"hardware": hardware})
+    said = _said(predict(graph, place(graph, recipe).units, tight))
+    assert said["fits"] is False and "20,000" in said["fits_because"]
+    assert said["fps"] == pytest.approx(_digits()["fps"])
+
+
+def test_the_file_is_nearly_as_long_as_predicted() -> None:
+    """Constants are counted each, of which the outline's zeros are one."""
+    assert 14_000 < _digits()["memory"]["kmodel"] < 18_000
+
+
+def test_nodes_that_nothing_runs_are_listed_and_take_no_time() -> None:
+    graph = _graph("k210")
+    last = graph.nodes[-1].name
+    said = _said(_predicted(**{last: "none"}))
+    assert [node["name"] for node in said["unsupported"]] == [last]
+    assert last not in {node["name"] for node in said["cpu_nodes"]}
+    assert said["total_ms"] < _digits()["total_ms"]
+
+
+def test_a_node_that_nothing_lowers_is_estimated() -> None:
+    graph = _graph("k210")
+    last = graph.nodes[-1]
+    strange = replace(graph, nodes=[*graph.nodes[:-1], replace(last, op="Strange")])
+    recipe = load_recipe("k210", ROOT)
+    found = predict(strange, place(graph, recipe).units, recipe)
+    (node,) = (node for node in _said(found)["cpu_nodes"] if node["name"] == last.name)
+    assert "no rule" in node["reason"] and node["time_ms"] > 0
+
+
+def test_without_a_kpu_all_is_the_cpus() -> None:
+    said = _said(_predicted("nncase-cpu"))
+    assert (said["time_ms"], said["layers"], said["npu_fps"]) == (0.0, [], None)
+    assert said["macs"] == sum(
+        node["operations"] for node in said["cpu_nodes"] if node["counted"] == "multiplications"
+    )
+
+
+def test_every_node_is_listed_once() -> None:
+    said = _digits()
+    assert [node["name"] for node in said["nodes"]] == [node.name for node in _graph("k210").nodes]
+    layers = {layer["name"] for layer in said["layers"]}
+    assert all(node["layer"] in layers for node in said["nodes"] if node["type"] in ("npu", "fused"))
