@@ -37,10 +37,11 @@ def test_channels_are_divided_unasked_where_the_chip_joins_them_and_no_scheme_is
     assert "split" not in quantize.parameters(request())["settings"]
     assert quantize.parameters(request(export_scheme="by_tensor"))["settings"]["split"] is False
     assert quantize.parameters(request(export_scheme="by_tensor", split=True))["settings"]["split"] is True
-    without = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": "cpu"}]})
+    without = replace(request(), recipe={**RECIPE, "operators": [{"op": "Add", "unit": "npu"}]})
     assert quantize.parameters(without)["settings"]["split"] is False
-    fused = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": "fused"}]})
-    assert "split" not in quantize.parameters(fused)["settings"]
+    for unit in ("fused", "cpu"):
+        joins = replace(request(), recipe={**RECIPE, "operators": [{"op": "Concat", "unit": unit}]})
+        assert "split" not in quantize.parameters(joins)["settings"]
 
 
 def test_a_scheme_is_written_from_a_locked_record_as_well() -> None:
