@@ -12,6 +12,7 @@ from typing import BinaryIO
 from modelbuild.errors import ModelbuildError
 
 MAX_BYTES = 2 << 30  # of a file that is read whole; offsets in a FlatBuffer do not reach further
+_MORE = 1 << 16  # bytes at a time beyond the size that a file tells
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -43,9 +44,12 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
         if size > limit:
             raise _too_large(path, f"it has {size} bytes", limit)
         try:
-            data = file.read(limit + 1)
+            parts = [file.read(size)]
+            while sum(map(len, parts)) <= limit and (part := file.read(_MORE)):  # it grows, or has no size
+                parts.append(part)
         except OSError as error:
             raise _unreadable(path, error) from None
+    data = b"".join(parts)
     if len(data) > limit:
         raise _too_large(path, "it goes on", limit)
     return data

@@ -153,10 +153,10 @@ WRONG = {
         USER,
         ("models.yaml:22:", "int16 activations are not possible on kl520"),
     ),
-    "two models with one id": Wrong(second_model, USER, ("models.yaml:29:", "have the same id 32769")),
-    "id 0": Wrong(replace("id: 32769", "id: 0"), USER, ("models.yaml:28:", "the id 0 is not possible")),
+    "two models with one id": Wrong(second_model, USER, ("models.yaml:31:", "have the same id 32769")),
+    "id 0": Wrong(replace("id: 32769", "id: 0"), USER, ("models.yaml:30:", "the id 0 is not possible")),
     "version 12": Wrong(
-        replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:28:", "four hex digits", "0012")
+        replace('version: "0001"}}', "version: 12}}"), USER, ("models.yaml:30:", "four hex digits", "0012")
     ),
     "no calibration": Wrong(
         replace("    calibration: {set: calibration, count: 64}\n", ""),
@@ -268,5 +268,5 @@ def test_all_errors_of_a_manifest_come_in_one_run(digits: Path) -> None:
     replace("count: 64", "count: 65")(digits)
     done = modelbuild(digits, "check")
     assert done.code == USER
-    for place in ("models.yaml:15:", "models.yaml:16:", "models.yaml:28:"):
+    for place in ("models.yaml:15:", "models.yaml:16:", "models.yaml:30:"):
         assert place in done.err

@@ -85,7 +85,7 @@ def test_a_model_without_its_package_is_told_that_nothing_judges_its_bounds(tmp_
         f"the bounds of `accept` of a@{target} were not judged: packages have gates; "
         f"`modelbuild build {package}` judges them",
     )
-    assert report_of(told(found), list(found.states)).unjudged == found.unjudged
+    assert report_of(told(found, ()), list(found.states)).unjudged == found.unjudged
     assert summary(found).splitlines()[0] == found.unjudged[0]
     both = build(project, ["a", package], BuildOptions(jobs=1))
     assert not both.ok and both.unjudged == ()
@@ -105,7 +105,7 @@ def test_a_build_until_evaluate_tells_the_speed(tmp_path: Path) -> None:
         f"a@{target}: {said['fps']:.4g} fps, {said['total_ms']:.4g} ms (NPU {said['time_ms']:.4g}, CPU "
         f"{said['cpu_time_ms']:.4g}), confidence {said['confidence']}"
     )
-    assert report_of(told(found), list(found.states)).evaluated == found.evaluated
+    assert report_of(told(found, ()), list(found.states)).evaluated == found.evaluated
     assert not Rebuilding(str(tmp_path), "models.yaml", ["a"], (), until).is_known, "all is told anew"
     assert build(project, ["a"], BuildOptions(jobs=1, until="lower")).evaluated == ()
 

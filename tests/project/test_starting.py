@@ -117,7 +117,7 @@ def test_a_gitignore_that_cannot_be_read_stops_before_anything_is_written(folder
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(ModelbuildError, match=r"cannot write z\.yaml"):
+    with pytest.raises(ModelbuildError, match=r"z\.yaml: cannot be written"):
         init(str(folder / "net.onnx"), ["kl720"], directory=folder / "none", file="z.yaml")
 
 
