@@ -5,7 +5,9 @@ A line of standard input is `{root, words, fault}`; a line of the output is what
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import sys
@@ -22,7 +24,8 @@ def serve(faults: Any) -> None:
     """A fork a request."""
     for module in sorted(Path(modelbuild.cli.__file__).parent.glob("*.py")):
         importlib.import_module(f"modelbuild.cli.{module.stem}")
-    main(["-C", sys.argv[2], "build", "--dry-run", "-q"])  # imports what is imported late
+    with contextlib.redirect_stdout(io.StringIO()):
+        main(["-C", sys.argv[2], "build", "--dry-run"])  # imports what is imported late
     for line in sys.stdin:
         request = json.loads(line)
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
