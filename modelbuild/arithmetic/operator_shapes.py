@@ -181,11 +181,17 @@ def axis_of(bound: Bound, rank: int) -> int:
 
 
 def concat(bound: Bound) -> Shape:
-    """The inputs side by side along `axis`."""
+    """The inputs side by side along `axis`, each rescaled."""
+    for name in ("input_zeros", "multipliers", "shifts"):
+        need(len(bound.numbers(name)) == len(bound.inputs), f"{name} must have one number an input")
+    return side_by_side(bound)
+
+
+def side_by_side(bound: Bound) -> Shape:
+    """The inputs one behind the other along `axis`."""
     shapes = [tensor.shape for tensor in bound.inputs]
     axis = axis_of(bound, len(shapes[0]))
-    for name in ("input_zeros", "multipliers", "shifts"):
-        need(len(bound.numbers(name)) == len(shapes), f"{name} must have one number an input")
+    need(len({len(shape) for shape in shapes}) == 1, "the inputs have different numbers of axes")
     others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
     need(len(others) == 1, "the inputs differ beside the axis")
     return *shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]
@@ -200,9 +206,14 @@ def reshape(bound: Bound) -> Shape:
 
 def transpose(bound: Bound) -> Shape:
     """The axes in the order of `perm`."""
-    perm, shape = bound.numbers("perm"), bound.inputs[0].shape
-    need(sorted(perm) == list(range(len(shape))), "perm must name every axis once")
-    return tuple(shape[axis] for axis in perm)
+    return permuted(bound, "perm")
+
+
+def permuted(bound: Bound, name: str) -> Shape:
+    """The input's axes in the order of the parameter `name`."""
+    order, shape = bound.numbers(name), bound.inputs[0].shape
+    need(sorted(order) == list(range(len(shape))), f"{name} must name every axis once")
+    return tuple(shape[axis] for axis in order)
 
 
 def slice_axes(bound: Bound) -> Shape:

@@ -106,7 +106,7 @@ KINDS: dict[str, KpuKind] = {
     "reshape": _move(shapes.reshape),
     "transpose": _move(shapes.transpose, _parameters("", "permutation")),
     "slice": _move(operator_shapes.slice_axes, _parameters("", "starts ends steps")),
-    "concat": _move(shapes.concat, _parameters("axis"), most=4096),
+    "concat": _move(operator_shapes.side_by_side, _parameters("axis"), most=4096),
     "pad": _move(shapes.pad, _parameters("", "before after", "mode"), {"value": Form(SAME, 0)}),
     "expand": _move(shapes.expand),
     "gather": _move(operator_shapes.gather, _parameters("axis"), {"indices": Form("int32", 1)}),

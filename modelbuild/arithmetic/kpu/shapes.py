@@ -56,19 +56,7 @@ def reshape(bound: Bound) -> Shape:
 
 def transpose(bound: Bound) -> Shape:
     """The axes in the order of `permutation`."""
-    order, shape = bound.numbers("permutation"), bound.inputs[0].shape
-    need(sorted(order) == list(range(len(shape))), "permutation must name every axis once")
-    return tuple(shape[axis] for axis in order)
-
-
-def concat(bound: Bound) -> Shape:
-    """The inputs side by side along `axis`."""
-    shapes = [tensor.shape for tensor in bound.inputs]
-    axis = axis_of(bound, len(shapes[0]))
-    need(len({len(shape) for shape in shapes}) == 1, "the inputs have different numbers of axes")
-    others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
-    need(len(others) == 1, "the inputs differ beside the axis")
-    return *shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]
+    return operator_shapes.permuted(bound, "permutation")
 
 
 def pad(bound: Bound) -> Shape:
