@@ -24,6 +24,14 @@ _KINDS = (
 )
 
 
+def named(folder: str | Path, name: str) -> Path:
+    """The file that someone names, in the working folder. Raises for no name at all, which would be that
+    folder."""
+    if not name.strip():
+        raise ModelbuildError("a FILE is empty", why="it was given without a name", advice="name a file")
+    return Path(folder) / name
+
+
 @contextmanager
 def opened(path: str | Path) -> Iterator[BinaryIO]:
     """The file, open for reading in binary. What the name leads to is judged before it is opened and after,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from modelbuild.build import interrupts
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WORDS = 1 << 14  # of a JSON text that are put at once
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
@@ -117,9 +119,17 @@ def json_pieces(data: Any) -> Iterator[str]:
 
     encoder = json.JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     words = encoder.iterencode(data)
-    while piece := "".join(islice(words, _WORDS)):
+    piece = _escaped(islice(words, _WORDS))
+    while following := _escaped(islice(words, _WORDS)):
         yield piece
-    yield "\n"
+        piece = following
+    yield piece + "\n"
+
+
+def _escaped(words: Iterable[str]) -> str:
+    """JSON without lone surrogates, which stand for bytes of a file's name that are no UTF-8: JSON has an
+    escape for them, and what standard output would write in their place is none."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", "".join(words))
 
 
 def put(text: str | Iterable[str]) -> None:

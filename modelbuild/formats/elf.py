@@ -106,7 +106,9 @@ def read(data: bytes) -> Elf:
     if len(data) < _HEADER.size or data[:4] != MAGIC:
         raise damaged("it does not start with a complete ELF header", _NAME, 0)
     if data[4:6] != _IDENT[4:6]:
-        raise ModelbuildError("the ELF is not a 64-bit little-endian one", where=_NAME)
+        raise ModelbuildError(
+            "the ELF is not a 64-bit little-endian one", where=_NAME, advice="name a program of that kind"
+        )
     fields = _HEADER.unpack_from(data)
     table, row_size, count, names_index = fields[6], fields[11], fields[12], fields[13]
     programs = Part(fields[5], fields[9] * fields[10], "program headers")

@@ -165,7 +165,9 @@ class _Composer:
             return self._alias(event, depth)
         tag = event.tag
         if tag is not None and tag not in ("!", _STRING_TAG):
-            raise self._error(_shown("a", "tag", tag), event, "manifests use no YAML tags but `!!str`: remove it")
+            raise self._error(
+                _shown("a", "tag", tag), event, "manifests use no YAML tags but `!!str`: remove it"
+            )
         size_before = self._count
         self._grow(1, event)
         anchor = event.anchor

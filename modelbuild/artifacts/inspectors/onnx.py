@@ -46,7 +46,10 @@ def describe(path: Path) -> dict[str, Any]:
 def _parse(path: Path) -> onnx.ModelProto:
     data = input_file.read(path) if path.stat().st_size <= _MAX_BYTES else b""
     if not data:
-        raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
+        raise ModelbuildError(
+            f"{path.name} is larger than 2 GiB, more than one ONNX file can be",
+            advice="copy or download it again, or save its weights beside it",
+        )
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
