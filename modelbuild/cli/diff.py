@@ -41,5 +41,6 @@ def run(options: argparse.Namespace) -> int:
         found = api.diff(a, b, beside[0], beside[-1])
     if options.html is not None:
         api.write_page_of_diff(found, folder / options.html)
-    console.result(render(found, whole=console.is_verbose()).rstrip("\n"), found)
+    text = "" if options.json else render(found, whole=console.is_verbose()).rstrip("\n")
+    console.result(text, found)
     return 0 if found["equal"] else EXIT_FAILED

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         found = api.inspect(file, weights, nodes=options.nodes, disassemble=options.disassemble)
     if options.html is not None:
         api.write_page(found, folder / options.html, Path(options.what).name)
-    console.result(_text(found), found)
+    console.result("" if options.json else _text(found), found)
     judged = (*found.get("checksums", ()), *found.get("checks", ()))
     return 0 if all(item["ok"] for item in judged) else 1
 
