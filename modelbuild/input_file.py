@@ -12,6 +12,7 @@ from typing import BinaryIO
 from modelbuild.errors import ModelbuildError
 
 MAX_BYTES = 2 << 30  # of a file that is read whole; offsets in a FlatBuffer do not reach further
+_PIECE = 1 << 20
 _MORE = 1 << 16  # bytes at a time beyond the size that a file tells
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
@@ -21,6 +22,14 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+def named(folder: str | Path, name: str) -> Path:
+    """The file that someone names, in the working folder. Raises for no name at all, which would be that
+    folder."""
+    if not name.strip():
+        raise ModelbuildError("a FILE is empty", why="it was given without a name", advice="name a file")
+    return Path(folder) / name
 
 
 @contextmanager
@@ -53,6 +62,48 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
     if len(data) > limit:
         raise _too_large(path, "it goes on", limit)
     return data
+
+
+class FileBytes:
+    """The bytes of an open file, read slice by slice as they are asked for: they need not fit into memory."""
+
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        self._path, self._file, self._size = path, file, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, end, _ = place.indices(self._size)
+        try:
+            self._file.seek(start)
+            piece = self._file.read(max(end - start, 0))
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+        if len(piece) < end - start:
+            raise ModelbuildError(
+                f"{self._path.name} became shorter while it was read",
+                where=str(self._path),
+                advice="read it again when nobody writes it",
+            )
+        return piece
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` to `end` one piece after the other."""
+        end = self._size if end is None else end
+        for place in range(start, end, _PIECE):
+            yield self[place : min(place + _PIECE, end)]
+
+
+@contextmanager
+def sliced(path: str | Path, limit: int = MAX_BYTES) -> Iterator[FileBytes]:
+    """The file as bytes that are read as they are asked for. Raises as `read` does."""
+    path = Path(path)
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise _too_large(path, f"it has {size} bytes", limit)
+        yield FileBytes(path, file, size)
 
 
 @contextmanager
@@ -91,11 +142,26 @@ def _handle(path: Path) -> int:
 
 def _check(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        what = next((what for test, what in _KINDS if test(mode)), "not a regular file")
+        what = _kind(mode)
         why = "" if what.startswith("not") else "only regular files are read"
         raise ModelbuildError(
             f"{path.name or path} is {what}", where=str(path), why=why, advice="name a file"
         )
+
+
+def _kind(mode: int) -> str:
+    return next((what for test, what in _KINDS if test(mode)), "not a regular file")
+
+
+def lacking(path: Path) -> str:
+    """Why there is no regular file, "it is a FIFO" for instance; empty where there is one."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "it is a link to what is not there" if path.is_symlink() else "it is not there"
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return "" if stat.S_ISREG(mode) else f"it is {_kind(mode)}"
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> ModelbuildError:

@@ -76,16 +76,17 @@ def _is_standard_output(path: Path) -> bool:
     return os.path.samestat(there, ours) and not os.path.samestat(there, Path(os.devnull).stat())
 
 
-def check_folder(path: Path, option: str = "-o") -> None:
-    """Raises ModelbuildError where a build keeps what it made in a folder around `path`."""
+def check_folder(path: Path, option: str = "-o", shown: Path | None = None) -> None:
+    """Raises ModelbuildError where a build keeps what it made in a folder around `path`, which the message
+    calls `shown` if that is given."""
     place = Path(os.path.realpath(path.parent)) / path.name
     for folder in place.parents:
         product = folder.parent.name in PRODUCTS and (folder.parent.parent / STATE).is_dir()
         if folder.name == STATE or product:
-            shown = Path(STATE) if folder.name == STATE else Path(folder.parent.name) / folder.name
+            inside = Path(STATE) if folder.name == STATE else Path(folder.parent.name) / folder.name
             raise ModelbuildError(
-                f"{option} cannot write into {shown.as_posix()}",
-                where=str(path),
+                f"{option} cannot write into {inside.as_posix()}",
+                where=str(shown or path),
                 why="builds make that folder hold exactly what belongs there",
                 advice=_ELSEWHERE,
             )

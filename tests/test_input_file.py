@@ -27,6 +27,28 @@ def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     assert (problem.where, problem.why) == (str(file), "it has 100 bytes, and 99 are the limit")
 
 
+def test_slices_of_a_file_are_those_of_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(input_file, "_PIECE", 7)
+    file, content = tmp_path / "a", bytes(range(100))
+    file.write_bytes(content)
+    with input_file.sliced(file, 100) as data:
+        assert len(data) == 100
+        for place in (slice(0, 10), slice(90, 200), slice(60, 50), slice(99, None), slice(None, 3)):
+            assert data[place] == content[place]
+        assert b"".join(data.pieces()) == content
+        assert list(data.pieces(5, 20)) == [content[5:12], content[12:19], content[19:20]]
+    with pytest.raises(ModelbuildError, match="too large"), input_file.sliced(file, 99):
+        pass
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(1 << 20))
+    with input_file.sliced(tmp_path / "a") as data:
+        (tmp_path / "a").write_bytes(bytes(1 << 19))
+        with pytest.raises(ModelbuildError, match="a became shorter while it was read"):
+            data[(1 << 19) - 1 : (1 << 19) + 1]
+
+
 def test_a_link_to_a_file_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
     (tmp_path / "b").symlink_to("a")

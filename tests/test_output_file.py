@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from modelbuild.artifacts.output_place import make_folder
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.output_file import check, check_folder, named
 from tests.streams import null_device, read_fifo
@@ -59,6 +60,13 @@ def test_folders_of_builds_are_theirs(tmp_path: Path, place: str) -> None:
     (tmp_path / "link").symlink_to(path.parent)
     with pytest.raises(ModelbuildError, match="cannot write into"):
         check_folder(tmp_path / "link/x.nef")
+
+
+def test_a_folder_in_those_of_builds_goes_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / ".modelbuild").mkdir()
+    with pytest.raises(ModelbuildError) as caught:
+        make_folder(tmp_path / "dist/p")
+    assert str(caught.value).startswith(f"{tmp_path / 'dist/p'}: -o cannot write into dist/p\n")
 
 
 def test_folders_of_those_names_may_be_anyones(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelbuild import input_file
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import sima, tar, zip_archive, zip_directory
 
@@ -21,7 +22,8 @@ def zip_names(path: Path) -> list[str] | None:
 
 def tar_names(path: Path) -> Iterator[str]:
     """The members of a tar or .tar.gz, as far as they can be read. Errors: ModelbuildError for damage."""
-    return tar.names(path.read_bytes())
+    with input_file.sliced(path, tar.MAX_SIZE) as data:
+        yield from tar.names(data)
 
 
 def is_keras(names: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ from modelbuild.artifacts.inspect import inspect
 from modelbuild.artifacts.kinds import Kind, identify
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import nef
+from modelbuild.input_file import FileBytes
 
 # Told elsewhere in the object; and where things lie, which follows from what lies before them.
 _APART = frozenset({"size", "models", "parts", "unpacked", "timing"})
@@ -53,7 +54,7 @@ class _Side:
     path: Path
     weights: Path | None
     kind: Kind
-    data: bytes
+    data: FileBytes
     described: dict[str, Any]
     ids: Mapping[int, int] = field(default_factory=dict)  # of models, and as what the other file has them
 
@@ -74,11 +75,16 @@ def diff(a: Path, b: Path, weights_a: Path | None = None, weights_b: Path | None
     Errors: ModelbuildError (exit code 2) for what cannot be read, and for two files of different kinds.
     """
     kinds = _same_kind(a, b)
-    first = _side(a, weights_a, kinds[0])
-    second = _called_alike(_side(b, weights_b, kinds[1]), first)
-    equal = first.data == second.data
+    with input_file.sliced(a) as data_a, input_file.sliced(b) as data_b:
+        first = _Side(a, weights_a, kinds[0], data_a, inspect(a, weights_a))
+        second = _Side(b, weights_b, kinds[1], data_b, inspect(b, weights_b))
+        return _diff(first, _called_alike(second, first))
+
+
+def _diff(first: _Side, second: _Side) -> dict[str, Any]:
+    equal = _equal(first.data, second.data)
     return {
-        "kind": str(kinds[0]),
+        "kind": str(first.kind),
         "equal": equal,
         "a": _file(first),
         "b": _file(second),
@@ -109,9 +115,8 @@ def _same_kind(a: Path, b: Path) -> tuple[Kind, Kind]:
     )
 
 
-def _side(path: Path, weights: Path | None, kind: Kind) -> _Side:
-    described = inspect(path, weights)
-    return _Side(path, weights, kind, input_file.read(path), described)
+def _equal(a: FileBytes, b: FileBytes) -> bool:
+    return len(a) == len(b) and all(one == other for one, other in zip(a.pieces(), b.pieces(), strict=True))
 
 
 def _called_alike(side: _Side, first: _Side) -> _Side:
@@ -121,8 +126,14 @@ def _called_alike(side: _Side, first: _Side) -> _Side:
 
 
 def _file(side: _Side) -> dict[str, Any]:
-    digest = hashlib.sha256(side.data).hexdigest()
-    return {"file": str(side.path), "size": len(side.data), "sha256": digest}
+    return {"file": str(side.path), "size": len(side.data), "sha256": _digest(side.data.pieces())}
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _metadata(side: _Side) -> dict[str, Any]:
@@ -171,7 +182,8 @@ def _layers(a: Layers, b: Layers) -> dict[str, Any]:
         if one is None or other is None:
             told["added" if one is None else "removed"].append(_summary(name, one or other))
             continue
-        found = list(differences(one, other, _FOLLOWS))
+        alike = repr(one) == repr(other)  # of most layers, and soon known
+        found = [] if alike else list(differences(one, other, _FOLLOWS))
         if found:
             told["changed"].append({"name": name, "differences": [item._asdict() for item in found]})
         else:
@@ -207,7 +219,7 @@ def _parts(first: _Side, second: _Side) -> list[dict[str, Any]]:
 def _digests(side: _Side) -> Iterator[dict[str, Any]]:
     """Parts with their SHA-256; gaps go by what lies before them. Parts may lie in one another, but not so
     that there is no end to it."""
-    view, left = memoryview(side.data), _MOST_TIMES * len(side.data)
+    left = _MOST_TIMES * len(side.data)
     before = "the start"
     for part in side.described.get("parts", ()):
         left -= part["size"]
@@ -217,15 +229,15 @@ def _digests(side: _Side) -> Iterator[dict[str, Any]]:
                 where=str(side.path),
                 advice="`modelbuild inspect` shows them",
             )
-        piece = view[part["offset"] : part["offset"] + part["size"]]
+        place = part["offset"], part["offset"] + part["size"]
         what = part["what"]
         if what not in _GAPS:
             before = what
-        elif what == _PADDING and not bytes(piece).strip(b"\0"):
+        elif what == _PADDING and not any(piece.strip(b"\0") for piece in side.data.pieces(*place)):
             continue
         else:
             what = f"{what} behind {before}"
-        yield {**part, "what": what, "sha256": hashlib.sha256(piece).hexdigest()}
+        yield {**part, "what": what, "sha256": _digest(side.data.pieces(*place))}
 
 
 def _place(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -264,7 +276,7 @@ def _times(side: _Side, single: bool) -> dict[str, Any]:
     timing = side.described.get("timing") or {}
     found = {key.replace("_", " "): timing[key] for key in _TIMES if timing.get(key) is not None}
     if side.kind is Kind.NEF and not side.described["silicon"]:
-        for model in nef.read(side.data).models:
+        for model in nef.read(input_file.read(side.path)).models:
             cycles = differing_layers.program_cycles(model.command)
             if cycles is not None:
                 found["cycles" if single else side.called(f"model {model.id} cycles")] = cycles

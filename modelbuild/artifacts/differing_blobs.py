@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from modelbuild.artifacts import differing_kmodel, differing_programs
-from modelbuild.artifacts.differing_weights import Weight
+from modelbuild.artifacts.differing_weights import Weight, blob
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.formats import elf, mpk, nef
 
@@ -22,7 +21,7 @@ _OWN = {
 
 def _blobs(label: str, pieces: Mapping[str, bytes], is_own: bool) -> Weights:
     return {
-        f"{label}{name}": Weight(partial(bytes, data), closed=_OWN[name] if is_own else _VENDOR)
+        f"{label}{name}": blob(data, _OWN[name] if is_own else _VENDOR)
         for name, data in pieces.items()
         if data
     }
@@ -42,24 +41,25 @@ def _of_nef(data: bytes) -> Weights:
 
 def _of_mpk(data: bytes) -> Weights:
     found = mpk.survey(data)
-    pieces = {"command": found.command, "weight": found.weight, "host": found.host}
-    made = _blobs("", pieces, not found.silicon)
-    if not found.silicon:
-        made |= differing_programs.constants("program", found.command, found.weight)
+    is_own, pieces = not found.silicon, {"command": found.command, "weight": found.weight, "host": found.host}
+    del found  # with all members
+    made = _blobs("", pieces, is_own)
+    if is_own:
+        made |= differing_programs.constants("program", pieces["command"], pieces["weight"])
     return made
 
 
 def _of_elf(data: bytes) -> Weights:
     found = elf.read(data)
     return {
-        section.name: Weight(partial(bytes, found.content(section)), closed="a section of a program")
+        section.name: blob(found.content(section), "a section of a program")
         for section in found.sections
         if section.size
     }
 
 
 def _of_bie(data: bytes) -> Weights:
-    return {"encrypted": Weight(partial(bytes, data), closed="it is encrypted")}
+    return {"encrypted": blob(data, "it is encrypted")}
 
 
 BLOBS: Mapping[Kind, Callable[[bytes], Weights]] = {

@@ -34,6 +34,8 @@ def layers(path: Path, kind: Kind, described: Mapping[str, Any], weights: Path |
         return [_READERS[kind](path), *([] for _ in models[1:])]
     if kind in _LISTED:
         return [listed(path, kind, weights), *([] for _ in models[1:])]
+    if kind is Kind.NEF and described["silicon"]:
+        return [[] for _ in models]
     if kind is Kind.NEF:
         return [_of_program(model.command) for model in nef.read(input_file.read(path)).models]
     return [_shown(model) for model in models]

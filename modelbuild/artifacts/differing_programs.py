@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.artifacts.differing_weights import Array, Weight
+from modelbuild.artifacts.differing_weights import Array, Weight, blob
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.program import Instruction, decode
 from modelbuild.npu.program.descriptor import LayerPlace
@@ -46,9 +46,8 @@ def constants(label: str, command: bytes, weights: bytes) -> Weights:
         if not places:
             continue
         numbers = _numbers(label, layers[first:end], code, weights)
-        blob = b"".join(weights[start : start + size] for start, size in places)
-        closed = _MIXED if numbers is None else _PACKED
-        found[name] = Weight(partial(bytes, blob), closed=closed)
+        data = b"".join(weights[start : start + size] for start, size in places)
+        found[name] = blob(data, _MIXED if numbers is None else _PACKED)
         found |= numbers or {}
     return found
 

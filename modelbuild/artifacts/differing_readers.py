@@ -151,16 +151,11 @@ def _of_fixed(path: Path) -> Weights:
 
 def _of_sima(path: Path) -> Weights:
     """The arrays of the .npz members. What the survey could not read is in its checks."""
-    archive = sima.read(input_file.read(path)).archive
-    found: Weights = {}
-    for member in archive.members:
-        if member.path.endswith(".npz"):
-            try:
-                inner = zip_archive.survey(archive.content(member))
-            except ModelbuildError:
-                continue
-            found |= {f"{member.path}/{name}": weight for name, weight in _in_zip(inner).items()}
-    return found
+    return {
+        f"{member.path}/{name}": weight
+        for member, inner in sima.archives(input_file.read(path))
+        for name, weight in _in_zip(inner).items()
+    }
 
 
 def _of_zip(path: Path) -> Weights:

@@ -50,7 +50,11 @@ def parse(texts: Sequence[str], ports: Sequence[Port], base: Path) -> Feed:
     counts = {len(files) for files in chosen.values()}
     if len(counts) > 1:
         listed = ", ".join(f"{name} has {len(files)}" for name, files in chosen.items())
-        raise ModelbuildError("the inputs have different numbers of samples", why=listed)
+        raise ModelbuildError(
+            "the inputs have different numbers of samples",
+            why=listed,
+            advice="give each input as many files",
+        )
     return Feed(tuple({name: chosen[name][index] for name in names} for index in range(counts.pop())))
 
 

@@ -76,7 +76,10 @@ def identify(path: Path) -> Kind:
                 found = _by_content(path, head, content)
     except OSError as error:
         raise ModelbuildError(
-            f"{path.name} cannot be read", where=str(path), why=error.strerror or str(error)
+            f"{path.name} cannot be read",
+            where=str(path),
+            why=error.strerror or str(error),
+            advice="name a file that you may read",
         ) from None
     return Kind.BIE if found is Kind.UNKNOWN and path.suffix == ".bie" else found
 

@@ -38,7 +38,7 @@ def write(
 def make_folder(folder: Path) -> None:
     """A folder for what is written. Raises ModelbuildError (exit 2) where there can be none, and inside those
     of builds."""
-    output_file.check_folder(folder / "file")
+    output_file.check_folder(folder / "file", shown=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

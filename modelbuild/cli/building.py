@@ -91,7 +91,9 @@ def dump_folder(project: Project, options: argparse.Namespace) -> Path | None:
     from modelbuild.project.dumping import check_folder
 
     if options.dry_run:
-        raise ModelbuildError("--dump shows what was built, and --dry-run builds nothing")
+        raise ModelbuildError(
+            "--dump shows what was built, and --dry-run builds nothing", advice="leave one of them out"
+        )
     folder = Path(os.path.abspath(Path(options.directory) / options.dump))  # noqa: PTH100 - links stay links
     check_folder(project.root, folder)
     return folder

@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     wrong = [name for name in ("max_size", "older_than", "dry_run") if getattr(options, name)]
     if options.action != "gc" and wrong:
         raise ModelbuildError(
-            f"--{wrong[0].replace('_', '-')} goes with `cache gc`, not with `cache {options.action}`"
+            f"--{wrong[0].replace('_', '-')} goes with `cache gc`, not with `cache {options.action}`",
+            advice="leave it out",
         )
     return ACTIONS[options.action](options, Path(options.directory).absolute())
 

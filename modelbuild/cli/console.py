@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from modelbuild.build import interrupts
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_WORDS = 1 << 14  # of a JSON text that are put at once
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -99,23 +102,42 @@ def detail(text: str) -> None:
 def result(text: str, data: Any) -> None:
     """The verb's result, with -q too: the JSON object with --json, else the text."""
     if _style.json:
-        put(json_text(data))
+        put(json_pieces(data))
     elif text:
         put(text + "\n")
 
 
 def json_text(data: Any) -> str:
     """The JSON object as it is printed."""
+    return "".join(json_pieces(data))
+
+
+def json_pieces(data: Any) -> Iterator[str]:
+    """The same in pieces: the text of a large object takes more room than the object."""
     import json
+    from itertools import islice
 
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    encoder = json.JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    words = encoder.iterencode(data)
+    piece = _escaped(islice(words, _WORDS))
+    while following := _escaped(islice(words, _WORDS)):
+        yield piece
+        piece = following
+    yield piece + "\n"
 
 
-def put(text: str) -> None:
-    """Text on standard output, at once. Raises BrokenPipeError where its reader has gone, and ModelbuildError
-    (exit 1) where it takes no more; what is put after that goes nowhere."""
+def _escaped(words: Iterable[str]) -> str:
+    """JSON without lone surrogates, which stand for bytes of a file's name that are no UTF-8: JSON has an
+    escape for them, and what standard output would write in their place is none."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", "".join(words))
+
+
+def put(text: str | Iterable[str]) -> None:
+    """Text, or its pieces, on standard output, at once. Raises BrokenPipeError where its reader has gone, and
+    ModelbuildError (exit 1) where it takes no more; what is put after that goes nowhere."""
     try:
-        print(text, end="", flush=True)
+        for piece in (text,) if isinstance(text, str) else text:
+            print(piece, end="", flush=True)
     except BrokenPipeError:
         discard(sys.stdout)
         raise

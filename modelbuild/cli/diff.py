@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelbuild import api
+from modelbuild import api, input_file
 from modelbuild.artifacts.differing_text import render
 from modelbuild.cli import console, flags
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
@@ -33,12 +33,14 @@ def run(options: argparse.Namespace) -> int:
         raise ModelbuildError(
             f"--weights is given {len(options.weights)} times", advice="give it once, or once for each file"
         )
-    beside = [folder / name for name in options.weights] or [None]
+    a, b = input_file.named(folder, options.a), input_file.named(folder, options.b)
+    beside: list[Path | None] = [input_file.named(folder, name) for name in options.weights] or [None]
     if options.html is not None:
         api.check_page(folder / named(options.html, "--html"))
     with flags.spoken(sized_by="modelbuild convert FILE -o OUT.onnx"):
-        found = api.diff(folder / options.a, folder / options.b, beside[0], beside[-1])
+        found = api.diff(a, b, beside[0], beside[-1])
     if options.html is not None:
         api.write_page_of_diff(found, folder / options.html)
-    console.result(render(found, whole=console.is_verbose()).rstrip("\n"), found)
+    text = "" if options.json else render(found, whole=console.is_verbose()).rstrip("\n")
+    console.result(text, found)
     return 0 if found["equal"] else EXIT_FAILED

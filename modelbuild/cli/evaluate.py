@@ -144,7 +144,11 @@ def _refuse(options: argparse.Namespace) -> None:
     """Raises for options that a file alone takes, and for those of one model where several are selected."""
     for name, why in _OF_FILES.items():
         if getattr(options, name):
-            raise ModelbuildError(f"--{name} is for a model file, not for what a manifest names", why=why)
+            raise ModelbuildError(
+                f"--{name} is for a model file, not for what a manifest names",
+                why=why,
+                advice="leave it out, or name a model file",
+            )
     for name, why in _OF_ONE.items():
         if getattr(options, name) is not None and not _is_pair(options):
             raise ModelbuildError(

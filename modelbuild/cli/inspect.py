@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from modelbuild import api
+from modelbuild import api, input_file
 from modelbuild.artifacts.inspectors.kmodel_listing import listing
 from modelbuild.artifacts.tree import render, verdict
 from modelbuild.cli import console, flags
@@ -27,23 +27,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """A tree, or the object; 1 where a checksum does not agree or a check fails."""
     folder = Path(options.directory)
-    weights = None if options.weights is None else folder / options.weights
+    file = input_file.named(folder, options.what)
+    weights = None if options.weights is None else input_file.named(folder, options.weights)
     if options.html is not None:
         api.check_page(folder / named(options.html, "--html"))
     with flags.spoken(sized_by=f"modelbuild convert {options.what} -o OUT.onnx"):
-        found = api.inspect(
-            folder / options.what, weights, nodes=options.nodes, disassemble=options.disassemble
-        )
+        found = api.inspect(file, weights, nodes=options.nodes, disassemble=options.disassemble)
     if options.html is not None:
         api.write_page(found, folder / options.html, Path(options.what).name)
-    console.result(_text(found), found)
+    console.result("" if options.json else _text(found), found)
     judged = (*found.get("checksums", ()), *found.get("checks", ()))
     return 0 if all(item["ok"] for item in judged) else 1
 
 
 def _text(found: dict[str, Any]) -> str:
-    """The tree, after it the listing of a disassembly, and at the end what is not ok."""
+    """The tree, after it the listing of a disassembly, and at the end what is not ok; with -q of the tree
+    only what is not ok, and the nodes that are asked for."""
     whole = console.is_verbose()
-    tree = render({key: value for key, value in found.items() if key != "disassembly"}, whole)
+    tree = _quiet(found) if console.is_quiet() else render(_without(found, "disassembly"), whole)
     code = listing(found["disassembly"], whole) if "disassembly" in found else ""
     return (tree + code + verdict(found)).rstrip("\n")
+
+
+def _without(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != name}
+
+
+def _quiet(found: dict[str, Any]) -> str:
+    bad = {
+        name: [_without(item, "ok") for item in found.get(name, ()) if not item["ok"]]
+        for name in ("checksums", "checks")
+    }
+    nodes = {key: model[key] for model in found["models"][:1] for key in ("node_list",) if key in model}
+    shown = {key: value for key, value in {**bad, **nodes}.items() if value}
+    return render(shown, whole=True) if shown else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +15,8 @@ from modelbuild.cli import console
 from modelbuild.cli.leaving import leave, release
 from modelbuild.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER, ModelbuildError
 
+_READABLE = "modelbuild.readable"  # how streams write what they cannot encode
+_BYTE = re.compile(r"\\udc([89a-f][0-9a-f])")
 EXIT_UNREAD = 141  # as of a process that SIGPIPE ended: who read the output has gone
 
 # verb -> one line for `modelbuild --help`; the module of the same name in this folder has the rest
@@ -63,6 +67,13 @@ def _ended(words: list[str], is_program: bool) -> int:
         return _told(words, is_program)
     except interrupts.Interrupted as error:  # what went wrong could not be told: the terminal has gone
         return error.exit_code
+    except BrokenPipeError:  # also of who reads what an error prints
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                console.discard(stream)
+        return EXIT_UNREAD
 
 
 def _told(words: list[str], is_program: bool) -> int:
@@ -80,12 +91,7 @@ def _told(words: list[str], is_program: bool) -> int:
             _failed(words, ModelbuildError("interrupted", exit_code=code))
         return code
     except BrokenPipeError:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except OSError:
-                console.discard(stream)
-        return EXIT_UNREAD
+        raise
     except OSError as error:  # that no room foresaw: the trouble of a file or a disk, and no bug
         from modelbuild.build import disk
 
@@ -118,12 +124,20 @@ def _left(words: list[str]) -> str:
 
 
 def _prepare_streams(is_program: bool) -> None:
+    codecs.register_error(_READABLE, _readable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character the terminal lacks must not end a build
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_READABLE)
     if is_program and sys.getfilesystemencoding().lower() != "utf-8":
         # paths cross to workers as UTF-8: start once more in Python's UTF-8 mode, as it is from 3.15 on
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """As `backslashreplace`, but that a byte of a file's name that is no UTF-8, which Python has as a lone
+    surrogate, is shown as itself: \\xff."""
+    text, end = codecs.backslashreplace_errors(error)
+    return (_BYTE.sub(r"\\x\1", text) if isinstance(text, str) else text), end
 
 
 def _run(words: list[str]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modelbuild import input_file
 from modelbuild.cli import console, keys, simulated
 from modelbuild.errors import ModelbuildError
 from modelbuild.output_file import named
@@ -128,7 +129,7 @@ def _decrypt(options: argparse.Namespace) -> int:
 
 
 def _path(options: argparse.Namespace, name: str) -> Path:
-    return Path(options.directory) / name
+    return input_file.named(options.directory, name)
 
 
 def _output(options: argparse.Namespace) -> str:

@@ -18,7 +18,7 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1
 _ALIGNMENT = 16
 _MAX_NAME = 4096
-_MAX_SECTIONS = 65_536
+MAX_SECTIONS = 16_384
 _ELSEWHERE = 0xFFFF  # the index of the names' section stands in the first row of the table
 _NAME = "ELF"
 
@@ -106,7 +106,9 @@ def read(data: bytes) -> Elf:
     if len(data) < _HEADER.size or data[:4] != MAGIC:
         raise damaged("it does not start with a complete ELF header", _NAME, 0)
     if data[4:6] != _IDENT[4:6]:
-        raise ModelbuildError("the ELF is not a 64-bit little-endian one", where=_NAME)
+        raise ModelbuildError(
+            "the ELF is not a 64-bit little-endian one", where=_NAME, advice="name a program of that kind"
+        )
     fields = _HEADER.unpack_from(data)
     table, row_size, count, names_index = fields[6], fields[11], fields[12], fields[13]
     programs = Part(fields[5], fields[9] * fields[10], "program headers")
@@ -119,8 +121,15 @@ def read(data: bytes) -> Elf:
     first = _SECTION.unpack_from(data, table)
     count = count or first[5]  # more than the header has room for
     names_index = first[6] if names_index == _ELSEWHERE else names_index
-    if count > _MAX_SECTIONS or table + count * row_size > len(data):
+    if table + count * row_size > len(data):
         raise damaged(f"its table of {count} sections lies outside its {len(data)} bytes", _NAME, table)
+    if count > MAX_SECTIONS:
+        raise ModelbuildError(
+            f"the ELF has {count} sections",
+            where=f"offset 0x{table:x}",
+            why=f"{MAX_SECTIONS} are the limit",
+            advice="inspect a linked program: object files have so many",
+        )
     rows = [_SECTION.unpack_from(data, table + index * row_size) for index in range(count)]
     place = Part(table, count * row_size, "table of sections")
     if not rows:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from modelbuild.formats.flatbuffer import damaged
 
 RECORD = struct.Struct("<14I")
-MAX_MODELS = 1024
+MAX_MODELS = 128
 
 
 @dataclass(frozen=True)

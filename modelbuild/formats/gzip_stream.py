@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from modelbuild.formats.archive import MAX_SIZE, Refused
 from modelbuild.formats.checksum import Checksum
@@ -24,6 +25,14 @@ _TRAILER = struct.Struct("<II")
 _READ, _UNPACKED = 1 << 16, 1 << 18  # bytes at a time
 _TEXT_FLAGS = ((0x08, "name"), (0x10, "comment"))
 _NAME = "archive"
+
+
+class Slices(Protocol):
+    """Bytes that are taken in slices: such as lie in memory, or in a file that is read as they are taken."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: slice, /) -> bytes: ...
 
 
 def pack(data: bytes) -> bytes:
@@ -51,7 +60,7 @@ def _block(size: int, last: bool) -> bytes:
     return struct.pack("<BHH", last, size, size ^ 0xFFFF)
 
 
-def is_stored(data: bytes) -> bool:
+def is_stored(data: Slices) -> bool:
     """Whether the stream starts as `pack` starts one: our header, and a stored block."""
     return data[: len(FIXED_HEADER)] == FIXED_HEADER and data[10:11] in (b"\0", b"\1")
 
@@ -59,7 +68,7 @@ def is_stored(data: bytes) -> bool:
 class Plain:
     """Bytes that are not packed, with the interface of `Unpacked`."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Slices) -> None:
         self._data = data
         self.position = 0
         self.limit = MAX_SIZE
@@ -80,9 +89,10 @@ class Plain:
 
     def rest(self) -> Iterator[bytes]:
         """What is left, in pieces."""
-        piece = self._data[self.position :]
-        self.position = len(self._data)
-        yield piece
+        while self.position < len(self._data):
+            piece = self._data[self.position : self.position + _UNPACKED]
+            self.position += len(piece)
+            yield piece
 
     def parts(self) -> tuple[Part, ...]:
         """Nothing: the archive's own parts are those of the file."""
@@ -111,7 +121,7 @@ class Unpacked:
 
     It may be of several members, one behind the other, whose contents make one (RFC 1952, 2.2)."""
 
-    def __init__(self, data: bytes, limit: int) -> None:
+    def __init__(self, data: Slices, limit: int) -> None:
         self._data = data
         self._members: list[_Member] = []
         self._begin(0)
@@ -225,13 +235,29 @@ class Unpacked:
             raise damaged("it is truncated", _NAME, end)
         if self._data[after : after + len(MAGIC)] == MAGIC:
             self._begin(after)
-        elif self._data[after:].strip(b"\0"):
+        elif any(piece.strip(b"\0") for piece in _onwards(self._data, after)):
             raise damaged("there is data after the gzip stream", _NAME, after)
-        member.end, member.stored = end, _TRAILER.unpack_from(self._data, end)
+        member.end, member.stored = end, _TRAILER.unpack(self._data[end:after])
         return self._members[-1] is not member
 
 
-def _header_end(data: bytes, start: int) -> int:
+def _onwards(data: Slices, start: int) -> Iterator[bytes]:
+    for place in range(start, len(data), _UNPACKED):
+        yield data[place : place + _UNPACKED]
+
+
+def _zero(data: Slices, start: int) -> int:
+    """Where the first zero byte lies from there on; -1 where there is none."""
+    place = start
+    for piece in _onwards(data, start):
+        found = piece.find(b"\0")
+        if found >= 0:
+            return place + found
+        place += len(piece)
+    return -1
+
+
+def _header_end(data: Slices, start: int) -> int:
     """Where the header at `start` ends. Errors: ModelbuildError for what is no header, or not all of one."""
     head = data[start : start + len(FIXED_HEADER)]
     if not head:
@@ -248,7 +274,7 @@ def _header_end(data: bytes, start: int) -> int:
         place += 2 + int.from_bytes(data[place : place + 2], "little")
     for flag, what in _TEXT_FLAGS:
         if flags & flag:
-            end = data.find(b"\0", place)
+            end = _zero(data, place)
             if end < 0:
                 raise damaged(f"the gzip header's {what} does not end", _NAME, place)
             place = end + 1

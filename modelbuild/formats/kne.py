@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import flatbuffer, kneron_schemas
+from modelbuild.formats import flatbuffer, fw_info, kneron_schemas
 from modelbuild.formats.flatbuffer_schema import Schema, UnknownField, Walked, walk
 from modelbuild.formats.fw_info import Region
 from modelbuild.formats.kneron_operators import operator_name
@@ -104,6 +104,9 @@ def decode(data: bytes) -> Kne:
     if magic not in (0, MAGIC):
         raise flatbuffer.damaged(f"its magic number is {magic}, not {MAGIC}", _NAME, content.position)
     header = content.required(1, "header")
+    start, count = content.span(2, 4)
+    if count > fw_info.MAX_MODELS:
+        raise flatbuffer.damaged(f"it claims {count} models", _NAME, start - 4)
     tables = content.tables(2)
     if not tables:
         raise flatbuffer.damaged("it has no models", _NAME, content.position)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelbuild.formats import tar
 from modelbuild.formats.archive import Refused
 from modelbuild.formats.flatbuffer import damaged
+from modelbuild.formats.gzip_stream import Slices
 from modelbuild.formats.mpk_build import MpkSource, build
 from modelbuild.formats.mpk_found import Health, Mpk, MpkMember
 from modelbuild.formats.mpk_plugin import MpkNode, MpkPlugin, MpkTensor
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-def read(data: bytes) -> Mpk:
+def read(data: Slices) -> Mpk:
     """Read an archive that is to be used.
 
     Errors: ModelbuildError (exit code 2) for what breaks a rule of safety, for wrong checksums, for an
@@ -46,7 +47,7 @@ def read(data: bytes) -> Mpk:
     return found
 
 
-def survey(data: bytes) -> Mpk:
+def survey(data: Slices) -> Mpk:
     """What is in an archive, safe or not, sound or not: what cannot be shown is told in the checks.
 
     Errors: ModelbuildError (exit code 2) for what is not a complete archive.

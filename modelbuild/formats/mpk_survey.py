@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
@@ -80,7 +79,11 @@ class Survey:
             model_path=text(document.get("model_path")),
             model_checksum=_scalar(document.get("model_checksum")),
             toolchain_version=text(document.get("model_sdk_version")),
-            members=tuple(_member(item.name, item.data) for item in self.archive.members),
+            members=tuple(
+                MpkMember(entry.path, len(entry.data), entry.sha256)
+                for entry in self.archive.entries
+                if entry.path
+            ),
             input_nodes=inputs,
             output_nodes=max(plugins, key=lambda item: item.sequence).outputs if plugins else (),
             plugins=plugins,
@@ -187,10 +190,6 @@ def _steps(document: dict[str, Json], name: str) -> _Steps:
         for number, item in enumerate(items(document.get("plugins"), name), start=1)
     )
     return plugins, tuple(decode_node(item, name) for item in items(document.get("input_nodes"), name))
-
-
-def _member(name: str, data: bytes) -> MpkMember:
-    return MpkMember(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _scalar(value: Json) -> str:

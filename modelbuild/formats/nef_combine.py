@@ -44,6 +44,13 @@ def combine(nefs: Sequence[Nef], names: Sequence[str] = (), *, drop_unknown: boo
 def _check(nefs: Sequence[Nef], names: Sequence[str]) -> None:
     if not nefs:
         raise ModelbuildError("no NEF is named", advice="name the files to combine")
+    count = sum(len(one.models) for one in nefs)
+    if count > fw_info.MAX_MODELS:
+        raise ModelbuildError(
+            f"the NEFs have {count} models together",
+            why=f"a file has room for {fw_info.MAX_MODELS}",
+            advice="make several files",
+        )
     for name, one in zip(names, nefs, strict=True):
         nef.check(one, name)
         if one.encrypted:

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import flatbuffer
+from modelbuild.formats import flatbuffer, fw_info
 from modelbuild.formats.flatbuffer_schema import UnknownField, walk
 from modelbuild.formats.flatbuffer_writer import Field, Writer, offset
 from modelbuild.formats.kneron_schemas import OUTER
@@ -118,6 +118,9 @@ def decode(data: bytes) -> NefFile:
         raise flatbuffer.damaged(f"its magic number is {magic}, not {MAGIC}", "NEF", content.position)
     header = _decode_header(content.required(1, "header"))
     binaries = content.required(3, "model_bin table")
+    start, count = content.span(2, 4)
+    if count > fw_info.MAX_MODELS:
+        raise flatbuffer.damaged(f"its list claims {count} models", "NEF", start - 4)
     infos = tuple(
         ModelInfo(table.string(0), table.integer(1, "i"), table.string(2)) for table in content.tables(2)
     )

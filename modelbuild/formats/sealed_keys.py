@@ -20,6 +20,7 @@ HKDF = 1
 SCRYPT = 2
 SCRYPT_COST = (15, 8, 1)  # log2 of N, r, p: 32 MiB and about 0.1 s
 _ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+_HEX_INSIDE = re.compile(r"[0-9a-fA-F]{16,}")
 _LONG_HEX = re.compile(r"_*(?:0[xX])?[0-9a-fA-F]{16,}_*")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _LABEL = b"modelbuild sealed package, version 1"
@@ -111,6 +112,11 @@ def environment_name(text: str) -> str | None:
 def looks_like_a_key(text: str) -> bool:
     """Whether a text is nothing but hex digits, as many as only keys have."""
     return _LONG_HEX.fullmatch(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """A text of others for a message, with what may be a key in it left out."""
+    return _HEX_INSIDE.sub("…", text)
 
 
 def is_there(sources: Sources) -> bool:

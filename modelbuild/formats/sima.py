@@ -114,6 +114,24 @@ def read(data: bytes) -> Sima:
     )
 
 
+def archives(data: bytes) -> Iterator[tuple[Entry, Zip]]:
+    """The .npz of a .sima that can be read, as `read` has them: together no more than may be unpacked.
+
+    Errors: as `read`."""
+    budget = unpacked_limit(len(data))
+    archive = zip_archive.survey(data, budget)
+    left = budget - sum(entry.size for entry in archive.members)
+    for entry in archive.members:
+        if not entry.path.endswith(".npz"):
+            continue
+        try:
+            inner = zip_archive.survey(archive.content(entry), left, MAX_ARRAYS)
+        except ModelbuildError:
+            continue
+        left -= sum(one.size for one in inner.members)
+        yield entry, inner
+
+
 def _document(archive: Zip, size: int) -> tuple[str, yaml_text.Loaded | None, Check]:
     """(member, what is in it, the check that it could be read)"""
     what = "the description of the network is read"

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from modelbuild.formats import gzip_stream, tar_header, tar_writing
@@ -28,6 +30,7 @@ from modelbuild.formats.archive import (
 from modelbuild.formats.checks import Check
 from modelbuild.formats.checksum import Checksum
 from modelbuild.formats.flatbuffer import damaged
+from modelbuild.formats.gzip_stream import Slices
 from modelbuild.formats.parts import Part
 from modelbuild.formats.tar_header import BLOCK, EXTENSIONS, FILE, FOLDER, MAX_HEADER_DATA, Header
 
@@ -72,6 +75,11 @@ class Entry:
     path: str = ""
     data: bytes = b""
 
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the content, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 @dataclass(frozen=True)
 class Tar:
@@ -97,7 +105,7 @@ class Tar:
         """The times of all entries."""
         return frozenset(entry.header.time for entry in self.entries)
 
-    def is_canonical(self, data: bytes) -> bool:
+    def is_canonical(self, data: Slices) -> bool:
         """Whether `data`, which this was read from, are the bytes that `write` gives for its members."""
         files, times = self.members, self.times
         names = [entry.path for entry in self.entries]
@@ -128,12 +136,12 @@ def write(files: Mapping[str, bytes] | Iterable[Member], time: int = 0) -> bytes
     return b"".join(tar_writing.pieces(by_name, time))
 
 
-def read(data: bytes) -> list[Member]:
+def read(data: Slices) -> list[Member]:
     """Every file of a .tar.gz or tar, in the order of the archive. Errors: see `members`."""
     return list(members(data))
 
 
-def members(data: bytes) -> Iterator[Member]:
+def members(data: Slices) -> Iterator[Member]:
     """The files of a .tar.gz or tar one by one; folders are passed over.
 
     Errors: ModelbuildError (exit code 2) for anything that is not a complete archive with right checksums,
@@ -152,7 +160,7 @@ def members(data: bytes) -> Iterator[Member]:
         raise damaged(f"its compression is broken ({wrong})", _NAME, 0)
 
 
-def survey(data: bytes) -> Tar:
+def survey(data: Slices) -> Tar:
     """What is in an archive, safe or not. Content of what breaks a rule is left out.
 
     Errors: ModelbuildError (exit code 2) for what is not a complete archive.
@@ -173,7 +181,7 @@ def survey(data: bytes) -> Tar:
     )
 
 
-def names(data: bytes) -> Iterator[str]:
+def names(data: Slices) -> Iterator[str]:
     """The names of the entries one by one, safe or not. Errors: as `survey`."""
     for entry in _Reader(data, keep=False).leniently():
         yield entry.name
@@ -187,8 +195,8 @@ def is_tar(block: bytes) -> bool:
 class _Reader:
     """Goes through an archive once. Stops early where a limit is reached: the rest stays unread."""
 
-    def __init__(self, data: bytes, keep: bool = True) -> None:
-        packed = data[:2] == gzip_stream.MAGIC or not is_tar(data)
+    def __init__(self, data: Slices, keep: bool = True) -> None:
+        packed = data[:2] == gzip_stream.MAGIC or not is_tar(data[:BLOCK])
         self.source = (
             gzip_stream.Unpacked(data, unpacked_limit(len(data))) if packed else gzip_stream.Plain(data)
         )

@@ -24,7 +24,7 @@ def pieces(files: Mapping[str, bytes], time: int) -> Iterator[bytes]:
     return gzip_stream.packed(unpacked())
 
 
-def begins(data: bytes, pieces: Iterator[bytes]) -> bool:
+def begins(data: gzip_stream.Slices, pieces: Iterator[bytes]) -> bool:
     """Whether `data` is made of these pieces."""
     place = 0
     for piece in pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -75,13 +76,12 @@ class Zip:
     def content(self, entry: Entry, limit: int | None = None) -> bytes:
         """The first `limit` bytes of a member with a `path`, or all; as many as its record says at most."""
         wanted = entry.size if limit is None else min(limit, entry.size)
-        pieces: list[bytes] = []
+        content = io.BytesIO()  # which gives its bytes away without a copy
         for piece in _unpacked(self.data, entry):
-            pieces.append(piece[:wanted])
-            wanted -= len(pieces[-1])
+            wanted -= content.write(piece[:wanted])
             if not wanted:
                 break
-        return b"".join(pieces)
+        return content.getvalue()
 
     @property
     def members(self) -> tuple[Entry, ...]:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelbuild.formats import flatbuffer
 from modelbuild.formats.archive import COUNT, UTF8, Findings
 from modelbuild.formats.flatbuffer import damaged
 
@@ -103,6 +104,17 @@ class Directory:
         )
         name = decode_name(raw, fields[3], self._findings)
         return Record(name, fields[3], fields[4], fields[7], packed, size, local, fields[15] >> 16)
+
+
+def end_of(data: flatbuffer.Readable, start: int) -> int:
+    """Where the last ZIP ends that begins at `start` or behind it; -1 where none has an end. What is inside
+    is not looked at."""
+    place = data.rfind(EMPTY_MAGIC, start)
+    end = place + _END.size
+    if place < 0 or end > len(data):
+        return -1
+    end += struct.unpack_from("<H", data, end - 2)[0]
+    return end if end <= len(data) else -1
 
 
 def decode_name(raw: bytes, flags: int, findings: Findings) -> str:

@@ -79,7 +79,10 @@ def write_beside(path: Path, data: Path, model: ModelProto, constants: Mapping[s
             _write_data(stream, model, constants, 0)
     except OSError as error:
         raise ModelbuildError(
-            f"cannot write {data.name}", where=str(data.parent), why=error.strerror or str(error)
+            f"cannot write {data.name}",
+            where=str(data.parent),
+            why=error.strerror or str(error),
+            advice="make room on that disk, or write into a folder that you may write to",
         ) from None
     whole_file.write(path, model.SerializeToString(deterministic=True))
 

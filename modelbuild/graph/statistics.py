@@ -60,3 +60,4 @@ _MACS: Mapping[str, Callable[[Graph, Node], int]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
 }
+COUNTED = frozenset(_MACS)  # operators that have any

@@ -34,7 +34,12 @@ def check_text(model: ModelProto) -> None:
         for node in itertools.chain(*bodies):
             messages += [node, *node.metadata_props, *node.attribute]
             texts += [*node.input, *node.output]
-        texts += [getattr(message, name) for message in messages for name in _TEXTS if hasattr(message, name)]
+        kinds = {type(message): message for message in messages}
+        fields = {
+            kind: [name for name in _TEXTS if name in one.DESCRIPTOR.fields_by_name]
+            for kind, one in kinds.items()
+        }
+        texts += [getattr(message, name) for message in messages for name in fields[type(message)]]
         damaged = any(isinstance(text, bytes) for text in texts)
     except UnicodeDecodeError:
         damaged = True

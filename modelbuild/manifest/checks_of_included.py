@@ -108,7 +108,12 @@ def _check_kind(
             "combine the vendor's files with `modelbuild nef combine`",
         )
     elif recipe is not None and found.chip != recipe.container.platform:
-        problems.error(f"{path} is for {found.target}, the package for {recipe.chip}", at)
+        problems.error(
+            f"{path} is for {found.target}, the package for {recipe.chip}",
+            at,
+            "the models of a file run on one chip",
+            f"include files for {recipe.chip}, or make a package for {found.target} as well",
+        )
     elif recipe is not None:
         asked = (settings.get((model.name, package.target)) for model in package.models)
         setups = {

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.formats.sealed_keys import looks_like_a_key
+from modelbuild.formats.sealed_keys import without_keys
 from modelbuild.manifest import conflict
 from modelbuild.manifest.tree import Entry, Items, Mapping, Node, Position, Scalar
 
@@ -95,9 +95,9 @@ def parse_node(text: str, name: str) -> Node:
         mark = error.problem_mark or error.context_mark
         at = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name)
         raise ModelbuildError(
-            f"not valid YAML: {error.problem or error.context}",
+            f"not valid YAML: {without_keys(error.problem or error.context or '')}",
             where=str(at),
-            why=f"{error.context}" if error.context and error.problem else "",
+            why=without_keys(error.context) if error.context and error.problem else "",
             advice='put a value that begins with * into quotes: "*.jpg"'
             if "alias" in f"{error.problem} {error.context}"
             else "check indentation, quotes and brackets here and on the line before",
@@ -124,9 +124,12 @@ def _at_offset(text: str, name: str, offset: int) -> str:
     return str(Position(name, before.count("\n") + 1, offset - before.rfind("\n")))
 
 
-def _shown(before: str, text: str, after: str = "") -> str:
-    """A name for a message; nothing of one that may be a key, which someone put in the wrong place."""
-    return "that looks like a key" if looks_like_a_key(text) else f"{before}{text}{after}"
+def _shown(article: str, noun: str, name: str) -> str:
+    """What a message is about, by its name; without one that may be a key, which someone put in the wrong
+    place."""
+    if without_keys(name) != name:
+        return f"{article} {noun} that looks like an encryption key"
+    return f"the {noun} {name}"
 
 
 class _Composer:
@@ -162,7 +165,9 @@ class _Composer:
             return self._alias(event, depth)
         tag = event.tag
         if tag is not None and tag not in ("!", _STRING_TAG):
-            raise self._error(f"the tag {tag}", event, "manifests use no YAML tags but `!!str`: remove it")
+            raise self._error(
+                _shown("a", "tag", tag), event, "manifests use no YAML tags but `!!str`: remove it"
+            )
         size_before = self._count
         self._grow(1, event)
         anchor = event.anchor
@@ -181,12 +186,12 @@ class _Composer:
         return node, height
 
     def _alias(self, event: Any, depth: int) -> tuple[Node, int]:
-        alias = _shown("*", event.anchor)
+        alias = _shown("an", "alias", f"*{event.anchor}")
         if event.anchor in self._open:
-            raise self._error(f"the alias {alias} stands inside what it names", event, "write the value out")
+            raise self._error(f"{alias} stands inside what it names", event, "write the value out")
         if event.anchor not in self._anchors:
-            anchor = alias.replace("*", "&")
-            raise self._error(f"the alias {alias} names nothing", event, f"define {anchor} before it")
+            anchor = f"&{event.anchor}" if alias.endswith(event.anchor) else "its anchor"
+            raise self._error(f"{alias} names nothing", event, f"define {anchor} before it")
         node, size, height = self._anchors[event.anchor]
         if depth + height > MAX_DEPTH:
             raise self._error(
@@ -217,7 +222,7 @@ class _Composer:
                 merged += self._merge_sources(node)
             elif key in entries:
                 raise self._error(
-                    f"the key {_shown('`', key, '`')} stands here a second time",
+                    f"{_shown('a', 'key', f'`{key}`')} stands here a second time",
                     key_event,
                     "keep one of the two",
                     why=f"the first is at {entries[key].key_at}",

@@ -65,7 +65,10 @@ def check_place(path: Path) -> None:
             head = stream.read(len(BEGINNING))
     except OSError as error:
         raise ModelbuildError(
-            f"--html {path.name} cannot be written", where=str(path), why=error.strerror or str(error)
+            f"--html {path.name} cannot be written",
+            where=str(path),
+            why=error.strerror or str(error),
+            advice="name a file that you may read and write",
         ) from None
     if head not in (b"", BEGINNING):
         raise ModelbuildError(

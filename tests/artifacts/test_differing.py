@@ -15,8 +15,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from modelbuild.artifacts import differing_weights
 from modelbuild.artifacts.differing import diff
 from modelbuild.artifacts.differing_text import render
+from modelbuild.artifacts.differing_weights import Weight
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import elf, mpk, tar
@@ -89,6 +91,18 @@ def test_weights_of_onnx_by_snr(tmp_path: Path) -> None:
     assert entry["snr_db"] == pytest.approx(20 * np.log10(8))
     assert entry["a"]["shape"] == [3, 2, 3, 3] and entry["a"]["dtype"] == "float32"
     assert "  changed  w    18.1    0.125  3x2x3x3 float32  3x2x3x3 float32" in render(found)
+
+
+def test_codes_become_numbers_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differing_weights, "_CHUNK", 5)
+    dice = np.random.default_rng(1)
+    a, b = (dice.integers(-128, 128, (3, 4, 2)).astype(np.int8) for _ in range(2))
+    scales, zeros = dice.random((1, 4, 1)), dice.integers(-3, 4, (3, 1, 1)).astype(np.float64)
+    x, y = (a - zeros) * scales, (b - zeros) * scales
+    weights = (Weight(lambda codes=codes: codes, (scales, zeros)) for codes in (a, b))  # type: ignore[misc]
+    entry = differing_weights.compare("w", *weights)
+    assert entry["snr_db"] == pytest.approx(10 * np.log10((x * x).sum() / ((y - x) ** 2).sum()))
+    assert entry["max_abs"] == pytest.approx(np.abs(y - x).max())
 
 
 def test_weights_that_cannot_be_held_against_each_other(tmp_path: Path) -> None:

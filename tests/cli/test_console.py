@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,6 +189,13 @@ def test_a_number_that_json_does_not_have_is_no_output() -> None:
     configured(json=True)
     with pytest.raises(ValueError, match="JSON"):
         console.result("", {"x": float("nan")})
+
+
+def test_a_large_object_is_put_in_pieces() -> None:
+    data = {"z": [{"b": number, "a": "é"} for number in range(6_000)], "a": None}
+    pieces = list(console.json_pieces(data))
+    assert len(pieces) > 3 and max(map(len, pieces)) < 200_000
+    assert "".join(pieces) == json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def test_a_cell_that_is_too_wide_moves_its_own_line_only() -> None:

@@ -12,7 +12,6 @@ WORDS = {
     "evaluate": ("evaluate", "small.onnx", "--chip", "kl720"),
     "evaluate of a manifest": ("evaluate",),
     "evaluate side by side": ("evaluate", "small.onnx", "--compare", "kl520,kl720"),
-    "inspect": ("inspect", "small.onnx"),
     "diff": ("diff", "small.onnx", "small.onnx"),
     "graph": ("graph",),
     "chips": ("chips",),
@@ -33,7 +32,9 @@ def test_a_text_that_is_asked_for_is_printed(small: Path, command: Command, word
 
 
 @pytest.mark.parametrize(
-    "words", [("build",), ("check",), ("graph", "-o", "g.mmd"), ("clean",)], ids=lambda words: words[0]
+    "words",
+    [("build",), ("check",), ("inspect", "small.onnx"), ("graph", "-o", "g.mmd"), ("clean",)],
+    ids=lambda words: words[0],
 )
 def test_what_was_done_is_not(copied: Path, command: Command, words: tuple[str, ...]) -> None:
     said = command(copied, *words, "-q")

@@ -118,7 +118,7 @@ def crowded(count: int, name: bytes, size: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (crowded(60_000, b"n" * 4_000, 0), "its names overlap"),
+        (crowded(16_000, b"n" * 4_000, 0), "its names overlap"),
         (crowded(100, b"n", 1 << 16), "sections overlap"),
     ],
 )
@@ -129,3 +129,11 @@ def test_sections_that_share_what_they_have_do_not_multiply_it(data: bytes, told
 
 def test_sections_may_share_names() -> None:
     assert len(elf.read(crowded(100, b"n" * 100, 0)).sections) == 101
+
+
+def test_sections_have_a_limit() -> None:
+    rows = elf.MAX_SECTIONS - 2  # beside the empty one and the names
+    assert len(elf.read(crowded(rows, b"n", 0)).sections) == rows + 1
+    with pytest.raises(ModelbuildError, match="16385 sections") as caught:
+        elf.read(crowded(rows + 1, b"n", 0))
+    assert caught.value.problems[0].why == "16384 are the limit"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import fw_info, nef, program_envelope
+from modelbuild.formats import fw_info, nef, nef_header, program_envelope
 from modelbuild.formats.nef import NefTensor
 from tests.formats import independent_nef
 from tests.formats.nef_sources import GENERATIONS, build, source
@@ -168,6 +168,18 @@ def test_an_altered_weight_breaks_the_checksums_above_it() -> None:
     with pytest.raises(ModelbuildError, match="checksums do not agree") as caught:
         nef.check(read)
     assert caught.value.exit_code == 2
+
+
+def test_a_list_of_more_models_than_a_file_has_room_for_is_refused() -> None:
+    file = nef.read(build("520", "legacy520", 0x60000000, source(0))).file
+    assert file.infos is not None
+    for count in (128, 129):
+        data = nef_header.seal(replace(file, infos=file.infos * count))
+        if count == 128:
+            assert len(nef.read(data).file.infos or ()) == 128
+        else:
+            with pytest.raises(ModelbuildError, match="its list claims 129 models"):
+                nef.read(data)
 
 
 def test_an_encrypted_file_is_listed_without_its_contents() -> None:

@@ -47,6 +47,7 @@ def refusal(*nefs: Nef) -> str:
 def test_what_cannot_be_combined_is_refused_with_the_reason() -> None:
     one = single("720", "flatbuffer", 0x80000000, 0)
     assert "no NEF is named" in refusal()
+    assert "129 models together" in refusal(*[one] * 129)
     other = single("530", "flatbuffer", 0x80000000, 1)
     assert "different chips" in refusal(one, other) and "b.nef: kl530" in refusal(one, other)
     legacy = single("720", "legacy720", 0x80000000, 1)

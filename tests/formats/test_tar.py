@@ -7,11 +7,13 @@ import io
 import tarfile
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelbuild import input_file
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import archive, tar, tar_header
 from modelbuild.formats.parts import covered
@@ -343,3 +345,27 @@ def test_names_alone_cost_no_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("form", ["streams", "plain", "named", "behind"])
+def test_an_archive_is_the_same_in_a_file_and_in_memory(form: str, tmp_path: Path) -> None:
+    data = tar.write({"a": b"1" * 70_000, "b": b"2"})
+    plain = gzip.decompress(data)
+    named = data[:3] + b"\x08" + data[4:10] + b"n" * 300_000 + b"\0" + data[10:]
+    data = {
+        "streams": gzip.compress(plain[:60_000]) + gzip.compress(plain[60_000:]) + bytes(300_000),
+        "plain": plain + bytes(300_000),
+        "named": named,
+        "behind": data + bytes(300_000) + b"x",
+    }[form]
+    (tmp_path / "a").write_bytes(data)
+    with input_file.sliced(tmp_path / "a") as slices:
+        if form == "behind":
+            with pytest.raises(ModelbuildError, match="there is data after the gzip stream"):
+                tar.survey(slices)
+            return
+        found = tar.survey(slices)
+        assert found == tar.survey(data)
+        assert [len(item.data) for item in found.members] == [70_000, 1]
+        assert found.is_canonical(slices) is False
+        assert [item.ok for item in found.checksums] == [True] * len(found.checksums)

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, external_data_helper, helper, numpy_helper
 
 from modelbuild import importers
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import guard
 from modelbuild.graph.normalise import normalise
+from modelbuild.importers import trim
 from modelbuild.importers.source import source_of
 
 FLOAT = TensorProto.FLOAT
@@ -287,3 +289,24 @@ def test_what_is_left_out_is_noted(tmp_path: Path) -> None:
     assert (
         "1 nodes that no output needs left out" in source_of(importers.load(saved(tmp_path, proto)))["notes"]
     )
+
+
+TEXTS = ("wname", "op_type", "inputx", "outputx", "nodename", "domainx", "attrname", "graphname", "producer")
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "opdomain", "metakey", "metavalue", "location"])
+def test_a_name_that_is_no_utf_8_is_refused_wherever_it_stands(text: str) -> None:
+    weights = numpy_helper.from_array(np.ones(2, np.float32), "wname")
+    external_data_helper.set_external_data(weights, "location", 0, 8)
+    node = helper.make_node("op_type", ["inputx"], ["outputx"], "nodename", domain="domainx", attrname=3)
+    ports = [helper.make_tensor_value_info(name, FLOAT, [2]) for name in ("inputx", "outputx")]
+    graph = helper.make_graph([node], "graphname", ports[:1], ports[1:], [weights])
+    model = helper.make_model(
+        graph, producer_name="producer", opset_imports=[helper.make_opsetid("opdomain", 17)]
+    )
+    helper.set_model_props(model, {"metakey": "metavalue"})
+    data = model.SerializeToString()
+    trim.check_text(onnx.load_model_from_string(data))
+    damaged = data.replace(text.encode(), b"\xff" * len(text))
+    with pytest.raises(ModelbuildError, match="a name in the model is not text"):
+        trim.check_text(onnx.load_model_from_string(damaged))

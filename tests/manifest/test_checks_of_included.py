@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelbuild.errors import ModelbuildError
 from modelbuild.formats import sealed
 from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.manifest.plan import plan
@@ -111,8 +112,6 @@ def test_what_is_not_included(project: Any, place: Place, include: str, at: str,
 def test_both_places_of_an_id_are_told(project: Any, place: Place) -> None:
     nef(project, "same.nef", 40000 - 32768)
     text = TEXT.replace("INCLUDE", "[same.nef]")
-    from modelbuild.errors import ModelbuildError
-
     with pytest.raises(ModelbuildError) as raised:
         project.load(text)
     (problem,) = raised.value.problems
@@ -124,3 +123,11 @@ def test_other_containers_include_nothing(project: Any, place: Place) -> None:
     nef(project, "a.nef", 0)
     text = TEXT.replace("INCLUDE", "[a.nef]").replace("cam, models: {one: {id: 40000}}", "eye, models: [one]")
     assert project.errors(text) == [(place(text, "include:"), "mpk packages include no files")]
+
+
+def test_a_file_for_another_chip_says_what_to_do(project: Any, place: Place) -> None:
+    nef(project, "other.nef", 0, chip=("530", "flatbuffer"))
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(TEXT.replace("INCLUDE", "[other.nef]"))
+    (problem,) = caught.value.problems
+    assert problem.advice == "include files for kl720, or make a package for kl530 as well"

@@ -134,6 +134,31 @@ def test_refusals(text: str, where: str, what: str) -> None:
     assert refused(text) == (where, what)
 
 
+KEY = "c0ffee11deadbeefc0ffee11deadbeef"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "advice"),
+    [
+        (f"a: !{KEY} x\n", "a tag that looks like an encryption key", "manifests use no YAML tags"),
+        (f"a: !!{KEY} x\n", "a tag that looks like an encryption key", "manifests use no YAML tags"),
+        (f"a: !<0x{KEY.upper()}> x\n", "a tag that looks like an encryption key", "manifests use no"),
+        (f"a: !env:{KEY}/1 [x]\n", "a tag that looks like an encryption key", "manifests use no"),
+        (f"a: !{KEY}!b x\n", "not valid YAML: found undefined tag handle", "check indentation"),
+        (f"%TAG !k! {KEY}\n---\na: !k!b x\n", "a tag that looks like an encryption key", "manifests use"),
+        (f"a: *{KEY}\n", "an alias that looks like an encryption key names nothing", "define its anchor"),
+        (f"a: &{KEY} [*{KEY}]\n", "an alias that looks like an encryption key stands inside", "write"),
+        (f"{KEY}: 1\n{KEY}: 2\n", "a key that looks like an encryption key stands here a second", "keep"),
+    ],
+)
+def test_what_may_be_a_key_is_not_shown(text: str, what: str, advice: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        document.parse(text, "m.yaml")
+    (problem,) = caught.value.problems
+    assert problem.what.startswith(what) and problem.advice.startswith(advice)
+    assert KEY[:6] not in str(caught.value).lower()
+
+
 def test_string_tag_makes_text() -> None:
     tree = document.parse("a: !!str null\n", "m.yaml")
     assert to_plain(tree) == {"a": Scalar("null", True, place(tree, ("a",)))}

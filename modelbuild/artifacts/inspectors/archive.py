@@ -17,15 +17,16 @@ from modelbuild.formats.parts import Part, covered
 
 def describe_tar(path: Path) -> dict[str, Any]:
     """The members of a tar or .tar.gz. Errors: ModelbuildError for what is no complete archive."""
-    data = input_file.read(path)
-    found = tar.survey(data)
+    with input_file.sliced(path) as data:
+        found = tar.survey(data)
+        is_canonical = found.is_canonical(data)
     return {
         "version": None,
         "silicon": None,
         "packed": "gzip" if found.packed else "no",
         "checksums": checksums(found.checksums),
         "checks": checks(found.checks),
-        "normalised": found.is_canonical(data),
+        "normalised": is_canonical,
         "members": tar_members(found),
         "models": [],
         **tar_parts(found, len(data)),
@@ -57,7 +58,7 @@ def tar_members(found: tar.Tar) -> list[dict[str, Any]]:
         {
             "name": entry.name,
             "size": entry.size,
-            "sha256": hashlib.sha256(entry.data).hexdigest() if entry.path else None,
+            "sha256": entry.sha256 if entry.path else None,
             "kind": None if entry.kind == "file" else entry.kind,
             "link": entry.header.link or None,
             "mode": None if entry.header.mode is None else f"{entry.header.mode:04o}",

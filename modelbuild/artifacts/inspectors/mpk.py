@@ -28,8 +28,9 @@ _LOADER_NAME = ".tar.gz"
 
 def describe(path: Path) -> dict[str, Any]:
     """Members, plugins, sections and checks. Errors: ModelbuildError for what is no complete archive."""
-    data = input_file.read(path)
-    found = mpk.survey(data)
+    with input_file.sliced(path) as data:
+        found = mpk.survey(data)
+        is_canonical = found.archive.is_canonical(data)
     described: dict[str, Any] = {
         "version": found.toolchain_version or None,
         "silicon": found.silicon,
@@ -45,7 +46,7 @@ def describe(path: Path) -> dict[str, Any]:
         "checksums": archive.checksums(found.archive.checksums),
         "checks": archive.checks((*found.safety, *found.checks, *_sizes(found))),
         "packed": "gzip" if found.archive.packed else "no",
-        "normalised": found.archive.is_canonical(data),
+        "normalised": is_canonical,
         "members": archive.tar_members(found.archive),
         "inputs": [_node(node, found.actual_batch) for node in found.input_nodes],
         "outputs": [_node(node, found.actual_batch) for node in found.output_nodes],

@@ -46,7 +46,10 @@ def describe(path: Path) -> dict[str, Any]:
 def _parse(path: Path) -> onnx.ModelProto:
     data = input_file.read(path) if path.stat().st_size <= _MAX_BYTES else b""
     if not data:
-        raise ModelbuildError(f"{path.name} is larger than 2 GiB, more than one ONNX file can be")
+        raise ModelbuildError(
+            f"{path.name} is larger than 2 GiB, more than one ONNX file can be",
+            advice="copy or download it again, or save its weights beside it",
+        )
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
@@ -114,12 +117,8 @@ def _external(name: str, path: Path) -> dict[str, Any]:
     if relative.is_absolute() or ".." in relative.parts or "\\" in name or "\0" in name:
         return {"name": name, "size": None, "why": "it lies outside of the model's folder"}
     beside = path.parent / relative
-    try:
-        if beside.is_file():
-            return {"name": name, "size": beside.stat().st_size, "why": None}
-    except (OSError, ValueError):
-        pass
-    return {"name": name, "size": None, "why": "it is not there"}
+    why = input_file.lacking(beside)
+    return {"name": name, "size": None if why else beside.stat().st_size, "why": why or None}
 
 
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:

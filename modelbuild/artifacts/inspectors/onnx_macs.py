@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx
 
 from modelbuild.artifacts.inspectors import onnx_operators, onnx_shapes
@@ -18,9 +20,10 @@ def macs(model: onnx.ModelProto) -> tuple[int | None, str | None]:
     inferred = onnx_shapes.inferred(model)
     if inferred is None:
         return None, "its shapes do not follow from one another"
-    graph = _shapes(inferred)
+    counted = [node for node in inferred.node if onnx_operators.has_macs(node)]
+    graph = _shapes(inferred, {name for node in counted for name in (*node.input, *node.output)})
     total = 0
-    for node in inferred.node:
+    for node in counted:
         try:
             total += onnx_operators.macs(graph, _node(node))
         except (LookupError, TypeError):
@@ -37,11 +40,11 @@ def _close_batch(graph: onnx.GraphProto) -> None:
             dims[0].dim_value = 1
 
 
-def _shapes(graph: onnx.GraphProto) -> Graph:
-    """The tensors whose sizes are all told."""
+def _shapes(graph: onnx.GraphProto, names: Collection[str]) -> Graph:
+    """The tensors of these names whose sizes are all told."""
     found = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.input, *graph.output):
-        if value.type.tensor_type.HasField("shape"):
+        if value.name in names and value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
             if len(dims) <= onnx_shapes.MAX_RANK and all(dim.HasField("dim_value") for dim in dims):
                 found[value.name] = tuple(dim.dim_value for dim in dims)

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.graph.statistics import node_macs
+from modelbuild.graph.statistics import COUNTED, node_macs
 
 STANDARD = "ai.onnx"
 _QUANTIZE = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -132,6 +132,11 @@ def quantization(
 
 def _is_qoperator(op: str) -> bool:
     return op.startswith("QLinear") or op in _OTHER_QOPERATORS
+
+
+def has_macs(node: onnx.NodeProto) -> bool:
+    """Whether it is of an operator that `macs` counts."""
+    return node.op_type in COUNTED or node.op_type in _FLOAT_FORMS
 
 
 def macs(graph: Graph, node: Node) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from modelbuild import input_file
 from modelbuild.artifacts.inspectors.tflite_macs import MACS, Reading
-from modelbuild.formats import flatbuffer, tflite_schema
+from modelbuild.formats import flatbuffer, tflite_schema, zip_directory
 from modelbuild.formats.flatbuffer import Table
 from modelbuild.formats.parts import Part, covered, filled
 from modelbuild.formats.tflite_schema import (
@@ -83,7 +83,9 @@ def _parts(model: Table) -> list[dict[str, Any]]:
             found[start, size] = Part(start, size, "values of a constant")
             end = max(end, start + size)
     if bytes(data[end : end + len(_ZIP)]) == _ZIP:
-        found[end, len(data) - end] = Part(end, len(data) - end, "ZIP of files that go with the model")
+        size = zip_directory.end_of(data, end) - end
+        what = "ZIP of files that go with the model" if size > 0 else "ZIP without its end"
+        found[end, 0] = Part(end, size if size > 0 else len(data) - end, what, size > 0)
     return [asdict(part) for part in covered(filled([*found.values()], memoryview(data)), len(data))]
 
 

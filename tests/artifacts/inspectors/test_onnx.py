@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,16 @@ def test_data_in_other_files(tmp_path: Path) -> None:
     assert model["parameters"] == 12  # as the shapes say
     (tmp_path / "w.bin").unlink()
     (tmp_path / "w.bin").mkdir()
+    (tmp_path / "gone.bin").symlink_to("nowhere")
     (model,) = inspect(tmp_path / "m.onnx")["models"]
-    assert model["external_files"][2] == {"name": "w.bin", "size": None, "why": "it is not there"}
+    assert [file["why"] for file in model["external_files"][1:]] == [
+        "it is a link to what is not there",
+        "it is a folder",
+    ]
+    (tmp_path / "w.bin").rmdir()
+    os.mkfifo(tmp_path / "w.bin")
+    (model,) = inspect(tmp_path / "m.onnx")["models"]
+    assert model["external_files"][2] == {"name": "w.bin", "size": None, "why": "it is a FIFO"}
 
 
 def test_a_scalar_and_a_value_of_unknown_rank(tmp_path: Path) -> None:

@@ -90,7 +90,19 @@ def test_bytes_behind_the_model(shared_data: Path, tmp_path: Path) -> None:
         (tmp_path / "m.tflite").write_bytes(data + behind)
         rest = {"offset": len(data), "size": len(behind), "what": what, "known": known}
         assert inspect(tmp_path / "m.tflite")["parts"] == [whole, rest]
-    labelled = inspect(shared_data / "models/tflite/coral_mobilenet_v1_0.25_128_quant.tflite")
+    coral = shared_data / "models/tflite/coral_mobilenet_v1_0.25_128_quant.tflite"
+    (tmp_path / "m.tflite").write_bytes(coral.read_bytes() + b"junk")
+    assert [(part["what"], part["size"], part["known"]) for part in inspect(tmp_path / "m.tflite")["parts"]][
+        1:
+    ] == [("ZIP of files that go with the model", coral.stat().st_size - 503776, True), ("unknown", 4, False)]
+    (tmp_path / "m.tflite").write_bytes(coral.read_bytes()[:-30])
+    assert inspect(tmp_path / "m.tflite")["parts"][-1] | {"size": 0} == {
+        "offset": 503776,
+        "size": 0,
+        "what": "ZIP without its end",
+        "known": False,
+    }
+    labelled = inspect(coral)
     assert [(part["offset"], part["what"]) for part in labelled["parts"]] == [
         (0, "FlatBuffer"),
         (503776, "ZIP of files that go with the model"),
