@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,22 @@ LIMITS: list[tuple[str, Graph, str]] = [
 @pytest.mark.parametrize(("graph", "unit"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
 def test_limits(graph: Graph, unit: str) -> None:
     assert units(graph, "k210") == [unit]
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (sized(320, 8), "height 320 > 256"),
+        (sized(8, 8, 4, 8, kernel=(5, 5)), "kernel 5 > 3, or multiply-accumulates 51,200 < 100,000"),
+        (sized(8, 8, 1280, 8), "channels 1,280 > 1,024"),
+        (one("Add", MAP, MAP), "the NPU has no Add"),
+    ],
+)
+def test_limits_are_told_as_the_docs_say(graph: Graph, reason: str) -> None:
+    """The widest form of each limit alone, and numbers without exponents."""
+    assert place(graph, recipe("k210")).reasons == {"n": f"{reason} on k210"}
+    page = Path(__file__).parents[2] / "docs/k210.md"
+    assert f"\n{reason} on k210" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("op", ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "Elu"])
