@@ -151,6 +151,36 @@ def test_run_and_compare(built_once: Path, capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out)["equal"] is True
 
 
+@pytest.mark.parametrize(("pair", "made"), [("net@maix", "kpu_conv"), ("net@any", "conv")])
+def test_layers_are_compared(
+    built_once: Path, capsys: pytest.CaptureFixture[str], pair: str, made: str
+) -> None:
+    """All that operators make, by the fixed model's names, against both other forms."""
+    folder = built_once / "dist" / f"p-{pair.partition('@')[2]}"
+    fixed = fixed_onnx.read(folder / "net.fixed.onnx")
+    inner = {name for operator in fixed.operators for name in operator.outputs} - {"scores"}
+    words = ["--json", "--layers", "--input", str(built_once / "data/1.npy")]
+
+    def compared(*names: str) -> dict[str, Any]:
+        assert main(["-C", str(built_once), "compare", *names, *words]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    for names in (
+        [pair, "--levels", "fixed,hardware"],
+        [str(folder / f"net.{x}") for x in ("fixed.onnx", "kmodel")],
+    ):
+        found = compared(*names)
+        assert {layer["name"] for layer in found["layers"]} == inner and found["equal"]
+        assert all(layer["max_abs"] == 0 for layer in found["layers"])
+    layers = compared(pair, "--levels", "float,hardware")["layers"]
+    assert layers == compared(pair, "--levels", "float,fixed")["layers"]
+    assert {"b", "d", "e"} <= {layer["name"] for layer in layers} and made in {
+        it.kind for it in fixed.operators
+    }
+    assert all(layer["snr_db"] > 20 for layer in layers)
+
+
 def test_without_the_json_names_are_numbers(built_once: Path, tmp_path: Path) -> None:
     data = (built_once / "dist/p-maix/net.kmodel").read_bytes()
     (tmp_path / "x.kmodel").write_bytes(data)
@@ -167,6 +197,14 @@ def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
     data = (tmp_path / "net.kmodel").read_bytes()
     with pytest.raises(ModelbuildError, match="tells other outputs than it has"):
         open_kmodel(tmp_path / "net.kmodel", data, "net")
+    told = read_json(built_once / "dist/p-maix/net.json")
+    steps = json.loads(told["metadata"]["operations"])
+    told["metadata"]["operations"] = json.dumps({**steps, "steps": steps["steps"][1:]})
+    (tmp_path / "net.json").write_text(json.dumps(told))
+    runner = open_kmodel(tmp_path / "net.kmodel", data, "net")
+    assert set(runner.run({"image": sample(built_once)})) == {"scores"}
+    with pytest.raises(ModelbuildError, match="other operations than the compiler planned, from number 0"):
+        runner.run({"image": sample(built_once)}, layers=True)
     (tmp_path / "net.json").write_text("[1, 2]")  # a file of the user's own
     assert open_kmodel(tmp_path / "net.kmodel", data, "net").inputs[0].name == "input0"
 
@@ -206,6 +244,7 @@ def test_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert api.build(api.open_project(root), ["p-maix"]).ok
     folder = root / "dist/p-maix"
     assert {path.name for path in folder.iterdir()} == {"net.kmodel.enc", "net.json"}
+    assert "operations" not in read_json(folder / "net.json")["metadata"]  # they tell of its layers
     keys = {"efuse_key": "env:MB_TEST_EFUSE"}
     found = api.run(folder / "net.kmodel.enc", str(root / "data/0.npy"), keys=keys).outputs
     plain = api.run_opened(
