@@ -151,6 +151,27 @@ def test_run_and_compare(built_once: Path, capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out)["equal"] is True
 
 
+@pytest.mark.parametrize("package", ["p-maix", "p-any"])
+def test_each_operation_is_timed(built_once: Path, package: str) -> None:
+    """In the report, as the compiler planned it; and `evaluate` had predicted as much."""
+    report = read_json(built_once / "reports" / package / "report.json")["models"][0]
+    plan, predicted = report["memory_plan"], report["performance"]
+    steps, times = plan["executed"], plan["times"]
+    assert times["time_ms"] == pytest.approx(sum(step["time_ms"] for step in steps))
+    # scales of 1 need no factor: a few operations of the CPU less
+    assert times["time_ms"] == pytest.approx(predicted["total_ms"], rel=1e-3)
+    assert times["cpu_ms"] > 0 and times["cpu_ms"] == pytest.approx(sum(step["cpu_ms"] for step in steps))
+    parts = ("upload_ms", "compute_ms", "weights_ms", "download_ms", "overhead_ms")
+    on_kpu = {part for part in parts if times[part] > 0}
+    assert on_kpu == (set(parts) if package == "p-maix" else set())
+    assert sum(step["cycles"] or 0 for step in steps) == predicted["cycles"]
+    assert "MB116" not in {finding["code"] for finding in report["findings"]}
+    page = (built_once / "reports" / package / "report.html").read_text(encoding="utf-8")
+    assert "Each operation and its time" in page and "Maps uploaded to the KPU" in page
+    upload = [step for step in steps if step["name"] == "kpu_upload"]
+    assert all(step["bytes"] == 3 * 16 * 16 or step["upload_ms"] > 0 for step in upload)
+
+
 @pytest.mark.parametrize(("pair", "made"), [("net@maix", "kpu_conv"), ("net@any", "conv")])
 def test_layers_are_compared(
     built_once: Path, capsys: pytest.CaptureFixture[str], pair: str, made: str

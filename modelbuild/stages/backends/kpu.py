@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.check import Finding
 from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.lower import lower
 from modelbuild.kpu.named import Named, made
+from modelbuild.kpu.predicting.timeline import Timed, timeline, times_of, times_together
 from modelbuild.kpu.simulator import load
 from modelbuild.stages.backends.forms import Arrays, Made, Seen
 
@@ -30,18 +31,21 @@ def compile_fixed(
 ) -> Made:
     """The kmodel is the first part, and all of it; it takes as many pictures a run as the model does."""
     compiled = compile_model(fixed, recipe, options)
+    timed = timeline(fixed, compiled.executed, recipe.hardware)
+    times = times_of(timed, recipe.hardware)
     memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
     plan: dict[str, Any] = {
         "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
-        "cycles": None,
-        "executed": [asdict(step) for step in compiled.executed],
+        "cycles": sum(one.busy.total for one in timed) if compiled.functions else None,
+        "executed": [{**asdict(step), **time} for step, time in zip(compiled.executed, times, strict=True)],
         "findings": [Finding(CODE, "note", text, _ADVICE).to_json() for text in compiled.findings],
         "functions": [asdict(function) for function in compiled.functions],
         "interface": interface(fixed),
-        "layers": [_layer(operator, compiled) for operator in fixed.operators],
+        "layers": _layers(fixed, compiled, timed),
         "memory": memory,
         "placements": [asdict(placement) for placement in compiled.memory.placements],
         "tensors": [asdict(tensor) for tensor in made(fixed)],
+        "times": times_together(times),
     }
     return Made(compiled.kmodel, b"", b"", plan)
 
@@ -61,15 +65,26 @@ def _first(tensor: QuantizedTensor) -> int:
     return (*tensor.shape, 1)[0]
 
 
-def _layer(operator: FixedOperator, compiled: Compiled) -> dict[str, Any]:
-    return {
-        "name": operator.name,
-        "kind": operator.kind,
-        "unit": operator.unit,
-        "origin": list(operator.origin),
-        "outputs": list(operator.outputs),
-        "free": operator.name in compiled.free,
-    }
+def _layers(fixed: FixedModel, compiled: Compiled, timed: Sequence[Timed]) -> list[dict[str, Any]]:
+    """Operators with cycles and bytes of all operations that belong to them, of uploads to the next layer."""
+    own: dict[str, list[Timed]] = {operator.name: [] for operator in fixed.operators}
+    for one in timed:
+        own[one.step.operator].append(one)
+    return [
+        {
+            "name": operator.name,
+            "kind": operator.kind,
+            "unit": operator.unit,
+            "origin": list(operator.origin),
+            "outputs": list(operator.outputs),
+            "free": operator.name in compiled.free,
+            "cycles": sum(one.busy.total for one in own[operator.name]),
+            "dram_read": sum(one.read_bytes for one in own[operator.name]),
+            "dram_write": sum(one.write_bytes for one in own[operator.name]),
+            "weight_bytes": sum(one.weight_bytes for one in own[operator.name]),
+        }
+        for operator in fixed.operators
+    ]
 
 
 class Machine:
