@@ -30,6 +30,7 @@ MOST_JSON = 16 << 20
 ALL = ("*",)  # operations whose tensors are kept
 _BITS = {"uint8": (8, False), "int8": (8, True), "int16": (16, True)}
 NOT_WRITTEN = "it reads memory that nothing wrote, which reads as zeros, as in the vendor's simulator"
+NO_NAMES = "of its layers nothing is compared: a kmodel has no names, and no .json beside it tells them"
 
 
 class KmodelRunner:
@@ -61,6 +62,8 @@ class KmodelRunner:
             for port, own in zip(self.inputs, self._machine.inputs, strict=True)
         ]
         named = self._named if layers else None
+        if layers and named is None:
+            self._note(NO_NAMES)
         found = self._run(given, ALL if named else ())
         seen = {} if named is None else named.seen(found.events).values
         return {
@@ -73,18 +76,22 @@ class KmodelRunner:
 
     def _run(self, given: list[NDArray[Any]], keep: tuple[str, ...]) -> Simulation:
         """Strictly, where the file allows that."""
-        if not self.notes:
-            try:
-                return self._machine.run(given, keep)
-            except ModelbuildError as error:
-                first = error
-            try:
-                found = self._machine.run(given, keep, strict=False)
-            except ModelbuildError:
-                raise first from None
-            self.notes.append(NOT_WRITTEN)
-            return found
-        return self._machine.run(given, keep, strict=False)
+        if NOT_WRITTEN in self.notes:
+            return self._machine.run(given, keep, strict=False)
+        try:
+            return self._machine.run(given, keep)
+        except ModelbuildError as error:
+            first = error
+        try:
+            found = self._machine.run(given, keep, strict=False)
+        except ModelbuildError:
+            raise first from None
+        self._note(NOT_WRITTEN)
+        return found
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def tensors(self) -> Mapping[str, QuantizedTensor]:
         """How the tensors are quantized whose names are known."""

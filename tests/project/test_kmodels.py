@@ -207,7 +207,9 @@ def test_without_the_json_names_are_numbers(built_once: Path, tmp_path: Path) ->
     (tmp_path / "x.kmodel").write_bytes(data)
     runner = open_kmodel(tmp_path / "x.kmodel", data, "x")
     assert [port.name for port in (*runner.inputs, *runner.outputs)] == ["input0", "output0"]
-    assert set(runner.run({"input0": sample(built_once)})) == {"output0"}
+    assert set(runner.run({"input0": sample(built_once)})) == {"output0"} and not runner.notes
+    assert set(runner.run({"input0": sample(built_once)}, layers=True)) == {"output0"}
+    assert "no names" in runner.notes[0]
 
 
 def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
