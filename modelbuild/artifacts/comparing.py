@@ -31,6 +31,7 @@ class Comparison:
     equal: bool
     samples: int
     post: tuple[dict[str, Any], ...] | None = None  # of what postprocessing makes of both
+    notes: tuple[str, ...] = ()  # what a comparison of these files has to be told with
 
     def to_json(self) -> dict[str, Any]:
         """The object of `compare --json`."""
@@ -40,6 +41,7 @@ class Comparison:
             "equal": self.equal,
             "samples": self.samples,
             **({} if self.post is None else {"post": list(self.post)}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -77,6 +79,7 @@ def compare(
         equal,
         len(feed.samples),
         None if post is None else results.to_json(),
+        tuple(note for runner in (reference, candidate) for note in getattr(runner, "notes", ())),
     )
 
 

@@ -18,15 +18,19 @@ from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.packing import Described
 from modelbuild.artifacts.runner import Array, Arrays, Port
 from modelbuild.errors import ModelbuildError
+from modelbuild.kpu.named import KEY, Named
 from modelbuild.kpu.simulator import load
+from modelbuild.kpu.simulator.events import Simulation
 from modelbuild.quantize.equalized import factors_in
 from modelbuild.quantize.split_graph import Pieces
 from modelbuild.quantize.split_record import pieces_in
 from modelbuild.samples.preprocess import Preprocess, from_settings
 
 MOST_JSON = 16 << 20
+ALL = ("*",)  # operations whose tensors are kept
 _BITS = {"uint8": (8, False), "int8": (8, True), "int16": (16, True)}
 NOT_WRITTEN = "it reads memory that nothing wrote, which reads as zeros, as in the vendor's simulator"
+NO_NAMES = "of its layers nothing is compared: a kmodel has no names, and no .json beside it tells them"
 
 
 class KmodelRunner:
@@ -41,6 +45,7 @@ class KmodelRunner:
         self.notes: list[str] = []
         metadata = {} if described is None else described.metadata
         self._metadata = metadata
+        self._named = _named(metadata)
         self.preprocess: Mapping[str, Preprocess] = _declared(metadata, "preprocess")
         self.in_model: Mapping[str, Preprocess] = _declared(metadata, "in_model")
         self.layouts: Layouts = layouts.recorded(metadata)
@@ -51,35 +56,51 @@ class KmodelRunner:
         )
 
     def run(self, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
-        """The outputs; of inner tensors a kmodel has no names."""
+        """The outputs; with `layers` what operations make on the way, where its names are known."""
         given = [
             np.ascontiguousarray(inputs[port.name]).reshape(own.shape)
             for port, own in zip(self.inputs, self._machine.inputs, strict=True)
         ]
-        found = self._run(given)
+        named = self._named if layers else None
+        if layers and named is None:
+            self._note(NO_NAMES)
+        found = self._run(given, ALL if named else ())
+        seen = {} if named is None else named.seen(found.events).values
         return {
-            port.name: values.reshape(port.shape) for port, values in zip(self.outputs, found, strict=True)
+            **seen,
+            **{
+                port.name: values.reshape(port.shape)
+                for port, values in zip(self.outputs, found.outputs, strict=True)
+            },
         }
 
-    def _run(self, given: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+    def _run(self, given: list[NDArray[Any]], keep: tuple[str, ...]) -> Simulation:
         """Strictly, where the file allows that."""
-        if not self.notes:
-            try:
-                return self._machine.run(given).outputs
-            except ModelbuildError as error:
-                first = error
-            try:
-                outputs = self._machine.run(given, strict=False).outputs
-            except ModelbuildError:
-                raise first from None
-            self.notes.append(NOT_WRITTEN)
-            return outputs
-        return self._machine.run(given, strict=False).outputs
+        if NOT_WRITTEN in self.notes:
+            return self._machine.run(given, keep, strict=False)
+        try:
+            return self._machine.run(given, keep)
+        except ModelbuildError as error:
+            first = error
+        try:
+            found = self._machine.run(given, keep, strict=False)
+        except ModelbuildError:
+            raise first from None
+        self._note(NOT_WRITTEN)
+        return found
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def tensors(self) -> Mapping[str, QuantizedTensor]:
-        """How inputs and outputs are quantized, where that is known."""
+        """How the tensors are quantized whose names are known."""
         ports = (*self.inputs, *self.outputs)
-        return {port.name: port.quantized for port in ports if port.quantized is not None}
+        inner = {} if self._named is None else self._named.tensors
+        return {
+            **{name: tensor for name, tensor in inner.items() if not tensor.floating},
+            **{port.name: port.quantized for port in ports if port.quantized is not None},
+        }
 
     def factors(self) -> Mapping[str, NDArray[np.float32]]:
         """Those that travel with the model."""
@@ -95,6 +116,11 @@ def open_kmodel(path: Path, data: bytes, name: str) -> KmodelRunner:
     that belongs to another kmodel."""
     beside = path.with_name(f"{name}.json")
     return KmodelRunner(data, name, _read(beside) if beside.is_file() else None)
+
+
+def _named(metadata: Mapping[str, str]) -> Named | None:
+    """What its operations make, where that is told."""
+    return Named.from_text(metadata[KEY]) if KEY in metadata else None
 
 
 def _declared(metadata: Mapping[str, str], key: str) -> dict[str, Preprocess]:
@@ -127,6 +153,7 @@ def _read(beside: Path) -> Described | None:
             metadata[key] = json.dumps(
                 {item["name"]: item[key] for item in told["inputs"] if item.get(key) is not None}
             )
+        _named(metadata)
         return Described(told["chip"], told["arithmetic"], inputs, outputs, MappingProxyType(metadata))
     except (ModelbuildError, ValueError, KeyError, TypeError, RecursionError):
         return None

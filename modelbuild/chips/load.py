@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelbuild import resources
-from modelbuild.chips import operators, pass_names
+from modelbuild.chips import operator_groups, operators, pass_names
 from modelbuild.chips.located import Located, merge, parse, place, plain
 from modelbuild.chips.recipe import Container, Edition, Fact, Hardware, NumberFormat, OperatorRule, Recipe
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
@@ -112,8 +112,10 @@ def _read_chain(first: _File) -> Located:
         files.append(current)
         current = _extended(current, layer)
     merged = Located({}, layers[-1].where)
+    groups: operator_groups.Groups = {}
     for depth, layer in reversed(list(enumerate(layers))):
         dropped = ("extends",) if depth == 0 else _OWN
+        layer, groups = operator_groups.written_out(layer, groups)
         kept = {key: value for key, value in layer.entries.items() if key not in dropped}
         merged = merge(merged, operators.with_inherited(Located(kept, layer.where), merged))
     return merged

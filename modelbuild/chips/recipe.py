@@ -154,6 +154,7 @@ class Container(Strict):
     format: Literal["nef", "mpk", "kmodel"]
     platform: str  # "720", "modalix"
     setup: Literal["legacy520", "legacy720", "flatbuffer", "kne", "mpk", "kmodel"]
+    edition: str = ""  # of the vendor's toolchain, whose runtime alone loads what is written
     dram_base: int = 0
     program_suffix: str = ""  # ".lm" | ".elf" for mpk
     max_package_bytes: int | None = None

@@ -38,15 +38,21 @@ def run(options: argparse.Namespace) -> int:
             recipe.chip,
             recipe.vendor,
             recipe.container.format,
+            recipe.edition,
             ", ".join(recipe.number_format.activations),
             ", ".join(recipe.number_format.weights),
             recipe.number_format.scale,
         )
         for recipe in recipes
     ]
-    table = console.table(("chip", "vendor", "package", "activations", "weights", "scales"), rows)
+    table = console.table(("chip", "vendor", "package", "edition", "activations", "weights", "scales"), rows)
     listed = [
-        {"chip": recipe.chip, "vendor": recipe.vendor, "format": recipe.container.format}
+        {
+            "chip": recipe.chip,
+            "vendor": recipe.vendor,
+            "format": recipe.container.format,
+            "edition": recipe.edition,
+        }
         for recipe in recipes
     ]
     console.result(table, {"chips": listed})

@@ -160,6 +160,7 @@ def _text(found: Comparison, advice: Sequence[str] = ()) -> str:
         lines.append(console.table(header, of_post, right=(1, 2, 3, 4)))
     if advice:
         lines.append("where this is too little, " + text(advice, indent=2))
+    lines += [f"note: {note}" for note in found.notes]
     lines.append("equal in every value" if found.equal else "not equal")
     return "\n".join(lines)
 

@@ -21,8 +21,8 @@ def show(*, as_json: bool) -> int:
 
 
 def toolchains() -> list[dict[str, Any]]:
-    """`{name, found, version, levels, silicon, fingerprint, message}` of every toolchain known; in
-    `silicon` the number systems whose programs are machine code."""
+    """`{name, found, version, levels, silicon, writes, fingerprint, message}` of every toolchain known; in
+    `silicon` the number systems whose programs are machine code, in `writes` format -> {version, runtime}."""
     from modelbuild.toolchains import TOOLCHAINS
 
     found = []
@@ -31,6 +31,7 @@ def toolchains() -> list[dict[str, Any]]:
             "name": name,
             "levels": list(toolchain.LEVELS),
             "silicon": list(toolchain.SILICON),
+            "writes": {form: dict(said) for form, said in toolchain.WRITES.items()},
         }
         try:
             fingerprint = toolchain.fingerprint()
@@ -51,6 +52,8 @@ def _line(entry: dict[str, Any]) -> str:
     if entry["silicon"]:
         of = " and ".join(entry["silicon"])
         use = f"compiles for silicon where the arithmetic is {of}; else for its simulator, not for silicon"
+    for form, said in entry["writes"].items():
+        use += f"; writes {form}s of version {said['version']}, for the runtime of {said['runtime']}"
     levels = ", ".join(entry["levels"])
     print_of = entry["fingerprint"][:_SHORT]
     return f"  {entry['name']} {entry['version']}: {use}; runs the {levels} forms; fingerprint {print_of}"

@@ -11,7 +11,7 @@ from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph import preprocess_nodes
 from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
-from modelbuild.graph.rules import Breach
+from modelbuild.graph.rules import Breach, shown
 from modelbuild.graph.subject import Subject
 
 _ON_THE_HOST = "it belongs after the chip"
@@ -214,9 +214,9 @@ def _range(allowed: Any) -> str:
     if isinstance(allowed, list):
         return _listed([str(item) for item in allowed], "or")
     if not isinstance(allowed, dict):
-        return f"{allowed:g}"
-    words = {"min": "at least {:g}", "max": "at most {:g}"}
-    parts = [words[key].format(allowed[key]) for key in words if key in allowed]
+        return shown(allowed)
+    words = {"min": "at least", "max": "at most"}
+    parts = [f"{word} {shown(allowed[key])}" for key, word in words.items() if key in allowed]
     return " and ".join([*parts, *(["a power of two"] if "power_of_two" in allowed else [])])
 
 

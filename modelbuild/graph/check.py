@@ -122,8 +122,11 @@ def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: boo
 
 
 def _by_edition(graph: Graph, recipe: Recipe, units: Mapping[str, str]) -> dict[str, dict[str, Placed]]:
-    """Another edition -> the nodes that it has on the NPU, on the CPU or nowhere, unlike this one."""
+    """Another edition -> the nodes that it has on the NPU, on the CPU or nowhere, unlike this one; none where
+    files are written for this one."""
     found: dict[str, dict[str, Placed]] = {}
+    if recipe.container.edition == recipe.edition:
+        return found  # what is written is for this one alone
     for other in recipe.editions:
         placed = place_nodes(graph, table(other.operators))
         found[other.edition] = {
@@ -164,6 +167,13 @@ def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
     if recipe.number_format.arithmetic not in DEFINED:
         message = f"nothing compiles for {recipe.chip} yet: its nodes are placed and timed, and a build stops"
         yield Finding("MB110", "warning", message, "check and evaluate it, or build for another chip")
+    written = recipe.container.edition
+    if written not in ("", recipe.edition):
+        message = (
+            f"a {recipe.container.format} is written for {written} of the vendor's runtime, not for "
+            f"{recipe.edition}: nodes are placed and timed, and a build stops"
+        )
+        yield Finding("MB110", "warning", message, f"leave `edition` out, or set it to {written}, to build")
     if structure.is_noted(graph):
         message = "the weights are all alike: predicted times mean something, outputs and accuracy do not"
         yield Finding("MB113", "warning", message, "give the model with its own weights to build from it")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from modelbuild.chips.recipe import OperatorRule
 from modelbuild.chips.units import ON_NPU
@@ -88,6 +90,24 @@ def runs_on_npu(subject: Subject, rules: Table) -> bool:
 
 
 def _nearest(forms: Sequence[tuple[Breach, ...]]) -> tuple[tuple[Breach, ...], ...]:
-    """The forms that are broken least."""
+    """The forms that are broken least; of those that differ in bounds alone, that with the widest."""
     fewest = min(map(len, forms), default=0)
-    return tuple(form for form in forms if len(form) == fewest)
+    least = [form for form in forms if len(form) == fewest]
+    return tuple(form for form in least if not any(_allows_more(other, form) for other in least))
+
+
+def _allows_more(one: tuple[Breach, ...], other: tuple[Breach, ...]) -> bool:
+    pairs = list(zip(one, other, strict=True))
+    if any(a.condition != b.condition for a, b in pairs) or all(a.allowed == b.allowed for a, b in pairs):
+        return False
+    return all(_is_within(b.allowed, a.allowed) for a, b in pairs)
+
+
+def _is_within(narrow: Any, wide: Any) -> bool:
+    """Whether one range {min, max} is all in another; True for whatever is equal."""
+    if narrow == wide:
+        return True
+    if not (isinstance(narrow, dict) and isinstance(wide, dict)) or {*narrow, *wide} - {"min", "max"}:
+        return False
+    outer, inner = ((it.get("min", -inf), it.get("max", inf)) for it in (wide, narrow))
+    return bool(outer[0] <= inner[0] and inner[1] <= outer[1])

@@ -37,20 +37,25 @@ def _within(label: str, values: Numbers) -> Check:
         for value in values(subject):
             broken = _outside(value, allowed)
             if broken:
-                return f"{label} {value:g} {broken}"
+                return f"{label} {shown(value)} {broken}"
         return None
 
     return check
 
 
+def shown(value: float) -> str:
+    """A number in a message: whole ones with all their digits, in threes."""
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
+
+
 def _outside(value: float, allowed: Any) -> str | None:
     if not isinstance(allowed, dict):
         choices = allowed if isinstance(allowed, list) else [allowed]
-        return None if value in choices else f"is not {' or '.join(f'{choice:g}' for choice in choices)}"
+        return None if value in choices else f"is not {' or '.join(map(shown, choices))}"
     if "max" in allowed and value > allowed["max"]:
-        return f"> {allowed['max']:g}"
+        return f"> {shown(allowed['max'])}"
     if "min" in allowed and value < allowed["min"]:
-        return f"< {allowed['min']:g}"
+        return f"< {shown(allowed['min'])}"
     if "power_of_two" in allowed and (value < 1 or int(value) & (int(value) - 1)):
         return "is not a power of two"
     return None

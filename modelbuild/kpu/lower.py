@@ -3,7 +3,7 @@ floats alone, where there is no record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -30,8 +30,15 @@ class _Start(NamedTuple):
     metadata: Mapping[str, str]
 
 
-def lower(graph: Graph, units: Mapping[str, str], record: Record | None, recipe: Recipe) -> FixedModel:
-    """The fixed model of `graph`; `units` maps node names to npu | fused | cpu.
+def lower(
+    graph: Graph,
+    units: Mapping[str, str],
+    record: Record | None,
+    recipe: Recipe,
+    told: Callable[[int, int, str], None] = lambda done, count, what: None,
+) -> FixedModel:
+    """The fixed model of `graph`; `units` maps node names to npu | fused | cpu. `told` hears how many layers
+    are done, of how many.
 
     Raises (exit 1) naming a node that cannot be lowered, and (exit 2) where the record does not belong to
     this graph or chip.
@@ -40,10 +47,11 @@ def lower(graph: Graph, units: Mapping[str, str], record: Record | None, recipe:
     lowering = start.lowering
     wanted = lowering.wanted = wanted_as_bytes(lowering)
     done: set[str] = set()
-    for step in start.plan.steps:
+    for number, step in enumerate(start.plan.steps, 1):
         if step.node.name not in done:
             lowering.begin(step)
             done |= _lower(lowering, wanted)
+        told(number, len(start.plan.steps), "layer")
     graph = lowering.graph
     for name in graph.outputs:
         if name not in lowering.parts.tensors:

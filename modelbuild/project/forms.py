@@ -122,7 +122,7 @@ def _runner(project: Project, program: Program, request: ModelRequest, observer:
     if request.recipe["container"]["format"] != Kind.KMODEL:
         return HardwareRunner(program)
     path = _built(project, request.action("compile"), ["compile.json"], observer)[0]
-    described = kmodel.described(read_json(path)["interface"])
+    described = kmodel.described(read_json(path))
     return KmodelRunner(program.command, program.name, described)
 
 

@@ -20,9 +20,9 @@ from modelbuild.stages.request import ModelRequest, PackageRequest
 class Measured:
     """SNR in dB of each output, fixed against float (empty without samples); bytes of the package's files;
     cycles of a run of the compiled program and, with them at the chip's clock, ms of one inference (of as
-    many pictures as the model's own dimension 0) with CPU nodes; where the compiler counts no cycles, these
-    are None and the ms those predicted; the ms that `evaluate` predicts, None for a fixed-point source;
-    top-1 of the fixed model where samples are labelled; and the bounds of `accept:` that do not hold."""
+    many pictures as the model's own dimension 0) with CPU nodes; cycles are None of a chip without NPU; the
+    ms that `evaluate` predicts, None for a fixed-point source; top-1 of the fixed model where samples are
+    labelled; and the bounds of `accept:` that do not hold."""
 
     snr_db: Mapping[str, float]
     size: int
@@ -67,7 +67,9 @@ def measured(
     # nodes as `accept: {cpu_nodes}` counts them; of a fixed-point source there are but the program's layers
     units = known["check"]["units"].values() if "check" in known else [layer["unit"] for layer in layers]
     time_ms = evaluated.get("total_ms")
-    if cycles is not None:
+    if "times" in compiled:
+        time_ms = compiled["times"]["time_ms"]
+    elif cycles is not None:
         program = project.builder.output(result, names[request.action("compile")], "command.bin")
         clock = request.recipe["hardware"]["clock_hz"]["value"]
         time_ms = cycles / _inferences(program) / clock * 1000 + evaluated.get("cpu_time_ms", 0.0)

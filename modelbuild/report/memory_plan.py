@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from modelbuild.report import text
 from modelbuild.report.item import Item
 
@@ -35,17 +37,32 @@ class Placed(Item):
 
 
 class Operation(Item):
-    """An operation in order of execution, and the operator of the fixed model that it belongs to."""
+    """An operation in order of execution, and the operator of the fixed model that it belongs to. Predicted:
+    cycles of the KPU (None of the CPU's functions), and ms with their parts: uploads and downloads of maps,
+    the KPU's work, its weights, what starts a layer, the CPU's work; of `bytes` that move."""
 
     name: str
     operator: str
+    writes: tuple[str, ...] = ()
+    unit: str = ""
+    cycles: int | None = None
+    bytes: int = 0
+    upload_ms: float = 0.0
+    compute_ms: float = 0.0
+    weights_ms: float = 0.0
+    download_ms: float = 0.0
+    overhead_ms: float = 0.0
+    cpu_ms: float = 0.0
+    time_ms: float = 0.0
 
 
 class MemoryPlan(Item):
-    """What compile.json has of a kmodel: `placements`, and the operations that are `executed`."""
+    """What compile.json has of a kmodel: `placements`, and the operations that are `executed`; of these all
+    together, `times` has the ms."""
 
     placements: tuple[Placed, ...]
     executed: tuple[Operation, ...]
+    times: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,11 @@ def plan_of(compiled: Mapping[str, Any]) -> MemoryPlan | None:
     """From compile.json; None of a program that has no such plan."""
     if "placements" not in compiled or "executed" not in compiled:
         return None
-    return MemoryPlan(placements=compiled["placements"], executed=compiled["executed"])
+    return MemoryPlan(
+        placements=compiled["placements"],
+        executed=compiled["executed"],
+        times=compiled.get("times") or {},
+    )
 
 
 def picture(plan: MemoryPlan | None) -> Picture | None:
@@ -160,7 +181,8 @@ def _lane(name: str, placed: Sequence[tuple[int, Placed]], top: float, slot: flo
 
 
 def _step(index: int, operation: Operation, slot: float, top: float) -> Block:
-    title = f"{index + 1}: {operation.name}, {operation.operator}"
+    took = f", {text.number(operation.time_ms)} ms" if operation.time_ms else ""
+    title = f"{index + 1}: {operation.name}, {operation.operator}{took}"
     kind = _ON_KPU.get(operation.name, "cpu")
     return Block(_r(LEFT + slot * index), _r(top), _r(slot), STRIP, title, kind)
 

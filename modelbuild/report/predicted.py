@@ -27,13 +27,17 @@ _PACKED = ("cycles", "weights", "dram_peak")
 
 
 def differences(evaluated: Json, compiled: Json, quantized: Json) -> list[Finding]:
-    """MB116, from evaluate.json, compile.json and quantize.json: what of cycles, traffic and peaks differs,
-    and which numbers decide it. That weights are packed is none where the prediction said so: its counts
-    are an upper bound then."""
+    """MB116, from evaluate.json, compile.json and quantize.json: what of cycles, traffic and peaks (of which
+    a kmodel has none) differs, and which numbers decide it. That weights are packed is none where the
+    prediction said so: its counts are an upper bound then."""
     predicted, made = _predicted(evaluated), _made(compiled)
-    other = {name: (made[name], predicted[name]) for name in _SAID if made[name] != predicted[name]}
-    text = compiled["memory"]["command"]  # what the program says of itself, an outline has not
-    if 0 <= made["dram_peak"] - predicted["dram_peak"] <= text:
+    other = {
+        name: (made[name], predicted[name])
+        for name in _SAID
+        if name in made and made[name] != predicted[name]
+    }
+    text = compiled["memory"].get("command", 0)  # what the program says of itself, an outline has not
+    if "dram_peak" in other and 0 <= made["dram_peak"] - predicted["dram_peak"] <= text:
         other.pop("dram_peak", None)
     if not other or _is_packing_alone(evaluated, compiled, quantized, other):
         return []
@@ -50,7 +54,8 @@ def _predicted(evaluated: Json) -> dict[str, int]:
 def _made(compiled: Json) -> dict[str, int]:
     layers = [layer for layer in compiled["layers"] if layer["unit"] == "npu"]
     sums = {name: sum(layer[key] for layer in layers) for name, key in _SUMS.items()}
-    peaks = {name: compiled["memory"][name] for name in ("sram_peak", "dram_peak")}
+    memory = compiled["memory"]
+    peaks = {name: memory[name] for name in ("sram_peak", "dram_peak") if name in memory}
     return {"cycles": compiled["cycles"], **sums, **peaks}
 
 
@@ -80,7 +85,7 @@ def _known_causes(evaluated: Json, compiled: Json, quantized: Json) -> list[str]
 
 def _of_settings(evaluated: Json, compiled: Json, quantized: Json) -> Iterator[str]:
     batch = compiled["batch"]["achieved"]
-    if batch != evaluated["batch"]:
+    if batch != evaluated["batch"] and "executed" not in compiled:  # of a kmodel that is the model's own
         yield f"of a batch of {batch}, not {evaluated['batch']}"
     if compiled.get("packed"):
         yield f"weights are packed, {compiled['packed']:,} bytes less"
@@ -107,7 +112,7 @@ def _that_differ(evaluated: Json, layers: Sequence[Json]) -> list[str]:
     made: Counter[str] = Counter()
     head = ""
     for layer in layers:  # what is fused into a layer stands behind it
-        head = layer["origin"][0] if layer["origin"][0] in predicted else head
+        head = next((name for name in (layer["name"], *layer["origin"][:1]) if name in predicted), head)
         made[head] += layer["cycles"]
     return [name for name, cycles in predicted.items() if cycles != made[name]]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelbuild.build import progress
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
@@ -36,7 +37,7 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
-    """Leaves `model.fixed.onnx`."""
+    """Leaves `model.fixed.onnx`. Tells how many layers are done, where that takes long."""
     import json
     from dataclasses import replace
 
@@ -54,7 +55,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     recipe = validated(Recipe, parameters["recipe"])
     place = inputs.get(GIVEN, inputs.get("record"))
     record = None if place is None else records.read(place, given=GIVEN in inputs)
-    fixed = backends.of_recipe(parameters["recipe"]).load().lower(graph, units, record, recipe)
+    backend = backends.of_recipe(parameters["recipe"]).load()
+    fixed = backend.lower(graph, units, record, recipe, progress.report)
     told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
     metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelbuild.artifacts.packing import Described
     from modelbuild.graph.after_chip import AfterChip
 
-VERSION = "7"
+VERSION = "8"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")
@@ -126,6 +126,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         after = read_after_chip(inputs.get(f"post/{program.name}"))
         source = next(one for one in packed if one.program.name == program.name)
         described = format_.describe(replace(source, program=program))
+        if seal.suffix:
+            described = described.without_inside()
         labels = _labels(inputs.get(f"labels/{program.name}"), described, after)
         told = describe(program, described, model["version"], labels, parameters["silicon"], source.batch)
         if after is not None and after.own:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.stages.hardware_match import Match
     from modelbuild.stages.hardware_runs import Run, Sample
 
-VERSION = "5"
+VERSION = "6"
 # What runs after the chip runs on both forms alike: whether they are equal is not onnxruntime's to decide.
 LIBRARIES = ("numpy", "onnx", "pillow")
 SECTIONS = ("command", "weights", "host")

@@ -7,6 +7,7 @@ from modelbuild import __version__
 LEVELS = ("float", "fixed", "hardware")  # the forms of a model that it can run
 # The number systems whose programs are machine code; those of others run in its own simulator only.
 SILICON = ("kpu@1", "float32")
+WRITES = {"kmodel": {"version": 5, "runtime": "nncase 1.9"}}  # of formats that have several: which
 REFUSED_SOURCES = {".bie": "ktc", ".sima": "palette"}  # vendors' own forms, and the toolchains that read them
 # The stages of a model on a target, in order. The shared ones come first.
 STAGES = (

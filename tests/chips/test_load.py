@@ -337,7 +337,7 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
 
 
 def test_an_edition_may_have_the_table_of_the_recipe_that_is_extended(tmp_path: Path) -> None:
-    changed = "editions: {v3: {operators: inherited}}\noperators: {cpu: {Tan: null}}\n"
+    changed = "editions: {v3: {operators: inherited}}\noperators: {cpu: {Tanh: null}}\n"
     text = f"extends: nncase-cpu\nchip: cam\n{changed}"
     found = load_recipe(write(tmp_path, "cam.yaml", text), tmp_path, edition="v3")
     assert found.operators == load_recipe("nncase-cpu").operators

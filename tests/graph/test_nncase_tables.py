@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph import guard
 from modelbuild.graph.check import place
+from modelbuild.graph.codes import CODES
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
@@ -69,6 +71,22 @@ def test_limits(graph: Graph, unit: str) -> None:
     assert units(graph, "k210") == [unit]
 
 
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (sized(320, 8), "height 320 > 256"),
+        (sized(8, 8, 4, 8, kernel=(5, 5)), "kernel 5 > 3, or multiply-accumulates 51,200 < 100,000"),
+        (sized(8, 8, 1280, 8), "channels 1,280 > 1,024"),
+        (one("Add", MAP, MAP), "the NPU has no Add"),
+    ],
+)
+def test_limits_are_told_as_the_docs_say(graph: Graph, reason: str) -> None:
+    """The widest form of each limit alone, and numbers without exponents."""
+    assert place(graph, recipe("k210")).reasons == {"n": f"{reason} on k210"}
+    page = Path(__file__).parents[2] / "docs/k210.md"
+    assert f"\n{reason} on k210" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("op", ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "Elu"])
 def test_activations_are_fused_into_the_convolution(op: str) -> None:
     assert units(behind(conv(), op, MAP), "k210") == ["npu", "fused"]
@@ -106,20 +124,22 @@ def test_the_lists_of_the_interpreter() -> None:
     neither = ["Atanh", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RNN", "Reciprocal"]
     both = ["Conv", "MatMul", "LSTM", "Softmax", "TopK", "Where", "ReduceL2", "Erf", "Hardmax", "CumSum"]
     for edition, has, has_not in (
-        (None, [*only_new, *both], [*only_old, *neither]),
-        ("v1.9.0", [*only_old, *both], [*only_new, *neither]),
+        ("v2.11.0", [*only_new, *both], [*only_old, *neither]),
+        (None, [*only_old, *both], [*only_new, *neither]),
     ):
         found = {op: units(one(op, MAP, MAP), "nncase-cpu", edition) for op in [*has, *has_not]}
         assert found == {op: ["cpu" if op in has else "none"] for op in [*has, *has_not]}
 
 
-def test_what_one_edition_of_the_interpreter_has() -> None:
-    placement = place(one("GRU", MAP, MAP), recipe("nncase-cpu"))
-    messages = [found.message for found in placement.findings if found.code == "MB109"]
-    assert messages == ["GRU `n`: nncase-cpu runs it by edition v1.9.0 only; by v2.11.0, it has no GRU"]
+def test_kmodels_are_written_for_one_edition() -> None:
+    """Of what another has nobody is warned; and a target that names another builds nothing."""
     placement = place(conv(), recipe("nncase-cpu"))
     assert placement.findings == ()  # there is no NPU to be missed
     assert placement.reasons == {"n": "there is no NPU on nncase-cpu"}
+    assert "MB109" not in {found.code for found in place(one("GRU", MAP, MAP), recipe("nncase-cpu")).findings}
+    (found,) = place(conv(), load_recipe("nncase-cpu", edition="v2.11.0")).findings
+    assert (found.code, found.severity) == ("MB110", "warning") and CODES[found.code].stops
+    assert "a kmodel is written for v1.9.0 of the vendor's runtime, not for v2.11.0" in found.message
 
 
 def test_a_model_that_fills_the_memory() -> None:

@@ -105,15 +105,15 @@ CASES: list[tuple[Subject, str, Any, Any, str]] = [
     (subject("Conv", WEIGHT, y=(1, 6, 16, 20)), "output_channels", 6, {"max": 5}, "output channels 6 > 5"),
     (subject("Conv", WEIGHT), "width", {"max": 20}, {"max": 19}, "width 20 > 19"),
     # 20 columns: two channels beside one another in a row of 64 bytes, 16 lines of 4 such rows, in and out
-    (subject("Conv", WEIGHT), "row_memory", {"max": 8192}, {"max": 8191}, "bytes of the maps 8192 > 8191"),
+    (subject("Conv", WEIGHT), "row_memory", {"max": 8192}, {"max": 8191}, "bytes of the maps 8,192 > 8,191"),
     (
         subject("Conv", WEIGHT),
         "input_memory",
         {"max": 4096},
         {"max": 4095},
-        "bytes of the input map 4096 > 4095",
+        "bytes of the input map 4,096 > 4,095",
     ),
-    (subject("MatMul", np.zeros((20, 20))), "macs", 51_200, 7, "multiply-accumulates 51200 is not 7"),
+    (subject("MatMul", np.zeros((20, 20))), "macs", 51_200, 7, "multiply-accumulates 51,200 is not 7"),
     (subject("Conv", np.zeros((70, 1024, 3, 3), np.uint8)), "weight_loads", 24, {"max": 23}, "loads of w"),
     (subject("Conv", WEIGHT), "kernel_h", 3, 5, "kernel 3 is not 5"),
     (subject("Conv", WEIGHT), "kernel_w", 5, 3, "kernel 5 is not 3"),

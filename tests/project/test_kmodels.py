@@ -151,12 +151,65 @@ def test_run_and_compare(built_once: Path, capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out)["equal"] is True
 
 
+@pytest.mark.parametrize("package", ["p-maix", "p-any"])
+def test_each_operation_is_timed(built_once: Path, package: str) -> None:
+    """In the report, as the compiler planned it; and `evaluate` had predicted as much."""
+    report = read_json(built_once / "reports" / package / "report.json")["models"][0]
+    plan, predicted = report["memory_plan"], report["performance"]
+    steps, times = plan["executed"], plan["times"]
+    assert times["time_ms"] == pytest.approx(sum(step["time_ms"] for step in steps))
+    # scales of 1 need no factor: a few operations of the CPU less
+    assert times["time_ms"] == pytest.approx(predicted["total_ms"], rel=1e-3)
+    assert times["cpu_ms"] > 0 and times["cpu_ms"] == pytest.approx(sum(step["cpu_ms"] for step in steps))
+    parts = ("upload_ms", "compute_ms", "weights_ms", "download_ms", "overhead_ms")
+    on_kpu = {part for part in parts if times[part] > 0}
+    assert on_kpu == (set(parts) if package == "p-maix" else set())
+    assert sum(step["cycles"] or 0 for step in steps) == predicted["cycles"]
+    assert "MB116" not in {finding["code"] for finding in report["findings"]}
+    page = (built_once / "reports" / package / "report.html").read_text(encoding="utf-8")
+    assert "Each operation and its time" in page and "Maps uploaded to the KPU" in page
+    upload = [step for step in steps if step["name"] == "kpu_upload"]
+    assert all(step["bytes"] == 3 * 16 * 16 or step["upload_ms"] > 0 for step in upload)
+
+
+@pytest.mark.parametrize(("pair", "made"), [("net@maix", "kpu_conv"), ("net@any", "conv")])
+def test_layers_are_compared(
+    built_once: Path, capsys: pytest.CaptureFixture[str], pair: str, made: str
+) -> None:
+    """All that operators make, by the fixed model's names, against both other forms."""
+    folder = built_once / "dist" / f"p-{pair.partition('@')[2]}"
+    fixed = fixed_onnx.read(folder / "net.fixed.onnx")
+    inner = {name for operator in fixed.operators for name in operator.outputs} - {"scores"}
+    words = ["--json", "--layers", "--input", str(built_once / "data/1.npy")]
+
+    def compared(*names: str) -> dict[str, Any]:
+        assert main(["-C", str(built_once), "compare", *names, *words]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    for names in (
+        [pair, "--levels", "fixed,hardware"],
+        [str(folder / f"net.{x}") for x in ("fixed.onnx", "kmodel")],
+    ):
+        found = compared(*names)
+        assert {layer["name"] for layer in found["layers"]} == inner and found["equal"]
+        assert all(layer["max_abs"] == 0 for layer in found["layers"])
+    layers = compared(pair, "--levels", "float,hardware")["layers"]
+    assert layers == compared(pair, "--levels", "float,fixed")["layers"]
+    assert {"b", "d", "e"} <= {layer["name"] for layer in layers} and made in {
+        it.kind for it in fixed.operators
+    }
+    assert all(layer["snr_db"] > 20 for layer in layers)
+
+
 def test_without_the_json_names_are_numbers(built_once: Path, tmp_path: Path) -> None:
     data = (built_once / "dist/p-maix/net.kmodel").read_bytes()
     (tmp_path / "x.kmodel").write_bytes(data)
     runner = open_kmodel(tmp_path / "x.kmodel", data, "x")
     assert [port.name for port in (*runner.inputs, *runner.outputs)] == ["input0", "output0"]
-    assert set(runner.run({"input0": sample(built_once)})) == {"output0"}
+    assert set(runner.run({"input0": sample(built_once)})) == {"output0"} and not runner.notes
+    assert set(runner.run({"input0": sample(built_once)}, layers=True)) == {"output0"}
+    assert "no names" in runner.notes[0]
 
 
 def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
@@ -167,6 +220,14 @@ def test_a_json_of_another_model(built_once: Path, tmp_path: Path) -> None:
     data = (tmp_path / "net.kmodel").read_bytes()
     with pytest.raises(ModelbuildError, match="tells other outputs than it has"):
         open_kmodel(tmp_path / "net.kmodel", data, "net")
+    told = read_json(built_once / "dist/p-maix/net.json")
+    steps = json.loads(told["metadata"]["operations"])
+    told["metadata"]["operations"] = json.dumps({**steps, "steps": steps["steps"][1:]})
+    (tmp_path / "net.json").write_text(json.dumps(told))
+    runner = open_kmodel(tmp_path / "net.kmodel", data, "net")
+    assert set(runner.run({"image": sample(built_once)})) == {"scores"}
+    with pytest.raises(ModelbuildError, match="other operations than the compiler planned, from number 0"):
+        runner.run({"image": sample(built_once)}, layers=True)
     (tmp_path / "net.json").write_text("[1, 2]")  # a file of the user's own
     assert open_kmodel(tmp_path / "net.kmodel", data, "net").inputs[0].name == "input0"
 
@@ -206,6 +267,7 @@ def test_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert api.build(api.open_project(root), ["p-maix"]).ok
     folder = root / "dist/p-maix"
     assert {path.name for path in folder.iterdir()} == {"net.kmodel.enc", "net.json"}
+    assert "operations" not in read_json(folder / "net.json")["metadata"]  # they tell of its layers
     keys = {"efuse_key": "env:MB_TEST_EFUSE"}
     found = api.run(folder / "net.kmodel.enc", str(root / "data/0.npy"), keys=keys).outputs
     plain = api.run_opened(

@@ -36,3 +36,19 @@ def test_an_inference_is_of_the_models_own_batch(tmp_path: Path, own: int) -> No
     assert four.time_ms == pytest.approx(four.cycles / 4 / 700e6 * 1000)
     for row in (single, four):
         assert row.evaluated_ms == pytest.approx(row.time_ms, rel=0.05)
+
+
+def test_the_time_of_a_kmodel_is_that_of_its_operations(tmp_path: Path) -> None:
+    """Those of the KPU by its cycles, and those of the CPU, as they were compiled."""
+    shape = (1, 2, 8, 8)
+    conv = ("Conv", "x w", "y", {"pads": [1, 1, 1, 1]})
+    onnx_io.export(graph([conv], {"w": numbers(4, 2, 3, 3)}, x=shape), tmp_path / "a.onnx")
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "0.npy", numbers(*shape))
+    write_manifest(tmp_path, TEXT.replace("kl720", "k210"))
+    report = sweep(open_project(tmp_path), "a@cam", ["compile.sram_bytes=65536"])
+    (found,) = (row.measured for row in report.rows if row.number)
+    assert found is not None and found.cycles is not None and found.evaluated_ms is not None
+    conversions = (2 * 64 + 4 * 64) * 6 / 200e6 * 1000  # to bytes and back, 6 operations a cell
+    assert found.time_ms == pytest.approx(found.cycles / 400e6 * 1000 + conversions)
+    assert found.time_ms == pytest.approx(found.evaluated_ms)

@@ -11,7 +11,7 @@ from typing import Any
 from modelbuild.build.action import Action, FileInput, OutputOf
 from modelbuild.build.result import BuildResult
 from modelbuild.project.project import Project, open_project
-from tests.stages.golden import write_project
+from tests.stages.golden import MANIFEST, write_project
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Built:
         return self.path(source.action, source.name)
 
 
-def build(folder: Path) -> Built:
+def build(folder: Path, manifest: str = MANIFEST) -> Built:
     """Writes the project into `folder` and builds it."""
-    write_project(folder)
+    write_project(folder, manifest)
     return opened(folder)
 
 

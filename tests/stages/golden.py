@@ -1,4 +1,4 @@
-"""What every stage makes of one small project. `python -m tests.stages.golden` renews golden.json.
+"""What every stage makes of one small project, for each back end. `python -m tests.stages.golden` renews it.
 
 The model's weights and inputs are small integers, so that float inference is exact on any machine. An action
 whose outputs changed while nothing in its key did is refused: a cache would serve the old ones. Its stage
@@ -38,9 +38,15 @@ models:
 targets: {nef: {chip: kl720}, mpk: {chip: modalix}, old: {chip: kl520}}
 packages: {all: {targets: [nef, mpk, old], models: {small: {id: 32768}}}}
 """
+# apart, for most tests of the project need none of it
+KMODELS = f"""\
+{MANIFEST.partition("targets:")[0]}\
+targets: {{kpu: {{chip: k210}}, cpu: {{chip: nncase-cpu}}}}
+packages: {{kmodels: {{targets: [kpu, cpu], models: [small]}}}}
+"""
 
 
-def write_project(folder: Path) -> None:
+def write_project(folder: Path, manifest: str = MANIFEST) -> None:
     """A convolution, an addition, a pool and a fully connected layer, of integers all."""
     draw = np.random.Generator(np.random.PCG64(7))
 
@@ -77,19 +83,35 @@ def write_project(folder: Path) -> None:
         np.save(folder / f"data/{index}.npy", integers(1, 3, 8, 8))
         lines.append(f"{index}.npy {index % 5}\n")
     (folder / "data/labels.txt").write_text("".join(lines), encoding="utf-8")
-    (folder / "models.yaml").write_text(MANIFEST, encoding="utf-8")
+    (folder / "models.yaml").write_text(manifest, encoding="utf-8")
     onnx.checker.check_model(model)
 
 
 def measured(folder: Path) -> Made:
-    """Each action's key and outputs, after a build in `folder`."""
-    write_project(folder)
+    """Each action's key and outputs, after builds of both projects in `folder`."""
+    return together([_built(folder / str(number), text) for number, text in enumerate((MANIFEST, KMODELS))])
+
+
+def _built(folder: Path, manifest: str) -> Made:
+    folder.mkdir()
+    write_project(folder, manifest)
     project = api.open_project(folder)
     result = project.builder.build(
         project.plan.actions, [action.name for action in project.plan.actions], jobs=2
     )
     assert result.ok, result.failures
     return made_by(project, result)
+
+
+def together(several: Sequence[Made]) -> Made:
+    """The actions of several projects; those that they share are the same in all."""
+    made: Made = {}
+    for one in several:
+        for stage, actions in one.items():
+            known = made.setdefault(stage, {})
+            assert all(known.get(action, found) == found for action, found in actions.items()), stage
+            known.update(actions)
+    return made
 
 
 def made_by(project: Project, result: BuildResult) -> Made:

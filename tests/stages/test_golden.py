@@ -7,16 +7,29 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from modelbuild.chips.load import load_recipe
+from modelbuild.stages.backends import BACKENDS
 from tests.stages import golden
-from tests.stages.built import Built
+from tests.stages.built import Built, build
 
 KNOWN: golden.Made = json.loads(golden.GOLDEN.read_bytes())
 
 
 @pytest.fixture(scope="module")
-def stages(built: Built) -> golden.Made:
-    return golden.made_by(built.project, built.result)
+def stages(built: Built, tmp_path_factory: pytest.TempPathFactory) -> golden.Made:
+    kmodels = build(tmp_path_factory.mktemp("kmodels"), golden.KMODELS)
+    return golden.together([golden.made_by(one.project, one.result) for one in (built, kmodels)])
+
+
+def test_every_back_end_has_one() -> None:
+    chips = {entry["chip"] for text in (golden.MANIFEST, golden.KMODELS) for entry in targets(text)}
+    assert {load_recipe(chip).number_format.arithmetic for chip in chips} == set(BACKENDS)
+
+
+def targets(manifest: str) -> list[dict[str, str]]:
+    return list(yaml.safe_load(manifest)["targets"].values())
 
 
 def test_every_stage_has_a_golden_digest(stages: golden.Made) -> None:

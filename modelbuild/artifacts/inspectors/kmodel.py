@@ -24,6 +24,7 @@ def describe(path: Path, *, disassemble: bool = False) -> dict[str, Any]:
     layout = f" ({found.layout} layout)" if found.version == _WITH_LAYOUT else ""
     described: dict[str, Any] = {
         "version": f"{found.version}{layout}",
+        "runtime": kmodel.RUNTIMES[found.version],
         "silicon": True,
         "chip": found.target,
         "flags": found.flags,

@@ -9,6 +9,7 @@ from typing import Any
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.artifacts.packing.program import Described, PackedProgram, Program
 from modelbuild.chips.recipe import Container
+from modelbuild.kpu.named import KEY, Named
 from modelbuild.kpu.simulator import load
 
 SUFFIX = ".kmodel"
@@ -28,13 +29,15 @@ def unpack(data: bytes, name: str) -> list[Program]:
 
 def describe(packed: PackedProgram) -> Described:
     """As the compiler's plan has it: a kmodel has no names."""
-    return described(packed.plan["interface"])
+    return described(packed.plan)
 
 
-def described(told: Mapping[str, Any]) -> Described:
-    """As `compile.json` has it under `interface`."""
+def described(plan: Mapping[str, Any]) -> Described:
+    """As `compile.json` has it: `interface`, and for those who look inside what operations make."""
+    told = plan["interface"]
+    inside = Named.of([_tensor(tensor) for tensor in plan["tensors"]], plan["executed"])
     inputs, outputs = (tuple(map(_tensor, told[side])) for side in ("inputs", "outputs"))
-    metadata = told["metadata"]
+    metadata = {**told["metadata"], KEY: inside.to_text()}
     apart = {key: text for key, text in metadata.items() if key not in TOLD}
     return Described(told["chip"], told["arithmetic"], inputs, outputs, metadata, apart)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.kpu.named import KEY as INSIDE
 from modelbuild.npu.program import TensorPlace, interface
 
 
@@ -62,6 +63,10 @@ class Described:
     outputs: tuple[QuantizedTensor, ...]
     metadata: Mapping[str, str]
     apart: Mapping[str, str] = field(default_factory=dict)
+
+    def without_inside(self) -> Described:
+        """Without the names of tensors inside the model, which lie beside no encrypted package."""
+        return replace(self, apart={key: text for key, text in self.apart.items() if key != INSIDE})
 
 
 def described(packed: PackedProgram) -> Described:

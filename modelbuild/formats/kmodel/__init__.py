@@ -17,6 +17,8 @@ from modelbuild.formats.kmodel.version5_writing import image_of, write
 
 __all__ = [
     "MAGIC",
+    "RUNTIMES",
+    "WRITTEN",
     "Disassembly",
     "Image",
     "Kmodel",
@@ -27,6 +29,15 @@ __all__ = [
     "write",
 ]
 MAGIC = b"LDMK"
+WRITTEN = 5  # the version that `write` makes
+# version -> what loads it
+RUNTIMES: Mapping[int, str] = {
+    3: "nncase 0.1",
+    4: "nncase 0.2",
+    5: "nncase 1.x",
+    6: "nncase 2.0 to 2.3",
+    7: "nncase 2.4 and later",
+}
 
 
 def is_kmodel(data: bytes) -> bool:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, prod
 
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Hardware, Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
-from modelbuild.kpu.compiler import Compiled, Executed, compile_model
+from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.predicting.outline import outline
-from modelbuild.kpu.predicting.rates import DMA_COLUMNS, Work, layer_cycles, work
+from modelbuild.kpu.predicting.rates import DMA_COLUMNS, Work
+from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.bottleneck import Busy
 from modelbuild.quantize.number_format import Formats, formats_of
 
-KPU_LAYER, UPLOAD = "kpu_conv2d", "kpu_upload"
 ENGINES = 1  # the CPU waits for the KPU, and copies its maps
 _MS = 1e3
 _ROOMY = 1e15
@@ -135,8 +134,9 @@ def predict(
     roomy = _roomy(recipe)
     given = {} if options.sram_bytes is None else {"sram_bytes": int(options.sram_bytes)}
     compiled = compile_model(found.model, roomy, given)
-    rows = _rows(graph, found.model, compiled, supposed.hardware)
-    on_cpu = (*_on_cpu(graph, found.model, compiled), *_estimated(graph, units, found.left_out))
+    timed = timeline(found.model, compiled.executed, supposed.hardware)
+    rows = _rows(graph, found.model, timed, supposed.hardware)
+    on_cpu = (*_on_cpu(found.model, timed), *_estimated(graph, units, found.left_out))
     return Prediction(
         graph, units, options, supposed, found.model, compiled, tuple(rows), on_cpu, found.left_out
     )
@@ -166,81 +166,44 @@ def _roomy(recipe: Recipe) -> Recipe:
     )
 
 
-def _rows(graph: Graph, model: FixedModel, compiled: Compiled, hardware: Hardware) -> Sequence[Row]:
+def _rows(graph: Graph, model: FixedModel, timed: Sequence[Timed], hardware: Hardware) -> Sequence[Row]:
+    """Layers; what is uploaded for the first of a function counts as its own."""
     operators = {each.name: each for each in model.operators}
     found: list[Row] = []
-    uploaded = Busy()
-    bytes_up, clock = 0, 0
-    ways: tuple[str, ...] = ()
-    for step in compiled.executed:
-        if step.name == UPLOAD:
-            (source,) = step.reads
-            bytes_up, cycles, ways = _upload(model.tensors[source], hardware)
-            uploaded = Busy(read=cycles)
-        elif step.name == KPU_LAYER:
-            row = _row(graph, model, operators[step.operator], step, hardware, clock)
-            row = replace(
-                row,
-                busy=replace(row.busy, read=uploaded.read),
-                read_bytes=bytes_up,
-                facts=(*row.facts, *ways),
-            )
-            uploaded, bytes_up, ways = Busy(), 0, ()
+    upload: Timed | None = None
+    clock = 0
+    for one in timed:
+        if one.step.name == UPLOAD:
+            upload = one
+        elif one.array is not None:
+            row = _row(graph, operators[one.step.operator], one, hardware, clock)
+            if upload is not None:
+                busy = replace(row.busy, read=upload.busy.read)
+                row = replace(row, busy=busy, read_bytes=upload.read_bytes, facts=(*row.facts, *upload.facts))
+            upload = None
             clock += row.cycles
             found.append(row)
     return found
 
 
-def _upload(tensor: QuantizedTensor, hardware: Hardware) -> tuple[int, int, tuple[str, ...]]:
-    """Bytes of a map, cycles until it is in the KPU's RAM, and the fact that decides."""
-    size = prod(tensor.shape)
-    copy = hardware.cpu_copy_bytes_per_second
-    if tensor.shape[3] % DMA_COLUMNS == 0 or copy is None:
-        rate, fact = hardware.dram_read_bytes_per_second, "dram_read_bytes_per_second"
-    else:
-        rate, fact = copy, "cpu_copy_bytes_per_second"
-    return size, _cycles(size, rate.value, hardware), (fact,)
-
-
-def _cycles(size: int, per_second: float, hardware: Hardware) -> int:
-    return ceil(size * hardware.clock_hz.value / per_second)
-
-
-def _row(
-    graph: Graph, model: FixedModel, operator: FixedOperator, step: Executed, hardware: Hardware, start: int
-) -> Row:
-    counted = layer_cycles(model, operator)
-    depthwise, kernel = operator.parameters["depthwise"], operator.parameters["kernel"]
-    peak = "depthwise" if depthwise else "pointwise" if kernel == 1 else ""
-    peak = f"macs_per_cycle_{peak}" if peak else "macs_per_cycle"
-    written = 0
-    if step.main_memory:
-        written = sum(prod(model.tensors[name].shape) for name in step.writes)
-    facts = ["clock_hz", "layer_overhead_cycles", "weight_bytes_per_second", peak]
-    if written:
-        facts.append("dram_write_bytes_per_second")
-    busy = Busy(
-        compute=counted.array + counted.written,
-        write=_cycles(written, hardware.dram_write_bytes_per_second.value, hardware),
-        weights=_cycles(counted.weight_bytes, hardware.weight_bytes_per_second.value, hardware),
-        overhead=int(hardware.layer_overhead_cycles.value),
-    )
+def _row(graph: Graph, operator: FixedOperator, one: Timed, hardware: Hardware, start: int) -> Row:
+    assert one.array is not None
     return Row(
         operator.name,
         _op(graph, operator),
         _origin(graph, operator),
         operator.origin,
-        step.function,
-        counted.macs,
-        getattr(hardware, peak).value,
-        counted.array,
-        busy,
+        one.step.function,
+        one.array.macs,
+        getattr(hardware, one.peak).value,
+        one.array.array,
+        one.busy,
         start,
         0,
-        written,
-        counted.weight_bytes,
-        not written,
-        tuple(facts),
+        one.write_bytes,
+        one.weight_bytes,
+        not one.write_bytes,
+        one.facts,
     )
 
 
@@ -255,33 +218,28 @@ def _origin(graph: Graph, operator: FixedOperator) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for node in named for name in node.origin or (node.name,)))
 
 
-def _on_cpu(graph: Graph, model: FixedModel, compiled: Compiled) -> Sequence[OnCpu]:
+def _on_cpu(model: FixedModel, timed: Sequence[Timed]) -> Sequence[OnCpu]:
     """The tensor functions in order of execution; copies of one concatenation are one."""
     operators = {each.name: each for each in model.operators}
-    copied: dict[str, int] = {}
-    order: dict[str, None] = {}
+    found: dict[str, OnCpu] = {}
     outputs = 0
-    for step in compiled.executed:
-        if step.name in (UPLOAD, KPU_LAYER):
+    for one in timed:
+        if one.work is None:
             continue
-        operator = operators[step.operator]
-        if step.name == "copy" and operator.kind != "concat":
-            outputs += sum(_bytes(model.tensors[name]) for name in step.reads)
-            continue
-        order.setdefault(operator.name)
-        if operator.kind == "concat":
-            moved = sum(_bytes(model.tensors[name]) for name in step.reads)
-            copied[operator.name] = copied.get(operator.name, 0) + moved
-    found = [_function(graph, model, operators[name], copied.get(name)) for name in order]
+        operator = operators[one.step.operator]
+        if one.step.name == COPY and operator.kind != "concat":
+            outputs += one.work.bytes
+        elif operator.name in found:
+            before = found[operator.name].work
+            moved = before.bytes + one.work.bytes
+            found[operator.name] = replace(found[operator.name], work=Work(moved, before.of, moved))
+        else:
+            macs = one.work.operations if one.work.of == "multiplications" else 0
+            found[operator.name] = OnCpu(operator.name, operator.kind, operator.origin, one.work, macs)
+    listed = list(found.values())
     if outputs:
-        found.append(OnCpu("outputs", "Copy", (), Work(2 * outputs, "bytes moved", 2 * outputs)))
-    return found
-
-
-def _function(graph: Graph, model: FixedModel, operator: FixedOperator, moved: int | None) -> OnCpu:
-    done = work(model, operator, moved)
-    macs = done.operations if done.of == "multiplications" else 0
-    return OnCpu(operator.name, operator.kind, operator.origin, done, macs)
+        listed.append(OnCpu("outputs", "Copy", (), Work(outputs, "bytes moved", outputs)))
+    return listed
 
 
 def _estimated(graph: Graph, units: Mapping[str, str], left_out: Mapping[str, str]) -> Sequence[OnCpu]:
@@ -292,10 +250,6 @@ def _estimated(graph: Graph, units: Mapping[str, str], left_out: Mapping[str, st
         if node.name in left_out and units[node.name] != "none"
         for done in (cpu_time.work(graph, node),)
     ]
-
-
-def _bytes(tensor: QuantizedTensor) -> int:
-    return prod(tensor.shape) * tensor.dtype.itemsize
 
 
 def strip_use(width: int) -> float:

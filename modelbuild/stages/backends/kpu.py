@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
-from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.check import Finding
 from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.lower import lower
+from modelbuild.kpu.named import Named, made
+from modelbuild.kpu.predicting.timeline import Timed, timeline, times_of, times_together
 from modelbuild.kpu.simulator import load
-from modelbuild.kpu.simulator.events import Event
 from modelbuild.stages.backends.forms import Arrays, Made, Seen
 
 __all__ = ["Machine", "compile_fixed", "lower"]
@@ -34,17 +31,21 @@ def compile_fixed(
 ) -> Made:
     """The kmodel is the first part, and all of it; it takes as many pictures a run as the model does."""
     compiled = compile_model(fixed, recipe, options)
+    timed = timeline(fixed, compiled.executed, recipe.hardware)
+    times = times_of(timed, recipe.hardware)
     memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
     plan: dict[str, Any] = {
         "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
-        "cycles": None,
-        "executed": [asdict(step) for step in compiled.executed],
+        "cycles": sum(one.busy.total for one in timed) if compiled.functions else None,
+        "executed": [{**asdict(step), **time} for step, time in zip(compiled.executed, times, strict=True)],
         "findings": [Finding(CODE, "note", text, _ADVICE).to_json() for text in compiled.findings],
         "functions": [asdict(function) for function in compiled.functions],
         "interface": interface(fixed),
-        "layers": [_layer(operator, compiled) for operator in fixed.operators],
+        "layers": _layers(fixed, compiled, timed),
         "memory": memory,
         "placements": [asdict(placement) for placement in compiled.memory.placements],
+        "tensors": [asdict(tensor) for tensor in made(fixed)],
+        "times": times_together(times),
     }
     return Made(compiled.kmodel, b"", b"", plan)
 
@@ -64,15 +65,26 @@ def _first(tensor: QuantizedTensor) -> int:
     return (*tensor.shape, 1)[0]
 
 
-def _layer(operator: FixedOperator, compiled: Compiled) -> dict[str, Any]:
-    return {
-        "name": operator.name,
-        "kind": operator.kind,
-        "unit": operator.unit,
-        "origin": list(operator.origin),
-        "outputs": list(operator.outputs),
-        "free": operator.name in compiled.free,
-    }
+def _layers(fixed: FixedModel, compiled: Compiled, timed: Sequence[Timed]) -> list[dict[str, Any]]:
+    """Operators with cycles and bytes of all operations that belong to them, of uploads to the next layer."""
+    own: dict[str, list[Timed]] = {operator.name: [] for operator in fixed.operators}
+    for one in timed:
+        own[one.step.operator].append(one)
+    return [
+        {
+            "name": operator.name,
+            "kind": operator.kind,
+            "unit": operator.unit,
+            "origin": list(operator.origin),
+            "outputs": list(operator.outputs),
+            "free": operator.name in compiled.free,
+            "cycles": sum(one.busy.total for one in own[operator.name]),
+            "dram_read": sum(one.read_bytes for one in own[operator.name]),
+            "dram_write": sum(one.write_bytes for one in own[operator.name]),
+            "weight_bytes": sum(one.weight_bytes for one in own[operator.name]),
+        }
+        for operator in fixed.operators
+    ]
 
 
 class Machine:
@@ -81,7 +93,7 @@ class Machine:
     predicted: int | None = None
 
     def __init__(self, fixed: FixedModel, sections: Sequence[bytes], plan: Mapping[str, Any]) -> None:
-        self._fixed, self._plan = fixed, plan["executed"]
+        self._fixed, self._named = fixed, Named.of(made(fixed), plan["executed"])
         self._machine = load(sections[0])
         self.wide = _first(fixed.tensors[fixed.inputs[0]])
 
@@ -90,26 +102,12 @@ class Machine:
         operations than the compiler planned: a bug."""
         fixed = self._fixed
         done = self._machine.run([inputs[name] for name in fixed.inputs], ("*",))
-        self._check(done.events)
-        seen: dict[str, Any] = {}
-        inexact: set[str] = set()
-        for event, step in zip(done.events, self._plan, strict=True):
-            floats = [name for name in step["writes"] if fixed.tensors[name].floating]
-            if not event.exact:
-                inexact.update(floats)
-            if event.name == "copy":  # a part of its tensor
-                continue
-            for name, access in zip(step["writes"], event.writes, strict=False):
-                tensor = fixed.tensors[name]
-                if access.values is not None and access.values.nbytes == _bytes(tensor):
-                    seen[name] = _as(tensor, access.values)
+        seen = self._named.seen(done.events)
         outputs = {
             name: values.reshape(fixed.tensors[name].shape)
             for name, values in zip(fixed.outputs, done.outputs, strict=True)
         }
-        names = [name for operator in fixed.operators for name in operator.outputs]
-        layers = {name: seen[name] for name in names if name in seen}
-        return Seen(outputs, layers, inexact=frozenset(self._behind(inexact)))
+        return Seen(outputs, seen.values, inexact=frozenset(self._behind(set(seen.inexact))))
 
     def _behind(self, inexact: set[str]) -> set[str]:
         """With the tensors that only look at inexact ones, or are made of parts of them."""
@@ -118,27 +116,3 @@ class Machine:
             if found & set(operator.inputs):
                 found.update(name for name in operator.outputs if self._fixed.tensors[name].floating)
         return found
-
-    def _check(self, events: Sequence[Event]) -> None:
-        found = [(event.name, event.module, event.function) for event in events]
-        planned = [(step["name"], step["module"], step["function"]) for step in self._plan]
-        if found != planned:
-            place = next(
-                (number for number, (a, b) in enumerate(zip(found, planned, strict=False)) if a != b),
-                min(len(found), len(planned)),
-            )
-            raise ModelbuildError(
-                f"the kmodel does other operations than the compiler planned, from number {place}",
-                why="this is a bug of modelbuild, not of the model",
-                advice="report it with the model; `verify: {hardware: none}` builds without it",
-                exit_code=EXIT_FAILED,
-            )
-
-
-def _bytes(tensor: QuantizedTensor) -> int:
-    return int(np.prod(tensor.shape, dtype=np.int64)) * tensor.dtype.itemsize
-
-
-def _as(tensor: QuantizedTensor, values: NDArray[Any]) -> NDArray[Any]:
-    """What was written, in the tensor's shape and type: functions that move values call floats integers."""
-    return np.ascontiguousarray(values).view(tensor.dtype).reshape(tensor.shape)

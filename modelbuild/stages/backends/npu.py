@@ -8,18 +8,31 @@ from typing import Any
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.model import Graph
 from modelbuild.npu.batch_compiler import compile_batch
 from modelbuild.npu.batching import widen
 from modelbuild.npu.limits import OverMemory, other_chips
 from modelbuild.npu.program import interface
 from modelbuild.npu.savings import saved
 from modelbuild.npu.simulator import simulate
-from modelbuild.quantize.apply import apply as lower
+from modelbuild.quantize.apply import apply
+from modelbuild.quantize.record import Record
 from modelbuild.stages.backends.forms import Arrays, Made, Seen
 from modelbuild.stages.hardware_match import check_cycles
 from modelbuild.stages.hardware_views import PartsOf
 
 __all__ = ["Machine", "compile_fixed", "lower"]
+
+
+def lower(
+    graph: Graph,
+    units: Mapping[str, str],
+    record: Record,
+    recipe: Recipe,
+    told: Callable[[int, int, str], None],
+) -> FixedModel:
+    """Nothing of it takes long enough to be told of."""
+    return apply(graph, units, record, recipe)
 
 
 def compile_fixed(

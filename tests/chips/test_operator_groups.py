@@ -1,0 +1,91 @@
+"""Named lists of operators in recipes: what they stand for, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelbuild.chips.load import load_recipe
+from modelbuild.chips.recipe import Recipe
+from modelbuild.errors import ModelbuildError
+
+HEAD = "extends: k210\nchip: own\n"
+GROUPED = """
+operator_groups: {curves: [Sin, Cos], gating: [Cos]}
+operators:
+  fused:
+    curves: {after: [Conv, curves]}
+    gating: {gate_of: [Conv, curves, Mul]}
+    Mul: [{gated: true}, {before: [curves]}]
+"""
+WRITTEN = """
+operators:
+  fused:
+    Sin: {after: [Conv, Sin, Cos]}
+    Cos: [{after: [Conv, Sin, Cos]}, {gate_of: [Conv, Sin, Cos, Mul]}]
+    Mul: [{gated: true}, {before: [Sin, Cos]}]
+"""
+
+
+def loaded(folder: Path, text: str, name: str = "own.yaml") -> Recipe:
+    (folder / name).write_text(HEAD + text, encoding="utf-8")
+    return load_recipe(f"./{name}", folder)
+
+
+def test_groups_are_their_operators_written_out(tmp_path: Path) -> None:
+    grouped, written = loaded(tmp_path, GROUPED), loaded(tmp_path, WRITTEN)
+    assert grouped.model_dump_json() == written.model_dump_json()  # which keys and locks are made of
+    assert grouped.operators != load_recipe("k210").operators
+
+
+def test_groups_hold_in_editions_and_in_recipes_that_extend(tmp_path: Path) -> None:
+    text = """
+operator_groups: {curves: [Sin, Cos]}
+editions: {old: {operators: {fused: {curves: {after: [Conv, functions]}, functions: {after: [curves]}}}}}
+"""
+    edition = loaded(tmp_path, text).editions[0]
+    rules = {rule.op: rule.when for rule in edition.operators if rule.unit == "fused"}
+    assert rules["Sin"]["after"] == ["Conv", *rules_of("Abs")] and rules["Tanh"]["after"] == ["Sin", "Cos"]
+    removed = loaded(tmp_path, "operators: {fused: {gates: null, Relu: null}}")
+    left = {rule.op for rule in removed.operators if rule.unit == "fused"}
+    assert left == {rule.op for rule in load_recipe("k210").operators if rule.unit == "fused"} - {
+        *("HardSigmoid", "Sigmoid", "Tanh", "Relu")
+    }
+
+
+def rules_of(op: str) -> list[str]:
+    """The functions of one number behind which K210 fuses `op`, without what else makes its input."""
+    [rule] = [rule for rule in load_recipe("k210").operators if rule.unit == "fused" and rule.op == op]
+    return [name for name in rule.when["after"] if name not in ("Conv", "Gemm", "MatMul", "Mul")]
+
+
+def test_k210_fuses_functions_gates_and_pools_behind_the_same_operators() -> None:
+    fused = [rule for rule in load_recipe("k210").operators if rule.unit == "fused"]
+    functions = [rule.op for rule in fused if rule.when.get("after", [""])[:3] == ["Conv", "Gemm", "MatMul"]]
+    made = ["Conv", "Gemm", "MatMul", *functions, "Mul"]
+    assert functions == sorted(set(functions)) and {"Relu", "LeakyRelu", "Sigmoid"} <= set(functions)
+    assert all(rule.when["after"] == made for rule in fused if rule.op in functions and "after" in rule.when)
+    gates = {rule.op: rule.when["gate_of"] for rule in fused if "gate_of" in rule.when}
+    assert gates == dict.fromkeys(["HardSigmoid", "Sigmoid", "Tanh"], made)
+    pools = [rule for rule in fused if "after_group" in rule.when]
+    assert [rule.op for rule in pools] == ["AveragePool"] * 2 + ["MaxPool"] * 2
+    assert all(rule.when["after"] == ["Conv", *functions, "Mul"] for rule in pools)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("operator_groups: [Sin]\n", "3:1", "must map names to lists"),
+        ("operator_groups: {Curves: [Sin]}\n", "3:19", "small letter"),
+        ("operator_groups: {curves: Sin}\n", "3:19", "must be a list of operators"),
+        ("operator_groups: {curves: [Sin, functions]}\n", "3:19", "must be a list of operators"),
+        ("operators: {fused: {Sin: {after: [Conv, function]}}}\n", "3:41", "unknown group `function`"),
+        ("operators: {fused: {gate: {gated: true}}}\n", "3:21", "unknown group `gate`"),
+    ],
+)
+def test_wrong_groups_are_named_with_their_place(tmp_path: Path, text: str, where: str, what: str) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        loaded(tmp_path, text)
+    [problem] = caught.value.problems
+    assert (problem.where, what in problem.what) == (f"./own.yaml:{where}", True), problem
