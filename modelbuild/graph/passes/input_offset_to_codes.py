@@ -4,8 +4,8 @@ Why: a mean that is subtracted in front of a padded Conv cannot go into its bias
 and no pixel of 0; left alone it is a pass of floats over the whole picture. One mean for all channels that is
 a whole code is the zero point: padded cells have that code. Others are the product of one more channel, which
 holds the same code in every cell and the zero point beyond the border, with weights of its own.
-Legal: between the input and the Add data only move, or get a border of one value; of the second form all that
-read the Add are Convs of one group with constant weights. The sums are the same but for rounding.
+Legal: between the input and the Add data only move, are resized, or get a border of one value; of the second
+form all that read the Add are Convs of one group with constant weights. Sums are the same but for rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from modelbuild.graph.rewrite import Editor, merged
 Vector = NDArray[np.float64]
 _CODES = 255
 _WHOLE = 1e-3  # of a code: means are float32
-_MOVES = ("Transpose", "Pad")
+_ONE = 1e-5  # off the sum of what a resize adds up
+_MOVES = ("Transpose", "Pad", "Slice")
 
 
 def run(graph: Graph) -> int:
@@ -56,10 +57,24 @@ def _behind(editor: Editor, node: Node) -> tuple[Node | None, str]:
 
 
 def _moves(editor: Editor, node: Node, source: str) -> bool:
-    if node.domain or node.op not in _MOVES or node.inputs.count(source) != 1:
+    """Whether what is true of codes, their scale and zero point, is true of what the node makes of them."""
+    if node.domain or node.inputs.count(source) != 1:
+        return False
+    if node.op == "MatMul":
+        return _resizes(editor, node, source)
+    if node.op not in _MOVES:
         return False
     constants = [editor.constant(node, index) is not None for index, name in enumerate(node.inputs) if name]
     return all(constants[1:]) and node.attributes.get("mode", "constant") == "constant"
+
+
+def _resizes(editor: Editor, node: Node, source: str) -> bool:
+    """Whether each value is a mean of some: an offset of all of them is its own."""
+    matrix = editor.constant(node, 1)
+    if node.inputs[0] != source or matrix is None or matrix.ndim != 2 or not matrix.size:
+        return False
+    weights = matrix.astype(np.float64)
+    return bool(weights.min() >= 0 and np.abs(ordered_sum(weights, (0,)) - 1).max() <= _ONE)
 
 
 def _replace(editor: Editor, port: Node, add: Node, source: str) -> bool:
