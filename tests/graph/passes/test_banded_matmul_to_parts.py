@@ -60,6 +60,7 @@ def test_a_part_may_pick_cells() -> None:
     filter_ = matrix(160, 64, "area")
     filter_[:, :COLUMNS] = np.eye(160, COLUMNS)
     assert ops(after(PASS, product(filter_)))[:3] == ["Gather", "Slice", "MatMul"]
+    assert "Gather" in ops(after(PASS, product(matrix(100, 90, "area"))))
 
 
 def test_a_column_of_zeros() -> None:
