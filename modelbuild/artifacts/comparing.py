@@ -51,7 +51,7 @@ def compare(
     that preprocesses in the model gets the raw picture, and the other what the declaration makes of it.
     What `post` makes of both is compared, too, number by number.
 
-    Outputs are matched by name; where no name agrees and the numbers of outputs do, by order; those of a model
+    Outputs are matched by name; where no name agrees and the numbers of outputs do, by order; those of one
     with `output_layout` are laid out like the other's. Raises ModelbuildError where inputs or outputs cannot
     be matched."""
     ports = _matched_outputs(reference, candidate)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples.preprocess import (
@@ -134,3 +136,10 @@ def test_the_names_of_nncase_are_taken(theirs: dict[str, Any], ours: dict[str, A
     assert found == from_settings({**INSIDE, **ours})
     assert found.colour != "bgr" or swaps(found) is bool(theirs.get("swapRB"))
     assert not {"swapRB", "letterbox_value"} & set(to_json(found))
+
+
+def test_the_example_of_the_docs() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/preprocessing.md").read_text(encoding="utf-8")
+    (example,) = [part.partition("```")[0] for part in text.split("```yaml") if "swapRB: true" in part]
+    p = from_settings(yaml.safe_load(example)["inputs"]["image"]["preprocess"])
+    assert (p.resize, p.fill, p.scale, swaps(p)) == ("letterbox", 114, 1 / 255, True)
