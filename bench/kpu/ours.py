@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from modelbuild import importers
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.load import load_recipe
+from modelbuild.graph import in_model
 from modelbuild.graph.check import place
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
@@ -23,6 +24,7 @@ from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.refine import Wanted, refine
 from modelbuild.quantize.refining import is_refined, is_rounded_by_size
 from modelbuild.quantize.settings import Settings
+from modelbuild.samples.preprocess import Preprocess
 
 CHIP = "k210"
 
@@ -35,11 +37,13 @@ class Made:
     compiled: Compiled
 
 
-def fixed_model(path: Path, samples: Sequence[np.ndarray]) -> FixedModel:
-    """What all stages up to `apply` make of the file, with the defaults of a manifest. Errors:
-    ModelbuildError."""
+def fixed_model(
+    path: Path, samples: Sequence[np.ndarray], inside: Mapping[str, Preprocess] | None = None
+) -> FixedModel:
+    """What all stages up to `apply` make of the file, with the defaults of a manifest; `inside` is the
+    preprocessing that the model does. Errors: ModelbuildError."""
     recipe = load_recipe(CHIP)
-    graph, _ = normalise(importers.load(path))
+    graph, _ = normalise(in_model.insert(importers.load(path), inside or {}))
     graph, _ = run_passes(graph, list(recipe.passes))
     placement = place(graph, recipe)
     given = [{graph.inputs[0]: sample} for sample in samples]
@@ -52,9 +56,9 @@ def fixed_model(path: Path, samples: Sequence[np.ndarray]) -> FixedModel:
     return lower(graph, placement.units, record, recipe)
 
 
-def made(path: Path, samples: Sequence[np.ndarray]) -> Made:
+def made(path: Path, samples: Sequence[np.ndarray], inside: Mapping[str, Preprocess] | None = None) -> Made:
     """The kmodel of the file, calibrated with the samples."""
-    fixed = fixed_model(path, samples)
+    fixed = fixed_model(path, samples, inside)
     return Made(fixed, compile_model(fixed, load_recipe(CHIP), {}))
 
 

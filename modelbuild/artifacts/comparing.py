@@ -11,6 +11,7 @@ import numpy as np
 from modelbuild.arithmetic.number import dequantize_array, quantize_array
 from modelbuild.artifacts.comparing_results import Results
 from modelbuild.artifacts.feeds import Feed, arrays
+from modelbuild.artifacts.output_layouts import alike, shape_alike
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Array, Arrays, FloatRunner, Runner, run_real
 from modelbuild.artifacts.whole_runner import WholeRunner
@@ -52,8 +53,9 @@ def compare(
     that preprocesses in the model gets the raw picture, and the other what the declaration makes of it.
     What `post` makes of both is compared, too, number by number.
 
-    Outputs are matched by name; where no name agrees and the numbers of outputs do, by order. Raises
-    ModelbuildError where inputs or outputs cannot be matched."""
+    Outputs are matched by name; where no name agrees and the numbers of outputs do, by order; those of one
+    with `output_layout` are laid out like the other's. Raises ModelbuildError where inputs or outputs cannot
+    be matched."""
     ports = _matched_outputs(reference, candidate)
     _check_inputs(reference, candidate)
     differences = {name: Difference() for name in ports}
@@ -62,7 +64,9 @@ def compare(
     results = Results()
     equal = True
     for inputs, others in _inputs(reference, candidate, feed):
-        expected, found = run_real(reference, inputs, layers), run_real(candidate, others, layers)
+        expected, made = run_real(reference, inputs, layers), run_real(candidate, others, layers)
+        turned = {name: alike(reference, candidate, made[name]) for name in ports.values()}
+        found = {**made, **turned}
         for name, other in ports.items():
             differences[name].add(expected[name], found[other])
             equal = equal and np.array_equal(expected[name], found[other])
@@ -72,7 +76,7 @@ def compare(
         for name in _common(expected, found, ports) if layers else ():
             inner.setdefault(name, Difference()).add(expected[name], found[name])
         if own is not None:
-            own.add(others, found)
+            own.add(others, made)
     return Comparison(
         tuple({"name": name, **difference.to_json()} for name, difference in differences.items()),
         _layers(inner, own),
@@ -188,7 +192,7 @@ def _listed(ports: dict[str, tuple[int, ...]]) -> str:
 def _matched_outputs(reference: Runner, candidate: Runner) -> dict[str, str]:
     """Reference's output -> candidate's."""
     first = {port.name: port.shape for port in reference.outputs}
-    second = {port.name: port.shape for port in candidate.outputs}
+    second = {port.name: shape_alike(reference, candidate, port.shape) for port in candidate.outputs}
     common = [name for name in first if name in second]
     pairs = {name: name for name in common}
     if not common and len(first) == len(second):

@@ -35,7 +35,7 @@ def describe(
         "silicon": silicon,
         "batch": {"desired": batch["desired"], "achieved": batch["achieved"]},
         "inputs": [_input(it, preprocess.get(it.name), in_model.get(it.name)) for it in described.inputs],
-        "outputs": [_tensor(tensor, "NCHW") for tensor in described.outputs],
+        "outputs": [_tensor(tensor, _layout_of_outputs(in_model)) for tensor in described.outputs],
         "labels": labels,
     }
     return {**found, "metadata": dict(described.apart)} if described.apart else found
@@ -47,6 +47,12 @@ def _input(
     """`preprocess` is what firmware does to a picture, `in_model` the declaration of what the model does."""
     found = {**_tensor(tensor, (preprocess or {}).get("layout", "NCHW")), "preprocess": preprocess}
     return found if in_model is None else {**found, "in_model": in_model}
+
+
+def _layout_of_outputs(in_model: Mapping[str, dict[str, Any]]) -> str:
+    """That which an input's declaration asks for: `in_model` is by input."""
+    asked = (declared.get("output_layout") for declared in in_model.values())
+    return next((str(layout) for layout in asked if layout), "NCHW")
 
 
 def _tensor(tensor: QuantizedTensor, layout: str) -> dict[str, Any]:

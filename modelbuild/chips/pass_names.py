@@ -42,6 +42,8 @@ NORMALISE = (
 
 # What a recipe's `passes:` may name for `lower`, besides all of the above.
 LOWERING = (
+    "banded_matmul_to_parts",
+    "input_offset_to_codes",
     "flat_mean_to_pool",
     "index_to_slice",
     "split_to_slice",

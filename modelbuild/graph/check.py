@@ -12,10 +12,8 @@ from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
 from modelbuild.graph.definable import DEFINED, undefined
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.neighbours import OF_PORTS
 from modelbuild.graph.placement import Placed, operator, place_nodes, table
-
-# The number conversion of a port that holds codes: it runs where the data go in and out, and is no work.
-_OF_PORTS = ("DequantizeLinear", "QuantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def _nodes_before_npu(graph: Graph, units: Mapping[str, str]) -> set[str]:
 
 
 def _is_work(node: Node, units: Mapping[str, str]) -> bool:
-    return units[node.name] in ON_NPU and node.op not in _OF_PORTS
+    return units[node.name] in ON_NPU and node.op not in OF_PORTS
 
 
 def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: bool) -> Iterator[Finding]:

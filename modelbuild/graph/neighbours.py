@@ -8,6 +8,8 @@ from typing import Any
 from modelbuild.chips.units import ON_NPU
 from modelbuild.graph.subject import Subject, Undetermined
 
+OF_PORTS = ("DequantizeLinear", "QuantizeLinear")  # they run where the data go in and out, and are no work
+
 
 def chain_start(subject: Subject) -> Subject:
     """The convolution that a chain of fused nodes in front of the node begins with."""
@@ -20,13 +22,14 @@ def chain_start(subject: Subject) -> Subject:
 
 
 def is_behind_npu(subject: Subject) -> bool:
-    """Whether any of the nodes that the node's inputs are made of runs on the NPU."""
+    """Whether any of the nodes that the node's inputs are made of runs on the NPU, and is no conversion of a
+    port's numbers."""
     waiting, seen = list(subject.node.inputs), set[str]()
     while waiting:
         producer = subject.producers.get(waiting.pop())
         if producer is None or producer.name in seen:
             continue
-        if subject.units.get(producer.name) in ON_NPU:
+        if subject.units.get(producer.name) in ON_NPU and producer.op not in OF_PORTS:
             return True
         seen.add(producer.name)
         waiting += producer.inputs

@@ -12,6 +12,13 @@ from modelbuild.manifest.strict import Strict, refuse
 from modelbuild.samples.preprocess import from_settings, host_part, to_json
 
 Layout = Annotated[Literal["NCHW", "NHWC"], AsText]
+_OF_NNCASE = {
+    "preprocess": "write `in_model: true`",
+    "model_layout": "write `layout`, that of the model's input",
+    "output_type": "remove it: outputs hold float32",
+    "output_range": "remove it: outputs hold float32",
+    "quant_type": "write it under `quantize:`",
+}
 
 
 class Preprocess(Strict):
@@ -60,6 +67,17 @@ class Preprocess(Strict):
     output_layout: Layout | None = Field(
         None, description="with in_model: order of the dimensions of the model's outputs"
     )
+    swapRB: Switch | None = Field(
+        None, description="nncase's name, with in_model: whether the model exchanges red and blue"
+    )
+    letterbox_value: Number | None = Field(
+        None, description="nncase's name of `fill`, in units of input_range"
+    )
+
+    @classmethod
+    def advice_of_key(cls, key: str) -> str:
+        """Of the rest of nncase's CompileOptions that speak of inputs."""
+        return _OF_NNCASE.get(key, "")
 
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:

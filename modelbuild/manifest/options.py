@@ -39,8 +39,20 @@ class Optimize(Strict):
     paranoid: Switch | None = Field(None, description="run the guard after each pass, and name the wrong one")
 
 
+_OF_INPUTS = (
+    "preprocess", "mean", "std", "swapRB", "letterbox_value", "input_type", "input_range", "input_shape",
+    "input_layout", "output_layout",
+)  # fmt: skip
+
+
 class Compile(vendors.CompileNames):
     """What the compiler is told."""
+
+    @classmethod
+    def advice_of_key(cls, key: str) -> str:
+        """nncase's CompileOptions have an input's preprocessing, too."""
+        ours = "in_model: true" if key == "preprocess" else f"in_model: true, {key}: …"
+        return f"write `preprocess: {{{ours}}}` at the input" if key in _OF_INPUTS else ""
 
     other_words: ClassVar[frozenset[str]] = frozenset(vendors.CompileNames.model_fields)
     tiling: Annotated[Tiling, AsText] | None = Field(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.quantized_border import is_port
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.patches import Window, window_of
 from modelbuild.quantize.plan import Step, shares
@@ -66,8 +67,9 @@ def readers(graph: Graph) -> list[Reader]:
 
 
 def _held(graph: Graph) -> set[str]:
-    """The tensors that hold an input's values: moved, joined, or normalised channel by channel."""
-    held = {name for name in graph.inputs if graph.dtypes[name].kind == "f"}
+    """The tensors that hold an input's values, or what its codes stand for: moved, joined, resized, or
+    normalised channel by channel."""
+    held = {name for name in graph.inputs if graph.dtypes[name].kind == "f" or is_port(graph, name)}
     for node in graph.nodes:
         reads = {name for name in node.inputs if name and name not in graph.constants}
         if reads and reads <= held and _keeps(graph, node):
@@ -78,7 +80,9 @@ def _held(graph: Graph) -> set[str]:
 def _keeps(graph: Graph, node: Node) -> bool:
     if node.op in AFFINE:
         return weighted(graph, node) is not None
-    return node.op == "Concat" or shares(graph, Step((node,)))
+    if node.op == "MatMul":  # of the rows of a picture
+        return len(graph.shapes[node.outputs[0]]) == 4 and node.inputs[1] in graph.constants
+    return node.op in ("Concat", "DequantizeLinear") or shares(graph, Step((node,)))
 
 
 def covariance_of(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.samples import images, in_model, resample
+from modelbuild.samples import images, in_model, nncase_words, resample
 from modelbuild.samples.in_model import InModel
 from modelbuild.samples.settings import checked_keys, choice, numbers
 
@@ -56,13 +56,15 @@ class Preprocess:
 
 
 def from_settings(settings: Mapping[str, Any]) -> Preprocess:
-    """The declaration as it stands in a manifest: the keys of `Preprocess`, `color`, and `preset`, whose
-    values give way to a key beside it. Raises one error that lists every unknown key and wrong value."""
+    """The declaration as it stands in a manifest: the keys of `Preprocess`, `color`, nncase's names of keys,
+    and `preset`, whose values give way to a key beside it. Raises one error that lists every unknown key and
+    wrong value."""
     keys = [field.name for field in fields(Preprocess) if field.name != in_model.SWITCH]
     chosen = dict(settings)
     if "color" in chosen and "colour" not in chosen:
         chosen["colour"] = chosen.pop("color")
-    problems = checked_keys(chosen, [*keys, "preset", *in_model.KEYS])
+    problems = checked_keys(chosen, [*keys, "preset", *in_model.KEYS, *nncase_words.KEYS])
+    nncase_words.translate(chosen, problems)
     preset = choice("preset", chosen.pop("preset", None), tuple(PRESETS), problems)
     values: dict[str, Any] = dict(PRESETS[preset]) if preset else {}
     for name in keys:

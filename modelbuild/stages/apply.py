@@ -10,7 +10,7 @@ from modelbuild.build import progress
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "7"
+VERSION = "8"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON

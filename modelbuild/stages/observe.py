@@ -10,7 +10,7 @@ from modelbuild.build.action import Resources
 from modelbuild.quantize.settings import AHEAD, THREADS
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "18"
+VERSION = "19"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 

@@ -98,6 +98,10 @@ inputs: {x: {preprocess: {in_model: true, input_range: [1]}}} | [1]
     `input_range: [1.0]` is no range
 inputs: {x: {preprocess: {in_model: true, input_layout: HWC}}} | HWC
     `input_layout`: expected one of NCHW, NHWC, found `HWC`
+inputs: {x: {preprocess: {swapRB: true}}} | true}}}
+    `swapRB: true` goes with `in_model: true`
+inputs: {x: {preprocess: {in_model: true, letterbox_value: 114}}} | 114
+    `letterbox_value: 114.0` needs `input_range`
 inputs: {x: {preprocess: {colour: rgb, color: bgr}}} | preprocess
     `preprocess`: `colour` and `color` are the same key
 inputs: {x: {layout: NCHW, preprocess: {layout: NHWC}}} | x: {layout
@@ -286,6 +290,18 @@ def test_keys_of_ours_are_listed_before_the_vendors(project: Any) -> None:
     (problem,) = problems_of(project, GOOD.replace("chip: kl720", "chip: kl720, quantize: {zzz: 1}"))
     assert problem.advice.startswith("known keys: activations, bias_correction, cpu_nodes")
     assert "weights_range" in problem.advice and "calibrate_method" not in problem.advice
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("compile: {swapRB: true}", "write `preprocess: {in_model: true, swapRB: …}` at the input"),
+        ("compile: {preprocess: true}", "write `preprocess: {in_model: true}` at the input"),
+    ],
+)
+def test_an_input_s_preprocessing_stands_at_the_input(project: Any, written: str, advice: str) -> None:
+    (problem,) = problems_of(project, GOOD.replace("chip: kl720", f"chip: kl720, {written}"))
+    assert "unknown key" in problem.what and problem.advice == advice
 
 
 def problems_of(project: Any, written: str) -> tuple[Problem, ...]:

@@ -15,6 +15,8 @@ from PIL import Image
 from modelbuild import api
 from modelbuild.cli.main import main
 from modelbuild.project.options import BuildOptions
+from modelbuild.samples.preprocess import apply, from_settings
+from tests.judges import nncase
 
 SHARED = "resize: stretch, colour: bgr, mean: [100, 110, 120], std: 64"
 MANIFEST = f"""\
@@ -30,16 +32,20 @@ models:
     source: net.onnx
     inputs:
       image:
-        preprocess: {{in_model: true, resize: letterbox, fill: 114, input_shape: [1, 3, 20, 14], std: 255}}
+        preprocess: {{in_model: true, resize: letterbox, fill: 114, input_shape: [1, 3, 20, 14], std: 255,
+          output_layout: NHWC}}
   real:
     source: net.onnx
     inputs: {{image: {{preprocess: {{{SHARED}, in_model: true, input_type: float32}}}}}}
-targets: {{nef: {{chip: kl720}}, mpk: {{chip: modalix}}}}
+targets: {{nef: {{chip: kl720}}, mpk: {{chip: modalix}}, kmodel: {{chip: k210}}}}
 packages:
   some:
-    targets: [nef, mpk]
+    targets: [nef, mpk, kmodel]
     models: {{fed: {{id: 32768}}, raw: {{id: 32769}}, boxed: {{id: 32770}}, real: {{id: 32771}}}}
 """
+
+
+TARGETS = ["nef", "mpk", "kmodel"]
 
 
 def write_model(path: Path) -> None:
@@ -80,7 +86,7 @@ def outputs(folder: Path, pair: str, level: str) -> Any:
     return api.run_opened(runner, [str(folder / "data/1.png")]).outputs["scores"]
 
 
-@pytest.mark.parametrize("target", ["nef", "mpk"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_it_computes_what_the_fed_model_does(built: Path, target: str) -> None:
     fed, raw = outputs(built, f"fed@{target}", "float"), outputs(built, f"raw@{target}", "float")
     np.testing.assert_allclose(raw, fed, atol=1e-4 * np.abs(fed).max())
@@ -130,14 +136,14 @@ def test_the_source_may_be_told_its_own_preprocessing(
     assert told > 20 > other
 
 
-@pytest.mark.parametrize("target", ["nef", "mpk"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("model", ["raw", "boxed"])
 def test_the_packaged_program_is_the_fixed_model(built: Path, model: str, target: str) -> None:
     fixed, hardware = (outputs(built, f"{model}@{target}", level) for level in ("fixed", "hardware"))
     np.testing.assert_array_equal(fixed, hardware)
 
 
-@pytest.mark.parametrize("target", ["nef", "mpk"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_firmware_is_told_to_hand_over_raw_pictures(built: Path, target: str) -> None:
     told = json.loads((built / f"dist/some-{target}/raw.json").read_bytes())["inputs"][0]
     assert (told["dtype"], told["shape"], told["layout"]) == ("uint8", [1, 10, 12, 3], "NHWC")
@@ -146,7 +152,30 @@ def test_firmware_is_told_to_hand_over_raw_pictures(built: Path, target: str) ->
     assert (left["scale"], left["mean"], left["std"], left["resize"]) == (1.0, 0.0, 1.0, "stretch")
     assert told["in_model"]["mean"] == [100.0, 110.0, 120.0] and told["in_model"]["colour"] == "bgr"
     fed = json.loads((built / f"dist/some-{target}/fed.json").read_bytes())["inputs"][0]
-    assert "in_model" not in fed and fed["dtype"] in ("int8", "uint8")
+    assert "in_model" not in fed
+    assert fed["dtype"] == {"nef": "int8", "mpk": "int8", "kmodel": "float32"}[target]
+    [scores] = json.loads((built / f"dist/some-{target}/boxed.json").read_bytes())["outputs"]
+    assert (scores["layout"], scores["shape"]) == ("NHWC", [1, 10, 12, 2])
+
+
+def test_the_vendors_simulator_takes_the_pixels(built: Path) -> None:
+    """As `run` hands them over, and gives the same bits."""
+    shipped = built / "dist/some-kmodel/raw.kmodel"
+    told = json.loads(shipped.with_suffix(".json").read_bytes())["inputs"][0]
+    left = from_settings(told["preprocess"])
+    pixels = apply(Image.open(built / "data/1.png"), left, tuple(told["shape"])).astype(told["dtype"])
+    (judged,) = nncase.run_kmodel(shipped.read_bytes(), [pixels])
+    found = api.run(shipped, str(built / "data/1.png")).outputs["scores"]
+    assert judged.tobytes() == found.tobytes() and judged.dtype == np.float32
+
+
+def test_no_picture_passes_the_cpu_as_floats(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = {}
+    for model in ("fed", "raw"):
+        assert main(["-C", str(built), "evaluate", f"{model}@kmodel", "--json"]) == 0
+        ran[model] = [each["op"] for each in json.loads(capsys.readouterr().out)["cpu_nodes"]]
+    assert ran["fed"] == ["quantize", "dequantize"]
+    assert ran["raw"] == ["transpose", "pad", "dequantize"]  # of bytes; the last one is the output's
 
 
 def test_firmware_can_follow_it(built: Path) -> None:

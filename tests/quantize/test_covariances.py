@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph import in_model
 from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize import arrays_file, patches
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.readers import MOST_COLUMNS, covariance_of, readers
 from modelbuild.quantize.weighted import weighted
+from modelbuild.samples.preprocess import from_settings
 from tests.quantize.cases import Sample, graph_of, normal, one_node, samples_of
 
 WINDOWS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
@@ -104,6 +106,16 @@ def test_layers_behind_moves_and_normalisation_read_the_input(node: Node, consta
 )
 def test_other_layers_are_not_looked_at(graph: Graph) -> None:
     assert readers(graph) == []
+
+
+@pytest.mark.parametrize("resized", [{}, {"resize": "stretch", "input_shape": [1, 8, 6, 3]}])
+def test_layers_behind_raw_pictures_read_the_input(resized: dict[str, Any]) -> None:
+    p = from_settings({"in_model": True, "mean": [1, 2, 3], "input_layout": "NHWC", **resized})
+    graph = in_model.insert(conv(*WINDOWS[0]), {"x": p})
+    draw = np.random.default_rng(2)
+    samples: list[Sample] = [{"x": draw.integers(0, 256, graph.shapes["x"], np.uint8)} for _ in range(3)]
+    (reader,) = readers(graph)
+    assert reader.tensor == graph.nodes[-1].inputs[0] and found_in(graph, samples).max() > 100
 
 
 def test_layers_that_read_alike_share_one() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples.preprocess import (
@@ -88,9 +90,56 @@ def test_the_range_stands_for_the_scale() -> None:
         ({**INSIDE, "input_shape": [1, 3, 8, 8], "resize": "crop", "filter": "bicubic"}, "bicubic"),
         ({**INSIDE, "input_colour": "gray"}, "`input_colour: gray` is not known"),
         ({**INSIDE, "input_shapes": [1]}, "unknown key `input_shapes`"),
+        ({"swapRB": True}, "`swapRB: true` goes with `in_model: true`"),
+        ({"letterbox_value": 114}, "`letterbox_value: 114` goes with `in_model: true`"),
+        ({**INSIDE, "swapRB": 1}, "`swapRB: 1` is not true or false"),
+        ({**INSIDE, "swapRB": True, "colour": "gray"}, "`swapRB: true` contradicts `colour: gray`"),
+        ({**INSIDE, "swapRB": False, "colour": "bgr", "input_colour": "rgb"}, "contradicts the colours"),
+        ({**INSIDE, "letterbox_value": 114}, "`letterbox_value: 114` needs `input_range`"),
+        ({**INSIDE, "letterbox_value": 114, "input_range": [0, 1]}, "lies outside of `input_range"),
+        (
+            {**INSIDE, "letterbox_value": 0.5, "input_range": [0, 1], "fill": 9},
+            "`letterbox_value: 0.5` contradicts `fill`",
+        ),
+        ({**INSIDE, "letterbox_value": 1, "input_range": [0, 1], "resize": "crop"}, "`resize: crop`"),
     ],
 )
 def test_what_makes_no_sense_is_told(settings: dict[str, Any], what: str) -> None:
     with pytest.raises(ModelbuildError, match=what) as caught:
         from_settings(settings)
     assert all(problem.where.startswith("preprocess.") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({"swapRB": True}, {"colour": "bgr"}),
+        ({"swapRB": True, "colour": "rgb"}, {"colour": "rgb", "input_colour": "bgr"}),
+        ({"swapRB": True, "input_colour": "bgr"}, {"input_colour": "bgr", "colour": "rgb"}),
+        ({"swapRB": False, "colour": "bgr"}, {"colour": "bgr", "input_colour": "bgr"}),
+        ({"swapRB": False, "input_colour": "bgr"}, {"colour": "bgr", "input_colour": "bgr"}),
+        ({"swapRB": True, "colour": "bgr", "input_colour": "rgb"}, {"colour": "bgr"}),
+        ({"swapRB": False, "colour": "gray"}, {"colour": "gray"}),
+        ({"swapRB": False}, {}),
+        (
+            {"letterbox_value": 0.4471, "input_range": [0, 1]},
+            {"resize": "letterbox", "fill": 114, "input_range": [0, 1]},
+        ),
+        (
+            {"letterbox_value": -1, "input_range": [-1, 1], "fill": 0, "resize": "letterbox"},
+            {"resize": "letterbox", "input_range": [-1, 1]},
+        ),
+    ],
+)
+def test_the_names_of_nncase_are_taken(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    found = from_settings({**INSIDE, **theirs})
+    assert found == from_settings({**INSIDE, **ours})
+    assert found.colour != "bgr" or swaps(found) is bool(theirs.get("swapRB"))
+    assert not {"swapRB", "letterbox_value"} & set(to_json(found))
+
+
+def test_the_example_of_the_docs() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/preprocessing.md").read_text(encoding="utf-8")
+    (example,) = [part.partition("```")[0] for part in text.split("```yaml") if "swapRB: true" in part]
+    p = from_settings(yaml.safe_load(example)["inputs"]["image"]["preprocess"])
+    assert (p.resize, p.fill, p.scale, swaps(p)) == ("letterbox", 114, 1 / 255, True)

@@ -7,16 +7,26 @@ from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
 from modelbuild.kpu.lowering.moves import Wanted
 
+_SAME = 1e-6  # of a scale: the graph has float32, the record the nearest double
+
 
 def dequantize(lowering: Lowering, wanted: Wanted) -> None:
-    """Floats of the port's codes; and bytes at the record's scale, for those who read bytes."""
+    """Floats of the port's codes, or bytes at the record's scale: for those who read bytes, and where these
+    are the codes themselves, which are moved before anything makes floats of them."""
     scale, zero = scale_and_zero(lowering.graph, lowering.node)
     name = lowering.step.outputs[0]
     codes = _port(lowering, lowering.node.inputs[0])
-    if name in wanted:
+    if name in wanted or _keeps_codes(lowering, name, scale, zero):
         lowering.lookup(codes, lowering.new_bytes(name), lambda x: (x - zero) * scale)
     else:
         lowering.emit("dequantize", (codes,), lowering.output(), {}, line(scale, -zero * scale))
+
+
+def _keeps_codes(lowering: Lowering, name: str, scale: float, zero: int) -> bool:
+    if lowering.assembly is None:
+        return False
+    form = lowering.recorded(name)
+    return form.zero_point == zero and abs(form.scale - scale) <= _SAME * scale
 
 
 def quantize(lowering: Lowering, _: Wanted) -> None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from modelbuild.arithmetic.binding import Bound, bind
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.maps import LAYER, dense_bytes
@@ -144,6 +146,11 @@ def _reshaped(bound: Bound) -> int | None:
     return 0
 
 
+def _looked_up(bound: Bound) -> int | None:
+    """Bytes that a table only calls by another scale stay as they are."""
+    return 0 if np.array_equal(bound.constant("table"), np.arange(256)) else None
+
+
 def _transposed(bound: Bound) -> int | None:
     """Axes of one cell may go anywhere."""
     shape = bound.inputs[0].shape
@@ -171,6 +178,7 @@ def _sliced(bound: Bound) -> int | None:
 
 _PIECES = {
     "reshape": _reshaped,
+    "lookup": _looked_up,
     "transpose": _transposed,
     "expand": _same_size,
     "pad": _same_size,

@@ -16,6 +16,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Array, Graph, Node
+from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lower import lower
 from modelbuild.quantize.number_format import formats_of
 from modelbuild.quantize.plan import make_plan
@@ -61,22 +62,33 @@ def _lowered(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: S
 
 
 def _record(graph: Graph, recipe: Recipe, settings: Settings) -> Record:
-    """A line for everything, at scale 1."""
+    """A line for everything, at scale 1; of what an input of codes stands for, at its own."""
     formats = formats_of(recipe.number_format, settings)
-    plan = make_plan(graph)
+    form, plan = formats.activation, make_plan(graph)
+    borders = _borders(graph)
     names = dict.fromkeys(plan.tensors(graph))
     lines = [
-        _line(name, _kind(graph, name), formats.activation.bits, formats.activation.signed) for name in names
+        _line(name, _kind(graph, name), form.bits, form.signed, *borders.get(plan.root(name), (1.0, 0)))
+        for name in names
     ]
     found = (weighted(graph, step.node) for step in plan.steps)
     weights = sorted({one.name for one in found if one is not None})
-    lines += [_line(name, "weight", formats.weight_bits, True) for name in weights]
+    lines += [_line(name, "weight", formats.weight_bits, True, None, None) for name in weights]
     return Record(graph.name, recipe.number_format.arithmetic, formats.to_text(), "none", 0, tuple(lines))
 
 
-def _line(name: str, kind: str, bits: int, signed: bool) -> TensorRecord:
-    scale = None if kind == "weight" else 1.0
-    zero = None if kind == "weight" else 0
+def _borders(graph: Graph) -> dict[str, tuple[float, int]]:
+    """Scale and zero point of the tensors that inputs of uint8 codes stand for."""
+    return {
+        node.outputs[0]: scale_and_zero(graph, node)
+        for node in graph.nodes
+        if node.op == "DequantizeLinear" and str(graph.dtypes[node.inputs[0]]) == "uint8"
+    }
+
+
+def _line(
+    name: str, kind: str, bits: int, signed: bool, scale: float | None, zero: int | None
+) -> TensorRecord:
     return TensorRecord(name, kind, bits, signed, scale, zero, 0.0, 255.0, "natural", None)
 
 
