@@ -42,6 +42,9 @@ NORMALISE = (
 
 # What a recipe's `passes:` may name for `lower`, besides all of the above.
 LOWERING = (
+    "choices_to_arithmetic",
+    "recurrence_to_steps",
+    "gemm_to_matmul",
     "flat_mean_to_pool",
     "index_to_slice",
     "split_to_slice",

@@ -29,28 +29,34 @@ _UNCONDITIONAL = (
 )  # fmt: skip
 
 # What the CPU of a kmodel computes with float32, and the KPU where it can.
+_INDEXED: _Forms = ({"constant_input": [1]},)
 _FLOATS: Mapping[str, _Forms] = {
     **dict.fromkeys(
         (
-            *_UNCONDITIONAL, "Acos", "Asin", "Ceil", "Cos", "Div", "Floor", "LogSoftmax", "Max", "Min",
-            "PRelu", "Pow", "Round", "Rsqrt", "Sign", "Sin", "Sum",
+            *_UNCONDITIONAL, "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh",
+            "Div", "Floor", "LRN", "LogSoftmax", "LpNormalization", "Max", "Mean", "Min", "PRelu", "Pow",
+            "Round", "Rsqrt", "Shrink", "Sign", "Sin", "Sinh", "Sum", "Tan", "ThresholdedRelu",
         ),
         _ALWAYS,
     ),
     **dict.fromkeys(
         (
-            "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare",
+            "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+            "ReduceProd", "ReduceSum", "ReduceSumSquare",
         ),
         _REDUCTION,
     ),
+    **dict.fromkeys(
+        ("CumSum", "Gather", "GatherElements", "GatherND", "ReverseSequence", "Trilu"), _INDEXED
+    ),
+    **dict.fromkeys(("ScatterElements", "ScatterND"), _INDEXED),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ({"rank": [3, 4]},)),
     "BatchNormalization": ({"rank": 4, "constant_input": [1, 2, 3, 4]},),
     "Clip": ({"constant_input": [1, 2]},),
     "Conv": ({"rank": [3, 4], "constant_input": [1, 2]},),
     "ConvTranspose": ({"rank": 4, "constant_input": [1, 2]},),
-    "Gather": ({"constant_input": [1]},),
     "Gemm": ({"constant_input": [1, 2]},),
-    "MatMul": ({"rank": {"min": 2}, "other_rank": {"min": 2}},),
+    "MatMul": _ALWAYS,
     "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),
     "Resize": _RESIZE,
     "Slice": ({"constant_input": [1, 2, 3, 4]},),
@@ -89,6 +95,9 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
     "kpu@1": _FLOATS,
     "float32": _FLOATS,
 }
+
+# Number systems in which the CPU's part is defined, too, so that nothing else on their chips runs a node.
+COMPLETE = frozenset({"kpu@1", "float32"})
 
 
 def _one_slope_a_channel(subject: Subject, _: Any) -> str | None:

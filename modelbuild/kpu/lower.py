@@ -12,7 +12,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, EXIT_USER
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
-from modelbuild.kpu.lowering import border, floats, moves, products, sums
+from modelbuild.kpu.lowering import border, composed, floats, moves, picking, products, sums
 from modelbuild.kpu.lowering.functions import OPERATORS
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moves import Wanted
@@ -21,7 +21,13 @@ from modelbuild.quantize.apply import prepared
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.record import Record
 
-BUILDERS = {**moves.BUILDERS, **sums.BUILDERS, **border.BUILDERS}
+BUILDERS = {
+    **moves.BUILDERS,
+    **picking.BUILDERS,
+    **sums.BUILDERS,
+    **composed.BUILDERS,
+    **border.BUILDERS,
+}
 
 
 class _Start(NamedTuple):
