@@ -63,6 +63,7 @@ _MENDS: dict[tuple[str, str], str] = {
     ("Clip", "lower_bound"): "use Relu or ReLU6 and train again",
     ("Pow", "exponent"): "write the power as products",
     ("", "after"): "mend what is said of the node before it",
+    ("", "chained"): "mend what is said of the nodes before it, if anything is",
     ("", "input_memory"): "use smaller maps or fewer channels",
     ("", "after_stride"): "pool behind a convolution of stride 1",
     ("", "after_group"): "pool behind an ordinary convolution",
@@ -99,7 +100,7 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group", "after_stride", "gate_of", "behind_npu")  # conditions on the node before
+_BEFORE = ("after", "after_group", "after_stride", "chained", "behind_npu")  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {

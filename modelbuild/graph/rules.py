@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.neighbours import after, before, chain_start, gate_of, is_behind_npu, is_gated
+from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu
 from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import (
@@ -221,8 +221,7 @@ RULES: dict[str, Check] = {
     "index_count": _within("number of indices", lambda s: [len(s.constant(1))]),
     "batch_matmul": _demand("it is no product of matrices", _batch_matmul),
     "after": after,
-    "gate_of": gate_of,
-    "gated": _demand("it is no product of a tensor and a fused gate of it", is_gated),
+    "chained": chained,
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),

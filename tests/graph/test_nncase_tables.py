@@ -9,10 +9,13 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph import guard
+from modelbuild.graph.chains import FUNCTIONS
 from modelbuild.graph.check import place
+from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
+from modelbuild.kpu.lowering.functions import OPERATORS
 from tests.graph.small import graph, numbers
 from tests.graph.tables import behind, conv, one, pool, recipe, units
 
@@ -101,22 +104,51 @@ def test_what_does_not_compile_is_told_once_and_is_no_error() -> None:
 
 
 def test_the_lists_of_the_interpreter() -> None:
-    only_new = ["Atan", "Gelu", "Mean", "Mod", "Or", "Range", "ScatterND", "Tan", "Xor"]
-    only_old = ["And", "Compress", "GRU", "Greater", "GreaterOrEqual", "Less", "RoiAlign", "ThresholdedRelu"]
-    neither = ["Atanh", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RNN", "Reciprocal"]
-    both = ["Conv", "MatMul", "LSTM", "Softmax", "TopK", "Where", "ReduceL2", "Erf", "Hardmax", "CumSum"]
+    only_new = ["Hardmax", "Mod", "Range", "TopK"]
+    only_ours = ["And", "Atanh", "GRU", "Greater", "Less", "RNN", "Reciprocal", "Shrink", "ThresholdedRelu"]
+    neither = ["Compress", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RoiAlign"]
+    both = ["Atan", "Conv", "CumSum", "Erf", "LSTM", "MatMul", "Mean", "Or", "ReduceL2", "Softmax", "Where"]
     for edition, has, has_not in (
-        (None, [*only_new, *both], [*only_old, *neither]),
-        ("v1.9.0", [*only_old, *both], [*only_new, *neither]),
+        (None, [*only_ours, *both], [*only_new, *neither]),
+        ("v2.11.0", [*only_new, *both], [*only_ours, *neither]),
     ):
         found = {op: units(one(op, MAP, MAP), "nncase-cpu", edition) for op in [*has, *has_not]}
         assert found == {op: ["cpu" if op in has else "none"] for op in [*has, *has_not]}
 
 
+@pytest.mark.parametrize("chip", ["k210", "nncase-cpu"])
+def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
+    """Whatever the list of the edition says."""
+    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("TopK", "MB101")):
+        placement = place(one(op, MAP, MAP), recipe(chip))
+        assert placement.units == {"n": "none"}
+        assert [found.code for found in placement.findings if found.severity == "error"] == [code]
+    placement = place(one("TopK", MAP, MAP), recipe("nncase-cpu", None, "v2.11.0"))
+    (error,) = (found for found in placement.findings if found.severity == "error")
+    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: float32 has no TopK"
+    assert placement.reasons == {"n": "float32 has no TopK on nncase-cpu"}
+
+
+def test_the_list_is_what_is_defined_and_what_passes_rewrite() -> None:
+    listed = {rule.op for rule in recipe("k210").operators if rule.unit == "cpu"}
+    assert listed - set(DEFINED["kpu@1"]) == {
+        "And", "Cast", "Constant", "ConstantOfShape", "Dropout", "Equal", "GRU", "Greater", "GreaterOrEqual",
+        "Identity", "InstanceNormalization", "LSTM", "LayerNormalization", "Less", "LessOrEqual", "Not", "Or",
+        "RNN", "Shape", "Size", "Where", "Xor",
+    }  # fmt: skip
+    assert set(DEFINED["kpu@1"]) <= listed
+
+
+def test_functions_of_one_number_are_those_that_tables_are_made_of() -> None:
+    assert set(OPERATORS) == FUNCTIONS
+    assert {rule.op for rule in recipe("k210").operators if "chained" in rule.when} == FUNCTIONS
+
+
 def test_what_one_edition_of_the_interpreter_has() -> None:
-    placement = place(one("GRU", MAP, MAP), recipe("nncase-cpu"))
+    placement = place(one("ThresholdedRelu", MAP, MAP), recipe("nncase-cpu"))
     messages = [found.message for found in placement.findings if found.code == "MB109"]
-    assert messages == ["GRU `n`: nncase-cpu runs it by edition v1.9.0 only; by v2.11.0, it has no GRU"]
+    lacks = "by v2.11.0, it has no ThresholdedRelu"
+    assert messages == [f"ThresholdedRelu `n`: nncase-cpu runs it by edition v1.9.0 only; {lacks}"]
     placement = place(conv(), recipe("nncase-cpu"))
     assert placement.findings == ()  # there is no NPU to be missed
     assert placement.reasons == {"n": "there is no NPU on nncase-cpu"}
@@ -145,7 +177,7 @@ def test_a_gate_and_its_product_are_one_table() -> None:
     for gate in ("Sigmoid", "Tanh", "HardSigmoid"):
         assert activated((gate, "c", "g"), ("Mul", "g c", "y"))[0] == ["npu", "fused", "fused"]
     others = activated(("Sigmoid", "c", "g"), ("Mul", "g c", "m"), ("Add", "m c", "y"))[0]
-    assert others == ["npu", "cpu", "cpu", "cpu"]
+    assert others == ["npu", "fused", "fused", "fused"]
     alone = activated(("Sigmoid", "c", "g"), ("Mul", "g x", "y"))[0]
     assert alone == ["npu", "fused", "cpu"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedOperator, Parameter, QuantizedTensor, float_tensor
+from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import is_port
-from modelbuild.kpu.lowering.chains import Chains
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of

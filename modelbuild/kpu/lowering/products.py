@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.chains import Chain
+from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
@@ -187,7 +188,7 @@ def _finish(
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
     whole = made == y.shape
     out = y if whole else lowering.between(y, made, "map")
-    emit_layer(lowering, x, out, codes, chain.function, text, narrow)
+    emit_layer(lowering, x, out, codes, of_chain(chain), text, narrow)
     if not whole:
         first = tuple(axis.first // stride for axis in axes)
         cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
@@ -216,7 +217,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
     y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
     out = lowering.between(y, (1, outputs, height, width), "products")
     wide_codes = Codes(codes.weight[:, :, None, None], codes.scales, codes.bias)
-    emit_layer(lowering, maps, out, wide_codes, chain.function)
+    emit_layer(lowering, maps, out, wide_codes, of_chain(chain))
     flat = reshaped(lowering, out, (outputs, height * width), "rows")
     if spare:
         kept = lowering.between(y, (outputs, rows), "kept")

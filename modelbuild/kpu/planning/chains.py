@@ -9,7 +9,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.maps import LAYER, ram_bytes, readers
 from modelbuild.kpu.planning.ram import Held, held, placed
 
-MOST_OUTPUTS = 127  # of a function: a call has at most 128 arguments, a register of shapes and of strides each
+MOST_OUTPUTS = 127  # of a function: a call takes 128 arguments, two registers of shapes for each
 
 
 @dataclass(frozen=True)
