@@ -230,6 +230,8 @@ class Lowering(Emission):
         if name in self._bytes and _same(self._bytes[name], like):
             return self._bytes[name]
         key = (BYTES, name, repr(like.scale), str(like.zero_point))
+        if key not in self.made and name in self.graph.constants:
+            self.made[key] = self._constant_bytes(name, like)
         if key not in self.made:
             own = name not in self._bytes and _same(self.recorded(name), like)
             if own:
@@ -242,6 +244,16 @@ class Lowering(Emission):
             else:
                 self.lookup(self.bytes(name), self.made[key], lambda x: x)
         return self.made[key]
+
+    def _constant_bytes(self, name: str, like: QuantizedTensor) -> QuantizedTensor:
+        """A constant at the scale and zero point of `like`."""
+        values = np.asarray(self.graph.constants[name], np.float64)
+        if not np.isfinite(values).all():
+            self.fail(f"its constant {name!r} holds numbers that are not finite")
+        called = self.parts.names.fresh(f"{name}/{BYTES}")
+        codes = np.clip(np.rint(values / like.scale) + like.zero_point, 0, 255)
+        self.parts.constants[called] = codes.astype(np.uint8)
+        return self._added(replace(like, name=called, shape=values.shape))
 
     def bounds(self) -> dict[str, NDArray[Any]]:
         """`low` and `high` of an operator that ends the step, its activation's bounds."""
