@@ -19,7 +19,12 @@ ARITHMETIC = "kpu@1"
 FLOATS = "float32"
 MAX_SHIFT = 43  # of a segment
 KPU_KINDS = ("kpu_conv",)  # those that need a KPU
-_FORMATS = {UINT8: "bytes", FLOAT32: "float32", CODES: "bytes", SAME: "bytes without a sign, or float32"}
+_FORMATS = {
+    UINT8: "bytes without a sign",
+    FLOAT32: "float32",
+    CODES: "bytes",
+    SAME: "bytes without a sign or float32",
+}
 _ALLOWED = {UINT8: (UINT8,), FLOAT32: (FLOAT32,), CODES: (UINT8, INT8), SAME: (UINT8, FLOAT32)}
 _LARGEST: Mapping[str, tuple[int, int]] = {
     "bn_multiplier": (-(1 << 23), (1 << 23) - 1),

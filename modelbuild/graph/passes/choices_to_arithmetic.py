@@ -16,53 +16,75 @@ from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.passes.standardize import made
 from modelbuild.graph.rewrite import Editor
 
-_MOVES = (
-    "Concat",
-    "Expand",
-    "Gather",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-)
+_MOVES = ("Concat", "Expand", "Gather", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 _LARGEST = np.finfo(np.float32).max
 
 
 def run(graph: Graph) -> int:
     """Number of nodes rewritten."""
     editor = Editor(graph)
-    _Rewriting(editor).all()
+    masks = _Masks(editor)
+    for node in editor.nodes("Where", "Cast"):
+        if graph.dtypes[node.outputs[0]] == np.float32 and masks.known(node.inputs[0]):
+            masks.node = node
+            (_where if node.op == "Where" else _cast)(masks)
+            editor.changes += 1
+    for node in reversed(graph.nodes):
+        if masks.is_made(node) and not any(editor.consumers(name) for name in node.outputs):
+            editor.remove(node)
     return editor.close()
 
 
-class _Rewriting:
-    """`_masks`: truth values -> the tensor that has them as 0.0 and 1.0."""
+class _Masks:
+    """Truth values as 0.0 and 1.0, made in front of `node`, which asks for them first."""
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
         self.node: Node
         self._masks: dict[str, str] = {}
 
-    def all(self) -> None:
-        """Node by node, in order."""
-        for node in self.editor.nodes():
-            self.node = node
-            if node.op in _RULES:
-                _RULES[node.op](self)
-            elif node.op in _MOVES and self._has_masks(node.inputs[: _data_inputs(node)]):
-                self._move()
+    def is_made(self, node: Node) -> bool:
+        """Whether all outputs of a node have masks, and none leaves the model."""
+        return all(name in self._masks and name not in self.editor.graph.outputs for name in node.outputs)
+
+    def known(self, name: str) -> bool:
+        """Whether a tensor holds truth values that can be made numbers."""
+        graph, producer = self.editor.graph, self.editor.producer(name)
+        if graph.dtypes[name] != np.bool_ or name in graph.constants or producer is None:
+            return graph.dtypes[name] == np.bool_ and name in graph.constants
+        if producer.op in _COMPARISONS or producer.op == "Cast":
+            return all(graph.dtypes[item] == np.float32 for item in producer.inputs)
+        if producer.op in _LOGIC:
+            return all(map(self.known, producer.inputs))
+        return producer.op in _MOVES and all(map(self.known, _data(producer)))
+
+    def mask(self, name: str) -> str:
+        """The tensor of 0.0 and 1.0."""
+        if name not in self._masks:
+            value = self.editor.graph.constants.get(name)
+            if value is not None:
+                self._masks[name] = self.editor.add_constant(f"{name}_mask", value.astype(np.float32))
+            else:
+                self._masks[name] = self._of(name)
+        return self._masks[name]
+
+    def _of(self, name: str) -> str:
+        producer = self.editor.producer(name)
+        assert producer is not None
+        if producer.op == "Cast":
+            return self.make("Abs", self.make("Sign", producer.inputs[0]))
+        if producer.op in _COMPARISONS:
+            return _COMPARISONS[producer.op](self, *map(self.finite, producer.inputs))
+        if producer.op in _LOGIC:
+            return _LOGIC[producer.op](self, *map(self.mask, producer.inputs))
+        inputs = [*map(self.mask, _data(producer)), *producer.inputs[len(_data(producer)) :]]
+        shape, attributes = self.editor.shape(name), dict(producer.attributes)
+        return made(self.editor, self.node, producer.op, inputs, shape, attributes)
 
     def make(self, op: str, *inputs: str, attributes: dict[str, Attribute] | None = None) -> str:
-        """The output of a new node in front of this one."""
+        """The output of a new node."""
         shape = np.broadcast_shapes(*(self.editor.shape(name) for name in inputs))
         return made(self.editor, self.node, op, list(inputs), shape, attributes)
-
-    def number(self, value: float) -> str:
-        """A constant."""
-        return self.editor.add_constant(f"{self.node.name}_number", np.array(value, np.float32))
 
     def step(self, larger: str, smaller: str) -> str:
         """1.0 where the first is larger than the second."""
@@ -73,24 +95,8 @@ class _Rewriting:
         value = self.editor.graph.constants.get(mask)
         if value is not None:
             return self.editor.add_constant(f"{mask}_other", np.float32(1) - value)
-        return self.make("Sub", self.number(1.0), mask)
-
-    def mask(self, name: str) -> str | None:
-        """The floats of truth values; None where they are not known as such."""
-        value = self.editor.graph.constants.get(name)
-        if name not in self._masks and value is not None and value.dtype == np.bool_:
-            self._masks[name] = self.editor.add_constant(f"{name}_mask", value.astype(np.float32))
-        return self._masks.get(name)
-
-    def know(self, mask: str) -> None:
-        """The node's truth values are those of `mask`; whoever reads them is rewritten in turn."""
-        self._masks[self.node.outputs[0]] = mask
-        self.editor.changes += self.node.outputs[0] not in self.editor.graph.outputs
-
-    def floats(self) -> bool:
-        """Whether all inputs of the node hold float32."""
-        dtypes = self.editor.graph.dtypes
-        return all(dtypes.get(name) == np.float32 for name in self.node.inputs)
+        one = self.editor.add_constant(f"{self.node.name}_one", np.array(1, np.float32))
+        return self.make("Sub", one, mask)
 
     def finite(self, name: str) -> str:
         """A tensor; of a constant with infinite numbers one with the largest instead."""
@@ -100,83 +106,37 @@ class _Rewriting:
         near = np.nan_to_num(value, nan=np.nan, posinf=_LARGEST, neginf=-_LARGEST)
         return self.editor.add_constant(f"{name}_finite", near.astype(np.float32))
 
-    def _has_masks(self, names: list[str]) -> bool:
-        known = [self.mask(name) for name in names if name]
-        return any(known) and all(known)
 
-    def _move(self) -> None:
-        node, editor = self.node, self.editor
-        count = _data_inputs(node)
-        inputs = [self.mask(name) or name for name in node.inputs[:count]] + node.inputs[count:]
-        outputs = [editor.tensor(f"{name}_mask", editor.shape(name)) if name else "" for name in node.outputs]
-        editor.insert(node, node.op, inputs, outputs, dict(node.attributes))
-        self._masks |= {name: mask for name, mask in zip(node.outputs, outputs, strict=True) if name}
-        editor.changes += not any(name in editor.graph.outputs for name in node.outputs)
+def _data(node: Node) -> list[str]:
+    return node.inputs if node.op == "Concat" else node.inputs[:1]
 
 
-def _data_inputs(node: Node) -> int:
-    return len(node.inputs) if node.op == "Concat" else 1
+def _equal(masks: _Masks, a: str, b: str) -> str:
+    return masks.other(masks.make("Abs", masks.make("Sign", masks.make("Sub", a, b))))
 
 
-def _comparison(rule: Callable[[_Rewriting, str, str], str]) -> Callable[[_Rewriting], None]:
-    def rewrite(work: _Rewriting) -> None:
-        if work.floats():
-            a, b = map(work.finite, work.node.inputs)
-            work.know(rule(work, a, b))
-        elif work.node.op == "Equal":
-            masks = [work.mask(name) for name in work.node.inputs]
-            if all(masks):
-                a, b = (mask or "" for mask in masks)
-                work.know(work.other(work.make("Abs", work.make("Sub", a, b))))
-
-    return rewrite
+def _cast(masks: _Masks) -> None:
+    masks.editor.replace(masks.node, "Identity", [masks.mask(masks.node.inputs[0])])
 
 
-def _equal(work: _Rewriting, a: str, b: str) -> str:
-    return work.other(work.make("Abs", work.make("Sign", work.make("Sub", a, b))))
+def _where(masks: _Masks) -> None:
+    node = masks.node
+    mask = masks.mask(node.inputs[0])
+    x, y = map(masks.finite, node.inputs[1:])
+    chosen, rest = masks.make("Mul", mask, x), masks.make("Mul", masks.other(mask), y)
+    masks.editor.replace(node, "Add", [chosen, rest])
 
 
-def _logic(rule: Callable[[_Rewriting, list[str]], str]) -> Callable[[_Rewriting], None]:
-    def rewrite(work: _Rewriting) -> None:
-        masks = [work.mask(name) for name in work.node.inputs]
-        if all(masks):
-            work.know(rule(work, [mask for mask in masks if mask]))
-
-    return rewrite
-
-
-def _cast(work: _Rewriting) -> None:
-    node, editor = work.node, work.editor
-    source, target = node.inputs[0], node.outputs[0]
-    mask = work.mask(source)
-    if mask is not None and editor.graph.dtypes[target] == np.float32:
-        editor.replace(node, "Identity", [mask])
-        editor.changes += 1
-    elif editor.graph.dtypes[target] == np.bool_ and editor.graph.dtypes[source] == np.float32:
-        work.know(work.make("Abs", work.make("Sign", source)))
-
-
-def _where(work: _Rewriting) -> None:
-    node, editor = work.node, work.editor
-    mask = work.mask(node.inputs[0])
-    if mask is None or editor.graph.dtypes[node.outputs[0]] != np.float32:
-        return
-    x, y = map(work.finite, node.inputs[1:])
-    chosen, rest = work.make("Mul", mask, x), work.make("Mul", work.other(mask), y)
-    editor.replace(node, "Add", [chosen, rest])
-    editor.changes += 1
-
-
-_RULES: Mapping[str, Callable[[_Rewriting], None]] = {
-    "And": _logic(lambda work, masks: work.make("Mul", *masks)),
-    "Cast": _cast,
-    "Equal": _comparison(_equal),
-    "Greater": _comparison(lambda work, a, b: work.step(a, b)),
-    "GreaterOrEqual": _comparison(lambda work, a, b: work.other(work.step(b, a))),
-    "Less": _comparison(lambda work, a, b: work.step(b, a)),
-    "LessOrEqual": _comparison(lambda work, a, b: work.other(work.step(a, b))),
-    "Not": _logic(lambda work, masks: work.other(masks[0])),
-    "Or": _logic(lambda work, masks: work.make("Max", *masks)),
-    "Where": _where,
-    "Xor": _logic(lambda work, masks: work.make("Abs", work.make("Sub", *masks))),
+_COMPARISONS: Mapping[str, Callable[[_Masks, str, str], str]] = {
+    "Equal": _equal,
+    "Greater": lambda masks, a, b: masks.step(a, b),
+    "GreaterOrEqual": lambda masks, a, b: masks.other(masks.step(b, a)),
+    "Less": lambda masks, a, b: masks.step(b, a),
+    "LessOrEqual": lambda masks, a, b: masks.other(masks.step(a, b)),
+}
+_LOGIC: Mapping[str, Callable[..., str]] = {
+    "And": lambda masks, a, b: masks.make("Mul", a, b),
+    "Not": lambda masks, a: masks.other(a),
+    "Or": lambda masks, a, b: masks.make("Max", a, b),
+    "Xor": lambda masks, a, b: masks.make("Abs", masks.make("Sub", a, b)),
 }
