@@ -73,6 +73,7 @@ _MENDS: dict[tuple[str, str], str] = {
     ("", "keepdims"): "keep the reduced axes (keepdims=1) and reshape after it",
     ("", "output_rank"): "join axes of the tensors by a Reshape",
     ("", "rank"): "join axes of the tensor by a Reshape",
+    ("", "layer_memory"): "use smaller maps or fewer channels",
     ("", "row_memory"): "use smaller maps or fewer channels",
     ("", "steps"): "slice without steps, or take a pool of stride 2",
 }
@@ -110,6 +111,10 @@ _WORDS = {
     "stride_w": "stride over columns",
     "row_memory": "bytes of the maps",
     "input_memory": "bytes of the input map",
+    "layer_channels": "channels",
+    "layer_height": "height",
+    "layer_memory": "bytes of the maps of a layer",
+    "layer_width": "width",
     "macs": "multiply-accumulates",
 }
 

@@ -50,7 +50,18 @@ LIMITS: list[tuple[str, Graph, str]] = [
     # 240 rows of 5 times 64 bytes each: 76,800 bytes a channel; 2 MB are 27.3 of them, some of which
     # are the output's; layers take turns where the outputs do not fit beside the inputs
     ("25 channels of 320x240", sized(240, 320, 25, 30), "npu"),
-    ("26 channels of 320x240", sized(240, 320, 26, 1), "cpu"),
+    ("26 channels of 320x240", sized(240, 320, 26, 30), "npu"),
+    ("27 channels of 320x240", sized(240, 320, 27, 1), "cpu"),
+    ("256 rows with two around them", sized(256, 8, pads=[2, 2, 2, 2]), "cpu"),
+    ("100 channels of 128x128", sized(128, 128, 100, 8), "npu"),
+    ("the same with two columns around", sized(128, 128, 100, 8, pads=[2, 2, 2, 2]), "cpu"),
+    ("64 samples", conv(x=(64, 8, 32, 32)), "npu"),
+    ("256 samples", conv(x=(256, 8, 32, 32)), "cpu"),
+    (
+        "4096 rows of 1024",
+        one("Gemm", (4096, 1024), (4096, 8), np.zeros((8, 1024), np.float32), transB=1),
+        "cpu",
+    ),
     ("14 depthwise channels of 320x240", sized(240, 320, 14, 14, group=14), "npu"),
     # 9216 bytes an output channel: three a load, 64 loads a layer
     ("65 loads", sized(8, 8, 1024, 193), "npu"),

@@ -72,16 +72,19 @@ def _most_outputs(x: QuantizedTensor, y: QuantizedTensor, weights: int, depthwis
     """How many output channels a layer may have."""
     side_by_side = row_layout(y.shape[3])[0]
     if depthwise:  # what it reads grows with what it leaves
-        pair = sum(ram_bytes((1, row_layout(each.shape[3])[0], *each.shape[2:])) for each in (x, y))
+        pair = sum(
+            ram_bytes((each.shape[0], row_layout(each.shape[3])[0], *each.shape[2:])) for each in (x, y)
+        )
         return min(RAM_BYTES // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
-    room = (RAM_BYTES - ram_bytes(x.shape)) // (RAM_UNIT * row_layout(y.shape[3])[1] * y.shape[2])
+    one = y.shape[0] * RAM_UNIT * row_layout(y.shape[3])[1] * y.shape[2]
+    room = (RAM_BYTES - ram_bytes(x.shape)) // one
     return min(side_by_side * max(room, 0), MOST_LOADS * (LOAD_BYTES // weights), MOST_CHANNELS)
 
 
 def ram_bytes(shape: tuple[int, ...]) -> int:
     """What a map [N, C, H, W] takes in the KPU's RAM."""
     groups, row = row_layout(shape[3])
-    return RAM_UNIT * row * shape[2] * -(-shape[1] // groups)
+    return shape[0] * RAM_UNIT * row * shape[2] * -(-shape[1] // groups)
 
 
 def _emit(

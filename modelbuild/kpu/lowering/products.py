@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node
+from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
-from modelbuild.kpu.lowering.taps import LEAST, Axis, plan_axis
 from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.windows import explicit_pads
-
-_WIDEST = 512
 
 
 def conv(lowering: Lowering) -> tuple[Node, ...]:
@@ -31,10 +29,10 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
     kernel = found.weight.shape[2:]
     pads = explicit_pads(node, x.shape[2:], kernel, out)
-    taps = [[tap * dilations[axis] - pads[axis] for tap in range(kernel[axis])] for axis in range(2)]
     depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
-    rows, columns = _axes(x.shape[2:], out, taps, strides, depthwise, 1 if pool is None else pool.stride)
+    window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
+    rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
@@ -60,26 +58,6 @@ def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, 
 def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
     nodes = (node, *chain.nodes, *([pool.node] if pool else []))
     lowering.begin(Step(nodes))
-
-
-def _axes(
-    size: tuple[int, ...],
-    out: tuple[int, ...],
-    taps: list[list[int]],
-    strides: list[int],
-    depthwise: bool,
-    pooled: int,
-) -> tuple[Axis, Axis]:
-    """With a stride of 2 where the pool makes it; larger and uneven ones are cut out behind a stride of 1."""
-    stride = 2 if strides == [2, 2] and not depthwise else 1
-    places = [step // stride * (count - 1) + 1 for step, count in zip(strides, out, strict=True)]
-    options = [
-        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel, pooled) for axis in range(2))
-        for kernel in (1, 3)
-    ]
-    counts = [tuple(len(axis.runs) for axis in option) for option in options]
-    rows, columns = options[0] if counts[0] == counts[1] else options[1]
-    return rows, columns
 
 
 def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
@@ -137,10 +115,7 @@ def _copy(
     key = ("copy", x.name, str(starts), str(sizes))
     if key in lowering.made:
         return lowering.made[key]
-    spans = [
-        (max(start, 0), min(start + size, held))
-        for start, size, held in zip(starts, sizes, x.shape[2:], strict=True)
-    ]
+    spans = [span(start, size, held) for start, size, held in zip(starts, sizes, x.shape[2:], strict=True)]
     if any(start >= end for start, end in spans):
         return None
     before = (max(-starts[0], 0), max(-starts[1], 0))
@@ -204,8 +179,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
     _continue(lowering, node, chain, None)
     outputs, depth = codes.weight.shape
     rows = math.prod(x.shape) // depth
-    height = max(LEAST, -(-rows // _WIDEST))
-    width = max(LEAST, -(-rows // height))
+    height, width = rows_as_map(rows)
     cells = _columns(lowering, x, rows, depth)
     spare = height * width - rows
     if spare:
