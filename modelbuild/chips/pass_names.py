@@ -71,6 +71,7 @@ LOWERING = (
     "dilated_to_dense",
     "large_kernel_to_small",
     "split_global_pool",
+    "split_input_channels",
     "conv_transpose_to_conv",
     "duplicate_shared_weights",
     "clean_names",
@@ -91,7 +92,15 @@ REQUIRED: Mapping[str, str] = {
 
 
 # Passes that a recipe may name with a limit: `split_global_pool(7)`.
-LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "mean_behind_gemm", "split_global_pool"})
+LIMITED = frozenset(
+    {
+        "dilated_to_dense",
+        "large_kernel_to_small",
+        "mean_behind_gemm",
+        "split_global_pool",
+        "split_input_channels",
+    }
+)
 
 _ENTRY = re.compile(r"(\w+)(?:\((\d{1,4})\))?")
 

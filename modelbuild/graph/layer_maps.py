@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from modelbuild.graph.model import Shape
 from modelbuild.graph.row_memory import row_bytes
-from modelbuild.graph.subject import Subject, kernel, pads, spatial, strides
+from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatial, strides
 from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
 
 _MOST_TAPS = 9  # of a window along an axis: what is wider is never a layer
@@ -34,6 +34,8 @@ def layer_maps(subject: Subject) -> LayerMaps:
         depth = subject.shape()[-1]
         height, width = rows_as_map(prod(subject.shape()[:-1]))
         return LayerMaps((1, depth, height, width), (1, 1, height, width))
+    if len(subject.shape()) != 4:
+        raise Undetermined("its input is no map of rows and columns")
     if max(kernel(subject)) > _MOST_TAPS:
         return LayerMaps(
             _four(subject.shape()), _four((*subject.shape()[:1], 1, *subject.output_shape()[2:]))

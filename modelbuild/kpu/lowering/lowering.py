@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.plan import NATURAL, Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
+
+if TYPE_CHECKING:
+    from modelbuild.kpu.lowering.layer import Layer
 
 BYTES, FLOATS = "bytes", "floats"
 LARGEST = float(np.finfo(np.float32).max)
@@ -39,6 +42,7 @@ class Lowering(Emission):
         self.assembly = assembly
         self.parts = Parts(names_of(graph)) if assembly is None else assembly.parts
         self.wanted: frozenset[str] = frozenset()  # the tensors that somebody reads as bytes
+        self.layers: dict[str, Layer | None] = {}  # by the tensor that is all that they leave
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}

@@ -13,7 +13,7 @@ from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
-from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
 from modelbuild.quantize.plan import Step
@@ -129,22 +129,6 @@ def _copy(
     return lowering.made[key]
 
 
-def cut(
-    lowering: Lowering,
-    x: QuantizedTensor,
-    y: QuantizedTensor,
-    starts: tuple[int, ...],
-    steps: tuple[int, ...] | None = None,
-) -> None:
-    """y is x from `starts` on, every so-manyth cell."""
-    steps = steps or (1,) * len(starts)
-    ends = tuple(
-        start + step * (size - 1) + 1 for start, step, size in zip(starts, steps, y.shape, strict=True)
-    )
-    parameters: dict[str, Parameter] = {"starts": starts, "ends": ends, "steps": steps}
-    lowering.emit("slice", (x,), y, parameters)
-
-
 def _finish(
     lowering: Lowering,
     x: QuantizedTensor,
@@ -161,12 +145,10 @@ def _finish(
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
-    whole = made == y.shape
-    out = y if whole else lowering.between(y, made, "map")
-    emit_layer(lowering, x, out, codes, of_chain(chain), text, narrow)
-    if not whole:
-        first = tuple(axis.first // stride for axis in axes)
-        cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
+    trim = None
+    if made != y.shape:
+        trim = Trim(made, (0, 0, *(axis.first // stride for axis in axes)), (1, 1, *steps))
+    emit_layer(lowering, Layer(x, codes, of_chain(chain), text, narrow, lowering.step), y, trim)
 
 
 def _last(lowering: Lowering, chain: Chain) -> str:
@@ -191,7 +173,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
     y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
     out = lowering.between(y, (1, outputs, height, width), "products")
     wide_codes = Codes(codes.weight[:, :, None, None], codes.scales, codes.bias)
-    emit_layer(lowering, maps, out, wide_codes, of_chain(chain))
+    emit_layer(lowering, Layer(maps, wide_codes, of_chain(chain), "bypass", False, lowering.step), out)
     flat = reshaped(lowering, out, (outputs, height * width), "rows")
     if spare:
         kept = lowering.between(y, (outputs, rows), "kept")
