@@ -43,6 +43,7 @@ NORMALISE = (
 # What a recipe's `passes:` may name for `lower`, besides all of the above.
 LOWERING = (
     "choices_to_arithmetic",
+    "finite_masks",
     "recurrence_to_steps",
     "gemm_to_matmul",
     "flat_mean_to_pool",

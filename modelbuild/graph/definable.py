@@ -52,7 +52,7 @@ _FLOATS: Mapping[str, _Forms] = {
     **dict.fromkeys(("ScatterElements", "ScatterND"), _INDEXED),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ({"rank": [3, 4]},)),
     "BatchNormalization": ({"rank": 4, "constant_input": [1, 2, 3, 4]},),
-    "Clip": ({"constant_input": [1, 2]},),
+    "Clip": _ALWAYS,
     "Conv": ({"rank": [3, 4], "constant_input": [1, 2]},),
     "ConvTranspose": ({"rank": 4, "constant_input": [1, 2]},),
     "Gemm": ({"constant_input": [1, 2]},),

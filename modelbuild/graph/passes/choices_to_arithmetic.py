@@ -94,7 +94,7 @@ class _Masks:
         """1 - mask."""
         value = self.editor.graph.constants.get(mask)
         if value is not None:
-            return self.editor.add_constant(f"{mask}_other", np.float32(1) - value)
+            return self.editor.add_constant(f"{mask}_other", np.float32(1) - value.astype(np.float32))
         one = self.editor.add_constant(f"{self.node.name}_one", np.array(1, np.float32))
         return self.make("Sub", one, mask)
 
@@ -103,8 +103,8 @@ class _Masks:
         value = self.editor.graph.constants.get(name)
         if value is None or np.isfinite(value).all():
             return name
-        near = np.nan_to_num(value, nan=np.nan, posinf=_LARGEST, neginf=-_LARGEST)
-        return self.editor.add_constant(f"{name}_finite", near.astype(np.float32))
+        near = np.clip(value.astype(np.float32), -_LARGEST, _LARGEST)
+        return self.editor.add_constant(f"{name}_finite", near)
 
 
 def _data(node: Node) -> list[str]:

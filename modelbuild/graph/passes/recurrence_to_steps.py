@@ -262,7 +262,7 @@ def _give(
         if name not in wanted:
             continue
         if place == 0:
-            inner = (form.batch, 1, 1, form.hidden) if layout else (1, 1, form.batch, form.hidden)
+            inner: Shape = (form.batch, 1, 1, form.hidden) if layout else (1, 1, form.batch, form.hidden)
             shaped = [[_reshaped(editor, node, one, inner) for one in side] for side in states]
             sides = [_joined(editor, node, side, 1 if layout else 0) for side in shaped]
             whole = _joined(editor, node, sides, 2 if layout else 1)

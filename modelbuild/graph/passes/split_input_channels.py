@@ -8,7 +8,9 @@ the bias.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -39,15 +41,17 @@ def _divide(editor: Editor, node: Node, count: int) -> None:
     total = ""
     for number, (start, end) in enumerate(pairwise(ends)):
         part = _slice(editor, node, start, end)
-        weights = editor.laid_out(
-            f"{node.name}_weights", node.inputs[1], lambda w, cut=slice(start, end): w[:, cut]
-        )
+        weights = editor.laid_out(f"{node.name}_weights", node.inputs[1], _columns(start, end))
         inputs = [part, weights, *(node.inputs[2:] if number == 0 else [])]
         product = made(editor, node, node.op, inputs, target, dict(node.attributes))
         if number == count - 1:
             editor.replace(node, "Add", [total, product])
         else:
             total = made(editor, node, "Add", [total, product], target) if total else product
+
+
+def _columns(start: int, end: int) -> Callable[[Any], Any]:
+    return lambda weights: weights[:, start:end]
 
 
 def _slice(editor: Editor, node: Node, start: int, end: int) -> str:

@@ -113,12 +113,20 @@ def function(lowering: Lowering) -> None:
 def bounded(lowering: Lowering) -> None:
     """Relu and Clip that melted into nothing."""
     node = lowering.node
-    for name in node.inputs[1:]:
-        if name and name not in lowering.graph.constants:
-            lowering.fail("its bounds must be constants")
-    low, _ = lowering.step.bounds
     x = lowering.tensor(node.inputs[0])
+    if any(name and name not in lowering.graph.constants for name in node.inputs[1:]):
+        _between(lowering, x)
+        return
+    low, _ = lowering.step.bounds
     Sheet(lowering).max(x, max(low, -LARGEST), lowering.output())
+
+
+def _between(lowering: Lowering, x: Tensor) -> None:
+    """Clip by bounds that are computed."""
+    sheet, (low, high) = Sheet(lowering), (*lowering.node.inputs[1:], "", "")[:2]
+    raised = sheet.max(x, lowering.tensor(low), None if high else lowering.output()) if low else x
+    if high:
+        sheet.min(raised, lowering.tensor(high), lowering.output())
 
 
 def _pairwise(op: str) -> Callable[[Lowering], None]:

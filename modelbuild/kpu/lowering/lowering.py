@@ -168,7 +168,7 @@ class Lowering(Emission):
 
     def constant(self, wanted: str, values: NDArray[Any]) -> QuantizedTensor:
         """Floats that are the same for every input."""
-        if values.dtype.kind != "f" or not np.isfinite(values).all() or not values.size:
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all() or not values.size:
             self.fail(f"its constant {wanted!r} holds {values.dtype}, or numbers that are not finite")
         name = wanted if wanted not in self.parts.tensors else self.parts.names.fresh(wanted)
         self.parts.constants[name] = np.asarray(values, np.float32)

@@ -115,7 +115,7 @@ def scatter_elements(lowering: Lowering, _: Wanted) -> None:
 
     def place(numbers: Places, indices: Places, others: Places) -> None:
         axis = lowering.node.int("axis", 0) % numbers.ndim
-        at = list(np.indices(indices.shape))
+        at: list[Places] = list(np.indices(indices.shape, np.int64))
         at[axis] = _positive(indices, numbers.shape[axis])
         numbers[tuple(at)] = others
 

@@ -187,10 +187,21 @@ def global_pool(op: str) -> Callable[[Lowering, Wanted], None]:
     return build
 
 
+def reduces_nothing(lowering: Lowering) -> bool:
+    """Whether a reduction has no axes, and says that it then does nothing."""
+    node = lowering.node
+    given = lowering.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
+    none = given is None or not given.size
+    return bool(node.int("noop_with_empty_axes", 0)) and none and not node.ints("axes", [])
+
+
 def reduction(op: str) -> Callable[[Lowering, Wanted], None]:
     """Along axes."""
 
     def build(lowering: Lowering, wanted: Wanted) -> None:
+        if reduces_nothing(lowering):
+            Sheet(lowering).add(lowering.tensor(lowering.node.inputs[0]), 0.0, lowering.output())
+            return
         axes = reduced_axes(
             Moves(lowering, BYTES if lowering.has(lowering.node.inputs[0], BYTES) else FLOATS)
         )
