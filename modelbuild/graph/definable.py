@@ -98,6 +98,19 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
 
 # Number systems in which the CPU's part is defined, too, so that nothing else on their chips runs a node.
 COMPLETE = frozenset({"kpu@1", "float32"})
+_TRUTH = "one whose truth values become float32 by a Where or a Cast"
+_RECURRENT = "one of constant weights, known activations and up to 256 steps that are all there"
+# What passes of these chips rewrite: which form of an operator they take.
+_REWRITTEN: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        _TRUTH,
+    ),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
+    "Cast": "one of truth values to float32",
+    "InstanceNormalization": "one of constant scale and bias",
+    "LayerNormalization": "one whose statistics nobody reads",
+}
 
 
 def _one_slope_a_channel(subject: Subject, _: Any) -> str | None:
@@ -163,7 +176,8 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     """Why the number system has no definition of the node; empty where it has one."""
     forms = DEFINED.get(arithmetic, {}).get(subject.node.op)
     if forms is None:
-        return f"{arithmetic} has no {subject.node.op}"
+        known = _REWRITTEN.get(subject.node.op, "") if arithmetic in COMPLETE else ""
+        return f"{arithmetic} has no {subject.node.op}" + (f" but {known}" if known else "")
     reasons = [broken(subject, form) for form in forms]
     found = min(reasons, key=len) if all(reasons) else []
     demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)

@@ -1,4 +1,4 @@
-"""Truth values as numbers, recurrences as steps, products of computed matrices."""
+"""Truth values as numbers, recurrences as steps, products of computed matrices, sums of parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Graph
-from tests.graph.small import after, graph, numbers, ops, untouched
+from tests.graph.small import after, graph, numbers, only, ops, untouched
 
 CHOICES = "choices_to_arithmetic"
 STEPS = "recurrence_to_steps"
@@ -121,3 +121,34 @@ def test_a_bias_that_differs_from_row_to_row() -> None:
     assert ops(after("gemm_to_matmul", before)) == ["Gemm", "Add"]
     row = graph([("Gemm", "x w b", "y")], {"w": numbers(4, 3), "b": numbers(1, 3)}, x=(2, 4))
     untouched("gemm_to_matmul", row)
+
+
+def test_masks_before_a_softmax_are_finite() -> None:
+    hidden = np.where(np.tri(4) > 0, 0, -np.inf).astype(np.float32)
+    steps = [("Add", "x mask", "s"), ("Softmax", "s", "y", {"axis": -1})]
+    result = after("finite_masks", graph(steps, {"mask": hidden}, x=(2, 4, 4)))
+    assert np.isfinite(result.constants[only(result, "Add").inputs[1]]).all()
+    untouched("finite_masks", graph([("Add", "x mask", "y")], {"mask": hidden}, x=(2, 4, 4)))
+    rows = np.full((4, 4), -np.inf, np.float32)
+    untouched("finite_masks", graph(steps, {"mask": rows}, x=(2, 4, 4)))
+
+
+@pytest.mark.parametrize(("channels", "count"), [(9, 2), (13, 2), (25, 3)])
+def test_many_input_channels_are_a_sum(channels: int, count: int) -> None:
+    steps = [("Conv", "x w b", "y", {"pads": [1, 1, 1, 1]})]
+    constants = {"w": numbers(3, channels, 3, 3), "b": numbers(3)}
+    result = after(
+        "split_input_channels", graph(steps, constants, x=(1, channels, 5, 6)), -(-channels // count)
+    )
+    convs = [node for node in result.nodes if node.op == "Conv"]
+    assert len(convs) == count and sum(len(node.inputs) == 3 for node in convs) == 1
+    assert ops(result).count("Add") == count - 1
+    assert sum(result.shapes[node.inputs[0]][1] for node in convs) == channels
+
+
+def test_many_rows_of_a_matrix_are_a_sum() -> None:
+    before = graph([("Gemm", "x w b", "y", {"transB": 1})], {"w": numbers(3, 20), "b": numbers(3)}, x=(2, 20))
+    assert ops(after("split_input_channels", before, 8)).count("Gemm") == 3
+    untouched("split_input_channels", before, 20)
+    grouped = graph([("Conv", "x w", "y", {"group": 2})], {"w": numbers(4, 10, 1, 1)}, x=(1, 20, 3, 3))
+    untouched("split_input_channels", grouped, 8)
