@@ -44,6 +44,10 @@ NORMALISE = (
 LOWERING = (
     "banded_matmul_to_parts",
     "input_offset_to_codes",
+    "choices_to_arithmetic",
+    "finite_masks",
+    "recurrence_to_steps",
+    "gemm_to_matmul",
     "flat_mean_to_pool",
     "index_to_slice",
     "split_to_slice",
@@ -70,6 +74,7 @@ LOWERING = (
     "dilated_to_dense",
     "large_kernel_to_small",
     "split_global_pool",
+    "split_input_channels",
     "conv_transpose_to_conv",
     "duplicate_shared_weights",
     "clean_names",
@@ -90,7 +95,15 @@ REQUIRED: Mapping[str, str] = {
 
 
 # Passes that a recipe may name with a limit: `split_global_pool(7)`.
-LIMITED = frozenset({"dilated_to_dense", "large_kernel_to_small", "mean_behind_gemm", "split_global_pool"})
+LIMITED = frozenset(
+    {
+        "dilated_to_dense",
+        "large_kernel_to_small",
+        "mean_behind_gemm",
+        "split_global_pool",
+        "split_input_channels",
+    }
+)
 
 _ENTRY = re.compile(r"(\w+)(?:\((\d{1,4})\))?")
 

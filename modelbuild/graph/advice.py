@@ -63,6 +63,7 @@ _MENDS: dict[tuple[str, str], str] = {
     ("Clip", "lower_bound"): "use Relu or ReLU6 and train again",
     ("Pow", "exponent"): "write the power as products",
     ("", "after"): "mend what is said of the node before it",
+    ("", "chained"): "mend what is said of the nodes before it, if anything is",
     ("", "input_memory"): "use smaller maps or fewer channels",
     ("", "after_stride"): "pool behind a convolution of stride 1",
     ("", "after_group"): "pool behind an ordinary convolution",
@@ -72,6 +73,7 @@ _MENDS: dict[tuple[str, str], str] = {
     ("", "keepdims"): "keep the reduced axes (keepdims=1) and reshape after it",
     ("", "output_rank"): "join axes of the tensors by a Reshape",
     ("", "rank"): "join axes of the tensor by a Reshape",
+    ("", "layer_memory"): "use smaller maps or fewer channels",
     ("", "row_memory"): "use smaller maps or fewer channels",
     ("", "steps"): "slice without steps, or take a pool of stride 2",
 }
@@ -99,7 +101,7 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group", "after_stride", "gate_of", "behind_npu")  # conditions on the node before
+_BEFORE = ("after", "after_group", "after_stride", "chained", "behind_npu")  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {
@@ -109,6 +111,10 @@ _WORDS = {
     "stride_w": "stride over columns",
     "row_memory": "bytes of the maps",
     "input_memory": "bytes of the input map",
+    "layer_channels": "channels",
+    "layer_height": "height",
+    "layer_memory": "bytes of the maps of a layer",
+    "layer_width": "width",
     "macs": "multiply-accumulates",
 }
 

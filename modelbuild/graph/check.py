@@ -10,7 +10,7 @@ from modelbuild.chips.units import ON_NPU
 from modelbuild.graph import structure
 from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
-from modelbuild.graph.definable import DEFINED, undefined
+from modelbuild.graph.definable import COMPLETE, DEFINED, undefined
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.neighbours import OF_PORTS
 from modelbuild.graph.placement import Placed, operator, place_nodes, table
@@ -62,25 +62,54 @@ def place(graph: Graph, recipe: Recipe, others: Callable[[], Sequence[Recipe]] =
     to name where this one does not run a node; asked for at most once. The same graph and recipes give the
     same findings in the same order."""
     placed = place_nodes(graph, table(recipe.operators))
-    units = {one.subject.node.name: one.unit for one in placed}
+    missing = _undefined(placed, recipe)
+    units = {one.subject.node.name: _unit(one, missing, recipe) for one in placed}
     advisor = Advisor(recipe, others)
     has_npu = any(rule.unit == "npu" for rule in recipe.operators)
     findings: list[Finding] = list(_model_findings(graph, recipe))
     feeds_npu = _nodes_before_npu(graph, units)
     editions = _by_edition(graph, recipe, units)
     for one in placed:
-        if has_npu or one.unit != "cpu":
-            findings.extend(_node_findings(one, recipe, advisor, one.subject.node.name in feeds_npu))
-        findings.extend(_edition_findings(one, recipe, editions))
+        name = one.subject.node.name
+        if one.unit == "none" or (has_npu and units[name] != "none"):
+            findings.extend(_node_findings(one, recipe, advisor, name in feeds_npu))
+        if name in missing:
+            findings.append(_undefined_finding(one, units[name], recipe, advisor, missing[name]))
+        if name not in missing or recipe.number_format.arithmetic not in COMPLETE:
+            findings.extend(_edition_findings(one, recipe, editions))
     return Placement(
         units,
-        {one.subject.node.name: f"{_reason(one, has_npu)} on {recipe.chip}" for one in placed if one.reason},
+        {
+            one.subject.node.name: f"{_reason(one, units, missing, has_npu)} on {recipe.chip}"
+            for one in placed
+            if one.reason
+        },
         {one.subject.node.name: operator(one.subject.node) for one in placed},
         tuple(findings),
     )
 
 
-def _reason(one: Placed, has_npu: bool) -> str:
+def _undefined(placed: Sequence[Placed], recipe: Recipe) -> dict[str, str]:
+    """The nodes that a unit runs, and for which the number system has no definition: why."""
+    arithmetic = recipe.number_format.arithmetic
+    if arithmetic not in DEFINED:
+        return {}
+    reasons = {
+        one.subject.node.name: undefined(one.subject, arithmetic) for one in placed if one.unit != "none"
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _unit(one: Placed, missing: Mapping[str, str], recipe: Recipe) -> str:
+    """Where the node runs: nowhere, if the CPU's program is ours and has no form of it."""
+    nowhere = one.subject.node.name in missing and recipe.number_format.arithmetic in COMPLETE
+    return "none" if nowhere else one.unit
+
+
+def _reason(one: Placed, units: Mapping[str, str], missing: Mapping[str, str], has_npu: bool) -> str:
+    name = one.subject.node.name
+    if units[name] == "none" and name in missing:
+        return missing[name]
     return one.reason if has_npu or one.unit == "none" else "there is no NPU"
 
 
@@ -112,11 +141,13 @@ def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: boo
         severity: Severity = "warning" if feeds_npu else "note"
         message = f"{start} {one.reason} on {chip}; it runs on the CPU"
         yield Finding(code, severity, message, advisor.of_slow(one, feeds_npu), node.name)
-    arithmetic = recipe.number_format.arithmetic
-    inexpressible = undefined(one.subject, arithmetic) if one.unit != "none" and arithmetic in DEFINED else ""
-    if inexpressible:
-        message = f"{start} {chip} runs it, but {inexpressible}"
-        yield Finding("MB105", "error", message, advisor.of_undefined(one), node.name)
+
+
+def _undefined_finding(one: Placed, unit: str, recipe: Recipe, advisor: Advisor, why: str) -> Finding:
+    node, chip = one.subject.node, recipe.chip
+    known = f"nothing on {chip} runs it" if unit == "none" else f"{chip} runs it"
+    message = f"{node.op} `{node.name}`: {known}{':' if unit == 'none' else ', but'} {why}"
+    return Finding("MB105", "error", message, advisor.of_undefined(one), node.name)
 
 
 def _by_edition(graph: Graph, recipe: Recipe, units: Mapping[str, str]) -> dict[str, dict[str, Placed]]:

@@ -29,28 +29,34 @@ _UNCONDITIONAL = (
 )  # fmt: skip
 
 # What the CPU of a kmodel computes with float32, and the KPU where it can.
+_INDEXED: _Forms = ({"constant_input": [1]},)
 _FLOATS: Mapping[str, _Forms] = {
     **dict.fromkeys(
         (
-            *_UNCONDITIONAL, "Acos", "Asin", "Ceil", "Cos", "Div", "Floor", "LogSoftmax", "Max", "Min",
-            "PRelu", "Pow", "Round", "Rsqrt", "Sign", "Sin", "Sum",
+            *_UNCONDITIONAL, "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh",
+            "Div", "Floor", "LRN", "LogSoftmax", "LpNormalization", "Max", "Mean", "Min", "PRelu", "Pow",
+            "Round", "Rsqrt", "Shrink", "Sign", "Sin", "Sinh", "Sum", "Tan", "ThresholdedRelu",
         ),
         _ALWAYS,
     ),
     **dict.fromkeys(
         (
-            "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare",
+            "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+            "ReduceProd", "ReduceSum", "ReduceSumSquare",
         ),
         _REDUCTION,
     ),
+    **dict.fromkeys(
+        ("CumSum", "Gather", "GatherElements", "GatherND", "ReverseSequence", "Trilu"), _INDEXED
+    ),
+    **dict.fromkeys(("ScatterElements", "ScatterND"), _INDEXED),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ({"rank": [3, 4]},)),
     "BatchNormalization": ({"rank": 4, "constant_input": [1, 2, 3, 4]},),
-    "Clip": ({"constant_input": [1, 2]},),
+    "Clip": _ALWAYS,
     "Conv": ({"rank": [3, 4], "constant_input": [1, 2]},),
     "ConvTranspose": ({"rank": 4, "constant_input": [1, 2]},),
-    "Gather": ({"constant_input": [1]},),
     "Gemm": ({"constant_input": [1, 2]},),
-    "MatMul": ({"rank": {"min": 2}, "other_rank": {"min": 2}},),
+    "MatMul": _ALWAYS,
     "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),
     "Resize": _RESIZE,
     "Slice": ({"constant_input": [1, 2, 3, 4]},),
@@ -88,6 +94,22 @@ DEFINED: Mapping[str, Mapping[str, _Forms]] = {
     },
     "kpu@1": _FLOATS,
     "float32": _FLOATS,
+}
+
+# Number systems in which the CPU's part is defined, too, so that nothing else on their chips runs a node.
+COMPLETE = frozenset({"kpu@1", "float32"})
+_TRUTH = "one whose truth values become float32 by a Where or a Cast"
+_RECURRENT = "one of constant weights, known activations and up to 256 steps that are all there"
+# What passes of these chips rewrite: which form of an operator they take.
+_REWRITTEN: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        _TRUTH,
+    ),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
+    "Cast": "one of truth values to float32",
+    "InstanceNormalization": "one of constant scale and bias",
+    "LayerNormalization": "one whose statistics nobody reads",
 }
 
 
@@ -154,7 +176,8 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     """Why the number system has no definition of the node; empty where it has one."""
     forms = DEFINED.get(arithmetic, {}).get(subject.node.op)
     if forms is None:
-        return f"{arithmetic} has no {subject.node.op}"
+        known = _REWRITTEN.get(subject.node.op, "") if arithmetic in COMPLETE else ""
+        return f"{arithmetic} has no {subject.node.op}" + (f" but {known}" if known else "")
     reasons = [broken(subject, form) for form in forms]
     found = min(reasons, key=len) if all(reasons) else []
     demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import Any
 
 from modelbuild.chips.units import ON_NPU
+from modelbuild.graph.model import Node
 from modelbuild.graph.subject import Subject, Undetermined
 
 OF_PORTS = ("DequantizeLinear", "QuantizeLinear")  # they run where the data go in and out, and are no work
@@ -13,12 +13,17 @@ OF_PORTS = ("DequantizeLinear", "QuantizeLinear")  # they run where the data go 
 
 def chain_start(subject: Subject) -> Subject:
     """The convolution that a chain of fused nodes in front of the node begins with."""
-    producer = subject.producers.get(subject.node.inputs[0])
+    producer = _maker(subject, subject.node)
     while producer is not None and subject.units.get(producer.name) == "fused":
-        producer = subject.producers.get(producer.inputs[0])
+        producer = _maker(subject, producer)
     if producer is None:
         raise Undetermined("nothing is computed before it")
     return subject.at(producer)
+
+
+def _maker(subject: Subject, node: Node) -> Node | None:
+    """What makes the first input that is computed."""
+    return next((subject.producers[name] for name in node.inputs if name in subject.producers), None)
 
 
 def is_behind_npu(subject: Subject) -> bool:
@@ -62,24 +67,19 @@ def after(subject: Subject, operators: Any) -> str | None:
     return None if on_npu else f"`{producer.name}` is not on the NPU"
 
 
-def gate_of(subject: Subject, operators: Any) -> str | None:
-    """What is wrong where the node is not g in x · g(x), with x made by one of `operators` on the NPU."""
-    source, gate = subject.node.inputs[0], subject.node.outputs[0]
-    producer = subject.producers.get(source)
-    if producer is None or producer.op not in operators:
-        return f"does not follow {' or '.join(operators)}"
-    readers, products = subject.consumers.get(source, ()), subject.consumers.get(gate, ())
-    alone = len(readers) == 2 and len(products) == 1 and products[0] in readers
-    if not alone or products[0].op != "Mul" or {source, gate} & set(subject.graph.outputs):
-        return "it is no gate of one tensor alone"
-    on_npu = subject.units.get(producer.name) in ON_NPU
-    return None if on_npu else f"`{producer.name}` is not on the NPU"
-
-
-def is_gated(subject: Subject) -> bool:
-    """Whether the node is x · g(x) with a gate g that is computed with the node before it."""
-    for gate, source in permutations(subject.node.inputs, 2):
-        producer = subject.producers.get(gate)
-        if producer is not None and producer.inputs[:1] == [source]:
-            return subject.units.get(producer.name) == "fused"
-    return False
+def chained(subject: Subject, operators: Any) -> str | None:
+    """What is wrong where the node is not among the functions of one number that all of the output of one of
+    `operators`, which the NPU runs, goes through."""
+    layers = subject.chains.layers_before(subject.node, operators)
+    if not layers:
+        return f"is no function of what {' or '.join(operators)} makes"
+    if subject.chains.joins(subject.node):
+        return "it is a function of more than one tensor"
+    on_npu = [layer for layer in layers if subject.units.get(layer.name) in ON_NPU]
+    if not on_npu:
+        return f"`{layers[0].name}` is not on the NPU"
+    for layer in on_npu:
+        chain = subject.chains.behind(layer.outputs[0])
+        if any(node.name == subject.node.name for node in chain.nodes):
+            return None
+    return f"what `{on_npu[0].name}` makes, or is made of it before, has other readers"

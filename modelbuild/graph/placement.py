@@ -9,6 +9,7 @@ from typing import Any
 
 from modelbuild.chips.recipe import OperatorRule
 from modelbuild.chips.units import ON_NPU
+from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.rules import Breach, breaches
 from modelbuild.graph.subject import Subject
@@ -58,8 +59,11 @@ def place_nodes(graph: Graph, rules: Table) -> list[Placed]:
     producers, consumers = graph.producers(), graph.consumers()
     units: dict[str, str] = {}
     placed: list[Placed] = []
+    chains: list[Chains] = []
     for node in graph.nodes:
-        found = _placed(Subject(node, graph, units, producers, consumers), rules.get(operator(node), ()))
+        found = _placed(
+            Subject(node, graph, units, producers, consumers, chains), rules.get(operator(node), ())
+        )
         units[node.name] = found.unit
         placed.append(found)
     return placed

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.neighbours import after, before, chain_start, gate_of, is_behind_npu, is_gated
+from modelbuild.graph.layer_maps import layer_maps
+from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu
 from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import (
@@ -178,6 +179,10 @@ RULES: dict[str, Check] = {
     ),
     "weight_loads": _within("loads of weights", lambda s: [weight_loads(s.shape(1))]),
     "input_memory": _within("bytes of the input map", lambda s: [row_bytes(s.shape())]),
+    "layer_channels": _within("channels", lambda s: [layer_maps(s).source[1]]),
+    "layer_height": _within("height", lambda s: [layer_maps(s).source[2]]),
+    "layer_width": _within("width", lambda s: [layer_maps(s).source[3]]),
+    "layer_memory": _within("bytes of the maps of a layer", lambda s: [layer_maps(s).bytes]),
     "macs": _within("multiply-accumulates", lambda s: [node_macs(s.graph, s.node)]),
     "kernel": _within("kernel", kernel),
     "kernel_h": _within("kernel", lambda s: kernel(s)[:1]),
@@ -226,8 +231,7 @@ RULES: dict[str, Check] = {
     "index_count": _within("number of indices", lambda s: [len(s.constant(1))]),
     "batch_matmul": _demand("it is no product of matrices", _batch_matmul),
     "after": after,
-    "gate_of": gate_of,
-    "gated": _demand("it is no product of a tensor and a fused gate of it", is_gated),
+    "chained": chained,
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Attribute, Graph, Node, Shape
 
 
@@ -22,6 +23,16 @@ class Subject:
     units: Mapping[str, str]
     producers: Mapping[str, Node]
     consumers: Mapping[str, Sequence[Node]]
+    _chains: list[Chains] = field(
+        default_factory=list
+    )  # of the graph, once somebody asks; one for all subjects
+
+    @property
+    def chains(self) -> Chains:
+        """The runs of functions in the graph."""
+        if not self._chains:
+            self._chains.append(Chains(self.graph))
+        return self._chains[0]
 
     def at(self, node: Node) -> Subject:
         """Another node of the same graph."""

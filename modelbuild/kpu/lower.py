@@ -12,8 +12,8 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, EXIT_USER
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
-from modelbuild.kpu.lowering import border, floats, moves, products, sums
-from modelbuild.kpu.lowering.functions import OPERATORS
+from modelbuild.kpu.lowering import border, composed, floats, moves, picking, products, sums
+from modelbuild.kpu.lowering.functions import OPERATORS, is_simple, of_chain
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moves import Wanted
 from modelbuild.kpu.lowering.wanted import wanted_as_bytes
@@ -21,7 +21,13 @@ from modelbuild.quantize.apply import prepared
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.record import Record
 
-BUILDERS = {**moves.BUILDERS, **sums.BUILDERS, **border.BUILDERS}
+BUILDERS = {
+    **moves.BUILDERS,
+    **picking.BUILDERS,
+    **sums.BUILDERS,
+    **composed.BUILDERS,
+    **border.BUILDERS,
+}
 
 
 class _Start(NamedTuple):
@@ -113,9 +119,9 @@ def _looked_up(lowering: Lowering, wanted: Wanted) -> set[str]:
     chain = lowering.chains.of(node) if node.op in OPERATORS and lowering.assembly is not None else None
     if chain is None or chain.end not in wanted:
         return set()
-    if lowering.has(chain.start, FLOATS) and chain.is_simple:
+    if lowering.has(chain.start, FLOATS) and is_simple(chain):
         return set()
     lowering.begin(Step(chain.nodes))
     x = lowering.bytes(chain.start)
-    lowering.lookup(x, lowering.new_bytes(chain.end), chain.function)
+    lowering.lookup(x, lowering.new_bytes(chain.end), of_chain(chain))
     return {each.name for each in chain.nodes}

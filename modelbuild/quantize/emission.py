@@ -99,6 +99,14 @@ class Parts:
             )
         )
 
+    def drop(self, tensor: str) -> None:
+        """Take a tensor out, with the operator that makes it: nothing reads it any more."""
+        operator = next(each for each in self.operators if tensor in each.outputs)
+        self.operators.remove(operator)
+        for name in operator.constants.values():
+            del self.constants[name]
+        del self.tensors[tensor]
+
 
 def names_of(graph: Graph) -> list[str]:
     """The names that a graph's tensors have."""

@@ -16,15 +16,15 @@ operator_groups: {curves: [Sin, Cos], gating: [Cos]}
 operators:
   fused:
     curves: {after: [Conv, curves]}
-    gating: {gate_of: [Conv, curves, Mul]}
-    Mul: [{gated: true}, {before: [curves]}]
+    gating: {chained: [Conv, curves, Mul]}
+    Mul: [{chained: [Conv]}, {before: [curves]}]
 """
 WRITTEN = """
 operators:
   fused:
     Sin: {after: [Conv, Sin, Cos]}
-    Cos: [{after: [Conv, Sin, Cos]}, {gate_of: [Conv, Sin, Cos, Mul]}]
-    Mul: [{gated: true}, {before: [Sin, Cos]}]
+    Cos: [{after: [Conv, Sin, Cos]}, {chained: [Conv, Sin, Cos, Mul]}]
+    Mul: [{chained: [Conv]}, {before: [Sin, Cos]}]
 """
 
 
@@ -46,31 +46,27 @@ editions: {old: {operators: {fused: {curves: {after: [Conv, functions]}, functio
 """
     edition = loaded(tmp_path, text).editions[0]
     rules = {rule.op: rule.when for rule in edition.operators if rule.unit == "fused"}
-    assert rules["Sin"]["after"] == ["Conv", *rules_of("Abs")] and rules["Tanh"]["after"] == ["Sin", "Cos"]
-    removed = loaded(tmp_path, "operators: {fused: {gates: null, Relu: null}}")
+    assert rules["Sin"]["after"] == ["Conv", *functions()] and rules["Tanh"]["after"] == ["Sin", "Cos"]
+    removed = loaded(tmp_path, "operators: {fused: {pools: null, Relu: null}}")
     left = {rule.op for rule in removed.operators if rule.unit == "fused"}
-    assert left == {rule.op for rule in load_recipe("k210").operators if rule.unit == "fused"} - {
-        *("HardSigmoid", "Sigmoid", "Tanh", "Relu")
-    }
+    fused = {rule.op for rule in load_recipe("k210").operators if rule.unit == "fused"}
+    assert fused - left == {"AveragePool", "MaxPool", "Relu"} and left < fused
 
 
-def rules_of(op: str) -> list[str]:
-    """The functions of one number behind which K210 fuses `op`, without what else makes its input."""
-    [rule] = [rule for rule in load_recipe("k210").operators if rule.unit == "fused" and rule.op == op]
-    return [name for name in rule.when["after"] if name not in ("Conv", "Gemm", "MatMul", "Mul")]
+def functions() -> list[str]:
+    """The functions of one number that K210 fuses, in the order of the recipe."""
+    return [rule.op for rule in load_recipe("k210").operators if "chained" in rule.when]
 
 
-def test_k210_fuses_functions_gates_and_pools_behind_the_same_operators() -> None:
+def test_k210_fuses_pools_behind_the_functions_that_it_fuses() -> None:
     fused = [rule for rule in load_recipe("k210").operators if rule.unit == "fused"]
-    functions = [rule.op for rule in fused if rule.when.get("after", [""])[:3] == ["Conv", "Gemm", "MatMul"]]
-    made = ["Conv", "Gemm", "MatMul", *functions, "Mul"]
-    assert functions == sorted(set(functions)) and {"Relu", "LeakyRelu", "Sigmoid"} <= set(functions)
-    assert all(rule.when["after"] == made for rule in fused if rule.op in functions and "after" in rule.when)
-    gates = {rule.op: rule.when["gate_of"] for rule in fused if "gate_of" in rule.when}
-    assert gates == dict.fromkeys(["HardSigmoid", "Sigmoid", "Tanh"], made)
+    assert {"Relu", "LeakyRelu", "Sigmoid"} <= set(functions())
+    assert all(
+        rule.when["chained"] == ["Conv", "Gemm", "MatMul"] for rule in fused if rule.op in functions()
+    )
     pools = [rule for rule in fused if "after_group" in rule.when]
     assert [rule.op for rule in pools] == ["AveragePool"] * 2 + ["MaxPool"] * 2
-    assert all(rule.when["after"] == ["Conv", *functions, "Mul"] for rule in pools)
+    assert all(rule.when["after"] == ["Conv", *functions()] for rule in pools)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,7 @@ def test_k210_fuses_functions_gates_and_pools_behind_the_same_operators() -> Non
         ("operator_groups: {curves: Sin}\n", "3:19", "must be a list of operators"),
         ("operator_groups: {curves: [Sin, functions]}\n", "3:19", "must be a list of operators"),
         ("operators: {fused: {Sin: {after: [Conv, function]}}}\n", "3:41", "unknown group `function`"),
-        ("operators: {fused: {gate: {gated: true}}}\n", "3:21", "unknown group `gate`"),
+        ("operators: {fused: {gate: {chained: [Conv]}}}\n", "3:21", "unknown group `gate`"),
     ],
 )
 def test_wrong_groups_are_named_with_their_place(tmp_path: Path, text: str, where: str, what: str) -> None:

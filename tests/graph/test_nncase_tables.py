@@ -10,11 +10,14 @@ import pytest
 
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph import guard
+from modelbuild.graph.chains import FUNCTIONS
 from modelbuild.graph.check import place
 from modelbuild.graph.codes import CODES
+from modelbuild.graph.definable import DEFINED
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
+from modelbuild.kpu.lowering.functions import OPERATORS
 from tests.graph.small import graph, numbers
 from tests.graph.tables import behind, conv, one, pool, recipe, units
 
@@ -49,7 +52,18 @@ LIMITS: list[tuple[str, Graph, str]] = [
     # 240 rows of 5 times 64 bytes each: 76,800 bytes a channel; 2 MB are 27.3 of them, some of which
     # are the output's; layers take turns where the outputs do not fit beside the inputs
     ("25 channels of 320x240", sized(240, 320, 25, 30), "npu"),
-    ("26 channels of 320x240", sized(240, 320, 26, 1), "cpu"),
+    ("26 channels of 320x240", sized(240, 320, 26, 30), "npu"),
+    ("27 channels of 320x240", sized(240, 320, 27, 1), "cpu"),
+    ("256 rows with two around them", sized(256, 8, pads=[2, 2, 2, 2]), "cpu"),
+    ("100 channels of 128x128", sized(128, 128, 100, 8), "npu"),
+    ("the same with two columns around", sized(128, 128, 100, 8, pads=[2, 2, 2, 2]), "cpu"),
+    ("64 samples", conv(x=(64, 8, 32, 32)), "npu"),
+    ("256 samples", conv(x=(256, 8, 32, 32)), "cpu"),
+    (
+        "4096 rows of 1024",
+        one("Gemm", (4096, 1024), (4096, 8), np.zeros((8, 1024), np.float32), transB=1),
+        "cpu",
+    ),
     ("14 depthwise channels of 320x240", sized(240, 320, 14, 14, group=14), "npu"),
     # 9216 bytes an output channel: three a load, 64 loads a layer
     ("65 loads", sized(8, 8, 1024, 193), "npu"),
@@ -76,8 +90,7 @@ def test_limits(graph: Graph, unit: str) -> None:
     [
         (sized(320, 8), "height 320 > 256"),
         (sized(8, 8, 4, 8, kernel=(5, 5)), "kernel 5 > 3, or multiply-accumulates 51,200 < 100,000"),
-        (sized(8, 8, 1280, 8), "channels 1,280 > 1,024"),
-        (one("Add", MAP, MAP), "the NPU has no Add"),
+        (sized(16, 16, 256, 8, kernel=(7, 7)), "channels 2,304 > 1,024"),
     ],
 )
 def test_limits_are_told_as_the_docs_say(graph: Graph, reason: str) -> None:
@@ -119,16 +132,44 @@ def test_what_does_not_compile_is_told_once_and_is_no_error() -> None:
 
 
 def test_the_lists_of_the_interpreter() -> None:
-    only_new = ["Atan", "Gelu", "Mean", "Mod", "Or", "Range", "ScatterND", "Tan", "Xor"]
-    only_old = ["And", "Compress", "GRU", "Greater", "GreaterOrEqual", "Less", "RoiAlign", "ThresholdedRelu"]
-    neither = ["Atanh", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RNN", "Reciprocal"]
-    both = ["Conv", "MatMul", "LSTM", "Softmax", "TopK", "Where", "ReduceL2", "Erf", "Hardmax", "CumSum"]
+    only_new = ["Hardmax", "Mod", "Range", "TopK"]
+    only_ours = ["And", "Atanh", "GRU", "Greater", "Less", "RNN", "Reciprocal", "Shrink", "ThresholdedRelu"]
+    neither = ["Compress", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RoiAlign"]
+    both = ["Atan", "Conv", "CumSum", "Erf", "LSTM", "MatMul", "Mean", "Or", "ReduceL2", "Softmax", "Where"]
     for edition, has, has_not in (
-        ("v2.11.0", [*only_new, *both], [*only_old, *neither]),
-        (None, [*only_old, *both], [*only_new, *neither]),
+        (None, [*only_ours, *both], [*only_new, *neither]),
+        ("v2.11.0", [*only_new, *both], [*only_ours, *neither]),
     ):
         found = {op: units(one(op, MAP, MAP), "nncase-cpu", edition) for op in [*has, *has_not]}
         assert found == {op: ["cpu" if op in has else "none"] for op in [*has, *has_not]}
+
+
+@pytest.mark.parametrize("chip", ["k210", "nncase-cpu"])
+def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
+    """Whatever the list of the edition says."""
+    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("TopK", "MB101")):
+        placement = place(one(op, MAP, MAP), recipe(chip))
+        assert placement.units == {"n": "none"}
+        assert [found.code for found in placement.findings if found.severity == "error"] == [code]
+    placement = place(one("TopK", MAP, MAP), recipe("nncase-cpu", None, "v2.11.0"))
+    (error,) = (found for found in placement.findings if found.severity == "error")
+    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: float32 has no TopK"
+    assert placement.reasons == {"n": "float32 has no TopK on nncase-cpu"}
+
+
+def test_the_list_is_what_is_defined_and_what_passes_rewrite() -> None:
+    listed = {rule.op for rule in recipe("k210").operators if rule.unit == "cpu"}
+    assert listed - set(DEFINED["kpu@1"]) == {
+        "And", "Cast", "Constant", "ConstantOfShape", "Dropout", "Equal", "GRU", "Greater", "GreaterOrEqual",
+        "Identity", "InstanceNormalization", "LSTM", "LayerNormalization", "Less", "LessOrEqual", "Not", "Or",
+        "RNN", "Shape", "Size", "Where", "Xor",
+    }  # fmt: skip
+    assert set(DEFINED["kpu@1"]) <= listed
+
+
+def test_functions_of_one_number_are_those_that_tables_are_made_of() -> None:
+    assert set(OPERATORS) == FUNCTIONS
+    assert {rule.op for rule in recipe("k210").operators if "chained" in rule.when} == FUNCTIONS
 
 
 def test_kmodels_are_written_for_one_edition() -> None:
@@ -165,7 +206,7 @@ def test_a_gate_and_its_product_are_one_table() -> None:
     for gate in ("Sigmoid", "Tanh", "HardSigmoid"):
         assert activated((gate, "c", "g"), ("Mul", "g c", "y"))[0] == ["npu", "fused", "fused"]
     others = activated(("Sigmoid", "c", "g"), ("Mul", "g c", "m"), ("Add", "m c", "y"))[0]
-    assert others == ["npu", "cpu", "cpu", "cpu"]
+    assert others == ["npu", "fused", "fused", "fused"]
     alone = activated(("Sigmoid", "c", "g"), ("Mul", "g x", "y"))[0]
     assert alone == ["npu", "fused", "cpu"]
 

@@ -10,7 +10,7 @@ from modelbuild.arithmetic import operator_shapes
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.kpu import shapes
 
-UINT8, FLOAT32, SAME = "uint8", "float32", "same"
+UINT8, INT8, FLOAT32, SAME, CODES = "uint8", "int8", "float32", "same", "codes"
 UNARY = (
     "abs", "acos", "asin", "ceil", "cos", "erf", "exp", "floor", "log", "logical_not", "neg", "round",
     "rsqrt", "sign", "sin", "sqrt", "square", "tanh",
@@ -31,7 +31,8 @@ class Form(NamedTuple):
 class KpuKind:
     """`parameters`: name -> "int", "ints" or "text". `ranges`: name -> least and most of an integer;
     `choices`: name -> what a text may be. `takes` and `makes` are UINT8 or FLOAT32; SAME: either, and where
-    it makes SAME, that of the first input with its scale and zero point, which all inputs share."""
+    it makes SAME, that of the first input with its scale and zero point, which all inputs share; CODES: UINT8
+    or INT8, which a model's inputs and outputs alone hold."""
 
     inputs: tuple[int, int]
     takes: str
@@ -100,8 +101,8 @@ KINDS: dict[str, KpuKind] = {
             "arg_add": _signed(40),
         },
     ),
-    "quantize": KpuKind((1, 1), FLOAT32, UINT8, shapes.same, constants=_LINE),
-    "dequantize": KpuKind((1, 1), UINT8, FLOAT32, shapes.same, constants=_LINE),
+    "quantize": KpuKind((1, 1), FLOAT32, CODES, shapes.same, constants=_LINE),
+    "dequantize": KpuKind((1, 1), CODES, FLOAT32, shapes.same, constants=_LINE),
     "lookup": KpuKind((1, 1), UINT8, UINT8, shapes.lookup, constants={"table": Form(UINT8, 1)}),
     "reshape": _move(shapes.reshape),
     "transpose": _move(shapes.transpose, _parameters("", "permutation")),

@@ -15,14 +15,15 @@ _SINGLE = np.float32
 
 def quantize(bound: Bound) -> Kernel:
     """x·factor rounded to float32, plus offset, rounded again, to the nearest whole number, halves to even.
-    What 32 bits do not hold is taken for their lowest number, so for 0."""
+    What 32 bits do not hold is taken for their lowest number, so for the lowest code."""
+    low, high, dtype = bound.output.low, bound.output.high, bound.output.dtype
     factor, offset = (bound.constant(role)[()] for role in ("factor", "offset"))
 
     def run(x: Values) -> Values:
         with np.errstate(over="ignore", invalid="ignore"):
             steps = np.rint(x * factor + offset)
-        steps[~(steps < _SINGLE(1 << 31))] = 0
-        return np.asarray(np.clip(steps, 0, 255), np.uint8)
+        steps[~(steps < _SINGLE(1 << 31))] = low
+        return np.asarray(np.clip(steps, low, high), dtype)
 
     return run
 
@@ -31,8 +32,11 @@ def dequantize(bound: Bound) -> Kernel:
     """x·factor rounded to float32, plus offset, rounded again: 256 answers."""
     factor, offset = (bound.constant(role)[()] for role in ("factor", "offset"))
     with np.errstate(over="ignore", invalid="ignore"):
-        answers: NDArray[np.float32] = np.arange(256).astype(_SINGLE) * factor + offset
-    return lambda x: np.asarray(answers[x])
+        codes = np.arange(bound.inputs[0].low, bound.inputs[0].high + 1)
+        answers: NDArray[np.float32] = codes.astype(_SINGLE) * factor + offset
+    if bound.inputs[0].signed:
+        answers = np.roll(answers, len(codes) // 2)  # by the bits of the code
+    return lambda x: np.asarray(answers[x.view(np.uint8)])
 
 
 def lookup(bound: Bound) -> Kernel:

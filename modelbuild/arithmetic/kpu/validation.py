@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.checking import Rules
 from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
-from modelbuild.arithmetic.kpu.kinds import FLOAT32, KINDS, SAME, UINT8, KpuKind
+from modelbuild.arithmetic.kpu.kinds import CODES, FLOAT32, INT8, KINDS, SAME, UINT8, KpuKind
 from modelbuild.arithmetic.kpu.reach import check_reach
 from modelbuild.arithmetic.operator_shapes import need
 
@@ -19,7 +19,13 @@ ARITHMETIC = "kpu@1"
 FLOATS = "float32"
 MAX_SHIFT = 43  # of a segment
 KPU_KINDS = ("kpu_conv",)  # those that need a KPU
-_FORMATS = {UINT8: "bytes", FLOAT32: "float32"}
+_FORMATS = {
+    UINT8: "bytes without a sign",
+    FLOAT32: "float32",
+    CODES: "bytes",
+    SAME: "bytes without a sign or float32",
+}
+_ALLOWED = {UINT8: (UINT8,), FLOAT32: (FLOAT32,), CODES: (UINT8, INT8), SAME: (UINT8, FLOAT32)}
 _LARGEST: Mapping[str, tuple[int, int]] = {
     "bn_multiplier": (-(1 << 23), (1 << 23) - 1),
     "bn_shift": (0, 15),
@@ -33,7 +39,7 @@ def _check_tensor(tensor: QuantizedTensor) -> None:
         plain = tensor == float_tensor(tensor.name, tensor.shape)
         need(plain, "floats have 32 bits, the scale 1 and the zero point 0")
     else:
-        need(tensor.bits == 8 and not tensor.signed, "integers have 8 bits without a sign")
+        need(tensor.bits == 8, "integers have 8 bits")
 
 
 def _check_values(tensor: QuantizedTensor, values: NDArray[Any]) -> None:
@@ -57,15 +63,15 @@ def _check_constant(kind: KpuKind, role: str, values: NDArray[Any]) -> None:
 def _check_formats(bound: Bound, kind: KpuKind) -> None:
     first, output = bound.inputs[0], bound.output
     for tensor in bound.inputs:
-        if kind.takes != SAME:
-            need(_format(tensor) == kind.takes, f"the input {tensor.name!r} must hold {_FORMATS[kind.takes]}")
+        taken = _format(tensor) in _ALLOWED[kind.takes]
+        need(taken, f"the input {tensor.name!r} must hold {_FORMATS[kind.takes]}")
         if kind.makes == SAME:
             need(
                 _numbers(tensor) == _numbers(output),
                 f"{tensor.name!r} and the output must share type, scale and zero point",
             )
     if kind.makes != SAME:
-        need(_format(output) == kind.makes, f"the output must hold {_FORMATS[kind.makes]}")
+        need(_format(output) in _ALLOWED[kind.makes], f"the output must hold {_FORMATS[kind.makes]}")
     for role, (dtype, _) in kind.constants.items():
         if dtype == SAME:
             need(bound.constant(role).dtype == first.dtype, f"the constant {role} must hold {first.dtype}")
@@ -83,7 +89,7 @@ def _check_layer(bound: Bound, _: KpuKind) -> None:
 
 
 def _format(tensor: QuantizedTensor) -> str:
-    return FLOAT32 if tensor.floating else UINT8
+    return FLOAT32 if tensor.floating else INT8 if tensor.signed else UINT8
 
 
 def _numbers(tensor: QuantizedTensor) -> tuple[bool, float, int]:

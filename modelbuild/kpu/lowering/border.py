@@ -1,4 +1,6 @@
-"""DequantizeLinear of an input that holds codes, QuantizeLinear of an output that does."""
+"""DequantizeLinear of an input that holds codes, QuantizeLinear of an output that does.
+
+The KPU, and tables, have bytes without a sign alone; codes of int8 become floats first."""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ def dequantize(lowering: Lowering, wanted: Wanted) -> None:
     scale, zero = scale_and_zero(lowering.graph, lowering.node)
     name = lowering.step.outputs[0]
     codes = _port(lowering, lowering.node.inputs[0])
-    if name in wanted or _keeps_codes(lowering, name, scale, zero):
+    if not codes.signed and (name in wanted or _keeps_codes(lowering, name, scale, zero)):
         lowering.lookup(codes, lowering.new_bytes(name), lambda x: (x - zero) * scale)
     else:
         lowering.emit("dequantize", (codes,), lowering.output(), {}, line(scale, -zero * scale))
@@ -33,20 +35,16 @@ def quantize(lowering: Lowering, _: Wanted) -> None:
     """The port's codes of the tensor before it."""
     scale, zero = scale_and_zero(lowering.graph, lowering.node)
     name = lowering.node.inputs[0]
-    if lowering.has(name, BYTES) and not lowering.has(name, FLOATS):
-        y = _port(lowering, lowering.step.outputs[0])
+    y = _port(lowering, lowering.step.outputs[0])
+    if not y.signed and lowering.has(name, BYTES) and not lowering.has(name, FLOATS):
         lowering.lookup(lowering.bytes(name), y, lambda x: x / scale + zero)
         return
     x = lowering.floats(name)
-    y = _port(lowering, lowering.step.outputs[0])
     lowering.emit("quantize", (x,), y, {}, line(1.0 / scale, zero))
 
 
 def _port(lowering: Lowering, name: str) -> QuantizedTensor:
-    tensor = lowering.bytes(name) if lowering.has(name, BYTES) else lowering.new_bytes(name)
-    if tensor.signed:
-        lowering.fail(f"{name!r} holds int8, and the chip has uint8 alone")
-    return tensor
+    return lowering.bytes(name) if lowering.has(name, BYTES) else lowering.new_bytes(name)
 
 
 BUILDERS = {"DequantizeLinear": dequantize, "QuantizeLinear": quantize}

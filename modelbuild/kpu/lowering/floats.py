@@ -7,49 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.kpu.lowering import curves
 from modelbuild.kpu.lowering.functions import number
 from modelbuild.kpu.lowering.lowering import LARGEST, Lowering, limits
+from modelbuild.kpu.lowering.sheet import Formula, Sheet
 
 Tensor = QuantizedTensor
 _ROOT_TWO_OVER_PI = 0.7978845608028654
 _ROOT_HALF = 0.7071067811865476
-
-
-class Sheet:
-    """Operators in a row; the last one, which is given `y`, ends within the step's bounds."""
-
-    def __init__(self, lowering: Lowering) -> None:
-        self.lowering = lowering
-
-    def __getattr__(self, op: str) -> Callable[..., Tensor]:
-        """add, sub, mul, div, min, max, pow: of two tensors or numbers; every other name: of one tensor."""
-        if op in ("add", "sub", "mul", "div", "min", "max", "pow"):
-            return lambda a, b, y=None: self.binary(op, a, b, y)
-        return lambda x, y=None: self.unary(op, x, y)
-
-    def binary(self, op: str, a: Tensor | float, b: Tensor | float, y: Tensor | None = None) -> Tensor:
-        """One operation of two tensors, or of a tensor and a number."""
-        left, right = (self._tensor(each) for each in (a, b))
-        shape = np.broadcast_shapes(*(each.shape for each in (left, right)))
-        out = y or self.lowering.float_between(shape, op)
-        ends = limits() if y is None else self.lowering.bounds()
-        self.lowering.emit("binary", (left, right), out, {"op": op}, ends)
-        return out
-
-    def unary(self, op: str, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """One operation of one tensor."""
-        out = y or self.lowering.float_between(x.shape, op)
-        if op == "sigmoid":
-            self.lowering.emit("sigmoid", (x,), out, {})
-        else:
-            self.lowering.emit("unary", (x,), out, {"op": op})
-        return out
-
-    def _tensor(self, value: Tensor | float) -> Tensor:
-        return value if isinstance(value, QuantizedTensor) else self.lowering.scalar(value)
-
-
-Formula = Callable[[Sheet, Tensor, Tensor], object]  # (sheet, x, y)
 
 
 def _leaky(alpha: float) -> Formula:
@@ -90,15 +55,7 @@ def _softplus(s: Sheet, x: Tensor, y: Tensor) -> None:
 
 def _formula(lowering: Lowering) -> Formula:
     node = lowering.node
-    numbers = {
-        key: number(node, key, default)
-        for key, default in {
-            "Elu": {"alpha": 1.0},
-            "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
-            "LeakyRelu": {"alpha": 0.01},
-            "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
-        }.get(node.op, {}).items()
-    }
+    numbers = {key: number(node, key, default) for key, default in DEFAULTS.get(node.op, {}).items()}
     return FORMULAS[node.op](numbers, node.attributes.get("approximate") == "tanh")
 
 
@@ -113,7 +70,22 @@ def _plain(name: str) -> Callable[[dict[str, float], bool], Formula]:
     return lambda *_: lambda s, x, y: s.unary(name, x, y)
 
 
+DEFAULTS = {  # of the numbers that a function has
+    "Celu": {"alpha": 1.0},
+    "Elu": {"alpha": 1.0},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "LeakyRelu": {"alpha": 0.01},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "Shrink": {"lambd": 0.5, "bias": 0.0},
+    "ThresholdedRelu": {"alpha": 1.0},
+}
 FORMULAS: dict[str, Callable[[dict[str, float], bool], Formula]] = {
+    "Acosh": lambda *_: curves.acosh,
+    "Asinh": lambda *_: curves.asinh,
+    "Atan": lambda *_: curves.atan,
+    "Atanh": lambda *_: curves.atanh,
+    "Celu": lambda n, _: curves.celu(n["alpha"]),
+    "Cosh": lambda *_: curves.cosh,
     "Elu": lambda n, _: _elu(n["alpha"], 1.0),
     "Gelu": lambda _, approximate: _gelu(approximate),
     "HardSigmoid": lambda n, _: lambda s, x, y: _gate(s, x, n["alpha"], n["beta"], y),
@@ -121,9 +93,13 @@ FORMULAS: dict[str, Callable[[dict[str, float], bool], Formula]] = {
     "LeakyRelu": lambda n, _: _leaky(n["alpha"]),
     "Reciprocal": lambda *_: lambda s, x, y: s.div(1.0, x, y),
     "Selu": lambda n, _: _elu(n["alpha"], n["gamma"]),
+    "Shrink": lambda n, _: curves.shrink(n["lambd"], n["bias"]),
+    "Sinh": lambda *_: curves.sinh,
     "Sigmoid": lambda *_: lambda s, x, y: s.sigmoid(x, y),
     "Softplus": lambda *_: _softplus,
     "Softsign": lambda *_: lambda s, x, y: s.div(x, s.add(s.abs(x), 1.0), y),
+    "Tan": lambda *_: curves.tan,
+    "ThresholdedRelu": lambda n, _: curves.thresholded(n["alpha"]),
     **{op: _plain(name) for op, name in _PLAIN.items()},
 }
 
@@ -137,12 +113,20 @@ def function(lowering: Lowering) -> None:
 def bounded(lowering: Lowering) -> None:
     """Relu and Clip that melted into nothing."""
     node = lowering.node
-    for name in node.inputs[1:]:
-        if name and name not in lowering.graph.constants:
-            lowering.fail("its bounds must be constants")
-    low, _ = lowering.step.bounds
     x = lowering.tensor(node.inputs[0])
+    if any(name and name not in lowering.graph.constants for name in node.inputs[1:]):
+        _between(lowering, x)
+        return
+    low, _ = lowering.step.bounds
     Sheet(lowering).max(x, max(low, -LARGEST), lowering.output())
+
+
+def _between(lowering: Lowering, x: Tensor) -> None:
+    """Clip by bounds that are computed."""
+    sheet, (low, high) = Sheet(lowering), (*lowering.node.inputs[1:], "", "")[:2]
+    raised = sheet.max(x, lowering.tensor(low), None if high else lowering.output()) if low else x
+    if high:
+        sheet.min(raised, lowering.tensor(high), lowering.output())
 
 
 def _pairwise(op: str) -> Callable[[Lowering], None]:

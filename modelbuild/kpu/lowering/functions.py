@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Graph, Node
 from modelbuild.kpu.lowering import elementary
 
@@ -101,6 +102,16 @@ OPERATORS: Mapping[str, Operator] = {
     "Sqrt": _plain(lambda x: np.sqrt(np.maximum(x, 0.0))),
     "Tanh": _plain(elementary.tanh),
 }
+
+
+def of_chain(chain: Chain) -> Function:
+    """What its nodes compute, on float64."""
+    return joined(chain.graph, chain.nodes, chain.start, chain.end)
+
+
+def is_simple(chain: Chain) -> bool:
+    """Whether each of its nodes is a few exact operations on floats."""
+    return all(node.op in SIMPLE for node in chain.nodes)
 
 
 def joined(graph: Graph, nodes: Sequence[Node], start: str, end: str) -> Function:

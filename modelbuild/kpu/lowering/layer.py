@@ -13,6 +13,7 @@ from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.kpu.lowering.lowering import ON_KPU, Lowering
 from modelbuild.kpu.quantizing import layer_constants
+from modelbuild.quantize.plan import Step
 
 MOST_CHANNELS = 1024
 MOST_LOADS = 64
@@ -28,73 +29,129 @@ class Codes(NamedTuple):
     bias: NDArray[np.integer]
 
 
-def emit_layer(
-    lowering: Lowering,
-    x: QuantizedTensor,
-    y: QuantizedTensor,
-    codes: Codes,
-    function: Function,
-    pool: str = "bypass",
-    depthwise: bool = False,
-) -> None:
-    """y = pool(function(x * weights + bias)). Output channels are divided among layers where they are too
-    many, need too many loads of weights, or where the KPU's RAM cannot hold them beside the input."""
+class Trim(NamedTuple):
+    """What of a layer's cells is the output: the shape that the layer leaves, and the first cell and the
+    steps along every axis."""
+
+    made: tuple[int, ...]
+    starts: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+class Layer(NamedTuple):
+    """A layer that was emitted: what it reads, what it is, and for which nodes it stands."""
+
+    x: QuantizedTensor
+    codes: Codes
+    function: Function
+    pool: str
+    depthwise: bool
+    step: Step
+
+    def part(self, span: slice) -> Layer:
+        """Of some output channels."""
+        weight, scales, bias = self.codes
+        return self._replace(codes=Codes(weight[span], scales[span], bias[span]))
+
+
+def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None = None) -> None:
+    """y = pool(function(x * weights + bias)), of which `trim` keeps cells. Output channels are divided among
+    layers where they are too many, need too many loads of weights, or where the KPU's RAM cannot hold them
+    beside the input."""
+    x, codes, depthwise = layer.x, layer.codes, layer.depthwise
     outputs, channels, kernel, _ = codes.weight.shape
     if (x.shape[1] if depthwise else channels) > MOST_CHANNELS:
         lowering.fail(f"it reads {x.shape[1]} channels, and a layer takes {MOST_CHANNELS}")
-    most = _most_outputs(x, y, channels * kernel**2, depthwise)
+    made = y.shape if trim is None else trim.made
+    most = _most_outputs(x, made, channels * kernel**2, depthwise)
     if most < 1:
         lowering.fail(f"its input and one channel of its output do not fit {RAM_BYTES} bytes")
     if outputs <= most:
-        _emit(lowering, x, y, codes, function, pool, depthwise)
+        _emit(lowering, layer, y, trim)
+        lowering.layers[y.name] = layer if trim is None else None
         return
     parts = []
-    for start in range(0, outputs, most):
-        span = slice(start, min(start + most, outputs))
-        part = lowering.between(y, (y.shape[0], span.stop - start, *y.shape[2:]), "part")
-        own = Codes(codes.weight[span], codes.scales[span], codes.bias[span])
-        read = _channels(lowering, x, span) if depthwise else x
-        _emit(lowering, read, part, own, function, pool, depthwise)
+    before = _before(lowering, x) if depthwise else None
+    if before is not None:
+        lowering.parts.drop(x.name)
+    for span in _spans(outputs, most, made):
+        part = lowering.between(y, (y.shape[0], span.stop - span.start, *y.shape[2:]), "part")
+        own = layer.part(span)
+        if depthwise:
+            own = own._replace(x=_channels(lowering, x, span, before))
+        _emit(lowering, own, part, trim)
         parts.append(part)
     lowering.emit("concat", parts, y, {"axis": 1})
 
 
-def _channels(lowering: Lowering, x: QuantizedTensor, span: slice) -> QuantizedTensor:
-    """Some channels of x."""
+def _spans(outputs: int, most: int, made: tuple[int, ...]) -> list[slice]:
+    """As even as whole rows of the KPU's RAM allow."""
+    beside = row_layout(made[3])[0]
+    even = -(-outputs // -(-outputs // most))
+    size = min(-(-even // beside) * beside, most)
+    return [slice(start, min(start + size, outputs)) for start in range(0, outputs, size)]
+
+
+def _before(lowering: Lowering, x: QuantizedTensor) -> Layer | None:
+    """The layer that makes x for this one alone: it is divided with it, and x never leaves the KPU."""
+    return lowering.layers.get(x.name) if lowering.chains.sole_reader(x.name) is not None else None
+
+
+def _channels(lowering: Lowering, x: QuantizedTensor, span: slice, before: Layer | None) -> QuantizedTensor:
+    """Some channels of x; made by a layer of their own where `before` is what makes x."""
     y = lowering.between(x, (x.shape[0], span.stop - span.start, *x.shape[2:]), "channels")
-    ends = (x.shape[0], span.stop, *x.shape[2:])
-    parameters: dict[str, Parameter] = {"starts": (0, span.start, 0, 0), "ends": ends, "steps": (1,) * 4}
-    lowering.emit("slice", (x,), y, parameters)
+    if before is not None:
+        step = lowering.step
+        lowering.begin(before.step)
+        _emit(lowering, before.part(span), y, None)
+        lowering.begin(step)
+        return y
+    cut(lowering, x, y, (0, span.start, 0, 0))
     return y
 
 
-def _most_outputs(x: QuantizedTensor, y: QuantizedTensor, weights: int, depthwise: bool) -> int:
+def cut(
+    lowering: Lowering,
+    x: QuantizedTensor,
+    y: QuantizedTensor,
+    starts: tuple[int, ...],
+    steps: tuple[int, ...] | None = None,
+) -> None:
+    """y is x from `starts` on, every so-manyth cell."""
+    steps = steps or (1,) * len(starts)
+    ends = tuple(
+        start + step * (size - 1) + 1 for start, step, size in zip(starts, steps, y.shape, strict=True)
+    )
+    parameters: dict[str, Parameter] = {"starts": starts, "ends": ends, "steps": steps}
+    lowering.emit("slice", (x,), y, parameters)
+
+
+def _most_outputs(x: QuantizedTensor, made: tuple[int, ...], weights: int, depthwise: bool) -> int:
     """How many output channels a layer may have."""
-    side_by_side = row_layout(y.shape[3])[0]
+    side_by_side = row_layout(made[3])[0]
     if depthwise:  # what it reads grows with what it leaves
-        pair = sum(ram_bytes((1, row_layout(each.shape[3])[0], *each.shape[2:])) for each in (x, y))
+        pair = sum(ram_bytes((each[0], row_layout(each[3])[0], *each[2:])) for each in (x.shape, made))
         return min(RAM_BYTES // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
-    room = (RAM_BYTES - ram_bytes(x.shape)) // (RAM_UNIT * row_layout(y.shape[3])[1] * y.shape[2])
+    one = made[0] * RAM_UNIT * row_layout(made[3])[1] * made[2]
+    room = (RAM_BYTES - ram_bytes(x.shape)) // one
     return min(side_by_side * max(room, 0), MOST_LOADS * (LOAD_BYTES // weights), MOST_CHANNELS)
 
 
 def ram_bytes(shape: tuple[int, ...]) -> int:
     """What a map [N, C, H, W] takes in the KPU's RAM."""
     groups, row = row_layout(shape[3])
-    return RAM_UNIT * row * shape[2] * -(-shape[1] // groups)
+    return shape[0] * RAM_UNIT * row * shape[2] * -(-shape[1] // groups)
 
 
-def _emit(
-    lowering: Lowering,
-    x: QuantizedTensor,
-    y: QuantizedTensor,
-    codes: Codes,
-    function: Function,
-    pool: str,
-    depthwise: bool,
-) -> None:
-    parameters, constants = layer_constants(*codes, x, y, function, depthwise=depthwise, pool=pool)
-    lowering.emit(ON_KPU, (x,), y, parameters, constants)
+def _emit(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None) -> None:
+    out = y
+    if trim is not None:
+        out = lowering.between(y, (y.shape[0], y.shape[1], *trim.made[2:]), "map")
+    x, codes, function, pool, depthwise, _ = layer
+    parameters, constants = layer_constants(*codes, x, out, function, depthwise=depthwise, pool=pool)
+    lowering.emit(ON_KPU, (x,), out, parameters, constants)
+    if trim is not None:
+        cut(lowering, out, y, trim.starts, trim.steps)
 
 
 def padded(

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedOperator, Parameter, QuantizedTensor, float_tensor
+from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import is_port
-from modelbuild.kpu.lowering.chains import Chains
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.plan import NATURAL, Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
+
+if TYPE_CHECKING:
+    from modelbuild.kpu.lowering.layer import Layer
 
 BYTES, FLOATS = "bytes", "floats"
 LARGEST = float(np.finfo(np.float32).max)
@@ -39,6 +42,7 @@ class Lowering(Emission):
         self.assembly = assembly
         self.parts = Parts(names_of(graph)) if assembly is None else assembly.parts
         self.wanted: frozenset[str] = frozenset()  # the tensors that somebody reads as bytes
+        self.layers: dict[str, Layer | None] = {}  # by the tensor that is all that they leave
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}
@@ -164,7 +168,7 @@ class Lowering(Emission):
 
     def constant(self, wanted: str, values: NDArray[Any]) -> QuantizedTensor:
         """Floats that are the same for every input."""
-        if values.dtype.kind != "f" or not np.isfinite(values).all() or not values.size:
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all() or not values.size:
             self.fail(f"its constant {wanted!r} holds {values.dtype}, or numbers that are not finite")
         name = wanted if wanted not in self.parts.tensors else self.parts.names.fresh(wanted)
         self.parts.constants[name] = np.asarray(values, np.float32)
@@ -230,6 +234,8 @@ class Lowering(Emission):
         if name in self._bytes and _same(self._bytes[name], like):
             return self._bytes[name]
         key = (BYTES, name, repr(like.scale), str(like.zero_point))
+        if key not in self.made and name in self.graph.constants:
+            self.made[key] = self._constant_bytes(name, like)
         if key not in self.made:
             own = name not in self._bytes and _same(self.recorded(name), like)
             if own:
@@ -242,6 +248,16 @@ class Lowering(Emission):
             else:
                 self.lookup(self.bytes(name), self.made[key], lambda x: x)
         return self.made[key]
+
+    def _constant_bytes(self, name: str, like: QuantizedTensor) -> QuantizedTensor:
+        """A constant at the scale and zero point of `like`."""
+        values = np.asarray(self.graph.constants[name], np.float64)
+        if not np.isfinite(values).all():
+            self.fail(f"its constant {name!r} holds numbers that are not finite")
+        called = self.parts.names.fresh(f"{name}/{BYTES}")
+        codes = np.clip(np.rint(values / like.scale) + like.zero_point, 0, 255)
+        self.parts.constants[called] = codes.astype(np.uint8)
+        return self._added(replace(like, name=called, shape=values.shape))
 
     def bounds(self) -> dict[str, NDArray[Any]]:
         """`low` and `high` of an operator that ends the step, its activation's bounds."""

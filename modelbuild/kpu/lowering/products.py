@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.chains import Chain
-from modelbuild.kpu.lowering.layer import Codes, emit_layer, padded, reshaped
+from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
+from modelbuild.kpu.lowering.functions import of_chain
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
-from modelbuild.kpu.lowering.taps import LEAST, Axis, plan_axis
 from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.windows import explicit_pads
-
-_WIDEST = 512
 
 
 def conv(lowering: Lowering) -> tuple[Node, ...]:
@@ -30,10 +29,10 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
     kernel = found.weight.shape[2:]
     pads = explicit_pads(node, x.shape[2:], kernel, out)
-    taps = [[tap * dilations[axis] - pads[axis] for tap in range(kernel[axis])] for axis in range(2)]
     depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
-    rows, columns = _axes(x.shape[2:], out, taps, strides, depthwise, 1 if pool is None else pool.stride)
+    window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
+    rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
@@ -59,26 +58,6 @@ def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, 
 def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
     nodes = (node, *chain.nodes, *([pool.node] if pool else []))
     lowering.begin(Step(nodes))
-
-
-def _axes(
-    size: tuple[int, ...],
-    out: tuple[int, ...],
-    taps: list[list[int]],
-    strides: list[int],
-    depthwise: bool,
-    pooled: int,
-) -> tuple[Axis, Axis]:
-    """With a stride of 2 where the pool makes it; larger and uneven ones are cut out behind a stride of 1."""
-    stride = 2 if strides == [2, 2] and not depthwise else 1
-    places = [step // stride * (count - 1) + 1 for step, count in zip(strides, out, strict=True)]
-    options = [
-        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel, pooled) for axis in range(2))
-        for kernel in (1, 3)
-    ]
-    counts = [tuple(len(axis.runs) for axis in option) for option in options]
-    rows, columns = options[0] if counts[0] == counts[1] else options[1]
-    return rows, columns
 
 
 def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
@@ -136,10 +115,7 @@ def _copy(
     key = ("copy", x.name, str(starts), str(sizes))
     if key in lowering.made:
         return lowering.made[key]
-    spans = [
-        (max(start, 0), min(start + size, held))
-        for start, size, held in zip(starts, sizes, x.shape[2:], strict=True)
-    ]
+    spans = [span(start, size, held) for start, size, held in zip(starts, sizes, x.shape[2:], strict=True)]
     if any(start >= end for start, end in spans):
         return None
     before = (max(-starts[0], 0), max(-starts[1], 0))
@@ -151,22 +127,6 @@ def _copy(
     after = (sizes[0] - before[0] - held.shape[2], sizes[1] - before[1] - held.shape[3])
     lowering.made[key] = padded(lowering, held, before, after)
     return lowering.made[key]
-
-
-def cut(
-    lowering: Lowering,
-    x: QuantizedTensor,
-    y: QuantizedTensor,
-    starts: tuple[int, ...],
-    steps: tuple[int, ...] | None = None,
-) -> None:
-    """y is x from `starts` on, every so-manyth cell."""
-    steps = steps or (1,) * len(starts)
-    ends = tuple(
-        start + step * (size - 1) + 1 for start, step, size in zip(starts, steps, y.shape, strict=True)
-    )
-    parameters: dict[str, Parameter] = {"starts": starts, "ends": ends, "steps": steps}
-    lowering.emit("slice", (x,), y, parameters)
 
 
 def _finish(
@@ -185,12 +145,10 @@ def _finish(
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
-    whole = made == y.shape
-    out = y if whole else lowering.between(y, made, "map")
-    emit_layer(lowering, x, out, codes, chain.function, text, narrow)
-    if not whole:
-        first = tuple(axis.first // stride for axis in axes)
-        cut(lowering, out, y, (0, 0, *first), (1, 1, *steps))
+    trim = None
+    if made != y.shape:
+        trim = Trim(made, (0, 0, *(axis.first // stride for axis in axes)), (1, 1, *steps))
+    emit_layer(lowering, Layer(x, codes, of_chain(chain), text, narrow, lowering.step), y, trim)
 
 
 def _last(lowering: Lowering, chain: Chain) -> str:
@@ -203,8 +161,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
     _continue(lowering, node, chain, None)
     outputs, depth = codes.weight.shape
     rows = math.prod(x.shape) // depth
-    height = max(LEAST, -(-rows // _WIDEST))
-    width = max(LEAST, -(-rows // height))
+    height, width = rows_as_map(rows)
     cells = _columns(lowering, x, rows, depth)
     spare = height * width - rows
     if spare:
@@ -216,7 +173,7 @@ def gemm(lowering: Lowering) -> tuple[Node, ...]:
     y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
     out = lowering.between(y, (1, outputs, height, width), "products")
     wide_codes = Codes(codes.weight[:, :, None, None], codes.scales, codes.bias)
-    emit_layer(lowering, maps, out, wide_codes, chain.function)
+    emit_layer(lowering, Layer(maps, wide_codes, of_chain(chain), "bypass", False, lowering.step), out)
     flat = reshaped(lowering, out, (outputs, height * width), "rows")
     if spare:
         kept = lowering.between(y, (outputs, rows), "kept")

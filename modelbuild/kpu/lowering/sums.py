@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
-from modelbuild.kpu.lowering.floats import Sheet
 from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
 from modelbuild.kpu.lowering.moves import Moves, Wanted
+from modelbuild.kpu.lowering.sheet import Sheet
 from modelbuild.quantize.builders.products import transposed_window, zero_stuffed
 from modelbuild.quantize.builders.reduction import reduced_axes
 from modelbuild.quantize.weighted import Weighted
@@ -87,14 +87,44 @@ def matmul(lowering: Lowering, _: Wanted) -> None:
         lowering.fail("its matrix and bias must be constants and its input must not be transposed")
     a = lowering.tensor(node.inputs[0])
     if found is None:
-        b, bias = lowering.tensor(node.inputs[1]), np.zeros(y.shape[-1], np.float32)
+        b, bias = lowering.tensor(node.inputs[1]), np.zeros(y.shape[-1] if y.shape else 1, np.float32)
     else:
         name = lowering.parts.names.fresh(f"{node.name}/matrix")
         b = lowering.constant(name, np.ascontiguousarray(found.weight.T, np.float32))
         bias = np.asarray(found.bias, np.float32)
-    if min(len(a.shape), len(b.shape)) < 2:
-        lowering.fail("a vector without a second axis cannot be multiplied")
-    lowering.emit("matmul", (a, b), y, {}, {"bias": bias, **lowering.bounds()})
+    a, b = _matrices(lowering, a, b)
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    a, b = (_spread(lowering, each, shape[:-2]) for each in (a, b))
+    out = y if y.shape == shape else lowering.float_between(shape, "product")
+    if len(bias) != shape[-1]:
+        bias = np.zeros(shape[-1], np.float32)
+    lowering.emit("matmul", (a, b), out, {}, {"bias": bias, **lowering.bounds()})
+    _close(lowering, out, y)
+
+
+def _matrices(lowering: Lowering, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors as a row before, and as a column behind."""
+    if len(a.shape) == 1:
+        a = _shaped(lowering, a, (1, *a.shape))
+    if len(b.shape) == 1:
+        b = _shaped(lowering, b, (*b.shape, 1))
+    return a, b
+
+
+def _spread(lowering: Lowering, x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    """As many matrices as there are in `lead`, or one."""
+    count = math.prod(x.shape[:-2])
+    if count in (1, math.prod(lead)):
+        return x
+    wide = lowering.between(x, (*lead, *x.shape[-2:]), "spread")
+    lowering.emit("expand", (x,), wide, {})
+    return wide
+
+
+def _shaped(lowering: Lowering, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    made = lowering.between(x, shape, "matrix")
+    lowering.emit("reshape", (x,), made, {})
+    return made
 
 
 def max_pool(lowering: Lowering, _: Wanted) -> None:
@@ -157,10 +187,21 @@ def global_pool(op: str) -> Callable[[Lowering, Wanted], None]:
     return build
 
 
+def reduces_nothing(lowering: Lowering) -> bool:
+    """Whether a reduction has no axes, and says that it then does nothing."""
+    node = lowering.node
+    given = lowering.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
+    none = given is None or not given.size
+    return bool(node.int("noop_with_empty_axes", 0)) and none and not node.ints("axes", [])
+
+
 def reduction(op: str) -> Callable[[Lowering, Wanted], None]:
     """Along axes."""
 
     def build(lowering: Lowering, wanted: Wanted) -> None:
+        if reduces_nothing(lowering):
+            Sheet(lowering).add(lowering.tensor(lowering.node.inputs[0]), 0.0, lowering.output())
+            return
         axes = reduced_axes(
             Moves(lowering, BYTES if lowering.has(lowering.node.inputs[0], BYTES) else FLOATS)
         )
@@ -225,11 +266,7 @@ def softmax(lowering: Lowering, _: Wanted) -> None:
     """Along one axis."""
     x, y = lowering.tensor(lowering.node.inputs[0]), lowering.output()
     axis = lowering.node.int("axis", -1) % len(x.shape)
-    logarithm = lowering.node.op == "LogSoftmax"
-    out = lowering.float_between(y.shape, "shares") if logarithm else y
-    lowering.emit("softmax", (x,), out, {"axis": axis})
-    if logarithm:
-        Sheet(lowering).unary("log", out, y)
+    lowering.emit("softmax", (x,), y, {"axis": axis})
 
 
 def norm(op: str) -> Callable[[Lowering, Wanted], None]:
@@ -264,5 +301,4 @@ BUILDERS: dict[str, Callable[[Lowering, Wanted], None]] = {
     "ReduceL2": norm("l2"),
     "ReduceSumSquare": norm("square"),
     "Softmax": softmax,
-    "LogSoftmax": softmax,
 }

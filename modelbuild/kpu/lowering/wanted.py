@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
-from modelbuild.kpu.lowering import moves
+from modelbuild.kpu.lowering import moves, picking
 from modelbuild.kpu.lowering.functions import OPERATORS
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.products import on_kpu
 
-_PASSING = frozenset(moves.BUILDERS)
+_PASSING = frozenset({*moves.BUILDERS, *picking.BUILDERS} - {"ScatterElements", "ScatterND"})
 
 
 def wanted_as_bytes(lowering: Lowering) -> frozenset[str]:

@@ -9,6 +9,8 @@ from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.maps import LAYER, ram_bytes, readers
 from modelbuild.kpu.planning.ram import Held, held, placed
 
+MOST_OUTPUTS = 127  # of a function: a call takes 128 arguments, two registers of shapes for each
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -36,12 +38,15 @@ class _Tree:
 
 def chains(model: FixedModel, room: int) -> tuple[Chain, ...]:
     """All layers of the model in as few chains as fit into `room` bytes of RAM, in order. A chain that does
-    not fit is cut at a map that waits for a branch: that one goes to main memory and is uploaded again. Each
-    layer must fit alone (`limits.check_layers`)."""
+    not fit is cut at a map that waits for a branch: that one goes to main memory and is uploaded again. One
+    of more outputs than a call can have is cut in two. Each layer must fit alone (`limits.check_layers`)."""
     waiting = _trees(model)
     found: list[Chain] = []
     while waiting:
         tree = waiting.pop()
+        if len(_outputs(model, tree)) > MOST_OUTPUTS:
+            waiting += _halves(model, tree)
+            continue
         orders = (tree.layers, _depth_first(model, tree))
         fitting = (_fitted(model, _Tree(tree.source, order), room) for order in orders)
         chain = next((item for item in fitting if item is not None), None)
@@ -85,15 +90,32 @@ def _fitted(model: FixedModel, tree: _Tree, room: int) -> Chain | None:
     places = placed(maps, dict(_written(model, tree.layers)), room)
     if places is None:
         return None
-    read_by = readers(model)
-    inside = set(tree.layers)
-    outputs = tuple(
+    address = {item.tensor: place for item, place in zip(maps, places, strict=True)}
+    return Chain(tree.source, tree.layers, _outputs(model, tree), maps, address)
+
+
+def _outputs(model: FixedModel, tree: _Tree) -> tuple[str, ...]:
+    """What is read outside of the tree."""
+    read_by, inside = readers(model), set(tree.layers)
+    return tuple(
         name
         for _, name in _steps(model, tree.layers)
         if name in model.outputs or not inside.issuperset(read_by.get(name, ()))
     )
-    address = {item.tensor: place for item, place in zip(maps, places, strict=True)}
-    return Chain(tree.source, tree.layers, outputs, maps, address)
+
+
+def _halves(model: FixedModel, tree: _Tree) -> list[_Tree]:
+    """The first half of the layers, one branch after the other; and the rest, by what it reads of these."""
+    order = _depth_first(model, tree)
+    first = order[: len(order) // 2]
+    kept = {tree.source, *(name for _, name in _steps(model, first))}
+    source: dict[str, str] = {}
+    rest: dict[str, list[int]] = {}
+    for index in order[len(first) :]:
+        ((read, written),) = _steps(model, [index])
+        source[written] = read if read in kept else source[read]
+        rest.setdefault(source[written], []).append(index)
+    return [_Tree(tree.source, first), *(_Tree(name, tuple(layers)) for name, layers in rest.items())]
 
 
 def _children(model: FixedModel, layers: Iterable[int]) -> dict[str, list[int]]:

@@ -8,6 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from modelbuild.arithmetic.binding import Bound
+from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.kpu.images import nearest
 from modelbuild.quantize.qdq.drawing import Drawer, Drawing
 from modelbuild.quantize.qdq.kpu_layer import kpu_conv
@@ -45,18 +46,19 @@ def _line(drawing: Drawing, bound: Bound, edge: str) -> str:
     return drawing.node("Add", name, [real, drawing.constant(constants["offset"])])
 
 
-def _ends(drawing: Drawing) -> list[str]:
-    return [drawing.number(1, np.float32), drawing.number(0, np.uint8)]
+def _ends(drawing: Drawing, codes: QuantizedTensor) -> list[str]:
+    return [drawing.number(1, np.float32), drawing.number(0, codes.dtype)]
 
 
 def _quantize(drawing: Drawing, bound: Bound) -> None:
     """QuantizeLinear rounds halves to even and limits."""
     steps = _line(drawing, bound, _edges(drawing, bound)[0])
-    drawing.put(bound.output, drawing.node("QuantizeLinear", bound.operator.name, [steps, *_ends(drawing)]))
+    inputs = [steps, *_ends(drawing, bound.output)]
+    drawing.put(bound.output, drawing.node("QuantizeLinear", bound.operator.name, inputs))
 
 
 def _dequantize(drawing: Drawing, bound: Bound) -> None:
-    inputs = [_edges(drawing, bound)[0], *_ends(drawing)]
+    inputs = [_edges(drawing, bound)[0], *_ends(drawing, bound.inputs[0])]
     steps = drawing.node("DequantizeLinear", bound.operator.name, inputs)
     drawing.put(bound.output, _line(drawing, bound, steps))
 

@@ -49,6 +49,19 @@ def check_judged(model: FixedModel, values: Arrays, found: Compiled) -> None:
     equal(model, run(model, values), nncase.run_kmodel(found.kmodel, [values[name] for name in model.inputs]))
 
 
+def check_near(model: FixedModel, values: Arrays, found: Compiled) -> None:
+    """Bytes to the bit; floats, which functions of the C library may be in, within 1e-5 of their range."""
+    wanted = run(model, values)
+    outputs = nncase.run_kmodel(found.kmodel, [values[name] for name in model.inputs])
+    for name, output in zip(model.outputs, outputs, strict=True):
+        expected = wanted[name]
+        if expected.dtype.kind == "f":
+            most = 1e-5 * max(float(np.ptp(expected)), float(np.abs(expected).max()), 1e-30)
+            np.testing.assert_allclose(output.reshape(expected.shape), expected, rtol=0, atol=most)
+        else:
+            np.testing.assert_array_equal(output.reshape(expected.shape), expected)
+
+
 def equal(model: FixedModel, wanted: Arrays, outputs: list[np.ndarray] | tuple[np.ndarray, ...]) -> None:
     """Bit by bit, zeros with their signs."""
     assert len(outputs) == len(model.outputs)

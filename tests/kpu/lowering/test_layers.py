@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Node
+from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.quantize.cases import F, normal
 
@@ -176,8 +177,8 @@ def test_pools_that_the_chip_does_not_join_stay_on_the_cpu(nodes: list[Node], wh
 def test_many_output_channels_are_several_layers() -> None:
     made = one(8, (6, 6), 1500, 1)
     assert [len(made.fixed.constants[each.constants["weight"]]) for each in made.kinds("kpu_conv")] == [
-        1024,
-        476,
+        752,
+        748,
     ]
     assert made.count("concat") == 1 and made.snr() > LEAST
 
@@ -185,6 +186,23 @@ def test_many_output_channels_are_several_layers() -> None:
 def test_large_maps_are_several_layers_where_the_memory_is_too_small() -> None:
     made = one(8, (128, 256), 64, 1)
     assert made.count("kpu_conv") == 2 and made.snr() > LEAST
+
+
+def test_a_layer_is_divided_with_the_depthwise_one_behind_it() -> None:
+    """The map between never leaves the KPU; each part is cut before the parts are joined."""
+    made_of = weights(u=(96, 16, 1, 1), w=(96, 1, 3, 3), v=(8, 96, 1, 1))
+    nodes = [conv("x", "a", "u", 1), conv("a", "b", "w", 3, stride=2, group=96), conv("b", "y", "v", 1)]
+    shape = (1, 16, 112, 112)
+    made = lowered(network(nodes, shape, made_of), samples=[{"x": normal(*shape, seed=3)}])
+    kinds = [each.kind for each in made.fixed.operators]
+    assert kinds == [
+        "quantize", "kpu_conv", "kpu_conv", "slice", "kpu_conv", "kpu_conv", "slice", "concat", "kpu_conv",
+        "dequantize",
+    ]  # fmt: skip
+    assert [each.origin[0] for each in made.kinds("kpu_conv")] == ["conv_a", "conv_b"] * 2 + ["conv_y"]
+    assert "a" not in made.fixed.tensors and made.snr() > 28
+    compiled = running.compiled(made.fixed)
+    assert sorted(len(function.layers) for function in compiled.functions) == [1, 4]
 
 
 def test_depthwise_layers_share_their_channels_where_the_memory_is_too_small() -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.kpu.planning.chains import chains
+from modelbuild.kpu.planning.chains import MOST_OUTPUTS, chains
 from modelbuild.kpu.planning.maps import ram_bytes
+from tests.kpu.emitting import running
 from tests.kpu.emitting.making import Maker
 from tests.kpu.emitting.running import least_ram
 
@@ -58,6 +59,21 @@ def test_a_map_that_waits_is_given_up() -> None:
     cut = chains(model, 5 * 8 * 64)
     assert [(item.source, layers(model, item.layers)) for item in cut] == [("in0", [a, b, d]), (a, [c, e])]
     assert cut[0].outputs == (a, d)
+
+
+def test_a_function_of_too_many_outputs_is_cut_in_two() -> None:
+    """128 maps of one input, of which one is read by another 128."""
+    maker = Maker(4)
+    x = maker.given((1, 1, 4, 4))
+    first = [maker.layer(x, 1, kernel=1, pool="bypass") for _ in range(128)]
+    second = [maker.layer(first[0], 1, kernel=1, pool="bypass") for _ in range(128)]
+    model = maker.model([*first, *second])
+    found = chains(model, ROOM)
+    assert {chain.source for chain in found} == {x, first[0]}
+    assert sorted(name for chain in found for name in chain.outputs) == sorted(first + second)
+    assert all(len(chain.outputs) <= MOST_OUTPUTS for chain in found) and len(found) >= 3
+    compiled = running.compiled(model)
+    running.check_simulated(model, maker.values(model), compiled)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""Runs of functions of one number that one table takes: which nodes behind a tensor belong to them."""
+"""Runs of functions of one number behind a tensor, value by value: what one table can stand for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.kpu.lowering.functions import OPERATORS, SIMPLE, Function, joined
 
+# Operators of one number, where what else they read is a constant of one number.
+FUNCTIONS = frozenset(
+    {"Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log"}
+    | {"Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus"}
+    | {"Softsign", "Sqrt", "Sub", "Tanh"}
+)
 _LARGEST = 64  # nodes that are looked at
 
 
@@ -22,24 +27,51 @@ class Chain:
     end: str
     nodes: tuple[Node, ...]
 
-    @property
-    def function(self) -> Function:
-        """What they compute, on float64."""
-        return joined(self.graph, self.nodes, self.start, self.end)
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether each is a few exact operations on floats."""
-        return all(node.op in SIMPLE for node in self.nodes)
-
 
 class Chains:
     """Finds chains in one graph."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._producers = graph.producers()
         self._readers = graph.consumers()
         self._places = {node.name: place for place, node in enumerate(graph.nodes)}
+
+    def layers_before(self, node: Node, layers: Sequence[str]) -> list[Node]:
+        """The nodes with an operator of `layers` that a node is a function of, the nearest first."""
+        found, waiting, seen = list[Node](), [node], {node.name}
+        while waiting and len(seen) <= _LARGEST:
+            producers = [self._producers.get(name) for name in waiting.pop(0).inputs]
+            for producer in producers:
+                if producer is None or producer.name in seen:
+                    continue
+                seen.add(producer.name)
+                if producer.op in layers and not producer.domain:
+                    found.append(producer)
+                elif producer.op in FUNCTIONS:
+                    waiting.append(producer)
+        return found
+
+    def joins(self, node: Node) -> bool:
+        """Whether a node reads tensors that are no functions of one of them, as a sum of two maps does."""
+        given = {name for name in node.inputs if name and name not in self._graph.constants}
+        return len(given) > 1 and not any(self._makes(name, given) for name in self._sources(node))
+
+    def _sources(self, node: Node) -> list[str]:
+        """The tensors that the node may be a function of: all that functions before it read."""
+        found, waiting = list[str](), [node]
+        while waiting and len(found) <= _LARGEST:
+            for name in waiting.pop(0).inputs:
+                if name and name not in self._graph.constants and name not in found:
+                    found.append(name)
+                    producer = self._producers.get(name)
+                    if producer is not None and producer.op in FUNCTIONS:
+                        waiting.append(producer)
+        return found
+
+    def _makes(self, start: str, wanted: set[str]) -> bool:
+        made = {start, *(node.outputs[0] for node in self._grown(start))}
+        return wanted <= made
 
     def behind(self, tensor: str) -> Chain:
         """The longest chain from `tensor` that leaves nothing of it to others; empty where there is none."""
@@ -75,7 +107,7 @@ class Chains:
 
     def _is_function(self, node: Node, made: set[str], start: str) -> bool:
         graph, shapes = self._graph, self._graph.shapes
-        if node.op not in OPERATORS or node.domain or len([name for name in node.outputs if name]) != 1:
+        if node.op not in FUNCTIONS or node.domain or len([name for name in node.outputs if name]) != 1:
             return False
         rank = len(shapes[start])
         for name in node.inputs:

@@ -9,8 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 LEAST = 4  # rows and columns of a map in the KPU
+_WIDEST = 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """Of a convolution: two numbers each, but `pads`: top, left, bottom, right."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def layer_axes(
+    size: tuple[int, ...], out: tuple[int, ...], window: Window, depthwise: bool, pooled: int
+) -> tuple[Axis, Axis]:
+    """Rows and columns of the layer that a convolution on a map of `size` becomes. With a stride of 2 where
+    the pool makes it; larger and uneven ones are cut out behind a stride of 1."""
+    stride = 2 if tuple(window.strides) == (2, 2) and not depthwise else 1
+    places = [step // stride * (count - 1) + 1 for step, count in zip(window.strides, out, strict=True)]
+    taps = [
+        [tap * window.dilations[axis] - window.pads[axis] for tap in range(window.kernel[axis])]
+        for axis in range(2)
+    ]
+    options = [
+        tuple(plan_axis(size[axis], places[axis], taps[axis], stride, kernel, pooled) for axis in range(2))
+        for kernel in (1, 3)
+    ]
+    counts = [tuple(len(axis.runs) for axis in option) for option in options]
+    rows, columns = options[0] if counts[0] == counts[1] else options[1]
+    return rows, columns
+
+
+def span(start: int, size: int, held: int) -> tuple[int, int]:
+    """Which of `held` cells a copy of `size` from `start` on has; no cells where the end is not behind."""
+    return max(start, 0), min(start + size, held)
+
+
+def rows_as_map(rows: int) -> tuple[int, int]:
+    """Height and width of the map whose cells the rows of a matrix are."""
+    height = max(LEAST, -(-rows // _WIDEST))
+    return height, max(LEAST, -(-rows // height))
 
 
 @dataclass(frozen=True)
@@ -50,9 +94,8 @@ def plan_axis(
     the input, of `size` cells, that each tap meets at the first of `out` places; a place is `stride` (1 or 2)
     cells. `kernel`: 1 or 3. `pooled`: the stride of a pool behind the layer."""
     options = _layouts(positions, 1 if kernel == 1 else 3)
-    planned = [_planned(size, out, positions, stride, runs, pooled) for runs in options]
-    fewest = min(len(axis.runs) for axis in planned)
-    return min((axis for axis in planned if len(axis.runs) == fewest), key=lambda axis: _cost(axis, size))
+    planned = (_planned(size, out, positions, stride, runs, pooled) for runs in options)
+    return min(planned, key=lambda axis: _cost(axis, size))
 
 
 def _cost(axis: Axis, size: int) -> tuple[int, int, int]:
@@ -64,16 +107,23 @@ _Layout = tuple[tuple[int, tuple[int, ...]], ...]  # centre, numbers of taps
 
 
 def _layouts(positions: Sequence[int], width: int) -> Iterator[_Layout]:
-    """All ways to cut the taps, in order, into runs of at most `width` cells."""
+    """All ways to cut the taps, in order, into as few runs of at most `width` cells as there can be."""
+    count = len(positions)
+    ends = [
+        next((end for end in range(first, count) if positions[end] - positions[first] >= width), count)
+        for first in range(count)
+    ]
+    least = [0] * (count + 1)  # runs for the taps from here on
+    for first in reversed(range(count)):
+        least[first] = 1 + least[ends[first]]
 
     def cut(first: int) -> Iterator[_Layout]:
-        if first == len(positions):
+        if first == count:
             yield ()
             return
-        end = first
-        while end < len(positions) and positions[end] - positions[first] < width:
-            end += 1
-        for stop in range(end, max(first, end - width), -1):
+        for stop in range(ends[first], max(first, ends[first] - width), -1):
+            if least[stop] >= least[first]:
+                continue
             numbers = tuple(range(first, stop))
             for rest in cut(stop):
                 for centre in _centres(positions[first], positions[stop - 1], width):

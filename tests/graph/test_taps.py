@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild.kpu.lowering.taps import Axis, plan_axis
+from modelbuild.graph.taps import Axis, plan_axis
 
 
 def read(axis: Axis, size: int, place: int) -> dict[int, int | None]:
