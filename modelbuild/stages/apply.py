@@ -9,7 +9,7 @@ from typing import Any
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "7"
+VERSION = "8"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
