@@ -16,15 +16,15 @@ operator_groups: {curves: [Sin, Cos], gating: [Cos]}
 operators:
   fused:
     curves: {after: [Conv, curves]}
-    gating: {gate_of: [Conv, curves, Mul]}
-    Mul: [{gated: true}, {before: [curves]}]
+    gating: {before: [Conv, curves, Mul]}
+    Mul: [{rank: 4}, {before: [curves]}]
 """
 WRITTEN = """
 operators:
   fused:
     Sin: {after: [Conv, Sin, Cos]}
-    Cos: [{after: [Conv, Sin, Cos]}, {gate_of: [Conv, Sin, Cos, Mul]}]
-    Mul: [{gated: true}, {before: [Sin, Cos]}]
+    Cos: [{after: [Conv, Sin, Cos]}, {before: [Conv, Sin, Cos, Mul]}]
+    Mul: [{rank: 4}, {before: [Sin, Cos]}]
 """
 
 
@@ -81,7 +81,7 @@ def test_k210_fuses_functions_gates_and_pools_behind_the_same_operators() -> Non
         ("operator_groups: {curves: Sin}\n", "3:19", "must be a list of operators"),
         ("operator_groups: {curves: [Sin, functions]}\n", "3:19", "must be a list of operators"),
         ("operators: {fused: {Sin: {after: [Conv, function]}}}\n", "3:41", "unknown group `function`"),
-        ("operators: {fused: {gate: {gated: true}}}\n", "3:21", "unknown group `gate`"),
+        ("operators: {fused: {gate: {rank: 4}}}\n", "3:21", "unknown group `gate`"),
     ],
 )
 def test_wrong_groups_are_named_with_their_place(tmp_path: Path, text: str, where: str, what: str) -> None:
