@@ -8,11 +8,7 @@ from modelbuild.chips.located import Located
 from modelbuild.errors import ModelbuildError, Problem, did_you_mean
 
 KEY = "operator_groups"
-<<<<<<< HEAD
 _OF_OPERATORS = ("after", "before", "chained")  # the conditions whose argument is a list of operators
-=======
-_OF_OPERATORS = ("after", "before", "chained", "gate_of")  # conditions that take a list of operators
->>>>>>> show
 Groups = Mapping[str, Located]
 
 

@@ -16,25 +16,15 @@ operator_groups: {curves: [Sin, Cos], gating: [Cos]}
 operators:
   fused:
     curves: {after: [Conv, curves]}
-<<<<<<< HEAD
     gating: {chained: [Conv, curves, Mul]}
     Mul: [{chained: [Conv]}, {before: [curves]}]
-=======
-    gating: {before: [Conv, curves, Mul]}
-    Mul: [{rank: 4}, {before: [curves]}]
->>>>>>> show
 """
 WRITTEN = """
 operators:
   fused:
     Sin: {after: [Conv, Sin, Cos]}
-<<<<<<< HEAD
     Cos: [{after: [Conv, Sin, Cos]}, {chained: [Conv, Sin, Cos, Mul]}]
     Mul: [{chained: [Conv]}, {before: [Sin, Cos]}]
-=======
-    Cos: [{after: [Conv, Sin, Cos]}, {before: [Conv, Sin, Cos, Mul]}]
-    Mul: [{rank: 4}, {before: [Sin, Cos]}]
->>>>>>> show
 """
 
 
@@ -85,11 +75,7 @@ def test_k210_fuses_pools_behind_the_functions_that_it_fuses() -> None:
         ("operator_groups: {curves: Sin}\n", "3:19", "must be a list of operators"),
         ("operator_groups: {curves: [Sin, functions]}\n", "3:19", "must be a list of operators"),
         ("operators: {fused: {Sin: {after: [Conv, function]}}}\n", "3:41", "unknown group `function`"),
-<<<<<<< HEAD
         ("operators: {fused: {gate: {chained: [Conv]}}}\n", "3:21", "unknown group `gate`"),
-=======
-        ("operators: {fused: {gate: {rank: 4}}}\n", "3:21", "unknown group `gate`"),
->>>>>>> show
     ],
 )
 def test_wrong_groups_are_named_with_their_place(tmp_path: Path, text: str, where: str, what: str) -> None:
