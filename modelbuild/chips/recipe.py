@@ -216,6 +216,14 @@ class Recipe(Strict):
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()
 
+    def with_sram(self, size: int | None) -> Recipe:
+        """The chip with no more than so much of the memory beside its array; None: with all of it."""
+        fact = self.hardware.sram_bytes
+        if size is None or size >= fact.value:
+            return self
+        less = self.hardware.model_copy(update={"sram_bytes": fact.model_copy(update={"value": float(size)})})
+        return self.model_copy(update={"hardware": less})
+
     def settled(self) -> Recipe:
         """The recipe of somebody who has chosen the edition: there are no others to hold nodes against."""
         return self.model_copy(update={"editions": ()})

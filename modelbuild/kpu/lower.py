@@ -81,10 +81,11 @@ def lower(
 def _started(graph: Graph, units: Mapping[str, str], record: Record | None, recipe: Recipe) -> _Start:
     if record is None:
         plan = make_plan(graph)
-        return _Start(Lowering(graph, plan, units, None), plan, kept_quantization.metadata(graph))
+        lowering = Lowering(graph, plan, units, None, recipe.hardware)
+        return _Start(lowering, plan, kept_quantization.metadata(graph))
     start = prepared(graph, units, record, recipe)
     own = start.made.units(units)
-    lowering = Lowering(start.assembly.graph, start.plan, own, start.assembly)
+    lowering = Lowering(start.assembly.graph, start.plan, own, start.assembly, recipe.hardware)
     return _Start(lowering, start.plan, start.metadata())
 
 

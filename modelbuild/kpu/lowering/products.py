@@ -16,6 +16,7 @@ from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_behind
+from modelbuild.kpu.lowering.strided import pays_dense
 from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
@@ -32,6 +33,7 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
     window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
+    depthwise = depthwise and not _dense_pays(lowering, x, out, window, chain)
     rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
@@ -41,6 +43,18 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     wide = Codes(weight, codes.scales, codes.bias)
     _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
     return lowering.step.nodes
+
+
+def _dense_pays(
+    lowering: Lowering, x: QuantizedTensor, out: tuple[int, ...], window: Window, chain: Chain
+) -> bool:
+    """Whether zeros between the channels of a depthwise window make it faster."""
+    if tuple(window.strides) != (2, 2):
+        return False
+    reader = lowering.chains.sole_reader(chain.end)
+    stays = reader is not None and on_kpu(lowering, reader)
+    axes = layer_axes(x.shape[2:], out, window, False, 1)
+    return pays_dense(x.shape, (*x.shape[:2], *out), axes, stays, lowering.hardware)
 
 
 def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, Codes]:

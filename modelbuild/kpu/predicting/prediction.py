@@ -11,8 +11,9 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.compiler import Compiled, compile_model
+from modelbuild.kpu.cycles import DMA_COLUMNS
 from modelbuild.kpu.predicting.outline import outline
-from modelbuild.kpu.predicting.rates import DMA_COLUMNS, Work
+from modelbuild.kpu.predicting.rates import Work
 from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.predicting import cpu_time
