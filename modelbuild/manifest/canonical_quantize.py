@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelbuild.chips.recipe import Recipe
+from modelbuild.chips.recipe import NumberFormat, Recipe
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.able import another_chip, joined
 from modelbuild.manifest.beside_a_record import BESIDE, names_record
@@ -247,7 +247,7 @@ class _Quantize:
             )
             return
         self._check_formats(key, item)
-        self._check_switch(key, leaf)
+        self._check_switch(key, leaf, values_of(chosen["activations"]))
         if key in ENDS and isinstance(item, Leaf):
             usual = WIDE if _is_budget(chosen) else values_of(chosen["activations"])
             if leaf.value != usual or (key != "cpu_nodes" and self._has_scheme()):
@@ -268,9 +268,20 @@ class _Quantize:
         }
         return own.get(key, getattr(Settings(), key))
 
-    def _check_switch(self, key: str, leaf: Leaf) -> None:
-        """A chip without zero points, or with one scale for all channels, has no choice."""
+    def _check_switch(self, key: str, leaf: Leaf, activations: str) -> None:
+        """A chip without zero points, without signs, or with one scale for all channels, has no choice."""
         fixed = {"symmetric": True, "per_channel": False}.get(key)
+        if key == "symmetric" and leaf.value and activations.startswith("u"):
+            signed = [name for name in self._has.activations if name.startswith("int")]
+            self._problem(
+                f"{leaf.spelling or '`symmetric: true`'} is not possible on {self._recipe.chip}"
+                + (f" with {activations}" if signed else ""),
+                leaf,
+                f"its activations are {activations}: without a zero point all below 0 would be cut off",
+                f"remove it, or write `activations: {signed[0]}` beside it"
+                if signed
+                else joined("remove it", another_chip(self._recipe, _has_signed)),
+            )
         if fixed is not None and self._default(key) is fixed and leaf.value is not fixed:
             named = leaf.spelling or f"`{key}: {str(leaf.value).lower()}`"
             chip = self._recipe.chip
@@ -288,6 +299,10 @@ class _Quantize:
                 advice = joined(f"write {has[0]}", self._other_chip(what, [leaf.value]))
                 chip = self._recipe.chip
                 self._problem(f"{named} is not possible on {chip}", leaf, f"it has {', '.join(has)}", advice)
+
+
+def _has_signed(has: NumberFormat) -> bool:
+    return any(name.startswith("int") for name in has.activations)
 
 
 def values_of(item: Tree | Leaf) -> Any:

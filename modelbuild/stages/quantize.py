@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.quantize.record import Record
     from modelbuild.quantize.settings import Settings
 
-VERSION = "20"
+VERSION = "21"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
