@@ -54,7 +54,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     export = {EXPORT: asked[EXPORT]} if EXPORT in asked else {}
     if request.record is not None:
         return export
-    settings = {key: value for key, value in asked.items() if key not in ("threads", SCHEME, EXPORT)}
+    unread = {"threads", SCHEME, EXPORT, *(("inputs", "outputs") if request.has_own_ports else ())}
+    settings = {key: value for key, value in asked.items() if key not in unread}
     if not may_divide(asked, ((rule["op"], rule["unit"]) for rule in request.recipe["operators"])):
         settings.setdefault("split", False)
     found = {"settings": settings, "number_format": request.recipe["number_format"], **export}
