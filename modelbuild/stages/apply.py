@@ -10,9 +10,10 @@ from modelbuild.build import progress
 from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "8"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
+PORTS = "ports"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
 
@@ -31,9 +32,11 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, and what travels with the model to those who run it."""
+    """The recipe, what travels with the model to those who run it, and the formats of its ports."""
     in_model = {"in_model": request.in_model} if request.in_model else {}
-    return {"recipe": request.recipe, "preprocess": request.preprocess, "model": request.model, **in_model}
+    told = {"preprocess": request.preprocess, "model": request.model, **in_model}
+    ports = {PORTS: request.ports} if request.ports else {}
+    return {"recipe": request.recipe, **told, **ports}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -56,7 +59,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     place = inputs.get(GIVEN, inputs.get("record"))
     record = None if place is None else records.read(place, given=GIVEN in inputs)
     backend = backends.of_recipe(parameters["recipe"]).load()
-    fixed = backend.lower(graph, units, record, recipe, progress.report)
+    ports = {"asked": parameters[PORTS]} if PORTS in parameters else {}
+    fixed = backend.lower(graph, units, record, recipe, progress.report, **ports)
     told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
     metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

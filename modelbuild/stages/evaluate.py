@@ -41,6 +41,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
         compiled.get(_PACKING)
     )  # false is left out of settings, whatever the recipe says
     formats = {key: quantized[key] for key in _FORMATS if quantized.get(key) is not None}
+    if request.ports:
+        formats["ports"] = request.ports
     return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 
 

@@ -131,7 +131,7 @@ def predict(
     options = options or Options()
     _check(options, recipe)
     supposed = assumed(recipe, options)
-    found = outline(graph, units, recipe, options.settings)
+    found = outline(graph, units, recipe, options.settings, options.ports or {})
     roomy = _roomy(recipe)
     given = {} if options.sram_bytes is None else {"sram_bytes": int(options.sram_bytes)}
     compiled = compile_model(found.model, roomy, given)
