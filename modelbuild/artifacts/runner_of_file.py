@@ -97,8 +97,8 @@ def open_runner(
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
     for float models and kmodels without their .json, by input or under "" for all; others carry their own.
-    `weights` are those of a float model whose format keeps them apart, `secrets` those of an encrypted package.
-    Raises ModelbuildError for files that cannot be run."""
+    `weights` are those of a float model whose format keeps them apart, `secrets` those of an encrypted
+    package. Raises ModelbuildError for files that cannot be run."""
     kind = identify(path)
     if secrets is not None and kind is not Kind.SEALED:
         raise ModelbuildError("this file is not encrypted", where=str(path), advice="leave the keys out")

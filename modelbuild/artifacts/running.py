@@ -102,8 +102,8 @@ def _undeclared(runner: Runner, feed: Feed) -> Iterator[str]:
     files = (path for sample in feed.samples for path in sample.values())
     if any(path.suffix.lower() not in TENSOR_SUFFIXES for path in files):
         yield (
-            "pictures went in as 0..255: a kmodel does not hold the preprocessing, and no .json of a build or "
-            "of pack lies beside it; put it there, or say it with --preprocess"
+            "pictures went in as 0..255: a kmodel does not hold the preprocessing, and no .json of a build "
+            "or of pack lies beside it; put it there, or say it with --preprocess"
         )
 
 
