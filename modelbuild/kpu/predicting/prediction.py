@@ -143,6 +143,13 @@ def predict(
     )
 
 
+def at(found: Prediction, recipe: Recipe) -> Prediction:
+    """The same program by other rates of the hardware."""
+    timed = timeline(found.model, found.compiled.executed, recipe.hardware)
+    rows = _rows(found.graph, found.model, timed, recipe.hardware)
+    return replace(found, recipe=recipe, rows=tuple(rows))
+
+
 def _check(options: Options, recipe: Recipe) -> None:
     for name, value, usual in (
         ("tiling", options.tiling, TILINGS[0]),
