@@ -86,7 +86,7 @@ def measured(folder: Path) -> Made:
     write_project(folder)
     project = api.open_project(folder)
     result = project.builder.build(
-        project.plan.actions, [action.name for action in project.plan.actions], jobs=2
+        project.plan.actions, [action.name for action in project.plan.actions], jobs=1
     )
     assert result.ok, result.failures
     return made_by(project, result)
