@@ -17,7 +17,7 @@ from modelbuild.graph import onnx_io
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.samples.loader import load
-from modelbuild.samples.preprocess import from_settings
+from modelbuild.samples.preprocess import Preprocess, from_settings, host_part
 
 DECLARED = Path(__file__).with_name("networks.yaml")
 Arrays = list[np.ndarray]
@@ -38,16 +38,47 @@ class Network:
     labels: list[int] | None
 
 
+@dataclass(frozen=True)
+class Raw:
+    """The same samples as bytes of pictures, and what the model is to do with them, by input."""
+
+    inside: dict[str, Preprocess]
+    calibration: Arrays
+    evaluation: Arrays
+
+
+def raw(
+    declaration: declared.Network, folders: Sequence[Path], most: int | None = None, layout: str = "NCHW"
+) -> Raw:
+    """For a model that preprocesses by itself pictures of its own size. Errors: ModelbuildError."""
+    port = declaration.input
+    p = from_settings({**port.preprocess, "in_model": True, "input_layout": layout})
+    batch, channels, *size = port.shape
+    shape = (batch, *size, channels) if layout == "NHWC" else port.shape
+    calibration, evaluation = (
+        [load(path, port.name, shape, np.uint8, host_part(p)) for path in samples.files]
+        for samples in _samples(declaration, folders, most)
+    )
+    return Raw({port.name: p}, calibration, evaluation)
+
+
+def _samples(
+    declaration: declared.Network, folders: Sequence[Path], most: int | None
+) -> tuple[declared.Samples, declared.Samples]:
+    """Of the calibration, and of the evaluation those that it does not see, unless it sees all."""
+    calibration = declared.gather(declaration.calibration, folders)
+    seen = set(calibration.files)
+    are_all_seen = seen >= set(declared.gather(declaration.evaluation, folders).files)
+    return calibration, declared.gather(declaration.evaluation, folders, most, () if are_all_seen else seen)
+
+
 def prepare(
     name: str, declaration: declared.Network, folders: Sequence[Path], work: Path, most: int | None = None
 ) -> Network:
     """Writes the model into the folder `work`; `most` evaluation samples at most, spread evenly. Errors:
     ModelbuildError."""
     port, path = declaration.input, work / f"{name}.onnx"
-    calibration = declared.gather(declaration.calibration, folders)
-    seen = set(calibration.files)
-    are_all_seen = seen >= set(declared.gather(declaration.evaluation, folders).files)
-    evaluation = declared.gather(declaration.evaluation, folders, most, () if are_all_seen else seen)
+    calibration, evaluation = _samples(declaration, folders, most)
     model = fixed(onnx.load(declared.locate(declaration.file, folders)), port)
     set_output_shapes(model, port.name, np.zeros(port.shape, np.float32))
     onnx.save(model, path)

@@ -9,26 +9,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bench import machine
 from bench.compare import say
 from bench.judges import nncase
 from bench.kpu import ours
 from bench.kpu.figures import Figures, figures
-from bench.kpu.networks import DECLARED, Arrays, Network, forms, prepare
+from bench.kpu.networks import DECLARED, Arrays, Network, Raw, forms, prepare, raw
 from bench.kpu.scores import score
 from bench.kpu.vendor import METHODS
 from bench.quantizers import declared
 from bench.table import table
 from bench.tools import ROOT
-from modelbuild.samples.loader import load
-from modelbuild.samples.preprocess import Preprocess, from_settings, host_part, normalisation, swaps
+from modelbuild.samples.preprocess import Preprocess, normalisation, swaps
 
 _WAYS = ("fed", "raw", "nncase raw")
 _FIGURES = ("dB", "functions on the CPU", "ms in the simulator")
@@ -57,46 +54,33 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _row(name: str, network: declared.Network, folders: Sequence[Path], layout: str) -> list[str]:
-    inside = {**network.input.preprocess, "in_model": True, "input_layout": layout}
-    p = from_settings(inside)
     with tempfile.TemporaryDirectory() as work:
         prepared = prepare(name, network, folders, Path(work), SAMPLES)
-        seen = declared.gather(network.calibration, folders)
-        all_seen = set(seen.files) >= set(declared.gather(network.evaluation, folders).files)
-        kept = declared.gather(network.evaluation, folders, SAMPLES, () if all_seen else seen.files)
-        calibration, evaluation = (_raw(files, network.input, p) for files in (seen.files, kept.files))
-        fed = ours.made(prepared.model, prepared.calibration).compiled.kmodel
-        raw = ours.made(prepared.model, calibration, {network.input.name: p}).compiled.kmodel
-        columns = [_judged(fed, prepared.evaluation, prepared.expected)]
-        columns.append(_judged(raw, evaluation, prepared.expected))
-        columns.append(_theirs(prepared, _options(p, network.input), calibration, evaluation, Path(work)))
+        pixels = raw(network, folders, SAMPLES, layout)
+        found = (
+            (ours.made(prepared.model, prepared.calibration), prepared.evaluation),
+            (ours.made(prepared.model, pixels.calibration, pixels.inside), pixels.evaluation),
+        )
+        columns = [_judged(made.compiled.kmodel, inputs, prepared.expected) for made, inputs in found]
+        columns.append(_theirs(prepared, pixels, Path(work)))
     return [name, *(column[index] for index in range(3) for column in columns)]
 
 
-def _theirs(
-    network: Network, options: Mapping[str, Any], calibration: Arrays, evaluation: Arrays, work: Path
-) -> Column:
+def _theirs(network: Network, pixels: Raw, work: Path) -> Column:
     """The best of nncase's calibrations, of the first form of the model that it compiles."""
-    samples = [[one] for one in calibration]
+    options = _options(pixels.inside[network.port.name], network.port)
+    samples = [[one] for one in pixels.calibration]
     for form, path in forms(network, work / "forms").items():
         found = []
         try:
             for method in METHODS:
                 chosen = {**options, "calibrate_method": method}
                 made = nncase.compile_onnx(path, ours.CHIP, chosen, samples, seconds=SECONDS)
-                found.append(_judged(made, evaluation, network.expected))
+                found.append(_judged(made, pixels.evaluation, network.expected))
             return max(found, key=lambda column: float(column[0]))
         except nncase.JudgeError as error:
             say(f"{form}: {str(error).splitlines()[0]}")
     return "none", "", ""
-
-
-def _raw(files: Sequence[Path], port: declared.Input, p: Preprocess) -> Arrays:
-    assert p.in_model is not None
-    batch, channels, height, width = port.shape
-    nhwc = p.in_model.input_layout == "NHWC"
-    shape = (batch, height, width, channels) if nhwc else port.shape
-    return [load(path, port.name, shape, np.uint8, host_part(p)) for path in files]
 
 
 def _options(p: Preprocess, port: declared.Input) -> dict[str, Any]:

@@ -35,6 +35,7 @@ _RUN = (
     Kind.FIXED_ONNX,
     Kind.NEF,
     Kind.MPK,
+    Kind.KMODEL,
     Kind.SEALED,
     Kind.TFLITE,
     Kind.KERAS,

@@ -8,6 +8,7 @@ from modelbuild.artifacts import differing_kmodel, differing_programs
 from modelbuild.artifacts.differing_weights import Weight, blob
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.formats import elf, mpk, nef
+from modelbuild.formats.gzip_stream import Slices
 
 Weights = dict[str, Weight]
 _VENDOR = "the vendor's layout of it is not public"
@@ -39,7 +40,8 @@ def _of_nef(data: bytes) -> Weights:
     return made
 
 
-def _of_mpk(data: bytes) -> Weights:
+def of_mpk(data: Slices) -> Weights:
+    """Those of an MPK, which need not lie in memory."""
     found = mpk.survey(data)
     is_own, pieces = not found.silicon, {"command": found.command, "weight": found.weight, "host": found.host}
     del found  # with all members
@@ -64,7 +66,6 @@ def _of_bie(data: bytes) -> Weights:
 
 BLOBS: Mapping[Kind, Callable[[bytes], Weights]] = {
     Kind.NEF: _of_nef,
-    Kind.MPK: _of_mpk,
     Kind.ELF: _of_elf,
     Kind.KMODEL: differing_kmodel.weights,
     Kind.BIE: _of_bie,

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from modelbuild import importers, input_file
-from modelbuild.artifacts.differing_blobs import BLOBS
+from modelbuild.artifacts.differing_blobs import BLOBS, of_mpk
 from modelbuild.artifacts.differing_weights import Weight
 from modelbuild.artifacts.inspectors.onnx_operators import text
 from modelbuild.artifacts.kinds import Kind
@@ -37,6 +37,9 @@ def weights(path: Path, kind: Kind, beside: Path | None = None) -> Weights:
     """Name -> weight, in the file's order; `beside` is a file of weights of its own (Caffe, Keras)."""
     if kind in _READERS:
         return _READERS[kind](path)
+    if kind is Kind.MPK:
+        with input_file.sliced(path) as data:
+            return of_mpk(data)
     if kind in BLOBS:
         return BLOBS[kind](input_file.read(path))
     if kind in _IMPORTED:

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from modelbuild.artifacts import unread
-from modelbuild.artifacts.inspectors import (
-    archive,
-    bie,
-    elf,
-    fixed_onnx,
-    imported,
-    kmodel,
-    mpk,
-    nef,
-    onnx,
-    sealed,
-    sima,
-    tflite,
-)
-from modelbuild.artifacts.inspectors.nodes import listed
 from modelbuild.artifacts.kinds import Kind, check_name, identify
 from modelbuild.errors import ModelbuildError
 
-_READERS: dict[Kind, Callable[[Path], dict[str, Any]]] = {
-    Kind.ONNX: onnx.describe,
-    Kind.FIXED_ONNX: fixed_onnx.describe,
-    Kind.NEF: nef.describe,
-    Kind.MPK: mpk.describe,
-    Kind.KMODEL: kmodel.describe,
-    Kind.TFLITE: tflite.describe,
-    Kind.ELF: elf.describe,
-    Kind.TAR_GZ: archive.describe_tar,
-    Kind.TAR: archive.describe_tar,
-    Kind.ZIP: archive.describe_zip,
-    Kind.SIMA: sima.describe,
-    Kind.BIE: bie.describe,
-    Kind.SEALED: sealed.describe,
+Described = dict[str, Any]
+
+
+def _by(name: str, function: str = "describe") -> Callable[..., Described]:
+    """A reader of `inspectors`. Its module, and what it stands on, is imported when a file of its kind comes:
+    who looks at a package does not wait for the frameworks of models."""
+
+    def describe(*arguments: Any, **options: Any) -> Described:
+        found: Described = getattr(import_module(f"modelbuild.artifacts.inspectors.{name}"), function)(
+            *arguments, **options
+        )
+        return found
+
+    return describe
+
+
+_READERS: Mapping[Kind, Callable[..., Described]] = {
+    Kind.ONNX: _by("onnx"),
+    Kind.FIXED_ONNX: _by("fixed_onnx"),
+    Kind.NEF: _by("nef"),
+    Kind.MPK: _by("mpk"),
+    Kind.KMODEL: _by("kmodel"),
+    Kind.TFLITE: _by("tflite"),
+    Kind.ELF: _by("elf"),
+    Kind.TAR_GZ: _by("archive", "describe_tar"),
+    Kind.TAR: _by("archive", "describe_tar"),
+    Kind.ZIP: _by("archive", "describe_zip"),
+    Kind.SIMA: _by("sima"),
+    Kind.BIE: _by("bie"),
+    Kind.SEALED: _by("sealed"),
 }
+_IMPORTED_BY = _by("imported")
 
 
 # Kinds that are opened by importing them: they may keep their weights in a file of their own.
@@ -48,7 +51,7 @@ _IMPORTED = (Kind.KERAS, Kind.HDF5, Kind.PROTOTXT)
 
 def inspect(
     path: Path, weights: Path | None = None, *, nodes: bool = False, disassemble: bool = False
-) -> dict[str, Any]:
+) -> Described:
     """What the file is and holds; with `nodes`, the model's nodes as `node_list` (`inspectors.nodes`), with
     `disassemble`, a kmodel's code as `disassembly` (`inspectors.kmodel_code`).
 
@@ -68,10 +71,10 @@ def inspect(
     if unread.is_closed(kind):
         raise unread.refused(path, kind)
     try:
-        described = (
-            kmodel.describe(path, disassemble=True) if disassemble else _described(path, kind, weights)
-        )
+        described = _READERS[kind](path, disassemble=True) if disassemble else _described(path, kind, weights)
         if nodes:
+            from modelbuild.artifacts.inspectors.nodes import listed  # loads onnx
+
             described["models"][0]["node_list"] = listed(path, kind, weights)
     except ModelbuildError as error:
         first = error.problems[0]
@@ -84,8 +87,8 @@ def inspect(
     return {"format": str(kind), "size": path.stat().st_size, **described}
 
 
-def _described(path: Path, kind: Kind, weights: Path | None) -> dict[str, Any]:
+def _described(path: Path, kind: Kind, weights: Path | None) -> Described:
     if kind not in _IMPORTED:
         return _READERS[kind](path)
     check_name(path, kind)
-    return imported.describe(path, weights)
+    return _IMPORTED_BY(path, weights)

@@ -18,8 +18,8 @@ _CLOSED: Mapping[Kind, tuple[str, str]] = {
     Kind.GZIP: ("is a gzip file, but no complete tar archive", "copy or download it again"),
     Kind.UNKNOWN: (
         "is no kind of file that modelbuild knows",
-        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel, ELF, .sima, .bie, tar and ZIP; "
-        "the file may be damaged",
+        "known are ONNX, TFLite, Keras, Caffe, NEF, MPK (.tar.gz), kmodel, encrypted packages, ELF, .sima, "
+        ".bie, tar and ZIP; the file may be damaged",
     ),
 }
 _AGAIN = "copy or download it again"

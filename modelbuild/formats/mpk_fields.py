@@ -32,7 +32,6 @@ _CONFIGURATION = (
     "input_types",
     "output_types",
     "input_names",
-    "output_names",
     "input_shapes",
     "output_shapes",
     "input_data_type",

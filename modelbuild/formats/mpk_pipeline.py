@@ -17,7 +17,7 @@ _FIRST = "decoder"  # what the first step reads
 _PARAMETERS = "simaai__params"
 _SHOWN = 32  # values of a list
 _QUANTIZED = ("q_scale", "q_zp", "q_scale_array", "q_zp_array")
-_BATCH = ("batch_size", "batch_sz_model")
+_BATCH = ("version", "next_cpu", "batch_size", "batch_sz_model")
 _MLA = (
     *_BATCH,
     "in_tensor_sz",

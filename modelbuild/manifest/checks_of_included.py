@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.formats import nef
 from modelbuild.formats.nef_generations import FLATBUFFER, chosen
-from modelbuild.formats.nef_objects import Nef
 from modelbuild.manifest import tree
 from modelbuild.manifest.manifest import Manifest
 from modelbuild.manifest.packages import Package
 from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import Settings
 from modelbuild.manifest.tree import Position
+
+if TYPE_CHECKING:
+    from modelbuild.formats.nef_objects import Nef
 
 
 def check_included(
@@ -60,6 +62,7 @@ def check_included(
 
 def _read(manifest: Manifest, path: str) -> Nef | ModelbuildError:
     from modelbuild.artifacts import nef_input  # for manifests that include files alone
+    from modelbuild.formats import nef
 
     try:
         found = nef_input.read(manifest.root / path, path)

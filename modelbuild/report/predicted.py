@@ -13,6 +13,7 @@ CODE = "MB116"
 Json = Mapping[str, Any]
 _FEW = 3  # layers that are named
 _WEIGHTED = ("conv", "gemm")
+_FIRST_PART = "_part0"  # as `quantize: {split}` calls it (quantize/split_graph.py)
 _SUMS = {"read": "dram_read", "write": "dram_write", "weights": "weight_bytes"}
 _SAID = {
     "cycles": "cycles",
@@ -96,8 +97,10 @@ def _of_settings(evaluated: Json, compiled: Json, quantized: Json) -> Iterator[s
 
 def _of_layers(evaluated: Json, layers: Sequence[Json]) -> Iterator[str]:
     weighted = Counter(layer["origin"][0] for layer in layers if layer["kind"] in _WEIGHTED)
-    nodes = {layer["name"] for layer in evaluated["layers"]}
+    nodes = dict.fromkeys(layer["name"] for layer in evaluated["layers"])
     divided = [name for name, count in weighted.items() if count > 1 and name in nodes]
+    made = {name for layer in layers for name in layer["origin"]}
+    divided += [name for name in nodes if f"{name}{_FIRST_PART}" in made]
     if divided:
         yield f"channels of {_listed(divided)} are divided"
     joined = {layer["origin"][0] for layer in layers if layer["kind"] == "concat"}

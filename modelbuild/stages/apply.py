@@ -11,9 +11,10 @@ from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages import backends
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "8"
+VERSION = "10"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
+PORTS = "ports"
 _ROOM = "sram_bytes"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
@@ -33,13 +34,14 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, what travels with the model to those who run it, and the memory by which layers are
-    divided, where not all of it is to be used."""
-    found = {"recipe": request.recipe, "preprocess": request.preprocess, "model": request.model}
-    room = (request.settings.get("compile") or {}).get(_ROOM)
-    if room is not None and backends.of_recipe(request.recipe).divides:
-        found[_ROOM] = room
-    return {**found, "in_model": request.in_model} if request.in_model else found
+    """The recipe, what travels with the model to those who run it, the formats of its ports, and the memory
+    by which layers are divided, where not all of it is to be used."""
+    in_model = {"in_model": request.in_model} if request.in_model else {}
+    told = {"preprocess": request.preprocess, "model": request.model, **in_model}
+    ports = {PORTS: request.ports} if request.ports else {}
+    size = (request.settings.get("compile") or {}).get(_ROOM)
+    room = {_ROOM: size} if size is not None and backends.of_recipe(request.recipe).divides else {}
+    return {"recipe": request.recipe, **told, **ports, **room}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -61,7 +63,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     place = inputs.get(GIVEN, inputs.get("record"))
     record = None if place is None else records.read(place, given=GIVEN in inputs)
     backend = backends.of_recipe(parameters["recipe"]).load()
-    fixed = backend.lower(graph, units, record, recipe, progress.report)
+    ports = {"asked": parameters[PORTS]} if PORTS in parameters else {}
+    fixed = backend.lower(graph, units, record, recipe, progress.report, **ports)
     told = {key: json.dumps(parameters[key], sort_keys=True) for key in _TOLD if key in parameters}
     metadata = {**fixed.metadata, **told}
     fixed_onnx.write(replace(fixed, name=parameters["model"], metadata=metadata), out / "model.fixed.onnx")

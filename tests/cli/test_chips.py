@@ -12,16 +12,17 @@ def test_the_table(tmp_path: Path, command: Command) -> None:
     said = command(tmp_path, "chips")
     assert said.code == 0
     header, *rows = said.lines
-    assert header.split() == ["chip", "vendor", "package", "activations", "weights", "scales"]
+    assert header.split() == ["chip", "vendor", "package", "edition", "activations", "weights", "scales"]
     assert [row.split()[0] for row in rows] == api.chips()
     starts = [header.index(word) for word in header.split()]
     by_chip = {
         row.split()[0]: [row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
         for row in rows
     }
-    assert by_chip["kl520"][2:4] == ["nef", "int8"]
-    assert by_chip["kl720"][2:4] == ["nef", "int8, int16"]
+    assert by_chip["kl520"][2:5] == ["nef", "v0.33.1", "int8"]
+    assert by_chip["kl720"][2:5] == ["nef", "v0.33.1", "int8, int16"]
     assert by_chip["modalix"][2] == "mpk"
+    assert by_chip["nncase-cpu"][2:4] == ["kmodel", "v1.9.0"]
 
 
 def test_one_chip(tmp_path: Path, command: Command) -> None:

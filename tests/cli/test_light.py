@@ -143,3 +143,19 @@ from modelbuild.cli.main import main
 code = main(sys.argv[1:])
 print(json.dumps([code, sorted(sys.modules)]))
 """
+
+
+def test_inspecting_a_package_imports_no_framework_of_models(small: Path) -> None:
+    (package,) = sorted((small / "dist").glob("*/*.sim.nef"))[:1]
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_MODULES, "inspect", str(package), "--json"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0
+    frameworks = {"onnx", "onnxruntime", "google.protobuf", "ml_dtypes", "pydantic", "jinja2", "rich", "PIL"}
+    assert not frameworks & set(modules) and "modelbuild.graph.passes" not in modules

@@ -131,6 +131,7 @@ def altered(case: Case, number: int) -> bytes:
 def _child(work: Callable[[], str], told: int) -> None:
     """Never returns: the outcome goes into the pipe `told`."""
     status = 1
+    gc.freeze()  # else each collection goes through all that the tests have made so far, and copies its pages
     try:
         # Not a handler of Python's: where the time goes is told and the process ended even inside of C.
         faulthandler.enable(told)

@@ -96,10 +96,12 @@ def test_known_values_are_given_and_other_keys_named() -> None:
     found = mpk_pipeline.decode_configuration(document, "0_process_mla.json")
     assert found.step == "process_mla"
     assert found.values == {
+        "version": 0.1,
+        "next_cpu": 1,
         "batch_size": 1,
         "outputs": [{"name": "mla_output_tensor", "size": 1209600}],
         "data_type": "a list of 40",
     }
-    assert found.unknown == ("version", "caps", "next_cpu")
+    assert found.unknown == ("caps",)
     with pytest.raises(ModelbuildError):
         mpk_pipeline.decode_configuration([], "mla.json")

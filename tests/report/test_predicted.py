@@ -147,6 +147,34 @@ def test_divided_channels() -> None:
     assert f"(channels of `{name}` are divided)" in told(change)
 
 
+def test_nodes_that_quantizing_divides() -> None:
+    """Their parts have names of their own."""
+
+    def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        first = compiled["layers"][0]
+        parts = [{**first, "name": f"{name}_part{n}", "origin": [f"{name}_part{n}"]} for n in range(2)]
+        compiled["layers"][:1] = parts
+        compiled["cycles"] += 1
+
+    name = stages()["compile"]["layers"][0]["name"]
+    assert f"(channels of `{name}` are divided)" in told(change)
+
+
+def test_kmodels_have_no_peaks_and_their_own_pictures() -> None:
+    def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        compiled["memory"] = {"kmodel": 1000, "total": 2000}
+        compiled["batch"]["achieved"] = 4
+        compiled["executed"] = []
+
+    assert told(change) == ""
+
+    def slower(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        change(evaluated, compiled, quantized)
+        compiled["cycles"] += 1
+
+    assert "(of no layer by itself)" in told(slower)
+
+
 def test_wide_tensors() -> None:
     def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
         quantized["tensors"][2]["bits"] = 16

@@ -106,7 +106,7 @@ def _read(data: bytes, dialect: types.Dialect) -> tuple[int, Kmodel]:
         place += modules[-1].size
     entry = (header["entry_module"], header["entry_function"])
     function = entry_of(tuple(modules), entry)
-    none = NO_ENTRY in entry
+    none = entry[0] == NO_ENTRY  # nncase's runtime asks about the module alone
     model = Kmodel(
         version,
         data,

@@ -18,6 +18,7 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lower import lower
+from modelbuild.kpu.ports import Ports
 from modelbuild.quantize.number_format import formats_of
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record, TensorRecord
@@ -37,9 +38,11 @@ class Outline:
     left_out: Mapping[str, str]
 
 
-def outline(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings) -> Outline:
-    """Of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none). Raises (exit 2) for number
-    formats that the chip lacks, and (exit 1) where nothing of the model is left."""
+def outline(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings, ports: Ports
+) -> Outline:
+    """Of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none), with ports of these formats.
+    Raises (exit 2) for formats that the chip lacks, and (exit 1) where nothing of the model is left."""
     left_out = {
         node.name: "nothing on the chip runs it" for node in graph.nodes if units[node.name] == _NOWHERE
     }
@@ -48,7 +51,7 @@ def outline(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Se
         if not rest.nodes:
             raise _nothing_left(graph, recipe, left_out)
         try:
-            return Outline(_lowered(rest, units, recipe, settings), left_out)
+            return Outline(_lowered(rest, units, recipe, settings, _of(ports, graph, rest)), left_out)
         except ModelbuildError as error:
             refused = _refused(error, rest)
             if refused is None:
@@ -56,10 +59,21 @@ def outline(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Se
             left_out = {**left_out, refused: error.problems[0].why or error.problems[0].what}
 
 
-def _lowered(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings) -> FixedModel:
+def _of(ports: Ports, graph: Graph, rest: Graph) -> Ports:
+    """The formats of those that are left."""
+    gone = {*graph.inputs, *graph.outputs} - {*rest.inputs, *rest.outputs}
+    return {
+        side: {name: form for name, form in formats.items() if name not in gone}
+        for side, formats in ports.items()
+    }
+
+
+def _lowered(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings, ports: Ports
+) -> FixedModel:
     if not any(unit == "npu" for unit in units.values()) and recipe.number_format.arithmetic == "float32":
         return lower(graph, units, None, recipe)
-    return lower(graph, units, _record(graph, recipe, settings), recipe)
+    return lower(graph, units, _record(graph, recipe, settings), recipe, asked=ports)
 
 
 def _record(graph: Graph, recipe: Recipe, settings: Settings) -> Record:

@@ -132,7 +132,7 @@ def predict(
     _check(options, recipe)
     supposed = assumed(recipe, options)
     room = None if options.sram_bytes is None else int(options.sram_bytes)
-    found = outline(graph, units, recipe.with_sram(room), options.settings)
+    found = outline(graph, units, recipe.with_sram(room), options.settings, options.ports or {})
     roomy = _roomy(recipe)
     given = {} if room is None else {"sram_bytes": room}
     compiled = compile_model(found.model, roomy, given)
@@ -142,6 +142,13 @@ def predict(
     return Prediction(
         graph, units, options, supposed, found.model, compiled, tuple(rows), on_cpu, found.left_out
     )
+
+
+def at(found: Prediction, recipe: Recipe) -> Prediction:
+    """The same program by other rates of the hardware."""
+    timed = timeline(found.model, found.compiled.executed, recipe.hardware)
+    rows = _rows(found.graph, found.model, timed, recipe.hardware)
+    return replace(found, recipe=recipe, rows=tuple(rows))
 
 
 def _check(options: Options, recipe: Recipe) -> None:

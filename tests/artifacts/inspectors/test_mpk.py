@@ -209,7 +209,7 @@ def test_configurations_and_the_pipeline(tmp_path: Path) -> None:
     ]
     values = {item["name"]: item["values"] for item in found["configurations"]}
     assert values["0_process_mla.json"]["out_tensor_sz"] == 42
-    assert found["configurations"][0]["unknown"] == ["version"]
+    assert found["configurations"][0]["unknown"] == [] and values["0_process_mla.json"]["version"] == 0.1
 
 
 def test_our_own_is_normalised_and_every_byte_known(tmp_path: Path) -> None:

@@ -285,6 +285,8 @@ def test_a_model_may_have_no_entry() -> None:
     assert found.entry is None and found.inputs == () and found.checks[0].why == ""
     struct.pack_into("<2I", data, 20, 5, 0)
     assert kmodel.read(bytes(data)).checks[0].why == "there is no function 0 of module 5"
+    struct.pack_into("<2I", data, 20, 0, 0xFFFFFFFF)
+    assert kmodel.read(bytes(data)).checks[0].why == "there is no function 4294967295 of module 0"
 
 
 @pytest.mark.parametrize(

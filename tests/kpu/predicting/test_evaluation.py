@@ -18,6 +18,7 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
+from modelbuild.kpu.predicting import advice
 from modelbuild.kpu.predicting.prediction import Prediction, predict
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.stages.backends import of_arithmetic
@@ -97,6 +98,18 @@ def test_a_clock_is_told() -> None:
     compute = sum(row.busy.compute for row in usual.rows)
     assert compute == sum(row.busy.compute for row in slow.rows)
     assert slow.ms(slow.cycles) > usual.ms(usual.cycles)
+
+
+def test_the_clock_is_that_of_the_cpu_too_which_copies_and_computes() -> None:
+    """Unless another rate is told beside it."""
+    usual, fast = _said(_predicted()), _said(_predicted(options=Options(clock_hz=500e6)))
+    for key in ("time_ms", "cpu_time_ms", "total_ms"):
+        assert fast[key] == pytest.approx(usual[key] / 1.25, rel=1e-3)
+    slow = _said(_predicted(options=Options(clock_hz=500e6, dram_write_bytes_per_second=11.7e6)))
+    assert slow["time_ms"] > fast["time_ms"]
+    (told,) = advice.to_json(_predicted(), usual["cpu_nodes"])["help"]
+    assert told["change"] == "a clock faster by a quarter (--clock 500000000)"
+    assert (told["time_ms"], told["total_ms"]) == (fast["time_ms"], pytest.approx(fast["total_ms"]))
 
 
 @pytest.mark.parametrize("options", [Options(tiling="deep"), Options(batch=4)])
