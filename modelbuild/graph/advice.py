@@ -115,7 +115,7 @@ _WORDS = {
     "layer_height": "height",
     "layer_memory": "bytes of the maps of a layer",
     "layer_width": "width",
-    "macs": "multiply-accumulates",
+    "moved_products": "multiply-accumulates for each cell that the CPU moves",
 }
 
 
