@@ -118,7 +118,7 @@ def test_what_a_kmodel_does_not_have_is_refused(options: Options) -> None:
 
 
 def test_a_layer_that_does_not_fit_the_ram_is_an_error_that_names_it() -> None:
-    with pytest.raises(ModelbuildError, match="16384 bytes of the KPU's RAM"):
+    with pytest.raises(ModelbuildError, match="16,384 bytes of the KPU's RAM"):
         _predicted(options=Options(sram_bytes=16_320))
 
 
