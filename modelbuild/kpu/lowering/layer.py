@@ -71,8 +71,8 @@ def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim 
             f"its input {list(x.shape)} and one channel of its output do not fit {lowering.ram_bytes} bytes "
             "of the KPU's RAM",
             "fewer input channels or a smaller map in the source model, or a smaller picture (`inputs: "
-            "{NAME: {shape: [...]}}`); or cut it off: `edit: [{cut: {outputs: [...]}}]`; if `compile: sram_bytes` "
-            "is given, a larger number",
+            "{NAME: {shape: [...]}}`); or cut it off: `edit: [{cut: {outputs: [...]}}]`; if "
+            "`compile: sram_bytes` is given, a larger number",
         )
     if outputs <= most:
         _emit(lowering, layer, y, trim)
