@@ -15,7 +15,7 @@ from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.pools import Pool, pool_behind
+from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
 from modelbuild.kpu.lowering.strided import pays_dense
 from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
@@ -212,7 +212,13 @@ def _columns(lowering: Lowering, x: QuantizedTensor, rows: int, depth: int) -> Q
     return turned
 
 
-BUILDERS = {"Conv": conv, "Gemm": gemm, "MatMul": gemm}
+BUILDERS = {
+    "AveragePool": pool_alone,
+    "Conv": conv,
+    "Gemm": gemm,
+    "MatMul": gemm,
+    "MaxPool": pool_alone,
+}
 
 
 def on_kpu(lowering: Lowering, node: Node) -> bool:

@@ -159,22 +159,6 @@ def test_a_pool_behind_a_window_without_pads_is_part_of_the_layer() -> None:
     assert made.count("window") == 0 and made.snr() > LEAST
 
 
-@pytest.mark.parametrize(
-    ("nodes", "why"),
-    [
-        ([conv("x", "t", "w", stride=2)], "a pool takes its place"),
-        ([conv("x", "t", "d", group=8)], "depthwise"),
-    ],
-    ids=["strided", "depthwise"],
-)
-def test_pools_that_the_chip_does_not_join_stay_on_the_cpu(nodes: list[Node], why: str) -> None:
-    pool = Node("MaxPool", "pool", ["t"], ["y"], {"kernel_shape": [2, 2], "strides": [2, 2]})
-    constants = weights(w=(8, 8, 3, 3), d=(8, 1, 3, 3))
-    made = lowered(network([*nodes, pool], (1, 8, 12, 14), constants))
-    assert made.units["pool"] == "cpu" and made.count("window") == 1, why
-    assert made.snr() > LEAST
-
-
 def test_many_output_channels_are_several_layers() -> None:
     made = one(8, (6, 6), 1500, 1)
     assert [len(made.fixed.constants[each.constants["weight"]]) for each in made.kinds("kpu_conv")] == [
