@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, emit_layer
+from modelbuild.kpu.lowering.layer import Trim, emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.unit import unit
 
 _OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
 _NONE = [0, 0, 0, 0]
@@ -57,12 +58,9 @@ def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     bounded = len(step.nodes) > 1
     shape = lowering.graph.shapes[node.outputs[0]]
     y = lowering.between(x, shape, "pooled") if bounded else lowering.new_bytes(name, x)
-    channels = x.shape[1]
-    unit = np.eye(channels, dtype=np.int8)[:, :, None, None]
-    codes = Codes(unit, np.ones(channels), np.zeros(channels, np.int64))
     made = (*y.shape[:2], *(size // pool.stride for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
-    emit_layer(lowering, Layer(x, codes, lambda values: values, pool.name, False, step), y, trim)
+    emit_layer(lowering, unit(x, pool.name, step), y, trim)
     if bounded:
         low, high = step.bounds
         lowering.lookup(y, lowering.new_bytes(name), lambda values: np.clip(values, low, high))
