@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-<<<<<<< HEAD
 from modelbuild.graph.layer_maps import layer_maps, moved_products
-from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu
-=======
-from modelbuild.graph.layer_maps import layer_maps
 from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
->>>>>>> fixd
 from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,

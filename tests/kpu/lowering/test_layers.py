@@ -211,43 +211,8 @@ def test_depthwise_layers_share_their_channels_where_the_memory_is_too_small() -
     assert sum(sizes) == 96 and len(sizes) == 2 and made.snr() > LEAST
 
 
-<<<<<<< HEAD
-def test_a_depthwise_window_of_stride_2_is_dense_where_that_is_faster(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The same bytes; and of the large map none leave the KPU."""
-    made_of = weights(u=(16, 8, 1, 1), w=(16, 1, 3, 3), v=(8, 16, 1, 1))
-    nodes = [conv("x", "a", "u", 1), conv("a", "b", "w", 3, stride=2, group=16), conv("b", "y", "v", 1)]
-    graph = network(nodes, (1, 8, 20, 24), made_of)
-    dense = lowered(graph)
-    assert [each.kind for each in dense.fixed.operators] == ["quantize", *["kpu_conv"] * 3, "dequantize"]
-    assert dense.kinds("kpu_conv")[1].parameters["pool"] == "left_top_2_s2"
-    monkeypatch.setattr(strided, "SECONDS_A_BYTE", 1.0)
-    narrow = lowered(graph)
-    assert narrow.kinds("kpu_conv")[1].parameters["depthwise"] == 1 and narrow.count("slice") == 1
-    for sample in dense.samples:
-        assert np.array_equal(dense.outputs(sample)["y"], narrow.outputs(sample)["y"])
-
-
-@pytest.mark.parametrize(
-    ("channels", "size", "more"),
-    [(256, (20, 20), {}), (16, (21, 24), {}), (16, (20, 24), {"pads": [0, 0, 1, 1]})],
-    ids=["many weights", "an uneven map", "uneven pads"],
-)
-def test_depthwise_windows_of_stride_2_that_gain_nothing_stay(
-    channels: int, size: tuple[int, int], more: dict[str, Any]
-) -> None:
-    made = one(channels, size, channels, 3, channels, stride=2, **more)
-    assert [each.parameters["depthwise"] for each in made.kinds("kpu_conv")] == [1]
-    assert made.snr() > LEAST
-
-
 @pytest.mark.parametrize(("rows", "depth", "outputs"), [(1, 1000, 950), (3, 600, 300), (40, 600, 300)])
 def test_a_large_product_is_a_layer(rows: int, depth: int, outputs: int) -> None:
-=======
-@pytest.mark.parametrize("rows", [1, 3, 40])
-def test_a_large_product_is_a_layer(rows: int) -> None:
->>>>>>> fixd
     node = Node("Gemm", "gemm", ["x", "w", "w_b"], ["t"], {"transB": 1})
     nodes = [node, Node("Relu", "relu", ["t"], ["y"])]
     made = lowered(network(nodes, (rows, depth), weights(w=(outputs, depth))))
