@@ -38,7 +38,9 @@ def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Probl
             return {}, refused
     if names_record(quantize):
         beside = {key: item for key, item in quantize.items() if key in beside_a_record(recipe)}
-        return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
+        ports = _Quantize({key: beside.pop(key) for key in ENDS if key in beside}, recipe)
+        kept = {key: item for key, item in beside.items() if values_of(item) != NONE}
+        return kept | ports.of_ports(), ports.problems
     work = _Quantize(dict(quantize), recipe)
     chosen = work.canonical()
     if not quantizes:  # the rest is meant for other chips
@@ -103,6 +105,13 @@ class _Quantize:
                 "write `scheme: FILE`, a QuantScheme.json, beside it, or remove it",
             )
         return chosen
+
+    def of_ports(self) -> Tree:
+        """The formats of inputs and outputs alone, where they are none of activations."""
+        chosen: Tree = {"activations": Leaf(self._has.activations[0], "")}
+        for key in sorted(self._given):
+            self._other(key, chosen)
+        return {key: item for key, item in chosen.items() if key in self._given}
 
     def _leaf(self, key: str) -> Leaf | None:
         found = self._given.get(key)
