@@ -59,6 +59,7 @@ CONDITIONS: dict[str, _Form] = {
     "height": RANGE,
     "width": RANGE,
     "spatial_size": RANGE,
+    "cells_per_channel": RANGE,
     "row_memory": RANGE,
     "weight_loads": RANGE,
     "input_memory": RANGE,
@@ -114,6 +115,7 @@ CONDITIONS: dict[str, _Form] = {
     "after_group": NAMES,
     "after_stride": RANGE,
     "behind_npu": FLAG,
+    "reads_npu_maps": FLAG,
     "before": NAMES,
 }
 

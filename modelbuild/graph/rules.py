@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from modelbuild.graph.layer_maps import layer_maps, moved_products
-from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu
+from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
 from modelbuild.graph.row_memory import row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,
@@ -173,6 +173,9 @@ RULES: dict[str, Check] = {
     "height": _within("height", lambda s: s.shape()[2:3]),
     "width": _within("width", lambda s: s.shape()[3:4]),
     "spatial_size": _within("size of the map in cells", lambda s: [prod(s.shape()[2:])]),
+    "cells_per_channel": _within(
+        "cells of the map for each channel", lambda s: [prod(s.shape()[2:]) / max(1, prod(s.shape()[1:2]))]
+    ),
     "row_memory": _within(
         "bytes of the maps", lambda s: [row_bytes(s.shape()) + row_bytes(s.output_shape())]
     ),
@@ -236,6 +239,7 @@ RULES: dict[str, Check] = {
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),
+    "reads_npu_maps": _demand("its input is not made by the NPU", reads_npu_maps),
     "before": before,
 }
 

@@ -14,7 +14,7 @@ from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
-from modelbuild.quantize.settings import READERS, THREADS, Settings
+from modelbuild.quantize.settings import DEFAULT_METHOD, READERS, THREADS, Settings
 from modelbuild.stages import backends
 
 WIDE = "int16"
@@ -31,7 +31,8 @@ _FILES = ("record", "scheme")  # that say how to quantize
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
     """Choices made, short forms written out, defaults dropped but for formats and range. Beside a record
     nothing is chosen: what is said for other models is dropped."""
-    if not backends.of_arithmetic(recipe.number_format.arithmetic).has_record:
+    quantizes = backends.of_arithmetic(recipe.number_format.arithmetic).has_record
+    if not quantizes:
         refused = [_of_floats(key, quantize[key], recipe) for key in _FILES if _names(quantize, key)]
         if refused:
             return {}, refused
@@ -39,7 +40,11 @@ def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Probl
         beside = {key: item for key, item in quantize.items() if key in beside_a_record(recipe)}
         return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
     work = _Quantize(dict(quantize), recipe)
-    return work.canonical(), work.problems
+    chosen = work.canonical()
+    if not quantizes:  # the rest is meant for other chips
+        usual: Tree = {"method": Leaf(DEFAULT_METHOD, "built in")}
+        chosen = {key: chosen[key] for key in ("activations", "weights")} | {"range": usual}
+    return chosen, work.problems
 
 
 def _names(quantize: Tree, key: str) -> bool:

@@ -164,8 +164,8 @@ def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
         assert [found.code for found in placement.findings if found.severity == "error"] == [code]
     placement = place(one("TopK", MAP, MAP), recipe("nncase-cpu", None, "v2.11.0"))
     (error,) = (found for found in placement.findings if found.severity == "error")
-    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: float32 has no TopK"
-    assert placement.reasons == {"n": "float32 has no TopK on nncase-cpu"}
+    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: modelbuild lowers no TopK"
+    assert placement.reasons == {"n": "modelbuild lowers no TopK on nncase-cpu"}
 
 
 def test_the_list_is_what_is_defined_and_what_passes_rewrite() -> None:
@@ -228,3 +228,39 @@ def test_slopes_a_channel_are_convolutions() -> None:
     assert units == ["npu", "fused", "npu"]
     units, lowered = activated(("PRelu", "c s", "y"), s=np.full((8, 1, 1), 0.25))
     assert ([node.op for node in lowered.nodes], units) == (["Conv", "LeakyRelu"], ["npu", "fused"])
+
+
+def advice_of(graph: Graph, chip: str = "k210") -> tuple[str, str, str]:
+    (found,) = place(graph, recipe(chip)).findings
+    return found.severity, found.message, found.advice
+
+
+def test_what_is_advised_can_be_done() -> None:
+    """No toolchain that is not there, no tail where the CPU's part is in the file, nothing to wait for."""
+    _, message, advice = advice_of(one("LSTM", MAP, MAP))
+    assert "modelbuild lowers no LSTM but one of constant weights" in message and "kpu@1" not in message
+    assert "toolchain" not in advice and "@" not in advice
+    assert advice_of(one("Softmax", MAP, MAP)) == (
+        "note",
+        "Softmax `n`: the NPU has no Softmax on k210; it runs on the CPU",
+        "accept the time of the CPU (`modelbuild evaluate` tells it)",
+    )
+    _, _, advice = advice_of(pool("MaxPool", (3, 3), (3, 3)))
+    assert "5x5" not in advice and "take a window and a stride that it has" in advice
+
+
+def test_weights_that_are_not_finite_are_a_damaged_file() -> None:
+    weight = np.ones((8, 8, 1, 1), np.float32)
+    weight[0] = np.nan
+    _, message, advice = advice_of(one("Conv", MAP, MAP, weight))
+    assert message == "Conv `n`: its constant `c0` holds numbers that are not finite"
+    assert advice == "the file is damaged, or its training went wrong: export the model again"
+
+
+def test_what_moves_no_byte_is_told_between_layers_alone() -> None:
+    flat = one("Reshape", (1, 8, 4, 4), (1, 128), np.array([1, 128]))
+    assert not place(flat, recipe("k210")).findings
+    assert place(flat, recipe("k210")).units == {"n": "cpu"}
+    assert not place(one("Transpose", (1, 8, 1, 1), (1, 1, 1, 8), perm=[0, 2, 3, 1]), recipe("k210")).findings
+    moved = place(one("Transpose", (1, 8, 4, 4), (1, 4, 4, 8), perm=[0, 2, 3, 1]), recipe("k210"))
+    assert [found.severity for found in moved.findings] == ["note"]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering import strided
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.quantize.cases import F, normal
@@ -39,7 +38,6 @@ WINDOWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "uneven strides": ({"kernel": 3, "stride": [1, 2]}, ["slice"]),
     "stride 3": ({"kernel": 3, "stride": 3}, ["slice"]),
     "depthwise": ({"kernel": 3, "group": 8, "outputs": 8}, []),
-    "depthwise stride 2": ({"kernel": 3, "group": 8, "outputs": 8, "stride": 2}, ["slice"]),
     "groups": ({"kernel": 3, "group": 2}, []),
     "dilated by 2": (
         {"kernel": 3, "outputs": 24, "pads": 2, "dilations": [2, 2]},
@@ -161,22 +159,6 @@ def test_a_pool_behind_a_window_without_pads_is_part_of_the_layer() -> None:
     assert made.count("window") == 0 and made.snr() > LEAST
 
 
-@pytest.mark.parametrize(
-    ("nodes", "why"),
-    [
-        ([conv("x", "t", "w", stride=2)], "a pool takes its place"),
-        ([conv("x", "t", "d", group=8)], "depthwise"),
-    ],
-    ids=["strided", "depthwise"],
-)
-def test_pools_that_the_chip_does_not_join_stay_on_the_cpu(nodes: list[Node], why: str) -> None:
-    pool = Node("MaxPool", "pool", ["t"], ["y"], {"kernel_shape": [2, 2], "strides": [2, 2]})
-    constants = weights(w=(8, 8, 3, 3), d=(8, 1, 3, 3))
-    made = lowered(network([*nodes, pool], (1, 8, 12, 14), constants))
-    assert made.units["pool"] == "cpu" and made.count("window") == 1, why
-    assert made.snr() > LEAST
-
-
 def test_many_output_channels_are_several_layers() -> None:
     made = one(8, (6, 6), 1500, 1)
     assert [len(made.fixed.constants[each.constants["weight"]]) for each in made.kinds("kpu_conv")] == [
@@ -222,42 +204,11 @@ def test_a_layer_is_divided_with_the_depthwise_one_behind_it() -> None:
 
 
 def test_depthwise_layers_share_their_channels_where_the_memory_is_too_small() -> None:
-    uneven = [0, 0, 1, 1]
-    made = one(40, (112, 112), 40, 3, 40, pads=uneven, stride=2)
+    made = one(40, (112, 111), 40, 3, 40, stride=2)
     assert made.count("kpu_conv") == 1
-    made = one(96, (112, 112), 96, 3, 96, pads=uneven, stride=2)
+    made = one(96, (112, 111), 96, 3, 96, stride=2)
     sizes = [made.fixed.tensors[each.inputs[0]].shape[1] for each in made.kinds("kpu_conv")]
     assert sum(sizes) == 96 and len(sizes) == 2 and made.snr() > LEAST
-
-
-def test_a_depthwise_window_of_stride_2_is_dense_where_that_is_faster(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The same bytes; and of the large map none leave the KPU."""
-    made_of = weights(u=(16, 8, 1, 1), w=(16, 1, 3, 3), v=(8, 16, 1, 1))
-    nodes = [conv("x", "a", "u", 1), conv("a", "b", "w", 3, stride=2, group=16), conv("b", "y", "v", 1)]
-    graph = network(nodes, (1, 8, 20, 24), made_of)
-    dense = lowered(graph)
-    assert [each.kind for each in dense.fixed.operators] == ["quantize", *["kpu_conv"] * 3, "dequantize"]
-    assert dense.kinds("kpu_conv")[1].parameters["pool"] == "left_top_2_s2"
-    monkeypatch.setattr(strided, "SECONDS_A_BYTE", 1.0)
-    narrow = lowered(graph)
-    assert narrow.kinds("kpu_conv")[1].parameters["depthwise"] == 1 and narrow.count("slice") == 1
-    for sample in dense.samples:
-        assert np.array_equal(dense.outputs(sample)["y"], narrow.outputs(sample)["y"])
-
-
-@pytest.mark.parametrize(
-    ("channels", "size", "more"),
-    [(256, (20, 20), {}), (16, (21, 24), {}), (16, (20, 24), {"pads": [0, 0, 1, 1]})],
-    ids=["many weights", "an uneven map", "uneven pads"],
-)
-def test_depthwise_windows_of_stride_2_that_gain_nothing_stay(
-    channels: int, size: tuple[int, int], more: dict[str, Any]
-) -> None:
-    made = one(channels, size, channels, 3, channels, stride=2, **more)
-    assert [each.parameters["depthwise"] for each in made.kinds("kpu_conv")] == [1]
-    assert made.snr() > LEAST
 
 
 @pytest.mark.parametrize(("rows", "depth", "outputs"), [(1, 1000, 950), (3, 600, 300), (40, 600, 300)])
