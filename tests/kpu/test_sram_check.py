@@ -15,7 +15,7 @@ def test_sram_bytes_that_are_too_few_are_told_with_what_would_do() -> None:
     units = place(graph, chip).units
     (found,) = check_sram(graph, units, chip, 64)
     assert (found.code, found.severity) == ("MB117", "error")
-    assert "layer 'n'" in found.message and "`sram_bytes` leaves 64" in found.message
+    assert "layer 'n/2' (of n)" in found.message and "`sram_bytes` leaves 64" in found.message
     needed = int(found.advice.split("`sram_bytes: ")[1].split("`")[0])
     assert "or remove it: the KPU has 2,097,152" in found.advice
     assert not check_sram(graph, units, chip, needed)
