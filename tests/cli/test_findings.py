@@ -38,3 +38,10 @@ def test_names_are_taken_whole_and_a_message_without_one_is_told_of_all() -> Non
     (text,) = findings.texts([finding("a", "none runs"), finding("b", "none runs")])
     assert "m@t: `a`, `b` (2 nodes): none runs" in text
     assert len(findings.texts([finding("", "x"), finding("", "x")])) == 1
+
+
+def test_a_name_that_goes_on_and_on_loses_its_middle() -> None:
+    name = ";".join(f"model/batch_normalization_{number}/FusedBatchNormV3" for number in range(8))
+    (text,) = findings.texts([finding(name, f"Add `{{}}`: what `{name}/b` makes has other readers")])
+    assert max(map(len, text.split("`"))) < 90 and text.count("…") == 2
+    assert "model/batch_normalization_0/" in text and "_7/FusedBatchNormV3`" in text
