@@ -405,3 +405,14 @@ def test_a_kmodel_without_its_json_says_that_pictures_went_in_as_they_are(
     shutil.copy(built_once / "dist/p-maix/net.json", tmp_path / "net.json")
     assert main([*run, "--preprocess", "{scale: 0.00392}"]) == 2
     assert "net.json beside it tells it" in capsys.readouterr().err
+
+
+def test_damage_is_told_with_the_file(built_once: Path, tmp_path: Path) -> None:
+    data = (built_once / "dist/p-maix/net.kmodel").read_bytes()
+    (tmp_path / "cut.kmodel").write_bytes(data[:1500])
+    with pytest.raises(ModelbuildError) as caught:
+        api.open_file(tmp_path / "cut.kmodel")
+    assert caught.value.problems[0].where.startswith(f"{tmp_path / 'cut.kmodel'}: ")
+    (tmp_path / "short.kmodel").write_bytes(data[:16])
+    with pytest.raises(ModelbuildError, match=r"bytes are expected here, of which \d+ are there"):
+        api.open_file(tmp_path / "short.kmodel")
