@@ -16,6 +16,7 @@ from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
 from modelbuild.artifacts import layouts
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.packing import Described
+from modelbuild.artifacts.packing.kmodel import SUFFIX
 from modelbuild.artifacts.runner import Array, Arrays, Port
 from modelbuild.errors import ModelbuildError
 from modelbuild.kpu.named import KEY, Named
@@ -42,6 +43,7 @@ class KmodelRunner:
     def __init__(self, data: bytes, name: str, described: Described | None = None) -> None:
         self.name = name
         self._machine = load(data)
+        self.is_described = described is not None
         self.notes: list[str] = []
         metadata = {} if described is None else described.metadata
         self._metadata = metadata
@@ -111,11 +113,43 @@ class KmodelRunner:
         return pieces_in(self._metadata)
 
 
-def open_kmodel(path: Path, data: bytes, name: str) -> KmodelRunner:
-    """The kmodel with what `<name>.json` beside the file tells, if a build has left it there. Raises for one
-    that belongs to another kmodel."""
-    beside = path.with_name(f"{name}.json")
-    return KmodelRunner(data, name, _read(beside) if beside.is_file() else None)
+def open_kmodel(
+    path: Path, data: bytes, name: str, preprocess: Mapping[str, Preprocess] = MappingProxyType({})
+) -> KmodelRunner:
+    """The kmodel with what `<name>.json` beside the file tells, if a build has left it there; else with
+    `preprocess`, by input or under "" for all. Raises for one that belongs to another kmodel."""
+    told = description(path.with_name(f"{name}.json"))
+    if told is not None and preprocess:
+        raise ModelbuildError(
+            "this file carries its own preprocessing",
+            where=str(path),
+            why=f"{name}.json beside it tells it",
+            advice="leave the preprocessing out",
+        )
+    made = KmodelRunner(data, name, told)
+    unknown = [port for port in preprocess if port and port not in {one.name for one in made.inputs}]
+    if unknown:
+        raise ModelbuildError(
+            f"the model has no input `{unknown[0]}` to preprocess",
+            where=str(path),
+            why=f"its inputs are {', '.join(port.name for port in made.inputs)}",
+            advice=f"write --preprocess '{made.inputs[0].name}={{...}}'",
+        )
+    if preprocess:
+        for_all = dict.fromkeys((port.name for port in made.inputs), preprocess.get("", Preprocess()))
+        made.preprocess = {**for_all, **{port: given for port, given in preprocess.items() if port}}
+        made.is_described = True
+    return made
+
+
+def beside(path: Path) -> Path:
+    """Where a build leaves what the kmodel at `path` cannot hold."""
+    return path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
+
+
+def description(path: Path) -> Described | None:
+    """What a build or a pack has left beside a kmodel; nothing where that is a file of the user's own."""
+    return _read(path) if path.is_file() else None
 
 
 def _named(metadata: Mapping[str, str]) -> Named | None:

@@ -70,7 +70,7 @@ def _open_mpk(path: Path, model: str | None, preprocess: Mapping[str, Preprocess
 def _open_kmodel(path: Path, model: str | None, preprocess: Mapping[str, Preprocess]) -> Runner:
     if model is not None:
         raise _one_model_only(path)
-    return open_kmodel(path, input_file.read(path), path.name.removesuffix(kmodel.SUFFIX))
+    return open_kmodel(path, input_file.read(path), path.name.removesuffix(kmodel.SUFFIX), preprocess)
 
 
 def _open_sealed(path: Path, model: str | None, secrets: Secrets | None) -> Runner:
@@ -96,9 +96,9 @@ def open_runner(
     secrets: Secrets | None = None,
 ) -> Runner:
     """The model in `path`, by what the file is. `model` picks one of a package by id or name; `preprocess` is
-    for float models, by input or under "" for all; other files carry their own. `weights` are those of a
-    float model whose format keeps them apart, `secrets` those of an encrypted package. Raises ModelbuildError
-    for files that cannot be run."""
+    for float models and kmodels without their .json, by input or under "" for all; others carry their own.
+    `weights` are those of a float model whose format keeps them apart, `secrets` those of an encrypted
+    package. Raises ModelbuildError for files that cannot be run."""
     kind = identify(path)
     if secrets is not None and kind is not Kind.SEALED:
         raise ModelbuildError("this file is not encrypted", where=str(path), advice="leave the keys out")
@@ -109,7 +109,7 @@ def open_runner(
         raise ModelbuildError(
             "this file has its weights inside", where=str(path), advice="leave --weights out"
         )
-    if preprocess:
+    if preprocess and kind is not Kind.KMODEL:
         raise ModelbuildError(
             "this file carries its own preprocessing", where=str(path), advice="leave the preprocessing out"
         )

@@ -18,6 +18,7 @@ from modelbuild.artifacts.layouts import Layouts, require, to_source
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Arrays, Runner, run_real
 from modelbuild.errors import ModelbuildError
+from modelbuild.samples.files import TENSOR_SUFFIXES
 
 Array = NDArray[Any]
 
@@ -90,8 +91,20 @@ def run(
             made.append(post(shown, inputs))
     stacked = {name: each[0] if len(each) == 1 else np.stack(each) for name, each in found.items()}
     results = None if post is None else tuple(made)
-    notes = tuple(getattr(runner, "notes", ()))
+    notes = (*getattr(runner, "notes", ()), *_undeclared(runner, feed))
     return RunResult(stacked, round(elapsed * 1000, 3), len(feed.samples), runner.level, results, notes)
+
+
+def _undeclared(runner: Runner, feed: Feed) -> Iterator[str]:
+    """Where pictures go into a file that has lost what tells their preprocessing."""
+    if getattr(runner, "is_described", True):
+        return
+    files = (path for sample in feed.samples for path in sample.values())
+    if any(path.suffix.lower() not in TENSOR_SUFFIXES for path in files):
+        yield (
+            "pictures went in as 0..255: a kmodel does not hold the preprocessing, and no .json of a build "
+            "or of pack lies beside it; put it there, or say it with --preprocess"
+        )
 
 
 def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[tuple[Arrays, Arrays, float]]:

@@ -67,7 +67,7 @@ CONDITIONS: dict[str, _Form] = {
     "layer_height": RANGE,
     "layer_width": RANGE,
     "layer_memory": RANGE,
-    "macs": RANGE,
+    "moved_products": RANGE,
     "kernel": RANGE,
     "kernel_h": RANGE,
     "kernel_w": RANGE,

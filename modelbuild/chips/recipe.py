@@ -80,6 +80,9 @@ class NumberFormat(Strict):
     # what the chip has; the first is the default
     activations: tuple[Literal["int8", "uint8", "int16", "float32", "bfloat16"], ...]
     weights: tuple[Literal["int8", "int4", "int16", "float32", "bfloat16"], ...]
+    # of inputs and outputs, and of what the CPU leaves, where these are not those of activations
+    ports: tuple[Literal["float32", "uint8"], ...] = ()
+    cpu_nodes: tuple[Literal["float32"], ...] = ()
     weight_names: dict[str, str] = Field(default_factory=dict)  # what else the chip's users call them
     symmetric_activations: bool
     scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
@@ -198,6 +201,9 @@ class Edition(Strict):
     operators: tuple[OperatorRule, ...]
 
 
+_RATES = ("_hz", "_per_second")
+
+
 class Recipe(Strict):
     """A chip, with the operator table of one edition; `editions` are the others."""
 
@@ -212,6 +218,7 @@ class Recipe(Strict):
     container: Container
     passes: tuple[str, ...]  # what `lower` runs, in order
     operators: tuple[OperatorRule, ...]  # in the file a table: unit -> operator -> forms; see docs/chips.md
+    clock_scales: tuple[str, ...] = ()  # facts of the hardware that go up and down with `clock_hz`
     editions: tuple[Edition, ...] = ()  # in the file a mapping: edition -> operators
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()
@@ -223,6 +230,15 @@ class Recipe(Strict):
             return self
         less = self.hardware.model_copy(update={"sram_bytes": fact.model_copy(update={"value": float(size)})})
         return self.model_copy(update={"hardware": less})
+
+    @model_validator(mode="after")
+    def _scales_rates(self) -> Self:
+        for name in self.clock_scales:
+            if name == "clock_hz" or getattr(self.hardware, name, None) is None or not name.endswith(_RATES):
+                raise PydanticCustomError(
+                    "no_rate", "clock_scales: {name} is no rate of the hardware", {"name": name}
+                )
+        return self
 
     def settled(self) -> Recipe:
         """The recipe of somebody who has chosen the edition: there are no others to hold nodes against."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelbuild import api
 from modelbuild.artifacts.kinds import SOURCES, Kind, identify
+from modelbuild.artifacts.kmodel_runner import beside, description
 from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
@@ -178,9 +179,13 @@ def _of_files(options: argparse.Namespace) -> list[tuple[str, object]]:
 
 
 def takes_preprocessing(options: argparse.Namespace, word: str) -> bool:
-    """Whether a word is a float model's file: all others carry their preprocessing."""
+    """Whether a word is a float model's file, or a kmodel without its .json: all others carry their
+    preprocessing."""
     path = Path(options.directory) / word
-    return path.is_file() and identify(path) in SOURCES
+    if not path.is_file():
+        return False
+    kind = identify(path)
+    return kind in SOURCES or (kind is Kind.KMODEL and description(beside(path)) is None)
 
 
 def takes_weights(word: str) -> bool:

@@ -123,6 +123,7 @@ def _text(packed: Packed, told: bool) -> str:
     return "\n".join(
         [
             f"{packed.path}  {packed.size} bytes",
+            *([] if packed.description is None else [f"{packed.description}  its names and preprocessing"]),
             f"  SNR: {snr}, on the {on} that calibrated{few}",
             f"  time: {_time(found)}",
             f"  nodes on the CPU: {found.cpu_nodes}",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.layer_maps import layer_maps
+from modelbuild.graph.layer_maps import layer_maps, moved_products
 from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
 from modelbuild.graph.row_memory import row_bytes, weight_loads
-from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -186,7 +185,9 @@ RULES: dict[str, Check] = {
     "layer_height": _within("height", lambda s: [layer_maps(s).source[2]]),
     "layer_width": _within("width", lambda s: [layer_maps(s).source[3]]),
     "layer_memory": _within("bytes of the maps of a layer", lambda s: [layer_maps(s).bytes]),
-    "macs": _within("multiply-accumulates", lambda s: [node_macs(s.graph, s.node)]),
+    "moved_products": _within(
+        "multiply-accumulates for each cell that the CPU moves", lambda s: [round(moved_products(s), 1)]
+    ),
     "kernel": _within("kernel", kernel),
     "kernel_h": _within("kernel", lambda s: kernel(s)[:1]),
     "kernel_w": _within("kernel", lambda s: kernel(s)[1:2]),

@@ -121,10 +121,13 @@ def _write(
 
 
 def _write_program(folder: Path) -> None:
-    """The tile list and the program as text, beside a compiled program."""
+    """The tile list and the program as text, beside a compiled program; of a kmodel `inspect` has them."""
+    from modelbuild.formats import kmodel
     from modelbuild.npu.program.disassembler import disassemble
     from modelbuild.npu.program.tile_list import tile_list
 
     command, host = ((folder / f"{part}.bin").read_bytes() for part in ("command", "host"))
+    if kmodel.is_kmodel(command):
+        return
     for name, lines in (("tiles.txt", tile_list(command, host)), ("program.txt", disassemble(command, host))):
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")

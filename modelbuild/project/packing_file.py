@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelbuild import output_file, whole_file
+from modelbuild import input_file, output_file, whole_file
 from modelbuild.artifacts.inspect import inspect
+from modelbuild.artifacts.kinds import Kind, identify
+from modelbuild.artifacts.kmodel_runner import beside, description, open_kmodel
 from modelbuild.build.build import Builder
 from modelbuild.build.jobs import processors
 from modelbuild.build.result import BuildResult
@@ -40,7 +42,8 @@ class Packed:
     """The file that was written, its size in bytes and digest; what was measured of the model in it.
 
     `preprocess` is input -> settings, `ranges` input -> (low, high) of what they make of 0..255. The SNR was
-    measured on the `samples` that calibrated, so many."""
+    measured on the `samples` that calibrated, so many. `description` is the file beside it that tells what a
+    kmodel cannot hold: names and preprocessing."""
 
     path: Path
     size: int
@@ -53,6 +56,7 @@ class Packed:
     preprocess: Mapping[str, Mapping[str, Any]]
     ranges: Mapping[str, list[list[float]]]
     samples: int
+    description: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of `pack --json`."""
@@ -60,6 +64,7 @@ class Packed:
         return {
             "ok": True,
             "path": str(self.path),
+            "description": None if self.description is None else str(self.description),
             "size": self.size,
             "sha256": self.sha256,
             "chip": self.chip,
@@ -109,10 +114,15 @@ def pack(
         name = next(name for name in sorted(made) if name.startswith("files/"))
         path = output / Path(name).name if output.is_dir() else output
         _check_replaced(path, package, force)
+        apart = _beside(path, package, force)
         data = project.builder.output(result, package.action("package"), name).read_bytes()
         model = package.models[0]
         names = {action: action for action in result.states}
         found = measured(project, result, model.request, package, names)
+        if apart is not None:
+            told = f"models/{model.request.model}.json"
+            made_of_it = project.builder.output(result, package.action("package"), told)
+            whole_file.write(apart, made_of_it.read_bytes())
         whole_file.write(path, data)
     calibration = model.request.calibration
     return Packed(
@@ -127,6 +137,7 @@ def pack(
         model.request.preprocess,
         ranges(project).get(model.request.model, {}),
         len(calibration.files) if calibration else 0,
+        apart,
     )
 
 
@@ -205,11 +216,29 @@ def _check_replaced(path: Path, package: PackageRequest, force: bool) -> None:
     )
 
 
+def _beside(path: Path, package: PackageRequest, force: bool) -> Path | None:
+    """Where `run` looks for what a kmodel cannot hold. Refuses to write over a file of the user's own."""
+    if package.recipe["container"]["format"] != Kind.KMODEL or whole_file.is_stream(path):
+        return None
+    place = beside(path)
+    if not force and place.exists() and description(place) is None:
+        raise ModelbuildError(
+            f"{place.name} lies where the names and preprocessing of the kmodel go",
+            where=str(place.parent),
+            why="no build and no pack has written it",
+            advice="name another file with -o, or add --force to replace it",
+        )
+    output_file.check(place)
+    return place
+
+
 def _is_simulated(path: Path, form: str) -> bool:
-    """Whether the file is empty, or a package of modelbuild's own."""
+    """Whether the file is empty, or a package of modelbuild's own: of a kmodel, one with its description."""
     try:
         if path.is_file() and not path.stat().st_size:
             return True
+        if form == Kind.KMODEL and identify(path) is Kind.KMODEL:  # which has no word of who made it
+            return open_kmodel(path, input_file.read(path), path.stem).is_described
         found = inspect(path)
     except (ModelbuildError, OSError):
         return False

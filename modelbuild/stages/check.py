@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding, Placement
     from modelbuild.graph.model import Graph
 
-VERSION = "10"
+VERSION = "11"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -82,8 +82,31 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     checked = placement.to_json()
     of_sram = [] if stopping else _of_sram(graph, placement, recipe, parameters)
     found = [finding.to_json() for finding in (*placement.findings, *of_scheme, *of_sram)]
+    if not stopping:
+        found = _with_times(found, graph, placement.units, recipe)
     write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
+
+
+_ON_CPU = ("MB103", "MB104")
+
+
+def _with_times(
+    findings: list[dict[str, object]], graph: Graph, units: Mapping[str, str], recipe: Recipe
+) -> list[dict[str, object]]:
+    """With `time_ms` of nodes that run on the CPU."""
+    from modelbuild.stages import backends
+
+    if not any(finding["code"] in _ON_CPU for finding in findings):
+        return findings
+    predicting = backends.of_arithmetic(recipe.number_format.arithmetic).predicting()
+    times = predicting.cpu_times(graph, units, recipe)
+    return [
+        {**finding, "time_ms": times[node]}
+        if finding["code"] in _ON_CPU and (node := str(finding["node"])) in times
+        else finding
+        for finding in findings
+    ]
 
 
 def _of_scheme(
@@ -112,7 +135,12 @@ def _of_sram(
     from modelbuild.npu.sram_check import check_sram
     from modelbuild.quantize.outline import outline
     from modelbuild.quantize.settings import Settings
+    from modelbuild.toolchains.builtin import SILICON
 
+    if recipe.number_format.arithmetic in SILICON and "sram_bytes" in parameters:
+        from modelbuild.kpu import sram_check
+
+        return sram_check.check_sram(graph, placement.units, recipe, parameters["sram_bytes"])
     if recipe.number_format.arithmetic != ARITHMETIC:
         return []  # the KPU's limits stand in its operator rules
     settings = Settings.read(parameters.get("bits", {}))

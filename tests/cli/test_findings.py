@@ -38,3 +38,11 @@ def test_names_are_taken_whole_and_a_message_without_one_is_told_of_all() -> Non
     (text,) = findings.texts([finding("a", "none runs"), finding("b", "none runs")])
     assert "m@t: `a`, `b` (2 nodes): none runs" in text
     assert len(findings.texts([finding("", "x"), finding("", "x")])) == 1
+
+
+def test_times_of_nodes_that_stand_together_are_added() -> None:
+    listed = [finding("a", time_ms=0.2), finding("b", time_ms=1.053), finding("c")]
+    (text,) = findings.texts(listed)
+    assert "`a`, `b`, `c` (3 nodes) runs on the CPU, about 1.3 ms a run" in text
+    (text,) = findings.texts([finding("a", time_ms=0.002)])
+    assert text.splitlines()[0].endswith("runs on the CPU, less than 0.01 ms a run")

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from modelbuild import api
 from modelbuild.artifacts.kmodel_runner import open_kmodel
@@ -19,6 +20,8 @@ from modelbuild.cli.main import main
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph import onnx_io
 from modelbuild.graph.session import FloatSession
+from modelbuild.project.pack_manifest import ONLY, PackRequest
+from modelbuild.project.packing_file import pack
 from modelbuild.quantize import fixed_onnx
 from modelbuild.stages.files import read_json
 from tests.judges import nncase
@@ -105,6 +108,19 @@ def test_what_is_shipped(built_once: Path, package: str, arithmetic: str, more: 
     (image,), (scores,) = told["inputs"], told["outputs"]
     assert (image["name"], image["dtype"], image["shape"]) == ("image", "float32", list(SHAPE))
     assert (scores["name"], scores["scale"], scores["radix_form"]) == ("scores", None, None)
+
+
+def test_layers_are_divided_by_the_memory_that_programs_may_use(tmp_path: Path) -> None:
+    """Whole, the second and third convolution take 4096 bytes each."""
+    maix = "maix: {chip: k210, "
+    root = write(tmp_path / "p", MANIFEST.replace(maix, maix + "compile: {sram_bytes: 3072}, "))
+    dump = ["--dump", str(tmp_path / "dump")]
+    assert main(["-C", str(root), "build", "net@maix", "--jobs", "1", "--until", "compile", *dump]) == 0
+    (plan,) = (tmp_path / "dump").rglob("compile.json")
+    found = read_json(plan)
+    layers = [layer["origin"][0] for layer in found["layers"] if layer["kind"] == "kpu_conv"]
+    assert layers == ["stem", "mix", "mix", "last", "last"]
+    assert found["memory"]["kpu_ram"] <= 3_072
 
 
 @pytest.mark.parametrize("package", ["p-maix", "p-any"])
@@ -353,3 +369,39 @@ def test_less_of_the_kpus_memory(built_once: Path, tmp_path: Path) -> None:
     source = str(root / "data/0.npy")
     few, all_ = (api.run(folder / "dist/p-maix/net.kmodel", source) for folder in (root, built_once))
     np.testing.assert_array_equal(few.outputs["scores"], all_.outputs["scores"])
+
+
+def test_a_packed_kmodel_has_its_names_and_preprocessing_beside_it(tmp_path: Path) -> None:
+    root = write(tmp_path / "p")
+    told = {"resize": "stretch", "scale": -1, "mean": -255}
+    request = PackRequest("net.onnx", "k210", root, ["data/*.npy"], {ONLY: told})
+    (root / "m.json").write_text('{"a file": "of the user\'s own"}', encoding="utf-8")
+    with pytest.raises(ModelbuildError, match=r"m\.json lies where the names"):
+        pack(request, root / "m.kmodel", cache=root / "cache")
+    (root / "m.json").unlink()
+    packed = pack(request, root / "m.kmodel", cache=root / "cache")
+    assert packed.description == root / "m.json"
+    runner = open_kmodel(root / "m.kmodel", (root / "m.kmodel").read_bytes(), "m")
+    assert [port.name for port in runner.inputs] == ["image"]
+    assert (runner.preprocess["image"].scale, runner.preprocess["image"].mean) == (-1, -255)
+    assert (
+        pack(request, root / "m.kmodel", cache=root / "cache").sha256 == packed.sha256
+    )  # its own is replaced
+    (root / "m.json").unlink()
+    with pytest.raises(ModelbuildError, match="no pack has written"):
+        pack(request, root / "m.kmodel", cache=root / "cache")
+
+
+def test_a_kmodel_without_its_json_says_that_pictures_went_in_as_they_are(
+    built_once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(built_once / "dist/p-maix/net.kmodel", tmp_path / "net.kmodel")
+    Image.new("RGB", SHAPE[2:], (255, 0, 128)).save(tmp_path / "a.png")
+    run = ["-C", str(tmp_path), "run", "net.kmodel", "--input", "a.png"]
+    assert main(run) == 0
+    assert "pictures went in as 0..255" in capsys.readouterr().err
+    assert main([*run, "--preprocess", "{scale: 0.00392}"]) == 0
+    assert "0..255" not in capsys.readouterr().err
+    shutil.copy(built_once / "dist/p-maix/net.json", tmp_path / "net.json")
+    assert main([*run, "--preprocess", "{scale: 0.00392}"]) == 2
+    assert "net.json beside it tells it" in capsys.readouterr().err

@@ -6,36 +6,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import fsum
 from typing import Any
 
-from modelbuild.kpu.predicting.prediction import ENGINES, Prediction, Row, strip_use
+from modelbuild.kpu.predicting.prediction import ENGINES, Prediction, Row, at, strip_use
+from modelbuild.npu.predicting.assumptions import Options, assumed
 
 LEAST_SHARE = 0.005  # of the time: less is not worth a line
 SLOWEST = 3
 _FASTER = 1.25
-_HALF = 0.5
 _FEW = 0.75  # of a row's cells
 
 
 def to_json(found: Prediction, on_cpu: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """`help` and `slowest` of evaluate.json, whose `cpu_nodes` are `on_cpu`."""
     cpu_ms = fsum(node["time_ms"] for node in on_cpu)
-    now = found.ms(found.cycles)
-    total = now + cpu_ms
-    changes = [each for each in _changes(found, now, cpu_ms) if total - each[2] > LEAST_SHARE * total]
-    helps = [
-        {"change": change, "time_ms": ms, "total_ms": whole, "saves_ms": total - whole, "counted": False}
-        for change, ms, whole in sorted(changes, key=lambda each: each[2])
-    ]
-    return {"help": helps, "slowest": _slowest(found, on_cpu, total)}
+    total = found.ms(found.cycles) + cpu_ms
+    return {"help": list(_changes(found, total)), "slowest": _slowest(found, on_cpu, total)}
 
 
-def _changes(found: Prediction, now: float, cpu_ms: float) -> Iterator[tuple[str, float, float]]:
-    """Each with the time of the KPU then, and of both."""
-    if not now:
+def _changes(found: Prediction, total: float) -> Iterator[dict[str, Any]]:
+    """What can be set on the chip as it is: `--clock` gives the same figures."""
+    if not found.cycles:
         return
-    yield "nothing on the CPU", now, now
-    moved = found.ms(sum(row.busy.read + row.busy.write for row in found.rows))
-    yield "maps copied twice as fast", now - _HALF * moved, now + cpu_ms - _HALF * moved
-    yield "a clock faster by a quarter", now / _FASTER, now / _FASTER + cpu_ms / _FASTER
+    clock = found.recipe.hardware.clock_hz.value * _FASTER
+    faster = at(found, assumed(found.recipe, Options(clock_hz=clock)))
+    now = faster.ms(faster.cycles)
+    whole = now + fsum(faster.cpu_ms(one.work.operations) for one in faster.on_cpu)
+    if total - whole > LEAST_SHARE * total:
+        yield {
+            "change": f"a clock faster by a quarter (--clock {clock:.0f})",
+            "time_ms": now,
+            "total_ms": whole,
+            "saves_ms": total - whole,
+            "counted": True,
+        }
 
 
 def _slowest(found: Prediction, on_cpu: Sequence[Mapping[str, Any]], total: float) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ from modelbuild.quantize.settings import Settings
 class Options:
     """None is the recipe's own, or the model's. The clock in Hz, bandwidths in bytes per second; `batch`
     pictures a run; `activations` and `weights` are number formats (int8, int16, int4) as `quantize` takes
-    them, or lists of them. `weight_compress` changes no count: it is told that it does not."""
+    them, or lists of them. `weight_compress` changes no count: it is told that it does not. `ports`: inputs |
+    outputs -> name, or `*` for the others -> format, where these are not those of activations."""
 
     clock_hz: float | None = None
     dram_read_bytes_per_second: float | None = None
@@ -31,6 +32,7 @@ class Options:
     activations: str | Sequence[str] | None = None
     weights: str | Sequence[str] | None = None
     sram_bytes: int | None = None
+    ports: Mapping[str, Mapping[str, str]] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -55,11 +57,13 @@ REPLACEABLE = (
 
 def replaced(recipe: Recipe, base: Options, told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Option -> its `value`, and what it is `instead_of`, of the options that say something else than `base`
-    and the recipe; instead of None: what the model has."""
+    and the recipe, and of the rates that follow another clock; instead of None: what the model has."""
     stood = _stood(recipe, base)
+    followed = {name: fact.value for name, fact in _scaled(recipe, told).items()}
+    stood |= {name: getattr(recipe.hardware, name).value for name in followed}
     return {
         name: {"value": value, "instead_of": stood[name]}
-        for name, value in told.items()
+        for name, value in {**told, **followed}.items()
         if value != stood[name]
     }
 
@@ -72,15 +76,31 @@ def _stood(recipe: Recipe, base: Options) -> dict[str, Any]:
 
 
 def assumed(recipe: Recipe, options: Options) -> Recipe:
-    """The recipe with what the options tell. Raises (exit 2) on numbers that are not above 0."""
+    """The recipe with what the options tell; with a clock, the rates that follow it. Raises (exit 2) on
+    numbers that are not above 0."""
     _check(options)
-    facts: dict[str, Fact] = {
+    facts: dict[str, Fact] = _scaled(recipe, options.told)
+    facts |= {
         name: PositiveFact(value=float(value), source=f"the option {name}", sure="vendor")
         for name, value in options.told.items()
     }
     number_format = _whole(recipe.number_format)
     hardware = recipe.hardware.model_copy(update=facts)
     return recipe.model_copy(update={"hardware": hardware, "number_format": number_format})
+
+
+def _scaled(recipe: Recipe, told: Mapping[str, Any]) -> dict[str, Fact]:
+    """The facts that follow another clock, at it: those of them that are not told themselves."""
+    clock = told.get("clock_hz")
+    if clock is None:
+        return {}
+    share = clock / recipe.hardware.clock_hz.value
+    facts: dict[str, Fact] = {name: getattr(recipe.hardware, name) for name in recipe.clock_scales}
+    return {
+        name: fact.model_copy(update={"value": fact.value * share})
+        for name, fact in facts.items()
+        if told.get(name) is None
+    }
 
 
 def _counted(wanted: str | Sequence[str] | None) -> str | Sequence[str] | None:
