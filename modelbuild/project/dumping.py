@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,10 +122,10 @@ def _write(
 
 
 def _write_program(folder: Path) -> None:
-    """The tile list and the program as text, beside a compiled program."""
-    from modelbuild.npu.program.disassembler import disassemble
-    from modelbuild.npu.program.tile_list import tile_list
+    """What can be read of a compiled program, beside it."""
+    from modelbuild.project.program_text import program_text
 
     command, host = ((folder / f"{part}.bin").read_bytes() for part in ("command", "host"))
-    for name, lines in (("tiles.txt", tile_list(command, host)), ("program.txt", disassemble(command, host))):
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    plan = json.loads((folder / "compile.json").read_text(encoding="utf-8"))
+    for name, text in program_text(command, host, plan).items():
+        (folder / name).write_text(text, encoding="utf-8")
