@@ -144,6 +144,25 @@ def test_the_vendors_simulator_gives_the_same_bytes(built_once: Path, package: s
     assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
 
 
+@pytest.mark.parametrize(("package", "pair"), [("p-maix", "net@maix"), ("p-any", "net@any")])
+def test_a_dump_has_the_code_the_operations_and_the_memory(
+    built_once: Path, tmp_path: Path, package: str, pair: str
+) -> None:
+    """A kmodel is no program of modelbuild's own simulator, whose reader refused it."""
+    assert main(["-C", str(built_once), "-q", "build", package, "--dump", str(tmp_path / "out")]) == 0
+    folder = tmp_path / "out" / pair / "compile"
+    assert (folder / "command.bin").read_bytes() == (built_once / f"dist/{package}/net.kmodel").read_bytes()
+    plan = read_json(folder / "compile.json")
+    lines = (folder / "operations.txt").read_text(encoding="utf-8").splitlines()
+    steps = [line.split()[2] for line in lines if line.startswith("operation ")]
+    assert steps == [step["name"] for step in plan["executed"]] and steps
+    assert len(lines) == 3 * len(steps) + 1 + len(plan["placements"])
+    assert f" total {plan['memory']['total']:,}, " in lines[3 * len(steps)]
+    code = (folder / "program.txt").read_text(encoding="utf-8")
+    assert ("registers:" in code) is (pair == "net@maix") and "read cleanly by the tables of nncase" in code
+    assert not (folder / "tiles.txt").exists()
+
+
 def test_floats_are_those_of_the_source(built_once: Path) -> None:
     """Nothing is quantized on a CPU: no record, no observation, and the SNR of rounding alone."""
     report = read_json(built_once / "reports/p-any/report.json")
