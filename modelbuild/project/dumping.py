@@ -122,18 +122,6 @@ def _write(
 
 
 def _write_program(folder: Path) -> None:
-<<<<<<< HEAD
-    """The tile list and the program as text, beside a compiled program; of a kmodel `inspect` has them."""
-    from modelbuild.formats import kmodel
-    from modelbuild.npu.program.disassembler import disassemble
-    from modelbuild.npu.program.tile_list import tile_list
-
-    command, host = ((folder / f"{part}.bin").read_bytes() for part in ("command", "host"))
-    if kmodel.is_kmodel(command):
-        return
-    for name, lines in (("tiles.txt", tile_list(command, host)), ("program.txt", disassemble(command, host))):
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-=======
     """What can be read of a compiled program, beside it."""
     from modelbuild.project.program_text import program_text
 
@@ -141,4 +129,3 @@ def _write_program(folder: Path) -> None:
     plan = json.loads((folder / "compile.json").read_text(encoding="utf-8"))
     for name, text in program_text(command, host, plan).items():
         (folder / name).write_text(text, encoding="utf-8")
->>>>>>> fixe2
