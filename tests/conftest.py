@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 # A busy machine is no failure: nothing here is judged by the clock.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", settings.get_profile("house"), max_examples=40)  # of 100 in the long run
 settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,6 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     and builder's workers as there are processors, in each of them, would only wait for one another. The short
     run keeps its files in memory: builds flush each, and would wait for the disk, as in the long one."""
     worker: dict[str, str] = getattr(config, "workerinput", {})
+    if config.option.markexpr == "not long":
+        settings.load_profile("short")
     if CAN_PIN and worker:
         order = sorted(PROCESSORS)
         os.sched_setaffinity(0, {order[int(worker["workerid"].removeprefix("gw")) % len(order)]})

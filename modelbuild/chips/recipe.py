@@ -80,6 +80,9 @@ class NumberFormat(Strict):
     # what the chip has; the first is the default
     activations: tuple[Literal["int8", "uint8", "int16", "float32", "bfloat16"], ...]
     weights: tuple[Literal["int8", "int4", "int16", "float32", "bfloat16"], ...]
+    # of inputs and outputs, and of what the CPU leaves, where these are not those of activations
+    ports: tuple[Literal["float32", "uint8"], ...] = ()
+    cpu_nodes: tuple[Literal["float32"], ...] = ()
     weight_names: dict[str, str] = Field(default_factory=dict)  # what else the chip's users call them
     symmetric_activations: bool
     scale: Literal["free", "power_of_two", "radix"]  # radix: 1 / (float32 in [1, 2) * 2^radix)
@@ -219,6 +222,14 @@ class Recipe(Strict):
     editions: tuple[Edition, ...] = ()  # in the file a mapping: edition -> operators
     defaults: dict[str, Any] = Field(default_factory=dict)  # the manifest's settings, lowest precedence
     aliases: Annotated[tuple[str, ...], Field(default=())] = ()
+
+    def with_sram(self, size: int | None) -> Recipe:
+        """The chip with no more than so much of the memory beside its array; None: with all of it."""
+        fact = self.hardware.sram_bytes
+        if size is None or size >= fact.value:
+            return self
+        less = self.hardware.model_copy(update={"sram_bytes": fact.model_copy(update={"value": float(size)})})
+        return self.model_copy(update={"hardware": less})
 
     @model_validator(mode="after")
     def _scales_rates(self) -> Self:

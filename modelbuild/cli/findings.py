@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import fsum
 from typing import Any
 
 from modelbuild.cli import console
 
+TIME = "time_ms"  # of findings that speak of it
 _HERE = "\0"  # where a message names its node
 
 
@@ -15,11 +17,11 @@ def texts(findings: Iterable[Mapping[str, Any]], *, each: bool = False) -> list[
     """A text for each group of equal findings, or for `each` finding, in the order of the first of each."""
     groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
     for index, finding in enumerate(findings):
-        shared = {key: value for key, value in finding.items() if key != "node"}
+        shared = {key: value for key, value in finding.items() if key not in ("node", TIME)}
         shared["message"] = _without_node(finding)
         key = (index,) if each else tuple(sorted((name, str(value)) for name, value in shared.items()))
         groups.setdefault(key, []).append(dict(finding))
-    return [console.finding_text(_joined([*map(_short, group)])) for group in groups.values()]
+    return [console.finding_text(with_time(_joined([*map(_short, group)]))) for group in groups.values()]
 
 
 def _short(finding: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +31,17 @@ def _short(finding: dict[str, Any]) -> dict[str, Any]:
     if node:
         message = message.replace(node, console.short(node))
     return {**finding, "node": console.short(node), "message": message}
+
+
+def with_time(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """The finding, whose message tells its time."""
+    time = finding.get(TIME)
+    told = "" if time is None else f", {_shown(time)} a run"
+    return {**finding, "message": f"{finding['message']}{told}"}
+
+
+def _shown(ms: float) -> str:
+    return "less than 0.01 ms" if ms < 0.01 else f"about {float(f'{ms:.2g}'):g} ms"
 
 
 def _without_node(finding: Mapping[str, Any]) -> str:
@@ -46,4 +59,6 @@ def _joined(group: list[dict[str, Any]]) -> dict[str, Any]:
     shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
     message = _without_node(group[0])
     told = f"{shown} ({len(names)} nodes)"
-    return {**group[0], "message": message.replace(_HERE, told) if _HERE in message else f"{told}: {message}"}
+    times = [finding[TIME] for finding in group if finding.get(TIME) is not None]
+    message = message.replace(_HERE, told) if _HERE in message else f"{told}: {message}"
+    return {**group[0], **({TIME: fsum(times)} if times else {}), "message": message}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from modelbuild.cli.findings import with_time
+
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _Found = Mapping[str, Any]
 
 
 def text(findings: Iterable[_Found], placed: Callable[[_Found], tuple[str, int, int] | None]) -> str:
     """A line a finding: `::error file=F,line=L,col=C,title=T::message`."""
-    return "".join(f"{_line(finding, placed(finding))}\n" for finding in findings)
+    return "".join(f"{_line(with_time(finding), placed(finding))}\n" for finding in findings)
 
 
 def _line(finding: _Found, place: tuple[str, int, int] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modelbuild import __version__
+from modelbuild.cli.findings import with_time
 from modelbuild.graph.codes import CODES
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -53,7 +54,7 @@ def _result(finding: _Found, placed: Placed) -> dict[str, Any]:
         "ruleId": finding["code"],
         "ruleIndex": list(CODES).index(finding["code"]),
         "level": finding["severity"],
-        "message": {"text": f"{_about(finding)}{finding['message']}{advice}"},
+        "message": {"text": f"{_about(finding)}{with_time(finding)['message']}{advice}"},
     }
     locations = _location(finding, placed(finding))
     return (

@@ -123,7 +123,14 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group", "after_stride", "chained", "behind_npu")  # conditions on the node before
+_BEFORE = (
+    "after",
+    "after_group",
+    "after_stride",
+    "chained",
+    "behind_npu",
+    "reads_npu_maps",
+)  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {
@@ -137,7 +144,7 @@ _WORDS = {
     "layer_height": "height",
     "layer_memory": "bytes of the maps of a layer",
     "layer_width": "width",
-    "macs": "multiply-accumulates",
+    "moved_products": "multiply-accumulates for each cell that the CPU moves",
 }
 
 

@@ -52,6 +52,21 @@ def is_behind_npu(subject: Subject) -> bool:
     return False
 
 
+def reads_npu_maps(subject: Subject) -> bool:
+    """Whether the NPU makes all that the node reads, or what a Concat joins to it."""
+    waiting = list(subject.node.inputs[:1])
+    while waiting:
+        producer = subject.producers.get(waiting.pop())
+        if producer is None or producer.op in OF_PORTS:
+            return False
+        if subject.units.get(producer.name) in ON_NPU:
+            continue
+        if producer.op != "Concat":
+            return False
+        waiting += producer.inputs
+    return True
+
+
 def before(subject: Subject, operators: Any) -> str | None:
     """What is wrong where others than `operators` read the output."""
     output = subject.node.outputs[0]

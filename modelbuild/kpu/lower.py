@@ -17,6 +17,7 @@ from modelbuild.kpu.lowering.functions import OPERATORS, is_simple, of_chain
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moves import Wanted
 from modelbuild.kpu.lowering.wanted import wanted_as_bytes
+from modelbuild.kpu.ports import Ports, finish_outputs, with_inputs, with_outputs
 from modelbuild.quantize.apply import prepared
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.record import Record
@@ -42,9 +43,10 @@ def lower(
     record: Record | None,
     recipe: Recipe,
     told: Callable[[int, int, str], None] = lambda done, count, what: None,
+    asked: Ports | None = None,
 ) -> FixedModel:
     """The fixed model of `graph`; `units` maps node names to npu | fused | cpu. `told` hears how many layers
-    are done, of how many.
+    are done, of how many. `asked`: inputs and outputs that are to hold bytes.
 
     Raises (exit 1) naming a node that cannot be lowered, and (exit 2) where the record does not belong to
     this graph or chip.
@@ -59,9 +61,7 @@ def lower(
             done |= _lower(lowering, wanted)
         told(number, len(start.plan.steps), "layer")
     graph = lowering.graph
-    for name in graph.outputs:
-        if name not in lowering.parts.tensors:
-            lowering.floats(name)
+    outputs = finish_outputs(lowering, asked or {})
     model = FixedModel(
         graph.name,
         recipe.number_format.arithmetic,
@@ -73,6 +73,8 @@ def lower(
         tuple(lowering.parts.operators),
         start.metadata,
     )
+    if asked:
+        model = with_inputs(lowering, with_outputs(model, outputs), asked)
     edited = record is not None and record.places.given and record.is_edited
     validate(model, EXIT_USER if edited else EXIT_FAILED)
     return model
@@ -81,10 +83,11 @@ def lower(
 def _started(graph: Graph, units: Mapping[str, str], record: Record | None, recipe: Recipe) -> _Start:
     if record is None:
         plan = make_plan(graph)
-        return _Start(Lowering(graph, plan, units, None), plan, kept_quantization.metadata(graph))
+        lowering = Lowering(graph, plan, units, None, recipe.hardware)
+        return _Start(lowering, plan, kept_quantization.metadata(graph))
     start = prepared(graph, units, record, recipe)
     own = start.made.units(units)
-    lowering = Lowering(start.assembly.graph, start.plan, own, start.assembly)
+    lowering = Lowering(start.assembly.graph, start.plan, own, start.assembly, recipe.hardware)
     return _Start(lowering, start.plan, start.metadata())
 
 
@@ -102,10 +105,7 @@ def _lower(lowering: Lowering, wanted: Wanted) -> set[str]:
             lowering.begin(Step((each,)))
             floats.BUILDERS[each.op](lowering)
     elif node.domain or (node.op not in BUILDERS and node.op not in floats.BUILDERS):
-        lowering.fail(
-            "there is no rule for this operator",
-            "cut it off with `edit: [{cut: ...}]`, or replace it in the source model",
-        )
+        lowering.fail("there is no rule for this operator")
     elif node.op in BUILDERS:
         BUILDERS[node.op](lowering, wanted)
     else:

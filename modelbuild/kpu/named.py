@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor, float_tensor
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
-from modelbuild.kpu.simulator.events import Access, Event
+
+if TYPE_CHECKING:
+    from modelbuild.kpu.simulator.events import Access, Event
 
 KEY = "operations"  # of the metadata that travels with a model
 

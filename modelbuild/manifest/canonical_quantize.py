@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelbuild.chips.recipe import Recipe
+from modelbuild.chips.recipe import NumberFormat, Recipe
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.manifest.able import another_chip, joined
-from modelbuild.manifest.beside_a_record import BESIDE, names_record
+from modelbuild.manifest.beside_a_record import beside_a_record, names_record
 from modelbuild.manifest.canonical_channels import problems_of_channels
 from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
-from modelbuild.quantize.settings import READERS, THREADS, Settings
+from modelbuild.quantize.settings import DEFAULT_METHOD, READERS, THREADS, Settings
 from modelbuild.stages import backends
 
 WIDE = "int16"
@@ -31,15 +31,22 @@ _FILES = ("record", "scheme")  # that say how to quantize
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
     """Choices made, short forms written out, defaults dropped but for formats and range. Beside a record
     nothing is chosen: what is said for other models is dropped."""
-    if not backends.of_arithmetic(recipe.number_format.arithmetic).has_record:
+    quantizes = backends.of_arithmetic(recipe.number_format.arithmetic).has_record
+    if not quantizes:
         refused = [_of_floats(key, quantize[key], recipe) for key in _FILES if _names(quantize, key)]
         if refused:
             return {}, refused
     if names_record(quantize):
-        beside = {key: item for key, item in quantize.items() if key in BESIDE}
-        return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
+        beside = {key: item for key, item in quantize.items() if key in beside_a_record(recipe)}
+        ports = _Quantize({key: beside.pop(key) for key in ENDS if key in beside}, recipe)
+        kept = {key: item for key, item in beside.items() if values_of(item) != NONE}
+        return kept | ports.of_ports(), ports.problems
     work = _Quantize(dict(quantize), recipe)
-    return work.canonical(), work.problems
+    chosen = work.canonical()
+    if not quantizes:  # the rest is meant for other chips
+        usual: Tree = {"method": Leaf(DEFAULT_METHOD, "built in")}
+        chosen = {key: chosen[key] for key in ("activations", "weights")} | {"range": usual}
+    return chosen, work.problems
 
 
 def _names(quantize: Tree, key: str) -> bool:
@@ -98,6 +105,13 @@ class _Quantize:
                 "write `scheme: FILE`, a QuantScheme.json, beside it, or remove it",
             )
         return chosen
+
+    def of_ports(self) -> Tree:
+        """The formats of inputs and outputs alone, where they are none of activations."""
+        chosen: Tree = {"activations": Leaf(self._has.activations[0], "")}
+        for key in sorted(self._given):
+            self._other(key, chosen)
+        return {key: item for key, item in chosen.items() if key in self._given}
 
     def _leaf(self, key: str) -> Leaf | None:
         found = self._given.get(key)
@@ -247,9 +261,10 @@ class _Quantize:
             )
             return
         self._check_formats(key, item)
-        self._check_switch(key, leaf)
+        self._check_switch(key, leaf, values_of(chosen["activations"]))
         if key in ENDS and isinstance(item, Leaf):
-            usual = WIDE if _is_budget(chosen) else values_of(chosen["activations"])
+            own = self._formats_of(key)
+            usual = WIDE if _is_budget(chosen) else own[0] if own else values_of(chosen["activations"])
             if leaf.value != usual or (key != "cpu_nodes" and self._has_scheme()):
                 chosen[key] = item if key == "cpu_nodes" else {ALL: item}
         elif read != self._default(key):
@@ -268,26 +283,47 @@ class _Quantize:
         }
         return own.get(key, getattr(Settings(), key))
 
-    def _check_switch(self, key: str, leaf: Leaf) -> None:
-        """A chip without zero points, or with one scale for all channels, has no choice."""
+    def _check_switch(self, key: str, leaf: Leaf, activations: str) -> None:
+        """A chip without zero points, without signs, or with one scale for all channels, has no choice."""
         fixed = {"symmetric": True, "per_channel": False}.get(key)
+        if key == "symmetric" and leaf.value and activations.startswith("u"):
+            signed = [name for name in self._has.activations if name.startswith("int")]
+            self._problem(
+                f"{leaf.spelling or '`symmetric: true`'} is not possible on {self._recipe.chip}"
+                + (f" with {activations}" if signed else ""),
+                leaf,
+                f"its activations are {activations}: without a zero point all below 0 would be cut off",
+                f"remove it, or write `activations: {signed[0]}` beside it"
+                if signed
+                else joined("remove it", another_chip(self._recipe, _has_signed)),
+            )
         if fixed is not None and self._default(key) is fixed and leaf.value is not fixed:
             named = leaf.spelling or f"`{key}: {str(leaf.value).lower()}`"
             chip = self._recipe.chip
             what = "activations have no zero point" if fixed else "weights have one scale a tensor"
             self._problem(f"{named} is not possible on {chip}", leaf, f"its {what}", "remove it")
 
+    def _formats_of(self, key: str) -> tuple[str, ...]:
+        """What inputs, outputs, or nodes on the CPU may have, where it is not what activations may."""
+        return self._has.cpu_nodes if key == "cpu_nodes" else self._has.ports if key in ENDS else ()
+
     def _check_formats(self, key: str, item: Tree | Leaf) -> None:
         if key not in (*ENDS, "nodes"):
             return
         for path, leaf in leaves(item):
-            has = self._has.weights if path[-1:] == ("weights",) else self._has.activations
+            is_weights = path[-1:] == ("weights",)
+            has = self._has.weights if is_weights else self._formats_of(key) or self._has.activations
             if leaf.value not in has:
                 named = leaf.spelling or f"`{'.'.join((key, *path))}: {leaf.value}`"
-                what = "weights" if has is self._has.weights else "activations"
-                advice = joined(f"write {has[0]}", self._other_chip(what, [leaf.value]))
+                what = "weights" if is_weights else "activations"
+                other = "" if self._formats_of(key) else self._other_chip(what, [leaf.value])
+                advice = joined(f"write {has[0]}", other)
                 chip = self._recipe.chip
                 self._problem(f"{named} is not possible on {chip}", leaf, f"it has {', '.join(has)}", advice)
+
+
+def _has_signed(has: NumberFormat) -> bool:
+    return any(name.startswith("int") for name in has.activations)
 
 
 def values_of(item: Tree | Leaf) -> Any:

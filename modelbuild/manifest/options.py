@@ -50,7 +50,9 @@ class Compile(vendors.CompileNames):
 
     @classmethod
     def advice_of_key(cls, key: str) -> str:
-        """nncase's CompileOptions have an input's preprocessing, too."""
+        """nncase's CompileOptions have an input's preprocessing, too, and the format of outputs."""
+        if key == "output_type":
+            return "write `quantize: {outputs: …}`"
         ours = "in_model: true" if key == "preprocess" else f"in_model: true, {key}: …"
         return f"write `preprocess: {{{ours}}}` at the input" if key in _OF_INPUTS else ""
 

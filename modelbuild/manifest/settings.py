@@ -113,7 +113,7 @@ class Examiner:
         tree, problems = canonical(merged.tree, recipe, toolchain)
         quantize = tree["quantize"]
         if model is not None and isinstance(quantize, dict) and names_record(quantize):
-            problems += without_effect(self.layers(model, target))
+            problems += without_effect(self.layers(model, target), recipe)
         told = (*merged.problems, *problems)
         return Settings(model or "", target, values(tree), origins(tree), told, merged.notes)
 

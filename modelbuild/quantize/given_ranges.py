@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.observations import Observations, TensorObservation
+from modelbuild.quantize.padding import fillings
 from modelbuild.quantize.plan import Plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.settings import Settings
@@ -59,6 +60,16 @@ def given_ranges(
                 advice="give both the same range, or name one of them",
             )
         first.setdefault(root, name)
+    for root, (node, value) in fillings(graph, plan).items():
+        if root in found and not found[root][0] <= value <= found[root][1]:
+            low, high = found[root]
+            raise ModelbuildError(
+                f"quantize.ranges: {first[root]!r} is given {low:g} to {high:g}, and the Pad {node.name!r} "
+                f"fills with {value:g}",
+                where=f"quantize.ranges.{first[root]}",
+                why="both have the same scale",
+                advice=f"write [{min(low, value):g}, {max(high, value):g}], or take it out",
+            )
     return found
 
 

@@ -167,8 +167,12 @@ def formats_of(number_format: NumberFormat, settings: Settings) -> Formats:
     activations = _choice("activations", settings.activations, number_format.activations)
     weights = _choice("weights", settings.weights, number_format.weights)
     symmetric = _switch("symmetric", settings.symmetric, number_format.symmetric_activations, only=True)
-    if number_format.symmetric_activations and activations.startswith("u"):
-        raise ModelbuildError(f"activations: {activations} needs a zero point, which this chip does not have")
+    if symmetric and activations.startswith("u"):
+        raise ModelbuildError(
+            f"activations: {activations} needs a zero point, and `symmetric: true` says that there is none",
+            why="without one, no number below 0 could be written",
+            advice="leave `symmetric` out",
+        )
     forms: dict[str, TensorFormat] = {
         name: TensorFormat(bits_of(name), not name.startswith("u"), symmetric, number_format.scale)
         for name in number_format.activations

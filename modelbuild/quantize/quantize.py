@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelbuild.chips.recipe import NumberFormat
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.kept_quantization import Kept, kept
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize import given_ranges, half_up, split_channels, weight_lines
 from modelbuild.quantize.activation_lines import Choice, activation_line, observed_tensor, port_line
 from modelbuild.quantize.bins import with_bins
@@ -24,6 +24,7 @@ from modelbuild.quantize.functions import OUTPUT_FUNCTIONS, function_after, read
 from modelbuild.quantize.mixed_bits import by_rule
 from modelbuild.quantize.number_format import Bits, Formats, formats_of
 from modelbuild.quantize.observations import Observations
+from modelbuild.quantize.padding import fillings, widened
 from modelbuild.quantize.plan import Plan, Step, make_plan
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.predict import weight_noise
@@ -110,7 +111,7 @@ def _activations(
     """The scale of each root of the plan, and the lines of all tensors."""
     graph, plan, formats = task.graph, task.plan, task.formats
     sources = of_roots(task.entries, graph, plan)
-    ends = _roots_of_outputs(graph, plan)
+    ends, filled = _roots_of_outputs(graph, plan), fillings(graph, plan)
     choices: dict[str, Choice] = {}
     lines: list[TensorRecord] = []
     for name in plan.tensors(graph):
@@ -126,7 +127,7 @@ def _activations(
         elif root in sources:
             choices[root] = Choice(*activation_grid(sources[root], formats.of(root)), METHOD)
         else:
-            choices[root] = _choose(task, root, *_method(task, root, root in ends))
+            choices[root] = _choose(task, root, *_method(task, root, root in ends), filled.get(root))
         lines.append(activation_line(graph, plan, formats, task.observations, name, choices[root]))
     return choices, lines
 
@@ -240,13 +241,16 @@ def _last_with_gradient(observations: Observations, step: Step) -> str:
     return step.outputs[0] if observations.channel_weight(own) is None else own
 
 
-def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> Choice:
+def _choose(
+    task: _Task, name: str, method: str, options: Mapping[str, Any], filling: tuple[Node, float] | None
+) -> Choice:
     graph, plan, formats = task.graph, task.plan, task.formats
     tensor_format = formats.of(name)
+    codes = 1 << tensor_format.bits
     own = plan.natural.get(name)
     by_default = task.settings.range.method == DEFAULT_METHOD and tensor_format.bits <= 8
     if own is not None and not by_default:
-        return Choice(*tensor_format.grid(*own), NATURAL)
+        return Choice(*tensor_format.grid(*widened(filling, own, codes)), NATURAL)
     observation, seen = observed_tensor(task.observations, name), tensor_format
     bytewise = method == DEFAULT_METHOD and not formats.wide_tables and read_by_table(graph, plan, name)
     if seen.bits > 8 and bytewise:
@@ -260,7 +264,7 @@ def _choose(task: _Task, name: str, method: str, options: Mapping[str, Any]) -> 
     if own is not None:
         ends = natural.used(observation, tensor_format, own, ends)
         method = NATURAL if ends == own else method
-    return Choice(*tensor_format.grid(*ends), method)
+    return Choice(*tensor_format.grid(*widened(filling, ends, codes)), method)
 
 
 def _activation_input(graph: Graph, inputs: list[str]) -> str:

@@ -82,8 +82,31 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     checked = placement.to_json()
     of_sram = [] if stopping else _of_sram(graph, placement, recipe, parameters)
     found = [finding.to_json() for finding in (*placement.findings, *of_scheme, *of_sram)]
+    if not stopping:
+        found = _with_times(found, graph, placement.units, recipe)
     write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
+
+
+_ON_CPU = ("MB103", "MB104")
+
+
+def _with_times(
+    findings: list[dict[str, object]], graph: Graph, units: Mapping[str, str], recipe: Recipe
+) -> list[dict[str, object]]:
+    """With `time_ms` of nodes that run on the CPU."""
+    from modelbuild.stages import backends
+
+    if not any(finding["code"] in _ON_CPU for finding in findings):
+        return findings
+    predicting = backends.of_arithmetic(recipe.number_format.arithmetic).predicting()
+    times = predicting.cpu_times(graph, units, recipe)
+    return [
+        {**finding, "time_ms": times[node]}
+        if finding["code"] in _ON_CPU and (node := str(finding["node"])) in times
+        else finding
+        for finding in findings
+    ]
 
 
 def _of_scheme(

@@ -11,7 +11,7 @@ from modelbuild.build.action import Resources
 from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "12"
+VERSION = "13"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 
@@ -41,6 +41,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
         compiled.get(_PACKING)
     )  # false is left out of settings, whatever the recipe says
     formats = {key: quantized[key] for key in _FORMATS if quantized.get(key) is not None}
+    if request.ports:
+        formats["ports"] = request.ports
     return {"recipe": request.recipe, "model": request.model, "options": options, "formats": formats}
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelbuild.quantize.record import Record
     from modelbuild.quantize.settings import Settings
 
-VERSION = "20"
+VERSION = "21"
 LIBRARIES = ("numpy", "onnx")
 MEASURING = ("onnxruntime", "pillow")  # where it measures, these as well
 SCHEME, EXPORT = "scheme", "export_scheme"  # of the settings: a file to take ranges from, one to write
@@ -54,7 +54,8 @@ def parameters(request: ModelRequest) -> dict[str, Any]:
     export = {EXPORT: asked[EXPORT]} if EXPORT in asked else {}
     if request.record is not None:
         return export
-    settings = {key: value for key, value in asked.items() if key not in ("threads", SCHEME, EXPORT)}
+    unread = {"threads", SCHEME, EXPORT, *(("inputs", "outputs") if request.has_own_ports else ())}
+    settings = {key: value for key, value in asked.items() if key not in unread}
     if not may_divide(asked, ((rule["op"], rule["unit"]) for rule in request.recipe["operators"])):
         settings.setdefault("split", False)
     found = {"settings": settings, "number_format": request.recipe["number_format"], **export}

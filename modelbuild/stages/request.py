@@ -102,6 +102,17 @@ class ModelRequest:
         return backends.of_recipe(self.recipe).has_record
 
     @property
+    def has_own_ports(self) -> bool:
+        """Whether inputs and outputs of the chip have formats that are not those of activations."""
+        return bool(self.recipe["number_format"].get("ports"))
+
+    @property
+    def ports(self) -> dict[str, Json]:
+        """Those that are asked for: inputs | outputs -> name, or `*` for the others -> format."""
+        asked = self.settings["quantize"] if self.has_own_ports else {}
+        return {key: asked[key] for key in ("inputs", "outputs") if asked.get(key)}
+
+    @property
     def observes(self) -> bool:
         """Whether the float model is run over the calibration samples."""
         return self.has_record and self.record is None and self.calibration is not None

@@ -72,7 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(folder / f"data/{index}.png")
         np.savez(folder / f"data/{index}.npz", x=pixels.transpose(2, 0, 1)[None])
     (folder / "models.yaml").write_text(MANIFEST, encoding="utf-8")
-    result = api.build(api.open_project(folder), (), BuildOptions(jobs=2))
+    result = api.build(api.open_project(folder), (), BuildOptions(jobs=1))
     assert result.ok, [str(error) for _, error in result.failures]
     return folder
 

@@ -58,7 +58,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of one model on three targets, built. Not to be changed: take `copied` for that."""
     folder = tmp_path_factory.mktemp("small")
     write_project(folder)
-    assert api.build(api.open_project(folder), (), BuildOptions(jobs=2)).ok
+    assert api.build(api.open_project(folder), (), BuildOptions(jobs=1)).ok
     return folder
 
 

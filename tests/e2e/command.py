@@ -1,7 +1,9 @@
-"""The real command in a real process, for end-to-end tests."""
+"""The real command in a real process, for end-to-end tests; and in this one, where that proves as much."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from modelbuild.cli.main import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -43,6 +47,17 @@ def modelbuild(
     )
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def called(folder: Path, *arguments: str) -> Done:
+    """The same in this process, which has imported what commands import: for the tests whose verb another one
+    of the file runs in a process of its own."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    printed, said = (stream.buffer.getvalue().decode() for stream in (out, err))
+    assert "Traceback" not in said + printed, said
+    return Done(code, printed, said)
 
 
 def ran(done: Done) -> int:

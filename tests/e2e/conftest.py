@@ -39,7 +39,7 @@ def digits(tmp_path: Path) -> Path:
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The short example, built. Not to be changed: take `built` for that."""
     folder = copy_short(tmp_path_factory.mktemp("built") / "digits")
-    done = modelbuild(folder, "build", "-j", "2", "--json")
+    done = modelbuild(folder, "build", "-j", "1", "--json")
     assert done.code == 0, done.err
     return folder
 

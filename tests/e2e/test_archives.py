@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.formats import mpk, tar
-from tests.e2e.command import modelbuild
+from tests.e2e.command import called, modelbuild
 from tests.formats import archive_sources, mpk_sources
 from tests.project import small_project
 
@@ -18,13 +18,13 @@ VARIABLE = "SOURCE_DATE_EPOCH"
 def test_an_archive_that_breaks_a_rule_is_shown_and_not_run(tmp_path: Path) -> None:
     files = {member.name: member.data for member in tar.read(mpk.build(mpk_sources.source()))}
     (tmp_path / "evil_mpk.tar.gz").write_bytes(archive_sources.files_tarred({**files, "../up.json": b"{}"}))
-    shown = modelbuild(tmp_path, "inspect", "evil_mpk.tar.gz", "--json")
+    shown = called(tmp_path, "inspect", "evil_mpk.tar.gz", "--json")
     assert shown.code == 1
     assert [check["what"] for check in shown.json["checks"] if not check["ok"]] == [
         "no path out of the folder"
     ]
     assert "digits_stage1_mla.elf" in {member["name"] for member in shown.json["members"]}
-    refused = modelbuild(tmp_path, "run", "evil_mpk.tar.gz", "--input", "x.npy")
+    refused = called(tmp_path, "run", "evil_mpk.tar.gz", "--input", "x.npy")
     assert refused.code == 2 and "leaves its folder" in refused.err
     assert not (tmp_path.parent / "up.json").exists()
 
@@ -43,7 +43,7 @@ def test_an_archive_that_breaks_a_rule_is_shown_and_not_run(tmp_path: Path) -> N
 )
 def test_every_kind_is_an_object(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
-    done = modelbuild(tmp_path, "inspect", name)
+    done = called(tmp_path, "inspect", name)
     assert done.code == 0, done.err
     assert "format: " in done.out and not done.err
 
@@ -75,9 +75,9 @@ def test_members_have_the_time_that_is_asked_for(project: Path) -> None:
 
 
 def test_our_own_package_tells_its_clock(project: Path) -> None:
-    assert modelbuild(project, "build", "-q").code == 0
+    assert called(project, "build", "-q").code == 0
     [path] = (project / "dist").rglob("*_mpk.sim.tar.gz")
-    timing = modelbuild(project, "inspect", str(path), "--json").json["timing"]
+    timing = called(project, "inspect", str(path), "--json").json["timing"]
     assert timing["fps"] == pytest.approx(timing["clock_hz"] / timing["cycles"])
     assert timing["assumed"].startswith("the clock of modalix's recipe")
 

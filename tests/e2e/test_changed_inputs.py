@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.e2e.command import Done, modelbuild
+from tests.e2e.command import Done, called
 from tests.stages.golden import write_project
 
 MANIFEST = """\
@@ -71,12 +71,12 @@ def ran(folder: Path) -> set[str]:
     found = {
         event["stage"] for event in events if event["event"] == "action_finished" and event["state"] == "run"
     }
-    assert modelbuild(folder, "build", "--json").json["actions"]["run"] == 0
+    assert called(folder, "build", "--json").json["actions"]["run"] == 0
     return found
 
 
 def build(folder: Path, code: int) -> Done:
-    done = modelbuild(folder, "build", "--events", "events")
+    done = called(folder, "build", "--events", "events")
     assert done.code == code, done.err
     return done
 

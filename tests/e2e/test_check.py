@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.command import modelbuild
+from tests.e2e.command import called, modelbuild
 
 
 def manifest(folder: Path, old: str, new: str) -> None:
@@ -73,7 +73,7 @@ def big_picture(folder: Path) -> None:
 )
 def test_samples_that_do_not_fit(digits: Path, spoil: object, says: str) -> None:
     spoil(digits)  # type: ignore[operator]
-    done = modelbuild(digits, "check", "--json")
+    done = called(digits, "check", "--json")
     assert done.code == 2
     (message,) = {item["message"] for item in done.json["findings"] if item["severity"] == "error"}
     assert says in message, message
@@ -96,17 +96,17 @@ def test_a_good_project_is_checked_without_inference(digits: Path) -> None:
 
 def test_a_wrong_manifest_is_a_finding_with_its_place(digits: Path) -> None:
     manifest(digits, "chip: kl720", "chip: kl702")
-    done = modelbuild(digits, "check", "--json")
+    done = called(digits, "check", "--json")
     assert done.code == 2
     (finding,) = done.json["findings"]
     assert (finding["file"], finding["line"]) == ("models.yaml", 21)
     assert "kl720" in finding["advice"] and done.json["ok"] is False
-    build = modelbuild(digits, "build", "--json")
+    build = called(digits, "build", "--json")
     assert build.code == 2 and build.json["ok"] is False and "kl702" in build.json["failures"][0]["message"]
 
 
 def test_one_mistake_is_one_finding_with_its_place_on_all_targets(digits: Path) -> None:
     wrong_label(digits)
-    done = modelbuild(digits, "check", "--json")
+    done = called(digits, "check", "--json")
     (finding,) = [item for item in done.json["findings"] if item["severity"] == "error"]
     assert (finding["file"], finding["line"]) == ("models.yaml", 16)

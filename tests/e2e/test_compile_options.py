@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from modelbuild.formats import nef
-from tests.e2e.command import modelbuild
+from tests.e2e.command import called, modelbuild
 from tests.stages.golden import write_project
 
 MANIFEST = """\
@@ -78,13 +78,13 @@ def test_the_build_says_what_batch_there_is(built: Path) -> None:
     told = {package["name"]: package["batches"] for package in said["packages"]}
     assert told["all-mpk"] == [{"model": "small", "desired": 5, "achieved": 5, "reasons": []}]
     assert told["all-nef"] == told["all-old"] == []
-    assert "small@mpk: batch 5" in modelbuild(built, "build").out
+    assert "small@mpk: batch 5" in called(built, "build").out
 
 
 def test_one_picture_is_run_all_the_same(built: Path) -> None:
     files = {"mpk": "dist/all-mpk/small_mpk.sim.tar.gz", "fixed": "dist/all-mpk/small.fixed.onnx"}
     for name, file in files.items():
-        done = modelbuild(built, "run", file, "--input", "data/0.npy", "-o", f"{name}.npz", "--json")
+        done = called(built, "run", file, "--input", "data/0.npy", "-o", f"{name}.npz", "--json")
         assert done.code == 0, done.err
     answers = [np.load(built / f"{name}.npz") for name in files]
     np.testing.assert_array_equal(answers[0]["scores"], answers[1]["scores"])
@@ -92,15 +92,15 @@ def test_one_picture_is_run_all_the_same(built: Path) -> None:
 
 
 def test_notes_are_of_check_and_config_shows_our_keys(built: Path) -> None:
-    findings = modelbuild(built, "check", "--json").json["findings"]
+    findings = called(built, "check", "--json").json["findings"]
     notes = sorted(one["message"] for one in findings if one["code"] == "MB011")
     assert notes == [
         "`batch_size: 5` is `batch: 5` here",
         "`compress: true` is `weight_compress: true` here",
         "`fm_cut: deep_search` is `tiling: deep` here",
     ]
-    assert "MB011" not in modelbuild(built, "build").err
-    told = modelbuild(built, "config", "small@nef", "--json").json
+    assert "MB011" not in called(built, "build").err
+    told = called(built, "config", "small@nef", "--json").json
     assert told["settings"]["compile"] == {
         "dedicated_output_buffer": False,
         "tiling": "deep",
@@ -121,7 +121,7 @@ def test_a_model_that_does_not_fit(built: Path, tmp_path: Path) -> None:
     copied = changed(built, tmp_path, "chip: kl720, compile: {fm_cut", "chip: ./own.yaml, compile: {fm_cut")
     recipe = "recipe: 1\nextends: kl720\nchip: own\ncontainer: {max_model_bytes: 600}\n"
     (copied / "own.yaml").write_text(recipe, encoding="utf-8")
-    done = modelbuild(copied, "build", "all-nef")
+    done = called(copied, "build", "all-nef")
     assert done.code == 1
     assert re.search(r"small needs [\d,]+ bytes of DRAM; a model on own may take 600", done.err)
     assert "why: " in done.err and "command" in done.err
@@ -133,7 +133,7 @@ def test_a_package_that_does_not_fit(built: Path, tmp_path: Path) -> None:
     copied = changed(built, tmp_path, "old: {chip: kl720,", "old: {chip: ./own.yaml,")
     recipe = "recipe: 1\nextends: kl720\nchip: own\ncontainer: {max_package_bytes: 600}\n"
     (copied / "own.yaml").write_text(recipe, encoding="utf-8")
-    done = modelbuild(copied, "build", "all-old")
+    done = called(copied, "build", "all-old")
     assert done.code == 1
     assert re.search(r"the package all-old has [\d,]+ bytes; the flash of own takes 600", done.err)
 
@@ -147,7 +147,7 @@ def test_a_batch_as_large_as_fits(built: Path, tmp_path: Path) -> None:
     )
     recipe = "recipe: 1\nextends: modalix\nchip: own\ncontainer: {max_model_bytes: 30_000}\n"
     (copied / "own.yaml").write_text(recipe, encoding="utf-8")
-    done = modelbuild(copied, "build", "all-mpk", "--json")
+    done = called(copied, "build", "all-mpk", "--json")
     assert done.code == 0, done.err
     (package,) = done.json["packages"]
     (batch,) = package["batches"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.command import files_below, modelbuild, ran
+from tests.e2e.command import called, files_below, modelbuild, ran
 from tests.e2e.conftest import JUDGED
 
 PACKAGES = {
@@ -92,7 +92,7 @@ def test_the_bounds_are_measured_on_unseen_digits(digits: Path, package: str) ->
 
 
 def test_a_second_build_does_nothing_and_says_so(built: Path) -> None:
-    done = modelbuild(built, "build")
+    done = called(built, "build")
     assert done.code == 0 and "nothing to do" in done.out
     assert ran_actions(done.err) == set()
 
@@ -105,7 +105,7 @@ def test_touching_and_commenting_rebuild_nothing(built: Path) -> None:
     ]:
         os.utime(path)
     edit(built, "modelbuild: 1", "# a comment\nmodelbuild: 1")
-    assert ran(modelbuild(built, "build", "--json")) == 0
+    assert ran(called(built, "build", "--json")) == 0
 
 
 def test_one_calibration_image_rebuilds_only_what_depends_on_it(built: Path) -> None:
@@ -124,9 +124,9 @@ def test_one_calibration_image_rebuilds_only_what_depends_on_it(built: Path) -> 
 
 def test_a_range_method_runs_no_float_inference(built: Path) -> None:
     edit(built, "targets:\n  kl720: {", "targets:\n  kl720: {quantize: {range: {method: minmax}}, ")
-    why = modelbuild(built, "why", "digits@kl720:quantize")
+    why = called(built, "why", "digits@kl720:quantize")
     assert "method" in why.out and "output_error" in why.out and "minmax" in why.out
-    done = modelbuild(built, "build")
+    done = called(built, "build")
     assert done.code in (0, 1), done.err  # min-max may or may not hold the bound; that is not the point
     actions = ran_actions(done.err)
     assert "digits@kl720:quantize" in actions
@@ -136,10 +136,10 @@ def test_a_range_method_runs_no_float_inference(built: Path) -> None:
 
 def test_a_bound_measures_nothing_again(built: Path) -> None:
     edit(built, "snr_db: 25", "snr_db: 24")
-    done = modelbuild(built, "build")
+    done = called(built, "build")
     assert done.code == 0
     assert {name.rsplit(":", 1)[1] for name in ran_actions(done.err)} == {"gate", "report"}
-    why = modelbuild(built, "why", "digits-kl720:gate")
+    why = called(built, "why", "digits-kl720:gate")
     assert "snr_db" in why.out and "25" in why.out and "24" in why.out
 
 
@@ -150,7 +150,7 @@ def test_a_damaged_record_fails_the_gate_and_the_report_still_appears(built: Pat
     (built / "damaged.quant.txt").write_text("\n".join(lines), encoding="utf-8")
     edit(built, "targets:\n  kl720: {", "targets:\n  kl720: {quantize: {record: damaged.quant.txt}, ")
     (built / "reports/digits-kl720/report.html").unlink()
-    done = modelbuild(built, "build", "digits-kl720", "-j", "1", "--json")
+    done = called(built, "build", "digits-kl720", "-j", "1", "--json")
     assert done.code == 1
     package = done.json["packages"][0]
     assert package["gate"] == "failed" and package["files"] == []
@@ -168,15 +168,15 @@ def scaled(line: str, factor: int) -> str:
 
 
 def test_selectors_until_dry_run_and_set(digits: Path) -> None:
-    dry = modelbuild(digits, "build", "digits@kl720", "--dry-run", "--json")
+    dry = called(digits, "build", "digits@kl720", "--dry-run", "--json")
     assert dry.code == 0 and dry.json["actions"]["run"] == 0 and dry.json["actions"]["would_run"] > 5
     assert not (digits / ".modelbuild").exists()
     some = modelbuild(digits, "build", "digits@kl720", "--until", "lower", "--json")
     assert some.code == 0 and ran(some) == 3
-    assert modelbuild(digits, "build", "digits-kl72O").code == 2
-    wrong = modelbuild(digits, "build", "--until", "lowr")
+    assert called(digits, "build", "digits-kl72O").code == 2
+    wrong = called(digits, "build", "--until", "lowr")
     assert wrong.code == 2 and "did you mean `lower`" in wrong.err
-    unknown = modelbuild(digits, "config", "digits@kl720", "--set", "quantize.range.methd=minmax")
+    unknown = called(digits, "config", "digits@kl720", "--set", "quantize.range.methd=minmax")
     assert unknown.code == 2 and "method" in unknown.err
     config = modelbuild(digits, "config", "digits@kl720", "--set", "quantize.range.method=minmax", "--json")
     assert config.json["settings"]["quantize"]["range"]["method"] == "minmax"
@@ -201,7 +201,7 @@ def test_status_runs_nothing(built: Path, stage: str) -> None:
     assert status.code == 0 and status.json["ok"] is True
     assert files_below(built / "dist") == before
     if stage == "build":
-        modelbuild(built, "build", "--until", "lower")
+        called(built, "build", "--until", "lower")
         assert files_below(built / "dist") == before
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.command import Done, modelbuild
+from tests.e2e.command import Done, called
 
 PACKAGE = "digits-kl720"
 
@@ -28,7 +28,7 @@ def record(built: Path) -> Path:
 
 
 def build(record: Path) -> Done:
-    return modelbuild(record.parent, "build", PACKAGE, "--json")
+    return called(record.parent, "build", PACKAGE, "--json")
 
 
 def line_of(record: Path, name: str) -> list[str]:

@@ -46,7 +46,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example as a repository, locked, and committed with its lock."""
     folder = copy_short(tmp_path_factory.mktemp("locked") / "origin")
     (folder / ".gitignore").write_text(".modelbuild/\ndist/\nreports/\n", "utf-8")
-    assert modelbuild(folder, "lock", "-j", "2").code == 0
+    assert modelbuild(folder, "lock", "-j", "1").code == 0
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "locked")

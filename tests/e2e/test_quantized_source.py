@@ -45,7 +45,7 @@ def project(shared_data: Path, labels: dict[str, int], tmp_path_factory: pytest.
     text = "".join(f"{shared_data}/images/eval/{name} {label}\n" for name, label in labels.items())
     (folder / "labels.txt").write_text(text, encoding="utf-8")
     (folder / "models.yaml").write_text(MANIFEST.format(data=shared_data, count=COUNT), encoding="utf-8")
-    done = modelbuild(folder, "build", "-j", "2", "--json", timeout=900)
+    done = modelbuild(folder, "build", "-j", "1", "--json", timeout=900)
     assert done.code == 0, done.err
     return folder
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelbuild import api
-from tests.e2e.command import REPOSITORY, modelbuild
+from tests.e2e.command import REPOSITORY, called, modelbuild
 
 NEF = "dist/digits-kl720/models_720.sim.nef"
 MPK = "dist/digits-modalix/digits_mpk.sim.tar.gz"
@@ -28,7 +28,7 @@ def labelled(folder: Path) -> tuple[str, int]:
 def test_run_recognises_a_digit(built_once: Path, what: str, tmp_path: Path) -> None:
     picture, label = labelled(built_once)
     output = tmp_path / "out.npz"
-    done = modelbuild(built_once, "run", what, "--input", picture, "-o", str(output), "--json")
+    done = called(built_once, "run", what, "--input", picture, "-o", str(output), "--json")
     assert done.code == 0, done.err
     (summary,) = done.json["outputs"]
     assert summary["name"] == "probabilities" and summary["shape"] == [1, 10]
@@ -56,17 +56,17 @@ def test_raw_integers_in_and_out_agree_between_fixed_and_hardware(built_once: Pa
     for what in (FIXED, NEF):
         out = tmp_path / "o.npz"
         arguments = ("run", what, "--raw", "--input", str(tmp_path / "x.npy"), "-o", str(out))
-        assert modelbuild(built_once, *arguments).code == 0
+        assert called(built_once, *arguments).code == 0
         with np.load(out) as arrays:
             found.append(arrays["probabilities"])
     assert found[0].dtype == np.int8 and np.array_equal(found[0], found[1])
     picture, _ = labelled(built_once)
-    assert modelbuild(built_once, "run", NEF, "--raw", "--input", picture).code == 2
+    assert called(built_once, "run", NEF, "--raw", "--input", picture).code == 2
 
 
 def test_a_sample_set_by_name_and_a_folder(built_once: Path) -> None:
-    by_name = modelbuild(built_once, "run", "digits@kl720", "--input", "calibration", "--json")
-    by_folder = modelbuild(built_once, "run", FIXED, "--input", "data/calibration", "--json")
+    by_name = called(built_once, "run", "digits@kl720", "--input", "calibration", "--json")
+    by_folder = called(built_once, "run", FIXED, "--input", "data/calibration", "--json")
     assert by_name.json["samples"] == by_folder.json["samples"] == 64
     assert by_name.json["outputs"] == by_folder.json["outputs"]
 
@@ -87,9 +87,9 @@ def test_compare_the_forms_of_a_model(built_once: Path) -> None:
     assert exact.code == 0, exact.err
     assert exact.json["equal"] is True and exact.json["samples"] == 64
     assert len(exact.json["layers"]) > 8 and all(layer["max_abs"] == 0 for layer in exact.json["layers"])
-    near = modelbuild(built_once, "compare", "digits@kl720", "--input", picture, "--layers", "--json").json
+    near = called(built_once, "compare", "digits@kl720", "--input", picture, "--layers", "--json").json
     assert near["equal"] is False and near["outputs"][0]["snr_db"] > 25
-    other = modelbuild(built_once, "compare", FIXED, NEF, "--input", picture, "--json")
+    other = called(built_once, "compare", FIXED, NEF, "--input", picture, "--json")
     assert other.json["equal"] is True
 
 
@@ -115,7 +115,7 @@ def test_compare_the_forms_of_a_model(built_once: Path) -> None:
 def test_wrong_arguments_exit_2_with_one_message(
     built_once: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    done = modelbuild(built_once, *arguments)
+    done = called(built_once, *arguments)
     assert done.code == 2 and says in done.err, done.err
     assert done.out == ""
 
@@ -132,20 +132,18 @@ def test_evaluate_a_file(built_once: Path) -> None:
     assert [node["op"] for node in found["cpu_nodes"]] == ["Softmax"]
     keys = "name origin unit macs cycles time_ms dram_read dram_write weights bound"
     assert all(set(keys.split()) <= set(layer) for layer in found["layers"])
-    slow = modelbuild(
-        built_once, "evaluate", "models/digits.onnx", "--chip", "kl720", "--clock", "1e6", "--json"
-    )
+    slow = called(built_once, "evaluate", "models/digits.onnx", "--chip", "kl720", "--clock", "1e6", "--json")
     assert slow.json["time_ms"] > found["time_ms"]
 
 
 @pytest.mark.parametrize("what", [NEF, MPK, FIXED, "models/digits.onnx"])
 def test_inspect(built_once: Path, what: str) -> None:
-    found = modelbuild(built_once, "inspect", what, "--json").json
+    found = called(built_once, "inspect", what, "--json").json
     assert {"format", "version", "size", "silicon", "checksums", "models"} <= set(found)
     assert found["size"] == (built_once / what).stat().st_size
     assert all(item["ok"] for item in found["checksums"])
     assert found["silicon"] is (False if what in (NEF, MPK) else None)  # packages only
-    text = modelbuild(built_once, "inspect", what)
+    text = called(built_once, "inspect", what)
     assert text.code == 0 and "probabilities" in text.out
 
 
@@ -155,7 +153,7 @@ def test_inspect_says_1_where_a_checksum_is_wrong(built_once: Path, tmp_path: Pa
     (tmp_path / "bad.nef").write_bytes(bytes(data))
     done = modelbuild(tmp_path, "inspect", "bad.nef", "--json")
     assert done.code == 1 and not all(item["ok"] for item in done.json["checksums"])
-    refused = modelbuild(built_once, "run", str(tmp_path / "bad.nef"), "--input", "data/test")
+    refused = called(built_once, "run", str(tmp_path / "bad.nef"), "--input", "data/test")
     assert refused.code == 2 and "checksum" in refused.err
 
 
@@ -177,7 +175,7 @@ def test_init_writes_a_manifest_that_builds(built_once: Path, tmp_path: Path) ->
         tmp_path, "init", "net.onnx", "--chip", "kl720", "--chip", "modalix", "--samples", "img/*.png"
     )
     assert done.code == 0, done.err
-    again = modelbuild(tmp_path, "init", "net.onnx", "--chip", "kl720")
+    again = called(tmp_path, "init", "net.onnx", "--chip", "kl720")
     assert again.code == 2 and again.err.startswith("error: models.yaml: there is a manifest already")
     assert "#" in (tmp_path / "models.yaml").read_text(encoding="utf-8")
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8").split() == [
@@ -185,7 +183,7 @@ def test_init_writes_a_manifest_that_builds(built_once: Path, tmp_path: Path) ->
         "dist/",
         "reports/",
     ]
-    built = modelbuild(tmp_path, "build", "--json")
+    built = called(tmp_path, "build", "--json")
     assert built.code == 0, built.err
     assert {package["name"] for package in built.json["packages"]} == {"net-kl720", "net-modalix"}
 
@@ -193,7 +191,7 @@ def test_init_writes_a_manifest_that_builds(built_once: Path, tmp_path: Path) ->
 def test_the_same_from_python(built_once: Path) -> None:
     project = api.open_project(built_once)
     report = api.build(project)
-    assert report.ok and report.to_json() == modelbuild(built_once, "build", "--json").json
+    assert report.ok and report.to_json() == called(built_once, "build", "--json").json
     picture, label = labelled(built_once)
     found = api.run(built_once / NEF, [str(built_once / picture)])
     assert int(found.outputs["probabilities"].argmax()) == label
@@ -201,11 +199,11 @@ def test_the_same_from_python(built_once: Path) -> None:
         api.open_file(built_once / FIXED), api.open_file(built_once / NEF), [str(built_once / picture)]
     )
     assert compared.equal is True
-    assert api.inspect(built_once / NEF) == modelbuild(built_once, "inspect", NEF, "--json").json
+    assert api.inspect(built_once / NEF) == called(built_once, "inspect", NEF, "--json").json
     evaluated = api.evaluate(built_once / "models/digits.onnx", "kl720")
-    printed = modelbuild(built_once, "evaluate", "models/digits.onnx", "--chip", "kl720", "--json").json
+    printed = called(built_once, "evaluate", "models/digits.onnx", "--chip", "kl720", "--json").json
     assert json.loads(json.dumps(evaluated)) == printed
-    assert api.check(project).to_json() == modelbuild(built_once, "check", "--json").json
+    assert api.check(project).to_json() == called(built_once, "check", "--json").json
 
 
 def test_a_fixed_model_is_a_source(built_once: Path, tmp_path: Path) -> None:
@@ -217,12 +215,12 @@ targets: {cam: {chip: CHIP}}
 packages: {p: {target: cam, models: {digits: {id: 32769, version: "0001"}}}}
 """
     (tmp_path / "models.yaml").write_text(manifest.replace("CHIP", "kl720"), encoding="utf-8")
-    done = modelbuild(tmp_path, "build", "--json")
+    done = called(tmp_path, "build", "--json")
     assert done.code == 0, done.err
     first = (tmp_path / "dist/p/models_720.sim.nef").read_bytes()
     assert first == (built_once / NEF).read_bytes()
     (tmp_path / "models.yaml").write_text(manifest.replace("CHIP", "modalix"), encoding="utf-8")
-    other = modelbuild(tmp_path, "build")
+    other = called(tmp_path, "build")
     assert other.code == 2 and "kl720" in other.err and "modalix" in other.err
 
 
@@ -247,7 +245,7 @@ def test_names_beyond_ascii_work_where_the_locale_knows_none(digits: Path) -> No
 def test_init_takes_the_samples_that_lie_there(built_once: Path, tmp_path: Path) -> None:
     shutil.copytree(built_once / "data/calibration", tmp_path / "samples")
     shutil.copy(built_once / "models/digits.onnx", tmp_path / "net.onnx")
-    started = modelbuild(tmp_path, "init", "net.onnx", "--chip", "kl720", "--json")
+    started = called(tmp_path, "init", "net.onnx", "--chip", "kl720", "--json")
     assert started.code == 0 and started.json["missing"] == []
-    built = modelbuild(tmp_path, "build", "--until", "observe", "--json")
+    built = called(tmp_path, "build", "--until", "observe", "--json")
     assert built.code == 0, built.err

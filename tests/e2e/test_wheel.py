@@ -48,7 +48,7 @@ def test_it_builds_the_example_without_the_source_tree(wheel: Path, tmp_path: Pa
         "print(modelbuild.__file__); sys.exit(main())"
     )
     done = subprocess.run(
-        [sys.executable, "-P", "-c", program, "build", "digits-modalix", "-j", "2"],
+        [sys.executable, "-P", "-c", program, "build", "digits-modalix", "-j", "1"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,

@@ -115,9 +115,8 @@ def strike(folder: Path, undisturbed: Undisturbed, seed: int) -> int:
     return struck.returncode
 
 
-def test_struck_a_few_times(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    codes = [strike(tmp_path, undisturbed, seed) for seed in (1, 2)]
-    assert codes != [0, 0]
+def test_struck_once(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    assert strike(tmp_path, undisturbed, 1) != 0
 
 
 @pytest.mark.long

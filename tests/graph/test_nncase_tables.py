@@ -67,9 +67,17 @@ LIMITS: list[tuple[str, Graph, str]] = [
     ("14 depthwise channels of 320x240", sized(240, 320, 14, 14, group=14), "npu"),
     # 9216 bytes an output channel: three a load, 64 loads a layer
     ("65 loads", sized(8, 8, 1024, 193), "npu"),
-    ("a small 5x5", sized(8, 8, 4, 8, kernel=(5, 5)), "cpu"),
+    # 25 products an output channel for each cell, which is copied four times
+    ("5x5 to 2 channels", sized(60, 60, 8, 2, kernel=(5, 5)), "cpu"),
+    ("5x5 to 3 channels", sized(60, 60, 8, 3, kernel=(5, 5)), "npu"),
+    ("7x7 to 2 channels", sized(60, 60, 4, 2, kernel=(7, 7)), "cpu"),
+    ("7x7 to 3 channels", sized(60, 60, 4, 3, kernel=(7, 7)), "npu"),
+    ("dilated to 6 channels", sized(60, 60, 16, 6, dilations=[2, 2], pads=[2, 2, 2, 2]), "cpu"),
+    ("dilated to 8 channels", sized(60, 60, 16, 8, dilations=[2, 2], pads=[2, 2, 2, 2]), "npu"),
+    ("depthwise 5x5", sized(60, 60, 32, 32, kernel=(5, 5), group=32), "cpu"),
     ("5x5 of 257 channels", sized(16, 16, 257, 8, kernel=(5, 5)), "cpu"),
     ("11x11", conv((11, 11)), "cpu"),
+    ("Gemm of 400", one("Gemm", (1, 400), (1, 400), np.zeros((400, 400), np.float32), transB=1), "cpu"),
     ("a small Gemm", one("Gemm", (1, 64), (1, 10), np.zeros((10, 64), np.float32), transB=1), "cpu"),
     ("Gemm", one("Gemm", (1, 1024), (1, 1000), np.zeros((1000, 1024), np.float32), transB=1), "npu"),
     ("Gemm of 1025", one("Gemm", (1, 1025), (1, 8), np.zeros((8, 1025), np.float32), transB=1), "cpu"),
@@ -89,7 +97,10 @@ def test_limits(graph: Graph, unit: str) -> None:
     ("graph", "reason"),
     [
         (sized(320, 8), "height 320 > 256"),
-        (sized(8, 8, 4, 8, kernel=(5, 5)), "kernel 5 > 3, or multiply-accumulates 51,200 < 100,000"),
+        (
+            sized(60, 60, 8, 2, kernel=(5, 5)),
+            "kernel 5 > 3, or multiply-accumulates for each cell that the CPU moves 12.1 < 15",
+        ),
         (sized(16, 16, 256, 8, kernel=(7, 7)), "channels 2,304 > 1,024"),
     ],
 )
@@ -115,12 +126,12 @@ def pooled(op: str, kernel: int, stride: int, **before: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
-def test_pools_are_fused_behind_an_ordinary_convolution(op: str) -> None:
+def test_pools_are_fused_behind_an_ordinary_convolution_and_layers_behind_others(op: str) -> None:
     for kernel, stride in ((2, 2), (2, 1), (4, 4)):
         assert pooled(op, kernel, stride) == ["npu", "fused", "fused"]
     assert pooled(op, 3, 2) == ["npu", "fused", "cpu"]
     assert pooled(op, 4, 2) == ["npu", "fused", "cpu"]
-    assert pooled(op, 2, 2, group=8) == ["npu", "fused", "cpu"]
+    assert pooled(op, 2, 2, group=8) == ["npu", "fused", "npu"]
     assert units(pool(op, (2, 2), (2, 2)), "k210") == ["cpu"]
 
 

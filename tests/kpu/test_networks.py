@@ -29,6 +29,7 @@ INPUTS = 4
 LEAST_SHARE = 1e-5  # of the range, for floats behind a function that is not exact
 SMALL = ("digits", "mnist-8", "mlperf_resnet8")
 LARGE = ("mlperf_vww_96", "resnet20_cifar10", "ultraface_rfb_320_nopost", "yunet_n_320", "yolox_nano")
+OTHERS = (*SMALL[1:], *LARGE)
 
 small_and_large = pytest.mark.parametrize(
     "name", [*SMALL, *(pytest.param(name, marks=pytest.mark.long) for name in LARGE)]
@@ -112,7 +113,7 @@ def test_every_uint8_tensor_is_that_of_the_vendors_simulator(
     assert made_by_kpu <= seen
 
 
-@small_and_large
+@pytest.mark.parametrize("name", ["digits", *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)])
 def test_raw_pictures_are_as_good_as_floats(name: str, folders: tuple[Path, ...], work: Path) -> None:
     """Preprocessed in the model: every byte is that of the vendor's simulator, and no more is lost."""
     given, pixels = (

@@ -180,6 +180,9 @@ def test_what_is_not_built_is_named_with_its_place(project: Any, vendor: str) ->
         ("kl720", {"optimize": 1}, {"bias_correction": "parallel"}),
         ("kl720", {"optimize": 0}, {"bias_correction": "none"}),
         ("k210", {"quant_type": "uint8", "w_quant_type": "uint8"}, {}),
+        ("k210", {"output_type": "uint8"}, {"outputs": {"*": "uint8"}}),
+        ("k210", {"output_type": "float32", "inputs": "float32", "cpu_nodes": "float32"}, {}),
+        ("k210", {"inputs": {"input": "uint8"}}, {"inputs": {"input": "uint8"}}),
         ("modalix", {"calibration_method": "min_max"}, {"range": {"method": "minmax"}}),
         (
             "modalix",

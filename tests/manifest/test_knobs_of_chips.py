@@ -118,6 +118,14 @@ from tests.manifest.knob_manifests import text, values
         ("modalix", {"activations": "bfloat16"}, "bfloat16 activations are not built yet"),
         ("mlsoc", {"activations": "bfloat16"}, "bfloat16 activations are not possible on mlsoc"),
         ("kl720", "none", "`quantize: none` is not possible on kl720"),
+        ("k210", {"cpu_nodes": "uint8"}, "`cpu_nodes: uint8` is not possible on k210"),
+        ("k210", {"inputs": "int8"}, "`inputs: int8` is not possible on k210"),
+        ("k210", {"symmetric": True}, "`symmetric: true` is not possible on k210"),
+        (
+            "k210",
+            {"activation_quantization_scheme": {"asymmetric": False}},
+            '`activation_quantization_scheme: {"asymmetric": false}` is not possible on k210',
+        ),
     ],
 )
 def test_what_a_chip_cannot_do_or_what_says_nothing_is_an_error(
@@ -154,7 +162,10 @@ def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
 
 
 def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
-    assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")
+    usual = values(project, {}, "nncase-cpu")
+    assert values(project, "none", "nncase-cpu") == usual
+    of_others = {"symmetric": True, "range": {"method": "mse"}, "nodes": {"c1": {"activations": "float32"}}}
+    assert values(project, of_others, "nncase-cpu") == usual
 
 
 def test_advice_names_what_does_the_like(project: Any) -> None:

@@ -27,6 +27,7 @@ from modelbuild.quantize.observe import observe
 from modelbuild.quantize.outline import outline
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
+from tests.pairs import spread
 
 NUMBERS = {"input_zero", "other_zero", "output_zero", "zero", "low", "high", "input_low", "start", "value"}
 # Splitting channels is a choice that observed numbers make.
@@ -93,8 +94,7 @@ def emitted_by(
         return compile_model(model, recipe, options, bytes_wanted=wanted), streams
 
 
-@pytest.mark.parametrize("chip", ["kl520", "kl720", "modalix"])
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("name", "chip"), spread(SHAPES, ["kl520", "kl720", "modalix"]))
 def test_the_same_instructions(shared_data: Path, name: str, chip: str) -> None:
     found = pair(shared_data / f"models/onnx/{name}.onnx", chip)
     counted, expected = emitted_by(found.outline, found.recipe, {}, False)

@@ -27,6 +27,7 @@ from modelbuild.quantize.apply import apply
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
+from tests.pairs import spread
 
 # Name -> the share by which cycles may differ: only inputs of a Concat, whose rescaling numbers decide.
 MODELS = {"squeezenet1.1": 0.0, "mobilenetv2": 0.0, "yunet_n_320": 0.0, "ultraface_rfb_320": 0.03}
@@ -79,8 +80,7 @@ def counts(made: CompiledModel) -> list[list[object]]:
     return [[asdict(layer)[key] for key in COUNTS] for layer in made.layers]
 
 
-@pytest.mark.parametrize("chip", ["kl520", "kl720", "modalix"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "chip"), spread(MODELS, ["kl520", "kl720", "modalix"]))
 def test_real_models(shared_data: Path, name: str, chip: str) -> None:
     model = real(shared_data / f"models/onnx/{name}.onnx", chip)
     built = compile_model(model.fixed, model.recipe, {})

@@ -164,7 +164,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
         write_manifest(
             original, MANIFEST.replace("kl720", f"kl720, quantize: {{range: {{method: {method}}}}}")
         )
-        assert build(open_project(original), (), BuildOptions(jobs=2)).ok
+        assert build(open_project(original), (), BuildOptions(jobs=1)).ok
     server = subprocess.Popen(
         [sys.executable, str(HERE / "fault_commands.py"), str(HERE.parent / "build"), str(original)],
         stdin=subprocess.PIPE,

@@ -76,7 +76,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small = Image.fromarray(draw.integers(0, 256, (5, 4, 3), np.uint8))
         small.resize((14, 20), Image.Resampling.BICUBIC).save(folder / f"data/{index}.png")
     (folder / "models.yaml").write_text(MANIFEST, encoding="utf-8")
-    result = api.build(api.open_project(folder), (), BuildOptions(jobs=2))
+    result = api.build(api.open_project(folder), (), BuildOptions(jobs=1))
     assert result.ok, [str(error) for _, error in result.failures]
     return folder
 

@@ -48,7 +48,7 @@ def is_known(folder: Path) -> bool:
 
 def test_a_build_that_has_published_nothing_yet(folder: Path) -> None:
     assert settle(folder).unremembered == "" and not (folder / ".modelbuild/published.json").exists()
-    assert api.build(open_project(folder), (), BuildOptions(jobs=2)).ok
+    assert api.build(open_project(folder), (), BuildOptions(jobs=1)).ok
     assert not is_known(folder), "now there are products, and somebody they belong to"
 
 

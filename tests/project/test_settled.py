@@ -75,7 +75,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
 def settle(folder: Path) -> None:
     """Builds until the build is remembered: not before its files lay there a moment when they were read."""
     for _ in range(100):
-        assert api.build(open_project(folder), (), BuildOptions(jobs=2)).ok
+        assert api.build(open_project(folder), (), BuildOptions(jobs=1)).ok
         if asked(folder) is not None:
             return
     raise AssertionError("no build of this project is remembered")

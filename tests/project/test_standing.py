@@ -17,7 +17,7 @@ from tests.stages.golden import write_project
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     write_project(folder)
-    assert api.build(api.open_project(folder), (), api.BuildOptions(jobs=2)).ok
+    assert api.build(api.open_project(folder), (), api.BuildOptions(jobs=1)).ok
     return folder
 
 

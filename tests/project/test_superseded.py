@@ -31,7 +31,7 @@ def write(folder: Path, packages: str, file: str = "models.yaml") -> None:
 
 
 def built(folder: Path, *names: str, file: str = "models.yaml") -> BuildReport:
-    report = build(open_project(folder, file), names, BuildOptions(jobs=2))
+    report = build(open_project(folder, file), names, BuildOptions(jobs=1))
     assert report.ok, report.failures
     return report
 
@@ -130,7 +130,7 @@ def test_two_manifests_cannot_have_one_package(folder: Path) -> None:
     write(folder, PA + PB)
     seen: list[Event] = []
     with pytest.raises(ModelbuildError) as caught:
-        build(open_project(folder, "other.yaml"), (), BuildOptions(jobs=2), seen.append)
+        build(open_project(folder, "other.yaml"), (), BuildOptions(jobs=1), seen.append)
     assert caught.value.exit_code == 2 and not seen
     text = str(caught.value)
     assert "dist/pa was made from models.yaml, which has a package of that name, too" in text
@@ -140,7 +140,7 @@ def test_two_manifests_cannot_have_one_package(folder: Path) -> None:
         build(open_project(folder, "other.yaml"))
     assert {path: path.read_bytes() for path in (folder / "dist").rglob("*") if path.is_file()} == before
     assert built(folder, "pc", "b@cam", file="other.yaml").taken_over == ()
-    until = BuildOptions(jobs=2, until="lower")  # puts nothing into dist/
+    until = BuildOptions(jobs=1, until="lower")  # puts nothing into dist/
     assert build(open_project(folder, "other.yaml"), (), until).ok
 
 

@@ -88,7 +88,7 @@ def write(folder: Path, manifest: str = MANIFEST) -> Path:
 def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, built. Not to be changed."""
     folder = write(tmp_path_factory.mktemp("face"))
-    assert api.build(api.open_project(folder), (), BuildOptions(jobs=2)).ok
+    assert api.build(api.open_project(folder), (), BuildOptions(jobs=1)).ok
     return folder
 
 

@@ -70,3 +70,8 @@ def test_what_the_chip_lacks_is_an_error(chip: str, settings: dict[str, object])
     with pytest.raises(ModelbuildError, match="not available on this chip") as caught:
         formats_of(load_recipe(chip).number_format, Settings.read(settings))
     assert caught.value.exit_code == 2
+
+
+def test_activations_without_a_sign_need_a_zero_point() -> None:
+    with pytest.raises(ModelbuildError, match="uint8 needs a zero point"):
+        formats_of(load_recipe("k210").number_format, Settings.read({"symmetric": True}))

@@ -24,6 +24,7 @@ from modelbuild.quantize.outline import OPAQUE, outline
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
 from tests.graph.random_models import random_model
+from tests.pairs import spread
 from tests.quantize.cases import CASES, graph_of, longs, make, normal, one_node, two
 
 CHIPS = ("kl520", "kl720", "modalix")
@@ -86,8 +87,7 @@ def normalised(shared_data: Path, name: str) -> Graph:
     return normalise(importers.load(shared_data / f"models/onnx/{name}.onnx", SHAPES[name]))[0]
 
 
-@pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("name", "chip"), spread(SHAPES, CHIPS))
 def test_real_models(shared_data: Path, name: str, chip: str) -> None:
     recipe = load_recipe(chip)
     graph, _ = run_passes(normalised(shared_data, name), recipe.passes)

@@ -66,6 +66,6 @@ def opened(folder: Path) -> Built:
     """A project that lies there, brought up to date."""
     project = open_project(folder)
     goals = [action.name for action in project.plan.actions]
-    result = project.builder.build(project.plan.actions, goals, jobs=2)
+    result = project.builder.build(project.plan.actions, goals, jobs=1)
     assert result.ok, result.failures
     return Built(project, result)

@@ -97,7 +97,7 @@ def _built(folder: Path, manifest: str) -> Made:
     write_project(folder, manifest)
     project = api.open_project(folder)
     result = project.builder.build(
-        project.plan.actions, [action.name for action in project.plan.actions], jobs=2
+        project.plan.actions, [action.name for action in project.plan.actions], jobs=1
     )
     assert result.ok, result.failures
     return made_by(project, result)

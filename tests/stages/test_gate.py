@@ -49,7 +49,7 @@ def build(opened: Opened) -> Build:
     def built(further: str) -> tuple[Project, BuildResult]:
         project = opened(further)
         wanted = [action.name for action in project.plan.actions]
-        return project, project.builder.build(project.plan.actions, wanted, jobs=2)
+        return project, project.builder.build(project.plan.actions, wanted, jobs=1)
 
     return built
 

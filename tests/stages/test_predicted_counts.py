@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     (folder / "models.yaml").write_text(f"{MANIFEST}targets:\n{targets}", encoding="utf-8")
     project = open_project(folder)
     goals = [f"small@{name}:{stage}" for name in TARGETS for stage in ("compile", "evaluate", "quantize")]
-    result = project.builder.build(project.plan.actions, goals, jobs=2)
+    result = project.builder.build(project.plan.actions, goals, jobs=1)
     assert result.ok, result.failures
     return Built(project, result)
 

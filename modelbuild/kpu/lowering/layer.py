@@ -17,7 +17,6 @@ from modelbuild.quantize.plan import Step
 
 MOST_CHANNELS = 1024
 MOST_LOADS = 64
-RAM_BYTES = 2 << 20
 
 
 class Codes(NamedTuple):
@@ -61,11 +60,20 @@ def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim 
     x, codes, depthwise = layer.x, layer.codes, layer.depthwise
     outputs, channels, kernel, _ = codes.weight.shape
     if (x.shape[1] if depthwise else channels) > MOST_CHANNELS:
-        lowering.fail(f"it reads {x.shape[1]} channels, and a layer takes {MOST_CHANNELS}")
+        lowering.fail(
+            f"it reads {x.shape[1]} channels, and a layer takes {MOST_CHANNELS}",
+            "fewer channels in the source model, or cut it off: `edit: [{cut: {outputs: [...]}}]`",
+        )
     made = y.shape if trim is None else trim.made
-    most = _most_outputs(x, made, channels * kernel**2, depthwise)
+    most = _most_outputs(x, made, channels * kernel**2, depthwise, lowering.ram_bytes)
     if most < 1:
-        lowering.fail(f"its input and one channel of its output do not fit {RAM_BYTES} bytes")
+        lowering.fail(
+            f"its input {list(x.shape)} and one channel of its output do not fit {lowering.ram_bytes} bytes "
+            "of the KPU's RAM",
+            "fewer input channels or a smaller map in the source model, or a smaller picture (`inputs: "
+            "{NAME: {shape: [...]}}`); or cut it off: `edit: [{cut: {outputs: [...]}}]`; if "
+            "`compile: sram_bytes` is given, a larger number",
+        )
     if outputs <= most:
         _emit(lowering, layer, y, trim)
         lowering.layers[y.name] = layer if trim is None else None
@@ -126,14 +134,14 @@ def cut(
     lowering.emit("slice", (x,), y, parameters)
 
 
-def _most_outputs(x: QuantizedTensor, made: tuple[int, ...], weights: int, depthwise: bool) -> int:
-    """How many output channels a layer may have."""
+def _most_outputs(x: QuantizedTensor, made: tuple[int, ...], weights: int, depthwise: bool, ram: int) -> int:
+    """How many output channels a layer may have, with so many bytes of RAM."""
     side_by_side = row_layout(made[3])[0]
     if depthwise:  # what it reads grows with what it leaves
         pair = sum(ram_bytes((each[0], row_layout(each[3])[0], *each[2:])) for each in (x.shape, made))
-        return min(RAM_BYTES // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
+        return min(ram // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
     one = made[0] * RAM_UNIT * row_layout(made[3])[1] * made[2]
-    room = (RAM_BYTES - ram_bytes(x.shape)) // one
+    room = (ram - ram_bytes(x.shape)) // one
     return min(side_by_side * max(room, 0), MOST_LOADS * (LOAD_BYTES // weights), MOST_CHANNELS)
 
 

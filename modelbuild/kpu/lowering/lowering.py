@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedOperator, Parameter, QuantizedTensor, float_tensor
+from modelbuild.chips.recipe import Hardware
+from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT
 from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import is_port
@@ -33,16 +35,28 @@ ON_KPU = "kpu_conv"
 
 class Lowering(Emission):
     """Builders read the graph and the record through it, and emit operators into it. `assembly`: what the
-    record says of the graph; None of a model of floats alone."""
+    record says of the graph; None of a model of floats alone. `hardware`: what decides between two ways."""
 
-    def __init__(self, graph: Graph, plan: Plan, units: Mapping[str, str], assembly: Assembly | None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        units: Mapping[str, str],
+        assembly: Assembly | None,
+        hardware: Hardware,
+    ) -> None:
         self.graph = graph
         self.units = units
         self.chains = Chains(graph)
         self.assembly = assembly
+        self.hardware = hardware
+        self.ram_bytes = int(hardware.sram_bytes.value) // RAM_UNIT * RAM_UNIT
         self.parts = Parts(names_of(graph)) if assembly is None else assembly.parts
         self.wanted: frozenset[str] = frozenset()  # the tensors that somebody reads as bytes
         self.layers: dict[str, Layer | None] = {}  # by the tensor that is all that they leave
+        self.unpicked: dict[
+            str, QuantizedTensor
+        ] = {}  # of tensors that nobody has made: the map to pick from
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}

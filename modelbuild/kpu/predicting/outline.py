@@ -14,10 +14,11 @@ import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lower import lower
+from modelbuild.kpu.ports import Ports
 from modelbuild.quantize.number_format import formats_of
 from modelbuild.quantize.plan import make_plan
 from modelbuild.quantize.record import Record, TensorRecord
@@ -26,6 +27,7 @@ from modelbuild.quantize.weighted import weighted
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _NOWHERE = "none"
+_FEW = 3  # nodes that are named where all are left out
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,20 @@ class Outline:
     left_out: Mapping[str, str]
 
 
-def outline(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings) -> Outline:
-    """Of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none). Raises (exit 2) for number
-    formats that the chip lacks, and (exit 1) where nothing of the model is left."""
+def outline(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings, ports: Ports
+) -> Outline:
+    """Of a lowered graph, whose nodes run on `units` (npu | fused | cpu | none), with ports of these formats.
+    Raises (exit 2) for formats that the chip lacks, and (exit 1) where nothing of the model is left."""
     left_out = {
         node.name: "nothing on the chip runs it" for node in graph.nodes if units[node.name] == _NOWHERE
     }
     while True:
         rest = _without(_lean(graph), left_out)
         if not rest.nodes:
-            return Outline(_empty(graph, recipe), left_out)
+            raise _nothing_left(graph, recipe, left_out)
         try:
-            return Outline(_lowered(rest, units, recipe, settings), left_out)
+            return Outline(_lowered(rest, units, recipe, settings, _of(ports, graph, rest)), left_out)
         except ModelbuildError as error:
             refused = _refused(error, rest)
             if refused is None:
@@ -55,10 +59,21 @@ def outline(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Se
             left_out = {**left_out, refused: error.problems[0].why or error.problems[0].what}
 
 
-def _lowered(graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings) -> FixedModel:
+def _of(ports: Ports, graph: Graph, rest: Graph) -> Ports:
+    """The formats of those that are left."""
+    gone = {*graph.inputs, *graph.outputs} - {*rest.inputs, *rest.outputs}
+    return {
+        side: {name: form for name, form in formats.items() if name not in gone}
+        for side, formats in ports.items()
+    }
+
+
+def _lowered(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, settings: Settings, ports: Ports
+) -> FixedModel:
     if not any(unit == "npu" for unit in units.values()) and recipe.number_format.arithmetic == "float32":
         return lower(graph, units, None, recipe)
-    return lower(graph, units, _record(graph, recipe, settings), recipe)
+    return lower(graph, units, _record(graph, recipe, settings), recipe, asked=ports)
 
 
 def _record(graph: Graph, recipe: Recipe, settings: Settings) -> Record:
@@ -128,8 +143,16 @@ def _outputs(graph: Graph, nodes: Sequence[Node]) -> list[str]:
     return [name for name in made if name in graph.outputs or name not in read]
 
 
-def _empty(graph: Graph, recipe: Recipe) -> FixedModel:
-    return FixedModel(graph.name, recipe.number_format.arithmetic, recipe.chip, (), (), {}, {}, (), {})
+def _nothing_left(graph: Graph, recipe: Recipe, left_out: Mapping[str, str]) -> ModelbuildError:
+    ops = {node.name: node.op for node in graph.nodes}
+    listed = [f"{ops[name]} {name!r}: {why}" for name, why in left_out.items()]
+    more = [f"and {len(listed) - _FEW} more"] if len(listed) > _FEW else []
+    return ModelbuildError(
+        f"no {recipe.container.format} for {recipe.chip} can have any node of {graph.name}",
+        why="; ".join([*listed[:_FEW], *more]) or "the model has no nodes",
+        advice="`modelbuild check` tells what would help",
+        exit_code=EXIT_FAILED,
+    )
 
 
 def _refused(error: ModelbuildError, graph: Graph) -> str | None:

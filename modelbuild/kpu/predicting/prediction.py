@@ -11,8 +11,9 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.compiler import Compiled, compile_model
+from modelbuild.kpu.cycles import DMA_COLUMNS
 from modelbuild.kpu.predicting.outline import outline
-from modelbuild.kpu.predicting.rates import DMA_COLUMNS, Work
+from modelbuild.kpu.predicting.rates import Work
 from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
 from modelbuild.npu.choices import TILINGS
 from modelbuild.npu.predicting import cpu_time
@@ -130,9 +131,10 @@ def predict(
     options = options or Options()
     _check(options, recipe)
     supposed = assumed(recipe, options)
-    found = outline(graph, units, recipe, options.settings)
+    room = None if options.sram_bytes is None else int(options.sram_bytes)
+    found = outline(graph, units, recipe.with_sram(room), options.settings, options.ports or {})
     roomy = _roomy(recipe)
-    given = {} if options.sram_bytes is None else {"sram_bytes": int(options.sram_bytes)}
+    given = {} if room is None else {"sram_bytes": room}
     compiled = compile_model(found.model, roomy, given)
     timed = timeline(found.model, compiled.executed, supposed.hardware)
     rows = _rows(graph, found.model, timed, supposed.hardware)

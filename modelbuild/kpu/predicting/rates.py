@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
-from modelbuild.formats.kmodel.kpu_registers import row_layout
-
-FILL = 7  # half cycles a pass takes beside its rows: the window's border, and the next weights
-CHANNEL = 6  # cycles for each output channel: batch normalization and the end of its sum
-DMA_COLUMNS = 64  # maps of whole rows go to the KPU's RAM by DMA, others row by row by the CPU
+from modelbuild.kpu.cycles import array_cycles, written_cycles
 
 _MOVES = {"transpose", "slice", "concat", "pad", "expand", "gather", "resize_nearest"}
 _BYTE = 2  # operations: it is read and written
@@ -39,16 +35,12 @@ class LayerCycles:
 def layer_cycles(model: FixedModel, operator: FixedOperator) -> LayerCycles:
     """Without what starting the layer takes, and its weights. Pools work on rows that are there anyway."""
     source, made = (model.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
-    batches, channels, height, width = source.shape
-    outputs = made.shape[1]
-    depthwise = bool(operator.parameters["depthwise"])
-    groups, strips = row_layout(width)
-    reads, writes = ceil(channels / groups) * strips, ceil(outputs / groups) * strips
-    passes = reads if depthwise else outputs * reads
+    outputs, depthwise = made.shape[1], bool(operator.parameters["depthwise"])
+    batches, _, height, width = source.shape
     weight = model.constants[operator.constants["weight"]]
     return LayerCycles(
-        batches * passes * (2 * height + FILL) // 2,
-        batches * (writes * (2 * height + FILL) // 2 + CHANNEL * outputs),
+        array_cycles(source.shape, outputs, depthwise),
+        written_cycles(source.shape, outputs),
         batches * height * width * weight.size,
         batches * weight.size,
     )

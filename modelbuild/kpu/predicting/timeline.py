@@ -10,7 +10,8 @@ from typing import Any
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
 from modelbuild.chips.recipe import Hardware
 from modelbuild.kpu.compiler import Executed
-from modelbuild.kpu.predicting.rates import DMA_COLUMNS, LayerCycles, Work, layer_cycles, work
+from modelbuild.kpu.cycles import upload_fact
+from modelbuild.kpu.predicting.rates import LayerCycles, Work, layer_cycles, work
 from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.bottleneck import Busy
 
@@ -82,11 +83,8 @@ def _timed(model: FixedModel, operator: FixedOperator, step: Executed, hardware:
 def _upload(tensor: QuantizedTensor, step: Executed, hardware: Hardware) -> Timed:
     """By DMA where rows are whole, else by the CPU, which copies row by row."""
     size = prod(tensor.shape)
-    copy = hardware.cpu_copy_bytes_per_second
-    if tensor.shape[3] % DMA_COLUMNS == 0 or copy is None:
-        rate, fact = hardware.dram_read_bytes_per_second, "dram_read_bytes_per_second"
-    else:
-        rate, fact = copy, "cpu_copy_bytes_per_second"
+    fact = upload_fact(tensor.shape[3], hardware)
+    rate = getattr(hardware, fact)
     return Timed(step, Busy(read=_cycles(size, rate.value, hardware)), size, facts=(fact,))
 
 

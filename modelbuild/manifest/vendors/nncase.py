@@ -38,6 +38,9 @@ class Names(Strict):
         Annotated[Literal["NoFineTuneWeights", "UseSquant", "UseAdaRound"], AsText] | None
     ) = Field(None, description="nncase's name of `rounding`")
     quant_type: Type | None = Field(None, description="nncase's name of `activations`")
+    output_type: Annotated[Literal["float32", "uint8", "int8"], AsText] | None = Field(
+        None, description="nncase's name of `outputs`"
+    )
     w_quant_type: Type | None = Field(None, description="nncase's name of `weights`")
     use_mix_quant: Switch | None = Field(None, description="nncase's name of `mode: auto`")
     use_mse_quant_w: Switch | None = Field(None, description="nncase's name of `weights_range: mse`")
@@ -107,6 +110,13 @@ KNOBS = (
         "activations",
         lambda value: Said({"quantize.activations": [value]}),
         examples=("int8", "int16"),
+    ),
+    Knob(
+        "output_type",
+        "float32",
+        "outputs",
+        key("quantize.outputs"),
+        examples=("int8",),
     ),
     Knob(
         "w_quant_type",

@@ -18,7 +18,8 @@ from modelbuild.quantize.settings import Settings
 class Options:
     """None is the recipe's own, or the model's. The clock in Hz, bandwidths in bytes per second; `batch`
     pictures a run; `activations` and `weights` are number formats (int8, int16, int4) as `quantize` takes
-    them, or lists of them. `weight_compress` changes no count: it is told that it does not."""
+    them, or lists of them. `weight_compress` changes no count: it is told that it does not. `ports`: inputs |
+    outputs -> name, or `*` for the others -> format, where these are not those of activations."""
 
     clock_hz: float | None = None
     dram_read_bytes_per_second: float | None = None
@@ -31,6 +32,7 @@ class Options:
     activations: str | Sequence[str] | None = None
     weights: str | Sequence[str] | None = None
     sram_bytes: int | None = None
+    ports: Mapping[str, Mapping[str, str]] | None = None
 
     @property
     def settings(self) -> Settings:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.quantize.assembly import Assembly, operand_bits
 from modelbuild.quantize.emission import Emission
+from modelbuild.quantize.settings import LARGEST
 
 _PAD_MODES: dict[object, Literal["reflect", "edge"]] = {"reflect": "reflect", "edge": "edge"}
 
@@ -106,9 +107,10 @@ def pad(assembly: Emission) -> None:
         value = assembly.graph.constants.get(node.inputs[2]) if named else np.zeros(1)
         if value is None:
             assembly.fail("its value must be a constant")
-        step = round(float(np.asarray(value).reshape(-1)[0]) / y.scale) + y.zero_point
+        filling = min(max(float(np.asarray(value).reshape(-1)[0]), -LARGEST), LARGEST)
+        step = round(filling / y.scale) + y.zero_point
         parameters: dict[str, Parameter] = {"before": tuple(before), "after": tuple(after)}
-        parameters["value"] = min(max(step, y.low), y.high)
+        parameters["value"] = min(max(step, y.low), y.high)  # `padding.py` sees to it that nothing is lost
         assembly.emit("pad", (x,), y, parameters)
     elif mode in _PAD_MODES:
         lines = {

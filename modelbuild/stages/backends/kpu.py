@@ -1,25 +1,41 @@
-"""Number systems `kpu@1` and `float32`: kmodels of version 5, machine code that the vendor's runtime runs."""
+"""Number systems `kpu@1` and `float32`: kmodels of version 5, machine code that the vendor's runtime runs.
+
+What lowers, compiles and simulates is loaded by the stage that does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor
 from modelbuild.chips.recipe import Recipe
-from modelbuild.graph.check import Finding
-from modelbuild.kpu.compiler import Compiled, compile_model
-from modelbuild.kpu.lower import lower
 from modelbuild.kpu.named import Named, made
-from modelbuild.kpu.predicting.timeline import Timed, timeline, times_of, times_together
-from modelbuild.kpu.simulator import load
 from modelbuild.stages.backends.forms import Arrays, Made, Seen
+
+if TYPE_CHECKING:
+    from modelbuild.graph.model import Graph
+    from modelbuild.kpu.compiler import Compiled
+    from modelbuild.kpu.predicting.timeline import Timed
+    from modelbuild.quantize.record import Record
 
 __all__ = ["Machine", "compile_fixed", "lower"]
 
 CODE = "MB118"
 _ADVICE = "a smaller picture or fewer channels there would keep it in the KPU's RAM"
+
+
+def lower(
+    graph: Graph,
+    units: Mapping[str, str],
+    record: Record | None,
+    recipe: Recipe,
+    told: Callable[[int, int, str], None],
+) -> FixedModel:
+    """As `modelbuild.kpu.lower`."""
+    from modelbuild.kpu.lower import lower as lowered
+
+    return lowered(graph, units, record, recipe, told)
 
 
 def compile_fixed(
@@ -30,6 +46,10 @@ def compile_fixed(
     told: Callable[[int, int, str], None],
 ) -> Made:
     """The kmodel is the first part, and all of it; it takes as many pictures a run as the model does."""
+    from modelbuild.graph.check import Finding
+    from modelbuild.kpu.compiler import compile_model
+    from modelbuild.kpu.predicting.timeline import timeline, times_of, times_together
+
     compiled = compile_model(fixed, recipe, options)
     timed = timeline(fixed, compiled.executed, recipe.hardware)
     times = times_of(timed, recipe.hardware)
@@ -93,6 +113,8 @@ class Machine:
     predicted: int | None = None
 
     def __init__(self, fixed: FixedModel, sections: Sequence[bytes], plan: Mapping[str, Any]) -> None:
+        from modelbuild.kpu.simulator import load
+
         self._fixed, self._named = fixed, Named.of(made(fixed), plan["executed"])
         self._machine = load(sections[0])
         self.wide = _first(fixed.tensors[fixed.inputs[0]])

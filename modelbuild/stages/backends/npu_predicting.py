@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelbuild.npu.predicting import advice, evaluation
+from modelbuild.chips.recipe import Recipe
+from modelbuild.graph.model import Graph
+from modelbuild.npu.predicting import advice, cpu_time, evaluation
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.npu.predicting.prediction import Prediction, predict
 
-__all__ = ["predict", "said"]
+__all__ = ["cpu_times", "predict", "said"]
+
+
+def cpu_times(graph: Graph, units: Mapping[str, str], recipe: Recipe) -> dict[str, float]:
+    """Node on the CPU -> ms of one run."""
+    return {row["name"]: row["time_ms"] for row in cpu_time.rows(graph, units, {}, recipe.hardware)}
 
 
 def said(

@@ -85,15 +85,25 @@ def test_no_control_characters_where_nobody_draws(tmp_path: Path, environment: d
     assert "failed: face@cam1:observe" in found.text
 
 
-@pytest.mark.parametrize(
-    ("words", "steps"),
-    [
-        (("--chip", "kl720"), 2),
-        (("--compare", "kl520,kl720"), 3),
-        (("--chip", "kl720", "--tiling", "deep", "--advise"), 2),
-    ],
-)
+EVALUATED = [
+    (("--chip", "kl720"), 2),
+    (("--compare", "kl520,kl720"), 3),
+    (("--chip", "kl720", "--tiling", "deep", "--advise"), 2),
+]
+
+
+@pytest.mark.parametrize(("words", "steps"), EVALUATED[:2])
 def test_evaluating_a_file_is_drawn_like_a_build(small: Path, words: tuple[str, ...], steps: int) -> None:
+    found = seen(command(small, "evaluate", "small.onnx", *words), columns=100)
+    assert found.code == 0 and "small:import" in found.text and f"0/{steps}" in found.text
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"), [EVALUATED[2], *(pytest.param(*one, marks=pytest.mark.long) for one in EVALUATED[:2])]
+)
+def test_what_is_drawn_leaves_what_is_printed_elsewhere(
+    small: Path, words: tuple[str, ...], steps: int
+) -> None:
     line = command(small, "evaluate", "small.onnx", *words)
     found = seen(line, columns=100)
     plain = seen(line, columns=100, environment={"TERM": "dumb"})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.formats import kmodel
-from modelbuild.formats.kmodel import stackvm, stackvm_isa
+from modelbuild.formats.kmodel import stackvm, stackvm_isa, stackvm_machine
 from modelbuild.formats.kmodel.disassembly import Disassembly, kpu_check
 from modelbuild.formats.kmodel.stackvm_machine import MAX_INSTRUCTIONS
 from modelbuild.formats.kmodel.stackvm_values import Address, Line, Register
@@ -214,24 +214,26 @@ def test_code_that_no_table_reads_is_shown_as_far_as_it_goes() -> None:
     assert function.why == "there is no opcode 0xff"
 
 
-def test_work_is_bounded_however_much_code_there_is() -> None:
-    found = code_of(b"\0" * (MAX_INSTRUCTIONS + 10))
+@pytest.mark.parametrize("most", [2_500, pytest.param(MAX_INSTRUCTIONS, marks=pytest.mark.long)])
+def test_work_is_bounded_however_much_code_there_is(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stackvm.MAX_WORK >= 4 * MAX_INSTRUCTIONS
+    monkeypatch.setattr(stackvm, "MAX_WORK", stackvm.MAX_WORK // MAX_INSTRUCTIONS * most)
+    monkeypatch.setattr(stackvm_machine, "MAX_INSTRUCTIONS", most)
+    found = code_of(b"\0" * (most + 10))
     assert found.functions[0].unread is not None and found.functions[0].unread.size == 10
     assert "more than" in found.functions[0].why
-    assert sum(table.instructions for table in found.tables[:1]) == MAX_INSTRUCTIONS
+    assert sum(table.instructions for table in found.tables[:1]) == most
     # A file in which every table reads something else: no more than so many instructions in all.
     tail = b"".join(
         store(0, (1,)) + lea(0, 0) + lea(1, 0) + tensor(number_, bytes((9, 0, 0, 0, 1)))
         for number_ in range(0x1A, 0x27)
     )
-    data = b"\0" * (MAX_INSTRUCTIONS - 500) + tail
+    data = b"\0" * (most - 500) + tail
     model = kmodel.read(sources.version5(code=data))
-    before = stackvm.MAX_WORK
     tables = kmodel.disassemble(model).tables
     assert (
         sum({id(table): table.instructions for table in tables if "not tried" not in table.why}.values()) > 0
     )
-    assert before >= 4 * MAX_INSTRUCTIONS
     assert any("not tried" in table.why for table in tables)
 
 

@@ -16,6 +16,7 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.graph.session import FloatSession
 from modelbuild.kpu.lower import lower
+from modelbuild.kpu.ports import Ports
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
@@ -58,9 +59,11 @@ def lowered(
     chip: str = "k210",
     samples: list[Sample] | None = None,
     settings: dict[str, Any] | None = None,
+    ports: Ports | None = None,
+    sram_bytes: int | None = None,
 ) -> Lowered:
     """As a build does it, all but corrections by samples."""
-    recipe = load_recipe(chip)
+    recipe = load_recipe(chip).with_sram(sram_bytes)
     graph, _ = normalise(graph)
     graph, _ = run_passes(graph, list(recipe.passes))
     units = place(graph, recipe).units
@@ -68,7 +71,7 @@ def lowered(
     if recipe.number_format.arithmetic == "float32":
         return Lowered(graph, units, lower(graph, units, None, recipe), given)
     record = quantize(graph, observe(graph, given), Settings.read(settings or {}), recipe.number_format)
-    return Lowered(graph, units, lower(graph, units, record, recipe), given)
+    return Lowered(graph, units, lower(graph, units, record, recipe, asked=ports), given)
 
 
 def conv(

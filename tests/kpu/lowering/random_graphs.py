@@ -126,7 +126,7 @@ def _binary(maker: Maker, x: str) -> str:
         other = maker.floats(*(size if maker.whole(0, 1) else 1 for size in shape[cut:]))
     if op == "Div":
         other = maker.one("Add", maker.one("Abs", other), maker.constant(F(0.5)))
-    return maker.one(op, *((x, other) if maker.whole(0, 3) else (other, x)))
+    return maker.one(op, *((x, other) if op == "Div" or maker.whole(0, 3) else (other, x)))
 
 
 def _choice(maker: Maker, x: str) -> str:

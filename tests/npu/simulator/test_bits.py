@@ -21,18 +21,22 @@ from tests.npu.simulator.test_chip_layers import WHOLE, program_of
 from tests.npu.simulator.test_decompress import pack
 from tests.npu.simulator.test_rings import CASES, Ring, made
 
+EACH, FEW = (
+    1,
+    4,
+)  # of the bits of a tile, one in so many is turned: some of every byte, other ones of the next
 MEMORY = 1 << 25  # bytes that a program of a few hundred bytes may take on its way to an error
 Sections = tuple[bytes, bytes, bytes]
 Inputs = dict[str, "np.ndarray[tuple[int], np.dtype[np.int8]]"]
 
 
-def outcomes(program: Sections, inputs: Inputs, positions: Iterable[int]) -> Counter[str]:
-    """What becomes of a program with one bit turned, for every bit of these bytes."""
+def outcomes(program: Sections, inputs: Inputs, positions: Iterable[int], step: int = EACH) -> Counter[str]:
+    """What becomes of a program with one bit turned, for every `step`th bit of these bytes."""
     command, weights, host = program
     expected = simulate(*program, inputs, keep_layers=True)
     found: Counter[str] = Counter()
     for position in positions:
-        for bit in range(8):
+        for bit in range(position % step, 8, step):
             changed = bytearray(command)
             changed[position] ^= 1 << bit
             try:
@@ -49,10 +53,12 @@ def outcomes(program: Sections, inputs: Inputs, positions: Iterable[int]) -> Cou
     return found
 
 
-def within(size: int, program: Sections, inputs: Inputs, positions: Iterable[int]) -> Counter[str]:
+def within(
+    size: int, program: Sections, inputs: Inputs, positions: Iterable[int], step: int = EACH
+) -> Counter[str]:
     tracemalloc.start()
     try:
-        found = outcomes(program, inputs, positions)
+        found = outcomes(program, inputs, positions, step)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -71,14 +77,15 @@ def at(stream: tuple[Instruction, ...], kinds: tuple[type[Instruction], ...], st
     return found
 
 
+@pytest.mark.parametrize("step", [FEW, pytest.param(EACH, marks=pytest.mark.long)], ids=["short", "long"])
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_tiles_and_setups(name: str) -> None:
+def test_tiles_and_setups(name: str, step: int) -> None:
     case = CASES[name]
     rings = [Ring(extents[1] + 1, extents[1] - 1) for extents in (*case.inputs, case.output)]
     program = made(case, rings[:-1], rings[-1], 1)
     start = border(program.command)
     positions = [start + offset for span in program.spans for offset in span]
-    found = within(MEMORY, (program.command, program.weights, b""), program.inputs, positions)
+    found = within(MEMORY, (program.command, program.weights, b""), program.inputs, positions, step)
     assert found["error"] > found["same"]
     assert found["error"] and found["other"]
 
