@@ -45,6 +45,18 @@ class Problem(NamedTuple):  # no dataclass: importing those takes longer than a 
         return f"{self.where}: {self.what}"
 
 
+def in_file(error: ModelbuildError, path: object) -> ModelbuildError:
+    """The error of a file's content with the file's name in front of where it is."""
+    name = str(path)
+    named = [
+        problem
+        if problem.where.startswith(name)
+        else problem._replace(where=f"{name}: {problem.where}" if problem.where else name)
+        for problem in error.problems
+    ]
+    return ModelbuildError.of(named, error.exit_code)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "did you mean `kl720`?" for the nearest of the known names, or nothing where none is near.
 

@@ -18,7 +18,7 @@ from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.packing import Described
 from modelbuild.artifacts.packing.kmodel import SUFFIX
 from modelbuild.artifacts.runner import Array, Arrays, Port
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, in_file
 from modelbuild.kpu.named import KEY, Named
 from modelbuild.kpu.simulator import load
 from modelbuild.kpu.simulator.events import Simulation
@@ -87,7 +87,7 @@ class KmodelRunner:
         try:
             found = self._machine.run(given, keep, strict=False)
         except ModelbuildError:
-            raise first from None
+            raise in_file(first, f"{self.name}{SUFFIX}") from None
         self._note(NOT_WRITTEN)
         return found
 

@@ -11,7 +11,7 @@ from modelbuild.artifacts.kmodel_runner import open_kmodel
 from modelbuild.artifacts.packing import kmodel
 from modelbuild.artifacts.programs import choose, programs, sealed_format, sealed_programs
 from modelbuild.artifacts.runner import FixedRunner, FloatRunner, HardwareRunner, Runner
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import ModelbuildError, in_file
 from modelbuild.formats.sealed_keys import Secrets
 from modelbuild.graph import in_model
 from modelbuild.importers import exporting
@@ -129,4 +129,7 @@ def open_runner(
             if known
             else "copy it again, or name another file",
         )
-    return OPENERS[kind](path, model, preprocess or {})
+    try:
+        return OPENERS[kind](path, model, preprocess or {})
+    except ModelbuildError as error:
+        raise in_file(error, path) from None

@@ -76,7 +76,7 @@ class _Series:
             )
             yield Told(change, f"the order of the files {self.name}")
         for role, digest in came.items():
-            path = self._path(role, digest)
+            path = self._path(role, digest, gone)
             was = self._was(role, path, gone)
             at: FieldPath = ("inputs", role)
             change = (
@@ -88,9 +88,11 @@ class _Series:
             gone_file = Change(("inputs", role), "removed", digest, None)
             yield Told(gone_file, f"file {known}" if known else f"input {role}")
 
-    def _path(self, role: str, digest: str) -> str:
+    def _path(self, role: str, digest: str, gone: Mapping[str, str]) -> str:
         known = self.names.get(digest, ())
         path = self.paths.get(role, "")
+        if path in self.names.get(gone.get(role, ""), ()):
+            return path  # the file of this role had what is gone: it has other bytes, maybe another file's
         return path if path in known or not known else known[0]
 
     def _former(self, digest: str) -> str:
@@ -104,9 +106,14 @@ class _Series:
 
 
 def _more(these: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
-    """Role -> digest of those that the others do not have, as often as they do not."""
+    """Role -> digest of those that the others do not have, as often as they do not. A file that is where it
+    was is the same one, whoever else has its bytes."""
     left, found = Counter(others.values()), dict[str, str]()
+    stayed = {role for role, digest in these.items() if others.get(role) == digest}
+    left.subtract(these[role] for role in sorted(stayed))
     for role, digest in these.items():
+        if role in stayed:
+            continue
         if left[digest] > 0:
             left[digest] -= 1
         else:

@@ -59,6 +59,7 @@ CONDITIONS: dict[str, _Form] = {
     "height": RANGE,
     "width": RANGE,
     "spatial_size": RANGE,
+    "cells_per_channel": RANGE,
     "row_memory": RANGE,
     "weight_loads": RANGE,
     "input_memory": RANGE,
@@ -66,7 +67,7 @@ CONDITIONS: dict[str, _Form] = {
     "layer_height": RANGE,
     "layer_width": RANGE,
     "layer_memory": RANGE,
-    "macs": RANGE,
+    "moved_products": RANGE,
     "kernel": RANGE,
     "kernel_h": RANGE,
     "kernel_w": RANGE,
@@ -114,6 +115,7 @@ CONDITIONS: dict[str, _Form] = {
     "after_group": NAMES,
     "after_stride": RANGE,
     "behind_npu": FLAG,
+    "reads_npu_maps": FLAG,
     "before": NAMES,
 }
 

@@ -154,5 +154,8 @@ _WIDEST = 40  # TensorFlow joins the names of all layers that it fused: one of t
 
 def _table(rows: list[dict[str, str]]) -> str:
     """Every node with the unit that runs it, and why that is not the NPU."""
-    cells = [(row["node"], row["op"], row["unit"], row["reason"]) for row in rows]
+    cells = [
+        (console.short(row["node"]), row["op"], row["unit"], console.short_names(row["reason"]))
+        for row in rows
+    ]
     return console.table(("node", "operator", "unit", "because"), cells, widest=_WIDEST)

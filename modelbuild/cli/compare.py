@@ -172,14 +172,20 @@ def _layers(layers: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     if known:
         own = [
-            (item["name"], item["node"], item["op"], _db(item["own_snr_db"]), _db(item["snr_db"]))
+            (
+                console.short(item["name"]),
+                console.short(item["node"]),
+                item["op"],
+                _db(item["own_snr_db"]),
+                _db(item["snr_db"]),
+            )
             for item in sorted(known, key=lambda item: float(item["own_snr_db"]))
         ]
         table = console.table(("tensor", "node", "operator", "own SNR dB", "SNR dB"), own, right=(3, 4))
         lines.append("worst first, by the error of the layer itself:\n" + table)
     if rest:
         ranked = sorted(rest, key=lambda item: (item["snr_db"] is None, item["snr_db"] or 0.0))
-        together = [(item["name"], _db(item["snr_db"])) for item in ranked]
+        together = [(console.short(item["name"]), _db(item["snr_db"])) for item in ranked]
         lines.append("worst first:\n" + console.table(("tensor", "SNR dB"), together, right=(1,)))
     return lines
 

@@ -15,6 +15,7 @@ from modelbuild.manifest import canonical_compile
 from modelbuild.manifest.merge import Leaf
 from modelbuild.manifest.settings import Settings
 from modelbuild.quantize.unsaid import unsaid
+from modelbuild.stages import backends
 
 BUILT_IN = "built in"
 Row = tuple[str, ...]
@@ -103,7 +104,8 @@ def _block(
 def _unsaid(settings: Settings, recipe: Recipe) -> Defaults:
     """Settings that are not among the effective ones, since they have their defaults."""
     rules = ((rule.op, rule.unit) for rule in recipe.operators)
-    quantize = unsaid(settings.values["quantize"], rules)
+    quantizes = backends.of_arithmetic(recipe.number_format.arithmetic).has_record
+    quantize = unsaid(settings.values["quantize"], rules) if quantizes else {}
     compile_ = canonical_compile.unsaid(settings.values["compile"], recipe)
     return {
         **{("compile", key): value for key, value in compile_.items()},

@@ -13,6 +13,8 @@ from modelbuild.build import interrupts
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_LONGEST = 80  # characters of a name in a text
+_LONG_NAME = re.compile(rf"`([^`]{{{_LONGEST + 1},}})`")
 _WORDS = 1 << 14  # of a JSON text that are put at once
 CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
@@ -180,6 +182,16 @@ def table(
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), *map(line, rows)])
+
+
+def short(name: str) -> str:
+    """A name of hundreds of characters, as Keras and TFLite join them, without its middle; JSON has all."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-(_LONGEST // 2 - 1) :]}"
+
+
+def short_names(text: str) -> str:
+    """A sentence with the names in it that are too long without their middle."""
+    return _LONG_NAME.sub(lambda found: f"`{short(found[1])}`", text)
 
 
 def columns() -> int | None:

@@ -174,7 +174,8 @@ def nodes(said: Said) -> Iterator[str]:
         groups.setdefault((node["op"], node["reason"].replace(node["name"], "")), []).append(node)
     for (op, _), nodes in groups.items():
         time_ms = fsum(node["time_ms"] for node in nodes)
-        yield f"  on the CPU: {op} {_listed(nodes)}: {nodes[0]['reason']}, {number(time_ms)} ms"
+        reason = console.short_names(nodes[0]["reason"])
+        yield f"  on the CPU: {op} {_listed(nodes)}: {reason}, {number(time_ms)} ms"
     rate = said.get("cpu_rate")
     if rate is not None:
         yield (
@@ -182,15 +183,17 @@ def nodes(said: Said) -> Iterator[str]:
             f"second ({rate['sure']}); what only moves reads and writes each byte"
         )
     for node in said["unsupported"]:
-        yield f"  nothing runs {node['op']} {node['name']}: {node['reason']}; the time is without it"
+        name, reason = console.short(node["name"]), console.short_names(node["reason"])
+        yield f"  nothing runs {node['op']} {name}: {reason}; the time is without it"
     for layer in said["layers"]:
         if layer["estimated"]:
-            yield f"  no fixed-point form of {layer['op']} {layer['name']}: its time is an estimate"
+            name = console.short(layer["name"])
+            yield f"  no fixed-point form of {layer['op']} {name}: its time is an estimate"
 
 
 def _listed(nodes: Sequence[Said], kind: str = "nodes") -> str:
     """Their names, of many the first two and the last."""
-    names = [str(node["name"]) for node in nodes]
+    names = [console.short(str(node["name"])) for node in nodes]
     if len(names) == 1:
         return names[0]
     shown = ", ".join(names) if len(names) < 4 else f"{', '.join(names[:2])} … {names[-1]}"
@@ -200,8 +203,9 @@ def _listed(nodes: Sequence[Said], kind: str = "nodes") -> str:
 def advice(said: Said) -> Iterator[str]:
     """What takes longest, and what would help."""
     for layer in said.get("slowest", ()):
+        name = console.short(layer["name"])
         yield (
-            f"  slowest: {layer['name']}, {number(layer['time_ms'])} ms ({layer['share']:.0%}), "
+            f"  slowest: {name}, {number(layer['time_ms'])} ms ({layer['share']:.0%}), "
             f"{layer['bound']}: {layer['because']}"
         )
     for change in said.get("help", ()):
@@ -265,6 +269,8 @@ def table(layers: Sequence[Said]) -> str:
 
 
 def _cell(key: str, value: Any) -> str:
+    if key == "name":
+        return console.short(str(value))
     if key == "utilisation":
         return "" if value is None else f"{value:.0%}"
     return number(value) if isinstance(value, float) else str(value)

@@ -21,7 +21,7 @@ def texts(findings: Iterable[Mapping[str, Any]], *, each: bool = False) -> list[
         shared["message"] = _without_node(finding)
         key = (index,) if each else tuple(sorted((name, str(value)) for name, value in shared.items()))
         groups.setdefault(key, []).append(dict(finding))
-    return [console.finding_text(with_time(_joined(group))) for group in groups.values()]
+    return [console.finding_text(with_time(_joined([*map(_short, group)]))) for group in groups.values()]
 
 
 def with_time(finding: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,6 +33,15 @@ def with_time(finding: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shown(ms: float) -> str:
     return "less than 0.01 ms" if ms < 0.01 else f"about {float(f'{ms:.2g}'):g} ms"
+
+
+def _short(finding: dict[str, Any]) -> dict[str, Any]:
+    """With the names of its node and of others, where these are long, without their middle."""
+    node = str(finding.get("node") or "")
+    message = console.short_names(str(finding["message"]))
+    if node:
+        message = message.replace(node, console.short(node))
+    return {**finding, "node": console.short(node), "message": message}
 
 
 def _without_node(finding: Mapping[str, Any]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from modelbuild.chips import pass_names
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph import preprocess_nodes
+from modelbuild.graph.definable import COMPLETE, not_finite
 from modelbuild.graph.placement import Placed, Table, operator, runs_on_npu, table
 from modelbuild.graph.rules import Breach, shown
-from modelbuild.graph.subject import Subject
+from modelbuild.graph.subject import Subject, moves_nothing
 
 _ON_THE_HOST = "it belongs after the chip"
 
@@ -42,7 +43,28 @@ _REPLACEMENTS: dict[str, str] = {
 _SMALLER_WINDOW = (
     "cover a large window by several small ones, one after another (two of 3x3 see what one of 5x5 sees)"
 )
+_ANOTHER_WINDOW = "take a window and a stride that it has"
+_BEHIND = ("after", "chained")
+_ACCEPT = "accept the time of the CPU (`modelbuild evaluate` tells it)"
+_BETWEEN = (
+    "nothing, as no byte moves; but layers on either side of it are parted, and what goes between them "
+    "leaves the NPU's memory (`modelbuild evaluate` tells the time)"
+)
 _SMALLER_STEPS = "take smaller steps in two layers instead of a large one"
+
+_WITH_WEIGHTS = (
+    "BatchNormalization",
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "GRU",
+    "LSTM",
+    "MatMul",
+    "PRelu",
+    "RNN",
+)
+_DAMAGED = "the file is damaged, or its training went wrong: export the model again"
+_FINITE = "write a large finite number in place of infinity"
 
 # (operator, condition) -> how to hold the condition; the operator "" stands for all others
 _MENDS: dict[tuple[str, str], str] = {
@@ -101,7 +123,14 @@ _PASSES: dict[tuple[str, str], str] = {
 }
 
 
-_BEFORE = ("after", "after_group", "after_stride", "chained", "behind_npu")  # conditions on the node before
+_BEFORE = (
+    "after",
+    "after_group",
+    "after_stride",
+    "chained",
+    "behind_npu",
+    "reads_npu_maps",
+)  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
 _WORDS = {
@@ -115,7 +144,7 @@ _WORDS = {
     "layer_height": "height",
     "layer_memory": "bytes of the maps of a layer",
     "layer_width": "width",
-    "macs": "multiply-accumulates",
+    "moved_products": "multiply-accumulates for each cell that the CPU moves",
 }
 
 
@@ -125,6 +154,8 @@ class Advisor:
     def __init__(self, recipe: Recipe, others: Callable[[], Sequence[Recipe]]) -> None:
         self._recipe = recipe
         self._others = others
+        # whether what modelbuild makes is the whole program, the CPU's part with it
+        self._has_cpu = recipe.number_format.arithmetic in COMPLETE
 
     def of_refused(self, one: Placed) -> str:
         """For a node that nothing on the chip runs: the build cannot go on with it."""
@@ -133,29 +164,47 @@ class Advisor:
 
     def of_slow(self, one: Placed, feeds_npu: bool) -> str:
         """For a node on the CPU. Equal for equal nodes, so that they are told together."""
+        if self._has_cpu:
+            if moves_nothing(one.subject):
+                return _BETWEEN
+            elsewhere = self._elsewhere(one) if self._tables else ""
+            return _sentence(_allowed(one), [*self._mends(one), _ACCEPT, elsewhere])
         tail = "" if feeds_npu else "cut it off with what follows (edit: [{tail: auto}])"
-        accept = "accept the time of the CPU (`modelbuild evaluate` tells it)" if feeds_npu else ""
+        accept = _ACCEPT if feeds_npu else ""
         return _sentence(_allowed(one), [*self._mends(one), tail, accept, self._elsewhere(one)])
 
     def of_undefined(self, one: Placed) -> str:
         """For a node that the number system does not define, on whatever chip that has it."""
+        if not_finite(one.subject):
+            is_weight = operator(one.subject.node) in _WITH_WEIGHTS
+            return _DAMAGED if is_weight else f"{_FINITE}; or, where none is meant: {_DAMAGED}"
+        vendor = "" if self._has_cpu else "build with the vendor's toolchain"
         mend = _REPLACEMENTS.get(operator(one.subject.node), "replace it in the source model")
-        return _sentence("", [mend, _cut(one.subject), "build with the vendor's toolchain"])
+        return _sentence("", [mend, _cut(one.subject), vendor])
 
     def _mends(self, one: Placed) -> Iterator[str]:
         if own := preprocess_nodes.mend(one.subject.node.op, one.subject.node.origin):
             yield own
             return
         name = operator(one.subject.node)
-        broken = list(dict.fromkeys(breach.condition for form in one.broken for breach in form))
+        breaches = [breach for form in one.broken for breach in form]
+        broken = list(dict.fromkeys(breach.condition for breach in breaches))
+        bounded = {breach.condition for breach in breaches if isinstance(breach.allowed, dict)}
         for condition in broken:
             mend = _MENDS.get((name, condition)) or _MENDS.get(("", condition))
+            if condition == "kernel" and condition not in bounded:
+                mend = _ANOTHER_WINDOW  # a smaller one would not do
+            if condition in _BEHIND and self._has_cpu:
+                mend = None  # which may be a sum that the CPU computes: nothing is wrong with it
             if mend:
                 yield mend
-        if name in _REPLACEMENTS:
-            yield _REPLACEMENTS[name]
-        elif not broken:
+        replacement = _REPLACEMENTS.get(name, "")
+        if self._has_cpu and one.unit != "none":
+            replacement = "" if _ON_THE_HOST in replacement else replacement  # it is part of the program
+        elif not replacement and not broken:
             yield "replace it in the source model"
+        if replacement:
+            yield replacement
         for condition in ["", *broken]:
             rewriting = _PASSES.get((name, condition))
             if rewriting:

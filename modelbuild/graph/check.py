@@ -10,10 +10,14 @@ from modelbuild.chips.units import ON_NPU
 from modelbuild.graph import structure
 from modelbuild.graph.advice import Advisor
 from modelbuild.graph.codes import Severity
-from modelbuild.graph.definable import COMPLETE, DEFINED, undefined
+from modelbuild.graph.definable import COMPLETE, DEFINED, not_finite, undefined
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.neighbours import OF_PORTS
 from modelbuild.graph.placement import Placed, operator, place_nodes, table
+from modelbuild.graph.statistics import node_macs
+from modelbuild.graph.subject import moves_nothing
+
+_MANY_MACS = 1_000_000  # a node that takes a CPU so many is told as a warning wherever it stands
 
 
 @dataclass(frozen=True)
@@ -138,15 +142,22 @@ def _node_findings(one: Placed, recipe: Recipe, advisor: Advisor, feeds_npu: boo
         yield Finding(code, "error", message, advisor.of_refused(one), node.name)
     elif one.unit == "cpu":
         code = "MB104" if one.npu_has_it else "MB103"
-        severity: Severity = "warning" if feeds_npu else "note"
+        in_program = recipe.number_format.arithmetic in COMPLETE
+        free = in_program and moves_nothing(one.subject)
+        if free and not feeds_npu:
+            return  # there is nothing to do, and nothing to wait for
+        long = in_program and node_macs(one.subject.graph, node) >= _MANY_MACS
+        severity: Severity = "warning" if long or (feeds_npu and not free) else "note"
         message = f"{start} {one.reason} on {chip}; it runs on the CPU"
         yield Finding(code, severity, message, advisor.of_slow(one, feeds_npu), node.name)
 
 
 def _undefined_finding(one: Placed, unit: str, recipe: Recipe, advisor: Advisor, why: str) -> Finding:
     node, chip = one.subject.node, recipe.chip
-    known = f"nothing on {chip} runs it" if unit == "none" else f"{chip} runs it"
-    message = f"{node.op} `{node.name}`: {known}{':' if unit == 'none' else ', but'} {why}"
+    known = f"nothing on {chip} runs it: " if unit == "none" else f"{chip} runs it, but "
+    if not_finite(one.subject):
+        known = ""  # which is no matter of the chip
+    message = f"{node.op} `{node.name}`: {known}{why}"
     return Finding("MB105", "error", message, advisor.of_undefined(one), node.name)
 
 

@@ -176,15 +176,22 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     """Why the number system has no definition of the node; empty where it has one."""
     forms = DEFINED.get(arithmetic, {}).get(subject.node.op)
     if forms is None:
-        known = _REWRITTEN.get(subject.node.op, "") if arithmetic in COMPLETE else ""
-        return f"{arithmetic} has no {subject.node.op}" + (f" but {known}" if known else "")
+        if arithmetic not in COMPLETE:
+            return f"{arithmetic} has no {subject.node.op}"
+        known = _REWRITTEN.get(subject.node.op, "")
+        return f"modelbuild lowers no {subject.node.op}" + (f" but {known}" if known else "")
     reasons = [broken(subject, form) for form in forms]
     found = min(reasons, key=len) if all(reasons) else []
     demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)
     if not found and demand is not None:
         found = _demanded(subject, demand)
+    if name := not_finite(subject):
+        return f"its constant `{name}` holds numbers that are not finite"
     found = found or list(_not_numbers(subject))[:1]
-    return f"{arithmetic} does not define it where {' and '.join(found)}" if found else ""
+    if not found:
+        return ""
+    defined = "modelbuild does not lower it" if arithmetic in COMPLETE else f"{arithmetic} does not define it"
+    return f"{defined} where {' and '.join(found)}"
 
 
 def _demanded(subject: Subject, demand: Check) -> list[str]:
@@ -195,13 +202,19 @@ def _demanded(subject: Subject, demand: Check) -> list[str]:
     return [reason] if reason else []
 
 
-def _not_numbers(subject: Subject) -> Iterator[str]:
-    """Tensors that hold no finite float32 numbers."""
-    node, graph = subject.node, subject.graph
+def not_finite(subject: Subject) -> str:
+    """The first constant to calculate with that holds NaN or infinity; empty where there is none."""
+    node, constants = subject.node, subject.graph.constants
     for name in node.inputs[: _PARAMETERS.get(node.op)]:
-        value = graph.constants.get(name)
+        value = constants.get(name)
         if value is not None and value.dtype.kind == "f" and not np.isfinite(distinct(value)).all():
-            yield f"its constant `{name}` holds numbers that are not finite"
+            return name
+    return ""
+
+
+def _not_numbers(subject: Subject) -> Iterator[str]:
+    """Tensors that hold no float32 numbers."""
+    node, graph = subject.node, subject.graph
     for name in (*node.inputs[:1], *node.outputs):
         dtype = graph.dtypes.get(name)
         numbers = dtype is None or dtype == np.float32 or is_port(graph, name)

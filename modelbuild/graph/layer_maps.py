@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from modelbuild.graph.model import Shape
 from modelbuild.graph.row_memory import row_bytes
+from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatial, strides
 from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
 
@@ -41,6 +42,15 @@ def layer_maps(subject: Subject) -> LayerMaps:
             _four(subject.shape()), _four((*subject.shape()[:1], 1, *subject.output_shape()[2:]))
         )
     return max((_of_conv(subject, pooled) for pooled in _POOLS), key=lambda maps: maps.bytes)
+
+
+def moved_products(subject: Subject) -> float:
+    """Multiply-accumulates for each cell that the CPU lays and brings to the KPU for a layer: of a window
+    that needs copies, theirs; of a product of matrices those of the result too, which come back."""
+    (batches, channels, height, width), _ = layer_maps(subject)
+    if subject.node.op != "Conv":
+        channels += subject.output_shape()[-1]
+    return node_macs(subject.graph, subject.node) / (batches * channels * height * width)
 
 
 def _four(shape: Shape) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from modelbuild.chips.units import ON_NPU
@@ -9,6 +10,16 @@ from modelbuild.graph.model import Node
 from modelbuild.graph.subject import Subject, Undetermined
 
 OF_PORTS = ("DequantizeLinear", "QuantizeLinear")  # they run where the data go in and out, and are no work
+
+
+_FEW = 4  # operators that are named
+
+
+def _any_of(operators: Sequence[str]) -> str:
+    """Them, of a long list the first and how many more."""
+    if len(operators) <= _FEW:
+        return " or ".join(operators)
+    return f"{', '.join(operators[: _FEW - 1])} or one of {len(operators) - _FEW + 1} more operators"
 
 
 def chain_start(subject: Subject) -> Subject:
@@ -41,6 +52,21 @@ def is_behind_npu(subject: Subject) -> bool:
     return False
 
 
+def reads_npu_maps(subject: Subject) -> bool:
+    """Whether the NPU makes all that the node reads, or what a Concat joins to it."""
+    waiting = list(subject.node.inputs[:1])
+    while waiting:
+        producer = subject.producers.get(waiting.pop())
+        if producer is None or producer.op in OF_PORTS:
+            return False
+        if subject.units.get(producer.name) in ON_NPU:
+            continue
+        if producer.op != "Concat":
+            return False
+        waiting += producer.inputs
+    return True
+
+
 def before(subject: Subject, operators: Any) -> str | None:
     """What is wrong where others than `operators` read the output."""
     output = subject.node.outputs[0]
@@ -60,7 +86,7 @@ def after(subject: Subject, operators: Any) -> str | None:
     source = subject.node.inputs[0]
     producer = subject.producers.get(source)
     if producer is None or producer.op not in operators:
-        return f"does not follow {' or '.join(operators)}"
+        return f"does not follow {_any_of(operators)}"
     if len(subject.consumers.get(source, ())) > 1 or source in subject.graph.outputs:
         return f"`{source}` has other readers"
     on_npu = subject.units.get(producer.name) in ON_NPU
@@ -72,7 +98,7 @@ def chained(subject: Subject, operators: Any) -> str | None:
     `operators`, which the NPU runs, goes through."""
     layers = subject.chains.layers_before(subject.node, operators)
     if not layers:
-        return f"is no function of what {' or '.join(operators)} makes"
+        return f"is no function of what {_any_of(operators)} makes"
     if subject.chains.joins(subject.node):
         return "it is a function of more than one tensor"
     on_npu = [layer for layer in layers if subject.units.get(layer.name) in ON_NPU]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.layer_maps import layer_maps
-from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu
+from modelbuild.graph.layer_maps import layer_maps, moved_products
+from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
 from modelbuild.graph.row_memory import row_bytes, weight_loads
-from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -174,6 +173,9 @@ RULES: dict[str, Check] = {
     "height": _within("height", lambda s: s.shape()[2:3]),
     "width": _within("width", lambda s: s.shape()[3:4]),
     "spatial_size": _within("size of the map in cells", lambda s: [prod(s.shape()[2:])]),
+    "cells_per_channel": _within(
+        "cells of the map for each channel", lambda s: [prod(s.shape()[2:]) / max(1, prod(s.shape()[1:2]))]
+    ),
     "row_memory": _within(
         "bytes of the maps", lambda s: [row_bytes(s.shape()) + row_bytes(s.output_shape())]
     ),
@@ -183,7 +185,9 @@ RULES: dict[str, Check] = {
     "layer_height": _within("height", lambda s: [layer_maps(s).source[2]]),
     "layer_width": _within("width", lambda s: [layer_maps(s).source[3]]),
     "layer_memory": _within("bytes of the maps of a layer", lambda s: [layer_maps(s).bytes]),
-    "macs": _within("multiply-accumulates", lambda s: [node_macs(s.graph, s.node)]),
+    "moved_products": _within(
+        "multiply-accumulates for each cell that the CPU moves", lambda s: [round(moved_products(s), 1)]
+    ),
     "kernel": _within("kernel", kernel),
     "kernel_h": _within("kernel", lambda s: kernel(s)[:1]),
     "kernel_w": _within("kernel", lambda s: kernel(s)[1:2]),
@@ -235,6 +239,7 @@ RULES: dict[str, Check] = {
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),
+    "reads_npu_maps": _demand("its input is not made by the NPU", reads_npu_maps),
     "before": before,
 }
 

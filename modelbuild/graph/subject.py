@@ -75,6 +75,7 @@ class Subject:
         return self.graph.shapes[name]
 
 
+RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 Numbers = Callable[[Subject], Sequence[float]]
 
 _WINDOWED_WEIGHTS = ("Conv", "ConvTranspose")
@@ -199,3 +200,14 @@ _AXES: dict[str, Callable[[Subject], list[int]]] = {
 def axes(subject: Subject) -> list[int]:
     """The axes that the operator acts on, counted from 0."""
     return _AXES.get(subject.node.op, changed_axes)(subject)
+
+
+def moves_nothing(subject: Subject) -> bool:
+    """Whether the node gives memory another shape alone: a Reshape, a Transpose of axes of one cell."""
+    if subject.node.op in RESHAPES:
+        return True
+    if subject.node.op != "Transpose":
+        return False
+    shape = subject.shape()
+    kept = [axis for axis in permutation(subject) if shape[axis] != 1]
+    return kept == sorted(kept)

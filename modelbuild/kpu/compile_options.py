@@ -29,5 +29,7 @@ def compile_options(recipe: Recipe, options: Mapping[str, object]) -> CompileOpt
     most = min(RAM_BYTES, int(recipe.hardware.sram_bytes.value))
     given = options.get(SRAM, most)
     if not isinstance(given, int) or isinstance(given, bool) or not 0 < given <= most:
-        raise ModelbuildError(f"{SRAM} must be a number from 1 to {most}, not {given!r}")
+        raise ModelbuildError(
+            f"{SRAM} must be a number from 1 to {most}, not {given!r}", advice="leave it out for all of it"
+        )
     return CompileOptions(given // RAM_UNIT * RAM_UNIT)

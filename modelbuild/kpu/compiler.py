@@ -97,7 +97,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
         )
     check(model, rules)
     wanted = compile_options(recipe, options)
-    check_layers(model, wanted.sram_bytes)
+    check_layers(model, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)
     model = late(model)
     found = chains(model, wanted.sram_bytes)
     shared = storage(model)

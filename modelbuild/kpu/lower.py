@@ -105,10 +105,7 @@ def _lower(lowering: Lowering, wanted: Wanted) -> set[str]:
             lowering.begin(Step((each,)))
             floats.BUILDERS[each.op](lowering)
     elif node.domain or (node.op not in BUILDERS and node.op not in floats.BUILDERS):
-        lowering.fail(
-            "there is no rule for this operator",
-            "cut it off with `edit: [{cut: ...}]`, or replace it in the source model",
-        )
+        lowering.fail("there is no rule for this operator")
     elif node.op in BUILDERS:
         BUILDERS[node.op](lowering, wanted)
     else:

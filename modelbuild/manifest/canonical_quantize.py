@@ -14,7 +14,7 @@ from modelbuild.manifest.canonical_range import canonical_range
 from modelbuild.manifest.merge import Leaf, Tree, leaves, values
 from modelbuild.manifest.quantize_options import NONE
 from modelbuild.quantize.mixed_settings import ALL, AUTO, BUDGET, CHOSEN, DEFAULT_FLOPS_RATIO
-from modelbuild.quantize.settings import READERS, THREADS, Settings
+from modelbuild.quantize.settings import DEFAULT_METHOD, READERS, THREADS, Settings
 from modelbuild.stages import backends
 
 WIDE = "int16"
@@ -31,15 +31,22 @@ _FILES = ("record", "scheme")  # that say how to quantize
 def canonical_quantize(quantize: Tree, recipe: Recipe) -> tuple[Tree, list[Problem]]:
     """Choices made, short forms written out, defaults dropped but for formats and range. Beside a record
     nothing is chosen: what is said for other models is dropped."""
-    if not backends.of_arithmetic(recipe.number_format.arithmetic).has_record:
+    quantizes = backends.of_arithmetic(recipe.number_format.arithmetic).has_record
+    if not quantizes:
         refused = [_of_floats(key, quantize[key], recipe) for key in _FILES if _names(quantize, key)]
         if refused:
             return {}, refused
     if names_record(quantize):
         beside = {key: item for key, item in quantize.items() if key in beside_a_record(recipe)}
-        return {key: item for key, item in beside.items() if values_of(item) != NONE}, []
+        ports = _Quantize({key: beside.pop(key) for key in ENDS if key in beside}, recipe)
+        kept = {key: item for key, item in beside.items() if values_of(item) != NONE}
+        return kept | ports.of_ports(), ports.problems
     work = _Quantize(dict(quantize), recipe)
-    return work.canonical(), work.problems
+    chosen = work.canonical()
+    if not quantizes:  # the rest is meant for other chips
+        usual: Tree = {"method": Leaf(DEFAULT_METHOD, "built in")}
+        chosen = {key: chosen[key] for key in ("activations", "weights")} | {"range": usual}
+    return chosen, work.problems
 
 
 def _names(quantize: Tree, key: str) -> bool:
@@ -98,6 +105,13 @@ class _Quantize:
                 "write `scheme: FILE`, a QuantScheme.json, beside it, or remove it",
             )
         return chosen
+
+    def of_ports(self) -> Tree:
+        """The formats of inputs and outputs alone, where they are none of activations."""
+        chosen: Tree = {"activations": Leaf(self._has.activations[0], "")}
+        for key in sorted(self._given):
+            self._other(key, chosen)
+        return {key: item for key, item in chosen.items() if key in self._given}
 
     def _leaf(self, key: str) -> Leaf | None:
         found = self._given.get(key)

@@ -86,10 +86,7 @@ def apply(graph: Graph, units: Mapping[str, str], record: Record, recipe: Recipe
         assembly.begin(step)
         build = BUILDERS.get(step.node.op)
         if build is None or step.node.domain:
-            assembly.fail(
-                "there is no rule for this operator",
-                "cut it off with `edit: [{cut: ...}]`, or replace it in the source model",
-            )
+            assembly.fail("there is no rule for this operator")
         build(assembly)
     model = FixedModel(
         graph.name,

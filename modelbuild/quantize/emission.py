@@ -14,6 +14,8 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.quantize.names import Names
 from modelbuild.quantize.plan import Step
 
+INSTEAD = "cut it off with `edit: [{cut: ...}]`, or replace it in the source model"
+
 
 class Emission(ABC):
     """What builders of operators need of the model that they add to."""
@@ -53,7 +55,7 @@ class Emission(ABC):
     ) -> None:
         """Append an operator; its constants are named after it."""
 
-    def fail(self, why: str, advice: str = "") -> NoReturn:
+    def fail(self, why: str, advice: str = INSTEAD) -> NoReturn:
         """Refuse the node that is being built."""
         raise ModelbuildError(
             f"{self.node.op} cannot be made a fixed-point operator",

@@ -202,9 +202,12 @@ def _quantization(quantize: Mapping[str, Any]) -> Quantization:
 
 def _performance(data: Mapping[str, Any], fidelity: Fidelity | None) -> Performance:
     evaluated = data["evaluate"]
+    units = (data.get("check") or {}).get("units")
     return Performance(
         **{
             **evaluated,
+            "nodes_on_cpu": None if units is None else sum(unit == "cpu" for unit in units.values()),
+            "is_kmodel": "kmodel" in (evaluated.get("memory") or {}),
             "caveat": caveat(data.get("quantize") or {}, evaluated),
             "memory": _sizes(evaluated.get("memory")),
             "layers": layers.rows(evaluated.get("layers") or (), fidelity),

@@ -136,7 +136,9 @@ class Performance(Item):
     macs_npu: int | None = None
     macs_source: int | None = None
     utilisation: float | None = None
-    cpu_nodes: tuple[CpuNode, ...] = ()
+    cpu_nodes: tuple[CpuNode, ...] = ()  # of a kmodel its functions of the CPU: a node may be several
+    nodes_on_cpu: int | None = None  # those of the model, which the gate counts
+    is_kmodel: bool = False
     memory: dict[str, int] = Field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
 

@@ -100,7 +100,8 @@ def _of_layers(evaluated: Json, layers: Sequence[Json]) -> Iterator[str]:
     nodes = dict.fromkeys(layer["name"] for layer in evaluated["layers"])
     divided = [name for name, count in weighted.items() if count > 1 and name in nodes]
     made = {name for layer in layers for name in layer["origin"]}
-    divided += [name for name in nodes if f"{name}{_FIRST_PART}" in made]
+    named = [*nodes, *(node["name"] for node in evaluated.get("nodes", ()))]  # of a KPU they differ
+    divided += [name for name in dict.fromkeys(named) if f"{name}{_FIRST_PART}" in made]
     if divided:
         yield f"channels of {_listed(divided)} are divided"
     joined = {layer["origin"][0] for layer in layers if layer["kind"] == "concat"}

@@ -8,12 +8,14 @@ from typing import Any
 
 from modelbuild.build import progress
 from modelbuild.build.action import FileInput, Resources
+from modelbuild.stages import backends
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "9"
+VERSION = "10"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
 PORTS = "ports"
+_ROOM = "sram_bytes"
 _TOLD = ("preprocess", "in_model")  # what travels with the model, as JSON
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.5, counted=("model",))
 
@@ -32,11 +34,14 @@ def inputs(request: ModelRequest) -> dict[str, Source]:
 
 
 def parameters(request: ModelRequest) -> dict[str, Any]:
-    """The recipe, what travels with the model to those who run it, and the formats of its ports."""
+    """The recipe, what travels with the model to those who run it, the formats of its ports, and the memory
+    by which layers are divided, where not all of it is to be used."""
     in_model = {"in_model": request.in_model} if request.in_model else {}
     told = {"preprocess": request.preprocess, "model": request.model, **in_model}
     ports = {PORTS: request.ports} if request.ports else {}
-    return {"recipe": request.recipe, **told, **ports}
+    size = (request.settings.get("compile") or {}).get(_ROOM)
+    room = {_ROOM: size} if size is not None and backends.of_recipe(request.recipe).divides else {}
+    return {"recipe": request.recipe, **told, **ports, **room}
 
 
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
@@ -48,14 +53,13 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     from modelbuild.graph import onnx_io
     from modelbuild.quantize import fixed_onnx
     from modelbuild.quantize import record as records
-    from modelbuild.stages import backends
     from modelbuild.stages.check import read_units, refuse_errors
     from modelbuild.stages.files import validated
 
     refuse_errors(inputs["errors"])
     graph = onnx_io.read(inputs["model"])
     units = read_units(inputs["check"])
-    recipe = validated(Recipe, parameters["recipe"])
+    recipe = validated(Recipe, parameters["recipe"]).with_sram(parameters.get(_ROOM))
     place = inputs.get(GIVEN, inputs.get("record"))
     record = None if place is None else records.read(place, given=GIVEN in inputs)
     backend = backends.of_recipe(parameters["recipe"]).load()

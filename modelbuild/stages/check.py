@@ -142,7 +142,12 @@ def _of_sram(
     from modelbuild.npu.sram_check import check_sram
     from modelbuild.quantize.outline import outline
     from modelbuild.quantize.settings import Settings
+    from modelbuild.toolchains.builtin import SILICON
 
+    if recipe.number_format.arithmetic in SILICON and "sram_bytes" in parameters:
+        from modelbuild.kpu import sram_check
+
+        return sram_check.check_sram(graph, placement.units, recipe, parameters["sram_bytes"])
     if recipe.number_format.arithmetic != ARITHMETIC:
         return []  # the KPU's limits stand in its operator rules
     settings = Settings.read(parameters.get("bits", {}))

@@ -94,11 +94,11 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 def _of_set(use: str, problems: Sequence[Problem]) -> list[Problem]:
     """The first problems, and the first of those that are alike, each with the set that its file is in and
     what to do, and how many more there are."""
-    alike = Counter(one._replace(where="") for one in problems)
+    alike = Counter(one._replace(where="", why="") for one in problems)  # a why may have the file's numbers
     left, told = Counter(alike), 0
     listed: list[Problem] = []
     for one in problems:
-        kind = one._replace(where="")
+        kind = one._replace(where="", why="")
         number = alike[kind] - left[kind] + 1
         left[kind] -= 1
         if number > ALIKE or len(listed) == MOST:

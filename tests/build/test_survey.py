@@ -220,6 +220,16 @@ def test_numbered_files_are_compared_as_a_set(project: Project) -> None:
     ]
 
 
+def test_a_file_that_became_a_copy_of_another_is_the_one_that_changed(project: Project) -> None:
+    for name in "bdf":
+        os.utime(project.write(f"{name}.png", name), (1, 1))
+    project.build(samples("b.png", "d.png", "f.png"))
+    project.write("b.png", "d")
+    digest = {name: canonical.sha256(name.encode())[:12] for name in "bd"}
+    told = str(project.builder.why(samples("b.png", "d.png", "f.png"), "a").next)
+    assert told == f"file b.png changed from {digest['b']}… to {digest['d']}…"
+
+
 def test_of_many_files_the_first_are_named(project: Project) -> None:
     names = [f"{index:02}.png" for index in range(30)]
     for name in names:

@@ -46,3 +46,10 @@ def test_times_of_nodes_that_stand_together_are_added() -> None:
     assert "`a`, `b`, `c` (3 nodes) runs on the CPU, about 1.3 ms a run" in text
     (text,) = findings.texts([finding("a", time_ms=0.002)])
     assert text.splitlines()[0].endswith("runs on the CPU, less than 0.01 ms a run")
+
+
+def test_a_name_that_goes_on_and_on_loses_its_middle() -> None:
+    name = ";".join(f"model/batch_normalization_{number}/FusedBatchNormV3" for number in range(8))
+    (text,) = findings.texts([finding(name, f"Add `{{}}`: what `{name}/b` makes has other readers")])
+    assert max(map(len, text.split("`"))) < 90 and text.count("…") == 2
+    assert "model/batch_normalization_0/" in text and "_7/FusedBatchNormV3`" in text

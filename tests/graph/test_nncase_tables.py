@@ -67,9 +67,17 @@ LIMITS: list[tuple[str, Graph, str]] = [
     ("14 depthwise channels of 320x240", sized(240, 320, 14, 14, group=14), "npu"),
     # 9216 bytes an output channel: three a load, 64 loads a layer
     ("65 loads", sized(8, 8, 1024, 193), "npu"),
-    ("a small 5x5", sized(8, 8, 4, 8, kernel=(5, 5)), "cpu"),
+    # 25 products an output channel for each cell, which is copied four times
+    ("5x5 to 2 channels", sized(60, 60, 8, 2, kernel=(5, 5)), "cpu"),
+    ("5x5 to 3 channels", sized(60, 60, 8, 3, kernel=(5, 5)), "npu"),
+    ("7x7 to 2 channels", sized(60, 60, 4, 2, kernel=(7, 7)), "cpu"),
+    ("7x7 to 3 channels", sized(60, 60, 4, 3, kernel=(7, 7)), "npu"),
+    ("dilated to 6 channels", sized(60, 60, 16, 6, dilations=[2, 2], pads=[2, 2, 2, 2]), "cpu"),
+    ("dilated to 8 channels", sized(60, 60, 16, 8, dilations=[2, 2], pads=[2, 2, 2, 2]), "npu"),
+    ("depthwise 5x5", sized(60, 60, 32, 32, kernel=(5, 5), group=32), "cpu"),
     ("5x5 of 257 channels", sized(16, 16, 257, 8, kernel=(5, 5)), "cpu"),
     ("11x11", conv((11, 11)), "cpu"),
+    ("Gemm of 400", one("Gemm", (1, 400), (1, 400), np.zeros((400, 400), np.float32), transB=1), "cpu"),
     ("a small Gemm", one("Gemm", (1, 64), (1, 10), np.zeros((10, 64), np.float32), transB=1), "cpu"),
     ("Gemm", one("Gemm", (1, 1024), (1, 1000), np.zeros((1000, 1024), np.float32), transB=1), "npu"),
     ("Gemm of 1025", one("Gemm", (1, 1025), (1, 8), np.zeros((8, 1025), np.float32), transB=1), "cpu"),
@@ -89,7 +97,10 @@ def test_limits(graph: Graph, unit: str) -> None:
     ("graph", "reason"),
     [
         (sized(320, 8), "height 320 > 256"),
-        (sized(8, 8, 4, 8, kernel=(5, 5)), "kernel 5 > 3, or multiply-accumulates 51,200 < 100,000"),
+        (
+            sized(60, 60, 8, 2, kernel=(5, 5)),
+            "kernel 5 > 3, or multiply-accumulates for each cell that the CPU moves 12.1 < 15",
+        ),
         (sized(16, 16, 256, 8, kernel=(7, 7)), "channels 2,304 > 1,024"),
     ],
 )
@@ -115,12 +126,12 @@ def pooled(op: str, kernel: int, stride: int, **before: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
-def test_pools_are_fused_behind_an_ordinary_convolution(op: str) -> None:
+def test_pools_are_fused_behind_an_ordinary_convolution_and_layers_behind_others(op: str) -> None:
     for kernel, stride in ((2, 2), (2, 1), (4, 4)):
         assert pooled(op, kernel, stride) == ["npu", "fused", "fused"]
     assert pooled(op, 3, 2) == ["npu", "fused", "cpu"]
     assert pooled(op, 4, 2) == ["npu", "fused", "cpu"]
-    assert pooled(op, 2, 2, group=8) == ["npu", "fused", "cpu"]
+    assert pooled(op, 2, 2, group=8) == ["npu", "fused", "npu"]
     assert units(pool(op, (2, 2), (2, 2)), "k210") == ["cpu"]
 
 
@@ -153,8 +164,8 @@ def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
         assert [found.code for found in placement.findings if found.severity == "error"] == [code]
     placement = place(one("TopK", MAP, MAP), recipe("nncase-cpu", None, "v2.11.0"))
     (error,) = (found for found in placement.findings if found.severity == "error")
-    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: float32 has no TopK"
-    assert placement.reasons == {"n": "float32 has no TopK on nncase-cpu"}
+    assert error.message == "TopK `n`: nothing on nncase-cpu runs it: modelbuild lowers no TopK"
+    assert placement.reasons == {"n": "modelbuild lowers no TopK on nncase-cpu"}
 
 
 def test_the_list_is_what_is_defined_and_what_passes_rewrite() -> None:
@@ -217,3 +228,39 @@ def test_slopes_a_channel_are_convolutions() -> None:
     assert units == ["npu", "fused", "npu"]
     units, lowered = activated(("PRelu", "c s", "y"), s=np.full((8, 1, 1), 0.25))
     assert ([node.op for node in lowered.nodes], units) == (["Conv", "LeakyRelu"], ["npu", "fused"])
+
+
+def advice_of(graph: Graph, chip: str = "k210") -> tuple[str, str, str]:
+    (found,) = place(graph, recipe(chip)).findings
+    return found.severity, found.message, found.advice
+
+
+def test_what_is_advised_can_be_done() -> None:
+    """No toolchain that is not there, no tail where the CPU's part is in the file, nothing to wait for."""
+    _, message, advice = advice_of(one("LSTM", MAP, MAP))
+    assert "modelbuild lowers no LSTM but one of constant weights" in message and "kpu@1" not in message
+    assert "toolchain" not in advice and "@" not in advice
+    assert advice_of(one("Softmax", MAP, MAP)) == (
+        "note",
+        "Softmax `n`: the NPU has no Softmax on k210; it runs on the CPU",
+        "accept the time of the CPU (`modelbuild evaluate` tells it)",
+    )
+    _, _, advice = advice_of(pool("MaxPool", (3, 3), (3, 3)))
+    assert "5x5" not in advice and "take a window and a stride that it has" in advice
+
+
+def test_weights_that_are_not_finite_are_a_damaged_file() -> None:
+    weight = np.ones((8, 8, 1, 1), np.float32)
+    weight[0] = np.nan
+    _, message, advice = advice_of(one("Conv", MAP, MAP, weight))
+    assert message == "Conv `n`: its constant `c0` holds numbers that are not finite"
+    assert advice == "the file is damaged, or its training went wrong: export the model again"
+
+
+def test_what_moves_no_byte_is_told_between_layers_alone() -> None:
+    flat = one("Reshape", (1, 8, 4, 4), (1, 128), np.array([1, 128]))
+    assert not place(flat, recipe("k210")).findings
+    assert place(flat, recipe("k210")).units == {"n": "cpu"}
+    assert not place(one("Transpose", (1, 8, 1, 1), (1, 1, 1, 8), perm=[0, 2, 3, 1]), recipe("k210")).findings
+    moved = place(one("Transpose", (1, 8, 4, 4), (1, 4, 4, 8), perm=[0, 2, 3, 1]), recipe("k210"))
+    assert [found.severity for found in moved.findings] == ["note"]

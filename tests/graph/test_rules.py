@@ -113,7 +113,6 @@ CASES: list[tuple[Subject, str, Any, Any, str]] = [
         {"max": 4095},
         "bytes of the input map 4,096 > 4,095",
     ),
-    (subject("MatMul", np.zeros((20, 20))), "macs", 51_200, 7, "multiply-accumulates 51,200 is not 7"),
     (subject("Conv", np.zeros((70, 1024, 3, 3), np.uint8)), "weight_loads", 24, {"max": 23}, "loads of w"),
     (subject("Conv", WEIGHT), "kernel_h", 3, 5, "kernel 3 is not 5"),
     (subject("Conv", WEIGHT), "kernel_w", 5, 3, "kernel 5 is not 3"),

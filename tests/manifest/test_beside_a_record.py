@@ -73,3 +73,12 @@ def test_a_record_for_one_run_stands_above_the_manifest(project: Any) -> None:
     with pytest.raises(ModelbuildError, match="has no effect beside") as caught:
         settings(project, "record: r.quant.txt", "", "quantize.equalize=true")
     assert "--set" in caught.value.problems[0].where
+
+
+def test_formats_of_ports_count_where_no_record_has_them(project: Any) -> None:
+    text = TEXT.replace(
+        "chip: kl720, quantize: {bias_correction: none, mode: auto, activations: int16}", "chip: k210"
+    )
+    written = text.replace("MODEL", "record: r.quant.txt, outputs: uint8, inputs: float32").replace("CAM", "")
+    found = effective(project.load(written), "net", "cam").values["quantize"]
+    assert found == {"record": "r.quant.txt", "outputs": {"*": "uint8"}}

@@ -162,7 +162,10 @@ def test_a_mode_that_a_chip_lacks_is_said_once(project: Any) -> None:
 
 
 def test_a_chip_that_runs_floats_takes_none(project: Any) -> None:
-    assert values(project, "none", "nncase-cpu") == values(project, {}, "nncase-cpu")
+    usual = values(project, {}, "nncase-cpu")
+    assert values(project, "none", "nncase-cpu") == usual
+    of_others = {"symmetric": True, "range": {"method": "mse"}, "nodes": {"c1": {"activations": "float32"}}}
+    assert values(project, of_others, "nncase-cpu") == usual
 
 
 def test_advice_names_what_does_the_like(project: Any) -> None:

@@ -110,6 +110,19 @@ def test_what_is_shipped(built_once: Path, package: str, arithmetic: str, more: 
     assert (scores["name"], scores["scale"], scores["radix_form"]) == ("scores", None, None)
 
 
+def test_layers_are_divided_by_the_memory_that_programs_may_use(tmp_path: Path) -> None:
+    """Whole, the second and third convolution take 4096 bytes each."""
+    maix = "maix: {chip: k210, "
+    root = write(tmp_path / "p", MANIFEST.replace(maix, maix + "compile: {sram_bytes: 3072}, "))
+    dump = ["--dump", str(tmp_path / "dump")]
+    assert main(["-C", str(root), "build", "net@maix", "--jobs", "1", "--until", "compile", *dump]) == 0
+    (plan,) = (tmp_path / "dump").rglob("compile.json")
+    found = read_json(plan)
+    layers = [layer["origin"][0] for layer in found["layers"] if layer["kind"] == "kpu_conv"]
+    assert layers == ["stem", "mix", "mix", "last", "last"]
+    assert found["memory"]["kpu_ram"] <= 3_072
+
+
 @pytest.mark.parametrize("package", ["p-maix", "p-any"])
 def test_the_bytes_do_what_the_fixed_model_does(built_once: Path, package: str) -> None:
     report = read_json(built_once / "reports" / package / "report.json")
@@ -411,3 +424,14 @@ def test_a_kmodel_without_its_json_says_that_pictures_went_in_as_they_are(
     shutil.copy(built_once / "dist/p-maix/net.json", tmp_path / "net.json")
     assert main([*run, "--preprocess", "{scale: 0.00392}"]) == 2
     assert "net.json beside it tells it" in capsys.readouterr().err
+
+
+def test_damage_is_told_with_the_file(built_once: Path, tmp_path: Path) -> None:
+    data = (built_once / "dist/p-maix/net.kmodel").read_bytes()
+    (tmp_path / "cut.kmodel").write_bytes(data[:1500])
+    with pytest.raises(ModelbuildError) as caught:
+        api.open_file(tmp_path / "cut.kmodel")
+    assert caught.value.problems[0].where.startswith(f"{tmp_path / 'cut.kmodel'}: ")
+    (tmp_path / "short.kmodel").write_bytes(data[:16])
+    with pytest.raises(ModelbuildError, match=r"bytes are expected here, of which \d+ are there"):
+        api.open_file(tmp_path / "short.kmodel")

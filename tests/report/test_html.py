@@ -341,7 +341,7 @@ def test_what_does_not_fit_and_what_is_multiplied_besides(maker: Maker) -> None:
     page = render(maker.collect())
     for told in (
         "It does not fit the memory of the chip: net needs 9 bytes of DRAM",
-        "(1.50 M not the model&#39;s)",
+        "1.50 M not the model&#39;s",
         "(the model's own: ",
         "at 100,000,000 operations a second (guess)",
         "<td>bytes moved</td>",
@@ -380,3 +380,14 @@ def test_what_is_of_a_run_says_so(maker: Maker) -> None:
         "It does not fit the memory of the chip.",
     ):
         assert told in page, told
+
+
+def test_of_a_kmodel_nodes_are_counted_as_the_gate_does_and_functions_beside_them(maker: Maker) -> None:
+    evaluated = maker.stages["evaluate"]
+    evaluated["memory"] = {**evaluated.get("memory", {}), "kmodel": 11_088}
+    evaluated["cpu_nodes"] = [{**evaluated["cpu_nodes"][0], "name": f"{name}/2"} for name in "abcd"]
+    reader = read(render(maker.collect()))
+    assert "CPUnodes14functionsoftheCPU" in "".join(words(reader).split())
+    (caption,) = [caption for caption in reader.tables if caption.startswith("Functions of the CPU")]
+    assert [row[0] for row in reader.tables[caption]] == ["Function", "a/2", "b/2", "c/2", "d/2"]
+    assert {"Unit", "Tiles"}.isdisjoint(reader.tables["Layers"][0])

@@ -47,6 +47,17 @@ def test_what_is_fused_belongs_to_the_layer_before_it() -> None:
     assert f"(of the layers `{stages()['compile']['layers'][4]['name']}`)" in told(change)
 
 
+def test_channels_that_are_divided_on_a_kpu_are_told_by_their_node() -> None:
+    """Whose layers have names of their own."""
+
+    def change(evaluated: Json, compiled: Json, quantized: Json) -> None:
+        evaluated["nodes"] = [{"name": "stem"}]
+        compiled["layers"][1]["origin"] = ["stem_part0"]
+        compiled["cycles"] += 1
+
+    assert "channels of `stem` are divided" in told(change)
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [

@@ -53,7 +53,7 @@ class Record:
         """The values at `offset`; ModelbuildError where they do not fit before `end`."""
         limit = len(data) if end is None else min(end, len(data))
         if offset < 0 or offset + self.size > limit:
-            raise damaged(f"{self.size} bytes are expected here, before {limit}", NAME, max(offset, 0))
+            raise past_the_end(self.size, offset, limit)
         found: dict[str, object] = {}
         for field in self.fields:
             found[field.name] = _one(field, data, offset)
@@ -115,6 +115,12 @@ def packed(layout: str, *values: float, what: str) -> bytes:
         raise ModelbuildError(f"{what} does not hold {shown}", why=str(error)) from None
 
 
+def past_the_end(size: int, offset: int, limit: int) -> ModelbuildError:
+    """The error where `size` bytes at `offset` do not lie before `limit`, the end of the file or a part."""
+    left = max(0, limit - max(offset, 0))
+    return damaged(f"{size} bytes are expected here, of which {left} are there", NAME, max(offset, 0))
+
+
 def numbered(names: str) -> dict[int, str]:
     """An enum that counts from 0."""
     return dict(enumerate(names.split()))
@@ -125,7 +131,7 @@ def words(data: bytes, offset: int, layout: str, end: int | None = None) -> tupl
     limit = len(data) if end is None else min(end, len(data))
     size = struct.calcsize("<" + layout)
     if offset < 0 or offset + size > limit:
-        raise damaged(f"{size} bytes are expected here, before {limit}", NAME, max(offset, 0))
+        raise past_the_end(size, offset, limit)
     return struct.unpack_from("<" + layout, data, offset)
 
 

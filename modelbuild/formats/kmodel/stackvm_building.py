@@ -130,7 +130,10 @@ class Builder:
     ) -> None:
         """Call a function of a module with these tensors."""
         if 2 * len((*inputs, *outputs)) > REGISTERS:
-            raise ModelbuildError(f"a call has more than {REGISTERS // 2} arguments")
+            raise ModelbuildError(
+                f"a call has {len((*inputs, *outputs))} arguments; there is room for {REGISTERS // 2}",
+                advice="divide the function: fewer tensors may go to it and come from it",
+            )
         for item in (*inputs, *outputs):
             registers = self.shape(item.shape), self.shape(row_major(item.shape))
             self.address(item.place)

@@ -60,14 +60,19 @@ def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim 
     x, codes, depthwise = layer.x, layer.codes, layer.depthwise
     outputs, channels, kernel, _ = codes.weight.shape
     if (x.shape[1] if depthwise else channels) > MOST_CHANNELS:
-        lowering.fail(f"it reads {x.shape[1]} channels, and a layer takes {MOST_CHANNELS}")
+        lowering.fail(
+            f"it reads {x.shape[1]} channels, and a layer takes {MOST_CHANNELS}",
+            "fewer channels in the source model, or cut it off: `edit: [{cut: {outputs: [...]}}]`",
+        )
     made = y.shape if trim is None else trim.made
     most = _most_outputs(x, made, channels * kernel**2, depthwise, lowering.ram_bytes)
     if most < 1:
         lowering.fail(
             f"its input {list(x.shape)} and one channel of its output do not fit {lowering.ram_bytes} bytes "
             "of the KPU's RAM",
-            "take a smaller picture or fewer channels; if `compile: sram_bytes` is given, a larger number",
+            "fewer input channels or a smaller map in the source model, or a smaller picture (`inputs: "
+            "{NAME: {shape: [...]}}`); or cut it off: `edit: [{cut: {outputs: [...]}}]`; if "
+            "`compile: sram_bytes` is given, a larger number",
         )
     if outputs <= most:
         _emit(lowering, layer, y, trim)

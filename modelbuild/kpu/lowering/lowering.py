@@ -54,6 +54,9 @@ class Lowering(Emission):
         self.parts = Parts(names_of(graph)) if assembly is None else assembly.parts
         self.wanted: frozenset[str] = frozenset()  # the tensors that somebody reads as bytes
         self.layers: dict[str, Layer | None] = {}  # by the tensor that is all that they leave
+        self.unpicked: dict[
+            str, QuantizedTensor
+        ] = {}  # of tensors that nobody has made: the map to pick from
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}

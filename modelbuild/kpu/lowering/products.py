@@ -15,8 +15,9 @@ from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.pools import Pool, pool_behind
-from modelbuild.kpu.lowering.strided import pays_dense
+from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
+from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
+from modelbuild.kpu.lowering.unit import moved, unit
 from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
@@ -27,13 +28,16 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     """Conv on [N, C, H, W]; the nodes that the layer stands for."""
     node, chain, found, x, codes = _start(lowering)
     out = lowering.graph.shapes[node.outputs[0]][2:]
-    strides, dilations = node.ints("strides", [1, 1]), node.ints("dilations", [1, 1])
+    picks = node.inputs[0] in lowering.unpicked  # for the depthwise window before it
+    strides = [2, 2] if picks else node.ints("strides", [1, 1])
+    dilations = node.ints("dilations", [1, 1])
     kernel = found.weight.shape[2:]
-    pads = explicit_pads(node, x.shape[2:], kernel, out)
+    pads = (0, 0, 0, 0) if picks else explicit_pads(node, x.shape[2:], kernel, out)
     depthwise = found.group > 1 and found.group == x.shape[1] == len(found.weight)
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
     window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
-    depthwise = depthwise and not _dense_pays(lowering, x, out, window, chain)
+    way = _picker(lowering, x, out, window, chain) if depthwise and tuple(strides) == (2, 2) else CPU
+    depthwise = depthwise and way != DENSE
     rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
@@ -41,26 +45,56 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     _continue(lowering, node, chain, pool)
     weight, maps = _gathered(lowering, x, codes.weight, found.group, narrow, rows, columns)
     wide = Codes(weight, codes.scales, codes.bias)
-    _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
+    if way in (BEHIND, UNIT):
+        layer = Layer(maps, wide, of_chain(chain), "bypass", True, lowering.step)
+        _unpicked(lowering, layer, chain, way, (rows.first, columns.first))
+    else:
+        _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
     return lowering.step.nodes
 
 
-def _dense_pays(
+def _picker(
     lowering: Lowering, x: QuantizedTensor, out: tuple[int, ...], window: Window, chain: Chain
-) -> bool:
-    """Whether zeros between the channels of a depthwise window make it faster."""
-    if tuple(window.strides) != (2, 2):
-        return False
+) -> str:
+    """Who picks the cells of a depthwise window of stride 2."""
     reader = lowering.chains.sole_reader(chain.end)
     stays = reader is not None and on_kpu(lowering, reader)
-    axes = layer_axes(x.shape[2:], out, window, False, 1)
-    return pays_dense(x.shape, (*x.shape[:2], *out), axes, stays, lowering.hardware)
+    behind = None
+    if reader is not None and stays and _is_pointwise(lowering, reader):
+        behind = lowering.graph.shapes[reader.outputs[0]][1]
+    axes = layer_axes(x.shape[2:], out, window, True, 1)
+    return picker(Strided(x.shape, (*x.shape[:2], *out), axes, stays, behind), lowering.hardware)
+
+
+def _is_pointwise(lowering: Lowering, node: Node) -> bool:
+    """Whether a node is a 1x1 convolution of one group whose pool is free."""
+    if node.op != "Conv" or node.int("group", 1) != 1 or any(node.ints("pads", [0])):
+        return False
+    if max(node.ints("strides", [1])) > 1 or lowering.graph.shapes[node.inputs[1]][2:] != (1, 1):
+        return False
+    return pool_behind(lowering, lowering.chains.behind(node.outputs[0]).end) is None
+
+
+def _unpicked(lowering: Lowering, layer: Layer, chain: Chain, way: str, first: tuple[int, int]) -> None:
+    """All cells of a depthwise window; a layer behind it picks those of even rows and columns, where a layer
+    of one tap a channel puts the cells from `first` on."""
+    form = lowering.left(chain.end, _last(lowering, chain))
+    made = lowering.between(form, layer.x.shape, "all")
+    emit_layer(lowering, layer, made)
+    if any(first):
+        source, made = made, lowering.between(form, layer.x.shape, "moved")
+        emit_layer(lowering, moved(source, first, lowering.step), made)
+    if way == BEHIND:
+        lowering.unpicked[chain.end] = made
+        return
+    y = lowering.new_bytes(chain.end, form)
+    emit_layer(lowering, unit(made, "left_top_2_s2", lowering.step), y)
 
 
 def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, Codes]:
     node = lowering.node
     chain = lowering.chains.behind(node.outputs[0])
-    x = lowering.bytes(node.inputs[0])
+    x = lowering.unpicked.get(node.inputs[0]) or lowering.bytes(node.inputs[0])
     found = lowering.weighted()
     assert lowering.assembly is not None
     if found is None:
@@ -212,7 +246,13 @@ def _columns(lowering: Lowering, x: QuantizedTensor, rows: int, depth: int) -> Q
     return turned
 
 
-BUILDERS = {"Conv": conv, "Gemm": gemm, "MatMul": gemm}
+BUILDERS = {
+    "AveragePool": pool_alone,
+    "Conv": conv,
+    "Gemm": gemm,
+    "MatMul": gemm,
+    "MaxPool": pool_alone,
+}
 
 
 def on_kpu(lowering: Lowering, node: Node) -> bool:

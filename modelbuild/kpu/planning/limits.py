@@ -7,23 +7,26 @@ from collections.abc import Iterator
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.errors import ModelbuildError, Problem
 from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
+from modelbuild.formats.kmodel.kpu_registers import RAM_BYTES
 from modelbuild.kpu.planning.maps import LAYER, ram_bytes
 
 CHANNELS = 1024
 HEIGHTS, WIDTHS = (4, 256), (4, 512)
 LOADS = 64  # of weights
+SETTING = "compile.sram_bytes"  # a place that is found in a manifest
 _SPLIT = "split it into layers of fewer channels, or let the CPU do it"
 
 
-def check_layers(model: FixedModel, room: int) -> None:
-    """Raises ModelbuildError with every layer that the KPU cannot do, `room` bytes of RAM given.
+def check_layers(model: FixedModel, room: int, own: int = RAM_BYTES) -> None:
+    """Raises ModelbuildError with every layer that the KPU cannot do, `room` bytes of RAM given, where the
+    chip has `own`.
 
     Source: nncase v1.9.0, kpu_utils.h and the widths of the registers; docs/FAQ_EN.md."""
     problems = [
         problem
         for operator in model.operators
         if operator.kind == LAYER
-        for problem in _problems(model, operator, room)
+        for problem in _problems(model, operator, room, own)
     ]
     if problems:
         raise ModelbuildError.of(problems)
@@ -35,7 +38,7 @@ def node(operator: FixedOperator) -> str:
     return f"{operator.name!r}" + (f" (of {', '.join(others)})" if others else "")
 
 
-def _problems(model: FixedModel, operator: FixedOperator, room: int) -> Iterator[Problem]:
+def _problems(model: FixedModel, operator: FixedOperator, room: int, own: int) -> Iterator[Problem]:
     source, made = (model.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
     where = f"layer {node(operator)}"
     _, channels, height, width = source.shape
@@ -63,7 +66,14 @@ def _problems(model: FixedModel, operator: FixedOperator, room: int) -> Iterator
             _SPLIT,
         )
     needed = ram_bytes(source) + ram_bytes(made)
-    if needed > room:
+    if room < needed <= own:  # the settings leave too little
+        yield Problem(
+            f"the input and output of {where} need {needed:,} bytes of the KPU's RAM",
+            SETTING,
+            f"`sram_bytes` leaves {room:,}",
+            f"write `sram_bytes: {needed}` or more, or remove it: the KPU has {own:,}",
+        )
+    elif needed > room:
         yield Problem(
             f"its input and output need {needed} bytes of the KPU's RAM",
             where,

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.chips.recipe import Recipe
-from modelbuild.errors import ModelbuildError
+from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.quantized_border import scale_and_zero
 from modelbuild.kpu.lower import lower
@@ -27,6 +27,7 @@ from modelbuild.quantize.weighted import weighted
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _NOWHERE = "none"
+_FEW = 3  # nodes that are named where all are left out
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def outline(
     while True:
         rest = _without(_lean(graph), left_out)
         if not rest.nodes:
-            return Outline(_empty(graph, recipe), left_out)
+            raise _nothing_left(graph, recipe, left_out)
         try:
             return Outline(_lowered(rest, units, recipe, settings, _of(ports, graph, rest)), left_out)
         except ModelbuildError as error:
@@ -142,8 +143,16 @@ def _outputs(graph: Graph, nodes: Sequence[Node]) -> list[str]:
     return [name for name in made if name in graph.outputs or name not in read]
 
 
-def _empty(graph: Graph, recipe: Recipe) -> FixedModel:
-    return FixedModel(graph.name, recipe.number_format.arithmetic, recipe.chip, (), (), {}, {}, (), {})
+def _nothing_left(graph: Graph, recipe: Recipe, left_out: Mapping[str, str]) -> ModelbuildError:
+    ops = {node.name: node.op for node in graph.nodes}
+    listed = [f"{ops[name]} {name!r}: {why}" for name, why in left_out.items()]
+    more = [f"and {len(listed) - _FEW} more"] if len(listed) > _FEW else []
+    return ModelbuildError(
+        f"no {recipe.container.format} for {recipe.chip} can have any node of {graph.name}",
+        why="; ".join([*listed[:_FEW], *more]) or "the model has no nodes",
+        advice="`modelbuild check` tells what would help",
+        exit_code=EXIT_FAILED,
+    )
 
 
 def _refused(error: ModelbuildError, graph: Graph) -> str | None:

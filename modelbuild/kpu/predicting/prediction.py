@@ -131,9 +131,10 @@ def predict(
     options = options or Options()
     _check(options, recipe)
     supposed = assumed(recipe, options)
-    found = outline(graph, units, recipe, options.settings, options.ports or {})
+    room = None if options.sram_bytes is None else int(options.sram_bytes)
+    found = outline(graph, units, recipe.with_sram(room), options.settings, options.ports or {})
     roomy = _roomy(recipe)
-    given = {} if options.sram_bytes is None else {"sram_bytes": int(options.sram_bytes)}
+    given = {} if room is None else {"sram_bytes": room}
     compiled = compile_model(found.model, roomy, given)
     timed = timeline(found.model, compiled.executed, supposed.hardware)
     rows = _rows(graph, found.model, timed, supposed.hardware)

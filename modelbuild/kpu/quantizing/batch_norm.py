@@ -54,7 +54,10 @@ def batch_norm(
     sign = -1.0 if falling else 1.0
     ratios, offsets = sign * factors / output_scale, sign * bias / output_scale
     if not (np.isfinite(ratios).all() and np.isfinite(offsets).all()):
-        raise ModelbuildError("a scale or a bias of a KPU layer is no finite number")
+        raise ModelbuildError(
+            "a scale or a bias of a KPU layer is no finite number",
+            advice="look at the weights, biases and batch normalization of the source model",
+        )
     problem = None
     for power in range(FINEST, COARSEST - 1, -1):
         made = _made(sums, np.ldexp(ratios, power), np.ldexp(offsets, power))

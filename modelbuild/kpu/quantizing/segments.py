@@ -79,7 +79,10 @@ def fit_segments(
     Errors: ModelbuildError for values of more than 36 bits, and where the function is no number.
     """
     if not LOWEST < low <= high <= HIGHEST:
-        raise ModelbuildError(f"values of {low} to {high} do not fit the 36 bits before an activation table")
+        raise ModelbuildError(
+            f"values of {low} to {high} do not fit the 36 bits before an activation table",
+            advice="its weights or bias are very large beside the range of its output: widen that range",
+        )
     target = Target(function, v_scale, output, offset)
     domain = domain_of(target, low, high)
     return _table(domain, _pieces(target, domain, low, histogram))

@@ -39,7 +39,10 @@ class Target:
             made = np.asarray(self.function(values * self.v_scale), np.float64) / self.output.scale
         if np.isnan(made).any():
             at = float(values[np.isnan(made)][0] * self.v_scale)
-            raise ModelbuildError(f"the function behind a convolution is no number at {at:g}")
+            raise ModelbuildError(
+                f"the function behind a convolution is no number at {at:g}",
+                advice="keep what it reads where it is one: a Clip or Relu before it in the source model",
+            )
         return np.clip(made, -_FAR, _FAR) + (self.output.zero_point + self.offset)
 
     def within(self, values: Real) -> Real:

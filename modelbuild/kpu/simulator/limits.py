@@ -16,9 +16,9 @@ MAX_STACK = 65_536  # values on the stack
 PYTHON_LOOP = 1 << 15  # what one round of a loop of ours costs, in elements
 
 
-def refused(what: str, where: str = "", why: str = "") -> ModelbuildError:
+def refused(what: str, where: str = "", why: str = "", advice: str = "") -> ModelbuildError:
     """The error for a kmodel that cannot be run, and must not be."""
-    return ModelbuildError(f"the kmodel does not run: {what}", where=where, why=why)
+    return ModelbuildError(f"the kmodel does not run: {what}", where=where, why=why, advice=advice)
 
 
 @dataclass

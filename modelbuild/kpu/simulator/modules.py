@@ -67,9 +67,12 @@ def read(data: bytes) -> Kmodel:
     """The file, which must be one that nncase 1.9 could run on a K210. Errors: ModelbuildError."""
     model = kmodel.read(data)
     if model.version != 5 or model.layout != "release":
+        layout = f", in the layout {model.layout}" if model.version == kmodel.WRITTEN else ""
         raise refused(
-            f"it has version {model.version}, {model.layout or 'of another layout'}",
-            why="the simulator runs version 5 in the layout of the releases",
+            f"it has version {model.version}{layout}, which is for {kmodel.RUNTIMES[model.version]}",
+            why=f"the simulator runs version {kmodel.WRITTEN} in the layout of the releases, as nncase 1.9",
+            advice="`modelbuild inspect --disassemble` shows what is inside; to run it here, build it anew "
+            "from the source model",
         )
     for index, module in enumerate(model.modules):
         if module.kind not in KINDS:

@@ -18,11 +18,13 @@ Json = Mapping[str, Any]
 class Backend:
     """`module` is loaded in workers only. `options`: the keys of `compile:` that its compiler obeys.
     `has_record`: whether its fixed models are made from a quantization record; else nothing is observed and
-    nothing quantized."""
+    nothing quantized. `divides`: whether it divides layers by the memory beside the array when it lowers, so
+    that `sram_bytes` decides what the fixed model is."""
 
     module: str
     options: frozenset[str]
     has_record: bool = True
+    divides: bool = False
 
     def load(self) -> ModuleType:
         """The module."""
@@ -40,7 +42,7 @@ _NPU = Backend(
 _KPU = f"{__name__}.kpu"
 BACKENDS: Mapping[str, Backend] = {
     "multiplier_shift@1": _NPU,
-    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"})),
+    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"}), divides=True),
     "float32": Backend(_KPU, frozenset(), has_record=False),
 }
 

@@ -232,7 +232,7 @@ def test_errors_name_the_layer_and_what_would_do() -> None:
 def test_errors_of_settings_and_of_memory() -> None:
     maker = Maker(14)
     y = maker.layer(maker.given((1, 3, 8, 8)), 3, pool="bypass")
-    assert "its input and output need 1024 bytes" in failing(maker, y, sram_bytes=1000)
+    assert "need 1,024 bytes of the KPU's RAM" in failing(maker, y, sram_bytes=1000)
     assert "unknown compile option 'sram_byte'" in failing(maker, y, sram_byte=1)
     assert "sram_bytes must be a number from 1 to 2097152, not 4000000" in failing(
         maker, y, sram_bytes=4_000_000

@@ -60,9 +60,10 @@ def lowered(
     samples: list[Sample] | None = None,
     settings: dict[str, Any] | None = None,
     ports: Ports | None = None,
+    sram_bytes: int | None = None,
 ) -> Lowered:
     """As a build does it, all but corrections by samples."""
-    recipe = load_recipe(chip)
+    recipe = load_recipe(chip).with_sram(sram_bytes)
     graph, _ = normalise(graph)
     graph, _ = run_passes(graph, list(recipe.passes))
     units = place(graph, recipe).units

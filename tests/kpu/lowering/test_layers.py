@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering import strided
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.quantize.cases import F, normal
@@ -39,10 +38,15 @@ WINDOWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "uneven strides": ({"kernel": 3, "stride": [1, 2]}, ["slice"]),
     "stride 3": ({"kernel": 3, "stride": 3}, ["slice"]),
     "depthwise": ({"kernel": 3, "group": 8, "outputs": 8}, []),
-    "depthwise stride 2": ({"kernel": 3, "group": 8, "outputs": 8, "stride": 2}, ["slice"]),
     "groups": ({"kernel": 3, "group": 2}, []),
-    "dilated by 2": ({"kernel": 3, "pads": 2, "dilations": [2, 2]}, ["pad", "slice", "concat"]),
-    "dilated by 3": ({"kernel": 3, "pads": 3, "dilations": [3, 3]}, ["pad", "slice", "concat"]),
+    "dilated by 2": (
+        {"kernel": 3, "outputs": 24, "pads": 2, "dilations": [2, 2]},
+        ["pad", "slice", "concat"],
+    ),
+    "dilated by 3": (
+        {"kernel": 3, "outputs": 24, "pads": 3, "dilations": [3, 3]},
+        ["pad", "slice", "concat"],
+    ),
 }
 
 
@@ -75,20 +79,16 @@ def test_what_the_chip_has_needs_nothing_beside_the_layer(name: str) -> None:
         (9, 1, 4, 9),
     ],
 )
-@pytest.mark.parametrize("group", [1, 8])
-def test_wide_windows_are_3x3_on_copies(kernel: int, stride: int, pads: Any, copies: int, group: int) -> None:
-    if group > 1 and kernel > 6:
-        pytest.skip("it stays on the CPU")
-    made = one(8, (61, 66), 24 if group == 1 else 8, kernel, group, pads=pads, stride=stride)
-    if group > 1 and made.units["conv_y"] != "npu":
-        pytest.skip("too small to pay")
+def test_wide_windows_are_3x3_on_copies(kernel: int, stride: int, pads: Any, copies: int) -> None:
+    made = one(8, (61, 66), 24, kernel, pads=pads, stride=stride)
     (layer,) = made.kinds("kpu_conv")
     assert made.fixed.constants[layer.constants["weight"]].shape[1:] == (8 * copies, 3, 3)
     assert made.snr() > LEAST
 
 
-def test_a_small_wide_window_stays_on_the_cpu() -> None:
-    made = one(1, (14, 14), 8, 5)
+@pytest.mark.parametrize("given", [{"outputs": 2}, {"outputs": 8, "group": 8}], ids=["few", "depthwise"])
+def test_a_wide_window_of_few_products_stays_on_the_cpu(given: dict[str, int]) -> None:
+    made = one(8, (14, 14), kernel=5, **given)
     assert made.count("kpu_conv") == 0 and made.count("conv") == 1
     assert made.snr() > 100
 
@@ -159,22 +159,6 @@ def test_a_pool_behind_a_window_without_pads_is_part_of_the_layer() -> None:
     assert made.count("window") == 0 and made.snr() > LEAST
 
 
-@pytest.mark.parametrize(
-    ("nodes", "why"),
-    [
-        ([conv("x", "t", "w", stride=2)], "a pool takes its place"),
-        ([conv("x", "t", "d", group=8)], "depthwise"),
-    ],
-    ids=["strided", "depthwise"],
-)
-def test_pools_that_the_chip_does_not_join_stay_on_the_cpu(nodes: list[Node], why: str) -> None:
-    pool = Node("MaxPool", "pool", ["t"], ["y"], {"kernel_shape": [2, 2], "strides": [2, 2]})
-    constants = weights(w=(8, 8, 3, 3), d=(8, 1, 3, 3))
-    made = lowered(network([*nodes, pool], (1, 8, 12, 14), constants))
-    assert made.units["pool"] == "cpu" and made.count("window") == 1, why
-    assert made.snr() > LEAST
-
-
 def test_many_output_channels_are_several_layers() -> None:
     made = one(8, (6, 6), 1500, 1)
     assert [len(made.fixed.constants[each.constants["weight"]]) for each in made.kinds("kpu_conv")] == [
@@ -187,6 +171,15 @@ def test_many_output_channels_are_several_layers() -> None:
 def test_large_maps_are_several_layers_where_the_memory_is_too_small() -> None:
     made = one(8, (128, 256), 64, 1)
     assert made.count("kpu_conv") == 2 and made.snr() > LEAST
+
+
+def test_layers_are_divided_by_the_memory_that_is_to_be_used() -> None:
+    graph = network([conv("x", "y", "w")], (1, 8, 16, 64), weights(w=(8, 8, 3, 3)))
+    whole, half = lowered(graph), lowered(graph, sram_bytes=12_800)
+    assert (whole.count("kpu_conv"), half.count("kpu_conv")) == (1, 2)
+    running.compiled(half.fixed, sram_bytes=12_800)
+    for sample in whole.samples:
+        assert np.array_equal(whole.outputs(sample)["y"], half.outputs(sample)["y"])
 
 
 def test_a_layer_is_divided_with_the_depthwise_one_behind_it() -> None:
@@ -211,49 +204,18 @@ def test_a_layer_is_divided_with_the_depthwise_one_behind_it() -> None:
 
 
 def test_depthwise_layers_share_their_channels_where_the_memory_is_too_small() -> None:
-    uneven = [0, 0, 1, 1]
-    made = one(40, (112, 112), 40, 3, 40, pads=uneven, stride=2)
+    made = one(40, (112, 111), 40, 3, 40, stride=2)
     assert made.count("kpu_conv") == 1
-    made = one(96, (112, 112), 96, 3, 96, pads=uneven, stride=2)
+    made = one(96, (112, 111), 96, 3, 96, stride=2)
     sizes = [made.fixed.tensors[each.inputs[0]].shape[1] for each in made.kinds("kpu_conv")]
     assert sum(sizes) == 96 and len(sizes) == 2 and made.snr() > LEAST
 
 
-def test_a_depthwise_window_of_stride_2_is_dense_where_that_is_faster(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The same bytes; and of the large map none leave the KPU."""
-    made_of = weights(u=(16, 8, 1, 1), w=(16, 1, 3, 3), v=(8, 16, 1, 1))
-    nodes = [conv("x", "a", "u", 1), conv("a", "b", "w", 3, stride=2, group=16), conv("b", "y", "v", 1)]
-    graph = network(nodes, (1, 8, 20, 24), made_of)
-    dense = lowered(graph)
-    assert [each.kind for each in dense.fixed.operators] == ["quantize", *["kpu_conv"] * 3, "dequantize"]
-    assert dense.kinds("kpu_conv")[1].parameters["pool"] == "left_top_2_s2"
-    monkeypatch.setattr(strided, "SECONDS_A_BYTE", 1.0)
-    narrow = lowered(graph)
-    assert narrow.kinds("kpu_conv")[1].parameters["depthwise"] == 1 and narrow.count("slice") == 1
-    for sample in dense.samples:
-        assert np.array_equal(dense.outputs(sample)["y"], narrow.outputs(sample)["y"])
-
-
-@pytest.mark.parametrize(
-    ("channels", "size", "more"),
-    [(256, (20, 20), {}), (16, (21, 24), {}), (16, (20, 24), {"pads": [0, 0, 1, 1]})],
-    ids=["many weights", "an uneven map", "uneven pads"],
-)
-def test_depthwise_windows_of_stride_2_that_gain_nothing_stay(
-    channels: int, size: tuple[int, int], more: dict[str, Any]
-) -> None:
-    made = one(channels, size, channels, 3, channels, stride=2, **more)
-    assert [each.parameters["depthwise"] for each in made.kinds("kpu_conv")] == [1]
-    assert made.snr() > LEAST
-
-
-@pytest.mark.parametrize("rows", [1, 3, 40])
-def test_a_large_product_is_a_layer(rows: int) -> None:
+@pytest.mark.parametrize(("rows", "depth", "outputs"), [(1, 1000, 950), (3, 600, 300), (40, 600, 300)])
+def test_a_large_product_is_a_layer(rows: int, depth: int, outputs: int) -> None:
     node = Node("Gemm", "gemm", ["x", "w", "w_b"], ["t"], {"transB": 1})
     nodes = [node, Node("Relu", "relu", ["t"], ["y"])]
-    made = lowered(network(nodes, (rows, 600), weights(w=(300, 600))))
+    made = lowered(network(nodes, (rows, depth), weights(w=(outputs, depth))))
     assert made.count("kpu_conv") == 1 and made.count("matmul") == 0
     assert made.snr() > LEAST
 

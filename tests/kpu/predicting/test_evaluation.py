@@ -22,6 +22,7 @@ from modelbuild.kpu.predicting import advice
 from modelbuild.kpu.predicting.prediction import Prediction, predict
 from modelbuild.npu.predicting.assumptions import Options
 from modelbuild.stages.backends import of_arithmetic
+from tests.kpu.lowering.made import conv, network, weights
 
 ROOT = Path(__file__).parents[3]
 DIGITS = ROOT / "examples/digits/models/digits.onnx"
@@ -117,9 +118,24 @@ def test_what_a_kmodel_does_not_have_is_refused(options: Options) -> None:
         _predicted(options=options)
 
 
-def test_a_layer_that_does_not_fit_the_ram_is_an_error_that_names_it() -> None:
-    with pytest.raises(ModelbuildError, match="16384 bytes of the KPU's RAM"):
-        _predicted(options=Options(sram_bytes=16_320))
+def test_a_layer_that_does_not_fit_the_ram_is_divided() -> None:
+    usual, less = _predicted(), _predicted(options=Options(sram_bytes=16_320))
+    assert len(less.rows) == len(usual.rows) + 2 and not less.left_out  # two in two
+    assert less.compiled.memory.sizes.kpu_ram <= 16_320 < usual.compiled.memory.sizes.kpu_ram
+
+
+def test_a_layer_that_cannot_be_divided_is_estimated_and_says_why() -> None:
+    found = _predicted(options=Options(sram_bytes=2_048))
+    assert found.left_out and all("do not fit 2048 bytes" in why for why in found.left_out.values())
+
+
+def test_where_nothing_is_left_the_reason_is_told() -> None:
+    graph = network([conv("x", "y", "w")], (1, 8, 64, 64), weights(w=(8, 8, 3, 3)))
+    recipe = load_recipe("k210", ROOT)
+    with pytest.raises(ModelbuildError, match="any node of") as caught:
+        predict(graph, place(graph, recipe).units, recipe, Options(sram_bytes=4_096))
+    (problem,) = caught.value.problems
+    assert problem.why is not None and "Conv 'conv_y': its input [1, 8, 64, 64]" in problem.why
 
 
 def test_what_does_not_fit_has_a_speed() -> None:
